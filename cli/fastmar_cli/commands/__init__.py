@@ -1,0 +1,1 @@
+"""The subcommands of `fastmar`, one file each."""

@@ -1,0 +1,78 @@
+"""The command `fastmar`: finds the subcommand's file, imports it alone, and turns errors into one readable message.
+
+A subcommand is one file in `commands/`, named like it, with a docstring (its help), `add_arguments(parser)` and
+`run(args) -> int`. Whatever is slow to import is imported inside `run`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import pkgutil
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+from fastmar_cli import commands
+from fastmar_runtime import __version__
+from fastmar_runtime.errors import FastmarError
+
+REFUSED = 1  # a refused input or model
+USAGE = 2  # bad usage
+
+
+def command_names() -> list[str]:
+    """Names of the subcommands, read off the folder without importing any."""
+    return sorted(info.name for info in pkgutil.iter_modules(commands.__path__) if not info.name.startswith("_"))
+
+
+def load(name: str) -> ModuleType:
+    """Import the file of one subcommand."""
+    return importlib.import_module(f"{commands.__name__}.{name}")
+
+
+def build_parser(names: Sequence[str]) -> argparse.ArgumentParser:
+    """A parser that knows the given subcommands."""
+    parser = argparse.ArgumentParser(
+        prog="fastmar", description="Puts fastai models into production: learner.pkl -> model.mar -> TorchServe."
+    )
+    parser.add_argument("--version", action="version", version=f"fastmar {__version__}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name in names:
+        module = load(name)
+        help_text = (module.__doc__ or "").strip()
+        subparser = subparsers.add_parser(
+            name,
+            help=help_text.splitlines()[0].rstrip("."),
+            description=help_text,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(subparser)
+        subparser.set_defaults(run=module.run)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one subcommand; the value is the exit status: 0, 1 for a refused input or model, 2 for bad usage."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    names = command_names()
+    asked = next((word for word in argv if not word.startswith("-")), None)
+    parser = build_parser([asked] if asked in names else names)
+    args = parser.parse_args(argv)
+    try:
+        status: int = args.run(args)
+    except FastmarError as error:
+        print(error, file=sys.stderr)
+        return REFUSED
+    except BrokenPipeError:  # `fastmar predict ... | head`: the reader went away, which is no error of ours
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return 130
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

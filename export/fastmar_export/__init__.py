@@ -1,0 +1,1 @@
+"""Turns a fastai learner's pickle into a model archive."""
