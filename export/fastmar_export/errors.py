@@ -55,7 +55,9 @@ class UnsupportedTransform(ExportError):
 
     code = "unsupported_transform"
 
-    def __init__(self, where: str, path: str, *, why: str = "which fastmar can't serve", fix: str | None = None) -> None:
+    def __init__(
+        self, where: str, path: str, *, why: str = "which fastmar can't serve", fix: str | None = None
+    ) -> None:
         super().__init__(
             f"{where} is {path}, {why}.",
             fix=fix or "remove it from the inference pipeline, or register a converter (docs/converters.md).",

@@ -1,0 +1,77 @@
+"""Converters: the record of a fastai transform becomes a step of `spec.json`. One file each, named like its step.
+
+A converter is registered beside its function, keyed on the exact class path and the domain; a user's subclass of it is
+another class, and is refused rather than served as its parent.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastmar_export.errors import UnsupportedTransform
+from fastmar_export.reader import Record
+
+State = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Table:
+    """What converters of tabular transforms share: the table's columns, and what there is to say at export.
+
+    Attributes:
+        cats, conts: names of the category and number columns, in the network's order.
+        notices: ``{"field", "code", "message"}`` for what a caller should know.
+    """
+
+    cats: list[str]
+    conts: list[str]
+    notices: list[dict[str, Any]] = field(default_factory=list)
+
+    def notice(self, column: str | None, code: str, message: str) -> None:
+        """Say something about the model at export, and in its schema."""
+        self.notices.append({"field": column, "code": code, "message": message})
+
+
+Converter = Callable[[Record, str, Table], State]
+
+_REGISTRY: dict[tuple[str, str], Converter] = {}
+_PARAMETERS = ["record", "where", "table"]
+
+
+def converter(path: str, *, domain: str) -> Callable[[Converter], Converter]:
+    """Register the function that converts the transform at `path` where it stands in a pipeline of `domain`."""
+
+    def register(function: Converter) -> Converter:
+        if (path, domain) in _REGISTRY:
+            raise ValueError(f"two converters for {path} in {domain}: {_REGISTRY[path, domain]} and {function}")
+        if list(inspect.signature(function).parameters) != _PARAMETERS:
+            raise TypeError(f"{function} must take {', '.join(_PARAMETERS)}")
+        _REGISTRY[path, domain] = function
+        return function
+
+    return register
+
+
+def registry() -> dict[tuple[str, str], Converter]:
+    """All converters by class path and domain; finds them by listing this folder."""
+    for info in pkgutil.iter_modules(__path__):
+        importlib.import_module(f"{__name__}.{info.name}")
+    return dict(_REGISTRY)
+
+
+def convert(record: Any, where: str, domain: str, table: Table) -> State:
+    """The step for `record`, which stands at `where` (for messages) in a pipeline of `domain`.
+
+    Raises:
+        UnsupportedTransform: it has no converter, or holds what a step can't express.
+    """
+    path = record.path if isinstance(record, Record) else type(record).__name__
+    found = registry().get((path, domain))
+    if found is None:
+        raise UnsupportedTransform(where, path)
+    return found(record, where, table)

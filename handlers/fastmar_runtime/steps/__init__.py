@@ -1,0 +1,46 @@
+"""The steps between a record's columns and the graph's inputs, one file each, named like its step.
+
+A step is a frozen dataclass with its state as attributes, `from_state` to read that state from `spec.json`, and one
+pure method: it is called with the columns of a batch and returns new ones. It changes nothing it was given, and says
+what it has to say about a record to the `Report`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from fastmar_runtime.errors import BundleUnreadable
+from fastmar_runtime.report import Report
+
+Batch = dict[str, Any]
+"""Columns by name (lists), and after the last step the graph's inputs (arrays)."""
+
+
+class Step(Protocol):
+    """One transform, as data and a pure function."""
+
+    def __call__(self, batch: Batch, report: Report) -> Batch:
+        """`batch` transformed; refusals and warnings go to `report`."""
+        ...
+
+
+def step_names() -> list[str]:
+    """Names of all steps, read off the folder."""
+    return sorted(info.name for info in pkgutil.iter_modules(__path__))
+
+
+def load_step(state: dict[str, Any]) -> Step:
+    """The step that `state` describes: ``{"step": NAME, ...}``.
+
+    Raises:
+        BundleUnreadable: there is no step of that name.
+    """
+    name = state.get("step")
+    if name not in step_names():
+        raise BundleUnreadable(f"spec.json names the step {name!r}.", fix="export the learner again.")
+    module = importlib.import_module(f"{__name__}.{name}")
+    from_state: Callable[[dict[str, Any]], Step] = module.from_state
+    return from_state(state)

@@ -1,0 +1,136 @@
+"""The archive: TorchServe's layout, written so that the same learner gives the same bytes."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import yaml
+from model_archiver.manifest_components.manifest import Manifest
+from model_archiver.manifest_components.model import Model
+
+import fastmar_runtime
+from fastmar_export.errors import ExportError
+from fastmar_runtime import spec as spec_format
+from fastmar_runtime.golden import ANSWERS, ARRAYS, RECORDS, Golden
+from fastmar_runtime.predictor import GRAPH, SPEC, BundleFiles
+from fastmar_runtime.schema import describe, openapi
+from fastmar_runtime.spec import Spec
+
+MANIFEST, CONFIG = "MAR-INF/MANIFEST.json", "model-config.yaml"
+SUFFIX = ".mar"
+
+HANDLERS = {"tabular": "tabular_handler.py"}
+
+# One worker with micro-batches beats more workers at these sizes: `make bench` prints both. A lone request waits at
+# most the delay, in milliseconds.
+SERVING = {"minWorkers": 1, "maxWorkers": 1, "batchSize": 16, "maxBatchDelay": 1, "responseTimeout": 60}
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip can hold
+_JSON = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """Everything that goes into an archive."""
+
+    spec: Spec
+    graph: bytes
+    golden: Golden
+
+
+def created() -> datetime | None:
+    """When the archive says it was made: SOURCE_DATE_EPOCH, or nothing, so that the clock is not in its bytes."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    if epoch is None:
+        return None
+    try:
+        return datetime.fromtimestamp(int(epoch), UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise ExportError(
+            f"SOURCE_DATE_EPOCH is {epoch!r}.", fix="set it to seconds since 1970, or unset it."
+        ) from error
+
+
+def write_archive(bundle: Bundle, folder: Path, *, force: bool = False) -> Path:
+    """Write ``NAME.mar`` into `folder`, whole or not at all; the value is its path.
+
+    Raises:
+        ExportError: another version lies there already, and `force` is not set.
+    """
+    path = folder / f"{bundle.spec.name}{SUFFIX}"
+    if path.exists() and not force:
+        _refuse_other_version(path, bundle.spec)
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f"{SUFFIX}.partial")
+    try:
+        with zipfile.ZipFile(partial, "w") as archive:
+            for name, data in sorted(_files(bundle)):
+                entry = zipfile.ZipInfo(name, date_time=_EPOCH)
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                entry.external_attr = 0o644 << 16
+                archive.writestr(entry, data)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def _refuse_other_version(path: Path, spec: Spec) -> None:
+    files = BundleFiles(path)
+    old = spec_format.from_dict(files.json(SPEC))
+    if old.version != spec.version:
+        raise ExportError(
+            f"{path} holds version {old.version}, and this would be {spec.version}.",
+            fix="give --force to replace it, or another --output folder to keep both.",
+        )
+
+
+def _files(bundle: Bundle) -> Iterator[tuple[str, bytes]]:
+    spec = bundle.spec
+    handler = HANDLERS[spec.kind]
+    yield MANIFEST, _manifest(spec, handler)
+    yield CONFIG, yaml.safe_dump({**SERVING, "fastmar": {"threads": 1}}, sort_keys=False).encode()
+    yield handler, _handler_source(handler)
+    yield from _runtime_sources()
+    yield GRAPH, bundle.graph
+    yield SPEC, orjson.dumps(spec_format.to_dict(spec), option=_JSON)
+    yield "schema.json", orjson.dumps(describe(spec), option=_JSON)
+    yield "openapi.json", orjson.dumps(openapi(spec), option=_JSON)
+    yield RECORDS, orjson.dumps(bundle.golden.records, option=_JSON)
+    yield ANSWERS, orjson.dumps(bundle.golden.answers, option=_JSON)
+    for name, array in bundle.golden.arrays.items():
+        buffer = io.BytesIO()
+        np.save(buffer, array, allow_pickle=False)
+        yield ARRAYS.format(name=name), buffer.getvalue()
+
+
+def _manifest(spec: Spec, handler: str) -> bytes:
+    """torch-model-archiver's manifest, with our date in place of the clock's."""
+    model = Model(spec.name, serialized_file=GRAPH, handler=handler, model_version=spec.version, config_file=CONFIG)
+    manifest: dict[str, Any] = Manifest("python", model).manifest_dict
+    date = created()
+    manifest["createdOn"] = date.strftime("%d/%m/%Y %H:%M:%S") if date else "01/01/1980 00:00:00"
+    return json.dumps(manifest, indent=2).encode()
+
+
+def _handler_source(name: str) -> bytes:
+    """The handler's file: beside the runtime in a checkout, in a folder of its own once installed."""
+    root = Path(fastmar_runtime.__file__).parents[1]
+    candidates = [root / name, root / "fastmar_handlers" / name]
+    return next(path for path in candidates if path.is_file()).read_bytes()
+
+
+def _runtime_sources() -> Iterator[tuple[str, bytes]]:
+    root = Path(fastmar_runtime.__file__).parent
+    for path in sorted(root.rglob("*.py")):
+        yield path.relative_to(root.parent).as_posix(), path.read_bytes()

@@ -1,0 +1,26 @@
+"""Normalize of tables: means and standard deviations by column."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastmar_export.converters import State, Table, converter
+from fastmar_export.errors import UnsupportedTransform
+from fastmar_export.plain import NotPlain, plain
+from fastmar_export.reader import Record
+
+
+@converter("fastai.data.transforms.Normalize", domain="tabular")
+def normalize(record: Record, where: str, table: Table) -> State:
+    """``{"means": {column: float}, "stds": {column: float}}``; a std carries fastai's 1e-7 already."""
+    means = _by_column(record, "means", where, table)
+    stds = _by_column(record, "stds", where, table)
+    return {"step": "normalize", "means": means, "stds": stds}
+
+
+def _by_column(record: Record, name: str, where: str, table: Table) -> dict[str, float]:
+    values: Any = record.get(name)
+    try:
+        return {column: float(plain(values[column])) for column in table.conts}
+    except (TypeError, KeyError, NotPlain) as error:
+        raise UnsupportedTransform(where, record.path, why=f"which holds no {name} for {error}") from error

@@ -1,0 +1,43 @@
+"""Golden records for a new archive: made from vocabularies and statistics alone, so that no training row gets out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastmar_runtime.schema import plain
+from fastmar_runtime.spec import CATEGORY, DATE, Field, Spec
+
+COUNT = 32
+UNKNOWN = "a category that nobody trained with"
+_GOLDEN_RATIO = 0.6180339887498949  # steps of it fill an interval evenly: every record gets another place in it
+_RANGE = 2.0  # standard deviations to either side
+_DIGITS = 6
+
+
+def golden_records(spec: Spec) -> list[dict[str, Any]]:
+    """`COUNT` records: plausible ones through all categories, one with nulls, one of unknowns, one with stray spaces."""
+    dates = {step["date"]: step for step in spec.steps if step["step"] == "add_datepart"}
+    records = [{f.name: _value(f, row, column) for column, f in enumerate(spec.fields)} for row in range(COUNT)]
+    for row, record in enumerate(records):  # the date itself in every other record, its parts in the others
+        for date, step in dates.items():
+            for name in [date] if row % 2 else [step["prefix"] + part for part in step["parts"]]:
+                record.pop(name, None)
+    records[-3].update({f.name: None for f in spec.fields if f.nullable and f.name in records[-3] and f.kind != DATE})
+    records[-2].update({f.name: UNKNOWN for f in spec.fields if f.kind == CATEGORY and f.name in records[-2]})
+    records[-1].update({f.name: _with_space(records[-1][f.name]) for f in spec.fields if f.name in records[-1]})
+    return records
+
+
+def _value(field: Field, row: int, column: int) -> Any:
+    if field.kind == DATE:
+        return f"{2000 + row % 30}-{1 + row % 12:02}-{1 + row % 28:02}"
+    if field.kind == CATEGORY:
+        return plain(field.categories[(row + column) % len(field.categories)]) if field.categories else None
+    place = ((row + 1) * _GOLDEN_RATIO + column * 0.37) % 1.0
+    middle = field.default if isinstance(field.default, int | float) else 0.0
+    spread = field.spread if field.spread is not None else max(1.0, abs(middle))
+    return round(middle + (2 * place - 1) * _RANGE * spread, _DIGITS)
+
+
+def _with_space(value: Any) -> Any:
+    return f"{value} " if isinstance(value, str) and value.strip() else value

@@ -1,0 +1,138 @@
+"""Tabular learners: procs to steps, columns to fields, targets to a decoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fastmar_export.converters import State, Table, convert
+from fastmar_export.converters.add_datepart import add_datepart, date_names
+from fastmar_export.errors import UnsupportedLearner, UnsupportedTransform
+from fastmar_export.learner import Learner, listed, transforms
+from fastmar_export.reader import Record
+from fastmar_export.targets import TARGET_TRANSFORMS
+from fastmar_runtime.schema import plain as as_sent
+from fastmar_runtime.spec import CATEGORY, DATE, NUMBER, Field
+
+POSITIONS = ("x_cat", "x_cont")  # arguments of the network's forward
+_DIGITS = 4  # significant digits of a default: it is an example, not a statistic
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """What a tabular learner becomes.
+
+    Attributes:
+        fields: columns of a record.
+        steps: states of the steps, in order.
+        target_transforms: records of the targets' transforms.
+        targets: names of the targets.
+        notices: what a caller should know.
+    """
+
+    fields: tuple[Field, ...]
+    steps: tuple[State, ...]
+    target_transforms: list[Record]
+    targets: tuple[str, ...]
+    notices: list[dict[str, Any]]
+
+
+def convert_tabular(learner: Learner) -> Conversion:
+    """Fields and steps of a tabular learner.
+
+    Raises:
+        UnsupportedTransform: a proc or batch transform has no converter.
+        UnsupportedLearner: the table's columns are not recorded.
+    """
+    dataset = learner.dataset
+    table = Table(cats=_names(dataset, "cat_names"), conts=_names(dataset, "cont_names"))
+    targets = tuple(_names(dataset, "y_names"))
+    steps: list[State] = []
+    target_transforms: list[Record] = []
+    for index, proc in enumerate(transforms(dataset.get("procs"))):
+        if isinstance(proc, Record) and proc.path in TARGET_TRANSFORMS:
+            target_transforms.append(proc)
+        else:
+            steps.append(convert(proc, f"dls.procs[{index}]", "tabular", table))
+    for name in ("after_item", "before_batch"):
+        for index, transform in enumerate(transforms(learner.loader.get(name))):
+            raise UnsupportedTransform(f"dls.{name}[{index}]", getattr(transform, "path", type(transform).__name__))
+    for index, transform in enumerate(transforms(learner.loader.get("after_batch"))):
+        steps.append(convert(transform, f"dls.after_batch[{index}]", "tabular", table))
+    _check_categories_encoded(table, steps)
+    typical = _typical_numbers(learner, table, steps)
+    elapsed = {name: mean for name, (mean, _) in typical.items()}
+    dates = add_datepart(_sent_columns(table, steps), elapsed)
+    fields = _fields(table, steps, dates, typical)
+    return Conversion(fields, tuple(dates + steps), target_transforms, targets, table.notices)
+
+
+def _names(dataset: Record, attribute: str) -> list[str]:
+    names = listed(dataset.get(attribute))
+    if not all(isinstance(name, str) for name in names):
+        raise UnsupportedLearner(
+            f"dls.{attribute} holds {names!r:.100}, where names of columns belong.",
+            fix="name the table's columns with strings, train and export again.",
+        )
+    return list(names)
+
+
+def _check_categories_encoded(table: Table, steps: list[State]) -> None:
+    encoded = {name for step in steps if step["step"] == "categorify" for name in step["vocabularies"]}
+    missing = [name for name in table.cats if name not in encoded]
+    if missing:
+        raise UnsupportedLearner(
+            f"the category column {missing[0]!r} has no vocabulary: Categorify is not among the procs.",
+            fix="train with procs=[Categorify, FillMissing, Normalize], or name the column among cont_names.",
+        )
+
+
+def _fills(steps: list[State]) -> dict[str, float]:
+    return {name: value for step in steps if step["step"] == "fill_missing" for name, value in step["fills"].items()}
+
+
+def _sent_columns(table: Table, steps: list[State]) -> list[str]:
+    """Columns that a caller sends: all but FillMissing's flags."""
+    flags = {
+        f"{name}_na" for step in steps if step["step"] == "fill_missing" and step["add_col"] for name in step["fills"]
+    }
+    return [name for name in (*table.cats, *table.conts) if name not in flags]
+
+
+def _typical_numbers(learner: Learner, table: Table, steps: list[State]) -> dict[str, tuple[float, float]]:
+    """Mean and standard deviation of number columns: Normalize's, else the running ones of the network's batch norm."""
+    for step in steps:
+        if step["step"] == "normalize":
+            return {name: (step["means"][name], step["stds"][name]) for name in table.conts}
+    model = learner.model
+    norm = model.get("_modules", {}).get("bn_cont") if isinstance(model, Record) else None
+    buffers = norm.get("_buffers", {}) if isinstance(norm, Record) else {}
+    try:
+        means, variances = buffers["running_mean"].tolist(), buffers["running_var"].tolist()
+        return {name: (m, v**0.5) for name, m, v in zip(table.conts, means, variances, strict=True)}
+    except (KeyError, AttributeError, ValueError, TypeError):  # a network of another shape: no statistics then
+        return {}
+
+
+def _fields(
+    table: Table, steps: list[State], dates: list[State], typical: dict[str, tuple[float, float]]
+) -> tuple[Field, ...]:
+    vocabularies = {n: v for step in steps if step["step"] == "categorify" for n, v in step["vocabularies"].items()}
+    fills = _fills(steps)
+    columns = _sent_columns(table, steps)
+    from_dates = {date["prefix"] + part for date in dates for part in date["parts"]}
+    fields = []
+    for date in dates:
+        aliases = date_names(date["prefix"], set(columns))[1:]
+        fields.append(Field(date["date"], DATE, optional=True, aliases=tuple(aliases)))
+    for name in columns:
+        optional = name in from_dates
+        if name in vocabularies:
+            categories = tuple(vocabularies[name])
+            default = as_sent(categories[0]) if categories else None
+            fields.append(Field(name, CATEGORY, optional=optional, categories=categories, default=default))
+        else:
+            mean, std = typical.get(name, (None, None))
+            default = fills.get(name, None if mean is None else float(f"{mean:.{_DIGITS}g}"))
+            fields.append(Field(name, NUMBER, name in fills, optional, default=default, spread=std))
+    return tuple(fields)

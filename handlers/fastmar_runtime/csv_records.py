@@ -1,0 +1,99 @@
+"""CSV with a header to records: each cell becomes what its field expects, as pandas would have read it in training."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from fastmar_runtime.errors import RecordError, RequestError
+from fastmar_runtime.report import shown
+from fastmar_runtime.spec import CATEGORY, NUMBER, Field
+
+# What pandas' read_csv takes for null unless told otherwise (its documentation, `na_values`).
+_NULL_WORDS = "#N/A|#N/A N/A|#NA|-1.#IND|-1.#QNAN|-NaN|-nan|1.#IND|1.#QNAN|<NA>|N/A|NA|NULL|NaN|None|n/a|nan|null"
+NULLS = frozenset(["", *_NULL_WORDS.split("|")])
+_BOOLS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False}
+_DELIMITERS = ",;\t"
+
+csv.field_size_limit(1_000_000)  # characters of one cell
+
+
+def read_csv(text: str, fields: Sequence[Field]) -> list[Any]:
+    """Records of `text`, whose first line names the columns; a `RecordError` for a row of another length.
+
+    The delimiter is the comma, semicolon or tab that the header has most of.
+
+    Raises:
+        RequestError: there is no header, or it names no column of the model.
+    """
+    first_line = text.split("\n", 1)[0]
+    delimiter = max(_DELIMITERS, key=first_line.count)
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        header = next(rows, [])
+        cells = [_cell_reader(name, fields) for name in header]
+        if not {f.name for f in fields} & set(header):
+            raise RequestError(
+                f"the first line is {shown(first_line.strip())}, which names no column of the model.",
+                fix=f"begin the CSV with a header such as {','.join(f.name for f in fields[:3])}.",
+            )
+        return [_record(row, header, cells) for row in rows if row]
+    except csv.Error as error:
+        raise RequestError(
+            f"line {rows.line_num} of the CSV can't be read ({error}).", fix="send valid CSV."
+        ) from error
+
+
+def _record(row: list[str], header: list[str], cells: list[Callable[[str], Any]]) -> Any:
+    if len(row) != len(header):
+        return RecordError(
+            "ragged_row",
+            f"the row has {len(row)} cells where the header has {len(header)}.",
+            fix="give each row a cell for each column; quote cells that hold the delimiter.",
+        )
+    return {name: read(cell) for name, read, cell in zip(header, cells, row, strict=True)}
+
+
+def _cell_reader(name: str, fields: Sequence[Field]) -> Callable[[str], Any]:
+    field = next((f for f in fields if f.name == name), None)
+    if field is None:
+        return lambda cell: cell
+    if field.kind == NUMBER:
+        return _number
+    if field.kind == CATEGORY:
+        return _category_reader(field)
+    return lambda cell: None if cell in NULLS else cell
+
+
+def _number(cell: str) -> Any:
+    if cell in NULLS:
+        return None
+    if cell in _BOOLS:
+        return _BOOLS[cell]
+    try:
+        return cell if "_" in cell else float(cell)
+    except ValueError:
+        return cell  # refused later, by name
+
+
+def _category_reader(field: Field) -> Callable[[str], Any]:
+    """Strings stay as they are; a vocabulary of numbers or bools has its cells read as such."""
+    strings = frozenset(x for x in field.categories if isinstance(x, str))
+    has_bools = any(isinstance(x, bool) for x in field.categories)
+    has_numbers = any(type(x) in (int, float) for x in field.categories)
+
+    def read(cell: str) -> Any:
+        if cell in strings:  # before the nulls: "NA" can be a category
+            return cell
+        if cell in NULLS:
+            return None
+        if has_bools and cell in _BOOLS:
+            return _BOOLS[cell]
+        if has_numbers or has_bools:
+            number = _number(cell)
+            return cell if isinstance(number, bool) else number
+        return cell
+
+    return read

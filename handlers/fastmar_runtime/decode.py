@@ -1,0 +1,108 @@
+"""Graph outputs to answers: fastai's loss functions (activation, decodes) and the vocabularies of its targets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastmar_runtime.errors import BundleUnreadable
+
+Answers = list[dict[str, Any]]
+Decoder = Callable[[npt.NDArray[Any]], Answers]
+
+
+def softmax(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Over the last axis, shifted by the maximum as torch does; float32 in, float32 out."""
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return np.asarray(e / e.sum(axis=-1, keepdims=True))
+
+
+def sigmoid(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Elementwise, without overflow at either end."""
+    e = np.exp(-np.abs(x))
+    return np.asarray(np.where(x >= 0, 1 / (1 + e), e / (1 + e)), dtype=x.dtype)
+
+
+ACTIVATIONS: dict[str, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]] = {
+    "softmax": softmax,
+    "sigmoid": sigmoid,
+    "identity": lambda x: x,
+}
+
+
+def _category(state: dict[str, Any]) -> Decoder:
+    """One label: ``{"prediction", "index", "probabilities"}``; argmax, the first of equals as torch has it."""
+    labels = [str(label) for label in state["vocab"]]
+    activation = ACTIVATIONS[state["activation"]]
+
+    def decode(output: npt.NDArray[Any]) -> Answers:
+        probabilities = activation(output)
+        return [
+            {"prediction": labels[index], "index": index, "probabilities": dict(zip(labels, row, strict=True))}
+            for index, row in zip(probabilities.argmax(axis=-1).tolist(), probabilities.tolist(), strict=True)
+        ]
+
+    return decode
+
+
+def _multi_category(state: dict[str, Any]) -> Decoder:
+    """Several labels: those over the loss's threshold, strictly, and a probability for each."""
+    labels = [str(label) for label in state["vocab"]]
+    activation = ACTIVATIONS[state["activation"]]
+    threshold = np.float32(state["threshold"])
+
+    def decode(output: npt.NDArray[Any]) -> Answers:
+        probabilities = activation(output)
+        return [
+            {
+                "prediction": [label for label, on in zip(labels, chosen, strict=True) if on],
+                "probabilities": dict(zip(labels, row, strict=True)),
+            }
+            for chosen, row in zip((probabilities > threshold).tolist(), probabilities.tolist(), strict=True)
+        ]
+
+    return decode
+
+
+def _regression(state: dict[str, Any]) -> Decoder:
+    """A number, or a list of them in the order of the targets."""
+    single = state["size"] == 1
+    activation = ACTIVATIONS[state["activation"]]
+
+    def decode(output: npt.NDArray[Any]) -> Answers:
+        rows = activation(output).reshape(len(output), -1).tolist()
+        return [{"prediction": row[0] if single else row} for row in rows]
+
+    return decode
+
+
+def _raw(state: dict[str, Any]) -> Decoder:  # noqa: ARG001
+    """The network's outputs as they are, for a loss that has no activation."""
+
+    def decode(output: npt.NDArray[Any]) -> Answers:
+        return [{"prediction": row} for row in output.reshape(len(output), -1).tolist()]
+
+    return decode
+
+
+_DECODERS: dict[str, Callable[[dict[str, Any]], Decoder]] = {
+    "category": _category,
+    "multi_category": _multi_category,
+    "regression": _regression,
+    "raw": _raw,
+}
+
+
+def load_decoder(state: dict[str, Any]) -> Decoder:
+    """The decoder that `state` describes: ``{"decoder": NAME, ...}``. Its outputs are [batch, size] float32.
+
+    Raises:
+        BundleUnreadable: there is no decoder of that name.
+    """
+    name = state.get("decoder")
+    if name not in _DECODERS:
+        raise BundleUnreadable(f"spec.json names the decoder {name!r}.", fix="export the learner again.")
+    return _DECODERS[name](state)

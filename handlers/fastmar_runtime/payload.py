@@ -1,0 +1,145 @@
+"""Request bodies to records, and answers to response bodies.
+
+Understood are one JSON record, a JSON list of records, ``{"instances": [...]}``, JSON lines, CSV with a header, and the
+Open Inference Protocol's ``{"inputs": [...]}``. Answers come back in the shape of the request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from fastmar_runtime import protocol_v2
+from fastmar_runtime.csv_records import read_csv
+from fastmar_runtime.errors import RecordError, RequestError
+from fastmar_runtime.report import shown
+from fastmar_runtime.spec import Spec
+
+JSON_TYPE = "application/json"
+LINES_TYPE = "application/jsonlines"
+_LINES_TYPES = (
+    LINES_TYPE,
+    "application/x-ndjson",
+    "application/x-jsonlines",
+    "application/jsonl",
+    "application/ndjson",
+)
+
+ONE, LIST, INSTANCES, LINES, V2 = "one", "list", "instances", "lines", "v2"
+
+_FORMATS = "send a JSON record, a JSON list of records, JSON lines, or CSV with a header and Content-Type: text/csv."
+
+
+@dataclass(slots=True)
+class Request:
+    """What a body asks: records (a `RecordError` for one that can not be read), and the shape of the answer."""
+
+    records: list[Any]
+    shape: str = LIST
+    envelope: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """Status, body and Content-Type of an answer."""
+
+    status: int
+    body: bytes
+    content_type: str = JSON_TYPE
+
+
+def read(body: Any, content_type: str | None, spec: Spec) -> Request:
+    """Records of a request.
+
+    Args:
+        body: bytes or text, or what a server already parsed as JSON.
+        content_type: the request's header, or None.
+        spec: of the model that is asked.
+
+    Raises:
+        RequestError: it can't be read as records.
+    """
+    media_type = (content_type or "").split(";")[0].strip().lower()
+    if media_type == "text/csv":
+        return Request(read_csv(_text(body), spec.fields))
+    if isinstance(body, bytes | bytearray | memoryview | str):
+        if media_type in _LINES_TYPES:
+            return Request(_read_lines(body), LINES)
+        body = _read_json(body)
+    return _from_json(body, spec)
+
+
+def _from_json(data: Any, spec: Spec) -> Request:
+    if isinstance(data, list):
+        return Request(data)
+    if not isinstance(data, dict):
+        raise RequestError(f"found {shown(data)} where a record belongs.", fix=_FORMATS)
+    columns = {f.name for f in spec.fields}
+    if isinstance(data.get("instances"), list) and "instances" not in columns:
+        return Request(data["instances"], INSTANCES)
+    if isinstance(data.get("inputs"), list) and "inputs" not in columns:
+        return Request(protocol_v2.read(data), V2, data)
+    return Request([data], ONE)
+
+
+def _read_json(body: Any) -> Any:
+    if not len(body):
+        raise RequestError("the request has no body.", fix=_FORMATS)
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise RequestError(f"the body is no valid JSON ({error}).", fix=_FORMATS) from error
+
+
+def _read_lines(body: Any) -> list[Any]:
+    records: list[Any] = []
+    for number, line in enumerate(_text(body).splitlines(), start=1):
+        if line.strip():
+            try:
+                records.append(orjson.loads(line))
+            except orjson.JSONDecodeError as error:
+                records.append(
+                    RecordError("bad_json", f"line {number} is no valid JSON ({error}).", fix="send one record a line.")
+                )
+    return records
+
+
+def _text(body: Any) -> str:
+    if isinstance(body, str):
+        return body.removeprefix("\ufeff")
+    try:
+        return bytes(body).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise RequestError(f"the body is not UTF-8 ({error.reason}).", fix="encode it as UTF-8.") from error
+    except TypeError as error:
+        raise RequestError(f"found {shown(body)} where text belongs.", fix=_FORMATS) from error
+
+
+def write(request: Request, answers: Sequence[dict[str, Any]], spec: Spec) -> Response:
+    """The response to `request`: status 200, or 400 where no record of it could be scored."""
+    answers = [_numbered(answer, position) for position, answer in enumerate(answers)]
+    status = 400 if answers and all("error" in answer for answer in answers) else 200
+    if request.shape == ONE:
+        return Response(status, orjson.dumps(answers[0]))
+    if request.shape == INSTANCES:
+        return Response(status, orjson.dumps({"predictions": answers}))
+    if request.shape == LINES:
+        return Response(status, b"".join(orjson.dumps(answer) + b"\n" for answer in answers), LINES_TYPE)
+    if request.shape == V2:
+        refused = next((answer for answer in answers if "error" in answer), None)
+        body = refused or protocol_v2.write(request.envelope, answers, spec)
+        return Response(400 if refused else 200, orjson.dumps(body))
+    return Response(status, orjson.dumps(answers))
+
+
+def _numbered(answer: dict[str, Any], position: int) -> dict[str, Any]:
+    """`answer`, with an error's record counted in its own request rather than in the batch it was answered in."""
+    return {"error": {**answer["error"], "record": position}} if "error" in answer else answer
+
+
+def refused(error: RequestError) -> Response:
+    """The response to a request that can't be read."""
+    return Response(400, orjson.dumps(error.as_dict()))

@@ -1,0 +1,65 @@
+"""Open Inference Protocol v2 (``/v2/models/NAME/infer``): an input tensor a column, an output tensor an answer's part.
+
+https://github.com/kserve/open-inference-protocol gives the format. It has no place for an error of one record: a
+request with a record that can not be scored is refused whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastmar_runtime.errors import RequestError
+from fastmar_runtime.spec import Spec
+
+_FIX = 'send {"inputs": [{"name": COLUMN, "shape": [N], "datatype": ..., "data": [...]}, ...]}, each with N values.'
+
+
+def read(data: dict[str, Any]) -> list[dict[str, Any]]:
+    """Records out of the tensors of an inference request; null stands for a missing value, also in a BYTES tensor.
+
+    Raises:
+        RequestError: a tensor has no name or data, or they differ in length.
+    """
+    columns: dict[str, list[Any]] = {}
+    for tensor in data["inputs"]:
+        if not isinstance(tensor, dict) or not isinstance(tensor.get("name"), str):
+            raise RequestError("an input has no name.", fix=_FIX)
+        values = tensor.get("data")
+        if not isinstance(values, list):
+            raise RequestError(f"input {tensor['name']!r} has no data.", fix=_FIX)
+        columns[tensor["name"]] = [v[0] if isinstance(v, list) and len(v) == 1 else v for v in values]  # shape [N, 1]
+    lengths = {len(values) for values in columns.values()}
+    if len(lengths) != 1:
+        raise RequestError(f"inputs have {sorted(lengths)} values each.", fix=_FIX)
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def write(request: dict[str, Any], answers: Sequence[dict[str, Any]], spec: Spec) -> dict[str, Any]:
+    """The inference response: ``prediction``, and where there are labels ``probabilities`` [N, labels], row by row."""
+    size = len(answers)
+    predictions = [answer["prediction"] for answer in answers]
+    outputs: list[dict[str, Any]] = []
+    decoder = spec.decode["decoder"]
+    if decoder == "category":
+        outputs.append({"name": "prediction", "shape": [size], "datatype": "BYTES", "data": predictions})
+    elif decoder == "multi_category":
+        joined = [";".join(labels) for labels in predictions]
+        outputs.append({"name": "prediction", "shape": [size], "datatype": "BYTES", "data": joined})
+    else:
+        rows = [p if isinstance(p, list) else [p] for p in predictions]
+        width = len(rows[0]) if rows else 0
+        flat = [value for row in rows for value in row]
+        outputs.append({"name": "prediction", "shape": [size, width], "datatype": "FP32", "data": flat})
+    if "vocab" in spec.decode:
+        labels = [str(label) for label in spec.decode["vocab"]]
+        probabilities = {
+            "name": "probabilities",
+            "shape": [size, len(labels)],
+            "datatype": "FP32",
+            "parameters": {"labels": ";".join(labels)},
+            "data": [answer["probabilities"][label] for answer in answers for label in labels],
+        }
+        outputs.append(probabilities)
+    response = {"model_name": spec.name, "model_version": spec.version, "outputs": outputs}
+    return response | {"id": request["id"]} if isinstance(request.get("id"), str) else response

@@ -1,0 +1,197 @@
+"""JSON Schema of a record and of an answer, and an OpenAPI document, from a bundle's spec."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastmar_runtime.spec import CATEGORY, DATE, NUMBER, Field, Spec
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+MAX_LISTED = 1000  # categories of a column that the schema lists; more are for a look-up, not a page
+
+JSON = dict[str, Any]
+
+
+def record_schema(spec: Spec) -> JSON:
+    """Schema of a record that is answered. Columns that are not listed are allowed, and ignored with a warning."""
+    required = [f.name for f in spec.fields if not f.optional]
+    return {
+        "$schema": DIALECT,
+        "title": f"{spec.name}: a record",
+        "type": "object",
+        "properties": {f.name: _field_schema(f) for f in spec.fields},
+        "required": required,
+        "additionalProperties": True,
+        **_date_alternatives(spec),
+    }
+
+
+def _date_alternatives(spec: Spec) -> JSON:
+    """Each date: itself, or all of its parts."""
+    rules = [
+        {"anyOf": [{"required": [step["date"]]}, {"required": [step["prefix"] + part for part in step["parts"]]}]}
+        for step in spec.steps
+        if step["step"] == "add_datepart"
+    ]
+    return {"allOf": rules} if rules else {}
+
+
+def _field_schema(field: Field) -> JSON:
+    null = ["null"] if field.nullable else []
+    schema: JSON
+    if field.kind == NUMBER:
+        schema = {"type": ["number", "boolean", *null]}
+        if field.default is not None:
+            schema["default"] = field.default
+    elif field.kind == DATE:
+        schema = {"type": ["string", "null"], "description": "an ISO 8601 date, from which the parts are computed"}
+    else:
+        schema = {
+            "type": sorted({_json_type(value) for value in field.categories} | {"null"}),
+            "description": "one of the known categories; any other is answered as unknown, with a warning",
+        }
+        if field.default is not None:
+            schema["default"] = plain(field.default)
+    schema["x-fastmar"] = {"kind": field.kind}
+    if field.kind == CATEGORY:
+        schema["x-fastmar"] |= {
+            "categories": [plain(value) for value in field.categories[:MAX_LISTED]],
+            "category_count": len(field.categories),
+        }
+    if field.spread is not None:
+        schema["x-fastmar"]["standard_deviation"] = field.spread
+    return schema
+
+
+def plain(value: Any) -> Any:
+    """A category as a caller sends it: a date is its ISO string."""
+    return value["timestamp"] if isinstance(value, dict) else value
+
+
+def _json_type(value: Any) -> str:
+    if isinstance(value, bool):
+        return "boolean"
+    return "number" if isinstance(value, int | float) else "string"
+
+
+_WARNINGS: JSON = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {
+            "field": {"type": "string"},
+            "code": {"type": "string"},
+            "value": {},
+            "message": {"type": "string"},
+        },
+        "required": ["field", "code", "value", "message"],
+    },
+}
+
+_ERROR: JSON = {
+    "type": "object",
+    "properties": {
+        "error": {
+            "type": "object",
+            "properties": {
+                "code": {"type": "string"},
+                "field": {"type": ["string", "null"]},
+                "record": {"type": ["integer", "null"]},
+                "message": {"type": "string"},
+                "fix": {"type": "string"},
+            },
+            "required": ["code", "field", "message", "fix"],
+        }
+    },
+    "required": ["error"],
+}
+
+
+def answer_schema(spec: Spec) -> JSON:
+    """Schema of an answer to one record."""
+    decode = spec.decode
+    prediction: JSON
+    properties: JSON = {}
+    if decode["decoder"] in ("category", "multi_category"):
+        labels = [str(label) for label in decode["vocab"]]
+        one: JSON = {"type": "string", "enum": labels}
+        prediction = one if decode["decoder"] == "category" else {"type": "array", "items": one}
+        if decode["decoder"] == "category":
+            properties["index"] = {"type": "integer", "minimum": 0, "maximum": len(labels) - 1}
+        probability = {"type": "number", "minimum": 0, "maximum": 1}
+        properties["probabilities"] = {
+            "type": "object",
+            "properties": dict.fromkeys(labels, probability),
+            "required": sorted(set(labels)),
+        }
+    elif decode["decoder"] == "regression" and decode["size"] == 1:
+        prediction = {"type": "number"}
+    else:
+        prediction = {"type": "array", "items": {"type": "number"}}
+    properties = {"prediction": {**prediction, "x-fastmar": {"targets": list(spec.targets)}}, **properties}
+    return {
+        "$schema": DIALECT,
+        "title": f"{spec.name}: an answer",
+        "type": "object",
+        "properties": {**properties, "warnings": _WARNINGS},
+        "required": [*properties, "warnings"],
+        "additionalProperties": False,
+    }
+
+
+def describe(spec: Spec) -> JSON:
+    """What a caller may want to know of the model, schemas included."""
+    return {
+        "name": spec.name,
+        "version": spec.version,
+        "kind": spec.kind,
+        "targets": list(spec.targets),
+        "record": record_schema(spec),
+        "answer": answer_schema(spec),
+        "notices": list(spec.notices),
+    }
+
+
+def openapi(spec: Spec) -> JSON:
+    """OpenAPI 3.1 of the model's paths on TorchServe's inference port."""
+    record, answer = {"$ref": "#/components/schemas/Record"}, {"$ref": "#/components/schemas/Answer"}
+    error = {"$ref": "#/components/schemas/Error"}
+    either = {"oneOf": [answer, error]}
+    many = {"type": "array", "items": either}
+    instances = {
+        "type": "object",
+        "properties": {"instances": {"type": "array", "items": record}},
+        "required": ["instances"],
+    }
+    predictions = {"type": "object", "properties": {"predictions": many}, "required": ["predictions"]}
+    operation = {
+        "summary": f"Ask {spec.name}",
+        "operationId": "predict",
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {"schema": {"anyOf": [record, {"type": "array", "items": record}, instances]}},
+                "application/jsonlines": {"schema": {"type": "string"}},
+                "text/csv": {"schema": {"type": "string"}},
+            },
+        },
+        "responses": {
+            "200": {
+                "description": "an answer for a record; a list, or predictions, for several, in their order",
+                "content": {"application/json": {"schema": {"anyOf": [answer, many, predictions]}}},
+            },
+            "400": {
+                "description": "the record, or every record of a list, was refused; or the request could not be read",
+                "content": {"application/json": {"schema": {"anyOf": [error, many, predictions]}}},
+            },
+        },
+    }
+    schemas = {"Record": record_schema(spec), "Answer": answer_schema(spec), "Error": _ERROR}
+    for schema in schemas.values():
+        schema.pop("$schema", None)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": spec.name, "version": spec.version, "description": "A fastai model, served by fastmar."},
+        "paths": {f"/predictions/{spec.name}": {"post": operation}},
+        "components": {"schemas": schemas},
+    }

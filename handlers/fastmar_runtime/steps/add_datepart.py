@@ -1,0 +1,109 @@
+"""fastai's `add_datepart`, which users call on their table before a learner sees it: one date becomes many columns.
+
+The columns may also be sent ready made; where one is absent, it is computed from the date.
+"""
+
+from __future__ import annotations
+
+import calendar
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from fastmar_runtime.columns import MISSING
+from fastmar_runtime.errors import RecordError
+from fastmar_runtime.report import Report, shown
+from fastmar_runtime.steps import Batch
+
+
+def _month_end(d: datetime) -> bool:
+    return d.day == calendar.monthrange(d.year, d.month)[1]
+
+
+PARTS: dict[str, Callable[[datetime], Any]] = {
+    "Year": lambda d: d.year,
+    "Month": lambda d: d.month,
+    "Week": lambda d: d.isocalendar().week,
+    "Day": lambda d: d.day,
+    "Dayofweek": lambda d: d.weekday(),
+    "Dayofyear": lambda d: d.timetuple().tm_yday,
+    "Is_month_end": _month_end,
+    "Is_month_start": lambda d: d.day == 1,
+    "Is_quarter_end": lambda d: d.month % 3 == 0 and _month_end(d),
+    "Is_quarter_start": lambda d: d.month % 3 == 1 and d.day == 1,
+    "Is_year_end": lambda d: d.month == 12 and d.day == 31,
+    "Is_year_start": lambda d: d.month == 1 and d.day == 1,
+    "Hour": lambda d: d.hour,
+    "Minute": lambda d: d.minute,
+    "Second": lambda d: d.second,
+}
+"""What pandas' `.dt` gives for each part of a date without a time zone."""
+
+ELAPSED = "Elapsed"  # seconds since 1970, or thousandths of that: see AddDatepart.elapsed_divisor
+_OF_NO_DATE = frozenset(name for name in PARTS if name.startswith("Is_"))  # False for no date in pandas, others NaN
+
+
+@dataclass(frozen=True, slots=True)
+class AddDatepart:
+    """One date.
+
+    Attributes:
+        date: the field that may carry the date.
+        prefix: what the columns' names begin with.
+        parts: the columns, without their prefix.
+        elapsed_divisor: 1 where ``Elapsed`` is in seconds; 1000 where pandas 3 made it a thousandth of that.
+    """
+
+    date: str
+    prefix: str
+    parts: tuple[str, ...]
+    elapsed_divisor: int
+
+    def __call__(self, batch: Batch, report: Report) -> Batch:
+        """Compute the absent columns of each record; the date's own column goes."""
+        out = {name: column for name, column in batch.items() if name != self.date}
+        columns = {part: list(batch[self.prefix + part]) for part in self.parts}
+        for row, value in enumerate(batch[self.date]):
+            absent = [part for part in self.parts if columns[part][row] is MISSING]
+            if not absent:
+                continue
+            try:
+                values = self._compute(value, absent)
+            except RecordError as error:
+                report.refuse(row, error)
+                values = dict.fromkeys(absent)
+            for part in absent:
+                columns[part][row] = values[part]
+        out.update({self.prefix + part: column for part, column in columns.items()})
+        return out
+
+    def _compute(self, value: Any, parts: list[str]) -> dict[str, Any]:
+        if value is MISSING:
+            raise RecordError(
+                "missing_column",
+                f"the record has neither {self.date!r} nor {self.prefix + parts[0]!r}.",
+                fix=f'send the date as {self.date!r}, for example "2024-01-31".',
+                field=self.date,
+            )
+        if value is None:
+            return {part: False if part in _OF_NO_DATE else None for part in parts}
+        try:
+            date = datetime.fromisoformat(value.strip())
+        except ValueError as error:
+            raise RecordError(
+                "not_a_date",
+                f"{self.date!r} is {shown(value)}, which is no ISO 8601 date.",
+                fix='send it as "2024-01-31" or "2024-01-31T08:30:00".',
+                field=self.date,
+            ) from error
+        date = date.replace(tzinfo=None)  # training saw the clock on the wall: no zone is recorded in the learner
+        return {part: self._elapsed(date) if part == ELAPSED else PARTS[part](date) for part in parts}
+
+    def _elapsed(self, date: datetime) -> int:
+        return int(date.replace(tzinfo=UTC).timestamp()) // self.elapsed_divisor
+
+
+def from_state(state: dict[str, Any]) -> AddDatepart:
+    """Read ``{"date", "prefix", "parts", "elapsed_divisor"}``."""
+    return AddDatepart(state["date"], state["prefix"], tuple(state["parts"]), state["elapsed_divisor"])

@@ -1,0 +1,108 @@
+"""fastai's Categorify: a category becomes its position in the vocabulary, from 1; what is not known becomes 0.
+
+The matching is `learn.predict`'s, value by value: Python's equality (1 is 1.0, and 0 and 1 are a vocabulary's False and
+True), except that a bool never matches a vocabulary of numbers. Nothing is turned into a string or out of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from fastmar_runtime.report import Report, shown
+from fastmar_runtime.steps import Batch
+
+TIMESTAMP = "timestamp"  # {"timestamp": "2024-01-31T00:00:00"} in a vocabulary
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """One column's categories.
+
+    Attributes:
+        codes: category to code, from 1.
+        trimmed: category without surrounding white space to the category, where exactly one is spelled so.
+        takes_bools: whether a bool can match: not where all categories are numbers.
+        has_dates: whether there are dates among the categories, so that strings are read as dates too.
+    """
+
+    codes: dict[Any, int]
+    trimmed: dict[str, str]
+    takes_bools: bool
+    has_dates: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Categorify:
+    """Attributes: `vocabularies`, by column."""
+
+    vocabularies: dict[str, Vocabulary]
+
+    def __call__(self, batch: Batch, report: Report) -> Batch:
+        """Codes in place of categories; a null is code 0 without a warning, as fastai has it."""
+        encoded = dict(batch)
+        for name, vocabulary in self.vocabularies.items():
+            codes = vocabulary.codes
+            column = []
+            for row, value in enumerate(batch[name]):
+                if value is None:
+                    column.append(0)
+                elif value in codes and (type(value) is not bool or vocabulary.takes_bools):
+                    column.append(codes[value])
+                else:
+                    column.append(_near_miss(name, value, vocabulary, row, report))
+            encoded[name] = column
+        return encoded
+
+
+def _near_miss(name: str, value: Any, vocabulary: Vocabulary, row: int, report: Report) -> int:
+    """The code of what was surely meant, or 0; either way the answer says so."""
+    if isinstance(value, str):
+        if vocabulary.has_dates and (date := as_date(value)) in vocabulary.codes:
+            return vocabulary.codes[date]
+        if (meant := vocabulary.trimmed.get(value.strip())) is not None:
+            message = f"taken as {meant!r}: the two differ only in white space around them."
+            report.warn(row, field=name, code="category_whitespace", value=value, message=message)
+            return vocabulary.codes[meant]
+    message = f"the model was not trained with {shown(value)}; it was answered as an unknown category."
+    if hint := _other_type(value, vocabulary):
+        message += f" Did you mean {hint!r} ({type(hint).__name__})? Categories are matched with their type."
+    report.warn(row, field=name, code="unknown_category", value=value, message=message)
+    return 0
+
+
+def _other_type(value: Any, vocabulary: Vocabulary) -> Any:
+    """A category that prints like `value` but has another type: the string "3" for the number 3, and the like."""
+    if len(vocabulary.codes) > 10_000:  # a hint is not worth a long search in every request
+        return None
+    return next((known for known in vocabulary.codes if str(known) == str(value)), None)
+
+
+def as_date(text: str) -> datetime | None:
+    """An ISO 8601 date or date-time, or None."""
+    try:
+        return datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None
+
+
+def build_vocabulary(items: Sequence[Any]) -> Vocabulary:
+    """The vocabulary of `items`, the categories from code 1 in the order of their codes, as `spec.json` holds them."""
+    values = [datetime.fromisoformat(x[TIMESTAMP]) if isinstance(x, dict) else x for x in items]
+    spelled: dict[str, list[str]] = {}
+    for value in values:
+        if isinstance(value, str):
+            spelled.setdefault(value.strip(), []).append(value)
+    return Vocabulary(
+        codes={value: code for code, value in reversed(list(enumerate(values, start=1)))},  # the first of equals wins
+        trimmed={text: same[0] for text, same in spelled.items() if len(same) == 1},
+        takes_bools=not all(type(x) in (int, float) for x in values),
+        has_dates=any(isinstance(x, datetime) for x in values),
+    )
+
+
+def from_state(state: dict[str, Any]) -> Categorify:
+    """Read ``{"vocabularies": {column: [category, ...]}}``."""
+    return Categorify({name: build_vocabulary(items) for name, items in state["vocabularies"].items()})

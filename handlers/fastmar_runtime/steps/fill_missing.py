@@ -1,0 +1,32 @@
+"""fastai's FillMissing: nulls of numeric columns become the value learned in training, and a flag column says so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fastmar_runtime.report import Report
+from fastmar_runtime.steps import Batch
+
+
+@dataclass(frozen=True, slots=True)
+class FillMissing:
+    """Attributes: `fills` (column to value, with fastai's `na_dict`), `add_col` (whether ``NAME_na`` is added)."""
+
+    fills: dict[str, float]
+    add_col: bool
+
+    def __call__(self, batch: Batch, report: Report) -> Batch:  # noqa: ARG002
+        """Fill; a flag that the record itself carries is overwritten, as fastai does."""
+        filled = dict(batch)
+        for name, value in self.fills.items():
+            column = batch[name]
+            filled[name] = [value if x is None else x for x in column]
+            if self.add_col:
+                filled[f"{name}_na"] = [x is None for x in column]
+        return filled
+
+
+def from_state(state: dict[str, Any]) -> FillMissing:
+    """Read ``{"fills": {column: value}, "add_col": bool}``."""
+    return FillMissing(fills=state["fills"], add_col=state["add_col"])

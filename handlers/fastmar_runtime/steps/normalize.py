@@ -1,0 +1,30 @@
+"""fastai's Normalize for tables: ``(x - mean) / std``, in float64 as `learn.predict` does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fastmar_runtime.report import Report
+from fastmar_runtime.steps import Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Normalize:
+    """Attributes: `means` and `stds`, by column; a std already carries fastai's 1e-7."""
+
+    means: dict[str, float]
+    stds: dict[str, float]
+
+    def __call__(self, batch: Batch, report: Report) -> Batch:  # noqa: ARG002
+        """Python's floats are float64, so this is fastai's arithmetic to the last bit. Null (NaN there) stays null."""
+        normalized = dict(batch)
+        for name, mean in self.means.items():
+            std = self.stds[name]
+            normalized[name] = [None if x is None else (x - mean) / std for x in batch[name]]
+        return normalized
+
+
+def from_state(state: dict[str, Any]) -> Normalize:
+    """Read ``{"means": {column: float}, "stds": {column: float}}``."""
+    return Normalize(means=state["means"], stds=state["stds"])

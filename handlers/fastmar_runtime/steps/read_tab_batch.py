@@ -1,0 +1,60 @@
+"""fastai's ReadTabBatch: columns become the network's inputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastmar_runtime.errors import RecordError
+from fastmar_runtime.report import Report
+from fastmar_runtime.steps import Batch
+
+
+@dataclass(frozen=True, slots=True)
+class ReadTabBatch:
+    """Attributes: `cats` and `conts`, the columns in the network's order; an empty one makes no input."""
+
+    cats: tuple[str, ...]
+    conts: tuple[str, ...]
+
+    def __call__(self, batch: Batch, report: Report) -> Batch:
+        """``x_cat`` int64 [batch, len(cats)] and ``x_cont`` float32 [batch, len(conts)]."""
+        inputs: Batch = {}
+        if self.cats:
+            codes = [batch[name] for name in self.cats]
+            inputs["x_cat"] = np.array(codes, dtype=np.int64).T
+        if self.conts:
+            values = np.array([batch[name] for name in self.conts], dtype=np.float64).T  # None becomes NaN
+            with np.errstate(over="ignore"):
+                inputs["x_cont"] = values.astype(np.float32)
+            if not np.isfinite(inputs["x_cont"]).all():
+                self._refuse_not_finite(inputs["x_cont"], report)
+        return inputs
+
+    def _refuse_not_finite(self, conts: npt.NDArray[np.float32], report: Report) -> None:
+        """A null that nothing filled, or an overflow: fastai would fail or answer NaN."""
+        for row, column in np.argwhere(~np.isfinite(conts)):
+            name = self.conts[column]
+            if np.isnan(conts[row, column]):
+                error = RecordError(
+                    "null_not_filled",
+                    f"{name!r} is null, and no missing values were seen in it when the model was trained.",
+                    fix=f"send a number for {name!r}, or train with missing values in it.",
+                    field=name,
+                )
+            else:
+                error = RecordError(
+                    "out_of_range",
+                    f"{name!r} is so far from what the model was trained with that its input overflows.",
+                    fix="check the number and its unit.",
+                    field=name,
+                )
+            report.refuse(int(row), error)
+
+
+def from_state(state: dict[str, Any]) -> ReadTabBatch:
+    """Read ``{"cats": [column], "conts": [column]}``."""
+    return ReadTabBatch(cats=tuple(state["cats"]), conts=tuple(state["conts"]))

@@ -1,0 +1,163 @@
+"""The one file that knows TorchServe: its rows, its context, its way of failing.
+
+What it works around: an exception fails every request of a batch, a dict goes out without a Content-Type, a status
+phrase with a user's text in it hangs the worker, and a response over the size limit kills it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from fastmar_runtime import __version__, payload
+from fastmar_runtime.errors import BundleError, RequestError, RuntimeMismatch
+from fastmar_runtime.golden import check_golden, read_golden
+from fastmar_runtime.payload import Request, Response
+from fastmar_runtime.predictor import Predictor
+from fastmar_runtime.schema import describe, openapi
+
+log = logging.getLogger(__name__)
+
+PHRASES = {200: "OK", 400: "Bad Request", 404: "Not Found", 413: "Payload Too Large", 500: "Internal Server Error"}
+MAX_RESPONSE = "FASTMAR_MAX_RESPONSE_BYTES"  # environment: TorchServe's max_response_size
+_DEFAULT_MAX_RESPONSE = 6_553_500  # TorchServe's own default
+_ROOM = 64 * 1024  # headers and framing of a batch
+
+_FORM_FIX = (
+    "send the record as the body with Content-Type: application/json; "
+    "with curl, add -H 'Content-Type: application/json'."
+)
+
+
+def open_checked(model_dir: str | Path, threads: int) -> Predictor:
+    """Open the bundle in `model_dir` and prove that it answers here as it did at export.
+
+    Raises:
+        BundleError: another runtime than its own, an unknown protocol, a damaged part, other answers.
+    """
+    predictor = Predictor.open(model_dir, threads=threads)
+    spec = predictor.spec
+    if spec.runtime != __version__:
+        raise RuntimeMismatch(
+            f"the archive was written for runtime {spec.runtime}, but {__version__} was imported from {__file__}.",
+            fix="take PYTHONPATH out of the server's environment, or export the learner again.",
+        )
+    if predictor.files is not None:
+        check_golden(predictor, read_golden(predictor.files, [t.name for t in spec.inputs]))
+    return predictor
+
+
+class Handler:
+    """What TorchServe calls: `initialize` once a worker, then `handle` with each batch."""
+
+    def __init__(self) -> None:
+        self._max_response = int(os.environ.get(MAX_RESPONSE, _DEFAULT_MAX_RESPONSE))
+
+    def initialize(self, context: Any) -> None:
+        """Open the model; where that fails, say why in one line and end the worker, which then never is READY."""
+        settings = (context.model_yaml_config or {}).get("fastmar", {})
+        properties = context.system_properties
+        try:
+            self._predictor = open_checked(properties["model_dir"], int(settings.get("threads", 1)))
+        except BundleError as error:
+            reason = f"{context.model_name} can't be served: {error.message} Fix: {error.fix}"
+            print(f"fastmar: {' '.join(reason.split())}", file=sys.stderr, flush=True)
+            raise SystemExit(1) from error
+        spec = self._predictor.spec
+        self._documents = {
+            "schema": orjson.dumps(describe(spec)),
+            "openapi": orjson.dumps(openapi(spec)),
+        }
+
+    def handle(self, data: Sequence[dict[str, Any]], context: Any) -> list[Any]:
+        """Answer a batch of requests, each with a status, a Content-Type and a body of its own."""
+        if context.get_request_header(0, "describe") == "True":
+            return [describe(self._predictor.spec)]
+        received = [self._read(row, index, context) for index, row in enumerate(data)]
+        responses = self._answer(received)
+        for index, response in enumerate(responses):
+            if response.status != 200:
+                context.set_response_status(response.status, PHRASES[response.status], index)
+            context.set_response_content_type(index, response.content_type)
+        return [response.body for response in responses]
+
+    def _read(self, row: dict[str, Any], index: int, context: Any) -> Request | Response:
+        """The records that one row of the batch asks for, or the response to it where there are none."""
+        path = _asked_path(index, context)
+        if path in self._documents:
+            return Response(200, self._documents[path])
+        if path:
+            error = RequestError(
+                f"there is no {path!r} below a model.", code="not_found", fix="ask for /schema or /openapi there."
+            )
+            return Response(404, orjson.dumps(error.as_dict()))
+        try:
+            return payload.read(*_body(row, index, context), self._predictor.spec)
+        except RequestError as error:
+            return payload.refused(error)
+
+    def _answer(self, received: list[Request | Response]) -> list[Response]:
+        """All records of the batch through the graph at once, and the answers back to the requests they belong to."""
+        requests = [item for item in received if isinstance(item, Request)]
+        try:
+            answers = iter(self._predictor.predict([record for request in requests for record in request.records]))
+            written = iter([self._write(r, [next(answers) for _ in r.records]) for r in requests])
+        except Exception:  # a fault of ours must not fail the neighbours in the batch
+            log.exception("a batch of %d requests failed; each is tried alone", len(requests))
+            written = iter([self._answer_alone(request) for request in requests])
+        return [next(written) if isinstance(item, Request) else item for item in received]
+
+    def _answer_alone(self, request: Request) -> Response:
+        try:
+            return self._write(request, self._predictor.predict(request.records))
+        except Exception:
+            log.exception("a request failed")
+            error = RequestError("the server failed on this request.", code="internal", fix="see the server's log.")
+            return Response(500, orjson.dumps(error.as_dict()))
+
+    def _write(self, request: Request, answers: list[dict[str, Any]]) -> Response:
+        response = payload.write(request, answers, self._predictor.spec)
+        if len(response.body) <= self._max_response - _ROOM:
+            return response
+        error = RequestError(
+            f"the answer would be {len(response.body):,} bytes long, over the limit of {self._max_response:,}.",
+            code="too_many_records",
+            fix=f"send fewer than {len(answers)} records at once.",
+        )
+        return Response(413, orjson.dumps(error.as_dict()))
+
+
+def _asked_path(index: int, context: Any) -> str:
+    """What is asked for below the model: ``/predictions/NAME/VERSION/schema``, or by Content-Type.
+
+    Without a version TorchServe takes ``schema`` for one; a caller that does not know the version sends an empty body
+    with Content-Type ``application/schema-request+json`` instead.
+    """
+    path = context.get_request_header(index, "url_path") or ""
+    if not path:
+        media_type = _header(index, context, "content-type") or ""
+        if media_type.startswith("application/") and media_type.endswith("-request+json"):
+            path = media_type.removeprefix("application/").removesuffix("-request+json")
+    return path.strip("/")
+
+
+def _header(index: int, context: Any, name: str) -> str | None:
+    """A request header. TorchServe keeps the spelling that the client sent."""
+    headers = context.get_all_request_header(index)
+    return next((value for key, value in headers.items() if key.lower() == name and isinstance(value, str)), None)
+
+
+def _body(row: dict[str, Any], index: int, context: Any) -> tuple[Any, str | None]:
+    """Body and Content-Type of one row. `or` won't do: 0, [] and {} are bodies too."""
+    for key in ("body", "data"):
+        if key in row:
+            part = context.get_request_header(index, key)
+            content_type = part.get("content-type") if isinstance(part, dict) else None
+            return row[key], content_type or _header(index, context, "content-type")
+    raise RequestError("the request has no body, or is a form, which this model does not read.", fix=_FORM_FIX)
