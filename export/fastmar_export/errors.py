@@ -73,7 +73,7 @@ class UnsupportedModule(ExportError):
     def __init__(self, where: str, path: str, *, why: str = "which is not in fastmar's allow-list of layers") -> None:
         super().__init__(
             f"{where} is {path}, {why}.",
-            fix="build the network out of torch's, torchvision's, timm's or fastai's layers, and export the learner again.",
+            fix="build the network out of torch's, torchvision's, timm's or fastai's layers, and export it again.",
         )
         self.where, self.path = where, path
 

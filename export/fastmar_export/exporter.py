@@ -22,6 +22,7 @@ from fastmar_export.learner import Learner, check_callbacks, open_learner
 from fastmar_export.networks.graph import check_graph, export_graph
 from fastmar_export.networks.rebuild import rebuild
 from fastmar_export.reader import LearnerFile, read_learner_file
+from fastmar_export.reference import refine
 from fastmar_export.tabular import POSITIONS, Conversion, convert_tabular
 from fastmar_export.targets import decoder_state
 from fastmar_runtime import __version__
@@ -42,6 +43,7 @@ class Options:
         output: folder that the archive goes to.
         activation: how outputs become predictions, where the loss does not tell.
         ignored_callbacks: callbacks, by class name, that change no answer.
+        reference: CSV of rows that tell defaults and ranges of the fields.
         force: replace an archive of another version.
     """
 
@@ -50,6 +52,7 @@ class Options:
     output: Path = Path("model_store")
     activation: str | None = None
     ignored_callbacks: Sequence[str] = ()
+    reference: Path | None = None
     force: bool = False
 
 
@@ -134,7 +137,7 @@ def _draft(options: Options, conversion: Conversion, source: LearnerFile, droppe
         version=options.version,
         kind="tabular",
         runtime=__version__,
-        fields=conversion.fields,
+        fields=refine(conversion.fields, options.reference) if options.reference else conversion.fields,
         steps=conversion.steps,
         inputs=(),
         outputs=(),

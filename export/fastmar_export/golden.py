@@ -15,7 +15,7 @@ _DIGITS = 6
 
 
 def golden_records(spec: Spec) -> list[dict[str, Any]]:
-    """`COUNT` records: plausible ones through all categories, one with nulls, one of unknowns, one with stray spaces."""
+    """`COUNT` records: plausible ones through all categories, then one each of nulls, unknowns and stray spaces."""
     dates = {step["date"]: step for step in spec.steps if step["step"] == "add_datepart"}
     records = [{f.name: _value(f, row, column) for column, f in enumerate(spec.fields)} for row in range(COUNT)]
     for row, record in enumerate(records):  # the date itself in every other record, its parts in the others

@@ -48,4 +48,4 @@ def _timestamp(args: tuple[Any, ...]) -> datetime:
     unit = args[3] if len(args) > 3 else _NANOSECONDS
     if not isinstance(ticks, int) or unit not in _UNITS_PER_SECOND or (len(args) > 2 and args[2] is not None):
         raise NotPlain("a Timestamp with a time zone")
-    return datetime(1970, 1, 1) + timedelta(seconds=1) * ticks / _UNITS_PER_SECOND[unit]  # noqa: DTZ001
+    return datetime(1970, 1, 1) + timedelta(microseconds=ticks * 10**6 // _UNITS_PER_SECOND[unit])

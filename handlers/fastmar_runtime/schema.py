@@ -58,8 +58,8 @@ def _field_schema(field: Field) -> JSON:
             "categories": [plain(value) for value in field.categories[:MAX_LISTED]],
             "category_count": len(field.categories),
         }
-    if field.spread is not None:
-        schema["x-fastmar"]["standard_deviation"] = field.spread
+    statistics = {"standard_deviation": field.spread, "minimum": field.minimum, "maximum": field.maximum}
+    schema["x-fastmar"] |= {name: value for name, value in statistics.items() if value is not None}
     return schema
 
 

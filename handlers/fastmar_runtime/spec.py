@@ -30,6 +30,7 @@ class Field:
         categories: what the model knows, in the order of its codes (from 1); empty for other kinds.
         default: a plausible value, from the learner's own statistics; None where there is none.
         spread: one standard deviation of a number, where the learner tells it.
+        minimum, maximum: of a number, where a reference table told them. Others are answered as well.
     """
 
     name: str
@@ -40,6 +41,8 @@ class Field:
     categories: tuple[Any, ...] = ()
     default: Any = None
     spread: float | None = None
+    minimum: float | None = None
+    maximum: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,8 @@ def to_dict(spec: Spec) -> dict[str, Any]:
                 "categories": list(f.categories),
                 "default": f.default,
                 "spread": f.spread,
+                "minimum": f.minimum,
+                "maximum": f.maximum,
             }
             for f in spec.fields
         ],

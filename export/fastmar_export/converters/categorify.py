@@ -55,8 +55,8 @@ def _say_surprises(column: str, items: list[Any], vocabulary: list[Any], table: 
         table.notice(
             column,
             "float_categories",
-            f"{column!r} has float categories that fastai stored as float32, such as {rounded[0]}: learn.predict answers "
-            f"{rounded[0]} as unknown, and so does this model. Train with them turned into strings.",
+            f"{column!r} has float categories that fastai stored as float32, such as {rounded[0]}: learn.predict "
+            f"answers {rounded[0]} as unknown, and so does this model. Train with them turned into strings.",
         )
     if column.endswith("_na") and column.removesuffix("_na") in table.conts:
         return  # FillMissing's own flag: no caller sends it

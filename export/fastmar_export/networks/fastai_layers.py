@@ -68,5 +68,6 @@ class TabularModel(nn.Module):
             assert x_cat is not None  # noqa: S101 - for the type checker: n_emb says so
             parts.append(torch.cat([embed(x_cat[:, i]) for i, embed in enumerate(self.embeds)], 1))
         if self.n_cont != 0:
+            assert x_cont is not None  # noqa: S101 - likewise
             parts.append(x_cont if self.bn_cont is None else self.bn_cont(x_cont))
         return self.layers(torch.cat(parts, 1))

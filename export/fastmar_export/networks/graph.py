@@ -140,7 +140,8 @@ def _without_traces(model: onnx.ModelProto) -> bytes:
         del value.metadata_props[:]
         value.doc_string = ""
     onnx.checker.check_model(model)
-    return model.SerializeToString(deterministic=True)
+    serialized: bytes = model.SerializeToString(deterministic=True)
+    return serialized
 
 
 @contextlib.contextmanager

@@ -114,7 +114,7 @@ class _Rebuilder:
         made = cls.__new__(cls)
         self._made[id(record)] = made
         nn.Module.__init__(made)
-        made.__setstate__(self._state(record, where, depth))
+        made.__setstate__(self._state(record, where, depth))  # type: ignore[no-untyped-call]
         return made
 
     def _refuse_code(self, record: Record, where: str) -> None:
@@ -141,7 +141,7 @@ class _Rebuilder:
         return state
 
     def _value(self, value: Any, where: str, depth: int) -> Any:
-        """An attribute: plain data as it is, layers rebuilt, functions by allow-list, and a refusal-on-use for others."""
+        """An attribute: plain data as it is, layers rebuilt, functions by allow-list; the rest is refused when used."""
         if depth > _MAX_DEPTH:
             return NotServed(where, "nested too deep")
         if isinstance(value, _PLAIN):
@@ -170,7 +170,7 @@ def _name(value: Any) -> str:
 
 
 def _why_refused(path: str) -> str:
-    package = path.split(".")[0]
+    package = path.partition(".")[0]
     if path.startswith(_PACKAGES) and package != "torch":
         return f"and {package} is not installed here or has no such layer (pip install {package})"
     return "which is not in fastmar's allow-list of layers"

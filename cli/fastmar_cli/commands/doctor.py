@@ -1,0 +1,114 @@
+"""Find out why an archive would not serve, in this process and in words.
+
+Checks the machine (Java, TorchServe), then does with the archive what TorchServe's worker does: opens it, replays its
+golden records, and answers one request through the handler. Nothing out of the archive is run: the installed runtime
+reads its data.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from fastmar_cli.console import out
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Define the command's arguments."""
+    parser.add_argument("model", metavar="MODEL.mar", type=Path)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print a line for each check; exit status 1 where one failed."""
+    from rich.text import Text
+
+    from fastmar_runtime.errors import FastmarError
+
+    failed = 0
+    for name, check in _checks(args.model):
+        try:
+            finding = check()
+        except FastmarError as error:
+            failed += 1
+            out.print(Text.assemble(("FAILED ", "red"), f"{name}: {error.message}\n       Fix: {error.fix}"))
+        else:
+            out.print(Text.assemble(("ok     ", "green"), f"{name}: {finding}"))
+    return 1 if failed else 0
+
+
+def _checks(model: Path) -> Iterator[tuple[str, Callable[[], str]]]:
+    yield "Java", _java
+    yield "TorchServe", _torchserve
+    yield "archive", lambda: _archive(model)
+    yield "runtime", lambda: _runtime(model)
+    yield "golden records", lambda: _golden(model)
+    yield "a request", lambda: _request(model)
+
+
+def _java() -> str:
+    from fastmar_cli.server.java import find_java
+
+    java = find_java()
+    return f"{java.path}, version {java.version}"
+
+
+def _torchserve() -> str:
+    from fastmar_cli.server.java import find_torchserve
+
+    return str(find_torchserve().jar)
+
+
+def _archive(model: Path) -> str:
+    from fastmar_cli.server.archives import read_archive
+
+    archive = read_archive(model)
+    return f"{archive.label}, {archive.path.stat().st_size:,} bytes, {archive.workers} worker(s)"
+
+
+def _runtime(model: Path) -> str:
+    """Whether the worker would run the code that is installed here."""
+    import fastmar_runtime
+    from fastmar_runtime import spec as spec_format
+    from fastmar_runtime.predictor import SPEC, BundleFiles
+
+    spec = spec_format.from_dict(BundleFiles(model).json(SPEC))
+    package = Path(fastmar_runtime.__file__).parent
+    with zipfile.ZipFile(model) as archive:
+        other = [
+            name
+            for name in archive.namelist()
+            if name.startswith(f"{package.name}/")
+            and _digest(archive.read(name)) != _digest_of_file(package.parent / name)
+        ]
+    if not other:
+        return f"{spec.runtime}, the same that is installed here; protocol {spec.protocol}"
+    return f"{spec.runtime} in the archive differs from {fastmar_runtime.__version__} here, in {', '.join(other)}"
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _digest_of_file(path: Path) -> str:
+    return _digest(path.read_bytes()) if path.is_file() else ""
+
+
+def _golden(model: Path) -> str:
+    from fastmar_runtime.golden import check_golden, read_golden
+    from fastmar_runtime.predictor import BundleFiles, Predictor
+
+    predictor = Predictor.open(model)
+    golden = read_golden(BundleFiles(model), [t.name for t in predictor.spec.inputs])
+    difference = check_golden(predictor, golden)
+    return f"{len(golden.records)} reproduced, largest difference {difference:.1g}"
+
+
+def _request(model: Path) -> str:
+    """One golden record through the handler, in TorchServe's own kind of row and context."""
+    from fastmar_cli.worker import answer_like_a_worker
+
+    status, body = answer_like_a_worker(model)
+    return f"status {status}, {body.decode()}"

@@ -1,0 +1,71 @@
+"""Turn a learner's pickle into a TorchServe archive.
+
+LEARNER.pkl is what `learn.export()` of any fastai 2 wrote, on any operating system. It is read as data: nothing in it
+is run, and fastai is not needed. The answers of the archive are proved to be the network's before it is written.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from fastmar_cli.console import alarm, notice, out, stages
+
+MAX_CALLS_SHOWN = 10
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Define the command's arguments."""
+    parser.add_argument("learner", metavar="LEARNER.pkl", type=Path)
+    parser.add_argument("--name", required=True, help="what the model is called in URLs")
+    parser.add_argument("--version", default="1.0", help="version of the model (default: %(default)s)")
+    parser.add_argument("--output", type=Path, default=Path("model_store"), help="folder (default: %(default)s)")
+    parser.add_argument(
+        "--reference", type=Path, metavar="DATA.csv", help="rows that tell defaults and ranges; none of them is stored"
+    )
+    parser.add_argument(
+        "--activation",
+        choices=["softmax", "sigmoid", "identity"],
+        help="how outputs become predictions, where the learner's loss does not tell",
+    )
+    parser.add_argument(
+        "--ignore-callback",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a callback of yours that changes no answer; may be given several times",
+    )
+    parser.add_argument("--force", action="store_true", help="replace an archive of another version")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Export, and say what came of it."""
+    from fastmar_export.exporter import Options, export_learner
+    from fastmar_export.reader import describe_call
+
+    options = Options(
+        name=args.name,
+        version=args.version,
+        output=args.output,
+        activation=args.activation,
+        ignored_callbacks=args.ignore_callback,
+        reference=args.reference,
+        force=args.force,
+    )
+    with stages() as on_stage:
+        exported = export_learner(args.learner, options, on_stage)
+    for call in exported.source.calls[:MAX_CALLS_SHOWN]:
+        alarm(f"loading the pickle normally would run {describe_call(call)}. fastmar did not.")
+    if (more := len(exported.source.calls) - MAX_CALLS_SHOWN) > 0:
+        alarm(f"... and {more} more: see `fastmar inspect {args.learner}`.")
+    for leak in exported.source.leaks:
+        alarm(f"the pickle holds training data ({leak}). The archive does not.")
+    for said in exported.spec.notices:
+        notice(said["message"])
+    spec = exported.spec
+    fields = ", ".join(f.name for f in spec.fields)
+    out.print(f"{exported.path}  ({exported.path.stat().st_size / 1024:,.0f} KB)", markup=False)
+    out.print(f"  {spec.name} {spec.version}: {spec.kind}, {len(spec.fields)} columns ({fields})", markup=False)
+    out.print(f"  predicts {', '.join(spec.targets)}; graph and network differ by {exported.difference:.1g}", markup=False)
+    out.print(f"Next: fastmar serve --model-store {args.output}", markup=False)
+    return 0

@@ -1,0 +1,128 @@
+"""Show what an archive or a learner's pickle holds, without running any of it.
+
+Of an archive: its schema, steps, graph, provenance and golden records. Of a pickle: the kind of learner, columns,
+transforms, network, what would run code if somebody loaded it normally, and any training rows in it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from fastmar_cli.console import out
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Define the command's arguments."""
+    parser.add_argument("file", metavar="MODEL.mar|LEARNER.pkl", type=Path)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print what the file holds."""
+    facts = _archive_facts(args.file) if _is_archive(args.file) else _pickle_facts(args.file)
+    if args.json:
+        import orjson
+
+        print(orjson.dumps(facts, option=orjson.OPT_INDENT_2).decode())
+        return 0
+    _show(facts)
+    return 0
+
+
+def _is_archive(path: Path) -> bool:
+    if path.suffix == ".mar":
+        return True
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return "spec.json" in archive.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
+def _archive_facts(path: Path) -> dict[str, Any]:
+    from fastmar_runtime import spec as spec_format
+    from fastmar_runtime.golden import ANSWERS, RECORDS
+    from fastmar_runtime.predictor import SPEC, BundleFiles
+    from fastmar_runtime.schema import describe
+
+    files = BundleFiles(path)
+    spec = spec_format.from_dict(files.json(SPEC))
+    golden = [
+        {"record": record, "answer": answer}
+        for record, answer in zip(files.json(RECORDS), files.json(ANSWERS), strict=True)
+    ]
+    return spec_format.to_dict(spec) | {"schema": describe(spec), "golden": golden}
+
+
+def _pickle_facts(path: Path) -> dict[str, Any]:
+    from fastmar_export.inspection import inspect_pickle
+
+    return inspect_pickle(path)
+
+
+def _show(facts: dict[str, Any]) -> None:
+    from rich.tree import Tree
+
+    tree = Tree(_text(facts.get("name") or facts.get("kind") or "not a learner"))
+    for key, value in facts.items():
+        if key == "network":
+            _add_network(tree, value)
+        elif key == "golden":
+            _add(tree.add(f"golden: {len(value)} records, the first of them"), value[0] if value else {})
+        elif key != "schema":  # the fields say the same, for people
+            _add_entry(tree, key, value)
+    out.print(tree)
+
+
+def _add(node: Any, value: Any) -> None:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _add_entry(node, key, item)
+    elif isinstance(value, list):
+        for item in value:
+            if isinstance(item, dict):
+                _add(node.add(_text(_title(item))), {k: v for k, v in item.items() if k not in _TITLES})
+            else:
+                node.add(_text(item))
+    else:
+        node.add(_text(value))
+
+
+_TITLES = ("name", "step", "where", "what")
+_MAX_ITEMS = 12
+
+
+def _title(item: dict[str, Any]) -> Any:
+    return next((item[key] for key in _TITLES if key in item), "-")
+
+
+def _add_entry(node: Any, key: str, value: Any) -> None:
+    if isinstance(value, dict) and value:
+        _add(node.add(_text(key)), value)
+    elif isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        _add(node.add(_text(key)), value)
+    elif isinstance(value, list):
+        more = f", ... ({len(value)} in all)" if len(value) > _MAX_ITEMS else ""
+        node.add(_text(f"{key}: {', '.join(map(repr, value[:_MAX_ITEMS])) or 'none'}{more}"))
+    else:
+        node.add(_text(f"{key}: {value}"))
+
+
+def _add_network(tree: Any, layers: list[dict[str, Any]]) -> None:
+    parameters = sum(layer["parameters"] for layer in layers)
+    nodes = [tree.add(f"network: {len(layers)} layers, {parameters:,} parameters")]
+    for layer in layers:
+        del nodes[layer["depth"] + 1 :]
+        label = f"{layer['where'].rpartition('.')[2]}: {layer['class']}"
+        label += f", {layer['parameters']:,} parameters" if layer["parameters"] else ""
+        label += "" if layer["served"] else "  (NOT SERVED)"
+        nodes.append(nodes[-1].add(_text(label)))
+
+
+def _text(value: Any) -> Any:
+    from rich.text import Text
+
+    return Text(str(value))

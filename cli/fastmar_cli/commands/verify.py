@@ -1,0 +1,37 @@
+"""Replay an archive's golden records here; with --learner, compare it with fastai itself.
+
+The comparison loads the pickle with fastai, which runs whatever is in it: use it on pickles that you trust, where the
+fastai that wrote them is installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from fastmar_cli.console import out
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Define the command's arguments."""
+    parser.add_argument("model", metavar="MODEL.mar", type=Path)
+    parser.add_argument("--learner", metavar="LEARNER.pkl", type=Path, help="the pickle that the archive was made from")
+    parser.add_argument("--data", metavar="DATA.csv", type=Path, help="rows to compare on, beside the golden records")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print what was compared, and by how much it differs."""
+    from fastmar_runtime.golden import TOLERANCE, check_golden, read_golden
+    from fastmar_runtime.predictor import BundleFiles, Predictor
+
+    predictor = Predictor.open(args.model)
+    golden = read_golden(BundleFiles(args.model), [t.name for t in predictor.spec.inputs])
+    difference = check_golden(predictor, golden)
+    out.print(f"{len(golden.records)} golden records: reproduced, largest difference {difference:.1g} (<= {TOLERANCE:g})")
+    if args.learner is not None:
+        from fastmar_cli.oracle import compare_with_fastai
+
+        compared = compare_with_fastai(predictor, args.learner, golden.records, args.data)
+        out.print(f"{compared.records} records against learn.predict: same answers, largest difference ", end="")
+        out.print(f"{compared.difference:.1g}")
+    return 0

@@ -1,0 +1,41 @@
+"""Inputs of `predict`: files and standard input, as the bytes of a request and their Content-Type."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from fastmar_runtime.errors import FastmarError
+
+JSON, LINES, CSV = "application/json", "application/jsonlines", "text/csv"
+_TYPES = {".json": JSON, ".jsonl": LINES, ".ndjson": LINES, ".csv": CSV}
+
+
+class InputUnreadable(FastmarError):
+    """An input is not there, or is of a kind that no model reads."""
+
+    code = "input_unreadable"
+
+
+def read_input(source: str) -> tuple[bytes, str]:
+    """Bytes and Content-Type of `source`, a path or ``-``."""
+    if source == "-":
+        body = sys.stdin.buffer.read()
+        return body, _sniff(body)
+    path = Path(source)
+    content_type = _TYPES.get(path.suffix.lower())
+    if content_type is None:
+        raise InputUnreadable(f"{source} is no file of records.", fix=f"give one that ends in {', '.join(_TYPES)}, or -.")
+    try:
+        return path.read_bytes(), content_type
+    except OSError as error:
+        raise InputUnreadable(f"{source} can't be read ({error.strerror}).", fix="check the path.") from error
+
+
+def _sniff(body: bytes) -> str:
+    """JSON begins with a bracket; JSON lines have a second object behind the first line; the rest is CSV."""
+    text = body.lstrip()
+    if text[:1] not in (b"{", b"["):
+        return CSV
+    lines = [line for line in text.splitlines() if line.strip()]
+    return LINES if len(lines) > 1 and all(line.lstrip()[:1] == b"{" for line in lines) and text[:1] == b"{" else JSON

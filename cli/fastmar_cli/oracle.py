@@ -1,0 +1,132 @@
+"""fastai's own answers, to compare an archive's with. Imports fastai, which runs what is in the pickle."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastmar_runtime import payload
+from fastmar_runtime.errors import FastmarError
+from fastmar_runtime.predictor import Predictor
+from fastmar_runtime.steps.add_datepart import from_state
+
+TOLERANCE = 1e-5
+"""Largest difference of a probability or value: float32 sums in another order. Values over 1 count relatively."""
+
+
+class FastaiUnavailable(FastmarError):
+    """fastai is not installed here, or can't load the pickle."""
+
+    code = "fastai_unavailable"
+
+
+class AnswersDiffer(FastmarError):
+    """The archive answers otherwise than `learn.predict`."""
+
+    code = "answers_differ"
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Attributes: `records` (how many were compared), `difference` (the largest)."""
+
+    records: int
+    difference: float
+
+
+def compare_with_fastai(
+    predictor: Predictor, learner: Path, golden: list[dict[str, Any]], data: Path | None = None
+) -> Compared:
+    """Ask both, record by record; what fastmar refuses is left out, since fastai fails there or answers NaN.
+
+    Raises:
+        FastaiUnavailable: fastai can't load the learner here.
+        AnswersDiffer: a label differs, or a number by more than `TOLERANCE`.
+    """
+    records = list(golden)
+    if data is not None:
+        records += payload.read(data.read_bytes(), "text/csv", predictor.spec).records
+    learn = load_learner(learner)
+    largest, compared = 0.0, 0
+    for record, ours in zip(records, predictor.predict(records), strict=True):
+        if "error" not in ours:
+            theirs = ask_fastai(learn, as_row(predictor, record), predictor.spec.decode)
+            largest = max(largest, _difference(record, ours, theirs))
+            compared += 1
+    return Compared(compared, largest)
+
+
+def load_learner(path: Path) -> Any:
+    """The learner, by fastai."""
+    try:
+        from fastai.learner import load_learner as load
+
+        return load(path)
+    except Exception as error:  # whatever an old pickle makes fastai raise
+        raise FastaiUnavailable(
+            f"fastai can't load {path} here ({type(error).__name__}: {error}).",
+            fix="install the fastai that wrote it (pip install fastai), or verify without --learner.",
+        ) from error
+
+
+def as_row(predictor: Predictor, record: dict[str, Any]) -> dict[str, Any]:
+    """`record` as a person would hand it to `learn.predict`: dates taken apart, spellings as trained, dates as dates."""
+    from fastmar_runtime.columns import gather
+    from fastmar_runtime.report import Report
+
+    report = Report(1)
+    batch: dict[str, Any] = gather([record], predictor.spec.fields, report)
+    for state in predictor.spec.steps:
+        if state["step"] == "add_datepart":
+            batch = from_state(state)(batch, report)
+    row = {name: column[0] for name, column in batch.items()}
+    for field in predictor.spec.fields:
+        if field.name in row:
+            row[field.name] = _as_trained(row[field.name], field.categories)
+    return row
+
+
+def _as_trained(value: Any, categories: tuple[Any, ...]) -> Any:
+    if not isinstance(value, str) or value in categories:
+        return value
+    dates = {category["timestamp"] for category in categories if isinstance(category, dict)}
+    if value in dates:
+        return datetime.fromisoformat(value)
+    trimmed = [c for c in categories if isinstance(c, str) and c.strip() == value.strip()]
+    return trimmed[0] if len(trimmed) == 1 else value
+
+
+def ask_fastai(learn: Any, row: dict[str, Any], decode: dict[str, Any]) -> dict[str, Any]:
+    """What `learn.predict` says to one row, in the form of our answers."""
+    import pandas as pd
+
+    with learn.no_bar(), learn.no_logging(), contextlib.redirect_stdout(io.StringIO()):
+        _, decoded, predictions = learn.predict(pd.Series(row, dtype=object))
+    values = np.atleast_1d(np.asarray(predictions, dtype=np.float64))
+    if decode["decoder"] == "category":
+        labels = [str(label) for label in decode["vocab"]]
+        return {"prediction": labels[int(decoded)], "values": values}
+    if decode["decoder"] == "multi_category":
+        labels = [str(label) for label in decode["vocab"]]
+        chosen = [label for label, on in zip(labels, np.asarray(decoded).tolist(), strict=True) if on]
+        return {"prediction": chosen, "values": values}
+    return {"prediction": None, "values": values}
+
+
+def _difference(record: dict[str, Any], ours: dict[str, Any], theirs: dict[str, Any]) -> float:
+    values = np.array(list(ours["probabilities"].values()) if "probabilities" in ours else ours["prediction"])
+    difference = float(np.max(np.abs(values - theirs["values"]) / np.maximum(1.0, np.abs(theirs["values"]))))
+    same_label = theirs["prediction"] is None or theirs["prediction"] == ours["prediction"]
+    if difference > TOLERANCE or not same_label:
+        raise AnswersDiffer(
+            f"{record} is answered {ours['prediction']} here and {theirs['prediction']} by fastai; "
+            f"numbers differ by {difference:.2g} (at most {TOLERANCE:g}).",
+            fix="report it with the archive's spec.json; do not deploy the archive.",
+        )
+    return difference

@@ -1,0 +1,46 @@
+"""A reference table beside the learner: rows like those it will be asked, which tell defaults and ranges of its fields.
+
+Only the statistics go into the archive: the median, smallest and largest number of a column, and its commonest category.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from fastmar_export.errors import ExportError
+from fastmar_runtime.csv_records import read_csv
+from fastmar_runtime.errors import RecordError
+from fastmar_runtime.schema import plain
+from fastmar_runtime.spec import CATEGORY, NUMBER, Field
+
+
+def refine(fields: Sequence[Field], path: Path) -> tuple[Field, ...]:
+    """`fields` with defaults and ranges from the CSV at `path`.
+
+    Raises:
+        ExportError: it can't be read, or has none of the columns.
+    """
+    try:
+        rows = read_csv(path.read_text(encoding="utf-8-sig"), fields)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ExportError(f"{path} can't be read ({error}).", fix="give a CSV file in UTF-8.") from error
+    records = [row for row in rows if not isinstance(row, RecordError)]
+    return tuple(_refine(field, [record.get(field.name) for record in records]) for field in fields)
+
+
+def _refine(field: Field, values: list[Any]) -> Field:
+    if field.kind == NUMBER:
+        numbers = [v for v in values if isinstance(v, int | float)]
+        if numbers:
+            return replace(field, default=median(numbers), minimum=min(numbers), maximum=max(numbers))
+    if field.kind == CATEGORY:
+        known = {plain(category) for category in field.categories}
+        common = Counter(v for v in values if v in known).most_common(1)
+        if common:
+            return replace(field, default=common[0][0])
+    return field

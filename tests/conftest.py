@@ -1,0 +1,36 @@
+"""What all tests share: where borrowed data lies, and the differences that parity tests measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+MEASURED = "largest difference"
+
+COOKBOOK = Path(__file__).resolve().parents[2] / "shared" / "data" / "cookbook"
+
+
+@pytest.fixture(scope="session")
+def cookbook() -> Path:
+    """The book's own learner, rows and pictures, where they are at hand; they are no part of the project."""
+    if not COOKBOOK.is_dir():
+        pytest.skip(f"the book's learner is not at {COOKBOOK}")
+    return COOKBOOK
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print how far answers were from fastai's."""
+    measured = [
+        (dict(report.user_properties)[MEASURED], report.nodeid)
+        for report in terminalreporter.stats.get("passed", [])
+        if MEASURED in dict(report.user_properties)
+    ]
+    if measured:
+        worst, where = max(measured)
+        terminalreporter.section("parity")
+        terminalreporter.write_line(f"{len(measured)} learners; largest difference {worst:.2g} ({where})")
+        if terminalreporter.verbosity > 0:
+            for difference, nodeid in sorted(measured, reverse=True):
+                terminalreporter.write_line(f"{difference:9.2g}  {nodeid}")

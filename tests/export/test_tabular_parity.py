@@ -1,0 +1,61 @@
+"""Answers of an archive against `learn.predict`, for every kind of tabular learner. fastai is the oracle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fastmar_export.exporter import Exported, Options, export_learner
+from fastmar_runtime.predictor import Predictor
+
+from tests.export.tables import CASES, Case, as_record, make_learner, rows
+
+TOLERANCE = 1e-5  # float32 sums in another order; measured at most a tenth of it
+
+
+def exported(learn: Any, folder: Path) -> tuple[Exported, Predictor]:
+    learn.export(folder / "learner.pkl")
+    result = export_learner(folder / "learner.pkl", Options("model", output=folder))
+    return result, Predictor.open(result.path)
+
+
+def fastai_answer(learn: Any, row: dict[str, Any]) -> tuple[Any, np.ndarray]:
+    with learn.no_bar(), learn.no_logging():
+        decoded_row, decoded, predictions = learn.predict(pd.Series(row, dtype=object))
+    return (decoded_row, decoded), np.atleast_1d(predictions.numpy().astype(np.float64))
+
+
+def assert_same(learn: Any, predictor: Predictor, asked: list[dict[str, Any]], case: Case) -> float:
+    """Every row alone by fastai, all of them at once by us. The value is the largest difference."""
+    answers = predictor.predict([as_record(row) for row in asked])
+    largest = 0.0
+    for row, answer in zip(asked, answers, strict=True):
+        assert "error" not in answer, (row, answer)
+        (decoded_row, decoded), theirs = fastai_answer(learn, row)
+        kind = predictor.spec.decode["decoder"]
+        if kind == "category":
+            assert answer["prediction"] == str(decoded_row.decode().items[case.y].iloc[0]), row
+            assert answer["index"] == int(decoded)
+            ours = list(answer["probabilities"].values())
+        elif kind == "multi_category":
+            assert answer["prediction"] == [name for name, on in zip(case.y, decoded.tolist(), strict=True) if on]
+            ours = list(answer["probabilities"].values())
+        else:
+            ours = answer["prediction"]
+        difference = np.abs(np.atleast_1d(ours) - theirs) / np.maximum(1.0, np.abs(theirs))
+        largest = max(largest, float(difference.max()))
+    assert largest <= TOLERANCE
+    return largest
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_answers_are_fastais(name: str, tmp_path: Path, record_property: Any) -> None:
+    case = CASES[name]
+    learn, df = make_learner(case)
+    asked = rows(case, df)
+    _, predictor = exported(learn, tmp_path)
+    record_property("largest difference", assert_same(learn, predictor, asked, case))
