@@ -6,7 +6,6 @@ becomes a `Global`, a call becomes a `Record` that keeps what would have been ca
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +19,10 @@ class Global:
 
     @property
     def path(self) -> str:
-        """Dotted path, with Python 2's and numpy 1's spellings renamed to today's: ``builtins.getattr``."""
+        """Dotted path, with old spellings renamed to today's.
+
+        Python 2's ``__builtin__`` is ``builtins``, numpy 1's ``numpy.core`` is ``numpy._core``.
+        """
         return f"{self.module}.{self.name}"
 
     def __repr__(self) -> str:
@@ -59,69 +61,118 @@ class Record:
     @property
     def attrs(self) -> dict[str, Any]:
         """The instance's attributes as far as its state is a dict (or a pair of dict and slots); else empty."""
-        state = self.state
-        if isinstance(state, tuple) and len(state) == 2:
-            merged: dict[str, Any] = {}
-            for part in state:
-                if isinstance(part, dict):
-                    merged.update(part)
-            return merged
-        return state if isinstance(state, dict) else {}
+        parts = self._dicts()
+        return parts[0] if len(parts) == 1 else {name: value for part in parts for name, value in part.items()}
 
     def get(self, name: str, default: Any = None) -> Any:
         """Attribute `name`, or `default`."""
-        return self.attrs.get(name, default)
+        return next((part[name] for part in reversed(self._dicts()) if name in part), default)
+
+    def _dicts(self) -> list[dict[str, Any]]:
+        state = self.state
+        parts = state if isinstance(state, tuple) and len(state) == 2 else (state,)
+        return [part for part in parts if isinstance(part, dict)]
 
     def __repr__(self) -> str:
         return f"<Record of {self.path}>"
 
 
-_CLOUDPICKLE = ("cloudpickle.cloudpickle.", "cloudpickle.cloudpickle_fast.")
+_CLASS_MAKERS = ("_make_skeleton_class", "_make_skeleton_enum")
+_FUNCTION_MAKERS = ("_make_function",)
+_FINDERS = ("subimport", "_builtin_type")
+_DEEPEST = 8  # callees within callees; a hostile file nests more, nobody else does
 
 
 def path_of(thing: Any) -> str:
     """Dotted path of a `Global`, of a class or function that cloudpickle wrote out, or of a bound method.
 
     Things defined in a notebook are named with their module where the pickle tells it (``__main__.get_y``).
-    Never raises; what it can't name is ``?``.
+    An instance has the path of its class. Never raises; what it can't name is ``?``.
     """
-    for _ in range(32):  # a hostile file can nest callees; nobody needs more than a few
+    attributes = ""
+    for _ in range(_DEEPEST):
         if isinstance(thing, Global):
-            return thing.path
+            return thing.path + attributes
         if not isinstance(thing, Record):
-            return "?"
-        made_by = thing.callee
-        if isinstance(made_by, Global) and made_by.path.startswith(_CLOUDPICKLE):
-            maker = made_by.name
-            if maker in ("_make_skeleton_class", "_make_skeleton_enum") and len(thing.args) > 1:
-                return f"{_module_of(thing)}.{thing.args[1]}"
-            if maker in ("_make_function", "_builtin_type"):
-                return f"{_module_of(thing)}.{_function_name(thing)}" if maker == "_make_function" else made_by.path
-        if isinstance(made_by, Global) and made_by.path == "builtins.getattr" and len(thing.args) > 1:
-            owner = thing.args[0]
-            return f"{path_of(owner)}.{thing.args[1]}"
-        thing = made_by
-    return "?"
+            break
+        maker = _cloudpickle_maker(thing)
+        if maker in _CLASS_MAKERS and len(thing.args) > 1:
+            return f"{_told(thing, '__module__', '__main__')}.{_short(thing.args[1])}{attributes}"
+        if maker in _FUNCTION_MAKERS:
+            return f"{_told(thing, '__module__', '__main__')}.{_told(thing, '__qualname__', '<lambda>')}{attributes}"
+        if maker == "_builtin_type":
+            return f"types.{_interpreter_type(thing)}{attributes}"
+        if maker == "subimport" and len(thing.args) == 1:
+            return f"{_short(thing.args[0])}{attributes}"
+        if isinstance(thing.callee, Record) and _interpreter_type(thing.callee) == "MethodType" and thing.args:
+            thing = thing.args[0]
+        elif _is_getattr(thing):
+            attributes = f".{_short(thing.args[1])}{attributes}"
+            thing = thing.args[0]
+        else:
+            thing = thing.callee
+    return f"?{attributes}"
 
 
-def _states(record: Record) -> Iterator[dict[str, Any]]:
-    state = record.state
-    for part in state if isinstance(state, tuple) else (state,):
-        if isinstance(part, dict):
-            yield part
+def bases_of(thing: Any) -> tuple[Any, ...]:
+    """The bases of a class that cloudpickle wrote out, or of the class of an instance; else empty.
+
+    Only such classes tell their bases: those of a `Global` are in its module, which is not read.
+    """
+    cls = thing.callee if isinstance(thing, Record) and _cloudpickle_maker(thing) not in _CLASS_MAKERS else thing
+    if isinstance(cls, Record) and _cloudpickle_maker(cls) in _CLASS_MAKERS:
+        bases = cls.args[2 if _cloudpickle_maker(cls) == "_make_skeleton_class" else 0 :][:1]
+        if bases and isinstance(bases[0], tuple):
+            return bases[0]
+    return ()
 
 
-def _module_of(record: Record) -> str:
-    for state in _states(record):
-        for key in ("__module__", "__name__"):
-            if key == "__module__" and isinstance(state.get(key), str):
-                return str(state[key])
-    return "__main__"
+def is_written_out(thing: Any) -> bool:
+    """Whether `thing` is a class or function that cloudpickle wrote into the file, bytecode included."""
+    return isinstance(thing, Record) and _cloudpickle_maker(thing) in (*_CLASS_MAKERS, *_FUNCTION_MAKERS)
 
 
-def _function_name(record: Record) -> str:
-    for state in _states(record):
-        for key in ("__qualname__", "__name__"):
-            if isinstance(state.get(key), str):
-                return str(state[key])
-    return "<lambda>"
+def is_alias(thing: Any) -> bool:
+    """Whether `thing` is something that exists outside the pickle, so that a change to it reaches further."""
+    if isinstance(thing, Global):
+        return True
+    return isinstance(thing, Record) and (_is_getattr(thing) or _cloudpickle_maker(thing) in _FINDERS)
+
+
+def _is_getattr(record: Record) -> bool:
+    callee = record.callee
+    return isinstance(callee, Global) and callee.path == "builtins.getattr" and len(record.args) > 1
+
+
+def _cloudpickle_maker(record: Record) -> str:
+    callee = record.callee
+    return callee.name if isinstance(callee, Global) and callee.module == "cloudpickle.cloudpickle" else ""
+
+
+def _interpreter_type(record: Record) -> str:
+    """Name of a type that cloudpickle finds in Python's `types`: ``CodeType``, ``MethodType``."""
+    found = _cloudpickle_maker(record) == "_builtin_type" and len(record.args) == 1
+    return _short(record.args[0]) if found else ""
+
+
+def _short(name: Any) -> str:
+    return name[:200] if isinstance(name, str) else "?"
+
+
+def _told(record: Record, key: str, default: str) -> str:
+    """What the state that cloudpickle hangs on a class or function tells under `key`."""
+    told = record.get(key)
+    return _short(told) if isinstance(told, str) else default
+
+
+def brief(thing: Any) -> str:
+    """A few words about anything: the repr of what is nested, or of a long integer, can take for ever."""
+    if isinstance(thing, str | bytes):
+        return f"{thing[:60]!r}{'...' * (len(thing) > 60)}"
+    if isinstance(thing, Global | Record):
+        return f"{thing!r:.200}"
+    if isinstance(thing, bool | float | None) or (isinstance(thing, int) and thing.bit_length() < 64):
+        return repr(thing)
+    if isinstance(thing, list | tuple | dict | set | frozenset):
+        return f"<{type(thing).__name__} of {len(thing)}>"
+    return f"<{type(thing).__name__}>"

@@ -1,0 +1,213 @@
+"""Two audits of a learner's file: what loading it normally would run, and which training rows went out with it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from .records import Global, Record, brief, is_written_out, path_of
+from .walk import Node, walk
+
+# Packages whose classes exported learners are made of: `cls.__new__` and `__setstate__` of theirs run library code.
+_LIBRARIES = frozenset({
+    "IPython", "PIL", "beartype", "collections", "confection", "cymem", "datetime", "decimal", "enum", "fastai",
+    "fastcore", "fastdownload", "fastprogress", "fasttransform", "fractions", "functools", "inspect", "numpy",
+    "operator", "pandas", "pathlib", "plum", "preshed", "random", "re", "scipy", "sentencepiece", "sklearn", "spacy",
+    "srsly", "thinc", "timm", "tokenizers", "torch", "torchvision", "transformers", "typing", "uuid",
+})  # fmt: skip
+_WRITES_FILES = frozenset({"numpy.memmap", "numpy._core.memmap.memmap"})  # classes whose `__new__` does more
+
+# Functions that put an object together and do nothing else; of classes, those that pickle calls instead of `__new__`.
+_RECONSTRUCTIONS = frozenset({
+    "_operator.attrgetter", "_operator.itemgetter", "builtins.object", "cloudpickle.cloudpickle._builtin_type",
+    "cloudpickle.cloudpickle._make_cell", "cloudpickle.cloudpickle._make_empty_cell",
+    "cloudpickle.cloudpickle._make_typevar", "confection._config.Config", "decimal.Decimal", "fractions.Fraction",
+    "functools.partial", "inspect.Parameter", "inspect.Signature", "inspect._ParameterKind",
+    "numpy.random._pickle.__bit_generator_ctor", "numpy.random._pickle.__generator_ctor",
+    "numpy.random._pickle.__randomstate_ctor", "operator.attrgetter", "operator.itemgetter", "pandas.CategoricalDtype",
+    "pandas.StringDtype", "pandas._libs.arrays.__pyx_unpickle_NDArrayBacked", "pandas._libs.internals._unpickle_block",
+    "pandas._libs.missing._restore_NA", "pandas._libs.tslibs.nattype._nat_unpickle",
+    "pandas._libs.tslibs.timedeltas._timedelta_unpickle", "pandas._libs.tslibs.timestamps._unpickle_timestamp",
+    "pandas.core.arrays.string_.StringDtype", "pandas.core.dtypes.dtypes.CategoricalDtype",
+    "pandas.core.indexes.base._new_Index", "pandas.core.indexes.datetimes._new_DatetimeIndex",
+    "pandas.core.indexes.interval._new_IntervalIndex", "pandas.core.indexes.period._new_PeriodIndex",
+    "pandas.core.internals.managers.BlockManager", "pandas.core.internals.managers.SingleBlockManager",
+    "pathlib.Path", "pathlib.PosixPath", "pathlib.PurePath", "pathlib.PurePosixPath", "pathlib.PureWindowsPath",
+    "pathlib.WindowsPath", "pathlib._local.PosixPath", "pathlib._local.WindowsPath", "PIL.Image.Resampling",
+    "PIL.Image.Transpose", "random.Random", "re._compile", "spacy.morphology.unpickle_morphology",
+    "spacy.strings.StringStore", "spacy.tokenizer.Tokenizer", "spacy.vectors.unpickle_vectors",
+    "spacy.vocab.unpickle_vocab", "uuid.UUID",
+})  # fmt: skip
+
+_PARTS, _COLUMNS = 8, 50  # of a manager's state, and of the columns that a leak names
+_ROW_ARRAYS = 100  # numbers in one column that are no longer statistics but rows
+
+
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """Training rows that were exported with the learner.
+
+    Attributes:
+        where: attribute path from the learner.
+        what: what holds them: a class, or a kind of array.
+        rows: how many.
+        columns: names of their columns; empty where they have none.
+    """
+
+    where: str
+    what: str
+    rows: int
+    columns: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        columns = f" with columns {', '.join(self.columns)}" if self.columns else ""
+        return f"{self.where}: {self.rows:,} rows in {self.what}{columns}"
+
+
+def calls_that_run(records: Iterable[Record]) -> list[Record]:
+    """The records whose making would have run code that no library's class brings along, in the pickle's order.
+
+    An empty list does not make a file safe to load normally: libraries have classes that do harm with a state made for
+    it. Reading it with fastmar is safe either way.
+    """
+    return [record for record in records if not _is_harmless(record)]
+
+
+def describe_call(record: Record) -> str:
+    """One line about a call: what, with which arguments, and where in the pickle."""
+    at = f"(byte {record.offset:,} of data.pkl)"
+    if is_written_out(record):
+        kind = "function" if record.path == "cloudpickle.cloudpickle._make_function" else "class"
+        return f"{path_of(record)}: a {kind} whose bytecode is in the file {at}"
+    if record.is_instance:
+        return f"{record.path}: an object of a class that is no library's {at}"
+    args = [brief(arg) for arg in record.args]
+    args += [f"{name!s:.40}={brief(arg)}" for name, arg in record.kwargs.items()]
+    return f"{record.path}({', '.join(args):.200}) {at}"
+
+
+def _is_harmless(record: Record) -> bool:
+    callee, args = record.callee, record.args
+    match callee:
+        case Record(callee=Global("cloudpickle.cloudpickle", "_builtin_type"), args=(str(name),)):
+            return name in ("CodeType", "MethodType")
+        case Record():
+            return False
+    package = callee.module.partition(".")[0]
+    if record.is_instance:
+        return package in _LIBRARIES and callee.path not in _WRITES_FILES
+    match callee.path, args:
+        case "builtins.getattr", (_, str(name), *_):
+            return not name.startswith("__")
+        case "functools.reduce", (Global("_operator", "or_"), tuple(types)):  # a union of types in an annotation
+            return len(types) < 64 and all(isinstance(kind, Global) for kind in types)
+        case "cloudpickle.cloudpickle.subimport", (str(module),):
+            root = module.partition(".")[0]
+            return root in _LIBRARIES or root in sys.stdlib_module_names
+    return callee.path in _RECONSTRUCTIONS
+
+
+def find_leaks(root: Any) -> list[Leak]:
+    """Rows that hang on a learner: frames, items of data sets, arrays that callbacks kept.
+
+    Weights, optimiser state, vocabularies and statistics are not rows. Exported learners normally hold none: their
+    frames and items are empty.
+    """
+    leaks = []
+    for node in walk(root, enter=_may_hold_rows):
+        leak = _leak_of(node)
+        if leak is not None and leak.rows > 0:
+            leaks.append(leak)
+    return leaks
+
+
+# Attributes below which numbers are weights, vocabularies, statistics or a transform's own.
+_NOT_ROWS = frozenset({
+    ".model", ".opt", ".loss_func", ".vocab", ".classes", ".o2i", ".na_dict", ".means", ".stds", ".rng",
+    ".procs", ".tfms", ".fs", ".after_item", ".before_batch", ".after_batch",
+})  # fmt: skip
+_VOCABULARIES = ("CategoryMap", "MultiCategoryMap", "_new_Index")
+_FRAMES = ("DataFrame", "Series", "BlockManager", "SingleBlockManager")
+
+
+def _may_hold_rows(node: Node) -> bool:
+    # A frame is reported as a whole; random states and vocabularies hold arrays, but not of rows.
+    thing = node.thing
+    if not isinstance(thing, Record):
+        return True
+    module, name = _library_class(thing)
+    return name not in (*_VOCABULARIES, *_FRAMES) and not module.startswith("numpy.random")
+
+
+def _library_class(record: Record) -> tuple[str, str]:
+    return (record.callee.module, record.callee.name) if isinstance(record.callee, Global) else ("", "")
+
+
+def _leak_of(node: Node) -> Leak | None:
+    thing = node.thing
+    if isinstance(thing, Record):
+        module, name = _library_class(thing)
+        if name in _FRAMES and module.partition(".")[0] == "pandas":
+            axes = _axes(thing if "BlockManager" in name else thing.get("_mgr", thing.get("_data")))
+            columns = _labels(axes[0]) if len(axes) > 1 else ()
+            return Leak(node.where, f"a pandas {name}", _length(axes[-1]), columns) if axes else None
+    elif isinstance(thing, list | tuple) and node.label == ".items":
+        return Leak(node.where, f"a {type(thing).__name__} of items", len(thing))
+    elif isinstance(thing, np.ndarray | torch.Tensor) and thing.ndim and not node.is_below(_NOT_ROWS):
+        rows = thing.shape[0]
+        if rows >= _ROW_ARRAYS or (rows > 1 and thing.ndim > 1):
+            kind = "an array" if isinstance(thing, np.ndarray) else "a tensor"
+            return Leak(node.where, f"{kind} of shape {tuple(thing.shape)} and {thing.dtype}", rows)
+    return None
+
+
+def _axes(manager: Any) -> list[Any]:
+    """The axes of a BlockManager: columns and rows, as pandas 2 (arguments) or pandas 1 (state) writes them."""
+    if not isinstance(manager, Record):
+        return []
+    for holder in (manager.args, manager.state):
+        if isinstance(holder, tuple):
+            for part in holder[:_PARTS]:
+                if isinstance(part, list) and 0 < len(part) <= 2 and all(map(_is_index, part)):
+                    return part
+    return []
+
+
+def _is_index(thing: Any) -> bool:
+    return isinstance(thing, Record) and "Index" in _library_class(thing)[1]
+
+
+def _index_data(index: Any) -> Any:
+    args = index.args if isinstance(index, Record) else ()
+    return args[1] if len(args) > 1 and isinstance(args[1], dict) else {}
+
+
+def _length(index: Any) -> int:
+    described = _index_data(index)
+    if {"start", "stop", "step"} <= described.keys():
+        bounds = [described[key] for key in ("start", "stop", "step")]
+        if all(type(bound) is int and bound.bit_length() < 60 for bound in bounds) and bounds[2]:
+            return len(range(*bounds))
+        return 0
+    values = _values(described.get("data"))
+    return len(values) if values is not None else 0
+
+
+def _labels(index: Any) -> tuple[str, ...]:
+    values = _values(_index_data(index).get("data"))
+    labels = () if values is None else values[:_COLUMNS]
+    return tuple(label[:80] if isinstance(label, str) else brief(label) for label in labels)
+
+
+def _values(data: Any) -> Any:
+    """The array inside an index's data: itself, or that of a StringArray."""
+    if isinstance(data, np.ndarray):
+        return data.reshape(-1)
+    if isinstance(data, Record) and isinstance(data.state, tuple):
+        return next((part.reshape(-1) for part in data.state[:_PARTS] if isinstance(part, np.ndarray)), None)
+    return None

@@ -1,0 +1,172 @@
+"""What the names, calls and changes in a pickle mean to the reader: records, and a few rebuilt values.
+
+Nothing is imported or called. A name becomes a `Global`. A call becomes a `Record`, unless the table of
+reconstructions (plain values, arrays, tensors) has a function of fastmar's own for it.
+"""
+
+from __future__ import annotations
+
+import _compat_pickle
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from .arrays import Arrays, set_dtype_state
+from .limits import Budget
+from .machine import PickleMachine
+from .plain import Inert, PlainValues, Rebuild, check_key
+from .records import Global, Record, is_alias
+from .tensors import DTYPES, Tensors
+from .torchzip import TorchZip
+
+_CLOUDPICKLE = "cloudpickle.cloudpickle"
+_ENTRY_BYTES = 128
+_LONGEST_NAME = 500
+
+
+class InertMachine(PickleMachine):
+    """Runs one pickle into records.
+
+    Attributes:
+        globals: how often each dotted path is named.
+        records: every record in the order of the pickle, also those that it threw away again.
+    """
+
+    def __init__(self, pickled: bytes, archive: TorchZip, budget: Budget) -> None:
+        super().__init__(pickled, budget.limits)
+        self._budget = budget
+        self._arrays, self._tensors = Arrays(budget), Tensors(archive, budget)
+        self._table: dict[str, Rebuild] = {
+            **PlainValues(budget).table(),
+            **self._arrays.table(),
+            **self._tensors.table(),
+            "copyreg._reconstructor": self._reconstructor,
+            "copyreg.__newobj__": self._newobj,
+            "copyreg.__newobj_ex__": self._newobj_ex,
+            f"{_CLOUDPICKLE}._class_setstate": self._set_state,
+            f"{_CLOUDPICKLE}._function_setstate": self._set_state,
+        }
+        self._names: dict[tuple[str, str], Any] = {}
+        self.globals: Counter[str] = Counter()
+        self.records: list[Record] = []
+
+    def name(self, module: str, name: str) -> Any:
+        """A `Global` under its name of today, or one of torch's dtypes."""
+        if (module, name) not in self._names:
+            if len(module) + len(name) > _LONGEST_NAME:
+                raise ValueError("a name is longer than any name is")
+            self._names[module, name] = _named_today(module, name)
+        named = self._names[module, name]
+        self.globals[named.path] += 1
+        return DTYPES.get(named, named)
+
+    def call(self, callee: Any, args: Any, kwargs: Any = None, *, is_instance: bool = False) -> Any:
+        """What the table rebuilds; else a record."""
+        if not isinstance(callee, Global | Record):
+            raise TypeError(f"a {type(callee).__name__} is called")
+        if type(args) is not tuple or not (kwargs is None or type(kwargs) is dict):
+            raise TypeError("a call has no tuple of arguments")
+        if isinstance(callee, Global) and callee.path in self._table and not kwargs:
+            try:
+                return self._table[callee.path](*args)
+            except Inert:
+                pass  # the call is kept, and the audit tells of it
+        return self._keep(Record(callee, args, kwargs or {}, is_instance, offset=self.at - 1))
+
+    def persistent(self, pid: Any) -> Any:
+        """A tensor's storage, read when it is needed."""
+        return self._tensors.storage(pid)
+
+    def build(self, target: Any, state: Any) -> None:
+        """Keep a record's state; fill arrays and dtypes."""
+        if isinstance(target, np.ndarray):
+            self._arrays.fill(target, state)
+        elif isinstance(target, np.dtype):
+            set_dtype_state(target, state)
+        elif is_alias(target):
+            self._reach_out(target, "__setstate__", (state,))
+        elif isinstance(target, Record):
+            self._set_state(target, state)
+        # Else a plain value that once had attributes (an OrderedDict, a parameter), which it does without here.
+
+    def append(self, target: Any, items: list[Any]) -> None:
+        """Lengthen a list, or keep what a record would have been given."""
+        if type(target) is list:
+            target.extend(items)
+        elif isinstance(target, Record) and not is_alias(target):
+            target.items.extend(items)
+        else:
+            self._reach_out(target, "extend", (items,))
+
+    def set_items(self, target: Any, flat: list[Any]) -> None:
+        """Fill a dict, or keep what a record would have been given."""
+        pairs = list(zip(flat[::2], flat[1::2], strict=True))
+        if type(target) is dict:
+            for key, value in pairs:
+                check_key(key)
+                target[key] = value
+        elif isinstance(target, Record) and not is_alias(target):
+            target.entries.extend(pairs)
+        else:
+            self._reach_out(target, "update", (pairs,))
+
+    def add_items(self, target: Any, items: list[Any]) -> None:
+        """Fill a set, or keep what a record would have been given."""
+        if type(target) is set:
+            for item in items:
+                check_key(item)
+                target.add(item)
+        elif isinstance(target, Record) and not is_alias(target):
+            target.items.extend(items)
+        else:
+            self._reach_out(target, "update", (items,))
+
+    def freeze(self, items: list[Any]) -> frozenset[Any]:
+        """A frozenset whose elements can be hashed in a short time."""
+        for item in items:
+            check_key(item)
+        return frozenset(items)
+
+    def _keep(self, record: Record) -> Record:
+        self.records.append(record)
+        return record
+
+    def _reach_out(self, target: Any, method: str, args: tuple[Any, ...]) -> None:
+        # The pickle would change something that it did not make: a class, a module's attribute, sys.path.
+        if not is_alias(target):
+            raise TypeError(f"a {type(target).__name__} has no {method}")
+        bound = Record(Global("builtins", "getattr"), (target, method), offset=self.at - 1)
+        self._keep(Record(bound, args, offset=self.at - 1))
+
+    def _reconstructor(self, cls: Any, base: Any, state: Any, /) -> Any:
+        return self.call(cls, () if base == Global("builtins", "object") else (state,), is_instance=True)
+
+    def _newobj(self, cls: Any, /, *args: Any) -> Any:
+        return self.call(cls, args, is_instance=True)
+
+    def _newobj_ex(self, cls: Any, args: Any, kwargs: Any, /) -> Any:
+        return self.call(cls, args, kwargs, is_instance=True)
+
+    def _set_state(self, target: Any, state: Any, /) -> Any:
+        # A second state adds to the first, as it would on a real object.
+        if not isinstance(target, Record) or is_alias(target):
+            raise Inert
+        if type(target.state) is dict and type(state) is dict:
+            self._budget.spend(_ENTRY_BYTES * (len(target.state) + len(state)))
+            state = target.state | state
+        target.state = state
+        return target
+
+
+def _named_today(module: str, name: str) -> Global:
+    """Python 2's, numpy 1's and cloudpickle's old names under those of today."""
+    if (module, name) in _compat_pickle.NAME_MAPPING:
+        module, name = _compat_pickle.NAME_MAPPING[module, name]
+    else:
+        module = _compat_pickle.IMPORT_MAPPING.get(module, module)
+    if module == "numpy.core" or module.startswith("numpy.core."):
+        module = "numpy._core" + module.removeprefix("numpy.core")
+    if module == "cloudpickle.cloudpickle_fast":
+        module = _CLOUDPICKLE
+    return Global(module, name)

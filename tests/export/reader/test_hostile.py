@@ -1,0 +1,188 @@
+"""Pickles that would do harm: nothing of them may happen, and the audit names what would have."""
+
+from __future__ import annotations
+
+import pickle
+import struct
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.export.reader.conftest import WriteZip, torch_zip
+
+from fastmar_export.errors import HostileFile, TruncatedFile, UnreadableFile
+from fastmar_export.reader import Limits, describe_call, read_torch_file, walk
+
+
+def text(value: str) -> bytes:
+    return b"X" + struct.pack("<I", len(value)) + value.encode()
+
+
+def command(marker: Path) -> bytes:
+    return text(f"touch {marker}")
+
+
+RUNS = {
+    "REDUCE": (lambda c: b"\x80\x02cos\nsystem\n" + c + b"\x85R.", "os.system"),
+    "posix": (lambda c: b"\x80\x02cposix\nsystem\n" + c + b"\x85R.", "posix.system"),
+    "INST": (lambda c: b"(" + c + b"ios\nsystem\n.", "os.system"),
+    "OBJ": (lambda c: b"(cos\nsystem\n" + c + b"o.", "os.system"),
+    "NEWOBJ": (lambda c: b"\x80\x02csubprocess\nPopen\n" + c + b"\x85\x81.", "subprocess.Popen"),
+    "NEWOBJ_EX": (lambda c: b"\x80\x04csubprocess\nPopen\n)}" + text("args") + c + b"s\x92.", "subprocess.Popen"),
+    "STACK_GLOBAL": (lambda c: b"\x80\x04" + text("os") + text("system") + b"\x93" + c + b"\x85R.", "os.system"),
+    "dotted": (lambda c: b"\x80\x04cfastai.imports\nos.system\n" + c + b"\x85R.", "fastai.imports.os.system"),
+    "eval": (lambda c: b"c__builtin__\neval\n(" + text("1") + b"tR.", "builtins.eval"),
+    "exec": (lambda c: b"c__builtin__\nexec\n(" + text("1") + b"tR.", "builtins.exec"),
+    "thrown away": (lambda c: b"\x80\x02cos\nsystem\n" + c + b"\x85R0N.", "os.system"),
+    "getattr": (
+        lambda c: b"\x80\x02c__builtin__\ngetattr\ncos\n__dict__\n" + text("system") + b"\x86R" + c + b"\x85R.",
+        "os.__dict__.system",
+    ),
+    "import": (lambda c: b"\x80\x02c__builtin__\n__import__\n" + text("os") + b"\x85R.", "builtins.__import__"),
+    "subimport": (
+        lambda c: b"\x80\x02ccloudpickle.cloudpickle\nsubimport\n" + text("evil") + b"\x85R.",
+        "cloudpickle.cloudpickle.subimport",
+    ),
+    "partial": (lambda c: b"\x80\x02cfunctools\npartial\ncos\nsystem\n" + c + b"\x86R)R.", "functools.partial"),
+    "sys.path": (lambda c: b"\x80\x02csys\npath\n" + text("/tmp") + b"a.", "sys.path.extend"),
+    "sys.modules": (lambda c: b"\x80\x02csys\nmodules\n" + text("os") + b"Ns.", "sys.modules.update"),
+    "class state": (lambda c: b"\x80\x02ctorch.nn\nModule\n}" + text("f") + b"Nsb.", "torch.nn.Module.__setstate__"),
+    "set state": (
+        lambda c: b"\x80\x02ccloudpickle.cloudpickle\n_class_setstate\nctorch.nn\nModule\n}\x86R.",
+        "cloudpickle.cloudpickle._class_setstate",
+    ),
+    "extension": (lambda c: b"\x80\x02\x82\x05" + c + b"\x85R.", "copyreg.extension_5"),
+    "user class": (lambda c: b"\x80\x02c__main__\nMine\n)\x81}b.", "__main__.Mine"),
+    "nested load": (
+        lambda c: b"\x80\x02ctorch.storage\n_load_from_bytes\nc_codecs\nencode\n" + c + b"\x85R\x85R.",
+        "torch.storage._load_from_bytes",
+    ),
+    "bytes of an object": (lambda c: b"\x80\x02c__builtin__\nlist\ncos\nenviron\n\x85R.", "builtins.list"),
+    "memmap": (lambda c: b"\x80\x02cnumpy\nmemmap\n" + c + b"\x85\x81.", "numpy.memmap"),
+    "copyreg": (lambda c: b"\x80\x02ccopy_reg\n__newobj__\ncos\nsystem\n" + c + b"\x86R.", "os.system"),
+    "pandas": (lambda c: b"\x80\x02cpandas\nread_pickle\n" + c + b"\x85R.", "pandas.read_pickle"),
+}
+
+
+@pytest.mark.parametrize("trick", RUNS)
+def test_nothing_runs_and_the_audit_names_it(trick: str, write_zip: WriteZip, tmp_path: Path) -> None:
+    marker = tmp_path / "ran"
+    make, path = RUNS[trick]
+    file = read_torch_file(write_zip(make(command(marker))))
+    assert not marker.exists()
+    assert [call.path for call in file.calls] == [path]
+    line = describe_call(file.calls[0])
+    assert line.startswith(path)
+    assert "byte " in line
+
+
+def test_what_a_reduce_method_would_run(tmp_path: Path) -> None:
+    marker = tmp_path / "ran"
+
+    class Evil:
+        def __reduce__(self) -> Any:
+            return eval, (f"open({str(marker)!r}, 'w')",)
+
+    path = tmp_path / "evil.pkl"
+    path.write_bytes(torch_zip(pickle.dumps({"dls": Evil(), "model": [Evil()]}, 2)))
+    file = read_torch_file(path)
+    assert not marker.exists()
+    assert describe_call(file.calls[0]).startswith("builtins.eval(\"open('")
+    assert len(file.calls) == 2
+
+
+@pytest.mark.parametrize(
+    "pickled",
+    [
+        b"Pos.system\n.", b"\x80\x02" + text("cmd") + b"Q.", b"\x80\x05\x97.", b"\x80\x05N\x98.", b"\x80\x09N.",
+        b"", b".", b"N", b"(.", b"0.", b"h\x05.", b"g9\n.", b"t.", b"R.", b"]\x85R.", b"\x80\x02NN\x86R.", b"\xff.",
+        b"]]s.", b"}]Ns.", b"\x8f(]\x90.", b"(]\x91.", b"X\xff\xff\xff\xffa.", b"\x8e" + b"\xff" * 8 + b".",
+        b"\x96" + b"\xff" * 8 + b".", b"\x8b\xff\xff\xff\xff.", b"I" + b"9" * 5000 + b"\n.", b"Fx\n.", b"S'a\n.",
+        b"c" + b"a" * 600 + b"\nb\n.", b"cos\n\xff\n)R.", b"]Na]b0N0N0.",
+        b"\x80\x02cnumpy\ndtype\n" + text("f8") + b"\x85R(K\x03" + text("?") + b"NNNK\x00K\x00K\x00tb.",
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_nonsense_is_refused(pickled: bytes, write_zip: WriteZip) -> None:
+    with pytest.raises(UnreadableFile, match="Fix:"):
+        read_torch_file(write_zip(pickled))
+
+
+BOMBS = {
+    "tuples as a key": b"\x80\x02}N" + b"2\x86" * 40 + b"Ns.",
+    "tuples in a set": b"\x80\x04(N" + b"2\x86" * 40 + b"\x91.",
+    "deep tuple as a key": b"\x80\x02}N" + b"\x85" * 100_000 + b"Ns.",
+    "marks": b"(" * 100_000 + b".",
+    "range": b"\x80\x02c__builtin__\nxrange\nJ\xff\xff\xff\x7f\x85R.",
+    "long integers as keys": b"\x80\x02}\x8a\x10" + b"\x7f" * 16 + b"Ns.",
+    "bytearray": b"\x80\x02c__builtin__\nbytearray\nJ\xff\xff\xff\x7f\x85R.",
+    "bytearrays": b"\x80\x02" + b"c__builtin__\nbytearray\nJ\xff\xff\xff\x01\x85R0" * 100 + b"N.",
+    "copies of a list": b"\x80\x02](" + b"N" * 50_000 + b"eq\x01" + b"c__builtin__\nlist\nh\x01\x85R" * 9_000 + b".",
+    "copies of bytes": b"\x80\x02" + text("a" * 100_000) + b"q\x01" + b"c_codecs\nencode\nh\x01\x85R" * 9_000 + b".",
+    "states": b"\x80\x02c__main__\nA\n)\x81}(" + b"".join(b"J" + struct.pack("<i", i) + b"N" for i in range(9000))
+    + b"uq\x01b" + b"}b" * 20_000 + b".",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_bombs_are_refused(bomb: str, write_zip: WriteZip) -> None:
+    with pytest.raises((HostileFile, TruncatedFile), match="Fix:"):
+        read_torch_file(write_zip(BOMBS[bomb]))
+
+
+@pytest.mark.parametrize(
+    "pickled",
+    [
+        b"\x80\x02N" + b"2\x86" * 40 + b".",
+        b"\x80\x02N" + b"\x85" * 100_000 + b".",
+        b"\x80\x02cos\nsystem\nN" + b"2\x86" * 40 + b"\x85R.",
+        b"\x80\x02c__builtin__\nslice\nN" + b"2\x86" * 40 + b"\x85R.",
+        b"\x80\x02ca\nb\n" + b")R" * 100_000 + b".",
+        b"\x80\x02c__builtin__\ngetattr\nq\x010ca\nb\nq\x02"
+        + (b"0h\x01h\x02" + text("c") + b"\x86Rq\x02") * 5_000
+        + b".",
+        b"\x80\x02ca\nb\n)R(" + b"N" * 5_000 + b"lb.",
+    ],
+    ids=["laughs", "deep", "laughs as arguments", "laughs in a slice", "deep calls", "deep getattr", "big state"],
+)
+def test_what_is_deep_or_shared_is_walked_once(pickled: bytes, write_zip: WriteZip) -> None:
+    file = read_torch_file(write_zip(pickled))
+    nodes = list(walk(file.root))
+    assert len(nodes[-1].where) < 10_000
+    for call in file.calls[:100]:
+        assert len(describe_call(call)) < 1_000
+
+
+def test_limits(write_zip: WriteZip) -> None:
+    path = write_zip(b"\x80\x02" + b"N0" * 50 + b"N.", {"extra": b""})
+    for limits in (Limits(file_bytes=100), Limits(entries=2), Limits(pickle_bytes=50), Limits(opcodes=50)):
+        with pytest.raises(HostileFile, match="no honest learner comes near"):
+            read_torch_file(path, limits)
+    assert read_torch_file(path).root is None
+
+
+def test_zips_that_are_not_plain(tmp_path: Path) -> None:
+    path = tmp_path / "made.pkl"
+    whole = torch_zip(b"N.", {"data/0": b"abcd", "data/1": b"efgh"})
+    # The directory's entries: sizes at 20 and 24, the place of the entry's own header at 42.
+    first, last = whole.index(b"PK\x01\x02"), whole.rindex(b"PK\x01\x02")
+    huge = b"\xff\xff\xff\x7f"
+    cases = {
+        "compressed": torch_zip(b"N.", {"data/0": bytes(10_000_000)}, compression=zipfile.ZIP_DEFLATED),
+        "the same name": whole.replace(b"data/1", b"data/0"),
+        "have the same name": torch_zip(b"N.", {"DATA.PKL": b"cos\nsystem\n."}),
+        "outside of its folder": whole.replace(b"archive/data/1", b"brchive/data/1"),
+        "begin at the beginning": whole[:4] + b"junk" + whole,
+        "overlaps": whole[: last + 42] + whole[first + 42 : first + 46] + whole[last + 46 :],
+        "two sizes": whole[: last + 24] + huge + whole[last + 28 :],
+        "beyond the end": whole[: last + 20] + huge + huge + whole[last + 28 :],
+        "checksum": whole.replace(b"N.", b"].", 1),
+        "directory": whole[:-10],
+        "not where": whole.replace(b"PK\x03\x04", b"PK\x03\x05").replace(b"PK\x03\x05", b"PK\x03\x04", 1),
+    }
+    for message, content in cases.items():
+        path.write_bytes(content)
+        with pytest.raises(UnreadableFile, match=message) as refusal:
+            read_torch_file(path)
+        assert "Fix:" in str(refusal.value)

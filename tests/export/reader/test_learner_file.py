@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from fastmar_export.reader import Global, Record, bases_of, describe_call, path_of, read_learner_file, walk
+
+BY_VALUE = "tests.export.reader.notebook"
+
+
+def elements(thing: Any) -> list[Any]:
+    """What is in a list or in fastcore's L; fastai's versions differ in which they keep."""
+    return thing.get("items") if isinstance(thing, Record) else thing
+
+
+def load(path: Path) -> object:
+    return torch.load(path, weights_only=False)
+
+
+def test_facts_about_the_file(learners: Path) -> None:
+    path = learners / "tabular.pkl"
+    file = read_learner_file(path)
+    assert file.root.path == "fastai.tabular.learner.TabularLearner"
+    assert file.root.is_instance
+    assert file.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert file.size == path.stat().st_size
+    assert (file.pickle_protocol, file.archive_version) == (2, "3")
+    assert file.globals["fastai.tabular.core.Categorify"] >= 1
+    assert "numpy._core.multiarray._reconstruct" in file.globals
+    assert not any(path.startswith(("__builtin__", "copy_reg", "numpy.core.")) for path in file.globals)
+
+
+def test_the_state_of_the_transforms(learners: Path) -> None:
+    file = read_learner_file(learners / "tabular.pkl")
+    dataset = elements(file.root.get("dls").get("loaders"))[1].get("dataset")
+    procs = {proc.path.rpartition(".")[2]: proc for proc in elements(dataset.get("procs").get("fs"))}
+    vocab = procs["Categorify"].get("classes")["colour"].get("items")
+    assert elements(vocab) == ["#na#", "blue", "red"]
+    assert elements(dataset.get("cont_names")) == ["age"]
+    mean = procs["Normalize"].get("means")["age"]
+    assert isinstance(mean, np.floating)
+    assert 0 < mean < 1
+
+
+def test_weights_equal_those_of_a_normal_load(learners: Path) -> None:
+    for name in ("tabular.pkl", "vision.pkl"):
+        read = {
+            id(node.thing): node.thing
+            for node in walk(read_learner_file(learners / name).root.get("model"))
+            if isinstance(node.thing, torch.Tensor)
+        }
+        loaded = list(load(learners / name).model.state_dict().values())  # type: ignore[attr-defined]
+        assert len(read) == len(loaded)
+        for tensor in loaded:
+            assert any(torch.equal(tensor, mine) for mine in read.values())
+        kinds = {isinstance(tensor, torch.nn.Parameter) for tensor in read.values()}
+        assert True in kinds
+
+
+def test_cloudpickled_things_are_named(learners: Path) -> None:
+    file = read_learner_file(learners / "tabular.pkl")
+    assert path_of(file.root.get("label")) == f"{BY_VALUE}.label"
+    assert path_of(file.root.get("get_y")).endswith("<lambda>")
+    callback = file.root.get("remember_batches")
+    assert callback.path == f"{BY_VALUE}.RememberBatches"
+    assert bases_of(callback) == (Global("fastai.callback.core", "Callback"),)
+    assert bases_of(callback.callee) == bases_of(callback)
+    assert bases_of(file.root) == ()
+    lines = "\n".join(describe_call(call) for call in file.calls)
+    assert f"{BY_VALUE}.label: a function whose bytecode is in the file (byte " in lines
+    assert f"{BY_VALUE}.RememberBatches: a class whose bytecode is in the file" in lines
+    assert f"{BY_VALUE}.RememberBatches: an object of a class that is no library's" in lines
+
+
+def test_things_exported_by_name(learners: Path) -> None:
+    file = read_learner_file(learners / "plain.pkl")
+    assert file.calls == []
+    file = read_learner_file(learners / "leaky.pkl")
+    assert [call.path for call in file.calls] == [f"{BY_VALUE}.RememberBatches"]
+    file = read_learner_file(learners / "vision.pkl")
+    assert f"{BY_VALUE}.parity" in file.globals
+    assert not any(call.is_instance for call in file.calls)
+
+
+def test_bound_methods_are_named() -> None:
+    function = Record(Global("cloudpickle.cloudpickle", "_make_function"), state=({}, {"__qualname__": "f"}))
+    method_type = Record(Global("cloudpickle.cloudpickle", "_builtin_type"), ("MethodType",))
+    assert path_of(Record(method_type, (function, None))) == "__main__.f"
+    assert path_of(Record(Global("builtins", "getattr"), (Global("a", "B"), "c"))) == "a.B.c"
+    assert path_of(3) == "?"
+
+
+def test_leaked_rows_are_found_and_nothing_else(learners: Path) -> None:
+    leaks = read_learner_file(learners / "leaky.pkl").leaks
+    assert {leak.where: leak.rows for leak in leaks} == {"rows": 40, "remember_batches.batches": 40}
+    frame = next(leak for leak in leaks if leak.where == "rows")
+    assert frame.columns == ("colour", "age", "sold")
+    assert str(frame) == "rows: 40 rows in a pandas DataFrame with columns colour, age, sold"
+    for name in ("tabular.pkl", "plain.pkl", "vision.pkl"):
+        assert read_learner_file(learners / name).leaks == []
+
+
+def test_the_cookbooks_learner(cookbook: Path) -> None:
+    file = read_learner_file(cookbook)
+    assert len(file.globals) == 62
+    assert (file.calls, file.leaks) == ([], [])
+    dataset = elements(file.root.get("dls").get("loaders"))[1].get("dataset")
+    names = elements(dataset.get("cat_names"))
+    assert len(names) == 9
+    assert names[-1] == "education-num_na"
+
+
+def test_nothing_that_the_pickle_names_is_imported(learners: Path) -> None:
+    code = (
+        "import sys; from fastmar_export.reader import read_learner_file; before = set(sys.modules);"
+        f"read_learner_file({str(learners / 'tabular.pkl')!r});"
+        "new = {name.partition('.')[0] for name in set(sys.modules) - before};"
+        "assert not new & {'fastai', 'fastcore', 'pandas', 'cloudpickle', 'tests', 'plum'}, new"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
