@@ -25,7 +25,8 @@ def read_input(source: str) -> tuple[bytes, str]:
     path = Path(source)
     content_type = _TYPES.get(path.suffix.lower())
     if content_type is None:
-        raise InputUnreadable(f"{source} is no file of records.", fix=f"give one that ends in {', '.join(_TYPES)}, or -.")
+        endings = ", ".join(_TYPES)
+        raise InputUnreadable(f"{source} is no file of records.", fix=f"give one that ends in {endings}, or -.")
     try:
         return path.read_bytes(), content_type
     except OSError as error:

@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from fastmar_runtime import payload
+from fastmar_runtime.columns import gather
 from fastmar_runtime.errors import FastmarError
 from fastmar_runtime.predictor import Predictor
+from fastmar_runtime.report import Report
 from fastmar_runtime.steps.add_datepart import from_state
 
 TOLERANCE = 1e-5
@@ -65,7 +67,7 @@ def compare_with_fastai(
 def load_learner(path: Path) -> Any:
     """The learner, by fastai."""
     try:
-        from fastai.learner import load_learner as load
+        from fastai.learner import load_learner as load  # noqa: PLC0415 - slow, and only here
 
         return load(path)
     except Exception as error:  # whatever an old pickle makes fastai raise
@@ -76,10 +78,7 @@ def load_learner(path: Path) -> Any:
 
 
 def as_row(predictor: Predictor, record: dict[str, Any]) -> dict[str, Any]:
-    """`record` as a person would hand it to `learn.predict`: dates taken apart, spellings as trained, dates as dates."""
-    from fastmar_runtime.columns import gather
-    from fastmar_runtime.report import Report
-
+    """`record` as a person hands it to `learn.predict`: dates taken apart, spellings as trained, dates as dates."""
     report = Report(1)
     batch: dict[str, Any] = gather([record], predictor.spec.fields, report)
     for state in predictor.spec.steps:
@@ -104,7 +103,7 @@ def _as_trained(value: Any, categories: tuple[Any, ...]) -> Any:
 
 def ask_fastai(learn: Any, row: dict[str, Any], decode: dict[str, Any]) -> dict[str, Any]:
     """What `learn.predict` says to one row, in the form of our answers."""
-    import pandas as pd
+    import pandas as pd  # noqa: PLC0415 - comes with fastai
 
     with learn.no_bar(), learn.no_logging(), contextlib.redirect_stdout(io.StringIO()):
         _, decoded, predictions = learn.predict(pd.Series(row, dtype=object))

@@ -21,7 +21,7 @@ from fastmar_export.golden import golden_records
 from fastmar_export.learner import Learner, check_callbacks, open_learner
 from fastmar_export.networks.graph import check_graph, export_graph
 from fastmar_export.networks.rebuild import rebuild
-from fastmar_export.reader import LearnerFile, read_learner_file
+from fastmar_export.reader import LearnerFile, read_torch_file, require_learner
 from fastmar_export.reference import refine
 from fastmar_export.tabular import POSITIONS, Conversion, convert_tabular
 from fastmar_export.targets import decoder_state
@@ -73,20 +73,28 @@ class Exported:
     difference: float
 
 
-def export_learner(pickle: str | Path, options: Options, on_stage: Callable[[str], None] = lambda _: None) -> Exported:
+def export_learner(
+    pickle: str | Path,
+    options: Options,
+    on_stage: Callable[[str], None] = lambda _: None,
+    on_read: Callable[[LearnerFile], None] = lambda _: None,
+) -> Exported:
     """Turn the learner in `pickle` into an archive; runs nothing that the file names.
 
     Args:
         pickle: written by `learn.export()` of any fastai 2.
         options: see there.
         on_stage: told what is being done, before each stage.
+        on_read: given the file as it was read, also where it turns out that it can't be exported.
 
     Raises:
         FastmarError: it can't be read, converted or proved; nothing is written then.
     """
     _check_name(options)
     on_stage("Reading the pickle, without running it")
-    source = read_learner_file(pickle)
+    source = read_torch_file(pickle)
+    on_read(source)
+    require_learner(source.root)
     learner = open_learner(source.root)
     on_stage("Converting the transforms")
     dropped = check_callbacks(learner, list(options.ignored_callbacks))

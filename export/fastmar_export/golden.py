@@ -32,7 +32,11 @@ def _value(field: Field, row: int, column: int) -> Any:
     if field.kind == DATE:
         return f"{2000 + row % 30}-{1 + row % 12:02}-{1 + row % 28:02}"
     if field.kind == CATEGORY:
+        if row == 0 and field.default is not None:
+            return field.default
         return plain(field.categories[(row + column) % len(field.categories)]) if field.categories else None
+    if row == 0 and field.default is not None:  # the first record is the one that examples show
+        return field.default
     place = ((row + 1) * _GOLDEN_RATIO + column * 0.37) % 1.0
     middle = field.default if isinstance(field.default, int | float) else 0.0
     spread = field.spread if field.spread is not None else max(1.0, abs(middle))

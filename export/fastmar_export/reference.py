@@ -1,6 +1,7 @@
 """A reference table beside the learner: rows like those it will be asked, which tell defaults and ranges of its fields.
 
-Only the statistics go into the archive: the median, smallest and largest number of a column, and its commonest category.
+Only the statistics go into the archive: the median, smallest and largest number of a column, and its
+commonest category.
 """
 
 from __future__ import annotations

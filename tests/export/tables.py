@@ -97,9 +97,7 @@ def dated(df: pd.DataFrame) -> pd.DataFrame:
 
 
 DATE_PARTS = ["Year", "Month", "Week", "Day", "Dayofweek", "Dayofyear", "Elapsed"]
-DATE_FLAGS = [
-    f"saleIs_{p}_{e}" for p in ("month", "quarter", "year") for e in ("end", "start")
-]
+DATE_FLAGS = [f"saleIs_{p}_{e}" for p in ("month", "quarter", "year") for e in ("end", "start")]
 
 CASES: dict[str, Case] = {
     "two classes": Case(),

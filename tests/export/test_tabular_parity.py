@@ -11,7 +11,6 @@ import pytest
 
 from fastmar_export.exporter import Exported, Options, export_learner
 from fastmar_runtime.predictor import Predictor
-
 from tests.export.tables import CASES, Case, as_record, make_learner, rows
 
 TOLERANCE = 1e-5  # float32 sums in another order; measured at most a tenth of it

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fastmar_cli.console import alarm, notice, out, stages
 
-MAX_CALLS_SHOWN = 10
+if TYPE_CHECKING:
+    from fastmar_export.reader import LearnerFile
+
+MAX_CALLS_SHOWN = 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +45,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Export, and say what came of it."""
     from fastmar_export.exporter import Options, export_learner
-    from fastmar_export.reader import describe_call
 
     options = Options(
         name=args.name,
@@ -53,19 +56,26 @@ def run(args: argparse.Namespace) -> int:
         force=args.force,
     )
     with stages() as on_stage:
-        exported = export_learner(args.learner, options, on_stage)
-    for call in exported.source.calls[:MAX_CALLS_SHOWN]:
-        alarm(f"loading the pickle normally would run {describe_call(call)}. fastmar did not.")
-    if (more := len(exported.source.calls) - MAX_CALLS_SHOWN) > 0:
-        alarm(f"... and {more} more: see `fastmar inspect {args.learner}`.")
-    for leak in exported.source.leaks:
-        alarm(f"the pickle holds training data ({leak}). The archive does not.")
+        exported = export_learner(args.learner, options, on_stage, on_read=_say_what_is_inside)
     for said in exported.spec.notices:
         notice(said["message"])
     spec = exported.spec
     fields = ", ".join(f.name for f in spec.fields)
     out.print(f"{exported.path}  ({exported.path.stat().st_size / 1024:,.0f} KB)", markup=False)
     out.print(f"  {spec.name} {spec.version}: {spec.kind}, {len(spec.fields)} columns ({fields})", markup=False)
-    out.print(f"  predicts {', '.join(spec.targets)}; graph and network differ by {exported.difference:.1g}", markup=False)
+    differ = f"graph and network differ by {exported.difference:.1g}"
+    out.print(f"  predicts {', '.join(spec.targets)}; {differ}", markup=False)
     out.print(f"Next: fastmar serve --model-store {args.output}", markup=False)
     return 0
+
+
+def _say_what_is_inside(source: LearnerFile) -> None:
+    """Name the code and the rows that travel in the pickle, before anything else can go wrong."""
+    from fastmar_export.reader import describe_call
+
+    for call in source.calls[:MAX_CALLS_SHOWN]:
+        alarm(f"loading the pickle normally would run {describe_call(call)}. fastmar did not.")
+    if (more := len(source.calls) - MAX_CALLS_SHOWN) > 0:
+        alarm(f"... and {more} more: `fastmar inspect` lists them.")
+    for leak in source.leaks:
+        alarm(f"the pickle holds training data ({leak}). The archive will not.")

@@ -84,7 +84,7 @@ def _add(node: Any, value: Any) -> None:
     elif isinstance(value, list):
         for item in value:
             if isinstance(item, dict):
-                _add(node.add(_text(_title(item))), {k: v for k, v in item.items() if k not in _TITLES})
+                _add_item(node, _title(item), {k: v for k, v in item.items() if k not in _TITLES})
             else:
                 node.add(_text(item))
     else:
@@ -99,16 +99,35 @@ def _title(item: dict[str, Any]) -> Any:
     return next((item[key] for key in _TITLES if key in item), "-")
 
 
-def _add_entry(node: Any, key: str, value: Any) -> None:
-    if isinstance(value, dict) and value:
-        _add(node.add(_text(key)), value)
-    elif isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
-        _add(node.add(_text(key)), value)
-    elif isinstance(value, list):
-        more = f", ... ({len(value)} in all)" if len(value) > _MAX_ITEMS else ""
-        node.add(_text(f"{key}: {', '.join(map(repr, value[:_MAX_ITEMS])) or 'none'}{more}"))
+def _add_item(node: Any, title: Any, item: dict[str, Any]) -> None:
+    """On one line what has no branches of its own; what is not there is left out."""
+    told = {
+        key: value for key, value in item.items() if value is not None and value is not False and value not in ([], {})
+    }
+    if any(_branches(value) for value in told.values()):
+        _add(node.add(_text(title)), told)
     else:
-        node.add(_text(f"{key}: {value}"))
+        node.add(_text(f"{title}  " + "; ".join(_line(key, value) for key, value in told.items())))
+
+
+def _add_entry(node: Any, key: str, value: Any) -> None:
+    if _branches(value):
+        _add(node.add(_text(key)), value)
+    else:
+        node.add(_text(_line(key, value)))
+
+
+def _branches(value: Any) -> bool:
+    if isinstance(value, list):
+        return bool(value) and all(isinstance(item, dict) and "timestamp" not in item for item in value)
+    return isinstance(value, dict) and bool(value)
+
+
+def _line(key: str, value: Any) -> str:
+    if not isinstance(value, list):
+        return f"{key}: {value}"
+    more = f", ... ({len(value)} in all)" if len(value) > _MAX_ITEMS else ""
+    return f"{key}: {', '.join(map(repr, value[:_MAX_ITEMS])) or 'none'}{more}"
 
 
 def _add_network(tree: Any, layers: list[dict[str, Any]]) -> None:

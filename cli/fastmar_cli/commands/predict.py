@@ -65,7 +65,8 @@ class _Table:
         self._rows += 1
         if "error" in answer:
             error = answer["error"]
-            self._table.add_row(number, Text("refused", style="red"), "", Text(f"{error['message']} Fix: {error['fix']}"))
+            remark = Text(f"{error['message']} Fix: {error['fix']}")
+            self._table.add_row(number, Text("refused", style="red"), "", remark)
             return
         probabilities = sorted(answer.get("probabilities", {}).items(), key=lambda item: -item[1])[:3]
         likely = ", ".join(f"{label} {probability:.1%}" for label, probability in probabilities)

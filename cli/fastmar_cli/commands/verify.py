@@ -27,7 +27,8 @@ def run(args: argparse.Namespace) -> int:
     predictor = Predictor.open(args.model)
     golden = read_golden(BundleFiles(args.model), [t.name for t in predictor.spec.inputs])
     difference = check_golden(predictor, golden)
-    out.print(f"{len(golden.records)} golden records: reproduced, largest difference {difference:.1g} (<= {TOLERANCE:g})")
+    out.print(f"{len(golden.records)} golden records: reproduced, ", end="")
+    out.print(f"largest difference {difference:.1g} (at most {TOLERANCE:g})")
     if args.learner is not None:
         from fastmar_cli.oracle import compare_with_fastai
 

@@ -106,25 +106,22 @@ def _to_onnx(module: nn.Module, tensors: tuple[torch.Tensor, ...], names: Sequen
     except UnsupportedModule:
         raise
     except Exception as error:
-        refused = _refusal_behind(error)
-        if refused is not None:
-            raise refused from error
-        reason = str(error).strip().splitlines() or [type(error).__name__]
+        cause = _cause_of(error)
+        if isinstance(cause, UnsupportedModule):
+            raise cause from error
+        reason = (str(cause).strip().splitlines() or [""])[0]
         raise ExportError(
-            f"torch {torch.__version__} can't export the network to ONNX: {reason[0]}",
+            f"torch {torch.__version__} can't export the network to ONNX ({type(cause).__name__}: {reason}).",
             fix="build the network out of layers whose shapes do not depend on values, or report this network.",
         ) from error
     return _without_traces(model)
 
 
-def _refusal_behind(error: BaseException) -> UnsupportedModule | None:
-    """Our refusal of a layer's attribute, which torch's exporter wraps in errors of its own."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, UnsupportedModule):
-            return seen
-        seen = seen.__cause__ or seen.__context__
-    return None
+def _cause_of(error: BaseException) -> BaseException:
+    """What went wrong in the first place: torch's exporter wraps it in errors of its own."""
+    while (behind := error.__cause__ or error.__context__) is not None and not isinstance(error, UnsupportedModule):
+        error = behind
+    return error
 
 
 def _without_traces(model: onnx.ModelProto) -> bytes:

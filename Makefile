@@ -1,0 +1,56 @@
+# make demo and make test do all the set-up that they need; `make help` lists the rest.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+# Extra words for pip, such as the index of PyTorch's CPU wheels: make setup PIP_ARGS='--extra-index-url ...'
+PIP_ARGS ?=
+# Set to anything to run tests again that passed on exactly these files.
+AGAIN ?=
+PACKAGES := -p fastmar_export -p fastmar_runtime -p fastmar_client -p fastmar_cli
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test parity check format serve bench clean
+
+help:  ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+setup: $(INSTALLED)  ## Install everything into .venv
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or later is needed; $(PYTHON) is $$($(PYTHON) --version). Try: make setup PYTHON=python3.12"; exit 1; }
+	@echo "Installing into $(VENV): torch is large, this takes a few minutes the first time."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_ARGS) -e '.[dev]'
+	@touch $@
+
+demo: setup  ## Train a small model, export it, serve it with TorchServe and ask it
+	@$(BIN)/python -m examples.demo
+
+test: setup  ## Run all tests (AGAIN=1: also if nothing has changed since they passed)
+	@AGAIN="$(AGAIN)" tests/run.sh $(BIN)/python
+
+parity: setup  ## Compare answers with fastai's, learner by learner
+	@$(BIN)/python -m pytest tests/export/test_tabular_parity.py -v
+
+check: setup  ## Lint, format, types, import rules
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy $(PACKAGES)
+	@$(BIN)/lint-imports --no-cache
+
+format: setup  ## Format and sort
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+serve: setup  ## Serve the archives in model_store/
+	@$(BIN)/fastmar serve
+
+bench: setup  ## Measure against Flask and TorchServe with learn.predict
+	@$(BIN)/python -m benchmarks.run
+
+clean:  ## Remove what commands made, but for the environment
+	@rm -rf .build benchmarks/.cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

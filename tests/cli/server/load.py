@@ -1,0 +1,58 @@
+"""Clients that ask without a pause, and note how each request ended."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+BODY = b'{"a": 1}'
+
+
+@dataclass
+class Load:
+    """Streams of requests to one server; a stream ends when a connection is refused.
+
+    `outcomes` counts statuses, "refused", and whatever else happened, by its exception.
+    """
+
+    port: int
+    path: str
+    outcomes: Counter[str] = field(default_factory=Counter)
+    _threads: list[threading.Thread] = field(default_factory=list)
+    _end: float = field(default_factory=lambda: time.monotonic() + 60)
+
+    def start(self, *, keep_alive: int, one_each: int) -> None:
+        for kept in [True] * keep_alive + [False] * one_each:
+            thread = threading.Thread(target=self._stream, args=(kept,))
+            self._threads.append(thread)
+            thread.start()
+
+    def wait(self) -> Counter[str]:
+        for thread in self._threads:
+            thread.join()
+        return self.outcomes
+
+    def _stream(self, keep_alive: bool) -> None:
+        connection = None
+        while time.monotonic() < self._end:
+            try:
+                if connection is None:
+                    connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+                    connection.connect()
+                connection.request("POST", self.path, BODY, {"Content-Type": "application/json"})
+                answer = connection.getresponse()
+                answer.read()
+            except ConnectionRefusedError:
+                self.outcomes["refused"] += 1
+                return
+            except (OSError, http.client.HTTPException) as error:
+                self.outcomes[repr(error)] += 1
+                connection = None
+                continue
+            self.outcomes[str(answer.status)] += 1
+            if answer.will_close or not keep_alive:
+                connection.close()
+                connection = None

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fastmar_cli.server import errors
+from fastmar_cli.server.archives import find_archives, read_archive
+
+MakeArchive = Callable[..., Path]
+
+
+def test_newest_version_first(tmp_path: Path, archive: MakeArchive) -> None:
+    for version in ("1.9", "1.10", "1.0"):
+        archive(tmp_path, "b", "", version=version)
+    archive(tmp_path, "a", "", workers=3)
+    found = find_archives(tmp_path, [])
+    assert [one.label for one in found] == ["a 1.0", "b 1.10", "b 1.9", "b 1.0"]
+    assert found[0].workers == 3
+    assert found[0].sample["n"] == 1.5
+
+
+def test_by_name_or_file(tmp_path: Path, archive: MakeArchive) -> None:
+    for name in ("a", "b", "c"):
+        archive(tmp_path, name, "")
+    assert [one.name for one in find_archives(tmp_path, ["a", "c-1.0.mar"])] == ["a", "c"]
+    with pytest.raises(errors.StoreEmpty, match=r"no model d, e\.\n  Fix: name one of: a, b, c"):
+        find_archives(tmp_path, ["a", "e", "d"])
+
+
+def test_an_empty_store_says_export(tmp_path: Path) -> None:
+    for store in (tmp_path, tmp_path / "missing"):
+        with pytest.raises(errors.StoreEmpty, match="fastmar export"):
+            find_archives(store, [])
+
+
+def test_a_truncated_archive_is_named(tmp_path: Path, archive: MakeArchive) -> None:
+    path = archive(tmp_path, "a", "x = 1\n" * 100)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(errors.ArchiveRefused, match=r"a-1\.0\.mar can't be served"):
+        find_archives(tmp_path, [])
+
+
+def test_a_damaged_part_is_named(tmp_path: Path, archive: MakeArchive) -> None:
+    path = archive(tmp_path, "a", "marker = 1\n")
+    path.write_bytes(path.read_bytes().replace(b"marker", b"broken"))
+    with pytest.raises(errors.ArchiveRefused, match=r"handler\.py is damaged"):
+        read_archive(path)
+
+
+def test_a_zip_of_another_kind(tmp_path: Path) -> None:
+    for name, members in {"a.mar": {}, "b.mar": {"MAR-INF/MANIFEST.json": "[]"}}.items():
+        with zipfile.ZipFile(tmp_path / name, "w") as made:
+            for member, content in members.items():
+                made.writestr(member, content)
+        with pytest.raises(errors.ArchiveRefused, match=name):
+            read_archive(tmp_path / name)
+
+
+def test_twins_and_names_that_torchserve_cannot_take(tmp_path: Path, archive: MakeArchive) -> None:
+    path = archive(tmp_path, "a", "")
+    (tmp_path / "copy.mar").write_bytes(path.read_bytes())
+    with pytest.raises(errors.ArchiveRefused, match=r"a-1\.0\.mar and copy\.mar are both a 1\.0"):
+        find_archives(tmp_path, [])
+    (tmp_path / "copy.mar").rename(tmp_path / "a,b.mar")
+    with pytest.raises(errors.ArchiveRefused, match="a,b"):
+        find_archives(tmp_path, [])

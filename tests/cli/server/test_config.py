@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import socket
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fastmar_cli.server import errors
+from fastmar_cli.server.archives import read_archive
+from fastmar_cli.server.config import (
+    LONGEST_RUN_PATH,
+    Settings,
+    check_ports,
+    free_port,
+    reachable,
+    read_properties,
+    render,
+    run_directory,
+    write_properties,
+)
+
+MakeArchive = Callable[..., Path]
+ROOT = Path(__file__).parents[3]
+
+
+def test_the_template_is_the_file_at_the_top() -> None:
+    template = ROOT / "cli" / "fastmar_cli" / "server" / "config.properties"
+    assert (ROOT / "config.properties").read_bytes() == template.read_bytes()
+
+
+def test_no_comment_stands_behind_a_value() -> None:
+    values = read_properties((ROOT / "config.properties").read_text())
+    assert not [name for name, value in values.items() if "#" in value]
+    assert values["allowed_urls"] == "^$"
+
+
+def test_the_command_line_beats_the_file_beats_the_template(tmp_path: Path, archive: MakeArchive) -> None:
+    (tmp_path / "own.properties").write_text("# mine\njob_queue_size=7\ninference_address=http://1.2.3.4:5\n")
+    found = [read_archive(archive(tmp_path, "a", ""))]
+    settings = Settings(model_store=tmp_path, port=1234, config=tmp_path / "own.properties")
+    with run_directory(None) as run:
+        values = render(settings, run, found)
+        assert values["job_queue_size"] == "7"
+        assert values["inference_address"] == "http://127.0.0.1:1234"
+        assert values["load_models"] == "a-1.0.mar"
+        assert values["disable_token_authorization"] == "true"
+        assert values["management_address"] == f"unix:{run.path}/management.sock"
+        assert render(Settings(host="0.0.0.0"), run, found)["disable_token_authorization"] == "false"
+        assert render(Settings(management="99"), run, found)["management_address"] == "http://127.0.0.1:99"
+        with pytest.raises(errors.ConfigRefused):
+            render(Settings(management="0.0.0.0:8081"), run, found)
+        with pytest.raises(errors.ConfigRefused):
+            render(Settings(config=tmp_path / "missing"), run, found)
+
+
+def test_backslashes_survive_java(tmp_path: Path) -> None:
+    write_properties({"pattern": r"a\.b"}, tmp_path / "p")
+    assert (tmp_path / "p").read_text() == "pattern=a\\\\.b\n"
+
+
+def test_run_directories_are_private_and_tidied(tmp_path: Path) -> None:
+    with run_directory(None) as run:
+        assert stat.S_IMODE(run.path.stat().st_mode) == 0o700
+    assert not run.path.exists()
+    asked = tmp_path / "run"
+    asked.mkdir(mode=0o755)
+    (asked / "drain").touch()
+    with run_directory(asked) as run:
+        assert stat.S_IMODE(asked.stat().st_mode) == 0o700
+        assert not run.drain_file.exists()
+        run.key_file.touch()
+    assert asked.exists()
+    assert not run.key_file.exists()
+    with pytest.raises(errors.ConfigRefused, match="too long"), run_directory(tmp_path / ("x" * LONGEST_RUN_PATH)):
+        pass
+
+
+def test_a_taken_port_is_named() -> None:
+    free = {"inference_address": f"http://127.0.0.1:{free_port('127.0.0.1')}", "metrics_address": "http://[::1]:0"}
+    check_ports({**free, "management_address": "unix:/m"})
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(errors.PortTaken, match=f"can't listen on 127.0.0.1:{port}: .*\n  Fix: .*--management"):
+            check_ports({**free, "management_address": f"http://127.0.0.1:{port}"})
+    with pytest.raises(errors.ConfigRefused, match="--host"):
+        free_port("192.0.2.1")
+
+
+def test_an_address_for_every_interface_is_none_to_call() -> None:
+    assert reachable("http://0.0.0.0:8080") == reachable("http://[::]:8080") == "http://127.0.0.1:8080"
+    assert reachable("http://10.0.0.7:8080") == "http://10.0.0.7:8080"

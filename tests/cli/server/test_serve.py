@@ -1,0 +1,167 @@
+"""`fastmar serve` against a real TorchServe."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psutil
+import pytest
+from tests.cli.server.load import Load
+
+from fastmar_cli.server.readiness import Management, ManagementError, management_key
+from fastmar_cli.server.sockets import ProcessSockets, SocketsRefused
+from fastmar_cli.server.testing import RunningServer, running_server
+
+pytestmark = pytest.mark.torchserve
+
+
+def post(server: RunningServer, path: str, record: Any) -> Any:
+    headers = {"Content-Type": "application/json"}
+    if server.key_file:
+        headers["Authorization"] = f"Bearer {json.loads(server.key_file.read_text())['inference']['key']}"
+    request = urllib.request.Request(server.url + path, json.dumps(record).encode(), headers)
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        return json.loads(answer.read())
+
+
+def family(server: RunningServer) -> list[psutil.Process]:
+    """Java and its workers."""
+    return psutil.Process(server.process.pid).children(recursive=True)
+
+
+def assert_gone(processes: list[psutil.Process]) -> None:
+    _, alive = psutil.wait_procs(processes, timeout=10)
+    assert not [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
+
+
+class TestRunning:
+    def test_the_printed_command_works_with_any_record(self, server: RunningServer) -> None:
+        command = next(line for line in server.lines if line.strip().startswith("curl"))
+        printed = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=30, check=True).stdout
+        assert json.loads(printed) == {"prediction": {"it's": "a 'record'", "n": 1.5, "é": "$HOME"}}
+
+    def test_a_request_without_the_key_is_refused_and_the_key_is_not_printed(self, server: RunningServer) -> None:
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(server.url + "/predictions/echo", timeout=10)
+        assert refused.value.code == 400
+        refused.value.close()
+        assert server.key_file is not None
+        keys = json.loads(server.key_file.read_text())
+        printed = "\n".join(server.lines) + server.stderr.read_text()
+        assert not [kind for kind in keys.values() if kind["key"] in printed]
+
+    def test_the_run_directory_is_private(self, server: RunningServer) -> None:
+        assert server.key_file is not None
+        assert server.key_file.parent.stat().st_mode & 0o777 == 0o700
+
+    def test_workers_run_in_this_interpreter_with_few_threads_and_no_pythonpath_of_ours(
+        self, server: RunningServer
+    ) -> None:
+        answer = post(server, "/predictions/echo", {"environment": True})
+        assert answer["python"] == sys.executable
+        assert int(answer["environment"]["OMP_NUM_THREADS"]) >= 1
+        assert answer["environment"]["FASTMAR_MAX_RESPONSE_BYTES"] == "134217728"
+
+    def test_metrics_have_the_servers_and_the_handlers(self, server: RunningServer) -> None:
+        post(server, "/predictions/echo", {"a": 1})
+        with urllib.request.urlopen(server.metrics, timeout=10) as answer:
+            text = answer.read().decode()
+        assert "ts_inference_requests_total{" in text
+        assert 'echo_records_total{ModelName="echo",Level="Model"' in text
+
+    def test_management_is_on_the_socket_alone_and_asks_for_its_own_key(self, server: RunningServer) -> None:
+        assert server.key_file is not None
+        key_file = server.key_file
+        assert (
+            Management(server.management, lambda: management_key(key_file)).describe("echo")[0]["modelVersion"] == "1.0"
+        )
+        with pytest.raises(ManagementError):
+            Management(server.management).describe("echo")
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            post(server, "/models?url=echo-1.0.mar", {})
+        assert refused.value.code >= 400
+        refused.value.close()
+
+    def test_open_inference_protocol_is_on(self, server: RunningServer) -> None:
+        assert post(server, "/v2/models/echo/infer", {"a": 1})
+
+    def test_it_says_little(self, server: RunningServer) -> None:
+        for _ in range(20):
+            post(server, "/predictions/echo", {"a": 1})
+        said = server.stderr.read_text().splitlines()
+        assert said == ["fastmar: starting TorchServe with echo 1.0", "fastmar: echo 1.0 is loaded"]
+
+
+def can_watch_sockets() -> bool:
+    try:
+        with ProcessSockets(1, 1) as sockets:
+            return sockets.connections() == []
+    except SocketsRefused:
+        return False
+
+
+class TestStopping:
+    @pytest.mark.skipif(not can_watch_sockets(), reason="the system refuses access to sockets of child processes")
+    def test_sigterm_under_load_loses_no_request(self, echo_store: Path) -> None:
+        with running_server(echo_store) as server:
+            processes = family(server)
+            load = Load(urlsplit(server.url).port or 0, "/predictions/echo")
+            load.start(keep_alive=8, one_each=8)
+            time.sleep(1)
+            assert server.stop(signal.SIGTERM) == 0
+            outcomes = load.wait()
+        assert set(outcomes) == {"200", "refused"}, outcomes
+        assert outcomes["refused"] == 16
+        assert outcomes["200"] > 50
+        assert_gone(processes)
+
+    def test_an_idle_connection_does_not_keep_the_server(self, echo_store: Path) -> None:
+        with running_server(echo_store, "--drain-timeout", "30") as server:
+            load = Load(urlsplit(server.url).port or 0, "/predictions/echo")
+            idle = http.client.HTTPConnection("127.0.0.1", load.port, timeout=10)
+            idle.request("GET", "/predictions/echo")
+            idle.getresponse().read()
+            began = time.monotonic()
+            assert server.stop(signal.SIGINT) == 0
+            assert time.monotonic() - began < 10
+            idle.close()
+
+    def test_a_launcher_that_is_killed_takes_java_and_the_workers_along(self, echo_store: Path) -> None:
+        with running_server(echo_store) as server:
+            processes = family(server)
+            assert len(processes) == 2
+            server.process.kill()
+            assert_gone(processes)
+
+    def test_a_java_that_dies_ends_the_launcher_with_a_reason(self, echo_store: Path) -> None:
+        with running_server(echo_store) as server:
+            processes = family(server)
+            next(process for process in processes if "java" in process.name()).kill()
+            assert server.process.wait(20) == 1
+            assert "ServerDied: TorchServe was killed by signal 9" in server.stderr.read_text()
+            assert_gone(processes)
+
+
+def test_a_model_that_does_not_load_is_named_with_its_reason(
+    tmp_path: Path, archive: Callable[..., Path], broken_handler: str
+) -> None:
+    archive(tmp_path, "broken", broken_handler)
+    with pytest.raises(RuntimeError) as failure, running_server(tmp_path):
+        pass
+    said = str(failure.value).splitlines()
+    assert said[0] == "fastmar serve ended with status 1:"
+    assert said[1] == "fastmar: starting TorchServe with broken 1.0"
+    assert said[2] == "LoadFailed: model broken does not load: golden record 3 is not reproduced"
+    assert said[3].startswith("  Fix: export it again. Or run `fastmar doctor ")
+    assert len(said) == 4

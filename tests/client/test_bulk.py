@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import json
+import threading
+import time
+from typing import Any
+
+import pytest
+from tests.client.scripted import Reply, Scripted, Seen, echo, torchserve
+
+from fastmar_client import (
+    Client,
+    RecordRefused,
+    ServerFailed,
+)
+
+
+def test_answers_come_in_order_and_errors_in_place(scripted: Scripted) -> None:
+    def reply(seen: Seen) -> Reply:
+        batch = json.loads(seen.body)
+        time.sleep(0.02 if batch[0]["x"] == 0 else 0)  # the first batch is the last to be answered
+        answers = [
+            {"error": {"code": "bad", "record": i, "message": "no", "fix": "f"}}
+            if r["x"] == 7
+            else {"prediction": r["x"]}
+            for i, r in enumerate(batch)
+        ]
+        return Reply(400 if all("error" in answer for answer in answers) else 200, answers)
+
+    scripted.reply = reply
+    progress: list[int] = []
+    with Client(scripted.url) as client:
+        answers = list(
+            client.predict_many("m", ({"x": i} for i in range(10)), batch_size=3, on_progress=progress.append)
+        )
+        assert [answer.get("prediction") for answer in answers] == [0, 1, 2, 3, 4, 5, 6, None, 8, 9]
+        assert answers[7]["error"]["record"] == 7
+        assert progress == [3, 6, 9, 10]
+        with pytest.raises(RecordRefused, match="record 7: no"):
+            list(client.predict_many("m", ({"x": i} for i in range(10)), batch_size=3, on_error="raise"))
+        assert list(client.predict_many("m", [])) == []
+
+
+def test_a_batch_that_is_refused_whole_is_asked_one_by_one(scripted: Scripted) -> None:
+    def reply(seen: Seen) -> Reply:
+        batch = json.loads(seen.body)
+        if 7 in [record["x"] for record in batch]:
+            return Reply(400, {"error": {"code": "bad_request", "message": "unreadable", "fix": "f"}})
+        return Reply(body=[{"prediction": record["x"]} for record in batch])
+
+    scripted.reply = reply
+    with Client(scripted.url) as client:
+        answers = list(client.predict_many("m", [{"x": i} for i in range(5, 9)], batch_size=4))
+    assert [answer.get("prediction") for answer in answers] == [5, 6, None, 8]
+    assert answers[2]["error"] == {
+        "code": "bad_request",
+        "field": None,
+        "message": "unreadable",
+        "fix": "f",
+        "record": 2,
+    }
+
+
+def test_the_records_are_never_read_far_ahead(scripted: Scripted) -> None:
+    scripted.reply = echo
+    read = 0
+
+    def records() -> Any:
+        nonlocal read
+        for i in range(10_000):
+            read += 1
+            yield {"x": i}
+
+    with Client(scripted.url) as client:
+        answers = client.predict_many("m", records(), batch_size=5, concurrency=2)
+        for taken in range(1, 101):
+            next(answers)
+            assert read <= taken + 5 * (2 + 1)
+        answers.close()  # type: ignore[attr-defined]
+
+
+def test_requests_run_at_the_same_time(scripted: Scripted) -> None:
+    together = threading.Barrier(4, timeout=5)
+
+    def reply(seen: Seen) -> Reply:
+        together.wait()
+        return echo(seen)
+
+    scripted.reply = reply
+    with Client(scripted.url) as client:
+        assert len(list(client.predict_many("m", [{"x": i} for i in range(8)], batch_size=1))) == 8
+
+
+def test_a_server_that_fails_ends_it(scripted: Scripted) -> None:
+    scripted.replies(torchserve(503, "InternalServerException", "Prediction failed"))
+    with Client(scripted.url) as client, pytest.raises(ServerFailed):
+        list(client.predict_many("m", [{}] * 10, batch_size=2))
+
+
+def test_a_handler_that_answers_too_little(scripted: Scripted) -> None:
+    scripted.replies(Reply(body={"prediction": 1}))
+    with Client(scripted.url) as client, pytest.raises(ServerFailed, match="1 answers to 2 records"):
+        list(client.predict_many("m", [{}, {}]))
+
+
+@pytest.mark.parametrize("arguments", [{"batch_size": 0}, {"concurrency": 0}])
+def test_nonsense(arguments: dict[str, Any]) -> None:
+    with Client() as client, pytest.raises(ValueError, match="1 or more"):
+        client.predict_many("m", [], **arguments)

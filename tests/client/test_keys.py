@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.client.scripted import Reply, Scripted, torchserve
+
+from fastmar_client import (
+    Client,
+    Unauthorized,
+)
+
+
+def test_a_token(scripted: Scripted) -> None:
+    with Client(scripted.url, token="abc") as client:
+        client.predict("m", {})
+    assert scripted.seen[0].headers["authorization"] == "Bearer abc"
+
+
+def test_not_both(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not both"):
+        Client(token="abc", key_file=tmp_path / "k")
+
+
+def write_keys(path: Path, key: str, expires: str) -> None:
+    path.write_text(json.dumps({"inference": {"key": key, "expiration time": expires}, "API": {"key": "x"}}))
+
+
+def test_a_key_file_is_read_again_when_the_key_is_refused(scripted: Scripted, tmp_path: Path) -> None:
+    path = tmp_path / "key_file.json"
+    write_keys(path, "old", "2999-01-01T00:00:00.123456789Z")
+    refusal = torchserve(400, "InvalidKeyException", "Token")
+    scripted.reply = lambda seen: Reply(body={}) if seen.headers["authorization"] == "Bearer new" else refusal
+    with Client(scripted.url, key_file=path) as client:
+        with pytest.raises(Unauthorized):
+            client.predict("m", {})
+        write_keys(path, "new", "2999-01-01T00:00:00Z")
+        assert client.predict("m", {}) == {}
+
+
+def test_and_when_it_has_expired(scripted: Scripted, tmp_path: Path) -> None:
+    path = tmp_path / "key_file.json"
+    write_keys(path, "old", "2001-01-01T00:00:00.5Z")
+    with Client(scripted.url, key_file=path) as client:
+        client.predict("m", {})
+        write_keys(path, "new", "2999-01-01T00:00:00Z")
+        client.predict("m", {})
+    assert [seen.headers["authorization"] for seen in scripted.seen] == ["Bearer old", "Bearer new"]
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", '{"inference": {"key": "a", "expiration time": "soon"}}'])
+def test_a_file_that_is_none(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "k").write_text(content)
+    with Client(key_file=tmp_path / "k") as client, pytest.raises(Unauthorized, match="can't be read"):
+        client.predict("m", {})

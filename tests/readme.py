@@ -1,0 +1,34 @@
+"""The README's table of what is served, printed from the registries: `python -m tests.readme` writes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastmar_export.converters import registry
+from fastmar_export.losses import LOSSES
+from fastmar_export.networks.fastai_layers import LAYERS
+from fastmar_export.targets import TARGET_TRANSFORMS
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+BEGIN, END = "<!-- supported: begin -->", "<!-- supported: end -->"
+
+
+def supported() -> str:
+    """Markdown: a row for each class that is served, and what it becomes."""
+    rows = [(path, f"step `{function.__name__}` ({domain})") for (path, domain), function in registry().items()]
+    rows += [(path, "labels and values of the answers") for path in TARGET_TRANSFORMS]
+    rows += [(path, f"{activation} of the outputs") for path, activation in LOSSES.items()]
+    rows += [(path, "the same layer, forward only") for path in LAYERS]
+    lines = ["| in the learner | in the archive |", "| --- | --- |"]
+    return "\n".join(lines + [f"| `{path}` | {becomes} |" for path, becomes in sorted(rows)])
+
+
+def with_table(text: str) -> str:
+    """`text` with the table between its marks."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{supported()}\n{END}{after}"
+
+
+if __name__ == "__main__":
+    README.write_text(with_table(README.read_text("utf-8")), "utf-8")

@@ -1,0 +1,55 @@
+"""The tiny model as fixtures, and the cookbook's archive where its pickle is at hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from tests.runtime import tiny
+
+from fastmar_runtime.predictor import Predictor
+from fastmar_runtime.spec import Spec
+
+settings.register_profile("runtime", deadline=None)  # the first example imports torch or pandas
+settings.load_profile("runtime")
+
+COOKBOOK = Path(__file__).parents[2].parent / "shared" / "data" / "cookbook"
+
+
+@pytest.fixture
+def spec() -> Spec:
+    return tiny.spec()
+
+
+@pytest.fixture(scope="session")
+def predictor() -> Predictor:
+    return tiny.predictor()
+
+
+@pytest.fixture(scope="session")
+def date_predictor() -> Predictor:
+    return Predictor(tiny.date_spec(), tiny.date_graph())
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    return tiny.write_bundle(tmp_path / "model")
+
+
+@pytest.fixture(scope="session")
+def cookbook() -> Path:
+    """Folder of the cookbook's learner, test set and what `learn.predict` answered."""
+    if not (COOKBOOK / "adult_sample_model.pkl").is_file():
+        pytest.skip("../shared/data/cookbook is not on this machine")
+    return COOKBOOK
+
+
+@pytest.fixture(scope="session")
+def adult(cookbook: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The archive made of the cookbook's learner."""
+    pytest.importorskip("torch")
+    from fastmar_export.exporter import Options, export_learner
+
+    output = tmp_path_factory.mktemp("model_store")
+    return export_learner(cookbook / "adult_sample_model.pkl", Options(name="adult", output=output)).path

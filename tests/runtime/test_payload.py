@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import io
+import json
+from typing import ClassVar
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.runtime import tiny
+
+from fastmar_runtime import payload
+from fastmar_runtime.errors import RecordError, RequestError
+from fastmar_runtime.payload import INSTANCES, LINES, LIST, ONE, V2
+from fastmar_runtime.spec import NUMBER, Field
+
+JSON = "application/json"
+
+
+def read(body, content_type=JSON, **changes):
+    return payload.read(body, content_type, tiny.spec(**changes))
+
+
+def refusal(body, content_type=JSON, **changes):
+    with pytest.raises(RequestError) as caught:
+        read(body, content_type, **changes)
+    return caught.value
+
+
+class TestJson:
+    @pytest.mark.parametrize(
+        ("data", "shape", "records"),
+        [
+            ({"age": 1}, ONE, [{"age": 1}]),
+            ([{"age": 1}, {"age": 2}], LIST, [{"age": 1}, {"age": 2}]),
+            ([], LIST, []),
+            ([1, None], LIST, [1, None]),
+            ({"instances": [{"age": 1}]}, INSTANCES, [{"age": 1}]),
+            ({"instances": []}, INSTANCES, []),
+            ({"instances": {"age": 1}}, ONE, [{"instances": {"age": 1}}]),
+            ({}, ONE, [{}]),
+        ],
+    )
+    @pytest.mark.parametrize("form", ["parsed", "bytes", "bytearray", "memoryview", "str"])
+    def test_shapes(self, data, shape, records, form):
+        raw = orjson.dumps(data)
+        bodies = {
+            "parsed": data,
+            "bytes": raw,
+            "bytearray": bytearray(raw),
+            "memoryview": memoryview(raw),
+            "str": raw.decode(),
+        }
+        request = read(bodies[form])
+        assert (request.shape, request.records) == (shape, records)
+
+    @pytest.mark.parametrize(
+        "content_type", [None, "", "application/json; charset=utf-8", "APPLICATION/JSON", "text/plain"]
+    )
+    def test_content_type_is_not_needed_for_json(self, content_type):
+        assert read(b'{"age": 1}', content_type).records == [{"age": 1}]
+
+    def test_byte_order_mark(self):
+        assert read(b'\xef\xbb\xbf{"age": 1}').records == [{"age": 1}]
+        assert read('\ufeff{"age": 1}').records == [{"age": 1}]
+
+    @pytest.mark.parametrize("name", ["instances", "inputs"])
+    def test_a_column_may_be_called_like_an_envelope(self, name):
+        fields = (*tiny.FIELDS, Field(name, NUMBER))
+        assert read({name: [1]}, fields=fields).shape == ONE
+
+    @pytest.mark.parametrize("data", [None, True, 3, 0, "text", 1.5])
+    def test_what_is_no_record_is_refused(self, data):
+        error = refusal(data) if not isinstance(data, str) else refusal(json.dumps(data))
+        assert repr(data) in error.message
+        assert "JSON record" in error.fix
+
+    @pytest.mark.parametrize("body", [b"", bytearray(), "", memoryview(b"")])
+    def test_no_body(self, body):
+        assert refusal(body).message == "the request has no body."
+
+    @pytest.mark.parametrize(
+        "body", [b"{", b"age=1", b"  ", b'{"age": NaN}', b"[" * 3000 + b"]" * 3000, b'{"a": 1}{"a": 2}']
+    )
+    def test_no_valid_json(self, body):
+        error = refusal(body)
+        assert error.message.startswith("the body is no valid JSON (")
+        assert error.as_dict()["error"].keys() == {"code", "field", "message", "fix"}
+
+    @pytest.mark.parametrize("body", [b'{"a": "\xe9"}', '{"a": 1}'.encode("utf-16"), b"\xff\xd8\xff\xe0 a picture"])
+    @pytest.mark.parametrize("content_type", [JSON, "text/csv", "application/jsonlines"])
+    def test_other_encodings(self, body, content_type):
+        error = refusal(body, content_type)
+        assert error.message.startswith("the body is not UTF-8")
+
+    def test_a_long_value_is_cut_in_the_message(self):
+        assert len(refusal(orjson.dumps("x" * 100_000)).message) < 300
+
+
+class TestLines:
+    @pytest.mark.parametrize(
+        "content_type",
+        [
+            "application/jsonlines",
+            "application/x-ndjson",
+            "application/x-jsonlines; charset=utf-8",
+            "application/jsonl",
+        ],
+    )
+    def test_a_record_a_line(self, content_type):
+        request = read(b'{"age": 1}\r\n\n  \n{"age": 2}\n', content_type)
+        assert (request.shape, request.records) == (LINES, [{"age": 1}, {"age": 2}])
+
+    def test_byte_order_mark(self):
+        assert read(b'\xef\xbb\xbf{"age": 1}\n', "application/jsonlines").records == [{"age": 1}]
+
+    def test_a_bad_line_is_not_a_bad_body(self):
+        first, bad, last = read(b'{"age": 1}\n\n{oops}\n{"age": 2}', "application/jsonlines").records
+        assert (first, last) == ({"age": 1}, {"age": 2})
+        assert isinstance(bad, RecordError)
+        assert bad.message.startswith("line 3 is no valid JSON")
+
+    @pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85"])
+    def test_only_line_feeds_end_a_line(self, separator):
+        line = json.dumps({"workclass": f"a{separator}b"}, ensure_ascii=False)
+        assert read(line.encode(), "application/jsonlines").records == [{"workclass": f"a{separator}b"}]
+
+    def test_nothing(self):
+        assert read(b"\n\n", "application/jsonlines").records == []
+
+    @given(
+        st.lists(
+            st.dictionaries(st.text(max_size=5), st.text() | st.integers(-99, 99) | st.none(), max_size=4), max_size=5
+        )
+    )
+    def test_round_trip(self, records):
+        body = b"\n".join(json.dumps(r, ensure_ascii=False).encode("utf-8", "replace") for r in records)
+        expected = [orjson.loads(line) for line in body.split(b"\n") if line]
+        assert read(body, "application/jsonlines").records == expected
+
+
+class TestCsv:
+    def test_is_a_list_of_records(self):
+        request = read("age,vip\n1,True\n", "text/csv; charset=utf-8")
+        assert (request.shape, request.records) == (LIST, [{"age": 1.0, "vip": True}])
+
+    @pytest.mark.parametrize("body", [{}, 5, None, [1], {"age": 1}])
+    def test_what_is_no_text_is_refused(self, body):
+        assert repr(body) in refusal(body, "text/csv").message
+
+
+class TestWrite:
+    GOOD: ClassVar[dict] = {"prediction": 1.0, "warnings": []}
+    BAD: ClassVar[dict] = {"error": {"code": "c", "field": None, "record": 99, "message": "m", "fix": "f"}}
+
+    def write(self, shape, *answers, envelope=None):
+        request = payload.Request([{}] * len(answers), shape, envelope or {})
+        return payload.write(request, answers, tiny.spec(decode=tiny.ONE_NUMBER_DECODER))
+
+    def test_one(self):
+        response = self.write(ONE, self.GOOD)
+        assert (response.status, response.content_type) == (200, JSON)
+        assert orjson.loads(response.body) == self.GOOD
+
+    def test_one_refused(self):
+        response = self.write(ONE, self.BAD)
+        assert response.status == 400
+        assert orjson.loads(response.body)["error"]["record"] == 0
+
+    def test_a_bad_record_among_good_ones(self):
+        response = self.write(LIST, self.GOOD, self.BAD, self.GOOD)
+        assert response.status == 200
+        body = orjson.loads(response.body)
+        assert [sorted(answer) for answer in body] == [
+            ["prediction", "warnings"],
+            ["error"],
+            ["prediction", "warnings"],
+        ]
+        assert body[1]["error"]["record"] == 1, "the position counts in this request, not in the batch"
+
+    def test_only_bad_records(self):
+        assert self.write(LIST, self.BAD, self.BAD).status == 400
+        assert self.write(INSTANCES, self.BAD).status == 400
+        assert self.write(LINES, self.BAD).status == 400
+
+    def test_no_records(self):
+        assert self.write(LIST).body == b"[]"
+        assert self.write(INSTANCES).body == b'{"predictions":[]}'
+        assert self.write(LINES).body == b""
+        assert self.write(LIST).status == 200
+
+    def test_instances(self):
+        assert orjson.loads(self.write(INSTANCES, self.GOOD).body) == {"predictions": [self.GOOD]}
+
+    def test_lines(self):
+        response = self.write(LINES, self.GOOD, self.BAD)
+        assert response.content_type == "application/jsonlines"
+        assert [sorted(orjson.loads(line)) for line in io.BytesIO(response.body)] == [
+            ["prediction", "warnings"],
+            ["error"],
+        ]
+
+    def test_v2_refuses_all_for_one(self):
+        response = self.write(V2, self.GOOD, self.BAD, envelope={"inputs": []})
+        assert response.status == 400
+        assert orjson.loads(response.body)["error"]["record"] == 1
+
+    def test_answers_are_not_changed(self):
+        self.write(LIST, self.BAD)
+        assert self.BAD["error"]["record"] == 99
+
+    def test_refused(self):
+        response = payload.refused(RequestError("m", fix="f"))
+        assert response.status == 400
+        assert orjson.loads(response.body) == {
+            "error": {"code": "bad_request", "field": None, "message": "m", "fix": "f"}
+        }

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import orjson
+import pytest
+from tests.runtime import tiny
+
+from fastmar_runtime import payload, protocol_v2
+from fastmar_runtime.errors import RequestError
+
+
+def tensors(*records):
+    return [
+        {"name": name, "shape": [len(records)], "datatype": "BYTES", "data": [r[name] for r in records]}
+        for name in tiny.record()
+    ]
+
+
+def ask(predictor, data):
+    request = payload.read(data, "application/json", predictor.spec)
+    response = payload.write(request, predictor.predict(request.records), predictor.spec)
+    return response.status, orjson.loads(response.body)
+
+
+def test_records():
+    records = [tiny.record(), tiny.record(age=None, vip=False)]
+    assert protocol_v2.read({"inputs": tensors(*records)}) == records
+
+
+def test_shape_n_by_1():
+    inputs = [{"name": "age", "shape": [2, 1], "datatype": "FP32", "data": [[1], [2]]}]
+    assert protocol_v2.read({"inputs": inputs}) == [{"age": 1}, {"age": 2}]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ([], "the request has no inputs."),
+        ([1], "an input has no name."),
+        ([{}], "an input has no name."),
+        ([{"name": 1, "data": [1]}], "an input has no name."),
+        ([{"name": "age"}], "input 'age' has no data."),
+        ([{"name": "age", "data": {"a": 1}}], "input 'age' has no data."),
+        (
+            [{"name": "age", "data": [1]}, {"name": "hours", "data": [1, 2]}],
+            "inputs differ in length: 'age' 1, 'hours' 2.",
+        ),
+        ([{"name": "age", "data": [1]}, {"name": "age", "data": [2]}], "input 'age' is there twice."),
+    ],
+)
+def test_refusals(inputs, message):
+    with pytest.raises(RequestError) as caught:
+        protocol_v2.read({"inputs": inputs})
+    assert caught.value.message == message
+    assert '"inputs"' in caught.value.fix
+
+
+def test_answers_as_the_other_formats_do(predictor):
+    records = [tiny.record(), tiny.record(grade=3, hours=10)]
+    answers = predictor.predict(records)
+    status, body = ask(predictor, {"id": "42", "inputs": tensors(*records)})
+    assert status == 200
+    assert (body["id"], body["model_name"], body["model_version"]) == ("42", "tiny", "1.0")
+    prediction, probabilities = body["outputs"]
+    assert prediction == {
+        "name": "prediction",
+        "shape": [2],
+        "datatype": "BYTES",
+        "data": [answer["prediction"] for answer in answers],
+    }
+    assert (probabilities["name"], probabilities["shape"], probabilities["datatype"]) == (
+        "probabilities",
+        [2, 2],
+        "FP32",
+    )
+    assert probabilities["data"] == [p for answer in answers for p in answer["probabilities"].values()]
+    assert probabilities["parameters"] == {"labels": "<50k;>=50k"}
+
+
+@pytest.mark.parametrize("identity", [None, 3, ["x"]])
+def test_an_id_that_is_no_string_is_dropped(predictor, identity):
+    assert "id" not in ask(predictor, {"id": identity, "inputs": tensors(tiny.record())})[1]
+
+
+def test_an_id_with_half_a_character(predictor):
+    status, body = ask(predictor, {"id": "\ud800", "inputs": tensors(tiny.record())})
+    assert status == 200
+    assert "id" in body
+
+
+@pytest.mark.parametrize(
+    ("decoder", "datatype", "shape"),
+    [
+        (tiny.MULTI_DECODER, "BYTES", [2]),
+        (tiny.ONE_NUMBER_DECODER, "FP32", [2, 1]),
+        (tiny.TWO_NUMBERS_DECODER, "FP32", [2, 2]),
+        (tiny.RAW_DECODER, "FP32", [2, 2]),
+    ],
+)
+def test_outputs_of_other_models(decoder, datatype, shape):
+    predictor = tiny.predictor(decode=decoder)
+    status, body = ask(predictor, {"inputs": tensors(tiny.record(), tiny.record())})
+    assert status == 200
+    prediction = body["outputs"][0]
+    assert (prediction["datatype"], prediction["shape"]) == (datatype, shape)
+    size = 1
+    for n in shape:
+        size *= n
+    assert len(prediction["data"]) == size
+
+
+def test_a_bad_record_refuses_the_request(predictor):
+    status, body = ask(predictor, {"inputs": tensors(tiny.record(), tiny.record(age="x"))})
+    assert status == 400
+    assert (body["error"]["field"], body["error"]["record"]) == ("age", 1)
+
+
+def test_no_rows(predictor):
+    status, body = ask(predictor, {"inputs": tensors()})
+    assert status == 200
+    assert body["outputs"][0]["data"] == []

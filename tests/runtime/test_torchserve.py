@@ -1,0 +1,384 @@
+"""The handler under TorchServe's own worker code: its wire format in, its `Service.predict`, its wire format out."""
+
+from __future__ import annotations
+
+import json
+import logging
+import struct
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+import pytest
+from tests.runtime import tiny
+
+from fastmar_runtime import payload, torchserve
+from fastmar_runtime.schema import describe, openapi
+from fastmar_runtime.torchserve import Handler
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    otf = pytest.importorskip("ts.protocol.otf_message_handler", exc_type=ImportError)
+    Service = pytest.importorskip("ts.service", exc_type=ImportError).Service
+
+JSON = "application/json"
+MANIFEST = {"model": {"configFile": "model-config.yaml"}}
+
+
+class Metrics:
+    """The part of TorchServe's metrics that `Service.predict` touches."""
+
+    request_ids = None
+
+    def add_time(self, name, value):
+        pass
+
+
+class Socket:
+    """What TorchServe's server sent, to be received piece by piece."""
+
+    def __init__(self, data):
+        self.data = data
+
+    def recv(self, length):
+        piece, self.data = self.data[:length], self.data[length:]
+        return piece
+
+
+@dataclass
+class Row:
+    """A request: its parts by name, each (content type, bytes), and its headers."""
+
+    parts: dict
+    headers: dict
+
+
+def post(body, content_type=JSON, **headers):
+    """What the server sends for a body: under "body", with the request's Content-Type."""
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    own = {"Content-Type": content_type} if content_type else {}
+    return Row({"body": (content_type or "", data)}, own | headers)
+
+
+def form(**fields):
+    return Row({name: ("text/plain", value) for name, value in fields.items()}, {"content-type": "multipart/form-data"})
+
+
+def text(value):
+    value = value.encode() if isinstance(value, str) else value
+    return struct.pack("!i", len(value)) + value
+
+
+END = struct.pack("!i", -1)
+
+
+def encode(rows):
+    message = b""
+    for index, row in enumerate(rows):
+        message += text(f"request-{index}")
+        message += b"".join(text(name) + text(value) for name, value in row.headers.items()) + END
+        message += b"".join(text(name) + text(ct) + text(data) for name, (ct, data) in row.parts.items()) + END
+    return message + END
+
+
+@dataclass
+class Answer:
+    status: int
+    phrase: str
+    content_type: str
+    headers: dict
+    body: bytes
+
+    @property
+    def json(self):
+        return orjson.loads(self.body)
+
+
+class Reader:
+    def __init__(self, data):
+        self.data, self.at = bytes(data), 0
+
+    def integer(self):
+        (value,) = struct.unpack_from("!i", self.data, self.at)
+        self.at += 4
+        return value
+
+    def bytes(self):
+        size = self.integer()
+        self.at += size
+        return self.data[self.at - size : self.at]
+
+    def text(self):
+        return self.bytes().decode("ascii")
+
+
+def decode(frame):
+    reader = Reader(frame)
+    code, message = reader.integer(), reader.text()
+    answers = {}
+    while (size := reader.integer()) != -1:
+        reader.at -= 4
+        assert size > 0
+        name, content_type = reader.text(), reader.text()
+        status, phrase = reader.integer(), reader.text()
+        headers = {reader.text(): reader.text() for _ in range(reader.integer())}
+        answers[name] = Answer(status, phrase, content_type, headers, reader.bytes())
+    assert reader.at == len(reader.data)
+    return code, message, list(answers.values())
+
+
+class Worker:
+    """One worker process of TorchServe, in this one."""
+
+    def __init__(self, folder):
+        self.handler = Handler()
+        self.service = Service("tiny", str(folder), MANIFEST, self.handler.handle, None, 16, metrics_cache=Metrics())
+        self.service.set_cl_socket(None)
+        self.handler.initialize(self.service.context)
+
+    def ask(self, *rows):
+        code, message, answers = decode(self.service.predict(otf._retrieve_inference_msg(Socket(encode(rows)))))
+        assert (code, message) == (200, "Prediction success")
+        assert len(answers) == len(rows)
+        for answer in answers:
+            assert answer.phrase == ("" if answer.status == 200 else torchserve.PHRASES[answer.status])
+            assert answer.content_type in (JSON, "application/jsonlines")
+            assert answer.headers == {"content-type": answer.content_type}
+        return answers
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tiny.write_bundle(tmp_path_factory.mktemp("worker") / "model")
+
+
+@pytest.fixture(scope="module")
+def worker(folder):
+    return Worker(folder)
+
+
+@pytest.fixture(scope="module")
+def good(predictor):
+    return predictor.predict([tiny.record()])[0]
+
+
+class TestFormats:
+    def test_json(self, worker, good):
+        (answer,) = worker.ask(post(tiny.record()))
+        assert (answer.status, answer.content_type, answer.json) == (200, JSON, good)
+        assert b"\n" not in answer.body
+
+    @pytest.mark.parametrize("spelling", ["content-type", "Content-type", "CONTENT-TYPE"])
+    def test_header_in_any_spelling(self, worker, good, spelling):
+        line = orjson.dumps(tiny.record())
+        (answer,) = worker.ask(Row({"body": ("", line + b"\n" + line)}, {spelling: "application/jsonlines"}))
+        assert (answer.content_type, answer.body.count(b"\n")) == ("application/jsonlines", 2)
+        assert [orjson.loads(x) for x in answer.body.splitlines()] == [good, good]
+
+    def test_list_instances_and_v2(self, worker, good):
+        record = tiny.record()
+        inputs = [{"name": n, "shape": [1], "datatype": "BYTES", "data": [v]} for n, v in record.items()]
+        a, b, c = worker.ask(post([record] * 2), post({"instances": [record]}), post({"inputs": inputs, "id": "7"}))
+        assert a.json == [good, good]
+        assert b.json == {"predictions": [good]}
+        assert (c.json["id"], c.json["outputs"][0]["data"]) == ("7", [good["prediction"]])
+
+    @pytest.mark.parametrize("content_type", ["text/csv", "text/csv; charset=utf-8"])
+    def test_csv(self, worker, good, content_type):
+        record = tiny.record()
+        data = (",".join(record) + "\n" + ",".join(map(str, record.values())) + "\n").encode()
+        (answer,) = worker.ask(post(data, content_type))
+        assert answer.json == [good]
+
+    def test_a_multipart_with_data(self, worker, good):
+        row = Row({"data": (JSON, orjson.dumps(tiny.record()))}, {"content-type": "multipart/form-data; boundary=x"})
+        (answer,) = worker.ask(row)
+        assert answer.json == good
+
+    def test_no_content_type(self, worker, good):
+        (answer,) = worker.ask(post(tiny.record(), None))
+        assert answer.json == good
+
+    @pytest.mark.parametrize(
+        ("body", "status", "expected"), [([], 200, []), ({"instances": []}, 200, {"predictions": []})]
+    )
+    def test_empty(self, worker, body, status, expected):
+        (answer,) = worker.ask(post(body))
+        assert (answer.status, answer.json) == (status, expected)
+
+    @pytest.mark.parametrize("body", [0, None, False, "", {}, [None], b"", b"{", b"\xff\xfe", b'"\\ud800"', [[[]]]])
+    def test_wrong_ones(self, worker, body, good):
+        bad, fine = worker.ask(post(body), post(tiny.record()))
+        assert bad.status == 400
+        error = (bad.json[0] if isinstance(bad.json, list) else bad.json)["error"]
+        assert error["message"]
+        assert error["fix"]
+        assert fine.json == good
+
+
+class TestBatches:
+    def test_good_and_bad_of_every_sort(self, worker, good, spec):
+        rows = [
+            post(tiny.record()),
+            post(tiny.record(age="x")),
+            post([tiny.record(), None]),
+            post(b"not json"),
+            post(tiny.record(), url_path="schema"),
+            post({}, url_path="/openapi/"),
+            post({}, url_path="no/such"),
+            form(age=b"3"),
+            Row({}, {}),
+            post(b"", "application/schema-request+json"),
+            post(b"age;hours\n1;2\n", "text/csv"),
+            post(tiny.record()),
+        ]
+        answers = worker.ask(*rows)
+        assert [a.status for a in answers] == [200, 400, 200, 400, 200, 200, 404, 400, 400, 200, 400, 200]
+        assert answers[0].json == answers[-1].json == good
+        assert answers[1].json["error"]["record"] == 0, "counted in its own request"
+        assert answers[2].json[0] == good
+        assert answers[2].json[1]["error"]["record"] == 1
+        assert answers[4].json == answers[9].json == json.loads(json.dumps(describe(spec)))
+        assert answers[5].json == json.loads(json.dumps(openapi(spec)))
+        assert answers[6].json["error"]["code"] == "not_found"
+        assert "Content-Type: application/json" in answers[7].json["error"]["fix"]
+        assert [w["code"] for w in good["warnings"]] == []
+
+    def test_users_text_stays_out_of_phrases_and_headers(self, worker):
+        evil = "é\r\nX-Evil: 1"
+        rows = [
+            post(tiny.record(workclass=evil) | {evil: 1}),
+            post(tiny.record(age=evil)),
+            post(evil.encode(), "text/csv"),
+            post({}, url_path=evil),
+            post(evil.encode(), JSON, **{"X-Any": evil}),
+            post({}, f"application/{evil}-request+json"),
+        ]
+        worker.ask(*rows)  # it reads phrases and headers as ASCII and checks them against what we know
+
+    @pytest.mark.parametrize("body", [b'{"workclass": "\\ud800", "\\ud800": 1', b'{"workclass": 1' + b"0" * 400])
+    def test_what_python_reads_and_json_can_not_carry(self, worker, good, body):
+        rest = orjson.dumps(tiny.record(workclass=...))[1:]
+        odd, fine = worker.ask(
+            post(b"[" + body + b"," + rest + b"," + orjson.dumps(tiny.record()) + b"]"), post(tiny.record())
+        )
+        assert odd.status == 200
+        assert odd.json[0]["warnings"]
+        assert odd.json[1] == fine.json == good
+
+    def test_nan_and_infinity_which_pythons_json_reads(self, worker, good):
+        body = orjson.dumps(tiny.record(age=..., hours=...))[:-1]
+        nan, inf = worker.ask(
+            post(body + b', "age": NaN, "hours": 1}'), post(body + b', "age": 1, "hours": -Infinity}')
+        )
+        assert (nan.status, "prediction" in nan.json) == (200, True)
+        assert inf.json["error"]["code"] == "out_of_range"
+
+    def test_describe(self, worker, spec):
+        (answer,) = worker.ask(Row({}, {"describe": "True"}))
+        assert answer.json == json.loads(json.dumps(describe(spec)))
+
+    def test_a_caller_who_says_describe_fails_nobody(self, worker, good):
+        sly = post(tiny.record(), describe="True")
+        first, second = worker.ask(sly, post(tiny.record()))
+        assert first.json == second.json == good
+
+    def test_a_header_called_body(self, worker, good):
+        row = post(tiny.record())
+        row.headers |= {"body": "x", "data": "y"}
+        (answer,) = worker.ask(row)
+        assert answer.json == good
+
+
+class TestFaults:
+    def explode_on(self, monkeypatch, worker, module, name, marker):
+        real = getattr(module, name)
+
+        def fake(*arguments):
+            if marker in repr(arguments):
+                raise ZeroDivisionError(f"a fault of ours, é\r\n{marker}")
+            return real(*arguments)
+
+        monkeypatch.setattr(module, name, fake)
+
+    @pytest.mark.parametrize("where", ["predict", "write", "read"])
+    def test_a_fault_in_one_request_fails_no_other(self, monkeypatch, worker, good, where, caplog):
+        module = worker.handler._predictor if where == "predict" else payload
+        self.explode_on(monkeypatch, worker, module, where, "kaboom")
+        rows = [post(tiny.record()), post(tiny.record(workclass="kaboom")), post([tiny.record()]), post({})]
+        with caplog.at_level(logging.CRITICAL, logger=torchserve.__name__):
+            a, b, c, d = worker.ask(*rows)
+        assert (a.json, c.json) == (good, [good])
+        assert (b.status, b.json["error"]["code"]) == (500, "internal")
+        assert b"ZeroDivision" not in b.body
+        assert d.status == 400
+
+    def test_too_large_an_answer(self, folder, monkeypatch):
+        monkeypatch.setenv(torchserve.MAX_RESPONSE, str(64 * 1024 + 2000))
+        worker = Worker(folder)
+        small, large = worker.ask(post([tiny.record()]), post([tiny.record()] * 100))
+        assert small.status == 200
+        assert large.status == 413
+        assert large.json["error"]["code"] == "too_many_records"
+        assert "fewer than 100 records" in large.json["error"]["fix"]
+
+
+class TestLoading:
+    def fail(self, folder, capsys):
+        with pytest.raises(SystemExit) as caught:
+            Worker(folder)
+        assert caught.value.code == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("fastmar: tiny can't be served: ")
+        assert " Fix: " in line
+        return line
+
+    def test_another_runtime(self, bundle, capsys):
+        tiny.rewrite_spec(bundle, runtime="9.9")
+        assert "written for runtime 9.9" in self.fail(bundle, capsys)
+
+    def test_another_protocol(self, bundle, capsys):
+        tiny.rewrite_spec(bundle, protocol=99)
+        assert "protocol 99" in self.fail(bundle, capsys)
+
+    def test_a_damaged_graph(self, bundle, capsys):
+        (bundle / "model.onnx").write_bytes(tiny.graph()[:-40])
+        assert "can't load model.onnx" in self.fail(bundle, capsys)
+
+    def test_another_graph(self, bundle, capsys):
+        (bundle / "model.onnx").write_bytes(tiny.graph(tiny.WEIGHTS * 2))
+        assert "output differs by" in self.fail(bundle, capsys)
+
+    def test_a_graph_that_takes_other_inputs(self, bundle, capsys):
+        (bundle / "model.onnx").write_bytes(tiny.date_graph())
+        assert "the graph fails" in self.fail(bundle, capsys)
+
+    @pytest.mark.parametrize("name", ["spec.json", "model.onnx", "golden/records.json", "golden/arrays/output.npy"])
+    @pytest.mark.parametrize("damage", ["gone", "cut"])
+    def test_a_part_is_gone_or_cut(self, bundle, capsys, name, damage):
+        path = bundle / name
+        path.unlink() if damage == "gone" else path.write_bytes(path.read_bytes()[:9])
+        self.fail(bundle, capsys)
+
+    def test_a_fault_of_ours(self, bundle, capsys, monkeypatch):
+        def explode(*_):
+            raise ZeroDivisionError("several\nlines")
+
+        monkeypatch.setattr(torchserve, "open_checked", explode)
+        assert "ZeroDivisionError" in self.fail(bundle, capsys)
+
+    @pytest.mark.parametrize("config", ["", "fastmar:\n", "fastmar: {}\n", "minWorkers: 1\n"])
+    def test_settings_may_be_absent(self, bundle, config):
+        (bundle / "model-config.yaml").write_text(config)
+        (answer,) = Worker(bundle).ask(post(tiny.record()))
+        assert answer.status == 200
+
+
+def test_the_handlers_file_defines_exactly_one_class():
+    source = (Path(torchserve.__file__).parents[1] / "tabular_handler.py").read_text()
+    scope = {"__name__": "tabular_handler"}
+    exec(compile(source, "tabular_handler.py", "exec"), scope)
+    own = [v for v in scope.values() if isinstance(v, type) and v.__module__ == "tabular_handler"]
+    assert [cls.__name__ for cls in own] == ["TabularHandler"]
+    assert issubclass(own[0], Handler)

@@ -1,0 +1,72 @@
+"""What serving does not need is not there: a real worker, and the export, with those packages blocked."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+import requests
+
+from fastmar_cli.server.testing import running_server
+from fastmar_runtime.predictor import BundleFiles
+from tests.serving.conftest import OURS
+
+BLOCKER = """
+from importlib.machinery import PathFinder
+
+find = PathFinder.find_spec
+
+def find_spec(name, path=None, target=None):
+    return None if name.partition(".")[0] in {blocked!r} else find(name, path, target)
+
+PathFinder.find_spec = find_spec
+"""
+
+
+def python_without(folder: Path, blocked: set[str]) -> str:
+    """A virtual environment that sees this one's packages, but for the blocked ones."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    python = folder / "bin" / "python"
+    printed = subprocess.run(
+        [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    packages = Path(printed.stdout.strip())
+    (packages / "blocker.py").write_text(BLOCKER.format(blocked=blocked))
+    ours = sysconfig.get_path("purelib")
+    (packages / "here.pth").write_text(f"import blocker\nimport site; site.addsitedir({ours!r})\n")
+    return str(python)
+
+
+@pytest.mark.torchserve
+def test_a_worker_answers_without_fastai_fastcore_torchvision_and_pandas(store: Path, tmp_path: Path) -> None:
+    python = python_without(tmp_path / "venv", {"fastai", "fastcore", "torchvision", "pandas"})
+    blocked = subprocess.run([python, "-c", "import pandas"], capture_output=True, text=True, check=False)
+    assert "No module named 'pandas'" in blocked.stderr
+    record = BundleFiles(store / f"{OURS}.mar").json("golden/records.json")[0]
+    with running_server(store, "--models", OURS, command=[python, "-m", "fastmar_cli.main"]) as server:
+        response = requests.post(f"{server.url}/predictions/{OURS}", json=record, timeout=30)
+    assert response.status_code == 200
+    assert response.json()["probabilities"]
+
+
+def test_export_and_predict_need_no_fastai(cookbook: Path, tmp_path: Path) -> None:
+    python = python_without(tmp_path / "venv", {"fastai", "fastcore", "torchvision", "pandas", "ts", "requests"})
+    learner, rows = cookbook / "adult_sample_model.pkl", cookbook / "adult_sample_test.csv"
+    fastmar = [python, "-m", "fastmar_cli.main"]
+    command = [*fastmar, "export", str(learner), "--name", "adult", "--output", str(tmp_path)]
+    subprocess.run(command, check=True, capture_output=True)
+    command = [*fastmar, "predict", str(tmp_path / "adult.mar"), str(rows), "--json"]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert printed.stderr == ""
+    answers = [json.loads(line) for line in printed.stdout.splitlines()]
+    expected = json.loads((cookbook / "adult_sample_predictions.json").read_text())["predictions"]
+    assert [answer["prediction"] for answer in answers] == [e["label"] for e in expected]
+    for answer, e in zip(answers, expected, strict=True):
+        assert list(answer["probabilities"].values()) == pytest.approx(e["probabilities"], abs=1e-5)

@@ -1,0 +1,198 @@
+"""Requests of every format to a real TorchServe."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import requests
+
+from fastmar_cli.server.testing import RunningServer
+from fastmar_runtime.predictor import BundleFiles, Predictor
+from tests.serving.conftest import OURS
+
+pytestmark = pytest.mark.torchserve
+
+TOLERANCE = 1e-5  # of a probability, against fastai
+TIMEOUT = 30
+
+
+@pytest.fixture(scope="module")
+def ours(server: RunningServer, store: Path) -> tuple[str, list[Any], list[Any]]:
+    """URL, golden records and their answers of our own learner."""
+    files = BundleFiles(store / f"{OURS}.mar")
+    return f"{server.url}/predictions/{OURS}", files.json("golden/records.json"), files.json("golden/answers.json")
+
+
+def post(url: str, body: Any, content_type: str = "application/json") -> requests.Response:
+    data = body if isinstance(body, bytes | str) else json.dumps(body)
+    return requests.post(url, data=data, headers={"Content-Type": content_type}, timeout=TIMEOUT)
+
+
+def assert_close(answers: list[dict[str, Any]], expected: list[dict[str, Any]]) -> None:
+    assert len(answers) == len(expected)
+    for ours, theirs in zip(answers, expected, strict=True):
+        assert ours["prediction"] == theirs["prediction"]
+        assert ours["warnings"] == theirs["warnings"]
+        assert ours["probabilities"] == pytest.approx(theirs["probabilities"], abs=TOLERANCE)
+
+
+def test_one_record(ours: Any) -> None:
+    url, records, answers = ours
+    response = post(url, records[0])
+    assert response.status_code == 200
+    assert response.headers["Content-Type"] == "application/json"
+    assert_close([response.json()], answers[:1])
+
+
+def test_lists_instances_and_lines(ours: Any) -> None:
+    url, records, answers = ours
+    assert_close(post(url, records).json(), answers)
+    assert_close(post(url, {"instances": records}).json()["predictions"], answers)
+    response = post(url, "\n".join(json.dumps(r) for r in records), "application/jsonlines")
+    assert response.headers["Content-Type"] == "application/jsonlines"
+    assert_close([json.loads(line) for line in response.text.splitlines()], answers)
+
+
+def test_invocations_and_protocol_v2(server: RunningServer, ours: Any) -> None:
+    _, records, answers = ours
+    assert_close([post(f"{server.url}/models/{OURS}/invoke", records[0]).json()], answers[:1])
+    inputs = [
+        {"name": name, "shape": [len(records)], "datatype": "BYTES", "data": [r[name] for r in records]}
+        for name in records[0]
+    ]
+    response = post(f"{server.url}/predictions/{OURS}", {"id": "7", "inputs": inputs})
+    outputs = {tensor["name"]: tensor for tensor in response.json()["outputs"]}
+    assert outputs["prediction"]["data"] == [answer["prediction"] for answer in answers]
+    assert response.json()["id"] == "7"
+
+
+def test_schema_and_openapi_are_on_the_inference_port(ours: Any) -> None:
+    url, records, _ = ours
+    schema = requests.get(f"{url}/1.0/schema", timeout=TIMEOUT).json()
+    assert set(schema["record"]["properties"]) == set(records[0])
+    assert post(url, "", "application/schema-request+json").json() == schema
+    assert requests.get(f"{url}/1.0/openapi", timeout=TIMEOUT).json()["openapi"] == "3.1.0"
+    assert requests.get(f"{url}/1.0/nothing", timeout=TIMEOUT).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "says"),
+    [
+        ("{", "application/json", "JSON"),
+        ("", "application/json", "no body"),
+        ("a=1", "application/x-www-form-urlencoded", "form"),
+        ("x,y\n1,2\n", "text/csv", "no column"),
+        ("17", "application/json", "record"),
+        ("\x00\xff", "text/plain", "UTF-8"),
+    ],
+)
+def test_unreadable_requests_say_what_to_send(ours: Any, body: str, content_type: str, says: str) -> None:
+    response = post(ours[0], body.encode("latin-1"), content_type)
+    assert response.status_code == 400
+    error = response.json()["error"]
+    assert says in error["message"] + error["fix"]
+    assert error["fix"]
+
+
+def test_200_requests_at_once_of_which_every_tenth_is_bad(server: RunningServer, ours: Any) -> None:
+    url, records, answers = ours
+    bad = [{}, [], {**records[0], "age": "old"}, {**records[0], "weight": 1e300}, {**records[0], "age": {"a": 1}}]
+    workers = worker_pids(server)
+
+    def ask(number: int) -> tuple[int, int, Any]:
+        is_bad = number % 10 == 9
+        response = post(url, bad[(number // 10) % len(bad)] if is_bad else records[number % len(records)])
+        return number, response.status_code, response.json()
+
+    with ThreadPoolExecutor(200) as pool:
+        replies = list(pool.map(ask, range(200)))
+    good = [(number, reply) for number, status, reply in replies if number % 10 != 9 and status == 200]
+    refused = [(status, reply) for number, status, reply in replies if number % 10 == 9]
+    assert len(good) == 180
+    assert_close([reply for _, reply in good], [answers[number % len(records)] for number, _ in good])
+    for status, reply in refused:
+        if reply == []:  # an empty list has no record that could be refused
+            assert status == 200
+            continue
+        assert status == 400
+        assert reply["error"]["message"]
+        assert reply["error"]["fix"]
+    assert worker_pids(server) == workers
+
+
+def worker_pids(server: RunningServer) -> set[int]:
+    return {
+        child.pid
+        for child in psutil.Process(server.process.pid).children(recursive=True)
+        if "model_service_worker" in " ".join(child.cmdline())
+    }
+
+
+def test_a_record_of_the_list_is_refused_alone(ours: Any) -> None:
+    url, records, answers = ours
+    response = post(url, [records[0], {**records[1], "age": "old"}, records[2]])
+    assert response.status_code == 200
+    first, second, third = response.json()
+    assert_close([first, third], [answers[0], answers[2]])
+    assert (second["error"]["record"], second["error"]["field"]) == (1, "age")
+
+
+def test_hostile_text_comes_back_as_json_and_nowhere_else(ours: Any) -> None:
+    url, records, _ = ours
+    for text in ("é\r\nX-Injected: 1", "<script>", "\u2028", "💥" * 1000, "\x00"):
+        response = post(url, {**records[0], "color": text})
+        assert response.status_code == 200
+        assert "X-Injected" not in response.headers
+        assert response.json()["warnings"][0]["value"] == text
+        refused = post(url, {**records[0], "age": text})
+        assert refused.status_code == 400
+        assert refused.reason == "Bad Request"
+
+
+def test_the_books_learner_one_at_a_time_as_a_list_as_csv_and_in_8_streams(
+    server: RunningServer, cookbook: Path, store: Path
+) -> None:
+    url = f"{server.url}/predictions/adult"
+    expected = json.loads((cookbook / "adult_sample_predictions.json").read_text())["predictions"]
+    text = (cookbook / "adult_sample_test.csv").read_bytes()
+    as_csv = post(url, text, "text/csv").json()
+    records = csv_as_records(text, store)
+
+    def one(record: Any) -> Any:
+        return post(url, record).json()
+
+    with ThreadPoolExecutor(8) as pool:
+        streams = list(pool.map(one, records * 4))
+    for answers in (as_csv, post(url, records).json(), [one(record) for record in records], *quarters(streams)):
+        assert [answer["prediction"] for answer in answers] == [e["label"] for e in expected]
+        for answer, e in zip(answers, expected, strict=True):
+            assert list(answer["probabilities"].values()) == pytest.approx(e["probabilities"], abs=TOLERANCE)
+            assert answer["warnings"] == []
+
+
+def csv_as_records(text: bytes, store: Path) -> list[Any]:
+    from fastmar_runtime import payload
+
+    return payload.read(text, "text/csv", Predictor.open(store / "adult.mar").spec).records
+
+
+def quarters(answers: list[Any]) -> list[list[Any]]:
+    size = len(answers) // 4
+    return [answers[i * size : (i + 1) * size] for i in range(4)]
+
+
+def test_white_space_that_a_form_lost_is_found_again(server: RunningServer, cookbook: Path, store: Path) -> None:
+    url = f"{server.url}/predictions/adult"
+    record = csv_as_records((cookbook / "adult_sample_test.csv").read_bytes(), store)[0]
+    assert record["workclass"] == " Private"
+    right, trimmed = post(url, record).json(), post(url, record | {"workclass": "Private"}).json()
+    assert trimmed["probabilities"] == pytest.approx(right["probabilities"], abs=1e-6)
+    assert right["warnings"] == []
+    [warning] = trimmed["warnings"]
+    assert (warning["field"], warning["code"], warning["value"]) == ("workclass", "category_whitespace", "Private")
+    assert "' Private'" in warning["message"]

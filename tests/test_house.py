@@ -1,0 +1,89 @@
+"""The house itself: files where a newcomer looks for them, documents that say what the code does."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import fastmar_cli
+import fastmar_client
+import fastmar_export
+import fastmar_export.converters
+import fastmar_runtime
+import fastmar_runtime.steps
+import pytest
+
+from fastmar_cli.main import command_names
+from fastmar_runtime.errors import FastmarError
+from fastmar_runtime.steps import step_names
+from tests.readme import README, with_table
+
+ROOT = Path(__file__).resolve().parents[1]
+SLOW = ("torch", "onnxruntime", "pandas", "fastai", "requests", "numpy")
+
+
+def test_a_transform_has_three_rooms_of_one_name() -> None:
+    converters = {info.name for info in pkgutil.iter_modules(fastmar_export.converters.__path__)}
+    tests = {path.stem.removeprefix("test_") for path in (ROOT / "tests/runtime/steps").glob("test_*.py")}
+    assert converters == set(step_names()) == tests
+
+
+def test_the_readme_lists_what_is_registered() -> None:
+    text = README.read_text("utf-8")
+    assert with_table(text) == text, "run: python -m tests.readme"
+
+
+def test_every_command_of_the_readme_exists() -> None:
+    named = set(re.findall(r"`?fastmar ([a-z]+)", README.read_text("utf-8")))
+    assert named - {"turns", "is", "puts", "answers", "did", "does", "can", "never", "reads", "will"} <= set(command_names())
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    for document in [README, *sorted((ROOT / "docs").glob("*.md"))]:
+        for target in re.findall(r"\]\(([^)#]+)", document.read_text("utf-8")):
+            assert target.startswith("http") or (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def all_errors() -> list[type[FastmarError]]:
+    for package in (fastmar_cli, fastmar_client, fastmar_export, fastmar_runtime):
+        for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            importlib.import_module(info.name)
+    found, pending = [], [FastmarError]
+    while pending:
+        cls = pending.pop()
+        found.append(cls)
+        pending += cls.__subclasses__()
+    return found
+
+
+def test_errors_have_codes_of_their_own_and_a_fix() -> None:
+    errors = all_errors()
+    assert len(errors) > 20
+    codes = [cls.code for cls in errors]
+    assert len(set(codes)) == len(codes)
+    with pytest.raises(TypeError):
+        FastmarError("something went wrong")  # type: ignore[call-arg]  # no fix
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["export", "--help"], ["serve", "--help"]])
+def test_help_is_quick_it_imports_nothing_slow(arguments: list[str]) -> None:
+    code = (
+        "import sys; from fastmar_cli.main import main\n"
+        f"try: main({arguments!r})\nexcept SystemExit: pass\n"
+        f"slow = [name for name in {SLOW!r} if name in sys.modules]\n"
+        "sys.exit(f'imported {slow}' if slow else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_nothing_that_can_be_made_again_is_in_git() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode != 0:
+        pytest.skip("this is no git checkout")
+    made = (".mar", ".pkl", ".pth", ".onnx", ".whl", ".jar", ".jpg", ".csv", ".npy")
+    assert not [name for name in listed.stdout.split() if name.endswith(made)]
