@@ -11,7 +11,7 @@ from pathlib import Path
 from fastmar_cli.server.testing import running_server
 from fastmar_client import Client
 
-from examples.flights import NAME, served
+from benchmarks.flights import NAME, served
 
 STORE = Path(".build/demo/model_store")
 SHOWN = 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import warnings
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -69,7 +70,9 @@ def load_learner(path: Path) -> Any:
     try:
         from fastai.learner import load_learner as load  # noqa: PLC0415 - slow, and only here
 
-        return load(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # fastai warns of pickle, and so does our own help
+            return load(path)
     except Exception as error:  # whatever an old pickle makes fastai raise
         raise FastaiUnavailable(
             f"fastai can't load {path} here ({type(error).__name__}: {error}).",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -26,9 +27,8 @@ def gather(records: Sequence[Any], fields: Sequence[Field], report: Report) -> C
 
     A record that has to be refused is reported and leaves None in its place, so that rows keep their positions.
     """
-    checks = [(f.name, f.optional, _CHECKS[f.kind], f) for f in fields]
     columns: Columns = {f.name: [None] * len(records) for f in fields}
-    known = {*columns, *(alias for f in fields for alias in f.aliases)}
+    checks = [(f.name, columns[f.name], f.optional, _CHECKS[f.kind], f) for f in fields]
     for row, record in enumerate(records):
         if isinstance(record, RecordError):  # the payload already found that it can't be read
             report.refuse(row, record)
@@ -37,29 +37,30 @@ def gather(records: Sequence[Any], fields: Sequence[Field], report: Report) -> C
             report.refuse(row, RecordError("not_an_object", f"found {shown(record)}.", fix=_NOT_AN_OBJECT))
             continue
         found = 0
-        for name, optional, check, field in checks:
+        for name, column, optional, check, field in checks:
             value = record.get(name, MISSING)
             if value is MISSING and optional:
                 value = next((record[alias] for alias in field.aliases if alias in record), MISSING)
                 if value is MISSING:
-                    columns[name][row] = MISSING
+                    column[row] = MISSING
                     continue
             if value is MISSING:
                 report.refuse(row, _missing(field, record))
                 break
             found += 1
             try:
-                columns[name][row] = check(value, field)
+                column[row] = check(value, field)
             except RecordError as error:
                 report.refuse(row, error)
                 break
         else:
             if found < len(record):
-                _warn_extra(row, record, known, report)
+                _warn_extra(row, record, fields, report)
     return columns
 
 
-def _warn_extra(row: int, record: dict[str, Any], known: Any, report: Report) -> None:
+def _warn_extra(row: int, record: dict[str, Any], fields: Sequence[Field], report: Report) -> None:
+    known = {name for f in fields for name in (f.name, *f.aliases)}
     for name in record:
         if name not in known:
             report.warn(
@@ -100,14 +101,23 @@ def check_number(value: Any, field: Field) -> float | int | None:
     raise RecordError(
         "not_a_number",
         f"{field.name!r} is {shown(value)}, where a number belongs.",
-        fix="send the number without quotation marks.",
+        fix="send the number without quotation marks." if _is_number(value) else "send a number.",
         field=field.name,
     )
 
 
+def _is_number(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and math.isfinite(float(value))
+    except ValueError:
+        return False
+
+
 def check_category(value: Any, field: Field) -> Any:
     """A string, number, bool, or None for null; whether the model knows it is for a later step to say."""
-    if value is None or isinstance(value, str | int | float):
+    if type(value) is str or value is None:
+        return value
+    if isinstance(value, str | int | float):
         return None if value != value else value  # noqa: PLR0124 - NaN is pandas' null
     raise RecordError(
         "not_a_value",

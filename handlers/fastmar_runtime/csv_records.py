@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -23,27 +24,39 @@ csv.field_size_limit(1_000_000)  # characters of one cell
 def read_csv(text: str, fields: Sequence[Field]) -> list[Any]:
     """Records of `text`, whose first line names the columns; a `RecordError` for a row of another length.
 
-    The delimiter is the comma, semicolon or tab that the header has most of.
+    The delimiter is the comma, semicolon or tab that makes most columns of the model out of the header.
 
     Raises:
-        RequestError: there is no header, or it names no column of the model.
+        RequestError: there is no header, or it names no column of the model, or one twice; or a quote stays open.
     """
-    first_line = text.split("\n", 1)[0]
-    delimiter = max(_DELIMITERS, key=first_line.count)
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    text = text.lstrip("\r\n")
+    known = {name for f in fields for name in (f.name, *f.aliases)}
+    header, rows = max((_open(text, delimiter) for delimiter in _DELIMITERS), key=lambda o: len(known & set(o[0])))
+    if not known & set(header):
+        first_line = re.match(r"[^\r\n]*", text)
+        raise RequestError(
+            f"the first line is {shown(first_line and first_line[0])}, which names no column of the model.",
+            fix=f"begin the CSV with a header such as {','.join(f.name for f in fields[:3])}.",
+        )
+    if twice := [name for name in header if name in known and header.count(name) > 1]:
+        raise RequestError(f"the header names {twice[0]!r} twice.", fix="give each column a name of its own.")
+    cells = [_cell_reader(name, fields) for name in header]
     try:
-        header = next(rows, [])
-        cells = [_cell_reader(name, fields) for name in header]
-        if not {f.name for f in fields} & set(header):
-            raise RequestError(
-                f"the first line is {shown(first_line.strip())}, which names no column of the model.",
-                fix=f"begin the CSV with a header such as {','.join(f.name for f in fields[:3])}.",
-            )
         return [_record(row, header, cells) for row in rows if row]
     except csv.Error as error:
         raise RequestError(
-            f"line {rows.line_num} of the CSV can't be read ({error}).", fix="send valid CSV."
+            f"line {rows.line_num} of the CSV can't be read ({error}).",
+            fix="close each quote, double a quote inside a quoted cell, and keep cells under a million characters.",
         ) from error
+
+
+def _open(text: str, delimiter: str) -> tuple[list[str], Any]:
+    """The header and a reader of the rows behind it, for one delimiter."""
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        return next(rows, []), rows
+    except csv.Error:  # quotes that make no sense with this delimiter
+        return [], rows
 
 
 def _record(row: list[str], header: list[str], cells: list[Callable[[str], Any]]) -> Any:
@@ -57,7 +70,7 @@ def _record(row: list[str], header: list[str], cells: list[Callable[[str], Any]]
 
 
 def _cell_reader(name: str, fields: Sequence[Field]) -> Callable[[str], Any]:
-    field = next((f for f in fields if f.name == name), None)
+    field = next((f for f in fields if name in (f.name, *f.aliases)), None)
     if field is None:
         return lambda cell: cell
     if field.kind == NUMBER:
@@ -92,8 +105,11 @@ def _category_reader(field: Field) -> Callable[[str], Any]:
         if has_bools and cell in _BOOLS:
             return _BOOLS[cell]
         if has_numbers or has_bools:
-            number = _number(cell)
-            return cell if isinstance(number, bool) else number
+            try:
+                return int(cell) if "_" not in cell else cell  # exact, however long an identifier is
+            except ValueError:
+                number = _number(cell)
+                return cell if isinstance(number, bool) else number
         return cell
 
     return read

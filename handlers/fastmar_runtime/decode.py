@@ -100,9 +100,12 @@ def load_decoder(state: dict[str, Any]) -> Decoder:
     """The decoder that `state` describes: ``{"decoder": NAME, ...}``. Its outputs are [batch, size] float32.
 
     Raises:
-        BundleUnreadable: there is no decoder of that name.
+        BundleUnreadable: there is no decoder of that name, or its state lacks a part.
     """
-    name = state.get("decoder")
-    if name not in _DECODERS:
-        raise BundleUnreadable(f"spec.json names the decoder {name!r}.", fix="export the learner again.")
-    return _DECODERS[name](state)
+    try:
+        return _DECODERS[state["decoder"]](state)
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleUnreadable(
+            f"spec.json describes a decoder that this runtime does not know ({error!r}).",
+            fix="export the learner again.",
+        ) from error

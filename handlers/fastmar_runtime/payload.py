@@ -89,14 +89,14 @@ def _read_json(body: Any) -> Any:
     if not len(body):
         raise RequestError("the request has no body.", fix=_FORMATS)
     try:
-        return orjson.loads(body)
+        return orjson.loads(_text(body))
     except orjson.JSONDecodeError as error:
         raise RequestError(f"the body is no valid JSON ({error}).", fix=_FORMATS) from error
 
 
 def _read_lines(body: Any) -> list[Any]:
     records: list[Any] = []
-    for number, line in enumerate(_text(body).splitlines(), start=1):
+    for number, line in enumerate(_text(body).split("\n"), start=1):
         if line.strip():
             try:
                 records.append(orjson.loads(line))
@@ -110,12 +110,12 @@ def _read_lines(body: Any) -> list[Any]:
 def _text(body: Any) -> str:
     if isinstance(body, str):
         return body.removeprefix("\ufeff")
+    if not isinstance(body, bytes | bytearray | memoryview):
+        raise RequestError(f"found {shown(body)} where text belongs.", fix=_FORMATS)
     try:
         return bytes(body).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise RequestError(f"the body is not UTF-8 ({error.reason}).", fix="encode it as UTF-8.") from error
-    except TypeError as error:
-        raise RequestError(f"found {shown(body)} where text belongs.", fix=_FORMATS) from error
 
 
 def write(request: Request, answers: Sequence[dict[str, Any]], spec: Spec) -> Response:

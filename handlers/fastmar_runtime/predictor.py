@@ -15,7 +15,7 @@ import orjson
 from fastmar_runtime import spec as spec_format
 from fastmar_runtime.columns import gather
 from fastmar_runtime.decode import load_decoder
-from fastmar_runtime.errors import BundleUnreadable
+from fastmar_runtime.errors import BundleUnreadable, RecordError
 from fastmar_runtime.report import Report
 from fastmar_runtime.spec import Spec
 from fastmar_runtime.steps import load_step
@@ -132,7 +132,7 @@ class Predictor:
         good = [row for row in range(len(records)) if row not in report.errors]
         if len(good) < len(records):
             inputs = {name: array[good] for name, array in inputs.items()}
-        decoded = iter(self._decode(self.run(inputs)) if good else ())
+        decoded = iter(self._decode(self._finite(self.run(inputs), good, report)) if good else ())
         answers = []
         for row in range(len(records)):
             error = report.errors.get(row)
@@ -144,10 +144,28 @@ class Predictor:
             answers.append(answer)
         return answers
 
+    def _finite(self, output: npt.NDArray[Any], rows: list[int], report: Report) -> npt.NDArray[Any]:
+        """`output` without the records that the network overflowed on: NaN would be argmax's favourite label."""
+        if np.isfinite(output).all():
+            return output
+        kept: npt.NDArray[np.bool_] = np.isfinite(output).reshape(len(output), -1).all(axis=1)
+        for row, finite in zip(rows, kept, strict=True):
+            if not finite:
+                report.refuse(row, _not_finite())
+        return output[kept]
+
     def run(self, inputs: Arrays) -> npt.NDArray[np.float32]:
         """The graph's first output, [batch, size] float32, before the loss's activation."""
         output: npt.NDArray[np.float32] = self._session.run(self._outputs, inputs)[0]
         return output
+
+
+def _not_finite() -> RecordError:
+    return RecordError(
+        "not_finite",
+        "the network's output for this record is not a finite number.",
+        fix="check the record's numbers and their units: one may be far from what the model was trained with.",
+    )
 
 
 def _session(graph: bytes, threads: int) -> Any:

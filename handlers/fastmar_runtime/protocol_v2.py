@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastmar_runtime.errors import RequestError
+from fastmar_runtime.report import sendable
 from fastmar_runtime.spec import Spec
 
 _FIX = 'send {"inputs": [{"name": COLUMN, "shape": [N], "datatype": ..., "data": [...]}, ...]}, each with N values.'
@@ -28,10 +29,16 @@ def read(data: dict[str, Any]) -> list[dict[str, Any]]:
         values = tensor.get("data")
         if not isinstance(values, list):
             raise RequestError(f"input {tensor['name']!r} has no data.", fix=_FIX)
+        if tensor["name"] in columns:
+            raise RequestError(f"input {tensor['name']!r} is there twice.", fix=_FIX)
         columns[tensor["name"]] = [v[0] if isinstance(v, list) and len(v) == 1 else v for v in values]  # shape [N, 1]
-    lengths = {len(values) for values in columns.values()}
-    if len(lengths) != 1:
-        raise RequestError(f"inputs have {sorted(lengths)} values each.", fix=_FIX)
+    if not columns:
+        raise RequestError("the request has no inputs.", fix=_FIX)
+    lengths = {name: len(values) for name, values in columns.items()}
+    (first, size), *others = lengths.items()
+    for name, length in others:
+        if length != size:
+            raise RequestError(f"inputs differ in length: {first!r} {size}, {name!r} {length}.", fix=_FIX)
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
@@ -62,4 +69,4 @@ def write(request: dict[str, Any], answers: Sequence[dict[str, Any]], spec: Spec
         }
         outputs.append(probabilities)
     response = {"model_name": spec.name, "model_version": spec.version, "outputs": outputs}
-    return response | {"id": request["id"]} if isinstance(request.get("id"), str) else response
+    return response | {"id": sendable(request["id"])} if isinstance(request.get("id"), str) else response

@@ -11,8 +11,23 @@ _SHOWN = 80  # characters of a user's value that a message repeats
 
 def shown(value: Any) -> str:
     """`value` for a message: its repr, cut to a length that fits a line."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an integer of thousands of digits, lists in lists in lists
+        text = f"{type(value).__name__} that is too large to show"
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text):,} characters)"
+
+
+def sendable(value: Any) -> Any:
+    """A user's string or number as JSON can carry it back: Python's own JSON reader lets more in than that.
+
+    Half characters become question marks, and an integer of more than 64 bits is cut text.
+    """
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, int) and value.bit_length() >= 64:
+        return shown(value)
+    return value
 
 
 class Report:
@@ -26,7 +41,8 @@ class Report:
 
     def warn(self, row: int, *, field: str, code: str, value: Any, message: str) -> None:
         """Say something about a record that is answered all the same."""
-        self.warnings[row].append({"field": field, "code": code, "value": value, "message": message})
+        warning = {"field": sendable(field), "code": code, "value": sendable(value), "message": message}
+        self.warnings[row].append(warning)
 
     def refuse(self, row: int, error: RecordError) -> None:
         """End this record's way; the first error stands. Others of the batch go on."""

@@ -27,9 +27,15 @@ def record_schema(spec: Spec) -> JSON:
 
 
 def _date_alternatives(spec: Spec) -> JSON:
-    """Each date: itself, or all of its parts."""
+    """Each date: itself under one of its names, or all of its parts."""
+    aliases = {f.name: f.aliases for f in spec.fields}
     rules = [
-        {"anyOf": [{"required": [step["date"]]}, {"required": [step["prefix"] + part for part in step["parts"]]}]}
+        {
+            "anyOf": [
+                *({"required": [name]} for name in (step["date"], *aliases[step["date"]])),
+                {"required": [step["prefix"] + part for part in step["parts"]]},
+            ]
+        }
         for step in spec.steps
         if step["step"] == "add_datepart"
     ]

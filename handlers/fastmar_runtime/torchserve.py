@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import orjson
 
@@ -61,14 +61,15 @@ class Handler:
 
     def initialize(self, context: Any) -> None:
         """Open the model; where that fails, say why in one line and end the worker, which then never is READY."""
-        settings = (context.model_yaml_config or {}).get("fastmar", {})
+        settings = (context.model_yaml_config or {}).get("fastmar") or {}
         properties = context.system_properties
         try:
             self._predictor = open_checked(properties["model_dir"], int(settings.get("threads", 1)))
         except BundleError as error:
-            reason = f"{context.model_name} can't be served: {error.message} Fix: {error.fix}"
-            print(f"fastmar: {' '.join(reason.split())}", file=sys.stderr, flush=True)
-            raise SystemExit(1) from error
+            _give_up(context.model_name, error.message, error.fix, error)
+        except Exception as error:  # a fault of ours, or of the machine's
+            log.exception("loading failed")
+            _give_up(context.model_name, f"{error!r}.", "see the worker's log, and export the learner again.", error)
         spec = self._predictor.spec
         self._documents = {
             "schema": orjson.dumps(describe(spec)),
@@ -77,8 +78,6 @@ class Handler:
 
     def handle(self, data: Sequence[dict[str, Any]], context: Any) -> list[Any]:
         """Answer a batch of requests, each with a status, a Content-Type and a body of its own."""
-        if context.get_request_header(0, "describe") == "True":
-            return [describe(self._predictor.spec)]
         received = [self._read(row, index, context) for index, row in enumerate(data)]
         responses = self._answer(received)
         for index, response in enumerate(responses):
@@ -89,7 +88,7 @@ class Handler:
 
     def _read(self, row: dict[str, Any], index: int, context: Any) -> Request | Response:
         """The records that one row of the batch asks for, or the response to it where there are none."""
-        path = _asked_path(index, context)
+        path = _asked_path(row, index, context)
         if path in self._documents:
             return Response(200, self._documents[path])
         if path:
@@ -101,6 +100,8 @@ class Handler:
             return payload.read(*_body(row, index, context), self._predictor.spec)
         except RequestError as error:
             return payload.refused(error)
+        except Exception:
+            return _our_fault()
 
     def _answer(self, received: list[Request | Response]) -> list[Response]:
         """All records of the batch through the graph at once, and the answers back to the requests they belong to."""
@@ -117,9 +118,7 @@ class Handler:
         try:
             return self._write(request, self._predictor.predict(request.records))
         except Exception:
-            log.exception("a request failed")
-            error = RequestError("the server failed on this request.", code="internal", fix="see the server's log.")
-            return Response(500, orjson.dumps(error.as_dict()))
+            return _our_fault()
 
     def _write(self, request: Request, answers: list[dict[str, Any]]) -> Response:
         response = payload.write(request, answers, self._predictor.spec)
@@ -133,12 +132,28 @@ class Handler:
         return Response(413, orjson.dumps(error.as_dict()))
 
 
-def _asked_path(index: int, context: Any) -> str:
+def _give_up(model: str, message: str, fix: str, error: Exception) -> NoReturn:
+    """Say why in one line, and end the worker."""
+    print("fastmar:", *f"{model} can't be served: {message} Fix: {fix}".split(), file=sys.stderr, flush=True)
+    raise SystemExit(1) from error
+
+
+def _our_fault() -> Response:
+    """The response to a request that we failed on; to be called where the exception is at hand."""
+    log.exception("a request failed")
+    error = RequestError("the server failed on this request.", code="internal", fix="see the server's log.")
+    return Response(500, orjson.dumps(error.as_dict()))
+
+
+def _asked_path(row: dict[str, Any], index: int, context: Any) -> str:
     """What is asked for below the model: ``/predictions/NAME/VERSION/schema``, or by Content-Type.
 
     Without a version TorchServe takes ``schema`` for one; a caller that does not know the version sends an empty body
-    with Content-Type ``application/schema-request+json`` instead.
+    with Content-Type ``application/schema-request+json`` instead. The management port's ``?customized=true`` arrives
+    as a row without a body under a header that any caller may send as well.
     """
+    if not row and context.get_request_header(index, "describe") == "True":
+        return "schema"
     path = context.get_request_header(index, "url_path") or ""
     if not path:
         media_type = _header(index, context, "content-type") or ""

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from tests.runtime import tiny
 
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.spec import Spec
+from tests.runtime import tiny
 
 settings.register_profile("runtime", deadline=None)  # the first example imports torch or pandas
 settings.load_profile("runtime")

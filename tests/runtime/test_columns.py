@@ -3,12 +3,12 @@ from __future__ import annotations
 import math
 
 import pytest
-from tests.runtime import tiny
 
 from fastmar_runtime.columns import FLOAT32_MAX, MISSING, check_category, check_date, check_number, gather
 from fastmar_runtime.errors import RecordError
 from fastmar_runtime.report import Report
 from fastmar_runtime.spec import CATEGORY, DATE, NUMBER, Field
+from tests.runtime import tiny
 
 AGE, HOURS = tiny.FIELDS[3], tiny.FIELDS[4]
 

@@ -5,11 +5,11 @@ import io
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.runtime import tiny
 
 from fastmar_runtime.csv_records import NULLS, read_csv
 from fastmar_runtime.errors import RecordError, RequestError
 from fastmar_runtime.spec import CATEGORY, DATE, NUMBER, Field
+from tests.runtime import tiny
 
 
 def one(text, *fields):
@@ -162,6 +162,11 @@ class TestCategories:
         fields = (Field("d", DATE), Field("n", NUMBER))
         assert one("d,n\n2024-01-31,1\n", *fields)["d"] == "2024-01-31"
         assert one("d,n\n,1\n", *fields)["d"] is None
+
+    def test_a_date_under_another_of_its_names(self):
+        fields = tiny.date_spec().fields
+        assert one("sale,saleYear\nNA,2024\n", *fields) == {"sale": None, "saleYear": 2024.0}
+        assert one("saleDate\n2024-01-31\n", *fields) == {"saleDate": "2024-01-31"}
 
 
 CELLS = st.text(alphabet=st.characters(blacklist_categories=("Cs",), blacklist_characters="\x00\r"), max_size=8)

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
-from tests.runtime import tiny
 
 from fastmar_runtime.decode import load_decoder, sigmoid, softmax
 from fastmar_runtime.errors import BundleUnreadable
+from tests.runtime import tiny
 
 FLOATS = nps.arrays(
     np.float32,

@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import orjson
 import pytest
-from tests.runtime import tiny
 
 from fastmar_runtime.errors import BundleUnreadable, GoldenMismatch
 from fastmar_runtime.golden import ANSWERS, RECORDS, TOLERANCE, check_golden, read_golden
 from fastmar_runtime.predictor import BundleFiles, Predictor
+from tests.runtime import tiny
 
 DECODERS = [
     tiny.CATEGORY_DECODER,

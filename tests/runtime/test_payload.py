@@ -8,12 +8,12 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.runtime import tiny
 
 from fastmar_runtime import payload
 from fastmar_runtime.errors import RecordError, RequestError
 from fastmar_runtime.payload import INSTANCES, LINES, LIST, ONE, V2
 from fastmar_runtime.spec import NUMBER, Field
+from tests.runtime import tiny
 
 JSON = "application/json"
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import orjson
 import pytest
-from tests.runtime import tiny
 
 import fastmar_runtime
 from fastmar_runtime import payload
 from fastmar_runtime.errors import BundleUnreadable, ProtocolUnknown, RecordError
 from fastmar_runtime.predictor import CHUNK, BundleFiles, Predictor
+from tests.runtime import tiny
 
 RUNTIME = Path(fastmar_runtime.__file__).parents[1]
 

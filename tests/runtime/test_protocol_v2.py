@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import orjson
 import pytest
-from tests.runtime import tiny
 
 from fastmar_runtime import payload, protocol_v2
 from fastmar_runtime.errors import RequestError
+from tests.runtime import tiny
 
 
 def tensors(*records):

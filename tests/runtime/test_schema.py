@@ -3,11 +3,11 @@ from __future__ import annotations
 import orjson
 import pytest
 from jsonschema import Draft202012Validator
-from tests.runtime import tiny
 
 from fastmar_runtime.predictor import BundleFiles, Predictor
 from fastmar_runtime.schema import MAX_LISTED, answer_schema, describe, openapi, record_schema
 from fastmar_runtime.spec import CATEGORY, Field
+from tests.runtime import tiny
 
 SPECS = {
     "category": tiny.spec(),

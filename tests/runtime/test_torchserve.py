@@ -11,11 +11,11 @@ from pathlib import Path
 
 import orjson
 import pytest
-from tests.runtime import tiny
 
 from fastmar_runtime import payload, torchserve
 from fastmar_runtime.schema import describe, openapi
 from fastmar_runtime.torchserve import Handler
+from tests.runtime import tiny
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -92,6 +92,7 @@ def _add(node: Any, value: Any) -> None:
 
 
 _TITLES = ("name", "step", "where", "what")
+_SENTENCES = ("runs_code", "leaks", "problems")
 _MAX_ITEMS = 12
 
 
@@ -111,7 +112,11 @@ def _add_item(node: Any, title: Any, item: dict[str, Any]) -> None:
 
 
 def _add_entry(node: Any, key: str, value: Any) -> None:
-    if _branches(value):
+    if key in _SENTENCES and value:
+        branch = node.add(_text(key))
+        for sentence in value:
+            branch.add(_text(sentence))
+    elif _branches(value):
         _add(node.add(_text(key)), value)
     else:
         node.add(_text(_line(key, value)))

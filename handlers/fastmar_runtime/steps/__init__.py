@@ -36,11 +36,17 @@ def load_step(state: dict[str, Any]) -> Step:
     """The step that `state` describes: ``{"step": NAME, ...}``.
 
     Raises:
-        BundleUnreadable: there is no step of that name.
+        BundleUnreadable: there is no step of that name, or its state lacks a part.
     """
-    name = state.get("step")
+    name = state.get("step") if isinstance(state, dict) else state
     if name not in step_names():
         raise BundleUnreadable(f"spec.json names the step {name!r}.", fix="export the learner again.")
     module = importlib.import_module(f"{__name__}.{name}")
     from_state: Callable[[dict[str, Any]], Step] = module.from_state
-    return from_state(state)
+    try:
+        return from_state(state)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BundleUnreadable(
+            f"the step {name} in spec.json lacks a part or has one of another shape ({error!r}).",
+            fix="export the learner again.",
+        ) from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 import calendar
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from fastmar_runtime.columns import MISSING
@@ -40,6 +40,7 @@ PARTS: dict[str, Callable[[datetime], Any]] = {
 }
 """What pandas' `.dt` gives for each part of a date without a time zone."""
 
+_EPOCH = datetime(1970, 1, 1)  # of the clock on the wall, as all dates here
 ELAPSED = "Elapsed"  # seconds since 1970, or thousandths of that: see AddDatepart.elapsed_divisor
 _OF_NO_DATE = frozenset(name for name in PARTS if name.startswith("Is_"))  # False for no date in pandas, others NaN
 
@@ -101,7 +102,7 @@ class AddDatepart:
         return {part: self._elapsed(date) if part == ELAPSED else PARTS[part](date) for part in parts}
 
     def _elapsed(self, date: datetime) -> int:
-        return int(date.replace(tzinfo=UTC).timestamp()) // self.elapsed_divisor
+        return (date - _EPOCH) // timedelta(seconds=self.elapsed_divisor)
 
 
 def from_state(state: dict[str, Any]) -> AddDatepart:

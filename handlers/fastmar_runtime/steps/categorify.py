@@ -23,12 +23,14 @@ class Vocabulary:
 
     Attributes:
         codes: category to code, from 1.
+        printed: how a category prints to the category, to hint at one of another type.
         trimmed: category without surrounding white space to the category, where exactly one is spelled so.
         takes_bools: whether a bool can match: not where all categories are numbers.
         has_dates: whether there are dates among the categories, so that strings are read as dates too.
     """
 
     codes: dict[Any, int]
+    printed: dict[str, Any]
     trimmed: dict[str, str]
     takes_bools: bool
     has_dates: bool
@@ -67,17 +69,12 @@ def _near_miss(name: str, value: Any, vocabulary: Vocabulary, row: int, report: 
             report.warn(row, field=name, code="category_whitespace", value=value, message=message)
             return vocabulary.codes[meant]
     message = f"the model was not trained with {shown(value)}; it was answered as an unknown category."
-    if hint := _other_type(value, vocabulary):
+    text = value if isinstance(value, str) else shown(value)
+    if text in vocabulary.printed:  # the string "3" for the number 3, and the like
+        hint = vocabulary.printed[text]
         message += f" Did you mean {hint!r} ({type(hint).__name__})? Categories are matched with their type."
     report.warn(row, field=name, code="unknown_category", value=value, message=message)
     return 0
-
-
-def _other_type(value: Any, vocabulary: Vocabulary) -> Any:
-    """A category that prints like `value` but has another type: the string "3" for the number 3, and the like."""
-    if len(vocabulary.codes) > 10_000:  # a hint is not worth a long search in every request
-        return None
-    return next((known for known in vocabulary.codes if str(known) == str(value)), None)
 
 
 def as_date(text: str) -> datetime | None:
@@ -97,6 +94,7 @@ def build_vocabulary(items: Sequence[Any]) -> Vocabulary:
             spelled.setdefault(value.strip(), []).append(value)
     return Vocabulary(
         codes={value: code for code, value in reversed(list(enumerate(values, start=1)))},  # the first of equals wins
+        printed={str(value): value for value in values},
         trimmed={text: same[0] for text, same in spelled.items() if len(same) == 1},
         takes_bools=not all(type(x) in (int, float) for x in values),
         has_dates=any(isinstance(x, datetime) for x in values),

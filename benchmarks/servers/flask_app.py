@@ -1,0 +1,54 @@
+"""What people deploy: a Flask app around `learn.predict`.
+
+    python -m benchmarks.servers.flask_app LEARNER.pkl --port 8080 --server waitress
+
+`learn.predict` is not safe to call from several threads (it hangs its data and callbacks on the learner), hence the
+lock; without it answers get mixed up. `no_bar` keeps it from printing a progress bar for each request.
+"""
+
+from __future__ import annotations
+
+import argparse
+import threading
+from pathlib import Path
+from typing import Any
+
+from fastai.tabular.all import load_learner
+from flask import Flask, request
+
+from benchmarks.flights import NAME, predict
+
+
+def make_app(learner: Path) -> Flask:
+    """The app."""
+    app = Flask(__name__)
+    learn = load_learner(learner)
+    lock = threading.Lock()
+
+    @app.post(f"/predictions/{NAME}")
+    def answer() -> dict[str, Any]:
+        record = request.get_json()
+        with lock, learn.no_bar(), learn.no_logging():
+            return predict(learn, record)
+
+    return app
+
+
+def main() -> None:
+    """Serve until killed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("learner", type=Path)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--server", choices=["werkzeug", "waitress"], required=True)
+    args = parser.parse_args()
+    app = make_app(args.learner)
+    if args.server == "waitress":
+        from waitress import serve  # noqa: PLC0415 - not needed for the other
+
+        serve(app, host="127.0.0.1", port=args.port)
+    else:
+        app.run(host="127.0.0.1", port=args.port, threaded=True)
+
+
+if __name__ == "__main__":
+    main()

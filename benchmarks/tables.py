@@ -1,0 +1,64 @@
+"""Figures for people."""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import Any
+
+from rich.table import Table
+
+Runs = list[dict[str, Any]]
+"""One dict a run: ``contender``, ``connections``, ``repeat``, the fields of `Load`, ``server_cpu``, ``difference``."""
+
+
+def middle(runs: Runs, contender: str, connections: int, field: str) -> float:
+    """Median over the repeats."""
+    return median(run[field] for run in runs if (run["contender"], run["connections"]) == (contender, connections))
+
+
+def summary(runs: Runs, baseline: str) -> Runs:
+    """One dict a contender and number of connections: medians, the spread of rates, the ratio to `baseline`."""
+    rows = []
+    for contender, connections in dict.fromkeys((run["contender"], run["connections"]) for run in runs):
+        mine = [run for run in runs if (run["contender"], run["connections"]) == (contender, connections)]
+        rate = median(run["rate"] for run in mine)
+        rates = [run["rate"] for run in mine]
+        rows.append(
+            {
+                "contender": contender,
+                "connections": connections,
+                "rate": rate,
+                "slowest_rate": min(rates),
+                "fastest_rate": max(rates),
+                "ratio": rate / middle(runs, baseline, connections, "rate"),
+                **{name: median(run[name] for run in mine) for name in ("p50", "p99", "client_cpu", "difference")},
+                "server_cpu": {
+                    name: median(run["server_cpu"].get(name, 0.0) for run in mine) for name in mine[0]["server_cpu"]
+                },
+            }
+        )
+    return sorted(rows, key=lambda row: row["connections"])
+
+
+def results_table(rows: Runs, title: str) -> Table:
+    """The figures of `summary`."""
+    table = Table(title=title, title_justify="left")
+    for column in ["connections", "server"]:
+        table.add_column(column, justify="right" if column == "connections" else "left", overflow="fold")
+    for column in ["requests/s", "spread", "ratio", "p50 ms", "p99 ms", "CPU us/request"]:
+        table.add_column(column, justify="right", no_wrap=column != "CPU us/request")
+    for previous, row in zip([None, *rows], rows, strict=False):
+        if previous and previous["connections"] != row["connections"]:
+            table.add_section()
+        cpu = ", ".join(f"{name} {value:,.0f}" for name, value in row["server_cpu"].items())
+        table.add_row(
+            str(row["connections"]),
+            row["contender"],
+            f"{row['rate']:,.0f}",
+            f"{row['slowest_rate']:,.0f} to {row['fastest_rate']:,.0f}",
+            f"{row['ratio']:,.1f}",
+            f"{row['p50']:,.2f}",
+            f"{row['p99']:,.2f}",
+            cpu,
+        )
+    return table

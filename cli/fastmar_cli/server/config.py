@@ -1,0 +1,265 @@
+"""The files that a server is started with, in a private folder of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from fastmar_cli.server.archives import Archive
+from fastmar_cli.server.errors import ConfigRefused, PortTaken
+
+LONGEST_SOCKET_PATH = 100  # the kernel takes 107 bytes, 103 on macOS
+LONGEST_RUN_PATH = LONGEST_SOCKET_PATH - len("/tmp/.ts.sock.65535")  # noqa: S108 - TorchServe's own sockets lie there
+ANY_HOST = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What was asked of `fastmar serve`.
+
+    Attributes:
+        model_store: folder of the archives.
+        models: models to serve; empty for all.
+        host: address that the inference API listens on.
+        port: its port; 0 picks a free one.
+        management: "unix", or a port on loopback.
+        metrics_host: address of the metrics, which have no authorisation.
+        metrics_port: its port; 0 picks a free one.
+        workers: workers for each model, instead of what each archive says.
+        config: properties file whose values replace the built-in ones.
+        tokens: whether requests need a key; None means: unless the host is loopback.
+        drain_timeout: seconds that requests under way are given at the end.
+        ready_timeout: seconds that loading may take.
+        java: Java executable.
+        run_dir: folder for the server's files; None makes a temporary one.
+    """
+
+    model_store: Path = Path("model_store")
+    models: list[str] = field(default_factory=list)
+    host: str = "127.0.0.1"
+    port: int = 8080
+    management: str = "unix"
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = 8082
+    workers: int | None = None
+    config: Path | None = None
+    tokens: bool | None = None
+    drain_timeout: float = 30.0
+    ready_timeout: float = 120.0
+    java: Path | None = None
+    run_dir: Path | None = None
+
+    @property
+    def needs_tokens(self) -> bool:
+        """Whether callers must send a key."""
+        return self.host not in LOOPBACK if self.tokens is None else self.tokens
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """The folder of one running server, for its user's eyes only."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """TorchServe's properties."""
+        return self.path / "config.properties"
+
+    @property
+    def logging(self) -> Path:
+        """log4j's configuration."""
+        return self.path / "log4j2.xml"
+
+    @property
+    def metrics(self) -> Path:
+        """Metrics that are known by name."""
+        return self.path / "metrics.yaml"
+
+    @property
+    def classes(self) -> Path:
+        """Class path entry of the edited classes."""
+        return self.path / "classes"
+
+    @property
+    def temporary(self) -> Path:
+        """Java's temporary folder: unpacked archives, sockets of the workers."""
+        return self.path / "tmp"
+
+    @property
+    def management_socket(self) -> Path:
+        """Socket of the management API."""
+        return self.path / "management.sock"
+
+    @property
+    def key_file(self) -> Path:
+        """Keys, written by TorchServe."""
+        return self.path / "key_file.json"
+
+    @property
+    def drain_file(self) -> Path:
+        """Exists once the server is to close connections."""
+        return self.path / "drain"
+
+    @property
+    def refuse_file(self) -> Path:
+        """Exists once the server is to stop listening by itself."""
+        return self.path / "refuse"
+
+
+@contextmanager
+def run_directory(asked: Path | None) -> Iterator[RunDirectory]:
+    """Make the folder, mode 0700; a temporary one is removed in the end, one that was asked for is tidied."""
+    if asked is None:
+        roomy = len(tempfile.gettempdir()) + len("/fastmar-12345678") <= LONGEST_RUN_PATH
+        path = Path(tempfile.mkdtemp(prefix="fastmar-", dir=None if roomy else "/tmp"))  # noqa: S108 - mkdtemp is safe
+    else:
+        path = _private_folder(asked.resolve())
+    run = RunDirectory(path)
+    try:
+        _tidy(run)
+        run.temporary.mkdir()
+        yield run
+    finally:
+        _tidy(run)
+        if asked is None:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def render(settings: Settings, run: RunDirectory, archives: list[Archive]) -> dict[str, str]:
+    """TorchServe's properties: the built-in ones, then those of --config, then what the command line says."""
+    properties = read_properties(resources.files(__package__).joinpath("config.properties").read_text("utf-8"))
+    if settings.config is not None:
+        try:
+            properties |= read_properties(settings.config.read_text("utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigRefused(
+                f"{settings.config} can't be read: {error}.", fix="give --config a text file."
+            ) from error
+    metrics_port = settings.metrics_port or free_port(settings.metrics_host)
+    properties |= {
+        "inference_address": f"http://{settings.host}:{settings.port or free_port(settings.host)}",
+        "management_address": _management_address(settings, run),
+        "metrics_address": f"http://{settings.metrics_host}:{metrics_port}",
+        "grpc_inference_port": str(free_port("127.0.0.1")),
+        "grpc_management_port": str(free_port("127.0.0.1")),
+        "model_store": str(settings.model_store.resolve()),
+        "load_models": ",".join(archive.path.name for archive in archives),
+        "disable_token_authorization": "false" if settings.needs_tokens else "true",
+        "metrics_config": str(run.metrics),
+    }
+    if settings.workers is not None:
+        properties["default_workers_per_model"] = str(settings.workers)
+    return properties
+
+
+def read_properties(text: str) -> dict[str, str]:
+    """`name=value` lines; a line that begins with # is a comment."""
+    lines = (line.strip() for line in text.splitlines())
+    pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def write_properties(properties: dict[str, str], path: Path) -> None:
+    """Write them as Java reads them: a backslash begins an escape."""
+    lines = [f"{name}={value.replace(chr(92), chr(92) * 2)}" for name, value in properties.items()]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def check_ports(properties: dict[str, str]) -> None:
+    """Refuse ports that are taken before anything is started."""
+    options = {"inference_address": "--port", "metrics_address": "--metrics-port", "management_address": "--management"}
+    for name, option in options.items():
+        address = properties[name]
+        if address.startswith("unix:"):
+            continue
+        host, _, port = address.partition("://")[2].rpartition(":")
+        try:
+            _bind(host, int(port)).close()
+        except OSError as error:
+            raise PortTaken(
+                f"can't listen on {host}:{port}: {error.strerror or error}.",
+                fix=f"stop what listens there, or give another {option} (0 picks a free one).",
+            ) from error
+
+
+def free_port(host: str) -> int:
+    """A port that nobody listens on at the moment."""
+    try:
+        with _bind(host, 0) as probe:
+            port: int = probe.getsockname()[1]
+            return port
+    except OSError as error:
+        raise ConfigRefused(
+            f"can't listen on {host}: {error}.", fix="give --host an address of this machine."
+        ) from error
+
+
+def reachable(address: str) -> str:
+    """A URL for this machine: an address that means every interface is no address to call."""
+    parts = urlsplit(address)
+    return f"{parts.scheme}://127.0.0.1:{parts.port}" if parts.hostname in ANY_HOST else address
+
+
+def cores() -> int:
+    """Processors that this process may use: its affinity, and the container's quota where there is one."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text("ascii").split()
+        return max(1, min(usable, round(int(quota) / int(period))))
+    except (OSError, ValueError):  # no such file, or "max"
+        return usable
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    probe = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((host.strip("[]"), port))
+    except OSError:
+        probe.close()
+        raise
+    return probe
+
+
+def _management_address(settings: Settings, run: RunDirectory) -> str:
+    if settings.management == "unix":
+        return f"unix:{run.management_socket}"
+    if settings.management.isdecimal():
+        return f"http://127.0.0.1:{int(settings.management) or free_port('127.0.0.1')}"
+    raise ConfigRefused(
+        f"--management {settings.management!r} is neither `unix` nor a port.",
+        fix="give `unix` for a socket in the run directory, or a port on loopback.",
+    )
+
+
+def _private_folder(path: Path) -> Path:
+    if len(str(path)) > LONGEST_RUN_PATH:
+        raise ConfigRefused(
+            f"{path} is too long a path for the sockets in it.",
+            fix=f"give --run-dir of at most {LONGEST_RUN_PATH} bytes.",
+        )
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        path.chmod(stat.S_IRWXU)
+    except OSError as error:
+        raise ConfigRefused(f"{path} can't be the run directory: {error}.", fix="give another --run-dir.") from error
+    return path
+
+
+def _tidy(run: RunDirectory) -> None:
+    """Remove what must not outlive a server: unpacked archives, sockets, keys, the drain file."""
+    shutil.rmtree(run.temporary, ignore_errors=True)
+    for file in (run.management_socket, run.key_file, run.drain_file, run.refuse_file):
+        file.unlink(missing_ok=True)

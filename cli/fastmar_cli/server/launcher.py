@@ -1,0 +1,181 @@
+"""`fastmar serve`, from the checks to the drain."""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from types import FrameType
+
+from fastmar_cli.server.announce import Progress, announce
+from fastmar_cli.server.archives import Archive, find_archives
+from fastmar_cli.server.config import (
+    RunDirectory,
+    Settings,
+    check_ports,
+    cores,
+    render,
+    run_directory,
+    write_properties,
+)
+from fastmar_cli.server.drain import drain
+from fastmar_cli.server.errors import LoadFailed, NotReady, ServerDied
+from fastmar_cli.server.java import TorchServe, find_java, find_torchserve
+from fastmar_cli.server.patches import write_patched_classes
+from fastmar_cli.server.process import ServerProcess, start
+from fastmar_cli.server.readiness import Management, ManagementError, management_key, ready
+
+log = logging.getLogger(__name__)
+
+POLL = 0.1  # seconds between two looks at a server that is loading
+LAST_WORDS = 0.5  # seconds in which a worker's traceback arrives behind the news of its death
+
+
+class Stop:
+    """What signals asked for: the first one a stop, a second one haste."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+        self.hurry = threading.Event()
+
+    def on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        """Take note; nothing else is safe here."""
+        (self.hurry if self.asked.is_set() else self.asked).set()
+
+
+def serve(settings: Settings) -> int:
+    """Check, start, wait until ready, announce, run until a signal, drain, stop. The value is the exit status."""
+    archives = find_archives(settings.model_store, settings.models)
+    java = find_java(settings.java)
+    torchserve = find_torchserve()
+    with run_directory(settings.run_dir) as run, stop_signals() as stop:
+        properties = render(settings, run, archives)
+        workers = sum(settings.workers or archive.workers for archive in archives)
+        check_ports(properties)
+        write_files(properties, run, torchserve)
+        management = Management(properties["management_address"], lambda: management_key(run.key_file))
+        began = time.monotonic()
+        server = start(java, torchserve, run, properties, threads=max(1, cores() // workers), show=log.warning)
+        try:
+            if not wait_until_ready(server, management, archives, settings, stop):
+                log.warning("stopped before it was ready")
+                return 0
+            server.log.models_are_loaded()
+            announce(settings, properties, run, archives, time.monotonic() - began)
+            wait_for_the_end(server, stop)
+            log.warning("draining: answering the requests under way (a second signal stops at once)")
+            drain(server.pid, properties["inference_address"], run, timeout=settings.drain_timeout, hurry=stop.hurry)
+        finally:
+            server.stop()
+    log.warning("stopped")
+    return 0
+
+
+@contextmanager
+def stop_signals() -> Iterator[Stop]:
+    """SIGTERM, SIGINT and SIGHUP set events as long as this lasts."""
+    stop = Stop()
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    before = {number: signal.signal(number, stop.on_signal) for number in numbers}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def write_files(properties: dict[str, str], run: RunDirectory, torchserve: TorchServe) -> None:
+    """Everything the server reads at start."""
+    write_properties(properties, run.config)
+    package = resources.files(__package__)
+    run.logging.write_text(package.joinpath("log4j2.xml").read_text("utf-8"), encoding="utf-8")
+    shutil.copyfile(torchserve.metrics_config, run.metrics)
+    problems = write_patched_classes(
+        torchserve.jar, run.classes, drain_file=run.drain_file, refuse_file=run.refuse_file
+    )
+    for problem in problems:
+        log.warning("TorchServe is not as expected (%s): connections may be cut off when the server stops", problem)
+
+
+def wait_until_ready(
+    server: ServerProcess, management: Management, archives: list[Archive], settings: Settings, stop: Stop
+) -> bool:
+    """Wait until every worker is READY; False when a signal came first."""
+    deadline = time.monotonic() + settings.ready_timeout
+    with Progress(archives) as progress:
+        while not stop.asked.wait(POLL):
+            refuse_dead(server)
+            refuse_failed(server, archives)
+            try:
+                loaded = ready(management, archives)
+            except ManagementError as error:
+                if error.status == http.client.NOT_FOUND:
+                    raise _not_registered(server, error) from error
+                loaded = []  # the key is being written
+            except (OSError, http.client.HTTPException, ValueError):
+                loaded = []  # not listening yet
+            progress.update(loaded)
+            if len(loaded) == len(archives):
+                _scale(management, archives, settings)
+                return True
+            if time.monotonic() > deadline:
+                missing = ", ".join(archive.label for archive in archives if archive not in loaded)
+                raise NotReady(
+                    f"{missing} not ready within {settings.ready_timeout:g} s.",
+                    fix="give a longer --ready-timeout, or run `fastmar doctor` on the archive.",
+                )
+    return False
+
+
+def wait_for_the_end(server: ServerProcess, stop: Stop) -> None:
+    """Return on a signal; raise when the server ends by itself."""
+    while not stop.asked.wait(POLL):
+        refuse_dead(server)
+
+
+def refuse_dead(server: ServerProcess) -> None:
+    """Raise when Java is gone."""
+    status = server.status()
+    if status is None:
+        return
+    server.log.wait_for_end(LAST_WORDS)
+    how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+    said = server.log.last_server_line()
+    raise ServerDied(
+        f"TorchServe {how}" + (f"; it last said: {said}" if said else "."),
+        fix="read the lines above; for want of memory, raise -Xmx in vmargs (--config) or the container's limit.",
+    )
+
+
+def refuse_failed(server: ServerProcess, archives: list[Archive]) -> None:
+    """Raise when a worker failed to load its model."""
+    if not server.log.failures:
+        return
+    time.sleep(LAST_WORDS)
+    model = next(iter(server.log.failures))
+    path = next((archive.path for archive in archives if archive.name == model), model)
+    reason, fix = server.log.reason(model)
+    doctor = f"run `fastmar doctor {path}`, which loads it without TorchServe and says more."
+    raise LoadFailed(f"model {model} does not load: {reason}", fix=f"{fix} Or {doctor}" if fix else doctor)
+
+
+def _not_registered(server: ServerProcess, error: ManagementError) -> LoadFailed:
+    return LoadFailed(
+        f"TorchServe did not take an archive: {server.log.last_server_line() or error}",
+        fix="run `fastmar doctor` on it, or export it again.",
+    )
+
+
+def _scale(management: Management, archives: list[Archive], settings: Settings) -> None:
+    """Apply --workers, which an archive's own number would override at start."""
+    if settings.workers is None:
+        return
+    for archive in archives:
+        if archive.workers != settings.workers:
+            management.scale(archive.name, archive.version, settings.workers, timeout=settings.ready_timeout)

@@ -1,0 +1,90 @@
+"""What can go wrong between a caller and a model.
+
+    ClientError               anything that goes wrong with a request
+    ├── ServerUnreachable         no connection, or it broke
+    ├── Timeout                   no answer within the time given
+    ├── ModelNotFound             the server has no model, or no version, of that name
+    ├── Unauthorized              the key is missing, wrong or expired
+    ├── RecordRefused             the model can't read or score what was sent
+    └── ServerFailed              the server could not answer: overloaded, a worker died, or an answer that is no JSON
+
+A message says what was found and ends with what to do.
+"""
+
+from __future__ import annotations
+
+
+class ClientError(Exception):
+    """A request that was not answered with a prediction.
+
+    Attributes:
+        message: what was found; the server's own words where it has some.
+        fix: what to do about it.
+        code: stable name of the problem, for programs.
+        field: the record's field that the problem is in, or None.
+        status: HTTP status, or None when there was no answer.
+        model: the model that was asked, or None.
+    """
+
+    code = "client_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        fix: str,
+        code: str | None = None,
+        field: str | None = None,
+        status: int | None = None,
+        model: str | None = None,
+    ) -> None:
+        super().__init__(message, fix)
+        self.message = message
+        self.fix = fix
+        self.code = code or self.code
+        self.field = field
+        self.status = status
+        self.model = model
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  Fix: {self.fix}"
+
+    def as_dict(self) -> dict[str, object]:
+        """In the form in which the server reports an error: ``{"error": {"code", "field", "message", "fix"}}``."""
+        return {"error": {"code": self.code, "field": self.field, "message": self.message, "fix": self.fix}}
+
+
+class ServerUnreachable(ClientError):
+    """There is no server at the address, or the connection broke."""
+
+    code = "server_unreachable"
+
+
+class Timeout(ClientError):
+    """The server did not answer in time. It may still be working on the request."""
+
+    code = "timeout"
+
+
+class ModelNotFound(ClientError):
+    """The server has no such model, or no such version of it."""
+
+    code = "model_not_found"
+
+
+class Unauthorized(ClientError):
+    """The server asks for a key, and got none, a wrong one, or one that has expired."""
+
+    code = "unauthorized"
+
+
+class RecordRefused(ClientError):
+    """The model refused what was sent; `code`, `field` and `fix` are its own."""
+
+    code = "record_refused"
+
+
+class ServerFailed(ClientError):
+    """The server took the request and could not answer it."""
+
+    code = "server_failed"

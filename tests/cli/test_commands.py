@@ -1,0 +1,220 @@
+"""The commands as a user types them: what they print, where, and their exit status."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from fastmar_cli.main import main
+from tests.export.tables import CASES, Case, make_learner
+
+CASE = CASES["missing values everywhere"]
+
+
+@pytest.fixture(scope="module")
+def learner(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    learn, _ = make_learner(CASE)
+    path = tmp_path_factory.mktemp("learner") / "learner.pkl"
+    learn.export(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def archive(learner: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    store = tmp_path_factory.mktemp("store")
+    assert main(["export", str(learner), "--name", "model", "--output", str(store)]) == 0
+    return store / "model.mar"
+
+
+RECORD = {"color": "red", "size": "S", "age": 40, "weight": 71.5}
+
+
+def lines(text: str) -> list[Any]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_export_says_where_and_what_next(learner: Path, tmp_path: Path, capsys: Any) -> None:
+    assert main(["export", str(learner), "--name", "model", "--output", str(tmp_path)]) == 0
+    printed = capsys.readouterr()
+    assert str(tmp_path / "model.mar") in printed.out
+    assert "fastmar serve" in printed.out
+    assert printed.err == ""
+
+
+def test_export_is_loud_about_float_categories(tmp_path: Path, capsys: Any) -> None:
+    learn, _ = make_learner(CASES["float categories"])
+    learn.export(tmp_path / "learner.pkl")
+    assert main(["export", str(tmp_path / "learner.pkl"), "--name", "model", "--output", str(tmp_path)]) == 0
+    assert "'share' has float categories" in capsys.readouterr().err
+
+
+class Runs:
+    """A pickle of it creates a file where it is loaded."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return (open, (str(self.path), "w"))
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_inspect_and_export_name_what_a_pickle_would_run_and_do_not_run_it(
+    alone: bool, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    marker = Path("marker-file")
+    held: Any = Runs(marker)
+    if not alone:
+        learn, _ = make_learner(Case())
+        learn.export(tmp_path / "warm-up.pkl")
+        learn.extra = held
+        held = learn
+    torch.save(held, tmp_path / "hostile.pkl", pickle_protocol=2)
+    assert main(["inspect", str(tmp_path / "hostile.pkl")]) == 0
+    assert str(marker) in capsys.readouterr().out
+    status = main(["export", str(tmp_path / "hostile.pkl"), "--name", "model", "--output", str(tmp_path / "store")])
+    assert status == (1 if alone else 0)
+    assert str(marker) in capsys.readouterr().err
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "count"),
+    [
+        ("one.json", json.dumps(RECORD), 1),
+        ("many.json", json.dumps([RECORD] * 3), 3),
+        ("many.jsonl", "\n".join([json.dumps(RECORD)] * 3), 3),
+        ("many.csv", "weight,age,size,color\n71.5,40,S,red\n71.5,40,S,red\n", 2),
+    ],
+)
+def test_predict_reads_every_format(
+    archive: Path, tmp_path: Path, capsys: Any, name: str, content: str, count: int
+) -> None:
+    (tmp_path / name).write_text(content)
+    assert main(["predict", str(archive), str(tmp_path / name), "--json"]) == 0
+    answers = lines(capsys.readouterr().out)
+    assert len(answers) == count
+    assert all(answer == answers[0] for answer in answers)
+    assert set(answers[0]) == {"prediction", "index", "probabilities", "warnings"}
+
+
+def test_predict_reads_standard_input(archive: Path) -> None:
+    command = [sys.executable, "-m", "fastmar_cli.main", "predict", str(archive), "-", "--json"]
+    for text, count in ((json.dumps(RECORD), 1), (f"{json.dumps(RECORD)}\n" * 2, 2), ("age,color\n1,red\n", 1)):
+        done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+        assert len(lines(done.stdout)) == count, done.stderr
+        assert done.returncode == ("color\n" in text), "the CSV lacks columns"
+
+
+def test_predict_answers_the_others_and_ends_with_1_where_a_record_is_refused(
+    archive: Path, tmp_path: Path, capsys: Any
+) -> None:
+    (tmp_path / "in.json").write_text(json.dumps([RECORD, {**RECORD, "age": "old"}, RECORD]))
+    assert main(["predict", str(archive), str(tmp_path / "in.json"), "--json"]) == 1
+    first, second, third = lines(capsys.readouterr().out)
+    assert first == third
+    assert (second["error"]["field"], second["error"]["record"]) == ("age", 1)
+    assert main(["predict", str(archive), str(tmp_path / "in.json")]) == 1
+    assert "where a number belongs" in capsys.readouterr().out
+
+
+def test_inspect_shows_an_archive_and_a_pickle(archive: Path, learner: Path, capsys: Any) -> None:
+    assert main(["inspect", str(archive), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["name"] == "model"
+    assert facts["schema"]["record"]["required"] == ["color", "size", "age", "weight"]
+    assert main(["inspect", str(learner), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["kind"] == "tabular"
+    assert facts["columns"] == {"categories": ["color", "size", "age_na", "weight_na"], "numbers": ["age", "weight"]}
+    assert facts["problems"] == []
+    assert facts["runs_code"] == []
+    assert main(["inspect", str(archive)]) == 0
+    assert main(["inspect", str(learner)]) == 0
+    assert "TabularModel" in capsys.readouterr().out
+
+
+def test_verify_replays_golden_records_and_asks_fastai(archive: Path, learner: Path, capsys: Any) -> None:
+    assert main(["verify", str(archive), "--learner", str(learner)]) == 0
+    printed = capsys.readouterr().out
+    assert "32 golden records: reproduced" in printed
+    assert "32 records against learn.predict: same answers" in printed
+
+
+def test_verify_finds_a_learner_that_is_another(archive: Path, tmp_path: Path, capsys: Any) -> None:
+    learn, _ = make_learner(CASE)
+    learn.model.layers[0][0].weight.data += 0.1
+    learn.export(tmp_path / "other.pkl")
+    assert main(["verify", str(archive), "--learner", str(tmp_path / "other.pkl")]) == 1
+    assert "AnswersDiffer" in capsys.readouterr().err
+
+
+def tamper(archive: Path, to: Path, name: str, change: Any) -> Path:
+    with zipfile.ZipFile(archive) as old, zipfile.ZipFile(to, "w") as new:
+        for entry in old.namelist():
+            data = old.read(entry)
+            new.writestr(entry, change(data) if entry == name else data)
+    return to
+
+
+def test_doctor_says_ok_or_why_not(archive: Path, tmp_path: Path, capsys: Any) -> None:
+    assert main(["doctor", str(archive)]) == 0
+    assert "FAILED" not in capsys.readouterr().out
+    other = tamper(archive, tmp_path / "x.mar", "golden/answers.json", lambda data: data.replace(b'"yes"', b'"no"'))
+    assert main(["doctor", str(other)]) == 1
+    printed = capsys.readouterr().out
+    assert "FAILED golden records" in printed
+    assert "Fix:" in printed
+    other = tamper(archive, tmp_path / "y.mar", "spec.json", lambda data: data.replace(b'"protocol": 1', b'"protocol": 99'))
+    assert main(["doctor", str(other)]) == 1
+    assert "protocol 99" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["predict", "inspect", "verify", "doctor"])
+def test_no_code_out_of_an_archive_is_run(archive: Path, tmp_path: Path, command: str, capsys: Any) -> None:
+    marker = tmp_path / "marker"
+    code = f"open({str(marker)!r}, 'w')".encode()
+    other = tmp_path / "hostile.mar"
+    with zipfile.ZipFile(archive) as old, zipfile.ZipFile(other, "w") as new:
+        for entry in old.namelist():
+            new.writestr(entry, code if entry.endswith(".py") else old.read(entry))
+    (tmp_path / "in.json").write_text(json.dumps(RECORD))
+    inputs = [str(tmp_path / "in.json")] if command == "predict" else []
+    main([command, str(other), *inputs])
+    assert not marker.exists()
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (["predict", "none.mar", "x.json"], 1),
+        (["predict", "none.mar", "x.txt"], 1),
+        (["inspect", "none.mar"], 1),
+        (["export", "none.pkl", "--name", "x"], 1),
+        (["verify", "none.mar"], 1),
+        (["doctor", "none.mar"], 1),
+    ],
+)
+def test_what_is_not_there_is_one_readable_error(arguments: list[str], status: int, capsys: Any) -> None:
+    assert main(arguments) == status
+    printed = capsys.readouterr()
+    said = printed.out + printed.err
+    assert "Fix:" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["export"], ["predict"], ["inspect", "--nonsense", "x"]])
+def test_bad_usage_ends_with_2(arguments: list[str], capsys: Any) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 2
+    assert "usage:" in capsys.readouterr().err
