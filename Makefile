@@ -23,7 +23,6 @@ $(INSTALLED): pyproject.toml constraints.txt
 	  { echo "Python 3.11 or later is needed; $(PYTHON) is $$($(PYTHON) --version). Try: make setup PYTHON=python3.12"; exit 1; }
 	@echo "Installing into $(VENV): torch is large, this takes a few minutes the first time."
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --upgrade 'pip>=24'  # older ones can't resolve our constraints
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_ARGS) -e '.[dev]'
 	@touch $@
 

@@ -8,10 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from benchmarks.flights import NAME, served
+
 from fastmar_cli.server.testing import running_server
 from fastmar_client import Client
-
-from benchmarks.flights import NAME, served
 
 STORE = Path(".build/demo/model_store")
 SHOWN = 4

@@ -117,4 +117,3 @@ def supported_table() -> list[tuple[str, str, str]]:
     rows = [(path, domain, f"step `{function.__name__}`") for (path, domain), function in registry().items()]
     rows += [(path, "target", "labels and values of answers") for path in TARGET_TRANSFORMS]
     return sorted(rows, key=lambda row: (row[1], row[0]))
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from fastmar_export.errors import ParityFailed, UnsupportedTransform
@@ -75,7 +76,16 @@ def _vocab(transform: Record, size: int) -> list[Any]:
             f"the network has {size} outputs for {len(vocab)} labels.",
             fix="train the learner with the network that belongs to its data, and export it again.",
         )
-    return [item["timestamp"] if isinstance(item, dict) else item for item in vocab]
+    labels = [item["timestamp"] if isinstance(item, dict) else item for item in vocab]
+    twice = [text for text, count in Counter(map(str, labels)).items() if count > 1]
+    if twice:
+        raise UnsupportedTransform(
+            "a target",
+            transform.path,
+            why=f"which has two labels that are written {twice[0]!r}",
+            fix="train with labels of one type.",
+        )
+    return labels
 
 
 def _raw_notice(loss: Any) -> Notice:

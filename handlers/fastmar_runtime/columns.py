@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from fastmar_runtime.errors import RecordError
 from fastmar_runtime.report import Report, shown
 from fastmar_runtime.spec import CATEGORY, DATE, NUMBER, Field
@@ -18,6 +20,8 @@ MISSING: Any = type("Missing", (), {"__repr__": lambda _: "MISSING", "__slots__"
 """Stands in an optional column where the record does not have it."""
 
 FLOAT32_MAX = 3.4028234663852886e38
+
+_MOST_EXTRA = 20  # columns too many that are named one by one
 
 _NOT_AN_OBJECT = "a record is an object with a value for each column."
 
@@ -61,15 +65,13 @@ def gather(records: Sequence[Any], fields: Sequence[Field], report: Report) -> C
 
 def _warn_extra(row: int, record: dict[str, Any], fields: Sequence[Field], report: Report) -> None:
     known = {name for f in fields for name in (f.name, *f.aliases)}
-    for name in record:
-        if name not in known:
-            report.warn(
-                row,
-                field=str(name),
-                code="extra_column",
-                value=None,
-                message="the model does not use this column; it was ignored.",
-            )
+    extra = [str(name) for name in record if name not in known]
+    for name in extra[:_MOST_EXTRA]:
+        message = "the model does not use this column; it was ignored."
+        report.warn(row, field=name, code="extra_column", value=None, message=message)
+    if (more := len(extra) - _MOST_EXTRA) > 0:
+        message = f"the model does not use {more} more columns; they were ignored."
+        report.warn(row, field=extra[_MOST_EXTRA], code="extra_column", value=None, message=message)
 
 
 def _missing(field: Field, record: dict[Any, Any]) -> RecordError:
@@ -98,6 +100,8 @@ def check_number(value: Any, field: Field) -> float | int | None:
         return None
     if kind is bool:
         return int(value)  # as fastai reads a column of bools
+    if isinstance(value, np.generic):
+        return check_number(value.item(), field)
     raise RecordError(
         "not_a_number",
         f"{field.name!r} is {shown(value)}, where a number belongs.",
@@ -119,6 +123,8 @@ def check_category(value: Any, field: Field) -> Any:
         return value
     if isinstance(value, str | int | float):
         return None if value != value else value  # noqa: PLR0124 - NaN is pandas' null
+    if isinstance(value, np.generic):
+        return check_category(value.item(), field)
     raise RecordError(
         "not_a_value",
         f"{field.name!r} is {shown(value)}, where one category belongs.",

@@ -78,8 +78,13 @@ def _from_json(data: Any, spec: Spec) -> Request:
     if not isinstance(data, dict):
         raise RequestError(f"found {shown(data)} where a record belongs.", fix=_FORMATS)
     columns = {f.name for f in spec.fields}
-    if isinstance(data.get("instances"), list) and "instances" not in columns:
-        return Request(data["instances"], INSTANCES)
+    if "instances" in data and "instances" not in columns:
+        if isinstance(data["instances"], list):
+            return Request(data["instances"], INSTANCES)
+        raise RequestError(
+            f"instances is {shown(data['instances'])}, where a list of records belongs.",
+            fix='send {"instances": [RECORD, ...]}, also for one record.',
+        )
     if isinstance(data.get("inputs"), list) and "inputs" not in columns:
         return Request(protocol_v2.read(data), V2, data)
     return Request([data], ONE)
@@ -130,7 +135,7 @@ def write(request: Request, answers: Sequence[dict[str, Any]], spec: Spec) -> Re
         return Response(status, b"".join(orjson.dumps(answer) + b"\n" for answer in answers), LINES_TYPE)
     if request.shape == V2:
         refused = next((answer for answer in answers if "error" in answer), None)
-        body = refused or protocol_v2.write(request.envelope, answers, spec)
+        body = protocol_v2.refuse(refused["error"]) if refused else protocol_v2.write(request.envelope, answers, spec)
         return Response(400 if refused else 200, orjson.dumps(body))
     return Response(status, orjson.dumps(answers))
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import orjson
+
 from fastmar_runtime.errors import RequestError
 from fastmar_runtime.report import sendable
 from fastmar_runtime.spec import Spec
@@ -43,7 +45,11 @@ def read(data: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def write(request: dict[str, Any], answers: Sequence[dict[str, Any]], spec: Spec) -> dict[str, Any]:
-    """The inference response: ``prediction``, and where there are labels ``probabilities`` [N, labels], row by row."""
+    """The inference response, one output for each part of the answers.
+
+    ``prediction`` [N] or [N, targets]; where there are labels, ``probabilities`` [N, labels] row by row; where there is
+    something to say, ``warnings`` [N], each a JSON list.
+    """
     size = len(answers)
     predictions = [answer["prediction"] for answer in answers]
     outputs: list[dict[str, Any]] = []
@@ -68,5 +74,15 @@ def write(request: dict[str, Any], answers: Sequence[dict[str, Any]], spec: Spec
             "data": [answer["probabilities"][label] for answer in answers for label in labels],
         }
         outputs.append(probabilities)
+    if any(answer["warnings"] for answer in answers):
+        warnings = [orjson.dumps(answer["warnings"]).decode() for answer in answers]
+        outputs.append({"name": "warnings", "shape": [size], "datatype": "BYTES", "data": warnings})
     response = {"model_name": spec.name, "model_version": spec.version, "outputs": outputs}
     return response | {"id": sendable(request["id"])} if isinstance(request.get("id"), str) else response
+
+
+def refuse(error: dict[str, Any]) -> dict[str, Any]:
+    """The body of a refusal, which the protocol wants to be one string."""
+    record = error.get("record")
+    where = "" if record is None else f"record {record}: "
+    return {"error": f"{where}{error['message']} Fix: {error['fix']}"}

@@ -7,6 +7,7 @@ from typing import Any
 from fastmar_runtime.errors import RecordError
 
 _SHOWN = 80  # characters of a user's value that a message repeats
+_SENT = 1000  # characters of it that a warning carries back
 
 
 def shown(value: Any) -> str:
@@ -21,10 +22,12 @@ def shown(value: Any) -> str:
 def sendable(value: Any) -> Any:
     """A user's string or number as JSON can carry it back: Python's own JSON reader lets more in than that.
 
-    Half characters become question marks, and an integer of more than 64 bits is cut text.
+    Half characters become question marks, an integer of more than 64 bits is cut text, and long text is cut, so that an
+    answer can't be blown up from outside.
     """
     if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode("utf-8")
+        text = value.encode("utf-8", "replace").decode("utf-8")
+        return text if len(text) <= _SENT else f"{text[:_SENT]}..."
     if isinstance(value, int) and value.bit_length() >= 64:
         return shown(value)
     return value

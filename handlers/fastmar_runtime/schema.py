@@ -53,7 +53,7 @@ def _field_schema(field: Field) -> JSON:
         schema = {"type": ["string", "null"], "description": "an ISO 8601 date, from which the parts are computed"}
     else:
         schema = {
-            "type": sorted({_json_type(value) for value in field.categories} | {"null"}),
+            "type": ["string", "number", "boolean", "null"],  # of another type it is unknown, and answered so
             "description": "one of the known categories; any other is answered as unknown, with a warning",
         }
         if field.default is not None:
@@ -72,12 +72,6 @@ def _field_schema(field: Field) -> JSON:
 def plain(value: Any) -> Any:
     """A category as a caller sends it: a date is its ISO string."""
     return value["timestamp"] if isinstance(value, dict) else value
-
-
-def _json_type(value: Any) -> str:
-    if isinstance(value, bool):
-        return "boolean"
-    return "number" if isinstance(value, int | float) else "string"
 
 
 _WARNINGS: JSON = {
@@ -124,7 +118,9 @@ def answer_schema(spec: Spec) -> JSON:
         prediction = one if decode["decoder"] == "category" else {"type": "array", "items": one}
         if decode["decoder"] == "category":
             properties["index"] = {"type": "integer", "minimum": 0, "maximum": len(labels) - 1}
-        probability = {"type": "number", "minimum": 0, "maximum": 1}
+        probability: JSON = {"type": "number"}
+        if decode["activation"] != "identity":
+            probability |= {"minimum": 0, "maximum": 1}
         properties["probabilities"] = {
             "type": "object",
             "properties": dict.fromkeys(labels, probability),

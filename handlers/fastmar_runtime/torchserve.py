@@ -127,7 +127,7 @@ class Handler:
         error = RequestError(
             f"the answer would be {len(response.body):,} bytes long, over the limit of {self._max_response:,}.",
             code="too_many_records",
-            fix=f"send fewer than {len(answers)} records at once.",
+            fix=f"send fewer than {len(answers)} records at once." if len(answers) > 1 else "send a smaller record.",
         )
         return Response(413, orjson.dumps(error.as_dict()))
 

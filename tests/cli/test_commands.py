@@ -173,7 +173,8 @@ def test_doctor_says_ok_or_why_not(archive: Path, tmp_path: Path, capsys: Any) -
     printed = capsys.readouterr().out
     assert "FAILED golden records" in printed
     assert "Fix:" in printed
-    other = tamper(archive, tmp_path / "y.mar", "spec.json", lambda data: data.replace(b'"protocol": 1', b'"protocol": 99'))
+    to_99 = (b'"protocol": 1', b'"protocol": 99')
+    other = tamper(archive, tmp_path / "y.mar", "spec.json", lambda data: data.replace(*to_99))
     assert main(["doctor", str(other)]) == 1
     assert "protocol 99" in capsys.readouterr().out
 

@@ -38,7 +38,6 @@ class TestJson:
             ([1, None], LIST, [1, None]),
             ({"instances": [{"age": 1}]}, INSTANCES, [{"age": 1}]),
             ({"instances": []}, INSTANCES, []),
-            ({"instances": {"age": 1}}, ONE, [{"instances": {"age": 1}}]),
             ({}, ONE, [{}]),
         ],
     )
@@ -70,7 +69,7 @@ class TestJson:
         fields = (*tiny.FIELDS, Field(name, NUMBER))
         assert read({name: [1]}, fields=fields).shape == ONE
 
-    @pytest.mark.parametrize("data", [None, True, 3, 0, "text", 1.5])
+    @pytest.mark.parametrize("data", [None, True, 3, 0, "text", 1.5, {"instances": {"age": 1}}, {"instances": None}])
     def test_what_is_no_record_is_refused(self, data):
         error = refusal(data) if not isinstance(data, str) else refusal(json.dumps(data))
         assert repr(data) in error.message
