@@ -52,5 +52,5 @@ bench: setup  ## Measure against Flask and TorchServe with learn.predict
 	@$(BIN)/python -m benchmarks.run
 
 clean:  ## Remove what commands made, but for the environment
-	@rm -rf .build benchmarks/.cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf .build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from examples.flights import NAME
 from model_archiver.model_archiver_config import ModelArchiverConfig
 from model_archiver.model_packaging import generate_model_archive
 
-from benchmarks.flights import NAME
 from benchmarks.servers.process import Running, free_port, started
 from fastmar_cli.server.java import find_java
 

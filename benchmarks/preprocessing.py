@@ -16,10 +16,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from examples import flights
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import flights, machine
+from benchmarks import machine
 from benchmarks.contenders import ours
 from fastmar_runtime import payload
 from fastmar_runtime.columns import gather

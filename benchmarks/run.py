@@ -16,9 +16,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from examples import flights
 from rich.console import Console
 
-from benchmarks import contenders, flights, machine
+from benchmarks import contenders, machine
 from benchmarks.contenders import Contender
 from benchmarks.measure import Measured, Plan, measure
 from benchmarks.sweep import sweep

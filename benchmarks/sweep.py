@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from examples.flights import NAME
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.contenders import fastmar_serve, ours
-from benchmarks.flights import NAME
 from benchmarks.measure import Plan, measure
 
 BATCH_SIZES, DELAYS, WORKERS = [1, 4, 8, 16, 32], [1, 2, 5], [1, 2]

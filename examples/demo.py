@@ -8,8 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.flights import NAME, served
-
+from examples.flights import NAME, served
 from fastmar_cli.server.testing import running_server
 from fastmar_client import Client
 

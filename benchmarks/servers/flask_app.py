@@ -13,10 +13,9 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from examples.flights import NAME, predict
 from fastai.tabular.all import load_learner
 from flask import Flask, request
-
-from benchmarks.flights import NAME, predict
 
 
 def make_app(learner: Path) -> Flask:

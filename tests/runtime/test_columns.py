@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from fastmar_runtime.columns import FLOAT32_MAX, MISSING, check_category, check_date, check_number, gather
@@ -162,3 +163,17 @@ class TestDates:
 
 def test_categories_are_checked_by_kind():
     assert {NUMBER, CATEGORY, DATE} == {f.kind for f in (*tiny.FIELDS, *tiny.date_spec().fields)}
+
+
+def test_many_extra_columns_and_long_values_do_not_blow_an_answer_up():
+    _, report = gathered(tiny.record(**{f"extra{i}": 1 for i in range(5000)}))
+    assert len(report.warnings[0]) == 21
+    assert "4980 more" in report.warnings[0][-1]["message"]
+    report.warn(0, field="x" * 10**6, code="c", value="y" * 10**6, message="m")
+    assert len(report.warnings[0][-1]["value"]) < 2000
+
+
+def test_numpy_scalars_are_numbers_and_categories():
+    columns, report = gathered(tiny.record(age=np.int64(7)))
+    assert not report.errors
+    assert columns["age"] == [7]

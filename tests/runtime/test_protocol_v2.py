@@ -111,7 +111,16 @@ def test_outputs_of_other_models(decoder, datatype, shape):
 def test_a_bad_record_refuses_the_request(predictor):
     status, body = ask(predictor, {"inputs": tensors(tiny.record(), tiny.record(age="x"))})
     assert status == 400
-    assert (body["error"]["field"], body["error"]["record"]) == ("age", 1)
+    assert body["error"].startswith("record 1: 'age' is 'x'")  # the protocol wants a string
+    assert "Fix:" in body["error"]
+
+
+def test_warnings_are_an_output_where_there_are_any(predictor):
+    _, quiet = ask(predictor, {"inputs": tensors(tiny.record())})
+    assert "warnings" not in {output["name"] for output in quiet["outputs"]}
+    _, loud = ask(predictor, {"inputs": tensors(tiny.record(), tiny.record(workclass="never seen"))})
+    warnings = next(output for output in loud["outputs"] if output["name"] == "warnings")
+    assert [len(orjson.loads(text)) for text in warnings["data"]] == [0, 1]
 
 
 def test_no_rows(predictor):

