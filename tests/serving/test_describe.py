@@ -1,0 +1,27 @@
+"""What the management API says of a served model."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from fastmar_cli.server.readiness import UnixConnection
+from fastmar_cli.server.testing import RunningServer
+from tests.serving.conftest import OURS
+
+pytestmark = pytest.mark.torchserve
+
+
+def test_describe_gives_the_schema(server: RunningServer) -> None:
+    connection = UnixConnection(server.management.removeprefix("unix:"), timeout=30)
+    try:
+        connection.request("GET", f"/models/{OURS}?customized=true")
+        response = connection.getresponse()
+        assert response.status == 200
+        [model] = json.loads(response.read())
+    finally:
+        connection.close()
+    described = model["customizedMetadata"]
+    described = json.loads(described) if isinstance(described, str) else described
+    assert described["record"]["required"] == ["color", "size", "age", "weight"]
