@@ -88,12 +88,13 @@ def test_matching(value, kind, expected):
         assert [w["code"] for w in warnings] == ["unknown_category"]
 
 
-@pytest.mark.parametrize(("value", "kind", "expected"), [c for c in CASES if "timestamps" not in c.id])
+OF_PANDAS = [c for c in CASES if "timestamps" not in c.id and not isinstance(c.values[2], str)]  # near misses are ours
+
+
+@pytest.mark.parametrize(("value", "kind", "expected"), OF_PANDAS)
 def test_agrees_with_pandas_as_fastai_uses_it(value, kind, expected):
     """fastai's own line, on a row: ``pd.Categorical(column, categories=vocab).codes + 1``."""
     pandas = pytest.importorskip("pandas")
-    if isinstance(expected, str):
-        pytest.skip("near misses are fastmar's own")
     row = pandas.Series([value], dtype=object)
     known = pandas.Index(VOCABULARIES[kind], dtype=object if kind in ("strings", "mixed") else None)
     numbers = kind in ("ints", "floats")
