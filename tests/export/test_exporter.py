@@ -228,6 +228,14 @@ def test_a_reference_table_tells_defaults_and_ranges_and_stays_out(learner: Path
     assert (fields["weight"].minimum, fields["weight"].maximum) == (50.5, 123.456)
 
 
+def test_a_network_whose_training_ended_in_nan_is_refused(tmp_path: Path) -> None:
+    learn, _ = make_learner(Case())
+    learn.model.layers[0][0].weight.data[0, 0] = float("nan")
+    learn.export(tmp_path / "learner.pkl")
+    with pytest.raises(ExportError, match=r"not finite(?s:.)*train it again"):
+        export_learner(tmp_path / "learner.pkl", Options("model", output=tmp_path))
+
+
 def test_a_learner_without_data_loaders_is_no_learner(tmp_path: Path) -> None:
     torch.save({"model": 1, "opt": 2}, tmp_path / "weights.pth")
     with pytest.raises(NotALearner, match="Fix:"):

@@ -76,6 +76,11 @@ def export_graph(
             f"the network gives {type(output).__name__}, where one tensor belongs.",
             fix="train with a network that has one output.",
         )
+    if not torch.isfinite(output).all():
+        raise ExportError(
+            "the network's outputs for plausible records are not finite: there is NaN in its weights or statistics.",
+            fix="train it again: its loss ended in NaN, or its data held missing values that were not filled.",
+        )
     model = _to_onnx(module, tensors, names)
     expected = output.numpy().astype(np.float32)
     inputs = tuple(Tensor(n, str(samples[n].dtype), (BATCH, *samples[n].shape[1:])) for n in names)

@@ -1,0 +1,61 @@
+"""Learners of an older fastai, made by it: its modules lie elsewhere, and it pickles without cloudpickle."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fastmar_export.exporter import Options, export_learner
+from fastmar_runtime.predictor import Predictor
+from tests.conftest import MEASURED
+
+ROOT = Path(__file__).resolve().parents[2]
+# pandas 2, since fastai 2.7 fills missing values in place, which pandas 3 ignores.
+PACKAGES = ["fastai==2.7.19", "fastcore==1.7.29", "fastprogress==1.0.3", "pandas==2.3.3", "pytz"]
+NAMES = ["several classes", "missing values everywhere", "y_range", "date taken apart", "several regression targets"]
+
+
+@pytest.fixture(scope="session")
+def older(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of pickles and answers by fastai 2.7."""
+    packages = ROOT / ".build" / "fastai-2.7.19"
+    if not (packages / "pytz").is_dir():
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(packages), *PACKAGES]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            pytest.skip(f"fastai 2.7 can't be had here: {done.stderr[-200:]}")
+    folder = tmp_path_factory.mktemp("older")
+    maker = Path(__file__).with_name("make_older.py")
+    environment = os.environ | {"PYTHONPATH": f"{packages}{os.pathsep}{ROOT}"}
+    command = [sys.executable, "-W", "ignore", str(maker), str(folder), *NAMES]
+    subprocess.run(command, check=True, env=environment)
+    return folder
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_answers_are_those_of_the_fastai_that_wrote_it(
+    name: str, older: Path, tmp_path: Path, record_property: Any
+) -> None:
+    noted = json.loads((older / f"{name}.json").read_text())
+    assert noted["fastai"].startswith("2.7")
+    exported = export_learner(older / f"{name}.pkl", Options("model", output=tmp_path))
+    assert "fastcore.transform.Pipeline" in exported.source.globals  # fasttransform's in 2.8
+    answers = Predictor.open(exported.path).predict([record for record, _ in noted["answers"]])
+    largest = 0.0
+    for answer, (record, theirs) in zip(answers, noted["answers"], strict=True):
+        assert "error" not in answer, record
+        ours = np.atleast_1d(
+            list(answer["probabilities"].values()) if "probabilities" in answer else answer["prediction"]
+        )
+        if "index" in answer:
+            assert answer["index"] == int(np.argmax(theirs))
+        largest = max(largest, float(np.max(np.abs(ours - theirs) / np.maximum(1.0, np.abs(theirs)))))
+    record_property(MEASURED, largest)
+    assert largest <= 1e-5
