@@ -10,6 +10,8 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from fastmar_cli.printable import printable
+
 _WIDE = 200  # columns where nobody looks: a file or a pipe, which wraps nothing
 
 out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _WIDE)
@@ -23,14 +25,14 @@ def stages() -> Iterator[Any]:
         yield lambda _: None
         return
     with err.status("Starting") as status:
-        yield lambda stage: status.update(escape(stage))
+        yield lambda stage: status.update(escape(printable(stage)))
 
 
 def notice(message: str) -> None:
     """Say loudly what a person should know before relying on a model."""
-    err.print(f"[yellow]Note:[/] {escape(message)}")
+    err.print(f"[yellow]Note:[/] {escape(printable(message))}")
 
 
 def alarm(message: str) -> None:
     """Say what is dangerous."""
-    err.print(f"[red]Careful:[/] {escape(message)}")
+    err.print(f"[red]Careful:[/] {escape(printable(message))}")

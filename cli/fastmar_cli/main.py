@@ -15,11 +15,13 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from fastmar_cli import commands
+from fastmar_cli.printable import printable
 from fastmar_runtime import __version__
 from fastmar_runtime.errors import FastmarError
 
 REFUSED = 1  # a refused input or model
 USAGE = 2  # bad usage
+TRACEBACK = "FASTMAR_TRACEBACK"  # environment: show where an unexpected error came from
 
 
 def command_names() -> list[str]:
@@ -63,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         status: int = args.run(args)
     except FastmarError as error:
-        print(error, file=sys.stderr)
+        print(printable(str(error)), file=sys.stderr)
         return REFUSED
     except BrokenPipeError:  # `fastmar predict ... | head`: the reader went away, which is no error of ours
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -71,6 +73,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return 130
+    except Exception as error:
+        if TRACEBACK in os.environ:
+            raise
+        if hasattr(error, "fix"):  # the client's errors, which have the same form and are none of this package's
+            print(printable(str(error)), file=sys.stderr)
+            return REFUSED
+        said = printable(f"{type(error).__name__}: {error}")
+        print(f"fastmar itself failed. {said}\n  Fix: set {TRACEBACK}=1, run it again, and report it.", file=sys.stderr)
+        return REFUSED
     return status
 
 

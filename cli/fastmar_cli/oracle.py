@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import warnings
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from fastmar_cli.inputs import read_input
 from fastmar_runtime import payload
 from fastmar_runtime.columns import gather
 from fastmar_runtime.errors import FastmarError
@@ -29,6 +31,12 @@ class FastaiUnavailable(FastmarError):
     code = "fastai_unavailable"
 
 
+class AnotherLearner(FastmarError):
+    """The pickle is not the one that the archive was made from."""
+
+    code = "another_learner"
+
+
 class AnswersDiffer(FastmarError):
     """The archive answers otherwise than `learn.predict`."""
 
@@ -37,32 +45,59 @@ class AnswersDiffer(FastmarError):
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """Attributes: `records` (how many were compared), `difference` (the largest)."""
+    """What came of a comparison.
+
+    Attributes:
+        records: how many were compared.
+        difference: the largest.
+        refused: why the others could not be: fastai fails on such records, or answers NaN.
+    """
 
     records: int
     difference: float
+    refused: list[str]
 
 
 def compare_with_fastai(
     predictor: Predictor, learner: Path, golden: list[dict[str, Any]], data: Path | None = None
 ) -> Compared:
-    """Ask both, record by record; what fastmar refuses is left out, since fastai fails there or answers NaN.
+    """Ask both, record by record.
 
     Raises:
-        FastaiUnavailable: fastai can't load the learner here.
+        FastaiUnavailable: fastai can't load the learner here, or can't answer.
+        AnotherLearner: it is not the learner that the archive was made from.
         AnswersDiffer: a label differs, or a number by more than `TOLERANCE`.
     """
     records = list(golden)
     if data is not None:
-        records += payload.read(data.read_bytes(), "text/csv", predictor.spec).records
+        records += payload.read(*read_input(str(data)), predictor.spec).records
+    _check_same(predictor, learner)
     learn = load_learner(learner)
     largest, compared = 0.0, 0
+    refused = []
     for record, ours in zip(records, predictor.predict(records), strict=True):
         if "error" not in ours:
             theirs = ask_fastai(learn, as_row(predictor, record), predictor.spec.decode)
             largest = max(largest, _difference(record, ours, theirs))
             compared += 1
-    return Compared(compared, largest)
+        else:
+            refused.append(f"record {ours['error']['record'] - len(golden)}: {ours['error']['message']}")
+    return Compared(compared, largest, refused)
+
+
+def _check_same(predictor: Predictor, learner: Path) -> None:
+    """Compare the pickle's hash with the one that the archive remembers."""
+    made_from = (predictor.spec.provenance or {}).get("pickle", {}).get("sha256")
+    try:
+        with learner.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise AnotherLearner(f"{learner} can't be read ({error.strerror}).", fix="check the path.") from error
+    if found != made_from:
+        raise AnotherLearner(
+            f"{learner} is not the pickle that the archive was made from: their sha256 differ.",
+            fix="give the pickle that it was made from, or export this one.",
+        )
 
 
 def load_learner(path: Path) -> Any:
@@ -76,7 +111,7 @@ def load_learner(path: Path) -> Any:
     except Exception as error:  # whatever an old pickle makes fastai raise
         raise FastaiUnavailable(
             f"fastai can't load {path} here ({type(error).__name__}: {error}).",
-            fix="install the fastai that wrote it (pip install fastai), or verify without --learner.",
+            fix="verify where the fastai that wrote it is installed (an older one: pip install 'fastai<2.8').",
         ) from error
 
 
@@ -109,7 +144,13 @@ def ask_fastai(learn: Any, row: dict[str, Any], decode: dict[str, Any]) -> dict[
     import pandas as pd  # noqa: PLC0415 - comes with fastai
 
     with learn.no_bar(), learn.no_logging(), contextlib.redirect_stdout(io.StringIO()):
-        _, decoded, predictions = learn.predict(pd.Series(row, dtype=object))
+        try:
+            _, decoded, predictions = learn.predict(pd.Series(row, dtype=object))
+        except Exception as error:
+            raise FastaiUnavailable(
+                f"learn.predict fails on {row} ({type(error).__name__}: {error}).",
+                fix="fastai itself can't answer this learner's records: compare with learn.get_preds by hand.",
+            ) from error
     values = np.atleast_1d(np.asarray(predictions, dtype=np.float64))
     if decode["decoder"] == "category":
         labels = [str(label) for label in decode["vocab"]]
@@ -125,7 +166,7 @@ def _difference(record: dict[str, Any], ours: dict[str, Any], theirs: dict[str, 
     values = np.array(list(ours["probabilities"].values()) if "probabilities" in ours else ours["prediction"])
     difference = float(np.max(np.abs(values - theirs["values"]) / np.maximum(1.0, np.abs(theirs["values"]))))
     same_label = theirs["prediction"] is None or theirs["prediction"] == ours["prediction"]
-    if difference > TOLERANCE or not same_label:
+    if not difference <= TOLERANCE or not same_label:
         raise AnswersDiffer(
             f"{record} is answered {ours['prediction']} here and {theirs['prediction']} by fastai; "
             f"numbers differ by {difference:.2g} (at most {TOLERANCE:g}).",

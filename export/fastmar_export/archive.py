@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from model_archiver.manifest_components.model import Model
 import fastmar_runtime
 from fastmar_export.errors import ExportError
 from fastmar_runtime import spec as spec_format
+from fastmar_runtime.errors import BundleError
 from fastmar_runtime.golden import ANSWERS, ARRAYS, RECORDS, Golden
 from fastmar_runtime.predictor import GRAPH, SPEC, BundleFiles
 from fastmar_runtime.schema import describe, openapi
@@ -67,32 +69,49 @@ def write_archive(bundle: Bundle, folder: Path, *, force: bool = False) -> Path:
     Raises:
         ExportError: another version lies there already, and `force` is not set.
     """
-    path = folder / f"{bundle.spec.name}{SUFFIX}"
-    if path.exists() and not force:
-        _refuse_other_version(path, bundle.spec)
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f"{SUFFIX}.partial")
+    path = check_output(folder, bundle.spec.name, bundle.spec.version, force=force)
+    descriptor, partial_name = tempfile.mkstemp(prefix=f".{bundle.spec.name}-", suffix=".partial", dir=folder)
+    partial = Path(partial_name)
     try:
-        with zipfile.ZipFile(partial, "w") as archive:
+        with open(descriptor, "wb") as file, zipfile.ZipFile(file, "w") as archive:  # noqa: PTH123 - a descriptor
             for name, data in sorted(_files(bundle)):
                 entry = zipfile.ZipInfo(name, date_time=_EPOCH)
                 entry.compress_type = zipfile.ZIP_DEFLATED
                 entry.external_attr = 0o644 << 16
                 archive.writestr(entry, data)
+        partial.chmod(0o644)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
     return path
 
 
-def _refuse_other_version(path: Path, spec: Spec) -> None:
-    files = BundleFiles(path)
-    old = spec_format.from_dict(files.json(SPEC))
-    if old.version != spec.version:
-        raise ExportError(
-            f"{path} holds version {old.version}, and this would be {spec.version}.",
-            fix="give --force to replace it, or another --output folder to keep both.",
-        )
+def check_output(folder: Path, name: str, version: str, *, force: bool) -> Path:
+    """Make `folder` where it is missing; the value is the archive's path in it.
+
+    Raises:
+        ExportError: it can't be written to, or another version lies there already, and `force` is not set.
+    """
+    path = folder / f"{name}{SUFFIX}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ExportError(f"{folder} can't be written to ({error.strerror}).", fix="give another --output.") from error
+    if path.exists() and not force:
+        try:
+            old = spec_format.from_dict(BundleFiles(path).json(SPEC)).version
+        except BundleError as error:
+            raise ExportError(
+                f"{path} is there already, and fastmar did not write it.", fix="move it away, or give --force."
+            ) from error
+        if old != version:
+            raise ExportError(
+                f"{path} holds version {old}, and this would be {version}.",
+                fix="give --force to replace it, or another --output folder to keep both.",
+            )
+    return path
 
 
 def _files(bundle: Bundle) -> Iterator[tuple[str, bytes]]:

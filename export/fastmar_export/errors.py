@@ -83,10 +83,10 @@ class UnsupportedLoss(ExportError):
 
     code = "unsupported_loss"
 
-    def __init__(self, path: str, *, why: str) -> None:
+    def __init__(self, path: str, *, why: str, fix: str | None = None) -> None:
         super().__init__(
             f"the learner's loss is {path}, {why}.",
-            fix="say how outputs become answers with --activation (softmax, sigmoid or identity).",
+            fix=fix or "say how outputs become answers with --activation (softmax, sigmoid or identity).",
         )
 
 

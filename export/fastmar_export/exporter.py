@@ -15,11 +15,12 @@ import onnx
 import onnxruntime
 import torch
 
-from fastmar_export.archive import Bundle, created, write_archive
+from fastmar_export.archive import Bundle, check_output, created, write_archive
+from fastmar_export.callbacks import check_callbacks
 from fastmar_export.errors import ExportError, UnsupportedLearner
 from fastmar_export.golden import golden_records
-from fastmar_export.learner import Learner, check_callbacks, open_learner
-from fastmar_export.networks.graph import check_graph, export_graph
+from fastmar_export.learner import Learner, check_classes, open_learner
+from fastmar_export.networks.graph import check_alone, check_graph, export_graph
 from fastmar_export.networks.rebuild import rebuild
 from fastmar_export.reader import LearnerFile, read_torch_file, require_learner
 from fastmar_export.reference import refine
@@ -91,12 +92,14 @@ def export_learner(
         FastmarError: it can't be read, converted or proved; nothing is written then.
     """
     _check_name(options)
+    check_output(options.output, options.name, options.version, force=options.force)
     on_stage("Reading the pickle, without running it")
     source = read_torch_file(pickle)
     on_read(source)
     require_learner(source.root)
     learner = open_learner(source.root)
     on_stage("Converting the transforms")
+    check_classes(learner)
     dropped = check_callbacks(learner, list(options.ignored_callbacks))
     conversion = _convert(learner)
     on_stage("Rebuilding the network")
@@ -110,6 +113,7 @@ def export_learner(
     on_stage("Proving that the graph answers as the network does")
     predictor = Predictor(spec, graph.model)
     difference = check_graph(predictor.run(samples), expected)
+    check_alone(predictor.run({name: array[:1] for name, array in samples.items()}), expected[:1])
     golden = Golden(records, predictor.predict(records), {**samples, OUTPUT: expected})
     check_golden(predictor, golden)
     on_stage("Writing the archive")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from typing import Any
 
 from fastmar_runtime.schema import plain
@@ -12,6 +13,7 @@ UNKNOWN = "a category that nobody trained with"
 _GOLDEN_RATIO = 0.6180339887498949  # steps of it fill an interval evenly: every record gets another place in it
 _RANGE = 2.0  # standard deviations to either side
 _DIGITS = 6
+_DAYS = 1000.0  # spread of a date that the learner tells nothing of
 
 
 def golden_records(spec: Spec) -> list[dict[str, Any]]:
@@ -19,8 +21,8 @@ def golden_records(spec: Spec) -> list[dict[str, Any]]:
     dates = {step["date"]: step for step in spec.steps if step["step"] == "add_datepart"}
     records = [{f.name: _value(f, row, column) for column, f in enumerate(spec.fields)} for row in range(COUNT)]
     for row, record in enumerate(records):  # the date itself in every other record, its parts in the others
-        for date, step in dates.items():
-            for name in [date] if row % 2 else [step["prefix"] + part for part in step["parts"]]:
+        for name_of_date, step in dates.items():
+            for name in [name_of_date] if row % 2 else [step["prefix"] + part for part in step["parts"]]:
                 record.pop(name, None)
     records[-3].update({f.name: None for f in spec.fields if f.nullable and f.name in records[-3] and f.kind != DATE})
     records[-2].update({f.name: UNKNOWN for f in spec.fields if f.kind == CATEGORY and f.name in records[-2]})
@@ -30,17 +32,23 @@ def golden_records(spec: Spec) -> list[dict[str, Any]]:
 
 def _value(field: Field, row: int, column: int) -> Any:
     if field.kind == DATE:
-        return f"{2000 + row % 30}-{1 + row % 12:02}-{1 + row % 28:02}"
+        middle_day = date.fromisoformat(field.default or "2000-01-01")
+        reach = _RANGE * (_DAYS if field.spread is None else field.spread)
+        return (middle_day + timedelta(days=round((2 * _place(row, column) - 1) * reach))).isoformat()
     if field.kind == CATEGORY:
         if row == 0 and field.default is not None:
             return field.default
         return plain(field.categories[(row + column) % len(field.categories)]) if field.categories else None
     if row == 0 and field.default is not None:  # the first record is the one that examples show
         return field.default
-    place = ((row + 1) * _GOLDEN_RATIO + column * 0.37) % 1.0
     middle = field.default if isinstance(field.default, int | float) else 0.0
     spread = field.spread if field.spread is not None else max(1.0, abs(middle))
-    return round(middle + (2 * place - 1) * _RANGE * spread, _DIGITS)
+    return round(middle + (2 * _place(row, column) - 1) * _RANGE * spread, _DIGITS)
+
+
+def _place(row: int, column: int) -> float:
+    """A place between 0 and 1, another one for each record and column."""
+    return ((row + 1) * _GOLDEN_RATIO + column * 0.37) % 1.0
 
 
 def _with_space(value: Any) -> Any:

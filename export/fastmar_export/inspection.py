@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from fastmar_export.callbacks import check_callbacks
 from fastmar_export.converters import registry
 from fastmar_export.errors import ExportError, NotALearner
-from fastmar_export.learner import Learner, check_callbacks, listed, name_of, open_learner, transforms
+from fastmar_export.learner import Learner, check_classes, listed, name_of, open_learner, transforms
 from fastmar_export.losses import activation_of
 from fastmar_export.networks.rebuild import is_module, resolve_class
 from fastmar_export.reader import describe_call, read_torch_file
@@ -54,7 +55,11 @@ def _learner_facts(learner: Learner) -> Facts:
     for layer in network:
         if not layer["served"]:
             problems.append(f"{layer['where']} is {layer['class']}, which is not in fastmar's allow-list of layers.")
-    for check in (lambda: check_callbacks(learner, []), lambda: convert_tabular(learner)):
+    for check in (
+        lambda: check_classes(learner),
+        lambda: check_callbacks(learner, []),
+        lambda: convert_tabular(learner),
+    ):
         try:
             check()
         except ExportError as error:

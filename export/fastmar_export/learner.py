@@ -8,11 +8,18 @@ from typing import Any
 from fastmar_export.errors import NotALearner, UnsupportedLearner
 from fastmar_export.reader import Global, Record, path_of
 
-# Callbacks of fastai's own that train, log or save: none of them changes what a learner answers. Others are refused by
-# name, unless the user says that they may be ignored.
-_HARMLESS_CALLBACKS = ("fastai.callback.", "fastai.learner.", "fastai.vision.learner.", "fastai.distributed.")
-# Moments of a callback at which it could change an input or an output while `learn.predict` runs.
-_ANSWERING_EVENTS = ("before_validate", "before_batch", "after_pred", "after_batch", "after_validate")
+# Classes whose `predict` is fastai's own. A subclass may compute anything.
+_LEARNERS = ("fastai.learner.Learner", "fastai.tabular.learner.TabularLearner", "fastai.text.learner.TextLearner")
+_LOADERS = (
+    *("fastai.data.core.DataLoaders", "fastai.tabular.data.TabularDataLoaders", "fastai.text.data.TextDataLoaders"),
+    *("fastai.vision.data.ImageDataLoaders", "fastai.vision.data.SegmentationDataLoaders"),
+    "fastai.collab.CollabDataLoaders",
+)
+_LOADER = (
+    *("fastai.data.core.TfmdDL", "fastai.tabular.core.TabDataLoader", "fastai.tabular.core.TabWeightedDL"),
+    *("fastai.callback.data.WeightedDL", "fastai.callback.data.PartialDL", "fastai.text.data.SortedDL"),
+)
+_REPLACEABLE = ("predict", "get_preds", "test_dl", "one_batch", "create_batch")
 
 
 def listed(value: Any) -> list[Any]:
@@ -77,43 +84,28 @@ def open_learner(root: Any) -> Learner:
     return Learner(record, loader, dataset, record.get("model"), record.get("loss_func"))
 
 
-def check_callbacks(learner: Learner, ignored: list[str]) -> list[dict[str, str]]:
-    """What is dropped of the learner's callbacks, with the reason.
+def check_classes(learner: Learner) -> None:
+    """Refuse a learner or loaders of a class of the user's, or with a method replaced: they may answer otherwise.
 
     Raises:
-        UnsupportedLearner: a callback that may change answers, and that the user did not say to ignore.
+        UnsupportedLearner: naming it.
     """
-    dropped = []
-    for index, callback in enumerate(listed(learner.record.get("cbs"))):
-        path = name_of(callback)
-        if path.startswith(_HARMLESS_CALLBACKS):
-            reason = "trains, logs or saves; it changes no answer"
-        elif path in ignored or path.rpartition(".")[2] in ignored:
-            reason = "ignored, as asked"
-        elif _is_seen_harmless(callback):
-            reason = "its code has no event between a record and its answer"
-        else:
+    dls = learner.record.get("dls")
+    places = [
+        ("learn", learner.record, _LEARNERS),
+        ("learn.dls", dls, _LOADERS),
+        ("dls.valid", learner.loader, _LOADER),
+    ]
+    for where, record, known in places:
+        replaced = [name for name in _REPLACEABLE if name in record.attrs]
+        if record.path not in known or replaced:
+            what = f"{where} is {record.path}" + (f" with its own `{replaced[0]}`" if replaced else "")
             raise UnsupportedLearner(
-                f"learn.cbs[{index}] is {path}, which may change inputs or outputs while the learner predicts.",
-                fix=f"export with --ignore-callback {path.rpartition('.')[2]} if it only trains or logs, "
-                "or remove it from the learner.",
+                f"{what}, which may answer otherwise than fastai's own.",
+                fix="put the network and the loss into fastai's own Learner with its own DataLoaders, and export that.",
             )
-        dropped.append({"what": f"learn.cbs[{index}]: {path}", "reason": reason})
-    return dropped
 
 
 def name_of(value: Any) -> str:
     """Path of a record's class or of a `Global`; else the type's name."""
     return value.path if isinstance(value, Record | Global) else type(value).__name__
-
-
-def _is_seen_harmless(callback: Any) -> bool:
-    """Whether cloudpickle wrote the callback's class out, and none of its methods is an event of answering."""
-    cls = callback.callee if isinstance(callback, Record) else None
-    if not isinstance(cls, Record):
-        return False
-    methods: set[str] = set()
-    for part in cls.state if isinstance(cls.state, tuple) else (cls.state,):
-        if isinstance(part, dict):
-            methods |= {str(key) for key in part}
-    return bool(methods) and not methods & set(_ANSWERING_EVENTS) and not methods & {"__call__", "__getattr__"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from fastmar_export.converters import State, Table, convert
@@ -10,9 +11,10 @@ from fastmar_export.converters.add_datepart import add_datepart, date_names
 from fastmar_export.errors import UnsupportedLearner, UnsupportedTransform
 from fastmar_export.learner import Learner, listed, transforms
 from fastmar_export.reader import Record
-from fastmar_export.targets import TARGET_TRANSFORMS
+from fastmar_export.targets import REGRESSION, TARGET_TRANSFORMS
 from fastmar_runtime.schema import plain as as_sent
 from fastmar_runtime.spec import CATEGORY, DATE, NUMBER, Field
+from fastmar_runtime.steps.add_datepart import ELAPSED
 
 POSITIONS = ("x_cat", "x_cont")  # arguments of the network's forward
 _DIGITS = 4  # significant digits of a default: it is an example, not a statistic
@@ -54,6 +56,7 @@ def convert_tabular(learner: Learner) -> Conversion:
             target_transforms.append(proc)
         else:
             steps.append(convert(proc, f"dls.procs[{index}]", "tabular", table))
+    _refuse_target_among_inputs(table, targets, target_transforms)
     for name in ("after_item", "before_batch"):
         for index, transform in enumerate(transforms(learner.loader.get(name))):
             raise UnsupportedTransform(f"dls.{name}[{index}]", getattr(transform, "path", type(transform).__name__))
@@ -63,6 +66,13 @@ def convert_tabular(learner: Learner) -> Conversion:
     typical = _typical_numbers(learner, table, steps)
     elapsed = {name: mean for name, (mean, _) in typical.items()}
     dates = add_datepart(_sent_columns(table, steps), elapsed)
+    for date in dates:
+        table.notice(
+            date["date"],
+            "date_taken_apart",
+            f"columns such as {date['prefix'] + date['parts'][0]!r} look like those of add_datepart: a record may "
+            f"carry the date itself, as {date['date']!r}, and they are computed as fastai computes them.",
+        )
     fields = _fields(table, steps, dates, typical)
     return Conversion(fields, tuple(dates + steps), target_transforms, targets, table.notices)
 
@@ -75,6 +85,16 @@ def _names(dataset: Record, attribute: str) -> list[str]:
             fix="name the table's columns with strings, train and export again.",
         )
     return list(names)
+
+
+def _refuse_target_among_inputs(table: Table, targets: tuple[str, ...], target_transforms: list[Record]) -> None:
+    """A target that is encoded would be encoded among the inputs as well."""
+    both = [name for name in targets if name in (*table.cats, *table.conts)]
+    if both and any(transform.path != REGRESSION for transform in target_transforms):
+        raise UnsupportedLearner(
+            f"{both[0]!r} is a target and an input.",
+            fix="leave it out of cat_names and cont_names, and train again: it tells the model what to predict.",
+        )
 
 
 def _check_categories_encoded(table: Table, steps: list[State]) -> None:
@@ -123,8 +143,7 @@ def _fields(
     from_dates = {date["prefix"] + part for date in dates for part in date["parts"]}
     fields = []
     for date in dates:
-        aliases = date_names(date["prefix"], set(columns))[1:]
-        fields.append(Field(date["date"], DATE, optional=True, aliases=tuple(aliases)))
+        fields.append(_date_field(date, columns, vocabularies, fills, typical))
     for name in columns:
         optional = name in from_dates
         if name in vocabularies:
@@ -136,3 +155,23 @@ def _fields(
             default = fills.get(name, None if mean is None else float(f"{mean:.{_DIGITS}g}"))
             fields.append(Field(name, NUMBER, name in fills, optional, default=default, spread=std))
     return tuple(fields)
+
+
+def _date_field(
+    date: State,
+    columns: list[str],
+    vocabularies: dict[str, list[Any]],
+    fills: dict[str, float],
+    typical: dict[str, tuple[float, float]],
+) -> Field:
+    """The date that may be sent in place of its parts: null where all of them can be, typical as Elapsed is."""
+    parts = [date["prefix"] + part for part in date["parts"]]
+    nullable = all(part in vocabularies or part in fills for part in parts)
+    aliases = tuple(date_names(date["prefix"], set(columns))[1:])
+    elapsed, spread = typical.get(date["prefix"] + ELAPSED, (None, None))
+    if elapsed is None or spread is None:
+        return Field(date["date"], DATE, nullable, optional=True, aliases=aliases)
+    seconds = timedelta(seconds=date["elapsed_divisor"])
+    default = (datetime(1970, 1, 1) + seconds * elapsed).date().isoformat()
+    days = seconds * spread / timedelta(days=1)
+    return Field(date["date"], DATE, nullable, optional=True, aliases=aliases, default=default, spread=days)

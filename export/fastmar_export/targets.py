@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from fastmar_export.errors import ParityFailed, UnsupportedTransform
+from fastmar_export.errors import ParityFailed, UnsupportedLoss, UnsupportedTransform
 from fastmar_export.learner import listed, name_of
 from fastmar_export.losses import activation_of
 from fastmar_export.plain import NotPlain, plain
@@ -17,6 +17,8 @@ MULTI = ("fastai.data.transforms.MultiCategorize", "fastai.data.transforms.Encod
 
 TARGET_TRANSFORMS = (CATEGORIZE, REGRESSION, *MULTI)
 """Transforms of targets: they run in training, and name the answers."""
+
+_THRESHOLD = 0.5  # fastai's own for losses that have one
 
 State = dict[str, Any]
 Notice = dict[str, Any]
@@ -39,31 +41,33 @@ def decoder_state(
         ParityFailed: the network has another number of outputs than there are labels.
     """
     activation = activation_of(loss, asked)
-    notices = [] if activation.known or _is_regression(transforms) else [_raw_notice(loss)]
+    regression = bool(transforms) and all(t.path == REGRESSION for t in transforms)
+    notices = [] if activation.known or regression else [_raw_notice(loss)]
+    if regression and activation.name == "softmax":
+        raise UnsupportedLoss(
+            name_of(loss), why="and its targets are numbers, not labels", fix="export without --activation softmax."
+        )
     categorize = [t for t in transforms if t.path == CATEGORIZE]
     if len(categorize) > 1 or (categorize and len(names) > 1):
         raise UnsupportedTransform(
             "the targets", CATEGORIZE, why="once for several targets, with which fastai can't predict"
         )
-    if not activation.known and not _is_regression(transforms):
+    if not activation.known and not regression:
         return {"decoder": "raw"}, notices
-    if categorize and activation.name == "softmax":
-        vocab = _vocab(categorize[0], size)
-        return {"decoder": "category", "activation": "softmax", "vocab": vocab}, notices
+    if categorize:
+        state = {"decoder": "category", "activation": activation.name, "vocab": _vocab(categorize[0], size)}
+        return state, notices if activation.name == "softmax" else [*notices, _not_softmax_notice(activation.name)]
     multi = [t for t in transforms if t.path in MULTI]
     if multi:
         vocab = _vocab(multi[0], size)
-        state = {"decoder": "multi_category", "activation": activation.name, "threshold": activation.threshold}
-        return {**state, "vocab": vocab}, notices
-    if categorize:
-        return {"decoder": "raw"}, [_raw_notice(loss)]
+        if activation.threshold is None:
+            notices = [*notices, _threshold_notice(loss)]
+        threshold = _THRESHOLD if activation.threshold is None else activation.threshold
+        state = {"decoder": "multi_category", "activation": activation.name, "vocab": vocab}
+        return {**state, "threshold": threshold}, notices
     if activation.name == "softmax":  # classes that were numbered by hand: their numbers are their labels
         return {"decoder": "category", "activation": "softmax", "vocab": list(range(size))}, notices
     return {"decoder": "regression", "activation": activation.name, "size": size}, notices
-
-
-def _is_regression(transforms: list[Record]) -> bool:
-    return all(t.path == REGRESSION for t in transforms)
 
 
 def _vocab(transform: Record, size: int) -> list[Any]:
@@ -86,6 +90,24 @@ def _vocab(transform: Record, size: int) -> list[Any]:
             fix="train with labels of one type.",
         )
     return labels
+
+
+def _not_softmax_notice(activation: str) -> Notice:
+    return {
+        "field": None,
+        "code": "not_softmax",
+        "message": f"the labels' numbers are {activation} of the network's outputs, each for itself: they do not add "
+        "up to 1. learn.predict may fail on such a learner.",
+    }
+
+
+def _threshold_notice(loss: Any) -> Notice:
+    return {
+        "field": None,
+        "code": "threshold_assumed",
+        "message": f"the loss {name_of(loss)} has no threshold: labels over {_THRESHOLD} are predicted, where "
+        "learn.predict gives numbers only.",
+    }
 
 
 def _raw_notice(loss: Any) -> Notice:

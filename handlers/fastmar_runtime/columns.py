@@ -135,6 +135,13 @@ def check_category(value: Any, field: Field) -> Any:
 
 def check_date(value: Any, field: Field) -> Any:
     """A string or null; the step that computes with it reads it."""
+    if value is None and not field.nullable:
+        raise RecordError(
+            "null_not_filled",
+            f"the date {field.name!r} is null, and no missing dates were seen when the model was trained.",
+            fix='send it as "2024-01-31".',
+            field=field.name,
+        )
     if value is None or isinstance(value, str):
         return value
     raise RecordError(

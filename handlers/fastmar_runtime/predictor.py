@@ -21,6 +21,7 @@ from fastmar_runtime.spec import Spec
 from fastmar_runtime.steps import load_step
 
 SPEC, GRAPH = "spec.json", "model.onnx"
+_LARGEST = 2**31  # bytes of a part: no graph in one file can be larger, and no other part is near it
 CHUNK = 4096  # records that go through the graph at once: more would only take memory
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -42,6 +43,8 @@ class BundleFiles:
             if self.path.is_dir():
                 return (self.path / name).read_bytes()
             with zipfile.ZipFile(self.path) as archive:
+                if archive.getinfo(name).file_size > _LARGEST:
+                    raise BundleUnreadable(f"{name} in {self.path} is over {_LARGEST:,} bytes.", fix="export it again.")
                 return archive.read(name)
         except FileNotFoundError as error:
             missing = name if self.path.exists() else str(self.path)
@@ -175,6 +178,8 @@ def _session(graph: bytes, threads: int) -> Any:
     options.log_severity_level = 3
     # Threads that spin between two small requests take the cores from the server that feeds them.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # A graph may name files to read weights from. Ours never does; a foreign one gets a folder that is not there.
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", "/nonexistent")
     try:
         return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's exceptions have no common base

@@ -50,7 +50,9 @@ def _field_schema(field: Field) -> JSON:
         if field.default is not None:
             schema["default"] = field.default
     elif field.kind == DATE:
-        schema = {"type": ["string", "null"], "description": "an ISO 8601 date, from which the parts are computed"}
+        schema = {"type": ["string", *null], "description": "an ISO 8601 date, from which the parts are computed"}
+        if field.default is not None:
+            schema["default"] = field.default
     else:
         schema = {
             "type": ["string", "number", "boolean", "null"],  # of another type it is unknown, and answered so

@@ -29,7 +29,7 @@ class Field:
         aliases: other names that an optional column may come under.
         categories: what the model knows, in the order of its codes (from 1); empty for other kinds.
         default: a plausible value, from the learner's own statistics; None where there is none.
-        spread: one standard deviation of a number, where the learner tells it.
+        spread: one standard deviation of a number, or of a date in days, where the learner tells it.
         minimum, maximum: of a number, where a reference table told them. Others are answered as well.
     """
 

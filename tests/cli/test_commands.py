@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -149,12 +150,69 @@ def test_verify_replays_golden_records_and_asks_fastai(archive: Path, learner: P
     assert "32 records against learn.predict: same answers" in printed
 
 
-def test_verify_finds_a_learner_that_is_another(archive: Path, tmp_path: Path, capsys: Any) -> None:
+def test_verify_finds_a_learner_that_is_another(archive: Path, learner: Path, tmp_path: Path, capsys: Any) -> None:
     learn, _ = make_learner(CASE)
     learn.model.layers[0][0].weight.data += 0.1
     learn.export(tmp_path / "other.pkl")
     assert main(["verify", str(archive), "--learner", str(tmp_path / "other.pkl")]) == 1
+    assert "AnotherLearner" in capsys.readouterr().err
+    hashes = [hashlib.sha256(path.read_bytes()).hexdigest().encode() for path in (learner, tmp_path / "other.pkl")]
+    forged = tamper(archive, tmp_path / "forged.mar", "spec.json", lambda data: data.replace(*hashes))
+    assert main(["verify", str(forged), "--learner", str(tmp_path / "other.pkl")]) == 1
     assert "AnswersDiffer" in capsys.readouterr().err
+
+
+def test_verify_says_which_rows_it_could_not_compare(archive: Path, learner: Path, tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "rows.csv").write_text("color,size,age,weight\nred,S,40,70\nred,S,old,70\n")
+    assert main(["verify", str(archive), "--learner", str(learner), "--data", str(tmp_path / "rows.csv")]) == 1
+    printed = capsys.readouterr().out
+    assert "33 records against learn.predict" in printed
+    assert "record 1: 'age' is 'old'" in printed
+    with pytest.raises(SystemExit) as end:
+        main(["verify", str(archive), "--data", str(tmp_path / "rows.csv")])
+    assert end.value.code == 2
+
+
+def test_a_callback_that_is_not_there_is_said(learner: Path, tmp_path: Path, capsys: Any) -> None:
+    command = ["export", str(learner), "--name", "model", "--output", str(tmp_path), "--ignore-callback", "Nope"]
+    assert main(command) == 1
+    assert "there is no callback Nope" in capsys.readouterr().err
+
+
+def test_an_output_that_is_no_folder_is_said_at_once(learner: Path, tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "file").touch()
+    assert main(["export", str(learner), "--name", "model", "--output", str(tmp_path / "file")]) == 1
+    assert "can't be written to" in capsys.readouterr().err
+    (tmp_path / "model.mar").write_text("somebody's")
+    assert main(["export", str(learner), "--name", "model", "--output", str(tmp_path)]) == 1
+    assert "--force" in capsys.readouterr().err
+    assert (tmp_path / "model.mar").read_text() == "somebody's"
+
+
+def test_a_server_that_is_down_is_one_readable_error(tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "in.json").write_text(json.dumps(RECORD))
+    assert main(["predict", "http://127.0.0.1:9/predictions/model", str(tmp_path / "in.json")]) == 1
+    printed = capsys.readouterr().err
+    assert "Fix:" in printed
+    assert "Traceback" not in printed
+
+
+def test_damage_within_an_archive_is_found_and_said(archive: Path, tmp_path: Path, capsys: Any) -> None:
+    data = bytearray(archive.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    damaged = tmp_path / "damaged.mar"
+    damaged.write_bytes(data)
+    assert main(["doctor", str(damaged)]) == 1
+    assert "FAILED archive" in capsys.readouterr().out
+
+
+def test_what_a_file_says_does_not_steer_the_terminal(archive: Path, tmp_path: Path, capsys: Any) -> None:
+    escape = "\\u001b[2J"
+    other = tamper(archive, tmp_path / "x.mar", "spec.json", lambda d: d.replace(b'"model"', f'"{escape}"'.encode()))
+    assert main(["inspect", str(other)]) == 0
+    printed = capsys.readouterr().out
+    assert "\x1b" not in printed
+    assert "\\x1b[2J" in printed
 
 
 def tamper(archive: Path, to: Path, name: str, change: Any) -> Path:

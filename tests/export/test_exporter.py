@@ -33,6 +33,11 @@ class MyProc(TabularProc):
         return to
 
 
+class ChangesLater(Callback):
+    def after_loss(self) -> None:
+        self.learn.pred = self.pred * 2
+
+
 class Changer(Callback):
     def after_pred(self) -> None:
         self.learn.pred = self.pred * 2
@@ -215,8 +220,13 @@ def test_a_record_may_carry_the_date_that_was_taken_apart(tmp_path: Path) -> Non
         whole = {"saledate": str(table()["when"].iloc[row].date())}
         size = {"size": apart["size"].iloc[row]}
         assert predictor.predict([size | whole]) == predictor.predict([size | parts])
-    [answer] = predictor.predict([{"size": "S"}])
-    assert answer["error"]["field"] == "saledate"
+    [absent, null] = predictor.predict([{"size": "S"}, {"size": "S", "saledate": None}])
+    assert absent["error"]["field"] == null["error"]["field"] == "saledate"
+    field = next(f for f in result.spec.fields if f.name == "saledate")
+    assert not field.nullable
+    assert table()["when"].min() < pd.Timestamp(field.default) < table()["when"].max()
+    first = BundleFiles(result.path).json("golden/answers.json")[0]
+    assert first["warnings"] == []  # the record that examples show
 
 
 def test_a_reference_table_tells_defaults_and_ranges_and_stays_out(learner: Path, tmp_path: Path) -> None:

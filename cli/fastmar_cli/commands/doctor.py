@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from fastmar_cli.console import out
+from fastmar_cli.printable import printable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,9 +34,14 @@ def run(args: argparse.Namespace) -> int:
             finding = check()
         except FastmarError as error:
             failed += 1
-            out.print(Text.assemble(("FAILED ", "red"), f"{name}: {error.message}\n       Fix: {error.fix}"))
+            said = f"{name}: {error.message}\n       Fix: {error.fix}"
+        except Exception as error:  # whatever a damaged archive brings about: the other checks go on
+            failed += 1
+            said = f"{name}: {type(error).__name__}: {error}\n       Fix: export the learner again."
         else:
-            out.print(Text.assemble(("ok     ", "green"), f"{name}: {finding}"))
+            out.print(Text.assemble(("ok     ", "green"), printable(f"{name}: {finding}")))
+            continue
+        out.print(Text.assemble(("FAILED ", "red"), printable(said)))
     return 1 if failed else 0
 
 
@@ -109,6 +115,9 @@ def _golden(model: Path) -> str:
 def _request(model: Path) -> str:
     """One golden record through the handler, in TorchServe's own kind of row and context."""
     from fastmar_cli.worker import answer_like_a_worker
+    from fastmar_runtime.errors import BundleUnreadable
 
     status, body = answer_like_a_worker(model)
-    return f"status {status}, {body.decode()}"
+    if status != 200:
+        raise BundleUnreadable(f"status {status}: {body.decode()}", fix="export the learner again.")
+    return body.decode()

@@ -71,11 +71,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _say_what_is_inside(source: LearnerFile) -> None:
     """Name the code and the rows that travel in the pickle, before anything else can go wrong."""
-    from fastmar_export.reader import describe_call
+    from fastmar_export.reader import Record, describe_call
 
     for call in source.calls[:MAX_CALLS_SHOWN]:
         alarm(f"loading the pickle normally would run {describe_call(call)}. fastmar did not.")
     if (more := len(source.calls) - MAX_CALLS_SHOWN) > 0:
         alarm(f"... and {more} more: `fastmar inspect` lists them.")
-    for leak in source.leaks:
+    for leak in source.leaks if isinstance(source.root, Record) else ():  # in a file of weights, rows are weights
         alarm(f"the pickle holds training data ({leak}). The archive will not.")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fastmar_cli.console import out
+from fastmar_cli.printable import printable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +53,7 @@ def _archive_facts(path: Path) -> dict[str, Any]:
     spec = spec_format.from_dict(files.json(SPEC))
     golden = [
         {"record": record, "answer": answer}
-        for record, answer in zip(files.json(RECORDS), files.json(ANSWERS), strict=True)
+        for record, answer in zip(files.json(RECORDS), files.json(ANSWERS), strict=False)
     ]
     return spec_format.to_dict(spec) | {"schema": describe(spec), "golden": golden}
 
@@ -149,4 +150,4 @@ def _add_network(tree: Any, layers: list[dict[str, Any]]) -> None:
 def _text(value: Any) -> Any:
     from rich.text import Text
 
-    return Text(str(value))
+    return Text(printable(str(value)))

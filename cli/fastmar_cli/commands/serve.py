@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--models", nargs="+", default=[], metavar="NAME", help="serve only these models")
     parser.add_argument("--host", default="127.0.0.1", help="address of the inference API (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=8080, help="its port; 0 picks a free one (default: %(default)s)")
+    parser.add_argument("--port", type=_port, default=8080, help="its port; 0 picks a free one (default: %(default)s)")
     parser.add_argument(
         "--management",
         default="unix",
@@ -25,7 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="management API: a socket in the run directory, or a port on loopback (default: %(default)s)",
     )
     parser.add_argument("--metrics-host", default="127.0.0.1", help="address of the metrics (default: %(default)s)")
-    parser.add_argument("--metrics-port", type=int, default=8082, help="their port; 0 picks one (default: %(default)s)")
+    parser.add_argument(
+        "--metrics-port", type=_port, default=8082, help="their port; 0 picks one (default: %(default)s)"
+    )
     parser.add_argument(
         "--workers", type=_positive, metavar="N", help="workers for each model (default: the archive's)"
     )
@@ -70,6 +72,13 @@ def run(args: argparse.Namespace) -> int:
             run_dir=args.run_dir,
         )
     )
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= 65535:
+        raise argparse.ArgumentTypeError(f"{number} is no port")
+    return number
 
 
 def _positive(text: str) -> int:

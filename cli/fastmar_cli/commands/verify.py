@@ -16,11 +16,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
     parser.add_argument("model", metavar="MODEL.mar", type=Path)
     parser.add_argument("--learner", metavar="LEARNER.pkl", type=Path, help="the pickle that the archive was made from")
+    parser.set_defaults(usage=parser.error)
     parser.add_argument("--data", metavar="DATA.csv", type=Path, help="rows to compare on, beside the golden records")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print what was compared, and by how much it differs."""
+    if args.data is not None and args.learner is None:
+        raise SystemExit(args.usage("--data compares with fastai: give --learner LEARNER.pkl too"))
     from fastmar_runtime.golden import TOLERANCE, check_golden, read_golden
     from fastmar_runtime.predictor import BundleFiles, Predictor
 
@@ -35,4 +38,8 @@ def run(args: argparse.Namespace) -> int:
         compared = compare_with_fastai(predictor, args.learner, golden.records, args.data)
         out.print(f"{compared.records} records against learn.predict: same answers, largest difference ", end="")
         out.print(f"{compared.difference:.1g}")
+        if compared.refused:
+            out.print(f"{len(compared.refused)} records could not be compared: fastmar refuses them.")
+            out.print(f"  the first: {compared.refused[0]}", markup=False)
+            return 1
     return 0

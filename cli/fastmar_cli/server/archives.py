@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,16 @@ def read_archive(path: Path) -> Archive:
                 workers=max(1, int(config.get("minWorkers") or 1)),
                 sample=golden[0] if golden else None,
             )
-    except (OSError, zipfile.BadZipFile, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        OSError,
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+    ) as error:
         raise _broken(path, f"{type(error).__name__}: {error}") from error
 
 

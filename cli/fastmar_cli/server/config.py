@@ -20,6 +20,7 @@ from fastmar_cli.server.errors import ConfigRefused, PortTaken
 LONGEST_SOCKET_PATH = 100  # the kernel takes 107 bytes, 103 on macOS
 LONGEST_RUN_PATH = LONGEST_SOCKET_PATH - len("/tmp/.ts.sock.65535")  # noqa: S108 - TorchServe's own sockets lie there
 ANY_HOST = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
+RUN_MARKER = ".fastmar-run"  # in a folder that a server may write to and tidy
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -146,6 +147,9 @@ def render(settings: Settings, run: RunDirectory, archives: list[Archive]) -> di
             raise ConfigRefused(
                 f"{settings.config} can't be read: {error}.", fix="give --config a text file."
             ) from error
+    for host in (settings.host, settings.metrics_host):
+        if ":" in host:
+            raise ConfigRefused(f"TorchServe can't listen on {host}.", fix="give an IPv4 address or a host's name.")
     metrics_port = settings.metrics_port or free_port(settings.metrics_host)
     properties |= {
         "inference_address": f"http://{settings.host}:{settings.port or free_port(settings.host)}",
@@ -252,6 +256,12 @@ def _private_folder(path: Path) -> Path:
         )
     try:
         path.mkdir(parents=True, exist_ok=True)
+        marker = path / RUN_MARKER
+        if not marker.exists() and any(path.iterdir()):
+            raise ConfigRefused(
+                f"{path} holds files that are not a server's.", fix="give --run-dir an empty folder, or a new one."
+            )
+        marker.touch()
         path.chmod(stat.S_IRWXU)
     except OSError as error:
         raise ConfigRefused(f"{path} can't be the run directory: {error}.", fix="give another --run-dir.") from error

@@ -82,7 +82,8 @@ def stop_signals() -> Iterator[Stop]:
     """SIGTERM, SIGINT and SIGHUP set events as long as this lasts."""
     stop = Stop()
     numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-    before = {number: signal.signal(number, stop.on_signal) for number in numbers}
+    heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]  # nohup ignores SIGHUP
+    before = {number: signal.signal(number, stop.on_signal) for number in heard}
     try:
         yield stop
     finally:

@@ -74,4 +74,7 @@ def convert(record: Any, where: str, domain: str, table: Table) -> State:
     found = registry().get((path, domain))
     if found is None:
         raise UnsupportedTransform(where, path)
+    if domain == "tabular" and (record.get("split_idx") is not None or "encodes" in record.attrs):
+        # fastai skips such a transform in one of the two splits, or runs code of the user's in its place.
+        raise UnsupportedTransform(where, path, why="whose split_idx or encodes was set on the instance")
     return found(record, where, table)

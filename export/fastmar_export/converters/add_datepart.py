@@ -29,7 +29,7 @@ def add_datepart(columns: list[str], elapsed: dict[str, float]) -> list[State]:
     steps = []
     for prefix in sorted(prefixes):
         parts = [part for part in (*PARTS, ELAPSED) if prefix + part in names]
-        if sum(part in parts for part in _ALWAYS) >= _ENOUGH:
+        if sum(part in parts for part in _ALWAYS) >= _ENOUGH and date_names(prefix, names):
             thousandth = abs(elapsed.get(prefix + ELAPSED, _SECONDS_FROM)) < _SECONDS_FROM
             steps.append(
                 {

@@ -25,6 +25,8 @@ OPSET = 20
 OUTPUT = "output"
 BATCH = "batch"
 
+ALONE_TOLERANCE = 1e-3  # far over rounding, far below what another batch does to a batch norm without statistics
+
 TOLERANCE = 1e-5
 """Largest difference between graph and module, relative to outputs over 1: float32 sums in another order."""
 
@@ -175,3 +177,21 @@ def check_graph(ours: npt.NDArray[np.float32], theirs: npt.NDArray[np.float32]) 
             fix="try another version of torch, and report the network.",
         )
     return difference
+
+
+def check_alone(ours: npt.NDArray[np.float32], theirs: npt.NDArray[np.float32]) -> None:
+    """Refuse a network whose output for a record depends on the others of its batch.
+
+    Args:
+        ours: the graph's output for a record alone.
+        theirs: the module's for the same record among others.
+
+    Raises:
+        ParityFailed: they differ.
+    """
+    difference = float(np.max(np.abs(ours - theirs) / np.maximum(1.0, np.abs(theirs)), initial=0.0))
+    if not difference <= ALONE_TOLERANCE:
+        raise ParityFailed(
+            f"a record alone is answered otherwise than among others, by {difference:.2g}.",
+            fix="train with batch norms that track running statistics: these normalise by the batch at hand.",
+        )

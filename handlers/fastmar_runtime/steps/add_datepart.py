@@ -83,7 +83,7 @@ class AddDatepart:
         if value is MISSING:
             raise RecordError(
                 "missing_column",
-                f"the record has neither {self.date!r} nor {self.prefix + parts[0]!r}.",
+                f"the record has no date {self.date!r}, under any of its names, and no {self.prefix + parts[0]!r}.",
                 fix=f'send the date as {self.date!r}, for example "2024-01-31".',
                 field=self.date,
             )

@@ -65,8 +65,10 @@ def test_run_directories_are_private_and_tidied(tmp_path: Path) -> None:
         assert stat.S_IMODE(run.path.stat().st_mode) == 0o700
     assert not run.path.exists()
     asked = tmp_path / "run"
-    asked.mkdir(mode=0o755)
-    (asked / "drain").touch()
+    with run_directory(asked):
+        pass
+    asked.chmod(0o755)
+    (asked / "drain").touch()  # left behind by a server that was killed
     with run_directory(asked) as run:
         assert stat.S_IMODE(asked.stat().st_mode) == 0o700
         assert not run.drain_file.exists()
@@ -75,6 +77,18 @@ def test_run_directories_are_private_and_tidied(tmp_path: Path) -> None:
     assert not run.key_file.exists()
     with pytest.raises(errors.ConfigRefused, match="too long"), run_directory(tmp_path / ("x" * LONGEST_RUN_PATH)):
         pass
+
+
+def test_a_folder_with_other_files_is_no_run_directory(tmp_path: Path) -> None:
+    (tmp_path / "config.properties").write_text("precious")
+    with pytest.raises(errors.ConfigRefused, match="not a server's"), run_directory(tmp_path):
+        pass
+    assert (tmp_path / "config.properties").read_text() == "precious"
+
+
+def test_ipv6_is_refused_since_torchserve_fails_on_it(tmp_path: Path) -> None:
+    with run_directory(None) as run, pytest.raises(errors.ConfigRefused, match="::1"):
+        render(Settings(host="::1"), run, [])
 
 
 def test_a_taken_port_is_named() -> None:

@@ -1,0 +1,192 @@
+"""What would be answered otherwise than by `learn.predict` is refused by name, or said at export; never served."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from fastai.callback.core import Callback
+from fastai.callback.preds import MCDropoutCallback
+from fastai.data.block import CategoryBlock, MultiCategoryBlock, RegressionBlock
+from fastai.losses import BCEWithLogitsLossFlat, CrossEntropyLossFlat, MSELossFlat
+from fastai.tabular.all import TabularDataLoaders, TabularLearner
+
+from fastmar_export.errors import ExportError, ParityFailed, UnsupportedLearner, UnsupportedLoss, UnsupportedTransform
+from fastmar_export.exporter import Exported, Options, export_learner
+from fastmar_runtime.predictor import Predictor
+from tests.export.tables import CASES, Case, make_learner
+
+
+def export(learn: Any, folder: Path, **options: Any) -> Exported:
+    learn.export(folder / "learner.pkl")
+    return export_learner(folder / "learner.pkl", Options("model", output=folder, **options))
+
+
+@pytest.fixture
+def learn() -> Any:
+    learn, _ = make_learner(Case())
+    learn.loss_func = CrossEntropyLossFlat()  # its own: fastai's blocks share one among all learners
+    return learn
+
+
+@pytest.mark.parametrize("threshold", [0.9, np.float32(0.9), torch.tensor(0.9), torch.tensor([0.9])])
+def test_a_threshold_of_any_kind_of_number_is_the_models(threshold: Any, tmp_path: Path) -> None:
+    case = CASES["several labels"]
+    learn, df = make_learner(case)
+    learn.loss_func = BCEWithLogitsLossFlat(thresh=threshold)
+    predictor = Predictor.open(export(learn, tmp_path).path)
+    assert predictor.spec.decode["threshold"] == pytest.approx(0.9, abs=1e-6)
+    row = df.loc[0, [*case.cats, *case.conts]]
+    with learn.no_bar(), learn.no_logging():
+        _, decoded, _ = learn.predict(row)
+    [answer] = predictor.predict([row.to_dict()])
+    assert answer["prediction"] == [name for name, on in zip(case.y, decoded.tolist(), strict=True) if on]
+
+
+def test_a_threshold_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    learn, _ = make_learner(CASES["several labels"])
+    learn.loss_func = BCEWithLogitsLossFlat(thresh=torch.tensor([0.1, 0.2, 0.3]))
+    with pytest.raises(UnsupportedLoss, match="threshold"):
+        export(learn, tmp_path)
+
+
+class Poisson(torch.nn.Module):
+    def forward(self, x: Any, y: Any) -> Any:
+        return (x.exp() - y * x).mean()
+
+    def activation(self, x: Any) -> Any:
+        return x.exp()
+
+
+class Plain(torch.nn.Module):
+    def forward(self, x: Any, y: Any) -> Any:
+        return (x - y).abs().mean()
+
+
+def test_a_loss_with_an_activation_of_its_own_is_refused_unless_one_is_named(tmp_path: Path) -> None:
+    learn, _ = make_learner(Case(y="price", loaders={"y_block": RegressionBlock()}))
+    learn.loss_func = Poisson()
+    with pytest.raises(UnsupportedLoss, match=r"Poisson(?s:.)*--activation"):
+        export(learn, tmp_path)
+    assert export(learn, tmp_path, activation="identity").spec.decode["activation"] == "identity"
+
+
+@pytest.mark.parametrize(
+    "loss", [Plain(), torch.nn.MSELoss(), torch.nn.functional.mse_loss, lambda x, y: (x - y).sum()]
+)
+def test_a_loss_without_activation_leaves_values_as_they_are(loss: Any, tmp_path: Path) -> None:
+    case = Case(y="price", loaders={"y_block": RegressionBlock()})
+    learn, _ = make_learner(case)
+    Plain.__module__ = "__main__"  # as in a notebook, where cloudpickle writes the class out
+    learn.loss_func = loss
+    torch.save(learn, tmp_path / "learner.pkl", pickle_module=__import__("cloudpickle"), pickle_protocol=2)
+    spec = export_learner(tmp_path / "learner.pkl", Options("model", output=tmp_path)).spec
+    assert spec.decode == {"decoder": "regression", "activation": "identity", "size": 1}
+
+
+@pytest.mark.parametrize("name", ["activation", "decodes"])
+def test_methods_that_were_replaced_on_a_loss_are_refused(name: str, learn: Any, tmp_path: Path) -> None:
+    setattr(learn.loss_func, name, lambda x: x)
+    with pytest.raises(UnsupportedLoss, match=name):
+        export(learn, tmp_path)
+
+
+def test_an_axis_across_the_batch_is_refused(learn: Any, tmp_path: Path) -> None:
+    learn.loss_func = CrossEntropyLossFlat(axis=0)
+    with pytest.raises(UnsupportedLoss, match="axis 0"):
+        export(learn, tmp_path)
+
+
+class Base(Callback):
+    def after_pred(self) -> None:
+        self.learn.pred = self.pred * 2
+
+
+class Child(Base):
+    """The event is in its base."""
+
+
+class AfterLoss(Callback):
+    def after_loss(self) -> None:
+        self.learn.pred = self.pred * 2
+
+
+@pytest.mark.parametrize(
+    "callback",
+    [Callback(after_pred=lambda self: None), Child(), AfterLoss(), MCDropoutCallback()],
+    ids=lambda c: c.name,
+)
+def test_callbacks_that_change_answers_are_refused(callback: Any, learn: Any, tmp_path: Path) -> None:
+    learn.add_cb(callback)
+    with pytest.raises(UnsupportedLearner, match="may change"):
+        export(learn, tmp_path)
+
+
+def test_a_callback_of_a_notebook_that_only_watches_is_dropped(learn: Any, tmp_path: Path) -> None:
+    class Watcher(Callback):
+        def after_fit(self) -> None:
+            print("done")
+
+    Watcher.__module__ = "__main__"  # as in a notebook, where cloudpickle writes the class out
+    learn.add_cb(Watcher())
+    dropped = export(learn, tmp_path).spec.dropped
+    assert ["no event" in d["reason"] for d in dropped if "Watcher" in d["what"]] == [True]
+
+
+class MyLearner(TabularLearner):
+    pass
+
+
+class MyLoaders(TabularDataLoaders):
+    pass
+
+
+def test_classes_of_learners_and_loaders_are_taken_exactly(learn: Any, tmp_path: Path) -> None:
+    learn.__class__ = MyLearner
+    with pytest.raises(UnsupportedLearner, match="MyLearner"):
+        export(learn, tmp_path)
+    learn.__class__ = TabularLearner
+    learn.dls.__class__ = MyLoaders
+    with pytest.raises(UnsupportedLearner, match="MyLoaders"):
+        export(learn, tmp_path)
+
+
+def test_a_proc_for_one_split_only_is_refused(learn: Any, tmp_path: Path) -> None:
+    for proc in learn.dls.valid.dataset.procs.fs:
+        if type(proc).__name__ == "Normalize":
+            proc.split_idx = 0
+    with pytest.raises(UnsupportedTransform, match="split_idx"):
+        export(learn, tmp_path)
+
+
+def test_a_target_among_the_inputs_is_refused(tmp_path: Path) -> None:
+    df = pd.DataFrame({"color": list("abcd") * 20, "label": ["y", "n"] * 40, "x": np.arange(80.0)})
+    dls = TabularDataLoaders.from_df(
+        df, procs=CASES["two classes"].procs, cat_names=["color", "label"], cont_names=["x"], y_names="label", bs=16
+    )
+    learn = TabularLearner(dls, make_learner(Case())[0].model, loss_func=CrossEntropyLossFlat())
+    with pytest.raises(UnsupportedLearner, match="a target and an input"):
+        export(learn, tmp_path)
+
+
+def test_a_network_that_normalises_by_its_batch_is_refused(learn: Any, tmp_path: Path) -> None:
+    norm = learn.model.bn_cont
+    norm.track_running_stats, norm.running_mean, norm.running_var, norm.num_batches_tracked = False, None, None, None
+    with pytest.raises((ParityFailed, ExportError), match="alone"):
+        export(learn, tmp_path)
+
+
+def test_labels_without_a_threshold_and_odd_activations_are_said(tmp_path: Path) -> None:
+    labels = ["t1", "t2", "t3"]
+    block = MultiCategoryBlock(encoded=True, vocab=labels)
+    learn, _ = make_learner(Case(y=labels, loaders={"y_block": block}, learner={"loss_func": MSELossFlat()}))
+    assert [n["code"] for n in export(learn, tmp_path).spec.notices] == ["threshold_assumed"]
+    learn, _ = make_learner(Case(loaders={"y_block": CategoryBlock()}))
+    learn.loss_func = BCEWithLogitsLossFlat()
+    spec = export(learn, tmp_path).spec
+    assert [n["code"] for n in spec.notices] == ["not_softmax"]
+    assert (spec.decode["decoder"], spec.decode["activation"]) == ("category", "sigmoid")
