@@ -42,8 +42,8 @@ def main() -> None:
             say(f"answered {json.dumps(answer)}")
             say(f"fastai's learn.predict: {expected['prediction']}, {json.dumps(expected['probabilities'])}")
         compared = compare(client, learner.records, learner.answers)
-    say(f"\n{len(learner.records)} flights asked over HTTP: same labels as learn.predict, ")
-    say(f"largest difference of a probability {compared:.1g}. The server has stopped.")
+    same = f"{len(learner.records)} flights asked over HTTP: same labels as learn.predict"
+    say(f"\n{same}, largest difference of a probability {compared:.1g}. The server has stopped.")
 
 
 def compare(client: Client, records: list[dict], answers: list[dict]) -> float:

@@ -94,7 +94,7 @@ class Client:
             RecordRefused: the model can't read the request, or can't score the one record.
             ClientError: any other of `fastmar_client.errors`.
         """
-        body = encode(record if isinstance(record, dict) else list(record))
+        body = encode(record if isinstance(record, dict) else list(_records(record)))
         return self._inference.request("POST", _path(model, version), body, model=model)
 
     def predict_body(self, model: str, body: bytes, content_type: str, version: str | None = None) -> list[Answer]:
@@ -142,7 +142,9 @@ class Client:
             return self._answers(model, batch, version)
 
         answers = _numbered(
-            answers_in_order(records, send, batch_size=batch_size, concurrency=concurrency, on_progress=on_progress)
+            answers_in_order(
+                _records(records), send, batch_size=batch_size, concurrency=concurrency, on_progress=on_progress
+            )
         )
         return answers if on_error == "keep" else _raising(answers, model)
 
@@ -220,6 +222,17 @@ class Client:
                 model=model,
             )
         return answers
+
+
+def _records(records: Any) -> Iterable[Record]:
+    """`records`, unless it is something whose items are no records: then iterating it would ask nonsense."""
+    if isinstance(records, dict) or hasattr(records, "iloc"):
+        how = '.to_dict("records")' if getattr(records, "ndim", 1) == 2 else ".to_dict()"
+        what = type(records).__name__
+        fix = "put the record into a list" if isinstance(records, dict) else f"give {what.lower()}{how}"
+        raise TypeError(f"a {what} is no list of records: {fix}")
+    found: Iterable[Record] = records
+    return found
 
 
 def _path(model: str, version: str | None) -> str:

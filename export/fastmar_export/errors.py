@@ -60,7 +60,8 @@ class UnsupportedTransform(ExportError):
     ) -> None:
         super().__init__(
             f"{where} is {path}, {why}.",
-            fix=fix or "remove it from the inference pipeline, or register a converter (docs/converters.md).",
+            fix=fix
+            or "remove it from the inference pipeline, or write its converter in a checkout (docs/converters.md).",
         )
         self.where, self.path = where, path
 

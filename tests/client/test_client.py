@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pandas
 import pytest
 from tests.client.scripted import Reply, Scripted, Seen, echo, torchserve
 
@@ -85,3 +86,20 @@ def test_wait_until_ready(scripted: Scripted) -> None:
         scripted.replies(torchserve(404, "ModelNotFoundException", "no m"))
         with pytest.raises(Timeout, match=r"m is not ready after 0\.3 s: no m"):
             client.wait_until_ready("m", timeout=0.3)
+
+
+class TestWhatIsNoListOfRecords:
+    """Iterating it would ask nonsense, and answers to nonsense look like answers."""
+
+    @pytest.mark.parametrize("ask", ["predict", "predict_many"])
+    def test_frames_and_series_are_told_how_to_be_records(self, ask: str) -> None:
+        frame = pandas.DataFrame({"age": [1, 2]})
+        with Client("http://127.0.0.1:9") as client:
+            with pytest.raises(TypeError, match="to_dict"):
+                list(getattr(client, ask)("m", frame))
+            with pytest.raises(TypeError, match=r"series.to_dict\(\)"):
+                list(getattr(client, ask)("m", frame.iloc[0]))
+
+    def test_one_record_is_not_many(self) -> None:
+        with Client("http://127.0.0.1:9") as client, pytest.raises(TypeError, match="into a list"):
+            list(client.predict_many("m", {"age": 1}))  # type: ignore[arg-type]
