@@ -1,7 +1,11 @@
 """fastai's own layers, forward only: what their `forward` computes at inference, on the attributes that they record.
 
 Each class is keyed on the path that fastai gives it; most are torch's containers with another name. The formulas are
-fastai's (`fastai/layers.py`, `fastai/tabular/model.py`), the same in 2.0 to 2.8.
+fastai's (`fastai/layers.py`, `fastai/tabular/model.py`, `fastai/vision/`), the same in 2.0 to 2.8. Layers that look at
+their container's input are in `fastai_unet.py`.
+
+`fastai.layers.Lambda`, `PartialLambda` and `Debugger` have no entry: they run a function of the user's, or nothing that
+an answer needs.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
 LAYERS: dict[str, type[nn.Module]] = {}
@@ -71,3 +76,213 @@ class TabularModel(nn.Module):
             assert x_cont is not None  # noqa: S101 - likewise
             parts.append(x_cont if self.bn_cont is None else self.bn_cont(x_cont))
         return self.layers(torch.cat(parts, 1))
+
+
+# Containers: torch's `forward`, with the layers as they were recorded.
+
+
+@layer(
+    "fastai.layers.ConvLayer",
+    "fastai.layers.PixelShuffle_ICNR",
+    "fastai.layers.PoolFlatten",
+    "fastai.layers.SimpleCNN",
+    "fastai.vision.models.xresnet.XResNet",
+    # torchvision's, of versions before 0.9 to 0.13: a convolution, its norm and its activation.
+    "torchvision.models.mobilenet.ConvBNReLU",
+    "torchvision.models.mobilenet.ConvBNActivation",
+    "torchvision.models.mobilenetv2.ConvBNReLU",
+    "torchvision.models.mobilenetv2.ConvBNActivation",
+    "torchvision.models.mobilenetv3.ConvBNActivation",
+    "torchvision.ops.misc.ConvNormActivation",
+)
+class InOrder(nn.Sequential):
+    """A `Sequential` by another name: its `__init__` chose the layers, which are recorded."""
+
+
+@layer("fastai.layers.Cat")
+class Cat(nn.ModuleList):
+    """Each layer's output for the same input, put together along `dim`."""
+
+    dim: int
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[batch, ...] to the same with a longer axis `dim`."""
+        return torch.cat([part(x) for part in self], dim=self.dim)
+
+
+# Shapes.
+
+
+@layer("fastai.layers.Identity", "fastai.layers.ToTensorBase", "fastai.layers.ParameterModule")
+class Unchanged(nn.Module):
+    """Gives what it is given; `ToTensorBase` only changes the class of a tensor."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any tensor."""
+        return x
+
+
+@layer("fastai.layers.Flatten")
+class Flatten(nn.Module):
+    """All axes but the batch's into one; all into one where `full`."""
+
+    full: bool
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[batch, ...] to [batch, features]."""
+        return x.view(-1) if self.full else x.view(x.size(0), -1)
+
+
+@layer("fastai.layers.View")
+class View(nn.Module):
+    """A tensor in the shape `size`."""
+
+    size: tuple[int, ...]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any tensor to one of `size`."""
+        return x.view(self.size)
+
+
+@layer("fastai.layers.ResizeBatch")
+class ResizeBatch(nn.Module):
+    """A batch whose items have the shape `size`."""
+
+    size: tuple[int, ...]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[batch, ...] to [batch, *size]."""
+        return x.view((x.size(0), *self.size))
+
+
+@layer("fastai.layers.BatchNorm1dFlat")
+class BatchNorm1dFlat(nn.BatchNorm1d):
+    """Batch norm over the last axis, for inputs of more than two axes."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """[..., features] to the same."""
+        if input.dim() == 2:
+            return super().forward(input)
+        return super().forward(input.contiguous().view(-1, input.shape[-1])).view(input.shape)
+
+
+# Pooling.
+
+
+@layer("fastai.layers.AdaptiveConcatPool1d", "fastai.layers.AdaptiveConcatPool2d")
+class AdaptiveConcatPool(nn.Module):
+    """Maximum and mean of a picture, in this order."""
+
+    mp: nn.Module
+    ap: nn.Module
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[batch, channels, ...] to [batch, 2 * channels, ...]."""
+        return torch.cat([self.mp(x), self.ap(x)], 1)
+
+
+# Activations. Since torch 1.9, fastai's Mish and Swish are torch's own.
+
+
+@layer("fastai.layers.Mish", "fastai.layers.MishJit")
+class Mish(nn.Module):
+    """``x * tanh(softplus(x))``."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any tensor to one of its shape."""
+        return x.mul(torch.tanh(F.softplus(x)))
+
+
+@layer("fastai.layers.Swish", "fastai.layers.SwishJit")
+class Swish(nn.Module):
+    """``x * sigmoid(x)``."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any tensor to one of its shape."""
+        return x.mul(torch.sigmoid(x))
+
+
+# Blocks.
+
+
+@layer("fastai.layers.ResBlock")
+class ResBlock(nn.Module):
+    """Activation of the sum of a path of convolutions and a path that passes on."""
+
+    convpath: nn.Module
+    idpath: nn.Module
+    act: nn.Module
+
+    def forward(self, x: Tensor) -> Any:
+        """[batch, channels, height, width]; stride and channels as recorded."""
+        return self.act(self.convpath(x) + self.idpath(x))
+
+
+@layer("fastai.layers.SelfAttention")
+class SelfAttention(nn.Module):
+    """Attention over all pixels (Zhang et al. 2018), added with the weight `gamma`."""
+
+    query: nn.Module
+    key: nn.Module
+    value: nn.Module
+    gamma: nn.Parameter
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[batch, channels, height, width] to the same."""
+        size = x.size()
+        x = x.view(*size[:2], -1)
+        query, key, value = self.query(x), self.key(x), self.value(x)
+        beta = F.softmax(torch.bmm(query.transpose(1, 2), key), dim=1)
+        return (self.gamma * torch.bmm(value, beta) + x).view(*size).contiguous()
+
+
+@layer("fastai.layers.PooledSelfAttention2d")
+class PooledSelfAttention2d(nn.Module):
+    """Attention over pixels, with keys and values pooled by two."""
+
+    query: nn.Module
+    key: nn.Module
+    value: nn.Module
+    out: nn.Module
+    gamma: nn.Parameter
+    n_channels: int
+
+    def forward(self, x: Tensor) -> Any:
+        """[batch, channels, height, width] to the same; height and width even."""
+        pixels, few, many = x.shape[2] * x.shape[3], self.n_channels // 8, self.n_channels // 2
+        query = self.query(x).view(-1, few, pixels)
+        key = F.max_pool2d(self.key(x), [2, 2]).view(-1, few, pixels // 4)
+        value = F.max_pool2d(self.value(x), [2, 2]).view(-1, many, pixels // 4)
+        beta = F.softmax(torch.bmm(query.transpose(1, 2), key), -1)
+        seen = torch.bmm(value, beta.transpose(1, 2)).view(-1, many, x.shape[2], x.shape[3])
+        return self.gamma * self.out(seen) + x
+
+
+@layer("fastai.layers.SimpleSelfAttention")
+class SimpleSelfAttention(nn.Module):
+    """Attention without a softmax.
+
+    `sym` has no part in an answer: fastai makes the weight symmetric and the spectral norm then computes it anew.
+    """
+
+    conv: nn.Module
+    gamma: nn.Parameter
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[batch, channels, ...] to the same."""
+        size = x.size()
+        x = x.view(*size[:2], -1)
+        seen = torch.bmm(torch.bmm(x, x.permute(0, 2, 1).contiguous()), self.conv(x))
+        return (self.gamma * seen + x).view(*size).contiguous()
+
+
+@layer("fastai.vision.learner.TimmBody")
+class TimmBody(nn.Module):
+    """A network of timm without its head: features before the pooling where the head pools, else after it."""
+
+    model: Any
+    needs_pool: bool
+
+    def forward(self, x: Tensor) -> Any:
+        """[batch, channels, height, width] to [batch, features, ...]."""
+        return self.model.forward_features(x) if self.needs_pool else self.model(x)

@@ -5,20 +5,21 @@ differently.
 
 from __future__ import annotations
 
-import importlib
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import torch
 from torch import nn
 
 from fastmar_export.errors import UnsupportedModule
-from fastmar_export.networks.fastai_layers import LAYERS
+from fastmar_export.networks.allowed import resolve_class, resolve_value, why_refused
+from fastmar_export.networks.fastai_unet import UNET, find_taps, hook_behind
+from fastmar_export.networks.weight_hooks import fold, is_norm
 from fastmar_export.reader import Global, Record
+from fastmar_export.reader.records import is_written_out
 
-# Folders whose nn.Module classes are taken as they are. Only classes: no function that a file names is ever called.
-_PACKAGES = ("torch.nn.modules.", "torchvision.models.", "torchvision.ops.", "timm.models.", "timm.layers.")
-_FUNCTIONS = ("torch.nn.functional.", "torch._C._nn.")  # attributes such as a transformer layer's activation
+__all__ = ["NotServed", "is_module", "rebuild", "resolve_class"]
 
 # Bookkeeping of nn.Module that has no part in an answer, or is empty in an exported learner.
 _HOOKS = (
@@ -47,7 +48,10 @@ _MAX_DEPTH = 200
 
 
 class NotServed:
-    """Stands where a network recorded something that fastmar does not rebuild; any use of it is refused by name."""
+    """Stands where a network recorded something that fastmar does not rebuild; any use of it is refused by name.
+
+    Comparing is a use: an answer of False could send `forward` down another branch.
+    """
 
     def __init__(self, where: str, path: str) -> None:
         object.__setattr__(self, "_facts", (where, path))
@@ -56,15 +60,20 @@ class NotServed:
         where, path = object.__getattribute__(self, "_facts")
         raise UnsupportedModule(where, path)
 
-    __call__ = __getattr__ = __bool__ = __iter__ = __len__ = __getitem__ = __setattr__ = _refuse
+    __call__ = __getattr__ = __bool__ = __iter__ = __len__ = __getitem__ = __setattr__ = __contains__ = _refuse
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __hash__ = _refuse
+    __int__ = __float__ = __index__ = __neg__ = __enter__ = __exit__ = _refuse
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _refuse
 
 
-def rebuild(record: Any, where: str = "model") -> nn.Module:
+def rebuild(record: Any, where: str = "model", modules: Sequence[str] = ()) -> nn.Module:
     """The network of `record`, in evaluation mode, in float32, on the CPU.
 
     Args:
         record: of an nn.Module, as the reader gives it.
         where: how messages name it.
+        modules: top packages of the user's own: their layers are imported and run as they are, since the user asks
+            for it. Of anyone else's, nothing is.
 
     Raises:
         UnsupportedModule: a layer is outside the allow-list, or carries code of its own; the message names it.
@@ -72,7 +81,7 @@ def rebuild(record: Any, where: str = "model") -> nn.Module:
     while isinstance(record, Record) and record.path in _WRAPPERS:
         record = record.get("_modules", {}).get("module")
         where += ".module"
-    return _Rebuilder().module(record, where, 0).float().eval()
+    return _Rebuilder(modules).module(record, where, 0).float().eval()
 
 
 def is_module(value: Any) -> bool:
@@ -80,50 +89,58 @@ def is_module(value: Any) -> bool:
     return isinstance(value, Record) and "_modules" in value.attrs and "_parameters" in value.attrs
 
 
-def resolve_class(path: str) -> type[nn.Module] | None:
-    """The class that stands for `path`, or None where it is outside the allow-list."""
-    if path in LAYERS:
-        return LAYERS[path]
-    if not path.startswith(_PACKAGES):
-        return None
-    module_name, _, name = path.rpartition(".")
-    try:
-        found = getattr(importlib.import_module(module_name), name, None)
-    except ImportError:
-        return None
-    return found if isinstance(found, type) and issubclass(found, nn.Module) else None
-
-
 class _Rebuilder:
     """One walk over a tree of records; a module that stands in two places is made once."""
 
-    def __init__(self) -> None:
+    def __init__(self, modules: Sequence[str]) -> None:
+        self._modules = modules
         self._made: dict[int, nn.Module] = {}
+        self._unet_hooks: set[int] = set()
 
     def module(self, record: Any, where: str, depth: int) -> nn.Module:
         if not is_module(record):
             raise UnsupportedModule(where, _name(record), why="which is no recorded layer")
         if id(record) in self._made:
             return self._made[id(record)]
-        cls = resolve_class(record.path)
+        cls = self._class_of(record)
         if cls is None:
-            raise UnsupportedModule(where, record.path, why=_why_refused(record.path))
+            raise UnsupportedModule(where, record.path, why=why_refused(record.path))
         if depth > _MAX_DEPTH:
             raise UnsupportedModule(where, record.path, why=f"nested more than {_MAX_DEPTH} layers deep")
-        self._refuse_code(record, where)
+        more: dict[str, Any] = {}
+        if record.path == UNET:
+            more["taps"], hooks = find_taps(record, where)
+            self._unet_hooks |= {id(hook) for hook in hooks}
+        norms = self._refuse_code(record, where)
         made = cls.__new__(cls)
         self._made[id(record)] = made
         nn.Module.__init__(made)
-        made.__setstate__(self._state(record, where, depth))  # type: ignore[no-untyped-call]
+        made.__setstate__(self._state(record, where, depth) | more)  # type: ignore[no-untyped-call]
+        for norm in norms:
+            fold(made, norm, where)
+        if isinstance(made, nn.modules.batchnorm._BatchNorm) and made.running_mean is None:
+            why = "which keeps no running statistics: an answer would depend on the other records of its batch"
+            raise UnsupportedModule(where, record.path, why=why)
         return made
 
-    def _refuse_code(self, record: Record, where: str) -> None:
-        """Hooks and methods on the instance would change what the layer computes."""
+    def _class_of(self, record: Record) -> type[nn.Module] | None:
+        """A class that the pickle wrote out may say that it lies anywhere; it is nobody's but the pickle's."""
+        return None if is_written_out(record.callee) else resolve_class(record.path, self._modules)
+
+    def _refuse_code(self, record: Record, where: str) -> list[Record]:
+        """Hooks and methods on the instance would change what the layer computes; those that we know are given back."""
+        norms = []
         for name in _HOOKS:
-            if record.get(name):
-                raise UnsupportedModule(where, record.path, why=f"which carries {name.strip('_').replace('_', ' ')}")
+            hooks = record.get(name)
+            for hook in hooks.values() if isinstance(hooks, dict) else [hooks] if hooks else []:
+                if name == "_forward_pre_hooks" and is_norm(hook):
+                    norms.append(hook)
+                elif name != "_forward_hooks" or id(hook_behind(hook)) not in self._unet_hooks:
+                    words = name.strip("_").replace("_", " ")
+                    raise UnsupportedModule(where, record.path, why=f"which carries {words} ({_name(hook)})")
         if "forward" in record.attrs:
             raise UnsupportedModule(where, record.path, why="whose `forward` was replaced on the instance")
+        return norms
 
     def _state(self, record: Record, where: str, depth: int) -> dict[str, Any]:
         state: dict[str, Any] = {name: OrderedDict() for name in _HOOKS}
@@ -150,13 +167,10 @@ class _Rebuilder:
             return type(value)(self._value(item, where, depth + 1) for item in value)
         if isinstance(value, dict):
             return {key: self._value(item, f"{where}.{key}", depth + 1) for key, item in value.items()}
-        if is_module(value) and resolve_class(value.path):
+        if is_module(value) and self._class_of(value):
             return self.module(value, where, depth + 1)
-        if isinstance(value, Global) and value.path.startswith(_FUNCTIONS):
-            function = getattr(torch.nn.functional, value.name, None)
-            if callable(function):
-                return function
-        return NotServed(where, _name(value))
+        found = resolve_value(value, self._modules)
+        return NotServed(where, _name(value)) if found is None else found
 
 
 def _dict(value: Any, where: str) -> dict[str, Any]:
@@ -167,10 +181,3 @@ def _dict(value: Any, where: str) -> dict[str, Any]:
 
 def _name(value: Any) -> str:
     return value.path if isinstance(value, Global | Record) else type(value).__name__
-
-
-def _why_refused(path: str) -> str:
-    package = path.partition(".")[0]
-    if path.startswith(_PACKAGES) and package != "torch":
-        return f"and {package} is not installed here or has no such layer (pip install {package})"
-    return "which is not in fastmar's allow-list of layers"

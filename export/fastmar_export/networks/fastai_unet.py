@@ -1,0 +1,181 @@
+"""fastai's layers that look at the input of the container they are in, among them its U-Net.
+
+fastai hangs that input on the tensor (`x.orig`), and the encoder's activations on hooks. Here both are arguments: a
+graph has no place for attributes and hooks. The formulas are those of `fastai/layers.py` and
+`fastai/vision/models/unet.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - its usual name
+from torch import Tensor, nn
+
+from fastmar_export.errors import UnsupportedModule
+from fastmar_export.networks.fastai_layers import layer
+from fastmar_export.reader import Global, Record, path_of
+
+UNET = "fastai.vision.models.unet.DynamicUnet"
+_BLOCK = "fastai.vision.models.unet.UnetBlock"
+_HOOK = "fastai.callback.hook.Hook"
+
+
+class WithOrig(nn.Module):
+    """A layer that takes the input of its `SequentialEx` beside its own."""
+
+    def forward(self, x: Tensor, orig: Tensor) -> Tensor:
+        """Both [batch, channels, height, width]."""
+        raise NotImplementedError
+
+
+@layer("fastai.layers.SequentialEx")
+class SequentialEx(nn.Module):
+    """A `Sequential` whose layers may look at its input."""
+
+    layers: nn.ModuleList
+
+    def forward(self, x: Tensor) -> Any:
+        """Whatever the layers take and give."""
+        out = x
+        for part in self.layers:
+            out = part(out, x) if isinstance(part, WithOrig) else part(out)
+        return out
+
+
+@layer("fastai.layers.MergeLayer")
+class MergeLayer(WithOrig):
+    """A shortcut: the container's input is added, or put behind the channels where `dense`."""
+
+    dense: bool
+
+    def forward(self, x: Tensor, orig: Tensor) -> Tensor:
+        """[batch, channels, height, width] each; equal but for the channels where `dense`."""
+        return torch.cat([x, orig], dim=1) if self.dense else x + orig
+
+
+@layer("fastai.layers.ProdLayer")
+class ProdLayer(WithOrig):
+    """The container's input is multiplied: the last part of a squeeze-and-excitation block."""
+
+    def forward(self, x: Tensor, orig: Tensor) -> Tensor:
+        """[batch, channels, 1, 1] and [batch, channels, height, width]."""
+        return x * orig
+
+
+@layer("fastai.vision.models.unet.ResizeToOrig")
+class ResizeToOrig(WithOrig):
+    """To the height and width of the container's input."""
+
+    mode: str
+
+    def forward(self, x: Tensor, orig: Tensor) -> Tensor:
+        """[batch, channels, height, width] each; height and width of the second are given."""
+        return _to_size_of(orig, x, self.mode)
+
+
+@layer(_BLOCK)
+class UnetBlock(nn.Module):
+    """Doubles height and width, and puts the encoder's activation of that size beside it."""
+
+    shuf: nn.Module
+    bn: nn.Module
+    relu: nn.Module
+    conv1: nn.Module
+    conv2: nn.Module
+
+    def forward(self, x: Tensor, kept: Tensor) -> Any:
+        """[batch, channels, height, width] each; `kept` is the encoder's."""
+        up = _to_size_of(kept, self.shuf(x), "nearest")
+        return self.conv2(self.conv1(self.relu(torch.cat([up, self.bn(kept)], dim=1))))
+
+
+@layer(UNET)
+class DynamicUnet(SequentialEx):
+    """An encoder, whose activations the later blocks take, and these blocks.
+
+    Attributes:
+        taps: for each `UnetBlock` in order, the number of the encoder's layer whose output it takes.
+    """
+
+    taps: list[int]
+
+    def forward(self, x: Tensor) -> Any:
+        """[batch, channels, height, width] to [batch, outputs, height, width]."""
+        encoder, *rest = self.layers
+        out, kept = x, []
+        for part in encoder:  # type: ignore[attr-defined] # a Sequential: `find_taps` sees to it
+            out = part(out)
+            kept.append(out)
+        taps = iter(self.taps)
+        for part in rest:
+            if isinstance(part, UnetBlock):
+                out = part(out, kept[next(taps)])
+            else:
+                out = part(out, x) if isinstance(part, WithOrig) else part(out)
+        return out
+
+
+def _to_size_of(other: Tensor, x: Tensor, mode: str) -> Tensor:
+    """`x`, resized where height or width differ from those of `other`.
+
+    While a graph of open sizes is exported, nobody can tell; `nearest` to the same size changes nothing.
+    """
+    size = other.shape[-2:]
+    if any(isinstance(length, torch.SymInt) for length in (*size, *x.shape[-2:])) and mode == "nearest":
+        return F.interpolate(x, size, mode=mode)
+    return x if size == x.shape[-2:] else F.interpolate(x, size, mode=mode)
+
+
+def find_taps(record: Record, where: str) -> tuple[list[int], list[Record]]:
+    """Which of the encoder's layers each block of the recorded `DynamicUnet` takes, and the hooks that say so.
+
+    Raises:
+        UnsupportedModule: the encoder is no plain `Sequential`, or a block's hook is not fastai's or hangs nowhere.
+    """
+    layers = _children(record.get("_modules", {}).get("layers"))
+    encoder = layers[0] if layers else None
+    if not isinstance(encoder, Record) or encoder.path != "torch.nn.modules.container.Sequential":
+        raise UnsupportedModule(f"{where}.layers.0", path_of(encoder), why="where a Sequential encoder belongs")
+    owners: dict[int, int] = {}
+    for number, child in enumerate(_children(encoder)):
+        hooks = child.get("_forward_hooks") if isinstance(child, Record) else None
+        for bound in hooks.values() if isinstance(hooks, dict) else ():
+            owners[id(hook_behind(bound))] = number
+    taps, own = [], []
+    for number, block in enumerate(layers):
+        if isinstance(block, Record) and block.path == _BLOCK:
+            hook = block.get("hook")
+            if not _is_fastais(hook) or id(hook) not in owners:
+                raise UnsupportedModule(f"{where}.layers.{number}.hook", path_of(hook), why="which is not fastai's own")
+            taps.append(owners[id(hook)])
+            own.append(hook)
+    return taps, own
+
+
+def hook_behind(bound: Any) -> Record | None:
+    """The fastai `Hook` whose method `hook_fn` `bound` is, or None.
+
+    A plain pickle writes the method as ``getattr(hook, "hook_fn")``, cloudpickle as ``MethodType(Hook.hook_fn, hook)``.
+    """
+    if not isinstance(bound, Record) or len(bound.args) != 2:
+        return None
+    if isinstance(bound.callee, Global) and bound.callee.path == "builtins.getattr":
+        hook, name = bound.args
+        return hook if name == "hook_fn" and isinstance(hook, Record) and hook.path == _HOOK else None
+    function, hook = bound.args
+    named = path_of(function) == f"{_HOOK}.hook_fn" and path_of(bound.callee) == "types.MethodType"
+    return hook if named and isinstance(hook, Record) and hook.path == _HOOK else None
+
+
+def _is_fastais(hook: Any) -> bool:
+    """Whether a hook only keeps what its layer gave."""
+    return (
+        isinstance(hook, Record) and hook.path == _HOOK and path_of(hook.get("hook_func")) == f"{_HOOK[:-4]}_hook_inner"
+    )
+
+
+def _children(record: Any) -> list[Any]:
+    modules = record.get("_modules") if isinstance(record, Record) else None
+    return list(modules.values()) if isinstance(modules, dict) else []

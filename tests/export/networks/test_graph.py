@@ -1,0 +1,100 @@
+"""The graph's file: the same bytes each time, nothing of this machine, open sizes where they are asked for."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from onnx import TensorProto, helper
+from torch import nn
+
+from fastmar_export.errors import ExportError, ParityFailed
+from fastmar_export.networks import export_graph, graph, rebuild
+from fastmar_export.networks.graph import check_graph
+from tests.export.networks.makers import NETS, answer, layers_of_fastai, make_learner, recorded
+
+
+@pytest.fixture
+def network(loaders: Any, tmp_path: Path) -> nn.Module:
+    return rebuild(recorded(make_learner(NETS["small unet"], loaders), tmp_path))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.nn.utils.weight_norm:FutureWarning")  # fastai calls it
+def test_the_same_network_gives_the_same_bytes_without_a_path() -> None:
+    network = layers_of_fastai().eval()
+    x = {"image": torch.rand(2, 3, 64, 64).numpy()}
+    one, other = (export_graph(network, x, ["image"])[0].model for _ in range(2))
+    assert one == other
+    for path in (sys.prefix, sys.base_prefix, str(Path(__file__).parents[3]), str(Path.home()), "site-packages", ".py"):
+        assert path.encode() not in one
+    assert not [t for t in onnx.load_from_string(one).graph.initializer if t.data_location == TensorProto.EXTERNAL]
+
+
+def test_open_sizes(network: nn.Module) -> None:
+    sample = {"image": torch.rand(2, 3, 64, 96).numpy()}
+    exported, _ = export_graph(network, sample, ["image"], dynamic=("H", "W"))
+    assert exported.inputs[0].shape == ("batch", 3, "height", "width")
+    assert exported.outputs[0].shape == ("batch", 3, "height", "width")
+    session = onnxruntime.InferenceSession(exported.model)
+    for shape in ((1, 3, 64, 64), (3, 3, 32, 32), (2, 3, 101, 77)):
+        x = torch.rand(shape)
+        check_graph(session.run(None, {"image": x.numpy()})[0], answer(network, x).numpy(), image=True)
+
+
+def test_a_network_of_one_size_can_not_be_opened() -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 2)).eval()
+    with pytest.raises(ExportError, match=r"can't export the network(?s:.)*Fix:"):
+        export_graph(network, {"image": np.zeros((2, 3, 8, 8), np.float32)}, ["image"], dynamic=("H",))
+
+
+def test_traces_go_from_graphs_in_graphs_too() -> None:
+    def body(name: str) -> onnx.GraphProto:
+        node = helper.make_node("Identity", ["x"], [name], doc_string="File /secret/a.py")
+        node.metadata_props.add(key="stack", value="/secret/b.py")
+        value = helper.make_tensor_value_info(name, TensorProto.FLOAT, [1], doc_string="/secret/c.py")
+        return helper.make_graph([node], f"of_{name}", [], [value], doc_string="/secret/d.py")
+
+    choice = helper.make_node("If", ["which"], ["y"], then_branch=body("a"), else_branch=body("b"))
+    choice.attribute[0].doc_string = "/secret/e.py"
+    constant = helper.make_tensor("t", TensorProto.BOOL, [], [True])
+    constant.doc_string = "/secret/f.py"
+    nodes = [helper.make_node("Constant", [], ["which"], value=constant), choice]
+    inputs, outputs = ([helper.make_tensor_value_info(n, TensorProto.FLOAT, [1])] for n in "xy")
+    model = helper.make_model(
+        helper.make_graph(nodes, "g", inputs, outputs), opset_imports=[helper.make_opsetid("", graph.OPSET)]
+    )
+    assert b"/secret" in model.SerializeToString()
+    assert b"/secret" not in graph._without_traces(model)
+
+
+def test_more_than_an_onnx_file_holds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graph, "_MOST_BYTES", 100)
+    with pytest.raises(ExportError, match=r"at most 2(?s:.)*Fix:"):
+        export_graph(nn.Linear(10, 10).eval(), {"x": np.zeros((2, 10), np.float32)}, ["x"])
+
+
+class Two(nn.Module):
+    def forward(self, x: Any) -> Any:
+        return x, x
+
+
+@pytest.mark.parametrize("network", [Two(), nn.Flatten(0)])
+def test_anything_but_one_output_a_record_is_refused(network: nn.Module) -> None:
+    with pytest.raises(ExportError, match="one tensor with a row for each record"):
+        export_graph(network.eval(), {"x": np.zeros((2, 10), np.float32)}, ["x"])
+
+
+def test_differences_are_measured_by_kind() -> None:
+    theirs = np.array([[100.0, 0.001]], np.float32)
+    ours = theirs + np.array([[0.005, 0.005]], np.float32)
+    assert check_graph(ours, theirs, image=True) == pytest.approx(5e-5, rel=0.01)
+    with pytest.raises(ParityFailed):
+        check_graph(ours, theirs)
+    with pytest.raises(ParityFailed):
+        check_graph(ours * np.nan, theirs, image=True)
