@@ -26,16 +26,33 @@ from fastmar_runtime.errors import BundleError
 from fastmar_runtime.golden import ANSWERS, ARRAYS, RECORDS, Golden
 from fastmar_runtime.predictor import GRAPH, SPEC, BundleFiles
 from fastmar_runtime.schema import describe, openapi
-from fastmar_runtime.spec import Spec
+from fastmar_runtime.spec import TABULAR, VISION, Spec
 
 MANIFEST, CONFIG = "MAR-INF/MANIFEST.json", "model-config.yaml"
 SUFFIX = ".mar"
 
-HANDLERS = {"tabular": "tabular_handler.py"}
+HANDLERS = {TABULAR: "tabular_handler.py", VISION: "vision_handler.py"}
 
 # One worker with micro-batches beats more workers at these sizes: `make bench` prints both. A lone request waits at
-# most the delay, in milliseconds.
-SERVING = {"minWorkers": 1, "maxWorkers": 1, "batchSize": 16, "maxBatchDelay": 1, "responseTimeout": 60}
+# most the delay, in milliseconds: little beside the tens that a network of pictures takes. Tables want one thread;
+# pictures as many as there are cores for each worker, which 0 stands for.
+_WORKERS = {"minWorkers": 1, "maxWorkers": 1}
+SERVING: dict[str, dict[str, Any]] = {
+    TABULAR: {
+        **_WORKERS,
+        "batchSize": 16,
+        "maxBatchDelay": 1,
+        "responseTimeout": 60,
+        "fastmar": {"threads": 1},
+    },
+    VISION: {
+        **_WORKERS,
+        "batchSize": 8,
+        "maxBatchDelay": 5,
+        "responseTimeout": 120,
+        "fastmar": {"threads": 0},
+    },
+}
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip can hold
 _JSON = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
@@ -118,7 +135,7 @@ def _files(bundle: Bundle) -> Iterator[tuple[str, bytes]]:
     spec = bundle.spec
     handler = HANDLERS[spec.kind]
     yield MANIFEST, _manifest(spec, handler)
-    yield CONFIG, yaml.safe_dump({**SERVING, "fastmar": {"threads": 1}}, sort_keys=False).encode()
+    yield CONFIG, yaml.safe_dump(SERVING[spec.kind], sort_keys=False).encode()
     yield handler, _handler_source(handler)
     yield from _runtime_sources()
     yield GRAPH, bundle.graph

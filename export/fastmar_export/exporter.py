@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,47 +14,29 @@ import numpy.typing as npt
 import onnx
 import onnxruntime
 import torch
+from torch import nn
 
 from fastmar_export.archive import Bundle, check_output, created, write_archive
 from fastmar_export.callbacks import check_callbacks
-from fastmar_export.errors import ExportError, UnsupportedLearner
-from fastmar_export.golden import golden_records
-from fastmar_export.learner import Learner, check_classes, open_learner
+from fastmar_export.conversion import Conversion
+from fastmar_export.errors import ExportError, ParityFailed
+from fastmar_export.kinds import kind_of
+from fastmar_export.learner import check_classes, open_learner
 from fastmar_export.networks.graph import check_alone, check_graph, export_graph
 from fastmar_export.networks.rebuild import rebuild
+from fastmar_export.options import Options
 from fastmar_export.reader import LearnerFile, read_torch_file, require_learner
 from fastmar_export.reference import refine
-from fastmar_export.tabular import POSITIONS, Conversion, convert_tabular
-from fastmar_export.targets import decoder_state
 from fastmar_runtime import __version__
-from fastmar_runtime.golden import OUTPUT, Golden, check_golden
-from fastmar_runtime.predictor import Predictor, Preprocessor
+from fastmar_runtime.golden import OUTPUT, Golden, check_golden, thinned
+from fastmar_runtime.predictor import Predictor
+from fastmar_runtime.preprocess import load_preprocessor
 from fastmar_runtime.spec import PROTOCOL, Spec
+
+__all__ = ["Exported", "Options", "export_learner"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _VERSION = re.compile(r"[0-9]+(\.[0-9]+)*")
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What the user may say about an export.
-
-    Attributes:
-        name, version: of the model.
-        output: folder that the archive goes to.
-        activation: how outputs become predictions, where the loss does not tell.
-        ignored_callbacks: callbacks, by class name, that change no answer.
-        reference: CSV of rows that tell defaults and ranges of the fields.
-        force: replace an archive of another version.
-    """
-
-    name: str
-    version: str = "1.0"
-    output: Path = Path("model_store")
-    activation: str | None = None
-    ignored_callbacks: Sequence[str] = ()
-    reference: Path | None = None
-    force: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,24 +83,56 @@ def export_learner(
     on_stage("Converting the transforms")
     check_classes(learner)
     dropped = check_callbacks(learner, list(options.ignored_callbacks))
-    conversion = _convert(learner)
+    kind = kind_of(learner)
+    conversion = kind.convert(learner, options)
     on_stage("Rebuilding the network")
-    network = rebuild(learner.model)
+    network = rebuild(learner.model, modules=options.modules)
+    network = nn.Sequential(*(layer.module for layer in conversion.layers), network) if conversion.layers else network
     on_stage("Exporting the network to ONNX")
-    draft = _draft(options, conversion, source, dropped)
-    records = golden_records(draft)
+    draft = _draft(options, learner.kind, conversion, source, dropped)
+    records = kind.golden(draft)
     samples = _samples(draft, records)
-    graph, expected = export_graph(network, samples, POSITIONS)
-    spec = _finish(draft, options, conversion, learner, graph, expected)
+    graph, expected = export_graph(network.eval(), samples, kind.positions, conversion.open_axes)
+    decode, notices = kind.decoder(
+        conversion.target_transforms, list(conversion.targets), learner, expected.shape[1:], options.activation
+    )
+    spec = replace(
+        draft,
+        inputs=graph.inputs,
+        outputs=graph.outputs,
+        decode=decode,
+        notices=tuple(conversion.notices + notices),
+    )
     on_stage("Proving that the graph answers as the network does")
     predictor = Predictor(spec, graph.model)
-    difference = check_graph(predictor.run(samples), expected)
+    difference = check_graph(predictor.run(samples), expected, image=kind.image)
     check_alone(predictor.run({name: array[:1] for name, array in samples.items()}), expected[:1])
-    golden = Golden(records, predictor.predict(records), {**samples, OUTPUT: expected})
+    if conversion.open_axes:
+        difference = max(difference, _check_other_size(network, predictor, samples))
+    golden = Golden(records, predictor.predict(records), {**samples, OUTPUT: thinned(expected)})
     check_golden(predictor, golden)
     on_stage("Writing the archive")
     path = write_archive(Bundle(spec, graph.model, golden), options.output, force=options.force)
     return Exported(path, spec, source, difference)
+
+
+def _check_other_size(network: nn.Module, predictor: Predictor, samples: dict[str, npt.NDArray[Any]]) -> float:
+    """Largest difference on pictures of another size than the graph was made with.
+
+    Raises:
+        ParityFailed: it is too large, or the graph takes no other size.
+    """
+    (name, pictures), *_ = samples.items()
+    other = {name: np.ascontiguousarray(np.pad(pictures, ((0, 0), (0, 0), (0, 37), (0, 101)), "reflect"))}
+    with torch.no_grad():
+        expected = network(torch.from_numpy(other[name])).numpy()
+    try:
+        return check_graph(predictor.run(other), expected, image=True)
+    except Exception as error:  # ONNX Runtime's exceptions have no common base
+        raise ParityFailed(
+            "the learner takes pictures of any size, and its network's graph does not.",
+            fix="train with Resize among the item transforms.",
+        ) from error
 
 
 def _check_name(options: Options) -> None:
@@ -131,23 +145,16 @@ def _check_name(options: Options) -> None:
         raise ExportError(f"the version is {options.version!r}.", fix="use numbers and dots, such as 1.0.")
 
 
-def _convert(learner: Learner) -> Conversion:
-    if learner.kind != "tabular":
-        raise UnsupportedLearner(
-            f"the learner reads {learner.kind}, which this version of fastmar can't serve.",
-            fix="export a tabular learner; `fastmar --version` tells what is installed here.",
-        )
-    return convert_tabular(learner)
-
-
-def _draft(options: Options, conversion: Conversion, source: LearnerFile, dropped: list[dict[str, str]]) -> Spec:
+def _draft(
+    options: Options, kind: str, conversion: Conversion, source: LearnerFile, dropped: list[dict[str, str]]
+) -> Spec:
     """The spec as far as it is known before the network ran."""
     date = created()
     return Spec(
         protocol=PROTOCOL,
         name=options.name,
         version=options.version,
-        kind="tabular",
+        kind=kind,
         runtime=__version__,
         fields=refine(conversion.fields, options.reference) if options.reference else conversion.fields,
         steps=conversion.steps,
@@ -155,7 +162,8 @@ def _draft(options: Options, conversion: Conversion, source: LearnerFile, droppe
         outputs=(),
         decode={},
         targets=conversion.targets,
-        dropped=tuple(dropped),
+        layers=tuple(layer.state for layer in conversion.layers),
+        dropped=(*conversion.dropped, *dropped),
         provenance={
             "pickle": {"sha256": source.sha256, "bytes": source.size},
             "fastmar": __version__,
@@ -169,31 +177,10 @@ def _draft(options: Options, conversion: Conversion, source: LearnerFile, droppe
 
 
 def _samples(draft: Spec, records: list[dict[str, Any]]) -> dict[str, npt.NDArray[Any]]:
-    samples, report = Preprocessor(draft)(records)
+    samples, report = load_preprocessor(draft)(records)
     if report.errors:
         error = next(iter(report.errors.values()))
         raise ExportError(
             f"a record made from the learner's own vocabulary was refused: {error.message}", fix=error.fix
         )
     return samples
-
-
-def _finish(
-    draft: Spec,
-    options: Options,
-    conversion: Conversion,
-    learner: Learner,
-    graph: Any,
-    expected: npt.NDArray[np.float32],
-) -> Spec:
-    size = int(np.prod(expected.shape[1:]))
-    decode, notices = decoder_state(
-        conversion.target_transforms, list(conversion.targets), learner.loss, size, options.activation
-    )
-    return replace(
-        draft,
-        inputs=graph.inputs,
-        outputs=graph.outputs,
-        decode=decode,
-        notices=tuple(conversion.notices + notices),
-    )

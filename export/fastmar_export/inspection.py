@@ -6,18 +6,24 @@ from pathlib import Path
 from typing import Any
 
 from fastmar_export.callbacks import check_callbacks
-from fastmar_export.converters import registry
+from fastmar_export.converters import BATCH, ITEM, registry
+from fastmar_export.dropped import TRAINING_ONLY, reason_to_drop, transform_is_getter
 from fastmar_export.errors import ExportError, NotALearner
+from fastmar_export.kinds import kind_of
 from fastmar_export.learner import Learner, check_classes, listed, name_of, open_learner, transforms
 from fastmar_export.losses import activation_of
 from fastmar_export.networks.rebuild import is_module, resolve_class
-from fastmar_export.reader import describe_call, read_torch_file
-from fastmar_export.tabular import convert_tabular
+from fastmar_export.options import Options
+from fastmar_export.picture_class import MODES, PICTURES, created_class
+from fastmar_export.reader import Record, describe_call, read_torch_file
 from fastmar_export.targets import TARGET_TRANSFORMS
+from fastmar_export.vision_targets import MASK_CODES, POINT, POINT_SCALER
+from fastmar_runtime.spec import VISION
 
 Facts = dict[str, Any]
 
 _MAX_LAYERS = 500
+_SOURCE = "source"  # where items come from: pictures, and what they are trained to be
 
 
 def inspect_pickle(path: str | Path) -> Facts:
@@ -58,7 +64,7 @@ def _learner_facts(learner: Learner) -> Facts:
     for check in (
         lambda: check_classes(learner),
         lambda: check_callbacks(learner, []),
-        lambda: convert_tabular(learner),
+        lambda: kind_of(learner).convert(learner, Options(name="inspected")),
     ):
         try:
             check()
@@ -81,21 +87,38 @@ def _learner_facts(learner: Learner) -> Facts:
 
 
 def _transforms(learner: Learner) -> list[Facts]:
-    known = registry()
-    found = []
-    places = [("dls.procs", learner.dataset.get("procs"))]
-    places += [(f"dls.{name}", learner.loader.get(name)) for name in ("after_item", "before_batch", "after_batch")]
-    for where, pipeline in places:
-        for index, transform in enumerate(transforms(pipeline)):
-            path = name_of(transform)
-            if path in TARGET_TRANSFORMS:
-                becomes = "the answer's labels"
-            elif (path, learner.kind) in known:
-                becomes = f"step {known[path, learner.kind].__name__}"
-            else:
-                becomes = None
-            found.append({"where": f"{where}[{index}]", "class": path, "becomes": becomes})
-    return found
+    places = [("dls.procs", learner.dataset.get("procs"), learner.kind)]
+    places += [
+        (f"dls.tls[{index}].tfms", part.get("tfms"), _SOURCE)
+        for index, part in enumerate(listed(learner.dataset.get("tls")))
+        if isinstance(part, Record)
+    ]
+    domains = {
+        "after_item": ITEM,
+        "before_batch": BATCH,
+        "after_batch": BATCH if learner.kind == VISION else learner.kind,
+    }
+    places += [(f"dls.{name}", learner.loader.get(name), domain) for name, domain in domains.items()]
+    return [
+        {"where": f"{where}[{index}]", "class": name_of(transform), "becomes": _becomes(transform, domain)}
+        for where, pipeline, domain in places
+        for index, transform in enumerate(transforms(pipeline))
+    ]
+
+
+def _becomes(transform: Any, domain: str) -> str | None:
+    """What an archive makes of `transform`, in words; None where it can't be served."""
+    path = name_of(transform)
+    if path in (*TARGET_TRANSFORMS, POINT_SCALER, MASK_CODES):
+        return "the answer's labels" if path in TARGET_TRANSFORMS else "how answers are written"
+    if (created := created_class(transform)) is not None:
+        return f"{created.rpartition('.')[2]}.create" if created in (*MODES, POINT) else None
+    found = registry().get((path, domain))
+    if found is not None:
+        return f"{'layer' if domain == BATCH else 'step'} {found.__name__}"
+    if reason_to_drop(transform) is not None or (domain == _SOURCE and transform_is_getter(path)):
+        return "nothing: only training needs it"
+    return None
 
 
 def _network(model: Any) -> list[Facts]:
@@ -119,6 +142,13 @@ def _network(model: Any) -> list[Facts]:
 
 def supported_table() -> list[tuple[str, str, str]]:
     """Class path, domain and what it becomes, for every transform that is served: printed from the registry."""
-    rows = [(path, domain, f"step `{function.__name__}`") for (path, domain), function in registry().items()]
-    rows += [(path, "target", "labels and values of answers") for path in TARGET_TRANSFORMS]
+    rows = [
+        (path, domain, f"{'layer' if domain == BATCH else 'step'} `{function.__name__}`")
+        for (path, domain), function in registry().items()
+    ]
+    rows += [
+        (path, "target", "labels and values of answers") for path in (*TARGET_TRANSFORMS, POINT_SCALER, MASK_CODES)
+    ]
+    rows += [(f"{path}.create", ITEM, "step `pil_image`") for path in PICTURES]
+    rows += [(path, "dropped", reason) for path, reason in TRAINING_ONLY.items()]
     return sorted(rows, key=lambda row: (row[1], row[0]))

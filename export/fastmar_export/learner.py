@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastmar_export.errors import NotALearner, UnsupportedLearner
+from fastmar_export.picture_class import is_picture
 from fastmar_export.reader import Global, Record, path_of
+from fastmar_runtime.spec import TABULAR, VISION
 
 # Classes whose `predict` is fastai's own. A subclass may compute anything.
 _LEARNERS = ("fastai.learner.Learner", "fastai.tabular.learner.TabularLearner", "fastai.text.learner.TextLearner")
@@ -58,9 +60,15 @@ class Learner:
 
     @property
     def kind(self) -> str:
-        """``"tabular"``, or the class of what it reads."""
+        """``"tabular"`` or ``"vision"``, or the classes of what it reads."""
         if self.dataset.path in ("fastai.tabular.core.TabularPandas",):
-            return "tabular"
+            return TABULAR
+        if self.dataset.path == "fastai.data.core.Datasets":
+            inputs = (listed(self.dataset.get("tls")) or [None])[0]
+            found = transforms(inputs.get("tfms")) if isinstance(inputs, Record) else []
+            if any(is_picture(transform) for transform in found):
+                return VISION
+            return f"{self.dataset.path} of {', '.join(map(name_of, found)) or 'nothing'}"
         return self.dataset.path
 
 

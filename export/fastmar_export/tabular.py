@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from fastmar_export.conversion import Conversion
 from fastmar_export.converters import State, Table, convert
 from fastmar_export.converters.add_datepart import add_datepart, date_names
 from fastmar_export.errors import UnsupportedLearner, UnsupportedTransform
 from fastmar_export.learner import Learner, listed, transforms
+from fastmar_export.options import Options
 from fastmar_export.reader import Record
 from fastmar_export.targets import REGRESSION, TARGET_TRANSFORMS
 from fastmar_runtime.schema import plain as as_sent
@@ -20,26 +21,7 @@ POSITIONS = ("x_cat", "x_cont")  # arguments of the network's forward
 _DIGITS = 4  # significant digits of a default: it is an example, not a statistic
 
 
-@dataclass(frozen=True, slots=True)
-class Conversion:
-    """What a tabular learner becomes.
-
-    Attributes:
-        fields: columns of a record.
-        steps: states of the steps, in order.
-        target_transforms: records of the targets' transforms.
-        targets: names of the targets.
-        notices: what a caller should know.
-    """
-
-    fields: tuple[Field, ...]
-    steps: tuple[State, ...]
-    target_transforms: list[Record]
-    targets: tuple[str, ...]
-    notices: list[dict[str, Any]]
-
-
-def convert_tabular(learner: Learner) -> Conversion:
+def convert_tabular(learner: Learner, options: Options) -> Conversion:  # noqa: ARG001
     """Fields and steps of a tabular learner.
 
     Raises:

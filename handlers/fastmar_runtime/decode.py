@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from fastmar_runtime.errors import BundleUnreadable
+from fastmar_runtime.frames import Frame
 
 Answers = list[dict[str, Any]]
-Decoder = Callable[[npt.NDArray[Any]], Answers]
+
+
+class Decoder(Protocol):
+    """One loss with its target's vocabulary."""
+
+    def __call__(self, output: npt.NDArray[Any], frames: Sequence[Frame] = ()) -> Answers:
+        """An answer for each row of `output`; `frames` say where pixels lie in the pictures that were sent."""
+        ...
 
 
 def softmax(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -33,15 +41,23 @@ ACTIVATIONS: dict[str, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]] = {
 }
 
 
+def _told(labels: list[str], top: int | None) -> Callable[[list[float]], dict[str, float]]:
+    """Which probabilities an answer tells: all, in the order of the labels, or the `top` ones, the largest first."""
+    if top is None:
+        return lambda row: dict(zip(labels, row, strict=True))
+    return lambda row: {labels[i]: row[i] for i in sorted(range(len(row)), key=row.__getitem__, reverse=True)[:top]}
+
+
 def _category(state: dict[str, Any]) -> Decoder:
     """One label: ``{"prediction", "index", "probabilities"}``; argmax, the first of equals as torch has it."""
     labels = [str(label) for label in state["vocab"]]
     activation = ACTIVATIONS[state["activation"]]
+    told = _told(labels, state.get("top"))
 
-    def decode(output: npt.NDArray[Any]) -> Answers:
+    def decode(output: npt.NDArray[Any], frames: Sequence[Frame] = ()) -> Answers:  # noqa: ARG001
         probabilities = activation(output)
         return [
-            {"prediction": labels[index], "index": index, "probabilities": dict(zip(labels, row, strict=True))}
+            {"prediction": labels[index], "index": index, "probabilities": told(row)}
             for index, row in zip(probabilities.argmax(axis=-1).tolist(), probabilities.tolist(), strict=True)
         ]
 
@@ -53,13 +69,14 @@ def _multi_category(state: dict[str, Any]) -> Decoder:
     labels = [str(label) for label in state["vocab"]]
     activation = ACTIVATIONS[state["activation"]]
     threshold = np.float32(state["threshold"])
+    told = _told(labels, state.get("top"))
 
-    def decode(output: npt.NDArray[Any]) -> Answers:
+    def decode(output: npt.NDArray[Any], frames: Sequence[Frame] = ()) -> Answers:  # noqa: ARG001
         probabilities = activation(output)
         return [
             {
                 "prediction": [label for label, on in zip(labels, chosen, strict=True) if on],
-                "probabilities": dict(zip(labels, row, strict=True)),
+                "probabilities": told(row),
             }
             for chosen, row in zip((probabilities > threshold).tolist(), probabilities.tolist(), strict=True)
         ]
@@ -72,7 +89,7 @@ def _regression(state: dict[str, Any]) -> Decoder:
     single = state["size"] == 1
     activation = ACTIVATIONS[state["activation"]]
 
-    def decode(output: npt.NDArray[Any]) -> Answers:
+    def decode(output: npt.NDArray[Any], frames: Sequence[Frame] = ()) -> Answers:  # noqa: ARG001
         rows = activation(output).reshape(len(output), -1).tolist()
         return [{"prediction": row[0] if single else row} for row in rows]
 
@@ -82,10 +99,22 @@ def _regression(state: dict[str, Any]) -> Decoder:
 def _raw(state: dict[str, Any]) -> Decoder:  # noqa: ARG001
     """The network's outputs as they are, for a loss that has no activation."""
 
-    def decode(output: npt.NDArray[Any]) -> Answers:
+    def decode(output: npt.NDArray[Any], frames: Sequence[Frame] = ()) -> Answers:  # noqa: ARG001
         return [{"prediction": row} for row in output.reshape(len(output), -1).tolist()]
 
     return decode
+
+
+def _points(state: dict[str, Any]) -> Decoder:
+    from fastmar_runtime.decode_pictures import Points  # noqa: PLC0415 - Pillow only where pictures are
+
+    return Points(state)
+
+
+def _segmentation(state: dict[str, Any]) -> Decoder:
+    from fastmar_runtime.decode_pictures import Segmentation  # noqa: PLC0415 - likewise
+
+    return Segmentation(state)
 
 
 _DECODERS: dict[str, Callable[[dict[str, Any]], Decoder]] = {
@@ -93,6 +122,8 @@ _DECODERS: dict[str, Callable[[dict[str, Any]], Decoder]] = {
     "multi_category": _multi_category,
     "regression": _regression,
     "raw": _raw,
+    "points": _points,
+    "segmentation": _segmentation,
 }
 
 

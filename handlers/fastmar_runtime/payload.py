@@ -1,22 +1,23 @@
 """Request bodies to records, and answers to response bodies.
 
-Understood are one JSON record, a JSON list of records, ``{"instances": [...]}``, JSON lines, CSV with a header, and the
-Open Inference Protocol's ``{"inputs": [...]}``. Answers come back in the shape of the request.
+Understood are one JSON record, a JSON list of records, ``{"instances": [...]}``, JSON lines, and the Open Inference
+Protocol's ``{"inputs": [...]}``; for tables CSV with a header; for models of pictures a picture as the body, and
+multipart forms. Answers come back in the shape of the request.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
-from fastmar_runtime import protocol_v2
+from fastmar_runtime import picture_bodies, protocol_v2
 from fastmar_runtime.csv_records import read_csv
 from fastmar_runtime.errors import RecordError, RequestError
 from fastmar_runtime.report import shown
-from fastmar_runtime.spec import Spec
+from fastmar_runtime.spec import TABULAR, VISION, Spec
 
 JSON_TYPE = "application/json"
 LINES_TYPE = "application/jsonlines"
@@ -31,6 +32,11 @@ _LINES_TYPES = (
 ONE, LIST, INSTANCES, LINES, V2 = "one", "list", "instances", "lines", "v2"
 
 _FORMATS = "send a JSON record, a JSON list of records, JSON lines, or CSV with a header and Content-Type: text/csv."
+_FIXES = {TABULAR: _FORMATS, VISION: picture_bodies.FORMATS}
+_FORM_FIX = (
+    "send the record as the body with Content-Type: application/json; "
+    "with curl, add -H 'Content-Type: application/json'."
+)
 
 
 @dataclass(slots=True)
@@ -51,32 +57,61 @@ class Response:
     content_type: str = JSON_TYPE
 
 
-def read(body: Any, content_type: str | None, spec: Spec) -> Request:
+def read(body: Any, content_type: str | None, spec: Spec, parts: Mapping[str, Any] | None = None) -> Request:
     """Records of a request.
 
     Args:
         body: bytes or text, or what a server already parsed as JSON.
         content_type: the request's header, or None.
         spec: of the model that is asked.
+        parts: what came beside the body, such as the query of a request.
 
     Raises:
         RequestError: it can't be read as records.
     """
     media_type = (content_type or "").split(";")[0].strip().lower()
-    if media_type == "text/csv":
-        return Request(read_csv(_text(body), spec.fields))
+    request = _OWN_FORMATS[spec.kind](body, media_type, spec, parts or {})
+    if request is not None:
+        return request
     if isinstance(body, bytes | bytearray | memoryview | str):
         if media_type in _LINES_TYPES:
             return Request(_read_lines(body), LINES)
-        body = _read_json(body)
+        body = _read_json(body, _FIXES[spec.kind])
     return _from_json(body, spec)
+
+
+def read_form(parts: Mapping[str, Any], spec: Spec) -> Request:
+    """Records of a multipart form: bytes and texts by the names of its parts.
+
+    Raises:
+        RequestError: the model does not read forms, or there is no picture in it.
+    """
+    if spec.kind != VISION:
+        raise RequestError("the request has no body, or is a form, which this model does not read.", fix=_FORM_FIX)
+    pictures = picture_bodies.form_pictures(parts)
+    return Request(list(pictures), ONE if len(pictures) == 1 else LIST)
+
+
+def _table_formats(body: Any, media_type: str, spec: Spec, parts: Mapping[str, Any]) -> Request | None:  # noqa: ARG001
+    return Request(read_csv(_text(body), spec.fields)) if media_type == "text/csv" else None
+
+
+def _picture_formats(body: Any, media_type: str, spec: Spec, parts: Mapping[str, Any]) -> Request | None:  # noqa: ARG001
+    picture = picture_bodies.body_picture(body, media_type, picture_bodies.option(parts))
+    return None if picture is None else Request([picture], ONE)
+
+
+_OWN_FORMATS: dict[str, Callable[[Any, str, Spec, Mapping[str, Any]], Request | None]] = {
+    TABULAR: _table_formats,
+    VISION: _picture_formats,
+}
 
 
 def _from_json(data: Any, spec: Spec) -> Request:
     if isinstance(data, list):
         return Request(data)
     if not isinstance(data, dict):
-        raise RequestError(f"found {shown(data)} where a record belongs.", fix=_FORMATS)
+        raise RequestError(f"found {shown(data)} where a record belongs.", fix=_FIXES[spec.kind])
     columns = {f.name for f in spec.fields}
     if "instances" in data and "instances" not in columns:
         if isinstance(data["instances"], list):
@@ -90,13 +125,13 @@ def _from_json(data: Any, spec: Spec) -> Request:
     return Request([data], ONE)
 
 
-def _read_json(body: Any) -> Any:
+def _read_json(body: Any, fix: str) -> Any:
     if not len(body):
-        raise RequestError("the request has no body.", fix=_FORMATS)
+        raise RequestError("the request has no body.", fix=fix)
     try:
         return orjson.loads(_text(body))
     except orjson.JSONDecodeError as error:
-        raise RequestError(f"the body is no valid JSON ({error}).", fix=_FORMATS) from error
+        raise RequestError(f"the body is no valid JSON ({error}).", fix=fix) from error
 
 
 def _read_lines(body: Any) -> list[Any]:
@@ -142,7 +177,7 @@ def write(request: Request, answers: Sequence[dict[str, Any]], spec: Spec) -> Re
 
 def _numbered(answer: dict[str, Any], position: int) -> dict[str, Any]:
     """`answer`, with an error's record counted in its own request rather than in the batch it was answered in."""
-    return {"error": {**answer["error"], "record": position}} if "error" in answer else answer
+    return {**answer, "error": {**answer["error"], "record": position}} if "error" in answer else answer
 
 
 def refused(error: RequestError) -> Response:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,16 @@ import onnxruntime as ort
 import orjson
 
 from fastmar_runtime import spec as spec_format
-from fastmar_runtime.columns import gather
 from fastmar_runtime.decode import load_decoder
 from fastmar_runtime.errors import BundleUnreadable, RecordError
+from fastmar_runtime.preprocess import Arrays, Group, load_preprocessor
 from fastmar_runtime.report import Report
 from fastmar_runtime.spec import Spec
-from fastmar_runtime.steps import load_step
+
+log = logging.getLogger(__name__)
 
 SPEC, GRAPH = "spec.json", "model.onnx"
 _LARGEST = 2**31  # bytes of a part: no graph in one file can be larger, and no other part is near it
-CHUNK = 4096  # records that go through the graph at once: more would only take memory
-
-Arrays = dict[str, npt.NDArray[Any]]
 
 
 class BundleFiles:
@@ -69,25 +68,6 @@ class BundleFiles:
             raise BundleUnreadable(f"{name} in {self.path} is no JSON.", fix="export the learner again.") from error
 
 
-class Preprocessor:
-    """Records to the graph's inputs: the fields' checks, then the steps in order."""
-
-    def __init__(self, spec: Spec) -> None:
-        self._fields = spec.fields
-        self._steps = [load_step(state) for state in spec.steps]
-
-    def __call__(self, records: Sequence[Any]) -> tuple[Arrays, Report]:
-        """The graph's inputs for `records`, and what there is to say about each.
-
-        Rows of records that were refused hold numbers without meaning.
-        """
-        report = Report(len(records))
-        batch: dict[str, Any] = gather(records, self._fields, report)
-        for step in self._steps:
-            batch = step(batch, report)
-        return batch, report
-
-
 class Predictor:
     """A model that is ready to answer. Holds no state between calls; safe to call from several threads.
 
@@ -100,7 +80,7 @@ class Predictor:
     def __init__(self, spec: Spec, graph: bytes, *, threads: int = 1, files: BundleFiles | None = None) -> None:
         self.spec = spec
         self.files = files
-        self.preprocess = Preprocessor(spec)
+        self.preprocess = load_preprocessor(spec)
         self._decode = load_decoder(spec.decode)
         self._session = _session(graph, threads)
         self._outputs = [t.name for t in spec.outputs]
@@ -119,48 +99,77 @@ class Predictor:
         """One answer a record, in order.
 
         Args:
-            records: dicts of column to value; a `RecordError` in place of one that could not be read.
+            records: dicts of column to value, or pictures (see `pictures`); a `RecordError` in place of one that could
+                not be read.
 
         Returns:
             ``{"prediction", ..., "warnings"}``, or ``{"error": {...}}`` for a record that can't be scored, whose
-            ``record`` is its position in `records`.
+            ``record`` is its position in `records`. A picture that has a name is answered with ``"name"``.
         """
+        chunk = self.preprocess.chunk
         answers: list[dict[str, Any]] = []
-        for start in range(0, len(records), CHUNK):
-            answers += self._predict_chunk(records[start : start + CHUNK], start)
+        for start in range(0, len(records), chunk):
+            answers += self._predict_chunk(records[start : start + chunk], start)
         return answers
 
     def _predict_chunk(self, records: Sequence[Any], start: int) -> list[dict[str, Any]]:
-        inputs, report = self.preprocess(records)
-        good = [row for row in range(len(records)) if row not in report.errors]
-        if len(good) < len(records):
-            inputs = {name: array[good] for name, array in inputs.items()}
-        decoded = iter(self._decode(self._finite(self.run(inputs), good, report)) if good else ())
+        groups, report = self.preprocess.groups(records)
+        decoded: dict[int, dict[str, Any]] = {}
+        for group in groups:
+            try:
+                output = self.run(group.inputs)
+            except Exception as failure:  # ONNX Runtime's exceptions have no common base
+                if not group.frames:
+                    raise
+                _refuse_size(group, report, failure)
+                continue
+            kept = list(self._finite(output, group.rows, report))
+            if len(kept) < len(group.rows):
+                output = output[kept]
+            frames = [group.frames[i] for i in kept] if group.frames else ()
+            decoded |= zip((group.rows[i] for i in kept), self._decode(output, frames), strict=True)
         answers = []
         for row in range(len(records)):
             error = report.errors.get(row)
             if error is None:
-                answer = next(decoded)
+                answer = decoded[row]
                 answer["warnings"] = report.warnings[row]
             else:
                 answer = error.as_dict(start + row)
             answers.append(answer)
-        return answers
+        return self.preprocess.named(records, answers)
 
-    def _finite(self, output: npt.NDArray[Any], rows: list[int], report: Report) -> npt.NDArray[Any]:
-        """`output` without the records that the network overflowed on: NaN would be argmax's favourite label."""
+    def _finite(self, output: npt.NDArray[Any], rows: list[int], report: Report) -> Iterator[int]:
+        """Places in `output` but for those that the network overflowed on: NaN would be argmax's favourite label."""
         if np.isfinite(output).all():
-            return output
+            yield from range(len(rows))
+            return
         kept: npt.NDArray[np.bool_] = np.isfinite(output).reshape(len(output), -1).all(axis=1)
-        for row, finite in zip(rows, kept, strict=True):
-            if not finite:
+        for place, row in enumerate(rows):
+            if kept[place]:
+                yield place
+            else:
                 report.refuse(row, _not_finite())
-        return output[kept]
 
     def run(self, inputs: Arrays) -> npt.NDArray[np.float32]:
-        """The graph's first output, [batch, size] float32, before the loss's activation."""
+        """The graph's first output, [batch, ...] float32, before the loss's activation."""
         output: npt.NDArray[np.float32] = self._session.run(self._outputs, inputs)[0]
         return output
+
+
+def _refuse_size(group: Group, report: Report, error: Exception) -> None:
+    """Pictures of a size that the graph can't take: others of the batch go on."""
+    log.warning("the graph failed on pictures: %s", " ".join(str(error).split())[:500])
+    for row, frame in zip(group.rows, group.frames, strict=True):
+        w, h = frame.sent
+        report.refuse(
+            row,
+            RecordError(
+                "bad_shape",
+                f"the network can't take a picture of {w} x {h} pixels.",
+                fix="send a larger picture, or train with Resize among the item transforms.",
+            ),
+        )
 
 
 def _not_finite() -> RecordError:

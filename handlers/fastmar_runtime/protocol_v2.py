@@ -59,12 +59,21 @@ def write(request: dict[str, Any], answers: Sequence[dict[str, Any]], spec: Spec
     elif decoder == "multi_category":
         joined = [";".join(labels) for labels in predictions]
         outputs.append({"name": "prediction", "shape": [size], "datatype": "BYTES", "data": joined})
+    elif decoder == "segmentation":
+        masks = [p["mask"] for p in predictions]
+        outputs.append({"name": "prediction", "shape": [size], "datatype": "BYTES", "data": masks})
+    elif decoder == "points":
+        data = [number for points in predictions for point in points for number in point]
+        shape = [size, len(predictions[0]) if predictions else 0, 2]
+        outputs.append({"name": "prediction", "shape": shape, "datatype": "FP32", "data": data})
     else:
         rows = [p if isinstance(p, list) else [p] for p in predictions]
         width = len(rows[0]) if rows else 0
         flat = [value for row in rows for value in row]
         outputs.append({"name": "prediction", "shape": [size, width], "datatype": "FP32", "data": flat})
-    if "vocab" in spec.decode:
+    if "top" in spec.decode:
+        outputs += _largest(answers)
+    elif "vocab" in spec.decode:
         labels = [str(label) for label in spec.decode["vocab"]]
         probabilities = {
             "name": "probabilities",
@@ -79,6 +88,18 @@ def write(request: dict[str, Any], answers: Sequence[dict[str, Any]], spec: Spec
         outputs.append({"name": "warnings", "shape": [size], "datatype": "BYTES", "data": warnings})
     response = {"model_name": spec.name, "model_version": spec.version, "outputs": outputs}
     return response | {"id": sendable(request["id"])} if isinstance(request.get("id"), str) else response
+
+
+def _largest(answers: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """``labels`` and ``probabilities`` [N, K] where answers tell the K largest only, the largest first."""
+    told = [list(answer["probabilities"].items()) for answer in answers]
+    shape = [len(told), len(told[0]) if told else 0]
+    labels = [label for row in told for label, _ in row]
+    values = [value for row in told for _, value in row]
+    return [
+        {"name": "labels", "shape": shape, "datatype": "BYTES", "data": labels},
+        {"name": "probabilities", "shape": shape, "datatype": "FP32", "data": values},
+    ]
 
 
 def refuse(error: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastmar_runtime.spec import CATEGORY, DATE, NUMBER, Field, Spec
+from fastmar_runtime import picture_schemas
+from fastmar_runtime.spec import CATEGORY, DATE, NUMBER, VISION, Field, Spec
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 MAX_LISTED = 1000  # categories of a column that the schema lists; more are for a look-up, not a page
@@ -14,6 +15,8 @@ JSON = dict[str, Any]
 
 def record_schema(spec: Spec) -> JSON:
     """Schema of a record that is answered. Columns that are not listed are allowed, and ignored with a warning."""
+    if spec.kind == VISION:
+        return {"$schema": DIALECT, "title": f"{spec.name}: a picture", **picture_schemas.record(spec)}
     required = [f.name for f in spec.fields if not f.optional]
     return {
         "$schema": DIALECT,
@@ -109,6 +112,13 @@ _ERROR: JSON = {
 }
 
 
+def error_schema(spec: Spec) -> JSON:
+    """Schema of what a record that can't be scored is answered with."""
+    if spec.kind != VISION:
+        return dict(_ERROR)
+    return {**_ERROR, "properties": {"name": picture_schemas.NAME, **_ERROR["properties"]}}
+
+
 def answer_schema(spec: Spec) -> JSON:
     """Schema of an answer to one record."""
     decode = spec.decode
@@ -123,23 +133,36 @@ def answer_schema(spec: Spec) -> JSON:
         probability: JSON = {"type": "number"}
         if decode["activation"] != "identity":
             probability |= {"minimum": 0, "maximum": 1}
-        properties["probabilities"] = {
-            "type": "object",
-            "properties": dict.fromkeys(labels, probability),
-            "required": sorted(set(labels)),
-        }
+        properties["probabilities"] = _probabilities(labels, probability, decode.get("top"))
     elif decode["decoder"] == "regression" and decode["size"] == 1:
         prediction = {"type": "number"}
     else:
         prediction = {"type": "array", "items": {"type": "number"}}
+    if decode["decoder"] in picture_schemas.PREDICTIONS:
+        prediction, properties = picture_schemas.PREDICTIONS[decode["decoder"]]()
     properties = {"prediction": {**prediction, "x-fastmar": {"targets": list(spec.targets)}}, **properties}
+    name = {"name": picture_schemas.NAME} if spec.kind == VISION else {}
     return {
         "$schema": DIALECT,
         "title": f"{spec.name}: an answer",
         "type": "object",
-        "properties": {**properties, "warnings": _WARNINGS},
+        "properties": {**name, **properties, "warnings": _WARNINGS},
         "required": [*properties, "warnings"],
         "additionalProperties": False,
+    }
+
+
+def _probabilities(labels: list[str], probability: JSON, top: int | None) -> JSON:
+    """One for each label, or the `top` ones of many, the largest first."""
+    if top is None:
+        known = dict.fromkeys(labels, probability)
+        return {"type": "object", "properties": known, "required": sorted(set(labels))}
+    return {
+        "type": "object",
+        "description": f"the {top} largest of {len(labels)}, the largest first",
+        "propertyNames": {"enum": labels},
+        "additionalProperties": probability,
+        "maxProperties": top,
     }
 
 
@@ -176,7 +199,7 @@ def openapi(spec: Spec) -> JSON:
             "content": {
                 "application/json": {"schema": {"anyOf": [record, {"type": "array", "items": record}, instances]}},
                 "application/jsonlines": {"schema": {"type": "string"}},
-                "text/csv": {"schema": {"type": "string"}},
+                **(picture_schemas.BODIES if spec.kind == VISION else {"text/csv": {"schema": {"type": "string"}}}),
             },
         },
         "responses": {
@@ -190,7 +213,7 @@ def openapi(spec: Spec) -> JSON:
             },
         },
     }
-    schemas = {"Record": record_schema(spec), "Answer": answer_schema(spec), "Error": _ERROR}
+    schemas = {"Record": record_schema(spec), "Answer": answer_schema(spec), "Error": error_schema(spec)}
     for schema in schemas.values():
         schema.pop("$schema", None)
     return {

@@ -14,7 +14,9 @@ from fastmar_runtime.errors import BundleUnreadable, ProtocolUnknown
 PROTOCOL = 1
 READABLE = (1,)
 
-NUMBER, CATEGORY, DATE = "number", "category", "date"
+NUMBER, CATEGORY, DATE, IMAGE = "number", "category", "date", "image"
+
+TABULAR, VISION = "tabular", "vision"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class Field:
 
     Attributes:
         name: the column's name, as the learner was trained with it.
-        kind: ``"number"``, ``"category"`` or ``"date"``.
+        kind: ``"number"``, ``"category"``, ``"date"``, or ``"image"`` for the one field of a model that reads pictures.
         nullable: whether null may stand in it: always for categories; for numbers where fastai learned a filling.
         optional: whether the column may be absent, because a later step can compute it or computes from it.
         aliases: other names that an optional column may come under.
@@ -61,11 +63,12 @@ class Spec:
     Attributes:
         protocol: number of the format.
         name, version: what the model is called and which version it is.
-        kind: ``"tabular"``.
+        kind: ``"tabular"`` or ``"vision"``.
         runtime: version of the runtime that the bundle was written with.
         fields: the columns of a record.
         steps: ``{"step": NAME, ...state}`` in the order in which they run.
         inputs, outputs: the graph's.
+        layers: ``{"layer": NAME, ...state}``: transforms of a batch, which run in the graph, in front of the network.
         decode: ``{"decoder": NAME, ...state}``: how outputs become answers.
         targets: names of what is predicted.
         notices: what a caller should know of this model, said once at export.
@@ -84,6 +87,7 @@ class Spec:
     outputs: tuple[Tensor, ...]
     decode: dict[str, Any]
     targets: tuple[str, ...]
+    layers: tuple[dict[str, Any], ...] = ()
     notices: tuple[dict[str, Any], ...] = ()
     dropped: tuple[dict[str, Any], ...] = ()
     provenance: dict[str, Any] | None = None
@@ -117,6 +121,7 @@ def to_dict(spec: Spec) -> dict[str, Any]:
         "graph": {
             "inputs": [{"name": t.name, "dtype": t.dtype, "shape": list(t.shape)} for t in spec.inputs],
             "outputs": [{"name": t.name, "dtype": t.dtype, "shape": list(t.shape)} for t in spec.outputs],
+            **({"layers": list(spec.layers)} if spec.layers else {}),
         },
         "decode": spec.decode,
         "notices": list(spec.notices),
@@ -155,6 +160,7 @@ def from_dict(data: Any) -> Spec:
             outputs=tuple(Tensor(t["name"], t["dtype"], tuple(t["shape"])) for t in data["graph"]["outputs"]),
             decode=data["decode"],
             targets=tuple(data["targets"]),
+            layers=tuple(data["graph"].get("layers", ())),
             notices=tuple(data["notices"]),
             dropped=tuple(data["dropped"]),
             provenance=data["provenance"],

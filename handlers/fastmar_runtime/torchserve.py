@@ -21,6 +21,7 @@ from fastmar_runtime.golden import check_golden, read_golden
 from fastmar_runtime.payload import Request, Response
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.schema import describe, openapi
+from fastmar_runtime.spec import Spec
 
 log = logging.getLogger(__name__)
 
@@ -28,11 +29,6 @@ PHRASES = {200: "OK", 400: "Bad Request", 404: "Not Found", 413: "Payload Too La
 MAX_RESPONSE = "FASTMAR_MAX_RESPONSE_BYTES"  # environment: TorchServe's max_response_size
 _DEFAULT_MAX_RESPONSE = 6_553_500  # TorchServe's own default
 _ROOM = 64 * 1024  # headers and framing of a batch
-
-_FORM_FIX = (
-    "send the record as the body with Content-Type: application/json; "
-    "with curl, add -H 'Content-Type: application/json'."
-)
 
 
 def open_checked(model_dir: str | Path, threads: int) -> Predictor:
@@ -64,7 +60,7 @@ class Handler:
         settings = (context.model_yaml_config or {}).get("fastmar") or {}
         properties = context.system_properties
         try:
-            self._predictor = open_checked(properties["model_dir"], int(settings.get("threads", 1)))
+            self._predictor = open_checked(properties["model_dir"], _threads(settings))
         except BundleError as error:
             _give_up(context.model_name, error.message, error.fix, error)
         except Exception as error:  # a fault of ours, or of the machine's
@@ -97,7 +93,7 @@ class Handler:
             )
             return Response(404, orjson.dumps(error.as_dict()))
         try:
-            return payload.read(*_body(row, index, context), self._predictor.spec)
+            return _request(row, index, context, self._predictor.spec)
         except RequestError as error:
             return payload.refused(error)
         except Exception:
@@ -130,6 +126,15 @@ class Handler:
             fix=f"send fewer than {len(answers)} records at once." if len(answers) > 1 else "send a smaller record.",
         )
         return Response(413, orjson.dumps(error.as_dict()))
+
+
+def _threads(settings: dict[str, Any]) -> int:
+    """Threads of one worker; 0 stands for its share of the cores, which the launcher puts into OMP_NUM_THREADS."""
+    threads = int(settings.get("threads", 1))
+    if threads > 0:
+        return threads
+    shared = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    return int(shared) if shared.isdecimal() and int(shared) else len(os.sched_getaffinity(0))
 
 
 def _give_up(model: str, message: str, fix: str, error: Exception) -> NoReturn:
@@ -168,11 +173,12 @@ def _header(index: int, context: Any, name: str) -> str | None:
     return next((value for key, value in headers.items() if key.lower() == name and isinstance(value, str)), None)
 
 
-def _body(row: dict[str, Any], index: int, context: Any) -> tuple[Any, str | None]:
-    """Body and Content-Type of one row. `or` won't do: 0, [] and {} are bodies too."""
+def _request(row: dict[str, Any], index: int, context: Any, spec: Spec) -> Request:
+    """The request in one row: its body, or the parts of a form. `or` won't do: 0, [] and {} are bodies too."""
     for key in ("body", "data"):
         if key in row:
             part = context.get_request_header(index, key)
             content_type = part.get("content-type") if isinstance(part, dict) else None
-            return row[key], content_type or _header(index, context, "content-type")
-    raise RequestError("the request has no body, or is a form, which this model does not read.", fix=_FORM_FIX)
+            others = {name: value for name, value in row.items() if name != key}
+            return payload.read(row[key], content_type or _header(index, context, "content-type"), spec, others)
+    return payload.read_form(row, spec)

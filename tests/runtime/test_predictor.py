@@ -16,7 +16,8 @@ import pytest
 import fastmar_runtime
 from fastmar_runtime import payload
 from fastmar_runtime.errors import BundleUnreadable, ProtocolUnknown, RecordError
-from fastmar_runtime.predictor import CHUNK, BundleFiles, Predictor
+from fastmar_runtime.predictor import BundleFiles, Predictor
+from fastmar_runtime.preprocess import CHUNK
 from tests.runtime import tiny
 
 RUNTIME = Path(fastmar_runtime.__file__).parents[1]

@@ -15,7 +15,7 @@ import pytest
 from fastmar_runtime import payload, torchserve
 from fastmar_runtime.schema import describe, openapi
 from fastmar_runtime.torchserve import Handler
-from tests.runtime import tiny
+from tests.runtime import tiny, tiny_pictures
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -382,3 +382,61 @@ def test_the_handlers_file_defines_exactly_one_class():
     own = [v for v in scope.values() if isinstance(v, type) and v.__module__ == "tabular_handler"]
     assert [cls.__name__ for cls in own] == ["TabularHandler"]
     assert issubclass(own[0], Handler)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    model = tiny_pictures.predictor()
+    folder = tiny.write_files(
+        tmp_path_factory.mktemp("pictures") / "model",
+        model.spec,
+        tiny_pictures.graph(),
+        tiny.golden(model, [{"image": tiny_pictures.b64(tiny_pictures.picture()), "name": "a"}]),
+    )
+    return Worker(folder)
+
+
+class TestPictures:
+    """Rows as TorchServe makes them of pictures: bodies, and parts of a form by their names."""
+
+    def test_a_body(self, pictures):
+        red = tiny_pictures.picture("red")
+        for content_type in ("image/png", "application/x-image", ""):
+            (answer,) = pictures.ask(post(red, content_type))
+            assert (answer.status, answer.json["prediction"]) == (200, "red")
+
+    def test_a_form_beside_json(self, pictures):
+        red, blue = tiny_pictures.picture("red"), tiny_pictures.picture("blue")
+        parts = {
+            "b.png": ("image/png", blue),
+            "bad": ("", b"x"),
+            "a.png": ("image/png", red),
+            "note": ("text/plain", b"hi"),
+        }
+        rows = [
+            Row(parts, {"content-type": "multipart/form-data"}),
+            post({"image": {"b64": tiny_pictures.b64(red)}}),
+            Row({}, {"content-type": "multipart/form-data"}),
+            Row({"model_name": ("", b"m"), "body": ("image/png", blue)}, {}),
+        ]
+        many, one, nothing, query = pictures.ask(*rows)
+        assert [row["name"] for row in many.json] == ["b.png", "bad", "a.png"]
+        assert [row.get("prediction") for row in many.json] == ["blue", None, "red"]
+        assert one.json["prediction"] == "red"
+        assert nothing.status == 400
+        assert query.json["prediction"] == "blue"
+
+
+@pytest.mark.parametrize(
+    ("settings", "omp", "expected"),
+    [
+        ({}, "8", 1),
+        ({"threads": 3}, "8", 3),
+        ({"threads": 0}, "4", 4),
+        ({"threads": 0}, "2,1", 2),
+        ({"threads": 0}, "x", None),
+    ],
+)
+def test_threads(monkeypatch, settings, omp, expected):
+    monkeypatch.setenv("OMP_NUM_THREADS", omp)
+    assert torchserve._threads(settings) == (expected or len(torchserve.os.sched_getaffinity(0)))

@@ -148,7 +148,11 @@ def write_bundle(folder: Path, model: Spec | None = None, network: bytes | None 
     """A bundle as TorchServe unpacks it."""
     model = model or spec()
     network = network or graph(weights_for(model))
-    samples = golden(Predictor(model, network))
+    return write_files(folder, model, network, golden(Predictor(model, network)))
+
+
+def write_files(folder: Path, model: Spec, network: bytes, samples: Golden) -> Path:
+    """The files of a bundle."""
     (folder / "golden" / "arrays").mkdir(parents=True)
     (folder / SPEC).write_bytes(orjson.dumps(spec_format.to_dict(model)))
     (folder / GRAPH).write_bytes(network)

@@ -1,7 +1,8 @@
 """Converters: the record of a fastai transform becomes a step of `spec.json`. One file each, named like its step.
 
 A converter is registered beside its function, keyed on the exact class path and the domain; a user's subclass of it is
-another class, and is refused rather than served as its parent.
+another class, and is refused rather than served as its parent. Transforms of a batch of pictures become layers of the
+graph instead of steps: their converters are in `graph/`.
 """
 
 from __future__ import annotations
@@ -37,10 +38,34 @@ class Table:
         self.notices.append({"field": column, "code": code, "message": message})
 
 
-Converter = Callable[[Record, str, Table], State]
+@dataclass(slots=True)
+class Pictures:
+    """What converters of transforms of pictures share.
+
+    Attributes:
+        size: width and height that the transforms before this one leave; None where pictures differ.
+        notices: as in `Table`.
+    """
+
+    size: tuple[int, int] | None = None
+    notices: list[dict[str, Any]] = field(default_factory=list)
+
+    def notice(self, code: str, message: str) -> None:
+        """Say something about the model at export, and in its schema."""
+        self.notices.append({"field": None, "code": code, "message": message})
+
+
+Converter = Callable[[Record, str, Any], State]
+
+ITEM, BATCH = "vision", "vision batch"
+"""Domains of pictures: transforms of an item become steps, those of a batch become layers of the graph."""
 
 _REGISTRY: dict[tuple[str, str], Converter] = {}
-_PARAMETERS = ["record", "where", "table"]
+_PARAMETERS = {
+    "tabular": ["record", "where", "table"],
+    ITEM: ["record", "where", "pictures"],
+    BATCH: ["record", "where", "pictures"],
+}
 
 
 def converter(path: str, *, domain: str) -> Callable[[Converter], Converter]:
@@ -49,8 +74,8 @@ def converter(path: str, *, domain: str) -> Callable[[Converter], Converter]:
     def register(function: Converter) -> Converter:
         if (path, domain) in _REGISTRY:
             raise ValueError(f"two converters for {path} in {domain}: {_REGISTRY[path, domain]} and {function}")
-        if list(inspect.signature(function).parameters) != _PARAMETERS:
-            raise TypeError(f"{function} must take {', '.join(_PARAMETERS)}")
+        if list(inspect.signature(function).parameters) != _PARAMETERS[domain]:
+            raise TypeError(f"{function} must take {', '.join(_PARAMETERS[domain])}")
         _REGISTRY[path, domain] = function
         return function
 
@@ -59,13 +84,13 @@ def converter(path: str, *, domain: str) -> Callable[[Converter], Converter]:
 
 def registry() -> dict[tuple[str, str], Converter]:
     """All converters by class path and domain; finds them by listing this folder."""
-    for info in pkgutil.iter_modules(__path__):
-        importlib.import_module(f"{__name__}.{info.name}")
+    for info in pkgutil.walk_packages(__path__, f"{__name__}."):
+        importlib.import_module(info.name)
     return dict(_REGISTRY)
 
 
-def convert(record: Any, where: str, domain: str, table: Table) -> State:
-    """The step for `record`, which stands at `where` (for messages) in a pipeline of `domain`.
+def convert(record: Any, where: str, domain: str, shared: Table | Pictures) -> State:
+    """The step (or layer) for `record`, which stands at `where` (for messages) in a pipeline of `domain`.
 
     Raises:
         UnsupportedTransform: it has no converter, or holds what a step can't express.
@@ -77,4 +102,4 @@ def convert(record: Any, where: str, domain: str, table: Table) -> State:
     if domain == "tabular" and (record.get("split_idx") is not None or "encodes" in record.attrs):
         # fastai skips such a transform in one of the two splits, or runs code of the user's in its place.
         raise UnsupportedTransform(where, path, why="whose split_idx or encodes was set on the instance")
-    return found(record, where, table)
+    return found(record, where, shared)

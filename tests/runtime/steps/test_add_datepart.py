@@ -105,7 +105,8 @@ def test_neither_date_nor_parts():
     _, report = expand(MISSING, "2024-01-31", parts=["Year"])
     assert list(report.errors) == [0]
     assert (report.errors[0].code, report.errors[0].field) == ("missing_column", "saledate")
-    assert "neither 'saledate' nor 'saleYear'" in report.errors[0].message
+    assert "no date 'saledate'" in report.errors[0].message
+    assert "'saleYear'" in report.errors[0].message
 
 
 def test_null_date():

@@ -1,0 +1,19 @@
+"""CropPad: the middle of a picture, padded where it is small."""
+
+from __future__ import annotations
+
+from fastmar_export.converters import ITEM, Pictures, State, converter
+from fastmar_export.converters.resize import PAD_MODES
+from fastmar_export.reader import Record
+from fastmar_export.recorded import choice_of, size_of
+
+
+@converter("fastai.vision.augment.CropPad", domain=ITEM)
+def crop_pad(record: Record, where: str, pictures: Pictures) -> State:
+    """``{"size": [width, height], "pad_mode"}``."""
+    pictures.size = size_of(record, where)
+    return {
+        "step": "crop_pad",
+        "size": list(pictures.size),
+        "pad_mode": choice_of(record, where, "pad_mode", PAD_MODES),
+    }

@@ -1,0 +1,13 @@
+"""IntToFloatTensor: bytes to floats, divided."""
+
+from __future__ import annotations
+
+from fastmar_export.converters import BATCH, Pictures, State, converter
+from fastmar_export.reader import Record
+from fastmar_export.recorded import number_of
+
+
+@converter("fastai.data.transforms.IntToFloatTensor", domain=BATCH)
+def int_to_float_tensor(record: Record, where: str, pictures: Pictures) -> State:  # noqa: ARG001
+    """``{"div"}``; what masks are divided by has no part in an answer."""
+    return {"layer": "int_to_float_tensor", "div": number_of(record, where, "div", 255.0)}

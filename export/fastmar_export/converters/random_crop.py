@@ -1,0 +1,15 @@
+"""RandomCrop: at inference the middle."""
+
+from __future__ import annotations
+
+from fastmar_export.converters import ITEM, Pictures, State, converter
+from fastmar_export.reader import Record
+from fastmar_export.recorded import require_always, size_of
+
+
+@converter("fastai.vision.augment.RandomCrop", domain=ITEM)
+def random_crop(record: Record, where: str, pictures: Pictures) -> State:
+    """``{"size": [width, height]}``."""
+    require_always(record, where)
+    pictures.size = size_of(record, where)
+    return {"step": "random_crop", "size": list(pictures.size)}

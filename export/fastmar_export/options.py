@@ -1,0 +1,33 @@
+"""What the user may say about an export."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the user may say about an export.
+
+    Attributes:
+        name, version: of the model.
+        output: folder that the archive goes to.
+        activation: how outputs become predictions, where the loss does not tell.
+        ignored_callbacks: callbacks, by class name, that change no answer.
+        reference: CSV of rows that tell defaults and ranges of the fields.
+        force: replace an archive of another version.
+        exif_transpose: turn photos as their cameras say, which fastai does not.
+        modules: top packages of the user's own that layers of the network may be imported from.
+    """
+
+    name: str
+    version: str = "1.0"
+    output: Path = Path("model_store")
+    activation: str | None = None
+    ignored_callbacks: Sequence[str] = ()
+    reference: Path | None = None
+    force: bool = False
+    exif_transpose: bool = False
+    modules: Sequence[str] = ()

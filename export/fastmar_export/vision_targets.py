@@ -1,0 +1,123 @@
+"""Targets of pictures: the decoder's state from the transforms that made them, the loss and the network's output."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastmar_export.errors import ParityFailed, UnsupportedLearner, UnsupportedLoss
+from fastmar_export.learner import Learner, listed, name_of
+from fastmar_export.losses import Activation, activation_of
+from fastmar_export.picture_class import created_class
+from fastmar_export.plain import NotPlain, plain
+from fastmar_export.reader import Record
+from fastmar_export.targets import CATEGORIZE, MULTI, TARGET_TRANSFORMS, Notice, State, decoder_state
+
+POINT_SCALER = "fastai.vision.core.PointScaler"
+MASK_CODES = "fastai.vision.core.AddMaskCodes"
+MASK, POINT = "fastai.vision.core.PILMask", "fastai.vision.core.TensorPoint"
+
+MOST_PROBABILITIES = 100
+TOP = 10
+"""How many probabilities an answer tells where the model knows more labels than `MOST_PROBABILITIES`."""
+
+
+def target_name(transforms: list[Any]) -> str:
+    """What a model of pictures predicts, in a word: fastai records no name."""
+    paths = [name_of(t) for t in transforms]
+    if _is_mask(transforms):
+        return "mask"
+    if _is_points(transforms):
+        return "points"
+    if any(path in MULTI for path in paths):
+        return "labels"
+    return "label" if CATEGORIZE in paths else "value"
+
+
+def _is_mask(transforms: list[Any]) -> bool:
+    return any(name_of(t) == MASK_CODES or created_class(t) == MASK for t in transforms)
+
+
+def _is_points(transforms: list[Any]) -> bool:
+    return any(name_of(t) == POINT_SCALER or created_class(t) == POINT for t in transforms)
+
+
+def picture_decoder(
+    transforms: list[Any], names: list[str], learner: Learner, shape: tuple[int, ...], asked: str | None
+) -> tuple[State, list[Notice]]:
+    """The decoder's state, and what a caller should know of it.
+
+    Args:
+        transforms: of the targets, also those that stand among the item transforms.
+        names: of the targets.
+        learner: whose loss says how outputs become answers.
+        shape: of the network's output for one picture.
+        asked: activation that the user named, or None.
+
+    Raises:
+        ExportError: what the network gives does not fit the targets.
+    """
+    if _is_mask(transforms):
+        return _mask_state(transforms, learner.loss, shape, asked), []
+    if len(shape) != 1:
+        raise UnsupportedLearner(
+            f"the network gives {' x '.join(map(str, shape))} numbers for a picture, where one row belongs.",
+            fix="train with targets of labels, numbers, points or masks, each with fastai's own block.",
+        )
+    if _is_points(transforms):
+        return _points_state(transforms, shape[0])
+    known = [t for t in transforms if name_of(t) in TARGET_TRANSFORMS]
+    state, notices = decoder_state(known, names, learner.loss, shape[0], asked)
+    if len(state.get("vocab", ())) > MOST_PROBABILITIES:
+        state["top"] = TOP
+    return state, notices
+
+
+def _points_state(transforms: list[Any], size: int) -> tuple[State, list[Notice]]:
+    if size % 2:
+        raise ParityFailed(f"the network has {size} outputs for points.", fix="train it with two outputs a point.")
+    scalers = [t for t in transforms if name_of(t) == POINT_SCALER]
+    notices = []
+    if scalers and not scalers[0].get("do_scale", True):
+        message = (
+            "the points were not scaled in training (PointScaler(do_scale=False)); like learn.predict, this model "
+            "takes the network's outputs for places between -1 and 1."
+        )
+        notices.append({"field": None, "code": "points_not_scaled", "message": message})
+    return {"decoder": "points", "size": size}, notices
+
+
+def _mask_state(transforms: list[Any], loss: Any, shape: tuple[int, ...], asked: str | None) -> State:
+    activation = activation_of(loss, asked)
+    if len(shape) != 3:
+        raise UnsupportedLearner(
+            f"the network gives {' x '.join(map(str, shape))} numbers for a picture, where classes x height x width "
+            "belong.",
+            fix="train a segmentation network, such as unet_learner's.",
+        )
+    _check_mask_loss(activation, loss, shape[0], asked)
+    found = next((t.get("codes") for t in transforms if name_of(t) == MASK_CODES), None)
+    codes = found.tolist() if isinstance(found, np.ndarray) else listed(found)
+    try:
+        names = [str(plain(code)) for code in codes]
+    except NotPlain as error:
+        raise UnsupportedLearner(f"the mask's codes hold {error}.", fix="name classes with strings.") from error
+    count = max(2, shape[0])
+    names += [str(index) for index in range(len(names), count)]
+    state = {"decoder": "segmentation", "activation": activation.name, "classes": names[:count]}
+    return state | ({"threshold": activation.threshold} if activation.name == "sigmoid" else {})
+
+
+def _check_mask_loss(activation: Activation, loss: Any, classes: int, asked: str | None) -> None:
+    path = name_of(loss)
+    if not activation.known:
+        raise UnsupportedLoss(path, why="which does not say which class a pixel belongs to")
+    axis = loss.get("axis") if isinstance(loss, Record) else None
+    if activation.name == "softmax" and asked is None and axis not in (None, 1):
+        raise UnsupportedLoss(path, why=f"whose axis is {axis!r:.20}, where classes of a mask are axis 1")
+    fits = {"softmax": classes > 1, "sigmoid": classes == 1, "identity": False}
+    if not fits[activation.name]:
+        raise UnsupportedLoss(
+            path, why=f"whose activation is {activation.name}, for a mask of {classes} output{'s' * (classes > 1)}"
+        )

@@ -1,0 +1,120 @@
+"""Cutting, padding and resizing pictures as fastai does.
+
+The formulas are those of `fastai/vision/augment.py` (`crop_pad`, `Resize`) and of torchvision's `pad`, on Pillow's own
+functions, so that the pixels are the same to the last bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from fastmar_runtime.errors import RecordError
+from fastmar_runtime.frames import Size
+from fastmar_runtime.report import Report
+
+ZEROS, BORDER, REFLECTION = "zeros", "border", "reflection"
+PAD_MODES = {BORDER: "edge", REFLECTION: "reflect"}
+
+MAX_PADDED = 100_000_000
+"""Pixels of a padded picture. A line of 50,000 pixels padded to a square would take gigabytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What is done to a picture: `size` pixels from `corner` on, padded where they lie outside, then resized.
+
+    Attributes:
+        size: width and height to cut out.
+        corner: left and top, negative where the picture has to be padded there.
+        pad_mode: ``"zeros"``, ``"border"`` or ``"reflection"``.
+        resize_to: width and height to resize to, or None.
+        resample: Pillow's number of the filter.
+    """
+
+    size: Size
+    corner: tuple[int, int]
+    pad_mode: str = ZEROS
+    resize_to: Size | None = None
+    resample: int = Image.Resampling.BILINEAR
+
+
+def cut_picture(image: Any, cut: Cut) -> Any:
+    """Fastai's `crop_pad` of a Pillow image.
+
+    Raises:
+        RecordError: nothing is left of it, or padding would make it enormous.
+    """
+    (w, h), (cw, ch), (x, y) = image.size, cut.size, cut.corner
+    if cw < 1 or ch < 1 or min(cut.resize_to or (1, 1)) < 1:
+        raise RecordError(
+            "bad_shape",
+            f"the picture is {w} x {h} pixels, too narrow to be cut to the model's proportions.",
+            fix="send a picture that is larger, or less elongated.",
+        )
+    if cw * ch > max(MAX_PADDED, w * h):
+        raise RecordError(
+            "bad_shape",
+            f"the picture is {w} x {h} pixels, and would be padded to {cw} x {ch}.",
+            fix="send a picture that is less elongated.",
+        )
+    if x >= 0 or y >= 0 or x + cw <= w or y + ch <= h:
+        image = image.crop((max(x, 0), max(y, 0), min(x + cw, w), min(y + ch, h)))
+    left, top, right, bottom = max(-x, 0), max(-y, 0), max(cw - w + x, 0), max(ch - h + y, 0)
+    if left or top or right or bottom:
+        image = _padded(image, (left, top, right, bottom), cut.pad_mode)
+    return image if cut.resize_to is None else image.resize(cut.resize_to, cut.resample)
+
+
+def _padded(image: Any, sides: tuple[int, int, int, int], pad_mode: str) -> Any:
+    left, top, right, bottom = sides
+    if pad_mode == ZEROS:
+        w, h = image.size
+        padded = Image.new(image.mode, (w + left + right, h + top + bottom))
+        padded.paste(image, (left, top))
+        return padded
+    pixels = np.asarray(image)
+    widths = ((top, bottom), (left, right), (0, 0))[: pixels.ndim]
+    mode: Any = PAD_MODES[pad_mode]
+    return Image.fromarray(np.pad(pixels, widths, mode))
+
+
+def cut_all(batch: dict[str, Any], report: Report, plan: Callable[[Size], Sequence[Cut]]) -> dict[str, Any]:
+    """`batch` with each picture cut as `plan` says for its size; each with its frame.
+
+    A picture that can't be cut is reported and leaves None in its place.
+    """
+    images, frames = list(batch["image"]), list(batch["frame"])
+    for row, image in enumerate(images):
+        if image is None:
+            continue
+        frame = frames[row]
+        try:
+            for cut in plan(image.size):
+                image = cut_picture(image, cut)  # noqa: PLW2901 - one picture on its way
+                frame = frame.cut(cut.corner, cut.size, cut.resize_to or cut.size)
+        except RecordError as error:
+            report.refuse(row, error)
+            image = None  # noqa: PLW2901
+        images[row], frames[row] = image, frame
+    return {**batch, "image": images, "frame": frames}
+
+
+def centred(size: Size, target: Size) -> tuple[int, int]:
+    """Corner of a cut of `target` pixels in the middle; rounds down, also below zero, as fastai's tuples do."""
+    return (size[0] - target[0]) // 2, (size[1] - target[1]) // 2
+
+
+def fitted(size: Size, target: Size, *, pad: bool, pad_mode: str, resample: int) -> Cut:
+    """Fastai's Resize by cropping or padding: the middle of a picture in the target's proportions."""
+    (w, h), (tw, th) = size, target
+    across, down = w / tw, h / th
+    ratio = (max if pad else min)(across, down)
+    cw, ch = int(ratio * tw), int(ratio * th)
+    # int() rounds towards zero, so that padding differs by a pixel from what // would give.
+    corner = (int(0.5 * (w - cw)), int(0.5 * (h - ch)))
+    return Cut((cw, ch), corner, pad_mode, target, resample)

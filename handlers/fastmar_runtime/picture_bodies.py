@@ -1,0 +1,58 @@
+"""Pictures out of request bodies and out of the parts of a form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastmar_runtime.errors import RecordError, RequestError
+from fastmar_runtime.pictures import MASK_SIZE, MODEL_SIZE, Picture, is_picture, mask_size
+
+FORMATS = (
+    'send a picture as the body with its Content-Type, a multipart form with a file a part, or JSON such as {"image": '
+    '{"b64": "..."}}.'
+)
+
+_TYPES = ("application/x-image", "application/octet-stream")
+_NOT_PICTURES = ("model_name", "model_version", MASK_SIZE)
+"""Parts that are no pictures: TorchServe puts the query of /invocations among them."""
+
+
+def body_picture(body: Any, media_type: str, size: str = MODEL_SIZE) -> Picture | None:
+    """The picture that `body` is, by its Content-Type or by how it begins; None where it is something else."""
+    if not isinstance(body, bytes | bytearray | memoryview):
+        return None
+    if media_type.startswith("image/") or media_type in _TYPES or is_picture(body):
+        return Picture(bytes(body), mask_size=size)
+    return None
+
+
+def option(parts: Mapping[str, Any]) -> str:
+    """The size of masks that a form or a query asks for.
+
+    Raises:
+        RequestError: there is no such size.
+    """
+    value = parts.get(MASK_SIZE, MODEL_SIZE)
+    text = bytes(value[:100]).decode("utf-8", "replace") if isinstance(value, bytes | bytearray) else value
+    try:
+        return mask_size(text.strip() if isinstance(text, str) else text)
+    except RecordError as error:
+        raise RequestError(error.message, fix=error.fix, code=error.code) from error
+
+
+def form_pictures(parts: Mapping[str, Any]) -> list[Picture]:
+    """The pictures of a multipart form, in its order, each named by its part.
+
+    Raises:
+        RequestError: there is none.
+    """
+    size = option(parts)
+    pictures = [
+        Picture(bytes(part), name, size)
+        for name, part in parts.items()
+        if name not in _NOT_PICTURES and isinstance(part, bytes | bytearray | memoryview)
+    ]
+    if not pictures:
+        raise RequestError("the request is a form without a picture, or was cut short on its way.", fix=FORMATS)
+    return pictures

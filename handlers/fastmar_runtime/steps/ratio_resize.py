@@ -1,0 +1,39 @@
+"""fastai's RatioResize: the longer side to one length, the other in proportion.
+
+fastai rounds the size and then cuts what is over at a random place, also in `learn.predict`; here it is the middle.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fastmar_runtime.frames import Size
+from fastmar_runtime.framing import REFLECTION, Cut, cut_all, fitted
+from fastmar_runtime.report import Report
+from fastmar_runtime.steps import Batch
+
+
+@dataclass(frozen=True, slots=True)
+class RatioResize:
+    """Attributes: `max_size`, pixels of the longer side, and `resample`, Pillow's number of the filter."""
+
+    max_size: int
+    resample: int
+
+    def __call__(self, batch: Batch, report: Report) -> Batch:
+        """Pictures of several sizes."""
+        return cut_all(batch, report, self._plan)
+
+    def _plan(self, size: Size) -> list[Cut]:
+        w, h = size
+        longest = self.max_size
+        width, height = (longest, int(h * longest / w)) if w >= h else (int(w * longest / h), longest)
+        if min(width, height) < 1:
+            return [Cut((0, 0), (0, 0))]  # refused there
+        return [fitted(size, (width, height), pad=False, pad_mode=REFLECTION, resample=self.resample)]
+
+
+def from_state(state: dict[str, Any]) -> RatioResize:
+    """Read ``{"max_size", "resample"}``."""
+    return RatioResize(state["max_size"], state["resample"])

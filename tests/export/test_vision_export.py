@@ -1,0 +1,221 @@
+"""Learners of pictures that are refused, or from which something is dropped, and what is said about it."""
+
+from __future__ import annotations
+
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from fastai.data.block import DataBlock, RegressionBlock
+from fastai.data.core import Datasets
+from fastai.data.transforms import ToTensor
+from fastai.learner import Learner
+from fastai.losses import CrossEntropyLossFlat, MSELossFlat
+from fastai.vision.augment import RandTransform, RatioResize, Resize, aug_transforms
+from fastai.vision.core import PILImage
+from fastai.vision.data import BBoxBlock, BBoxLblBlock, ImageBlock
+from fasttransform import Transform
+from PIL import Image
+
+from fastmar_export.errors import ExportError, UnsupportedLearner, UnsupportedTransform
+from fastmar_export.exporter import Options, export_learner
+from fastmar_export.inspection import inspect_pickle, supported_table
+from fastmar_export.learner import open_learner
+from fastmar_export.reader import read_torch_file
+from fastmar_runtime.golden import check_golden, read_golden
+from fastmar_runtime.predictor import Predictor
+from tests.export.pictures import Config, dls_of, odd_pictures, pixels, small_learner, tiny_learner
+from tests.export.test_vision_preprocessing import converted
+
+
+class MyResize(Resize):
+    """A user's subclass: it may compute anything."""
+
+
+class Halve(Transform):
+    order = 2
+
+    def encodes(self, x: PILImage) -> PILImage:
+        return x
+
+
+class Shake(RandTransform):
+    """Augments in training: a RandTransform's split_idx is 0 unless it says otherwise."""
+
+    order = 2
+
+    def encodes(self, x: PILImage) -> PILImage:
+        return x
+
+
+class Always(RandTransform):
+    split_idx, order = None, 2
+
+    def encodes(self, x: PILImage) -> PILImage:
+        return x
+
+
+def as_tensor(number: int) -> Any:
+    return torch.tensor([float(number)])
+
+
+class MyImage(PILImage):
+    """Pictures that are opened in a way of their own."""
+
+
+def export(learn: Any, folder: Path, **options: Any) -> Any:
+    learn.export(folder / "learner.pkl")
+    return export_learner(folder / "learner.pkl", Options("model", output=folder, **options))
+
+
+@pytest.mark.parametrize(
+    ("config", "where"),
+    [
+        (Config([MyResize(64)]), "dls.after_item[0] is "),
+        (Config([Resize(64), Halve()]), "dls.after_item[1] is "),
+        (Config([Resize(64), Always()]), "dls.after_item[1] is "),
+        (Config([Resize(64)], [Halve()]), "dls.after_batch["),
+        (Config([Resize(64, p=0.5)]), "runs with a probability"),
+        (Config([Resize(64)], cls=MyImage), "opens pictures in a way of its own"),
+    ],
+)
+def test_unknown_transforms_are_refused_by_name_and_place(config: Config, where: str, tmp_path: Path) -> None:
+    learn = tiny_learner(config, tmp_path / "pictures")
+    with pytest.raises(UnsupportedTransform) as caught:
+        converted(learn, tmp_path)
+    assert where in caught.value.message
+    assert any(name in caught.value.message for name in ("MyResize", "Halve", "Always", "Resize", "MyImage"))
+
+
+def test_training_only_transforms_are_dropped_by_name(tmp_path: Path) -> None:
+    learn = tiny_learner(Config([Resize(64), Shake()], aug_transforms()), tmp_path / "pictures")
+    dropped = converted(learn, tmp_path).dropped
+    said = {entry["what"].rpartition(".")[2]: entry["reason"] for entry in dropped}
+    assert "split_idx 0" in said["Shake"]
+    assert "light" in said["Brightness"]
+    assert any("request brings the picture" in reason for reason in said.values())
+
+
+def test_ratio_resize_is_said_to_be_random_in_fastai(tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    learn = tiny_learner(Config([Resize(64)]), folder)
+    learn.dls = dls_of(Config([RatioResize(48)]), folder)
+    conversion = converted(learn, tmp_path)
+    assert [notice["code"] for notice in conversion.notices] == ["ratio_resize"]
+    assert conversion.open_axes == ("H", "W")
+
+
+def test_boxes_are_refused(tmp_path: Path) -> None:
+    Image.fromarray(pixels(60, 50)).save(tmp_path / "a.png")
+    block = DataBlock(
+        (ImageBlock, BBoxBlock, BBoxLblBlock),
+        get_y=[lambda path: [[1.0, 2.0, 30.0, 40.0]], lambda path: ["cat"]],
+        n_inp=1,
+        item_tfms=[Resize(32)],
+        splitter=lambda items: ([0, 1], [2, 3]),
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        dls = block.dataloaders([tmp_path / "a.png"] * 4, bs=2, num_workers=0)
+    learn = Learner(dls, torch.nn.Linear(2, 2), loss_func=MSELossFlat())
+    with pytest.raises(UnsupportedTransform, match="TensorBBox"):
+        converted(learn, tmp_path)
+
+
+def test_two_pictures_are_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    files = dls_of(Config([Resize(32)]), folder).train_ds.items
+    block = DataBlock(
+        (ImageBlock, ImageBlock, RegressionBlock),
+        get_x=[lambda p: p, lambda p: p],
+        get_y=lambda p: 1.0,
+        n_inp=2,
+        item_tfms=[Resize(32)],
+        splitter=lambda items: ([0, 1], [2, 3]),
+    )
+    dls = block.dataloaders(list(files)[:4], bs=2, num_workers=0)
+    with pytest.raises(UnsupportedLearner, match="2 inputs"):
+        converted(Learner(dls, torch.nn.Linear(2, 2), loss_func=MSELossFlat()), tmp_path)
+
+
+def test_other_learners_are_refused_by_what_they_read(tmp_path: Path) -> None:
+    sets = Datasets(list(range(4)), tfms=[[as_tensor], [as_tensor]], splits=[[0, 1], [2, 3]])
+    dls = sets.dataloaders(bs=2, after_item=[ToTensor], num_workers=0)
+    Learner(dls, torch.nn.Linear(1, 1), loss_func=MSELossFlat()).export(tmp_path / "learner.pkl")
+    with pytest.raises(UnsupportedLearner, match=r"fastai\.data\.core\.Datasets"):
+        export_learner(tmp_path / "learner.pkl", Options("model", output=tmp_path))
+
+
+def test_a_mask_needs_a_loss_that_tells_classes(tmp_path: Path) -> None:
+    from fastai.vision.data import MaskBlock
+
+    from tests.export.pictures import mask_of
+
+    folder = tmp_path / "pictures"
+    dls = dls_of(Config([Resize(32)]), folder, MaskBlock(codes=np.array(["a", "b", "c"])), mask_of)
+    network = torch.nn.Conv2d(3, 3, 1)
+    with pytest.raises(ExportError, match="axis"):
+        export(Learner(dls, network, loss_func=CrossEntropyLossFlat()), tmp_path)
+    with pytest.raises(ExportError, match="--activation"):
+        export(Learner(dls, network, loss_func=torch.nn.functional.cross_entropy), tmp_path)
+    assert export(Learner(dls, network, loss_func=CrossEntropyLossFlat(axis=1)), tmp_path).spec.targets == ("mask",)
+
+
+def test_an_archive_of_pictures(tmp_path: Path) -> None:
+    learn = tiny_learner(Config([Resize(64)], aug_transforms()), tmp_path / "pictures")
+    result = export(learn, tmp_path, exif_transpose=True)
+    again = tmp_path / "again"
+    again.mkdir()
+    assert export_learner(
+        tmp_path / "learner.pkl", Options("model", output=again, exif_transpose=True)
+    ).path.read_bytes() == (result.path.read_bytes())
+    assert result.spec.steps[0]["exif_transpose"] is True
+    with zipfile.ZipFile(result.path) as archive:
+        names = archive.namelist()
+        settings = yaml.safe_load(archive.read("model-config.yaml"))
+    assert "vision_handler.py" in names
+    assert "tabular_handler.py" not in names
+    assert settings["fastmar"]["threads"] == 0
+    assert settings["batchSize"] == 8
+    predictor = Predictor.open(result.path)
+    assert predictor.files is not None
+    assert check_golden(predictor, read_golden(predictor.files, ["image"])) <= 1e-4
+    upright = predictor.predict([odd_pictures()["turned by EXIF"]])[0]
+    with_exif_ignored = export(learn, tmp_path, force=True).path
+    assert Predictor.open(with_exif_ignored).predict([odd_pictures()["turned by EXIF"]])[0] != upright
+
+
+def test_a_size_that_differs_goes_through_an_open_graph(tmp_path: Path) -> None:
+    dls = dls_of(Config(), tmp_path / "pictures")
+    result = export(small_learner(dls, None), tmp_path)
+    assert result.spec.inputs[0].shape == ("batch", 3, "height", "width")
+    answers = Predictor.open(result.path).predict([b"bad", *odd_pictures().values()])
+    assert all("prediction" in answer for answer in answers[2:] if "error" not in answer)
+    refused = [answer["error"]["code"] for answer in answers if "error" in answer]
+    assert set(refused) <= {"not_a_picture", "bad_shape"}, refused
+    assert len(refused) <= 2
+
+
+def test_a_graph_that_takes_one_size_is_no_open_graph(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="Resize"):
+        export(tiny_learner(Config(), tmp_path / "pictures"), tmp_path)
+
+
+def test_inspection_names_what_becomes_of_each_transform(tmp_path: Path) -> None:
+    learn = tiny_learner(Config([Resize(64), Halve()], aug_transforms()), tmp_path / "pictures")
+    learn.export(tmp_path / "learner.pkl")
+    facts = inspect_pickle(tmp_path / "learner.pkl")
+    becomes = {entry["class"].rpartition(".")[2]: entry["becomes"] for entry in facts["transforms"]}
+    assert facts["kind"] == "vision"
+    assert becomes["Resize"] == "step resize"
+    assert becomes["Flip"] == "layer affine"
+    assert becomes["Halve"] is None
+    assert becomes["Brightness"].startswith("nothing")
+    assert any("Halve" in problem for problem in facts["problems"])
+    assert open_learner(read_torch_file(tmp_path / "learner.pkl").root).kind == "vision"
+    assert len({path for path, _, _ in supported_table()}) > 30
