@@ -8,13 +8,27 @@ from pathlib import Path
 from fastmar_runtime.errors import FastmarError
 
 JSON, LINES, CSV = "application/json", "application/jsonlines", "text/csv"
+PICTURE = "application/octet-stream"  # the model looks for itself which kind of picture it is
 _TYPES = {".json": JSON, ".jsonl": LINES, ".ndjson": LINES, ".csv": CSV}
+_PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+# How pictures begin that come on standard input; not BMP's two letters, with which a CSV may begin.
+_BEGINS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"II*\0", b"MM\0*")
 
 
 class InputUnreadable(FastmarError):
     """An input is not there, or is of a kind that no model reads."""
 
     code = "input_unreadable"
+
+
+def is_picture(source: str) -> bool:
+    """Whether `source` is named as a picture's file is."""
+    return Path(source).suffix.lower() in _PICTURES
+
+
+def read_picture(path: Path) -> bytes:
+    """Bytes of a picture's file."""
+    return _read(path)
 
 
 def read_input(source: str) -> tuple[bytes, str]:
@@ -25,16 +39,22 @@ def read_input(source: str) -> tuple[bytes, str]:
     path = Path(source)
     content_type = _TYPES.get(path.suffix.lower())
     if content_type is None:
-        endings = ", ".join(_TYPES)
+        endings = ", ".join([*_TYPES, *_PICTURES])
         raise InputUnreadable(f"{source} is no file of records.", fix=f"give one that ends in {endings}, or -.")
+    return _read(path), content_type
+
+
+def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes(), content_type
+        return path.read_bytes()
     except OSError as error:
-        raise InputUnreadable(f"{source} can't be read ({error.strerror}).", fix="check the path.") from error
+        raise InputUnreadable(f"{path} can't be read ({error.strerror}).", fix="check the path.") from error
 
 
 def _sniff(body: bytes) -> str:
     """JSON begins with a bracket; JSON lines have a second object behind the first line; the rest is CSV."""
+    if body.startswith(_BEGINS):
+        return PICTURE
     text = body.lstrip()
     if text[:1] not in (b"{", b"["):
         return CSV

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import io
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,11 +15,13 @@ from typing import Any
 import numpy as np
 
 from fastmar_cli.inputs import read_input
+from fastmar_cli.shown import prediction
 from fastmar_runtime import payload
 from fastmar_runtime.columns import gather
 from fastmar_runtime.errors import FastmarError
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.report import Report
+from fastmar_runtime.spec import VISION
 from fastmar_runtime.steps.add_datepart import from_state
 
 TOLERANCE = 1e-5
@@ -59,18 +62,26 @@ class Compared:
 
 
 def compare_with_fastai(
-    predictor: Predictor, learner: Path, golden: list[dict[str, Any]], data: Path | None = None
+    predictor: Predictor, learner: Path, golden: list[dict[str, Any]], data: Sequence[Path] = ()
 ) -> Compared:
     """Ask both, record by record.
+
+    Args:
+        predictor: of the archive.
+        learner: the pickle.
+        golden: the archive's own records.
+        data: files of further records, CSV, or of pictures where the model reads those.
 
     Raises:
         FastaiUnavailable: fastai can't load the learner here, or can't answer.
         AnotherLearner: it is not the learner that the archive was made from.
         AnswersDiffer: a label differs, or a number by more than `TOLERANCE`.
     """
+    if predictor.spec.kind == VISION:
+        return _compare_pictures(predictor, learner, golden, data)
     records = list(golden)
-    if data is not None:
-        records += payload.read(*read_input(str(data)), predictor.spec).records
+    for path in data:
+        records += payload.read(*read_input(str(path)), predictor.spec).records
     _check_same(predictor, learner)
     learn = load_learner(learner)
     largest, compared = 0.0, 0
@@ -100,9 +111,30 @@ def _check_same(predictor: Predictor, learner: Path) -> None:
         )
 
 
+def _compare_pictures(predictor: Predictor, learner: Path, golden: list[Any], data: Sequence[Path]) -> Compared:
+    from fastmar_cli import picture_oracle  # noqa: PLC0415 - not needed for tables
+
+    sent = picture_oracle.as_pictures(golden, data)
+    _check_same(predictor, learner)
+    learn = load_learner(learner)
+    largest, compared = 0.0, 0
+    refused = []
+    for picture, answer in zip(sent, predictor.predict(sent), strict=True):
+        if "error" in answer:
+            refused.append(f"{picture!r}: {answer['error']['message']}")
+            continue
+        ours, theirs, same = picture_oracle.compare(learn, picture, answer, predictor.spec.decode)
+        difference = _relative(ours, theirs)
+        if not difference <= TOLERANCE or not same:
+            raise _differ(repr(picture), prediction(answer), "the same" if same else "otherwise", difference)
+        largest, compared = max(largest, difference), compared + 1
+    return Compared(compared, largest, refused)
+
+
 def load_learner(path: Path) -> Any:
     """The learner, by fastai."""
     try:
+        import fastai.callback.progress  # noqa: F401, PLC0415 - gives learners `no_bar`
         from fastai.learner import load_learner as load  # noqa: PLC0415 - slow, and only here
 
         with warnings.catch_warnings():
@@ -164,12 +196,20 @@ def ask_fastai(learn: Any, row: dict[str, Any], decode: dict[str, Any]) -> dict[
 
 def _difference(record: dict[str, Any], ours: dict[str, Any], theirs: dict[str, Any]) -> float:
     values = np.array(list(ours["probabilities"].values()) if "probabilities" in ours else ours["prediction"])
-    difference = float(np.max(np.abs(values - theirs["values"]) / np.maximum(1.0, np.abs(theirs["values"]))))
+    difference = _relative(values, theirs["values"])
     same_label = theirs["prediction"] is None or theirs["prediction"] == ours["prediction"]
     if not difference <= TOLERANCE or not same_label:
-        raise AnswersDiffer(
-            f"{record} is answered {ours['prediction']} here and {theirs['prediction']} by fastai; "
-            f"numbers differ by {difference:.2g} (at most {TOLERANCE:g}).",
-            fix="report it with the archive's spec.json; do not deploy the archive.",
-        )
+        raise _differ(str(record), ours["prediction"], theirs["prediction"], difference)
     return difference
+
+
+def _relative(ours: Any, theirs: Any) -> float:
+    return float(np.max(np.abs(ours - theirs) / np.maximum(1.0, np.abs(theirs))))
+
+
+def _differ(record: str, ours: Any, theirs: Any, difference: float) -> AnswersDiffer:
+    return AnswersDiffer(
+        f"{record} is answered {ours} here and {theirs} by fastai; "
+        f"numbers differ by {difference:.2g} (at most {TOLERANCE:g}).",
+        fix="report it with the archive's spec.json; do not deploy the archive.",
+    )

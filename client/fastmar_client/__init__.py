@@ -1,7 +1,7 @@
 """Records and pictures over HTTP to a model that fastmar exported: needs requests and nothing else of fastmar."""
 
 from fastmar_client.client import Client
-from fastmar_client.encoding import image_record
+from fastmar_client.encoding import Picture, image_record
 from fastmar_client.errors import (
     ClientError,
     ModelNotFound,
@@ -17,6 +17,7 @@ __all__ = [
     "Client",
     "ClientError",
     "ModelNotFound",
+    "Picture",
     "RecordRefused",
     "Retries",
     "ServerFailed",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,9 +11,18 @@ Send = Callable[[list[Any]], list[Any]]
 
 
 def answers_in_order(
-    records: Iterable[Any], send: Send, *, batch_size: int, concurrency: int, on_progress: Callable[[int], None] | None
+    records: Iterable[Any],
+    send: Send,
+    *,
+    batch_size: int,
+    batch_bytes: int,
+    concurrency: int,
+    on_progress: Callable[[int], None] | None,
 ) -> Iterator[Any]:
     """One answer for each record, in the records' order.
+
+    A batch has at most `batch_size` records, whose `size` (0 for those that have none) adds up to at most
+    `batch_bytes`; a record that is larger than that goes alone.
 
     At most `concurrency` batches are under way, and one more waits for its turn: so the iterable is never read
     more than `batch_size * (concurrency + 1)` records ahead of the answers that were taken.
@@ -23,7 +31,7 @@ def answers_in_order(
     with ThreadPoolExecutor(concurrency, thread_name_prefix="fastmar-client") as pool:
         under_way: deque[Future[list[Any]]] = deque()
         try:
-            for batch in _batches(records, batch_size):
+            for batch in _batches(records, batch_size, batch_bytes):
                 under_way.append(pool.submit(send, batch))
                 if len(under_way) > concurrency:
                     done = yield from _take(under_way.popleft(), done, on_progress)
@@ -34,9 +42,20 @@ def answers_in_order(
                 future.cancel()
 
 
-def _batches(records: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    iterator = iter(records)
-    while batch := list(itertools.islice(iterator, size)):
+def _batches(records: Iterable[Any], most: int, most_bytes: int) -> Iterator[list[Any]]:
+    batch: list[Any] = []
+    total = 0
+    for record in records:
+        size = getattr(record, "size", 0)
+        if batch and total + size > most_bytes:
+            yield batch
+            batch, total = [], 0
+        batch.append(record)
+        total += size
+        if len(batch) == most:
+            yield batch
+            batch, total = [], 0
+    if batch:
         yield batch
 
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import requests
 
 from fastmar_client.bulk import answers_in_order
-from fastmar_client.encoding import encode
+from fastmar_client.encoding import JSON, Part, Picture, part, together
 from fastmar_client.errors import ClientError, ModelNotFound, RecordRefused, ServerFailed, ServerUnreachable, Timeout
 from fastmar_client.keys import FixedKey, KeyFile, Keys
 from fastmar_client.retries import NO_RETRIES, Retries
@@ -23,6 +23,7 @@ Answer = dict[str, Any]
 
 SCHEMA_REQUEST = "application/schema-request+json"  # asks for the schema where the version is not known
 READY_POLL = 0.25
+REQUEST_BYTES = 4_000_000  # of several records in one request: well below the 6.5 MB that the server takes
 
 
 class Client:
@@ -31,6 +32,7 @@ class Client:
     with Client("http://127.0.0.1:8080") as client:
         answer = client.predict("adult", {"age": 49, "workclass": " Private"})
         answer["prediction"], answer["probabilities"]
+        client.predict("pets", "cat.jpg")  # a picture: its path, or the bytes of its file
     """
 
     def __init__(
@@ -80,29 +82,40 @@ class Client:
             self._management.close()
 
     @overload
-    def predict(self, model: str, record: Record, version: str | None = None) -> Answer: ...
+    def predict(  # type: ignore[overload-overlap]  # a str is a sequence of str too; it is taken as one path
+        self, model: str, record: Record | Picture, version: str | None = None
+    ) -> Answer: ...
 
     @overload
-    def predict(self, model: str, record: Sequence[Record], version: str | None = None) -> list[Answer]: ...
+    def predict(self, model: str, record: Sequence[Record | Picture], version: str | None = None) -> list[Answer]: ...
 
-    def predict(self, model: str, record: Record | Sequence[Record], version: str | None = None) -> Any:
-        """The model's answer to a record; for a list of records, a list of answers in their order.
+    def predict(
+        self, model: str, record: Record | Picture | Sequence[Record | Picture], version: str | None = None
+    ) -> Any:
+        """The model's answer to a record or a picture; for a list of them, a list of answers in their order.
 
+        A picture is the path of its file, or the file's bytes; the answer to a path has the file's name as ``"name"``.
         In a list, a record that can't be scored is answered with `{"error": {...}}` in its place.
 
         Raises:
-            RecordRefused: the model can't read the request, or can't score the one record.
+            RecordRefused: the model can't read the request, or can't score the one record; a file can't be read.
             ClientError: any other of `fastmar_client.errors`.
         """
-        body = encode(record if isinstance(record, dict) else list(_records(record)))
-        return self._inference.request("POST", _path(model, version), body, model=model)
+        if isinstance(record, dict | bytes | bytearray | str | os.PathLike):
+            one = part(record)
+            return _named(self._post(model, version, one.data, one.media_type), one)
+        parts = [part(each) for each in _records(record)]
+        answers = self._post(model, version, together(parts), JSON)
+        if not isinstance(answers, list) or len(answers) != len(parts):
+            return answers
+        return [_named(answer, sent) for answer, sent in zip(answers, parts, strict=True)]
 
     def predict_body(self, model: str, body: bytes, content_type: str, version: str | None = None) -> list[Answer]:
         """The answers to a request body that is sent as it is: CSV with a header, JSON lines, a picture's file.
 
         Always a list; a record among several that can't be scored is answered with `{"error": {...}}` in its place.
         """
-        answers = self._inference.request("POST", _path(model, version), body, content_type=content_type, model=model)
+        answers = self._post(model, version, body, content_type)
         if isinstance(answers, dict):
             answers = answers.get("predictions", [answers])
         return list(answers)
@@ -110,7 +123,7 @@ class Client:
     def predict_many(
         self,
         model: str,
-        records: Iterable[Record],
+        records: Iterable[Record | Picture],
         *,
         version: str | None = None,
         batch_size: int = 64,
@@ -120,15 +133,17 @@ class Client:
     ) -> Iterator[Answer]:
         """An answer for each record, in order, as they come: batched, several batches at a time.
 
-        The records are read only as far ahead as needed: at most `batch_size * (concurrency + 1)` of them.
+        The records are read only as far ahead as needed: at most `batch_size * (concurrency + 1)` of them. Pictures
+        are opened no sooner, and a request holds no more than fit into `REQUEST_BYTES`.
 
         Args:
             model: the model's name.
-            records: any iterable, of any length.
+            records: any iterable, of any length; dicts, and paths or bytes of pictures.
             version: the model's version; None for the server's default.
-            batch_size: records in a request.
+            batch_size: records in a request, at most.
             concurrency: requests under way at a time.
-            on_error: "keep" puts `{"error": {...}}` in the place of a record that can't be scored; "raise" raises.
+            on_error: "keep" puts `{"error": {...}}` in the place of a record that can't be scored or a file that can't
+                be read; "raise" raises.
             on_progress: called with the number of records answered so far, after each batch.
 
         Raises:
@@ -138,12 +153,19 @@ class Client:
         if batch_size < 1 or concurrency < 1:
             raise ValueError("batch_size and concurrency are 1 or more")
 
-        def send(batch: list[Record]) -> list[Answer]:
-            return self._answers(model, batch, version)
+        def send(batch: list[Part | RecordRefused]) -> list[Answer]:
+            sent = [each for each in batch if isinstance(each, Part)]
+            answers = iter(self._answers(model, sent, version) if sent else ())
+            return [_named(next(answers), each) if isinstance(each, Part) else each.as_dict() for each in batch]
 
         answers = _numbered(
             answers_in_order(
-                _records(records), send, batch_size=batch_size, concurrency=concurrency, on_progress=on_progress
+                _prepared(_records(records)),
+                send,
+                batch_size=batch_size,
+                batch_bytes=REQUEST_BYTES,
+                concurrency=concurrency,
+                on_progress=on_progress,
             )
         )
         return answers if on_error == "keep" else _raising(answers, model)
@@ -205,14 +227,20 @@ class Client:
                 return
             time.sleep(READY_POLL)
 
-    def _answers(self, model: str, batch: list[Record], version: str | None) -> list[Answer]:
+    def _post(self, model: str, version: str | None, body: bytes, content_type: str) -> Any:
+        return self._inference.request("POST", _path(model, version), body, content_type=content_type, model=model)
+
+    def _answers(self, model: str, batch: list[Part], version: str | None) -> list[Answer]:
         """The answers to a batch: if it is refused as a whole, its records are asked for one by one."""
+        lone_picture = len(batch) == 1 and batch[0].media_type != JSON  # as it is: a third smaller than in JSON
         try:
-            answers = self.predict(model, batch, version)
+            if lone_picture:
+                return [self._post(model, version, batch[0].data, batch[0].media_type)]
+            answers = self._post(model, version, together(batch), JSON)
         except RecordRefused as refusal:
             if len(batch) == 1:
                 return [refusal.as_dict()]
-            return [answer for record in batch for answer in self._answers(model, [record], version)]
+            return [answer for each in batch for answer in self._answers(model, [each], version)]
         if not isinstance(answers, list) or len(answers) != len(batch):
             given = len(answers) if isinstance(answers, list) else 1
             raise ServerFailed(
@@ -224,15 +252,31 @@ class Client:
         return answers
 
 
-def _records(records: Any) -> Iterable[Record]:
+def _records(records: Any) -> Iterable[Any]:
     """`records`, unless it is something whose items are no records: then iterating it would ask nonsense."""
     if isinstance(records, dict) or hasattr(records, "iloc"):
         how = '.to_dict("records")' if getattr(records, "ndim", 1) == 2 else ".to_dict()"
         what = type(records).__name__
         fix = "put the record into a list" if isinstance(records, dict) else f"give {what.lower()}{how}"
         raise TypeError(f"a {what} is no list of records: {fix}")
-    found: Iterable[Record] = records
+    found: Iterable[Any] = records
     return found
+
+
+def _prepared(records: Iterable[Record | Picture]) -> Iterator[Part | RecordRefused]:
+    """Each record as it is sent; in the place of one that can't be, why."""
+    for record in records:
+        try:
+            yield part(record)
+        except RecordRefused as refusal:
+            yield refusal
+
+
+def _named(answer: Any, sent: Part) -> Any:
+    """`answer` with the name of the picture's file, which the server does not know of every request."""
+    if sent.name is None or not isinstance(answer, dict):
+        return answer
+    return {"name": sent.name, **answer}
 
 
 def _path(model: str, version: str | None) -> str:
@@ -244,7 +288,7 @@ def _numbered(answers: Iterable[Answer]) -> Iterator[Answer]:
     """Errors with the record's position among all records, where the server counted in its request."""
     for position, answer in enumerate(answers):
         error = answer.get("error")
-        yield {"error": {**error, "record": position}} if isinstance(error, dict) else answer
+        yield {**answer, "error": {**error, "record": position}} if isinstance(error, dict) else answer
 
 
 def _raising(answers: Iterable[Answer], model: str) -> Iterator[Answer]:

@@ -1,4 +1,4 @@
-"""Records as JSON: what pandas and numpy hand out is taken as it is meant."""
+"""Records as JSON, what pandas and numpy hand out taken as it is meant; pictures as the bytes of their files."""
 
 from __future__ import annotations
 
@@ -7,11 +7,84 @@ import datetime
 import json
 import math
 import os
+from collections.abc import Iterable
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from fastmar_client.errors import RecordRefused
+
+Picture = bytes | bytearray | str | os.PathLike[str]  # the bytes of a picture's file, or its path
+
+JSON = "application/json"
+ANY_BYTES = "application/octet-stream"
+# How files begin, and what they are then: servers and proxies want to know, the model looks for itself.
+_MAGIC = (
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"GIF8", "image/gif"),
+    (b"BM", "image/bmp"),
+    (b"II*\0", "image/tiff"),
+    (b"MM\0*", "image/tiff"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One record on its way: its JSON, or a picture's file.
+
+    Attributes:
+        data: UTF-8 or the file's bytes.
+        media_type: of `data`.
+        name: the name of the picture's file, where it has one.
+    """
+
+    data: bytes
+    media_type: str = JSON
+    name: str | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes in a JSON list."""
+        if self.media_type == JSON:
+            return len(self.data) + 1
+        return 4 * (len(self.data) // 3 + 1) + len(json.dumps(self.name)) + 40  # base64, and the words around it
+
+    def as_json(self) -> bytes:
+        """Itself as an item of a JSON list."""
+        if self.media_type == JSON:
+            return self.data
+        name = f'"name":{json.dumps(self.name)},' if self.name else ""
+        return b'{%s"image":{"b64":"%s"}}' % (name.encode(), base64.b64encode(self.data))
+
+
+def part(record: dict[str, Any] | Picture) -> Part:
+    """`record`, ready to be sent.
+
+    Raises:
+        RecordRefused: there is something in it that JSON can't express, or the file can't be read.
+    """
+    if isinstance(record, bytes | bytearray):
+        data = bytes(record)
+        return Part(data, media_type(data))
+    if isinstance(record, str | os.PathLike):
+        path = Path(record)
+        data = _read(path)
+        return Part(data, media_type(data), path.name)
+    return Part(encode(record))
+
+
+def together(parts: Iterable[Part]) -> bytes:
+    """The JSON list of several records."""
+    return b"[%s]" % b",".join(each.as_json() for each in parts)
+
+
+def media_type(data: bytes) -> str:
+    """What a picture's file is, by how it begins."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "image/webp"
+    return next((name for magic, name in _MAGIC if data.startswith(magic)), ANY_BYTES)
 
 
 def encode(record: Any) -> bytes:
@@ -25,22 +98,34 @@ def encode(record: Any) -> bytes:
     """
     try:
         try:
-            text = json.dumps(record, allow_nan=False, default=_plain, separators=(",", ":"))
+            text = _ENCODER.encode(record)
         except ValueError:  # NaN: rare enough to look for it only now
-            text = json.dumps(_without_nan(record), allow_nan=False, separators=(",", ":"))
+            text = _ENCODER.encode(_without_nan(record))
     except (TypeError, ValueError, RecursionError) as error:
         raise RecordRefused(
             f"the record can't be written as JSON: {error}.",
-            fix="send numbers, strings, booleans, None, dates, and lists and dicts of them.",
+            fix="send numbers, strings, booleans, None, dates, lists and dicts of them; a picture as path or bytes.",
             code="not_json",
         ) from error
     return text.encode()
 
 
-def image_record(image: bytes | str | os.PathLike[str]) -> dict[str, Any]:
+def image_record(image: Picture) -> dict[str, Any]:
     """The record for a picture: the bytes of its file, or its path."""
-    data = image if isinstance(image, bytes) else Path(image).read_bytes()
+    data = image if isinstance(image, bytes | bytearray) else Path(image).read_bytes()
     return {"image": {"b64": base64.b64encode(data).decode("ascii")}}
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a NUL in it
+        reason = getattr(error, "strerror", None) or error
+        raise RecordRefused(
+            f"the picture {path} can't be read: {reason}.",
+            fix="give the path of a picture's file, or its bytes.",
+            code="file_unreadable",
+        ) from error
 
 
 def _plain(value: Any) -> Any:
@@ -51,6 +136,9 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "tolist"):  # numpy
         return value.tolist()
     raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+_ENCODER = json.JSONEncoder(allow_nan=False, default=_plain, separators=(",", ":"))
 
 
 def _without_nan(value: Any) -> Any:

@@ -14,6 +14,7 @@ from fastmar_cli.console import alarm, notice, out, stages
 
 if TYPE_CHECKING:
     from fastmar_export.reader import LearnerFile
+    from fastmar_runtime.spec import Spec
 
 MAX_CALLS_SHOWN = 5
 
@@ -39,6 +40,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="a callback of yours that changes no answer; may be given several times",
     )
+    parser.add_argument(
+        "--exif-transpose", action="store_true", help="turn photos as their cameras say, which fastai does not"
+    )
+    parser.add_argument(
+        "--module",
+        action="append",
+        default=[],
+        dest="modules",
+        metavar="PACKAGE",
+        help="a package of yours that layers of the network come from: it is imported; may be given several times",
+    )
     parser.add_argument("--force", action="store_true", help="replace an archive of another version")
 
 
@@ -54,19 +66,29 @@ def run(args: argparse.Namespace) -> int:
         ignored_callbacks=args.ignore_callback,
         reference=args.reference,
         force=args.force,
+        exif_transpose=args.exif_transpose,
+        modules=args.modules,
     )
     with stages() as on_stage:
         exported = export_learner(args.learner, options, on_stage, on_read=_say_what_is_inside)
     for said in exported.spec.notices:
         notice(said["message"])
     spec = exported.spec
-    fields = ", ".join(f.name for f in spec.fields)
     out.print(f"{exported.path}  ({exported.path.stat().st_size / 1024:,.0f} KB)", markup=False)
-    out.print(f"  {spec.name} {spec.version}: {spec.kind}, {len(spec.fields)} columns ({fields})", markup=False)
+    out.print(f"  {spec.name} {spec.version}: {spec.kind}, {_takes(spec)}", markup=False)
     differ = f"graph and network differ by {exported.difference:.1g}"
     out.print(f"  predicts {', '.join(spec.targets)}; {differ}", markup=False)
     out.print(f"Next: fastmar serve --model-store {args.output}", markup=False)
     return 0
+
+
+def _takes(spec: Spec) -> str:
+    """What a record is."""
+    if spec.kind != "vision":
+        return f"{len(spec.fields)} columns ({', '.join(f.name for f in spec.fields)})"
+    _, channels, height, width = spec.inputs[0].shape
+    size = f"{width} x {height} px" if isinstance(width, int) else "any size"
+    return f"{'grey ' if channels == 1 else ''}pictures, seen at {size}"
 
 
 def _say_what_is_inside(source: LearnerFile) -> None:

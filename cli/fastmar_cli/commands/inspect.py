@@ -73,7 +73,7 @@ def _show(facts: dict[str, Any]) -> None:
             _add_network(tree, value)
         elif key == "golden":
             _add(tree.add(f"golden: {len(value)} records, the first of them"), value[0] if value else {})
-        elif key != "schema":  # the fields say the same, for people
+        elif key != "schema" and value != _NO_COLUMNS:  # the fields say the same as the schema, for people
             _add_entry(tree, key, value)
     out.print(tree)
 
@@ -92,9 +92,11 @@ def _add(node: Any, value: Any) -> None:
         node.add(_text(value))
 
 
-_TITLES = ("name", "step", "where", "what")
+_TITLES = ("name", "step", "layer", "where", "what")
+_NO_COLUMNS: dict[str, list[str]] = {"categories": [], "numbers": []}  # of a learner that reads pictures
 _SENTENCES = ("runs_code", "leaks", "problems")
 _MAX_ITEMS = 12
+_MAX_LETTERS = 120  # of a picture in base64
 
 
 def _title(item: dict[str, Any]) -> Any:
@@ -131,7 +133,10 @@ def _branches(value: Any) -> bool:
 
 def _line(key: str, value: Any) -> str:
     if not isinstance(value, list):
-        return f"{key}: {value}"
+        text = str(value)
+        return (
+            f"{key}: {text if len(text) <= _MAX_LETTERS else f'{text[: _MAX_LETTERS // 2]}... ({len(text):,} letters)'}"
+        )
     more = f", ... ({len(value)} in all)" if len(value) > _MAX_ITEMS else ""
     return f"{key}: {', '.join(map(repr, value[:_MAX_ITEMS])) or 'none'}{more}"
 

@@ -1,52 +1,93 @@
-"""Answer records with an archive in this process, or with a server.
+"""Answer records and pictures with an archive in this process, or with a server.
 
 TARGET is MODEL.mar, or a URL such as http://127.0.0.1:8080/predictions/NAME. INPUT is a .json file (a record or a list
-of them), .jsonl, .csv with a header, or - for JSON, JSON lines or CSV on standard input.
+of them), .jsonl, .csv with a header, a picture (.jpg, .png, .bmp, .gif, .webp, .tif), or - for any of them on standard
+input. Answers come in the order of the inputs; a picture's has its file's name.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fastmar_cli.console import out
+from fastmar_cli.console import out, stages
+
+if TYPE_CHECKING:
+    from fastmar_cli.targets import Target
+
+Answer = dict[str, Any]
+LIKELIEST = 3  # labels in a row of the table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
     parser.add_argument("target", metavar="TARGET", help="MODEL.mar, or the URL of a served model")
-    parser.add_argument("inputs", metavar="INPUT", nargs="+", help="file of records, or -")
+    parser.add_argument("inputs", metavar="INPUT", nargs="+", help="file of records, picture, or -")
     parser.add_argument("--json", action="store_true", help="print one JSON answer a line, in input order")
     parser.add_argument("--key-file", type=Path, help="TorchServe's key_file.json, where the server wants a token")
+    parser.add_argument(
+        "--save",
+        type=Path,
+        metavar="DIR",
+        help="write pictures of the answers there: masks and points over each input, labels on contact sheets",
+    )
+    parser.add_argument(
+        "--mask-size",
+        choices=["model", "original"],
+        help="size of masks: the network's (the default), or the picture's (with --save the default)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the answers; exit status 1 where a record was refused."""
+    """Print the answers; exit status 1 where one was refused."""
     import orjson
 
     from fastmar_cli.targets import open_target
 
-    target = open_target(args.target, args.key_file)
-    answers = (answer for source in args.inputs for answer in _answers(target, source))
-    refused = 0
+    mask_size = args.mask_size or ("original" if args.save else None)
+    target = open_target(args.target, args.key_file, mask_size)
+    gallery = _gallery(args.save) if args.save else None
     table = None if args.json else _Table()
-    for answer in answers:
-        refused += "error" in answer
-        if table is None:
-            print(orjson.dumps(answer).decode())
-        else:
-            table.add(answer)
+    refused = 0
+    with stages() as on_stage:
+        for number, (answer, path) in enumerate(_answers(target, args.inputs), start=1):
+            refused += "error" in answer
+            if gallery and path:
+                gallery.add(path, answer)
+            if table is None:
+                print(orjson.dumps(answer).decode())
+            else:
+                table.add(answer)
+                on_stage(f"{number:,} answered")
+        written = gallery.finish() if gallery else []
     if table is not None:
         table.show()
+        for path in written:
+            out.print(f"Written: {path}", markup=False)
     return 1 if refused else 0
 
 
-def _answers(target: Any, source: str) -> Iterator[dict[str, Any]]:
-    from fastmar_cli.inputs import read_input
+def _answers(target: Target, sources: Sequence[str]) -> Iterator[tuple[Answer, Path | None]]:
+    """Each answer, with the path of the picture that it answers."""
+    from fastmar_cli.inputs import is_picture, read_input
 
-    yield from target(*read_input(source))
+    for pictures, group in groupby(sources, key=is_picture):
+        if pictures:
+            paths = [Path(source) for source in group]
+            yield from zip(target.pictures(paths), paths, strict=True)
+        else:
+            for source in group:
+                for answer in target.records(*read_input(source)):
+                    yield answer, None
+
+
+def _gallery(folder: Path) -> Any:
+    from fastmar_cli.gallery import Gallery
+
+    return Gallery(folder)
 
 
 class _Table:
@@ -58,20 +99,20 @@ class _Table:
         self._table = Table("", "prediction", "probability", "remarks")
         self._rows = 0
 
-    def add(self, answer: dict[str, Any]) -> None:
+    def add(self, answer: Answer) -> None:
         from rich.text import Text
 
-        number = str(self._rows)
+        from fastmar_cli.shown import likeliest, prediction
+
+        name = Text(str(answer.get("name", self._rows)))
         self._rows += 1
         if "error" in answer:
             error = answer["error"]
-            remark = Text(f"{error['message']} Fix: {error['fix']}")
-            self._table.add_row(number, Text("refused", style="red"), "", remark)
+            self._table.add_row(name, Text("refused", style="red"), "", Text(f"{error['message']} Fix: {error['fix']}"))
             return
-        probabilities = sorted(answer.get("probabilities", {}).items(), key=lambda item: -item[1])[:3]
-        likely = ", ".join(f"{label} {probability:.1%}" for label, probability in probabilities)
+        likely = ", ".join(f"{label} {probability:.1%}" for label, probability in likeliest(answer, LIKELIEST))
         remarks = "; ".join(f"{w['field']}: {w['message']}" for w in answer["warnings"])
-        self._table.add_row(number, Text(str(answer["prediction"])), Text(likely), Text(remarks))
+        self._table.add_row(name, Text(prediction(answer)), Text(likely), Text(remarks))
 
     def show(self) -> None:
         out.print(self._table)

@@ -1,0 +1,197 @@
+"""Answers to pictures as pictures: a mask's classes over it, points on it, labels under a sheet of small ones."""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+Rgb = tuple[int, int, int]
+
+# Far apart in hue and lightness, also for eyes that confuse red and green; what follows the last is made by `colour`.
+COLOURS: tuple[Rgb, ...] = (
+    (0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167), (213, 94, 0), (86, 180, 233), (240, 228, 66),
+    (128, 62, 117), (140, 200, 60), (193, 0, 32), (0, 83, 91), (244, 200, 180),
+)  # fmt: skip
+PAPER, INK, FAINT, WARNING = (255, 255, 255), (24, 24, 24), (110, 110, 110), (190, 30, 30)
+SMALLEST, LARGEST = 320, 1600  # pixels of an overlay's longer side: a mask of 64 pixels is nothing to look at
+OPACITY = 0.5
+LINE, SWATCH, MARGIN = 22, 14, 10
+LEGEND_WIDTH = 260
+LEGEND_CLASSES = 40  # more would be taller than any picture
+THUMBNAIL, CAPTION, COLUMNS = 176, 40, 6
+THUMBNAILS_A_SHEET = 60
+FONTS = ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "Arial Unicode.ttf", "Arial.ttf", "arial.ttf")
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """What stands under a small picture: its name and the answer; `refused` is shown in red."""
+
+    name: str
+    text: str
+    refused: bool = False
+
+
+def colour(index: int) -> Rgb:
+    """A class's colour, always the same one."""
+    if index < len(COLOURS):
+        return COLOURS[index]
+    red, green, blue = colorsys.hsv_to_rgb((index * 0.618034) % 1.0, 0.45 + 0.5 * (index % 2), 0.95 - 0.2 * (index % 3))
+    return round(255 * red), round(255 * green), round(255 * blue)
+
+
+def over_mask(
+    picture: Image.Image, mask: Image.Image, classes: Sequence[tuple[int, str, float]], unseen: int | None = None
+) -> Image.Image:
+    """`mask` in colours, half transparent, over `picture`, which is brought to its size; beside it the legend.
+
+    Args:
+        picture: any mode and size.
+        mask: mode L or I;16, a class's index in each pixel.
+        classes: index, name and share (0 to 1) of those that the legend names, in its order.
+        unseen: the mask's value where the model did not look; the picture is dimmed there.
+    """
+    width, height = _seen(mask.size)
+    indices = np.asarray(mask)
+    picture = picture.convert("RGB").resize((width, height), Image.Resampling.BILINEAR)
+    overlay = Image.blend(picture, _painted(indices).resize((width, height), Image.Resampling.NEAREST), OPACITY)
+    if unseen is not None:
+        outside = Image.fromarray(np.where(indices == unseen, 255, 0).astype(np.uint8)).resize((width, height))
+        overlay.paste(Image.blend(picture, Image.new("RGB", picture.size), OPACITY), mask=outside)
+    shown = list(classes)[:LEGEND_CLASSES]
+    rows = len(shown) + (len(classes) > len(shown))
+    sheet = Image.new("RGB", (width + LEGEND_WIDTH, max(height, 2 * MARGIN + rows * LINE)), PAPER)
+    sheet.paste(overlay, (0, 0))
+    draw, font = ImageDraw.Draw(sheet), _font(14)
+    left = width + MARGIN
+    for row, (index, name, share) in enumerate(shown):
+        top = MARGIN + row * LINE
+        draw.rectangle((left, top, left + SWATCH, top + SWATCH), fill=_over_grey(colour(index)), outline=INK)
+        percent = _share(share)
+        room = LEGEND_WIDTH - 3 * MARGIN - SWATCH - draw.textlength(percent, font) - MARGIN
+        draw.text((left + SWATCH + MARGIN, top - 1), _fitting(name, room, draw, font), fill=INK, font=font)
+        draw.text((sheet.width - MARGIN, top - 1), percent, fill=FAINT, font=font, anchor="ra")
+    if rows > len(shown):
+        more = f"and {len(classes) - len(shown)} more"
+        draw.text((left, MARGIN + len(shown) * LINE), more, fill=FAINT, font=font)
+    return sheet
+
+
+def with_points(picture: Image.Image, points: Sequence[Sequence[float]]) -> Image.Image:
+    """Numbered dots on `picture` at `points`, (x, y) in its pixels; those outside it are drawn at its edge, hollow."""
+    size = _seen(picture.size)
+    scale_x, scale_y = size[0] / picture.width, size[1] / picture.height
+    sheet = picture.convert("RGB").resize(size, Image.Resampling.BILINEAR)
+    draw, radius = ImageDraw.Draw(sheet), max(4, max(size) // 110)
+    font = _font(max(12, radius * 2))
+    for number, (x, y) in enumerate(points):
+        inside = 0 <= x <= picture.width and 0 <= y <= picture.height
+        at = min(max(x * scale_x, 0), size[0] - 1), min(max(y * scale_y, 0), size[1] - 1)
+        box = (at[0] - radius, at[1] - radius, at[0] + radius, at[1] + radius)
+        ring = tuple(edge + grow for edge, grow in zip(box, (-2, -2, 2, 2), strict=True))
+        draw.ellipse(ring, outline=PAPER, width=2)
+        draw.ellipse(box, fill=colour(number) if inside else None, outline=INK, width=2)
+        if len(points) > 1:
+            right = at[0] + 4 * radius < size[0]
+            text_at = (at[0] + (radius + 4) * (1 if right else -1), at[1])
+            anchor = "lm" if right else "rm"
+            draw.text(text_at, str(number), fill=PAPER, font=font, anchor=anchor, stroke_width=2, stroke_fill=INK)
+    return sheet
+
+
+def contact_sheet(pictures: Sequence[Image.Image | None], captions: Sequence[Caption]) -> Image.Image:
+    """Small pictures in rows, each with its caption; None is one that can't be opened."""
+    columns = max(1, min(COLUMNS, len(pictures)))
+    rows = -(-len(pictures) // columns)
+    cell = THUMBNAIL + MARGIN, THUMBNAIL + CAPTION + MARGIN
+    sheet = Image.new("RGB", (columns * cell[0] + MARGIN, rows * cell[1] + MARGIN), PAPER)
+    draw, small, font = ImageDraw.Draw(sheet), _font(12), _font(14)
+    for position, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
+        left, top = MARGIN + position % columns * cell[0], MARGIN + position // columns * cell[1]
+        frame = (left, top, left + THUMBNAIL - 1, top + THUMBNAIL - 1)
+        if picture is None:
+            draw.rectangle(frame, fill=(236, 236, 236))
+            middle = (left + THUMBNAIL // 2, top + THUMBNAIL // 2)
+            draw.text(middle, "no picture", fill=FAINT, font=font, anchor="mm")
+        else:
+            thumbnail = picture.convert("RGB")
+            thumbnail.thumbnail((THUMBNAIL, THUMBNAIL))
+            place = left + (THUMBNAIL - thumbnail.width) // 2, top + THUMBNAIL - thumbnail.height
+            sheet.paste(thumbnail, place)
+        if caption.refused:
+            draw.rectangle(frame, outline=WARNING, width=3)
+        text = _fitting(caption.text, THUMBNAIL, draw, font)
+        draw.text((left, top + THUMBNAIL + 3), text, fill=WARNING if caption.refused else INK, font=font)
+        name = _fitting(caption.name, THUMBNAIL, draw, small)
+        draw.text((left, top + THUMBNAIL + 21), name, fill=FAINT, font=small)
+    return sheet
+
+
+def opened(path: Path, *, upright: bool = False) -> Image.Image | None:
+    """The picture in `path`, as its EXIF data turns it if `upright`; None if Pillow can't open it."""
+    try:
+        with Image.open(path) as file:
+            file.load()
+            return ImageOps.exif_transpose(file) if upright else file.copy()
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+
+
+def _seen(size: tuple[int, int]) -> tuple[int, int]:
+    """`size`, enlarged by a whole number or made smaller, so that it can be looked at."""
+    longer = max(size)
+    if longer < SMALLEST:
+        times = -(-SMALLEST // longer)
+        return size[0] * times, size[1] * times
+    if longer > LARGEST:
+        return max(1, round(size[0] * LARGEST / longer)), max(1, round(size[1] * LARGEST / longer))
+    return size
+
+
+def _painted(indices: npt.NDArray[Any]) -> Image.Image:
+    """Each pixel in its class's colour; after 256 classes the colours come again."""
+    painted = Image.fromarray(indices.astype(np.uint8)).convert("P")
+    painted.putpalette([part for index in range(256) for part in colour(index)])
+    return painted.convert("RGB")
+
+
+def _over_grey(rgb: Rgb) -> Rgb:
+    """About how a colour looks over a picture."""
+    red, green, blue = (round(part * OPACITY + 128 * (1 - OPACITY)) for part in rgb)
+    return red, green, blue
+
+
+def _share(share: float) -> str:
+    return "< 0.1 %" if 0 < share < 0.001 else f"{100 * share:.1f} %"
+
+
+def _fitting(text: str, width: float, draw: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont) -> str:
+    """`text` on one line, shortened in its middle where it is wider than `width`."""
+    text = " ".join(text.split())
+    if draw.textlength(text, font) <= width:
+        return text
+    keep = len(text)
+    while keep > 2 and draw.textlength(text[: keep // 2] + "..." + text[-(keep - keep // 2) :], font) > width:
+        keep -= 1
+    return text[: keep // 2] + "..." + text[-(keep - keep // 2) :]
+
+
+@lru_cache
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    """A font with as many letters as there is on this machine; Pillow's own has those of English."""
+    for name in FONTS:
+        with suppress(OSError):
+            return ImageFont.truetype(name, size)
+    font = ImageFont.load_default(size)
+    if not isinstance(font, ImageFont.FreeTypeFont):  # Pillow without FreeType has letters of one size
+        raise TypeError("this Pillow was built without FreeType")
+    return font

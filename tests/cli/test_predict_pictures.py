@@ -1,0 +1,224 @@
+"""`fastmar predict` with pictures, in this process and through a server."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from fastmar_cli.main import main
+from fastmar_runtime import payload
+from fastmar_runtime.predictor import Predictor
+from tests.client.conftest import scripted  # noqa: F401 - a fixture
+from tests.client.scripted import Reply, Scripted, Seen
+from tests.pictures import COLOURS, file_of, make_learner, picture
+
+
+@pytest.fixture(scope="module", params=["label", "mask", "points"])
+def archive(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return exported(request.param, tmp_path_factory.mktemp(request.param))
+
+
+@pytest.fixture(scope="module")
+def labels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return exported("label", tmp_path_factory.mktemp("labels"))
+
+
+def exported(kind: str, folder: Path) -> Path:
+    make_learner(folder / "pictures", kind).export(folder / "learner.pkl")
+    assert main(["export", str(folder / "learner.pkl"), "--name", kind, "--output", str(folder)]) == 0
+    return folder / f"{kind}.mar"
+
+
+@pytest.fixture
+def sent(tmp_path: Path) -> list[str]:
+    """A picture of each colour, in several formats, in no order."""
+    files = {"red.jpg": "JPEG", "blue.png": "PNG", "green.bmp": "BMP", "red.gif": "GIF", "blue.tif": "TIFF"}
+    for name, kind in files.items():
+        (tmp_path / name).write_bytes(file_of(picture(name.partition(".")[0], 99), kind))
+    (tmp_path / "GREEN.WEBP").write_bytes(file_of(picture("green", 98), "WEBP"))
+    return [str(tmp_path / name) for name in [*files, "GREEN.WEBP"]]
+
+
+def lines(text: str) -> list[Any]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_one_answer_a_line_in_order_named_by_file(labels: Path, sent: list[str], capsys: Any) -> None:
+    assert main(["predict", str(labels), *sent, "--json"]) == 0
+    printed = capsys.readouterr()
+    answers = lines(printed.out)
+    assert [answer["name"] for answer in answers] == [Path(path).name for path in sent]
+    assert [answer["prediction"] for answer in answers] == ["red", "blue", "green", "red", "blue", "green"]
+    assert all(set(answer["probabilities"]) == set(COLOURS) for answer in answers)
+    assert printed.err == ""
+
+
+def test_more_than_go_at_once_come_in_order(labels: Path, sent: list[str], capsys: Any) -> None:
+    assert main(["predict", str(labels), *sent * 7, "--json"]) == 0
+    assert [answer["prediction"] for answer in lines(capsys.readouterr().out)] == [
+        Path(path).name.partition(".")[0].lower() for path in sent * 7
+    ]
+
+
+def test_people_get_a_table(labels: Path, sent: list[str], capsys: Any) -> None:
+    assert main(["predict", str(labels), *sent]) == 0
+    printed = capsys.readouterr().out
+    for path in sent:
+        [row] = [line for line in printed.splitlines() if Path(path).name in line]
+        assert Path(path).name.partition(".")[0].lower() in row.split("│")[2]
+        assert "%" in row
+
+
+def test_what_is_no_picture_is_refused_alone(labels: Path, sent: list[str], tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "bad.jpg").write_bytes(b"text")
+    inputs = [sent[0], str(tmp_path / "bad.jpg"), str(tmp_path / "none.png"), sent[1]]
+    assert main(["predict", str(labels), *inputs, "--json"]) == 1
+    answers = lines(capsys.readouterr().out)
+    assert [answer["name"] for answer in answers] == ["red.jpg", "bad.jpg", "none.png", "blue.png"]
+    codes = [answer.get("error", {}).get("code") for answer in answers]
+    assert codes == [None, "not_a_picture", "file_unreadable", None]
+    assert [answer["error"]["record"] for answer in answers if "error" in answer] == [1, 2]
+    assert main(["predict", str(labels), *inputs]) == 1
+    assert "Fix:" in capsys.readouterr().out
+
+
+def test_pictures_and_records_of_pictures_in_one_go(labels: Path, sent: list[str], tmp_path: Path, capsys: Any) -> None:
+    import base64
+
+    record = {"name": "mine", "image": {"b64": base64.b64encode(Path(sent[1]).read_bytes()).decode()}}
+    (tmp_path / "in.json").write_text(json.dumps([record, record]))
+    assert main(["predict", str(labels), sent[0], str(tmp_path / "in.json"), sent[2], "--json"]) == 0
+    answers = lines(capsys.readouterr().out)
+    assert [answer["name"] for answer in answers] == ["red.jpg", "mine", "mine", "green.bmp"]
+    assert [answer["prediction"] for answer in answers] == ["red", "blue", "blue", "green"]
+
+
+def test_a_picture_on_standard_input(labels: Path, sent: list[str]) -> None:
+    command = [sys.executable, "-m", "fastmar_cli.main", "predict", str(labels), "-", "--json"]
+    done = subprocess.run(command, input=Path(sent[0]).read_bytes(), capture_output=True, check=False)
+    assert [answer["prediction"] for answer in lines(done.stdout.decode())] == ["red"], done.stderr
+
+
+def test_pictures_of_the_answers(archive: Path, sent: list[str], tmp_path: Path, capsys: Any) -> None:
+    out = tmp_path / "out"
+    assert main(["predict", str(archive), *sent[:3], "--save", str(out)]) == 0
+    names = ["answers.png"] if archive.stem == "label" else ["blue.png", "green.png", "red.png"]
+    assert sorted(path.name for path in out.iterdir()) == names
+    printed = capsys.readouterr().out
+    for name in names:
+        assert f"Written: {out / name}" in printed
+        with Image.open(out / name) as written:
+            assert written.size[0] >= 80
+
+
+def test_masks_come_in_the_size_that_is_asked_for(sent: list[str], tmp_path: Path, capsys: Any) -> None:
+    archive = exported("mask", tmp_path)
+    capsys.readouterr()
+    for options, size in (([], 48), (["--mask-size", "original"], 80), (["--save", str(tmp_path / "o")], 80)):
+        assert main(["predict", str(archive), sent[0], "--json", *options]) == 0
+        [answer] = lines(capsys.readouterr().out)
+        assert answer["prediction"]["width"] == size
+        assert {entry["name"] for entry in answer["prediction"]["classes"]} <= {"ground", "thing", None}
+
+
+def test_a_table_model_says_that_it_takes_no_pictures(tmp_path: Path, sent: list[str], capsys: Any) -> None:
+    from tests.export.tables import Case
+    from tests.export.tables import make_learner as make_table_learner
+
+    learn, _ = make_table_learner(Case())
+    learn.export(tmp_path / "learner.pkl")
+    assert main(["export", str(tmp_path / "learner.pkl"), "--name", "table", "--output", str(tmp_path)]) == 0
+    capsys.readouterr()
+    assert main(["predict", str(tmp_path / "table.mar"), sent[0]]) == 1
+    assert "reads tabular records" in capsys.readouterr().err
+
+
+def test_through_a_server(archive: Path, scripted: Scripted, sent: list[str], tmp_path: Path, capsys: Any) -> None:  # noqa: F811
+    predictor = Predictor.open(archive)
+
+    def reply(seen: Seen) -> Reply:
+        request = payload.read(seen.body, seen.headers["content-type"], predictor.spec)
+        response = payload.write(request, predictor.predict(request.records), predictor.spec)
+        return Reply(response.status, response.body)
+
+    scripted.reply = reply
+    (tmp_path / "bad.png").write_bytes(b"")
+    inputs = [*sent * 4, str(tmp_path / "bad.png"), str(tmp_path / "none.png")]
+    printed = []
+    for target in (str(archive), f"{scripted.url}/predictions/{archive.stem}"):
+        for options in ([], ["--mask-size", "original"]):
+            assert main(["predict", target, *inputs, "--json", *options]) == 1
+            printed.append(lines(capsys.readouterr().out))
+    in_process, in_process_original, served, served_original = printed
+    for ours, theirs in ((served, in_process), (served_original, in_process_original)):
+        assert [answer["name"] for answer in ours] == [Path(path).name for path in inputs]
+        assert [answer.get("prediction") for answer in ours] == [answer.get("prediction") for answer in theirs]
+        assert [a["error"]["code"] for a in ours[-2:]] == [a["error"]["code"] for a in theirs[-2:]]
+    if archive.stem == "mask":
+        assert served_original[0]["prediction"]["width"] == 80
+    assert len(scripted.seen) == 2 * 2  # 24 good ones and an empty one, in requests of 16
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_export_turns_photos_only_if_told(turned: bool, tmp_path: Path, capsys: Any) -> None:
+    make_learner(tmp_path / "pictures", "mask").export(tmp_path / "learner.pkl")
+    command = ["export", str(tmp_path / "learner.pkl"), "--name", "m", "--output", str(tmp_path)]
+    assert main([*command, *(["--exif-transpose"] if turned else [])]) == 0
+    assert "pictures, seen at 48 x 48 px" in capsys.readouterr().out
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    buffer = io.BytesIO()
+    picture("red", 1).save(buffer, "JPEG", exif=exif)
+    (tmp_path / "photo.jpg").write_bytes(buffer.getvalue())
+    command = ["predict", str(tmp_path / "m.mar"), str(tmp_path / "photo.jpg"), "--mask-size", "original", "--json"]
+    assert main(command) == 0
+    [answer] = lines(capsys.readouterr().out)
+    size = (answer["prediction"]["width"], answer["prediction"]["height"])
+    assert size == ((60, 80) if turned else (80, 60))
+
+
+def test_inspect_shows_steps_and_layers_without_pages_of_base64(labels: Path, capsys: Any) -> None:
+    assert main(["inspect", str(labels)]) == 0
+    printed = capsys.readouterr().out
+    assert "resize  size: 48, 48" in printed
+    assert "int_to_float_tensor" in printed
+    assert max(map(len, printed.splitlines())) < 300
+    assert main(["inspect", str(labels.parent / "learner.pkl")]) == 0
+    printed = capsys.readouterr().out
+    assert "fastai.vision.augment.Resize; becomes: step resize" in printed
+    assert "columns" not in printed
+
+
+def test_verify_asks_fastai_and_finds_another_learner(
+    archive: Path, sent: list[str], tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner = archive.parent / "learner.pkl"
+    assert main(["verify", str(archive), "--learner", str(learner), "--data", *sent]) == 0
+    printed = capsys.readouterr().out
+    assert "golden records: reproduced" in printed
+    records = int(printed.partition(" records against learn.predict")[0].split()[-1])
+    assert records >= len(sent) + 1
+    from fastmar_cli.oracle import load_learner
+
+    learn = load_learner(learner)
+    with torch.no_grad():
+        list(learn.model.parameters())[-2].mul_(-1)
+    learn.export(tmp_path / "other.pkl")
+    assert main(["verify", str(archive), "--learner", str(tmp_path / "other.pkl")]) == 1
+    assert "AnotherLearner" in capsys.readouterr().err
+    monkeypatch.setattr("fastmar_cli.oracle._check_same", lambda *_: None)  # as if the hash were forged
+    assert main(["verify", str(archive), "--learner", str(tmp_path / "other.pkl")]) == 1
+    assert "AnswersDiffer" in capsys.readouterr().err
+
+
+def test_doctor_answers_a_picture(labels: Path, capsys: Any) -> None:
+    assert main(["doctor", str(labels)]) == 0
+    assert "ok     a request: {" in capsys.readouterr().out

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.client.scripted import Reply, Scripted, Seen
+
+from fastmar_client import Client, RecordRefused
+from fastmar_client.client import REQUEST_BYTES
+from fastmar_client.encoding import Part, media_type, part, together
+
+PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0"
+
+
+def told(seen: Seen) -> Reply:
+    """Answer each picture with the bytes that arrived, each record with itself; refuse what begins with BAD."""
+    if seen.headers["content-type"] != "application/json":
+        return one(seen.body)
+    records = json.loads(seen.body)
+    if isinstance(records, dict):
+        return Reply(body={"prediction": records})
+    answers = [one(base64.b64decode(r["image"]["b64"])).body if "image" in r else {"prediction": r} for r in records]
+    return Reply(400 if all("error" in answer for answer in answers) else 200, answers)
+
+
+def one(data: bytes) -> Reply:
+    if data.startswith(b"BAD"):
+        return Reply(400, {"error": {"code": "bad_image", "record": 0, "message": "no picture", "fix": "send one"}})
+    return Reply(body={"prediction": data.decode("latin-1")})
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name, data in {"a.png": PNG + b"a", "b.jpg": JPEG + b"b", "bad.png": b"BAD"}.items():
+        (tmp_path / name).write_bytes(data)
+    return tmp_path
+
+
+@pytest.mark.parametrize("kind", [Path, str])
+def test_one_picture_goes_as_it_is_and_its_answer_carries_its_name(scripted: Scripted, folder: Path, kind: Any) -> None:
+    scripted.reply = told
+    with Client(scripted.url) as client:
+        answer = client.predict("m", kind(folder / "a.png"))
+        assert answer == {"name": "a.png", "prediction": (PNG + b"a").decode("latin-1")}
+        assert client.predict("m", JPEG + b"b") == {"prediction": (JPEG + b"b").decode("latin-1")}
+        assert client.predict("m", bytearray(b"BM")) == {"prediction": "BM"}
+        assert client.predict("m", {"x": 1}) == {"prediction": {"x": 1}}
+    types = ["image/png", "image/jpeg", "image/bmp", "application/json"]
+    assert [seen.headers["content-type"] for seen in scripted.seen] == types
+    assert scripted.seen[0].body == PNG + b"a"
+
+
+def test_a_name_that_the_server_gives_stands(scripted: Scripted, folder: Path) -> None:
+    scripted.replies(Reply(body={"name": "theirs", "prediction": 1}))
+    with Client(scripted.url) as client:
+        assert client.predict("m", folder / "a.png") == {"name": "theirs", "prediction": 1}
+
+
+def test_a_list_of_pictures_and_records_is_one_request(scripted: Scripted, folder: Path) -> None:
+    scripted.reply = told
+    with Client(scripted.url) as client:
+        answers = client.predict("m", [folder / "b.jpg", {"x": 1}, PNG, str(folder / "bad.png")])
+    assert answers[:3] == [
+        {"name": "b.jpg", "prediction": (JPEG + b"b").decode("latin-1")},
+        {"prediction": {"x": 1}},
+        {"prediction": PNG.decode("latin-1")},
+    ]
+    assert answers[3]["name"] == "bad.png"
+    assert answers[3]["error"]["code"] == "bad_image"
+    assert len(scripted.seen) == 1
+
+
+def test_a_picture_that_is_refused_or_not_there(scripted: Scripted, folder: Path) -> None:
+    scripted.reply = told
+    with Client(scripted.url) as client:
+        with pytest.raises(RecordRefused, match="no picture"):
+            client.predict("m", folder / "bad.png")
+        for path in (folder / "none.png", folder, "nul\0"):
+            with pytest.raises(RecordRefused, match="can't be read") as refusal:
+                client.predict("m", path)
+            assert refusal.value.code == "file_unreadable"
+            assert "Fix:" in str(refusal.value)
+    assert len(scripted.seen) == 1
+
+
+def test_many_of_all_kinds_come_in_order_with_errors_in_place(scripted: Scripted, folder: Path) -> None:
+    scripted.reply = told
+    mixed = [
+        folder / "a.png",
+        JPEG,
+        {"x": 1},
+        folder / "none.png",
+        str(folder / "bad.png"),
+        {"x": {2}},
+        folder / "b.jpg",
+    ]
+    for batch_size in (1, 2, 3, 64):
+        with Client(scripted.url) as client:
+            answers = list(client.predict_many("m", mixed, batch_size=batch_size))
+        assert [answer.get("name") for answer in answers] == ["a.png", None, None, None, "bad.png", None, "b.jpg"]
+        codes = [answer.get("error", {}).get("code") for answer in answers]
+        assert codes == [None, None, None, "file_unreadable", "bad_image", "not_json", None]
+        assert [answer["error"]["record"] for answer in answers if "error" in answer] == [3, 4, 5]
+        assert answers[6]["prediction"] == (JPEG + b"b").decode("latin-1")
+    with Client(scripted.url) as client, pytest.raises(RecordRefused, match=r"record 3: the picture .* can't be read"):
+        list(client.predict_many("m", mixed, on_error="raise"))
+
+
+def test_requests_stay_below_the_limit_and_a_large_picture_goes_alone(scripted: Scripted) -> None:
+    scripted.reply = told
+    pictures = [PNG + bytes([65 + i]) * size for i, size in enumerate([900_000] * 8 + [5_000_000] + [10] * 3)]
+    with Client(scripted.url) as client:
+        answers = list(client.predict_many("m", pictures, concurrency=1))
+    assert [answer["prediction"][-1] for answer in answers] == [chr(65 + i) for i in range(12)]
+    sizes = [len(seen.body) for seen in scripted.seen]
+    assert [len(json.loads(seen.body)) for seen in scripted.seen if seen.body[:1] == b"["] == [3, 3, 2, 3]
+    assert sorted(sizes)[-1] == 5_000_000 + len(PNG)
+    assert sorted(sizes)[-2] <= REQUEST_BYTES
+
+
+@pytest.mark.parametrize("data", [b"", b"a", b"ab", b"abc" * 1000])
+@pytest.mark.parametrize("name", [None, "é.png", "a" * 300])
+def test_a_part_is_never_larger_than_it_says(data: bytes, name: str | None) -> None:
+    each = Part(data, "image/png", name)
+    assert len(each.as_json()) + 1 <= each.size
+    [record] = json.loads(together([each]))
+    assert base64.b64decode(record["image"]["b64"]) == data
+    assert record.get("name") == name
+
+
+def test_what_a_file_is() -> None:
+    begins = {
+        b"GIF89a": "image/gif",
+        b"RIFF0000WEBPVP8": "image/webp",
+        b"RIFF0000WAVE": "application/octet-stream",
+        b"MM\0*": "image/tiff",
+        b"": "application/octet-stream",
+    }
+    assert {data: media_type(data) for data in begins} == begins
+    assert part({"x": 1}).media_type == "application/json"

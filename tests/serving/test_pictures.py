@@ -1,0 +1,213 @@
+"""Pictures to a real TorchServe: in every form, good and bad ones together, and thousands without growing."""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+import struct
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import requests
+
+from fastmar_cli.main import main
+from fastmar_cli.server.testing import RunningServer, running_server
+from fastmar_client import Client
+from fastmar_export.exporter import Options, export_learner
+from fastmar_runtime.predictor import Predictor
+from tests.pictures import COLOURS, file_of, make_learner, picture
+from tests.serving.test_http import TIMEOUT, post, worker_pids
+
+pytestmark = pytest.mark.torchserve
+
+NAME = "colours"
+TOLERANCE = 1e-5  # of a probability: a batch of another size may add in another order
+BOOK = ("26_100.jpg", "4_100.jpg", "5_100.jpg")
+GROWTH = 24 * 2**20  # bytes that a worker may grow by over thousands of requests: allocators keep some
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pictures")
+    make_learner(folder / "pictures").export(folder / "learner.pkl")
+    return export_learner(folder / "learner.pkl", Options(NAME, output=folder / "store")).path
+
+
+@pytest.fixture(scope="module")
+def server(archive: Path) -> Any:
+    with running_server(archive.parent) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def url(server: RunningServer) -> str:
+    return f"{server.url}/predictions/{NAME}"
+
+
+@pytest.fixture(scope="module")
+def predictor(archive: Path) -> Predictor:
+    return Predictor.open(archive)
+
+
+@pytest.fixture(scope="module")
+def book(cookbook: Path) -> list[Path]:
+    paths = [cookbook / name for name in BOOK]
+    if missing := [path.name for path in paths if not path.exists()]:
+        pytest.skip(f"the book's pictures {', '.join(missing)} are not at {cookbook}")
+    return paths
+
+
+def assert_same(answers: list[Any], expected: list[Any]) -> None:
+    assert len(answers) == len(expected)
+    for ours, theirs in zip(answers, expected, strict=True):
+        assert ours["prediction"] == theirs["prediction"]
+        assert ours["probabilities"] == pytest.approx(theirs["probabilities"], abs=TOLERANCE)
+        assert ours["warnings"] == theirs["warnings"]
+
+
+def b64(data: bytes) -> dict[str, Any]:
+    return {"image": {"b64": base64.b64encode(data).decode()}}
+
+
+def test_one_picture_in_every_form(url: str, predictor: Predictor) -> None:
+    for kind, media_type in (("JPEG", "image/jpeg"), ("PNG", "image/png"), ("WEBP", "application/x-image")):
+        data = file_of(picture("red", 5), kind)
+        [expected] = predictor.predict([data])
+        assert expected["prediction"] == "red"
+        for sent, content_type in (
+            (data, media_type),
+            (data, "application/octet-stream"),
+            (b64(data), "application/json"),
+        ):
+            response = post(url, sent, content_type)
+            assert response.status_code == 200, response.text
+            assert response.headers["Content-Type"] == "application/json"
+            assert_same([response.json()], [expected])
+        answers = post(url, {"instances": [b64(data)] * 2}).json()["predictions"]
+        assert_same(answers, [expected] * 2)
+
+
+def test_three_files_in_one_request_are_answered_in_order_by_name(
+    url: str, book: list[Path], predictor: Predictor
+) -> None:
+    expected = predictor.predict([path.read_bytes() for path in book])
+    parts = [(path.name, (path.name, path.read_bytes(), "image/jpeg")) for path in book]
+    response = requests.post(url, files=parts, timeout=TIMEOUT)
+    assert response.status_code == 200, response.text
+    by_multipart = response.json()
+    by_json = post(url, [{"name": path.name, **b64(path.read_bytes())} for path in book]).json()
+    for answers in (by_multipart, by_json):
+        assert [answer["name"] for answer in answers] == list(BOOK)
+        assert_same(answers, expected)
+
+
+def test_the_client_and_the_command_ask_for_files(
+    server: RunningServer, url: str, book: list[Path], predictor: Predictor, capsys: Any
+) -> None:
+    expected = predictor.predict([path.read_bytes() for path in book])
+    with Client(server.url) as client:
+        one = client.predict(NAME, book[0])
+        several = client.predict(NAME, book)
+        many = list(client.predict_many(NAME, [*book, book[0].read_bytes(), *book], batch_size=2))
+    assert main(["predict", url, *map(str, book), "--json"]) == 0
+    printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    for answers in (several, printed):
+        assert [answer["name"] for answer in answers] == list(BOOK)
+        assert_same(answers, expected)
+    assert one["name"] == BOOK[0]
+    assert_same([one], expected[:1])
+    assert [answer.get("name") for answer in many] == [*BOOK, None, *BOOK]
+    assert_same(many, [*expected, expected[0], *expected])
+
+
+def bomb(width: int = 60_000, height: int = 60_000) -> bytes:
+    """A small PNG that says it is enormous."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
+    )
+
+
+GOOD = file_of(picture("green", 3))
+BAD: dict[str, tuple[Any, str]] = {
+    "zero bytes": (b"", "image/jpeg"),
+    "text": (b"this is no picture", "image/png"),
+    "truncated": (GOOD[: len(GOOD) // 2], "image/jpeg"),
+    "bomb": (bomb(), "image/png"),
+    "over the model's limit": (bomb(9000, 9000), "image/png"),
+    "no base64": ({"image": {"b64": "%%%"}}, "application/json"),
+    "no image": ({"picture": "x"}, "application/json"),
+    "a number": ({"image": 7}, "application/json"),
+    "broken JSON": (b'{"image": {"b64"', "application/json"),
+    "text in base64": (b64(b"text"), "application/json"),
+}
+
+
+def test_300_pictures_in_8_streams_of_which_30_are_bad(server: RunningServer, url: str, predictor: Predictor) -> None:
+    bodies = [
+        file_of(picture(colour, seed), kind) for seed, colour in enumerate(COLOURS) for kind in ("JPEG", "PNG", "BMP")
+    ]
+    expected = predictor.predict(bodies)
+    requests_ = [("good", i % len(bodies)) for i in range(270)] + [("bad", list(BAD)[i % len(BAD)]) for i in range(30)]
+    random.Random(3).shuffle(requests_)
+    workers = worker_pids(server)
+
+    def ask(asked: tuple[str, Any]) -> requests.Response:
+        kind, which = asked
+        if kind == "good":
+            return post(url, bodies[which], "image/jpeg") if which % 2 else post(url, b64(bodies[which]))
+        return post(url, *BAD[which])
+
+    with ThreadPoolExecutor(8) as pool:
+        responses = list(pool.map(ask, requests_))
+    right = 0
+    for (kind, which), response in zip(requests_, responses, strict=True):
+        if kind == "good":
+            assert response.status_code == 200, response.text
+            assert_same([response.json()], [expected[which]])
+            right += 1
+            continue
+        assert response.status_code == 400, (which, response.text)
+        error = response.json()["error"]
+        assert error["message"], which
+        assert error["fix"], which
+        assert len(response.content) < 2000
+    assert right == 270
+    assert worker_pids(server) == workers
+
+
+def test_a_worker_does_not_grow(server: RunningServer, url: str) -> None:
+    [worker] = [psutil.Process(pid) for pid in worker_pids(server)]
+    bodies = [file_of(picture(colour, seed), "PNG") for seed, colour in enumerate(COLOURS)] + [GOOD[:300]]
+    sessions = [requests.Session() for _ in range(8)]
+
+    def ask(count: int) -> list[int]:
+        def stream(session: requests.Session) -> list[int]:
+            headers = {"Content-Type": "image/png"}
+            return [
+                session.post(url, data=bodies[i % len(bodies)], headers=headers, timeout=TIMEOUT).status_code
+                for i in range(count // len(sessions))
+            ]
+
+        with ThreadPoolExecutor(len(sessions)) as pool:
+            return [status for statuses in pool.map(stream, sessions) for status in statuses]
+
+    ask(400)  # what is allocated once is allocated then
+    before = worker.memory_info().rss
+    statuses = ask(2000)
+    grown = worker.memory_info().rss - before
+    for session in sessions:
+        session.close()
+    assert statuses.count(200) == 1504
+    assert statuses.count(400) == 496
+    assert grown < GROWTH, f"{grown / 2**20:.0f} MB after 2,000 requests"
+    print(f"the worker grew by {grown / 2**20:.1f} MB over 2,000 requests")
