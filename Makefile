@@ -26,7 +26,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_ARGS) -e '.[dev]'
 	@touch $@
 
-demo: setup  ## Train a small model, export it, serve it with TorchServe and ask it
+demo: setup  ## Train two small models, export, serve and ask them, compare with fastai
 	@$(BIN)/python -m examples.demo
 
 test: setup  ## Run all tests (AGAIN=1: also if nothing has changed since they passed)
@@ -50,6 +50,7 @@ serve: setup  ## Serve the archives in model_store/
 
 bench: setup  ## Measure against Flask and TorchServe with learn.predict
 	@$(BIN)/python -m benchmarks.run
+	@$(BIN)/python -m benchmarks.run --vision
 
 clean:  ## Remove what commands made, but for the environment
 	@rm -rf .build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

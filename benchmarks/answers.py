@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -32,18 +32,20 @@ def difference(answer: dict[str, Any], expected: dict[str, Any]) -> float:
     return float(largest)
 
 
-def check_all(url: str, records: list[dict[str, Any]], expected: list[dict[str, Any]]) -> float:
-    """Ask for every record once; the value is the largest difference."""
+def check_all(
+    url: str, bodies: Sequence[bytes], expected: list[dict[str, Any]], content_type: str = "application/json"
+) -> float:
+    """Ask with every body once; the value is the largest difference."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.netloc, timeout=60)
     answers = []
     try:
-        for record in records:
-            connection.request("POST", parts.path, json.dumps(record), {"Content-Type": "application/json"})
+        for sent in bodies:
+            connection.request("POST", parts.path, sent, {"Content-Type": content_type})
             response = connection.getresponse()
             body = response.read()
             if response.status != http.client.OK:
-                raise WrongAnswer(f"status {response.status} for {record}: {body[:500]!r}")
+                raise WrongAnswer(f"status {response.status} for {sent[:200]!r}: {body[:500]!r}")
             answers.append(json.loads(body))
     finally:
         connection.close()

@@ -1,4 +1,4 @@
-"""Who is measured: each is a way to start a server that answers the records of one learner."""
+"""Who is measured: each is a way to start a server that answers the records, or pictures, of one learner."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from examples.flights import NAME
 from model_archiver.model_archiver_config import ModelArchiverConfig
@@ -48,20 +47,27 @@ def constant() -> Contender:
         port = free_port()
         url = f"{_HOST}:{port}{_PATH}"
         command = [sys.executable, "-m", "benchmarks.servers.constant", "--port", str(port)]
-        return started(command, url, lambda _: _answers(url, {}), _IMPORTABLE)
+        return started(command, url, lambda _: _answers(url, b"{}"), _IMPORTABLE)
 
     return Contender("a constant (the load generator's ceiling)", start)
 
 
-def flask(learner: Path, record: dict[str, Any], server: str) -> Contender:
-    """Flask around `learn.predict`, on `server`: werkzeug (Flask's own, threaded) or waitress."""
+def flask(learner: Path, first: bytes, server: str, *, pictures: bool = False) -> Contender:
+    """Flask around `learn.predict`, on `server`: werkzeug (Flask's own, threaded) or waitress.
+
+    Args:
+        learner: the pickle.
+        first: body of a request that is answered as soon as the server is there.
+        server: name of it.
+        pictures: whether requests are pictures, and not JSON.
+    """
 
     def start() -> AbstractContextManager[Running]:
         port = free_port()
         url = f"{_HOST}:{port}{_PATH}"
         module = [sys.executable, "-m", "benchmarks.servers.flask_app"]
-        command = [*module, learner, "--port", str(port), "--server", server]
-        return started(command, url, lambda _: _answers(url, record), _IMPORTABLE)
+        command = [*module, learner, "--port", str(port), "--server", server, *(["--pictures"] if pictures else [])]
+        return started(command, url, lambda _: _answers(url, first), _IMPORTABLE)
 
     return Contender(f"Flask on {server} + learn.predict", start)
 
@@ -120,8 +126,8 @@ def fastmar_serve(name: str, folder: Path, *options: str) -> Contender:
     return Contender(name, start)
 
 
-def _answers(url: str, record: dict[str, Any]) -> bool:
-    request = urllib.request.Request(url, json.dumps(record).encode(), {"Content-Type": "application/json"})
+def _answers(url: str, body: bytes) -> bool:
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
     try:
         with urllib.request.urlopen(request, timeout=10):
             return True

@@ -1,6 +1,7 @@
 """The load generator: keep-alive connections, each with one request under way, in a process of its own.
 
     python -m benchmarks.load URL REQUESTS.json --connections 32 --seconds 8
+    python -m benchmarks.load URL PICTURES.json --content-type image/jpeg
 
 Plain sockets and ready-made request bytes, so that it takes little from the processors that it shares with the server.
 Every response must have status 200 and a whole body; every `SAMPLE`-th body is handed back for a comparison of what it
@@ -18,12 +19,14 @@ import selectors
 import socket
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 SAMPLE = 101  # a prime, so that over time every record is sampled
+JSON_TYPE = "application/json"
 STALLED = 60.0  # seconds without any answer
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _CLOSE = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
@@ -173,14 +176,16 @@ class Round:
         self._ask(connection)
 
 
-def run(url: str, records: list[str], connections: int, seconds: float) -> Load:
-    """Ask for `seconds`, going round the records.
+def run(
+    url: str, bodies: Sequence[str | bytes], connections: int, seconds: float, content_type: str = JSON_TYPE
+) -> Load:
+    """Ask for `seconds`, going round the bodies.
 
     Raises:
         LoadFailed: an answer that is none, or none came.
     """
     parts = urlsplit(url)
-    requests = [request_bytes(parts.netloc, parts.path, record) for record in records]
+    requests = [request_bytes(parts.netloc, parts.path, body, content_type) for body in bodies]
     this = Round((parts.hostname or "", parts.port or 80), requests, connections)
     cpu = time.process_time()
     try:
@@ -205,13 +210,21 @@ def run(url: str, records: list[str], connections: int, seconds: float) -> Load:
     )
 
 
-def request_bytes(host: str, path: str, body: str) -> bytes:
+def read_bodies(requests: Path, content_type: str) -> list[bytes]:
+    """Bodies of requests out of a JSON list: of records, or of names of files where something else is sent."""
+    listed = json.loads(requests.read_text("utf-8"))
+    if content_type == JSON_TYPE:
+        return [json.dumps(record).encode() for record in listed]
+    return [Path(name).read_bytes() for name in listed]
+
+
+def request_bytes(host: str, path: str, body: str | bytes, content_type: str = JSON_TYPE) -> bytes:
     """A whole POST request."""
-    data = body.encode()
+    data = body.encode() if isinstance(body, str) else body
     head = [
         f"POST {path} HTTP/1.1",
         f"Host: {host}",
-        "Content-Type: application/json",
+        f"Content-Type: {content_type}",
         f"Content-Length: {len(data)}",
     ]
     return "\r\n".join([*head, "", ""]).encode("ascii") + data
@@ -226,14 +239,15 @@ def main(argv: list[str] | None = None) -> int:
     """Run once."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.load", description=__doc__)
     parser.add_argument("url")
-    parser.add_argument("requests", type=Path, help="JSON list of records")
+    parser.add_argument("requests", type=Path, help="JSON list of records, or of files where the type is another")
+    parser.add_argument("--content-type", default=JSON_TYPE)
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=8)
     args = parser.parse_args(argv)
-    records = [json.dumps(record) for record in json.loads(args.requests.read_text("utf-8"))]
+    bodies = read_bodies(args.requests, args.content_type)
     gc.disable()  # nothing here goes in circles
     try:
-        result: dict[str, Any] = asdict(run(args.url, records, args.connections, args.seconds))
+        result: dict[str, Any] = asdict(run(args.url, bodies, args.connections, args.seconds, args.content_type))
     except (LoadFailed, OSError) as error:
         print(f"{args.url}: {error}", file=sys.stderr)
         return 1

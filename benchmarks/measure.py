@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.answers import check_all, check_samples
 from benchmarks.contenders import Contender
-from benchmarks.load import Load
+from benchmarks.load import JSON_TYPE, Load, read_bodies
 from benchmarks.servers.process import Running
 
 ROOT = Path(__file__).parent.parent
@@ -22,11 +22,13 @@ class Plan:
     """What is done to each server.
 
     Attributes:
-        requests: file with the records.
+        requests: file with the records, or with the names of files to send.
         expected: the answer to each of them; empty for a server without a model.
         connections: how many at a time, one run each.
         seconds: of a run.
-        warm_up: seconds before the first run, at the largest number of connections; each run has a tenth more.
+        warm_up: seconds before the first run, at the largest number of connections.
+        content_type: of each request.
+        settle: seconds before each run, at its number of connections; long enough for some answers.
     """
 
     requests: Path
@@ -34,6 +36,8 @@ class Plan:
     connections: list[int]
     seconds: float
     warm_up: float
+    content_type: str = JSON_TYPE
+    settle: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +59,11 @@ def measure(contender: Contender, plan: Plan) -> dict[int, Measured]:
     """Start, warm up, check, and load; by number of connections."""
     with contender.start() as server:
         run_load(server, plan, max(plan.connections), plan.warm_up)
-        records = json.loads(plan.requests.read_text("utf-8"))
-        different = check_all(server.url, records, plan.expected) if plan.expected else 0.0
+        bodies = read_bodies(plan.requests, plan.content_type)
+        different = check_all(server.url, bodies, plan.expected, plan.content_type) if plan.expected else 0.0
         results = {}
         for connections in plan.connections:
-            run_load(server, plan, connections, plan.warm_up / 10)
+            run_load(server, plan, connections, plan.settle)
             before = server.cpu()
             load = run_load(server, plan, connections, plan.seconds)
             cpu = {name: 1e6 * (total - before.get(name, 0.0)) / load.requests for name, total in server.cpu().items()}
@@ -71,7 +75,7 @@ def measure(contender: Contender, plan: Plan) -> dict[int, Measured]:
 def run_load(server: Running, plan: Plan, connections: int, seconds: float) -> Load:
     """The load generator in its own process."""
     command = [sys.executable, "-m", "benchmarks.load", server.url, str(plan.requests)]
-    command += ["--connections", str(connections), "--seconds", str(seconds)]
+    command += ["--content-type", plan.content_type, "--connections", str(connections), "--seconds", str(seconds)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(done.stderr.strip())

@@ -1,6 +1,7 @@
-"""Three ways to serve one learner, side by side on this machine.
+"""Ways to serve one learner, side by side on this machine.
 
 python -m benchmarks.run [--quick] [--seconds 8] [--repeats 3] [--json FILE]
+python -m benchmarks.run --vision
 python -m benchmarks.run --sweep
 """
 
@@ -19,11 +20,12 @@ from typing import Any
 from examples import flights
 from rich.console import Console
 
-from benchmarks import contenders, machine
+from benchmarks import contenders, machine, pictures
 from benchmarks.contenders import Contender
 from benchmarks.measure import Measured, Plan, measure
 from benchmarks.sweep import sweep
-from benchmarks.tables import Runs, results_table, summary
+from benchmarks.tables import Runs, rate_text, results_table, summary
+from fastmar_cli.server.config import cores
 
 FLASK_SERVERS = ["werkzeug", "waitress"]
 PILOT = 3.0  # seconds that tell which of Flask's servers is the faster
@@ -38,16 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _arguments(argv)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # servers are stopped then too
     about = machine.describe()
-    model = flights.served()
     with tempfile.TemporaryDirectory(prefix="fastmar-bench-") as name:
         folder = Path(name)
-        requests = folder / "requests.json"
-        requests.write_text(json.dumps(model.records), "utf-8")
-        plan = Plan(requests, model.answers, args.connections, args.seconds, args.warm_up)
-        if args.sweep:
-            result = {"machine": about, "sweep": sweep(model.learner, folder / "sweep", plan, out)}
-        else:
-            result = {"machine": about, **_compare(model, folder, plan, args.repeats)}
+        result = {"machine": about, **(_pictures if args.vision else _records)(folder, args)}
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
@@ -55,26 +50,57 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _compare(model: flights.Served, folder: Path, plan: Plan, repeats: int) -> dict[str, Any]:
-    short = replace(plan, seconds=PILOT, warm_up=PILOT)
+def _records(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
+    """A tabular learner, asked for JSON records."""
+    model = flights.served()
+    requests = folder / "requests.json"
+    requests.write_text(json.dumps(model.records), "utf-8")
+    plan = Plan(requests, model.answers, args.connections or [1, 8, 32], args.seconds, args.warm_up)
+    if args.sweep:
+        return {"sweep": sweep(model.learner, folder / "sweep", plan, out)}
+    first = json.dumps(model.records[0]).encode()
+    flasks = [contenders.flask(model.learner, first, server) for server in FLASK_SERVERS]
+    as_it_comes = contenders.torchserve(model.learner, folder / "learn-predict")
+    ours = contenders.ours(model.learner, folder / "ours")
+    return _compare(flasks, [as_it_comes, ours], plan, args.repeats)
+
+
+def _pictures(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
+    """A resnet34 at 224 pixels, asked with JPEG in the body."""
+    model = pictures.served()
+    requests = folder / "requests.json"
+    requests.write_text(json.dumps([str(path) for path in model.pictures]), "utf-8")
+    connections = args.connections or [1, 8]
+    plan = Plan(requests, model.answers, connections, args.seconds, args.warm_up, "image/jpeg", settle=5.0)
+    first = model.pictures[0].read_bytes()
+    flasks = [contenders.flask(model.learner, first, server, pictures=True) for server in FLASK_SERVERS]
+    ours = contenders.ours(model.learner, folder / "ours")
+    out.print(f"{pictures.ABOUT} The {len(model.pictures)} pictures are {pictures.sizes(model.pictures)}.")
+    figures = _compare(flasks, [ours], plan, args.repeats)
+    alone = next(row for row in figures["summary"] if row["contender"] == ours.name)  # fewest connections come first
+    times = pictures.stations(folder / "ours" / f"{flights.NAME}.mar", model.pictures, cores())
+    times["HTTP, TorchServe, its queue"] = max(0.0, alone["p50"] - sum(times.values()))
+    out.print(pictures.stations_table(times, alone["connections"]))
+    return {**figures, "stations": times}
+
+
+def _compare(flasks: list[Contender], others: list[Contender], plan: Plan, repeats: int) -> dict[str, Any]:
+    """The faster of Flask's servers and the others, in turn; printed, and as JSON's types."""
+    short = replace(plan, seconds=max(PILOT, plan.settle), warm_up=max(PILOT, plan.settle))
     ceiling = _measure(contenders.constant(), replace(short, expected=[]))
-    flasks = [contenders.flask(model.learner, model.records[0], server) for server in FLASK_SERVERS]
     pilot = _rounds(flasks, replace(short, connections=[max(plan.connections)]), 1)
     rates = {run["contender"]: run["rate"] for run in pilot}
     flask = max(flasks, key=lambda contender: rates[contender.name])
-    rivals = [
-        flask,
-        contenders.torchserve(model.learner, folder / "learn-predict"),
-        contenders.ours(model.learner, folder / "ours"),
-    ]
-    runs = _rounds(rivals, plan, repeats)
+    runs = _rounds([flask, *others], plan, repeats)
     rows = summary(runs, flask.name)
     out.print(results_table(rows, f"Median of {repeats}, {plan.seconds:g} s each; the ratio is to {flask.name}"))
-    out.print("Flask's servers in the pilot: " + ", ".join(f"{name} {rate:,.0f}/s" for name, rate in rates.items()))
+    out.print(
+        "Flask's servers in the pilot: " + ", ".join(f"{name} {rate_text(rate)}/s" for name, rate in rates.items())
+    )
     for load in (measured.load for measured in ceiling.values()):
         out.print(f"The load generator's ceiling at {load.connections} connections: {load.rate:,.0f}/s")
     out.print(f"Largest difference of an answer from learn.predict's: {max(run['difference'] for run in runs):.1g}")
-    settings = {"seconds": plan.seconds, "warm_up": plan.warm_up, "repeats": repeats, "records": len(model.records)}
+    settings = {"seconds": plan.seconds, "warm_up": plan.warm_up, "repeats": repeats, "records": len(plan.expected)}
     ceilings = [_as_dict("constant", 0, measured) for measured in ceiling.values()]
     return {"settings": settings, "summary": rows, "runs": runs, "pilot": pilot, "ceiling": ceilings}
 
@@ -93,7 +119,7 @@ def _measure(contender: Contender, plan: Plan) -> dict[int, Measured]:
     progress.print(f"{contender.name} ...", highlight=False)
     results = measure(contender, plan)
     for connections, measured in results.items():
-        progress.print(f"  {connections:3} connections: {measured.load.rate:9,.0f} requests/s", highlight=False)
+        progress.print(f"  {connections:3} connections: {rate_text(measured.load.rate):>9} requests/s", highlight=False)
     return results
 
 
@@ -111,9 +137,10 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=8.0, help="of each run (default: %(default)g)")
     parser.add_argument("--warm-up", type=float, default=WARM_UP, help="seconds, not counted (default: %(default)g)")
     parser.add_argument("--repeats", type=int, default=3, help="rounds of all servers (default: %(default)s)")
-    parser.add_argument("--connections", type=int, nargs="+", default=[1, 8, 32], help="default: 1 8 32")
+    parser.add_argument("--connections", type=int, nargs="+", help="default: 1 8 32, for pictures 1 8")
     parser.add_argument("--quick", action="store_true", help="one round of 3 s: to see that it works, not for figures")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there")
+    parser.add_argument("--vision", action="store_true", help="pictures to a resnet34, beside Flask")
     parser.add_argument("--sweep", action="store_true", help="fastmar alone, over batch sizes, delays and workers")
     args = parser.parse_args(argv)
     if args.quick:

@@ -40,6 +40,11 @@ def summary(runs: Runs, baseline: str) -> Runs:
     return sorted(rows, key=lambda row: row["connections"])
 
 
+def rate_text(rate: float) -> str:
+    """Requests a second, to three places or so."""
+    return f"{rate:,.0f}" if rate >= 100 else f"{rate:.1f}"
+
+
 def results_table(rows: Runs, title: str) -> Table:
     """The figures of `summary`."""
     table = Table(title=title, title_justify="left")
@@ -54,8 +59,8 @@ def results_table(rows: Runs, title: str) -> Table:
         table.add_row(
             str(row["connections"]),
             row["contender"],
-            f"{row['rate']:,.0f}",
-            f"{row['slowest_rate']:,.0f} to {row['fastest_rate']:,.0f}",
+            rate_text(row["rate"]),
+            f"{rate_text(row['slowest_rate'])} to {rate_text(row['fastest_rate'])}",
             f"{row['ratio']:,.1f}",
             f"{row['p50']:,.2f}",
             f"{row['p99']:,.2f}",

@@ -1,4 +1,4 @@
-"""The whole way in one go: train on real flights, export, serve with TorchServe, ask over HTTP, compare with fastai."""
+"""The whole way, for a table and for pictures: train, export, serve with TorchServe, ask, compare with fastai."""
 
 from __future__ import annotations
 
@@ -6,14 +6,20 @@ import json
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-from examples.flights import NAME, served
+from examples import flights, textures
 from fastmar_cli.server.testing import running_server
 from fastmar_client import Client
 
 STORE = Path(".build/demo/model_store")
-SHOWN = 4
+SHEETS = Path(".build/demo/pictures")
+SHOWN = 3
+TOLERANCE = 1e-5  # of a probability
+
+Answer = dict[str, Any]
 
 
 def say(text: str) -> None:
@@ -29,31 +35,46 @@ def run(*command: str) -> None:
 
 def main() -> None:
     """Print a transcript; raise where an answer is not fastai's."""
-    learner = served()
-    say(f"A learner that tells late flights, trained with fastai: {learner.learner}")
-    run("fastmar", "export", str(learner.learner), "--name", NAME, "--output", str(STORE))
+    table, pictures = flights.served(), textures.served()
+    say(f"A learner that tells late flights, trained with fastai: {table.learner}")
+    say(f"A learner that tells brick, grass and gravel, trained with fastai: {pictures.learner}")
+    run("fastmar", "export", str(table.learner), "--name", flights.NAME, "--output", str(STORE))
+    run("fastmar", "export", str(pictures.learner), "--name", textures.NAME, "--output", str(STORE))
     say(f"\n$ fastmar serve --model-store {STORE}")
-    with running_server(STORE) as server:
+    with running_server(STORE) as server, Client(server.url) as client:
         say("\n".join(server.lines))
-        client = Client(server.url)
-        for record, expected in list(zip(learner.records, learner.answers, strict=True))[:SHOWN]:
-            answer = client.predict(NAME, record)
-            say(f"\nasked    {json.dumps(record)}")
-            say(f"answered {json.dumps(answer)}")
-            say(f"fastai's learn.predict: {expected['prediction']}, {json.dumps(expected['probabilities'])}")
-        compared = compare(client, learner.records, learner.answers)
-    same = f"{len(learner.records)} flights asked over HTTP: same labels as learn.predict"
-    say(f"\n{same}, largest difference of a probability {compared:.1g}. The server has stopped.")
+        for record, expected in list(zip(table.records, table.answers, strict=True))[:SHOWN]:
+            show(json.dumps(record), client.predict(flights.NAME, record), expected)
+        # One picture of each texture; a picture is asked for by its path.
+        each = len(pictures.pictures) // len(textures.TEXTURES)
+        for path, expected in list(zip(pictures.pictures, pictures.answers, strict=True))[::each]:
+            show(path.name, client.predict(textures.NAME, path), expected)
+        of_flights = compare(client.predict_many(flights.NAME, table.records), table.answers)
+        of_pictures = compare(client.predict_many(textures.NAME, pictures.pictures), pictures.answers)
+        url = f"{server.url}/predictions/{textures.NAME}"
+        run("fastmar", "predict", url, *map(str, pictures.pictures[::each]), "--save", str(SHEETS))
+    say("\nAsked over HTTP: same labels as learn.predict.")
+    say(f"{len(table.records)} flights, largest difference of a probability {of_flights:.1g}")
+    say(f"{len(pictures.pictures)} pictures, largest difference of a probability {of_pictures:.1g}")
+    say("The server has stopped.")
 
 
-def compare(client: Client, records: list[dict], answers: list[dict]) -> float:
+def show(asked: str, answer: Answer, expected: Answer) -> None:
+    """One question, its answer, and fastai's."""
+    say(f"\nasked    {asked}")
+    say(f"answered {json.dumps(answer)}")
+    say(f"fastai's learn.predict: {expected['prediction']}, {json.dumps(expected['probabilities'])}")
+
+
+def compare(answers: Iterable[Answer], expected: list[Answer]) -> float:
     """Largest difference of a probability between the server's answers and fastai's."""
     largest = 0.0
-    for ours, theirs in zip(client.predict_many(NAME, records), answers, strict=True):
-        if ours["prediction"] != theirs["prediction"]:
-            raise SystemExit(f"The server answers {ours}, fastai {theirs}.")
+    for ours, theirs in zip(answers, expected, strict=True):
         probabilities = theirs["probabilities"]
-        largest = max(largest, *(abs(ours["probabilities"][label] - p) for label, p in probabilities.items()))
+        different = max(abs(ours["probabilities"][label] - p) for label, p in probabilities.items())
+        if ours["prediction"] != theirs["prediction"] or different > TOLERANCE:
+            raise SystemExit(f"The server answers {ours}, fastai {theirs}.")
+        largest = max(largest, different)
     return largest
 
 

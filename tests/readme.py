@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fastmar_export.converters import registry
+from fastmar_export.converters import BATCH, registry
+from fastmar_export.dropped import TRAINING_ONLY
 from fastmar_export.losses import LOSSES
 from fastmar_export.networks.fastai_layers import LAYERS
 from fastmar_export.targets import TARGET_TRANSFORMS
+from fastmar_export.vision_targets import MASK_CODES, POINT_SCALER
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 BEGIN, END = "<!-- supported: begin -->", "<!-- supported: end -->"
@@ -15,12 +17,18 @@ BEGIN, END = "<!-- supported: begin -->", "<!-- supported: end -->"
 
 def supported() -> str:
     """Markdown: a row for each class that is served, and what it becomes."""
-    rows = [(path, f"step `{function.__name__}` ({domain})") for (path, domain), function in registry().items()]
+    rows = [(path, _becomes(domain, function.__name__)) for (path, domain), function in registry().items()]
+    rows += [(path, f"left out: {reason}") for path, reason in TRAINING_ONLY.items()]
+    rows += [(path, "places and names in the answers") for path in (POINT_SCALER, MASK_CODES)]
     rows += [(path, "labels and values of the answers") for path in TARGET_TRANSFORMS]
     rows += [(path, f"{activation} of the outputs") for path, activation in LOSSES.items()]
     rows += [(path, "the same layer, forward only") for path in LAYERS]
     lines = ["| in the learner | in the archive |", "| --- | --- |"]
     return "\n".join(lines + [f"| `{path}` | {becomes} |" for path, becomes in sorted(rows)])
+
+
+def _becomes(domain: str, name: str) -> str:
+    return f"layer `{name}` in front of the network (vision)" if domain == BATCH else f"step `{name}` ({domain})"
 
 
 def with_table(text: str) -> str:

@@ -15,6 +15,8 @@ import fastmar_cli
 import fastmar_client
 import fastmar_export
 import fastmar_export.converters
+import fastmar_export.converters.graph
+import fastmar_export.networks.batch_layers
 import fastmar_runtime
 import fastmar_runtime.steps
 from fastmar_cli.main import command_names
@@ -27,9 +29,18 @@ SLOW = ("torch", "onnxruntime", "pandas", "fastai", "requests", "numpy")
 
 
 def test_a_transform_has_three_rooms_of_one_name() -> None:
-    converters = {info.name for info in pkgutil.iter_modules(fastmar_export.converters.__path__)}
+    converters = {info.name for info in pkgutil.iter_modules(fastmar_export.converters.__path__) if not info.ispkg}
     tests = {path.stem.removeprefix("test_") for path in (ROOT / "tests/runtime/steps").glob("test_*.py")}
     assert converters == set(step_names()) == tests
+
+
+def test_a_layer_of_the_graph_has_three_rooms_of_one_name() -> None:
+    """Transforms of a batch run in the graph: there a class of that name takes the place of the step."""
+    converters = {info.name for info in pkgutil.iter_modules(fastmar_export.converters.graph.__path__)}
+    tests = {path.stem.removeprefix("test_") for path in (ROOT / "tests/export/graph").glob("test_*.py")}
+    layers = {name.lower() for name in vars(fastmar_export.networks.batch_layers)}
+    assert converters == tests
+    assert {name.replace("_", "") for name in converters} <= layers
 
 
 def test_the_readme_lists_what_is_registered() -> None:

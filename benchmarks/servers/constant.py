@@ -13,15 +13,22 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 
 
 
 class Constant(asyncio.Protocol):
-    """Takes every chunk for a whole request, which those of the load generator are."""
+    """Answers a request when its last byte is there; one at a time, as the load generator sends them."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client came."""
         self._transport = transport
+        self._missing = 0  # bytes of the request under way that have not arrived
 
-    def data_received(self, data: bytes) -> None:  # noqa: ARG002
-        """Answer."""
-        self._transport.write(ANSWER)  # type: ignore[attr-defined]
+    def data_received(self, data: bytes) -> None:
+        """Answer, if that is all of it."""
+        if not self._missing:  # a head comes whole, being short
+            head, _, body = data.partition(b"\r\n\r\n")
+            self._missing = int(head.rpartition(b"Content-Length: ")[2].split(b"\r\n")[0]) - len(body)
+        else:
+            self._missing -= len(data)
+        if not self._missing:
+            self._transport.write(ANSWER)  # type: ignore[attr-defined]
 
 
 async def serve(port: int) -> None:

@@ -1,6 +1,6 @@
 """What people deploy: a Flask app around `learn.predict`.
 
-    python -m benchmarks.servers.flask_app LEARNER.pkl --port 8080 --server waitress
+    python -m benchmarks.servers.flask_app LEARNER.pkl --port 8080 --server waitress [--pictures]
 
 `learn.predict` is not safe to call from several threads (it hangs its data and callbacks on the learner), hence the
 lock; without it answers get mixed up. `no_bar` keeps it from printing a progress bar for each request.
@@ -13,22 +13,22 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from examples.flights import NAME, predict
-from fastai.tabular.all import load_learner
+from examples import flights, textures
+from fastai.vision.all import load_learner
 from flask import Flask, request
 
 
-def make_app(learner: Path) -> Flask:
-    """The app."""
+def make_app(learner: Path, *, pictures: bool) -> Flask:
+    """The app; a request is a picture's file, or a record in JSON."""
     app = Flask(__name__)
     learn = load_learner(learner)
     lock = threading.Lock()
 
-    @app.post(f"/predictions/{NAME}")
+    @app.post(f"/predictions/{flights.NAME}")
     def answer() -> dict[str, Any]:
-        record = request.get_json()
+        sent = request.get_data() if pictures else request.get_json()
         with lock, learn.no_bar(), learn.no_logging():
-            return predict(learn, record)
+            return textures.predict(learn, sent) if pictures else flights.predict(learn, sent)
 
     return app
 
@@ -39,8 +39,9 @@ def main() -> None:
     parser.add_argument("learner", type=Path)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--server", choices=["werkzeug", "waitress"], required=True)
+    parser.add_argument("--pictures", action="store_true", help="requests are pictures")
     args = parser.parse_args()
-    app = make_app(args.learner)
+    app = make_app(args.learner, pictures=args.pictures)
     if args.server == "waitress":
         from waitress import serve  # noqa: PLC0415 - not needed for the other
 
