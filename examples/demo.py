@@ -6,6 +6,7 @@ import json
 import shlex
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ def run(*command: str) -> None:
 
 def main() -> None:
     """Print a transcript; raise where an answer is not fastai's."""
+    warnings.simplefilter("ignore")  # fastai's, of torch and pandas: nothing that a reader of this could mend
     table, pictures = flights.served(), textures.served()
     say(f"A learner that tells late flights, trained with fastai: {table.learner}")
     say(f"A learner that tells brick, grass and gravel, trained with fastai: {pictures.learner}")
