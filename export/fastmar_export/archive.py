@@ -48,7 +48,7 @@ SERVING: dict[str, dict[str, Any]] = {
     VISION: {
         **_WORKERS,
         "batchSize": 8,
-        "maxBatchDelay": 5,
+        "maxBatchDelay": 1,
         "responseTimeout": 120,
         "fastmar": {"threads": 0},
     },
