@@ -6,9 +6,6 @@ Kept in `.build/pictures`, so that what is measured today and tomorrow is the sa
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
-from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from statistics import median
@@ -16,6 +13,7 @@ from time import perf_counter
 
 import numpy as np
 from examples import textures
+from examples.made_once import made_once
 from PIL import Image
 from rich.table import Table
 
@@ -41,19 +39,7 @@ ABOUT = (
 
 def served() -> textures.Served:
     """The learner with its pictures and answers; made the first time."""
-    folder = CACHE / f"fastai-{version('fastai')}"
-    if not folder.exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(dir=CACHE))
-        try:
-            _make(partial)
-            partial.rename(folder)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-    answers = json.loads((folder / "answers.json").read_text("utf-8"))
-    return textures.Served(
-        folder / "learner.pkl", [folder / "asked" / name for name in answers], list(answers.values())
-    )
+    return textures.read(made_once(CACHE, _make))
 
 
 def cut(folder: Path) -> list[Path]:

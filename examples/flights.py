@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import shutil
-import tempfile
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+
+from examples.made_once import made_once
 
 CACHE = Path(__file__).resolve().parents[1] / ".build" / "flights"
 NAME = "flights"
@@ -45,15 +44,7 @@ class Served:
 
 def served() -> Served:
     """The learner with its records and answers; trained the first time."""
-    folder = CACHE / f"fastai-{version('fastai')}"
-    if not folder.exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(dir=CACHE))
-        try:
-            _train(partial)
-            partial.rename(folder)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+    folder = made_once(CACHE, _train)
     return Served(
         learner=folder / "learner.pkl",
         records=json.loads((folder / "records.json").read_text("utf-8")),

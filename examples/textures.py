@@ -8,17 +8,16 @@ head. Trained once, kept in `.build/textures`.
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections import OrderedDict
 from dataclasses import dataclass
-from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
+
+from examples.made_once import made_once
 
 CACHE = Path(__file__).resolve().parents[1] / ".build" / "textures"
 NAME = "textures"
@@ -46,15 +45,11 @@ class Served:
 
 def served() -> Served:
     """The learner with its pictures and answers; trained the first time."""
-    folder = CACHE / f"fastai-{version('fastai')}"
-    if not folder.exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(dir=CACHE))
-        try:
-            _train(partial)
-            partial.rename(folder)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+    return read(made_once(CACHE, _train))
+
+
+def read(folder: Path) -> Served:
+    """What was kept in `folder`: ``learner.pkl``, the pictures in ``asked``, and ``answers.json`` by their names."""
     answers = json.loads((folder / "answers.json").read_text("utf-8"))
     return Served(
         learner=folder / "learner.pkl",
