@@ -10,13 +10,13 @@ from typing import Any
 from PIL import Image
 
 from fastmar_cli import overlays, shown
+from fastmar_cli.errors import CommandError
 from fastmar_cli.overlays import Caption
-from fastmar_runtime.errors import FastmarError
 
 SHEET = "answers"
 
 
-class GalleryUnwritable(FastmarError):
+class GalleryUnwritable(CommandError):
     """The folder for pictures of answers can't be written to."""
 
     code = "gallery_unwritable"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from fastmar_runtime.errors import FastmarError
+from fastmar_cli.errors import CommandError
 
 JSON, LINES, CSV = "application/json", "application/jsonlines", "text/csv"
 PICTURE = "application/octet-stream"  # the model looks for itself which kind of picture it is
@@ -15,7 +15,7 @@ _PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 _BEGINS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"II*\0", b"MM\0*")
 
 
-class InputUnreadable(FastmarError):
+class InputUnreadable(CommandError):
     """An input is not there, or is of a kind that no model reads."""
 
     code = "input_unreadable"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import importlib.metadata
 import os
 import pkgutil
 import sys
@@ -16,8 +17,6 @@ from types import ModuleType
 
 from fastmar_cli import commands
 from fastmar_cli.printable import printable
-from fastmar_runtime import __version__
-from fastmar_runtime.errors import FastmarError
 
 REFUSED = 1  # a refused input or model
 USAGE = 2  # bad usage
@@ -39,7 +38,7 @@ def build_parser(names: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="fastmar", description="Puts fastai models into production: learner.pkl -> model.mar -> TorchServe."
     )
-    parser.add_argument("--version", action="version", version=f"fastmar {__version__}")
+    parser.add_argument("--version", action="version", version=f"fastmar {_version()}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in names:
         module = load(name)
@@ -64,9 +63,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         status: int = args.run(args)
-    except FastmarError as error:
-        print(printable(str(error)), file=sys.stderr)
-        return REFUSED
     except BrokenPipeError:  # `fastmar predict ... | head`: the reader went away, which is no error of ours
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -74,15 +70,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("Interrupted.", file=sys.stderr)
         return 130
     except Exception as error:
-        if TRACEBACK in os.environ:
-            raise
-        if hasattr(error, "fix"):  # the client's errors, which have the same form and are none of this package's
+        if hasattr(error, "fix"):  # an error for a person: each of our packages has a tree of them, of one form
             print(printable(str(error)), file=sys.stderr)
             return REFUSED
+        if TRACEBACK in os.environ:
+            raise
         said = printable(f"{type(error).__name__}: {error}")
         print(f"fastmar itself failed. {said}\n  Fix: set {TRACEBACK}=1, run it again, and report it.", file=sys.stderr)
         return REFUSED
     return status
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("fastmar")
+    except importlib.metadata.PackageNotFoundError:  # a bare checkout
+        return "(not installed)"
 
 
 if __name__ == "__main__":

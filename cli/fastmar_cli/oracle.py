@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from fastmar_cli.errors import CommandError
 from fastmar_cli.inputs import read_input
 from fastmar_cli.shown import prediction
 from fastmar_runtime import payload
 from fastmar_runtime.columns import gather
-from fastmar_runtime.errors import FastmarError
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.report import Report
 from fastmar_runtime.spec import VISION
@@ -28,19 +28,19 @@ TOLERANCE = 1e-5
 """Largest difference of a probability or value: float32 sums in another order. Values over 1 count relatively."""
 
 
-class FastaiUnavailable(FastmarError):
+class FastaiUnavailable(CommandError):
     """fastai is not installed here, or can't load the pickle."""
 
     code = "fastai_unavailable"
 
 
-class AnotherLearner(FastmarError):
+class AnotherLearner(CommandError):
     """The pickle is not the one that the archive was made from."""
 
     code = "another_learner"
 
 
-class AnswersDiffer(FastmarError):
+class AnswersDiffer(CommandError):
     """The archive answers otherwise than `learn.predict`."""
 
     code = "answers_differ"

@@ -26,13 +26,14 @@ def run(args: argparse.Namespace) -> int:
     """Print a line for each check; exit status 1 where one failed."""
     from rich.text import Text
 
+    from fastmar_cli.errors import CommandError
     from fastmar_runtime.errors import FastmarError
 
     failed = 0
     for name, check in _checks(args.model):
         try:
             finding = check()
-        except FastmarError as error:
+        except (CommandError, FastmarError) as error:
             failed += 1
             said = f"{name}: {error.message}\n       Fix: {error.fix}"
         except Exception as error:  # whatever a damaged archive brings about: the other checks go on

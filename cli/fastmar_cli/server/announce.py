@@ -62,7 +62,9 @@ def announce(
     print(f"Inference   {properties['inference_address']}")
     print(f"Management  {properties['management_address']}")
     print(f"Metrics     {properties['metrics_address']}/metrics")
-    if settings.needs_tokens:
+    if settings.needs_tokens and settings.key_file is not None:
+        print(f"Key         {settings.key_file}")
+    elif settings.needs_tokens:
         days = float(properties["token_expiration_min"]) / 1440
         print(f"Keys        {run.key_file} (new at each start; they expire after {days:g} days)")
     for archive in archives:
@@ -79,7 +81,9 @@ def curl(archive: Archive, url: str, settings: Settings, run: RunDirectory) -> s
     words = ["curl", "-s", f"{url}/predictions/{quote(archive.name)}/{quote(archive.version)}"]
     words += ["-H", "Content-Type: application/json", "--data-binary", _body(archive, run)]
     command = shlex.join(words)
-    if settings.needs_tokens:
+    if settings.needs_tokens and settings.key_file is not None:
+        command += f' -H "Authorization: Bearer $(cat {shlex.quote(str(settings.key_file))})"'
+    elif settings.needs_tokens:
         key = f"$(python3 -c {shlex.quote(READ_KEY)} {shlex.quote(str(run.key_file))})"
         command += f' -H "Authorization: Bearer {key}"'
     return command

@@ -1,4 +1,4 @@
-"""Java class files as data: as much of the format as two small edits of TorchServe need.
+"""Java class files as data: as much of the format as small edits of TorchServe need.
 
 The layout is chapter 4 of the Java Virtual Machine Specification: magic and version, the constant pool, flags and
 names, interfaces, fields, methods, attributes. Only the constant pool and the methods are looked into.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-UTF8, CLASS, STRING, METHOD, INTERFACE_METHOD, NAME_AND_TYPE = 1, 7, 8, 10, 11, 12
+UTF8, CLASS, STRING, FIELD, METHOD, INTERFACE_METHOD, NAME_AND_TYPE = 1, 7, 8, 9, 10, 11, 12
 # Bytes behind the tag of every fixed-size constant (table 4.4-A); a Utf8 has its own length.
 SIZES = {3: 4, 4: 4, 5: 8, 6: 8, 7: 2, 8: 2, 9: 4, 10: 4, 11: 4, 12: 4, 15: 3, 16: 2, 17: 4, 18: 4, 19: 2, 20: 2}
 WIDE = (5, 6)  # long and double take two places in the pool
@@ -65,8 +65,14 @@ class ClassFile:
 
     def add_method_reference(self, owner: str, name: str, descriptor: str, *, interface: bool = False) -> int:
         """Index of a reference to a method of a class, or of an interface."""
+        return self._add_member(INTERFACE_METHOD if interface else METHOD, owner, name, descriptor)
+
+    def add_field_reference(self, owner: str, name: str, descriptor: str) -> int:
+        """Index of a reference to a field of a class."""
+        return self._add_member(FIELD, owner, name, descriptor)
+
+    def _add_member(self, tag: int, owner: str, name: str, descriptor: str) -> int:
         name_and_type = self.add(struct.pack(">BHH", NAME_AND_TYPE, self.add_text(name), self.add_text(descriptor)))
-        tag = INTERFACE_METHOD if interface else METHOD
         return self.add(struct.pack(">BHH", tag, self.add_class(owner), name_and_type))
 
     def method(self, name: str, descriptor: str) -> Method:

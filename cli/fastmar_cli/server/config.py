@@ -21,6 +21,7 @@ LONGEST_SOCKET_PATH = 100  # the kernel takes 107 bytes, 103 on macOS
 LONGEST_RUN_PATH = LONGEST_SOCKET_PATH - len("/tmp/.ts.sock.65535")  # noqa: S108 - TorchServe's own sockets lie there
 ANY_HOST = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
 RUN_MARKER = ".fastmar-run"  # in a folder that a server may write to and tidy
+SHORTEST_KEY = 16  # characters
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -38,7 +39,8 @@ class Settings:
         metrics_port: its port; 0 picks a free one.
         workers: workers for each model, instead of what each archive says.
         config: properties file whose values replace the built-in ones.
-        tokens: whether requests need a key; None means: unless the host is loopback.
+        tokens: whether requests need a key; None means: where the host is not loopback, or there is a key file.
+        key_file: file with the one key that callers use; None leaves keys to TorchServe.
         drain_timeout: seconds that requests under way are given at the end.
         ready_timeout: seconds that loading may take.
         java: Java executable.
@@ -55,6 +57,7 @@ class Settings:
     workers: int | None = None
     config: Path | None = None
     tokens: bool | None = None
+    key_file: Path | None = None
     drain_timeout: float = 30.0
     ready_timeout: float = 120.0
     java: Path | None = None
@@ -63,7 +66,29 @@ class Settings:
     @property
     def needs_tokens(self) -> bool:
         """Whether callers must send a key."""
-        return self.host not in LOOPBACK if self.tokens is None else self.tokens
+        wanted = self.host not in LOOPBACK or self.key_file is not None
+        return wanted if self.tokens is None else self.tokens
+
+    def key(self) -> str | None:
+        """The fixed key, None where TorchServe makes the keys.
+
+        Raises:
+            ConfigRefused: it can't be read, or is too short to be one.
+        """
+        if self.key_file is None or not self.needs_tokens:
+            return None
+        try:
+            key = self.key_file.read_text("ascii").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigRefused(
+                f"the key file {self.key_file} can't be read: {error}.", fix="give --key-file a readable text file."
+            ) from error
+        if len(key) < SHORTEST_KEY or not key.isprintable() or " " in key:
+            raise ConfigRefused(
+                f"the key file {self.key_file} holds no key.",
+                fix=f"write {SHORTEST_KEY} or more characters into it, without spaces (`openssl rand -hex 32`).",
+            )
+        return key
 
 
 @dataclass(frozen=True)
@@ -111,6 +136,11 @@ class RunDirectory:
     def drain_file(self) -> Path:
         """Exists once the server is to close connections."""
         return self.path / "drain"
+
+    @property
+    def ready_file(self) -> Path:
+        """Exists while the default version of every model can answer."""
+        return self.path / "ready"
 
     @property
     def refuse_file(self) -> Path:
@@ -271,5 +301,5 @@ def _private_folder(path: Path) -> Path:
 def _tidy(run: RunDirectory) -> None:
     """Remove what must not outlive a server: unpacked archives, sockets, keys, the drain file."""
     shutil.rmtree(run.temporary, ignore_errors=True)
-    for file in (run.management_socket, run.key_file, run.drain_file, run.refuse_file):
+    for file in (run.management_socket, run.key_file, run.drain_file, run.refuse_file, run.ready_file):
         file.unlink(missing_ok=True)

@@ -1,6 +1,6 @@
 """What can go wrong while a server starts or runs.
 
-FastmarError
+CommandError
 └── ServeError                anything that keeps `fastmar serve` from serving
     ├── JavaMissing               no Java that TorchServe runs on
     ├── TorchServeMissing         TorchServe, or a package that it needs, is not installed
@@ -15,10 +15,10 @@ FastmarError
 
 from __future__ import annotations
 
-from fastmar_runtime.errors import FastmarError
+from fastmar_cli.errors import CommandError
 
 
-class ServeError(FastmarError):
+class ServeError(CommandError):
     """Something keeps the server from starting or from running on."""
 
     code = "serve_error"

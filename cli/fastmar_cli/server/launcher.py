@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import logging
+import os
 import shutil
 import signal
 import threading
@@ -25,11 +26,15 @@ from fastmar_cli.server.config import (
     write_properties,
 )
 from fastmar_cli.server.drain import drain
-from fastmar_cli.server.errors import LoadFailed, NotReady, ServerDied
+from fastmar_cli.server.errors import ConfigRefused, LoadFailed, NotReady, ServerDied
 from fastmar_cli.server.java import TorchServe, find_java, find_torchserve
 from fastmar_cli.server.patches import write_patched_classes
+from fastmar_cli.server.platforms import Platform
 from fastmar_cli.server.process import ServerProcess, start
 from fastmar_cli.server.readiness import Management, ManagementError, management_key, ready
+from fastmar_cli.server.registry import Running, registered
+from fastmar_cli.server.routes import AUTHORIZATION, HANDLER, HEALTHY, Routes, edits, standard_health
+from fastmar_cli.server.watch import ReadyFile
 
 log = logging.getLogger(__name__)
 
@@ -49,26 +54,32 @@ class Stop:
         (self.hurry if self.asked.is_set() else self.asked).set()
 
 
-def serve(settings: Settings) -> int:
+def serve(settings: Settings, platform: Platform | None = None) -> int:
     """Check, start, wait until ready, announce, run until a signal, drain, stop. The value is the exit status."""
     archives = find_archives(settings.model_store, settings.models)
+    key = settings.key()
     java = find_java(settings.java)
     torchserve = find_torchserve()
     with run_directory(settings.run_dir) as run, stop_signals() as stop:
         properties = render(settings, run, archives)
         workers = sum(settings.workers or archive.workers for archive in archives)
         check_ports(properties)
-        write_files(properties, run, torchserve)
+        write_files(properties, run, torchserve, routes_for(run, archives, platform), fixed_key=key is not None)
         management = Management(properties["management_address"], lambda: management_key(run.key_file))
         began = time.monotonic()
-        server = start(java, torchserve, run, properties, threads=max(1, cores() // workers), show=log.warning)
+        threads = max(1, cores() // workers)
+        server = start(java, torchserve, run, properties, threads=threads, key=key, show=log.warning)
+        ready_file = ReadyFile(run.ready_file, management)
         try:
             if not wait_until_ready(server, management, archives, settings, stop):
                 log.warning("stopped before it was ready")
                 return 0
             server.log.models_are_loaded()
-            announce(settings, properties, run, archives, time.monotonic() - began)
-            wait_for_the_end(server, stop)
+            ready_file.create()
+            with registered(_as_running(settings, properties, run)):
+                announce(settings, properties, run, archives, time.monotonic() - began)
+                wait_for_the_end(server, stop, ready_file)
+            ready_file.remove()
             log.warning("draining: answering the requests under way (a second signal stops at once)")
             drain(server.pid, properties["inference_address"], run, timeout=settings.drain_timeout, hurry=stop.hurry)
         finally:
@@ -91,15 +102,38 @@ def stop_signals() -> Iterator[Stop]:
             signal.signal(number, handler)
 
 
-def write_files(properties: dict[str, str], run: RunDirectory, torchserve: TorchServe) -> None:
+def routes_for(run: RunDirectory, archives: list[Archive], platform: Platform | None) -> Routes:
+    """Paths of the inference API that are ours: health checks, and those that a platform names."""
+    names = sorted({archive.name for archive in archives})
+    health = standard_health(names)
+    if platform is None:
+        return Routes(run.ready_file, health)
+    health |= dict.fromkeys(platform.health_routes, HEALTHY)
+    return Routes(run.ready_file, health, platform.routes(names))
+
+
+def write_files(
+    properties: dict[str, str], run: RunDirectory, torchserve: TorchServe, routes: Routes, *, fixed_key: bool
+) -> None:
     """Everything the server reads at start."""
     write_properties(properties, run.config)
     package = resources.files(__package__)
     run.logging.write_text(package.joinpath("log4j2.xml").read_text("utf-8"), encoding="utf-8")
     shutil.copyfile(torchserve.metrics_config, run.metrics)
     problems = write_patched_classes(
-        torchserve.jar, run.classes, drain_file=run.drain_file, refuse_file=run.refuse_file
+        torchserve.jar,
+        run.classes,
+        drain_file=run.drain_file,
+        refuse_file=run.refuse_file,
+        more=edits(routes, fixed_key=fixed_key),
     )
+    needed = (AUTHORIZATION, HANDLER) if fixed_key else (HANDLER,)
+    missing = [problem for problem in problems if problem.startswith(needed)]
+    if missing:
+        raise ConfigRefused(
+            f"this TorchServe is not as expected: {'; '.join(missing)}.",
+            fix="install torchserve 0.12: health checks, and --key-file, need it.",
+        )
     for problem in problems:
         log.warning("TorchServe is not as expected (%s): connections may be cut off when the server stops", problem)
 
@@ -134,10 +168,11 @@ def wait_until_ready(
     return False
 
 
-def wait_for_the_end(server: ServerProcess, stop: Stop) -> None:
+def wait_for_the_end(server: ServerProcess, stop: Stop, ready_file: ReadyFile) -> None:
     """Return on a signal; raise when the server ends by itself."""
     while not stop.asked.wait(POLL):
         refuse_dead(server)
+        ready_file.look()
 
 
 def refuse_dead(server: ServerProcess) -> None:
@@ -164,6 +199,19 @@ def refuse_failed(server: ServerProcess, archives: list[Archive]) -> None:
     reason, fix = server.log.reason(model)
     doctor = f"run `fastmar doctor {path}`, which loads it without TorchServe and says more."
     raise LoadFailed(f"model {model} does not load: {reason}", fix=f"{fix} Or {doctor}" if fix else doctor)
+
+
+def _as_running(settings: Settings, properties: dict[str, str], run: RunDirectory) -> Running:
+    return Running(
+        inference=properties["inference_address"],
+        management=properties["management_address"],
+        metrics=properties["metrics_address"],
+        model_store=properties["model_store"],
+        run_dir=str(run.path),
+        key_file=str(run.key_file) if settings.needs_tokens else None,
+        inference_key_file=str(settings.key_file.resolve()) if settings.needs_tokens and settings.key_file else None,
+        pid=os.getpid(),
+    )
 
 
 def _not_registered(server: ServerProcess, error: ManagementError) -> LoadFailed:

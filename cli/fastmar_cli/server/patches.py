@@ -22,7 +22,8 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from fastmar_cli.server.classfile import UTF8, ClassFile, Method, UnexpectedClass, read_class
+from fastmar_cli.server.bytecode import add_method, file_exists, index, rename, text_constant
+from fastmar_cli.server.classfile import ClassFile, UnexpectedClass, read_class
 
 MODEL_SERVER = "org/pytorch/serve/ModelServer"
 NETTY_UTILS = "org/pytorch/serve/util/NettyUtils"
@@ -36,12 +37,18 @@ INITIALIZE = "initChannel"
 INITIALIZE_DESCRIPTOR = f"(L{CHANNEL};)V"
 
 
-def write_patched_classes(jar: Path, folder: Path, *, drain_file: Path, refuse_file: Path) -> list[str]:
+Edits = dict[str, list[Callable[[ClassFile], None]]]
+
+
+def write_patched_classes(
+    jar: Path, folder: Path, *, drain_file: Path, refuse_file: Path, more: Edits | None = None
+) -> list[str]:
     """Write the edited classes below `folder`, a class path entry; returns what could not be edited, for the log."""
-    edits: dict[str, list[Callable[[ClassFile], None]]] = {
+    edits: Edits = {
         NETTY_UTILS: [lambda classfile: close_while_draining(classfile, drain_file)],
         MODEL_SERVER: [close_by_fin, outlive_inference],
         SERVER_INITIALIZER: [lambda classfile: refuse_when_told(classfile, refuse_file)],
+        **(more or {}),
     }
     problems = []
     with zipfile.ZipFile(jar) as archive:
@@ -67,18 +74,18 @@ def close_while_draining(classfile: ClassFile, drain_file: Path) -> None:
     There is no branch in it, so the class file's verifier needs no stack map. A streamed answer (one that is not a
     full response) is left alone: closing behind its head would cut its body off.
     """
-    renamed = _rename(classfile, SEND, SEND_DESCRIPTOR)
+    renamed = rename(classfile, SEND, SEND_DESCRIPTOR)
     code = b"".join(
         [
             b"\x2a\x2b\x1c",  # aload_0, aload_1, iload_2: context, response, keepAlive
-            _file_exists(classfile, drain_file),
-            b"\x2b\xc1" + _index(classfile.add_class(FULL_RESPONSE)),  # aload_1, instanceof
+            file_exists(classfile, drain_file),
+            b"\x2b\xc1" + index(classfile.add_class(FULL_RESPONSE)),  # aload_1, instanceof
             b"\x7e\x04\x82\x7e",  # iand, iconst_1, ixor (not), iand
-            b"\xb8" + _index(classfile.add_method_reference(NETTY_UTILS, renamed, SEND_DESCRIPTOR)),
+            b"\xb8" + index(classfile.add_method_reference(NETTY_UTILS, renamed, SEND_DESCRIPTOR)),
             b"\xb1",  # return
         ]
     )
-    _add_method(classfile, SEND, SEND_DESCRIPTOR, flags=0x0009, code=code, stack=6, variables=3)  # public static
+    add_method(classfile, SEND, SEND_DESCRIPTOR, flags=0x0009, code=code, stack=6, variables=3)  # public static
 
 
 def refuse_when_told(classfile: ClassFile, refuse_file: Path) -> None:
@@ -87,29 +94,29 @@ def refuse_when_told(classfile: ClassFile, refuse_file: Path) -> None:
     initChannelAsBefore(connection)
     if (new File(refuseFile).exists()) connection.parent().close()
     """
-    renamed = _rename(classfile, INITIALIZE, INITIALIZE_DESCRIPTOR)
+    renamed = rename(classfile, INITIALIZE, INITIALIZE_DESCRIPTOR)
     parent = classfile.add_method_reference(CHANNEL, "parent", f"()L{CHANNEL};", interface=True)
     close = classfile.add_method_reference(CHANNEL, "close", "()Lio/netty/channel/ChannelFuture;", interface=True)
     closing = b"".join(
         [
             b"\x2b",  # aload_1
-            b"\xb9" + _index(parent) + b"\x01\x00",  # invokeinterface
-            b"\xb9" + _index(close) + b"\x01\x00",
+            b"\xb9" + index(parent) + b"\x01\x00",  # invokeinterface
+            b"\xb9" + index(close) + b"\x01\x00",
             b"\x57",  # pop
         ]
     )
     before = b"".join(
         [
             b"\x2a\x2b",  # aload_0, aload_1
-            b"\xb6" + _index(classfile.add_method_reference(SERVER_INITIALIZER, renamed, INITIALIZE_DESCRIPTOR)),
-            _file_exists(classfile, refuse_file),
+            b"\xb6" + index(classfile.add_method_reference(SERVER_INITIALIZER, renamed, INITIALIZE_DESCRIPTOR)),
+            file_exists(classfile, refuse_file),
         ]
     )
     skip = b"\x99" + struct.pack(">h", 3 + len(closing))  # ifeq, to the return
     code = before + skip + closing + b"\xb1"
     # One place to jump to, with the variables that the method began with: a same_frame of the stack map.
     frames = struct.pack(">HB", 1, len(code) - 1)
-    _add_method(
+    add_method(
         classfile, INITIALIZE, INITIALIZE_DESCRIPTOR, flags=0x0001, code=code, stack=3, variables=2, frames=frames
     )
 
@@ -120,10 +127,10 @@ def close_by_fin(classfile: ClassFile) -> None:
     That option is an integer too, every kind of channel knows it, and it means nothing to a connection that was
     accepted.
     """
-    linger = _text_constant("SO_LINGER")
+    linger = text_constant("SO_LINGER")
     if classfile.constants.count(linger) != 1:
         raise UnexpectedClass("SO_LINGER is not named once")
-    classfile.constants[classfile.constants.index(linger)] = _text_constant("CONNECT_TIMEOUT_MILLIS")
+    classfile.constants[classfile.constants.index(linger)] = text_constant("CONNECT_TIMEOUT_MILLIS")
 
 
 def outlive_inference(classfile: ClassFile) -> None:
@@ -133,50 +140,3 @@ def outlive_inference(classfile: ClassFile) -> None:
     if method.attributes.count(get_first) != 1:
         raise UnexpectedClass("startAndWait does not wait for the first socket")
     method.attributes = method.attributes.replace(get_first, b"\x2b\x04\xb9")
-
-
-def _rename(classfile: ClassFile, name: str, descriptor: str) -> str:
-    """Give a method another name, so that one of ours can take its place."""
-    renamed = f"{name}AsBefore"
-    classfile.method(name, descriptor).name = classfile.add_text(renamed)
-    return renamed
-
-
-def _file_exists(classfile: ClassFile, file: Path) -> bytes:
-    """Code for `new File(file).exists()`."""
-    return b"".join(
-        [
-            b"\xbb" + _index(classfile.add_class("java/io/File")) + b"\x59",  # new, dup
-            b"\x13" + _index(classfile.add_string(str(file))),  # ldc_w
-            b"\xb7" + _index(classfile.add_method_reference("java/io/File", "<init>", "(Ljava/lang/String;)V")),
-            b"\xb6" + _index(classfile.add_method_reference("java/io/File", "exists", "()Z")),
-        ]
-    )
-
-
-def _add_method(
-    classfile: ClassFile,
-    name: str,
-    descriptor: str,
-    *,
-    flags: int,
-    code: bytes,
-    stack: int,
-    variables: int,
-    frames: bytes = b"",
-) -> None:
-    inner = b""
-    if frames:
-        inner = struct.pack(">HI", classfile.add_text("StackMapTable"), len(frames)) + frames
-    body = struct.pack(">HHI", stack, variables, len(code)) + code
-    body += struct.pack(">HH", 0, 1 if frames else 0) + inner  # no exception table
-    attribute = struct.pack(">HHI", 1, classfile.add_text("Code"), len(body)) + body
-    classfile.methods.append(Method(flags, classfile.add_text(name), classfile.add_text(descriptor), attribute))
-
-
-def _text_constant(text: str) -> bytes:
-    return struct.pack(">BH", UTF8, len(text)) + text.encode()
-
-
-def _index(index: int) -> bytes:
-    return struct.pack(">H", index)

@@ -15,6 +15,7 @@ from typing import TextIO, cast
 from fastmar_cli.server.config import RunDirectory
 from fastmar_cli.server.java import Java, TorchServe
 from fastmar_cli.server.logs import ServerLog
+from fastmar_cli.server.routes import SECRET
 
 PR_SET_PDEATHSIG = 1
 ENDS_WITHIN = 10.0  # seconds that Java is given after SIGTERM
@@ -80,11 +81,13 @@ def start(
     properties: dict[str, str],
     *,
     threads: int,
+    key: str | None,
     show: Callable[[str], None],
 ) -> ServerProcess:
     """Start the server as its own script would, without the script, which mishandles signals.
 
-    `threads` is how many each worker may use; `show` is given what the server prints and a person should read.
+    `threads` is how many each worker may use, `key` what callers send in place of TorchServe's own key; `show` is given
+    what the server prints and a person should read.
     """
     command = [
         str(java.path),
@@ -104,7 +107,10 @@ def start(
         properties["model_store"],
         "-ncs",
     ]
-    return ServerProcess(command, cwd=run.path, env=environment(os.environ, properties, threads), show=show)
+    env = environment(os.environ, properties, threads)
+    if key is not None:
+        env[SECRET] = key
+    return ServerProcess(command, cwd=run.path, env=env, show=show)
 
 
 def environment(inherited: Mapping[str, str], properties: dict[str, str], threads: int) -> dict[str, str]:

@@ -52,6 +52,21 @@ class Management:
         description: list[dict[str, Any]] = self._request("GET", f"/models/{quote(name)}/all")
         return description
 
+    def describe_default(self, name: str) -> list[dict[str, Any]]:
+        """The version of a model that answers where no version is named, in a list of one."""
+        description: list[dict[str, Any]] = self._request("GET", f"/models/{quote(name)}")
+        return description
+
+    def names(self) -> list[str]:
+        """The models that are registered."""
+        names: list[str] = []
+        page: str | None = "0"
+        while page is not None:
+            answer = self._request("GET", f"/models?limit=100&next_page_token={quote(page)}")
+            names += [model["modelName"] for model in answer["models"]]
+            page = answer.get("nextPageToken")
+        return names
+
     def scale(self, name: str, version: str, workers: int, *, timeout: float) -> None:
         """Set the number of workers of one version; returns when they are loaded."""
         query = f"min_worker={workers}&max_worker={workers}&synchronous=true&timeout={int(timeout)}"

@@ -1,0 +1,169 @@
+"""Health checks, a fixed key and a platform's routes, answered by a real TorchServe."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from fastmar_cli.server import errors, registry
+from fastmar_cli.server.bytecode import same_frames
+from fastmar_cli.server.config import Settings
+from fastmar_cli.server.testing import RunningServer, running_server
+
+KEY = "0123456789abcdef-fixed"
+PROBES = ["/ping", "/v2/health/ready", "/v1/models/echo", "/v2/models/echo/ready", "/ping?a=b"]
+
+torchserve = pytest.mark.torchserve
+
+
+@dataclass
+class Answer:
+    status: int
+    body: Any
+
+
+def ask(url: str, record: Any = None, key: str | None = None) -> Answer:
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
+    data = None if record is None else json.dumps(record).encode()
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=10) as answer:
+            return Answer(answer.status, json.loads(answer.read()))
+    except urllib.error.HTTPError as error:
+        with error:
+            return Answer(error.code, json.loads(error.read()))
+
+
+def wait_for(condition: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"in vain: {what}"
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def keyed(echo_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server with a fixed key, as on Vertex AI but for that."""
+    folder = tmp_path_factory.mktemp("keyed")
+    (folder / "key").write_text(KEY + "\n")
+    with running_server(echo_store, "--key-file", str(folder / "key"), "--run-dir", str(folder / "run")) as server:
+        yield server
+
+
+@torchserve
+class TestHealth:
+    @pytest.mark.parametrize("path", PROBES)
+    def test_a_probe_needs_no_key(self, keyed: RunningServer, path: str) -> None:
+        assert ask(keyed.url + path).status == 200
+
+    def test_it_says_503_until_the_models_are_loaded(self, echo_store: Path, tmp_path: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        words = ["serve", "--model-store", str(echo_store), "--port", str(port), "--metrics-port", "0"]
+        server = subprocess.Popen(
+            [sys.executable, "-m", "fastmar_cli.main", *words, "--run-dir", str(tmp_path / "run")],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        seen: list[int] = []
+
+        def healthy() -> bool:
+            try:
+                seen.append(ask(f"http://127.0.0.1:{port}/ping").status)
+            except OSError:
+                return False
+            return seen[-1] == 200
+
+        try:
+            wait_for(healthy, "a healthy server")
+            answer = ask(f"http://127.0.0.1:{port}/predictions/echo", {"a": 1})
+            assert answer == Answer(200, {"prediction": {"a": 1}})
+            assert (tmp_path / "run" / "ready").exists()
+        finally:
+            server.terminate()
+            server.communicate(timeout=30)
+        assert 503 in seen
+        assert set(seen) == {200, 503}
+        assert not (tmp_path / "run" / "ready").exists()
+
+    def test_it_says_503_while_the_worker_is_gone(self, keyed: RunningServer) -> None:
+        family = psutil.Process(keyed.process.pid).children(recursive=True)
+        workers = [process for process in family if "model_service_worker" in " ".join(process.cmdline())]
+        assert workers
+        for worker in workers:
+            worker.kill()
+        wait_for(lambda: ask(keyed.url + "/ping").status == 503, "an unready server")
+        wait_for(lambda: ask(keyed.url + "/ping").status == 200, "a server that is ready again")
+        assert ask(keyed.url + "/predictions/echo", 7, KEY) == Answer(200, {"prediction": 7})
+
+
+@torchserve
+class TestFixedKey:
+    def test_it_opens_the_inference_api(self, keyed: RunningServer) -> None:
+        assert ask(keyed.url + "/predictions/echo", {"a": 1}, KEY) == Answer(200, {"prediction": {"a": 1}})
+
+    @pytest.mark.parametrize("key", [None, "", KEY[:-1], KEY + "x", KEY.upper()])
+    def test_another_does_not(self, keyed: RunningServer, key: str | None) -> None:
+        assert ask(keyed.url + "/predictions/echo", {"a": 1}, key).status == 400
+
+    def test_torchserves_own_does_not_and_the_management_api_keeps_its_own(self, keyed: RunningServer) -> None:
+        running = registry.find(keyed.url)
+        assert running is not None
+        assert running.key_file is not None
+        keys = json.loads(Path(running.key_file).read_text())
+        assert ask(keyed.url + "/predictions/echo", {"a": 1}, keys["inference"]["key"]).status == 400
+        command = ["curl", "-s", "--unix-socket", running.management.removeprefix("unix:"), "http://localhost/models"]
+        refused = subprocess.check_output([*command, "-H", f"Authorization: Bearer {KEY}"])
+        assert json.loads(refused)["code"] == 400
+        answered = subprocess.check_output([*command, "-H", f"Authorization: Bearer {keys['management']['key']}"])
+        assert json.loads(answered)["models"]
+
+    def test_workers_do_not_see_it(self, keyed: RunningServer) -> None:
+        environment = ask(keyed.url + "/predictions/echo", {"environment": True}, KEY).body["environment"]
+        assert not [name for name, value in environment.items() if value == KEY]
+
+
+@torchserve
+def test_a_platforms_routes(echo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    route = "/v1/endpoints/123/deployedModels/456"
+    monkeypatch.setenv("AIP_HTTP_PORT", "8080")
+    monkeypatch.setenv("AIP_HEALTH_ROUTE", route)
+    monkeypatch.setenv("AIP_PREDICT_ROUTE", route + ":predict")
+    with running_server(echo_store, "--host", "127.0.0.1") as server:
+        assert ask(server.url + route).status == 200
+        assert ask(server.url + route + ":predict", {"a": 1}) == Answer(200, {"prediction": {"a": 1}})
+        assert ask(server.url + route + ":else", {"a": 1}).status == 404
+
+
+class TestKeyFile:
+    @pytest.mark.parametrize("text", ["", "short", "with spaces in between it", "käse-käse-käse-käse"])
+    def test_what_is_no_key_is_refused(self, tmp_path: Path, text: str) -> None:
+        (tmp_path / "key").write_text(text)
+        with pytest.raises(errors.ConfigRefused):
+            Settings(key_file=tmp_path / "key").key()
+
+    def test_one_that_is_not_there_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(errors.ConfigRefused, match="can't be read"):
+            Settings(key_file=tmp_path / "key").key()
+
+    def test_it_turns_keys_on_and_no_token_off(self, tmp_path: Path) -> None:
+        (tmp_path / "key").write_text(f" {KEY}\n")
+        assert Settings(key_file=tmp_path / "key").needs_tokens
+        assert Settings(key_file=tmp_path / "key").key() == KEY
+        assert Settings(key_file=tmp_path / "key", tokens=False).key() is None
+
+
+def test_frames_count_from_the_one_before() -> None:
+    assert same_frames([5, 6, 300]) == b"\x00\x03" + b"\xfb\x00\x05" + b"\xfb\x00\x00" + b"\xfb\x01\x25"
