@@ -19,7 +19,9 @@ import fastmar_export.converters.graph
 import fastmar_export.networks.batch_layers
 import fastmar_runtime
 import fastmar_runtime.steps
+from fastmar_cli.errors import CommandError
 from fastmar_cli.main import command_names
+from fastmar_client.errors import ClientError
 from fastmar_runtime.errors import FastmarError
 from fastmar_runtime.steps import step_names
 from tests.readme import README, with_table
@@ -61,11 +63,12 @@ def test_links_between_documents_lead_somewhere() -> None:
             assert target.startswith("http") or (document.parent / target).exists(), f"{document.name}: {target}"
 
 
-def all_errors() -> list[type[FastmarError]]:
+def all_errors() -> list[type[Exception]]:
     for package in (fastmar_cli, fastmar_client, fastmar_export, fastmar_runtime):
         for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             importlib.import_module(info.name)
-    found, pending = [], [FastmarError]
+    found: list[type[Exception]] = []
+    pending: list[type[Exception]] = [FastmarError, CommandError, ClientError]
     while pending:
         cls = pending.pop()
         found.append(cls)
@@ -76,7 +79,7 @@ def all_errors() -> list[type[FastmarError]]:
 def test_errors_have_codes_of_their_own_and_a_fix() -> None:
     errors = all_errors()
     assert len(errors) > 20
-    codes = [cls.code for cls in errors]
+    codes = [cls.code for cls in errors]  # type: ignore[attr-defined]
     assert len(set(codes)) == len(codes)
     with pytest.raises(TypeError):
         FastmarError("something went wrong")  # type: ignore[call-arg]  # no fix

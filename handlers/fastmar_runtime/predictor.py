@@ -23,6 +23,7 @@ from fastmar_runtime.spec import Spec
 log = logging.getLogger(__name__)
 
 SPEC, GRAPH = "spec.json", "model.onnx"
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 _LARGEST = 2**31  # bytes of a part: no graph in one file can be larger, and no other part is near it
 
 
@@ -77,23 +78,25 @@ class Predictor:
         files: where it came from.
     """
 
-    def __init__(self, spec: Spec, graph: bytes, *, threads: int = 1, files: BundleFiles | None = None) -> None:
+    def __init__(
+        self, spec: Spec, graph: bytes, *, threads: int = 1, gpu: int | None = None, files: BundleFiles | None = None
+    ) -> None:
         self.spec = spec
         self.files = files
         self.preprocess = load_preprocessor(spec)
         self._decode = load_decoder(spec.decode)
-        self._session = _session(graph, threads)
+        self._session = _session(graph, threads, gpu)
         self._outputs = [t.name for t in spec.outputs]
 
     @classmethod
-    def open(cls, path: str | Path, *, threads: int = 1) -> Predictor:
-        """Open an archive (`.mar`) or the folder that TorchServe unpacked one to.
+    def open(cls, path: str | Path, *, threads: int = 1, gpu: int | None = None) -> Predictor:
+        """Open an archive (`.mar`) or the folder that TorchServe unpacked one to; `gpu` is a graphics card's number.
 
         Raises:
             BundleError: it can't be read, or speaks another protocol.
         """
         files = BundleFiles(path)
-        return cls(spec_format.from_dict(files.json(SPEC)), files.read(GRAPH), threads=threads, files=files)
+        return cls(spec_format.from_dict(files.json(SPEC)), files.read(GRAPH), threads=threads, gpu=gpu, files=files)
 
     def predict(self, records: Sequence[Any]) -> list[dict[str, Any]]:
         """One answer a record, in order.
@@ -180,7 +183,17 @@ def _not_finite() -> RecordError:
     )
 
 
-def _session(graph: bytes, threads: int) -> Any:
+def providers(gpu: int | None) -> list[str | tuple[str, dict[str, Any]]]:
+    """Where ONNX Runtime computes: the graphics card where there is one and this build can use it, then the processor.
+
+    TF32, a card's default, rounds to 10 bits: its answers would not be those that were recorded at export.
+    """
+    if gpu is None or CUDA not in ort.get_available_providers():
+        return [CPU]
+    return [(CUDA, {"device_id": gpu, "use_tf32": 0}), CPU]
+
+
+def _session(graph: bytes, threads: int, gpu: int | None) -> Any:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -190,7 +203,7 @@ def _session(graph: bytes, threads: int) -> Any:
     # A graph may name files to read weights from. Ours never does; a foreign one gets a folder that is not there.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", "/nonexistent")
     try:
-        return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(graph, options, providers=providers(gpu))
     except Exception as error:  # ONNX Runtime's exceptions have no common base
         raise BundleUnreadable(
             f"ONNX Runtime {ort.__version__} can't load {GRAPH} ({error}).",

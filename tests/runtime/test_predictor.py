@@ -14,7 +14,7 @@ import orjson
 import pytest
 
 import fastmar_runtime
-from fastmar_runtime import payload
+from fastmar_runtime import payload, predictor
 from fastmar_runtime.errors import BundleUnreadable, ProtocolUnknown, RecordError
 from fastmar_runtime.predictor import BundleFiles, Predictor
 from fastmar_runtime.preprocess import CHUNK
@@ -321,3 +321,20 @@ class TestCookbook:
         answers = model.predict(payload.read(text, "text/csv", model.spec).records)
         assert {w["code"] for a in answers for w in a["warnings"]} == {"category_whitespace"}
         self.check([answer | {"warnings": []} for answer in answers], expected)
+
+
+class TestProviders:
+    def test_without_a_card_the_processor_computes(self) -> None:
+        assert predictor.providers(None) == ["CPUExecutionProvider"]
+
+    def test_a_build_that_has_no_cuda_is_not_asked_for_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(predictor.ort, "get_available_providers", lambda: ["CPUExecutionProvider"])
+        assert predictor.providers(0) == ["CPUExecutionProvider"]
+
+    def test_a_card_computes_without_tf32(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(
+            predictor.ort, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
+        )
+        first, last = predictor.providers(1)
+        assert first == ("CUDAExecutionProvider", {"device_id": 1, "use_tf32": 0})
+        assert last == "CPUExecutionProvider"
