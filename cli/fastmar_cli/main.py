@@ -25,12 +25,13 @@ TRACEBACK = "FASTMAR_TRACEBACK"  # environment: show where an unexpected error c
 
 def command_names() -> list[str]:
     """Names of the subcommands, read off the folder without importing any."""
-    return sorted(info.name for info in pkgutil.iter_modules(commands.__path__) if not info.name.startswith("_"))
+    files = (info.name for info in pkgutil.iter_modules(commands.__path__))
+    return sorted(name.replace("_", "-") for name in files if not name.startswith("_"))
 
 
 def load(name: str) -> ModuleType:
     """Import the file of one subcommand."""
-    return importlib.import_module(f"{commands.__name__}.{name}")
+    return importlib.import_module(f"{commands.__name__}.{name.replace('-', '_')}")
 
 
 def build_parser(names: Sequence[str]) -> argparse.ArgumentParser:

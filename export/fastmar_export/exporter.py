@@ -25,6 +25,7 @@ from fastmar_export.learner import check_classes, open_learner
 from fastmar_export.networks.graph import check_alone, check_graph, export_graph
 from fastmar_export.networks.rebuild import rebuild
 from fastmar_export.options import Options
+from fastmar_export.presentation import read_ui
 from fastmar_export.reader import LearnerFile, read_torch_file, require_learner
 from fastmar_export.reference import refine
 from fastmar_runtime import __version__
@@ -103,6 +104,8 @@ def export_learner(
         decode=decode,
         notices=tuple(conversion.notices + notices),
     )
+    if options.ui is not None:
+        spec = replace(spec, ui=read_ui(options.ui, spec))
     on_stage("Proving that the graph answers as the network does")
     predictor = Predictor(spec, graph.model)
     difference = check_graph(predictor.run(samples), expected, image=kind.image)

@@ -16,6 +16,7 @@ class Options:
         output: folder that the archive goes to.
         activation: how outputs become predictions, where the loss does not tell.
         ignored_callbacks: callbacks, by class name, that change no answer.
+        ui: YAML file that says how forms show the model.
         reference: CSV of rows that tell defaults and ranges of the fields.
         force: replace an archive of another version.
         exif_transpose: turn photos as their cameras say, which fastai does not.
@@ -27,6 +28,7 @@ class Options:
     output: Path = Path("model_store")
     activation: str | None = None
     ignored_callbacks: Sequence[str] = ()
+    ui: Path | None = None
     reference: Path | None = None
     force: bool = False
     exif_transpose: bool = False

@@ -176,6 +176,7 @@ def describe(spec: Spec) -> JSON:
         "record": record_schema(spec),
         "answer": answer_schema(spec),
         "notices": list(spec.notices),
+        **({"ui": spec.ui} if spec.ui else {}),
     }
 
 

@@ -74,6 +74,7 @@ class Spec:
         notices: what a caller should know of this model, said once at export.
         dropped: ``{"what", "reason"}`` for whatever the learner had and the bundle does not need.
         provenance: where the bundle comes from.
+        ui: how people want to see it: titles, labels, sentences. Forms read it; answers never depend on it.
     """
 
     protocol: int
@@ -91,6 +92,7 @@ class Spec:
     notices: tuple[dict[str, Any], ...] = ()
     dropped: tuple[dict[str, Any], ...] = ()
     provenance: dict[str, Any] | None = None
+    ui: dict[str, Any] | None = None
 
 
 def to_dict(spec: Spec) -> dict[str, Any]:
@@ -127,6 +129,7 @@ def to_dict(spec: Spec) -> dict[str, Any]:
         "notices": list(spec.notices),
         "dropped": list(spec.dropped),
         "provenance": spec.provenance,
+        **({"ui": spec.ui} if spec.ui else {}),
     }
 
 
@@ -164,6 +167,7 @@ def from_dict(data: Any) -> Spec:
             notices=tuple(data["notices"]),
             dropped=tuple(data["dropped"]),
             provenance=data["provenance"],
+            ui=data.get("ui"),
         )
     except (KeyError, TypeError) as error:
         raise BundleUnreadable(

@@ -29,6 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--reference", type=Path, metavar="DATA.csv", help="rows that tell defaults and ranges; none of them is stored"
     )
     parser.add_argument(
+        "--ui", type=Path, metavar="UI.yaml", help="how forms show the model: titles, labels, sentences, examples"
+    )
+    parser.add_argument(
         "--activation",
         choices=["softmax", "sigmoid", "identity"],
         help="how outputs become predictions, where the learner's loss does not tell",
@@ -65,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
         activation=args.activation,
         ignored_callbacks=args.ignore_callback,
         reference=args.reference,
+        ui=args.ui,
         force=args.force,
         exif_transpose=args.exif_transpose,
         modules=args.modules,

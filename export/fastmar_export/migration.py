@@ -1,0 +1,104 @@
+"""An old ui.yaml for a new version of its model: what still has something to speak of stays, the rest is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastmar_export.presentation import Ui, UiRefused, check_ui, labels_of
+from fastmar_runtime.schema import plain
+from fastmar_runtime.spec import CATEGORY, Field, Spec
+
+
+@dataclass
+class Migrated:
+    """A ui.yaml that fits a model.
+
+    Attributes:
+        ui: what stays.
+        dropped: parts of the old one that the model has nothing for.
+        unnamed: fields and labels of the model that it says nothing about: they get names by themselves.
+    """
+
+    ui: Ui
+    dropped: list[str] = field(default_factory=list)
+    unnamed: list[str] = field(default_factory=list)
+
+
+def migrate_ui(ui: Any, spec: Spec) -> Migrated:
+    """Carry `ui` over to the model that `spec` describes.
+
+    Raises:
+        UiRefused: it is not a ui.yaml, whatever the model.
+    """
+    try:
+        migrated = _migrate(ui, spec)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise UiRefused(
+            f"the old ui.yaml is not one ({error}).", fix="give the file that the old model was exported with."
+        ) from error
+    check_ui(migrated.ui, spec)
+    return migrated
+
+
+def _migrate(ui: Ui, spec: Spec) -> Migrated:
+    fields, labels = {each.name: each for each in spec.fields}, labels_of(spec)
+    migrated = Migrated({})
+    for part, value in ui.items():
+        kept = value
+        if part == "order":
+            kept = _known(value, fields, part, migrated)
+        elif part == "groups":
+            kept = [_group(group, f"{part}[{number}]", fields, migrated) for number, group in enumerate(value)]
+            kept = [group for group in kept if group["fields"]]
+        elif part == "fields":
+            known = _entries(value, fields, part, migrated)
+            kept = {name: _field(entry, f"{part}.{name}", fields[name], migrated) for name, entry in known.items()}
+        elif part == "labels":
+            kept = _entries(value, labels, part, migrated)
+        elif part == "examples":
+            kept = [_example(example, f"{part}[{n}]", fields, migrated) for n, example in enumerate(value)]
+        if kept not in ({}, []) or value in ({}, []):
+            migrated.ui[part] = kept
+    migrated.unnamed += [f"field {name}" for name in fields if name not in ui.get("fields", {})]
+    migrated.unnamed += [f"label {name}" for name in labels if name not in map(str, ui.get("labels", {}))]
+    return migrated
+
+
+def _entries(value: Any, known: Any, where: str, migrated: Migrated) -> dict[Any, Any]:
+    migrated.dropped += [f"{where}.{name}" for name in value if str(name) not in known]
+    return {name: entry for name, entry in value.items() if str(name) in known}
+
+
+def _known(names: Any, known: Any, where: str, migrated: Migrated) -> list[Any]:
+    migrated.dropped += [f"{where}: {name}" for name in names if name not in known]
+    return [name for name in names if name in known]
+
+
+def _group(group: Any, where: str, fields: dict[str, Field], migrated: Migrated) -> dict[str, Any]:
+    return {**group, "fields": _known(group["fields"], fields, f"{where}.fields", migrated)}
+
+
+def _field(entry: Any, where: str, known: Field, migrated: Migrated) -> dict[str, Any]:
+    """An entry without what belongs to another kind of field, or to categories that are gone."""
+    kept = dict(entry)
+    only_numbers = ("minimum", "maximum", "step")
+    for name in entry:
+        misplaced = name == "choices" if known.kind != CATEGORY else name in only_numbers
+        if misplaced:
+            migrated.dropped.append(f"{where}.{name}")
+            del kept[name]
+    if known.kind == CATEGORY:
+        categories = [plain(category) for category in known.categories]
+        if "choices" in kept:
+            texts = [str(category) for category in categories]
+            kept["choices"] = _entries(kept["choices"], texts, f"{where}.choices", migrated)
+        if kept.get("default") is not None and kept["default"] not in categories:
+            migrated.dropped.append(f"{where}.default: {kept.pop('default')!r}")
+    elif isinstance(kept.get("default"), str) and known.kind == "number":
+        migrated.dropped.append(f"{where}.default: {kept.pop('default')!r}")
+    return kept
+
+
+def _example(example: Any, where: str, fields: dict[str, Field], migrated: Migrated) -> dict[str, Any]:
+    return {**example, "record": _entries(example["record"], fields, f"{where}.record", migrated)}

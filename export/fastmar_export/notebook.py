@@ -1,0 +1,150 @@
+"""From a live learner to an archive, and a summary that a notebook shows."""
+
+from __future__ import annotations
+
+import html
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from fastmar_export.exporter import Exported, export_learner
+from fastmar_export.options import Options
+from fastmar_runtime.schema import plain
+from fastmar_runtime.spec import CATEGORY, NUMBER, VISION, Field, Spec
+
+MOST_CATEGORIES = 6  # of a column that are listed
+
+
+class Learner(Protocol):
+    """A fastai learner, as far as it matters here."""
+
+    def export(self, fname: Any) -> Any:
+        """Write the pickle."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What came of an export; a notebook shows it as a table.
+
+    Attributes:
+        path: of the archive.
+        spec: what it says of itself.
+        difference: the largest between the graph and the torch network on the golden records.
+    """
+
+    path: Path
+    spec: Spec
+    difference: float
+
+    def __str__(self) -> str:
+        spec = self.spec
+        fields = "\n".join(f"  {name}: {what}" for name, what in _rows(spec))
+        notes = "".join(f"\nNote: {text}" for text in _notes(spec))
+        head = f"{self.path}  {spec.name} {spec.version}, {spec.kind}"
+        return f"{head}\n{fields}\n{self._proof()}{notes}\nNext: {self.command}"
+
+    __repr__ = __str__
+
+    @property
+    def command(self) -> str:
+        """What to run next, in a terminal."""
+        return f"fastmar serve --model-store {self.path.parent}"
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        spec, escape = self.spec, html.escape
+        rows = "".join(
+            f"<tr><th style='text-align:left'>{escape(name)}</th><td style='text-align:left'>{escape(what)}</td></tr>"
+            for name, what in _rows(spec)
+        )
+        notes = "".join(f"<li>{escape(text)}</li>" for text in _notes(spec))
+        return (
+            f"<h4>{escape(spec.name)} {escape(spec.version)}: {escape(spec.kind)}</h4>"
+            f"<p>{escape(str(self.path))}, {self.path.stat().st_size / 1024:,.0f} KB. {escape(self._proof())}</p>"
+            f"<table>{rows}</table>"
+            + (f"<ul>{notes}</ul>" if notes else "")
+            + f"<p>Next: <code>{escape(self.command)}</code></p>"
+        )
+
+    def _proof(self) -> str:
+        return f"Predicts {', '.join(self.spec.targets)}; graph and network differ by {self.difference:.1g}."
+
+
+def export(
+    learn: Learner,
+    output: str | Path = "model_store",
+    *,
+    name: str,
+    version: str = "1.0",
+    ui: str | Path | None = None,
+    reference: str | Path | None = None,
+    activation: str | None = None,
+    ignored_callbacks: Iterable[str] = (),
+    exif_transpose: bool = False,
+    modules: Iterable[str] = (),
+    force: bool = False,
+    on_stage: Callable[[str], None] = lambda _: None,
+) -> Summary:
+    """Turn a live fastai learner into a TorchServe archive.
+
+    It goes through the learner's own pickle, in a temporary folder: the archive is the one that `fastmar export` makes
+    of `learn.export()`. The learner stays as it is.
+
+    Args:
+        learn: the learner.
+        output: folder that the archive goes to.
+        name: of the model, in URLs.
+        version: of the model.
+        ui: YAML file that says how forms show the model.
+        reference: CSV of rows that tell defaults and ranges of the fields; none of them is stored.
+        activation: how outputs become predictions, where the loss does not tell.
+        ignored_callbacks: callbacks, by class name, that change no answer.
+        exif_transpose: turn photos as their cameras say, which fastai does not.
+        modules: packages of your own that layers of the network come from.
+        force: replace an archive of another version.
+        on_stage: told what is being done, before each stage.
+
+    Raises:
+        FastmarError: the learner can't be converted or proved; nothing is written then.
+    """
+    options = Options(
+        name=name,
+        version=version,
+        output=Path(output),
+        ui=Path(ui) if ui is not None else None,
+        reference=Path(reference) if reference is not None else None,
+        activation=activation,
+        ignored_callbacks=tuple(ignored_callbacks),
+        exif_transpose=exif_transpose,
+        modules=tuple(modules),
+        force=force,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        pickle = Path(folder).resolve() / "learner.pkl"
+        on_stage("Writing the learner's pickle")
+        learn.export(pickle)
+        exported: Exported = export_learner(pickle, options, on_stage)
+    return Summary(exported.path, exported.spec, exported.difference)
+
+
+def _rows(spec: Spec) -> list[tuple[str, str]]:
+    if spec.kind == VISION:
+        _, _, height, width = spec.inputs[0].shape
+        return [("a picture", f"seen at {width} x {height} px" if isinstance(width, int) else "seen as large as it is")]
+    return [(field.name, _field(field)) for field in spec.fields]
+
+
+def _field(field: Field) -> str:
+    if field.kind == CATEGORY:
+        known = [repr(plain(category)) for category in field.categories[:MOST_CATEGORIES]]
+        more = f", ... ({len(field.categories)} in all)" if len(field.categories) > MOST_CATEGORIES else ""
+        return f"one of {', '.join(known)}{more}"
+    if field.kind == NUMBER and field.default is not None:
+        return f"a number, such as {field.default:g}"
+    return f"a {field.kind}"
+
+
+def _notes(spec: Spec) -> list[str]:
+    return [notice["message"] for notice in spec.notices]

@@ -1,0 +1,213 @@
+"""How people want to see a model: `ui.yaml`, checked against the model it is for.
+
+It holds titles, labels, units, order, groups, defaults, hidden fields, sentences, examples. All of it is optional and
+none of it changes an answer. docs/web.md describes it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import string
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fastmar_export.errors import ExportError
+from fastmar_runtime.schema import plain
+from fastmar_runtime.spec import CATEGORY, NUMBER, Field, Spec
+
+Ui = dict[str, Any]
+
+LONGEST = 2_000  # characters of a text
+IN_LABELS, IN_SENTENCE = {"name", "percent"}, {"prediction", "unit"}  # what a sentence may hold in braces
+
+
+class UiRefused(ExportError):
+    """ui.yaml is not one, or speaks of what the model does not have."""
+
+    code = "ui_refused"
+
+
+def read_ui(path: Path, spec: Spec) -> Ui:
+    """The presentation in the YAML file at `path`, checked against `spec`.
+
+    Raises:
+        UiRefused: it can't be read, or a part of it is not as it should be; the message names the part.
+    """
+    return check_ui(load_ui(path), spec)
+
+
+def load_ui(path: Path) -> Any:
+    """The YAML file as data, not checked."""
+    try:
+        return yaml.safe_load(path.read_text("utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UiRefused(
+            f"{path} can't be read: {' '.join(str(error).split())}.", fix="give --ui a YAML file in UTF-8."
+        ) from error
+
+
+def check_ui(ui: Any, spec: Spec) -> Ui:
+    """`ui` itself, once each part is as it should be."""
+    fields = {field.name: field for field in spec.fields}
+    parts: dict[str, Callable[[Any, str], None]] = {
+        "title": _text,
+        "description": _text,
+        "unit": _text,
+        "sentence": lambda value, where: _sentence(value, where, IN_SENTENCE),
+        "order": lambda value, where: _names(value, where, fields),
+        "groups": lambda value, where: _groups(value, where, fields),
+        "fields": lambda value, where: _fields(value, where, fields),
+        "labels": lambda value, where: _labels(value, where, labels_of(spec)),
+        "examples": lambda value, where: _examples(value, where, fields),
+    }
+    _mapping(ui, "the file", parts)
+    for name, value in ui.items():
+        parts[name](value, name)
+    return dict(ui)
+
+
+def labels_of(spec: Spec) -> list[str]:
+    """What the model can predict; empty where that is no list of labels."""
+    return [str(label) for label in spec.decode.get("vocab", ())]
+
+
+def _fields(value: Any, where: str, known: dict[str, Field]) -> None:
+    for name, entry in _mapping(value, where, known).items():
+        _field(entry, f"{where}.{name}", known[name])
+
+
+def _field(entry: Any, where: str, field: Field) -> None:
+    checks: dict[str, Callable[[Any, str], None]] = {
+        "label": _text,
+        "help": _text,
+        "unit": _text,
+        "hidden": _boolean,
+        "default": lambda value, place: _default(value, place, field),
+    }
+    if field.kind == NUMBER:
+        checks |= {"minimum": _number, "maximum": _number, "step": _number}
+    if field.kind == CATEGORY:
+        checks["choices"] = lambda value, place: _choices(value, place, field)
+    for name, value in _mapping(entry, where, checks).items():
+        checks[name](value, f"{where}.{name}")
+    if entry.get("hidden") and "default" not in entry and field.default is None:
+        raise _refused(where, "is hidden and has no default", "give it one: it is sent with each record.")
+
+
+def _default(value: Any, where: str, field: Field) -> None:
+    if field.kind == NUMBER:
+        _number(value, where)
+    elif field.kind == CATEGORY:
+        known = [plain(category) for category in field.categories]
+        if value is not None and value not in known:
+            raise _refused(where, f"is {value!r}, which the model does not know", f"take {_nearest(value, known)}.")
+
+
+def _choices(value: Any, where: str, field: Field) -> None:
+    known = {str(plain(category)) for category in field.categories}
+    for name, label in _mapping(value, where, None).items():
+        if str(name) not in known:
+            raise _refused(where, f"names {name!r}, which the model does not know", f"take {_nearest(name, known)}.")
+        _text(label, f"{where}.{name}")
+
+
+def _labels(value: Any, where: str, known: list[str]) -> None:
+    for name, entry in _mapping(value, where, None).items():
+        if str(name) not in known:
+            raise _refused(where, f"names {name!r}, which is not predicted", f"take {_nearest(name, known)}.")
+        for part, text in _mapping(entry, f"{where}.{name}", ("name", "sentence")).items():
+            _sentence(text, f"{where}.{name}.{part}", IN_LABELS if part == "sentence" else set())
+
+
+def _groups(value: Any, where: str, fields: Iterable[str]) -> None:
+    for number, group in enumerate(_list(value, where)):
+        place = f"{where}[{number}]"
+        _mapping(group, place, ("title", "fields"))
+        if {"title", "fields"} - group.keys():
+            raise _refused(place, "lacks a title or its fields", "give it both.")
+        _text(group["title"], f"{place}.title")
+        _names(group["fields"], f"{place}.fields", fields)
+
+
+def _examples(value: Any, where: str, fields: dict[str, Field]) -> None:
+    for number, example in enumerate(_list(value, where)):
+        place = f"{where}[{number}]"
+        _mapping(example, place, ("title", "record"))
+        if {"title", "record"} - example.keys():
+            raise _refused(place, "lacks a title or its record", "give it both.")
+        _text(example["title"], f"{place}.title")
+        for name, item in _mapping(example["record"], f"{place}.record", fields).items():
+            if isinstance(item, list | dict):
+                raise _refused(f"{place}.record.{name}", "is a list or a mapping", "give it one value.")
+
+
+def _names(value: Any, where: str, known: Iterable[str]) -> None:
+    known = list(known)
+    for name in _list(value, where):
+        if name not in known:
+            raise _refused(where, f"names {name!r}, which is no field", f"take {_nearest(name, known)}.")
+    if len(set(value)) != len(value):
+        raise _refused(where, "names a field twice", "name each once.")
+
+
+def _mapping(value: Any, where: str, known: Iterable[str] | None) -> dict[Any, Any]:
+    if not isinstance(value, dict):
+        raise _refused(where, f"is {_shown(value)}", "write `name: value` lines.")
+    if known is not None:
+        known = list(known)
+        for name in value:
+            if name not in known:
+                raise _refused(where, f"has {name!r}, which nothing is made of", f"take {_nearest(name, known)}.")
+    return value
+
+
+def _list(value: Any, where: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise _refused(where, f"is {_shown(value)}", "write a list: lines that begin with a dash.")
+    return value
+
+
+def _text(value: Any, where: str) -> None:
+    if not isinstance(value, str) or len(value) > LONGEST:
+        raise _refused(where, f"is {_shown(value)}", f"give it a text of at most {LONGEST} characters, in quotes.")
+
+
+def _boolean(value: Any, where: str) -> None:
+    if not isinstance(value, bool):
+        raise _refused(where, f"is {_shown(value)}", "say true or false.")
+
+
+def _number(value: Any, where: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _refused(where, f"is {_shown(value)}", "give it a number.")
+
+
+def _sentence(value: Any, where: str, known: set[str]) -> None:
+    _text(value, where)
+    try:
+        parts = [(name, rest, conversion) for _, name, rest, conversion in string.Formatter().parse(value)]
+    except ValueError as error:
+        raise _refused(where, f"has a brace that is not closed ({error})", "write {{ for a brace.") from error
+    for name, rest, conversion in parts:
+        if name is not None and (name not in known or rest or conversion):
+            may = ", ".join(f"{{{each}}}" for each in sorted(known)) or "nothing"
+            raise _refused(where, f"holds {{{name}}}", f"in braces it may hold {may}.")
+
+
+def _refused(where: str, what: str, fix: str) -> UiRefused:
+    return UiRefused(f"in ui.yaml, {where} {what}.", fix=fix)
+
+
+def _nearest(name: Any, known: Iterable[Any]) -> str:
+    """What may have been meant, or what there is."""
+    texts = [str(each) for each in known]
+    near = difflib.get_close_matches(str(name), texts, n=3, cutoff=0.5) or texts[:8]
+    return "one of: " + ", ".join(repr(each) for each in near) if near else "it out"
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,138 @@
+"""ui.yaml: what is taken, what is refused and how, and how an old one is carried over."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastmar_export.migration import migrate_ui
+from fastmar_export.presentation import UiRefused, check_ui, read_ui
+from fastmar_runtime import spec as spec_format
+from fastmar_runtime.schema import describe
+from fastmar_runtime.spec import CATEGORY, NUMBER, Field
+from tests.runtime import tiny
+
+FULL: dict[str, Any] = {
+    "title": "Income",
+    "description": "What somebody earns.",
+    "order": ["hours", "age"],
+    "groups": [{"title": "Work", "fields": ["workclass", "hours"]}],
+    "fields": {
+        "workclass": {"label": "Employer", "help": "who pays", "choices": {" Private": "a company"}},
+        "age": {"label": "Age", "unit": "years", "minimum": 17, "maximum": 90, "step": 1, "default": 30},
+        "vip": {"hidden": True},
+        "grade": {"hidden": True, "default": 7},
+    },
+    "labels": {"<50k": {"name": "less", "sentence": "{name}, {percent} sure"}},
+    "sentence": "{prediction} {unit}",
+    "unit": "dollars",
+    "examples": [{"title": "A manager", "record": {"age": 44, "workclass": " Private"}}],
+}
+
+
+class TestChecking:
+    def test_what_is_right_comes_back_as_it_is(self, tmp_path: Path) -> None:
+        (tmp_path / "ui.yaml").write_text(yaml.safe_dump(FULL), "utf-8")
+        assert read_ui(tmp_path / "ui.yaml", tiny.spec()) == FULL
+
+    @pytest.mark.parametrize(
+        ("ui", "said"),
+        [
+            (["a"], "the file"),
+            ({"titel": "x"}, "'title'"),
+            ({"title": 3}, "title is 3"),
+            ({"title": "x" * 3000}, "title"),
+            ({"order": ["hour"]}, "'hours'"),
+            ({"order": ["hours", "hours"]}, "twice"),
+            ({"groups": [{"title": "Work"}]}, "groups[0]"),
+            ({"groups": [{"title": "Work", "fields": ["x"]}]}, "groups[0].fields"),
+            ({"fields": {"agee": {}}}, "'age'"),
+            ({"fields": {"age": {"choices": {}}}}, "fields.age"),
+            ({"fields": {"age": {"minimum": "17"}}}, "fields.age.minimum"),
+            ({"fields": {"age": {"minimum": True}}}, "fields.age.minimum"),
+            ({"fields": {"workclass": {"default": "Private"}}}, "' Private'"),
+            ({"fields": {"workclass": {"choices": {"Private": "x"}}}}, "' Private'"),
+            ({"fields": {"age": {"hidden": "yes"}}}, "true or false"),
+            ({"labels": {"<51k": {}}}, "'<50k'"),
+            ({"labels": {"<50k": {"sentence": "{salary}"}}}, "{salary}"),
+            ({"labels": {"<50k": {"name": "{name}"}}}, "may hold nothing"),
+            ({"sentence": "{prediction!r}"}, "{prediction}"),
+            ({"sentence": "{prediction.__class__}"}, "{prediction.__class__}"),
+            ({"sentence": "{"}, "brace"),
+            ({"examples": [{"title": "x", "record": {"agee": 3}}]}, "'age'"),
+            ({"examples": [{"title": "x", "record": {"age": [3]}}]}, "examples[0].record.age"),
+        ],
+    )
+    def test_what_is_wrong_is_named_with_what_to_do(self, ui: Any, said: str) -> None:
+        with pytest.raises(UiRefused) as refused:
+            check_ui(ui, tiny.spec())
+        assert said in str(refused.value)
+
+    def test_a_hidden_field_needs_a_default(self) -> None:
+        bare = tiny.spec(fields=(Field("a", NUMBER),))
+        with pytest.raises(UiRefused, match="no default"):
+            check_ui({"fields": {"a": {"hidden": True}}}, bare)
+
+    @given(
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.text(),
+            lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from([*FULL, "age", "label"]), inner),
+        )
+    )
+    def test_whatever_it_is_it_is_taken_or_refused(self, ui: Any) -> None:
+        with contextlib.suppress(UiRefused):
+            check_ui(ui, tiny.spec())
+
+    @pytest.mark.parametrize("text", ["a: [", "\x00", "!!python/object/apply:os.system ['true']"])
+    def test_what_is_no_yaml_is_refused_and_nothing_runs(self, tmp_path: Path, text: str) -> None:
+        (tmp_path / "ui.yaml").write_text(text, "utf-8")
+        with pytest.raises(UiRefused, match="can't be read"):
+            read_ui(tmp_path / "ui.yaml", tiny.spec())
+
+
+class TestInTheArchive:
+    def test_it_travels_in_the_spec_and_is_described(self) -> None:
+        spec = tiny.spec(ui=FULL)
+        assert spec_format.from_dict(spec_format.to_dict(spec)) == spec
+        assert describe(spec)["ui"] == FULL
+
+    def test_without_it_nothing_is_said(self) -> None:
+        assert "ui" not in spec_format.to_dict(tiny.spec())
+        assert "ui" not in describe(tiny.spec())
+
+
+class TestMigration:
+    def test_to_the_same_model_nothing_changes(self) -> None:
+        migrated = migrate_ui(FULL, tiny.spec())
+        assert migrated.ui == FULL
+        assert migrated.dropped == []
+        assert migrated.unnamed == ["field hours", "label >=50k"]
+
+    def test_what_is_gone_is_left_out_and_told(self) -> None:
+        fields = (
+            Field("workclass", CATEGORY, categories=(" State-gov",), default=" State-gov"),
+            Field("age", CATEGORY, categories=("young", "old"), default="old"),
+            Field("years-in-job", NUMBER, default=5.0),
+        )
+        new = tiny.spec(fields=fields, decode={**tiny.CATEGORY_DECODER, "vocab": ["low", "high"]})
+        migrated = migrate_ui(FULL, new)
+        assert migrated.ui["order"] == ["age"]
+        assert migrated.ui["fields"]["age"] == {"label": "Age", "unit": "years"}
+        assert migrated.ui["fields"]["workclass"] == {"label": "Employer", "help": "who pays", "choices": {}}
+        assert migrated.ui["examples"] == FULL["examples"]
+        assert "labels" not in migrated.ui
+        assert {"fields.vip", "labels.<50k", "order: hours", "fields.age.minimum", "fields.age.default: 30"} <= set(
+            migrated.dropped
+        )
+        assert "field years-in-job" in migrated.unnamed
+
+    @pytest.mark.parametrize("ui", [None, [], {"groups": 3}, {"fields": []}, {"examples": [{}]}, {"labels": 3}])
+    def test_what_is_no_ui_is_refused(self, ui: Any) -> None:
+        with pytest.raises(UiRefused):
+            migrate_ui(ui, tiny.spec())
