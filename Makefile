@@ -8,10 +8,10 @@ INSTALLED := $(VENV)/.installed
 PIP_ARGS ?=
 # Set to anything to run tests again that passed on exactly these files.
 AGAIN ?=
-PACKAGES := -p fastmar_export -p fastmar_runtime -p fastmar_client -p fastmar_cli
+PACKAGES := -p fastmar -p fastmar_export -p fastmar_runtime -p fastmar_client -p fastmar_web -p fastmar_cli
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test parity check format serve bench clean
+.PHONY: help setup demo test parity check format manifests serve bench clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -44,6 +44,14 @@ check: setup  ## Lint, format, types, import rules
 format: setup  ## Format and sort
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
+
+CHECKOV := .build/checkov/bin/checkov
+$(CHECKOV):
+	@$(PYTHON) -m venv .build/checkov
+	@.build/checkov/bin/pip install --quiet --disable-pip-version-check $(PIP_ARGS) checkov==3.3.30
+
+manifests: setup $(CHECKOV)  ## Render and check what deploy/ holds for Kubernetes and KServe
+	@$(BIN)/python -m pytest -q tests/deploy -m "not docker"
 
 serve: setup  ## Serve the archives in model_store/
 	@$(BIN)/fastmar serve

@@ -1,0 +1,217 @@
+"""A pod of a rendered manifest, run by Docker as a kubelet would run it: the same user, mounts, limits, probes, stop.
+
+What Docker can't do is done by hand as documented for the kubelet: init containers first, an emptyDir that belongs to
+root and the fsGroup, a Secret's file that only the group may read, probes at their periods, preStop before SIGTERM and
+SIGKILL after the grace period.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import secrets
+import subprocess
+import tarfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+
+from tests.deploy.manifests import Manifest
+
+Files = Mapping[str, bytes]
+QUANTITIES = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
+NAME = "fastmar-pod-"
+IMAGE = os.environ.get("FASTMAR_IMAGE", "fastmar:latest")  # `make image` builds it
+
+
+def docker(*words: str, given: bytes = b"", check: bool = True) -> str:
+    """Run the docker command; what it printed, on either stream."""
+    done = subprocess.run(["docker", *words], input=given, capture_output=True, check=False)
+    said = (done.stdout + done.stderr).decode(errors="replace").strip()
+    assert done.returncode == 0 or not check, f"docker {' '.join(words)}: {said}"
+    return said
+
+
+@dataclass
+class Outside:
+    """What a cluster has that the manifests only name.
+
+    Attributes:
+        images: an image of this machine for each that is named.
+        secrets: files of each Secret.
+        claims: files of each PersistentVolumeClaim, by their paths.
+    """
+
+    images: dict[str, str]
+    secrets: dict[str, Files] = field(default_factory=dict)
+    claims: dict[str, Files] = field(default_factory=dict)
+
+
+@dataclass
+class Pod:
+    """A pod that runs; its container goes by its name."""
+
+    spec: Manifest
+    container: Manifest
+    name: str
+
+    @property
+    def url(self) -> str:
+        """Where the kubelet and the Service reach it."""
+        return f"http://{self._address()}:8080"
+
+    def probe(self, name: str) -> bool:
+        """Do once what the kubelet does for a probe."""
+        probe = self.container[name]
+        if "exec" in probe:
+            return self.run(probe["exec"]["command"])
+        get, ports = probe["httpGet"], {port.get("name"): port["containerPort"] for port in self.container["ports"]}
+        url = f"http://{self._address()}:{ports.get(get['port'], get['port'])}{get['path']}"
+        try:
+            return 200 <= requests.get(url, timeout=probe["timeoutSeconds"]).status_code < 400
+        except requests.RequestException:
+            return False
+
+    def wait_until_started(self) -> int:
+        """Probe as the startup probe says; how often it took, or an error with what the container printed."""
+        probe = self.container["startupProbe"]
+        for count in range(1, probe["failureThreshold"] + 1):
+            if self.probe("startupProbe"):
+                return count
+            assert self.state()["Running"], self.logs()
+            time.sleep(probe["periodSeconds"])
+        raise AssertionError(self.logs())
+
+    def run(self, command: list[str]) -> bool:
+        """Run a command in the container."""
+        return subprocess.run(["docker", "exec", self.name, *command], capture_output=True, check=False).returncode == 0
+
+    def stop(self) -> tuple[int, float]:
+        """PreStop, SIGTERM, and SIGKILL when the grace period is over; the exit status, and the seconds it took."""
+        began = time.monotonic()
+        assert self.run(self.container["lifecycle"]["preStop"]["exec"]["command"])
+        left = self.spec["terminationGracePeriodSeconds"] - (time.monotonic() - began)
+        docker("stop", "--time", str(int(left)), self.name)
+        return self.state()["ExitCode"], time.monotonic() - began
+
+    def crash(self) -> None:
+        """Kill it, as the kernel does when memory is out, and start it again with the volumes as they were left."""
+        docker("kill", "--signal", "KILL", self.name)
+        docker("start", self.name)
+
+    def state(self) -> dict[str, Any]:
+        """Whether it runs, and how it ended."""
+        state: dict[str, Any] = json.loads(docker("inspect", "--format", "{{json .State}}", self.name))
+        return state
+
+    def logs(self) -> str:
+        """What it printed."""
+        return docker("logs", self.name)
+
+    def _address(self) -> str:
+        return docker("inspect", "--format", "{{.NetworkSettings.IPAddress}}", self.name)
+
+
+@contextmanager
+def running_pod(template: Manifest, outside: Outside) -> Iterator[Pod]:
+    """Make the volumes, run the init containers, start the container; all of it is gone in the end."""
+    spec = template["spec"]
+    name = NAME + secrets.token_hex(4)
+    volumes: dict[str, str] = {}
+    try:
+        for volume in spec["volumes"]:
+            if volume.get("emptyDir", {}).get("medium") != "Memory":
+                volumes[volume["name"]] = make_volume(f"{name}-{volume['name']}", volume, spec, outside)
+        for init in spec.get("initContainers", []):
+            docker("run", "--rm", *flags(spec, init, volumes), *image_and_command(init, outside))
+        [container] = spec["containers"]
+        words = image_and_command(container, outside)
+        docker("run", "--detach", "--name", name, *flags(spec, container, volumes), *words)
+        yield Pod(spec, container, name)
+    finally:
+        docker("rm", "--force", name, check=False)
+        for made in docker("volume", "ls", "--quiet", "--filter", f"name={name}").split():
+            docker("volume", "rm", made, check=False)
+
+
+def flags(spec: Manifest, container: Manifest, volumes: Mapping[str, str]) -> list[str]:
+    """A container's part of the specification as flags of `docker run`."""
+    closed = {**spec.get("securityContext", {}), **container["securityContext"]}
+    words = ["--user", f"{closed['runAsUser']}:{closed['runAsGroup']}"]
+    words += ["--group-add", str(closed["fsGroup"])] if "fsGroup" in closed else []
+    words += ["--read-only"] if closed["readOnlyRootFilesystem"] else []
+    words += [word for capability in closed["capabilities"]["drop"] for word in ("--cap-drop", capability)]
+    words += [] if closed["allowPrivilegeEscalation"] else ["--security-opt", "no-new-privileges"]
+    for variable in container.get("env", []):
+        words += ["--env", f"{variable['name']}={variable['value']}"]
+    limits = container["resources"]["limits"]
+    words += ["--cpus", str(processors(limits["cpu"])), "--memory", str(size(limits["memory"]))]
+    in_memory = {v["name"]: v["emptyDir"] for v in spec["volumes"] if v["name"] not in volumes}
+    for mount in container["volumeMounts"]:
+        path = mount["mountPath"]
+        if mount["name"] in in_memory:
+            group = closed.get("fsGroup", 0)
+            options = f"rw,size={size(in_memory[mount['name']]['sizeLimit'])},gid={group},mode={mode(spec)}"
+            words += ["--tmpfs", f"{path}:{options}"]
+        else:
+            source = volumes[mount["name"]] + (f"-{mount['subPath']}" if "subPath" in mount else "")
+            only = ",readonly" if mount.get("readOnly") else ""
+            words += ["--mount", f"type=volume,source={source},target={path},volume-nocopy{only}"]
+    return words
+
+
+def image_and_command(container: Manifest, outside: Outside) -> list[str]:
+    """The end of `docker run`: `command` takes the place of the image's entry point, `args` of its command."""
+    image = outside.images[container["image"]]
+    entry, *rest = [*container.get("command", []), *container.get("args", [])] or [""]
+    return ["--entrypoint", entry, image, *rest] if container.get("command") else [image, *container.get("args", [])]
+
+
+def make_volume(name: str, volume: Manifest, spec: Manifest, outside: Outside) -> str:
+    """A volume as the kubelet makes it: an empty one that anybody may write to, a Secret's, a claim's."""
+    group = spec.get("securityContext", {}).get("fsGroup", 0)
+    if "emptyDir" in volume:
+        fill(name, {}, outside, f"chown 0:{group} /v && chmod {mode(spec)} /v")
+    elif "secret" in volume:
+        secret = volume["secret"]
+        files = {item["path"]: outside.secrets[secret["secretName"]][item["key"]] for item in secret["items"]}
+        fill(name, files, outside, f"chown -R 0:{group} /v && chmod {secret['defaultMode']:o} /v/*")
+    else:  # each first folder of a claim becomes a volume: Docker can't mount a part of one
+        for path, content in outside.claims[volume["persistentVolumeClaim"]["claimName"]].items():
+            folder, _, file = path.partition("/")
+            fill(f"{name}-{folder}", {file: content}, outside, f"chown -R 0:{group} /v")
+    return name
+
+
+def fill(name: str, files: Files, outside: Outside, then: str) -> None:
+    """Make a volume with files, by a container that root runs in."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for path, content in files.items():
+            entry = tarfile.TarInfo(path)
+            entry.size, entry.mode = len(content), 0o644
+            tar.addfile(entry, io.BytesIO(content))
+    image = next(iter(outside.images.values()))
+    words = ["run", "--rm", "--interactive", "--user", "0:0", "--entrypoint", "sh"]
+    mount = ["--mount", f"type=volume,source={name},target=/v,volume-nocopy"]
+    docker(*words, *mount, image, "-c", f"tar -x -f - -C /v && {then}", given=packed.getvalue())
+
+
+def mode(spec: Manifest) -> str:
+    """Of an emptyDir: with a fsGroup what is made in it belongs to the group too."""
+    return "2777" if "fsGroup" in spec.get("securityContext", {}) else "0777"
+
+
+def size(quantity: str) -> int:
+    """Bytes that a quantity such as 64Mi stands for."""
+    return int(quantity[:-2]) * QUANTITIES[quantity[-2:]]
+
+
+def processors(quantity: str) -> float:
+    """Processors that 500m or 2 stands for."""
+    return int(quantity[:-1]) / 1000 if quantity.endswith("m") else float(quantity)

@@ -1,0 +1,153 @@
+"""The pods of the rendered manifests, run by Docker: they start, tell the truth, drain and come back."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests import pictures
+from tests.deploy.conftest import PICTURES, TABLE, Archives
+from tests.deploy.manifests import DEPLOY, Manifest, only, pod_template, render
+from tests.deploy.pod import Outside, Pod, running_pod
+
+pytestmark = pytest.mark.docker
+
+FASTMAR, FLIGHTS = "registry.example.com/fastmar:0.1.0", "registry.example.com/flights:1.0"
+KEY = "0123456789abcdef0123456789abcdef"
+WITH_KEY = {"Authorization": f"Bearer {KEY}"}
+TOLERANCE = 1e-5  # of a probability, against what was recorded at export
+STREAMS = 4
+# Sends Java a signal.
+JAVA = ["sh", "-c", 'for p in /proc/[0-9]*; do if grep -q ^java $p/comm; then kill "$0" "${p#/proc/}"; fi; done']
+TIMEOUT = 30
+
+
+def template(folder: str) -> Manifest:
+    manifests = render(DEPLOY / folder)
+    kind = "InferenceService" if folder.startswith("kserve") else "Deployment"
+    return pod_template(only(manifests, kind))
+
+
+@pytest.fixture(scope="module")
+def outside(image: str, archives_image: str, archives: Archives) -> Outside:
+    return Outside(
+        images={FASTMAR: image, FLIGHTS: archives_image},
+        secrets={"fastmar-key": {"key": KEY.encode()}},
+        claims={"fastmar-archives": in_release(archives.folder)},
+    )
+
+
+def in_release(folder: Path) -> dict[str, bytes]:
+    return {f"release-1/{path.name}": path.read_bytes() for path in folder.glob("*.mar")}
+
+
+def post(url: str, body: Any, headers: dict[str, str] | None = None) -> requests.Response:
+    return requests.post(url, json=body, headers=headers, timeout=TIMEOUT)
+
+
+def assert_answers(pod: Pod, archives: Archives, headers: dict[str, str] | None = None) -> None:
+    response = post(f"{pod.url}/predictions/{TABLE}", archives.records, headers)
+    assert response.status_code == 200, response.text
+    for ours, recorded in zip(response.json(), archives.answers, strict=True):
+        assert ours["prediction"] == recorded["prediction"]
+        assert ours["probabilities"] == pytest.approx(recorded["probabilities"], abs=TOLERANCE)
+    photo, kind = pictures.file_of(pictures.picture("red", seed=7)), {"Content-Type": "image/jpeg"}
+    url = f"{pod.url}/predictions/{PICTURES}"
+    response = requests.post(url, data=photo, headers=kind | (headers or {}), timeout=TIMEOUT)
+    assert response.status_code == 200, response.text
+    assert response.json()["prediction"] in pictures.COLOURS
+
+
+@pytest.mark.parametrize("overlay", ["kubernetes/overlays/cpu", "kubernetes/examples/volume"])
+def test_archives_come_in_an_image_or_on_a_volume(overlay: str, outside: Outside, archives: Archives) -> None:
+    with running_pod(template(overlay), outside) as pod:
+        pod.wait_until_started()
+        assert_answers(pod, archives)
+
+
+def test_a_release_that_is_not_on_the_volume_never_becomes_ready(outside: Outside) -> None:
+    empty = Outside(outside.images, claims={"fastmar-archives": {"release-1/readme.txt": b"nothing to serve"}})
+    with running_pod(template("kubernetes/examples/volume"), empty) as pod:
+        with pytest.raises(AssertionError, match=r"no \.mar file"):
+            pod.wait_until_started()
+        assert pod.state()["ExitCode"] == 1
+
+
+def test_the_life_of_a_pod(outside: Outside, archives: Archives) -> None:
+    """From the init container that brings archives to the end of the grace period, with a key for callers."""
+    with running_pod(template("kubernetes/examples/complete"), outside) as pod:
+        assert not pod.probe("readinessProbe")  # it can't have loaded anything yet
+        assert pod.wait_until_started() > 1
+        assert pod.probe("readinessProbe")
+        assert pod.probe("livenessProbe")
+        assert pod.run(["test", "-f", "/run/fastmar/ready"])
+
+        assert_answers(pod, archives, WITH_KEY)
+        assert post(f"{pod.url}/predictions/{TABLE}", archives.records).status_code == 400  # no key
+        assert requests.get(f"{pod.url.replace('8080', '8082')}/metrics", timeout=TIMEOUT).status_code == 200
+
+        for path, how in {"/": "ro", "/models": "ro", "/etc/fastmar": "ro", "/tmp": "rw", "/run": "rw"}.items():
+            assert pod.run(["grep", "--quiet", f"^[^ ]* {path} [^ ]* {how}[, ]", "/proc/mounts"]), path
+
+        assert pod.run([*JAVA, "-STOP"])  # it hangs
+        assert not pod.probe("readinessProbe")
+        assert not pod.probe("livenessProbe")
+        assert pod.run([*JAVA, "-CONT"])
+        assert pod.probe("livenessProbe")
+
+        pod.crash()  # the volumes keep what the dead one left, a file that says ready among it
+        assert not pod.probe("readinessProbe")
+        pod.wait_until_started()
+        assert_answers(pod, archives, WITH_KEY)
+
+        streams = [Stream(f"{pod.url}/predictions/{TABLE}", archives.records[0]) for _ in range(STREAMS)]
+        status, seconds = pod.stop()
+        for stream in streams:
+            stream.thread.join(TIMEOUT)
+            assert stream.answered > 0
+            assert not stream.lost
+        assert status == 0, pod.logs()
+        assert seconds < pod.spec["terminationGracePeriodSeconds"]
+
+
+class Stream:
+    """Asks over one connection, again and again, until the server refuses new ones."""
+
+    def __init__(self, url: str, record: Any) -> None:
+        self.answered, self.lost = 0, ""
+        self.thread = threading.Thread(target=self._ask, args=(url, record), daemon=True)
+        self.thread.start()
+
+    def _ask(self, url: str, record: Any) -> None:
+        with requests.Session() as session:
+            while True:
+                try:
+                    response = session.post(url, json=record, headers=WITH_KEY, timeout=TIMEOUT)
+                except requests.ConnectionError as error:
+                    if "refused" not in str(error):
+                        self.lost = str(error)
+                    return
+                if response.status_code != 200:
+                    self.lost = response.text
+                    return
+                self.answered += 1
+
+
+def test_kserves_predictor_speaks_both_protocols(outside: Outside, archives: Archives) -> None:
+    with running_pod(template("kserve/base"), outside) as pod:
+        pod.wait_until_started()
+        assert pod.probe("readinessProbe")
+        assert pod.probe("livenessProbe")
+        v1 = post(f"{pod.url}/v1/models/{TABLE}:predict", {"instances": archives.records[:2]})
+        assert [p["prediction"] for p in v1.json()["predictions"]] == [a["prediction"] for a in archives.answers[:2]]
+        inputs = [
+            {"name": name, "shape": [1], "datatype": "BYTES", "data": [value]}
+            for name, value in archives.records[0].items()
+        ]
+        v2 = post(f"{pod.url}/v2/models/{TABLE}/infer", {"inputs": inputs})
+        assert v2.status_code == 200, v2.text
+        assert v2.json()["outputs"][0]["data"] == [archives.answers[0]["prediction"]]
