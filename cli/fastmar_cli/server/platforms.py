@@ -102,6 +102,10 @@ def vertex(environ: Environment, root: Path) -> Platform:  # noqa: ARG001 - all 
     """Google Vertex AI. It mounts nothing: the archive is part of the image."""
     health = _route(environ, "AIP_HEALTH_ROUTE", "/ping")
     predict = _route(environ, "AIP_PREDICT_ROUTE", "/invocations")
+    if health == predict:
+        raise ConfigRefused(
+            f"AIP_HEALTH_ROUTE and AIP_PREDICT_ROUTE are both {health}.", fix="give the model two routes."
+        )
     return Platform("vertex", "Vertex AI", _behind_a_proxy(_port(environ, "AIP_HTTP_PORT")), (health,), (predict,))
 
 

@@ -1,0 +1,26 @@
+"""Two versions of a model small enough to read, as archives with their runtime; the second answers the other way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.runtime import tiny
+
+from fastmar_export.archive import Bundle, write_archive
+from fastmar_runtime.predictor import Predictor
+
+NAME = "tiny"
+RECORD = tiny.record()
+OLD, NEW = ">=50k", "<50k"  # what 1.0 and 2.0 predict for RECORD
+
+
+def write_version(store: Path, version: str) -> Path:
+    """NAME-VERSION.mar in `store`."""
+    model = tiny.spec(version=version)
+    network = tiny.graph(tiny.WEIGHTS if version == "1.0" else -tiny.WEIGHTS)
+    folder = store / f".{version}"
+    folder.mkdir(parents=True)
+    path = write_archive(Bundle(model, network, tiny.golden(Predictor(model, network))), folder)
+    path = path.rename(store / f"{NAME}-{version}.mar")
+    folder.rmdir()
+    return path

@@ -1,0 +1,184 @@
+"""`make up` and docker/compose.yaml from a clean checkout, with a real engine and Compose."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import yaml
+from tests.docker.archives import NAME, NEW, OLD, write_version
+from tests.docker.stack import Stack, checkout, need_compose, stack
+from tests.docker.watched import ROOT, prometheus, wait_for
+
+pytestmark = pytest.mark.docker
+
+COMPOSE = ROOT / "docker" / "compose.yaml"
+UP = "docker/up.sh"  # what `make up` runs
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compose(engine: Any) -> None:
+    need_compose()
+
+
+@pytest.fixture(scope="module")
+def up(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, str]]:
+    """A running stack, and what `make up` printed."""
+    folder = checkout(tmp_path_factory.mktemp("checkout"))
+    write_version(folder / "model_store", "1.0")
+    with stack(folder, image, "fastmar-test-up") as running:
+        yield running, running.run(UP).stdout
+
+
+@pytest.fixture(scope="module")
+def running(up: tuple[Stack, str]) -> Stack:
+    return up[0]
+
+
+def test_it_prints_a_curl_that_is_answered(up: tuple[Stack, str]) -> None:
+    running, printed = up
+    assert f"Inference   {running.url}\n" in printed
+    (curl,) = re.findall(r"^  (curl .*)", printed, re.MULTILINE)
+    assert json.loads(running.run("bash", "-c", curl).stdout)["prediction"] == OLD
+
+
+def test_without_the_key_nothing_is_answered(running: Stack) -> None:
+    assert running.ask().status_code in (400, 401)
+    assert running.ask("x" * 64).status_code in (400, 401)
+    answer = running.ask(running.key())
+    assert (answer.status_code, answer.json()["prediction"]) == (200, OLD)
+
+
+def test_the_key_is_random_secret_and_lasting(running: Stack) -> None:
+    file = running.folder / "docker" / "keys" / "inference.key"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert re.fullmatch(r"[0-9a-f]{64}", running.key())
+    key, settings = running.key(), (running.folder / "docker" / ".env").read_text()
+    running.run(UP)
+    assert (running.key(), (running.folder / "docker" / ".env").read_text()) == (key, settings)
+    secret = ["docker/keys/inference.key", "docker/.env"]
+    ignored = subprocess.run(["git", "check-ignore", *secret], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ignored.stdout.split() == secret
+
+
+def test_the_container_can_do_little(running: Stack) -> None:
+    seen = running.inspect()
+    host = seen["HostConfig"]
+    assert host["ReadonlyRootfs"]
+    assert host["CapDrop"] == ["ALL"]
+    assert host["SecurityOpt"] == ["no-new-privileges:true"]
+    assert host["Memory"] == 4 << 30
+    assert host["PidsLimit"]
+    assert host["RestartPolicy"]["Name"] == "unless-stopped"
+    assert host["LogConfig"]["Config"] == {"max-size": "10m", "max-file": "3"}
+    assert not seen["Config"]["User"].startswith("0:")
+    assert {bound["HostIp"] for bounds in host["PortBindings"].values() for bound in bounds} == {"127.0.0.1"}
+    for path in ("/x", "/opt/fastmar/x", "/run/keys/x"):
+        done = running.run("docker/compose.sh", "exec", "-T", "fastmar", "touch", path, fails=True)
+        assert "Read-only file system" in done.stderr
+
+
+def test_time_to_stop_is_longer_than_the_drain(running: Stack) -> None:
+    service = yaml.safe_load(running.compose("config"))["services"]["fastmar"]
+    assert (
+        int(service["stop_grace_period"].removesuffix("s")) > int(service["environment"]["FASTMAR_DRAIN_TIMEOUT"]) + 10
+    )
+
+
+def test_a_real_prometheus_sees_it(running: Stack, tmp_path: Path) -> None:
+    with prometheus(f"127.0.0.1:{running.metrics_port}", tmp_path) as watching:
+        total = f'fastmar_requests_total{{model_name="{NAME}", status="200"}}'
+        wait_for(lambda: watching.value("up") == 1.0 and watching.value(total) is not None, "first look")
+        before = watching.value(total) or 0
+        for _ in range(7):
+            running.ask(running.key())
+        wait_for(lambda: watching.value(total) == before + 7, "the 7 requests")
+        memory = watching.value("fastmar_worker_memory_bytes")
+        assert memory is not None
+        assert memory > 50e6
+
+
+def test_deploy_and_rollback_outlast_a_restart(running: Stack) -> None:
+    def default() -> str:
+        answer = running.ask(running.key())
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["prediction"])
+
+    write_version(running.folder / "model_store", "2.0")
+    running.fastmar("deploy", f"/models/{NAME}-2.0.mar")
+    assert default() == NEW
+    running.compose("restart", "--timeout", "60", "fastmar")
+    wait_for(lambda: running.inspect()["State"]["Health"]["Status"] == "healthy", "healthy container")
+    assert default() == NEW
+    running.fastmar("rollback", NAME)
+    assert default() == OLD
+
+
+def test_down_ends_it_without_force(running: Stack) -> None:
+    name = running.inspect()["Name"].removeprefix("/")
+    began = time.monotonic()
+    running.compose("stop")
+    assert time.monotonic() - began < 30
+    assert running.run("docker", "inspect", "--format", "{{.State.ExitCode}}", name).stdout.strip() == "0"
+    running.compose("down")
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", running.port)) != 0
+
+
+def test_plain_compose_from_a_clean_checkout(image: str, tmp_path: Path) -> None:
+    """Without `make up` there is no lasting key: the server makes keys, and says where."""
+    folder = checkout(tmp_path)
+    write_version(folder / "model_store", "1.0")
+    command = ["docker-compose"] if not _has_plugin() else ["docker", "compose"]
+    with stack(folder, image, "fastmar-test-plain", [*command, "-f", "docker/compose.yaml", "up", "-d"]) as running:
+        wait_for(lambda: running.inspect()["State"]["Health"]["Status"] == "healthy", "healthy container")
+        assert requests.get(f"{running.url}/ping", timeout=10).status_code == 200
+        assert running.ask().status_code in (400, 401)
+        (file,) = re.findall(r"^.*Keys +(\S+) ", running.compose("logs", "--no-color"), re.MULTILINE)
+        keys = json.loads(running.compose("exec", "-T", "fastmar", "cat", file))
+        assert running.ask(keys["inference"]["key"]).json()["prediction"] == OLD
+
+
+def test_an_empty_store_and_a_broken_archive_are_told(image: str, tmp_path: Path) -> None:
+    with stack(checkout(tmp_path), image, "fastmar-test-broken") as running:
+        done = running.run(UP, fails=True)
+        assert "There is no archive in " in done.stderr
+        assert "Fix: fastmar export" in done.stderr
+        assert running.compose("ps", "-q").strip() == ""
+        whole = write_version(running.folder / "model_store", "1.0")
+        (running.folder / "model_store" / "cut.mar").write_bytes(whole.read_bytes()[:3000])
+        done = running.run(UP, fails=True)
+        assert "cut.mar" in done.stderr
+        assert "It did not become ready, and is stopped." in done.stderr
+        assert running.inspect()["State"]["Running"] is False
+
+
+def test_every_service_is_pinned_and_closed() -> None:
+    """What can be read of those whose images are not at hand here."""
+    services = yaml.safe_load(COMPOSE.read_text("utf-8"))["services"]
+    assert set(services) == {"fastmar", "prometheus", "grafana"}
+    for name, service in services.items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert "no-new-privileges:true" in service["security_opt"], name
+        assert service["logging"]["options"]["max-size"], name
+        assert service["mem_limit"], name
+        assert all(port.startswith("127.0.0.1:") for port in service["ports"]), name
+        if name != "fastmar":
+            assert service["profiles"] == ["monitoring"], name
+            assert re.search(r":v?\d+\.\d+\.\d+$", service["image"]), name
+        for volume in service["volumes"]:
+            source = volume.partition(":")[0]
+            assert not source.startswith("./") or (COMPOSE.parent / source).exists(), source
+
+
+def _has_plugin() -> bool:
+    return subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode == 0

@@ -1,0 +1,171 @@
+"""The image as production runs it: read-only, without a privilege, as nobody in particular."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.archives import RAISES, changed
+from tests.cli.server.load import Load
+from tests.docker.clouds import Container, ask, container, docker, mounted
+from tests.docker.conftest import ROOT
+from tests.runtime import tiny, tiny_pictures
+
+pytestmark = [pytest.mark.docker, pytest.mark.torchserve]
+
+CONFINED = ("--read-only", "--user", "10001", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
+WRITABLE = ("--tmpfs", "/run/fastmar", "--tmpfs", "/tmp")
+OPEN = ("--env", "FASTMAR_TOKEN=no")
+STARTS_WITHIN = 60.0
+RECORD = json.dumps(tiny.record()).encode()
+
+
+@pytest.fixture(scope="module")
+def running(image: str, store: Path) -> Iterator[Container]:
+    with container(*CONFINED, *WRITABLE, *mounted(store, "/models")) as started:
+        started.wait()
+        yield started
+
+
+def keyed(running: Container) -> dict[str, str]:
+    keys = json.loads(docker("exec", running.id, "cat", "/run/fastmar/key_file.json"))
+    return {"Authorization": f"Bearer {keys['inference']['key']}"}
+
+
+def health(running: Container) -> str:
+    return docker("inspect", "--format", "{{.State.Health.Status}}", running.id)
+
+
+def predicts(host: str, port: int) -> str:
+    answer = ask(host, port, "POST", "/predictions/tiny", RECORD, {"Content-Type": "application/json"})
+    assert answer.status == 200, answer
+    return str(answer.json()["prediction"])
+
+
+def ended(running: Container) -> int:
+    """Exit status, once there is one."""
+    return int(docker("wait", running.id, timeout=STARTS_WITHIN))
+
+
+def test_it_answers_a_record_and_a_picture(running: Container) -> None:
+    key = keyed(running)
+    answer = running.post("/predictions/tiny", RECORD, "application/json", key)
+    assert answer.json()["prediction"] in {"<50k", ">=50k"}
+    answer = running.post("/predictions/colours", tiny_pictures.picture("blue"), "image/png", key)
+    assert answer.json()["prediction"] == "blue"
+
+
+def test_without_a_key_it_answers_nothing_but_health(running: Container) -> None:
+    assert running.post("/predictions/tiny", RECORD, "application/json").status in (400, 401)
+    assert running.get("/ping").status == 200
+
+
+def test_it_turns_healthy_with_the_first_look_after_it_is_ready(running: Container) -> None:
+    end = time.monotonic() + STARTS_WITHIN
+    while health(running) == "starting":
+        assert time.monotonic() < end
+        time.sleep(0.2)
+    assert health(running) == "healthy"
+
+
+def test_the_management_api_is_for_those_inside(running: Container) -> None:
+    listed = json.loads(docker("exec", running.id, "fastmar", "models", "--json"))
+    assert {"tiny", "colours"} <= set(re.findall(r"\w+", json.dumps(listed)))
+    assert running.get("/models/tiny").status in (400, 401, 404, 405)
+    with pytest.raises(ConnectionRefusedError):
+        ask(running.host, 8081, "GET", "/models")
+
+
+def test_its_log_is_for_people(running: Container) -> None:
+    lines = running.log().splitlines()
+    assert [line for line in lines if line.startswith("Ready: 2 models")]
+    noise = re.compile(r"^\s+at |Exception|Traceback|\b(WARN|INFO|DEBUG|ERROR)\b|\d{4}-\d\d-\d\dT|Picked up")
+    assert [line for line in lines if noise.search(line)] == []
+    assert len(lines) < 30
+
+
+def test_nothing_is_reported_to_the_maker_of_onnx_runtime(running: Container) -> None:
+    """With telemetry on, it keeps a database of events in HOME, which is /tmp."""
+    names = docker("exec", running.id, "find", "/tmp", "-name", "*onnxruntime*")
+    assert names == ""
+
+
+def published(running: Container) -> str:
+    """What it predicts, asked at the port of this machine."""
+    host, port = docker("port", running.id, "8080").split(":")
+    return predicts(host, int(port))
+
+
+def test_a_plain_docker_run_serves_and_starts_again(image: str, store: Path) -> None:
+    """Without a tmpfs it keeps its files, also when it had no time to tidy up."""
+    with container(*OPEN, "--volume", f"{store}:/models:ro", "--publish", "127.0.0.1::8080") as started:
+        started.wait()
+        first = published(started)
+        for end in (["restart", "--time", "50"], ["kill"]):
+            docker(*end, started.id)
+            docker("start", started.id)
+            started.wait()
+            assert published(started) == first
+
+
+def test_docker_stop_under_load_loses_no_request(image: str, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.cli.server.load.BODY", RECORD)
+    with container(*CONFINED, *WRITABLE, *OPEN, *mounted(store, "/models")) as started:
+        started.wait()
+        load = Load(started.port, "/predictions/tiny", started.host)
+        load.start(keep_alive=8, one_each=4)
+        time.sleep(1)
+        docker("stop", "--time", "50", started.id)
+        outcomes = load.wait()
+        assert started.exit_code == 0
+        assert "connections" not in started.log()  # that they can't be watched, or are left
+    assert set(outcomes) == {"200", "refused"}, outcomes
+    assert outcomes["refused"] == 12
+    assert outcomes["200"] > 50
+
+
+def damaged(store: Path, folder: Path) -> Path:
+    (folder / "tiny.mar").write_bytes((store / "tiny.mar").read_bytes()[:-2000])
+    return folder
+
+
+def failing(store: Path, folder: Path) -> Path:
+    shutil.copyfile(store / "tiny.mar", folder / "tiny.mar")
+    changed(folder / "tiny.mar", tabular_handler_py=RAISES)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("broken", "says"),
+    [(damaged, r"tiny\.mar can't be served: BadZipFile"), (failing, r"tiny does not load: .*the weights are missing")],
+)
+def test_a_broken_archive_is_never_ready_and_says_why(
+    image: str, store: Path, tmp_path: Path, broken: object, says: str
+) -> None:
+    assert callable(broken)
+    tmp_path.chmod(0o755)
+    with container(*CONFINED, *WRITABLE, *mounted(broken(store, tmp_path), "/models")) as started:
+        assert ended(started) == 1
+        log = started.log()
+    assert re.search(says, log)
+    assert "Fix: " in log
+    assert "Ready" not in log
+    assert not re.search(r"^\s+at |java\.|Traceback", log, re.MULTILINE)
+
+
+def test_archives_can_be_baked_in_and_any_user_will_do(image: str, store: Path) -> None:
+    """OpenShift runs an image as a number of its own, in the group 0."""
+    tag = "fastmar-test-model"
+    file = str(ROOT / "docker/Dockerfile.model")
+    docker("build", "--tag", tag, "--build-arg", f"IMAGE={image}", "--file", file, str(store))
+    try:
+        with container(*CONFINED, "--user", "1000650000:0", *WRITABLE, *OPEN, image=tag) as started:
+            started.wait()
+            assert predicts(started.host, started.port) in {"<50k", ">=50k"}
+    finally:
+        docker("image", "rm", "--force", tag)

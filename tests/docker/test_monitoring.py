@@ -1,0 +1,216 @@
+"""Prometheus and Grafana: the rules, the dashboard, and a real Prometheus that watches a real server."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import yaml
+from tests.docker.archives import NAME, RECORD, write_version
+from tests.docker.watched import CONFIG, ROOT, Prometheus, needs, prometheus, wait_for
+
+from fastmar_cli.server.testing import RunningServer, running_server
+
+GRAFANA = ROOT / "docker" / "grafana"
+UNIT_TESTS = Path(__file__).with_name("rules.test.yml")
+ASKED, REFUSED, UNREADABLE = 30, 5, 2
+
+
+def read_yaml(path: Path) -> Any:
+    return yaml.safe_load(path.read_text("utf-8"))
+
+
+def promtool(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([needs("promtool"), *arguments], capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def dashboard() -> Any:
+    return json.loads((GRAFANA / "dashboards" / "fastmar.json").read_text("utf-8"))
+
+
+@pytest.fixture(scope="module")
+def expressions(dashboard: Any) -> dict[str, str]:
+    """PromQL of the panels and alerts, as Grafana would send it."""
+    panels = {
+        f"{panel['title']} {target['refId']}": target["expr"].replace("$__rate_interval", "1m").replace("$model", ".*")
+        for panel in dashboard["panels"]
+        for target in panel["targets"]
+    }
+    assert not [expression for expression in panels.values() if "$" in expression], "a variable that nobody sets"
+    return panels
+
+
+@pytest.fixture(scope="module")
+def rules() -> list[Any]:
+    (group,) = read_yaml(CONFIG / "rules.yml")["groups"]
+    return list(group["rules"])
+
+
+class TestFiles:
+    def test_prometheus_takes_the_configuration(self) -> None:
+        done = promtool("check", "config", str(CONFIG / "prometheus.yml"))
+        assert done.returncode == 0, done.stderr + done.stdout
+        assert "rules found" in done.stdout
+
+    def test_alerts_fire_for_their_reasons_alone(self) -> None:
+        done = promtool("test", "rules", str(UNIT_TESTS))
+        assert done.returncode == 0, done.stderr + done.stdout
+
+    def test_the_check_of_the_alerts_can_fail(self, tmp_path: Path) -> None:
+        changed = (CONFIG / "rules.yml").read_text("utf-8").replace("> 0.01", "> 0.5")
+        (tmp_path / "rules.yml").write_text(changed)
+        text = UNIT_TESTS.read_text("utf-8").replace("../../docker/prometheus/rules.yml", "rules.yml")
+        (tmp_path / "test.yml").write_text(text)
+        done = promtool("test", "rules", str(tmp_path / "test.yml"))
+        assert done.returncode != 0
+        assert "FastmarFailing" in done.stderr + done.stdout
+
+    def test_every_alert_has_a_test_in_which_it_fires_and_one_in_which_it_does_not(self, rules: list[Any]) -> None:
+        cases = [case for test in read_yaml(UNIT_TESTS)["tests"] for case in test.get("alert_rule_test", [])]
+        names = {rule["alert"] for rule in rules}
+        assert {case["alertname"] for case in cases if case.get("exp_alerts")} == names
+        assert {case["alertname"] for case in cases if not case.get("exp_alerts")} == names
+
+    def test_only_metrics_are_used_that_the_server_emits(self, rules: list[Any], expressions: dict[str, str]) -> None:
+        declared = yaml.safe_load(resources.files("fastmar_cli.server").joinpath("metrics.yaml").read_text("utf-8"))
+        emitted = {m["name"] for kind in ("ts_metrics", "model_metrics") for ms in declared[kind].values() for m in ms}
+        texts = [*expressions.values(), *(rule["expr"] for rule in rules)]
+        used = {name for text in texts for name in re.findall(r"\b(?:fastmar_|ts_|Requests)\w+", text)}
+        assert len(used) > 10
+        assert used <= emitted
+
+    def test_panels_lie_beside_each_other(self, dashboard: Any) -> None:
+        taken: set[tuple[int, int]] = set()
+        for panel in dashboard["panels"]:
+            place = panel["gridPos"]
+            assert place["x"] + place["w"] <= 24
+            cells = {(place["x"] + i, place["y"] + j) for i in range(place["w"]) for j in range(place["h"])}
+            assert not cells & taken, panel["title"]
+            taken |= cells
+        assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
+
+    def test_the_data_source_is_the_one_that_is_provisioned(self, dashboard: Any) -> None:
+        (source,) = read_yaml(GRAFANA / "provisioning" / "datasources" / "prometheus.yml")["datasources"]
+        named = {(m["type"], m["uid"]) for m in find_all(dashboard, "datasource")}
+        assert named == {(source["type"], source["uid"])}
+
+    def test_grafanas_own_model_knows_all_of_it(self, dashboard: Any) -> None:
+        """What Grafana's library does not know of a dashboard is lost on the way through it."""
+        model = pytest.importorskip("grafana_foundation_sdk.models.dashboard", reason="no grafana-foundation-sdk")
+        from grafana_foundation_sdk.cog.encoder import JSONEncoder
+        from grafana_foundation_sdk.cog.plugins import register_default_plugins
+
+        register_default_plugins()
+        through = json.loads(JSONEncoder().encode(model.Dashboard.from_json(dashboard)))
+        assert lost(dashboard, through) == []
+
+
+def find_all(tree: Any, key: str) -> Iterator[Any]:
+    if isinstance(tree, dict):
+        if key in tree:
+            yield tree[key]
+        for value in tree.values():
+            yield from find_all(value, key)
+    elif isinstance(tree, list):
+        for value in tree:
+            yield from find_all(value, key)
+
+
+def lost(before: Any, after: Any, path: str = "") -> list[str]:
+    """Where `after` has not what `before` has; it may have more."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        return [place for key in before for place in lost(before[key], after.get(key), f"{path}/{key}")]
+    if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        return [
+            place for i, (a, b) in enumerate(zip(before, after, strict=True)) for place in lost(a, b, f"{path}/{i}")
+        ]
+    return [] if before == after else [path]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_version(tmp_path_factory.mktemp("store"), "1.0").parent
+
+
+@pytest.fixture(scope="module")
+def server(store: Path) -> Iterator[RunningServer]:
+    with running_server(store) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def watching(server: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    target = server.metrics.removeprefix("http://").removesuffix("/metrics")
+    with prometheus(target, tmp_path_factory.mktemp("prometheus")) as running:
+        wait_for(lambda: running.value("up") == 1.0 and running.value("fastmar_batches_total") == 0, "first look")
+        ask(server)
+        wait_for(lambda: running.value("sum(fastmar_requests_total)") == ASKED + REFUSED + UNREADABLE, "all requests")
+        wait_for(lambda: running.value("sum(increase(fastmar_requests_total[1m]))"), "an increase")
+        yield running
+
+
+@pytest.mark.torchserve
+class TestWatched:
+    """One server that was asked a known number of things, and a Prometheus that watched it."""
+
+    def test_it_is_up_and_every_rule_is_well(self, watching: Prometheus, rules: list[Any]) -> None:
+        assert watching.query("up")[0][0]["job"] == "fastmar"
+        (group,) = watching.get("rules")["groups"]
+        assert [rule["name"] for rule in group["rules"]] == [rule["alert"] for rule in rules]
+
+        def looked_at() -> bool:
+            (group,) = watching.get("rules")["groups"]
+            return {rule["health"] for rule in group["rules"]} == {"ok"}
+
+        wait_for(looked_at, "look at the rules")
+        assert watching.get("alerts")["alerts"] == []
+
+    def test_what_was_asked_is_counted(self, watching: Prometheus) -> None:
+        def of(name: str, label: str) -> dict[str, float]:
+            return {labels[label]: value for labels, value in watching.query(name)}
+
+        assert of("fastmar_requests_total", "status") == {"200": ASKED, "400": REFUSED + UNREADABLE, "500": 0}
+        assert of("fastmar_refused_total", "code") == {"missing_column": REFUSED, "bad_request": UNREADABLE}
+        assert of("fastmar_warnings_total", "code") == {"extra_column": ASKED}
+        assert of("fastmar_records_total", "model_version") == {"1.0": ASKED * 2 + REFUSED}
+        assert of("ts_inference_requests_total", "model_name") == {NAME: ASKED + REFUSED + UNREADABLE}
+        assert of("fastmar_worker_starts_total", "model_name") == {NAME: 1}
+        assert watching.value("fastmar_request_seconds_count") == ASKED + REFUSED + UNREADABLE
+        assert watching.value('fastmar_request_seconds_bucket{le="+Inf"}') == ASKED + REFUSED + UNREADABLE
+        seconds = watching.value("fastmar_request_seconds_sum")
+        assert seconds is not None
+        assert 0 < seconds < 30
+
+    def test_every_expression_of_the_dashboard_gives_data(
+        self, watching: Prometheus, expressions: dict[str, str]
+    ) -> None:
+        for title, expression in expressions.items():  # a rate needs two looks at a series that came with the requests
+            wait_for(lambda e=expression: watching.query(e), f"data for {title}", seconds=15)  # type: ignore[misc]
+
+    def test_the_dashboards_variable_lists_the_models(self, watching: Prometheus, dashboard: Any) -> None:
+        (variable,) = dashboard["templating"]["list"]
+        match = re.fullmatch(r"label_values\((\w+), (\w+)\)", variable["query"]["query"])
+        assert match
+        assert watching.get(f"label/{match[2]}/values", **{"match[]": match[1]}) == [NAME]
+
+    def test_a_stopped_server_is_told(self, watching: Prometheus, server: RunningServer) -> None:
+        server.stop()
+        alert = wait_for(lambda: watching.get("alerts")["alerts"], "alert")[0]
+        assert (alert["labels"]["alertname"], alert["state"]) == ("FastmarDown", "pending")
+
+
+def ask(server: RunningServer) -> None:
+    """Two records a request, each of which has a column too many; then some that are refused."""
+    url = f"{server.url}/predictions/{NAME}"
+    statuses = [requests.post(url, json=[RECORD | {"extra": 1}, RECORD], timeout=30).status_code for _ in range(ASKED)]
+    statuses += [requests.post(url, json={"extra": 1}, timeout=30).status_code for _ in range(REFUSED)]
+    statuses += [requests.post(url, data=b"{", timeout=30).status_code for _ in range(UNREADABLE)]
+    assert statuses == [200] * ASKED + [400] * (REFUSED + UNREADABLE)

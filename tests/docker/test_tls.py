@@ -1,0 +1,173 @@
+"""docker/tls/nginx.conf with Debian's nginx, a certificate of our own, and a server that asks for a key."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.docker.archives import NAME, OLD, RECORD, write_version
+from tests.docker.watched import ROOT, free_port, needs, wait_for
+
+from fastmar_cli.server.testing import RunningServer, running_server
+
+pytestmark = pytest.mark.torchserve
+
+CONFIG = ROOT / "docker" / "tls" / "nginx.conf"
+KEY = "a-key-of-the-tests-alone"
+PREDICT = f"/predictions/{NAME}"
+BODY = json.dumps(RECORD).encode()
+MAIN = """
+daemon off;
+master_process off;
+pid {folder}/pid;
+error_log {folder}/error.log;
+events {{}}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    include {folder}/fastmar.conf;
+}}
+"""
+
+
+@dataclass
+class Front:
+    """nginx, and the one certificate that is trusted."""
+
+    port: int
+    certificate: Path
+
+    def context(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=str(self.certificate))
+
+    def ask(self, path: str, body: bytes | None = BODY, key: str | None = KEY) -> tuple[int, bytes]:
+        """A request on a connection of its own, with the path as it is given; a POST where there is a body."""
+        connection = http.client.HTTPSConnection("127.0.0.1", self.port, context=self.context(), timeout=30)
+        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
+        try:
+            connection.request("GET" if body is None else "POST", path, body, headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    folder = tmp_path_factory.mktemp("behind")
+    (folder / "key").write_text(KEY)
+    with running_server(write_version(folder, "1.0").parent, "--key-file", str(folder / "key")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def front(server: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    nginx, folder, port = needs("nginx"), tmp_path_factory.mktemp("nginx"), free_port()
+    certificate = folder / "fastmar.crt"
+    make = [needs("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc"]
+    make += ["-days", "2", "-subj", "/CN=fastmar", "-addext", "subjectAltName=IP:127.0.0.1"]
+    make += ["-keyout", str(folder / "fastmar.key"), "-out", str(certificate)]
+    subprocess.run(make, check=True, capture_output=True)
+    text = CONFIG.read_text("utf-8")
+    for ours, here in (
+        ("listen 443 ssl", f"listen 127.0.0.1:{port} ssl"),
+        ("127.0.0.1:8080", server.url.removeprefix("http://")),
+        ("/etc/nginx/tls", str(folder)),
+    ):
+        assert ours in text
+        text = text.replace(ours, here)
+    (folder / "fastmar.conf").write_text(text)
+    (folder / "main.conf").write_text(MAIN.format(folder=folder))
+    command = [nginx, "-c", str(folder / "main.conf"), "-p", str(folder), "-e", str(folder / "error.log")]
+    checked = subprocess.run([*command, "-t"], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    running = Front(port, certificate)
+
+    def listens() -> bool:
+        assert process.poll() is None, (folder / "error.log").read_text()
+        try:
+            return running.ask("/ping", None, None)[0] == 200
+        except ConnectionRefusedError:
+            return False
+
+    try:
+        wait_for(listens, "nginx")
+        yield running
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def test_a_record_is_answered_over_tls_with_the_key(front: Front) -> None:
+    status, body = front.ask(PREDICT)
+    assert (status, json.loads(body)["prediction"]) == (200, OLD)
+    status, body = front.ask(PREDICT, key=None)
+    assert status in (400, 401)
+
+
+def test_who_does_not_trust_the_certificate_gets_no_connection(front: Front) -> None:
+    connection = http.client.HTTPSConnection("127.0.0.1", front.port, timeout=30)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        connection.request("GET", "/ping")
+
+
+def test_plain_http_is_not_answered(front: Front) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", front.port, timeout=30)
+    connection.request("POST", PREDICT, BODY, {"Authorization": f"Bearer {KEY}"})
+    assert connection.getresponse().status == 400
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/models",
+        "/workflows",
+        "/api-description",
+        f"/models/{NAME}/invoke",
+        f"/v2/models/{NAME}/infer",
+        "/metrics",
+        "/ping/x",
+        "/predictions/../models",
+        "/predictions/%2e%2e/models",
+        "/predictions/..%2fmodels",
+        "//models",
+    ],
+)
+def test_other_paths_end_here(front: Front, path: str) -> None:
+    status, body = front.ask(path)
+    assert status == 404
+    assert b"nginx" in body, "TorchServe answered"
+
+
+def test_a_large_body_is_refused_before_it_is_sent(front: Front) -> None:
+    assert front.ask(PREDICT, b" " * (15 << 20))[0] == 400  # no JSON, but let through
+    connection = http.client.HTTPSConnection("127.0.0.1", front.port, context=front.context(), timeout=30)
+    connection.putrequest("POST", PREDICT)
+    connection.putheader("Authorization", f"Bearer {KEY}")
+    connection.putheader("Content-Length", str((16 << 20) + 1))
+    connection.endheaders()
+    answer = connection.getresponse()
+    assert (answer.status, b"nginx" in answer.read()) == (413, True)
+    connection.close()
+
+
+def test_too_many_requests_are_told_so(front: Front) -> None:
+    with ThreadPoolExecutor(16) as threads:
+        statuses = Counter(threads.map(lambda _: front.ask(PREDICT)[0], range(400)))
+    assert set(statuses) == {200, 429}
+    assert statuses[200] >= 90, "a burst is let through"

@@ -1,0 +1,147 @@
+"""The real container under Vertex AI's contract: its variables, routes and bodies; the archive is part of the image.
+
+Google documents it in "Custom container requirements for prediction" and in the reference of ModelContainerSpec.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.docker.clouds import (
+    IMAGE,
+    Container,
+    Streams,
+    container,
+    docker,
+    environment,
+    picture_archive,
+    table_archive,
+)
+from tests.runtime import tiny, tiny_pictures
+
+pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("image")]
+
+RECORDS = [tiny.record(age=20 + n) for n in range(5)]
+PORT = 7080
+HEALTH = "/v1/endpoints/123/deployedModels/456"
+PREDICT = f"{HEALTH}:predict"
+# All that Vertex AI sets.
+VARIABLES = {
+    "AIP_ACCELERATOR_TYPE": "",
+    "AIP_DEPLOYED_MODEL_ID": "456",
+    "AIP_ENDPOINT_ID": "123",
+    "AIP_FRAMEWORK": "CUSTOM_CONTAINER",
+    "AIP_HEALTH_ROUTE": HEALTH,
+    "AIP_HTTP_PORT": str(PORT),
+    "AIP_MACHINE_TYPE": "n1-standard-2",
+    "AIP_MODE": "PREDICTION",
+    "AIP_MODE_VERSION": "1.0.0",
+    "AIP_PREDICT_ROUTE": PREDICT,
+    "AIP_PROJECT_NUMBER": "789",
+    "AIP_STORAGE_URI": "",
+}
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "deployment" / "vertex.md"
+
+
+def baked(folder: Path, name: str) -> str:
+    """An image with the archives of a folder, made as the documents say."""
+    dockerfile = PAGE.read_text("utf-8").split("```dockerfile\n")[1].split("```")[0]
+    assert dockerfile.startswith(f"FROM {IMAGE}\n")
+    (folder / "Dockerfile").write_text(dockerfile)
+    docker("build", "--quiet", "--tag", name, str(folder))
+    return name
+
+
+@pytest.fixture(scope="module")
+def tables(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("baked")
+    table_archive(folder)
+    yield baked(folder, "fastmar-test-vertex:tables")
+    docker("rmi", "--force", "fastmar-test-vertex:tables")
+
+
+@pytest.fixture(scope="module")
+def endpoint(tables: str) -> Iterator[Container]:
+    with container(*environment(VARIABLES), image=tables, port=PORT) as running:
+        assert running.wait(HEALTH) == [503, 200]
+        yield running
+
+
+def test_the_health_route_is_honest(endpoint: Container) -> None:
+    assert endpoint.get(HEALTH).status == 200
+
+
+def test_instances_become_predictions_in_order(endpoint: Container) -> None:
+    answer = endpoint.post_json(PREDICT, {"instances": RECORDS})
+    assert (answer.status, answer.content_type) == (200, "application/json")
+    assert answer.json() == {"predictions": tiny.predictor().predict(RECORDS)}
+
+
+def test_parameters_beside_instances_do_no_harm(endpoint: Container) -> None:
+    answer = endpoint.post_json(PREDICT, {"instances": RECORDS[:1], "parameters": {"confidence": 0.5}})
+    assert len(answer.json()["predictions"]) == 1
+
+
+def test_a_bad_instance_has_its_error_in_its_place(endpoint: Container) -> None:
+    """As many predictions as instances: Vertex AI's batch prediction counts on it."""
+    answer = endpoint.post_json(PREDICT, {"instances": [RECORDS[0], tiny.record(age="old"), RECORDS[1]]})
+    assert answer.status == 200
+    assert [("error" in one) for one in answer.json()["predictions"]] == [False, True, False]
+
+
+def test_nothing_but_bad_instances_is_400(endpoint: Container) -> None:
+    answer = endpoint.post_json(PREDICT, {"instances": [tiny.record(age="old")]})
+    assert answer.status == 400
+    assert answer.json()["predictions"][0]["error"]["field"] == "age"
+
+
+def test_what_rawpredict_hands_on_is_answered_in_its_own_shape(endpoint: Container) -> None:
+    body = b"".join(json.dumps(record).encode() + b"\n" for record in RECORDS)
+    assert len(endpoint.post(PREDICT, body, "application/jsonlines").lines()) == 5
+
+
+@pytest.mark.parametrize(("size", "status"), [(1_500_000, 200), (10_000_000, 200), (17_000_000, 413)])
+def test_bodies_of_vertex_size_are_taken_and_larger_ones_than_the_servers_refused(
+    endpoint: Container, size: int, status: int
+) -> None:
+    body = json.dumps({"instances": RECORDS}).encode()
+    assert endpoint.post(PREDICT, body + b" " * (size - len(body)), "application/json").status == status
+
+
+def test_no_other_port_is_listened_on(endpoint: Container) -> None:
+    with pytest.raises(OSError, match="refused"):
+        Container(endpoint.id, 8080).get("/ping")
+    with pytest.raises(OSError, match="refused"):
+        Container(endpoint.id, 8082).get("/metrics")
+
+
+def test_pictures(tmp_path: Path) -> None:
+    picture_archive(tmp_path)
+    try:
+        name = baked(tmp_path, "fastmar-test-vertex:pictures")
+        with container(*environment(VARIABLES), image=name, port=PORT) as running:
+            running.wait(HEALTH)
+            photos: list[Any] = [
+                {"image": {"b64": tiny_pictures.b64(tiny_pictures.picture(colour))}} for colour in ("red", "green")
+            ]
+            told = running.post_json(PREDICT, {"instances": photos}).json()["predictions"]
+            assert [one["prediction"] for one in told] == ["red", "green"]
+            raw = running.post(PREDICT, tiny_pictures.picture("blue", kind="JPEG"), "image/jpeg")
+            assert raw.json()["prediction"] == "blue"
+    finally:
+        docker("rmi", "--force", "fastmar-test-vertex:pictures")
+
+
+def test_routes_that_were_chosen_at_upload_and_sigterm_answers_every_accepted_request(tables: str) -> None:
+    chosen = VARIABLES | {"AIP_HEALTH_ROUTE": "/health", "AIP_PREDICT_ROUTE": "/predict", "AIP_HTTP_PORT": "8080"}
+    with container(*environment(chosen), image=tables) as running:
+        assert running.wait("/health") == [503, 200]
+        streams = Streams(running, "/predict", json.dumps({"instances": RECORDS}).encode())
+        with streams.asking(8):
+            docker("stop", "--time", "30", running.id)
+        assert set(streams.ended) == {"200"}
+        assert running.exit_code == 0
