@@ -52,6 +52,12 @@ def served() -> Served:
     )
 
 
+def retrained() -> Path:
+    """A second learner of the same flights, from other random numbers: what a model is replaced with."""
+    cache = CACHE.with_name(f"{CACHE.name}-retrained")
+    return made_once(cache, lambda folder: _train(folder, SEED + 1)) / "learner.pkl"
+
+
 def table() -> pd.DataFrame:
     """Flights that arrived, with their plane and the weather at departure."""
     flights = _csv("flights").dropna(subset=["arr_delay"])
@@ -75,7 +81,7 @@ def _csv(name: str) -> pd.DataFrame:
     return pd.read_csv(next(Path(package.origin).parent.rglob(f"{name}.csv*")))
 
 
-def _train(folder: Path) -> None:
+def _train(folder: Path, seed: int = SEED) -> None:
     from fastai.tabular.all import (  # noqa: PLC0415 - slow to import, and needed once
         Categorify,
         CategoryBlock,
@@ -86,8 +92,8 @@ def _train(folder: Path) -> None:
         tabular_learner,
     )
 
-    print("Training the learner (once; it is kept in .build/flights) ...", flush=True)
-    set_seed(SEED, reproducible=True)
+    print("Training the learner (once; it is kept in .build) ...", flush=True)
+    set_seed(seed, reproducible=True)
     df = table()
     training, rest = df[:TRAINING_ROWS].copy(), df[TRAINING_ROWS:]
     loaders = TabularDataLoaders.from_df(

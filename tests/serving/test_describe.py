@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from fastmar_cli.server.readiness import UnixConnection
+from fastmar_cli.server.management import UnixConnection
 from fastmar_cli.server.testing import RunningServer
 from tests.serving.conftest import OURS
 

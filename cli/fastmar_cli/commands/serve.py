@@ -85,7 +85,7 @@ def from_environment(environ: Mapping[str, str]) -> argparse.Namespace:
     words: list[str] = []
     for variable in sorted(known.keys() & environ.keys()):
         option, text = known[variable], environ[variable].strip()
-        if not text:
+        if not text or "://" in text:  # Kubernetes tells a Service named fastmar as FASTMAR_PORT=tcp://10.0.0.7:8080
             continue
         if option == "--token":
             words.append("--token" if _yes(parser, variable, text) else "--no-token")

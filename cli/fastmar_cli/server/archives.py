@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 import json
+import logging
 import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fastmar_cli.server.defaults import Default, read_defaults
 from fastmar_cli.server.errors import ArchiveRefused, StoreEmpty
 
+log = logging.getLogger(__name__)
+
 MANIFEST, GOLDEN = "MAR-INF/MANIFEST.json", "golden/records.json"
+# What reading a file that is no archive, or a damaged one, brings about.
+UNREADABLE = (
+    OSError,
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    NotImplementedError,  # a kind of compression
+    RuntimeError,  # encrypted
+    RecursionError,
+)
 
 
 @dataclass(frozen=True)
@@ -39,9 +57,10 @@ class Archive:
 
 
 def find_archives(store: Path, names: list[str]) -> list[Archive]:
-    """The archives to serve, newest version of a model first: TorchServe answers with the one it got first.
+    """The archives to serve, the default version of a model first: TorchServe answers with the one it got first.
 
-    `names` are models' names or files' names; none means all.
+    The default is what `defaults.json` in the store says, else the newest. `names` are models' names or files' names;
+    none means all.
     """
     if not store.is_dir():
         raise StoreEmpty(f"there is no folder {store}.", fix="run `fastmar export LEARNER.pkl --name NAME` first.")
@@ -56,7 +75,19 @@ def find_archives(store: Path, names: list[str]) -> list[Archive]:
             known = ", ".join(sorted({read_archive(path).name for path in files}))
             raise StoreEmpty(f"{store} holds no model {', '.join(unknown)}.", fix=f"name one of: {known}.")
     _refuse_twins(archives)
-    return sorted(sorted(archives, key=lambda archive: _version_key(archive.version), reverse=True), key=_name)
+    return default_first(archives, read_defaults(store))
+
+
+def default_first(archives: list[Archive], defaults: dict[str, Default]) -> list[Archive]:
+    """`archives` by name; of one name the default first, then the newest. A default that is gone is passed over."""
+    there = {(archive.name, archive.version) for archive in archives}
+    chosen = {(name, default.version) for name, default in defaults.items()}
+    names = {archive.name for archive in archives}
+    for name, version in sorted(chosen - there):
+        if name in names:
+            log.warning("%s %s was the default and is not here: the newest version takes its place", name, version)
+    newest_first = sorted(archives, key=lambda archive: version_key(archive.version), reverse=True)
+    return sorted(newest_first, key=lambda archive: (archive.name, (archive.name, archive.version) not in chosen))
 
 
 def read_archive(path: Path) -> Archive:
@@ -72,26 +103,38 @@ def read_archive(path: Path) -> Archive:
             if MANIFEST not in members:
                 raise _broken(path, f"it has no {MANIFEST}")
             model = json.loads(archive.read(MANIFEST))["model"]
+            name, version = _name_and_version(model)
+            if not _can_be_asked(name, version):
+                raise _broken(path, f"no URL can name its model {name!r}, version {version!r}")
             config = _config(archive, model.get("configFile"))
             golden = json.loads(archive.read(GOLDEN)) if GOLDEN in members else []
             return Archive(
                 path=path,
-                name=model["modelName"],
-                version=str(model.get("modelVersion") or "1.0"),
+                name=name,
+                version=version,
                 workers=max(1, int(config.get("minWorkers") or 1)),
                 sample=golden[0] if golden else None,
             )
-    except (
-        OSError,
-        zipfile.BadZipFile,
-        zlib.error,
-        EOFError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-    ) as error:
+    except UNREADABLE as error:
         raise _broken(path, f"{type(error).__name__}: {error}") from error
+
+
+def identify(path: Path) -> tuple[str, str] | None:
+    """Name and version of an archive, without checking the rest of it; None where it is none."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _name_and_version(json.loads(archive.read(MANIFEST))["model"])
+    except UNREADABLE:
+        return None
+
+
+def _name_and_version(model: dict[str, Any]) -> tuple[str, str]:
+    return str(model["modelName"]), str(model.get("modelVersion") or "1.0")
+
+
+def _can_be_asked(name: str, version: str) -> bool:
+    """Whether TorchServe's paths can name a version: a slash ends a part of one, and `all` stands for all versions."""
+    return not {"", ".", ".."} & {name, version} and "/" not in name + version and version != "all"
 
 
 def _config(archive: zipfile.ZipFile, name: str | None) -> dict[str, Any]:
@@ -128,10 +171,6 @@ def _goes_by(archive: Archive) -> set[str]:
     return {archive.name, archive.path.name, archive.path.stem}
 
 
-def _name(archive: Archive) -> str:
-    return archive.name
-
-
-def _version_key(version: str) -> list[tuple[int, str]]:
+def version_key(version: str) -> list[tuple[int, str]]:
     """Orders 1.10 behind 1.9, and words behind numbers."""
     return [(int(part), "") if part.isdecimal() else (1 << 62, part) for part in version.split(".")]

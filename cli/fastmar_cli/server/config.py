@@ -143,9 +143,14 @@ class RunDirectory:
         return self.path / "ready"
 
     @property
-    def refuse_file(self) -> Path:
-        """Exists once the server is to stop listening by itself."""
-        return self.path / "refuse"
+    def models_file(self) -> Path:
+        """What is served, as `/v1/models` answers it."""
+        return self.path / "models.json"
+
+    @property
+    def handover(self) -> Path:
+        """Socket at which TorchServe leaves its listening sockets."""
+        return self.path / "handover.sock"
 
 
 @contextmanager
@@ -292,7 +297,8 @@ def _private_folder(path: Path) -> Path:
                 f"{path} holds files that are not a server's.", fix="give --run-dir an empty folder, or a new one."
             )
         marker.touch()
-        path.chmod(stat.S_IRWXU)
+        if not hasattr(os, "getuid") or path.stat().st_uid == os.getuid():
+            path.chmod(stat.S_IRWXU)  # a volume may belong to the one who mounted it
     except OSError as error:
         raise ConfigRefused(f"{path} can't be the run directory: {error}.", fix="give another --run-dir.") from error
     return path
@@ -301,5 +307,5 @@ def _private_folder(path: Path) -> Path:
 def _tidy(run: RunDirectory) -> None:
     """Remove what must not outlive a server: unpacked archives, sockets, keys, the drain file."""
     shutil.rmtree(run.temporary, ignore_errors=True)
-    for file in (run.management_socket, run.key_file, run.drain_file, run.refuse_file, run.ready_file):
+    for file in (run.management_socket, run.key_file, run.drain_file, run.handover, run.ready_file, run.models_file):
         file.unlink(missing_ok=True)

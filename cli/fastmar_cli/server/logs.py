@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
 
 KEPT = 400  # lines of each worker; a chained traceback of a load that failed has up to 150
-WORKER_THREAD = re.compile(r"W-\d+-(?P<model>.+)_[^_]*-std(?:out|err)")
+FAILURES = "failures.json"  # in the run directory: what workers said before they died, by TorchServe's id of each
+WORKER_THREAD = re.compile(r"W-(?P<id>\d+)-(?P<model>.+)_[^_]*-std(?:out|err)")
 LOAD_FAILED = re.compile(r"Load model failed: (?P<model>.+?), error: (?P<error>.*)")
 EXCEPTION = re.compile(r"(?P<type>[A-Za-z_][\w.]*)(?P<message>: .*)?")
 WORKER_GAVE_UP = "Backend worker process died."
@@ -31,9 +35,21 @@ class ServerLog:
         failures: error that TorchServe reports for each model that did not load.
     """
 
-    def __init__(self, lines: Iterable[str], show: Callable[[str], None]) -> None:
+    def __init__(self, lines: Iterable[str], show: Callable[[str], None], failures_file: Path | None = None) -> None:
+        """Nothing is lost: reading begins at once.
+
+        Args:
+            lines: the output.
+            show: is given what a person should read.
+            failures_file: written anew at each failure of a worker, {ID: {"model", "reason", "fix"}}, for whoever
+                deploys: the management API does not say why a worker died.
+        """
         self.failures: dict[str, str] = {}
-        self._workers: defaultdict[str, deque[str]] = defaultdict(lambda: deque(maxlen=KEPT))
+        self._file = failures_file
+        if failures_file:
+            failures_file.unlink(missing_ok=True)  # an earlier server's, which gave workers the same ids
+        self._told: dict[str, dict[str, str | None]] = {}
+        self._workers: defaultdict[tuple[str, str], deque[str]] = defaultdict(lambda: deque(maxlen=KEPT))
         self._server: deque[str] = deque(maxlen=KEPT)
         self._show = show
         self._loaded = False
@@ -46,7 +62,8 @@ class ServerLog:
 
     def reason(self, model: str) -> tuple[str, str | None]:
         """The line that says why a model did not load, and what the model itself says to do about it."""
-        text, fix = reason(model, list(self._workers[model]))
+        lines = [line for key in list(self._workers) if key[0] == model for line in list(self._workers[key])]
+        text, fix = reason(model, lines)
         return text or self.failures.get(model, "it printed no reason"), fix
 
     def last_server_line(self) -> str | None:
@@ -70,14 +87,28 @@ class ServerLog:
 
     def _worker_line(self, thread: str, text: str) -> None:
         match = WORKER_THREAD.fullmatch(thread)
-        model = match["model"] if match else thread
+        model, worker = (match["model"], match["id"]) if match else (thread, thread)
         if CHATTER.match(text):
             return
-        self._workers[model].append(text)
+        self._workers[model, worker].append(text)
         if text == WORKER_GAVE_UP:
             self.failures.setdefault(model, text)
+        if text == WORKER_GAVE_UP or text.startswith((OWN_WORDS, FATAL)):
+            self._tell(model, worker)
         if self._loaded:
             self._show(f"{model}: {text}")
+
+    def _tell(self, model: str, worker: str) -> None:
+        """Write down why a worker failed."""
+        text, fix = reason(model, list(self._workers[model, worker]))
+        told = {"model": model, "reason": text, "fix": fix}
+        if self._file is None or self._told.get(worker) == told:
+            return
+        self._told[worker] = told
+        draft = self._file.with_suffix(".new")
+        with suppress(OSError):  # it helps a person, and nothing depends on it
+            draft.write_text(json.dumps(self._told), encoding="utf-8")
+            draft.replace(self._file)
 
     def _server_line(self, level: str, text: str) -> None:
         self._server.append(text)

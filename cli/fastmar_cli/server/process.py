@@ -14,7 +14,7 @@ from typing import TextIO, cast
 
 from fastmar_cli.server.config import RunDirectory
 from fastmar_cli.server.java import Java, TorchServe
-from fastmar_cli.server.logs import ServerLog
+from fastmar_cli.server.logs import FAILURES, ServerLog
 from fastmar_cli.server.routes import SECRET
 
 PR_SET_PDEATHSIG = 1
@@ -50,7 +50,7 @@ class ServerProcess:
             process_group=0,
             preexec_fn=_die_with_parent(),  # noqa: PLW1509 - it makes two system calls and takes no lock
         )
-        self.log = ServerLog(cast(TextIO, self._process.stdout), show)
+        self.log = ServerLog(cast(TextIO, self._process.stdout), show, cwd / FAILURES)
 
     @property
     def pid(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -69,6 +70,13 @@ def make_archive(folder: Path, name: str, handler: str, *, version: str = "1.0",
         archive.writestr("spec.json", json.dumps({"name": name, "version": version, "kind": "tabular", "protocol": 1}))
         archive.writestr("golden/records.json", json.dumps([{"it's": "a 'record'", "n": 1.5, "é": "$HOME"}]))
     return path
+
+
+def hand_over(path: Path, listener: socket.socket) -> None:
+    """What TorchServe does with a socket that it listens on."""
+    with socket.socket(socket.AF_UNIX) as giver:
+        giver.connect(str(path))
+        socket.send_fds(giver, [b"d"], [listener.fileno()])
 
 
 @pytest.fixture(scope="session")

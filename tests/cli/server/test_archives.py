@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fastmar_cli.server import errors
-from fastmar_cli.server.archives import find_archives, read_archive
+from fastmar_cli.server.archives import find_archives, identify, read_archive
 
 MakeArchive = Callable[..., Path]
 
@@ -67,3 +68,38 @@ def test_twins_and_names_that_torchserve_cannot_take(tmp_path: Path, archive: Ma
     (tmp_path / "copy.mar").rename(tmp_path / "a,b.mar")
     with pytest.raises(errors.ArchiveRefused, match="a,b"):
         find_archives(tmp_path, [])
+
+
+def test_the_default_that_is_remembered_comes_first(
+    tmp_path: Path, archive: MakeArchive, caplog: pytest.LogCaptureFixture
+) -> None:
+    for version in ("1.0", "2.0", "3.0"):
+        archive(tmp_path, "a", "", version=version)
+    archive(tmp_path, "b", "")
+    remembered = tmp_path / "defaults.json"
+    remembered.write_text(json.dumps({"a": {"default": "2.0", "before": ["1.0"]}, "gone": {"default": "1.0"}}))
+    assert [one.label for one in find_archives(tmp_path, [])] == ["a 2.0", "a 3.0", "a 1.0", "b 1.0"]
+    assert caplog.text == ""
+    remembered.write_text(json.dumps({"a": {"default": "9.0"}}))
+    assert [one.label for one in find_archives(tmp_path, [])][:2] == ["a 3.0", "a 2.0"]
+    assert "a 9.0 was the default and is not here" in caplog.text
+    caplog.clear()
+    remembered.write_text("{")
+    assert [one.label for one in find_archives(tmp_path, [])][:2] == ["a 3.0", "a 2.0"]
+    assert "defaults.json can't be read" in caplog.text
+
+
+@pytest.mark.parametrize(("name", "version"), [("a/b", "1.0"), ("a", "1/0"), ("..", "1.0"), ("a", "all"), ("a", ".")])
+def test_names_that_no_url_can_say(tmp_path: Path, name: str, version: str) -> None:
+    path = tmp_path / "a.mar"
+    with zipfile.ZipFile(path, "w") as made:
+        made.writestr("MAR-INF/MANIFEST.json", json.dumps({"model": {"modelName": name, "modelVersion": version}}))
+    with pytest.raises(errors.ArchiveRefused, match="no URL can name"):
+        read_archive(path)
+    assert identify(path) == (name, version)
+
+
+def test_what_is_no_archive_has_no_name(tmp_path: Path) -> None:
+    (tmp_path / "a.mar").write_bytes(b"PK")
+    assert identify(tmp_path / "a.mar") is None
+    assert identify(tmp_path / "missing.mar") is None

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -69,3 +71,26 @@ def test_what_workers_print_later_is_shown() -> None:
 )
 def test_the_reason(lines: list[str], found: tuple[str | None, str | None]) -> None:
     assert reason("m", lines) == found
+
+
+def test_last_words_of_workers_are_written_down_for_those_who_deploy(tmp_path: Path) -> None:
+    def line(worker: int, version: str, text: str) -> str:
+        return f"worker\tW-{worker}-my_model_{version}-stdout\tINFO\t{text}\n"
+
+    file = tmp_path / "failures.json"
+    file.write_text("of an earlier server")
+    lines = [
+        line(9000, "1.0", "all is well"),
+        line(9001, "2.0", "fastmar: my_model can't be served: no graph. Fix: export it again."),
+        line(9002, "3.0", "Traceback (most recent call last):"),
+        line(9002, "3.0", "ValueError: no weights"),
+        line(9002, "3.0", "Backend worker process died."),
+        line(9003, "4.0", "Fatal Python error: Segmentation fault"),
+    ]
+    ServerLog(lines, lambda _: None, file).wait_for_end(5)
+    assert json.loads(file.read_text()) == {
+        "9001": {"model": "my_model", "reason": "my_model can't be served: no graph.", "fix": "export it again."},
+        "9002": {"model": "my_model", "reason": "ValueError: no weights", "fix": None},
+        "9003": {"model": "my_model", "reason": "Fatal Python error: Segmentation fault", "fix": None},
+    }
+    assert [path.name for path in tmp_path.iterdir()] == ["failures.json"]

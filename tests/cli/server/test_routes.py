@@ -110,6 +110,13 @@ class TestHealth:
 
 
 @torchserve
+def test_the_list_of_models_needs_the_key(keyed: RunningServer) -> None:
+    assert ask(keyed.url + "/v1/models").status == 400
+    listed = {"name": "echo", "version": "1.0", "versions": ["1.0"], "ready": True}
+    assert ask(keyed.url + "/v1/models", key=KEY) == Answer(200, {"models": ["echo"], "details": [listed]})
+
+
+@torchserve
 class TestFixedKey:
     def test_it_opens_the_inference_api(self, keyed: RunningServer) -> None:
         assert ask(keyed.url + "/predictions/echo", {"a": 1}, KEY) == Answer(200, {"prediction": {"a": 1}})

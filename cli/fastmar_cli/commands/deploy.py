@@ -1,0 +1,91 @@
+"""Put a new version of a model in the place of the one that a running server answers with.
+
+The version is loaded beside the old one and has to reproduce its golden records over HTTP. Both versions are then asked
+a sample of requests, and how their answers differ is shown. Last, the new one becomes the default; the old one stays
+loaded, so that `fastmar rollback NAME` is instant. Whatever fails before that leaves the server as it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from fastmar_cli.lifecycle.options import add_server_arguments, positive, share, where
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Define the command's arguments."""
+    parser.add_argument("archive", metavar="MODEL.mar", type=Path, help="the new version")
+    add_server_arguments(parser)
+    parser.add_argument(
+        "--requests",
+        metavar="FILE",
+        nargs="+",
+        default=[],
+        help="compare the answers to these, files as `fastmar predict` reads them (default: the golden records)",
+    )
+    parser.add_argument(
+        "--sample", type=positive, default=100, metavar="N", help="of them, at most (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--max-changed",
+        type=share,
+        metavar="SHARE",
+        help="do not switch where a larger share of the predictions changes: 0.05 is 5%%",
+    )
+    parser.add_argument("--timeout", type=float, default=120.0, metavar="SECONDS", help="for loading (default: 120)")
+    parser.add_argument(
+        "--keep",
+        type=positive,
+        metavar="N",
+        help="unload all but the last N versions, once idle, and move their archives to unloaded/ in the store",
+    )
+    parser.add_argument(
+        "--no-default", action="store_true", help="load and compare only; the same command without it switches"
+    )
+    parser.add_argument("--json", action="store_true", help="print what was found and done as one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Deploy; what was found is printed whether it succeeds or not."""
+    import json
+
+    from fastmar_cli.console import out, stages
+    from fastmar_cli.lifecycle.deploy import Deployed, Wanted, deploy
+    from fastmar_cli.lifecycle.options import ended_by_sigterm
+    from fastmar_cli.lifecycle.report import lines
+    from fastmar_cli.lifecycle.server import find_server
+
+    wanted = Wanted(
+        archive=args.archive,
+        requests=args.requests,
+        sample=args.sample,
+        max_changed=args.max_changed,
+        timeout=args.timeout,
+        keep=args.keep,
+        default=not args.no_default,
+    )
+    deployed = Deployed()
+    try:
+        with ended_by_sigterm(), stages() as show:
+            deploy(find_server(where(args)), wanted, deployed, show)
+    finally:
+        if args.json and deployed.name:
+            print(json.dumps(deployed.as_dict(), ensure_ascii=False))
+        elif not args.json:
+            for line in lines(deployed):
+                out.print(line, markup=False)
+    if not args.json:
+        out.print(f"Next: {_next(args, deployed.name, deployed.before, is_default=deployed.default)}", markup=False)
+    return 0
+
+
+def _next(args: argparse.Namespace, name: str, before: str | None, *, is_default: bool) -> str:
+    import shlex
+
+    from fastmar_cli.lifecycle.options import default_url
+
+    url = [] if args.url == default_url() else ["--url", args.url]
+    if not is_default:
+        return f"`{shlex.join(['fastmar', 'deploy', str(args.archive), *url])}` makes it the default"
+    return f"`{shlex.join(['fastmar', 'rollback', name, *url])}` goes back" if before else "`fastmar models` lists it"

@@ -1,0 +1,45 @@
+"""List the models that a running server has loaded: versions, which one answers, workers, queue, memory.
+
+With --unload, end a version that does not answer by default.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from fastmar_cli.lifecycle.options import add_server_arguments, where
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Define the command's arguments."""
+    add_server_arguments(parser)
+    parser.add_argument(
+        "--unload",
+        nargs=2,
+        metavar=("NAME", "VERSION"),
+        help="end a version that is not the default, once idle, and move its archive to unloaded/ in the store",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON list")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print a row for each version."""
+    import json
+
+    from fastmar_cli.console import out, stages
+    from fastmar_cli.lifecycle.overview import all_versions, as_dict, table
+    from fastmar_cli.lifecycle.server import find_server
+
+    server = find_server(where(args))
+    if args.unload:
+        from fastmar_cli.lifecycle.unloading import unload_named
+
+        name, version = args.unload
+        with stages() as show:
+            unload_named(server, name, version, show)
+    versions = all_versions(server)
+    if args.json:
+        print(json.dumps([as_dict(version) for version in versions], ensure_ascii=False))
+    else:
+        out.print(table(versions))
+    return 0

@@ -1,0 +1,273 @@
+"""`fastmar deploy`: a new version beside the one that answers, proved, compared, and then in its place.
+
+Until the very last step the old version answers every request that names no version. Whatever goes wrong before that,
+what was done is undone.
+"""
+
+from __future__ import annotations
+
+import http.client
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fastmar_cli.console import notice
+from fastmar_cli.lifecycle.asking import Asked, read_requests, sample
+from fastmar_cli.lifecycle.errors import AnswersChanged, LifecycleError, NothingToProve, VersionFailed, VersionTaken
+from fastmar_cli.lifecycle.golden import Golden, read_golden, replay
+from fastmar_cli.lifecycle.loading import Show, find_version, register, wait_until_ready
+from fastmar_cli.lifecycle.server import Server
+from fastmar_cli.lifecycle.shadow import Shadow, compare_versions
+from fastmar_cli.lifecycle.store import place, same_file
+from fastmar_cli.lifecycle.switching import make_default, not_remembered, remember, remembered
+from fastmar_cli.lifecycle.unloading import older_than, unload
+from fastmar_cli.lifecycle.versions import Version, default_of, versions_of
+from fastmar_cli.server.archives import Archive, identify, read_archive
+from fastmar_cli.server.defaults import Default
+from fastmar_cli.server.management import ManagementError
+
+SEVERAL = 4  # files of requests that are counted rather than named
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked of a deployment.
+
+    Attributes:
+        archive: the new version's file.
+        requests: files of requests to compare the two versions on; none takes the golden records of both.
+        sample: how many of them, at most.
+        max_changed: share of predictions that may change; None allows any.
+        timeout: seconds that loading may take.
+        keep: how many versions stay loaded; None keeps all.
+        default: whether it is to become the default.
+    """
+
+    archive: Path
+    requests: Sequence[str] = ()
+    sample: int = 100
+    max_changed: float | None = None
+    timeout: float = 120.0
+    keep: int | None = None
+    default: bool = True
+
+
+@dataclass
+class Deployed:
+    """What was found and done, filled step by step.
+
+    Attributes:
+        name: the model's.
+        version: the new one.
+        before: the version that answered before, None for a new model.
+        workers: of the new version.
+        seconds: that loading took.
+        golden: how many golden records were reproduced.
+        golden_difference: largest difference of a number in them.
+        shadow: how the two versions' answers differ; None for a new model.
+        default: whether the new version answers now.
+        unloaded: versions that were ended for `keep`.
+    """
+
+    name: str = ""
+    version: str = ""
+    before: str | None = None
+    workers: int = 0
+    seconds: float = 0.0
+    golden: int = 0
+    golden_difference: float = 0.0
+    shadow: Shadow | None = None
+    default: bool = False
+    unloaded: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "before": self.before,
+            "default": self.default,
+            "workers": self.workers,
+            "seconds": round(self.seconds, 3),
+            "golden": {"records": self.golden, "difference": self.golden_difference},
+            "shadow": self.shadow.as_dict() if self.shadow else None,
+            "unloaded": self.unloaded,
+        }
+
+
+class Undo:
+    """What has to be taken back when a deployment does not come to its end."""
+
+    def __init__(self, server: Server, archive: Archive) -> None:
+        self._server = server
+        self._archive = archive
+        self.memory = remembered(server, archive.name)
+        self.copied: Path | None = None
+        self.registered = False
+
+    def run(self) -> None:
+        """Take it back, in an order in which a server that is restarted at any moment begins with the old version."""
+        if self.registered:
+            try:
+                self._server.management.unregister(self._archive.name, self._archive.version)
+            except (ManagementError, LifecycleError) as error:
+                if getattr(error, "status", None) != http.client.NOT_FOUND:
+                    notice(f"{self._archive.label} could not be unregistered, and its file stays: {error.message}")
+                    return
+        if self.copied is not None:
+            with suppress(OSError):
+                self.copied.unlink()
+        elif self.registered:
+            notice(f"{self._archive.path} lies in the model store: a server that is started loads it.")
+        remember(self._server, self._archive.name, self.memory)
+
+
+def deploy(server: Server, wanted: Wanted, deployed: Deployed, show: Show) -> None:
+    """See the module. `deployed` is filled as far as it comes.
+
+    Raises:
+        CommandError: the archive, the store, the server or the new version's answers are in the way.
+        ClientError: the server's inference API is.
+    """
+    archive = read_archive(wanted.archive)
+    golden = read_golden(wanted.archive)
+    requests = sample(read_requests(wanted.requests, wanted.archive), wanted.sample)
+    with server.alone():
+        versions = versions_of(server.management, archive.name)
+        is_loaded = _refuse_taken(server, archive, versions)
+        current = default_of(versions)
+        deployed.name, deployed.version = archive.name, archive.version
+        deployed.before = current.version if current else None
+        undo = Undo(server, archive)
+        try:
+            is_remembered = current is None or _pin(server, current, undo.memory)
+            if not is_loaded:
+                _load(server, archive, current, wanted.timeout, deployed, undo, show)
+            deployed.golden_difference = replay(server.client, archive.name, archive.version, golden, show)
+            deployed.golden = len(golden.records)
+            if current is not None:
+                _shadow(server, current, golden, requests, wanted, deployed, show)
+            if wanted.default:
+                _refuse_dead(server, archive)
+                make_default(server, archive.name, archive.version)
+        except BaseException:  # a Ctrl-C too
+            undo.run()
+            raise
+        deployed.default = wanted.default or current is None
+        if deployed.default:
+            is_remembered = remember(server, archive.name, _switched(server, archive, current))
+        if not is_remembered:
+            not_remembered(server, archive.name, deployed.version if deployed.default else str(deployed.before))
+        if wanted.keep is not None:
+            _keep(server, archive.name, wanted.keep, deployed, show)
+
+
+def _refuse_taken(server: Server, archive: Archive, versions: Sequence[Version]) -> bool:
+    """Whether this very archive is loaded already, and only waits to become the default."""
+    loaded = next((version for version in versions if version.version == archive.version), None)
+    if loaded is None:
+        return False
+    file = server.store / loaded.file
+    if not loaded.is_default and file.is_file() and same_file(file, archive.path):
+        return True
+    raise VersionTaken(
+        f"{archive.label} is served already"
+        + (" and is the default." if loaded.is_default else ", from another archive."),
+        fix="export the learner with another --version.",
+    )
+
+
+def _pin(server: Server, current: Version, memory: Default | None) -> bool:
+    """Remember what answers now before another archive comes into the store: a restart may begin with that one else."""
+    return remember(server, current.name, memory.switched(current.version) if memory else Default(current.version))
+
+
+def _load(
+    server: Server,
+    archive: Archive,
+    current: Version | None,
+    timeout: float,
+    deployed: Deployed,
+    undo: Undo,
+    show: Show,
+) -> None:
+    file, is_copy = place(archive, server.store, show)
+    undo.copied = file if is_copy else None
+    if current is not None and identify(server.store / current.file) != (current.name, current.version):
+        notice(f"{current.file} does not hold {current.label} any more: it is lost once the server stops.")
+    began = time.monotonic()
+    # As many workers as the version that is to be relieved, which may have been given more than its archive asks for.
+    deployed.workers = max(archive.workers, current.asked if current else 0)
+    show(f"Loading {archive.label}")
+    undo.registered = True
+    try:
+        register(server, archive.name, archive.version, file)
+    except VersionFailed:  # it may be there, but then somebody else has done it
+        undo.registered = False
+        raise
+    wait_until_ready(server, archive.name, archive.version, file, deployed.workers, timeout=timeout, show=show)
+    deployed.seconds = time.monotonic() - began
+
+
+def _shadow(
+    server: Server,
+    current: Version,
+    golden: Golden,
+    requests: list[Asked],
+    wanted: Wanted,
+    deployed: Deployed,
+    show: Show,
+) -> None:
+    if current.ready == 0:
+        notice(f"{current.label} has no worker that answers: there is nothing to compare with.")
+        return
+    source = ", ".join(wanted.requests) if len(wanted.requests) < SEVERAL else f"{len(wanted.requests)} files"
+    if not wanted.requests:
+        source = "golden records"
+        requests = sample(_golden_requests(server, current, golden), wanted.sample)
+    deployed.shadow = Shadow(current.version, deployed.version, source)
+    compare_versions(server.client, current.name, deployed.shadow, requests, show)
+    share = deployed.shadow.share_changed
+    if wanted.max_changed is not None and share > wanted.max_changed:
+        raise AnswersChanged(
+            f"{share:.1%} of the predictions change from {current.version} to {deployed.version}, "
+            f"more than {wanted.max_changed:.1%}.",
+            fix="look at the changes above; where they are meant, give a larger --max-changed.",
+        )
+
+
+def _golden_requests(server: Server, current: Version, golden: Golden) -> list[Asked]:
+    """The golden records of both versions, each record once."""
+    requests = golden.asked()
+    file = server.store / current.file
+    if identify(file) == (current.name, current.version):
+        with suppress(NothingToProve):
+            requests += read_golden(file).asked()
+    return list({asked.data: asked for asked in reversed(requests)}.values())[::-1]
+
+
+def _refuse_dead(server: Server, archive: Archive) -> None:
+    loaded = find_version(server, archive.name, archive.version)
+    if loaded is None or loaded.ready == 0:
+        raise VersionFailed(f"no worker of {archive.label} answers any more.", fix="read the server's log.")
+
+
+def _switched(server: Server, archive: Archive, current: Version | None) -> Default:
+    memory = remembered(server, archive.name) or Default(current.version if current else archive.version)
+    return memory.switched(archive.version)
+
+
+def _keep(server: Server, name: str, keep: int, deployed: Deployed, show: Show) -> None:
+    versions = versions_of(server.management, name)
+    default = default_of(versions)
+    if default is None:
+        return
+    memory = remembered(server, name)
+    if memory is None or memory.version != default.version:
+        memory = Default(default.version)
+    for version in older_than(versions, memory, keep):
+        if unload(server, version, show):
+            deployed.unloaded.append(version.version)

@@ -1,0 +1,142 @@
+"""TorchServe's management API: which models are registered, and changing that while they are served.
+
+Its quirks, seen with 0.12: a registration or scaling that is waited for (`synchronous=true`) holds one of the few
+threads that answer predictions, so nothing here waits but `scale`, which is for the start; the number of workers that
+an archive asks for wins over `initial_workers`; a worker that is starting, loading or dead is UNLOADING, and READY once
+it answers; the version that is the default can't be unregistered while there is another one.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+TIMEOUT = 5.0
+UNPACKING = 120.0  # seconds that TorchServe may take to unpack an archive, or to end workers
+
+READY = "READY"  # status of a worker that answers
+
+
+class ManagementError(Exception):
+    """The management API refused a request; the message is its own."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(f"{status}: {message}")
+        self.status = status
+        self.message = message
+
+
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        """Connect to the socket file instead of a host."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+class Management:
+    """The management API at `unix:/path` or `http://host:port`.
+
+    Every method raises ManagementError for a refusal, and OSError, HTTPException or ValueError where nobody, or nobody
+    sensible, answers.
+    """
+
+    def __init__(self, address: str, key: Callable[[], str | None] = lambda: None) -> None:
+        self._address = address
+        self._key = key
+
+    def names(self) -> list[str]:
+        """The models that are registered."""
+        names: list[str] = []
+        page: str | None = "0"
+        while page is not None:
+            answer = self._request("GET", f"/models?limit=100&next_page_token={quote(page)}")
+            names += [model["modelName"] for model in answer["models"]]
+            page = answer.get("nextPageToken")
+        return names
+
+    def describe(self, name: str) -> list[dict[str, Any]]:
+        """All versions of a model, as TorchServe describes them: `workers`, `jobQueueStatus`, ..."""
+        description: list[dict[str, Any]] = self._request("GET", f"{_path(name)}/all")
+        return description
+
+    def describe_default(self, name: str) -> list[dict[str, Any]]:
+        """The version of a model that answers where no version is named, in a list of one."""
+        description: list[dict[str, Any]] = self._request("GET", _path(name))
+        return description
+
+    def describe_version(self, name: str, version: str) -> dict[str, Any]:
+        """One version of a model."""
+        [description] = self._request("GET", _path(name, version))
+        found: dict[str, Any] = description
+        return found
+
+    def register(self, file: str) -> None:
+        """Load a file of the model store beside what is served; returns before its workers are loaded.
+
+        The first version of a model is its default at once.
+        """
+        query = urlencode({"url": file, "initial_workers": 1, "synchronous": "false"}, quote_via=quote)
+        self._request("POST", f"/models?{query}", timeout=UNPACKING)
+
+    def unregister(self, name: str, version: str) -> None:
+        """End a version's workers at once, whatever they are doing, and forget it. Its file stays."""
+        self._request("DELETE", _path(name, version), timeout=UNPACKING)
+
+    def set_default(self, name: str, version: str) -> None:
+        """From now on requests that name no version are this one's; those under way are answered as they were."""
+        self._request("PUT", f"{_path(name, version)}/set-default")
+
+    def scale(self, name: str, version: str, workers: int, *, timeout: float) -> None:
+        """Set the number of workers of one version; returns when they are loaded."""
+        query = f"min_worker={workers}&max_worker={workers}&synchronous=true&timeout={int(timeout)}"
+        self._request("PUT", f"{_path(name, version)}?{query}", timeout=timeout)
+
+    def begin_scaling(self, name: str, version: str, workers: int) -> None:
+        """Set the number of workers of one version; returns at once."""
+        query = f"min_worker={workers}&max_worker={workers}&synchronous=false"
+        self._request("PUT", f"{_path(name, version)}?{query}")
+
+    def _request(self, method: str, path: str, *, timeout: float = TIMEOUT) -> Any:
+        connection = self._connection(timeout)
+        key = self._key()
+        try:
+            connection.request(method, path, headers={"Authorization": f"Bearer {key}"} if key else {})
+            answer = connection.getresponse()
+            body = json.loads(answer.read() or b"null")
+        finally:
+            connection.close()
+        if answer.status >= 400:
+            raise ManagementError(answer.status, body.get("message", "") if isinstance(body, dict) else str(body))
+        return body
+
+    def _connection(self, timeout: float) -> http.client.HTTPConnection:
+        if self._address.startswith("unix:"):
+            return UnixConnection(self._address.removeprefix("unix:"), timeout)
+        parts = urlsplit(self._address)
+        return http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port, timeout=timeout)
+
+
+def management_key(key_file: Path) -> str | None:
+    """The management API's key, None while TorchServe has not written it."""
+    try:
+        key: str = json.loads(key_file.read_text("utf-8"))["management"]["key"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return key
+
+
+def _path(name: str, version: str | None = None) -> str:
+    parts = [name] if version is None else [name, version]
+    return "/models/" + "/".join(quote(part, safe="") for part in parts)

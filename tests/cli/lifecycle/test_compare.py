@@ -1,0 +1,163 @@
+"""The comparison of answers: by the runtime's own rules, and never out of step with them."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from fastmar_cli.lifecycle import compare
+from fastmar_cli.lifecycle.compare import difference, prediction_changed, same_answer
+from fastmar_runtime import golden
+from fastmar_runtime.decode_pictures import png
+
+LABELS = ["a", "b", "c"]
+
+
+def test_the_tolerances_are_the_runtimes() -> None:
+    assert compare.TOLERANCE == golden.TOLERANCE
+    assert compare.MASK_TOLERANCE == golden.MASK_TOLERANCE
+
+
+shares = st.floats(0, 1)
+nudges = st.sampled_from([0.0, 1e-6, 9e-5, -9e-5, 1.2e-4, -0.01, 0.5])
+
+
+@st.composite
+def single_labels(draw: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    theirs = draw(st.lists(shares, min_size=3, max_size=3))
+    ours = [share + draw(nudges) for share in theirs]
+    answers = [
+        {
+            "prediction": LABELS[int(np.argmax(row))],
+            "index": int(np.argmax(row)),
+            "probabilities": dict(zip(LABELS, row, strict=True)),
+            "warnings": draw(st.sampled_from([[], [{"field": "x", "code": "unknown_category"}]])),
+        }
+        for row in (ours, theirs)
+    ]
+    return answers[0], answers[1], {"decoder": "category"}
+
+
+@st.composite
+def several_labels(draw: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    theirs = draw(st.lists(st.sampled_from([0.1, 0.49995, 0.5, 0.50005, 0.9]), min_size=3, max_size=3))
+    ours = [share + draw(nudges) for share in theirs]
+    answers = [
+        {
+            "prediction": [label for label, share in zip(LABELS, row, strict=True) if share > 0.5],
+            "probabilities": dict(zip(LABELS, row, strict=True)),
+            "warnings": [],
+        }
+        for row in (ours, theirs)
+    ]
+    return answers[0], answers[1], {"decoder": "multi_category", "threshold": 0.5}
+
+
+@st.composite
+def numbers(draw: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    theirs = draw(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=3))
+    ours = [value + draw(nudges) * max(1.0, abs(value)) for value in theirs]
+    if draw(st.booleans()):
+        ours, theirs = ours[0], theirs[0]
+    return {"prediction": ours, "warnings": []}, {"prediction": theirs, "warnings": []}, {"decoder": "regression"}
+
+
+@st.composite
+def points(draw: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    theirs = [[draw(st.floats(0, 500)), draw(st.floats(0, 500))] for _ in range(2)]
+    ours = [[x + draw(nudges) * 100, y] for x, y in theirs]
+    answers = [{"prediction": each, "points_model": theirs, "warnings": []} for each in (ours, theirs)]
+    return answers[0], answers[1], {"decoder": "points"}
+
+
+@st.composite
+def masks(draw: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    theirs = np.zeros((20, 20), dtype=np.uint8)
+    ours = theirs.copy()
+    ours.flat[: draw(st.integers(0, 8))] = 1
+    if draw(st.booleans()):
+        ours = ours[:10]
+    answers = [
+        {"prediction": {"mask": png(each), "width": 20, "height": len(each), "classes": []}, "warnings": []}
+        for each in (ours, theirs)
+    ]
+    return answers[0], answers[1], {"decoder": "segmentation"}
+
+
+@given(st.one_of(single_labels(), several_labels(), numbers(), points(), masks()))
+def test_it_agrees_with_the_runtime(case: tuple[dict[str, Any], dict[str, Any], dict[str, Any]]) -> None:
+    ours, theirs, decode = case
+    assert same_answer(ours, theirs, decode) == golden._same_answer(ours, theirs, decode)
+    assert same_answer(theirs, copy.deepcopy(theirs), decode)
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["prediction", "index", "probabilities", "warnings", "error", "mask", "a"]),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(anything, anything, anything)
+def test_nothing_that_a_server_may_answer_breaks_it(ours: Any, theirs: Any, decode: Any) -> None:
+    settings = decode if isinstance(decode, dict) else {}
+    assert same_answer(ours, theirs, settings) in (True, False)
+    assert same_answer(ours, copy.deepcopy(ours), settings) or isinstance(ours, dict)
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        assert prediction_changed(ours, theirs) in (True, False)
+        apart = difference(ours, theirs)
+        assert apart is None or apart >= 0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changed", "apart"),
+    [
+        ({"prediction": "a", "probabilities": {"a": 1}}, {"prediction": "a", "probabilities": {"a": 0.7}}, False, 0.3),
+        ({"prediction": "a", "probabilities": {"a": 0.9}}, {"prediction": "b", "probabilities": {"b": 1}}, True, None),
+        ({"prediction": ["a", "b"]}, {"prediction": ["b", "a"]}, False, None),
+        ({"prediction": []}, {"prediction": ["a"]}, True, None),
+        ({"prediction": 2.0}, {"prediction": 2.00001}, False, 1e-5),
+        ({"prediction": 2.0}, {"prediction": 3.5}, True, 1.5),
+        ({"prediction": [1.0, 2.0]}, {"prediction": [1.0, 4.0]}, True, 2.0),
+        ({"prediction": None}, {"prediction": None}, False, None),
+        ({"outputs": [1]}, {"outputs": [2]}, True, None),
+    ],
+)  # fmt: skip
+def test_what_counts_as_a_change(old: Any, new: Any, changed: bool, apart: float | None) -> None:
+    assert prediction_changed(old, new) == changed
+    assert difference(old, new) == (None if apart is None else pytest.approx(apart))
+
+
+def test_masks_differ_by_their_share_of_pixels() -> None:
+    one, other = np.zeros((10, 10), dtype=np.uint8), np.zeros((10, 10), dtype=np.uint8)
+    other[0, :3] = 2
+    old, new = ({"prediction": {"mask": png(mask)}} for mask in (one, other))
+    assert difference(old, new) == pytest.approx(0.03)
+    assert prediction_changed(old, new)
+    assert prediction_changed(old, {"prediction": {"mask": "no picture"}})
+    buffer = io.BytesIO()
+    Image.fromarray(one).save(buffer, "PNG", compress_level=1)  # other bytes, the same picture
+    assert not prediction_changed(old, {"prediction": {"mask": base64.b64encode(buffer.getvalue()).decode()}})
+
+
+def test_a_tampered_label_is_not_the_same() -> None:
+    answer = {"prediction": "a", "index": 0, "probabilities": {"a": 0.9, "b": 0.1}, "warnings": []}
+    assert not same_answer(answer, answer | {"prediction": "nonsense"})
+    assert not same_answer(answer, answer | {"prediction": "nonsense", "index": 7})
+    assert not same_answer(answer, answer | {"warnings": [{}]})
+    assert not same_answer(answer | {"name": "a.jpg"}, answer)

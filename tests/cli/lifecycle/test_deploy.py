@@ -1,0 +1,361 @@
+"""Deployments step by step, against a fake TorchServe: what happens when, and that a failure leaves nothing behind."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.archives import changed, golden, renamed, tiny_archive
+from tests.cli.lifecycle.fakes import FakeTorchServe
+
+from fastmar_cli.lifecycle import errors, loading
+from fastmar_cli.lifecycle.deploy import Deployed, Wanted, deploy
+from fastmar_cli.lifecycle.server import LOCK
+from fastmar_cli.lifecycle.unloading import unload_named
+from fastmar_cli.server.defaults import FILE, Default, read_defaults
+from fastmar_client import RecordRefused, ServerUnreachable
+
+
+def run(torchserve: FakeTorchServe, archive: Path, **wanted: Any) -> Deployed:
+    deployed = Deployed()
+    deploy(torchserve.serve(), Wanted(archive, **wanted), deployed, lambda _: None)
+    return deployed
+
+
+def files(store: Path) -> list[str]:
+    return sorted(str(path.relative_to(store)) for path in store.rglob("*") if path.is_file())
+
+
+def defaults(store: Path) -> Any:
+    return json.loads((store / FILE).read_text())
+
+
+class TestSuccess:
+    def test_the_new_version_is_loaded_proved_compared_and_only_then_the_default(
+        self, torchserve: FakeTorchServe, second: Path
+    ) -> None:
+        deployed = run(torchserve, second)
+        assert torchserve.calls == ["register tiny-2.0.mar", "set_default 2.0"]
+        assert torchserve.defaults == {"tiny": "2.0"}
+        assert set(torchserve.models["tiny"]) == {"1.0", "2.0"}
+        assert defaults(torchserve.store) == {"tiny": {"default": "2.0", "before": ["1.0"]}}
+        assert (torchserve.store / "tiny-2.0.mar").read_bytes() == second.read_bytes()
+        assert (deployed.before, deployed.default, deployed.golden, deployed.golden_difference) == ("1.0", True, 4, 0)
+        assert deployed.shadow is not None
+        assert (deployed.shadow.answers, deployed.shadow.changed, deployed.shadow.same) == (4, 4, 0)
+
+    def test_the_first_version_of_a_model_has_nothing_to_be_compared_with(
+        self, torchserve: FakeTorchServe, tmp_path: Path
+    ) -> None:
+        deployed = run(torchserve, tiny_archive(tmp_path, name="other"), default=False)
+        assert deployed.before is None
+        assert deployed.shadow is None
+        assert deployed.default  # TorchServe knows no model without one
+        assert read_defaults(torchserve.store) == {"other": Default("1.0")}
+
+    def test_it_gets_as_many_workers_as_the_version_that_it_relieves(
+        self, torchserve: FakeTorchServe, second: Path
+    ) -> None:
+        torchserve.begin_scaling("tiny", "1.0", 3)
+        assert run(torchserve, second).workers == 3
+        assert "scale 2.0 3" in torchserve.calls
+
+    def test_requests_of_a_file_are_asked_of_both(
+        self, torchserve: FakeTorchServe, second: Path, tmp_path: Path
+    ) -> None:
+        records, _ = golden(second)
+        (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, records * 10)))
+        deployed = run(torchserve, second, requests=[str(tmp_path / "rows.jsonl")], sample=15)
+        assert deployed.shadow is not None
+        assert deployed.shadow.answers == 15
+        assert deployed.shadow.source.endswith("rows.jsonl")
+
+    def test_without_default_a_restart_begins_with_the_old_version_and_the_same_command_switches(
+        self, torchserve: FakeTorchServe, second: Path
+    ) -> None:
+        assert not run(torchserve, second, default=False).default
+        assert torchserve.defaults == {"tiny": "1.0"}
+        assert defaults(torchserve.store) == {"tiny": {"default": "1.0", "before": []}}
+        torchserve.calls.clear()
+        deployed = run(torchserve, second)
+        assert torchserve.calls == ["set_default 2.0"]
+        assert deployed.golden == 4
+        assert deployed.shadow is not None
+        assert read_defaults(torchserve.store) == {"tiny": Default("2.0", ("1.0",))}
+
+    def test_what_is_remembered_of_other_models_stays(self, torchserve: FakeTorchServe, second: Path) -> None:
+        (torchserve.store / FILE).write_text('{"other": {"default": "7", "before": ["6"]}, "tiny": 3}')
+        run(torchserve, second)
+        assert read_defaults(torchserve.store) == {"other": Default("7", ("6",)), "tiny": Default("2.0", ("1.0",))}
+
+    def test_an_archive_in_the_store_is_not_copied(self, torchserve: FakeTorchServe) -> None:
+        path = tiny_archive(torchserve.store, "2.0", file="another name.mar")
+        run(torchserve, path)
+        assert torchserve.calls[0] == "register another name.mar"
+        assert files(torchserve.store) == ["another name.mar", FILE, "tiny-1.0.mar"]
+
+    def test_names_that_need_quoting(self, torchserve: FakeTorchServe, tmp_path: Path) -> None:
+        path = renamed(tiny_archive(tmp_path), "my odd, model=é", "2 beta")
+        run(torchserve, path)
+        assert torchserve.defaults["my odd, model=é"] == "2 beta"
+        [file] = [name for name in files(torchserve.store) if name.startswith("my odd")]
+        assert file.isascii()
+        assert not set(file) & set(",=")
+
+
+class TestFailure:
+    """The old version answers on, and the server, its store and its memory are what they were."""
+
+    @pytest.fixture(autouse=True)
+    def unchanged(self, torchserve: FakeTorchServe, monkeypatch: pytest.MonkeyPatch) -> Any:
+        monkeypatch.setattr(loading, "POLL", 0.001)
+        yield
+        assert torchserve.defaults == {"tiny": "1.0"}
+        assert set(torchserve.models["tiny"]) == {"1.0"}
+        assert files(torchserve.store) == ["tiny-1.0.mar"]
+        assert "set_default 2.0" not in torchserve.calls
+
+    def test_a_golden_record_that_is_answered_otherwise(self, torchserve: FakeTorchServe, second: Path) -> None:
+        _, answers = golden(second)
+        torchserve.answers["2.0"] = lambda _: answers[0]
+        with pytest.raises(errors.GoldenDiffers, match=r"tiny 2\.0 answers golden record 1 with"):
+            run(torchserve, second)
+
+    def test_a_golden_record_that_is_refused(self, torchserve: FakeTorchServe, second: Path) -> None:
+        torchserve.answers["2.0"] = lambda _: RecordRefused("no such column", fix="-")
+        with pytest.raises(errors.GoldenDiffers, match="no such column"):
+            run(torchserve, second)
+
+    def test_a_worker_that_dies(self, torchserve: FakeTorchServe, second: Path) -> None:
+        torchserve.fails["2.0"] = "dies"
+        with pytest.raises(errors.VersionFailed, match=r"a worker of tiny 2\.0 died while it loaded"):
+            run(torchserve, second)
+
+    def test_a_worker_that_died_with_words(self, torchserve: FakeTorchServe, second: Path, tmp_path: Path) -> None:
+        torchserve.fails["2.0"] = "dies"
+        words = {"9000": {"model": "tiny", "reason": "no graph", "fix": "export it."}}
+        (tmp_path / "failures.json").write_text(json.dumps(words))
+        with pytest.raises(errors.VersionFailed, match=r"does not load: no graph\n  Fix: export it\. Or run"):
+            deploy(torchserve.serve(tmp_path), Wanted(second), Deployed(), lambda _: None)
+
+    def test_a_worker_that_takes_too_long(self, torchserve: FakeTorchServe, second: Path) -> None:
+        torchserve.fails["2.0"] = "hangs"
+        with pytest.raises(errors.VersionFailed, match=r"0 of 1 workers ready after 0\.05 s"):
+            run(torchserve, second, timeout=0.05)
+
+    def test_too_many_changed_predictions(self, torchserve: FakeTorchServe, second: Path) -> None:
+        deployed = Deployed()
+        with pytest.raises(errors.AnswersChanged, match=r"100\.0% of the predictions change from 1\.0 to 2\.0"):
+            deploy(torchserve.serve(), Wanted(second, max_changed=0.99), deployed, lambda _: None)
+        assert deployed.shadow is not None
+        assert deployed.shadow.changed == 4
+        assert not deployed.default
+
+    @pytest.mark.parametrize("when", ["register tiny-2.0.mar", "set_default 2.0"])
+    def test_ctrl_c(self, torchserve: FakeTorchServe, second: Path, when: str) -> None:
+        def interrupted(call: str) -> None:
+            if call == when:
+                raise KeyboardInterrupt
+
+        torchserve.before = interrupted
+        with pytest.raises(KeyboardInterrupt):
+            run(torchserve, second)
+
+    def test_a_server_that_goes_away_while_it_is_asked(self, torchserve: FakeTorchServe, second: Path) -> None:
+        torchserve.answers["2.0"] = lambda _: ServerUnreachable("connection refused", fix="-")
+        with pytest.raises(ServerUnreachable):
+            run(torchserve, second)
+
+    def test_a_version_that_dies_before_the_switch(
+        self, torchserve: FakeTorchServe, second: Path, tmp_path: Path
+    ) -> None:
+        answers = dict(zip(map(json.dumps, golden(second)[0]), golden(second)[1], strict=True))
+
+        def last_words(record: Any) -> Any:
+            torchserve.models["tiny"]["2.0"].workers = {"9000": ("UNLOADING", 1)}
+            return answers[json.dumps(record)]
+
+        torchserve.answers["2.0"] = last_words
+        with pytest.raises(errors.VersionFailed, match="no worker"):
+            run(torchserve, second)
+
+    def test_requests_that_cannot_be_read_are_refused_before_anything_is_done(
+        self, torchserve: FakeTorchServe, second: Path
+    ) -> None:
+        with pytest.raises(Exception, match=r"missing\.csv can't be read"):
+            run(torchserve, second, requests=["missing.csv"])
+        assert torchserve.calls == []
+
+    @pytest.mark.parametrize("missing", [{"golden__answers": []}, {"golden__answers": "{"}, {"spec": []}])
+    def test_an_archive_that_proves_nothing(self, torchserve: FakeTorchServe, second: Path, missing: Any) -> None:
+        with pytest.raises(errors.NothingToProve, match="no golden records"):
+            run(torchserve, changed(second, **missing))
+        assert torchserve.calls == []
+
+    def test_a_version_that_is_served(self, torchserve: FakeTorchServe, tmp_path: Path) -> None:
+        with pytest.raises(errors.VersionTaken, match=r"is the default\.\n  Fix: .*--version"):
+            run(torchserve, tiny_archive(tmp_path, "1.0"))
+
+    def test_the_store_holds_another_archive_of_that_version(self, torchserve: FakeTorchServe, second: Path) -> None:
+        other = tiny_archive(torchserve.store, "2.0")
+        with pytest.raises(errors.StoreRefused, match="not the same archive"):
+            run(torchserve, second)
+        other.unlink()
+
+    def test_somebody_else_registers_the_same_version_first(self, torchserve: FakeTorchServe, second: Path) -> None:
+        def race(call: str) -> None:
+            if call.startswith("register"):
+                torchserve.before = lambda _: None
+                torchserve.register("tiny-2.0.mar")
+
+        torchserve.before = race
+        with pytest.raises(errors.VersionFailed, match="already registered"):
+            run(torchserve, second)
+        assert "unregister 2.0" not in torchserve.calls  # it is theirs
+        torchserve.unregister("tiny", "2.0")
+
+    def test_only_one_at_a_time(self, torchserve: FakeTorchServe, second: Path, tmp_path: Path) -> None:
+        with (tmp_path / LOCK).open("w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            with pytest.raises(errors.AnotherUnderWay):
+                deploy(torchserve.serve(tmp_path), Wanted(second), Deployed(), lambda _: None)
+
+
+class TestHalfway:
+    """What can't be undone, or needs not be."""
+
+    def test_a_version_that_was_there_before_stays_when_it_fails(
+        self, torchserve: FakeTorchServe, second: Path
+    ) -> None:
+        run(torchserve, second, default=False)
+        torchserve.models["tiny"]["2.0"] = replace(torchserve.models["tiny"]["2.0"], answer=lambda _: {"prediction": 1})
+        with pytest.raises(errors.GoldenDiffers):
+            run(torchserve, second)
+        assert set(torchserve.models["tiny"]) == {"1.0", "2.0"}
+        assert (torchserve.store / "tiny-2.0.mar").exists()
+        assert torchserve.defaults == {"tiny": "1.0"}
+
+    def test_a_file_that_was_there_before_stays_and_is_warned_of(
+        self, torchserve: FakeTorchServe, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        there = tiny_archive(torchserve.store, "2.0")
+        torchserve.answers["2.0"] = lambda _: {"prediction": "nonsense"}
+        with pytest.raises(errors.GoldenDiffers):
+            run(torchserve, there)
+        assert there.exists()
+        assert "lies in the model store: a server that is started loads it" in capsys.readouterr().err
+
+    def test_a_version_loaded_from_another_archive_is_taken(self, torchserve: FakeTorchServe, second: Path) -> None:
+        run(torchserve, second, default=False)
+        changed(second, more={})
+        with pytest.raises(errors.VersionTaken, match="from another archive"):
+            run(torchserve, second)
+
+    def test_a_switch_whose_answer_is_lost_is_a_switch(
+        self, torchserve: FakeTorchServe, second: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        done = torchserve.set_default
+
+        def lost(name: str, version: str) -> None:
+            done(name, version)
+            raise errors.ManagementFailed("timed out", fix="-")
+
+        monkeypatch.setattr(torchserve, "set_default", lost)
+        assert run(torchserve, second).default
+        assert read_defaults(torchserve.store)["tiny"] == Default("2.0", ("1.0",))
+
+    def test_a_version_that_cannot_be_unregistered_keeps_its_file(
+        self, torchserve: FakeTorchServe, second: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def gone(call: str) -> None:
+            if call.startswith("unregister"):
+                raise errors.ManagementFailed("nobody answers", fix="-")
+
+        torchserve.before = gone
+        torchserve.answers["2.0"] = lambda _: {"prediction": "nonsense"}
+        with pytest.raises(errors.GoldenDiffers):
+            run(torchserve, second)
+        assert (torchserve.store / "tiny-2.0.mar").exists()
+        assert read_defaults(torchserve.store) == {"tiny": Default("1.0")}  # so that a restart begins with it
+        assert "could not be unregistered" in capsys.readouterr().err
+
+    def test_a_store_that_cannot_be_written_to(
+        self,
+        torchserve: FakeTorchServe,
+        second: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        def read_only(*_: Any, **__: Any) -> Any:
+            raise OSError(30, "Read-only file system")
+
+        there = tiny_archive(torchserve.store, "3.0")
+        monkeypatch.setattr("tempfile.mkstemp", read_only)
+        with pytest.raises(errors.StoreRefused, match=r"Read-only file system\.\n  Fix: make the model store writable"):
+            run(torchserve, second)
+        assert run(torchserve, there).default
+        assert "may not begin with tiny 3.0" in capsys.readouterr().err
+
+    def test_an_old_version_without_workers_is_not_asked(
+        self, torchserve: FakeTorchServe, second: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        torchserve.models["tiny"]["1.0"].workers = {"9000": ("UNLOADING", 1)}
+        deployed = run(torchserve, second)
+        assert deployed.shadow is None
+        assert deployed.default
+        assert "nothing to compare with" in capsys.readouterr().err
+
+    def test_an_old_file_that_was_written_over_is_told(
+        self, torchserve: FakeTorchServe, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        path = tiny_archive(torchserve.store, "2.0", file="tiny-1.0.mar")
+        assert run(torchserve, path).default
+        assert "does not hold tiny 1.0 any more" in capsys.readouterr().err
+
+
+class TestKeep:
+    @pytest.fixture(autouse=True)
+    def quick(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("fastmar_cli.lifecycle.unloading.IDLE_FOR", 0.02)
+        monkeypatch.setattr("fastmar_cli.lifecycle.unloading.GIVES_UP", 0.1)
+        monkeypatch.setattr("fastmar_cli.lifecycle.unloading.POLL", 0.005)
+
+    def test_versions_older_than_the_last_are_unloaded_and_set_aside(
+        self, torchserve: FakeTorchServe, second: Path, tmp_path: Path
+    ) -> None:
+        run(torchserve, second, keep=2)
+        assert set(torchserve.models["tiny"]) == {"1.0", "2.0"}
+        deployed = run(torchserve, tiny_archive(tmp_path, "3.0"), keep=2)
+        assert deployed.unloaded == ["1.0"]
+        assert set(torchserve.models["tiny"]) == {"2.0", "3.0"}
+        assert files(torchserve.store) == [FILE, "tiny-2.0.mar", "tiny-3.0.mar", "unloaded/tiny-1.0.mar"]
+
+    def test_one_that_is_still_asked_stays(
+        self, torchserve: FakeTorchServe, second: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        torchserve.models["tiny"]["1.0"].queue = 1
+        assert run(torchserve, second, keep=1).unloaded == []
+        assert set(torchserve.models["tiny"]) == {"1.0", "2.0"}
+        assert "is still asked" in capsys.readouterr().err
+
+    def test_the_default_is_never_among_them(self, torchserve: FakeTorchServe, second: Path) -> None:
+        assert run(torchserve, second, keep=1, default=False).unloaded == ["2.0"]
+        assert torchserve.defaults == {"tiny": "1.0"}
+
+    def test_by_name(self, torchserve: FakeTorchServe, second: Path) -> None:
+        run(torchserve, second)
+        server = torchserve.serve()
+        with pytest.raises(errors.StillNeeded, match=r"tiny 2\.0 is the default"):
+            unload_named(server, "tiny", "2.0", print)
+        with pytest.raises(errors.NoVersion, match=r"tiny 3\.0 is not loaded"):
+            unload_named(server, "tiny", "3.0", print)
+        torchserve.models["tiny"]["1.0"].queue = 1
+        with pytest.raises(errors.StillNeeded, match="could not be unloaded"):
+            unload_named(server, "tiny", "1.0", print)
+        torchserve.models["tiny"]["1.0"].queue = 0
+        unload_named(server, "tiny", "1.0", print)
+        assert set(torchserve.models["tiny"]) == {"2.0"}

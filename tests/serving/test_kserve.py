@@ -1,0 +1,235 @@
+"""What KServe documents that a predictor answers: its protocol v1, and v2, which is the Open Inference Protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from jsonschema import Draft202012Validator
+
+from fastmar_cli.server.testing import RunningServer, running_server
+from fastmar_runtime.predictor import BundleFiles
+from tests.serving.conftest import OURS
+from tests.serving.test_http import TIMEOUT, assert_close, post
+
+pytestmark = pytest.mark.torchserve
+
+KEY = "0123456789abcdef0123456789abcdef"
+UNKNOWN = "nothing-of-that-name"
+
+
+@pytest.fixture(scope="module")
+def golden(store: Path) -> tuple[list[Any], list[Any]]:
+    """Records of our own learner and their answers."""
+    files = BundleFiles(store / f"{OURS}.mar")
+    return files.json("golden/records.json"), files.json("golden/answers.json")
+
+
+def get(server: RunningServer, path: str) -> requests.Response:
+    return requests.get(f"{server.url}{path}", timeout=TIMEOUT)
+
+
+# Protocol v1: https://kserve.github.io/website/docs/concepts/architecture/data-plane/v1-protocol
+
+
+def test_v1_lists_models_and_says_which_are_ready(server: RunningServer) -> None:
+    assert OURS in get(server, "/v1/models").json()["models"]
+    response = get(server, f"/v1/models/{OURS}")
+    assert (response.status_code, response.json()) == (200, {"name": OURS, "ready": True})
+    assert get(server, f"/v1/models/{UNKNOWN}").status_code == 404
+
+
+def test_v1_predicts(server: RunningServer, golden: Any) -> None:
+    records, answers = golden
+    response = post(f"{server.url}/v1/models/{OURS}:predict", {"instances": records})
+    assert response.status_code == 200
+    assert response.headers["Content-Type"] == "application/json"
+    assert_close(response.json()["predictions"], answers)
+
+
+def test_v1_one_instance_and_none(server: RunningServer, golden: Any) -> None:
+    url = f"{server.url}/v1/models/{OURS}:predict"
+    assert_close(post(url, {"instances": golden[0][:1]}).json()["predictions"], golden[1][:1])
+    assert post(url, {"instances": []}).json() == {"predictions": []}
+
+
+def test_v1_a_bad_instance_is_refused_alone(server: RunningServer, golden: Any) -> None:
+    records, answers = golden
+    response = post(f"{server.url}/v1/models/{OURS}:predict", {"instances": [records[0], {}, records[1]]})
+    first, refused, last = response.json()["predictions"]
+    assert response.status_code == 200
+    assert_close([first, last], answers[:2])
+    assert refused["error"]["fix"]
+
+
+def test_v1_what_is_no_request_is_told_what_is_one(server: RunningServer) -> None:
+    url = f"{server.url}/v1/models/{OURS}:predict"
+    for body in ("{", {"instances": "x"}, {"inputs": [{"age": 1}]}):
+        response = post(url, body)
+        assert response.status_code == 400
+        assert response.json()["error"]["fix"]
+    assert post(f"{server.url}/v1/models/{UNKNOWN}:predict", {"instances": []}).status_code == 404
+
+
+TEXT, NUMBERS = {"type": "string"}, {"type": "array", "items": {"type": "integer", "minimum": 0}}
+OUTPUT = {
+    "type": "object",
+    "properties": {
+        "name": TEXT,
+        "shape": NUMBERS,
+        "datatype": {"enum": ["BOOL", "INT32", "INT64", "FP32", "FP64", "BYTES"]},
+        "parameters": {"type": "object"},
+        "data": {"type": "array"},
+    },
+    "required": ["name", "shape", "datatype", "data"],
+    "additionalProperties": False,
+}
+INFERENCE_RESPONSE = {
+    "type": "object",
+    "properties": {
+        "model_name": TEXT,
+        "model_version": TEXT,
+        "id": TEXT,
+        "parameters": {"type": "object"},
+        "outputs": {"type": "array", "items": OUTPUT, "minItems": 1},
+    },
+    "required": ["model_name", "outputs"],
+    "additionalProperties": False,
+}
+ERROR_RESPONSE = {"type": "object", "properties": {"error": TEXT}, "required": ["error"]}
+TENSOR = {
+    "type": "object",
+    "properties": {"name": TEXT, "datatype": TEXT, "shape": {"type": "array", "items": {"type": "integer"}}},
+    "required": ["name", "datatype", "shape"],
+}
+MODEL_METADATA = {
+    "type": "object",
+    "properties": {
+        "name": {"const": OURS},
+        "versions": {"type": "array", "items": TEXT},
+        "platform": TEXT,
+        "inputs": {"type": "array", "items": TENSOR, "minItems": 1},
+        "outputs": {"type": "array", "items": TENSOR, "minItems": 1},
+    },
+    "required": ["name", "platform", "inputs", "outputs"],
+}
+SERVER_METADATA = {
+    "type": "object",
+    "properties": {"name": TEXT, "version": TEXT, "extensions": {"type": "array", "items": TEXT}},
+    "required": ["name", "version", "extensions"],
+}
+
+
+def assert_is(schema: Any, body: Any) -> None:
+    Draft202012Validator(schema).validate(body)
+
+
+def tensors(records: list[Any]) -> list[dict[str, Any]]:
+    """Each column an input of one value for each record."""
+    return [
+        {"name": name, "shape": [len(records)], "datatype": "BYTES", "data": [record[name] for record in records]}
+        for name in records[0]
+    ]
+
+
+# Protocol v2: https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protocol
+
+
+def test_v2_health(server: RunningServer) -> None:
+    assert get(server, "/v2/health/live").json() == {"live": True}
+    assert get(server, "/v2/health/ready").json() == {"ready": True}
+    assert get(server, f"/v2/models/{OURS}/ready").json() == {"name": OURS, "ready": True}
+    assert get(server, f"/v2/models/{UNKNOWN}/ready").status_code == 404
+
+
+def test_v2_infers(server: RunningServer, golden: Any) -> None:
+    records, answers = golden
+    response = post(f"{server.url}/v2/models/{OURS}/infer", {"id": "42", "inputs": tensors(records)})
+    assert response.status_code == 200
+    assert response.headers["Content-Type"] == "application/json"
+    assert_is(INFERENCE_RESPONSE, response.json())
+    assert response.json()["id"] == "42"
+    assert response.json()["model_name"] == OURS
+    outputs = {output["name"]: output for output in response.json()["outputs"]}
+    assert outputs["prediction"]["data"] == [answer["prediction"] for answer in answers]
+    rows, width = outputs["probabilities"]["shape"]
+    assert rows == len(records)
+    expected = [p for answer in answers for p in answer["probabilities"].values()]
+    assert outputs["probabilities"]["data"] == pytest.approx(expected, abs=1e-5)
+    assert outputs["probabilities"]["parameters"]["labels"].split(";") == list(answers[0]["probabilities"])[:width]
+
+
+def test_v2_an_id_and_parameters_are_optional_and_a_tensor_may_be_a_column(server: RunningServer, golden: Any) -> None:
+    records, answers = golden
+    inputs = tensors(records[:2])
+    for tensor in inputs:
+        tensor |= {"shape": [2, 1], "data": [[value] for value in tensor["data"]], "parameters": {}}
+    body = {"inputs": inputs, "parameters": {"priority": 1}, "outputs": [{"name": "prediction"}]}
+    response = post(f"{server.url}/v2/models/{OURS}/infer", body)
+    assert_is(INFERENCE_RESPONSE, response.json())
+    assert response.json()["outputs"][0]["data"] == [answer["prediction"] for answer in answers[:2]]
+
+
+def test_v2_an_error_is_a_sentence(server: RunningServer, golden: Any) -> None:
+    short = tensors(golden[0][:1])[:1]
+    response = post(f"{server.url}/v2/models/{OURS}/infer", {"inputs": short})
+    assert response.status_code == 400
+    assert_is(ERROR_RESPONSE, response.json())
+    assert post(f"{server.url}/v2/models/{UNKNOWN}/infer", {"inputs": short}).status_code == 404
+
+
+# What TorchServe does not answer as documented: each is expected to fail, and tells when it does not any more.
+
+
+@pytest.mark.parametrize("body", ["{", {"inputs": "x"}])
+def test_v2_a_body_that_is_no_request_gets_an_error_object(server: RunningServer, body: Any) -> None:
+    """The protocol wants a sentence; but nothing in such a body says that it was to be of that protocol."""
+    reply = post(f"{server.url}/v2/models/{OURS}/infer", body)
+    assert reply.status_code == 400
+    assert reply.json()["error"]["fix"]
+
+
+def test_v2_server_metadata(server: RunningServer) -> None:
+    assert_is(SERVER_METADATA, get(server, "/v2").json())
+
+
+def test_v2_model_metadata(server: RunningServer) -> None:
+    assert_is(MODEL_METADATA, get(server, f"/v2/models/{OURS}").json())
+
+
+def test_v2_a_model_of_a_version(server: RunningServer, golden: Any) -> None:
+    url = f"{server.url}/v2/models/{OURS}/versions/1.0/infer"
+    assert_is(INFERENCE_RESPONSE, post(url, {"inputs": tensors(golden[0])}).json())
+
+
+def test_v1_no_model_explains(server: RunningServer, golden: Any) -> None:
+    assert post(f"{server.url}/v1/models/{OURS}:explain", {"instances": golden[0]}).status_code >= 400
+
+
+@pytest.fixture(scope="module")
+def closed(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server that asks callers for a key."""
+    key_file = tmp_path_factory.mktemp("key") / "key"
+    key_file.write_text(KEY)
+    with running_server(store, "--models", OURS, "--token", "--key-file", str(key_file)) as running:
+        yield running
+
+
+@pytest.mark.parametrize("path", ["/ping", "/v2/health/ready", f"/v1/models/{OURS}", f"/v2/models/{OURS}/ready"])
+def test_probes_need_no_key(closed: RunningServer, path: str) -> None:
+    assert get(closed, path).status_code == 200
+
+
+def test_liveness_needs_no_key(closed: RunningServer) -> None:
+    assert get(closed, "/v2/health/live").status_code == 200
+
+
+@pytest.mark.parametrize("path", [f"/v1/models/{OURS}:predict", f"/v2/models/{OURS}/infer"])
+def test_answers_need_a_key(closed: RunningServer, golden: Any, path: str) -> None:
+    body = {"instances": golden[0][:1]} if path.startswith("/v1") else {"inputs": tensors(golden[0][:1])}
+    headers = {"Authorization": f"Bearer {KEY}"}
+    assert requests.post(f"{closed.url}{path}", json=body, timeout=TIMEOUT).status_code == 400
+    assert requests.post(f"{closed.url}{path}", json=body, headers=headers, timeout=TIMEOUT).status_code == 200

@@ -1,0 +1,347 @@
+"""`fastmar deploy`, `rollback` and `models` against a real TorchServe, which answers all the while."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import requests
+
+from fastmar_cli.main import main
+from fastmar_cli.server.testing import RunningServer, running_server
+from tests.archives import HANGS, RAISES, SLOW, UNCHECKED, changed, golden, renamed, tiny_archive
+from tests.serving.streams import Streams
+
+pytestmark = pytest.mark.torchserve
+
+OLD, NEW = ">=50k", "<50k"  # what 1.0 and the flipped 2.0 answer to the first golden record
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("lifecycle") / "store"
+    folder.mkdir()
+    tiny_archive(folder, "1.0")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(store: Path) -> Iterator[RunningServer]:
+    """A server with keys, so that both APIs are asked with them."""
+    with running_server(store, "--token") as running:
+        yield running
+
+
+@pytest.fixture
+def ask(server: RunningServer) -> Any:
+    """What a version predicts for the first golden record."""
+
+    def prediction(name: str = "tiny", version: str | None = None) -> Any:
+        path = f"{name}/{version}" if version else name
+        reply = requests.post(
+            f"{server.url}/predictions/{path}",
+            json=record(),
+            headers={"Authorization": f"Bearer {key(server)}"},
+            timeout=30,
+        )
+        return reply.json()["prediction"] if reply.ok else reply.status_code
+
+    return prediction
+
+
+@pytest.fixture
+def fastmar(server: RunningServer, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Runs a command against the server; its exit status, standard output and standard error."""
+
+    def run(*words: object, status: int = 0) -> tuple[str, str]:
+        ended = main([*map(str, words), "--url", server.url])
+        printed = capsys.readouterr()
+        assert ended == status, printed.err
+        return printed.out, printed.err
+
+    return run
+
+
+@pytest.fixture(autouse=True)
+def as_before(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Each test begins and ends with 1.0 alone, in the store and on the server."""
+    yield
+    if "server" not in request.fixturenames:
+        return
+    store, server = request.getfixturevalue("store"), request.getfixturevalue("server")
+    api = management(server)
+    api.set_default("tiny", "1.0")
+    for name in api.names():
+        for version in api.describe(name):
+            if (name, version["modelVersion"]) != ("tiny", "1.0"):
+                api.unregister(name, version["modelVersion"])
+    for path in store.iterdir():
+        if path.name != "tiny-1.0.mar":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def management(server: RunningServer) -> Any:
+    from fastmar_cli.server.management import Management, management_key
+
+    assert server.key_file is not None
+    key_file = server.key_file
+    return Management(server.management, lambda: management_key(key_file))
+
+
+def key(server: RunningServer) -> str:
+    assert server.key_file is not None
+    content: dict[str, Any] = json.loads(server.key_file.read_text())
+    return str(content["inference"]["key"])
+
+
+def record() -> Any:
+    from tests.runtime import tiny
+
+    return tiny.record()
+
+
+def workers(server: RunningServer) -> int:
+    count = 0
+    for process in psutil.Process(server.process.pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # it has just ended
+            count += "model_service_worker" in " ".join(process.cmdline())
+    return count
+
+
+def names(store: Path) -> list[str]:
+    return sorted(path.name for path in store.iterdir())
+
+
+class TestUnderLoad:
+    def test_no_request_fails_and_each_stream_sees_one_switch_and_one_back(
+        self, server: RunningServer, fastmar: Any, tmp_path: Path
+    ) -> None:
+        second = tiny_archive(tmp_path, "2.0", flipped=True)
+        streams = Streams(server.url, "/predictions/tiny", record(), key(server))
+        with streams.running():
+            fastmar("deploy", second)
+            streams.wait_for_more()
+            assert streams.turns() == [[OLD, NEW]] * 8
+            fastmar("rollback", "tiny")
+        assert streams.failures == []
+        assert streams.turns() == [[OLD, NEW, OLD]] * 8
+
+    def test_nor_when_the_old_version_is_unloaded_behind_them(
+        self, server: RunningServer, fastmar: Any, tmp_path: Path, store: Path
+    ) -> None:
+        streams = Streams(server.url, "/predictions/tiny", record(), key(server))
+        with streams.running():
+            out, _ = fastmar("deploy", tiny_archive(tmp_path, "2.0", flipped=True), "--keep", 1)
+            assert "Unloaded: tiny 1.0" in out
+            assert workers(server) == 1
+            assert (store / "unloaded" / "tiny-1.0.mar").exists()
+            out, _ = fastmar("rollback", "tiny")  # loaded again
+            assert "tiny 1.0, loaded again" in out
+        assert streams.failures == []
+        assert streams.turns() == [[OLD, NEW, OLD]] * 8
+
+    def test_nor_when_the_version_that_is_unloaded_takes_its_time(
+        self, server: RunningServer, fastmar: Any, tmp_path: Path, store: Path
+    ) -> None:
+        slow = tiny_archive(store, "1.0", name="slow")
+        changed(slow, tabular_handler_py=SLOW, answer=golden(slow)[1][0])
+        management(server).register(slow.name)
+        streams = Streams(server.url, "/predictions/slow", record(), key(server), enough=2)
+        with streams.running():
+            quick = tiny_archive(tmp_path, "2.0", name="slow", flipped=True)
+            out, _ = fastmar("deploy", quick, "--sample", 1, "--keep", 1)
+            assert "Unloaded: slow 1.0" in out
+        assert streams.failures == []
+        assert streams.turns() == [[OLD, NEW]] * 8
+
+
+def faulty(folder: Path, fault: str) -> Path:
+    path = tiny_archive(folder, "2.0", flipped=True)
+    _, answers = golden(path)
+    match fault:
+        case "golden":  # the worker itself finds out
+            answers[0] |= {"prediction": OLD, "index": 1}
+            answers[0]["probabilities"] = dict(zip(answers[0]["probabilities"], (0.1, 0.9), strict=True))
+            return changed(path, golden__answers=answers)
+        case "unchecked":  # it answers, and not as it should
+            return changed(path, tabular_handler_py=UNCHECKED, answer=answers[0])
+        case "raises":
+            return changed(path, tabular_handler_py=RAISES)
+        case "hangs":
+            return changed(path, tabular_handler_py=HANGS)
+    raise AssertionError(fault)
+
+
+class TestFailures:
+    """Whatever is wrong with the new version, the old one answers all the while, and nothing of the new one stays."""
+
+    @pytest.mark.parametrize(
+        ("fault", "options", "says"),
+        [
+            (
+                "golden",
+                [],
+                "VersionFailed: tiny 2.0 does not load: tiny can't be served: the answer to golden record 0 is",
+            ),
+            ("unchecked", [], "GoldenDiffers: tiny 2.0 answers golden record 1 with"),
+            ("raises", [], "VersionFailed: tiny 2.0 does not load: the weights are missing"),
+            ("hangs", ["--timeout", 4], "VersionFailed: tiny 2.0 has 0 of 1 workers ready after 4 s"),
+        ],
+    )
+    def test_it_never_becomes_the_default(
+        self,
+        server: RunningServer,
+        fastmar: Any,
+        ask: Any,
+        store: Path,
+        tmp_path: Path,
+        fault: str,
+        options: list[object],
+        says: str,
+    ) -> None:
+        streams = Streams(server.url, "/predictions/tiny", record(), key(server))
+        with streams.running():
+            out, err = fastmar("deploy", faulty(tmp_path, fault), *options, status=1)
+        assert streams.failures == []
+        assert streams.turns() == [[OLD]] * 8
+        assert says in err
+        assert "\n  Fix: " in err
+        assert out == ""
+        assert ask(version="2.0") == 404
+        assert names(store) == ["tiny-1.0.mar"]
+        assert [version["modelVersion"] for version in management(server).describe("tiny")] == ["1.0"]
+        assert requests.get(f"{server.url}/ping", timeout=10).status_code == 200
+        assert server.process.poll() is None
+        assert workers(server) == 1
+
+    def test_too_many_changes(self, fastmar: Any, ask: Any, store: Path, tmp_path: Path) -> None:
+        second = tiny_archive(tmp_path, "2.0", flipped=True)
+        rows = tmp_path / "rows.csv"
+        rows.write_text("workclass,grade,vip,age,hours\n Private,7,true,49,40.5\n State-gov,3,false,20,10\n")
+        out, err = fastmar("deploy", second, "--requests", rows, "--max-changed", 0.5, status=1)
+        assert "100.0% of the predictions change from 1.0 to 2.0, more than 50.0%" in err
+        assert "2 answers of 1.0 and 2.0" in out
+        assert ask() == OLD
+        assert names(store) == ["tiny-1.0.mar"]
+
+    def test_ctrl_c_undoes_it(self, server: RunningServer, ask: Any, store: Path, tmp_path: Path) -> None:
+        command = [sys.executable, "-m", "fastmar_cli.main", "deploy", faulty(tmp_path, "hangs"), "--url", server.url]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+            while "2.0" not in [version["modelVersion"] for version in management(server).describe("tiny")]:
+                assert process.poll() is None
+            process.terminate()
+            _, said = process.communicate(timeout=30)
+        assert process.returncode == 130
+        assert said == "Interrupted.\n"
+        assert ask(version="2.0") == 404
+        assert names(store) == ["tiny-1.0.mar"]
+
+
+class TestStore:
+    def test_twice_is_refused(self, fastmar: Any, ask: Any, tmp_path: Path) -> None:
+        second = tiny_archive(tmp_path, "2.0", flipped=True)
+        fastmar("deploy", second)
+        _, err = fastmar("deploy", second, status=1)
+        assert "VersionTaken: tiny 2.0 is served already and is the default.\n  Fix: export" in err
+        assert ask() == NEW
+
+    def test_an_archive_that_lies_in_the_store(self, fastmar: Any, ask: Any, store: Path) -> None:
+        out, _ = fastmar("deploy", tiny_archive(store, "2.0", flipped=True, file="new one.mar"), "--json")
+        told = json.loads(out)
+        assert (told["default"], told["before"], told["golden"]["records"]) == (True, "1.0", 4)
+        assert told["shadow"]["changed"] == told["shadow"]["answers"] == 4
+        assert ask() == NEW
+        assert names(store) == ["defaults.json", "new one.mar", "tiny-1.0.mar"]
+
+    def test_a_name_that_needs_quoting(self, fastmar: Any, ask: Any, tmp_path: Path) -> None:
+        name, version = "my odd+model, ü=%", "2.0 beta"
+        for number, each in enumerate((version, "3")):
+            path = renamed(tiny_archive(tmp_path, file=f"{number}.mar", flipped=number == 1), name, each)
+            fastmar("deploy", path)
+        quoted = "my%20odd%2Bmodel%2C%20%C3%BC%3D%25"
+        assert (ask(quoted), ask(quoted, "2.0%20beta")) == (NEW, OLD)
+        fastmar("rollback", name)
+        assert ask(quoted) == OLD
+
+    def test_a_first_version_of_another_model_leaves_the_server_ready(
+        self, server: RunningServer, fastmar: Any, ask: Any, tmp_path: Path
+    ) -> None:
+        other = tiny_archive(tmp_path, name="other")
+        assert requests.get(f"{server.url}/ping", timeout=10).status_code == 200
+        fastmar("deploy", other)
+        assert ask("other") == OLD
+        assert requests.get(f"{server.url}/ping", timeout=10).status_code == 200
+
+    def test_a_store_that_is_read_only_here(self, server: RunningServer, store: Path, ask: Any, tmp_path: Path) -> None:
+        if subprocess.run(["unshare", "--mount", "true"], check=False, capture_output=True).returncode:
+            pytest.skip("this user can't make a mount namespace of its own")
+        there, elsewhere = tiny_archive(store, "2.0", flipped=True), tiny_archive(tmp_path, "3.0")
+        remount = f'mount --bind "{store}" "{store}" && mount -o remount,bind,ro "{store}" && exec "$@"'
+
+        def deploy(archive: Path) -> subprocess.CompletedProcess[str]:
+            command = [sys.executable, "-m", "fastmar_cli.main", "deploy", str(archive), "--url", server.url]
+            words = ["unshare", "--mount", "sh", "-c", remount, "sh", *command]
+            return subprocess.run(words, check=False, capture_output=True, text=True, timeout=60)
+
+        refused = deploy(elsewhere)
+        assert refused.returncode == 1
+        assert "Read-only file system.\n  Fix: make the model store writable" in refused.stderr
+        assert names(store) == ["tiny-1.0.mar", "tiny-2.0.mar"]
+        done = deploy(there)
+        assert done.returncode == 0, done.stderr
+        assert "may not begin with tiny 2.0" in done.stderr
+        assert ask() == NEW
+
+
+class TestModels:
+    def test_a_row_for_each_version(self, server: RunningServer, fastmar: Any, tmp_path: Path) -> None:
+        fastmar("deploy", tiny_archive(tmp_path, "2.0"), "--no-default")
+        out, _ = fastmar("models", "--json")
+        first, second = json.loads(out)
+        assert (first["version"], first["default"], first["workers"]) == ("2.0", False, {"ready": 1, "asked": 1})
+        assert (second["version"], second["default"], second["file"]) == ("1.0", True, "tiny-1.0.mar")
+        assert first["memory"] > 1_000_000
+        assert first["loaded_at"] > second["loaded_at"]
+        out, _ = fastmar("models")
+        assert [line.split("│")[1:5] for line in out.splitlines() if "tiny" in line] == [
+            [" tiny  ", " 2.0     ", "         ", " 1/1     "],
+            [" tiny  ", " 1.0     ", " default ", " 1/1     "],
+        ]
+
+    def test_a_version_that_disappoints_is_unloaded(self, fastmar: Any, ask: Any, store: Path, tmp_path: Path) -> None:
+        fastmar("deploy", tiny_archive(tmp_path, "2.0"), "--no-default")
+        _, err = fastmar("models", "--unload", "tiny", "1.0", status=1)
+        assert "tiny 1.0 is the default" in err
+        out, _ = fastmar("models", "--unload", "tiny", "2.0", "--json")
+        assert [each["version"] for each in json.loads(out)] == ["1.0"]
+        assert ask(version="2.0") == 404
+        assert (store / "unloaded" / "tiny-2.0.mar").exists()
+
+    def test_no_server_there(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["models", "--url", "http://127.0.0.1:1"]) == 1
+        assert "ServerNotFound" in capsys.readouterr().err
+
+
+def test_a_restart_keeps_the_default(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    tiny_archive(store, "1.0")
+    with running_server(store, "--workers", "2") as server:
+        assert main(["deploy", str(tiny_archive(tmp_path, "2.0", flipped=True)), "--url", server.url]) == 0
+        assert workers(server) == 4  # as many as the version that it relieves
+        assert main(["rollback", "tiny", "--url", server.url]) == 0
+    with running_server(store) as server:
+        capsys.readouterr()
+        assert main(["models", "--json", "--url", server.url]) == 0
+        loaded = json.loads(capsys.readouterr().out)
+        assert [(each["version"], each["default"]) for each in loaded] == [("2.0", False), ("1.0", True)]
+        reply = requests.post(f"{server.url}/predictions/tiny", json=record(), timeout=30)
+        assert reply.json()["prediction"] == OLD
