@@ -11,7 +11,7 @@ AGAIN ?=
 PACKAGES := -p fastmar -p fastmar_export -p fastmar_runtime -p fastmar_client -p fastmar_web -p fastmar_cli
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test parity check format manifests serve bench clean
+.PHONY: help setup demo test parity check format manifests image sbom up down serve bench clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -52,6 +52,18 @@ $(CHECKOV):
 
 manifests: setup $(CHECKOV)  ## Render and check what deploy/ holds for Kubernetes and KServe
 	@$(BIN)/python -m pytest -q tests/deploy -m "not docker"
+
+image:  ## Build the image fastmar:latest; needs a Docker engine
+	@docker/build.sh
+
+sbom: image  ## Write what is in the image to .build/sbom.cdx.json
+	@docker/sbom.sh
+
+up:  ## Serve model_store/ in a container on 127.0.0.1:8080 (COMPOSE_PROFILES=monitoring adds Prometheus and Grafana)
+	@docker/up.sh
+
+down:  ## Stop it, once the requests under way are answered
+	@docker/compose.sh --profile monitoring down
 
 serve: setup  ## Serve the archives in model_store/
 	@$(BIN)/fastmar serve

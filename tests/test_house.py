@@ -58,7 +58,7 @@ def test_every_command_of_the_readme_exists() -> None:
 
 
 def test_links_between_documents_lead_somewhere() -> None:
-    for document in [README, *sorted((ROOT / "docs").glob("*.md"))]:
+    for document in [README, *sorted((ROOT / "docs").rglob("*.md"))]:
         for target in re.findall(r"\]\(([^)#]+)", document.read_text("utf-8")):
             assert target.startswith("http") or (document.parent / target).exists(), f"{document.name}: {target}"
 

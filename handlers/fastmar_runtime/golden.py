@@ -129,7 +129,7 @@ def _same_answer(ours: dict[str, Any], theirs: dict[str, Any], decode: dict[str,
         return False
     if "index" in theirs:
         return ours["index"] == theirs["index"] or _close(
-            probabilities.get(ours["prediction"], 0.0), probabilities[theirs["prediction"]]
+            probabilities.get(ours["prediction"], 0.0), probabilities.get(theirs["prediction"])
         )
     differing = set(ours["prediction"]) ^ set(theirs["prediction"])
     return all(_close(probabilities.get(label, 0.0), decode.get("threshold")) for label in differing)

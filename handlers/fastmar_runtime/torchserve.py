@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,6 +19,7 @@ import orjson
 from fastmar_runtime import __version__, payload
 from fastmar_runtime.errors import BundleError, RequestError, RuntimeMismatch
 from fastmar_runtime.golden import check_golden, read_golden
+from fastmar_runtime.metrics import Metrics
 from fastmar_runtime.payload import Request, Response
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.schema import describe, openapi
@@ -31,13 +33,13 @@ _DEFAULT_MAX_RESPONSE = 6_553_500  # TorchServe's own default
 _ROOM = 64 * 1024  # headers and framing of a batch
 
 
-def open_checked(model_dir: str | Path, threads: int) -> Predictor:
+def open_checked(model_dir: str | Path, threads: int, gpu: int | None = None) -> Predictor:
     """Open the bundle in `model_dir` and prove that it answers here as it did at export.
 
     Raises:
         BundleError: another runtime than its own, an unknown protocol, a damaged part, other answers.
     """
-    predictor = Predictor.open(model_dir, threads=threads)
+    predictor = Predictor.open(model_dir, threads=threads, gpu=gpu)
     spec = predictor.spec
     if spec.runtime != __version__:
         raise RuntimeMismatch(
@@ -60,7 +62,7 @@ class Handler:
         settings = (context.model_yaml_config or {}).get("fastmar") or {}
         properties = context.system_properties
         try:
-            self._predictor = open_checked(properties["model_dir"], _threads(settings))
+            self._predictor = open_checked(properties["model_dir"], _threads(settings), properties.get("gpu_id"))
         except BundleError as error:
             _give_up(context.model_name, error.message, error.fix, error)
         except Exception as error:  # a fault of ours, or of the machine's
@@ -71,15 +73,18 @@ class Handler:
             "schema": orjson.dumps(describe(spec)),
             "openapi": orjson.dumps(openapi(spec)),
         }
+        self._metrics = Metrics(_declared(context), (context.model_name, spec.version), _worker())
 
     def handle(self, data: Sequence[dict[str, Any]], context: Any) -> list[Any]:
         """Answer a batch of requests, each with a status, a Content-Type and a body of its own."""
+        began = time.perf_counter()
         received = [self._read(row, index, context) for index, row in enumerate(data)]
         responses = self._answer(received)
         for index, response in enumerate(responses):
             if response.status != 200:
                 context.set_response_status(response.status, PHRASES[response.status], index)
             context.set_response_content_type(index, response.content_type)
+        self._metrics.batch([response.status for response in responses], time.perf_counter() - began)
         return [response.body for response in responses]
 
     def _read(self, row: dict[str, Any], index: int, context: Any) -> Request | Response:
@@ -95,6 +100,7 @@ class Handler:
         try:
             return _request(row, index, context, self._predictor.spec)
         except RequestError as error:
+            self._metrics.refused(error.code)
             return payload.refused(error)
         except Exception:
             return _our_fault()
@@ -118,6 +124,7 @@ class Handler:
 
     def _write(self, request: Request, answers: list[dict[str, Any]]) -> Response:
         response = payload.write(request, answers, self._predictor.spec)
+        self._metrics.answers(answers)
         if len(response.body) <= self._max_response - _ROOM:
             return response
         error = RequestError(
@@ -135,6 +142,17 @@ def _threads(settings: dict[str, Any]) -> int:
         return threads
     shared = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
     return int(shared) if shared.isdecimal() and int(shared) else len(os.sched_getaffinity(0))
+
+
+def _declared(context: Any) -> dict[str, Any]:
+    """What TorchServe's metrics.yaml declares, by name. Undeclared ones it would have to make up while it runs."""
+    cache = getattr(context.metrics, "cache", {})
+    return {name: metric for metrics in cache.values() for name, metric in metrics.items()}
+
+
+def _worker() -> str:
+    """The worker's number, which the one that takes its place after a crash has too: its socket is called by it."""
+    return next((word.rpartition(".")[2] for word in sys.argv if ".ts.sock." in word), "0")
 
 
 def _give_up(model: str, message: str, fix: str, error: Exception) -> NoReturn:

@@ -131,9 +131,10 @@ def decode(frame):
 class Worker:
     """One worker process of TorchServe, in this one."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, metrics=None):
         self.handler = Handler()
-        self.service = Service("tiny", str(folder), MANIFEST, self.handler.handle, None, 16, metrics_cache=Metrics())
+        cache = metrics or Metrics()
+        self.service = Service("tiny", str(folder), MANIFEST, self.handler.handle, None, 16, metrics_cache=cache)
         self.service.set_cl_socket(None)
         self.handler.initialize(self.service.context)
 

@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Where an image's bytes go, and whether they are few enough.
+#   docker/size.sh [IMAGE] [LIMIT]     fastmar:latest and 1400 MB; exit status 1 when it is larger
+set -euo pipefail
+image=${1:-fastmar:latest}
+limit=${2:-1400}
+size=$(docker image inspect --format '{{.Size}}' "$image")
+docker run --rm --network none --user 0 --entrypoint find "$image" / -xdev -type f -printf '%i %n %s %p\n' | awk -v total="$size" '
+  function part(path) {
+    if (path ~ "^/opt/java/") return "Java (jlink of OpenJDK 17)"
+    if (path ~ "/site-packages/") {
+      sub(".*/site-packages/", "", path)
+      if (path ~ "^(torch|torchgen|functorch|torch-[^/]*)/") return "torch, CPU build"
+      if (path ~ "^(sympy|mpmath|networkx|fsspec|jinja2|markupsafe|filelock|setuptools)") return "what torch requires"
+      if (path ~ "^nvidia") return "CUDA"
+      if (path ~ "^(onnxruntime|flatbuffers|google|protobuf)") return "ONNX Runtime"
+      if (path ~ "^numpy") return "numpy"
+      if (path ~ "^(PIL|pillow)") return "Pillow"
+      if (path ~ "^(ts|torchserve-[^/]*)/") return "TorchServe"
+      if (path ~ "^fastmar") return "fastmar"
+      return "other Python packages"
+    }
+    if (path ~ "/(lib)?python3") return "Python 3.11"
+    return "Debian"
+  }
+  $2 > 1 && seen[$1]++ { next }  # another name of the same file
+  { bytes[part($4)] += $3; sum += $3 }
+  END {
+    for (name in bytes) printf "%7.1f MB  %s\n", bytes[name] / 1e6, name | "sort -rn"
+    close("sort -rn")
+    if (total > sum) printf "%7.1f MB  in layers below others\n", (total - sum) / 1e6
+    printf "%7.1f MB  in all\n", total / 1e6
+  }'
+if [ "$size" -gt $((limit * 1000000)) ]; then
+  printf '%s is larger than %s MB.\n  Fix: see above where the bytes go, and what came new.\n' "$image" "$limit" >&2
+  exit 1
+fi
