@@ -1,0 +1,180 @@
+"""What changed between two versions of a model, as their archives tell it, and what a caller of the old one will meet.
+
+Three kinds of change: *breaking*, where an old caller's records are refused or its answers mean something else;
+*noticed*, where they are answered otherwise, and are told so; *inside*, which no caller sees but in the numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from fastmar_runtime.schema import plain
+from fastmar_runtime.spec import CATEGORY, NUMBER, Field, Spec
+
+BREAKING, NOTICED, INSIDE = "breaking", "noticed", "inside"
+LEVELS = (BREAKING, NOTICED, INSIDE)
+MOST_NAMED = 8  # categories or labels in a sentence
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change.
+
+    Attributes:
+        level: one of LEVELS.
+        where: the field, or the part of the model.
+        what: what it was and is.
+        caller: what a caller of the old version will meet; empty where that is nothing.
+    """
+
+    level: str
+    where: str
+    what: str
+    caller: str = ""
+
+    def as_dict(self) -> dict[str, str]:
+        """For `--json`."""
+        return asdict(self)
+
+
+def changes(old: Spec, new: Spec) -> list[Change]:
+    """All changes, breaking ones first."""
+    found = [*_model(old, new), *_fields(old, new), *_labels(old, new), *_inside(old, new)]
+    return sorted(found, key=lambda change: LEVELS.index(change.level))
+
+
+def _model(old: Spec, new: Spec) -> Iterator[Change]:
+    if old.name != new.name:
+        yield Change(INSIDE, "name", f"{old.name} is now {new.name}", "another model: it has another URL")
+    if old.kind != new.kind:
+        yield Change(BREAKING, "kind", f"{old.kind} is now {new.kind}", "every request is refused")
+    if old.targets != new.targets:
+        what = f"predicts {', '.join(new.targets)} in place of {', '.join(old.targets)}"
+        yield Change(BREAKING, "target", what, "answers are about something else")
+    if old.decode["decoder"] != new.decode["decoder"]:
+        what = f"answers are of the kind {new.decode['decoder']}, which were {old.decode['decoder']}"
+        yield Change(BREAKING, "answer", what, "answers have another shape")
+
+
+def _fields(old: Spec, new: Spec) -> Iterator[Change]:
+    before, after = _by_name(old), _by_name(new)
+    for name in after.keys() - before.keys() if old.kind == new.kind else ():
+        yield _new_field(after[name])
+    for name in before.keys() - after.keys() if old.kind == new.kind else ():
+        caller = "it is answered, and a warning says that the column is not used"
+        yield Change(NOTICED, name, f"the {before[name].kind} is gone", caller)
+    for name in before.keys() & after.keys():
+        yield from _field(before[name], after[name])
+
+
+def _new_field(field: Field) -> Change:
+    what = f"a new {field.kind}" + (f", such as {plain(field.default)!r}" if field.default is not None else "")
+    if field.optional:
+        return Change(INSIDE, field.name, what, "nothing: it may be left out")
+    return Change(BREAKING, field.name, what, "records without it are refused, and the error names it")
+
+
+def _field(old: Field, new: Field) -> Iterator[Change]:
+    if old.kind != new.kind:
+        yield Change(BREAKING, new.name, f"the {old.kind} is now a {new.kind}", "values of the old kind may be refused")
+        return
+    if old.nullable and not new.nullable:
+        yield Change(BREAKING, new.name, "null was filled, and is not any more", "records with null are refused")
+    if new.nullable and not old.nullable:
+        yield Change(INSIDE, new.name, "null was refused, and is filled now")
+    if new.kind == CATEGORY:
+        yield from _categories(old, new)
+    if new.kind == NUMBER and old.default != new.default:
+        yield Change(INSIDE, new.name, f"the usual value was {_number(old.default)}, and is {_number(new.default)}")
+    if (old.minimum, old.maximum) != (new.minimum, new.maximum):
+        was, now = (f"{_number(f.minimum)} to {_number(f.maximum)}" for f in (old, new))
+        yield Change(INSIDE, new.name, f"the range was {was}, and is {now}")
+
+
+def _categories(old: Field, new: Field) -> Iterator[Change]:
+    before, after = [plain(each) for each in old.categories], [plain(each) for each in new.categories]
+    added, gone = _missing(after, before), _missing(before, after)
+    if added:
+        yield Change(NOTICED, new.name, f"knows {_named(added)}", "no more warning where these were sent")
+    if gone:
+        yield Change(NOTICED, new.name, f"no longer knows {_named(gone)}", "answered as unknown, with a warning")
+
+
+def _labels(old: Spec, new: Spec) -> Iterator[Change]:
+    before, after = (list(map(str, spec.decode.get("vocab", ()))) for spec in (old, new))
+    added, gone = _missing(after, before), _missing(before, after)
+    if gone:
+        yield Change(BREAKING, "labels", f"no longer predicts {_named(gone)}", "these are never answered again")
+    if added and before:
+        yield Change(BREAKING, "labels", f"predicts {_named(added)} too", "answers hold labels that were not known")
+    if before != after and not added and not gone:
+        yield Change(BREAKING, "labels", "stand in another order", "`index` means another label")
+    if old.decode.get("threshold") != new.decode.get("threshold"):
+        what = f"the threshold was {old.decode.get('threshold')}, and is {new.decode.get('threshold')}"
+        yield Change(NOTICED, "labels", what, "other labels for the same probabilities")
+    if old.decode.get("activation") != new.decode.get("activation"):
+        what = f"the activation was {old.decode.get('activation')}, and is {new.decode.get('activation')}"
+        yield Change(NOTICED, "answer", what, "numbers on another scale")
+
+
+def _inside(old: Spec, new: Spec) -> Iterator[Change]:
+    before, after = _steps(old), _steps(new)
+    for name in [*before, *(name for name in after if name not in before)]:
+        if name not in after:
+            yield Change(INSIDE, f"step {name}", "is gone")
+        elif name not in before:
+            yield Change(INSIDE, f"step {name}", "is new")
+        else:
+            yield from _state(name, before[name], after[name])
+    shapes = [[(t.name, t.dtype, t.shape) for t in (*spec.inputs, *spec.outputs)] for spec in (old, new)]
+    if shapes[0] != shapes[1]:
+        yield Change(INSIDE, "network", f"{_shapes(old)} was, {_shapes(new)} is")
+
+
+def _state(name: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Change]:
+    """Numbers that a step keeps for each column: fillings, means, deviations; of other state only that it changed."""
+    for key in old.keys() | new.keys():
+        before, after = old.get(key), new.get(key)
+        if before == after or key == "vocabularies":  # told with the field's categories
+            continue
+        if isinstance(before, dict) and isinstance(after, dict):
+            for column in sorted(before.keys() & after.keys()):
+                if before[column] != after[column]:
+                    what = f"{_one(key)} was {_number(before[column])}, and is {_number(after[column])}"
+                    yield Change(INSIDE, column, what)
+        elif not isinstance(before, list) or not isinstance(after, list):
+            yield Change(INSIDE, f"step {name}", f"{key} was {_number(before)}, and is {_number(after)}")
+
+
+def _steps(spec: Spec) -> dict[str, dict[str, Any]]:
+    steps = [(step["step"], step) for step in spec.steps] + [(layer["layer"], layer) for layer in spec.layers]
+    return dict(steps)
+
+
+def _by_name(spec: Spec) -> dict[str, Field]:
+    return {field.name: field for field in spec.fields}
+
+
+def _missing(from_these: Sequence[Any], in_those: Sequence[Any]) -> list[Any]:
+    return [each for each in from_these if each not in in_those]
+
+
+def _named(values: Iterable[Any]) -> str:
+    values = list(values)
+    more = f" and {len(values) - MOST_NAMED} more" if len(values) > MOST_NAMED else ""
+    return ", ".join(repr(value) for value in values[:MOST_NAMED]) + more
+
+
+def _number(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _one(key: str) -> str:
+    """The name of one of what `means`, `stds`, `fills` hold."""
+    return {"means": "the mean", "stds": "the standard deviation", "fills": "what null becomes"}.get(key, key)
+
+
+def _shapes(spec: Spec) -> str:
+    return ", ".join(f"{t.name} {'x'.join(map(str, t.shape))}" for t in (*spec.inputs, *spec.outputs))

@@ -1,0 +1,99 @@
+"""Compare two archives: what changed for a caller, and how answers move on the golden records of both.
+
+Exit status 0: whoever called the old one can call the new one. 3: some records will be refused, or answers mean
+something else.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fastmar_cli.changes import Change
+    from fastmar_cli.lifecycle.shadow import Shadow
+    from fastmar_runtime.predictor import Predictor
+
+BREAKS = 3  # exit status
+TITLES = {
+    "breaking": "Breaks callers of the old version",
+    "noticed": "Answered otherwise than before",
+    "inside": "Inside the model",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Define the command's arguments."""
+    parser.add_argument("old", metavar="OLD.mar", type=Path)
+    parser.add_argument("new", metavar="NEW.mar", type=Path)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the changes; the exit status tells compatible from breaking."""
+    from fastmar_cli.changes import BREAKING, changes
+    from fastmar_runtime.predictor import Predictor
+
+    old, new = Predictor.open(args.old), Predictor.open(args.new)
+    found = changes(old.spec, new.spec) + _sizes(args.old, args.new)
+    moved = _moved(old, new) if old.spec.kind == new.spec.kind else None
+    breaks = any(change.level == BREAKING for change in found)
+    if args.json:
+        import json
+
+        told = {"compatible": not breaks, "changes": [change.as_dict() for change in found]}
+        print(json.dumps(told | {"answers": moved.as_dict() if moved else None}))
+    else:
+        _show(args.old, args.new, found, moved, breaks=breaks)
+    return BREAKS if breaks else 0
+
+
+def _sizes(old: Path, new: Path) -> list[Change]:
+    from fastmar_cli.changes import INSIDE, Change
+
+    before, after = old.stat().st_size, new.stat().st_size
+    if abs(after - before) <= before * 0.01:
+        return []
+    return [Change(INSIDE, "archive", f"{before / 1024:,.0f} KB was, {after / 1024:,.0f} KB is")]
+
+
+def _moved(old: Predictor, new: Predictor) -> Shadow:
+    """Both asked, in this process, for the golden records of both."""
+    from fastmar_cli.lifecycle.shadow import Shadow
+    from fastmar_runtime.golden import RECORDS
+
+    shadow = Shadow("the old", "the new", "the golden records of both")
+    for name, predictor in (("old", old), ("new", new)):
+        records: list[Any] = predictor.files.json(RECORDS) if predictor.files else []
+        pairs = zip(old.predict(records), new.predict(records), strict=True)
+        for number, (before, after) in enumerate(pairs, start=1):
+            shadow.add(f"record {number} of the {name}", before, after)
+    return shadow
+
+
+def _show(old: Path, new: Path, found: list[Change], moved: Shadow | None, *, breaks: bool) -> None:
+    from rich.table import Table
+
+    from fastmar_cli.console import out
+    from fastmar_cli.lifecycle.report import show_shadow
+    from fastmar_cli.printable import printable
+
+    for level, title in TITLES.items():
+        of_level = [change for change in found if change.level == level]
+        if not of_level:
+            continue
+        table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+        table.add_column("where", style="cyan", overflow="fold")
+        table.add_column("what", overflow="fold")
+        table.add_column("" if level == "inside" else "what callers meet", overflow="fold")
+        for change in of_level:
+            table.add_row(*(printable(text) for text in (change.where, change.what, change.caller)))
+        out.print(table)
+        out.print()
+    if not found:
+        out.print("Nothing changed but the numbers inside the network, if they did.")
+    if moved is not None:
+        show_shadow(moved)
+    verdict = "Breaking: callers have to change." if breaks else "Compatible: callers need not change."
+    out.print(f"{verdict} ({printable(str(old))} -> {printable(str(new))})", markup=False)
