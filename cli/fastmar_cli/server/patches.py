@@ -7,47 +7,61 @@ way. None of this is a setting.
 
 - `NettyUtils.sendHttpResponse(context, response, keepAlive)` is wrapped: once the drain file exists, a whole answer
   goes out with keepAlive false, which makes TorchServe write `Connection: close` and close behind the answer.
-- `ServerInitializer.initChannel(connection)` is wrapped: once the refuse file exists, the connection that is accepted
-  next closes the socket that it came in by. It is for systems where the launcher can't do that from outside.
-- `ModelServer` names another socket option where it named SO_LINGER, so connections close by a FIN; and it waits for
-  the end of the management API's socket, not of the inference API's, which may now end first.
+- `ModelServer` leaves each socket that it listens on with the launcher as well, which closes the port by it when the
+  time comes. And it names another socket option where it named SO_LINGER, so connections close by a FIN.
 
 A class that is not laid out as expected is left alone, and the server runs, and stops, as upstream made it.
 """
 
 from __future__ import annotations
 
-import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from fastmar_cli.server.bytecode import add_method, file_exists, index, rename, text_constant
+from fastmar_cli.server.bytecode import (
+    add_method,
+    call,
+    file_exists,
+    if_false_skip,
+    index,
+    rename,
+    same_frames,
+    text,
+    text_constant,
+)
 from fastmar_cli.server.classfile import ClassFile, UnexpectedClass, read_class
 
 MODEL_SERVER = "org/pytorch/serve/ModelServer"
 NETTY_UTILS = "org/pytorch/serve/util/NettyUtils"
-SERVER_INITIALIZER = "org/pytorch/serve/ServerInitializer"
 CHANNEL = "io/netty/channel/Channel"
+FUTURE = "io/netty/channel/ChannelFuture"
+UNIX_CHANNEL = "io/netty/channel/unix/UnixChannel"
+UNIX_SOCKET = "io/netty/channel/unix/Socket"
+UNIX_ADDRESS = "io/netty/channel/unix/DomainSocketAddress"
+DESCRIPTOR = "io/netty/channel/unix/FileDescriptor"
 RESPONSE = "io/netty/handler/codec/http/HttpResponse"
 FULL_RESPONSE = "io/netty/handler/codec/http/FullHttpResponse"
 SEND = "sendHttpResponse"
 SEND_DESCRIPTOR = f"(Lio/netty/channel/ChannelHandlerContext;L{RESPONSE};Z)V"
-INITIALIZE = "initChannel"
-INITIALIZE_DESCRIPTOR = f"(L{CHANNEL};)V"
+CONNECTOR = "org/pytorch/serve/util/Connector"
+GROUP = "io/netty/channel/EventLoopGroup"
+INITIALIZE = "initializeServer"
+INITIALIZE_DESCRIPTOR = f"(L{CONNECTOR};L{GROUP};L{GROUP};Lorg/pytorch/serve/util/ConnectorType;)L{FUTURE};"
+HAND_OVER = "handOver"
+HAND_OVER_DESCRIPTOR = f"(L{FUTURE};)L{CHANNEL};"
 
 
 Edits = dict[str, list[Callable[[ClassFile], None]]]
 
 
 def write_patched_classes(
-    jar: Path, folder: Path, *, drain_file: Path, refuse_file: Path, more: Edits | None = None
+    jar: Path, folder: Path, *, drain_file: Path, handover: Path, more: Edits | None = None
 ) -> list[str]:
     """Write the edited classes below `folder`, a class path entry; returns what could not be edited, for the log."""
     edits: Edits = {
         NETTY_UTILS: [lambda classfile: close_while_draining(classfile, drain_file)],
-        MODEL_SERVER: [close_by_fin, outlive_inference],
-        SERVER_INITIALIZER: [lambda classfile: refuse_when_told(classfile, refuse_file)],
+        MODEL_SERVER: [close_by_fin, lambda classfile: hand_listeners_over(classfile, handover)],
         **(more or {}),
     }
     problems = []
@@ -88,37 +102,45 @@ def close_while_draining(classfile: ClassFile, drain_file: Path) -> None:
     add_method(classfile, SEND, SEND_DESCRIPTOR, flags=0x0009, code=code, stack=6, variables=3)  # public static
 
 
-def refuse_when_told(classfile: ClassFile, refuse_file: Path) -> None:
-    """Wrap the method that every accepted connection goes through.
+def hand_listeners_over(classfile: ClassFile, handover: Path) -> None:
+    """Send a copy of each listening socket to the launcher's Unix socket, once it is bound.
 
-    initChannelAsBefore(connection)
-    if (new File(refuseFile).exists()) connection.parent().close()
+        Channel handOver(ChannelFuture future)
+            if (future.channel() instanceof UnixChannel)
+                socket = Socket.newSocketDomain()
+                socket.connect(new DomainSocketAddress(handover))
+                socket.sendFd(((UnixChannel) future.channel()).fd().intValue())
+                socket.close()
+            return future.channel()
+
+    It takes the place of the one `future.channel()` in the method that binds.
     """
-    renamed = rename(classfile, INITIALIZE, INITIALIZE_DESCRIPTOR)
-    parent = classfile.add_method_reference(CHANNEL, "parent", f"()L{CHANNEL};", interface=True)
-    close = classfile.add_method_reference(CHANNEL, "close", "()Lio/netty/channel/ChannelFuture;", interface=True)
-    closing = b"".join(
+    method = classfile.method(INITIALIZE, INITIALIZE_DESCRIPTOR)
+    channel = _ask(classfile, FUTURE, "channel", CHANNEL)
+    if method.attributes.count(channel) != 1:
+        raise UnexpectedClass("initializeServer does not ask for the channel once")
+    unix_channel = index(classfile.add_class(UNIX_CHANNEL))
+    send = b"".join(
         [
-            b"\x2b",  # aload_1
-            b"\xb9" + index(parent) + b"\x01\x00",  # invokeinterface
-            b"\xb9" + index(close) + b"\x01\x00",
-            b"\x57",  # pop
+            call(classfile, UNIX_SOCKET, "newSocketDomain", f"()L{UNIX_SOCKET};", static=True),
+            b"\x59\x59",  # dup, dup: to connect, to send, to close
+            b"\xbb" + index(classfile.add_class(UNIX_ADDRESS)) + b"\x59",  # new, dup
+            text(classfile, str(handover)),
+            b"\xb7" + index(classfile.add_method_reference(UNIX_ADDRESS, "<init>", "(Ljava/lang/String;)V")),
+            call(classfile, UNIX_SOCKET, "connect", "(Ljava/net/SocketAddress;)Z") + b"\x57",  # pop
+            b"\x2a" + channel + b"\xc0" + unix_channel,  # aload_0, checkcast
+            _ask(classfile, UNIX_CHANNEL, "fd", DESCRIPTOR),
+            call(classfile, DESCRIPTOR, "intValue", "()I"),
+            call(classfile, UNIX_SOCKET, "sendFd", "(I)I") + b"\x57",  # pop
+            call(classfile, UNIX_SOCKET, "close", "()V"),
         ]
     )
-    before = b"".join(
-        [
-            b"\x2a\x2b",  # aload_0, aload_1
-            b"\xb6" + index(classfile.add_method_reference(SERVER_INITIALIZER, renamed, INITIALIZE_DESCRIPTOR)),
-            file_exists(classfile, refuse_file),
-        ]
-    )
-    skip = b"\x99" + struct.pack(">h", 3 + len(closing))  # ifeq, to the return
-    code = before + skip + closing + b"\xb1"
-    # One place to jump to, with the variables that the method began with: a same_frame of the stack map.
-    frames = struct.pack(">HB", 1, len(code) - 1)
-    add_method(
-        classfile, INITIALIZE, INITIALIZE_DESCRIPTOR, flags=0x0001, code=code, stack=3, variables=2, frames=frames
-    )
+    code = b"\x2a" + channel + b"\xc1" + unix_channel + if_false_skip(send)  # aload_0, instanceof
+    frames = same_frames([len(code)])
+    code += b"\x2a" + channel + b"\xb0"  # aload_0, areturn
+    add_method(classfile, HAND_OVER, HAND_OVER_DESCRIPTOR, flags=0x0009, code=code, stack=6, variables=1, frames=frames)
+    hand_over = call(classfile, MODEL_SERVER, HAND_OVER, HAND_OVER_DESCRIPTOR, static=True)
+    method.attributes = method.attributes.replace(channel, hand_over + b"\x00\x00")  # two nops: as long as before
 
 
 def close_by_fin(classfile: ClassFile) -> None:
@@ -133,10 +155,7 @@ def close_by_fin(classfile: ClassFile) -> None:
     classfile.constants[classfile.constants.index(linger)] = text_constant("CONNECT_TIMEOUT_MILLIS")
 
 
-def outlive_inference(classfile: ClassFile) -> None:
-    """Turn `channelFutures.get(0).sync()` into `get(1)`: 0 is the inference API's socket, 1 the management API's."""
-    method = classfile.method("startAndWait", "()V")
-    get_first = b"\x2b\x03\xb9"  # aload_1, iconst_0, invokeinterface
-    if method.attributes.count(get_first) != 1:
-        raise UnexpectedClass("startAndWait does not wait for the first socket")
-    method.attributes = method.attributes.replace(get_first, b"\x2b\x04\xb9")
+def _ask(classfile: ClassFile, interface: str, name: str, result: str) -> bytes:
+    """Code that calls a method of an interface that takes nothing on what lies on the stack."""
+    reference = classfile.add_method_reference(interface, name, f"()L{result};", interface=True)
+    return b"\xb9" + index(reference) + b"\x01\x00"  # invokeinterface, with one argument: the object

@@ -1,150 +1,142 @@
-"""Another process's TCP sockets, seen and touched from outside: Linux only.
+"""TCP sockets of another process, seen and closed to newcomers without any privilege: Linux.
 
-The launcher is Java's parent, so the kernel lets it take copies of Java's file descriptors (`pidfd_getfd`). A copy is
-the same socket: what is done to it is done to Java's. Containers without the capability SYS_PTRACE, and other systems,
-refuse; `SocketsRefused` says so.
+Java hands its listening sockets over as it starts (`patches.py`), so the launcher holds a copy of each: what it does to
+a copy is done to Java's. Connections it asks the kernel about, as `ss` does, by a netlink socket.
 """
 
 from __future__ import annotations
 
-import ctypes
-import os
 import socket
 import struct
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-SYS_PIDFD_GETFD = 438  # the same number on every architecture
-SO_ATTACH_FILTER = 26
-TCP_INFO_SIZE = 160  # up to and with tcpi_data_segs_out
-ESTABLISHED, SYN_RECEIVED, CLOSE_WAIT, LISTENING = "01", "03", "08", "0A"
+HAS_HANDOVER = hasattr(socket, "recv_fds")  # not on Windows
+LISTENERS = 8  # that may wait to be taken; TorchServe has three
+SO_BINDTOIFINDEX = 62
+NO_INTERFACE = 0x7FFFFFFF
 
-
-class SocketsRefused(Exception):
-    """This system does not let the launcher touch the server's sockets."""
+# linux/netlink.h, linux/sock_diag.h, linux/inet_diag.h; Python has few of these names, and some on Linux only.
+AF_NETLINK, NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, REQUEST_DUMP, ERROR, DONE = 16, 4, 20, 0x301, 2, 3
+INET_DIAG_INFO, MESSAGE_SIZE, TCP_INFO_SIZE = 2, 72, 160  # struct tcp_info up to and with tcpi_data_segs_out
+ESTABLISHED, SYN_RECEIVED, FIN_WAIT1, CLOSE_WAIT, LAST_ACK, CLOSING = 1, 3, 4, 8, 9, 11
+STATES = (ESTABLISHED, SYN_RECEIVED, FIN_WAIT1, CLOSE_WAIT, LAST_ACK, CLOSING)  # in which data may be under way
 
 
 @dataclass(frozen=True)
-class Traffic:
-    """What the kernel knows about a connection's data.
+class Connection:
+    """What the kernel knows about a connection and its data.
 
     Attributes:
+        state: one of `STATES`.
+        queued: bytes that the server has not read, or the peer has not confirmed.
         received: bytes received from the peer so far.
         packets_sent: packets with data sent to the peer so far.
         since_received: milliseconds since data last came in (or since the handshake).
         since_sent: milliseconds since data last went out (or since the handshake).
-        waiting: connections that a listening socket has not accepted yet.
     """
 
+    state: int
+    queued: int
     received: int
     packets_sent: int
     since_received: int
     since_sent: int
-    waiting: int
 
 
-class ProcessSockets:
-    """The sockets of one process that belong to one local TCP port."""
+class Handover:
+    """A Unix socket at which Java leaves its listening sockets; they wait there until somebody asks."""
 
-    def __init__(self, pid: int, port: int) -> None:
-        if not hasattr(os, "pidfd_open"):
-            raise SocketsRefused("this system has no pidfd_open")
-        self._pid = pid
-        self._port = port
-        self._libc = ctypes.CDLL(None, use_errno=True)
-        try:
-            self._pidfd = os.pidfd_open(pid)
-        except OSError as error:
-            raise SocketsRefused(f"pidfd_open: {error.strerror}") from error
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._inbox = socket.socket(socket.AF_UNIX) if HAS_HANDOVER else None
 
-    def __enter__(self) -> ProcessSockets:
+    def __enter__(self) -> Handover:
+        if self._inbox is not None:
+            self._inbox.bind(str(self._path))
+            self._inbox.listen(LISTENERS)
+            self._inbox.setblocking(False)
         return self
 
     def __exit__(self, *exception: object) -> None:
-        os.close(self._pidfd)
+        if self._inbox is not None:
+            self._inbox.close()
+            self._path.unlink(missing_ok=True)
 
-    def listener(self) -> socket.socket:
-        """A copy of the listening socket."""
-        descriptors = self._descriptors(LISTENING)
-        if not descriptors:
-            raise SocketsRefused(f"no listening socket of process {self._pid} on port {self._port} is visible")
-        return self._copy(descriptors[0])
+    def listener(self, port: int) -> socket.socket | None:
+        """The one that listens on a TCP port; the caller closes it. None where none was left."""
+        for listener in self._take():
+            address = listener.getsockname()
+            if isinstance(address, tuple) and address[1] == port:
+                return listener
+            listener.close()
+        return None
 
-    def connections(self) -> list[socket.socket]:
-        """Copies of the connections that the process holds; the caller closes them."""
-        copies = []
-        for descriptor in self._descriptors(ESTABLISHED, CLOSE_WAIT):
-            with suppress(SocketsRefused):  # closed by its owner since it was listed
-                copies.append(self._copy(descriptor))
-        return copies
-
-    def handshakes(self) -> int:
-        """Connections to the port whose handshake is under way."""
-        return len(_inodes(self._pid, self._port, SYN_RECEIVED))
-
-    def _descriptors(self, *states: str) -> list[int]:
-        wanted = {f"socket:[{inode}]" for inode in _inodes(self._pid, self._port, *states)}
-        found = []
-        for entry in _entries(Path(f"/proc/{self._pid}/fd")):
-            with suppress(OSError):
-                if str(entry.readlink()) in wanted:
-                    found.append(int(entry.name))
-        return found
-
-    def _copy(self, descriptor: int) -> socket.socket:
-        copy = self._libc.syscall(SYS_PIDFD_GETFD, self._pidfd, descriptor, 0)
-        if copy < 0:
-            raise SocketsRefused(f"pidfd_getfd: {os.strerror(ctypes.get_errno())}")
-        return socket.socket(fileno=copy)
+    def _take(self) -> Iterator[socket.socket]:
+        with suppress(BlockingIOError):  # no more of them
+            while self._inbox is not None:
+                giver, _ = self._inbox.accept()
+                with giver:
+                    _, descriptors, _, _ = socket.recv_fds(giver, 1, 1)
+                for descriptor in descriptors:
+                    yield socket.socket(fileno=descriptor)
 
 
-def connection_count(pid: int, port: int) -> int | None:
-    """How many connections a local port has, None where the system has no table of them. Asks for no privilege."""
-    return len(_inodes(pid, port, ESTABLISHED, CLOSE_WAIT)) if Path(f"/proc/{pid}/net/tcp").exists() else None
+def refuse_new_connections(listener: socket.socket) -> None:
+    """Make the kernel refuse whoever knocks from now on; handshakes under way end as ever, and are accepted.
+
+    The listening socket is bound to an interface that does not exist. So no new packet is for it, and the peer is told
+    that nobody listens. A handshake under way has a socket of its own in the kernel, and its connection inherits
+    nothing of this. Without privileges since Linux 5.7; OSError before.
+    """
+    listener.setsockopt(socket.SOL_SOCKET, SO_BINDTOIFINDEX, NO_INTERFACE)
 
 
-def traffic(connection: socket.socket) -> Traffic:
-    """Ask the kernel about a connection (`struct tcp_info` in linux/tcp.h)."""
-    info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_SIZE)
-    (waiting,) = struct.unpack_from("=I", info, 24)
+def connections(family: int, port: int) -> list[Connection]:
+    """Connections to a local port that data may still pass on.
+
+    Raises OSError where the system has no such table, or keeps it to itself.
+    """
+    states = sum(1 << state for state in STATES)
+    body = struct.pack("=BBBBI", family, socket.IPPROTO_TCP, 1 << (INET_DIAG_INFO - 1), 0, states)
+    body += struct.pack(">H46x", port)  # of any address, with any peer
+    with socket.socket(AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as netlink:
+        netlink.send(struct.pack("=IHHII", 16 + len(body), SOCK_DIAG_BY_FAMILY, REQUEST_DUMP, 0, 0) + body)
+        return [_connection(message) for message in _messages(netlink)]
+
+
+def _messages(netlink: socket.socket) -> Iterator[bytes]:
+    """Bodies of the messages of one answer."""
+    while True:
+        data = netlink.recv(1 << 16)
+        while data:
+            size, kind = struct.unpack_from("=IH", data)
+            body, data = data[16:size], data[_aligned(size) :]
+            if kind == DONE:
+                return
+            if kind == ERROR:
+                raise OSError(-struct.unpack_from("=i", body)[0], "sock_diag")
+            yield body
+
+
+def _connection(message: bytes) -> Connection:
+    """`struct inet_diag_msg` and behind it attributes, one of them `struct tcp_info`; a handshake has none."""
+    unread, unconfirmed = struct.unpack_from("=II", message, 56)
+    info, at = b"", MESSAGE_SIZE
+    while at < len(message):
+        size, kind = struct.unpack_from("=HH", message, at)
+        if kind == INET_DIAG_INFO:
+            info = message[at + 4 : at + size]
+        at += _aligned(size)
+    info = info.ljust(TCP_INFO_SIZE, b"\0")
     (since_sent,) = struct.unpack_from("=I", info, 44)
     (since_received,) = struct.unpack_from("=I", info, 52)
     (received,) = struct.unpack_from("=Q", info, 128)
     (packets_sent,) = struct.unpack_from("=I", info, 156)
-    return Traffic(received, packets_sent, since_received, since_sent, waiting)
+    return Connection(message[1], unread + unconfirmed, received, packets_sent, since_received, since_sent)
 
 
-def refuse_new_handshakes(listener: socket.socket) -> None:
-    """Make a listening socket drop packets that open a connection, and no others.
-
-    A classic BPF program, run on the TCP header: byte 13 holds the flags; SYN (2) without ACK (16) is dropped.
-    """
-    load_flags = struct.pack("=HBBI", 0x30, 0, 0, 13)
-    keep_syn_and_ack = struct.pack("=HBBI", 0x54, 0, 0, 0x12)
-    is_syn_alone = struct.pack("=HBBI", 0x15, 0, 1, 0x02)
-    drop = struct.pack("=HBBI", 0x06, 0, 0, 0)
-    take = struct.pack("=HBBI", 0x06, 0, 0, 0xFFFFFFFF)
-    program = ctypes.create_string_buffer(load_flags + keep_syn_and_ack + is_syn_alone + drop + take)
-    header = struct.pack("@HP", 5, ctypes.addressof(program))
-    listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, header)
-
-
-def _inodes(pid: int, port: int, *states: str) -> list[str]:
-    """Inodes of the sockets on a local port, out of the kernel's table: columns 1 (local), 3 (state), 9 (inode)."""
-    inodes = []
-    for table in ("tcp", "tcp6"):
-        with suppress(OSError), Path(f"/proc/{pid}/net/{table}").open(encoding="ascii") as lines:
-            next(lines, None)
-            for line in lines:
-                columns = line.split()
-                if columns[3] in states and int(columns[1].rpartition(":")[2], 16) == port:
-                    inodes.append(columns[9])
-    return inodes
-
-
-def _entries(folder: Path) -> list[Path]:
-    try:
-        return list(folder.iterdir())
-    except OSError as error:
-        raise SocketsRefused(f"{folder}: {error.strerror}") from error
+def _aligned(size: int) -> int:
+    return (size + 3) & ~3

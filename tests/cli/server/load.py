@@ -20,7 +20,9 @@ class Load:
 
     port: int
     path: str
+    host: str = "127.0.0.1"
     outcomes: Counter[str] = field(default_factory=Counter)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
     _threads: list[threading.Thread] = field(default_factory=list)
     _end: float = field(default_factory=lambda: time.monotonic() + 60)
 
@@ -29,6 +31,11 @@ class Load:
             thread = threading.Thread(target=self._stream, args=(kept,))
             self._threads.append(thread)
             thread.start()
+
+    def wait_for_answers(self, number: int) -> None:
+        while self.outcomes["200"] < number:
+            assert time.monotonic() < self._end, self.outcomes
+            time.sleep(0.01)
 
     def wait(self) -> Counter[str]:
         for thread in self._threads:
@@ -40,19 +47,23 @@ class Load:
         while time.monotonic() < self._end:
             try:
                 if connection is None:
-                    connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+                    connection = http.client.HTTPConnection(self.host, self.port, timeout=30)
                     connection.connect()
                 connection.request("POST", self.path, BODY, {"Content-Type": "application/json"})
                 answer = connection.getresponse()
                 answer.read()
             except ConnectionRefusedError:
-                self.outcomes["refused"] += 1
+                self._count("refused")
                 return
             except (OSError, http.client.HTTPException) as error:
-                self.outcomes[repr(error)] += 1
+                self._count(repr(error))
                 connection = None
                 continue
-            self.outcomes[str(answer.status)] += 1
+            self._count(str(answer.status))
             if answer.will_close or not keep_alive:
                 connection.close()
                 connection = None
+
+    def _count(self, outcome: str) -> None:
+        with self._lock:
+            self.outcomes[outcome] += 1
