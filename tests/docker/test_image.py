@@ -119,14 +119,14 @@ def test_docker_stop_under_load_loses_no_request(image: str, store: Path, monkey
         started.wait()
         load = Load(started.port, "/predictions/tiny", started.host)
         load.start(keep_alive=8, one_each=4)
-        time.sleep(1)
+        load.wait_for_answers(50)
         docker("stop", "--time", "50", started.id)
         outcomes = load.wait()
         assert started.exit_code == 0
         assert "connections" not in started.log()  # that they can't be watched, or are left
     assert set(outcomes) == {"200", "refused"}, outcomes
     assert outcomes["refused"] == 12
-    assert outcomes["200"] > 50
+    assert outcomes["200"] >= 50
 
 
 def damaged(store: Path, folder: Path) -> Path:
