@@ -11,7 +11,7 @@ AGAIN ?=
 PACKAGES := -p fastmar -p fastmar_export -p fastmar_runtime -p fastmar_client -p fastmar_web -p fastmar_cli
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test parity check format manifests image sbom up down serve bench clean
+.PHONY: help setup demo test parity check format manifests screenshots image sbom up down serve bench clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -52,6 +52,9 @@ $(CHECKOV):
 
 manifests: setup $(CHECKOV)  ## Render and check what deploy/ holds for Kubernetes and KServe
 	@$(BIN)/python -m pytest -q tests/deploy -m "not docker"
+
+screenshots: setup  ## Make the pictures in docs/images with a real browser
+	@$(BIN)/python -m examples.screenshots
 
 image:  ## Build the image fastmar:latest; needs a Docker engine
 	@docker/build.sh

@@ -42,11 +42,18 @@ def read_ui(path: Path, spec: Spec) -> Ui:
 def load_ui(path: Path) -> Any:
     """The YAML file as data, not checked."""
     try:
-        return yaml.safe_load(path.read_text("utf-8")) or {}
+        return _with_text_keys(yaml.safe_load(path.read_text("utf-8")) or {})
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UiRefused(
             f"{path} can't be read: {' '.join(str(error).split())}.", fix="give --ui a YAML file in UTF-8."
         ) from error
+
+
+def _with_text_keys(value: Any) -> Any:
+    """`value` with the names that YAML takes for numbers or truth values as text: JSON knows no others."""
+    if isinstance(value, dict):
+        return {str(name): _with_text_keys(item) for name, item in value.items()}
+    return [_with_text_keys(item) for item in value] if isinstance(value, list) else value
 
 
 def check_ui(ui: Any, spec: Spec) -> Ui:

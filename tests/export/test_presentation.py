@@ -107,6 +107,14 @@ class TestInTheArchive:
         assert "ui" not in describe(tiny.spec())
 
 
+def test_names_that_yaml_takes_for_numbers_are_text(tmp_path: Path) -> None:
+    """Months, ratings, flags: JSON, which the archive is written in, knows no other names."""
+    path = tmp_path / "ui.yaml"
+    path.write_text("fields: {level: {choices: {1: low, 2: high}}}")
+    spec = tiny.spec(fields=(Field("level", CATEGORY, categories=(1, 2), default=1),))
+    assert read_ui(path, spec) == {"fields": {"level": {"choices": {"1": "low", "2": "high"}}}}
+
+
 class TestMigration:
     def test_to_the_same_model_nothing_changes(self) -> None:
         migrated = migrate_ui(FULL, tiny.spec())

@@ -130,6 +130,7 @@ def write_files(
 ) -> None:
     """Everything the server reads at start."""
     write_properties(properties, run.config)
+    run.models_file.write_text('{"models": [], "details": []}', "utf-8")  # until the first are loaded
     package = resources.files(__package__)
     run.logging.write_text(package.joinpath("log4j2.xml").read_text("utf-8"), encoding="utf-8")
     run.metrics.write_text(package.joinpath("metrics.yaml").read_text("utf-8"), encoding="utf-8")

@@ -1,0 +1,150 @@
+"""What the tests of the web app share: a fake model server, the app in this process, and real Chromium."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import waitress
+from flask import Flask
+from flask.testing import FlaskClient
+
+from fastmar_web import Settings, create_app
+from fastmar_web.backend import Backend
+from tests.web.fake import FakeClient
+
+CHROMIUM = os.environ.get("FASTMAR_CHROMIUM") or next(
+    filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None
+)
+PATIENCE = 20_000  # milliseconds
+# The colour of a canvas at a place, from 0 to 1.
+PIXEL = "(canvas, [x, y]) => [...canvas.getContext('2d').getImageData(x * canvas.width, y * canvas.height, 1, 1).data]"
+
+
+@pytest.fixture
+def fake() -> FakeClient:
+    return FakeClient()
+
+
+@pytest.fixture
+def make_app(fake: FakeClient) -> Iterator[Callable[..., Flask]]:
+    """The app in front of the fake server; keyword arguments are settings."""
+    made = []
+
+    def make(**settings: Any) -> Flask:
+        chosen = Settings(**settings)
+        app = create_app(chosen, Backend(chosen, fake))  # type: ignore[arg-type]
+        made.append(app)
+        return app
+
+    yield make
+    for app in made:
+        app.extensions["fastmar_jobs"].close()
+
+
+@pytest.fixture
+def web(make_app: Callable[..., Flask]) -> FlaskClient:
+    """Requests to the app in this process, as a browser on this machine sends them."""
+    return make_app().test_client()
+
+
+@contextmanager
+def listening(app: Flask) -> Iterator[str]:
+    """The app behind waitress, as `fastmar web` runs it; the value is its address."""
+    server = waitress.create_server(app, host="127.0.0.1", port=0, threads=8, ident=None)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+
+    def end() -> None:  # in the server's own thread, as it asks for
+        for channel in list(server.active_channels.values()):
+            channel.handle_close()
+        server._map.clear()  # which ends its loop
+
+    try:
+        yield f"http://127.0.0.1:{server.effective_port}"
+    finally:
+        server.trigger.pull_trigger(end)
+        thread.join(5)
+        server.task_dispatcher.shutdown(cancel_pending=True, timeout=5)
+        server.close()
+
+
+@pytest.fixture
+def address(make_app: Callable[..., Flask]) -> Iterator[str]:
+    """Address of the app in front of the fake server."""
+    with listening(make_app()) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A real browser, without a window."""
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium (Debian: apt-get install chromium)")
+    api.expect.set_options(timeout=PATIENCE)
+    with api.sync_playwright() as playwright:
+        options = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: Any) -> Iterator[Any]:
+    """A page of a browser session of its own. The test fails where a script did, or the content policy was hurt."""
+    context = chromium.new_context(viewport={"width": 1200, "height": 900}, color_scheme="light")
+    with watched(context) as page:
+        yield page
+
+
+@contextmanager
+def watched(context: Any) -> Iterator[Any]:
+    """A page of `context` whose complaints are errors."""
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda said: complaints.append(said.text) if "Content Security" in said.text else None)
+    page.on("dialog", lambda dialog: complaints.append(dialog.message))
+    yield page
+    context.close()
+    assert not complaints
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> list[Path]:
+    """Three small pictures."""
+    from tests.pictures import picture
+
+    paths = [tmp_path / f"{colour}.jpg" for colour in ("red", "green", "blue")]
+    for path in paths:
+        picture(path.stem, 1).save(path)
+    return paths
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Archives of learners of every kind that the pages show."""
+    from tests.web.served import make_store
+
+    return make_store(tmp_path_factory.mktemp("web"))
+
+
+@pytest.fixture(scope="session")
+def real(store: Path) -> Iterator[str]:
+    """Address of the app in front of a real TorchServe."""
+    from fastmar_cli.server.testing import running_server
+
+    with running_server(store) as server:
+        settings = Settings(url=server.url)
+        app = create_app(settings)
+        with listening(app) as url:
+            yield url
+        app.extensions["fastmar_jobs"].close()

@@ -1,0 +1,164 @@
+"""A model server without a server: schemas as `describe()` gives them, and answers that tests choose."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+from fastmar_client import ModelNotFound, RecordRefused, ServerUnreachable
+from fastmar_client.scoring import score_csv
+
+JSON = dict[str, Any]
+
+HOSTILE = "<script>alert(1)</script>"
+QUOTED = "\"><img src=x onerror=alert(1)>'"
+
+
+def category(*values: Any, default: Any = None, count: int | None = None) -> JSON:
+    listed = {"kind": "category", "categories": list(values), "category_count": count or len(values)}
+    return {"type": ["string", "number", "boolean", "null"], "default": default or values[0], "x-fastmar": listed}
+
+
+def number(default: float, *, spread: float = 10.0, nullable: bool = False, **more: Any) -> JSON:
+    types = ["number", "boolean", *(["null"] if nullable else [])]
+    return {"type": types, "default": default, "x-fastmar": {"kind": "number", "standard_deviation": spread, **more}}
+
+
+COUNTRIES = [f" Country-{n}" for n in range(40)]
+PEOPLE: JSON = {
+    "work-class": category(" Private", " State-gov", " ?"),
+    "native-country": category(*COUNTRIES),
+    "level": category(3, 7, 11),
+    "member": category(False, True),
+    "age": number(38.44, spread=13.1),
+    "hours": number(40.3, nullable=True),
+    HOSTILE: category(QUOTED, "plain"),
+}
+
+
+def schema(name: str, properties: JSON, labels: tuple[str, ...] = ("<50k", ">=50k"), **more: Any) -> JSON:
+    return {
+        "name": name,
+        "version": "1.0",
+        "kind": "tabular",
+        "targets": ["salary"],
+        "record": {
+            "type": "object",
+            "properties": copy.deepcopy(properties),
+            "required": list(properties),
+            **more.pop("rules", {}),
+        },
+        "answer": {
+            "properties": {
+                "prediction": {"type": "string", "enum": list(labels)},
+                "index": {"type": "integer"},
+                "probabilities": {"properties": {label: {"type": "number"} for label in labels}},
+            }
+        },
+        "notices": [],
+        **more,
+    }
+
+
+def pictures(name: str, *, mask: bool = False) -> JSON:
+    image = {"x-fastmar": {"kind": "image", "max_bytes": 50_000_000}}
+    size = {"mask_size": {"enum": ["model", "original"]}} if mask else {}
+    record = {"type": "object", "properties": {"image": image, "name": {}, **size}, "required": ["image"]}
+    answer: JSON = {"properties": {}}
+    return {
+        "name": name, "version": "1.0", "kind": "vision", "targets": ["kind"], "record": record, "answer": answer,
+        "notices": [],
+    }  # fmt: skip
+
+
+def answer(share: float = 0.94, label: str = ">=50k", other: str = "<50k", warnings: Any = ()) -> JSON:
+    return {"prediction": label, "probabilities": {other: 1 - share, label: share}, "warnings": list(warnings)}
+
+
+class FakeClient:
+    """Stands in for `fastmar_client.Client`.
+
+    Attributes:
+        schemas: by model's name.
+        answers: by model's name: what is answered, raised if it is an error, or a function of the record.
+        asked: every record and body, in order.
+        down: the error of every call, if there is one.
+        loading: names of models that are not ready.
+    """
+
+    def __init__(self) -> None:
+        self.schemas: dict[str, JSON] = {
+            "people": schema("people", PEOPLE),
+            "fruit": pictures("fruit"),
+            "streets": pictures("streets", mask=True),
+        }
+        self.answers: dict[str, Any] = {
+            "people": answer(),
+            "fruit": answer(label="apple", other="pear"),
+            "streets": answer(),
+        }
+        self.asked: list[Any] = []
+        self.down: Exception | None = None
+        self.loading: set[str] = set()
+        self.versions = ["1.0"]
+
+    def models(self) -> list[JSON]:
+        self._up()
+        newest = self.versions[-1]
+        return [
+            {"name": name, "version": newest, "versions": self.versions, "ready": name not in self.loading}
+            for name in self.schemas
+        ]
+
+    def schema(self, name: str, version: str | None = None) -> JSON:
+        self._up()
+        if name not in self.schemas:
+            raise ModelNotFound("Model not found", fix="look")
+        return copy.deepcopy(self.schemas[name])
+
+    def predict(self, name: str, record: Any, version: str | None = None) -> JSON:
+        self._up()
+        self.asked.append(record)
+        found = self.answers[name]
+        found = found(record) if callable(found) else found
+        if isinstance(found, Exception):
+            raise found
+        return copy.deepcopy(found)
+
+    def predict_body(self, name: str, body: bytes, content_type: str, version: str | None = None) -> list[JSON]:
+        return [self.predict(name, (content_type, body), version)]
+
+    def score_csv(self, name: str, source: Path, target: Path, *, version: Any = None, progress: Any = None) -> Any:
+        self._up()
+        return score_csv(_Rows(self, name), source, target, progress=progress)
+
+    def _up(self) -> None:
+        if self.down is not None:
+            raise self.down
+
+    def away(self) -> None:
+        """The server is gone."""
+        self.down = ServerUnreachable("no answer from http://10.9.8.7:8080: refused.", fix="start it.")
+
+
+class _Rows:
+    """What `score_csv` asks: the fake's answer to each row."""
+
+    def __init__(self, client: FakeClient, name: str) -> None:
+        self._client = client
+        self._name = name
+        self.schema = client.schema(name)
+        self.identity = name
+
+    def answer(self, body: bytes) -> list[JSON]:
+        rows = list(csv.DictReader(io.StringIO(body.decode())))
+        found = []
+        for row in rows:
+            try:
+                found.append(self._client.predict(self._name, row))
+            except RecordRefused as error:
+                found.append(error.as_dict())  # type: ignore[arg-type]
+        return found

@@ -1,0 +1,233 @@
+"""Real Chromium in front of a real TorchServe: what a person does, and what the page says then."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.web.conftest import PATIENCE
+from tests.web.served import ADULT, COLOURS, PEOPLE, people
+
+pytestmark = pytest.mark.torchserve
+expect: Any = getattr(pytest.importorskip("playwright.sync_api"), "expect")  # noqa: B009 - mypy needs no stubs
+
+
+def ask(page: Any) -> str:
+    """Send the form; the sentence that comes."""
+    with page.expect_response(lambda response: response.request.method == "POST"):
+        page.get_by_role("button", name="Ask the model").click()
+    expect(page.locator("#answer")).not_to_have_attribute("aria-busy", "true")
+    return str(page.locator("#answer .sentence").inner_text())
+
+
+def choose(page: Any, label: str, value: str) -> None:
+    """Choose in a select box, or in one that is searched."""
+    field = page.get_by_label(label, exact=True)
+    if field.get_attribute("role") != "combobox":
+        field.select_option(value)
+        return
+    field.fill(value)
+    page.get_by_role("option", name=value).first.click()
+
+
+@pytest.mark.parametrize(
+    ("model", "education", "occupation"), [(PEOPLE, "Doctorate", "Executive"), (ADULT, "Masters", "Exec-managerial")]
+)
+def test_defaults_give_a_sentence_and_other_values_another(
+    page: Any, real: str, request: pytest.FixtureRequest, model: str, education: str, occupation: str
+) -> None:
+    if model == ADULT:
+        request.getfixturevalue("cookbook")
+    page.goto(real)
+    page.get_by_role("link", name=model.capitalize()).click()
+    page.wait_for_url(f"**/models/{model}")  # and its scripts: until then it works without them
+    first = ask(page)
+    assert first.startswith("Prediction: ")
+    assert first.endswith("% sure")
+    choose(page, "Education", education)
+    choose(page, "Occupation", occupation)
+    second = ask(page)
+    assert second.startswith("Prediction: ")
+    assert second != first
+    expect(page.locator("#said")).to_have_text(second)  # what a screen reader says
+    expect(page.locator("[data-history] li")).to_have_count(2)
+    expect(page.locator("[data-history] li").first).to_contain_text(f"Education {education}, Occupation {occupation}")
+
+
+def test_the_chart_the_request_and_the_link(page: Any, real: str) -> None:
+    page.goto(f"{real}/models/{PEOPLE}")
+    choose(page, "Native country", "Finland")
+    page.get_by_label("Age", exact=True).fill("")  # missing, which the model fills
+    sentence = ask(page)
+    rows = page.locator("#answer .chart tbody tr")
+    expect(rows).to_have_count(2)
+    widths = [float(rect.get_attribute("width")) for rect in page.locator(".chart .fill").all()]
+    assert sum(widths) == pytest.approx(100, abs=0.1)
+    page.get_by_text("The request, to copy").click()
+    code = page.get_by_role("region", name="curl command").inner_text()
+    assert '"native-country": " Finland"' in code
+    assert '"age": null' in code
+    page.get_by_role("link", name="Link to this form").click()
+    expect(page.get_by_label("Native country")).to_have_value("Finland")
+    expect(page.get_by_label("Age", exact=True)).to_have_value("")
+    assert ask(page) == sentence
+
+
+def test_a_number_far_off_is_remarked_beside_its_field(page: Any, real: str) -> None:
+    page.goto(f"{real}/models/{PEOPLE}")
+    page.get_by_label("Age", exact=True).fill("400")
+    ask(page)
+    field = page.get_by_label("Age", exact=True)
+    place = page.locator(f"[id={field.get_attribute('id')}-said]")
+    expect(place).to_contain_text("The model learned from 17 to")
+    page.get_by_label("Hours per week").fill("")
+    page.get_by_role("button", name="Ask the model").click()
+    expect(page.get_by_label("Hours per week")).to_be_focused()
+    expect(page.get_by_label("Hours per week")).to_have_attribute("aria-invalid", "true")
+
+
+def test_the_form_by_keyboard_alone(page: Any, real: str) -> None:
+    page.goto(f"{real}/models/{PEOPLE}")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    field = page.get_by_label("Native country")
+    while not field.evaluate("field => field === document.activeElement"):
+        page.keyboard.press("Tab")
+    page.keyboard.type("ice")
+    expect(field).to_have_attribute("aria-expanded", "true")
+    active = page.locator(f"[id='{field.get_attribute('aria-activedescendant')}']")
+    expect(active).to_have_text("Iceland")
+    page.keyboard.press("Enter")
+    expect(field).to_have_value("Iceland")
+    page.keyboard.type("nowhere at all")
+    page.keyboard.press("Escape")
+    expect(field).to_have_value("Iceland")
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("Age", exact=True)).to_be_focused()
+    before = float(page.get_by_label("Age", exact=True).input_value())
+    page.keyboard.press("ArrowUp")
+    assert float(page.get_by_label("Age", exact=True).input_value()) == before + 1
+    page.keyboard.press("Enter")
+    expect(page.locator("#answer .sentence")).to_contain_text("sure")
+
+
+def test_a_hostile_category_of_a_real_model_is_text(page: Any, real: str) -> None:
+    page.goto(f"{real}/models/{PEOPLE}")
+    page.get_by_label("Occupation").select_option(index=5)
+    assert "onerror" in page.get_by_label("Occupation").input_value()
+    ask(page)
+    expect(page.locator("[data-history] li")).to_contain_text("onerror=alert")
+    page.get_by_role("link", name="Link to this form").click()
+    assert "onerror" in page.get_by_label("Occupation").input_value()
+    assert page.locator("img").count() == 0
+
+
+def test_history_is_of_this_tab_alone(page: Any, real: str) -> None:
+    page.goto(f"{real}/models/{PEOPLE}")
+    ask(page)
+    page.reload()
+    expect(page.locator("[data-history] li")).to_have_count(1)
+    other = page.context.new_page()
+    other.goto(f"{real}/models/{PEOPLE}")
+    expect(other.locator("[data-history]")).to_be_hidden()
+    page.get_by_role("button", name="Clear what was asked").click()
+    page.reload()
+    expect(page.locator("[data-history]")).to_be_hidden()
+
+
+def test_three_pictures_in_one_go_give_three_answers(
+    page: Any, real: str, pictures: list[Path], request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    page.goto(f"{real}/models/{COLOURS}")
+    page.get_by_label("Choose one picture or many").set_input_files(pictures)
+    cards = page.locator(".picture")
+    expect(cards.locator(".sentence")).to_have_count(3, timeout=PATIENCE)
+    for card, path in zip(cards.all(), pictures, strict=True):
+        expect(card.locator(".name")).to_have_text(path.name)
+        expect(card.locator(".sentence")).to_contain_text(path.stem)  # the picture's colour
+    expect(page.locator("#said")).to_have_text("3 of 3 pictures answered.")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download answers").click()
+    with Path(download.value.path()).open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["picture"], row["prediction"]) for row in rows] == [(path.name, path.stem) for path in pictures]
+    page.get_by_role("button", name="Look at red.jpg larger").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    expect(page.get_by_role("button", name="Look at red.jpg larger")).to_be_focused()
+
+
+def test_the_books_fruit(page: Any, real: str, cookbook: Path) -> None:
+    page.goto(f"{real}/models/{COLOURS}")
+    fruit = [cookbook / name for name in ("26_100.jpg", "4_100.jpg", "5_100.jpg")]
+    page.get_by_label("Choose one picture or many").set_input_files(fruit)
+    expect(page.locator(".picture .sentence")).to_have_count(3, timeout=PATIENCE)
+
+
+def test_a_bad_picture_fails_alone(page: Any, real: str, pictures: list[Path], tmp_path: Path) -> None:
+    bad = tmp_path / "<img src=x onerror=alert(1)>.jpg"
+    bad.write_bytes(b"no picture")
+    page.goto(f"{real}/models/{COLOURS}")
+    page.get_by_label("Choose one picture or many").set_input_files([bad, pictures[0]])
+    expect(page.locator(".picture .sentence")).to_have_count(1, timeout=PATIENCE)
+    expect(page.locator(".picture").first.locator(".problem")).to_contain_text("can't read")
+    expect(page.locator(".picture").first.locator(".name")).to_have_text(bad.name)
+    expect(page.locator("#said")).to_have_text("1 of 2 pictures answered.")
+
+
+def test_64_rows_of_csv_download_64_answers(page: Any, real: str, tmp_path: Path) -> None:
+    table = tmp_path / "64 people.csv"
+    people().drop(columns="income")[:64].to_csv(table, index=False)
+    page.goto(f"{real}/models/{PEOPLE}")
+    page.get_by_role("link", name="CSV file").click()
+    page.get_by_label("Choose a CSV file").set_input_files(table)
+    page.get_by_role("button", name="Score 64 rows").click()
+    expect(page.locator(".job-said")).to_have_text("All 64 rows are scored.", timeout=PATIENCE)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download the answers").click()
+    assert download.value.suggested_filename == "64 people-answers.csv"
+    with Path(download.value.path()).open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 64
+    assert {row["prediction"] for row in rows} == {"<50k", ">=50k"}
+    assert not any(row["error"] for row in rows)
+    page.get_by_role("button", name="Remove").click()
+    page.get_by_label("Choose a CSV file").wait_for(state="attached")
+
+
+def test_the_books_64_rows(page: Any, real: str, cookbook: Path) -> None:
+    page.goto(f"{real}/models/{ADULT}/table")
+    page.get_by_label("Choose a CSV file").set_input_files(cookbook / "adult_sample_test.csv")
+    expect(page.get_by_text("Every cell is one that the model can read.")).to_be_visible()
+    page.get_by_role("button", name="Score 64 rows").click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download the answers").click()
+    with Path(download.value.path()).open(encoding="utf-8-sig", newline="") as file:
+        assert len(list(csv.DictReader(file))) == 64
+
+
+def test_everything_without_scripts(chromium: Any, real: str, pictures: list[Path], tmp_path: Path) -> None:
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{real}/models/{PEOPLE}")
+    page.get_by_label("Education").select_option("Doctorate")
+    page.get_by_role("button", name="Ask the model").click()
+    expect(page.locator("#answer .sentence")).to_contain_text("% sure")
+    expect(page.get_by_label("Education")).to_have_value("Doctorate")
+    page.goto(f"{real}/models/{COLOURS}")
+    page.get_by_label("Choose one picture or many").set_input_files(pictures)
+    page.get_by_role("button", name="Ask the model").click()
+    expect(page.locator(".picture .sentence")).to_have_count(3, timeout=PATIENCE)
+    table = tmp_path / "people.csv"
+    people()[:5].to_csv(table, index=False)
+    page.goto(f"{real}/models/{PEOPLE}/table")
+    page.get_by_label("Choose a CSV file").set_input_files(table)
+    page.get_by_role("button", name="Look at it").click()
+    page.get_by_role("button", name="Score 5 rows").click()
+    page.get_by_role("link", name="Download the answers").wait_for(timeout=PATIENCE)  # the page looks again by itself
+    context.close()

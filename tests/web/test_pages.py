@@ -1,0 +1,223 @@
+"""Pages without scripts, and the JSON that scripts get: the same answers, in the same words."""
+
+from __future__ import annotations
+
+import io
+import re
+import time
+from collections.abc import Callable
+from html import unescape
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from fastmar_client import RecordRefused, ServerFailed, Timeout, Unauthorized
+from tests.web.fake import COUNTRIES, HOSTILE, FakeClient, answer
+
+JSON_WANTED = {"Accept": "application/json"}
+FILLED = {
+    "work-class": "State-gov",
+    "native-country": "Country-7",
+    "level": "11",
+    "member": "yes",
+    "age": "51",
+    "hours": "",
+}
+SENT = {
+    "work-class": " State-gov",
+    "native-country": COUNTRIES[7],
+    "level": 11,
+    "member": True,
+    "age": 51,
+    "hours": None,
+}
+
+
+def test_the_list_of_models(web: FlaskClient, fake: FakeClient) -> None:
+    fake.schemas["people"]["ui"] = {"title": "Who earns what", "description": "From a census."}
+    fake.loading = {"streets"}
+    page = web.get("/").text
+    assert [unescape(text) for text in re.findall(r"<h2>(?:<a[^>]*>)?([^<]+)", page)] == [
+        "Fruit",
+        "Who earns what",
+        "Streets",
+    ]
+    assert "From a census." in page
+    assert 'href="/models/people"' in page
+    assert 'href="/models/streets"' not in page
+    assert 'http-equiv="refresh"' in page
+
+
+def test_no_model_is_said(web: FlaskClient, fake: FakeClient) -> None:
+    fake.schemas = {}
+    assert "No model is served yet" in web.get("/").text
+
+
+def test_the_form_asks_the_model_without_a_script(web: FlaskClient, fake: FakeClient) -> None:
+    page = web.post("/models/people", data=FILLED)
+    assert page.status_code == 200
+    assert "Prediction: &gt;=50k, 94% sure" in page.text
+    assert {name: fake.asked[0][name] for name in SENT} == SENT
+    assert '<option value="Country-7" selected>' in page.text  # the form still says what was asked
+    assert "&#34;work-class&#34;: &#34; State-gov&#34;" in page.text  # the request, as the model gets it
+
+
+def test_the_link_reproduces_the_form(web: FlaskClient) -> None:
+    link = web.post("/models/people", data=FILLED, headers=JSON_WANTED).json["link"]  # type: ignore[index]
+    assert parse_qs(urlsplit(link).query)["native-country"] == ["Country-7"]
+    page = web.get(link).text
+    assert '<option value="Country-7" selected>' in page
+    assert 'name="age" value="51"' in page
+
+
+def test_problems_and_warnings_stand_beside_their_fields(web: FlaskClient, fake: FakeClient) -> None:
+    reply = web.post("/models/people", data=FILLED | {"age": "old"}, headers=JSON_WANTED)
+    assert reply.status_code == 422
+    assert not fake.asked
+    assert reply.json["fields"]["f4"]["problem"] == "“old” is not a number."  # type: ignore[index]
+    warnings = [
+        {"field": "age", "code": "odd", "value": 1, "message": "so old."},
+        {"field": "?", "code": "c", "message": "loose"},
+    ]
+    fake.answers["people"] = answer(warnings=warnings)
+    said = web.post("/models/people", data=FILLED, headers=JSON_WANTED).json
+    assert said["fields"]["f4"]["remarks"] == ["So old."]  # type: ignore[index]
+    assert "Loose" in said["html"]  # type: ignore[index]
+    page = web.post("/models/people", data=FILLED).text
+    assert re.search(r'id="f4-said">\s*<p class="remark">So old\.', page)
+
+
+def test_what_the_model_refuses_is_said_beside_the_field(web: FlaskClient, fake: FakeClient) -> None:
+    fake.answers["people"] = RecordRefused("'age' is null.", fix="send a number.", field="age", status=400)
+    page = web.post("/models/people", data=FILLED)
+    assert page.status_code == 400
+    assert re.search(r'id="f4-said">\s*<p class="problem">&#39;age&#39; is null\. Send a number\.', page.text)
+    assert 'aria-invalid="true"' in page.text
+
+
+def test_hidden_fields_and_versions(web: FlaskClient, fake: FakeClient) -> None:
+    fake.schemas["people"]["ui"] = {"fields": {"level": {"hidden": True, "default": 7}}}
+    fake.versions = ["1.0", "2.0"]
+    page = web.get("/models/people@1.0").text
+    assert 'name="level"' not in page
+    assert re.search(r'href="/models/people@1.0" aria-current="true">1.0', page)
+    assert re.search(r'href="/models/people">2.0', page)
+    shown = web.post("/models/people@1.0", data=FILLED).text
+    assert fake.asked[0]["level"] == 7
+    assert "/predictions/people/1.0" in shown
+    assert web.get("/models/people@3.0").status_code == 404
+
+
+def test_pictures_without_a_script(web: FlaskClient, fake: FakeClient) -> None:
+    files = [(io.BytesIO(data), f"{data.decode()}.jpg") for data in (b"one", b"two", b"bad")]
+    refusal = RecordRefused("the picture can't be opened.", fix="send another.", status=400)
+    fake.answers["fruit"] = lambda data: refusal if data == b"bad" else answer(label="apple", other="pear")
+    page = web.post("/models/fruit", data={"pictures": files}).text
+    assert fake.asked == [b"one", b"two", b"bad"]
+    assert page.count("apple, 94%") == 2
+    assert "The picture can&#39;t be opened. Send another." in page
+    assert "There is no picture" in web.post("/models/fruit", data={}).text
+
+
+def test_masks_are_asked_for_in_the_pictures_own_size(web: FlaskClient, fake: FakeClient) -> None:
+    mask = {"mask": "AAAA", "width": 2, "height": 2, "classes": [{"index": 0, "name": HOSTILE, "pixels": 4}]}
+    fake.answers["streets"] = {"prediction": mask, "warnings": []}
+    data = b"\x00--not a boundary\r\n\xff"
+    sent = {"pictures": (io.BytesIO(data), "a.jpg")}
+    reply = web.post("/models/streets", data=sent, headers=JSON_WANTED).get_json()
+    [(content_type, body)] = fake.asked
+    assert content_type.startswith("multipart/form-data; boundary=")
+    assert b'name="mask_size"\r\n\r\noriginal\r\n' in body
+    assert data in body
+    assert reply["overlay"]["classes"] == [{"index": 0, "name": HOSTILE, "share": "100%"}]
+
+
+def test_a_table_without_a_script(web: FlaskClient, fake: FakeClient) -> None:
+    columns = list(fake.schemas["people"]["record"]["properties"])
+    refusal = RecordRefused("no.", fix="none.", status=400)
+    fake.answers["people"] = lambda row: refusal if row["age"] == "13" else answer()
+    import csv
+
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(columns)
+    writer.writerows([" Private", COUNTRIES[0], 3, True, age, 40, "plain"] for age in ("12", "13", "old"))
+    sent = web.post(
+        "/models/people/table", data={"table": (io.BytesIO(text.getvalue().encode()), "../../ü people.csv")}
+    )
+    assert sent.status_code == 303
+    job = sent.headers["Location"]
+    page = web.get(job).text
+    assert "3 rows are read." in page
+    assert "Not a number." in page
+    assert web.get(f"{job}/answers.csv").status_code == 404  # not yet
+    web.post(f"{job}/score")
+    deadline = time.monotonic() + 10
+    while web.get(f"{job}/state").get_json()["at_work"] and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert "All 3 rows are scored." in web.get(job).text
+    download = web.get(f"{job}/answers.csv")
+    assert "attachment" in download.headers["Content-Disposition"]
+    assert ".." not in download.headers["Content-Disposition"]
+    rows = list(csv.DictReader(io.StringIO(download.text)))
+    assert [(row["prediction"], bool(row["error"])) for row in rows] == [(">=50k", False), ("", True), (">=50k", False)]
+    download.close()
+    assert web.post(f"{job}/remove").headers["Location"] == "/models/people/table"
+    assert web.get(job).status_code == 404
+    assert web.post("/models/people/table", data={}).status_code == 400
+    assert web.get("/models/fruit/table").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "title"),
+    [
+        (None, 503, "The model server is away"),
+        (Timeout("t", fix="f"), 504, "No answer in time"),
+        (ServerFailed("Traceback: /srv/secret", fix="f"), 503, "The model server failed"),
+        (Unauthorized("key", fix="f"), 502, "No access to the models"),
+    ],
+)
+def test_a_server_that_is_away_is_said_and_looked_for_again(
+    web: FlaskClient, fake: FakeClient, error: Any, status: int, title: str
+) -> None:
+    if error is None:
+        fake.away()
+    fake.down = error or fake.down
+    for path in ("/", "/models/people", "/models/people/table"):
+        page = web.get(path)
+        assert page.status_code == status
+        assert title in page.text
+        assert 'http-equiv="refresh"' in page.text
+        assert 'data-module="waiting"' in page.text
+        assert "10.9.8.7" not in page.text
+        assert "/srv/secret" not in page.text
+    assert web.get("/status").get_json()["ready"] is False
+    reply = web.post("/models/people", data=FILLED, headers=JSON_WANTED)
+    assert reply.get_json()["retry"] is True
+    fake.down = None
+    assert web.get("/status?model=people").get_json() == {"ready": True}
+
+
+def test_a_model_that_is_being_loaded(web: FlaskClient, fake: FakeClient) -> None:
+    fake.loading = {"people"}
+    page = web.get("/models/people")
+    assert (page.status_code, "Not ready yet" in page.text) == (503, True)
+    assert web.get("/status?model=people").get_json()["ready"] is False
+
+
+def test_a_fault_of_the_app_is_said_without_its_details(
+    make_app: Callable[..., Flask], fake: FakeClient, capsys: Any
+) -> None:
+    fake.answers["people"] = ValueError("at line 7 of /srv/secret")
+    page = make_app().test_client().post("/models/people", data=FILLED, headers={"Host": "localhost"})
+    assert page.status_code == 500
+    assert "secret" not in page.text
+    assert "/srv/secret" in capsys.readouterr().err
+
+
+def test_other_methods_and_health(web: FlaskClient) -> None:
+    assert web.delete("/").status_code == 405
+    assert web.get("/health").text == "ok\n"

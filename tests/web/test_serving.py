@@ -1,0 +1,127 @@
+"""`fastmar web` as a process: what it says, where it listens, how it ends."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from fastmar_cli.main import main
+
+NOBODY = "http://127.0.0.1:9"  # the discard port: nobody listens there
+
+
+@contextmanager
+def running(*arguments: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
+    """`fastmar web` on a free port; what it printed until it was ready."""
+    words = [sys.executable, "-m", "fastmar_cli.main", "web", "--port", "0", "--url", NOBODY, *arguments]
+    process = subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}
+    )
+    try:
+        lines = []
+        for line in process.stdout or ():
+            lines.append(line.rstrip())
+            if line.startswith("Ready"):
+                break
+        yield process, lines
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_it_says_where_it_is_and_ends_when_told(tmp_path: Path) -> None:
+    with running(TMPDIR=str(tmp_path)) as (process, lines):
+        [address] = [line.split()[-1] for line in lines if line.startswith("Web app")]
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+", address)
+        assert f"Model server  {NOBODY}" in lines
+        assert "the model server does not answer" in lines[-1]
+        assert not any("log-in" in line for line in lines)
+        response = requests.get(f"{address}/", timeout=10)
+        assert response.status_code == 503
+        assert "Server" not in response.headers
+        assert requests.get(f"{address}/health", timeout=10).text == "ok\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+        assert not list(tmp_path.iterdir())  # its folder is gone
+
+
+def test_on_another_host_it_says_that_it_has_no_log_in() -> None:
+    with running("--host", "0.0.0.0") as (_, lines):
+        assert [line for line in lines if "no log-in" in line] == [
+            "Note: the web app has no log-in of its own; put it behind a front that has one."
+        ]
+
+
+def test_what_it_can_not_do_is_one_readable_error(tmp_path: Path, capsys: Any) -> None:
+    assert main(["web", "--port", "0", "--key-file", str(tmp_path / "none")]) == 1
+    assert "Fix:" in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        words = [sys.executable, "-m", "fastmar_cli.main", "web", "--port", port]
+        environment = {**os.environ, "TMPDIR": str(tmp_path)}
+        done = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=30, check=False)
+    assert done.returncode == 1
+    assert f"127.0.0.1:{port} can't be listened on" in done.stderr
+    assert "Fix:" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_key_reaches_the_server_and_a_new_one_is_found(tmp_path: Path) -> None:
+    """Keys of `fastmar serve` may be new at each of its starts."""
+    from fastmar_web.backend import Backend
+    from fastmar_web.errors import PageError
+    from fastmar_web.settings import Settings
+
+    key_file = tmp_path / "key"
+    key_file.write_text("old")
+    seen: list[str] = []
+    with answering(seen) as url:
+        backend = Backend(Settings(url=url, key_file=key_file))
+        with pytest.raises(PageError, match="refuses the key"):
+            backend.models()
+        key_file.write_text("new")
+        assert backend.models() == []
+    assert seen[-1] == "Bearer new"
+
+
+@contextmanager
+def answering(seen: list[str]) -> Iterator[str]:
+    """A server that takes the key "new" alone."""
+    import threading
+    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+    class Server(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            key = self.headers["Authorization"]
+            seen.append(key)
+            status, body = (200, b'{"models": [], "details": []}') if key == "Bearer new" else (401, b"{}")
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: Any) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -1,0 +1,77 @@
+"""The requests to copy do what the page did, whatever is in the values; the key is never in them."""
+
+from __future__ import annotations
+
+import ast
+import json
+import shutil
+import subprocess
+from typing import Any
+
+import pytest
+
+from fastmar_web.snippets import Writer
+
+RECORD: dict[str, Any] = {
+    "plain": " Private",
+    "it's": "a'; touch /tmp/hacked; echo '",
+    "$(id)": '`id` $HOME \\ " \n <script>',
+    "none": None,
+    "yes": True,
+    "n": 1.5,
+    "ü": "ß",
+}
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+@pytest.mark.parametrize("needs_key", [False, True])
+def test_curl_sends_exactly_the_record(needs_key: bool) -> None:
+    made = Writer("http://host:8080", "adult", "2.0", needs_key=needs_key).record(RECORD)
+    script = "curl() { printf '%s\\0' \"$@\"; }\n" + made.curl
+    done = subprocess.run(["bash", "-c", script], capture_output=True, check=True, env={"FASTMAR_KEY": "s3cret"})
+    words = done.stdout.decode().split("\0")
+    assert json.loads(words[words.index("-d") + 1]) == RECORD
+    assert words[1] == "http://host:8080/predictions/adult/2.0"
+    assert ("Authorization: Bearer s3cret" in words) is needs_key
+    assert "s3cret" not in made.curl
+
+
+def test_python_is_python_and_has_the_record() -> None:
+    made = Writer("http://host:8080", "adult", None, needs_key=True).record(RECORD)
+    tree = ast.parse(made.python)
+    [record] = [
+        node.value for node in ast.walk(tree) if isinstance(node, ast.Assign) and node.targets[0].id == "record"
+    ]  # type: ignore[attr-defined]
+    assert ast.literal_eval(record) == RECORD
+    assert 'token=os.environ["FASTMAR_KEY"]' in made.python
+
+
+def test_the_python_of_every_kind_runs_with_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    import fastmar_client
+
+    called: list[Any] = []
+
+    class Recorder:
+        def __init__(self, *args: Any, **options: Any) -> None:
+            called.append((args, options))
+
+        def __enter__(self) -> Recorder:
+            return self
+
+        def __exit__(self, *args: Any) -> None: ...
+
+        def __getattr__(self, name: str) -> Any:
+            assert hasattr(real, name)
+            return lambda *args, **options: called.append((name, args, options))
+
+    real = fastmar_client.Client
+    monkeypatch.setattr(fastmar_client, "Client", Recorder)
+    monkeypatch.setenv("FASTMAR_KEY", "k")
+    writer = Writer("http://host", "m", "1.0", needs_key=True)
+    for made in (writer.record({"a": 1}), writer.picture(), writer.table()):
+        exec(made.python, {})
+    assert called == [
+        (("http://host",), {"token": "k"}), ("predict", ("m", {"a": 1}), {"version": "1.0"}),
+        (("http://host",), {"token": "k"}), ("predict", ("m", "photo.jpg"), {"version": "1.0"}),
+        (("http://host",), {"token": "k"}), ("score_csv", ("m", "rows.csv", "answers.csv"), {"version": "1.0"}),
+    ]  # fmt: skip

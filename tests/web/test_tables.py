@@ -1,0 +1,200 @@
+"""CSV files before they are scored, and their way through the jobs."""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fastmar_client import CsvUnreadable
+from fastmar_web import jobs as jobs_module
+from fastmar_web.errors import Refused, Unavailable
+from fastmar_web.jobs import CHECKED, DONE, FAILED, MOST, Job, Jobs
+from fastmar_web.tables import LISTED, SAMPLE_ROWS, Preview, look
+from tests.web.fake import HOSTILE, category, number, schema
+
+COLUMNS = {
+    "class": category(" Private", " State-gov"),
+    "level": category(3, 7),
+    "member": category(False, True),
+    "age": number(38),
+    "hours": number(40, nullable=True),
+}
+SCHEMA = schema("m", COLUMNS)
+HEAD = "class,level,member,age,hours\n"
+
+
+def looked(tmp_path: Path, text: str | bytes, described: Any = SCHEMA) -> Preview:
+    path = tmp_path / "table.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return look(path, described, lambda row: None)
+
+
+def test_a_good_table(tmp_path: Path) -> None:
+    text = HEAD + "Private,3,True,38,40\n State-gov,7.0,false,1e3,\n,NA,,True,nan\n"
+    found = looked(tmp_path, text)
+    assert (found.total, found.refused, found.remarked, found.problems, found.scorable) == (3, 0, 0, [], True)
+    assert found.rows[0] == [("Private", ""), ("3", ""), ("True", ""), ("38", ""), ("40", "")]
+
+
+def test_what_is_wrong_by_row_and_column(tmp_path: Path) -> None:
+    text = HEAD + f"Private,3,True,38,40\n{HOSTILE},9,maybe,old,1_0\nPrivate,3,True,,\nPrivate,3\nAstronaut,3,True,1,\n"
+    found = looked(tmp_path, text)
+    assert [(p.row, p.column, p.value, p.text, p.refuses) for p in found.problems] == [
+        (2, "class", HOSTILE, "New to the model.", False),
+        (2, "level", "9", "New to the model.", False),
+        (2, "member", "maybe", "New to the model.", False),
+        (2, "age", "old", "Not a number.", True),
+        (2, "hours", "1_0", "Not a number.", True),
+        (3, "age", "", "A number is missing.", True),
+        (4, "", "", "The row has 2 cells where the header has 5.", True),
+        (5, "class", "Astronaut", "New to the model.", False),
+    ]
+    assert (found.total, found.refused, found.remarked) == (5, 3, 1)
+    assert found.rows[1][3] == ("old", "Not a number.")
+
+
+def test_columns_that_are_missing_or_not_used(tmp_path: Path) -> None:
+    found = looked(tmp_path, "class,age,shoe size\nPrivate,38,41\n")
+    assert found.missing == ["level", "member", "hours"]
+    assert found.unused == ["shoe size"]
+    assert not found.scorable
+
+
+def test_a_date_or_its_parts(tmp_path: Path) -> None:
+    date = {"type": ["string"], "x-fastmar": {"kind": "date"}}
+    rules = {"allOf": [{"anyOf": [{"required": ["sale"]}, {"required": ["saleYear", "saleDay"]}]}]}
+    described = schema("m", {"sale": date, "saleYear": number(1), "saleDay": number(1)}, rules=rules)
+    described["record"]["required"] = []
+    assert looked(tmp_path, "sale\n2024-01-31\n", described).scorable
+    assert looked(tmp_path, "saleYear,saleDay\n2024,31\n", described).scorable
+    assert looked(tmp_path, "saleYear\n2024\n", described).missing == ["sale"]
+    assert looked(tmp_path, "sale\n31.1.2024\n", described).problems[0].text == "Not a date such as 2024-01-31."
+
+
+def test_semicolons_and_a_byte_order_mark(tmp_path: Path) -> None:
+    found = looked(tmp_path, b"\xef\xbb\xbf" + HEAD.replace(",", ";").encode() + b"Private;3;True;38;40\r\n")
+    assert (found.columns[0], found.total, found.problems) == ("class", 1, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (b"PK\x03\x04\x00\x00\xff\xfe\x00", "names no column"),
+        (b"", "names no column"),
+        (b"a,b\n1,2\n", "names no column"),
+        (HEAD.encode(), "no row"),
+        (b"class,class,age\n1,2,3\n", "twice"),
+    ],
+)
+def test_what_is_no_table_is_refused_in_words(tmp_path: Path, text: bytes, says: str) -> None:
+    with pytest.raises((Refused, CsvUnreadable), match=says):
+        looked(tmp_path, text)
+
+
+def test_many_rows_take_no_more_memory_than_few(tmp_path: Path) -> None:
+    row = "Astronaut,3,True,old,40\n"
+    tracemalloc.start()
+    found = looked(tmp_path, HEAD + row * 1000)
+    few = tracemalloc.get_traced_memory()[1]
+    assert (len(found.problems), len(found.rows)) == (LISTED, SAMPLE_ROWS)
+    (tmp_path / "table.csv").write_text(HEAD + row * 30_000)
+    tracemalloc.reset_peak()
+    found = look(tmp_path / "table.csv", SCHEMA, lambda row: None)
+    many = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (found.total, found.refused, len(found.problems)) == (30_000, 30_000, LISTED)
+    assert many < few + 1_000_000
+
+
+def test_a_row_without_an_end_does_not_fill_the_memory(tmp_path: Path) -> None:
+    """A cell may hold line ends, so one row may be the whole file, each of its lines short."""
+    with pytest.raises(CsvUnreadable, match="is over 8,000,000 characters"):
+        looked(tmp_path, HEAD + '"\n",' * 2_500_000)
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> Any:
+    made = Jobs(tmp_path / "jobs")
+    yield made
+    made.close()
+
+
+def added(jobs: Jobs, look_at: Any = None, name: str = "t.csv") -> Job:
+    job = jobs.add("m", name, io.BytesIO(b"x\n1\n"), look_at or (lambda path, on_row: Preview(total=1)))
+    assert job.settled.wait(5)
+    return job
+
+
+def test_a_table_is_looked_at_scored_and_removed(jobs: Jobs) -> None:
+    job = added(jobs)
+    assert job.state == CHECKED
+    jobs.score(job, lambda source, target, on_progress: target.write_bytes(source.read_bytes()))
+    assert job.settled.wait(5)
+    assert (job.state, job.done, job.answers.read_bytes()) == (DONE, 1, b"x\n1\n")
+    assert len(job.id) >= 32
+    jobs.remove(job)
+    assert not job.folder.exists()
+    with pytest.raises(Refused, match="not here any more"):
+        jobs.get(job.id)
+
+
+def test_scoring_that_fails_can_be_begun_again(jobs: Jobs, capsys: Any) -> None:
+    job = added(jobs)
+
+    def fails(source: Path, target: Path, on_progress: Any) -> None:
+        raise RuntimeError("no room")
+
+    jobs.score(job, fails)
+    assert job.settled.wait(5)
+    assert job.state == FAILED
+    assert job.error is not None
+    assert "no room" not in job.error.message  # a reader of the page has no use for it
+    assert "no room" in capsys.readouterr().err
+    jobs.score(job, lambda source, target, on_progress: target.touch())
+    assert job.settled.wait(5)
+    assert (job.state, job.error) == (DONE, None)
+
+
+def test_a_table_that_is_removed_stops(jobs: Jobs) -> None:
+    job = added(jobs)
+    begun, ended = threading.Event(), threading.Event()
+
+    def endless(source: Path, target: Path, on_progress: Any) -> None:
+        try:
+            for row in range(10_000):
+                on_progress(row)
+                begun.set()
+                time.sleep(0.001)
+        finally:
+            ended.set()
+
+    jobs.score(job, endless)
+    assert begun.wait(5)
+    jobs.remove(job)
+    assert ended.wait(2)
+    assert not job.folder.exists()
+
+
+def test_tables_are_counted_and_old_ones_forgotten(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = [added(jobs) for _ in range(MOST)]
+    with pytest.raises(Unavailable, match="Too many"):
+        added(jobs)
+    monkeypatch.setattr(jobs_module, "KEPT", -1.0)
+    newest = added(jobs)
+    assert not any(job.folder.exists() for job in made)
+    assert newest.folder.exists()
+
+
+def test_files_are_deleted_in_the_end(tmp_path: Path) -> None:
+    made = Jobs()
+    job = added(made)
+    folder = job.folder.parent
+    assert folder.stat().st_mode & 0o077 == 0
+    made.close()
+    assert not folder.exists()

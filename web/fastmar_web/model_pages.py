@@ -1,0 +1,95 @@
+"""The list of models, and whether they answer."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from flask import Flask, Response, jsonify, render_template, request
+
+from fastmar_web.backend import Backend, Model
+from fastmar_web.errors import PageError
+from fastmar_web.presentation import Presentation, humanized
+
+JSON = dict[str, Any]
+
+
+def register(app: Flask, backend: Backend) -> None:
+    """Add the pages to the app."""
+
+    @app.get("/")
+    def index() -> str:
+        models = [_card(backend, model) for model in backend.models()]
+        return render_template("index.html", models=models, waiting=any(not model["ready"] for model in models))
+
+    @app.get("/status")
+    def status() -> Response:
+        """For scripts: whether the server, or one model, answers now."""
+        wanted = request.args.get("model", "")
+        try:
+            if wanted:
+                backend.model(*split(wanted))
+            else:
+                backend.models()
+        except PageError as error:
+            return jsonify({"ready": False, "passing": error.passing, "message": error.message})
+        return jsonify({"ready": True})
+
+
+def split(reference: str) -> tuple[str, str | None]:
+    """Name and version of "adult" or "adult@2.0"."""
+    name, at, version = reference.partition("@")
+    return name, version if at and version else None
+
+
+def joined(name: str, version: str | None) -> str:
+    """The inverse of `split`, for addresses."""
+    return f"{name}@{version}" if version else name
+
+
+def other_versions(model: Model, chosen: str | None) -> list[JSON]:
+    """What a page lists where there are several versions."""
+    if len(model.versions) < 2:
+        return []
+    current = chosen or model.version
+    return [
+        {
+            "version": version,
+            "reference": model.name if version == model.version else joined(model.name, version),
+            "default": version == model.version,
+            "current": version == current,
+        }
+        for version in model.versions
+    ]
+
+
+def _card(backend: Backend, model: Model) -> JSON:
+    """A model as the list shows it. One that can't describe itself is in the list all the same."""
+    card: JSON = {
+        "name": model.name,
+        "path": quote(model.name),
+        "title": humanized(model.name),
+        "version": model.version,
+        "ready": model.ready,
+        "description": "",
+        "kind": "",
+        "takes": "",
+    }
+    if not model.ready:
+        return card
+    try:
+        schema = backend.schema(model.name, None)
+    except PageError as error:
+        return card | {"ready": False, "problem": error.message}
+    texts = Presentation(schema)
+    properties = schema["record"].get("properties", {})
+    pictures = schema.get("kind") == "vision"
+    takes = "Pictures" if pictures else f"{len(properties)} value{'s' if len(properties) != 1 else ''}"
+    targets = [texts.label(str(target)) for target in schema.get("targets", [])]
+    return card | {
+        "title": texts.title,
+        "description": texts.description,
+        "kind": "pictures" if pictures else "table",
+        "takes": takes,
+        "gives": ", ".join(targets[:3]) + (" ..." if len(targets) > 3 else ""),
+    }

@@ -1,0 +1,96 @@
+"""The web app as a process: waitress, which is Python alone and runs on any system."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+import webbrowser
+from collections.abc import Callable
+from typing import Any
+
+import waitress
+
+from fastmar_web.app import create_app
+from fastmar_web.backend import Backend
+from fastmar_web.errors import PageError, WebError
+from fastmar_web.jobs import Jobs
+from fastmar_web.settings import MEGABYTE, Settings
+
+THREADS = 8
+NO_LOG_IN = "Note: the web app has no log-in of its own; put it behind a front that has one."
+
+
+def serve(settings: Settings, *, open_browser: bool = False, say: Callable[[str], None] = print) -> int:
+    """Serve until the process is told to end; the value is its exit status.
+
+    Raises:
+        WebError: the key file can't be read, the address is taken.
+    """
+    backend = Backend(settings)
+    app = create_app(settings, backend)
+    jobs: Jobs = app.extensions["fastmar_jobs"]
+    try:
+        server = waitress.create_server(
+            app,
+            host=settings.host,
+            port=settings.port,
+            threads=THREADS,
+            ident=None,  # no need to say what this is
+            max_request_body_size=settings.table_bytes + MEGABYTE,
+            clear_untrusted_proxy_headers=True,
+        )
+    except OSError as error:
+        jobs.close()
+        raise WebError(
+            f"{settings.host}:{settings.port} can't be listened on: {error.strerror or error}.",
+            fix="give another --port, or end what is there.",
+        ) from error
+    url = f"http://{_in_url(settings.host)}:{_port(server)}"
+    say(f"Web app       {url}")
+    say(f"Model server  {settings.url}")
+    if not settings.is_local:
+        say(NO_LOG_IN)
+    say(f"Ready: {_models(backend)}. Ctrl-C stops it.")
+    sys.stdout.flush()
+    if open_browser:
+        webbrowser.open(url)
+    _end_on_sigterm()
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # many pictures at once are no news
+    try:
+        server.run()
+    except (KeyboardInterrupt, SystemExit):
+        pass
+    finally:
+        server.close()
+        jobs.close()
+    return 0
+
+
+def _end_on_sigterm() -> None:
+    def end(*_: Any) -> None:
+        raise SystemExit
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, end)
+
+
+def _models(backend: Backend) -> str:
+    try:
+        count = len(backend.models())
+    except PageError as error:
+        return f"{error.message[:1].lower()}{error.message[1:].rstrip('.')}; the page looks for it by itself"
+    return "1 model" if count == 1 else f"{count} models"
+
+
+def _port(server: Any) -> int:
+    """The port that the system chose, where 0 was asked for."""
+    if hasattr(server, "effective_listen"):  # localhost is two addresses
+        return int(server.effective_listen[0][1])
+    return int(server.effective_port)
+
+
+def _in_url(host: str) -> str:
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - compared, not bound
+    return f"[{shown}]" if ":" in shown and not shown.startswith("[") else shown

@@ -1,0 +1,76 @@
+"""What whoever runs the web app may say."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fastmar_web.errors import WebError
+
+MEGABYTE = 1_000_000
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What whoever runs the web app may say.
+
+    Attributes:
+        url: address of the model server, as this process reaches it.
+        public_url: the same as others reach it, for the requests to copy; `url` where empty.
+        host, port: address of the web app; port 0 picks a free one.
+        key_file: the model server's key: its key_file.json, or a text file that holds the one key.
+        allowed_hosts: names under which the web app may be called, beside loopback, IP addresses and `host`.
+        folder: where uploaded tables and their answers lie until they are an hour old; None for a temporary one.
+        picture_bytes: largest picture; the model server takes 6.5 MB by default.
+        form_bytes: largest request with pictures or a form.
+        table_bytes: largest CSV file.
+    """
+
+    url: str = "http://127.0.0.1:8080"
+    public_url: str = ""
+    host: str = "127.0.0.1"
+    port: int = 8501
+    key_file: Path | None = None
+    allowed_hosts: frozenset[str] = field(default_factory=frozenset)
+    folder: Path | None = None
+    picture_bytes: int = 6 * MEGABYTE
+    form_bytes: int = 40 * MEGABYTE
+    table_bytes: int = 100 * MEGABYTE
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine reaches the web app."""
+        return self.host in LOOPBACK
+
+    @property
+    def shown_url(self) -> str:
+        """The model server's address as a reader of the page would call it."""
+        return (self.public_url or self.url).rstrip("/")
+
+
+def key_arguments(path: Path | None) -> dict[str, str]:
+    """The client's arguments for the key in `path`: TorchServe's key_file.json, or the key as plain text.
+
+    Raises:
+        WebError: the file can't be read or is empty.
+    """
+    if path is None:
+        return {}
+    try:
+        text = path.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise WebError(
+            f"the key file {path} can't be read: {error}.", fix="give --key-file a readable file."
+        ) from error
+    if not text:
+        raise WebError(f"the key file {path} is empty.", fix="give the file that `fastmar serve` names at its start.")
+    return {"key_file": str(path)} if _is_json(text) else {"token": text}
+
+
+def _is_json(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False

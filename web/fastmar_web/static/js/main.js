@@ -1,0 +1,10 @@
+// Each part of a page names its script; pages work without any.
+import { start as models } from "./models.js";
+import { start as waiting } from "./waiting.js";
+import { start as ask } from "./ask.js";
+import { start as pictures } from "./pictures.js";
+import { start as table } from "./table.js";
+import { start as job } from "./job.js";
+
+const starts = { models, waiting, ask, pictures, table, job };
+for (const part of document.querySelectorAll("[data-module]")) starts[part.dataset.module]?.(part);

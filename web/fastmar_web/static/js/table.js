@@ -1,0 +1,49 @@
+// A CSV file is sent with a bar that shows how far it is; what comes back is the page of the table.
+import { failure, fill, say } from "./page.js";
+import { takeDrops } from "./files.js";
+
+export function start(part) {
+  const form = part.querySelector("form");
+  const input = form.querySelector("input[type=file]");
+  const upload = form.querySelector(".upload");
+  const trouble = form.querySelector("[data-failure]");
+  takeDrops(form, ([file]) => sendFile(file));
+  input.addEventListener("change", () => { if (input.files[0]) sendFile(input.files[0]); });
+
+  function sendFile(file) {
+    trouble.replaceChildren();
+    if (file.size > Number(part.dataset.most)) {
+      return failed("Too large", `${file.name} is larger than ${part.dataset.mostText}.`);
+    }
+    const body = new FormData();
+    body.append("table", file);
+    const request = new XMLHttpRequest(); // fetch does not tell how much has been sent
+    const bar = upload.querySelector("progress");
+    upload.hidden = false;
+    bar.value = 0;
+    upload.querySelector("[data-upload]").textContent = `Sending ${file.name}`;
+    request.upload.addEventListener("progress", ({ loaded, total }) => { bar.value = 100 * loaded / total; });
+    request.addEventListener("load", () => {
+      if (request.status < 400) return location.assign(request.responseURL);
+      upload.hidden = true;
+      const reply = parsed(request.responseText);
+      fill(trouble, reply.html);
+      say(reply.sentence);
+    });
+    request.addEventListener("error", () => failed("Not sent", "The connection broke. Send the file again."));
+    request.open("POST", form.action);
+    request.setRequestHeader("Accept", "application/json");
+    request.send(body);
+    input.value = "";
+  }
+
+  function failed(title, message) {
+    upload.hidden = true;
+    fill(trouble, failure(title, message));
+    say(`${title}. ${message}`);
+  }
+}
+
+function parsed(text) {
+  try { return JSON.parse(text); } catch { return { html: failure("This did not work", "Send the file again."), sentence: "" }; }
+}

@@ -1,0 +1,152 @@
+"""A table's way through the app: sent, looked at, scored in the background, downloaded, forgotten."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, Response, jsonify, redirect, render_template, request, send_file, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from fastmar_web.backend import Backend
+from fastmar_web.errors import Refused
+from fastmar_web.jobs import CHECKING, DONE, Job, Jobs
+from fastmar_web.model_pages import other_versions, split
+from fastmar_web.pictures import takes_pictures
+from fastmar_web.presentation import Presentation, rounded
+from fastmar_web.security import limit, megabytes
+from fastmar_web.settings import Settings
+from fastmar_web.snippets import Writer
+from fastmar_web.tables import SAMPLE_COLUMNS, SAMPLE_ROWS, look, shortened
+
+JSON = dict[str, Any]
+PATIENCE = 1.0  # seconds that a page waits for a small table, which then needs no second look
+FORM_ROOM = 10_000  # bytes of a form around its file
+
+
+def register(app: Flask, backend: Backend, settings: Settings, jobs: Jobs) -> None:
+    """Add the pages to the app."""
+
+    def model_of(reference: str) -> tuple[str, str | None, JSON]:
+        name, version = split(reference)
+        schema = backend.schema(name, version)
+        if takes_pictures(schema):
+            raise Refused("This model is asked with pictures, not with tables.", fix="open its own page.", status=404)
+        return name, version, schema
+
+    @app.get("/models/<reference>/table")
+    def table(reference: str) -> str:
+        model = backend.model(*split(reference))
+        name, version, schema = model_of(reference)
+        return render_template(
+            "table.html",
+            texts=Presentation(schema),
+            schema=schema,
+            reference=reference,
+            versions=other_versions(model, version),
+            most=settings.table_bytes,
+            most_text=megabytes(settings.table_bytes),
+            columns=list(schema["record"].get("properties", {})),
+            snippets=Writer(settings.shown_url, name, version, needs_key=backend.needs_key).table(),
+        )
+
+    @app.post("/models/<reference>/table")
+    def send(reference: str) -> AnyResponse:
+        limit(settings.table_bytes + FORM_ROOM)
+        _, _, schema = model_of(reference)
+        file = request.files.get("table")
+        if file is None or not file.filename:
+            raise Refused("There is no file in what was sent.", fix="choose a CSV file.")
+        job = jobs.add(reference, file.filename, file.stream, lambda path, on_row: look(path, schema, on_row))
+        return redirect(url_for("job", name=job.id), 303)
+
+    @app.get("/tables/<name>")
+    def job(name: str) -> str:
+        found = jobs.get(name)
+        if found.at_work:
+            found.settled.wait(PATIENCE)
+        _, _, schema = model_of(found.model)
+        return render_template("job.html", texts=Presentation(schema), schema=schema, **_state(found, reference=True))
+
+    @app.get("/tables/<name>/state")
+    def state(name: str) -> Response:
+        """For scripts: what of the page changes."""
+        found = jobs.get(name)
+        html = render_template("_job.html", **_state(found))
+        return jsonify({"html": html, "state": found.state, "at_work": found.at_work, "said": _said(found)})
+
+    @app.post("/tables/<name>/score")
+    def score(name: str) -> AnyResponse:
+        found = jobs.get(name)
+        model, version = split(found.model)
+
+        def work(source: Path, target: Path, on_progress: Any) -> None:
+            backend.score_table(model, version, source, target, on_progress)
+
+        jobs.score(found, work)
+        return redirect(url_for("job", name=name), 303)
+
+    @app.get("/tables/<name>/answers.csv")
+    def answers(name: str) -> Response:
+        found = jobs.get(name)
+        if found.state != DONE:
+            raise Refused("The answers are not complete yet.", fix="wait until the table is scored.", status=404)
+        stem = Path(found.filename.replace("\\", "/")).stem[:80] or "table"
+        return send_file(found.answers, mimetype="text/csv", as_attachment=True, download_name=f"{stem}-answers.csv")
+
+    @app.post("/tables/<name>/remove")
+    def remove(name: str) -> AnyResponse:
+        found = jobs.get(name)
+        jobs.remove(found)
+        return redirect(url_for("table", reference=found.model), 303)
+
+
+def _state(job: Job, *, reference: bool = False) -> JSON:
+    """What the page of a job shows."""
+    more = {"reference": job.model} if reference else {}
+    return {**more, "job": job, "said": _said(job), "sample": _sample(job) if job.state == DONE else None}
+
+
+def _said(job: Job) -> str:
+    """The state in a sentence, for the eye and the ear."""
+    preview = job.preview
+    total = preview.total if preview else 0
+    if job.error:
+        return f"{job.error.title}. {job.error.message}"
+    if job.state == CHECKING:
+        return f"Reading the file: {job.done:,} rows." if job.done else "Reading the file."
+    if job.state == DONE:
+        return "1 row is scored." if total == 1 else f"All {total:,} rows are scored."
+    if job.at_work:
+        return f"{job.done:,} of {total:,} rows scored." if job.done else "Waiting for the first answers."
+    return "1 row is read." if total == 1 else f"{total:,} rows are read."
+
+
+def _sample(job: Job) -> JSON:
+    """The first rows of the answers: what was answered, then the table's own columns."""
+    with job.answers.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.reader(file, delimiter=_delimiter(file.readline()))
+        file.seek(0)
+        header = next(reader, [])
+        rows = [row for row, _ in zip(reader, range(SAMPLE_ROWS), strict=False)]
+    own = len(job.preview.columns) + job.preview.more_columns if job.preview else 0
+    answered = [at for at in range(own, len(header)) if any(len(row) > at and row[at] for row in rows)]
+    order = [*answered, *range(own)][:SAMPLE_COLUMNS]
+    return {
+        "header": [header[at] for at in order],
+        "rows": [[_shown(row[at], answer=at >= own) if at < len(row) else "" for at in order] for row in rows],
+    }
+
+
+def _shown(cell: str, *, answer: bool) -> str:
+    """A cell for the eye; a number of an answer needs no sixteen digits here."""
+    try:
+        return rounded(float(cell)) if answer else shortened(cell)
+    except ValueError:
+        return shortened(cell)
+
+
+def _delimiter(header: str) -> str:
+    """The answers' file has the table's own."""
+    return max(",;\t", key=header.count)

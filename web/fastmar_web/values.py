@@ -1,0 +1,149 @@
+"""What a form or a link says, as a record for the model; and what is wrong with it, field by field."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastmar_web.forms import Field, Form
+from fastmar_web.presentation import rounded
+
+JSON = dict[str, Any]
+
+
+@dataclass
+class Filled:
+    """A form with what was entered.
+
+    Attributes:
+        texts: by field's name, as they are shown again.
+        record: for the model; complete where there are no problems.
+        problems: by field's name, why it can't be sent.
+        remarks: by field's name, what is odd but can be sent.
+    """
+
+    texts: dict[str, str] = field(default_factory=dict)
+    record: JSON = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
+    remarks: dict[str, list[str]] = field(default_factory=dict)
+
+    def remark(self, name: str, text: str) -> None:
+        """Say something beside a field."""
+        self.remarks.setdefault(name, []).append(text)
+
+
+def defaults(form: Form) -> Filled:
+    """The form as it is opened."""
+    return Filled({name: each.default for name, each in form.fields.items()})
+
+
+def from_link(form: Form, query: Mapping[str, str]) -> Filled:
+    """The form as a link describes it: what the link does not say, or what can't be shown, is the default."""
+    filled = defaults(form)
+    for name, each in form.fields.items():
+        if each.hidden or name not in query:
+            continue
+        text = query[name]
+        if each.widget == "select" and text.strip():
+            choice = each.choice(text)
+            if choice is None:
+                filled.remark(name, f"“{_short(text)}” is not one of these; the default is shown.")
+                continue
+            text = choice.key
+        filled.texts[name] = text
+    return filled
+
+
+def from_record(form: Form, record: JSON) -> dict[str, str]:
+    """A record, an example's for instance, as a link says it."""
+    return {name: each.key_of(record[name]) for name, each in form.fields.items() if name in record and not each.hidden}
+
+
+def from_post(form: Form, sent: Mapping[str, str]) -> Filled:
+    """The record that a form asks about."""
+    filled = Filled()
+    for name, each in form.fields.items():
+        text = each.default if each.hidden else sent.get(name, each.default)
+        filled.texts[name] = text
+        try:
+            filled.record[name] = value_of(each, text)
+        except ValueError as error:
+            filled.problems[name] = str(error)
+            continue
+        if said := unusual(each, filled.record[name]):
+            filled.remark(name, said)
+    return filled
+
+
+def value_of(each: Field, text: str) -> Any:
+    """What `text` stands for.
+
+    Raises:
+        ValueError: it stands for nothing that the field takes; the message is for the page.
+    """
+    if each.widget in ("select", "suggest"):
+        return _category(each, text)
+    blank = not text.strip()
+    if blank and each.nullable:
+        return None
+    if each.widget == "number":
+        return _number(each, text)
+    if each.widget in ("date", "datetime-local"):
+        if blank:
+            raise ValueError("Choose a date.")
+        return text.strip()
+    if each.widget == "textarea" and text.strip()[:1] in ("{", "["):
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text
+    return text
+
+
+def unusual(each: Field, value: Any) -> str | None:
+    """What is odd about a value that can be sent."""
+    if each.usual and isinstance(value, int | float) and not each.usual[0] <= value <= each.usual[1]:
+        return f"The model learned from {rounded(each.usual[0])} to {rounded(each.usual[1])}; this is outside."
+    return None
+
+
+def _category(each: Field, text: str) -> Any:
+    if not text:
+        return None  # no value: the model knows that as a category of its own
+    choice = each.choice(text)
+    if choice:
+        return choice.value
+    if each.widget == "select":
+        raise ValueError(f"“{_short(text)}” is not one of the values to choose from.")
+    return _as_number(text) if each.numeric else text
+
+
+def _as_number(text: str) -> Any:
+    try:
+        return int(text)
+    except ValueError:
+        try:
+            value = float(text)
+        except ValueError:
+            return text
+        return value if math.isfinite(value) else text
+
+
+def _number(each: Field, text: str) -> Any:
+    if not text.strip():
+        raise ValueError("Enter a number.")
+    value = _as_number(text.strip())
+    if isinstance(value, str):
+        raise ValueError(f"“{_short(text)}” is not a number.")  # noqa: TRY004 - it is about the text
+    if each.least and value < float(each.least):
+        raise ValueError(f"At least {each.least}.")
+    if each.most and value > float(each.most):
+        raise ValueError(f"At most {each.most}.")
+    return value
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:57]}..."
