@@ -9,7 +9,7 @@ from fastmar_cli.errors import CommandError
 
 JSON, LINES, CSV = "application/json", "application/jsonlines", "text/csv"
 PICTURE = "application/octet-stream"  # the model looks for itself which kind of picture it is
-_TYPES = {".json": JSON, ".jsonl": LINES, ".ndjson": LINES, ".csv": CSV}
+_TYPES = {".json": JSON, ".jsonl": LINES, ".ndjson": LINES, ".csv": CSV, ".tsv": CSV}
 _PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 # How pictures begin that come on standard input; not BMP's two letters, with which a CSV may begin.
 _BEGINS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"II*\0", b"MM\0*")

@@ -1,27 +1,30 @@
-"""Targets of `predict`: an archive in this process, or a served model, behind one protocol."""
+"""Targets of `predict` and `score`: an archive in this process, or a served model, behind one protocol."""
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote
 
-import orjson
-
-from fastmar_cli.inputs import CSV, JSON, PICTURE, InputUnreadable, read_picture
-from fastmar_runtime.spec import VISION
+from fastmar_cli.errors import CommandError
+from fastmar_cli.inputs import CSV, PICTURE, InputUnreadable, read_picture
+from fastmar_runtime.spec import TABULAR, VISION, Field, Spec
 
 if TYPE_CHECKING:
-    from fastmar_client import Client
+    from fastmar_client import Client, Scored
+    from fastmar_client.scoring import Model
 
 Answers = Iterator[dict[str, Any]]
 
-ROWS_A_REQUEST = 500  # of CSV: well below the server's limit on a request
 PICTURES_AT_ONCE = 16  # more would only take memory, and keep people waiting for the first answer
+
+
+class ClientMissing(CommandError):
+    """A served model is asked for, and what asks it is not installed."""
+
+    code = "client_missing"
 
 
 class Target(Protocol):
@@ -33,6 +36,10 @@ class Target(Protocol):
 
     def pictures(self, paths: Sequence[Path]) -> Answers:
         """An answer to each picture's file, with its name; a file that can't be read is answered with an error."""
+        ...
+
+    def score(self, source: Path, target: Path, **options: Any) -> Scored:
+        """Answer each row of a file of CSV in another; `options` are those of `Client.score_csv`."""
         ...
 
 
@@ -54,9 +61,14 @@ class Archive:
 
     def records(self, body: bytes, content_type: str) -> Answers:
         """See `Target`."""
+        from fastmar_cli.rows import ArchiveRows  # noqa: PLC0415
         from fastmar_runtime import payload  # noqa: PLC0415
 
-        yield from self._predictor.predict(payload.read(body, content_type, self._predictor.spec).records)
+        spec = self._predictor.spec
+        if content_type == CSV and spec.kind == TABULAR:
+            yield from _csv_answers(ArchiveRows(self._predictor), body)
+        else:
+            yield from self._predictor.predict(payload.read(body, content_type, spec).records)
 
     def pictures(self, paths: Sequence[Path]) -> Answers:
         """See `Target`."""
@@ -71,6 +83,13 @@ class Archive:
             for position, answer in enumerate(self._ask(some), start):
                 yield _in_place(answer, paths[position], position)
 
+    def score(self, source: Path, target: Path, **options: Any) -> Scored:
+        """See `Target`."""
+        from fastmar_cli.rows import ArchiveRows  # noqa: PLC0415
+        from fastmar_client.scoring import score_csv  # noqa: PLC0415
+
+        return score_csv(ArchiveRows(self._predictor), source, target, **options)
+
     def _ask(self, paths: Sequence[Path]) -> list[dict[str, Any]]:
         from fastmar_runtime.pictures import MODEL_SIZE  # noqa: PLC0415
 
@@ -81,25 +100,28 @@ class Served:
     """A served model, through `fastmar_client`, which sends many records in batches."""
 
     def __init__(self, url: str, key_file: Path | None, mask_size: str | None) -> None:
-        from fastmar_client import Client  # noqa: PLC0415 - requests, where it is needed
-
         base, _, rest = url.partition("/predictions/")
         self._name, _, version = unquote(rest).strip("/").partition("/")
         self._version = version or None
         if not self._name:
             raise InputUnreadable(f"{url} names no model.", fix=f"give {url.rstrip('/')}/predictions/NAME.")
-        self._client = Client(base, key_file=key_file)
+        self._client = _client(base, key_file)
         self._mask_size = mask_size
 
     def records(self, body: bytes, content_type: str) -> Answers:
-        """See `Target`."""
-        if content_type == CSV:
-            for part in _csv_parts(body):
-                yield from _ask_csv(self._client, self._name, self._version, part)
-        elif content_type == PICTURE:
+        """See `Target`. The body is read here as an archive in this process reads it, so that both answer the same."""
+        from fastmar_cli.rows import ServedRows  # noqa: PLC0415
+        from fastmar_runtime import payload  # noqa: PLC0415
+
+        if content_type == PICTURE:
             yield from self._client.predict_many(self._name, [body], version=self._version)
+            return
+        schema = self._client.schema(self._name, self._version)
+        spec = _spec(schema)
+        if content_type == CSV and spec.kind == TABULAR:
+            yield from _csv_answers(ServedRows(self._client, self._name, self._version, schema), body)
         else:
-            yield from self._client.predict_many(self._name, _records(body, content_type), version=self._version)
+            yield from self._answers(payload.read(body, content_type, spec).records)
 
     def pictures(self, paths: Sequence[Path]) -> Answers:
         """See `Target`."""
@@ -109,6 +131,53 @@ class Served:
         )
         for position, answer in enumerate(answers):
             yield _in_place(answer, paths[position], position)
+
+    def score(self, source: Path, target: Path, **options: Any) -> Scored:
+        """See `Target`."""
+        return self._client.score_csv(self._name, source, target, version=self._version, **options)
+
+    def _answers(self, records: Sequence[Any]) -> Answers:
+        """Answers to what was read of a body; what could not be read has its error already."""
+        from fastmar_client.encoding import Part, encode  # noqa: PLC0415
+        from fastmar_runtime.errors import RecordError  # noqa: PLC0415
+
+        # As parts: a string among records is one to the model, and must not become the path of a file.
+        readable: Iterator[Any] = (Part(encode(record)) for record in records if not isinstance(record, RecordError))
+        found = self._client.predict_many(self._name, readable, version=self._version)
+        for position, record in enumerate(records):
+            if isinstance(record, RecordError):
+                yield record.as_dict(position)
+            else:
+                yield _numbered(next(found), position)
+
+
+def _client(base: str, key_file: Path | None) -> Client:
+    try:
+        from fastmar_client import Client  # noqa: PLC0415 - requests, where it is needed
+
+        return Client(base, key_file=key_file)
+    except ModuleNotFoundError as error:
+        raise ClientMissing(f"{error.name} is not installed.", fix="pip install 'fastmar[client]'") from error
+
+
+def _spec(schema: dict[str, Any]) -> Spec:
+    """As much of a served model's spec as is needed to read a body of JSON for it."""
+    fields = tuple(Field(name, "") for name in schema["record"].get("properties", {}))
+    return Spec(0, schema["name"], schema["version"], schema["kind"], "", fields, (), (), (), {}, ())
+
+
+def _csv_answers(model: Model, body: bytes) -> Answers:
+    """Answers to the rows of a CSV, in one way for archives and servers."""
+    from fastmar_client.csv_rows import CsvRows  # noqa: PLC0415
+    from fastmar_client.schema import Schema  # noqa: PLC0415
+    from fastmar_client.scoring import answered  # noqa: PLC0415
+
+    rows = CsvRows(io.BytesIO(body), Schema(model.schema).names)
+    position = 0
+    for _, answers in answered(model, rows):
+        for answer in answers:
+            yield _numbered(answer, position)
+            position += 1
 
 
 def _picture(path: Path, mask_size: str) -> Any:
@@ -132,44 +201,8 @@ def _with_mask_size(path: Path, mask_size: str) -> Any:
 
 def _in_place(answer: dict[str, Any], path: Path, position: int) -> dict[str, Any]:
     """`answer` with the file's name, and an error's record counted among all pictures."""
-    if "error" in answer:
-        answer = {**answer, "error": {**answer["error"], "record": position}}
-    return {"name": path.name, **answer}
+    return {"name": path.name, **_numbered(answer, position)}
 
 
-def _records(body: bytes, content_type: str) -> list[Any]:
-    try:
-        if content_type == JSON:
-            data = orjson.loads(body)
-            return data if isinstance(data, list) else [data]
-        return [orjson.loads(line) for line in body.splitlines() if line.strip()]
-    except orjson.JSONDecodeError as error:
-        fix = "mend it, or name a CSV file .csv."
-        raise InputUnreadable(f"the input is no valid JSON ({error}).", fix=fix) from error
-
-
-def _csv_parts(body: bytes) -> Iterator[list[list[str]]]:
-    """The table in parts of at most `ROWS_A_REQUEST` rows, each with the header before them."""
-    try:
-        rows = csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""))
-        header = next(rows, [])
-        while part := list(islice(rows, ROWS_A_REQUEST)):
-            yield [header, *part]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputUnreadable(f"the input is no CSV in UTF-8 ({error}).", fix="save it as UTF-8.") from error
-
-
-def _ask_csv(client: Client, name: str, version: str | None, rows: list[list[str]]) -> Answers:
-    """Ask for the rows of one part; where all of them are refused, the server does not say which answer is whose."""
-    from fastmar_client import RecordRefused  # noqa: PLC0415
-
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows(rows)
-    try:
-        yield from client.predict_body(name, text.getvalue().encode(), CSV, version=version)
-    except RecordRefused as refusal:
-        if len(rows) == 2:  # a header and one row
-            yield refusal.as_dict()
-            return
-        for row in rows[1:]:
-            yield from _ask_csv(client, name, version, [rows[0], row])
+def _numbered(answer: dict[str, Any], position: int) -> dict[str, Any]:
+    return {**answer, "error": {**answer["error"], "record": position}} if "error" in answer else answer

@@ -2,56 +2,27 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from typing import Any, Generic, TypeVar
 
-Send = Callable[[list[Any]], list[Any]]
-
-
-def answers_in_order(
-    records: Iterable[Any],
-    send: Send,
-    *,
-    batch_size: int,
-    batch_bytes: int,
-    concurrency: int,
-    on_progress: Callable[[int], None] | None,
-) -> Iterator[Any]:
-    """One answer for each record, in the records' order.
-
-    A batch has at most `batch_size` records, whose `size` (0 for those that have none) adds up to at most
-    `batch_bytes`; a record that is larger than that goes alone.
-
-    At most `concurrency` batches are under way, and one more waits for its turn: so the iterable is never read
-    more than `batch_size * (concurrency + 1)` records ahead of the answers that were taken.
-    """
-    done = 0
-    with ThreadPoolExecutor(concurrency, thread_name_prefix="fastmar-client") as pool:
-        under_way: deque[Future[list[Any]]] = deque()
-        try:
-            for batch in _batches(records, batch_size, batch_bytes):
-                under_way.append(pool.submit(send, batch))
-                if len(under_way) > concurrency:
-                    done = yield from _take(under_way.popleft(), done, on_progress)
-            while under_way:
-                done = yield from _take(under_way.popleft(), done, on_progress)
-        finally:  # an error, or a caller that stops taking answers
-            for future in under_way:
-                future.cancel()
+Given = TypeVar("Given")
+Made = TypeVar("Made")
 
 
-def _batches(records: Iterable[Any], most: int, most_bytes: int) -> Iterator[list[Any]]:
-    batch: list[Any] = []
+def batches(items: Iterable[Given], size: Callable[[Given], int], most: int, most_bytes: int) -> Iterator[list[Given]]:
+    """Lists of at most `most` items whose sizes add up to at most `most_bytes`; a larger item goes alone."""
+    batch: list[Given] = []
     total = 0
-    for record in records:
-        size = getattr(record, "size", 0)
-        if batch and total + size > most_bytes:
+    for item in items:
+        bytes_more = size(item)
+        if batch and total + bytes_more > most_bytes:
             yield batch
             batch, total = [], 0
-        batch.append(record)
-        total += size
+        batch.append(item)
+        total += bytes_more
         if len(batch) == most:
             yield batch
             batch, total = [], 0
@@ -59,10 +30,63 @@ def _batches(records: Iterable[Any], most: int, most_bytes: int) -> Iterator[lis
         yield batch
 
 
-def _take(future: Future[list[Any]], done: int, on_progress: Callable[[int], None] | None) -> Generator[Any, None, int]:
-    answers = future.result()
-    yield from answers
-    done += len(answers)
-    if on_progress is not None:
-        on_progress(done)
-    return done
+def in_order(
+    batches: Iterable[Given], send: Callable[[Given], Made], *, concurrency: int
+) -> Generator[tuple[Given, Made], None, None]:
+    """Each batch with what `send` makes of it, in the batches' order.
+
+    At most `concurrency` are under way, and one more waits for its turn: so the iterable is never read more than
+    `concurrency + 1` batches ahead of those that were taken. An error ends it, and so does a caller that stops taking:
+    what is under way then is left alone, and nobody waits for it.
+    """
+    turns = threading.Semaphore(concurrency)
+    under_way: deque[_Sent[Given, Made]] = deque()
+    try:
+        for batch in batches:
+            under_way.append(_Sent(batch, send, turns))
+            if len(under_way) > concurrency:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
+    finally:
+        for sent in under_way:
+            sent.future.cancel()
+
+
+class _Sent(Generic[Given, Made]):
+    """A batch in a thread of its own. It is a daemon: a server that hangs must not keep a program from ending."""
+
+    def __init__(self, batch: Given, send: Callable[[Given], Made], turns: threading.Semaphore) -> None:
+        self.batch = batch
+        self.future: Future[Made] = Future()
+        self._send = send
+        self._turns = turns
+        threading.Thread(target=self._run, name="fastmar-client", daemon=True).start()
+
+    def result(self) -> tuple[Given, Made]:
+        return self.batch, self.future.result()
+
+    def _run(self) -> None:
+        with self._turns:
+            if not self.future.set_running_or_notify_cancel():
+                return
+            try:
+                made = self._send(self.batch)
+            except BaseException as error:  # whoever takes the result gets it
+                self.future.set_exception(error)
+            else:
+                self.future.set_result(made)
+
+
+def halved(batch: list[Given], ask: Callable[[list[Given]], Sequence[Any]], refused: type[Exception]) -> Sequence[Any]:
+    """The answers to `batch`; where it is refused as a whole, to its halves, down to the records that are at fault.
+
+    An error that is raised for a single record takes the place of its answer.
+    """
+    try:
+        return ask(batch)
+    except refused as refusal:
+        if len(batch) == 1:
+            return [refusal]
+        middle = len(batch) // 2
+        return [*halved(batch[:middle], ask, refused), *halved(batch[middle:], ask, refused)]

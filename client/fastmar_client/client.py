@@ -6,24 +6,29 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
-from typing import Any, Literal, Self, overload
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
-import requests
-
-from fastmar_client.bulk import answers_in_order
-from fastmar_client.encoding import JSON, Part, Picture, part, together
-from fastmar_client.errors import ClientError, ModelNotFound, RecordRefused, ServerFailed, ServerUnreachable, Timeout
+from fastmar_client import scoring
+from fastmar_client.csv_rows import UTF8
+from fastmar_client.encoding import Picture
+from fastmar_client.errors import ServerFailed
+from fastmar_client.frames import Frame, records_in
 from fastmar_client.keys import FixedKey, KeyFile, Keys
-from fastmar_client.retries import NO_RETRIES, Retries
+from fastmar_client.many import answers_to, completed, prepared, raising
+from fastmar_client.retries import Retries
+from fastmar_client.schema import Schema
+from fastmar_client.scoring import ROWS_A_REQUEST, Scored
+from fastmar_client.sender import Sender
+from fastmar_client.served import ServedModel, ServedRows, get_schema, path_of, wait_until_ready
 from fastmar_client.transport import Transport
+
+if TYPE_CHECKING:
+    import requests
 
 Record = dict[str, Any]
 Answer = dict[str, Any]
 
-SCHEMA_REQUEST = "application/schema-request+json"  # asks for the schema where the version is not known
-READY_POLL = 0.25
-REQUEST_BYTES = 4_000_000  # of several records in one request: well below the 6.5 MB that the server takes
+SCHEMA_KEPT = 60.0  # seconds for which a record is checked against the same schema
 
 
 class Client:
@@ -32,7 +37,9 @@ class Client:
     with Client("http://127.0.0.1:8080") as client:
         answer = client.predict("adult", {"age": 49, "workclass": " Private"})
         answer["prediction"], answer["probabilities"]
+        client.predict("adult", dataframe)  # a list of answers, one for each row
         client.predict("pets", "cat.jpg")  # a picture: its path, or the bytes of its file
+        client.score_csv("adult", "people.csv", "answers.csv")  # of any size
     """
 
     def __init__(
@@ -41,31 +48,32 @@ class Client:
         *,
         token: str | None = None,
         key_file: str | os.PathLike[str] | None = None,
-        management_url: str | None = None,
         timeout: tuple[float, float] = (3.0, 60.0),
         retries: Retries = Retries(),  # noqa: B008 - frozen
         session: requests.Session | None = None,
+        sender: Sender | None = None,
     ) -> None:
         """Nothing is sent yet.
 
         Args:
             url: address of the inference API.
             token: key for the inference API, if it asks for one.
-            key_file: the server's key_file.json, instead of a token; read again when keys change.
-            management_url: address of the management API, for `models`.
+            key_file: the file of a key, instead of a token: the server's key_file.json, which is read again when keys
+                change, or a text file that holds one key.
             timeout: seconds for the connection, and seconds without data from the server.
             retries: when and how often a request is repeated.
             session: a session to send with, for certificates and proxies; it is not closed.
+            sender: what sends instead of HTTP; see `fastmar_client.testing`.
         """
         if token is not None and key_file is not None:
             raise ValueError("give token or key_file, not both")
         keys: Keys = FixedKey(token) if key_file is None else KeyFile(key_file)
-        self._inference = Transport(url, keys=keys, kind="inference", timeout=timeout, retries=retries, session=session)
-        self._management = (
-            Transport(management_url, keys=keys, kind="management", timeout=timeout, retries=retries, session=session)
-            if management_url
-            else None
-        )
+        if sender is None:
+            from fastmar_client.http import HttpSender  # noqa: PLC0415 - requests, where something is sent over HTTP
+
+            sender = HttpSender(url.rstrip("/"), session)
+        self._transport = Transport(sender, keys=keys, timeout=timeout, retries=retries)
+        self._schemas: dict[tuple[str, str | None], tuple[float, Schema]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -77,38 +85,47 @@ class Client:
 
     def close(self) -> None:
         """Close the connections to the server."""
-        self._inference.close()
-        if self._management:
-            self._management.close()
+        self._transport.close()
 
     @overload
     def predict(  # type: ignore[overload-overlap]  # a str is a sequence of str too; it is taken as one path
-        self, model: str, record: Record | Picture, version: str | None = None
+        self, model: str, record: Record | Picture, version: str | None = None, *, validate: bool = False
     ) -> Answer: ...
 
     @overload
-    def predict(self, model: str, record: Sequence[Record | Picture], version: str | None = None) -> list[Answer]: ...
-
     def predict(
-        self, model: str, record: Record | Picture | Sequence[Record | Picture], version: str | None = None
-    ) -> Any:
-        """The model's answer to a record or a picture; for a list of them, a list of answers in their order.
+        self, model: str, record: Sequence[Record | Picture], version: str | None = None, *, validate: bool = False
+    ) -> list[Answer]: ...
+
+    @overload
+    def predict(
+        self, model: str, record: Frame, version: str | None = None, *, validate: bool = False
+    ) -> list[Answer]: ...
+
+    def predict(self, model: str, record: Any, version: str | None = None, *, validate: bool = False) -> Any:
+        """The model's answer to a record or a picture; to a list of them, or a DataFrame, a list in their order.
 
         A picture is the path of its file, or the file's bytes; the answer to a path has the file's name as ``"name"``.
-        In a list, a record that can't be scored is answered with `{"error": {...}}` in its place.
+        A row of a DataFrame is a record. In a list, a record that can't be scored is answered with `{"error": {...}}`
+        in its place.
+
+        Args:
+            model: the model's name.
+            record: what to ask.
+            version: the model's version; None for the server's default.
+            validate: whether to compare each record with the model's schema before it is sent. What the model would
+                refuse is refused here, and so are columns and categories that it does not know, which it would
+                otherwise ignore with a warning; numbers outside of what it was trained with are told in the answer's
+                warnings.
 
         Raises:
             RecordRefused: the model can't read the request, or can't score the one record; a file can't be read.
             ClientError: any other of `fastmar_client.errors`.
         """
-        if isinstance(record, dict | bytes | bytearray | str | os.PathLike):
-            one = part(record)
-            return _named(self._post(model, version, one.data, one.media_type), one)
-        parts = [part(each) for each in _records(record)]
-        answers = self._post(model, version, together(parts), JSON)
-        if not isinstance(answers, list) or len(answers) != len(parts):
-            return answers
-        return [_named(answer, sent) for answer, sent in zip(answers, parts, strict=True)]
+        if not isinstance(record, dict | bytes | bytearray | str | os.PathLike):
+            return list(self.predict_many(model, record, version=version, batch_size=ROWS_A_REQUEST, validate=validate))
+        one = prepared(record, self._checked_by(model, version) if validate else None)
+        return completed(self._post(model, version, one.data, one.media_type), one)
 
     def predict_body(self, model: str, body: bytes, content_type: str, version: str | None = None) -> list[Answer]:
         """The answers to a request body that is sent as it is: CSV with a header, JSON lines, a picture's file.
@@ -123,25 +140,27 @@ class Client:
     def predict_many(
         self,
         model: str,
-        records: Iterable[Record | Picture],
+        records: Iterable[Record | Picture] | Frame,
         *,
         version: str | None = None,
         batch_size: int = 64,
         concurrency: int = 4,
+        validate: bool = False,
         on_error: Literal["keep", "raise"] = "keep",
         on_progress: Callable[[int], None] | None = None,
     ) -> Iterator[Answer]:
         """An answer for each record, in order, as they come: batched, several batches at a time.
 
         The records are read only as far ahead as needed: at most `batch_size * (concurrency + 1)` of them. Pictures
-        are opened no sooner, and a request holds no more than fit into `REQUEST_BYTES`.
+        are opened no sooner, and a request holds no more than the server takes.
 
         Args:
             model: the model's name.
-            records: any iterable, of any length; dicts, and paths or bytes of pictures.
+            records: any iterable, of any length, of dicts, and paths or bytes of pictures; or a DataFrame.
             version: the model's version; None for the server's default.
             batch_size: records in a request, at most.
             concurrency: requests under way at a time.
+            validate: whether to compare each record with the model's schema before it is sent; see `predict`.
             on_error: "keep" puts `{"error": {...}}` in the place of a record that can't be scored or a file that can't
                 be read; "raise" raises.
             on_progress: called with the number of records answered so far, after each batch.
@@ -152,53 +171,87 @@ class Client:
         """
         if batch_size < 1 or concurrency < 1:
             raise ValueError("batch_size and concurrency are 1 or more")
-
-        def send(batch: list[Part | RecordRefused]) -> list[Answer]:
-            sent = [each for each in batch if isinstance(each, Part)]
-            answers = iter(self._answers(model, sent, version) if sent else ())
-            return [_named(next(answers), each) if isinstance(each, Part) else each.as_dict() for each in batch]
-
-        answers = _numbered(
-            answers_in_order(
-                _prepared(_records(records)),
-                send,
-                batch_size=batch_size,
-                batch_bytes=REQUEST_BYTES,
-                concurrency=concurrency,
-                on_progress=on_progress,
-            )
+        answers = answers_to(
+            records_in(records),
+            lambda body, content_type: self._post(model, version, body, content_type),
+            model=model,
+            schema=self._checked_by(model, version) if validate else None,
+            batch_size=batch_size,
+            concurrency=concurrency,
+            on_progress=on_progress,
         )
-        return answers if on_error == "keep" else _raising(answers, model)
+        return answers if on_error == "keep" else raising(answers, model)
+
+    def score_csv(
+        self,
+        model: str,
+        source: str | os.PathLike[str],
+        target: str | os.PathLike[str],
+        *,
+        version: str | None = None,
+        columns: Sequence[str] | None = None,
+        encoding: str = UTF8,
+        resume: bool = True,
+        progress: Callable[[Scored], None] | None = None,
+        batch_size: int = ROWS_A_REQUEST,
+        concurrency: int = 4,
+    ) -> Scored:
+        """Answer each row of a CSV file, of any size, in another: the table's columns, and the answers' behind them.
+
+        The table has a header, and commas, semicolons or tabs, which the answers' file has then too. A row that can't
+        be scored has the reason in the column "error". Memory does not grow with the table.
+
+        While it runs the answers are in `TARGET.part`. A run that was interrupted, by whatever, goes on where it was
+        when it is started again; `target` is there when it is complete. All rows are asked of the same version.
+
+        Args:
+            model: the model's name.
+            source: the table.
+            target: the file of answers, which is replaced in the end if it is there.
+            version: the model's version; None for what is the server's default when the run begins.
+            columns: of the file of answers, in their order: names of the table's columns; "input" for all of these;
+                "prediction", "probability" (of the prediction), "probabilities" (one of each label), "index",
+                "warnings", "error". None: "input", "prediction", "probability", "warnings", "error", as far as there
+                are such. An answer's column that the table has too gets "fastmar_" before its name.
+            encoding: of the table; the answers' file is UTF-8.
+            resume: whether to go on with a run that was interrupted; otherwise it begins anew.
+            progress: called after each batch; an exception that it raises ends the run, which can be gone on with.
+            batch_size: rows in a request, at most.
+            concurrency: requests under way at a time.
+
+        Raises:
+            CsvUnreadable: the table can't be read, or lacks a column that the model needs.
+            CsvUnwritable: the file of answers can't be written, or a column does not exist.
+            ResumeRefused: the interrupted run was of another table, model, version or choice of columns.
+            ClientError: the server can't be reached or fails; what was scored stays, and a new run goes on with it.
+        """
+        return scoring.score_csv(
+            ServedRows(self._transport, model, version),
+            source,
+            target,
+            columns=columns,
+            encoding=encoding,
+            resume=resume,
+            progress=progress,
+            batch_size=batch_size,
+            concurrency=concurrency,
+        )
 
     def schema(self, model: str, version: str | None = None) -> dict[str, Any]:
         """What the model takes and gives: its JSON Schema, as its archive describes it."""
-        if version is not None:
-            path, body, content_type = f"{_path(model, version)}/schema", None, ""
-        else:
-            path, body, content_type = _path(model, None), b"", SCHEMA_REQUEST
-        method = "GET" if body is None else "POST"
-        schema: dict[str, Any] = self._inference.request(method, path, body, content_type=content_type, model=model)
-        return schema
+        return get_schema(self._transport, model, version)
 
-    def models(self) -> list[dict[str, Any]]:
-        """Every version of every model on the server: `modelName`, `modelVersion`, `workers` and more.
-
-        It comes from the management API, which the inference port doesn't have.
-        """
-        if self._management is None:
-            raise ClientError(
-                "the inference API has no list of models.",
-                fix="give management_url= (`fastmar serve --management PORT` opens it on loopback).",
-                code="no_management",
+    def models(self) -> list[ServedModel]:
+        """The models that the server has, each with its versions and whether it is ready."""
+        found = self._transport.request("GET", "/v1/models")
+        details = found.get("details") if isinstance(found, dict) else None
+        if not isinstance(details, list):
+            raise ServerFailed(
+                "the server has no list of its models.",
+                fix="serve with this version of `fastmar serve`.",
+                code="no_list",
             )
-        found: list[dict[str, Any]] = []
-        page = self._management.request("GET", "/models?limit=100")
-        while True:
-            for entry in page["models"]:
-                found += self._management.request("GET", f"/models/{quote(entry['modelName'], safe='')}/all")
-            if "nextPageToken" not in page:
-                return found
-            page = self._management.request("GET", f"/models?limit=100&next_page_token={page['nextPageToken']}")
+        return details
 
     def wait_until_ready(self, model: str, timeout: float = 60.0, version: str | None = None) -> None:
         """Return once the model answers a request.
@@ -206,101 +259,16 @@ class Client:
         Raises:
             Timeout: it does not within `timeout` seconds; says what was in the way last.
         """
-        deadline = time.monotonic() + timeout
-        while True:
-            try:
-                # A model without a worker lets requests wait instead of refusing them: no retry, and a time-out that
-                # fits into what is left, would both be no use to a caller who waits anyway.
-                self._inference.request(
-                    "POST", _path(model, version), b"", content_type=SCHEMA_REQUEST, model=model, retries=NO_RETRIES
-                )
-            except (ServerUnreachable, ServerFailed, ModelNotFound, Timeout) as error:
-                if time.monotonic() + READY_POLL > deadline:
-                    raise Timeout(
-                        f"{model} is not ready after {timeout:g} s: {error.message}",
-                        fix="look at the server's log; `fastmar doctor` says why a model does not load.",
-                        model=model,
-                    ) from error
-            except RecordRefused:
-                return  # it answered, if not with a schema: an archive of another make
-            else:
-                return
-            time.sleep(READY_POLL)
+        wait_until_ready(self._transport, model, timeout, version)
+
+    def _checked_by(self, model: str, version: str | None) -> Schema:
+        """The schema that records are compared with; asked for once in a while, since a deployment may change it."""
+        asked, schema = self._schemas.get((model, version), (0.0, None))
+        now = time.monotonic()
+        if schema is None or now - asked > SCHEMA_KEPT:
+            schema = Schema(self.schema(model, version))
+            self._schemas[model, version] = now, schema
+        return schema
 
     def _post(self, model: str, version: str | None, body: bytes, content_type: str) -> Any:
-        return self._inference.request("POST", _path(model, version), body, content_type=content_type, model=model)
-
-    def _answers(self, model: str, batch: list[Part], version: str | None) -> list[Answer]:
-        """The answers to a batch: if it is refused as a whole, its records are asked for one by one."""
-        lone_picture = len(batch) == 1 and batch[0].media_type != JSON  # as it is: a third smaller than in JSON
-        try:
-            if lone_picture:
-                return [self._post(model, version, batch[0].data, batch[0].media_type)]
-            answers = self._post(model, version, together(batch), JSON)
-        except RecordRefused as refusal:
-            if len(batch) == 1:
-                return [refusal.as_dict()]
-            return [answer for each in batch for answer in self._answers(model, [each], version)]
-        if not isinstance(answers, list) or len(answers) != len(batch):
-            given = len(answers) if isinstance(answers, list) else 1
-            raise ServerFailed(
-                f"{model} gave {given} answers to {len(batch)} records.",
-                fix="export the model again with this fastmar; its handler answers lists.",
-                code="wrong_count",
-                model=model,
-            )
-        return answers
-
-
-def _records(records: Any) -> Iterable[Any]:
-    """`records`, unless it is something whose items are no records: then iterating it would ask nonsense."""
-    if isinstance(records, dict) or hasattr(records, "iloc"):
-        how = '.to_dict("records")' if getattr(records, "ndim", 1) == 2 else ".to_dict()"
-        what = type(records).__name__
-        fix = "put the record into a list" if isinstance(records, dict) else f"give {what.lower()}{how}"
-        raise TypeError(f"a {what} is no list of records: {fix}")
-    found: Iterable[Any] = records
-    return found
-
-
-def _prepared(records: Iterable[Record | Picture]) -> Iterator[Part | RecordRefused]:
-    """Each record as it is sent; in the place of one that can't be, why."""
-    for record in records:
-        try:
-            yield part(record)
-        except RecordRefused as refusal:
-            yield refusal
-
-
-def _named(answer: Any, sent: Part) -> Any:
-    """`answer` with the name of the picture's file, which the server does not know of every request."""
-    if sent.name is None or not isinstance(answer, dict):
-        return answer
-    return {"name": sent.name, **answer}
-
-
-def _path(model: str, version: str | None) -> str:
-    path = f"/predictions/{quote(model, safe='')}"
-    return path if version is None else f"{path}/{quote(version, safe='')}"
-
-
-def _numbered(answers: Iterable[Answer]) -> Iterator[Answer]:
-    """Errors with the record's position among all records, where the server counted in its request."""
-    for position, answer in enumerate(answers):
-        error = answer.get("error")
-        yield {**answer, "error": {**error, "record": position}} if isinstance(error, dict) else answer
-
-
-def _raising(answers: Iterable[Answer], model: str) -> Iterator[Answer]:
-    for answer in answers:
-        if "error" in answer:
-            error = answer["error"]
-            raise RecordRefused(
-                f"record {error['record']}: {error.get('message')}",
-                fix=str(error.get("fix") or "compare the record with the model's schema."),
-                code=error.get("code"),
-                field=error.get("field"),
-                status=400,
-                model=model,
-            )
-        yield answer
+        return self._transport.request("POST", path_of(model, version), body, content_type=content_type, model=model)

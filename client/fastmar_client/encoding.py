@@ -38,11 +38,13 @@ class Part:
         data: UTF-8 or the file's bytes.
         media_type: of `data`.
         name: the name of the picture's file, where it has one.
+        remarks: what is already known of it, beside what the server will say; for the answer's warnings.
     """
 
     data: bytes
     media_type: str = JSON
     name: str | None = None
+    remarks: tuple[dict[str, Any], ...] = ()
 
     @property
     def size(self) -> int:
@@ -59,12 +61,14 @@ class Part:
         return b'{%s"image":{"b64":"%s"}}' % (name.encode(), base64.b64encode(self.data))
 
 
-def part(record: dict[str, Any] | Picture) -> Part:
-    """`record`, ready to be sent.
+def part(record: Any) -> Part:
+    """A record or a picture, ready to be sent; a `Part` is.
 
     Raises:
         RecordRefused: there is something in it that JSON can't express, or the file can't be read.
     """
+    if isinstance(record, Part):
+        return record
     if isinstance(record, bytes | bytearray):
         data = bytes(record)
         return Part(data, media_type(data))
@@ -90,8 +94,8 @@ def media_type(data: bytes) -> str:
 def encode(record: Any) -> bytes:
     """A record, or a list of records, as JSON in UTF-8.
 
-    numpy's scalars and arrays become numbers and lists, dates become ISO 8601, and NaN, which JSON doesn't have,
-    becomes null: a missing value, as in pandas.
+    numpy's scalars and arrays become numbers and lists, dates become ISO 8601, and pandas' missing values, NaN, NaT and
+    NA, become null.
 
     Raises:
         RecordRefused: there is something in it that JSON can't express.
@@ -129,11 +133,17 @@ def _read(path: Path) -> bytes:
 
 
 def _plain(value: Any) -> Any:
+    """What pandas, numpy and the standard library hand out, in JSON's own types."""
+    if type(value).__name__ == "NAType":  # pandas' NA, which refuses to be compared
+        return None
     if isinstance(value, datetime.date | datetime.time):  # a pandas Timestamp is a datetime, which is a date
-        return value.isoformat()
+        return value.isoformat() if value == value else None  # NaT is a datetime too  # noqa: PLR0124
     if isinstance(value, Decimal):
-        return float(value)
-    if hasattr(value, "tolist"):  # numpy
+        return None if value.is_nan() else float(value)
+    kind = getattr(getattr(value, "dtype", None), "kind", "")
+    if kind == "M":  # numpy's dates: those in nanoseconds would become integers
+        return value.astype("datetime64[us]").tolist()
+    if hasattr(value, "tolist") and kind != "m":  # numpy
         return value.tolist()
     raise TypeError(f"{type(value).__name__} is not JSON")
 

@@ -1,4 +1,4 @@
-"""What can go wrong between a caller and a model.
+"""What can go wrong between a caller and a model, and on the way from table to table.
 
     ClientError               anything that goes wrong with a request
     ├── ServerUnreachable         no connection, or it broke
@@ -6,7 +6,10 @@
     ├── ModelNotFound             the server has no model, or no version, of that name
     ├── Unauthorized              the key is missing, wrong or expired
     ├── RecordRefused             the model can't read or score what was sent
-    └── ServerFailed              the server could not answer: overloaded, a worker died, or an answer that is no JSON
+    ├── ServerFailed              the server could not answer: overloaded, a worker died, or an answer that is no JSON
+    ├── CsvUnreadable             the table to be scored is none, or lacks columns
+    ├── CsvUnwritable             the file of answers can't be written
+    └── ResumeRefused             what was begun was of another table, model or choice of columns
 
 A message says what was found and ends with what to do.
 """
@@ -88,3 +91,31 @@ class ServerFailed(ClientError):
     """The server took the request and could not answer it."""
 
     code = "server_failed"
+
+
+class CsvUnreadable(ClientError):
+    """The table to be scored is not there, is no CSV in the encoding given, or lacks columns of the model."""
+
+    code = "csv_unreadable"
+
+
+class CsvUnwritable(ClientError):
+    """The file of answers can't be written, or asks for columns that there are not."""
+
+    code = "csv_unwritable"
+
+
+class ResumeRefused(ClientError):
+    """The run that was interrupted was of another table, model or choice of columns; or is still under way."""
+
+    code = "resume_refused"
+
+
+def wrong_count(answers: int, records: int, model: str | None = None) -> ServerFailed:
+    """The error for a model that leaves it open which answer is whose."""
+    return ServerFailed(
+        f"{model or 'the model'} gave {answers} answers to {records} records.",
+        fix="export the model again with this fastmar; its handler answers lists.",
+        code="wrong_count",
+        model=model,
+    )

@@ -1,4 +1,4 @@
-"""The keys that TorchServe asks for, given once or read from the file that it writes."""
+"""The key that the server asks for, given once or read from a file."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 from fastmar_client.errors import Unauthorized
 
-Kind = Literal["inference", "management"]
+INFERENCE = "inference"  # the API that answers; TorchServe's file holds the keys of others too
+UNREADABLE = "key_file_unreadable"
 
 
 class Keys(Protocol):
     """Where the key for a request comes from."""
 
-    def key(self, kind: Kind) -> str | None:
-        """The key for one of the server's APIs, None for no key."""
+    def key(self) -> str | None:
+        """The key, None for no key."""
 
     def refresh(self) -> bool:
-        """Look for other keys, after one was refused; whether there may be some."""
+        """Look for another key, after one was refused; whether there may be one."""
 
 
 class FixedKey:
@@ -29,7 +30,7 @@ class FixedKey:
     def __init__(self, token: str | None) -> None:
         self._token = token
 
-    def key(self, kind: Kind) -> str | None:  # noqa: ARG002 - it is the same for all
+    def key(self) -> str | None:
         """The key."""
         return self._token
 
@@ -39,45 +40,49 @@ class FixedKey:
 
 
 class KeyFile:
-    """TorchServe's key_file.json: `{"inference": {"key": ..., "expiration time": ...}, "management": {...}, ...}`.
+    """A file with the key: TorchServe's key_file.json, or a text that is the key and nothing else.
 
-    TorchServe writes it anew at each start and whenever a key is renewed, so it is read again when a key was refused or
-    has expired.
+    TorchServe's is `{"inference": {"key": ..., "expiration time": ...}, "management": {...}, ...}`. It is written anew
+    at each start and whenever a key is renewed, so it is read again when a key was refused or has expired.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
-        self._keys: dict[str, tuple[str, datetime | None]] | None = None
+        self._found: tuple[str | None, datetime | None] | None = None
 
-    def key(self, kind: Kind) -> str | None:
+    def key(self) -> str | None:
         """The key, read again if the one at hand has expired."""
-        if self._keys is None:
-            self._keys = self._read()
-        key, expires = self._keys.get(kind, (None, None))
+        key, expires = self._found = self._found or self._read()
         if expires is not None and expires <= datetime.now(UTC):
-            self._keys = self._read()
-            key, _ = self._keys.get(kind, (None, None))
+            key, _ = self._found = self._read()
         return key
 
     def refresh(self) -> bool:
         """Read the file again; whether anything in it changed."""
-        before, self._keys = self._keys, self._read()
-        return self._keys != before
+        before, self._found = self._found, self._read()
+        return self._found != before
 
-    def _read(self) -> dict[str, tuple[str, datetime | None]]:
+    def _read(self) -> tuple[str | None, datetime | None]:
         try:
-            content = json.loads(self._path.read_text("utf-8"))
-            return {
-                name: (entry["key"], _moment(entry.get("expiration time")))
-                for name, entry in content.items()
-                if isinstance(entry, dict) and "key" in entry
-            }
-        except (OSError, ValueError, AttributeError) as error:
+            text = self._path.read_text("utf-8").strip()
+            if not text.startswith(("{", "[")):
+                return _as_header(text), None
+            entry = json.loads(text).get(INFERENCE)
+            return (None, None) if entry is None else (_as_header(entry["key"]), _moment(entry.get("expiration time")))
+        except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
             raise Unauthorized(
                 f"the key file {self._path} can't be read: {error}.",
-                fix="give the path of key_file.json in the server's run directory, and the right to read it.",
-                code="key_file_unreadable",
+                fix="give the path of key_file.json in the server's run directory, or of a text file that holds one "
+                "key, and the right to read it.",
+                code=UNREADABLE,
             ) from error
+
+
+def _as_header(key: str) -> str:
+    """`key`, which goes into a header: nothing else may come along."""
+    if not key or not key.isascii() or not key.isprintable():
+        raise ValueError("it holds no key")
+    return key
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
+from fastmar_client.errors import ClientError, ServerUnreachable, Timeout
+
 
 @dataclass(frozen=True)
 class Retries:
@@ -18,12 +20,18 @@ class Retries:
         backoff: seconds before the second attempt; doubled for each further one, with a random part.
         longest: seconds that a pause lasts at most, whatever the server's Retry-After says.
         after_timeout: whether a request is repeated after a read time-out too.
+        after_failure: whether it is repeated after a status of 500 and more, too: a worker that died comes back.
     """
 
     attempts: int = 4
     backoff: float = 0.1
     longest: float = 10.0
     after_timeout: bool = False
+    after_failure: bool = False
+
+    def repeats_unanswered(self, error: ClientError) -> bool:
+        """Whether a request that was not answered is sent again."""
+        return isinstance(error, ServerUnreachable) or (self.after_timeout and isinstance(error, Timeout))
 
     def pause(self, attempt: int, asked: str | None = None) -> float:
         """Seconds to wait after the given attempt (from 1) failed; `asked` is the server's Retry-After in seconds."""

@@ -1,4 +1,4 @@
-"""The scripted server, in a thread."""
+"""The scripted server, in a thread; the models of docs/client.md, in this process and on a real server."""
 
 from __future__ import annotations
 
@@ -6,9 +6,55 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
 
 import pytest
+from tests.client.models import InProcess, export_adult, export_colours
 from tests.client.scripted import Scripted, Seen
+
+from fastmar_cli.server.testing import RunningServer, running_server
+from fastmar_client import Client
+from fastmar_runtime.predictor import Predictor
+from fastmar_runtime.schema import describe
+
+
+@pytest.fixture(scope="session")
+def adult(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export_adult(tmp_path_factory.mktemp("people") / "store")
+
+
+@pytest.fixture(scope="session")
+def colours(adult: Path) -> Path:
+    return export_colours(adult.parent)
+
+
+@pytest.fixture(scope="session")
+def served(adult: Path, colours: Path) -> Iterator[RunningServer]:
+    """A real TorchServe with both models."""
+    with running_server(adult.parent) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def predictor(adult: Path) -> Predictor:
+    return Predictor.open(adult)
+
+
+@pytest.fixture(scope="session")
+def adult_schema(predictor: Predictor) -> dict[str, Any]:
+    return describe(predictor.spec)
+
+
+@pytest.fixture
+def in_process(predictor: Predictor) -> InProcess:
+    return InProcess(predictor)
+
+
+@pytest.fixture
+def local(in_process: InProcess) -> Client:
+    """A client of `in_process`."""
+    return Client(sender=in_process)
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ def test_answers_come_in_order_and_errors_in_place(scripted: Scripted) -> None:
         assert list(client.predict_many("m", [])) == []
 
 
-def test_a_batch_that_is_refused_whole_is_asked_one_by_one(scripted: Scripted) -> None:
+def test_a_batch_that_is_refused_whole_is_halved_down_to_the_record_at_fault(scripted: Scripted) -> None:
     def reply(seen: Seen) -> Reply:
         batch = json.loads(seen.body)
         if 7 in [record["x"] for record in batch]:
@@ -59,6 +59,29 @@ def test_a_batch_that_is_refused_whole_is_asked_one_by_one(scripted: Scripted) -
         "fix": "f",
         "record": 2,
     }
+    scripted.seen.clear()
+    with Client(scripted.url) as client:
+        answers = list(client.predict_many("m", [{"x": i} for i in range(64)], batch_size=64))
+    assert [place for place, answer in enumerate(answers) if "error" in answer] == [7]
+    assert len(scripted.seen) == 13
+
+
+def test_a_server_that_hangs_keeps_nobody_from_stopping(scripted: Scripted) -> None:
+    released = threading.Event()
+
+    def reply(seen: Seen) -> Reply:
+        if json.loads(seen.body)[0]["x"] > 0:
+            released.wait(30)
+        return echo(seen)
+
+    scripted.reply = reply
+    with Client(scripted.url) as client:
+        answers = client.predict_many("m", [{"x": i} for i in range(8)], batch_size=1, concurrency=2)
+        assert next(answers) == {"prediction": {"x": 0}}
+        began = time.monotonic()
+        answers.close()  # type: ignore[attr-defined]
+        assert time.monotonic() - began < 10
+    released.set()
 
 
 def test_the_records_are_never_read_far_ahead(scripted: Scripted) -> None:

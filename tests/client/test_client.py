@@ -1,15 +1,23 @@
 from __future__ import annotations
 
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pandas
 import pytest
-from tests.client.scripted import Reply, Scripted, Seen, echo, torchserve
+from tests.client.scripted import Reply, Scripted, echo, torchserve
 
 from fastmar_client import (
     Client,
-    ClientError,
+    ServerFailed,
     Timeout,
+    Unauthorized,
 )
 
 
@@ -30,7 +38,8 @@ def test_a_list(scripted: Scripted) -> None:
 
 
 def test_a_list_of_which_none_can_be_scored_comes_back_in_place(scripted: Scripted) -> None:
-    answers = [{"error": {"code": "missing_field", "field": "age"}}] * 2
+    errors = [{"code": "missing_field", "field": "age", "record": place} for place in range(2)]
+    answers = [{"error": error} for error in errors]
     scripted.replies(Reply(400, answers))
     with Client(scripted.url) as client:
         assert client.predict("m", [{}, {}]) == answers
@@ -65,41 +74,84 @@ def test_schema(scripted: Scripted) -> None:
 
 
 def test_models(scripted: Scripted) -> None:
-    def reply(seen: Seen) -> Reply:
-        if seen.path == "/models?limit=100":
-            return Reply(body={"models": [{"modelName": "a"}], "nextPageToken": "1"})
-        if seen.path.startswith("/models?"):
-            return Reply(body={"models": [{"modelName": "b"}]})
-        return Reply(body=[{"modelName": seen.path.split("/")[2], "modelVersion": "1.0"}])
+    details = [{"name": "a", "version": "2.0", "versions": ["1.0", "2.0"], "ready": True}]
+    scripted.replies(Reply(body={"models": ["a"], "details": details}))
+    with Client(scripted.url, token="abc") as client:
+        assert client.models() == details
+    assert (scripted.seen[0].method, scripted.seen[0].path) == ("GET", "/v1/models")
+    assert scripted.seen[0].headers["authorization"] == "Bearer abc"
 
-    scripted.reply = reply
-    with Client(management_url=scripted.url) as client:
-        assert [model["modelName"] for model in client.models()] == ["a", "b"]
-    with Client(scripted.url) as client, pytest.raises(ClientError, match="no list of models"):
+
+@pytest.mark.parametrize("body", [{"models": ["a"]}, ["a"]])
+def test_a_server_that_lists_no_models(scripted: Scripted, body: Any) -> None:
+    scripted.replies(Reply(body=body))
+    with Client(scripted.url) as client, pytest.raises(ServerFailed, match="no list of its models"):
         client.models()
 
 
-def test_wait_until_ready(scripted: Scripted) -> None:
-    scripted.replies(None, torchserve(404, "ModelNotFoundException", "no"), Reply(body={}))
-    with Client(scripted.url) as client:
-        client.wait_until_ready("m", timeout=5)
-        scripted.replies(torchserve(404, "ModelNotFoundException", "no m"))
-        with pytest.raises(Timeout, match=r"m is not ready after 0\.3 s: no m"):
-            client.wait_until_ready("m", timeout=0.3)
+class TestWaitUntilReady:
+    def test_until_it_answers(self, scripted: Scripted) -> None:
+        scripted.replies(None, torchserve(404, "ModelNotFoundException", "no"), Reply(body={}))
+        with Client(scripted.url) as client:
+            client.wait_until_ready("m", timeout=5)
+            scripted.replies(torchserve(404, "ModelNotFoundException", "no m"))
+            with pytest.raises(Timeout, match=r"m is not ready after 0\.3 s: no m"):
+                client.wait_until_ready("m", timeout=0.3)
+
+    @pytest.mark.parametrize("begins", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{"])
+    def test_a_server_that_takes_connections_and_never_answers(self, begins: bytes) -> None:
+        """Whatever the client's own time-outs are: these are for answers that take long."""
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            held: list[socket.socket] = []
+
+            def accept() -> None:
+                with suppress(OSError):
+                    while True:
+                        held.append(silent.accept()[0])
+                        held[-1].sendall(begins)
+
+            threading.Thread(target=accept, daemon=True).start()
+            with Client(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=(60, 600)) as client:
+                began = time.monotonic()
+                with pytest.raises(Timeout, match="did not answer within"):
+                    client.wait_until_ready("m", timeout=0.6)
+                assert time.monotonic() - began < 5
+            silent.shutdown(socket.SHUT_RDWR)
+            for connection in held:
+                connection.close()
+
+    def test_a_file_of_keys_that_comes_later(self, scripted: Scripted, tmp_path: Path) -> None:
+        keys = tmp_path / "key_file.json"
+        scripted.replies(Reply(body={}))
+        with Client(scripted.url, key_file=keys) as client:
+            with pytest.raises(Timeout, match="key file"):
+                client.wait_until_ready("m", timeout=0.1)
+            threading.Timer(0.2, keys.write_text, ['{"inference": {"key": "abc"}}']).start()
+            client.wait_until_ready("m", timeout=30)
+
+    def test_a_wrong_key_is_said_at_once(self, scripted: Scripted) -> None:
+        scripted.replies(torchserve(400, "InvalidKeyException", "Token"))
+        with Client(scripted.url) as client, pytest.raises(Unauthorized):
+            client.wait_until_ready("m", timeout=60)
 
 
 class TestWhatIsNoListOfRecords:
     """Iterating it would ask nonsense, and answers to nonsense look like answers."""
 
     @pytest.mark.parametrize("ask", ["predict", "predict_many"])
-    def test_frames_and_series_are_told_how_to_be_records(self, ask: str) -> None:
+    def test_a_series_is_told_how_to_be_a_record(self, ask: str) -> None:
         frame = pandas.DataFrame({"age": [1, 2]})
-        with Client("http://127.0.0.1:9") as client:
-            with pytest.raises(TypeError, match="to_dict"):
-                list(getattr(client, ask)("m", frame))
-            with pytest.raises(TypeError, match=r"series.to_dict\(\)"):
-                list(getattr(client, ask)("m", frame.iloc[0]))
+        with Client("http://127.0.0.1:9") as client, pytest.raises(TypeError, match=r"series.to_dict\(\)"):
+            list(getattr(client, ask)("m", frame.iloc[0]))
 
-    def test_one_record_is_not_many(self) -> None:
+    @pytest.mark.parametrize("one", [{"age": 1}, "cat.jpg", b"\x89PNG"])
+    def test_one_record_is_not_many(self, one: Any) -> None:
         with Client("http://127.0.0.1:9") as client, pytest.raises(TypeError, match="into a list"):
-            list(client.predict_many("m", {"age": 1}))  # type: ignore[arg-type]
+            list(client.predict_many("m", one))
+
+
+def test_importing_it_loads_nothing_large() -> None:
+    script = "import sys, fastmar_client, fastmar_client.testing; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"requests", "numpy", "pandas", "orjson", "rich"} & set(loaded)
+    assert not {name for name in loaded if name.startswith("fastmar_") and not name.startswith("fastmar_client")}

@@ -49,7 +49,24 @@ def test_and_when_it_has_expired(scripted: Scripted, tmp_path: Path) -> None:
     assert [seen.headers["authorization"] for seen in scripted.seen] == ["Bearer old", "Bearer new"]
 
 
-@pytest.mark.parametrize("content", [None, "", "[]", '{"inference": {"key": "a", "expiration time": "soon"}}'])
+def test_a_file_may_hold_the_key_alone(scripted: Scripted, tmp_path: Path) -> None:
+    """As `fastmar serve --key-file` reads it."""
+    (tmp_path / "key").write_text("abc\n")
+    with Client(scripted.url, key_file=tmp_path / "key") as client:
+        client.predict("m", {})
+    assert scripted.seen[0].headers["authorization"] == "Bearer abc"
+
+
+def test_a_file_without_a_key_for_this(scripted: Scripted, tmp_path: Path) -> None:
+    (tmp_path / "key_file.json").write_text('{"management": {"key": "abc"}}')
+    with Client(scripted.url, key_file=tmp_path / "key_file.json") as client:
+        client.predict("m", {})
+    assert "authorization" not in scripted.seen[0].headers
+
+
+@pytest.mark.parametrize(
+    "content", [None, "", "two\nlines", "a\tb", "ü", "[]", '{"inference": {"key": "a", "expiration time": "soon"}}']
+)
 def test_a_file_that_is_none(tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / "k").write_text(content)

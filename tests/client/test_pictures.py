@@ -9,8 +9,8 @@ import pytest
 from tests.client.scripted import Reply, Scripted, Seen
 
 from fastmar_client import Client, RecordRefused
-from fastmar_client.client import REQUEST_BYTES
 from fastmar_client.encoding import Part, media_type, part, together
+from fastmar_client.many import REQUEST_BYTES
 
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0"
 

@@ -27,7 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="TARGET", help="MODEL.mar, or the URL of a served model")
     parser.add_argument("inputs", metavar="INPUT", nargs="+", help="file of records, picture, or -")
     parser.add_argument("--json", action="store_true", help="print one JSON answer a line, in input order")
-    parser.add_argument("--key-file", type=Path, help="TorchServe's key_file.json, where the server wants a token")
+    parser.add_argument(
+        "--key-file",
+        "--token-file",
+        type=Path,
+        metavar="FILE",
+        help="file with the server's key: TorchServe's key_file.json, or a text",
+    )
     parser.add_argument(
         "--save",
         type=Path,
