@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from tests.client.models import InProcess, export_adult, export_colours
 from tests.client.scripted import Scripted, Seen
+from tests.client.tables import ROWS, write_table
 
 from fastmar_cli.server.testing import RunningServer, running_server
 from fastmar_client import Client
@@ -90,3 +92,19 @@ def scripted() -> Iterator[Scripted]:
     http.shutdown()
     http.server_close()
     thread.join()
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    return write_table(tmp_path / "people.csv", ROWS)
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "answers.csv"
+
+
+@pytest.fixture
+def quick_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing here cuts the power: kills and crashes lose nothing that was written, synced or not."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)

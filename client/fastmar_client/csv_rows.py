@@ -1,0 +1,251 @@
+"""Rows of a CSV of any size, a few at a time; a row that can't be read is handed out with the reason."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import IO, Any
+
+from fastmar_client.errors import CsvUnreadable
+from fastmar_client.problems import shown
+
+UTF8 = "utf-8-sig"
+_DELIMITERS = ",;\t"
+_BOM = b"\xef\xbb\xbf"
+_LONGEST_LINE = 8_000_000  # characters: what has none of a file's line ends is no CSV, and would fill the memory
+_NOT_DECODED = re.compile("[\udc80-\udcff]")  # how Python hands out bytes that are not in the encoding
+
+Error = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row, with as many cells as the header has; or the `error` that it is answered with instead."""
+
+    cells: list[str]
+    error: Error | None = None
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes."""
+        return sum(map(len, self.cells)) + 3 * len(self.cells)
+
+
+class CsvRows:
+    """The rows of a CSV with a header, in order.
+
+    The delimiter is the comma, semicolon or tab that makes most columns of the model out of the header, as the server
+    has it too. Empty lines are no rows. A quote that is never closed spoils its own line, not those behind it.
+
+    Attributes:
+        name: of the file, for messages.
+        header: the columns' names.
+        delimiter: between cells.
+        line_end: of the header, which is taken for that of the file.
+        has_bom: whether the file begins with a byte order mark.
+    """
+
+    def __init__(self, file: IO[bytes], known: Iterable[str], *, encoding: str = UTF8, name: str = "the CSV") -> None:
+        """Reads the header; `known` are the names of the model's columns.
+
+        Raises:
+            CsvUnreadable: there is no header, or it names no column of the model, or one of them twice.
+        """
+        self.name = name
+        self._file = file
+        if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
+            encoding = UTF8
+        self.has_bom = encoding == UTF8 and file.read(len(_BOM)) == _BOM
+        file.seek(0)
+        try:
+            self._text = io.TextIOWrapper(file, encoding, errors="surrogateescape", newline="")
+        except LookupError as error:
+            raise CsvUnreadable(f"there is no encoding {encoding!r}.", fix="name one such as cp1252.") from error
+        self._lines = _Lines(self._text, name)
+        self.header, self.delimiter = self._read_header(set(known))
+        self.line_end = "\r\n" if self._lines.last.endswith("\r\n") else "\n"
+
+    def __iter__(self) -> Iterator[Row]:
+        """The rows; to be asked for once."""
+        rows = csv.reader(self._lines, delimiter=self.delimiter, strict=True)
+        while True:
+            self._lines.begin()
+            try:
+                cells = next(rows)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                yield self._spoilt(error)
+                continue
+            if cells:
+                yield self._row(cells)
+
+    @property
+    def position(self) -> int:
+        """Bytes that were read so far, a few kilobytes more than the rows that were handed out."""
+        return self._file.tell()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._text.close()
+
+    def _read_header(self, known: set[str]) -> tuple[list[str], str]:
+        self._lines.skip_empty()
+        headers = [(self._header(delimiter), delimiter) for delimiter in _DELIMITERS]
+        header, delimiter = max(headers, key=lambda found: len(known & set(found[0])))
+        if not known & set(header):
+            raise CsvUnreadable(
+                f"the first line is {shown(self._lines.first_line())}, which names no column of the model.",
+                fix=f"begin the CSV with a header such as {','.join(sorted(known)[:3])}.",
+            )
+        if twice := [column for column in header if column in known and header.count(column) > 1]:
+            raise CsvUnreadable(f"the header names {twice[0]!r} twice.", fix="give each column a name of its own.")
+        if any(map(_NOT_DECODED.search, header)):
+            raise CsvUnreadable(f"the header of {self.name} is not in UTF-8.", fix=_SAVE_AS_UTF8)
+        self._lines.begin()
+        next(csv.reader(self._lines, delimiter=delimiter, strict=True))
+        return header, delimiter
+
+    def _header(self, delimiter: str) -> list[str]:
+        """What the header is with one delimiter; the lines that it took are put back."""
+        self._lines.begin()
+        try:
+            return next(csv.reader(self._lines, delimiter=delimiter, strict=True), [])
+        except csv.Error:  # quotes that make no sense with this delimiter
+            return []
+        finally:
+            self._lines.put_back()
+
+    def _row(self, cells: list[str]) -> Row:
+        error = None
+        if len(cells) != len(self.header):
+            error = _error(
+                "ragged_row",
+                f"the row has {len(cells)} cells where the header has {len(self.header)}.",
+                "give each row a cell for each column; quote cells that hold the delimiter.",
+            )
+            cells = _fitted(cells, len(self.header), self.delimiter)
+        if not all(map(str.isascii, cells)) and any(map(_NOT_DECODED.search, cells)):
+            error = _error("not_utf8", "the row is not in UTF-8.", _SAVE_AS_UTF8)
+            cells = [_NOT_DECODED.sub("\ufffd", cell) for cell in cells]
+        return Row(cells, error)
+
+    def _spoilt(self, error: csv.Error) -> Row:
+        """One line that can't be read; those that were taken for its continuation are rows of their own."""
+        line = self._lines.keep_first()
+        message = f"line {self._lines.number} of the CSV can't be read ({error})."
+        fix = "close each quote, double a quote inside a quoted cell, and keep cells short."
+        cells = _fitted(line.rstrip("\r\n").split(self.delimiter), len(self.header), self.delimiter)
+        return Row([_NOT_DECODED.sub("\ufffd", cell) for cell in cells], _error("bad_row", message, fix))
+
+
+_SAVE_AS_UTF8 = "save the file as UTF-8, or say which encoding it has, such as cp1252."
+
+
+class _Lines:
+    """A file's lines for csv.reader, which remembers those that a row took and can have them back."""
+
+    def __init__(self, text: io.TextIOWrapper, name: str) -> None:
+        self.number = 0  # of the line that was handed out last
+        self._text = text
+        self._name = name
+        self._taken: list[str] = []
+        self._size = 0  # of the lines that this row took
+        self._ahead: deque[str] = deque()
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        line = self._ahead.popleft() if self._ahead else self._text.readline(_LONGEST_LINE)
+        if not line:
+            raise StopIteration
+        self._size += len(line)
+        if self._size >= _LONGEST_LINE:  # a row whose cells hold line ends may take many lines, each of them short
+            what = (
+                f"line {self.number + 1}"
+                if len(line) == _LONGEST_LINE
+                else f"the row that ends in line {self.number + 1}"
+            )
+            raise CsvUnreadable(
+                f"{what} of {self._name} is over {_LONGEST_LINE:,} characters long.",
+                fix="check that the file is a CSV.",
+            )
+        self.number += 1
+        self._taken.append(line)
+        return line
+
+    @property
+    def last(self) -> str:
+        """The line that was handed out last."""
+        return self._taken[-1] if self._taken else ""
+
+    def begin(self) -> None:
+        """A new row begins."""
+        self._taken.clear()
+        self._size = 0
+
+    def put_back(self, kept: int = 0) -> None:
+        """Hand out the lines of this row again, but for the first `kept` ones."""
+        back = self._taken[kept:]
+        del self._taken[kept:]
+        self._ahead.extendleft(reversed(back))
+        self.number -= len(back)
+
+    def keep_first(self) -> str:
+        """The first line of this row; the others are handed out again."""
+        self.put_back(1)
+        return self._taken[0]
+
+    def first_line(self) -> str:
+        """The line that comes next, without its end."""
+        return self._ahead[0].rstrip("\r\n") if self._ahead else ""
+
+    def skip_empty(self) -> None:
+        """Go to the first line that has something in it."""
+        for line in self:
+            if line.strip("\r\n"):
+                self.put_back(len(self._taken) - 1)
+                return
+
+
+class CsvWriter:
+    """Rows as the text of a CSV."""
+
+    def __init__(self, delimiter: str = ",", line_end: str = "\n") -> None:
+        self._written = _Written(line_end)
+        # With both characters as the line's end, cells that hold either are quoted; some versions of Python's csv look
+        # for those of the line's end alone.
+        self._writer = csv.writer(self._written, delimiter=delimiter, lineterminator="\r\n")
+
+    def text(self, rows: Iterable[Sequence[str]]) -> str:
+        """The lines of some rows."""
+        self._written.lines.clear()
+        self._writer.writerows(rows)
+        return "".join(self._written.lines)
+
+
+class _Written:
+    """What csv wrote, with the line's end that is wanted."""
+
+    def __init__(self, line_end: str) -> None:
+        self.lines: list[str] = []
+        self._line_end = line_end
+
+    def write(self, line: str) -> None:
+        self.lines.append(line[:-2] + self._line_end)
+
+
+def _error(code: str, message: str, fix: str) -> Error:
+    return {"code": code, "field": None, "message": message, "fix": fix}
+
+
+def _fitted(cells: list[str], width: int, delimiter: str) -> list[str]:
+    """As many cells as the header has: what is too much stays in the last one, so that nothing is lost."""
+    if len(cells) > width:
+        return [*cells[: width - 1], delimiter.join(cells[width - 1 :])]
+    return cells + [""] * (width - len(cells))

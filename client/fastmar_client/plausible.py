@@ -1,0 +1,167 @@
+"""What a model of a schema could be asked and could answer: for `testing`, where no model is."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+import random
+import struct
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+from fastmar_client.encoding import encode
+from fastmar_client.problems import CATEGORY, DATE, NUMBER, Column, Problem
+from fastmar_client.schema import IMAGE, VISION, Schema
+
+_NULLS = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "none")
+_DATE = "2024-01-31"
+_SIZE = 8  # of a made-up mask, in pixels
+_MOST = 1000.0  # of a made-up number
+
+JSON = dict[str, Any]
+
+
+def record(schema: Schema) -> JSON:
+    """A record that is answered without a warning."""
+    if schema.kind == VISION:
+        return {IMAGE: {"b64": base64.b64encode(_png(_SIZE, _SIZE)).decode("ascii")}}
+    return {name: _value(schema.columns[name]) for name in schema.required or schema.columns}
+
+
+def answer(schema: Schema, asked: Any, place: int) -> JSON:
+    """The answer to a record, always the same to the same; an error where the model would give one."""
+    data = encode(asked) if not isinstance(asked, bytes) else asked
+    problems = [] if isinstance(asked, bytes) else schema.problems(asked)
+    name = {"name": asked["name"]} if schema.kind == VISION and isinstance(asked, dict) and "name" in asked else {}
+    refused = next((problem for problem in problems if problem.weight == "refused"), None)
+    if refused is not None:
+        report = {"code": refused.code, "field": refused.field, "message": refused.message, "fix": refused.fix}
+        return {**name, "error": {**report, "record": place}}
+    chance = random.Random(zlib.crc32(data))  # noqa: S311 - guards nothing
+    properties = (schema.described.get("answer") or {}).get("properties") or {}
+    told = [problem.as_warning() for problem in problems if _is_the_servers(problem)]
+    return {**name, **_prediction(properties, chance), "warnings": told}
+
+
+def read_body(body: bytes, content_type: str, schema: Schema) -> tuple[list[Any], str]:
+    """The records of a request, and the shape of its answer: "one", "list", "predictions" or "lines".
+
+    Raises:
+        ValueError: it is none that the model reads.
+    """
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type == "text/csv":
+        return _read_csv(body.decode("utf-8-sig"), schema), "list"
+    if media_type.startswith("image/") or media_type == "application/octet-stream":
+        return [body], "one"
+    if media_type == "application/jsonlines":
+        return [json.loads(line) for line in body.splitlines() if line.strip()], "lines"
+    data = json.loads(body)
+    if isinstance(data, list):
+        return data, "list"
+    if isinstance(data, dict) and isinstance(data.get("instances"), list) and "instances" not in schema.columns:
+        return data["instances"], "predictions"
+    return [data], "one"
+
+
+def _value(column: Column) -> Any:
+    if column.default is not None:
+        return column.default
+    if column.kind == CATEGORY:
+        return column.categories[0] if column.categories else None
+    if column.kind == DATE:
+        return _DATE
+    return column.minimum or 0
+
+
+def _is_the_servers(problem: Problem) -> bool:
+    return problem.code != "outside_training"  # which only the client says
+
+
+def _prediction(properties: Mapping[str, Any], chance: random.Random) -> JSON:
+    schema = properties.get("prediction") or {}
+    if "probabilities" in properties:
+        told = properties["probabilities"]
+        made = _one_label(_labels(told), chance) if "index" in properties else _some_labels(_labels(told), chance)
+        return {**made, "probabilities": _likeliest(made["probabilities"], told.get("maxProperties"))}
+    if "points_model" in properties:
+        points = [[chance.uniform(0, _SIZE), chance.uniform(0, _SIZE)] for _ in range(2)]
+        return {"prediction": points, "points_model": points}
+    if schema.get("type") == "object":
+        return {"prediction": _mask()}
+    if schema.get("type") == "array":
+        targets = schema.get("x-fastmar", {}).get("targets") or [None]
+        return {"prediction": [chance.uniform(0, _MOST) for _ in targets]}
+    return {"prediction": chance.uniform(0, _MOST)}
+
+
+def _labels(schema: Mapping[str, Any]) -> list[str]:
+    return list(schema.get("properties") or schema.get("propertyNames", {}).get("enum", []))
+
+
+def _one_label(labels: list[str], chance: random.Random) -> JSON:
+    weights = [chance.random() ** 3 + 1e-3 for _ in labels]
+    shares = [weight / sum(weights) for weight in weights]
+    index = shares.index(max(shares))
+    return {"prediction": labels[index], "index": index, "probabilities": dict(zip(labels, shares, strict=True))}
+
+
+def _likeliest(shares: JSON, most: int | None) -> JSON:
+    """All, or the largest of many, the largest first."""
+    if most is None:
+        return shares
+    return dict(sorted(shares.items(), key=lambda share: share[1], reverse=True)[:most])
+
+
+def _some_labels(labels: list[str], chance: random.Random) -> JSON:
+    shares = {label: chance.random() for label in labels}
+    return {"prediction": [label for label, share in shares.items() if share > 0.5], "probabilities": shares}
+
+
+def _mask() -> JSON:
+    mask = base64.b64encode(_png(_SIZE, _SIZE)).decode("ascii")
+    classes = [{"index": 0, "name": "background", "pixels": _SIZE * _SIZE}]
+    return {"mask": mask, "width": _SIZE, "height": _SIZE, "classes": classes}
+
+
+def _png(width: int, height: int) -> bytes:
+    """A black picture, in grey."""
+    rows = (b"\0" + bytes(width)) * height
+    parts = [
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)),
+        (b"IDAT", zlib.compress(rows)),
+        (b"IEND", b""),
+    ]
+    chunks = [
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in parts
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+def _read_csv(text: str, schema: Schema) -> list[Any]:
+    header, *rows = csv.reader(io.StringIO(text, newline=""))
+    return [
+        {name: _cell(cell, schema.columns.get(name)) for name, cell in zip(header, row, strict=True)}
+        for row in rows
+        if row
+    ]
+
+
+def _cell(cell: str, column: Column | None) -> Any:
+    """What a cell stands for in its column."""
+    if column is None:
+        return cell
+    if column.kind == CATEGORY:
+        known = next((known for known in column.categories if str(known) == cell), None)
+        return known if known is not None else (None if cell in _NULLS else cell)
+    if cell in _NULLS:
+        return None
+    if column.kind == NUMBER:
+        try:
+            return float(cell)
+        except ValueError:
+            return cell
+    return cell

@@ -1,0 +1,155 @@
+"""A model's schema, and records compared with it before they are sent."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fastmar_client.encoding import Part, encode
+from fastmar_client.errors import RecordRefused
+from fastmar_client.problems import SEND_DATE, Column, Problem, as_date, shown
+
+TABULAR, VISION = "tabular", "vision"
+IMAGE = "image"
+
+_AN_OBJECT = "a record is an object with a value for each column."
+_SEND_PICTURE = 'send {"image": {"b64": "..."}} with the picture\'s bytes in base64, or the picture itself as the body.'
+_OF_A_PICTURE = (IMAGE, "b64", "name", "mask_size")
+_MASK_SIZES = ("model", "original")
+_OF_NO_DATE = "Is_"  # in the names of a date's parts that are false, rather than missing, of a date that is missing
+
+
+@dataclass(frozen=True, slots=True)
+class DateRule:
+    """A date that comes under one of `names`, or as all of its `parts`."""
+
+    names: tuple[str, ...]
+    parts: tuple[str, ...]
+
+    def value(self, record: Mapping[str, Any]) -> Any:
+        """The date in a record."""
+        return next((record[name] for name in self.names if name in record), None)
+
+
+class Schema:
+    """What a model takes and gives: `Client.schema(name)` with its parts at hand, and a check of records.
+
+    schema = Schema(client.schema("adult"))
+    for problem in schema.problems({"age": "old"}):
+        print(problem.field, problem.message, problem.fix)
+
+    Attributes:
+        described: the schema as the server gives it.
+        name, version: of the model.
+        kind: what it reads: "tabular" or "vision".
+        columns: of a record, by name.
+        required: names of those that a record must have.
+    """
+
+    def __init__(self, described: Mapping[str, Any]) -> None:
+        record = described.get("record") or {}
+        version = described.get("version")
+        self.described = described
+        self.name = str(described.get("name"))
+        self.version = None if version is None else str(version)
+        self.kind = str(described.get("kind"))
+        self.columns = {name: Column.of(name, each) for name, each in record.get("properties", {}).items()}
+        self.required = tuple(record.get("required", ()))
+        self._dates = tuple(_date_rule(rule["anyOf"]) for rule in record.get("allOf", ()) if "anyOf" in rule)
+
+    @property
+    def names(self) -> set[str]:
+        """All names that a record's columns may have: a date may have several."""
+        return {*self.columns, *(name for rule in self._dates for name in rule.names)}
+
+    def problems(self, record: Any) -> list[Problem]:
+        """Everything that is wrong with a record; nothing where nothing is."""
+        if isinstance(record, bytes | bytearray | str | os.PathLike | Part):
+            return [] if self.kind == VISION else [self._no_picture()]
+        try:
+            plain = json.loads(encode(record))
+        except RecordRefused as error:
+            return [Problem("refused", error.code, None, error.message, error.fix)]
+        if not isinstance(plain, dict):
+            return [Problem("refused", "not_an_object", None, f"found {shown(plain)}.", _AN_OBJECT, plain)]
+        if self.kind == VISION:
+            return list(_picture_problems(plain))
+        found = [*self.missing(plain), *self._extra(plain)]
+        for name, value in plain.items():
+            if (column := self._column(name)) is not None:
+                found += column.problems(value)
+        return found + [problem for rule in self._dates for problem in self._date_problems(rule, plain)]
+
+    def missing(self, names: Iterable[str]) -> list[Problem]:
+        """What is wrong with all records that have the columns `names`, whatever stands in them."""
+        there = list(names)
+        found = [self._missing(name, there) for name in self.required if name not in there]
+        for rule in self._dates:
+            absent = [part for part in rule.parts if part not in there]
+            if absent and not any(name in there for name in rule.names):
+                date = rule.names[0]
+                message = f"the record has no date {date!r}, under any of its names, and no {absent[0]!r}."
+                fix = f'send the date as {date!r}, for example "2024-01-31".'
+                found.append(Problem("refused", "missing_column", date, message, fix))
+        return found
+
+    def _date_problems(self, rule: DateRule, record: dict[str, Any]) -> Iterator[Problem]:
+        """A date of which parts have to be computed, since they are absent, and can't be."""
+        absent = [part for part in rule.parts if part not in record]
+        value = rule.value(record)
+        if isinstance(value, str) and as_date(value) is None and absent:
+            message = f"{rule.names[0]!r} is {shown(value)}, which is no ISO 8601 date."
+            yield Problem("refused", "not_a_date", rule.names[0], message, SEND_DATE, value)
+        if value is None and any(name in record for name in rule.names):
+            for part in absent:
+                if _OF_NO_DATE not in part and (column := self.columns.get(part)) is not None:
+                    yield from column.problems(None)
+
+    def _missing(self, name: str, there: list[str]) -> Problem:
+        near = [other for other in there if other.strip().lower() == name.strip().lower()]
+        or_null = ", or null if it is not known" if self.columns[name].nullable else ""
+        fix = f"rename {near[0]!r} to {name!r}." if near else f"send a value for {name!r}{or_null}."
+        return Problem("refused", "missing_column", name, f"the record has no {name!r}.", fix)
+
+    def _extra(self, record: dict[str, Any]) -> Iterator[Problem]:
+        known = self.names
+        for name in (name for name in record if name not in known):
+            near = difflib.get_close_matches(name, known - record.keys(), 1)
+            fix = f"rename it to {near[0]!r}, or take it out." if near else "take it out."
+            yield Problem("ignored", "extra_column", name, f"the model does not use {name!r}.", fix)
+
+    def _no_picture(self) -> Problem:
+        message = f"{self.name} reads {self.kind} records, and this is a picture's path or bytes."
+        return Problem("refused", "not_an_object", None, message, _AN_OBJECT)
+
+    def _column(self, name: str) -> Column | None:
+        """The column that has `name`; a date has more than one."""
+        rule = next((rule for rule in self._dates if name in rule.names), None)
+        return self.columns.get(rule.names[0] if rule else name)
+
+
+def _date_rule(alternatives: list[dict[str, Any]]) -> DateRule:
+    """The schema's alternatives: each name of the date alone, and last all of its parts."""
+    *names, parts = (tuple(alternative.get("required", ())) for alternative in alternatives)
+    return DateRule(tuple(name for each in names for name in each), parts)
+
+
+def _picture_problems(record: dict[str, Any]) -> Iterator[Problem]:
+    content = record.get(IMAGE, record if "b64" in record else None)
+    if isinstance(content, dict):
+        content = content.get("b64")
+    if IMAGE not in record and "b64" not in record:
+        yield Problem("refused", "missing_column", IMAGE, "the record has no 'image'.", _SEND_PICTURE)
+    elif not isinstance(content, str):
+        message = f"'image' is {shown(content)}, where base64 belongs."
+        yield Problem("refused", "not_a_picture", IMAGE, message, _SEND_PICTURE)
+    size = record.get("mask_size", _MASK_SIZES[0])
+    if size not in _MASK_SIZES:
+        fix = "send 'model' or 'original'."
+        yield Problem("refused", "bad_option", "mask_size", f"'mask_size' is {shown(size)}.", fix, size)
+    for name in (name for name in record if name not in _OF_A_PICTURE):
+        yield Problem("ignored", "extra_column", name, f"the model does not use {name!r}.", "take it out.")

@@ -1,0 +1,229 @@
+"""A table in a file to a file of answers: any number of rows in constant memory, and no row lost or scored twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from fastmar_client.bulk import batches, halved, in_order
+from fastmar_client.csv_answers import AnswerColumns
+from fastmar_client.csv_rows import UTF8, CsvRows, CsvWriter, Row
+from fastmar_client.errors import CsvUnreadable, CsvUnwritable, RecordRefused, wrong_count
+from fastmar_client.journal import Output
+from fastmar_client.schema import VISION, Schema
+
+Answer = dict[str, Any]
+
+ROWS_A_REQUEST = 1000
+BYTES_A_REQUEST = 1_500_000  # well below the 6.5 MB that the server takes, and that its answer may have
+
+
+class Model(Protocol):
+    """A model that answers bodies of CSV: on a server, or in this process."""
+
+    @property
+    def schema(self) -> Mapping[str, Any]:
+        """What it takes and gives, as `Client.schema` has it."""
+        ...
+
+    @property
+    def identity(self) -> str:
+        """Another text for another model: answers of two may not stand in one file."""
+        ...
+
+    def answer(self, body: bytes) -> Sequence[Answer]:
+        """An answer for each row of a CSV with a header.
+
+        Raises:
+            RecordRefused: the body is refused as a whole.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """How far a run is, or how it ended.
+
+    Attributes:
+        rows: that were dealt with, those of earlier runs among them.
+        errors: rows that could not be scored; the column "error" says why.
+        warned: rows that were scored, with something to say about them.
+        resumed: rows that were dealt with before this run.
+        share: of the table's bytes, from 0 to 1.
+    """
+
+    rows: int
+    errors: int
+    warned: int
+    resumed: int
+    share: float
+
+
+def score_csv(
+    model: Model,
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    columns: Sequence[str] | None = None,
+    encoding: str = UTF8,
+    resume: bool = True,
+    progress: Callable[[Scored], None] | None = None,
+    batch_size: int = ROWS_A_REQUEST,
+    concurrency: int = 4,
+) -> Scored:
+    """Answer each row of the CSV `source` in the CSV `target`. See `Client.score_csv`."""
+    source, target = Path(source), Path(target)
+    if batch_size < 1 or concurrency < 1:
+        raise ValueError("batch_size and concurrency are 1 or more")
+    schema = Schema(model.schema)
+    if schema.kind == VISION:
+        raise CsvUnreadable(
+            f"{schema.name} reads pictures, not tables.", fix="give their paths to predict_many, or `fastmar predict`."
+        )
+    with _opened(source) as file:
+        rows = CsvRows(file, schema.names, encoding=encoding, name=str(source))
+        _check_columns(rows, schema)
+        _check_target(source, target)
+        answers = AnswerColumns(rows.header, model.schema, columns)
+        before = _fingerprint(file, rows)
+        about = {"the table": before, "the model": model.identity, "the choice of columns": answers.header}
+        output = Output(target, {**about, "the encoding": encoding}, resume=resume)
+        try:
+            run = _Run(model, schema, rows, answers, output, os.fstat(file.fileno()).st_size)
+            for scored in run.scored(batch_size, concurrency):
+                if progress is not None:
+                    progress(scored)
+            if _fingerprint(file, rows) != before:
+                raise CsvUnreadable(
+                    f"{source} changed while it was being scored.", fix="run it again with resume=False (--no-resume)."
+                )
+            output.finish()
+        finally:
+            output.close()
+    return run.so_far(1.0)
+
+
+class _Run:
+    """The rows of one table on their way."""
+
+    def __init__(
+        self, model: Model, schema: Schema, rows: CsvRows, answers: AnswerColumns, output: Output, size: int
+    ) -> None:
+        self._model = model
+        self._rows = rows
+        self._answers = answers
+        self._output = output
+        self._size = max(size, 1)
+        self._sent = [place for place, name in enumerate(rows.header) if name in schema.names]
+
+    def so_far(self, share: float) -> Scored:
+        state = self._output.state
+        return Scored(state.rows, state.errors, state.warned, self._output.resumed, share)
+
+    def scored(self, batch_size: int, concurrency: int) -> Iterator[Scored]:
+        """Score and write chunk by chunk; the value is how far it is, at the beginning and after each chunk.
+
+        Chunks begin where they would have without an interruption: so the requests are the same, and the answers.
+        """
+        writer = CsvWriter(self._rows.delimiter, self._rows.line_end)
+        if self._output.is_empty:
+            bom = "\ufeff" if self._rows.has_bom else ""
+            self._output.append((bom + writer.text([self._answers.header])).encode("utf-8", "replace"))
+        rows = iter(self._rows)
+        for _ in islice(rows, self._output.state.rows):
+            pass
+        yield self.so_far(self._rows.position / self._size if self._output.resumed else 0.0)
+        chunks = self._with_positions(batches(rows, _size, batch_size, BYTES_A_REQUEST))
+        header, places = self._rows.header, self._sent
+
+        def ask(sent: tuple[list[Row], int]) -> list[Answer]:
+            return answers_to(self._model, header, places, sent[0])
+
+        for (chunk, position), answers in in_order(chunks, ask, concurrency=concurrency):
+            lines = (self._answers.cells(row.cells, answer) for row, answer in zip(chunk, answers, strict=True))
+            self._output.append(
+                writer.text(lines).encode("utf-8", "replace"),
+                rows=len(chunk),
+                errors=sum("error" in answer for answer in answers),
+                warned=sum(bool(answer.get("warnings")) for answer in answers),
+            )
+            yield self.so_far(min(position / self._size, 1.0))
+
+    def _with_positions(self, chunks: Iterable[list[Row]]) -> Iterator[tuple[list[Row], int]]:
+        for chunk in chunks:
+            yield chunk, self._rows.position
+
+
+def answered(
+    model: Model, rows: CsvRows, *, batch_size: int = ROWS_A_REQUEST, concurrency: int = 4
+) -> Iterator[tuple[list[Row], list[Answer]]]:
+    """The rows of a table with their answers, chunk by chunk; all of their columns are sent."""
+    places = range(len(rows.header))
+    chunks = batches(rows, _size, batch_size, BYTES_A_REQUEST)
+    return in_order(chunks, lambda chunk: answers_to(model, rows.header, places, chunk), concurrency=concurrency)
+
+
+def answers_to(model: Model, header: Sequence[str], places: Sequence[int], rows: list[Row]) -> list[Answer]:
+    """The model's answer to each row, to the cells in `places` of it; rows that can't be read have theirs already."""
+    readable = [row for row in rows if row.error is None]
+    found = iter(_ask(model, header, places, readable) if readable else ())
+    return [next(found) if row.error is None else {"error": row.error} for row in rows]
+
+
+def _ask(model: Model, header: Sequence[str], places: Sequence[int], rows: list[Row]) -> list[Answer]:
+    def ask(some: list[Row]) -> Sequence[Answer]:
+        table = [header, *(row.cells for row in some)]
+        body = CsvWriter().text([cells[place] for place in places] for cells in table)
+        answers = model.answer(body.encode())
+        if len(answers) != len(some):
+            raise wrong_count(len(answers), len(some))
+        return answers
+
+    return [each.as_dict() if isinstance(each, RecordRefused) else each for each in halved(rows, ask, RecordRefused)]
+
+
+def _size(row: Row) -> int:
+    return row.size
+
+
+def _check_columns(rows: CsvRows, schema: Schema) -> None:
+    """A column that no row has need not be told a hundred thousand times."""
+    missing = schema.missing(rows.header)
+    if missing:
+        more = f" {len(missing) - 1} more are missing." if len(missing) > 1 else ""
+        message = missing[0].message.replace("the record", rows.name, 1)
+        raise CsvUnreadable(message + more, fix=missing[0].fix, code=missing[0].code, field=missing[0].field)
+
+
+def _check_target(source: Path, target: Path) -> None:
+    if target.is_dir():
+        raise CsvUnwritable(f"{target} is a folder.", fix="name a file.")
+    if target.exists() and target.samefile(source):
+        raise CsvUnwritable(f"{target} is the table itself.", fix="name another file for the answers.")
+
+
+def _fingerprint(file: IO[bytes], rows: CsvRows) -> dict[str, Any]:
+    about = os.fstat(file.fileno())
+    header = hashlib.sha256(json.dumps(rows.header).encode("utf-8", "surrogatepass")).hexdigest()
+    return {"bytes": about.st_size, "changed": about.st_mtime_ns, "header": header}
+
+
+@contextmanager
+def _opened(source: Path) -> Iterator[IO[bytes]]:
+    try:
+        file = source.open("rb")
+    except OSError as error:
+        raise CsvUnreadable(f"{source} can't be read ({error.strerror or error}).", fix="check the path.") from error
+    with file:
+        if not file.seekable():
+            raise CsvUnreadable(
+                f"{source} is a pipe, which can't be gone on with.", fix="save the table in a file first."
+            )
+        yield file

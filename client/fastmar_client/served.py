@@ -1,0 +1,101 @@
+"""A model on a server: its paths, whether it is ready, and its answers to the rows of a table."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from hashlib import sha256
+from typing import Any, TypedDict
+from urllib.parse import quote
+
+from fastmar_client.errors import ModelNotFound, RecordRefused, ServerFailed, ServerUnreachable, Timeout, Unauthorized
+from fastmar_client.keys import UNREADABLE
+from fastmar_client.retries import NO_RETRIES, Retries
+from fastmar_client.transport import Transport
+
+CSV = "text/csv"
+SCHEMA_REQUEST = "application/schema-request+json"  # asks for the schema where the version is not known
+READY_POLL = 0.25
+
+
+class ServedModel(TypedDict):
+    """A model on the server: `version` is the one that answers where none is asked for."""
+
+    name: str
+    version: str
+    versions: list[str]
+    ready: bool
+
+
+def path_of(model: str, version: str | None) -> str:
+    """Where a model answers."""
+    path = f"/predictions/{quote(model, safe='')}"
+    return path if version is None else f"{path}/{quote(version, safe='')}"
+
+
+def get_schema(transport: Transport, model: str, version: str | None, retries: Retries | None = None) -> dict[str, Any]:
+    """What the model takes and gives. See `Client.schema`."""
+    schema: dict[str, Any]
+    path = path_of(model, version)
+    if version is not None:
+        schema = transport.request("GET", f"{path}/schema", model=model, retries=retries)
+    else:
+        schema = transport.request("POST", path, b"", content_type=SCHEMA_REQUEST, model=model, retries=retries)
+    return schema
+
+
+def wait_until_ready(transport: Transport, model: str, timeout: float, version: str | None) -> None:
+    """Return once the model answers a request. See `Client.wait_until_ready`."""
+    deadline = time.monotonic() + timeout
+    while True:
+        # A model without a worker lets requests wait instead of refusing them: no retry, and a time-out that is longer
+        # than what is left, would both be no use to a caller who waits anyway.
+        left = max(deadline - time.monotonic(), READY_POLL)
+        connect, read = transport.timeout
+        limits = min(connect, left), min(read, left)
+        path = path_of(model, version)
+        try:
+            transport.request(
+                "POST", path, b"", content_type=SCHEMA_REQUEST, model=model, retries=NO_RETRIES, timeout=limits
+            )
+        except RecordRefused:
+            return  # it answered, if not with a schema: an archive of another make
+        except (ServerUnreachable, ServerFailed, ModelNotFound, Timeout, Unauthorized) as error:
+            if isinstance(error, Unauthorized) and error.code != UNREADABLE:  # a file of keys comes with the server
+                raise
+            if time.monotonic() + READY_POLL > deadline:
+                raise Timeout(
+                    f"{model} is not ready after {timeout:g} s: {error.message}",
+                    fix="look at the server's log; `fastmar doctor` says why a model does not load.",
+                    model=model,
+                ) from error
+        else:
+            return
+        time.sleep(READY_POLL)
+
+
+class ServedRows:
+    """A version of a served model, for `scoring`: rows go as CSV, which the server reads as the training's was read."""
+
+    def __init__(self, transport: Transport, name: str, version: str | None) -> None:
+        # Hours of rows should not end with one worker that died and is started again.
+        self._retries = replace(transport.retries, after_failure=True)
+        self.schema: Mapping[str, Any] = get_schema(transport, name, version, self._retries)
+        self._transport = transport
+        self._name = name
+        # A deployment while this runs must not change who answers.
+        self._version = version or self.schema.get("version")
+
+    @property
+    def identity(self) -> str:
+        """Name, version and what it says of itself: an archive may have been replaced under the same version."""
+        described = sha256(json.dumps(self.schema, sort_keys=True).encode()).hexdigest()
+        return f"{self._name} {self._version} {described[:16]}"
+
+    def answer(self, body: bytes) -> Sequence[dict[str, Any]]:
+        """See `scoring.Model`."""
+        path = path_of(self._name, self._version)
+        answers = self._transport.request("POST", path, body, content_type=CSV, model=self._name, retries=self._retries)
+        return answers if isinstance(answers, list) else [answers]

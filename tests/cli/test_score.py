@@ -1,0 +1,318 @@
+"""`fastmar score` as a user types it, for an archive and for a server; `fastmar predict` reads the same on both."""
+
+# ruff: noqa: F811 - fixtures are imported, and named again as arguments
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fastmar_cli.main import main
+from fastmar_cli.server.testing import RunningServer, running_server
+from fastmar_runtime import payload
+from fastmar_runtime.predictor import Predictor
+from fastmar_runtime.schema import describe
+from tests.client.conftest import adult, colours, predictor, scripted  # noqa: F401 - fixtures
+from tests.client.models import people
+from tests.client.scripted import Reply, Scripted, Seen
+from tests.pictures import file_of, picture
+
+COMMAND = [sys.executable, "-m", "fastmar_cli.main", "score"]
+ROWS = 300
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    path = tmp_path / "people.csv"
+    people(ROWS).drop(columns="salary").to_csv(path, index_label="id")
+    return path
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "out.csv"
+
+
+@pytest.fixture
+def url(predictor: Predictor, scripted: Scripted) -> str:
+    """A server that answers as `adult` does, and refuses who has no key."""
+    scripted.reply = lambda seen: served_by(predictor, seen)
+    return f"{scripted.url}/predictions/adult"
+
+
+def served_by(predictor: Predictor, seen: Seen) -> Reply:
+    if not seen.body:
+        return Reply(body=describe(predictor.spec))
+    request = payload.read(seen.body, seen.headers["content-type"], predictor.spec)
+    response = payload.write(request, predictor.predict(request.records), predictor.spec)
+    return Reply(response.status, response.body, {"Content-Type": response.content_type})
+
+
+def asked(scripted: Scripted) -> int:
+    """Requests for answers so far."""
+    return sum(len(seen.body) > 0 for seen in scripted.seen)
+
+
+class TestScore:
+    def test_an_archive_and_a_server_write_the_same(
+        self,
+        adult: Path,
+        url: str,
+        table: Path,
+        out: Path,
+        capsys: Any,
+    ) -> None:
+        other = out.with_name("other.csv")
+        assert main(["score", str(adult), str(table), "-o", str(out)]) == 0
+        printed = capsys.readouterr()
+        assert re.fullmatch(rf"Written: {re.escape(str(out))} \(300 rows; [\d,]+ rows/s\)\n", printed.out)
+        assert printed.err == "", "no bar where nobody looks"
+        assert main(["score", url, str(table), "-o", str(other)]) == 0
+        assert out.read_bytes() == other.read_bytes()
+        assert len(out.read_text().splitlines()) == ROWS + 1
+
+    def test_columns(self, adult: Path, table: Path, out: Path, capsys: Any) -> None:
+        columns = "id, prediction,error"
+        assert main(["score", str(adult), str(table), "--output", str(out), "--columns", columns]) == 0
+        assert out.read_text().splitlines()[0] == "id,prediction,error"
+        assert main(["score", str(adult), str(table), "-o", str(out), "--columns", "nonsense"]) == 1
+        assert "no column 'nonsense'" in capsys.readouterr().err
+
+    def test_rows_with_errors_are_told_and_end_with_1(
+        self,
+        adult: Path,
+        table: Path,
+        out: Path,
+        capsys: Any,
+    ) -> None:
+        table.write_text(table.read_text() + "300, Private, Masters,old,40\n301,Private, Masters,40,40\n")
+        assert main(["score", str(adult), str(table), "-o", str(out)]) == 1
+        assert (
+            "(302 rows, 1 of them not scored (the column error says why), 1 with warnings;" in capsys.readouterr().out
+        )
+
+    def test_keys(self, url: str, scripted: Scripted, table: Path, out: Path, tmp_path: Path) -> None:
+        (tmp_path / "token").write_text("abc\n")
+        (tmp_path / "key_file.json").write_text('{"inference": {"key": "def"}}')
+        for option, file, key in (("--token-file", "token", "abc"), ("--key-file", "key_file.json", "def")):
+            assert main(["score", url, str(table), "-o", str(out), option, str(tmp_path / file)]) == 0
+            assert scripted.seen[-1].headers["authorization"] == f"Bearer {key}"
+
+    def test_bad_usage(self, adult: Path, table: Path, out: Path, capsys: Any) -> None:
+        with pytest.raises(SystemExit) as end:
+            main(["score", str(adult), str(table)])
+        assert end.value.code == 2
+        for words in ([str(adult), "none.csv"], ["none.mar", str(table)], ["http://127.0.0.1:9", str(table)]):
+            capsys.readouterr()
+            assert main(["score", *words, "-o", str(out)]) == 1
+            assert "Fix: " in capsys.readouterr().err
+
+    def test_an_archive_needs_no_requests(self, adult: Path, table: Path, out: Path) -> None:
+        blocked = (
+            "import sys; sys.modules['requests'] = None\n"
+            "from fastmar_cli.main import main; sys.exit(main(sys.argv[1:]))"
+        )
+        command = [sys.executable, "-c", blocked, "score"]
+        subprocess.run([*command, str(adult), str(table), "-o", str(out)], check=True)
+        served = "http://127.0.0.1:9/predictions/m"
+        done = subprocess.run([*command, served, str(table), "-o", str(out)], stderr=subprocess.PIPE, check=False)
+        assert done.returncode == 1
+        assert b"ClientMissing: requests is not installed." in done.stderr
+        assert b"pip install 'fastmar[client]'" in done.stderr
+
+
+class TestInterruptions:
+    def test_ctrl_c_keeps_what_there_is_and_says_how_to_go_on(
+        self,
+        url: str,
+        adult: Path,
+        scripted: Scripted,
+        predictor: Predictor,
+        table: Path,
+        tmp_path: Path,
+        out: Path,
+    ) -> None:
+        people(5000).drop(columns="salary").to_csv(table, index_label="id")
+        assert main(["score", str(adult), str(table), "-o", str(tmp_path / "whole.csv")]) == 0
+        victims: list[int] = []
+        it_ended = threading.Event()
+
+        def reply(seen: Seen) -> Reply:
+            if victims and asked(scripted) == 4:
+                os.kill(victims[0], signal.SIGINT)
+            if victims and asked(scripted) >= 4:
+                it_ended.wait(60)  # a server that hangs: nobody waits for it
+            return served_by(predictor, seen)
+
+        scripted.reply = reply
+        command = [*COMMAND, url, str(table), "-o", str(out), "--concurrency", "1"]
+        child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        victims.append(child.pid)
+        _, errors = child.communicate(timeout=50)
+        it_ended.set()
+        assert child.returncode == 130
+        found = re.search(
+            r"Interrupted after ([\d,]+) rows, which are kept. Run the same command again to go on", errors
+        )
+        assert found, errors
+        assert "Traceback" not in errors
+        assert not out.exists()
+        victims.clear()
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert f"Going on after {found[1]} rows." in done.stderr
+        assert out.read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+    def test_a_server_that_fails_is_one_error_and_how_to_go_on(
+        self,
+        url: str,
+        scripted: Scripted,
+        predictor: Predictor,
+        table: Path,
+        out: Path,
+        capsys: Any,
+    ) -> None:
+        people(5000).drop(columns="salary").to_csv(table, index_label="id")
+        scripted.reply = lambda seen: (
+            None if sum(len(s.body) > 0 for s in scripted.seen) > 3 else served_by(predictor, seen)
+        )
+        assert main(["score", url, str(table), "-o", str(out), "--concurrency", "1"]) == 1
+        printed = capsys.readouterr().err
+        assert re.search(r"Stopped after [123],000 rows, which are kept.", printed)
+        assert "no answer from" in printed
+        scripted.reply = lambda seen: served_by(predictor, seen)
+        with table.open("a") as file:
+            file.write("x,,,,\n")
+        assert main(["score", url, str(table), "-o", str(out)]) == 1
+        printed = capsys.readouterr().err
+        assert "the table changed" in printed
+        assert "Stopped" not in printed
+        assert main(["score", url, str(table), "-o", str(out), "--no-resume"]) == 1
+        assert len(out.read_text().splitlines()) == 5002
+
+    def test_a_terminal_has_a_bar(self, adult: Path, table: Path, out: Path) -> None:
+        people(20_000).drop(columns="salary").to_csv(table, index_label="id")
+        ours, theirs = pty.openpty()
+        environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "120"}
+        with subprocess.Popen([*COMMAND, str(adult), str(table), "-o", str(out)], stderr=theirs, env=environment):
+            os.close(theirs)
+            shown = b""
+            while chunk := read(ours):
+                shown += chunk
+        os.close(ours)
+        assert re.search(rb"[\d,]+ rows, [\d,]+ rows/s.*left", shown)
+
+
+def read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 4096)
+    except OSError:  # Linux says so when the other side is closed
+        return b""
+
+
+class TestPredictReadsTheSameOnBoth:
+    """A body is read by one code, whether the model is in this process or on a server."""
+
+    record = '{"age": 40, "workclass": " Private", "education": " Masters", "hours-per-week": 40}'
+    good = json.loads(record)
+
+    @pytest.mark.parametrize(
+        ("name", "content"),
+        [
+            ("one.json", record),
+            ("list.json", f"[{record}, {record}]"),
+            ("mixed.json", f'[{record}, 3, "x", null, [], {{"age": 1}}]'),
+            ("file.json", '["/etc/hostname"]'),
+            ("instances.json", f'{{"instances": [{record}, {{"age": 1}}]}}'),
+            (
+                "v2.json",
+                json.dumps(
+                    {"inputs": [{"name": k, "shape": [2], "datatype": "X", "data": [v, v]} for k, v in good.items()]}
+                ),
+            ),
+            ("lines.jsonl", f"{record}\n\n{{broken\n{record}\n"),
+            ("comma.csv", "age,workclass,education,hours-per-week\n40, Private, Masters,40\n"),
+            ("semicolon.csv", "age;workclass;education;hours-per-week\n40; Private; Masters;40\n\n41;x; Masters;40\n"),
+            ("tab.tsv", "age\tworkclass\teducation\thours-per-week\n40\t Private\t Masters\t40\n"),
+            ("spoilt.csv", 'age,workclass,education,hours-per-week,more\n1,2\n"4"0,a,b,c,d\nold,a,b,1,e\n40,,,4,\n'),
+            ("short.csv", "age,color\n1,red\n"),
+        ],
+    )
+    def test_answers(self, adult: Path, url: str, tmp_path: Path, name: str, content: str, capsys: Any) -> None:
+        (tmp_path / name).write_text(content)
+        printed = []
+        for target in (str(adult), url):
+            status = main(["predict", target, str(tmp_path / name), "--json"])
+            printed.append((status, [json.loads(line) for line in capsys.readouterr().out.splitlines()]))
+        assert printed[0] == printed[1]
+        status, answers = printed[0]
+        assert answers
+        assert status == any("error" in answer for answer in answers)
+        assert [answer["error"]["record"] for answer in answers if "error" in answer] == [
+            place for place, answer in enumerate(answers) if "error" in answer
+        ]
+
+    @pytest.mark.parametrize(
+        ("name", "content"),
+        [
+            ("bad.json", "{"),
+            ("bad.json", '{"instances": 3}'),
+            ("bad.json", '{"inputs": [{"name": "age", "data": [1]}, {"name": "x", "data": []}]}'),
+            ("bad.csv", "a,b\n1,2\n"),
+            ("bad.csv", "age,age\n1,2\n"),
+        ],
+    )
+    def test_refusals(self, adult: Path, url: str, tmp_path: Path, name: str, content: str, capsys: Any) -> None:
+        (tmp_path / name).write_text(content)
+        said = []
+        for target in (str(adult), url):
+            assert main(["predict", target, str(tmp_path / name), "--json"]) == 1
+            said.append(capsys.readouterr())
+        assert said[0] == said[1]
+        assert (said[0].out, "Fix: " in said[0].err) == ("", True)
+
+
+@pytest.fixture(scope="module")
+def served(adult: Path, colours: Path) -> Iterator[RunningServer]:
+    with running_server(adult.parent, "--token") as running:
+        yield running
+
+
+@pytest.mark.torchserve
+class TestServed:
+    def test_score(self, served: RunningServer, adult: Path, table: Path, out: Path, capsys: Any) -> None:
+        people(3000).drop(columns="salary").to_csv(table, index_label="id")
+        words = [str(table), "-o", str(out)]
+        url = f"{served.url}/predictions/adult"
+        assert main(["score", url, *words]) == 1
+        assert "Token" in capsys.readouterr().err
+        assert main(["score", url, *words, "--key-file", str(served.key_file)]) == 0
+        by_server = out.read_bytes()
+        assert main(["score", str(adult), *words]) == 0
+        assert out.read_bytes() == by_server
+        assert main(["score", f"{url}/9.9", *words, "--key-file", str(served.key_file)]) == 1
+        assert "9.9" in capsys.readouterr().err
+
+    def test_predict_and_pictures(self, served: RunningServer, colours: Path, tmp_path: Path, capsys: Any) -> None:
+        data = file_of(picture("red", 1))
+        record = {"name": "mine", "image": {"b64": base64.b64encode(data).decode()}}
+        (tmp_path / "in.json").write_text(json.dumps({"instances": [record, base64.b64encode(data).decode()]}))
+        printed = []
+        for target in (str(colours), f"{served.url}/predictions/colours"):
+            words = ["predict", target, str(tmp_path / "in.json"), "--json", "--key-file", str(served.key_file)]
+            assert main(words) == 0
+            printed.append([json.loads(line) for line in capsys.readouterr().out.splitlines()])
+        assert printed[0] == printed[1]
+        assert [answer.get("name") for answer in printed[0]] == ["mine", None]
+        assert main(["score", f"{served.url}/predictions/colours", __file__, "-o", str(tmp_path / "out.csv")]) == 1

@@ -1,0 +1,63 @@
+"""docs/client.md, run: all of its Python, in its order, against a real server."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.client.models import people
+from tests.pictures import picture
+
+from fastmar_cli.main import main
+from fastmar_cli.server.testing import RunningServer
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "client.md"
+SERVER = "http://127.0.0.1:8080"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The files that the examples speak of."""
+    (tmp_path / "photos").mkdir()
+    for number, colour in enumerate(("red", "green", "blue")):
+        picture(colour, number).save(tmp_path / "photos" / f"{colour}.jpg")
+    people(30).drop(columns="salary").to_csv(tmp_path / "people.csv", index_label="id")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", DOCUMENT.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.torchserve
+def test_the_examples_run(served: RunningServer, folder: Path, capsys: Any) -> None:
+    python = blocks("python")
+    assert len(python) > 8
+    script = folder / "examples.py"
+    script.write_text("\n\n".join(python).replace(SERVER, served.url), "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", script], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    printed = done.stdout.splitlines()
+    assert printed[0].split()[0] in ("<50k", ">=50k")
+    assert printed[1] == "red.jpg red"
+    assert "where a number belongs" in done.stdout
+    assert "30 rows, 0 of them not scored, 100%" in printed
+    assert "id,prediction,probability_<50k,probability_>=50k,error" in printed
+    assert "Model not found: adlut" in done.stdout
+    assert "['1.0'] True" in done.stdout
+
+
+@pytest.mark.torchserve
+def test_the_commands_run(served: RunningServer, adult: Path, folder: Path, capsys: Any) -> None:
+    [text] = [block for block in blocks("sh") if "fastmar score" in block]
+    for line in text.splitlines():
+        words = line.replace(SERVER, served.url).replace("model_store/adult.mar", str(adult)).split()
+        assert main(words[1:]) == 0
+        assert len((folder / "answers.csv").read_text().splitlines()) == 31

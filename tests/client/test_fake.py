@@ -1,0 +1,183 @@
+"""The fake server: what it answers has the form of the real thing, and it fails as it is told."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from PIL import Image
+from tests.client.models import people
+from tests.runtime import tiny
+
+from fastmar_client import (
+    Client,
+    ModelNotFound,
+    RecordRefused,
+    ServerFailed,
+    ServerUnreachable,
+    Timeout,
+)
+from fastmar_client.testing import FakeServer
+from fastmar_runtime.predictor import Predictor
+from fastmar_runtime.schema import describe
+
+MODELS: dict[str, dict[str, Any]] = {
+    "one label": {},
+    "several labels": {"decode": tiny.MULTI_DECODER},
+    "a number": {"decode": tiny.ONE_NUMBER_DECODER},
+    "several numbers": {"decode": tiny.TWO_NUMBERS_DECODER, "targets": ("a", "b")},
+    "many labels": {
+        "decode": {"decoder": "category", "vocab": [f"l{i}" for i in range(200)], "activation": "softmax", "top": 10}
+    },
+}
+
+
+@pytest.fixture
+def fake(adult_schema: Any) -> FakeServer:
+    return FakeServer(adult_schema)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_answers_have_the_form_that_the_schema_tells(name: str) -> None:
+    schema = describe(tiny.spec(**MODELS[name]))
+    fake = FakeServer(schema)
+    client = fake.client()
+    example = fake.example("tiny")
+    jsonschema.validate(example, schema["record"])
+    answer = client.predict("tiny", example)
+    jsonschema.validate(answer, schema["answer"])
+    assert answer["warnings"] == []
+    assert client.predict("tiny", example) == answer
+    assert len({json.dumps(client.predict("tiny", tiny.record(age=age))) for age in range(5)}) > 1
+
+
+def test_a_model_takes_the_example(predictor: Predictor, fake: FakeServer) -> None:
+    [answer] = predictor.predict([fake.example("adult")])
+    assert answer["warnings"] == []
+    dated = FakeServer(describe(tiny.date_spec()))
+    [answer] = Predictor(tiny.date_spec(), tiny.date_graph()).predict([dated.example("tiny")])
+    assert "error" not in answer
+
+
+def test_it_refuses_what_the_model_refuses(predictor: Predictor, fake: FakeServer) -> None:
+    good = fake.example("adult")
+    records = [good, {**good, "age": "old"}, {"age": 3}, {**good, "workclass": "x", "extra": 1}]
+    ours, theirs = fake.client().predict("adult", records), predictor.predict(records)
+    assert [answer.get("error") for answer in ours] == [answer.get("error") for answer in theirs]
+    assert [{w["code"] for w in a.get("warnings", ())} for a in ours] == [
+        {w["code"] for w in a.get("warnings", ())} for a in theirs
+    ]
+    with pytest.raises(RecordRefused, match="where a number belongs"):
+        fake.client().predict("adult", records[1])
+
+
+def test_told_answers(fake: FakeServer) -> None:
+    client, record = fake.client(), fake.example("adult")
+    fake.answer("adult", {"prediction": "yes"})
+    assert client.predict("adult", record) == {"prediction": "yes", "warnings": []}
+    fake.answer("adult", lambda record: {"prediction": record["age"]})
+    assert [a["prediction"] for a in client.predict("adult", [{"age": 1}, {"age": 2}])] == [1, 2]
+    fake.answer("adult", {"error": {"code": "bad", "message": "no", "fix": "f"}})
+    with pytest.raises(RecordRefused, match="no"):
+        client.predict("adult", record)
+
+
+def test_requests_are_there_to_be_looked_at(fake: FakeServer) -> None:
+    fake.client(token="abc").predict("adult", [{"age": 1}], version="1.0")
+    [request] = fake.requests
+    assert (request.method, request.path, request.records) == ("POST", "/predictions/adult/1.0", [{"age": 1}])
+    assert request.headers["Authorization"] == "Bearer abc"
+
+
+def test_failures(fake: FakeServer) -> None:
+    client, record = fake.client(), fake.example("adult")
+    for fail, error in (
+        (lambda: fake.fail(503, "no"), ServerFailed),
+        (fake.time_out, Timeout),
+        (fake.break_connections, ServerUnreachable),
+    ):
+        fail()
+        for _ in range(2):
+            with pytest.raises(error):
+                client.predict("adult", record)
+        fake.recover()
+        assert client.predict("adult", record)
+    fake.fail(times=1)
+    with pytest.raises(ServerFailed, match="told to fail"):
+        client.predict("adult", record)
+    assert client.predict("adult", record)
+    fake.break_connections(times=3)
+    assert client.predict("adult", record), "the client tries four times"
+    fake.break_connections(times=4)
+    with pytest.raises(ServerUnreachable):
+        client.predict("adult", record)
+
+
+def test_readiness_and_models(fake: FakeServer) -> None:
+    client = fake.client()
+    client.wait_until_ready("adult", timeout=0.1)
+    fake.ready = False
+    with pytest.raises(Timeout, match="has no worker"):
+        client.wait_until_ready("adult", timeout=0.1)
+    assert client.models() == [{"name": "adult", "version": "1.0", "versions": ["1.0"], "ready": False}]
+    with pytest.raises(ServerFailed):
+        client.predict("adult", fake.example("adult"))
+    with pytest.raises(ModelNotFound):
+        client.predict("nobody", {})
+    with pytest.raises(ModelNotFound):
+        client.predict("adult", {}, version="9.9")
+
+
+def test_versions(adult_schema: Any) -> None:
+    fake = FakeServer(adult_schema, {**adult_schema, "version": "2.0"})
+    assert fake.client().models()[0]["versions"] == ["1.0", "2.0"]
+    assert fake.client().schema("adult")["version"] == "2.0"
+    assert fake.client().schema("adult", "1.0")["version"] == "1.0"
+
+
+def test_schemas_come_in_files_too(adult: Path, adult_schema: Any, tmp_path: Path) -> None:
+    (tmp_path / "schema.json").write_text(json.dumps(adult_schema))
+    for given in (adult, str(adult), tmp_path / "schema.json"):
+        assert FakeServer(given).client().schema("adult") == adult_schema
+
+
+def test_everything_that_a_client_does(fake: FakeServer, tmp_path: Path) -> None:
+    client = fake.client()
+    frame = people(50).drop(columns="salary")
+    answers = client.predict("adult", frame)
+    assert list(client.predict_many("adult", frame, batch_size=7)) == answers
+    assert client.predict("adult", fake.example("adult"), validate=True)
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    assert client.score_csv("adult", tmp_path / "t.csv", tmp_path / "out.csv").errors == 0
+    assert len((tmp_path / "out.csv").read_text().splitlines()) == 51
+    lines = b'{"age": 1}\n{"age": 2}\n'
+    assert [a["error"]["record"] for a in client.predict_body("adult", lines, "application/jsonlines")] == [0, 1]
+    instances = json.dumps({"instances": [fake.example("adult")]}).encode()
+    assert "prediction" in client.predict_body("adult", instances, "application/json")[0]
+    with pytest.raises(RecordRefused):
+        client.predict_body("adult", b"{", "application/json")
+
+
+class TestPictures:
+    @pytest.mark.parametrize("kind", ["label", "mask", "points"])
+    def test_answers(self, kind: str, tmp_path: Path) -> None:
+        from tests.runtime import tiny_pictures
+
+        spec = {"label": {}, "mask": {"decode": tiny_pictures.MASK}, "points": {"decode": tiny_pictures.POINTS}}
+        pytest.importorskip("PIL")
+        schema = describe(tiny_pictures.spec(**spec[kind]))
+        fake = FakeServer(schema)
+        client: Client = fake.client()
+        example = fake.example(schema["name"])
+        assert Image.open(io.BytesIO(base64.b64decode(example["image"]["b64"]))).size == (8, 8)
+        (tmp_path / "a.png").write_bytes(base64.b64decode(example["image"]["b64"]))
+        for picture in (example, tmp_path / "a.png", (tmp_path / "a.png").read_bytes()):
+            jsonschema.validate(client.predict(schema["name"], picture), schema["answer"])
+        named = client.predict(schema["name"], [tmp_path / "a.png", {"image": 3, "name": "b"}])
+        assert [answer["name"] for answer in named] == ["a.png", "b"]
+        assert named[1]["error"]["code"] == "not_a_picture"

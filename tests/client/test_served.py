@@ -1,0 +1,74 @@
+"""Against a real TorchServe: what the client says of it, and tables that are killed on their way."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tests.client.models import people
+
+from fastmar_cli.server.testing import RunningServer
+from fastmar_client import Client, RecordRefused, Schema
+from fastmar_runtime.predictor import Predictor
+
+pytestmark = pytest.mark.torchserve
+
+
+@pytest.fixture
+def client(served: RunningServer) -> Client:
+    return Client(served.url, key_file=served.key_file)
+
+
+def test_models_and_schema(client: Client) -> None:
+    models = {model["name"]: model for model in client.models()}
+    assert models["adult"] == {"name": "adult", "version": "1.0", "versions": ["1.0"], "ready": True}
+    assert set(models) == {"adult", "colours"}
+    client.wait_until_ready("adult", timeout=5)
+    assert Schema(client.schema("adult")).required == ("workclass", "education", "age", "hours-per-week")
+
+
+def test_frames(client: Client, predictor: Predictor) -> None:
+    frame = people(1500).drop(columns="salary")
+    answers = client.predict("adult", frame)
+    records = [{k: None if v != v else v for k, v in row.items()} for row in frame.to_dict("records")]
+    assert answers == predictor.predict(records)
+    assert list(client.predict_many("adult", frame, batch_size=200)) == answers
+
+
+def test_validation(client: Client) -> None:
+    with pytest.raises(RecordRefused, match="was not trained with 'x'"):
+        client.predict(
+            "adult", {**people(2).drop(columns="salary").to_dict("records")[1], "workclass": "x"}, validate=True
+        )
+
+
+def test_a_table_in_spite_of_kills(client: Client, served: RunningServer, tmp_path: Path) -> None:
+    """Killed again and again, wherever it is; what comes out is what an uninterrupted run gives."""
+    table, whole, out = tmp_path / "t.csv", tmp_path / "whole.csv", tmp_path / "out.csv"
+    people(6000).drop(columns="salary").assign(note='a "note",\nof two lines').to_csv(table, index_label="id")
+    client.score_csv("adult", table, whole, batch_size=20)
+    script = (
+        "import sys; from fastmar_client import Client\n"
+        "url, table, out = sys.argv[1:]\n"
+        "print(flush=True)\n"
+        "Client(url).score_csv('adult', table, out, batch_size=20, progress=lambda so_far: print(flush=True))"
+    )
+    kills = 0
+    while not out.exists():
+        child = subprocess.Popen(
+            [sys.executable, "-c", script, served.url, str(table), str(out)], stdout=subprocess.PIPE
+        )
+        assert child.stdout is not None
+        for _ in range(20 + kills):  # so many batches later
+            child.stdout.readline()
+        time.sleep(0.001 * kills)  # at another place of a batch each time
+        child.send_signal(signal.SIGKILL)
+        child.communicate()
+        kills += child.returncode == -signal.SIGKILL
+    assert kills > 5
+    assert out.read_bytes() == whole.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.csv", "t.csv", "whole.csv"]

@@ -1,0 +1,223 @@
+"""Records compared with the schema before they are sent: as the model itself would find them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.client.models import InProcess
+from tests.runtime import tiny
+
+from fastmar_client import Client, RecordRefused, Schema
+from fastmar_runtime.predictor import Predictor
+from fastmar_runtime.schema import describe
+from fastmar_runtime.spec import CATEGORY, NUMBER, Field
+
+GOOD = {"age": 49, "workclass": " Private", "education": " Masters", "hours-per-week": 40}
+
+tiny_predictor = tiny.predictor()
+tiny_schema = Schema(describe(tiny_predictor.spec))
+date_predictor = Predictor(tiny.date_spec(), tiny.date_graph())
+date_schema = Schema(describe(date_predictor.spec))
+
+
+class TestAsTheModel:
+    """The runtime is the oracle: what it refuses is refused here in its words, what it warns of is found here."""
+
+    def compare(self, predictor: Predictor, schema: Schema, record: Any) -> None:
+        [answer] = predictor.predict([record])
+        found = schema.problems(record)
+        refused = {(p.code, p.field, p.message, p.fix) for p in found if p.weight == "refused"}
+        if "error" in answer:
+            error = answer["error"]
+            assert (error["code"], error["field"], error["message"], error["fix"]) in refused
+        else:
+            assert not refused
+            warned = {(w["code"], w["field"]) for w in answer["warnings"]}
+            assert warned == {(p.code, p.field) for p in found}
+
+    @pytest.mark.parametrize(
+        "record",
+        [
+            tiny.record(),
+            tiny.record(age=...),
+            tiny.record(hours=...) | {" Hours": 3},
+            tiny.record(age=None),
+            tiny.record(hours=None),
+            tiny.record(age="39"),
+            tiny.record(age="old"),
+            tiny.record(age=1e39),
+            tiny.record(age=True),
+            tiny.record(workclass="Private"),
+            tiny.record(workclass="x"),
+            tiny.record(workclass=3),
+            tiny.record(workclass=None),
+            tiny.record(workclass=["a"]),
+            tiny.record(grade="3"),
+            tiny.record(grade=3.0),
+            tiny.record(grade=True),
+            tiny.record(vip=1),
+            tiny.record(vip="True"),
+            tiny.record(extra=1),
+            {},
+            [],
+            3,
+            None,
+        ],
+    )
+    def test_records(self, record: Any) -> None:
+        self.compare(tiny_predictor, tiny_schema, record)
+
+    @given(
+        st.dictionaries(
+            st.sampled_from(["workclass", "grade", "vip", "age", "hours", "extra", "Age", "hours "]),
+            st.none()
+            | st.booleans()
+            | st.integers(-(2**70), 2**70)
+            | st.floats(allow_nan=False, allow_infinity=False)
+            | st.sampled_from([" Private", "Private ", "NA", "3", "True", "1e9", "x", 3, 7.0, ["a"], {"a": 1}])
+            | st.text(max_size=100),
+        ).map(lambda changes: tiny.record() | changes)
+    )
+    def test_any_record(self, record: Any) -> None:
+        self.compare(tiny_predictor, tiny_schema, record)
+
+    @pytest.mark.parametrize("name", ["saledate", "saleDate", "sale"])
+    @pytest.mark.parametrize("value", ["2024-01-31", "2024-01-31T08:30:00", "soon", None, 3, ...])
+    @pytest.mark.parametrize("part", [..., 2024, None, "x"])
+    def test_dates(self, name: str, value: Any, part: Any) -> None:
+        record = {key: each for key, each in {name: value, "saleYear": part}.items() if each is not ...}
+        self.compare(date_predictor, date_schema, record)
+
+    def test_dates_by_their_parts(self) -> None:
+        parts = dict.fromkeys(["saleYear", "saleMonth", "saleWeek", "saleIs_month_end", "saleElapsed"], 1)
+        self.compare(date_predictor, date_schema, parts)
+        self.compare(date_predictor, date_schema, parts | {"saledate": "soon"})
+
+
+class TestBeforeItIsSent:
+    @pytest.mark.parametrize(
+        ("record", "code", "field"),
+        [
+            ({**GOOD, "agee": 1}, "extra_column", "agee"),
+            ({"age": 49}, "missing_column", "workclass"),
+            ({**GOOD, "age": "49"}, "not_a_number", "age"),
+            ({**GOOD, "workclass": "privat"}, "unknown_category", "workclass"),
+            ({**GOOD, "hours-per-week": None}, "null_not_filled", "hours-per-week"),
+            ({**GOOD, "x": {1}}, "not_json", None),
+            ("photo.jpg", "not_an_object", None),
+        ],
+    )
+    def test_what_is_wrong_does_not_leave(
+        self, local: Client, in_process: InProcess, record: Any, code: str, field: str | None
+    ) -> None:
+        with pytest.raises(RecordRefused) as refusal:
+            local.predict("adult", record, validate=True)
+        assert (refusal.value.code, refusal.value.field, refusal.value.model) == (code, field, "adult")
+        assert refusal.value.fix
+        assert in_process.bodies == []
+        [first, refused] = local.predict_many("adult", [GOOD, record], validate=True)
+        assert (first["warnings"], refused["error"]["code"], refused["error"]["record"]) == ([], code, 1)
+        assert len(in_process.bodies) == 1
+
+    def test_all_columns_at_fault_are_named_the_worst_first(self, local: Client) -> None:
+        with pytest.raises(RecordRefused, match=r"^'age' is 'x', where a number.*\n?.*'agee', 'workclass', too"):
+            local.predict("adult", {**GOOD, "agee": 1, "workclass": "no", "age": "x"}, validate=True)
+
+    def test_what_is_right_is_answered_as_ever(self, local: Client) -> None:
+        for record in (GOOD, {**GOOD, "age": np.float32(49)}, {**GOOD, "workclass": "Private"}):
+            assert local.predict("adult", record, validate=True) == local.predict("adult", record)
+
+    def test_fixes_name_what_was_surely_meant(self) -> None:
+        [category] = tiny_schema.problems(tiny.record(workclass=" Stategov"))
+        assert "such as ' State-gov'" in category.fix
+        [column] = tiny_schema.problems(tiny.record(hourss=3))
+        assert column.fix == "take it out."
+        assert "'hours'" in tiny_schema.problems(tiny.record(hours=..., hourss=3))[1].fix
+
+    def test_the_schema_is_asked_for_once_in_a_while(self, predictor: Predictor, monkeypatch: Any) -> None:
+        asked = []
+
+        class Counting(InProcess):
+            def send(self, *arguments: Any) -> Any:
+                asked.append(arguments[3].get("Content-Type"))
+                return super().send(*arguments)
+
+        client = Client(sender=Counting(predictor))
+        for _ in range(3):
+            client.predict("adult", GOOD, validate=True)
+        assert asked.count("application/schema-request+json") == 1
+        monkeypatch.setattr("fastmar_client.client.SCHEMA_KEPT", 0.0)
+        client.predict("adult", GOOD, validate=True)
+        assert asked.count("application/schema-request+json") == 2
+
+
+class TestRanges:
+    fields = (
+        Field("both", NUMBER, minimum=17.0, maximum=90.0, default=40.0),
+        Field("least", NUMBER, minimum=0.5, default=1.0),
+        Field("most", NUMBER, maximum=10.0, default=1.0),
+    )
+    schema = Schema(describe(tiny.spec(fields=fields)))
+
+    @pytest.mark.parametrize(
+        ("record", "said"),
+        [
+            ({"both": 90, "least": 0.5, "most": -1e9}, None),
+            ({"both": 16, "least": 1, "most": 1}, "'both' is 16, and the model was trained with 17 to 90."),
+            ({"both": 90.5, "least": 1, "most": 1}, "'both' is 90.5, and the model was trained with 17 to 90."),
+            ({"both": 20, "least": 0, "most": 1}, "'least' is 0, and the model was trained with at least 0.5."),
+            ({"both": 20, "least": 1, "most": 11}, "'most' is 11, and the model was trained with at most 10."),
+        ],
+    )
+    def test_outside_of_training_is_unusual(self, record: Any, said: str | None) -> None:
+        found = self.schema.problems(record)
+        assert [(problem.weight, problem.message) for problem in found] == ([("unusual", said)] if said else [])
+
+    def test_and_told_with_the_answer(self, predictor: Predictor) -> None:
+        from dataclasses import replace
+
+        spec = predictor.spec
+        fields = tuple(replace(f, minimum=17.0, maximum=90.0) if f.name == "age" else f for f in spec.fields)
+        bounded = Predictor.__new__(Predictor)
+        bounded.__dict__ |= predictor.__dict__ | {"spec": replace(spec, fields=fields)}
+        client = Client(sender=InProcess(bounded))
+        young = {**GOOD, "age": 3}
+        answer = client.predict("adult", young, validate=True)
+        [warning] = answer["warnings"]
+        assert (warning["field"], warning["code"], warning["value"]) == ("age", "outside_training", 3)
+        assert client.predict("adult", young)["warnings"] == []
+        assert [len(a["warnings"]) for a in client.predict("adult", [GOOD, young], validate=True)] == [0, 1]
+
+
+def test_categories_that_the_schema_does_not_list_are_the_servers_to_judge() -> None:
+    categories = tuple(f"c{number}" for number in range(1500))
+    schema = Schema(describe(tiny.spec(fields=(Field("c", CATEGORY, categories=categories),))))
+    assert schema.problems({"c": "c1400"}) == schema.problems({"c": "x"}) == []
+
+
+class TestPictures:
+    schema = Schema(
+        {"name": "m", "kind": "vision", "record": {"properties": {"image": {}, "name": {}}, "required": ["image"]}}
+    )
+
+    @pytest.mark.parametrize(
+        ("record", "code"),
+        [
+            (b"\xff\xd8\xff", None),
+            (Path("cat.jpg"), None),
+            ({"image": {"b64": "AAAA"}, "name": "x"}, None),
+            ({"image": "AAAA", "mask_size": "original"}, None),
+            ({"b64": "AAAA"}, None),
+            ({}, "missing_column"),
+            ({"image": 3}, "not_a_picture"),
+            ({"image": "AAAA", "mask_size": "huge"}, "bad_option"),
+            ({"image": "AAAA", "age": 3}, "extra_column"),
+        ],
+    )
+    def test_records(self, record: Any, code: str | None) -> None:
+        assert [problem.code for problem in self.schema.problems(record)] == ([code] if code else [])
