@@ -56,13 +56,14 @@ manifests: setup $(CHECKOV)  ## Render and check what deploy/ holds for Kubernet
 screenshots: setup  ## Make the pictures in docs/images with a real browser
 	@$(BIN)/python -m examples.screenshots
 
-image:  ## Build the image fastmar:latest; needs a Docker engine
+image:  ## Build the images fastmar:latest and fastmar-web:latest, say where the bytes go; needs a Docker engine
 	@docker/build.sh
+	@TARGET=web docker/build.sh
 
 sbom: image  ## Write what is in the image to .build/sbom.cdx.json
 	@docker/sbom.sh
 
-up:  ## Serve model_store/ in a container on 127.0.0.1:8080 (COMPOSE_PROFILES=monitoring adds Prometheus and Grafana)
+up:  ## Serve model_store/ in a container on 127.0.0.1:8080, forms on 8501 (COMPOSE_PROFILES=monitoring adds Prometheus and Grafana)
 	@docker/up.sh
 
 down:  ## Stop it, once the requests under way are answered

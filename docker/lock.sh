@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes docker/requirements-*.lock anew: every package of the image with its version and hashes.
+# Writes docker/requirements-*.lock anew: every package of the images with its version and hashes.
 #   docker/lock.sh            needs uv (pip install uv)
 # Names come from pyproject.toml and requirements-*.in, versions from constraints.txt where it has them. TORCH_INDEX_URL
 # is an index of PyTorch's CPU wheels; a folder that holds one (PIP_FIND_LINKS) takes its place.
@@ -28,3 +28,4 @@ served=(pyproject.toml --extra serve --extra client "${torch[@]}" --no-emit-pack
 lock build
 lock cpu "${served[@]}"
 lock gpu "${served[@]}" --no-emit-package onnxruntime
+lock web

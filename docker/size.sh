@@ -11,7 +11,8 @@ docker run --rm --network none --user 0 --entrypoint find "$image" / -xdev -type
     if (path ~ "/site-packages/") {
       sub(".*/site-packages/", "", path)
       if (path ~ "^(torch|torchgen|functorch|torch-[^/]*)/") return "torch, CPU build"
-      if (path ~ "^(sympy|mpmath|networkx|fsspec|jinja2|markupsafe|filelock|setuptools)") return "what torch requires"
+      if (path ~ "^(sympy|mpmath|networkx|fsspec|filelock|setuptools)") return "what torch requires"
+      if (path ~ "^(jinja2|markupsafe)") return "Jinja, which torch and Flask require"
       if (path ~ "^nvidia") return "CUDA"
       if (path ~ "^(onnxruntime|flatbuffers|google|protobuf)") return "ONNX Runtime"
       if (path ~ "^numpy") return "numpy"

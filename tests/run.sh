@@ -13,7 +13,7 @@ fi
 rm -f "$stamp"
 log=.build/tests.log
 rm -f "$log.ok"
-{ "$python" -m pytest -q 2>&1 && touch "$log.ok"; } | tee "$log"
+{ "$python" -m pytest -q --numprocesses auto --dist loadgroup 2>&1 && touch "$log.ok"; } | tee "$log"
 if [ ! -f "$log.ok" ]; then exit 1; fi
 rm -f "$log.ok"
 { echo "$files"; tail -n 1 "$log"; } > "$stamp"

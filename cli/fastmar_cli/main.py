@@ -70,6 +70,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return 130
+    except ModuleNotFoundError as error:
+        if TRACEBACK in os.environ:
+            raise
+        print(
+            f"`fastmar {args.command}` needs {error.name}, which is not installed here.\n"
+            "  Fix: pip install 'fastmar[export,serve,web]', or in a server's image run it outside of it.",
+            file=sys.stderr,
+        )
+        return REFUSED
     except Exception as error:
         if hasattr(error, "fix"):  # an error for a person: each of our packages has a tree of them, of one form
             print(printable(str(error)), file=sys.stderr)

@@ -20,6 +20,7 @@ class _Context:
         self.model_name = name
         self.model_yaml_config: dict[str, Any] = {}
         self.system_properties = {"model_dir": str(model)}
+        self.metrics = None  # counted for nobody
         self.status = 200
 
     def get_request_header(self, _index: int, key: str) -> Any:

@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
 Given = TypeVar("Given")
@@ -39,43 +40,54 @@ def in_order(
     `concurrency + 1` batches ahead of those that were taken. An error ends it, and so does a caller that stops taking:
     what is under way then is left alone, and nobody waits for it.
     """
-    turns = threading.Semaphore(concurrency)
-    under_way: deque[_Sent[Given, Made]] = deque()
+    waiting: SimpleQueue[_Job[Given, Made] | None] = SimpleQueue()
+    under_way: deque[_Job[Given, Made]] = deque()
+    threads = 0
     try:
         for batch in batches:
-            under_way.append(_Sent(batch, send, turns))
+            job = _Job(batch, send)
+            under_way.append(job)
+            waiting.put(job)
+            if threads < concurrency:
+                # A daemon: a server that hangs must not keep a program from ending.
+                threading.Thread(target=_work, args=(waiting,), name="fastmar-client", daemon=True).start()
+                threads += 1
             if len(under_way) > concurrency:
                 yield under_way.popleft().result()
         while under_way:
             yield under_way.popleft().result()
     finally:
-        for sent in under_way:
-            sent.future.cancel()
+        for job in under_way:
+            job.future.cancel()
+        for _ in range(threads):
+            waiting.put(None)
 
 
-class _Sent(Generic[Given, Made]):
-    """A batch in a thread of its own. It is a daemon: a server that hangs must not keep a program from ending."""
+class _Job(Generic[Given, Made]):
+    """A batch, and what becomes of it."""
 
-    def __init__(self, batch: Given, send: Callable[[Given], Made], turns: threading.Semaphore) -> None:
+    def __init__(self, batch: Given, send: Callable[[Given], Made]) -> None:
         self.batch = batch
         self.future: Future[Made] = Future()
         self._send = send
-        self._turns = turns
-        threading.Thread(target=self._run, name="fastmar-client", daemon=True).start()
 
     def result(self) -> tuple[Given, Made]:
         return self.batch, self.future.result()
 
-    def _run(self) -> None:
-        with self._turns:
-            if not self.future.set_running_or_notify_cancel():
-                return
-            try:
-                made = self._send(self.batch)
-            except BaseException as error:  # whoever takes the result gets it
-                self.future.set_exception(error)
-            else:
-                self.future.set_result(made)
+    def run(self) -> None:
+        if not self.future.set_running_or_notify_cancel():
+            return
+        try:
+            made = self._send(self.batch)
+        except BaseException as error:  # whoever takes the result gets it
+            self.future.set_exception(error)
+        else:
+            self.future.set_result(made)
+
+
+def _work(waiting: SimpleQueue[_Job[Any, Any] | None]) -> None:
+    while (job := waiting.get()) is not None:
+        job.run()
 
 
 def halved(batch: list[Given], ask: Callable[[list[Given]], Sequence[Any]], refused: type[Exception]) -> Sequence[Any]:

@@ -277,3 +277,13 @@ def test_bad_usage_ends_with_2(arguments: list[str], capsys: Any) -> None:
         main(arguments)
     assert end.value.code == 2
     assert "usage:" in capsys.readouterr().err
+
+
+def test_a_package_that_is_missing_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "fastmar_runtime.predictor", None)
+    assert main(["diff", "a.mar", "b.mar"]) == 1
+    said = capsys.readouterr().err
+    assert "`fastmar diff` needs fastmar_runtime.predictor" in said
+    assert "Fix:" in said

@@ -57,7 +57,7 @@ def image() -> str:
 @pytest.fixture(scope="session")
 def archives_image(image: str, archives: Archives) -> Iterator[str]:
     """The same with the archives baked in, made as docs/deployment/kubernetes.md says."""
-    dockerfile = str(DEPLOY / "kubernetes/archives.Dockerfile")
+    dockerfile = str(DEPLOY.parent / "docker/Dockerfile.model")
     words = ["--file", dockerfile, "--tag", ARCHIVES_IMAGE, "--build-arg", f"IMAGE={image}"]
     docker("build", "--quiet", *words, str(archives.folder))
     yield ARCHIVES_IMAGE

@@ -21,6 +21,7 @@ from fastmar_runtime.golden import Golden
 from fastmar_runtime.predictor import Predictor
 
 IMAGE = "fastmar:latest"
+WEB_IMAGE = "fastmar-web:latest"
 READY_WITHIN = 120.0
 PORT = 8080
 

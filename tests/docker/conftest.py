@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.docker.clouds import IMAGE, picture_archive, table_archive
+from tests.docker.clouds import IMAGE, WEB_IMAGE, picture_archive, table_archive
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,12 +27,22 @@ def engine() -> None:
 @pytest.fixture(scope="session")
 def image(engine: None) -> str:
     """The image as `make image` builds it; the engine remembers each step that has not changed."""
-    environment = {**os.environ, "IMAGE": IMAGE, "PYTHON": sys.executable}
+    return built(IMAGE, "server")
+
+
+@pytest.fixture(scope="session")
+def web_image(engine: None) -> str:
+    """The image of `fastmar web`, likewise."""
+    return built(WEB_IMAGE, "web")
+
+
+def built(image: str, target: str) -> str:
+    environment = {**os.environ, "IMAGE": image, "TARGET": target, "PYTHON": sys.executable}
     done = subprocess.run(
         [ROOT / "docker" / "build.sh"], env=environment, capture_output=True, text=True, check=False, timeout=1200
     )
     assert done.returncode == 0, done.stderr
-    return IMAGE
+    return image
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import requests
 from tests.docker.archives import NAME, RECORD
+from tests.docker.clouds import WEB_IMAGE
 from tests.docker.watched import ROOT, free_port
 
 STARTS_WITHIN = 400
@@ -53,10 +54,15 @@ class Stack:
     project: str
     port: int = field(default_factory=free_port)
     metrics_port: int = field(default_factory=free_port)
+    web_port: int = field(default_factory=free_port)
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def web_url(self) -> str:
+        return f"http://127.0.0.1:{self.web_port}"
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -64,8 +70,10 @@ class Stack:
         return kept | {
             "COMPOSE_PROJECT_NAME": self.project,
             "FASTMAR_IMAGE": self.image,
+            "FASTMAR_WEB_IMAGE": WEB_IMAGE,
             "FASTMAR_PORT": str(self.port),
             "FASTMAR_METRICS_PORT": str(self.metrics_port),
+            "FASTMAR_WEB_PORT": str(self.web_port),
         }
 
     def run(self, *words: str, fails: bool = False) -> subprocess.CompletedProcess[str]:
@@ -88,9 +96,9 @@ class Stack:
     def fastmar(self, *words: str) -> str:
         return self.compose("exec", "-T", "fastmar", "fastmar", *words)
 
-    def inspect(self) -> Any:
-        """What the engine says of the server's container."""
-        return json.loads(self.run("docker", "inspect", self.compose("ps", "-q", "fastmar").strip()).stdout)[0]
+    def inspect(self, service: str = "fastmar") -> Any:
+        """What the engine says of a service's container."""
+        return json.loads(self.run("docker", "inspect", self.compose("ps", "-q", service).strip()).stdout)[0]
 
     def key(self) -> str:
         """The key that `make up` made."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import socket
@@ -14,7 +15,8 @@ from typing import Any
 import pytest
 import requests
 import yaml
-from tests.docker.archives import NAME, NEW, OLD, write_version
+from tests.docker.archives import NAME, NEW, OLD, RECORD, write_version
+from tests.docker.clouds import docker
 from tests.docker.stack import Stack, checkout, need_compose, stack
 from tests.docker.watched import ROOT, prometheus, wait_for
 
@@ -25,7 +27,7 @@ UP = "docker/up.sh"  # what `make up` runs
 
 
 @pytest.fixture(scope="module", autouse=True)
-def compose(engine: Any) -> None:
+def compose(engine: Any, web_image: str) -> None:
     need_compose()
 
 
@@ -84,6 +86,37 @@ def test_the_container_can_do_little(running: Stack) -> None:
     for path in ("/x", "/opt/fastmar/x", "/run/keys/x"):
         done = running.run("docker/compose.sh", "exec", "-T", "fastmar", "touch", path, fails=True)
         assert "Read-only file system" in done.stderr
+
+
+def test_the_forms_ask_the_models_and_keep_the_key(up: tuple[Stack, str]) -> None:
+    running, printed = up
+    assert f"Forms       {running.web_url}\n" in printed
+    pages = [requests.get(running.web_url, timeout=30), requests.get(f"{running.web_url}/models/{NAME}", timeout=30)]
+    assert f'href="/models/{NAME}"' in pages[0].text
+    fields = set(map(html.unescape, re.findall(r'<(?:input|select)[^>]* name="([^"]+)"', pages[1].text)))
+    assert set(RECORD) <= fields
+    filled = {name: "yes" if value is True else str(value).strip() for name, value in RECORD.items()}
+    pages.append(requests.post(f"{running.web_url}/models/{NAME}", data=filled, timeout=30))
+    assert [page.status_code for page in pages] == [200, 200, 200]
+    assert f"Prediction: {OLD}" in html.unescape(pages[2].text)
+    assert f"curl -s {running.url}/predictions/{NAME}" in html.unescape(pages[2].text)
+    assert running.key() not in "".join(page.text + str(page.headers) for page in pages)
+    seen = running.inspect("web")
+    host = seen["HostConfig"]
+    assert (host["ReadonlyRootfs"], host["CapDrop"], host["Memory"]) == (True, ["ALL"], 768 << 20)
+    assert host["PortBindings"] == {"8501/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(running.web_port)}]}
+    assert not seen["Config"]["User"].startswith("0:")
+
+
+def test_the_image_of_the_forms_holds_nothing_else_of_ours(web_image: str) -> None:
+    site = "/opt/fastmar/lib/python3.11/site-packages"
+    found = docker("run", "--rm", "--network", "none", "--entrypoint", "ls", web_image, site).split()
+    assert {name for name in found if re.fullmatch(r"fastmar_[a-z]+", name)} == {
+        "fastmar_cli",
+        "fastmar_client",
+        "fastmar_web",
+    }
+    assert not {"numpy", "onnxruntime", "torch", "ts"} & set(found)
 
 
 def test_time_to_stop_is_longer_than_the_drain(running: Stack) -> None:
@@ -145,6 +178,9 @@ def test_plain_compose_from_a_clean_checkout(image: str, tmp_path: Path) -> None
         (file,) = re.findall(r"^.*Keys +(\S+) ", running.compose("logs", "--no-color"), re.MULTILINE)
         keys = json.loads(running.compose("exec", "-T", "fastmar", "cat", file))
         assert running.ask(keys["inference"]["key"]).json()["prediction"] == OLD
+        wait_for(lambda: running.inspect("web")["State"]["Health"]["Status"] == "healthy", "forms")
+        page = requests.get(running.web_url, timeout=30)
+        assert "refuses the key" in page.text  # it has none, and says so
 
 
 def test_an_empty_store_and_a_broken_archive_are_told(image: str, tmp_path: Path) -> None:
@@ -164,7 +200,7 @@ def test_an_empty_store_and_a_broken_archive_are_told(image: str, tmp_path: Path
 def test_every_service_is_pinned_and_closed() -> None:
     """What can be read of those whose images are not at hand here."""
     services = yaml.safe_load(COMPOSE.read_text("utf-8"))["services"]
-    assert set(services) == {"fastmar", "prometheus", "grafana"}
+    assert set(services) == {"fastmar", "web", "prometheus", "grafana"}
     for name, service in services.items():
         assert service["read_only"] is True, name
         assert service["cap_drop"] == ["ALL"], name
@@ -172,7 +208,7 @@ def test_every_service_is_pinned_and_closed() -> None:
         assert service["logging"]["options"]["max-size"], name
         assert service["mem_limit"], name
         assert all(port.startswith("127.0.0.1:") for port in service["ports"]), name
-        if name != "fastmar":
+        if name not in ("fastmar", "web"):
             assert service["profiles"] == ["monitoring"], name
             assert re.search(r":v?\d+\.\d+\.\d+$", service["image"]), name
         for volume in service["volumes"]:

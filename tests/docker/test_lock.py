@@ -50,14 +50,28 @@ def test_versions_are_those_of_the_tests(variant: str) -> None:
         assert packages["onnxruntime-gpu"] == tested["onnxruntime"]
 
 
-@pytest.mark.parametrize("variant", ["build", "cpu", "gpu"])
+def test_the_forms_have_what_the_project_asks_for() -> None:
+    """Of the same ranges, in the versions of the tests, and nothing of the server's."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    asked = (ROOT / "docker/requirements-web.in").read_text("utf-8").splitlines()[1:]
+    ours = {line for line in [*extras["web"], *extras["client"]] if not line.startswith("fastmar")}
+    assert ours < set(asked) <= ours | set(project["dependencies"])
+    packages = locked("web")
+    assert {name(line) for line in asked} <= set(packages), "run docker/lock.sh"
+    assert not {"numpy", "onnxruntime", "torch", "torchserve"} & set(packages)
+    tested = dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "constraints.txt").read_text("utf-8"), re.MULTILINE))
+    assert {key: version for key, version in packages.items() if tested.get(key, version) != version} == {}
+
+
+@pytest.mark.parametrize("variant", ["build", "cpu", "gpu", "web"])
 def test_every_package_has_a_hash(variant: str) -> None:
     text = (ROOT / f"docker/requirements-{variant}.lock").read_text("utf-8")
     for package in re.split(r"^(?=[\w.-]+==)", text, flags=re.MULTILINE)[1:]:
         assert "--hash=sha256:" in package, package
 
 
-@pytest.mark.parametrize("variant", ["build", "cpu", "gpu"])
+@pytest.mark.parametrize("variant", ["build", "cpu", "gpu", "web"])
 def test_it_names_no_place(variant: str) -> None:
     """Neither a folder nor an index of the machine where it was made."""
     text = (ROOT / f"docker/requirements-{variant}.lock").read_text("utf-8")

@@ -338,3 +338,12 @@ class TestProviders:
         first, last = predictor.providers(1)
         assert first == ("CUDAExecutionProvider", {"device_id": 1, "use_tf32": 0})
         assert last == "CPUExecutionProvider"
+
+
+def test_onnx_runtime_is_told_not_to_report_before_it_is_imported() -> None:
+    code = (
+        "import os, sys; os.environ.pop('ORT_DISABLE_TELEMETRY', None)\n"
+        "import fastmar_runtime; assert 'onnxruntime' not in sys.modules\n"
+        "sys.exit(os.environ.get('ORT_DISABLE_TELEMETRY') != '1')"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

