@@ -41,7 +41,7 @@ class Change:
 
 def changes(old: Spec, new: Spec) -> list[Change]:
     """All changes, breaking ones first."""
-    found = [*_model(old, new), *_fields(old, new), *_labels(old, new), *_inside(old, new)]
+    found = [*_model(old, new), *_fields(old, new), *_labels(old, new), *_form(old, new), *_inside(old, new)]
     return sorted(found, key=lambda change: LEVELS.index(change.level))
 
 
@@ -89,7 +89,9 @@ def _field(old: Field, new: Field) -> Iterator[Change]:
     if new.kind == NUMBER and old.default != new.default:
         yield Change(INSIDE, new.name, f"the usual value was {_number(old.default)}, and is {_number(new.default)}")
     if (old.minimum, old.maximum) != (new.minimum, new.maximum):
-        was, now = (f"{_number(f.minimum)} to {_number(f.maximum)}" for f in (old, new))
+        was, now = (
+            "not known" if f.minimum is None else f"{_number(f.minimum)} to {_number(f.maximum)}" for f in (old, new)
+        )
         yield Change(INSIDE, new.name, f"the range was {was}, and is {now}")
 
 
@@ -119,6 +121,19 @@ def _labels(old: Spec, new: Spec) -> Iterator[Change]:
         yield Change(NOTICED, "answer", what, "numbers on another scale")
 
 
+def _form(old: Spec, new: Spec) -> Iterator[Change]:
+    """What ui.yaml said and says."""
+    before, after = old.ui or {}, new.ui or {}
+    if before and not after:
+        caller = "forms show columns' names again; `fastmar migrate-ui` carries the old ui.yaml over"
+        yield Change(NOTICED, "form", "was worded by a ui.yaml, and is not any more", caller)
+        return
+    for part in [*before, *(part for part in after if part not in before)]:
+        if before.get(part) != after.get(part):
+            how = "is gone" if part not in after else "is new" if part not in before else "changed"
+            yield Change(INSIDE, "form", f"its {part} {how}")
+
+
 def _inside(old: Spec, new: Spec) -> Iterator[Change]:
     before, after = _steps(old), _steps(new)
     for name in [*before, *(name for name in after if name not in before)]:
@@ -128,6 +143,8 @@ def _inside(old: Spec, new: Spec) -> Iterator[Change]:
             yield Change(INSIDE, f"step {name}", "is new")
         else:
             yield from _state(name, before[name], after[name])
+    if old.kind != new.kind:
+        return
     shapes = [[(t.name, t.dtype, t.shape) for t in (*spec.inputs, *spec.outputs)] for spec in (old, new)]
     if shapes[0] != shapes[1]:
         yield Change(INSIDE, "network", f"{_shapes(old)} was, {_shapes(new)} is")

@@ -117,7 +117,7 @@ def _refusal(reply: Reply, model: str | None) -> ClientError:
     message = str(report.get("message") or reply.reason or f"status {status}")
     kind = report.get("type")
     if kind == KEY_REFUSED or status in (401, 403):
-        fix = "give token= or key_file= (key_file.json in the server's run directory); keys change at each start."
+        fix = "give token= or key_file= (on the command line --key-file): what `fastmar serve` names at its start."
         return Unauthorized(message, fix=fix, status=status, model=model)
     if kind in NOT_FOUND or (status == 404 and "fix" not in report):
         fix = "check the name and the version; `fastmar inspect` shows an archive's, `models()` the server's."

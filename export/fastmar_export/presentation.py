@@ -6,6 +6,7 @@ none of it changes an answer. docs/web.md describes it.
 
 from __future__ import annotations
 
+import copy
 import difflib
 import string
 from collections.abc import Callable, Iterable
@@ -21,6 +22,7 @@ from fastmar_runtime.spec import CATEGORY, NUMBER, Field, Spec
 Ui = dict[str, Any]
 
 LONGEST = 2_000  # characters of a text
+MOST_NAMED = 8  # of what there is
 IN_LABELS, IN_SENTENCE = {"name", "percent"}, {"prediction", "unit"}  # what a sentence may hold in braces
 
 
@@ -36,13 +38,19 @@ def read_ui(path: Path, spec: Spec) -> Ui:
     Raises:
         UiRefused: it can't be read, or a part of it is not as it should be; the message names the part.
     """
-    return check_ui(load_ui(path), spec)
+    ui = load_ui(path)
+    try:
+        return check_ui(ui, spec)
+    except UiRefused as refusal:
+        raise UiRefused(refusal.message.replace("ui.yaml", path.name, 1), fix=refusal.fix) from None
 
 
 def load_ui(path: Path) -> Any:
     """The YAML file as data, not checked."""
     try:
         return _with_text_keys(yaml.safe_load(path.read_text("utf-8")) or {})
+    except FileNotFoundError as error:
+        raise UiRefused(f"there is no file {path}.", fix="give --ui the path of a YAML file.") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UiRefused(
             f"{path} can't be read: {' '.join(str(error).split())}.", fix="give --ui a YAML file in UTF-8."
@@ -57,7 +65,7 @@ def _with_text_keys(value: Any) -> Any:
 
 
 def check_ui(ui: Any, spec: Spec) -> Ui:
-    """`ui` itself, once each part is as it should be."""
+    """`ui` once each part is as it should be; categories that lack only white space around them are given theirs."""
     fields = {field.name: field for field in spec.fields}
     parts: dict[str, Callable[[Any, str], None]] = {
         "title": _text,
@@ -70,6 +78,7 @@ def check_ui(ui: Any, spec: Spec) -> Ui:
         "labels": lambda value, where: _labels(value, where, labels_of(spec)),
         "examples": lambda value, where: _examples(value, where, fields),
     }
+    ui = copy.deepcopy(ui)
     _mapping(ui, "the file", parts)
     for name, value in ui.items():
         parts[name](value, name)
@@ -98,10 +107,29 @@ def _field(entry: Any, where: str, field: Field) -> None:
         checks |= {"minimum": _number, "maximum": _number, "step": _number}
     if field.kind == CATEGORY:
         checks["choices"] = lambda value, place: _choices(value, place, field)
-    for name, value in _mapping(entry, where, checks).items():
+    _mapping(entry, where, checks)
+    if field.kind == CATEGORY:
+        _give_white_space(entry, field)
+    for name, value in entry.items():
         checks[name](value, f"{where}.{name}")
     if entry.get("hidden") and "default" not in entry and field.default is None:
         raise _refused(where, "is hidden and has no default", "give it one: it is sent with each record.")
+
+
+def _give_white_space(entry: Ui, field: Field) -> None:
+    """Forms show ' Private' as Private; so it may be written, where one known category alone is meant."""
+    known = [category for category in map(plain, field.categories) if isinstance(category, str)]
+
+    def meant(value: Any) -> Any:
+        fitting = (
+            [category for category in known if category.strip() == value.strip()] if isinstance(value, str) else []
+        )
+        return fitting[0] if len(fitting) == 1 and value not in known else value
+
+    if "default" in entry:
+        entry["default"] = meant(entry["default"])
+    if isinstance(entry.get("choices"), dict):
+        entry["choices"] = {meant(name): label for name, label in entry["choices"].items()}
 
 
 def _default(value: Any, where: str, field: Field) -> None:
@@ -110,21 +138,21 @@ def _default(value: Any, where: str, field: Field) -> None:
     elif field.kind == CATEGORY:
         known = [plain(category) for category in field.categories]
         if value is not None and value not in known:
-            raise _refused(where, f"is {value!r}, which the model does not know", f"take {_nearest(value, known)}.")
+            raise _refused(where, f"is {value!r}, which the model does not know", _nearest(value, known))
 
 
 def _choices(value: Any, where: str, field: Field) -> None:
     known = {str(plain(category)) for category in field.categories}
     for name, label in _mapping(value, where, None).items():
         if str(name) not in known:
-            raise _refused(where, f"names {name!r}, which the model does not know", f"take {_nearest(name, known)}.")
+            raise _refused(where, f"names {name!r}, which the model does not know", _nearest(name, known))
         _text(label, f"{where}.{name}")
 
 
 def _labels(value: Any, where: str, known: list[str]) -> None:
     for name, entry in _mapping(value, where, None).items():
         if str(name) not in known:
-            raise _refused(where, f"names {name!r}, which is not predicted", f"take {_nearest(name, known)}.")
+            raise _refused(where, f"names {name!r}, which is not predicted", _nearest(name, known))
         for part, text in _mapping(entry, f"{where}.{name}", ("name", "sentence")).items():
             _sentence(text, f"{where}.{name}.{part}", IN_LABELS if part == "sentence" else set())
 
@@ -155,7 +183,7 @@ def _names(value: Any, where: str, known: Iterable[str]) -> None:
     known = list(known)
     for name in _list(value, where):
         if name not in known:
-            raise _refused(where, f"names {name!r}, which is no field", f"take {_nearest(name, known)}.")
+            raise _refused(where, f"names {name!r}, which is no field", _nearest(name, known))
     if len(set(value)) != len(value):
         raise _refused(where, "names a field twice", "name each once.")
 
@@ -167,7 +195,7 @@ def _mapping(value: Any, where: str, known: Iterable[str] | None) -> dict[Any, A
         known = list(known)
         for name in value:
             if name not in known:
-                raise _refused(where, f"has {name!r}, which nothing is made of", f"take {_nearest(name, known)}.")
+                raise _refused(where, f"has {name!r}, which is not known there", _nearest(name, known))
     return value
 
 
@@ -211,8 +239,11 @@ def _refused(where: str, what: str, fix: str) -> UiRefused:
 def _nearest(name: Any, known: Iterable[Any]) -> str:
     """What may have been meant, or what there is."""
     texts = [str(each) for each in known]
-    near = difflib.get_close_matches(str(name), texts, n=3, cutoff=0.5) or texts[:8]
-    return "one of: " + ", ".join(repr(each) for each in near) if near else "it out"
+    near = difflib.get_close_matches(str(name), texts, n=1)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    more = ", ..." if len(texts) > MOST_NAMED else ""
+    return f"take one of: {', '.join(map(repr, texts[:MOST_NAMED]))}{more}." if texts else "leave it out."
 
 
 def _shown(value: Any) -> str:

@@ -71,6 +71,16 @@ class TestFields:
         change = only(OLD, replace(OLD, steps=steps))
         assert (change.level, change.where, change.what) == (INSIDE, "age", "the mean was 40, and is 41.5")
 
+    def test_a_range_that_is_new(self) -> None:
+        change = only(OLD, with_field(OLD, "age", minimum=17.0, maximum=90.0))
+        assert change.what == "the range was not known, and is 17 to 90"
+
+    def test_a_form_that_lost_its_words_is_noticed(self) -> None:
+        worded = replace(OLD, ui={"title": "Income"})
+        assert only(worded, OLD).level == NOTICED
+        assert only(OLD, worded).level == INSIDE
+        assert only(worded, replace(OLD, ui={"title": "Pay"})).what == "its title changed"
+
 
 class TestAnswers:
     @pytest.mark.parametrize("vocab", [["<50k"], ["<50k", ">=50k", "?"], [">=50k", "<50k"], ["low", "high"]])

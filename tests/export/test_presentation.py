@@ -56,8 +56,8 @@ class TestChecking:
             ({"fields": {"age": {"choices": {}}}}, "fields.age"),
             ({"fields": {"age": {"minimum": "17"}}}, "fields.age.minimum"),
             ({"fields": {"age": {"minimum": True}}}, "fields.age.minimum"),
-            ({"fields": {"workclass": {"default": "Private"}}}, "' Private'"),
-            ({"fields": {"workclass": {"choices": {"Private": "x"}}}}, "' Private'"),
+            ({"fields": {"workclass": {"default": "Privat"}}}, "did you mean ' Private'?"),
+            ({"fields": {"workclass": {"choices": {"Privat": "x"}}}}, "did you mean ' Private'?"),
             ({"fields": {"age": {"hidden": "yes"}}}, "true or false"),
             ({"labels": {"<51k": {}}}, "'<50k'"),
             ({"labels": {"<50k": {"sentence": "{salary}"}}}, "{salary}"),
@@ -73,6 +73,22 @@ class TestChecking:
         with pytest.raises(UiRefused) as refused:
             check_ui(ui, tiny.spec())
         assert said in str(refused.value)
+
+    def test_white_space_that_nobody_sees_may_be_left_out(self) -> None:
+        given = {"fields": {"workclass": {"default": "Private", "choices": {"State-gov": "the state", "NA": "none"}}}}
+        checked = check_ui(given, tiny.spec())
+        assert checked["fields"]["workclass"] == {
+            "default": " Private",
+            "choices": {" State-gov": "the state", "NA": "none"},
+        }
+        assert given["fields"]["workclass"]["default"] == "Private"  # what was given stays as it is
+
+    def test_the_message_names_the_file(self, tmp_path: Path) -> None:
+        (tmp_path / "words.yaml").write_text("titel: x", "utf-8")
+        with pytest.raises(UiRefused, match=r"in words\.yaml.*\n.*did you mean 'title'"):
+            read_ui(tmp_path / "words.yaml", tiny.spec())
+        with pytest.raises(UiRefused, match="no file"):
+            read_ui(tmp_path / "none.yaml", tiny.spec())
 
     def test_a_hidden_field_needs_a_default(self) -> None:
         bare = tiny.spec(fields=(Field("a", NUMBER),))

@@ -70,7 +70,7 @@ def roll_back(server: Server, name: str, to: str | None, *, timeout: float, show
 
 
 def _chosen(server: Server, current: Version, versions: Sequence[Version], to: str | None) -> str:
-    """The version to go back to: what was asked for, else the one before, else the only other one."""
+    """The version to go back to: what was asked for, else the one before, or if none is remembered the only other."""
     loaded = [version.version for version in versions if not version.is_default]
     if to is not None:
         if to == current.version:
@@ -84,11 +84,13 @@ def _chosen(server: Server, current: Version, versions: Sequence[Version], to: s
     for version in reversed(memory.before if memory else ()):
         if version != current.version and (version in loaded or find_anywhere(server.store, current.name, version)):
             return version
-    if len(loaded) == 1:
+    if len(loaded) == 1 and memory is None:  # with a history, the other one may be what was just left
         return loaded[0]
     found = "several other versions are loaded" if loaded else "no other version is loaded"
     raise NoVersion(
-        f"it is not known which version was the default before {current.label}, and {found}.",
+        f"it is not known which version was the default before {current.label}, and {found}."
+        if memory is None
+        else f"no version is remembered that was the default before {current.label}.",
         fix=_others(current.name, loaded),
     )
 

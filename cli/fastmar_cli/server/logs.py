@@ -95,7 +95,7 @@ class ServerLog:
             self.failures.setdefault(model, text)
         if text == WORKER_GAVE_UP or text.startswith((OWN_WORDS, FATAL)):
             self._tell(model, worker)
-        if self._loaded:
+        if self._loaded and text.strip():
             self._show(f"{model}: {text}")
 
     def _tell(self, model: str, worker: str) -> None:
@@ -114,7 +114,7 @@ class ServerLog:
         self._server.append(text)
         if failed := LOAD_FAILED.match(text):
             self.failures.setdefault(failed["model"], failed["error"])
-        if self._loaded or level != "WARN":
+        if text.strip() and (self._loaded or level != "WARN"):
             self._show(f"torchserve: {text}")
 
 

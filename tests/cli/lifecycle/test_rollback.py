@@ -40,9 +40,7 @@ def test_back_and_back_again(deployed: FakeTorchServe) -> None:
     assert back(deployed).version == "1.0"
     assert deployed.defaults == {"tiny": "1.0"}
     assert deployed.calls == ["set_default 2.0", "set_default 1.0"]
-    with pytest.raises(
-        errors.NoVersion, match=r"several other versions are loaded\.\n  Fix: .* --to` one of: 3.0, 2.0"
-    ):
+    with pytest.raises(errors.NoVersion, match=r"no version is remembered .*\n  Fix: .* --to` one of: 3.0, 2.0"):
         back(deployed)
 
 
@@ -56,7 +54,9 @@ def test_the_only_other_one_where_nothing_is_remembered(torchserve: FakeTorchSer
     tiny_archive(torchserve.store, "2.0")
     torchserve.register("tiny-2.0.mar")
     assert back(torchserve).version == "2.0"
-    assert back(torchserve).version == "1.0"
+    with pytest.raises(errors.NoVersion, match=r"--to` one of: 1\.0"):  # not forward again to what was just left
+        back(torchserve)
+    assert torchserve.defaults == {"tiny": "2.0"}
 
 
 @pytest.mark.parametrize("aside", [False, True])
