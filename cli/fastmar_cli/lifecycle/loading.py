@@ -14,6 +14,7 @@ from fastmar_cli.server.logs import FAILURES
 from fastmar_cli.server.management import READY, ManagementError
 
 POLL = 0.1  # seconds between two looks at a version that is loading
+WORDS_WITHIN = 3.0  # seconds in which a dead worker's last words arrive
 
 Show = Callable[[str], None]
 
@@ -80,6 +81,10 @@ def _dead_worker(version: Version, seen: dict[str, int]) -> str | None:
 def _failed(server: Server, version: Version, worker: str, file: Path) -> VersionFailed:
     doctor = f"run `fastmar doctor {file}`, which loads it without TorchServe and says more."
     reason, fix = _last_words(server.run_dir, worker)
+    deadline = time.monotonic() + WORDS_WITHIN
+    while reason is None and time.monotonic() < deadline:  # its death may be known before its words are written down
+        time.sleep(POLL)
+        reason, fix = _last_words(server.run_dir, worker)
     if reason is None:
         return VersionFailed(
             f"a worker of {version.label} died while it loaded.", fix=f"read the server's log, or {doctor}"
