@@ -21,6 +21,7 @@ def cookbook() -> Path:
     return COOKBOOK
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Say which tests stay in one process where several run, and begin with those that take longest.
 
