@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 MEASURED = "largest difference"
-_LONG = ("docker", "serving")  # folders
 
 COOKBOOK = Path(__file__).resolve().parents[2] / "shared" / "data" / "cookbook"
 
@@ -19,27 +18,6 @@ def cookbook() -> Path:
     if not COOKBOOK.is_dir():
         pytest.skip(f"the book's learner is not at {COOKBOOK}")
     return COOKBOOK
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests stay in one process where several run, and begin with those that take longest.
-
-    A file's tests share its fixtures, those of `serving` a server, those with Docker names of images and containers.
-    """
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
-    items.sort(key=lambda item: not item.get_closest_marker("docker") and _folder(item) not in _LONG)
-
-
-def _group(item: pytest.Item) -> str:
-    if item.get_closest_marker("docker") or _folder(item) == "docker":
-        return "docker"
-    return _folder(item) if _folder(item) == "serving" else str(item.path)
-
-
-def _folder(item: pytest.Item) -> str:
-    return item.path.relative_to(Path(__file__).parent).parts[0]
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
