@@ -8,7 +8,9 @@ export function start(part) {
   const upload = form.querySelector(".upload");
   const trouble = form.querySelector("[data-failure]");
   takeDrops(form, ([file]) => sendFile(file));
-  input.addEventListener("change", () => { if (input.files[0]) sendFile(input.files[0]); });
+  const sendChosen = () => { if (input.files[0]) sendFile(input.files[0]); };
+  input.addEventListener("change", sendChosen);
+  sendChosen(); // on a slow line the file may be chosen before this script is there
 
   function sendFile(file) {
     trouble.replaceChildren();
