@@ -101,5 +101,5 @@ def test_nothing_that_can_be_made_again_is_in_git() -> None:
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
     if listed.returncode != 0:
         pytest.skip("this is no git checkout")
-    made = (".mar", ".pkl", ".pth", ".onnx", ".whl", ".jar", ".jpg", ".csv", ".npy")
+    made = (".mar", ".pkl", ".pth", ".onnx", ".whl", ".jar", ".jpg", ".png", ".csv", ".npy")
     assert not [name for name in listed.stdout.split() if name.endswith(made)]
