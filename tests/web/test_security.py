@@ -16,10 +16,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from fastmar_client import Unauthorized
+from fastmar_client.keys import KeyFile
 from fastmar_web.backend import Backend
 from fastmar_web.errors import WebError
 from fastmar_web.security import HEADERS, host_is_ours
-from fastmar_web.settings import Settings, key_arguments
+from fastmar_web.settings import Settings, check_key_file
 from tests.web.conftest import listening
 from tests.web.fake import HOSTILE, QUOTED, FakeClient, answer
 
@@ -211,14 +212,14 @@ def test_the_key_is_on_no_page(tmp_path: Path, fake: FakeClient, capsys: Any) ->
 
 def test_key_files(tmp_path: Path) -> None:
     path = tmp_path / "key"
-    assert key_arguments(None) == {}
-    path.write_text(f" {KEY}\n")
-    assert key_arguments(path) == {"token": KEY}
-    path.write_text('{"inference": {"key": "x"}}')
-    assert key_arguments(path) == {"key_file": str(path)}
+    check_key_file(None)
+    for text, key in ((f" {KEY}\n", KEY), ('{"inference": {"key": "x"}}', "x")):
+        path.write_text(text)
+        check_key_file(path)
+        assert KeyFile(path).key() == key  # what the client sends
     path.write_text(" ")
     with pytest.raises(WebError, match="is empty"):
-        key_arguments(path)
+        check_key_file(path)
     with pytest.raises(WebError, match="can't be read") as refusal:
-        key_arguments(tmp_path / "none")
+        check_key_file(tmp_path / "none")
     assert refusal.value.fix

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from fastmar_client import (
     Client,
@@ -23,11 +23,10 @@ from fastmar_client import (
     Timeout,
     Unauthorized,
 )
-from fastmar_web.errors import PageError, Refused, Unavailable, WebError
-from fastmar_web.settings import Settings, key_arguments
+from fastmar_web.errors import PageError, Refused, Unavailable
+from fastmar_web.settings import Settings, check_key_file
 
 JSON = dict[str, Any]
-T = TypeVar("T")
 TIMEOUT = (2.0, 60.0)  # seconds to connect, and without data
 RETRIES = Retries(attempts=2, longest=2.0)
 KEPT = 5.0  # seconds for which a schema is not asked for again: many pictures are many requests
@@ -57,13 +56,13 @@ class Backend:
         self._settings = settings
         self._lock = threading.Lock()
         self._schemas: dict[tuple[str, str | None], tuple[float, JSON]] = {}
-        self._key = key_arguments(settings.key_file)
-        self._client = client or self._connect()
+        check_key_file(settings.key_file)
+        self._client = client or Client(settings.url, key_file=settings.key_file, timeout=TIMEOUT, retries=RETRIES)
 
     @property
     def needs_key(self) -> bool:
         """Whether requests carry a key, which a reader of the page does not get to see."""
-        return bool(self._key)
+        return self._settings.key_file is not None
 
     def models(self) -> list[Model]:
         """The models that the server has, by name.
@@ -72,7 +71,7 @@ class Backend:
             PageError: it can't be asked, or has no list.
         """
         with self._explained():
-            found = self._ask(lambda client: client.models())
+            found = self._client.models()
             return sorted((_model(entry) for entry in found), key=lambda model: model.name)
 
     def model(self, name: str, version: str | None) -> Model:
@@ -99,7 +98,7 @@ class Backend:
         if kept and time.monotonic() - kept[0] < KEPT:
             return kept[1]
         with self._explained():
-            schema = self._ask(lambda client: client.schema(name, version))
+            schema = self._client.schema(name, version)
         if not isinstance(schema, dict) or not isinstance(schema.get("record"), dict):
             raise PageError("The model does not describe itself.", fix="export it with this fastmar.", status=502)
         with self._lock:
@@ -115,13 +114,13 @@ class Backend:
             PageError: there is none; `field` says what is wrong with the record.
         """
         with self._explained():
-            answer: JSON = self._ask(lambda client: client.predict(name, record, version))
+            answer: JSON = self._client.predict(name, record, version)
         return answer
 
     def predict_body(self, name: str, version: str | None, body: bytes, content_type: str) -> JSON:
         """The model's answer to the one picture in `body`."""
         with self._explained():
-            answers = self._ask(lambda client: client.predict_body(name, body, content_type, version))
+            answers = self._client.predict_body(name, body, content_type, version)
         return answers[0]
 
     def score_table(
@@ -132,35 +131,7 @@ class Backend:
         def progress(scored: Scored) -> None:
             on_progress(scored.rows)
 
-        self._ask(lambda client: client.score_csv(name, source, target, version=version, progress=progress))
-
-    def _ask(self, ask: Callable[[Client], T]) -> T:
-        """Ask; where the key is refused and its file holds another one by now, ask with that."""
-        client = self._client
-        try:
-            return ask(client)
-        except Unauthorized:
-            if not self._look_for_another_key(client):
-                raise
-        return ask(self._client)
-
-    def _look_for_another_key(self, refused: Client) -> bool:
-        """Whether there is another client than the one that was refused."""
-        with self._lock:
-            if self._client is not refused:
-                return True
-            try:
-                found = key_arguments(self._settings.key_file)
-            except WebError:
-                return False
-            if found == self._key:
-                return False
-            self._key = found
-            self._client = self._connect()
-            return True
-
-    def _connect(self) -> Client:
-        return Client(self._settings.url, timeout=TIMEOUT, retries=RETRIES, **self._key)  # type: ignore[arg-type]
+        self._client.score_csv(name, source, target, version=version, progress=progress)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,27 +49,19 @@ class Settings:
         return (self.public_url or self.url).rstrip("/")
 
 
-def key_arguments(path: Path | None) -> dict[str, str]:
-    """The client's arguments for the key in `path`: TorchServe's key_file.json, or the key as plain text.
+def check_key_file(path: Path | None) -> None:
+    """See at the start that the client will find a key in `path`.
 
     Raises:
         WebError: the file can't be read or is empty.
     """
     if path is None:
-        return {}
+        return
     try:
-        text = path.read_text("utf-8").strip()
+        empty = not path.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise WebError(
             f"the key file {path} can't be read: {error}.", fix="give --key-file a readable file."
         ) from error
-    if not text:
+    if empty:
         raise WebError(f"the key file {path} is empty.", fix="give the file that `fastmar serve` names at its start.")
-    return {"key_file": str(path)} if _is_json(text) else {"token": text}
-
-
-def _is_json(text: str) -> bool:
-    try:
-        return isinstance(json.loads(text), dict)
-    except ValueError:
-        return False

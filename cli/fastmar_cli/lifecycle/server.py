@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +14,8 @@ from urllib.parse import urlsplit
 from fastmar_cli.lifecycle.errors import AnotherUnderWay, ManagementFailed, ServerNotFound
 from fastmar_cli.server import registry
 from fastmar_cli.server.management import TIMEOUT, Management, ManagementError, management_key
-from fastmar_client import Client
+from fastmar_client import Client, Unauthorized
+from fastmar_client.keys import KeyFile
 
 LOCK = "lifecycle.lock"
 KEY_FILE = "key_file.json"  # beside the management socket, in the server's run directory
@@ -131,36 +131,23 @@ def find_server(where: Where) -> Server:
     run_dir = Path(running.run_dir) if running else _socket_folder(address)
     own_keys = run_dir / KEY_FILE if run_dir else None
     one_key = where.key_file or _path(running.inference_key_file if running else None)
-    if one_key is not None and _is_torchserves(one_key):
-        one_key, own_keys = None, one_key
+    if one_key is not None:
+        _check_key_file(one_key)
+    files = [file for file in (where.key_file, own_keys) if file is not None]
     return Server(
         url,
-        ExplainedManagement(address, lambda: management_key(own_keys) if own_keys else None),
-        _client(url, one_key, own_keys),
+        ExplainedManagement(address, lambda: next(filter(None, map(management_key, files)), None)),
+        Client(url, key_file=one_key or (own_keys if own_keys and own_keys.exists() else None)),
         where.model_store or _path(running.model_store if running else None),
         run_dir,
     )
 
 
-def _client(url: str, one_key: Path | None, keys: Path | None) -> Client:
-    """A client with the one key that a file holds, or with TorchServe's file of keys, which may be renewed."""
-    if one_key is not None:
-        return Client(url, token=_text(one_key).strip())
-    return Client(url, key_file=keys if keys and keys.exists() else None)
-
-
-def _is_torchserves(file: Path) -> bool:
+def _check_key_file(file: Path) -> None:
     try:
-        return isinstance(json.loads(_text(file)), dict)
-    except ValueError:
-        return False
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ServerNotFound(f"the key file {file} can't be read: {error}.", fix="give another --key-file.") from error
+        KeyFile(file).key()
+    except Unauthorized as error:
+        raise ServerNotFound(error.message, fix="give another --key-file.") from error
 
 
 def _path(text: str | None) -> Path | None:

@@ -56,7 +56,7 @@ def management_key_of(server: Any) -> str | None:
 
 
 def inference_key_of(server: Any) -> str | None:
-    key: str | None = server.client._inference._keys.key("inference")
+    key: str | None = server.client._transport._keys.key()
     return key
 
 
@@ -73,6 +73,7 @@ def test_a_fixed_key_is_for_inference_alone(running: Any, tmp_path: Path) -> Non
     running(inference_key_file=str(tmp_path / "fixed"))
     server = find_server(Where("http://127.0.0.1:18099"))
     assert management_key_of(server) == "management key"
+    assert inference_key_of(server) == "a key of sixteen or more"
     assert (
         find_server(Where("http://127.0.0.1:18099", key_file=tmp_path / "fixed")).management._key() == "management key"
     )  # type: ignore[no-untyped-call,unused-ignore]
