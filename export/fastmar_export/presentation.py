@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import difflib
 import string
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import yaml
 from fastmar_export.errors import ExportError
 from fastmar_runtime.schema import plain
 from fastmar_runtime.spec import CATEGORY, NUMBER, Field, Spec
+from fastmar_runtime.steps.categorify import build_vocabulary
 
 Ui = dict[str, Any]
 
@@ -117,14 +118,13 @@ def _field(entry: Any, where: str, field: Field) -> None:
 
 
 def _give_white_space(entry: Ui, field: Field) -> None:
-    """Forms show ' Private' as Private; so it may be written, where one known category alone is meant."""
-    known = [category for category in map(plain, field.categories) if isinstance(category, str)]
+    """Forms show ' Private' as Private; so it may be written, where the model would take it for one known category."""
+    vocabulary = build_vocabulary(field.categories)
 
     def meant(value: Any) -> Any:
-        fitting = (
-            [category for category in known if category.strip() == value.strip()] if isinstance(value, str) else []
-        )
-        return fitting[0] if len(fitting) == 1 and value not in known else value
+        if not isinstance(value, str) or value in vocabulary.codes:
+            return value
+        return vocabulary.trimmed.get(value.strip(), value)
 
     if "default" in entry:
         entry["default"] = meant(entry["default"])
@@ -158,25 +158,26 @@ def _labels(value: Any, where: str, known: list[str]) -> None:
 
 
 def _groups(value: Any, where: str, fields: Iterable[str]) -> None:
-    for number, group in enumerate(_list(value, where)):
-        place = f"{where}[{number}]"
-        _mapping(group, place, ("title", "fields"))
-        if {"title", "fields"} - group.keys():
-            raise _refused(place, "lacks a title or its fields", "give it both.")
-        _text(group["title"], f"{place}.title")
-        _names(group["fields"], f"{place}.fields", fields)
+    for names, place in _titled(value, where, "fields"):
+        _names(names, place, fields)
 
 
 def _examples(value: Any, where: str, fields: dict[str, Field]) -> None:
-    for number, example in enumerate(_list(value, where)):
-        place = f"{where}[{number}]"
-        _mapping(example, place, ("title", "record"))
-        if {"title", "record"} - example.keys():
-            raise _refused(place, "lacks a title or its record", "give it both.")
-        _text(example["title"], f"{place}.title")
-        for name, item in _mapping(example["record"], f"{place}.record", fields).items():
+    for record, place in _titled(value, where, "record"):
+        for name, item in _mapping(record, place, fields).items():
             if isinstance(item, list | dict):
-                raise _refused(f"{place}.record.{name}", "is a list or a mapping", "give it one value.")
+                raise _refused(f"{place}.{name}", "is a list or a mapping", "give it one value.")
+
+
+def _titled(value: Any, where: str, part: str) -> Iterator[tuple[Any, str]]:
+    """The `part` of each entry of a list, which has a title too; and where it stands."""
+    for number, entry in enumerate(_list(value, where)):
+        place = f"{where}[{number}]"
+        _mapping(entry, place, ("title", part))
+        if {"title", part} - entry.keys():
+            raise _refused(place, f"lacks a title or its {part}", "give it both.")
+        _text(entry["title"], f"{place}.title")
+        yield entry[part], f"{place}.{part}"
 
 
 def _names(value: Any, where: str, known: Iterable[str]) -> None:

@@ -13,6 +13,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fastmar_cli.arguments import add_key_file
 from fastmar_cli.console import out, stages
 
 if TYPE_CHECKING:
@@ -27,13 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="TARGET", help="MODEL.mar, or the URL of a served model")
     parser.add_argument("inputs", metavar="INPUT", nargs="+", help="file of records, picture, or -")
     parser.add_argument("--json", action="store_true", help="print one JSON answer a line, in input order")
-    parser.add_argument(
-        "--key-file",
-        "--token-file",
-        type=Path,
-        metavar="FILE",
-        help="file with the server's key: TorchServe's key_file.json, or a text",
-    )
+    add_key_file(parser)
     parser.add_argument(
         "--save",
         type=Path,

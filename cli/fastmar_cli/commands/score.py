@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fastmar_cli.arguments import add_key_file
 from fastmar_cli.console import err, out
 
 if TYPE_CHECKING:
@@ -42,13 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=True,
         help="go on with a run that was interrupted (the default), or begin anew",
     )
-    parser.add_argument(
-        "--key-file",
-        "--token-file",
-        type=Path,
-        metavar="FILE",
-        help="file with the server's key: TorchServe's key_file.json, or a text",
-    )
+    add_key_file(parser)
     parser.add_argument("--concurrency", type=int, default=4, metavar="N", help="requests at a time (default: 4)")
 
 
