@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from fastmar_export.errors import UnsupportedTransform
-from fastmar_export.reader import Record
+from fastmar_export.reader import Record, path_of
 
-_RESAMPLES = range(6)  # Pillow's filters
+# Pillow's filters. A pickle holds them by number; by name where Python 3.11.0 to 3.11.3 wrote it.
+_FILTERS = {"NEAREST": 0, "LANCZOS": 1, "BILINEAR": 2, "BICUBIC": 3, "BOX": 4, "HAMMING": 5}
+_BY_NAME = {f"PIL.Image.Resampling.{name}": number for name, number in _FILTERS.items()}
 
 
 def size_of(record: Record, where: str, name: str = "size", *, swapped: bool = False) -> tuple[int, int]:
@@ -47,8 +49,8 @@ def resample_of(record: Record, where: str) -> int:
     if value is None:
         found = _unwrapped(record.get("resamples"))
         value = found[0] if isinstance(found, list | tuple) and found else None
-    value = _unwrapped(value)
-    if not isinstance(value, int) or value not in _RESAMPLES:
+    value = _BY_NAME.get(path_of(value), _unwrapped(value))
+    if not isinstance(value, int) or value not in _FILTERS.values():
         raise UnsupportedTransform(where, record.path, why=f"whose filter is {value!r:.60}")
     return int(value)
 
