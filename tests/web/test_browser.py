@@ -200,6 +200,27 @@ def test_64_rows_of_csv_download_64_answers(page: Any, real: str, tmp_path: Path
     page.get_by_label("Choose a CSV file").wait_for(state="attached")
 
 
+def test_what_is_chosen_before_the_script_is_there_is_sent(
+    page: Any, real: str, pictures: list[Path], tmp_path: Path
+) -> None:
+    held: list[Any] = []
+    page.route("**/main.js", lambda route: held.append(route))  # a function of its own, which it can mark
+
+    def choose(path: str, label: str, files: Any) -> None:
+        page.goto(f"{real}{path}", wait_until="commit")
+        page.get_by_label(label).set_input_files(files)
+        page.wait_for_function("() => document.querySelector('input[type=file]').files.length")
+        while held:
+            held.pop().continue_()
+
+    table = tmp_path / "people.csv"
+    people().drop(columns="income")[:3].to_csv(table, index=False)
+    choose(f"/models/{PEOPLE}/table", "Choose a CSV file", table)
+    expect(page.get_by_role("button", name="Score 3 rows")).to_be_visible(timeout=PATIENCE)
+    choose(f"/models/{COLOURS}", "Choose one picture or many", pictures[:2])
+    expect(page.locator("[data-grid] .name")).to_have_count(2, timeout=PATIENCE)
+
+
 def test_the_books_64_rows(page: Any, real: str, cookbook: Path) -> None:
     page.goto(f"{real}/models/{ADULT}/table")
     page.get_by_label("Choose a CSV file").set_input_files(cookbook / "adult_sample_test.csv")

@@ -24,7 +24,9 @@ export function start(part) {
   takeDrops(form, add);
   takePastes(add);
   for (const input of part.querySelectorAll("input[type=file]")) {
-    input.addEventListener("change", () => { add([...input.files]); input.value = ""; });
+    const takeChosen = () => { add([...input.files]); input.value = ""; };
+    input.addEventListener("change", takeChosen);
+    takeChosen(); // on a slow line they may be chosen before this script is there
   }
   form.addEventListener("submit", (event) => event.preventDefault());
   buttons.stop.addEventListener("click", stop);
