@@ -204,7 +204,11 @@ def test_what_is_chosen_before_the_script_is_there_is_sent(
     page: Any, real: str, pictures: list[Path], tmp_path: Path
 ) -> None:
     held: list[Any] = []
-    page.route("**/main.js", lambda route: held.append(route))  # a function of its own, which it can mark
+
+    def hold(route: Any) -> None:  # Playwright marks it, which a list's own method does not allow
+        held.append(route)
+
+    page.route("**/main.js", hold)
 
     def choose(path: str, label: str, files: Any) -> None:
         page.goto(f"{real}{path}", wait_until="commit")
