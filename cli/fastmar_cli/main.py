@@ -51,7 +51,7 @@ def build_parser(names: Sequence[str]) -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(subparser)
-        subparser.set_defaults(run=module.run)
+        subparser.set_defaults(run=module.run, refuse=subparser.error)
     return parser
 
 
@@ -61,7 +61,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     names = command_names()
     asked = next((word for word in argv if not word.startswith("-")), None)
     parser = build_parser([asked] if asked in names else names)
-    args = parser.parse_args(argv)
+    args, unknown = parser.parse_known_args(argv)
+    if unknown:  # said with the subcommand's usage, where argparse would print that of `fastmar`
+        args.refuse(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         status: int = args.run(args)
     except BrokenPipeError:  # `fastmar predict ... | head`: the reader went away, which is no error of ours

@@ -65,7 +65,7 @@ class Archive:
         from fastmar_runtime import payload  # noqa: PLC0415
 
         spec = self._predictor.spec
-        if content_type == CSV and spec.kind == TABULAR:
+        if _is_table(content_type, spec):
             yield from _csv_answers(ArchiveRows(self._predictor), body)
         else:
             yield from self._predictor.predict(payload.read(body, content_type, spec).records)
@@ -118,7 +118,7 @@ class Served:
             return
         schema = self._client.schema(self._name, self._version)
         spec = _spec(schema)
-        if content_type == CSV and spec.kind == TABULAR:
+        if _is_table(content_type, spec):
             yield from _csv_answers(ServedRows(self._client, self._name, self._version, schema), body)
         else:
             yield from self._answers(payload.read(body, content_type, spec).records)
@@ -164,6 +164,16 @@ def _spec(schema: dict[str, Any]) -> Spec:
     """As much of a served model's spec as is needed to read a body of JSON for it."""
     fields = tuple(Field(name, "") for name in schema["record"].get("properties", {}))
     return Spec(0, schema["name"], schema["version"], schema["kind"], "", fields, (), (), (), {}, ())
+
+
+def _is_table(content_type: str, spec: Spec) -> bool:
+    """Whether a body is CSV, which models of tables alone read."""
+    if content_type == CSV and spec.kind != TABULAR:
+        raise InputUnreadable(
+            f"this is a table, and {spec.name} reads pictures.",
+            fix="give pictures, or .json or .jsonl with records as `fastmar inspect` shows them.",
+        )
+    return content_type == CSV
 
 
 def _csv_answers(model: Model, body: bytes) -> Answers:

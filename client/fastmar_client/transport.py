@@ -120,7 +120,7 @@ def _refusal(reply: Reply, model: str | None) -> ClientError:
         fix = "give token= or key_file= (on the command line --key-file): what `fastmar serve` names at its start."
         return Unauthorized(message, fix=fix, status=status, model=model)
     if kind in NOT_FOUND or (status == 404 and "fix" not in report):
-        fix = "check the name and the version; `fastmar inspect` shows an archive's, `models()` the server's."
+        fix = "check the name and the version: `fastmar models` or `Client.models()` lists those of the server."
         return ModelNotFound(message, fix=fix, status=status, model=model)
     own = {
         "code": _text(report, "code") if "fix" in report else None,

@@ -15,6 +15,7 @@ from fastmar_export.losses import activation_of
 from fastmar_export.networks.rebuild import is_module, resolve_class
 from fastmar_export.options import Options
 from fastmar_export.picture_class import MODES, PICTURES, created_class
+from fastmar_export.plain import NotPlain, plain
 from fastmar_export.reader import Record, describe_call, read_torch_file
 from fastmar_export.targets import TARGET_TRANSFORMS
 from fastmar_export.vision_targets import MASK_CODES, POINT, POINT_SCALER
@@ -29,9 +30,9 @@ _SOURCE = "source"  # where items come from: pictures, and what they are trained
 def inspect_pickle(path: str | Path) -> Facts:
     """Facts of the file at `path`, as JSON's types.
 
-    Keys: ``file`` (sha256, bytes, torch's format), ``kind``, ``columns``, ``targets``, ``transforms``, ``loss``,
-    ``callbacks``, ``network``, ``runs_code`` (what a normal load would have run), ``leaks`` (training rows inside), and
-    ``problems`` (what stops an export; empty where nothing does).
+    Keys: ``file`` (sha256, bytes, torch's format), ``kind``, ``columns``, ``targets``, ``labels`` (a list for each
+    target that has some), ``transforms``, ``loss``, ``callbacks``, ``network``, ``runs_code`` (what a normal load would
+    have run), ``leaks`` (training rows inside), and ``problems`` (what stops an export; empty where nothing does).
 
     Raises:
         UnreadableFile: it is no file of `torch.save`.
@@ -61,15 +62,19 @@ def _learner_facts(learner: Learner) -> Facts:
     for layer in network:
         if not layer["served"]:
             problems.append(f"{layer['where']} is {layer['class']}, which is not in fastmar's allow-list of layers.")
-    for check in (
-        lambda: check_classes(learner),
-        lambda: check_callbacks(learner, []),
-        lambda: kind_of(learner).convert(learner, Options(name="inspected")),
-    ):
-        try:
-            check()
-        except ExportError as error:
-            problems.append(str(error))
+    targets = listed(learner.dataset.get("y_names"))
+    try:
+        check_classes(learner)
+    except ExportError as error:
+        problems.append(str(error))
+    try:
+        check_callbacks(learner, [])
+    except ExportError as error:
+        problems.append(str(error))
+    try:
+        targets = list(kind_of(learner).convert(learner, Options(name="inspected")).targets)
+    except ExportError as error:
+        problems.append(str(error))
     activation = activation_of(learner.loss, None)
     return {
         "kind": learner.kind,
@@ -77,7 +82,8 @@ def _learner_facts(learner: Learner) -> Facts:
             "categories": listed(learner.dataset.get("cat_names")),
             "numbers": listed(learner.dataset.get("cont_names")),
         },
-        "targets": listed(learner.dataset.get("y_names")),
+        "targets": targets,
+        "labels": _labels(learner),
         "transforms": _transforms(learner),
         "loss": {"class": name_of(learner.loss), "activation": activation.name if activation.known else None},
         "callbacks": [name_of(callback) for callback in listed(learner.record.get("cbs"))],
@@ -104,6 +110,26 @@ def _transforms(learner: Learner) -> list[Facts]:
         for where, pipeline, domain in places
         for index, transform in enumerate(transforms(pipeline))
     ]
+
+
+def _labels(learner: Learner) -> list[list[Any]]:
+    """The labels of each target that has some."""
+    pipelines = [part.get("tfms") for part in listed(learner.dataset.get("tls")) if isinstance(part, Record)]
+    pipelines.append(learner.dataset.get("procs"))
+    vocabularies = [
+        transform.get("vocab")
+        for pipeline in pipelines
+        for transform in transforms(pipeline)
+        if name_of(transform) in TARGET_TRANSFORMS
+    ]
+    return [labels for vocab in vocabularies if (labels := _plain_labels(listed(vocab)))]
+
+
+def _plain_labels(vocab: list[Any]) -> list[Any]:
+    try:
+        return [plain(label) for label in vocab]
+    except NotPlain:
+        return []
 
 
 def _becomes(transform: Any, domain: str) -> str | None:

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import torch
 
+from fastmar_cli.arguments import default_url
+from fastmar_cli.commands import inspect
 from fastmar_cli.main import main
 from tests.export.tables import CASES, Case, make_learner
 
@@ -138,9 +140,48 @@ def test_inspect_shows_an_archive_and_a_pickle(archive: Path, learner: Path, cap
     assert facts["columns"] == {"categories": ["color", "size", "age_na", "weight_na"], "numbers": ["age", "weight"]}
     assert facts["problems"] == []
     assert facts["runs_code"] == []
+    assert facts["targets"] == ["label"]
+    assert facts["labels"] == [["no", "yes"]]
     assert main(["inspect", str(archive)]) == 0
     assert main(["inspect", str(learner)]) == 0
     assert "TabularModel" in capsys.readouterr().out
+
+
+def layer(where: str, *, served: bool = True, parameters: int = 1) -> dict[str, Any]:
+    return {
+        "where": where,
+        "depth": where.count("."),
+        "class": where.upper(),
+        "parameters": parameters,
+        "served": served,
+    }
+
+
+def test_inspect_folds_deep_layers_but_none_that_is_not_served(capsys: Any) -> None:
+    deep = [layer("m.a.b.c"), layer("m.a.b.c.x", parameters=1000), layer("m.a.b.c.x.y")]
+    odd = [layer("m.a.b.d"), layer("m.a.b.d.x"), layer("m.a.b.d.x.y", served=False)]
+    inspect._show({"kind": "k", "network": [layer("m"), layer("m.a"), layer("m.a.b"), *deep, *odd]})
+    printed = capsys.readouterr().out
+    assert "network: 9 layers, 1,008 parameters" in printed
+    assert "c: M.A.B.C, 2 layers inside, 1,002 parameters" in printed
+    assert "X.Y" in printed.partition("d: M.A.B.D")[2]
+    assert "X.Y" not in printed.partition("d: M.A.B.D")[0]
+    assert "(NOT SERVED)" in printed
+
+
+def test_code_that_a_pickle_brings_along_is_a_note_and_a_call_is_an_alarm(
+    tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    learn, _ = make_learner(Case())
+    learn.extra = [Runs(Path("marker-file")), lambda text: text]
+    learn.export(tmp_path / "learner.pkl")
+    assert main(["export", str(tmp_path / "learner.pkl"), "--name", "model"]) == 0
+    said = capsys.readouterr().err
+    (alarm,) = [line for line in said.splitlines() if line.startswith("Careful:")]
+    assert "open" in alarm
+    (note,) = [line for line in said.splitlines() if "whose bytecode is in the file" in line]
+    assert note.startswith("Note:")
 
 
 def test_verify_replays_golden_records_and_asks_fastai(archive: Path, learner: Path, capsys: Any) -> None:
@@ -235,6 +276,39 @@ def test_doctor_says_ok_or_why_not(archive: Path, tmp_path: Path, capsys: Any) -
     other = tamper(archive, tmp_path / "y.mar", "spec.json", lambda data: data.replace(*to_99))
     assert main(["doctor", str(other)]) == 1
     assert "protocol 99" in capsys.readouterr().out
+
+
+def test_doctor_does_not_send_people_to_doctor(tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "x.mar").write_bytes(b"no archive")
+    assert main(["doctor", str(tmp_path / "x.mar")]) == 1
+    printed = capsys.readouterr().out
+    assert "FAILED archive" in printed
+    assert "fastmar doctor" not in printed
+
+
+def test_usage_errors_are_those_of_the_subcommand(capsys: Any) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["export", "learner.pkl", "--name", "x", "--outptu", "y"])
+    said = capsys.readouterr().err
+    assert said.startswith("usage: fastmar export ")
+    assert "--outptu y" in said
+
+
+@pytest.mark.parametrize(
+    ("environment", "url"),
+    [
+        ({}, "http://127.0.0.1:8080"),
+        ({"FASTMAR_PORT": "9000"}, "http://127.0.0.1:9000"),
+        ({"FASTMAR_PORT": "tcp://10.0.0.7:8080"}, "http://127.0.0.1:8080"),
+        ({"FASTMAR_PORT": "9000", "FASTMAR_URL": "https://models"}, "https://models"),
+    ],
+)
+def test_the_server_that_is_meant(environment: dict[str, str], url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("FASTMAR_PORT", "FASTMAR_URL"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert default_url() == url
 
 
 @pytest.mark.parametrize("command", ["predict", "inspect", "verify", "doctor"])

@@ -185,6 +185,12 @@ def test_export_turns_photos_only_if_told(turned: bool, tmp_path: Path, capsys: 
     assert size == ((60, 80) if turned else (80, 60))
 
 
+def test_a_table_for_a_model_of_pictures_is_refused_in_words(labels: Path, tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "rows.csv").write_text("a,b\n1,2\n")
+    assert main(["predict", str(labels), str(tmp_path / "rows.csv")]) == 1
+    assert "this is a table" in capsys.readouterr().err
+
+
 def test_inspect_shows_steps_and_layers_without_pages_of_base64(labels: Path, capsys: Any) -> None:
     assert main(["inspect", str(labels)]) == 0
     printed = capsys.readouterr().out

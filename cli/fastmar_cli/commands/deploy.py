@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
 def _next(args: argparse.Namespace, name: str, before: str | None, *, is_default: bool) -> str:
     import shlex
 
-    from fastmar_cli.lifecycle.options import default_url
+    from fastmar_cli.arguments import default_url
 
     url = [] if args.url == default_url() else ["--url", args.url]
     if not is_default:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from fastmar_cli.console import alarm, notice, out, stages
 
 if TYPE_CHECKING:
-    from fastmar_export.reader import LearnerFile
+    from fastmar_export.reader import LearnerFile, Record
     from fastmar_runtime.spec import Spec
 
 MAX_CALLS_SHOWN = 5
@@ -97,11 +97,19 @@ def _takes(spec: Spec) -> str:
 
 def _say_what_is_inside(source: LearnerFile) -> None:
     """Name the code and the rows that travel in the pickle, before anything else can go wrong."""
-    from fastmar_export.reader import Record, describe_call
+    from fastmar_export.reader import Record, describe_call, is_written_out
 
-    for call in source.calls[:MAX_CALLS_SHOWN]:
+    # fastai's own pickles of pictures bring a function along: no reason for alarm, as a call on loading is.
+    if brought := [call for call in source.calls if is_written_out(call)]:
+        notice(f"the pickle brings {describe_call(brought[0])}{_more(brought)}. fastmar does not run it.")
+    calls = [call for call in source.calls if not is_written_out(call)]
+    for call in calls[:MAX_CALLS_SHOWN]:
         alarm(f"loading the pickle normally would run {describe_call(call)}. fastmar did not.")
-    if (more := len(source.calls) - MAX_CALLS_SHOWN) > 0:
+    if (more := len(calls) - MAX_CALLS_SHOWN) > 0:
         alarm(f"... and {more} more: `fastmar inspect` lists them.")
     for leak in source.leaks if isinstance(source.root, Record) else ():  # in a file of weights, rows are weights
         alarm(f"the pickle holds training data ({leak}). The archive will not.")
+
+
+def _more(calls: list[Record]) -> str:
+    return f", and {len(calls) - 1} more: `fastmar inspect` lists them" if len(calls) > 1 else ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import zipfile
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,7 @@ _TITLES = ("name", "step", "layer", "where", "what")
 _NO_COLUMNS: dict[str, list[str]] = {"categories": [], "numbers": []}  # of a learner that reads pictures
 _SENTENCES = ("runs_code", "leaks", "problems")
 _MAX_ITEMS = 12
+_SHOWN_DEPTH = 3  # of a network; what lies deeper is counted, and listed by --json
 _MAX_LETTERS = 120  # of a picture in base64
 
 
@@ -142,14 +144,26 @@ def _line(key: str, value: Any) -> str:
 
 
 def _add_network(tree: Any, layers: list[dict[str, Any]]) -> None:
-    parameters = sum(layer["parameters"] for layer in layers)
-    nodes = [tree.add(f"network: {len(layers)} layers, {parameters:,} parameters")]
-    for layer in layers:
+    """A branch a layer; below a few levels, and where all of them are served, a line for the layers inside of one."""
+    nodes = [tree.add(f"network: {len(layers)} layers, {_parameters(layers):,} parameters")]
+    position = 0
+    while position < len(layers):
+        layer = layers[position]
+        within = list(takewhile(lambda inner, outer=layer: inner["depth"] > outer["depth"], layers[position + 1 :]))
         del nodes[layer["depth"] + 1 :]
         label = f"{layer['where'].rpartition('.')[2]}: {layer['class']}"
-        label += f", {layer['parameters']:,} parameters" if layer["parameters"] else ""
         label += "" if layer["served"] else "  (NOT SERVED)"
+        folded = within if layer["depth"] >= _SHOWN_DEPTH and all(inner["served"] for inner in within) else []
+        if folded:
+            label += f", {len(folded)} layers inside"
+        if count := _parameters([layer, *folded]):
+            label += f", {count:,} parameters"
         nodes.append(nodes[-1].add(_text(label)))
+        position += 1 + len(folded)
+
+
+def _parameters(layers: list[dict[str, Any]]) -> int:
+    return sum(layer["parameters"] for layer in layers)
 
 
 def _text(value: Any) -> Any:

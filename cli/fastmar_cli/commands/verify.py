@@ -16,7 +16,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
     parser.add_argument("model", metavar="MODEL.mar", type=Path)
     parser.add_argument("--learner", metavar="LEARNER.pkl", type=Path, help="the pickle that the archive was made from")
-    parser.set_defaults(usage=parser.error)
     parser.add_argument(
         "--data", metavar="FILE", type=Path, nargs="+", default=[], help="CSV, or pictures, to compare on"
     )
@@ -25,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print what was compared, and by how much it differs."""
     if args.data and args.learner is None:
-        raise SystemExit(args.usage("--data compares with fastai: give --learner LEARNER.pkl too"))
+        args.refuse("--data compares with fastai: give --learner LEARNER.pkl too")
     from fastmar_runtime.golden import TOLERANCE, check_golden, read_golden
     from fastmar_runtime.predictor import BundleFiles, Predictor
 

@@ -10,11 +10,13 @@ import argparse
 import os
 from pathlib import Path
 
+from fastmar_cli.arguments import default_url
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
     add = parser.add_argument
-    add("--url", default="http://127.0.0.1:8080", help="the model server (default: %(default)s)")
+    add("--url", default=default_url(), help="the model server (default: FASTMAR_URL, or %(default)s)")
     add("--public-url", default="", metavar="URL", help="its address in the requests to copy (default: that of --url)")
     add("--host", default="127.0.0.1", help="address of the web app (default: %(default)s)")
     add("--port", type=int, default=8501, help="its port; 0 picks a free one (default: %(default)s)")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from fastmar_cli.arguments import default_url
 
 if TYPE_CHECKING:
     from fastmar_cli.lifecycle.server import Where
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
 def add_server_arguments(parser: argparse.ArgumentParser) -> None:
     """Which server; in a container its own variables say it."""
-    parser.add_argument("--url", default=default_url(), help="the server's inference API (default: %(default)s)")
+    parser.add_argument(
+        "--url", default=default_url(), help="the server's inference API (default: FASTMAR_URL, or %(default)s)"
+    )
     parser.add_argument(
         "--management",
         metavar="ADDRESS",
@@ -31,11 +34,6 @@ def add_server_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="its key_file.json, or a file with the inference key (default: the same server's)",
     )
-
-
-def default_url() -> str:
-    """Where `fastmar serve` listens in this environment, unless it was told otherwise on its command line."""
-    return f"http://127.0.0.1:{os.environ.get('FASTMAR_PORT') or '8080'}"
 
 
 def where(args: argparse.Namespace) -> Where:

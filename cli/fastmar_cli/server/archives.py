@@ -152,7 +152,7 @@ def _config(archive: zipfile.ZipFile, name: str | None) -> dict[str, Any]:
 def _broken(path: Path, reason: str) -> ArchiveRefused:
     return ArchiveRefused(
         f"{path} can't be served: {reason}.",
-        fix="copy or export it again (`fastmar doctor` looks closer), or move it out of the model store.",
+        fix="copy or export it again, or move it out of the model store.",
     )
 
 

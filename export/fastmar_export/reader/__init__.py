@@ -3,7 +3,7 @@
 from .audit import Leak, calls_that_run, describe_call, find_leaks
 from .learner_file import LearnerFile, read_learner_file, read_torch_file, require_learner
 from .limits import Limits
-from .records import Global, Record, bases_of, path_of
+from .records import Global, Record, bases_of, is_written_out, path_of
 from .walk import Node, walk
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "calls_that_run",
     "describe_call",
     "find_leaks",
+    "is_written_out",
     "path_of",
     "read_learner_file",
     "read_torch_file",
