@@ -149,7 +149,7 @@ def _add_network(tree: Any, layers: list[dict[str, Any]]) -> None:
     position = 0
     while position < len(layers):
         layer = layers[position]
-        within = list(takewhile(lambda inner, outer=layer: inner["depth"] > outer["depth"], layers[position + 1 :]))
+        within = _inside(layers, position)
         del nodes[layer["depth"] + 1 :]
         label = f"{layer['where'].rpartition('.')[2]}: {layer['class']}"
         label += "" if layer["served"] else "  (NOT SERVED)"
@@ -160,6 +160,11 @@ def _add_network(tree: Any, layers: list[dict[str, Any]]) -> None:
             label += f", {count:,} parameters"
         nodes.append(nodes[-1].add(_text(label)))
         position += 1 + len(folded)
+
+
+def _inside(layers: list[dict[str, Any]], position: int) -> list[dict[str, Any]]:
+    depth = layers[position]["depth"]
+    return list(takewhile(lambda layer: layer["depth"] > depth, layers[position + 1 :]))
 
 
 def _parameters(layers: list[dict[str, Any]]) -> int:
