@@ -23,10 +23,14 @@ class GalleryUnwritable(CommandError):
 
 
 class Gallery:
-    """Takes pictures with their answers: masks and points become a PNG each, labels and refusals go on sheets."""
+    """Takes pictures with their answers: masks and points become a PNG each, labels and refusals go on sheets.
 
-    def __init__(self, folder: Path) -> None:
+    `upright`: the model turns photos as their cameras say, and so they are shown.
+    """
+
+    def __init__(self, folder: Path, *, upright: bool = False) -> None:
         self._folder = folder
+        self._upright = upright
         self._written: list[Path] = []
         self._names: set[str] = set()
         self._thumbnails: list[Image.Image | None] = []
@@ -42,7 +46,7 @@ class Gallery:
         if "error" not in answer and shown.is_mask(answer):
             self._write(self._over_mask(path, answer["prediction"]), path.stem, path.name)
         elif "error" not in answer and shown.is_points(answer):
-            picture = overlays.opened(path)
+            picture = overlays.opened(path, upright=self._upright)
             if picture is not None:
                 self._write(overlays.with_points(picture, answer["prediction"]), path.stem, path.name)
         else:
@@ -57,9 +61,7 @@ class Gallery:
         with Image.open(io.BytesIO(base64.b64decode(answer["mask"]))) as file:
             file.load()
             mask = file.copy()
-        picture = overlays.opened(path)
-        if picture is not None and picture.size == mask.size[::-1] != mask.size:
-            picture = overlays.opened(path, upright=True)  # the model turns pictures as their camera says
+        picture = overlays.opened(path, upright=self._upright)
         unseen = [entry["index"] for entry in answer["classes"] if entry["name"] is None]
         picture = picture or Image.new("RGB", mask.size, overlays.PAPER)
         return overlays.over_mask(picture, mask, shown.mask_shares(answer), unseen[0] if unseen else None)
@@ -67,7 +69,7 @@ class Gallery:
     def _on_sheet(self, path: Path, answer: dict[str, Any]) -> None:
         refused = "error" in answer
         text = "refused" if refused else _label(answer)
-        picture = overlays.opened(path)
+        picture = overlays.opened(path, upright=self._upright)
         if picture is not None:
             picture = picture.convert("RGB")
             picture.thumbnail((overlays.THUMBNAIL, overlays.THUMBNAIL))  # the large one need not stay in memory

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote
 
 from fastmar_cli.errors import CommandError
 from fastmar_cli.inputs import CSV, PICTURE, InputUnreadable, read_picture
-from fastmar_runtime.spec import TABULAR, VISION, Field, Spec
+from fastmar_runtime.spec import IMAGE, TABULAR, VISION, Field, Spec
 
 if TYPE_CHECKING:
     from fastmar_client import Client, Scored
@@ -29,6 +30,10 @@ class ClientMissing(CommandError):
 
 class Target(Protocol):
     """A model that answers, in the order of what it is given."""
+
+    def turns_photos(self) -> bool:
+        """Whether it sees photos as their cameras say that they are to be turned."""
+        ...
 
     def records(self, body: bytes, content_type: str) -> Answers:
         """Answers to a body of records, or to one picture."""
@@ -59,6 +64,10 @@ class Archive:
         self._mask_size = mask_size
         self._predictor = Predictor.open(path)
 
+    def turns_photos(self) -> bool:
+        """See `Target`."""
+        return any(step.get("exif_transpose") for step in self._predictor.spec.steps)
+
     def records(self, body: bytes, content_type: str) -> Answers:
         """See `Target`."""
         from fastmar_cli.rows import ArchiveRows  # noqa: PLC0415
@@ -68,7 +77,8 @@ class Archive:
         if _is_table(content_type, spec):
             yield from _csv_answers(ArchiveRows(self._predictor), body)
         else:
-            yield from self._predictor.predict(payload.read(body, content_type, spec).records)
+            records = payload.read(body, content_type, spec).records
+            yield from self._predictor.predict([_sized(record, self._mask_size) for record in records])
 
     def pictures(self, paths: Sequence[Path]) -> Answers:
         """See `Target`."""
@@ -108,20 +118,29 @@ class Served:
         self._client = _client(base, key_file)
         self._mask_size = mask_size
 
+    def turns_photos(self) -> bool:
+        """See `Target`."""
+        image = self._client.schema(self._name, self._version)["record"].get("properties", {}).get(IMAGE, {})
+        return bool(image.get("x-fastmar", {}).get("exif_transpose"))
+
     def records(self, body: bytes, content_type: str) -> Answers:
         """See `Target`. The body is read here as an archive in this process reads it, so that both answer the same."""
         from fastmar_cli.rows import ServedRows  # noqa: PLC0415
         from fastmar_runtime import payload  # noqa: PLC0415
 
         if content_type == PICTURE:
-            yield from self._client.predict_many(self._name, [body], version=self._version)
+            from fastmar_client import image_record  # noqa: PLC0415
+
+            picture = _sized(image_record(body), self._mask_size) if self._mask_size else body
+            yield from self._client.predict_many(self._name, [picture], version=self._version)
             return
         schema = self._client.schema(self._name, self._version)
         spec = _spec(schema)
         if _is_table(content_type, spec):
             yield from _csv_answers(ServedRows(self._client, self._name, self._version, schema), body)
         else:
-            yield from self._answers(payload.read(body, content_type, spec).records)
+            records = payload.read(body, content_type, spec).records
+            yield from self._answers([_sized(record, self._mask_size) for record in records])
 
     def pictures(self, paths: Sequence[Path]) -> Answers:
         """See `Target`."""
@@ -200,11 +219,24 @@ def _picture(path: Path, mask_size: str) -> Any:
         return RecordError("file_unreadable", error.message, fix=error.fix)
 
 
+def _sized(record: Any, mask_size: str | None) -> Any:
+    """`record` with the size of masks that was asked for, unless it says one itself."""
+    from fastmar_runtime.pictures import MASK_SIZE, Picture  # noqa: PLC0415
+
+    if mask_size is None:
+        return record
+    if isinstance(record, Picture):
+        return replace(record, mask_size=mask_size)
+    if isinstance(record, str):
+        return {IMAGE: record, MASK_SIZE: mask_size}
+    return {MASK_SIZE: mask_size, **record} if isinstance(record, dict) else record
+
+
 def _with_mask_size(path: Path, mask_size: str) -> Any:
     from fastmar_client import image_record  # noqa: PLC0415
 
     try:
-        return {"name": path.name, **image_record(path), "mask_size": mask_size}
+        return _sized({"name": path.name, **image_record(path)}, mask_size)
     except OSError:
         return path  # the client says what is wrong with it
 

@@ -20,6 +20,7 @@ from fastmar_export.archive import Bundle, check_output, created, write_archive
 from fastmar_export.callbacks import check_callbacks
 from fastmar_export.conversion import Conversion
 from fastmar_export.errors import ExportError, ParityFailed
+from fastmar_export.golden_pictures import OPEN_SIZE
 from fastmar_export.kinds import kind_of
 from fastmar_export.learner import check_classes, open_learner
 from fastmar_export.networks.graph import check_alone, check_graph, export_graph
@@ -37,6 +38,10 @@ from fastmar_runtime.spec import PROTOCOL, Spec
 __all__ = ["Exported", "Options", "export_learner"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_ONE_SIZE = (
+    "export with --picture-size WIDTHxHEIGHT if all pictures have one size; otherwise train with Resize among the item "
+    "transforms."
+)
 _VERSION = re.compile(r"[0-9]+(\.[0-9]+)*")
 
 
@@ -93,10 +98,18 @@ def export_learner(
     draft = _draft(options, learner.kind, conversion, source, dropped)
     records = kind.golden(draft)
     samples = _samples(draft, records)
-    graph, expected = export_graph(network.eval(), samples, kind.positions, conversion.open_axes)
-    decode, notices = kind.decoder(
-        conversion.target_transforms, list(conversion.targets), learner, expected.shape[1:], options.activation
-    )
+    try:
+        graph, expected = export_graph(network.eval(), samples, kind.positions, conversion.open_axes)
+        decode, notices = kind.decoder(
+            conversion.target_transforms, list(conversion.targets), learner, expected.shape[1:], options.activation
+        )
+    except ParityFailed as error:
+        if not conversion.open_axes:
+            raise
+        size = " x ".join(map(str, OPEN_SIZE))
+        raise ParityFailed(
+            f"the learner takes pictures as they come, and on one of {size} pixels {error.message}", fix=_ONE_SIZE
+        ) from error
     spec = replace(
         draft,
         inputs=graph.inputs,
@@ -111,7 +124,7 @@ def export_learner(
     difference = check_graph(predictor.run(samples), expected, image=kind.image)
     check_alone(predictor.run({name: array[:1] for name, array in samples.items()}), expected[:1])
     if conversion.open_axes:
-        difference = max(difference, _check_other_size(network, predictor, samples))
+        difference = max(difference, _check_other_size(network, predictor, samples, expected))
     golden = Golden(records, predictor.predict(records), {**samples, OUTPUT: thinned(expected)})
     check_golden(predictor, golden)
     on_stage("Writing the archive")
@@ -119,22 +132,25 @@ def export_learner(
     return Exported(path, spec, source, difference)
 
 
-def _check_other_size(network: nn.Module, predictor: Predictor, samples: dict[str, npt.NDArray[Any]]) -> float:
-    """Largest difference on pictures of another size than the graph was made with.
+def _check_other_size(
+    network: nn.Module, predictor: Predictor, samples: dict[str, npt.NDArray[Any]], first: npt.NDArray[np.float32]
+) -> float:
+    """Largest difference on pictures of another size than the graph was made with, whose output was `first`.
 
     Raises:
-        ParityFailed: it is too large, or the graph takes no other size.
+        ParityFailed: it is too large, or the network takes no other size.
     """
     (name, pictures), *_ = samples.items()
     other = {name: np.ascontiguousarray(np.pad(pictures, ((0, 0), (0, 0), (0, 37), (0, 101)), "reflect"))}
-    with torch.no_grad():
-        expected = network(torch.from_numpy(other[name])).numpy()
     try:
+        with torch.no_grad():
+            expected = network(torch.from_numpy(other[name])).numpy()
+        if expected.ndim == 2 and expected.shape[1:] != first.shape[1:]:
+            raise ValueError("the number of outputs depends on the picture's size")
         return check_graph(predictor.run(other), expected, image=True)
     except Exception as error:  # ONNX Runtime's exceptions have no common base
         raise ParityFailed(
-            "the learner takes pictures of any size, and its network's graph does not.",
-            fix="train with Resize among the item transforms.",
+            "the learner takes pictures of any size, and its network's graph does not.", fix=_ONE_SIZE
         ) from error
 
 

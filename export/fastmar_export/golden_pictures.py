@@ -14,17 +14,20 @@ from fastmar_runtime.spec import IMAGE, Spec
 _SEED = 20
 # Several proportions and kinds of files; a model of pictures of any size gets them in one.
 _SHAPES = (("RGB", 96, 72), ("RGB", 60, 110), ("L", 80, 80), ("RGBA", 73, 41), ("P", 40, 64), ("RGB", 200, 30))
-_OPEN_SIZE = (96, 80)
+OPEN_SIZE = (96, 80)
 _BARS = 5
 
 
 def golden_pictures(spec: Spec) -> list[dict[str, Any]]:
     """Records of a few small PNGs, in base64, for any model of pictures."""
     open_size = not any(step.get("size") for step in spec.steps)
+    only_size = next((step["size"] for step in spec.steps if step["step"] == "to_tensor" and "size" in step), None)
     generator = np.random.default_rng(_SEED)
     records = []
     for number, (mode, width, height) in enumerate(_SHAPES):
-        size = _OPEN_SIZE if open_size else (width, height)
+        size = OPEN_SIZE if open_size else (width, height)
+        if only_size:
+            size = (only_size[0], only_size[1])
         name = f"{number}-{mode.lower()}-{size[0]}x{size[1]}.png"
         data = base64.b64encode(_drawn(mode, *size, generator)).decode()
         records.append({IMAGE: {"b64": data}, "name": name})

@@ -83,6 +83,8 @@ def export(
     activation: str | None = None,
     ignored_callbacks: Iterable[str] = (),
     exif_transpose: bool = False,
+    picture_size: tuple[int, int] | None = None,
+    max_pixels: int | None = None,
     modules: Iterable[str] = (),
     force: bool = False,
     on_stage: Callable[[str], None] = lambda _: None,
@@ -102,6 +104,8 @@ def export(
         activation: how outputs become predictions, where the loss does not tell.
         ignored_callbacks: callbacks, by class name, that change no answer.
         exif_transpose: turn photos as their cameras say, which fastai does not.
+        picture_size: width and height of all pictures, of a learner without Resize whose network takes no others.
+        max_pixels: that the network may be given, of a learner without Resize; None takes the usual limit.
         modules: packages of your own that layers of the network come from.
         force: replace an archive of another version.
         on_stage: told what is being done, before each stage.
@@ -118,6 +122,8 @@ def export(
         activation=activation,
         ignored_callbacks=tuple(ignored_callbacks),
         exif_transpose=exif_transpose,
+        picture_size=picture_size,
+        max_pixels=max_pixels,
         modules=tuple(modules),
         force=force,
     )

@@ -20,6 +20,8 @@ class Options:
         reference: CSV of rows that tell defaults and ranges of the fields.
         force: replace an archive of another version.
         exif_transpose: turn photos as their cameras say, which fastai does not.
+        picture_size: width and height of all pictures, of a learner without Resize whose network takes no others.
+        max_pixels: that the network may be given, of a learner without Resize; None takes the usual limit.
         modules: top packages of the user's own that layers of the network may be imported from.
     """
 
@@ -32,4 +34,6 @@ class Options:
     reference: Path | None = None
     force: bool = False
     exif_transpose: bool = False
+    picture_size: tuple[int, int] | None = None
+    max_pixels: int | None = None
     modules: Sequence[str] = ()

@@ -19,7 +19,7 @@ MULTI = ("fastai.data.transforms.MultiCategorize", "fastai.data.transforms.Encod
 TARGET_TRANSFORMS = (CATEGORIZE, REGRESSION, *MULTI)
 """Transforms of targets: they run in training, and name the answers."""
 
-_THRESHOLD = 0.5  # fastai's own for losses that have one
+THRESHOLD = 0.5  # fastai's own for losses that have one
 
 State = dict[str, Any]
 Notice = dict[str, Any]
@@ -62,8 +62,8 @@ def decoder_state(
     if multi:
         vocab = _vocab(multi[0], size)
         if activation.threshold is None:
-            notices = [*notices, _threshold_notice(loss)]
-        threshold = _THRESHOLD if activation.threshold is None else activation.threshold
+            notices = [*notices, threshold_notice(loss, "labels")]
+        threshold = THRESHOLD if activation.threshold is None else activation.threshold
         state = {"decoder": "multi_category", "activation": activation.name, "vocab": vocab}
         return {**state, "threshold": threshold}, notices
     if activation.name == "softmax":  # classes that were numbered by hand: their numbers are their labels
@@ -109,11 +109,12 @@ def _not_softmax_notice(activation: str) -> Notice:
     }
 
 
-def _threshold_notice(loss: Any) -> Notice:
+def threshold_notice(loss: Any, what: str) -> Notice:
+    """That a threshold was assumed for `what`, labels or pixels."""
     return {
         "field": None,
         "code": "threshold_assumed",
-        "message": f"the loss {name_of(loss)} has no threshold: labels over {_THRESHOLD} are predicted, where "
+        "message": f"the loss {name_of(loss)} has no threshold: {what} over {THRESHOLD} are predicted, where "
         "learn.predict gives numbers only.",
     }
 

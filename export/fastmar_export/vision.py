@@ -10,7 +10,7 @@ from fastmar_export.conversion import Conversion, Layer
 from fastmar_export.converters import BATCH, ITEM, Pictures, State, convert
 from fastmar_export.converters.pil_image import pil_image
 from fastmar_export.dropped import getter, reason_to_drop
-from fastmar_export.errors import UnsupportedLearner, UnsupportedTransform
+from fastmar_export.errors import ExportError, UnsupportedLearner, UnsupportedTransform
 from fastmar_export.front import layer_of
 from fastmar_export.learner import Learner, listed, name_of, transforms
 from fastmar_export.options import Options
@@ -37,7 +37,7 @@ def convert_vision(learner: Learner, options: Options) -> Conversion:
         UnsupportedTransform: a transform has no converter, and is not one that only training needs.
         UnsupportedLearner: it takes more than one picture, or finds boxes.
     """
-    pictures = Pictures()
+    pictures = Pictures() if options.max_pixels is None else Pictures(max_pixels=options.max_pixels)
     dropped: list[dict[str, str]] = []
     lists = listed(learner.dataset.get("tls"))
     _check_inputs(learner, lists)
@@ -53,6 +53,8 @@ def convert_vision(learner: Learner, options: Options) -> Conversion:
     for index, transform in enumerate(transforms(learner.loader.get("before_batch"))):
         raise UnsupportedTransform(f"dls.before_batch[{index}]", name_of(transform))
     _check_tensor(steps)
+    if options.picture_size is not None:
+        _fix_size(steps, pictures, options.picture_size)
     open_axes = ("H", "W") if pictures.size is None else ()
     layers = _layers(learner, pictures, dropped)
     return Conversion(
@@ -65,6 +67,17 @@ def convert_vision(learner: Learner, options: Options) -> Conversion:
         dropped=dropped,
         open_axes=open_axes,
     )
+
+
+def _fix_size(steps: list[State], pictures: Pictures, size: tuple[int, int]) -> None:
+    """Take pictures of `size` alone, as the user asked."""
+    if pictures.size is not None or len(steps) > 2:
+        raise ExportError(
+            "the learner's own item transforms say in which size its network sees pictures.",
+            fix="leave --picture-size out.",
+        )
+    pictures.size = size
+    steps[-1] = {"step": "to_tensor", "size": list(size)}
 
 
 def _layers(learner: Learner, pictures: Pictures, dropped: list[dict[str, str]]) -> tuple[Layer, ...]:

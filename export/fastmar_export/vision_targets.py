@@ -12,11 +12,22 @@ from fastmar_export.losses import Activation, activation_of
 from fastmar_export.picture_class import created_class
 from fastmar_export.plain import NotPlain, plain
 from fastmar_export.reader import Record
-from fastmar_export.targets import CATEGORIZE, MULTI, TARGET_TRANSFORMS, Notice, State, decoder_state
+from fastmar_export.targets import (
+    CATEGORIZE,
+    MULTI,
+    TARGET_TRANSFORMS,
+    THRESHOLD,
+    Notice,
+    State,
+    decoder_state,
+    threshold_notice,
+)
 
 POINT_SCALER = "fastai.vision.core.PointScaler"
 MASK_CODES = "fastai.vision.core.AddMaskCodes"
 MASK, POINT = "fastai.vision.core.PILMask", "fastai.vision.core.TensorPoint"
+
+_SMOOTHING = "LabelSmoothingCrossEntropy"  # also ...Flat: their decodes know no axis
 
 MOST_PROBABILITIES = 100
 TOP = 10
@@ -59,14 +70,14 @@ def picture_decoder(
         ExportError: what the network gives does not fit the targets.
     """
     if _is_mask(transforms):
-        return _mask_state(transforms, learner.loss, shape, asked), []
+        return _mask_state(transforms, learner.loss, shape, asked)
     if len(shape) != 1:
         raise UnsupportedLearner(
             f"the network gives {' x '.join(map(str, shape))} numbers for a picture, where one row belongs.",
             fix="train with targets of labels, numbers, points or masks, each with fastai's own block.",
         )
     if _is_points(transforms):
-        return _points_state(transforms, shape[0])
+        return _points_state(transforms, learner.loss, shape[0], asked)
     known = [t for t in transforms if name_of(t) in TARGET_TRANSFORMS]
     state, notices = decoder_state(known, names, learner.loss, shape[0], asked)
     if len(state.get("vocab", ())) > MOST_PROBABILITIES:
@@ -74,7 +85,14 @@ def picture_decoder(
     return state, notices
 
 
-def _points_state(transforms: list[Any], size: int) -> tuple[State, list[Notice]]:
+def _points_state(transforms: list[Any], loss: Any, size: int, asked: str | None) -> tuple[State, list[Notice]]:
+    activation = activation_of(loss, asked)
+    if activation.name != "identity":
+        raise UnsupportedLoss(
+            name_of(loss),
+            why=f"and points are what the network gives, without {activation.name}",
+            fix="train with a loss such as MSELossFlat, and export without --activation.",
+        )
     if size % 2:
         raise ParityFailed(f"the network has {size} outputs for points.", fix="train it with two outputs a point.")
     scalers = [t for t in transforms if name_of(t) == POINT_SCALER]
@@ -88,7 +106,9 @@ def _points_state(transforms: list[Any], size: int) -> tuple[State, list[Notice]
     return {"decoder": "points", "size": size}, notices
 
 
-def _mask_state(transforms: list[Any], loss: Any, shape: tuple[int, ...], asked: str | None) -> State:
+def _mask_state(
+    transforms: list[Any], loss: Any, shape: tuple[int, ...], asked: str | None
+) -> tuple[State, list[Notice]]:
     activation = activation_of(loss, asked)
     if len(shape) != 3:
         raise UnsupportedLearner(
@@ -106,7 +126,20 @@ def _mask_state(transforms: list[Any], loss: Any, shape: tuple[int, ...], asked:
     count = max(2, shape[0])
     names += [str(index) for index in range(len(names), count)]
     state = {"decoder": "segmentation", "activation": activation.name, "classes": names[:count]}
-    return state | ({"threshold": activation.threshold} if activation.name == "sigmoid" else {})
+    if activation.name != "sigmoid":
+        return state, [_smoothing_notice(loss)] if name_of(loss).rpartition(".")[2].startswith(_SMOOTHING) else []
+    if activation.threshold is None:
+        return state | {"threshold": THRESHOLD}, [threshold_notice(loss, "pixels")]
+    return state | {"threshold": activation.threshold}, []
+
+
+def _smoothing_notice(loss: Any) -> Notice:
+    return {
+        "field": None,
+        "code": "mask_axis",
+        "message": f"for {name_of(loss)} learn.predict takes the largest value along the width, which is no mask; this "
+        "model takes the largest of the classes, as for other losses.",
+    }
 
 
 def _check_mask_loss(activation: Activation, loss: Any, classes: int, asked: str | None) -> None:

@@ -45,7 +45,7 @@ class Segmentation:
 
     def __init__(self, state: dict[str, Any]) -> None:
         self._names = [str(name) for name in state["classes"]]
-        self._threshold = np.float32(state["threshold"]) if state["activation"] == "sigmoid" else None
+        self._threshold = np.float32(float(state["threshold"])) if state["activation"] == "sigmoid" else None
 
     def __call__(self, output: npt.NDArray[Any], frames: Sequence[Frame] = ()) -> Answers:
         """Output [batch, classes, height, width] float32, before activation, which changes no largest value."""

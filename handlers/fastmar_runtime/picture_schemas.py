@@ -36,7 +36,8 @@ BODIES: JSON = {
 def record(spec: Spec) -> JSON:
     """Schema of a picture in JSON."""
     opening = next((step for step in spec.steps if step["step"] == "pil_image"), {})
-    limits = {name: opening[name] for name in ("max_pixels", "max_bytes") if name in opening}
+    told = ("max_pixels", "max_bytes", "exif_transpose")
+    limits = {name: opening[name] for name in told if name in opening}
     image: JSON = {
         "description": "the bytes of a JPEG, PNG, GIF, BMP, WebP or TIFF file, in base64",
         "oneOf": [_BASE64, {"type": "object", "properties": {"b64": _BASE64}, "required": ["b64"]}],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 SPEC, GRAPH = "spec.json", "model.onnx"
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+_NO_MEMORY = ("Failed to allocate", "bad_alloc", "Unable to allocate")  # how ONNX Runtime and numpy tell of it
 _LARGEST = 2**31  # bytes of a part: no graph in one file can be larger, and no other part is near it
 
 
@@ -118,19 +119,11 @@ class Predictor:
     def _predict_chunk(self, records: Sequence[Any], start: int) -> list[dict[str, Any]]:
         groups, report = self.preprocess.groups(records)
         decoded: dict[int, dict[str, Any]] = {}
-        for group in groups:
-            try:
-                output = self.run(group.inputs)
-            except Exception as failure:  # ONNX Runtime's exceptions have no common base
-                if not group.frames:
-                    raise
-                _refuse_size(group, report, failure)
-                continue
+        for group, output in self._outputs_of(groups, report):
             kept = list(self._finite(output, group.rows, report))
-            if len(kept) < len(group.rows):
-                output = output[kept]
+            finite = output if len(kept) == len(group.rows) else output[kept]
             frames = [group.frames[i] for i in kept] if group.frames else ()
-            decoded |= zip((group.rows[i] for i in kept), self._decode(output, frames), strict=True)
+            decoded |= zip((group.rows[i] for i in kept), self._decode(finite, frames), strict=True)
         answers = []
         for row in range(len(records)):
             error = report.errors.get(row)
@@ -141,6 +134,21 @@ class Predictor:
                 answer = error.as_dict(start + row)
             answers.append(answer)
         return self.preprocess.named(records, answers)
+
+    def _outputs_of(self, groups: Iterable[Group], report: Report) -> Iterator[tuple[Group, npt.NDArray[np.float32]]]:
+        """The graph's output for each group; pictures that it fails on together are given to it one by one."""
+        for group in groups:
+            try:
+                output = self.run(group.inputs)
+            except Exception as failure:  # ONNX Runtime's exceptions have no common base
+                if not group.frames:
+                    raise
+                if len(group.rows) == 1:
+                    _refuse_picture(group, report, failure)
+                else:
+                    yield from self._outputs_of(group.single(), report)
+            else:
+                yield group, output
 
     def _finite(self, output: npt.NDArray[Any], rows: list[int], report: Report) -> Iterator[int]:
         """Places in `output` but for those that the network overflowed on: NaN would be argmax's favourite label."""
@@ -160,19 +168,25 @@ class Predictor:
         return output
 
 
-def _refuse_size(group: Group, report: Report, error: Exception) -> None:
-    """Pictures of a size that the graph can't take: others of the batch go on."""
-    log.warning("the graph failed on pictures: %s", " ".join(str(error).split())[:500])
-    for row, frame in zip(group.rows, group.frames, strict=True):
-        w, h = frame.sent
-        report.refuse(
-            row,
-            RecordError(
-                "bad_shape",
-                f"the network can't take a picture of {w} x {h} pixels.",
-                fix="send a larger picture, or train with Resize among the item transforms.",
-            ),
+def _refuse_picture(group: Group, report: Report, error: Exception) -> None:
+    """The one picture of `group`, which the graph can't take: others of the batch go on."""
+    said = " ".join(str(error).split())
+    log.warning("the graph failed on a picture: %s", said[:500])
+    (row,), (frame,) = group.rows, group.frames
+    size = f"{frame.sent[0]} x {frame.sent[1]} pixels"
+    if any(word in said for word in _NO_MEMORY):
+        refused = RecordError(
+            "out_of_memory",
+            f"there was not enough memory for a picture of {size}.",
+            fix="send a smaller picture, or give the server's process more memory.",
         )
+    else:
+        refused = RecordError(
+            "bad_shape",
+            f"the network can't take a picture of {size}.",
+            fix="send a larger picture, or train with Resize among the item transforms.",
+        )
+    report.refuse(row, refused)
 
 
 def _not_finite() -> RecordError:

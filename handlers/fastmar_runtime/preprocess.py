@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -20,7 +20,9 @@ Arrays = dict[str, npt.NDArray[Any]]
 Answer = dict[str, Any]
 
 CHUNK = 4096  # records that go through the graph at once: more would only take memory
-PICTURES = 32  # pictures that do
+PICTURES = 32  # pictures that are looked at together
+PIXELS = PICTURES * 224 * 224  # of them, pixels that go through the graph at once: it keeps maps of each
+MASK_PIXELS = PIXELS // 8  # where answers are masks: such networks keep maps of the full size to the end
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,12 @@ class Group:
     rows: list[int]
     inputs: Arrays
     frames: list[Frame] = field(default_factory=list)
+
+    def single(self) -> Iterator[Group]:
+        """Each record as a group of its own."""
+        for place, row in enumerate(self.rows):
+            inputs = {name: array[place : place + 1] for name, array in self.inputs.items()}
+            yield Group([row], inputs, self.frames[place : place + 1])
 
 
 class Preprocessor(Protocol):
@@ -96,6 +104,8 @@ class PicturePreprocessor:
         self._input = spec.inputs[0].name if spec.inputs else IMAGE
         self._steps = [load_step(state) for state in spec.steps]
         self._layers = spec.layers
+        answers_pixels = bool(spec.outputs) and len(spec.outputs[0].shape) > 2
+        self._pixels = MASK_PIXELS if answers_pixels else PIXELS
 
     def __call__(self, records: Sequence[Any]) -> tuple[Arrays, Report]:
         """See `Preprocessor`; for pictures that end up in one size.
@@ -104,12 +114,11 @@ class PicturePreprocessor:
             ValueError: they are of several sizes.
         """
         groups, report = self.groups(records)
-        if len(groups) > 1:
-            raise ValueError("pictures of several sizes")
-        return (groups[0].inputs if groups else {}), report
+        pixels = [group.inputs[self._input] for group in groups]
+        return ({self._input: np.concatenate(pixels)} if pixels else {}), report
 
     def groups(self, records: Sequence[Any]) -> tuple[list[Group], Report]:
-        """A group for each size that pictures end up in."""
+        """Groups for each size that pictures end up in, as large as memory should be taken for."""
         report = Report(len(records))
         found = pictures.gather(records, report)
         by_shape: dict[tuple[int, ...], list[tuple[int, npt.NDArray[Any], Frame]]] = {}
@@ -120,15 +129,18 @@ class PicturePreprocessor:
             if batch is not None:
                 pixels = batch["image"][0]
                 by_shape.setdefault(pixels.shape, []).append((row, pixels, batch["frame"][0]))
-        groups = [
-            Group(
-                [row for row, _, _ in members],
-                {self._input: np.stack([pixels for _, pixels, _ in members])},
-                [through_layers(frame, self._layers) for _, _, frame in members],
-            )
-            for members in by_shape.values()
-        ]
+        groups = []
+        for shape, members in by_shape.items():
+            at_once = max(1, self._pixels // (shape[1] * shape[2]))
+            groups += [self._group(members[start : start + at_once]) for start in range(0, len(members), at_once)]
         return groups, report
+
+    def _group(self, members: list[tuple[int, npt.NDArray[Any], Frame]]) -> Group:
+        return Group(
+            [row for row, _, _ in members],
+            {self._input: np.stack([pixels for _, pixels, _ in members])},
+            [through_layers(frame, self._layers) for _, _, frame in members],
+        )
 
     def _run(self, picture: pictures.Picture, row: int, report: Report) -> dict[str, Any] | None:
         """The picture as a batch of one behind the last step, or None where it was refused."""

@@ -90,6 +90,21 @@ def test_a_contact_sheet_shows_every_picture_and_what_was_refused() -> None:
     assert (pixels == GREY).all(axis=1).sum() == pytest.approx(5 * 176 * 59, rel=0.05)
 
 
+def test_photos_are_shown_as_the_model_sees_them(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned to the right
+    picture((90, 50)).save(tmp_path / "a.jpg", exif=exif)
+    points = {"prediction": [[25.0, 80.0]], "points_model": [[1.0, 2.0]], "warnings": []}
+    upright = {}
+    for turned in (False, True):
+        gallery = Gallery(tmp_path / str(turned), upright=turned)
+        gallery.add(tmp_path / "a.jpg", points)
+        [path] = gallery.finish()
+        with Image.open(path) as written:
+            upright[turned] = written.size[1] > written.size[0]
+    assert upright == {False: False, True: True}
+
+
 def test_files_are_named_after_the_inputs(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "out"
     other = tmp_path / "other"
@@ -123,7 +138,7 @@ def test_a_picture_that_the_model_turned_is_turned(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # turned by a quarter
     sent.save(tmp_path / "a.png", exif=exif)
-    gallery = Gallery(tmp_path / "out")
+    gallery = Gallery(tmp_path / "out", upright=True)
     gallery.add(tmp_path / "a.png", mask_answer(np.zeros((40, 20), np.uint8), {0: "sky"}))
     [path] = gallery.finish()
     with Image.open(path) as sheet:

@@ -119,6 +119,21 @@ def test_pictures_of_the_answers(archive: Path, sent: list[str], tmp_path: Path,
             assert written.size[0] >= 80
 
 
+def test_masks_of_records_and_of_standard_input_come_in_the_size_that_is_asked_for(
+    sent: list[str], tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import base64
+
+    archive = exported("mask", tmp_path)
+    capsys.readouterr()
+    data = Path(sent[0]).read_bytes()
+    record = {"image": {"b64": base64.b64encode(data).decode()}}
+    (tmp_path / "in.json").write_text(json.dumps([record, {**record, "mask_size": "model"}]))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+    assert main(["predict", str(archive), "-", str(tmp_path / "in.json"), "--json", "--mask-size", "original"]) == 0
+    assert [answer["prediction"]["width"] for answer in lines(capsys.readouterr().out)] == [80, 80, 48]
+
+
 def test_masks_come_in_the_size_that_is_asked_for(sent: list[str], tmp_path: Path, capsys: Any) -> None:
     archive = exported("mask", tmp_path)
     capsys.readouterr()

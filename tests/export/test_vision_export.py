@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import fastai.callback.progress  # noqa: F401 - gives learners `no_bar`
 import numpy as np
 import pytest
 import torch
@@ -22,14 +23,14 @@ from fastai.vision.data import BBoxBlock, BBoxLblBlock, ImageBlock
 from fasttransform import Transform
 from PIL import Image
 
-from fastmar_export.errors import ExportError, UnsupportedLearner, UnsupportedTransform
+from fastmar_export.errors import ExportError, UnsupportedLearner, UnsupportedLoss, UnsupportedTransform
 from fastmar_export.exporter import Options, export_learner
 from fastmar_export.inspection import inspect_pickle, supported_table
 from fastmar_export.learner import open_learner
 from fastmar_export.reader import read_torch_file
 from fastmar_runtime.golden import check_golden, read_golden
 from fastmar_runtime.predictor import Predictor
-from tests.export.pictures import Config, dls_of, odd_pictures, pixels, small_learner, tiny_learner
+from tests.export.pictures import Config, dls_of, encoded, odd_pictures, pixels, small_learner, tiny_learner
 from tests.export.test_vision_preprocessing import converted
 
 
@@ -219,3 +220,97 @@ def test_inspection_names_what_becomes_of_each_transform(tmp_path: Path) -> None
     assert any("Halve" in problem for problem in facts["problems"])
     assert open_learner(read_torch_file(tmp_path / "learner.pkl").root).kind == "vision"
     assert len({path for path, _, _ in supported_table()}) > 30
+
+
+def masked(tmp_path: Path, network: Any, loss: Any, codes: int = 2, **options: Any) -> Any:
+    from fastai.vision.data import MaskBlock
+
+    from tests.export.pictures import mask_of
+
+    names = np.array(["ground", "thing", "other"][:codes])
+    dls = dls_of(Config([Resize(32)]), tmp_path / "pictures", MaskBlock(codes=names), mask_of)
+    return export(Learner(dls, network, loss_func=loss), tmp_path, **options)
+
+
+def test_a_mask_of_one_class_without_a_threshold_gets_the_usual_one(tmp_path: Path) -> None:
+    network = torch.nn.Conv2d(3, 1, 1)
+    with torch.no_grad():
+        network.weight.fill_(0)
+        network.bias.fill_(1.0)  # a sigmoid of 0.73 everywhere
+    result = masked(tmp_path, network, torch.nn.BCEWithLogitsLoss(), activation="sigmoid")
+    assert result.spec.decode["threshold"] == 0.5
+    assert [notice["code"] for notice in result.spec.notices] == ["threshold_assumed"]
+    [answer] = Predictor.open(result.path).predict([next(iter(odd_pictures().values()))])
+    assert [entry["name"] for entry in answer["prediction"]["classes"]] == ["thing"]
+
+
+def test_a_mask_trained_with_label_smoothing_is_said_to_differ_from_fastai(tmp_path: Path) -> None:
+    from fastai.losses import LabelSmoothingCrossEntropyFlat
+
+    result = masked(tmp_path, torch.nn.Conv2d(3, 3, 1), LabelSmoothingCrossEntropyFlat(axis=1), codes=3)
+    assert [notice["code"] for notice in result.spec.notices] == ["mask_axis"]
+
+
+class TanhLoss(torch.nn.Module):
+    def forward(self, out: Any, target: Any) -> Any:
+        return ((out.tanh() - target) ** 2).mean()
+
+    def activation(self, out: Any) -> Any:
+        return out.tanh()
+
+
+@pytest.mark.parametrize("asked", [None, "sigmoid"])
+def test_points_with_an_activation_are_refused(asked: str | None, tmp_path: Path) -> None:
+    from fastai.vision.data import PointBlock
+
+    dls = dls_of(Config([Resize(32)]), tmp_path / "pictures", PointBlock, lambda path: torch.tensor([[10.0, 20.0]]))
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 32 * 32, 2))
+    loss = MSELossFlat() if asked else TanhLoss()
+    with pytest.raises(UnsupportedLoss):
+        export(Learner(dls, network, loss_func=loss), tmp_path, activation=asked)
+
+
+def one_size(tmp_path: Path) -> Any:
+    """A learner without Resize, whose network takes the pictures of its training alone, 80 x 70 pixels."""
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 80 * 70, 2))
+    return Learner(dls_of(Config([]), tmp_path / "pictures"), network, loss_func=CrossEntropyLossFlat())
+
+
+def grows(tmp_path: Path) -> Any:
+    """Another, which gives two numbers for 80 x 70 pixels and more for larger pictures."""
+    layers = [torch.nn.Conv2d(3, 1, 40, stride=40), torch.nn.Flatten()]
+    return Learner(
+        dls_of(Config([]), tmp_path / "pictures"), torch.nn.Sequential(*layers), loss_func=CrossEntropyLossFlat()
+    )
+
+
+@pytest.mark.parametrize("make", [one_size, grows])
+def test_a_network_of_one_size_is_exported_with_that_size(make: Any, tmp_path: Path) -> None:
+    learn = make(tmp_path)
+    with pytest.raises(ExportError, match="--picture-size"):
+        export(learn, tmp_path)
+    result = export(learn, tmp_path, picture_size=(80, 70))
+    assert result.spec.inputs[0].shape == ("batch", 3, 70, 80)
+    fits, other = Image.fromarray(pixels(80, 70)), Image.fromarray(pixels(81, 70))
+    answer, refused = Predictor.open(result.path).predict([encoded(fits), encoded(other)])
+    with learn.no_bar(), learn.no_logging():
+        label, _, probabilities = learn.predict(PILImage.create(encoded(fits)))
+    assert answer["prediction"] == label
+    assert list(answer["probabilities"].values()) == pytest.approx(probabilities.tolist(), abs=1e-6)
+    assert refused["error"]["code"] == "bad_shape"
+    assert "80 x 70" in refused["error"]["fix"]
+
+
+def test_the_size_of_pictures_is_not_taken_where_the_learner_says_it(tmp_path: Path) -> None:
+    learn = tiny_learner(Config([Resize(64)]), tmp_path / "pictures")
+    with pytest.raises(ExportError, match="leave --picture-size out"):
+        export(learn, tmp_path, picture_size=(64, 64))
+
+
+def test_networks_for_any_size_have_a_limit_of_pixels(tmp_path: Path) -> None:
+    learn = small_learner(dls_of(Config([]), tmp_path / "pictures"), None)
+    assert export(learn, tmp_path).spec.steps[-1] == {"step": "to_tensor", "max_pixels": 4_000_000, "max_side": 4000}
+    result = export(learn, tmp_path, force=True, max_pixels=10_000)
+    wide, large, fits = (encoded(Image.new("RGB", size)) for size in ((201, 4), (110, 100), (100, 100)))
+    codes = [answer.get("error", {}).get("code") for answer in Predictor.open(result.path).predict([wide, large, fits])]
+    assert codes == ["too_many_pixels", "too_many_pixels", None]

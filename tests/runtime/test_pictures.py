@@ -16,6 +16,7 @@ from PIL import Image
 from fastmar_runtime.errors import RecordError
 from fastmar_runtime.pictures import Picture, gather, is_picture
 from fastmar_runtime.report import Report
+from fastmar_runtime.spec import Tensor
 from tests.runtime import tiny_pictures as tiny
 
 RED = tiny.picture("red")
@@ -155,6 +156,58 @@ def test_pictures_of_several_sizes_are_answered_in_order() -> None:
     expected.insert(3, None)
     assert [answer.get("prediction") for answer in answers] == expected
     assert answers[3]["error"]["record"] == 3
+
+
+def at_once(predictor: Any, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many pictures the graph is given at once, as it is called."""
+    asked: list[int] = []
+    run = predictor.run
+    monkeypatch.setattr(predictor, "run", lambda inputs: asked.append(len(inputs["image"])) or run(inputs))
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("side", "network", "decode", "groups"),
+    [
+        (224, tiny.graph, tiny.LABELS, [32]),
+        (448, tiny.graph, tiny.LABELS, [8] * 4),
+        (224, tiny.mask_graph, tiny.MASK, [4] * 8),
+        (1300, tiny.mask_graph, tiny.MASK, [1] * 32),
+    ],
+)
+def test_large_pictures_go_through_the_graph_few_at_once(
+    side: int, network: Any, decode: Any, groups: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shape = ("batch", 3) if decode is tiny.LABELS else ("batch", 3, "height", "width")
+    steps = ({**tiny.OPENING, "max_pixels": 10**7, "max_bytes": 10**7}, tiny.TO_TENSOR)
+    outputs = (Tensor("output", "float32", shape),)
+    predictor = tiny.predictor(network(), steps=steps, decode=decode, outputs=outputs)
+    asked = at_once(predictor, monkeypatch)
+    answers = predictor.predict([tiny.picture("red", (side, side))] * 32)
+    assert asked == groups
+    assert all("prediction" in answer for answer in answers)
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [("Failed to allocate memory for requested buffer", "out_of_memory"), ("mat1 and mat2", "bad_shape")],
+)
+def test_pictures_that_the_graph_fails_on_together_are_tried_alone(
+    said: str, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor = tiny.predictor()
+    run = predictor.run
+
+    def fail(inputs: Any) -> Any:
+        if len(inputs["image"]) > 1 or inputs["image"][0, 2].any():
+            raise RuntimeError(said)
+        return run(inputs)
+
+    monkeypatch.setattr(predictor, "run", fail)
+    first, second, third = predictor.predict([RED, tiny.picture("blue"), RED])
+    assert first["prediction"] == third["prediction"] == "red"
+    assert second["error"]["code"] == code
+    assert second["error"]["record"] == 1
 
 
 def test_more_pictures_than_go_through_the_graph_at_once() -> None:

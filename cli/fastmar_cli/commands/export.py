@@ -47,6 +47,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--exif-transpose", action="store_true", help="turn photos as their cameras say, which fastai does not"
     )
     parser.add_argument(
+        "--picture-size",
+        type=_size,
+        metavar="WIDTHxHEIGHT",
+        help="of all pictures: for a learner without Resize whose network takes no other size",
+    )
+    parser.add_argument(
+        "--max-pixels",
+        type=int,
+        metavar="N",
+        help="that the network may be given, for a learner without Resize (default: 4,000,000)",
+    )
+    parser.add_argument(
         "--module",
         action="append",
         default=[],
@@ -55,6 +67,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a package of yours that layers of the network come from: it is imported; may be given several times",
     )
     parser.add_argument("--force", action="store_true", help="replace an archive of another version")
+
+
+def _size(text: str) -> tuple[int, int]:
+    """``28x28``: width and height in pixels."""
+    width, _, height = text.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no size such as 28x28")
+    return int(width), int(height)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -71,6 +91,8 @@ def run(args: argparse.Namespace) -> int:
         ui=args.ui,
         force=args.force,
         exif_transpose=args.exif_transpose,
+        picture_size=args.picture_size,
+        max_pixels=args.max_pixels,
         modules=args.modules,
     )
     with stages() as on_stage:

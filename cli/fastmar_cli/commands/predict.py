@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
 
     mask_size = args.mask_size or ("original" if args.save else None)
     target = open_target(args.target, args.key_file, mask_size)
-    gallery = _gallery(args.save) if args.save else None
+    gallery = _gallery(args.save, target) if args.save else None
     table = None if args.json else _Table()
     refused = 0
     with stages() as on_stage:
@@ -85,10 +85,10 @@ def _answers(target: Target, sources: Sequence[str]) -> Iterator[tuple[Answer, P
                     yield answer, None
 
 
-def _gallery(folder: Path) -> Any:
+def _gallery(folder: Path, target: Target) -> Any:
     from fastmar_cli.gallery import Gallery
 
-    return Gallery(folder)
+    return Gallery(folder, upright=target.turns_photos())
 
 
 class _Table:

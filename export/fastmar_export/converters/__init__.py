@@ -44,10 +44,12 @@ class Pictures:
 
     Attributes:
         size: width and height that the transforms before this one leave; None where pictures differ.
+        max_pixels: that the network may be given where pictures differ.
         notices: as in `Table`.
     """
 
     size: tuple[int, int] | None = None
+    max_pixels: int = 4_000_000
     notices: list[dict[str, Any]] = field(default_factory=list)
 
     def notice(self, code: str, message: str) -> None:

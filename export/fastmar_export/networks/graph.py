@@ -88,8 +88,15 @@ def export_graph(
     names = [name for name in positions if name in samples]
     module = _Named(network, names, positions).eval()
     tensors = tuple(torch.from_numpy(samples[name]) for name in names)
-    with torch.no_grad():
-        output = module(*tensors)
+    try:
+        with torch.no_grad():
+            output = module(*tensors)
+    except Exception as error:  # layers raise what they like
+        said = " ".join(str(error).split())[:300]
+        raise ParityFailed(
+            f"the network fails on records as the learner's transforms make them ({said}).",
+            fix="train the learner with the network that belongs to its data, and export it again.",
+        ) from error
     if not isinstance(output, torch.Tensor) or output.dim() == 0 or len(output) != len(tensors[0]):
         raise ExportError(
             f"the network gives {_shape_of(output)}, where one tensor with a row for each record belongs.",

@@ -18,10 +18,14 @@ from fastmar_runtime.report import Report
 from fastmar_runtime.spec import IMAGE
 from fastmar_runtime.steps import Batch
 
-_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "MPO", "DIB", "PPM", "AVIF", "JPEG2000", "TGA", "ICO", "PCX")
-"""What is opened. Pillow knows more, among them formats that start other programs."""
+_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "MPO", "DIB", "PPM", "AVIF", "JPEG2000", "TGA", "PCX")
+"""What is opened. Pillow knows more, among them formats that start other programs, and icons, which it decodes before
+their size can be looked at."""
 
 _KINDS_FIX = "send a JPEG, PNG, GIF, BMP, WebP or TIFF file."
+_SCAN = b"\xff\xda"  # how a scan of a JPEG begins; compressed pixels never hold it
+_MOST_SCANS = 100  # programs write about ten; each costs a pass over all pixels
+_TILE_SIDES = (322, 323)  # TIFF's tags
 _OPENING = threading.Lock()  # warnings are turned into errors for the whole process
 
 
@@ -69,6 +73,7 @@ class PILImage:
             w, h = image.size
             if w * h > self.max_pixels:
                 raise _too_many_pixels(who, f"{w} x {h} pixels", f"{self.max_pixels:,}")
+            _refuse_bombs(image, picture.data, who, self.max_pixels)
             try:
                 return self._converted(image)
             except MemoryError:
@@ -108,6 +113,20 @@ def _open(data: bytes, who: str) -> Any:
                 f"{who} is damaged ({' '.join(str(error).split())[:200]}).",
                 "send the whole file; open it in a viewer to see whether it is sound.",
             ) from error
+
+
+def _refuse_bombs(image: Any, data: bytes, who: str, max_pixels: int) -> None:
+    """Small files of few pixels that would still take much memory or time to decode."""
+    if image.format == "TIFF":  # tiles are decoded whole, and may be larger than the picture
+        sides = [image.tag_v2.get(tag) for tag in _TILE_SIDES]
+        if all(isinstance(side, int) for side in sides) and sides[0] * sides[1] > max_pixels:
+            raise _too_many_pixels(who, f"made of tiles of {sides[0]} x {sides[1]} pixels", f"{max_pixels:,}")
+    elif image.format in ("JPEG", "MPO") and (scans := data.count(_SCAN)) > _MOST_SCANS:
+        raise _refused(
+            "damaged_picture",
+            f"{who} is a JPEG of {scans:,} scans, over the limit of {_MOST_SCANS}.",
+            "save it again with any program.",
+        )
 
 
 @lru_cache(maxsize=1)

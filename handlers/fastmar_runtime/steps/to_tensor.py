@@ -1,4 +1,4 @@
-"""fastai's ToTensor: a picture becomes bytes by channel."""
+"""fastai's ToTensor: a picture becomes bytes by channel, if the network takes one of its size."""
 
 from __future__ import annotations
 
@@ -7,17 +7,60 @@ from typing import Any
 
 import numpy as np
 
+from fastmar_runtime.errors import RecordError
 from fastmar_runtime.report import Report
+from fastmar_runtime.spec import IMAGE
 from fastmar_runtime.steps import Batch
 
 
 @dataclass(frozen=True, slots=True)
 class ToTensor:
-    """It has no state."""
+    """A picture's bytes by channel. The limits are of learners that leave pictures in several sizes.
 
-    def __call__(self, batch: Batch, report: Report) -> Batch:  # noqa: ARG002
+    Attributes:
+        size: width and height that the network takes, where it takes no others.
+        max_pixels: larger pictures are refused: the network would take memory for each of their pixels.
+        max_side: so are longer or wider ones: transforms in the graph take memory for the square of a side.
+    """
+
+    size: tuple[int, int] | None = None
+    max_pixels: int | None = None
+    max_side: int | None = None
+
+    def __call__(self, batch: Batch, report: Report) -> Batch:
         """Each ``image`` uint8 [3, height, width], or [1, height, width] where it is grey."""
-        return {**batch, "image": [None if image is None else _channels(image) for image in batch["image"]]}
+        images = []
+        for row, image in enumerate(batch["image"]):
+            error = None if image is None else self._refusal(*image.size)
+            if error is not None:
+                report.refuse(row, error)
+            images.append(None if image is None or error is not None else _channels(image))
+        return {**batch, "image": images}
+
+    def _refusal(self, width: int, height: int) -> RecordError | None:
+        size = f"{width} x {height} pixels"
+        if self.size is not None and (width, height) != self.size:
+            only = f"{self.size[0]} x {self.size[1]}"
+            return RecordError(
+                "bad_shape",
+                f"the picture is {size} large, and this model takes {only} alone.",
+                fix=f"send pictures of {only} pixels, as it was trained with.",
+                field=IMAGE,
+            )
+        if self.max_side is not None and max(width, height) > self.max_side:
+            return _too_large(size, f"{self.max_side:,} pixels a side")
+        if self.max_pixels is not None and width * height > self.max_pixels:
+            return _too_large(size, f"{self.max_pixels:,} pixels")
+        return None
+
+
+def _too_large(size: str, limit: str) -> RecordError:
+    return RecordError(
+        "too_many_pixels",
+        f"the network would see the picture in {size}, over its limit of {limit}.",
+        fix="send a smaller picture, or export with a higher --max-pixels where there is memory for it.",
+        field=IMAGE,
+    )
 
 
 def _channels(image: Any) -> Any:
@@ -25,6 +68,8 @@ def _channels(image: Any) -> Any:
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
-def from_state(state: dict[str, Any]) -> ToTensor:  # noqa: ARG001
-    """Read nothing."""
-    return ToTensor()
+def from_state(state: dict[str, Any]) -> ToTensor:
+    """Read ``{"size", "max_pixels", "max_side"}``, all of which may be missing."""
+    size = state.get("size")
+    limits = [None if state.get(name) is None else int(state[name]) for name in ("max_pixels", "max_side")]
+    return ToTensor(None if size is None else (int(size[0]), int(size[1])), *limits)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from typing import Any
 
 import numpy as np
@@ -64,3 +66,34 @@ def test_what_was_refused_before_stays_so() -> None:
 def test_an_unknown_mode() -> None:
     with pytest.raises(BundleUnreadable):
         load_step({**tiny.OPENING, "mode": "CMYK"})
+
+
+def refused(data: bytes, **changes: Any) -> str:
+    report = Report(1)
+    load_step({**tiny.OPENING, **changes})({"picture": [Picture(data)]}, report)
+    return report.errors[0].code
+
+
+def tiled(side: int) -> bytes:
+    """A TIFF of 16 x 16 pixels in one tile of `side` x `side`, which is decoded whole."""
+    compressed = zlib.compress(bytes(side * side), 9)
+    entries = [(256, 3, 16), (257, 3, 16), (258, 3, 8), (259, 3, 8), (262, 3, 1), (277, 3, 1)]
+    entries += [(322, 4, side), (323, 4, side), (324, 4, 8), (325, 4, len(compressed))]
+    table = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in entries)
+    header = struct.pack("<2sHI", b"II", 42, 8 + len(compressed))
+    return header + compressed + struct.pack("<H", len(entries)) + table + bytes(4)
+
+
+def test_tiles_larger_than_the_limit_are_refused_before_they_are_decoded() -> None:
+    assert opened(tiled(32))["image"][0].size == (16, 16)
+    assert refused(tiled(400)) == "too_many_pixels"
+
+
+def test_a_jpeg_of_many_scans_is_refused_before_it_is_decoded() -> None:
+    honest = tiny.encoded(tiny.noise((64, 64)), "JPEG", progressive=True)
+    assert opened(honest)["image"][0].size == (64, 64)
+    last = honest.rindex(b"\xff\xda")
+    scans = honest.count(b"\xff\xda")
+    many = honest[:-2] + honest[last:-2] * (101 - scans) + honest[-2:]
+    assert refused(many) == "damaged_picture"
+    assert opened(honest[:-2] + honest[last:-2] * (100 - scans) + honest[-2:])["image"][0].size == (64, 64)
