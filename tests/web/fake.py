@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import csv
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -115,9 +116,10 @@ class FakeClient:
 
     def schema(self, name: str, version: str | None = None) -> JSON:
         self._up()
-        if name not in self.schemas:
+        version = version or self.versions[-1]
+        if name not in self.schemas or version not in self.versions:
             raise ModelNotFound("Model not found", fix="look")
-        return copy.deepcopy(self.schemas[name])
+        return {**copy.deepcopy(self.schemas[name]), "version": version}
 
     def predict(self, name: str, record: Any, version: str | None = None) -> JSON:
         self._up()
@@ -131,9 +133,11 @@ class FakeClient:
     def predict_body(self, name: str, body: bytes, content_type: str, version: str | None = None) -> list[JSON]:
         return [self.predict(name, (content_type, body), version)]
 
-    def score_csv(self, name: str, source: Path, target: Path, *, version: Any = None, progress: Any = None) -> Any:
+    def score_csv(
+        self, name: str, source: Path, target: Path, *, version: Any = None, resume: bool = True, progress: Any = None
+    ) -> Any:
         self._up()
-        return score_csv(_Rows(self, name), source, target, progress=progress)
+        return score_csv(_Rows(self, name, version), source, target, resume=resume, progress=progress)
 
     def _up(self) -> None:
         if self.down is not None:
@@ -147,11 +151,11 @@ class FakeClient:
 class _Rows:
     """What `score_csv` asks: the fake's answer to each row."""
 
-    def __init__(self, client: FakeClient, name: str) -> None:
+    def __init__(self, client: FakeClient, name: str, version: str | None) -> None:
         self._client = client
         self._name = name
-        self.schema = client.schema(name)
-        self.identity = name
+        self.schema = client.schema(name, version)
+        self.identity = json.dumps(self.schema)
 
     def answer(self, body: bytes) -> list[JSON]:
         rows = list(csv.DictReader(io.StringIO(body.decode())))

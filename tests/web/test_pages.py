@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import re
 import time
@@ -14,7 +15,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from fastmar_client import RecordRefused, ServerFailed, Timeout, Unauthorized
+from fastmar_client import CsvUnwritable, RecordRefused, ServerFailed, ServerUnreachable, Timeout, Unauthorized
 from tests.web.fake import COUNTRIES, HOSTILE, FakeClient, answer
 
 JSON_WANTED = {"Accept": "application/json"}
@@ -139,8 +140,6 @@ def test_a_table_without_a_script(web: FlaskClient, fake: FakeClient) -> None:
     columns = list(fake.schemas["people"]["record"]["properties"])
     refusal = RecordRefused("no.", fix="none.", status=400)
     fake.answers["people"] = lambda row: refusal if row["age"] == "13" else answer()
-    import csv
-
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(columns)
@@ -221,3 +220,114 @@ def test_a_fault_of_the_app_is_said_without_its_details(
 def test_other_methods_and_health(web: FlaskClient) -> None:
     assert web.delete("/").status_code == 405
     assert web.get("/health").text == "ok\n"
+
+
+def table_of(fake: FakeClient, rows: list[str], *, level: str = "3") -> bytes:
+    """A table for the model `people` whose rows differ in their age."""
+    head = list(fake.schemas["people"]["record"]["properties"])
+    lines = [",".join(head), *(f"Private,{COUNTRIES[0]},{level},True,{age},40,plain" for age in rows)]
+    return "\n".join(lines).encode() + b"\n"
+
+
+def send_table(web: FlaskClient, content: bytes) -> str:
+    """Send a table; the address of its page."""
+    sent = web.post("/models/people/table", data={"table": (io.BytesIO(content), "rows.csv")})
+    assert sent.status_code == 303
+    return sent.headers["Location"]
+
+
+def scored(web: FlaskClient, job: str) -> str:
+    """Score a table that was sent; its page when that has ended."""
+    settled(web, job)
+    web.post(f"{job}/score")
+    settled(web, job)
+    return unescape(web.get(job).text)
+
+
+def settled(web: FlaskClient, job: str) -> None:
+    """Return once nothing is done with a table."""
+    deadline = time.monotonic() + 20
+    while web.get(f"{job}/state").get_json()["at_work"] and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def failing_at(fake: FakeClient, age: str) -> None:
+    """The server breaks off at one row."""
+    gone = ServerUnreachable("no answer from http://10.9.8.7:8080: reset.", fix="start it.")
+    fake.answers["people"] = lambda row: gone if row["age"] == age else answer()
+
+
+def test_a_table_is_gone_on_with_by_the_version_that_looked_at_it(web: FlaskClient, fake: FakeClient) -> None:
+    rows = [str(age) for age in range(1500)]
+    job = send_table(web, table_of(fake, rows))
+    failing_at(fake, "1200")
+    page = scored(web, job)
+    assert "The model server is away" in page
+    assert "Try again" in page
+    assert "by itself" not in page  # nothing here tries again
+    fake.versions, fake.answers["people"] = ["1.0", "2.0"], answer()
+    fake.asked.clear()
+    assert "All 1,500 rows are scored." in scored(web, job)
+    assert [row["age"] for row in fake.asked] == rows[1000:]
+
+
+@pytest.mark.parametrize("change", ["replaced", "unloaded"])
+def test_a_table_is_begun_anew_where_its_model_is_another(web: FlaskClient, fake: FakeClient, change: str) -> None:
+    rows = [str(age) for age in range(1500)]
+    job = send_table(web, table_of(fake, rows))
+    failing_at(fake, "1200")
+    scored(web, job)
+    if change == "replaced":
+        fake.schemas["people"]["notices"] = ["another"]
+    else:
+        fake.versions = ["2.0"]
+    page = scored(web, job)
+    said = {"replaced": "The model has changed", "unloaded": "There is no such model"}[change]
+    assert said in page
+    assert "The model server failed" not in page
+    fake.asked.clear()
+    assert "The model server is away" in scored(web, job)
+    assert {row["age"] for row in fake.asked} >= set(rows[:1000])
+    fake.answers["people"] = answer()
+    fake.asked.clear()
+    assert "All 1,500 rows are scored." in scored(web, job)
+    assert [row["age"] for row in fake.asked] == rows[1000:]
+
+
+def test_answers_that_can_not_be_saved_are_said(
+    web: FlaskClient, fake: FakeClient, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    job = send_table(web, table_of(fake, ["38"]))
+
+    def full(*_: Any, **__: Any) -> None:
+        raise CsvUnwritable("/srv/secret/answers.csv can't be written (No space left on device).", fix="make room.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fake, "score_csv", full)
+        page = scored(web, job)
+    assert "The answers could not be saved" in page
+    assert "The model server failed" not in page
+    assert "/srv/secret" not in page
+    assert "No space left on device" in capsys.readouterr().err
+    assert "1 row is scored." in scored(web, job)
+
+
+def test_a_cell_that_is_too_long_leaves_the_first_answers_out(web: FlaskClient, fake: FakeClient) -> None:
+    before = csv.field_size_limit(131_072)  # Python's own, which the runtime raises where it is in the same process
+    try:
+        page = scored(web, send_table(web, table_of(fake, ["38", "1" * 131_073, "39"])))
+    finally:
+        csv.field_size_limit(before)
+    assert "All 3 rows are scored." in page
+    assert "First answers" not in page
+
+
+def test_only_pages_that_look_again_say_so(web: FlaskClient, fake: FakeClient) -> None:
+    sent: dict[str, Any] = {"data": FILLED}
+    fake.away()
+    assert "Trying again by itself" in web.get("/models/people").text
+    page = web.post("/models/people", **sent)
+    assert page.status_code == 503
+    assert "by itself" not in page.text
+    assert 'data-module="waiting"' not in page.text  # which would send the form again
+    assert "by itself" not in web.post("/models/people", **sent, headers=JSON_WANTED).get_json()["html"]

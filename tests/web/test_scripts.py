@@ -11,15 +11,40 @@ import pytest
 
 from fastmar_client import RecordRefused
 from fastmar_runtime.decode_pictures import png
+from fastmar_web import backend
 from tests.pictures import picture
 from tests.web.conftest import PATIENCE, PIXEL
-from tests.web.fake import COUNTRIES, HOSTILE, QUOTED, FakeClient, answer
+from tests.web.fake import COUNTRIES, HOSTILE, QUOTED, FakeClient, answer, number, schema
 
 expect: Any = getattr(pytest.importorskip("playwright.sync_api"), "expect")  # noqa: B009 - mypy needs no stubs
 
 
 def send(page: Any) -> None:
     page.get_by_role("button", name="Ask the model").click()
+
+
+def counted(page: Any) -> list[Any]:
+    """What is sent from now on."""
+    posts: list[Any] = []
+    page.on("request", lambda request: posts.append(request) if request.method == "POST" else None)
+    return posts
+
+
+def answered_by_a_proxy(page: Any, address: str, status: int) -> None:
+    """Something in between answers all that is sent, with a page."""
+
+    def handle(route: Any) -> None:
+        if route.request.method != "POST":
+            route.continue_()
+        else:
+            route.fulfill(status=status, content_type="text/html", body="<h1>A proxy's page</h1>")
+
+    page.route(f"{address}/models/**", handle)
+
+
+def hurried(page: Any) -> None:
+    """Lets the page's timers pass at once."""
+    page.add_init_script("const timer = setTimeout; window.setTimeout = (run, wait) => timer(run, wait / 50);")
 
 
 def test_a_page_comes_back_once_the_server_does(page: Any, address: str, fake: FakeClient) -> None:
@@ -108,11 +133,13 @@ def test_20_megabytes_of_noise_are_made_smaller_and_20_of_nonsense_refused(
     (tmp_path / "nonsense.jpg").write_bytes(b"\xff\xd8\xff" + b"\0" * 20_000_000)
     assert (tmp_path / "photo.jpg").stat().st_size > 8_000_000
     page.goto(f"{address}/models/fruit")
+    posts = counted(page)
     both = [tmp_path / "photo.jpg", tmp_path / "nonsense.jpg"]
     page.get_by_label("Choose one picture or many").set_input_files(both)
     cards = page.locator(".picture")
     expect(cards.nth(0)).to_contain_text("Made smaller before it was sent: it was over 6 MB.", timeout=PATIENCE)
-    expect(cards.nth(1)).to_contain_text("The picture is 20 MB large; at most 6 MB are taken.", timeout=PATIENCE)
+    expect(cards.nth(1)).to_contain_text("It is over 6 MB, and this browser can't make it smaller.", timeout=PATIENCE)
+    assert len(posts) == 1  # nonsense isn't sent at all
     [sent] = fake.asked
     assert len(sent) <= 6_000_000
     (tmp_path / "sent.jpg").write_bytes(sent)
@@ -172,9 +199,9 @@ def test_a_mask_lies_over_its_picture_and_can_be_made_fainter(
 
 
 def test_many_pictures_and_stop(page: Any, address: str, fake: FakeClient, tmp_path: Path) -> None:
-    paths = [tmp_path / f"{number}.png" for number in range(30)]
-    for number, path in enumerate(paths):
-        picture("red", number, (20, 20)).save(path)
+    paths = [tmp_path / f"{index}.png" for index in range(30)]
+    for index, path in enumerate(paths):
+        picture("red", index, (20, 20)).save(path)
 
     def slow(data: bytes) -> Any:
         time.sleep(0.1)
@@ -249,3 +276,122 @@ def test_copying_and_a_number_pad_on_a_phone(chromium: Any, address: str) -> Non
     assert (camera.get_attribute("capture"), camera.get_attribute("accept")) == ("environment", "image/*")
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     context.close()
+
+
+def test_what_the_browser_can_not_read_is_not_sent_as_no_value(page: Any, address: str, fake: FakeClient) -> None:
+    """Half a number or date is an empty text to scripts, which would mean null."""
+    date = {"type": ["string", "null"], "x-fastmar": {"kind": "date"}}
+    fake.schemas["people"] = schema("people", {"hours": number(40, nullable=True), "age": number(38), "sold": date})
+    page.goto(f"{address}/models/people")
+    posts = counted(page)
+    hours, sold = page.get_by_label("Hours"), page.get_by_label("Sold")
+    hours.fill("")
+    hours.press_sequentially("1e")
+    sold.press_sequentially("12")
+    send(page)
+    expect(page.locator("#answer")).to_contain_text("Not asked yet")
+    for field, said in ((hours, "This is not a number."), (sold, "This date is not complete.")):
+        expect(field).to_have_attribute("aria-invalid", "true")
+        place = page.locator(f"[id={field.get_attribute('id')}-said]")
+        expect(place).to_have_text(said)
+        assert place.get_attribute("id") in field.get_attribute("aria-describedby")
+    expect(hours).to_be_focused()
+    expect(page.locator("#said")).to_contain_text("Not asked yet.")
+    assert not posts
+    hours.fill("")
+    sold.fill("2024-01-31")
+    send(page)
+    expect(page.locator("#answer .sentence")).to_contain_text("sure")
+    expect(hours).not_to_have_attribute("aria-invalid", "true")
+    assert (fake.asked[0]["hours"], fake.asked[0]["sold"]) == (None, "2024-01-31")
+
+
+def test_columns_may_be_called_as_parts_of_a_form_are(page: Any, address: str, fake: FakeClient) -> None:
+    """A control named "action" hides the form's own `action` from scripts."""
+    names = ["action", "elements", "method", "submit", "reset", "name", "noValidate", "length", "querySelectorAll"]
+    fake.schemas["people"] = schema("people", {name: number(7) for name in names})
+    page.goto(f"{address}/models/people")
+    page.get_by_label("Action").fill("9")
+    send(page)
+    expect(page.locator("#answer .sentence")).to_have_text("Prediction: >=50k, 94% sure")
+    assert page.url == f"{address}/models/people"
+    expect(page.locator("[data-history] li")).to_contain_text("Action 9")
+    assert fake.asked == [{**dict.fromkeys(names, 7), "action": 9}]
+
+
+@pytest.mark.parametrize(("status", "said"), [(413, "Too large"), (200, "log-in page"), (403, "log-in page")])
+def test_an_answer_of_something_in_between_is_said_once(
+    page: Any, address: str, pictures: list[Path], status: int, said: str
+) -> None:
+    hurried(page)
+    answered_by_a_proxy(page, address, status)
+    page.goto(f"{address}/models/fruit")
+    posts = counted(page)
+    page.get_by_label("Choose one picture or many").set_input_files(pictures[0])
+    card = page.locator(".picture")
+    expect(card).to_contain_text(said)
+    expect(page.locator("[data-count]")).to_have_text("1 picture")  # it is done with
+    expect(card).not_to_contain_text("Trying again")
+    page.goto(f"{address}/models/people")
+    send(page)
+    expect(page.locator("#answer")).to_contain_text(said)
+    expect(page.locator("#answer")).not_to_contain_text("Trying again")
+    assert len(posts) == 2
+
+
+def test_what_is_never_answered_is_sent_a_few_times_and_no_more(page: Any, address: str, pictures: list[Path]) -> None:
+    hurried(page)
+    answered_by_a_proxy(page, address, 502)
+    page.goto(f"{address}/models/fruit")
+    posts = counted(page)
+    page.get_by_label("Choose one picture or many").set_input_files(pictures[0])
+    expect(page.locator("[data-count]")).to_have_text("1 picture")
+    expect(page.locator(".picture")).to_contain_text("502")
+    expect(page.locator(".picture")).not_to_contain_text("Trying again")
+    assert len(posts) == 6
+    page.goto(f"{address}/models/people")
+    posts.clear()
+    with page.expect_response(lambda response: len(posts) == 6 and response.request.method == "POST"):
+        send(page)
+    expect(page.locator("#answer")).not_to_have_attribute("aria-busy", "true")
+    expect(page.locator("#answer")).to_contain_text("502")
+    assert page.locator("#answer .retrying").count() == 0
+    assert len(posts) == 6
+
+
+def test_a_table_that_is_refused_is_not_said_to_be_tried_again(
+    page: Any, address: str, fake: FakeClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backend, "KEPT", 0.0)  # so that sending the table asks the server
+    (tmp_path / "rows.csv").write_text("age\n1\n")
+    page.goto(f"{address}/models/people/table")
+    fake.away()
+    page.get_by_label("Choose a CSV file").set_input_files(tmp_path / "rows.csv")
+    expect(page.locator("[data-failure]")).to_contain_text("The model server does not answer.")
+    expect(page.locator("[data-failure]")).not_to_contain_text("by itself")
+    answered_by_a_proxy(page, address, 413)
+    page.get_by_label("Choose a CSV file").set_input_files(tmp_path / "rows.csv")
+    expect(page.locator("[data-failure]")).to_contain_text("Too large")
+
+
+@pytest.mark.parametrize(
+    ("step", "value", "key", "after"),
+    [
+        (0.25, "0", "ArrowUp", "0.25"),
+        (0.25, "0.25", "Shift+ArrowUp", "2.75"),
+        (1, "37.5", "ArrowUp", "38.5"),
+        (0.1, "0.2", "ArrowUp", "0.3"),
+        (10, "-0.125", "ArrowDown", "-10.125"),
+        (0.25, "1e-7", "ArrowUp", "0.2500001"),
+        (0.25, "1e-200", "ArrowUp", "0.25"),
+    ],
+)
+def test_arrow_keys_go_a_whole_step(
+    page: Any, address: str, fake: FakeClient, step: float, value: str, key: str, after: str
+) -> None:
+    fake.schemas["people"]["ui"] = {"fields": {"age": {"step": step}}}
+    page.goto(f"{address}/models/people")
+    field = page.get_by_label("Age")
+    field.fill(value)
+    field.press(key)
+    expect(field).to_have_value(after)

@@ -12,6 +12,10 @@ from typing import Any
 import pytest
 
 from fastmar_client import CsvUnreadable
+from fastmar_runtime.columns import check_number
+from fastmar_runtime.csv_records import read_csv
+from fastmar_runtime.errors import RecordError
+from fastmar_runtime.spec import NUMBER, Field
 from fastmar_web import jobs as jobs_module
 from fastmar_web.errors import Refused, Unavailable
 from fastmar_web.jobs import CHECKED, DONE, FAILED, MOST, Job, Jobs
@@ -57,6 +61,22 @@ def test_what_is_wrong_by_row_and_column(tmp_path: Path) -> None:
     ]
     assert (found.total, found.refused, found.remarked) == (5, 3, 1)
     assert found.rows[1][3] == ("old", "Not a number.")
+
+
+@pytest.mark.parametrize(
+    "cell", ["38", "-1e5", "inf", "-inf", "1e300", "3.4e38", "-3.5e38", "NAN", "nan", "-NaN", " 7 ", "TRUE", "1_0", "x"]
+)
+@pytest.mark.parametrize("column", ["age", "hours"])
+def test_numbers_are_refused_where_the_runtime_refuses_them(tmp_path: Path, cell: str, column: str) -> None:
+    field = Field(column, NUMBER)
+    [record] = read_csv(f"{column}\n{cell}\n", [field])
+    try:
+        refused = check_number(record[column], field) is None and column == "age"  # where a number is needed
+    except RecordError:
+        refused = True
+    cells = {"age": "38", "hours": "40"} | {column: cell}
+    found = looked(tmp_path, HEAD + f"Private,3,True,{cells['age']},{cells['hours']}\n")
+    assert bool(found.refused) == refused
 
 
 def test_columns_that_are_missing_or_not_used(tmp_path: Path) -> None:
@@ -181,14 +201,69 @@ def test_a_table_that_is_removed_stops(jobs: Jobs) -> None:
     assert not job.folder.exists()
 
 
-def test_tables_are_counted_and_old_ones_forgotten(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = [added(jobs) for _ in range(MOST)]
+class _Full(io.BytesIO):
+    """An upload that there is no room for."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if self.tell():
+            raise OSError("no space left on device")
+        return super().read(2)
+
+
+def test_an_upload_that_fails_leaves_nothing(jobs: Jobs, tmp_path: Path) -> None:
+    for _ in range(MOST + 1):
+        with pytest.raises(OSError, match="no space"):
+            jobs.add("m", "t.csv", _Full(b"x\n1\n"), lambda path, on_row: Preview(total=1))
+    assert list((tmp_path / "jobs").iterdir()) == []
+    assert added(jobs).state == CHECKED
+
+
+def test_tables_at_work_are_counted_and_others_make_room(jobs: Jobs) -> None:
+    may_end = threading.Event()
+
+    def slow(path: Path, on_row: Any) -> Preview:
+        may_end.wait(5)
+        return Preview(total=1)
+
+    made = [jobs.add("m", "t.csv", io.BytesIO(b"x\n1\n"), slow) for _ in range(MOST)]
     with pytest.raises(Unavailable, match="Too many"):
-        added(jobs)
-    monkeypatch.setattr(jobs_module, "KEPT", -1.0)
+        jobs.add("m", "t.csv", io.BytesIO(b"x\n1\n"), slow)
+    may_end.set()
+    assert all(job.settled.wait(5) for job in made)
+    for job in reversed(made):  # somebody looks at them
+        jobs.get(job.id)
     newest = added(jobs)
-    assert not any(job.folder.exists() for job in made)
+    assert [job.folder.exists() for job in made] == [True] * (MOST - 1) + [False]
     assert newest.folder.exists()
+
+
+def test_a_table_that_nobody_looks_at_is_deleted_without_a_request(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs_module, "TIDIED", 0.01)
+    job = added(jobs)
+    monkeypatch.setattr(jobs_module, "KEPT", -1.0)
+    deadline = time.monotonic() + 20
+    while job.folder.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not job.folder.exists()
+
+
+def test_an_old_table_is_not_shown_and_begins_its_hour_when_it_is_done(jobs: Jobs) -> None:
+    job = added(jobs)
+    job.used -= 2 * jobs_module.KEPT
+    jobs.score(job, lambda source, target, on_progress: target.touch())
+    assert job.settled.wait(5)
+    assert jobs.get(job.id) is job  # nobody looked while it was scored
+    job.used -= 2 * jobs_module.KEPT
+    with pytest.raises(Refused, match="not here any more"):
+        jobs.get(job.id)
+
+
+def test_the_thread_that_deletes_ends_with_the_app(tmp_path: Path) -> None:
+    made = Jobs(tmp_path / "jobs")
+    added(made)
+    [thread] = [each for each in threading.enumerate() if each.name == "fastmar-web-tidy"]
+    made.close()
+    assert not thread.is_alive()
 
 
 def test_files_are_deleted_in_the_end(tmp_path: Path) -> None:

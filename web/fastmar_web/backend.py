@@ -15,8 +15,10 @@ from fastmar_client import (
     Client,
     ClientError,
     CsvUnreadable,
+    CsvUnwritable,
     ModelNotFound,
     RecordRefused,
+    ResumeRefused,
     Retries,
     Scored,
     ServerUnreachable,
@@ -86,7 +88,7 @@ class Backend:
         if not found.ready:
             raise Unavailable(
                 "The model is being loaded.",
-                fix="wait a moment: this page looks again by itself.",
+                fix="wait a moment, then try again.",
                 title="Not ready yet",
             )
         return found
@@ -124,14 +126,27 @@ class Backend:
         return answers[0]
 
     def score_table(
-        self, name: str, version: str | None, source: Path, target: Path, on_progress: Callable[[int], None]
+        self,
+        name: str,
+        version: str | None,
+        source: Path,
+        target: Path,
+        on_progress: Callable[[int], None],
+        *,
+        resume: bool = True,
     ) -> None:
-        """Score the rows of one CSV file into another, which has their answers beside them."""
+        """Score the rows of one CSV file into another, which has their answers beside them.
+
+        With `resume` it goes on with what was begun before; otherwise all rows are scored.
+
+        Raises:
+            ClientError: they can't be scored; see `explained`.
+        """
 
         def progress(scored: Scored) -> None:
             on_progress(scored.rows)
 
-        self._client.score_csv(name, source, target, version=version, progress=progress)
+        self._client.score_csv(name, source, target, version=version, resume=resume, progress=progress)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -161,6 +176,20 @@ def explained(error: ClientError) -> PageError:
             )
         case CsvUnreadable():
             return Refused(sentence(error.message), fix=error.fix, title="This is no table for the model")
+        case CsvUnwritable():
+            print(f"fastmar web: {error.message}", file=sys.stderr, flush=True)
+            return Unavailable(
+                "The web app has no place for them, or can't write to it.",
+                fix="try again once whoever runs it has made room on its disk; its log says more.",
+                title="The answers could not be saved",
+            )
+        case ResumeRefused():
+            return PageError(
+                "Some rows were scored by the model as it was before.",
+                fix="try again: all rows are then scored anew.",
+                status=409,
+                title="The model has changed",
+            )
         case Timeout():
             return Unavailable(
                 "The model server took too long to answer.",
@@ -171,7 +200,7 @@ def explained(error: ClientError) -> PageError:
         case ServerUnreachable():
             return Unavailable(
                 "The model server does not answer.",
-                fix="wait until it runs again: this page looks for it by itself.",
+                fix="try again once it runs.",
                 title="The model server is away",
             )
     print(f"fastmar web: {error.message}", file=sys.stderr, flush=True)

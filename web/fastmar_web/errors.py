@@ -3,7 +3,7 @@
 WebError                  a message with a fix, for whoever runs `fastmar web`
 └── PageError                 for whoever looks at the page: has an HTTP status
     ├── Refused                   what was sent can't be taken: too large, no CSV, another site's form
-    └── Unavailable               the model server is down, the model not ready: the page tries again by itself
+    └── Unavailable               the model server is down, the model not ready: trying again may help
 """
 
 from __future__ import annotations

@@ -22,7 +22,8 @@ from fastmar_web.backend import explained
 from fastmar_web.errors import PageError, Refused, Unavailable
 from fastmar_web.tables import Preview
 
-KEPT = 3600.0  # seconds after the last look
+KEPT = 3600.0  # seconds after the last look, or after the work
+TIDIED = 60.0  # seconds from one look for old ones to the next
 MOST = 20  # jobs at a time
 AT_WORK = 2  # threads
 
@@ -49,6 +50,7 @@ class Job:
         preview: what is in the file, once that is known.
         done: rows read or scored so far.
         error: why it failed.
+        used: when it was looked at last, or its work ended; seconds of the monotonic clock.
     """
 
     id: str
@@ -78,6 +80,11 @@ class Job:
         """Whether something will change by itself."""
         return self.state in (CHECKING, WAITING, SCORING)
 
+    @property
+    def expired(self) -> bool:
+        """Whether it is to be deleted."""
+        return not self.at_work and time.monotonic() - self.used > KEPT
+
     def progress(self, done: int) -> None:
         """Say how far it is; ends the work where nobody wants it any more."""
         if self.stop.is_set():
@@ -94,27 +101,33 @@ class Jobs:
         self._jobs: dict[str, Job] = {}
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(AT_WORK, thread_name_prefix="fastmar-web-table")
+        self._closed = threading.Event()
+        self._tidier: threading.Thread | None = None
 
     def add(self, model: str, filename: str, content: IO[bytes], look: Look) -> Job:
-        """Take a table in, and begin to look at it.
+        """Take a table in, and begin to look at it. Where there is no room, the one not looked at for longest goes.
 
         Raises:
-            Unavailable: there are too many at a time.
+            Unavailable: too many are at work.
+            OSError: it can't be written, to a full disk for instance.
         """
-        self._tidy()
         with self._lock:
-            if len(self._jobs) >= MOST:
-                raise Unavailable(
-                    "Too many tables are being scored.", fix="wait until some are done, then send it again."
-                )
+            self._make_room()
             job = Job(secrets.token_urlsafe(24), model, filename, Path(tempfile.mkdtemp(dir=self._place())))
             self._jobs[job.id] = job
-        with job.source.open("wb") as file:
-            shutil.copyfileobj(content, file, 1024 * 1024)
+            if self._tidier is None:  # not sooner: a server may fork before its first request
+                self._tidier = threading.Thread(target=self._tidy, name="fastmar-web-tidy", daemon=True)
+                self._tidier.start()
+        try:
+            with job.source.open("wb") as file:
+                shutil.copyfileobj(content, file, 1024 * 1024)
+        except BaseException:
+            self.remove(job)
+            raise
 
-        def work() -> None:
+        def work() -> str:
             job.preview = look(job.source, job.progress)
-            job.state = CHECKED
+            return CHECKED
 
         self._pool.submit(self._guarded, job, work)
         return job
@@ -127,11 +140,11 @@ class Jobs:
             job.state, job.error, job.done = WAITING, None, 0
             job.settled.clear()
 
-        def work() -> None:
+        def work() -> str:
             job.state = SCORING
             score(job.source, job.answers, job.progress)
             job.done = job.preview.total if job.preview else job.done
-            job.state = DONE
+            return DONE
 
         self._pool.submit(self._guarded, job, work)
 
@@ -143,25 +156,26 @@ class Jobs:
         """
         with self._lock:
             job = self._jobs.get(name)
-        if job is None:
-            raise Refused(
-                "This table is not here any more.",
-                fix="send it again; tables are removed an hour after they were last looked at.",
-                status=404,
-                title="Gone",
-            )
-        job.used = time.monotonic()
-        return job
+            if job is not None and not job.expired:
+                job.used = time.monotonic()
+                return job
+        raise Refused(
+            "This table is not here any more.",
+            fix="send it again; tables are removed an hour after they were last looked at, or to make room for others.",
+            status=404,
+            title="Gone",
+        )
 
     def remove(self, job: Job) -> None:
         """Forget the job and delete its files."""
-        job.stop.set()
         with self._lock:
-            self._jobs.pop(job.id, None)
-        shutil.rmtree(job.folder, ignore_errors=True)
+            self._forget(job)
 
     def close(self) -> None:
         """End all work and delete all files."""
+        self._closed.set()
+        if self._tidier is not None:
+            self._tidier.join()
         for job in list(self._jobs.values()):
             self.remove(job)
         self._pool.shutdown(wait=True, cancel_futures=True)
@@ -175,26 +189,44 @@ class Jobs:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return self._folder
 
-    def _guarded(self, job: Job, work: Callable[[], None]) -> None:
+    def _guarded(self, job: Job, work: Callable[[], str]) -> None:
+        """Do the work, whose value is the state that it ends in."""
+        state = FAILED
         try:
-            work()
+            state = work()
         except _Stopped:
             shutil.rmtree(job.folder, ignore_errors=True)
         except PageError as error:
-            job.error, job.state = error, FAILED
+            job.error = error
         except ClientError as error:
             error.message = error.message.replace(str(job.source), "the file")  # our path says nothing to a reader
-            job.error, job.state = explained(error), FAILED
+            job.error = explained(error)
         except Exception as error:  # a thread must not die silently
             print(f"fastmar web: a table failed: {error!r}", file=sys.stderr, flush=True)
-            problem = PageError("The web app failed on this table.", fix="see the log of `fastmar web`.")
-            job.error, job.state = problem, FAILED
+            job.error = PageError("The web app failed on this table.", fix="see the log of `fastmar web`.")
         finally:
+            job.used = time.monotonic()  # before the state: it must not be at rest and an hour old
+            job.state = state
             job.settled.set()
 
+    def _make_room(self) -> None:
+        """Forget the job at rest that was not looked at for longest, where there are too many; needs the lock."""
+        if len(self._jobs) < MOST:
+            return
+        at_rest = [job for job in self._jobs.values() if not job.at_work]
+        if not at_rest:
+            raise Unavailable("Too many tables are being scored.", fix="wait until some are done, then send it again.")
+        self._forget(min(at_rest, key=lambda job: job.used))
+
+    def _forget(self, job: Job) -> None:
+        """Take the job out and delete its files; needs the lock."""
+        job.stop.set()
+        self._jobs.pop(job.id, None)
+        shutil.rmtree(job.folder, ignore_errors=True)
+
     def _tidy(self) -> None:
-        """Remove jobs that nobody has looked at for an hour."""
-        with self._lock:
-            old = [job for job in self._jobs.values() if time.monotonic() - job.used > KEPT and not job.at_work]
-        for job in old:
-            self.remove(job)
+        """Remove jobs that nobody has looked at for an hour, until all is closed."""
+        while not self._closed.wait(TIDIED):
+            with self._lock:
+                for job in [job for job in self._jobs.values() if job.expired]:
+                    self._forget(job)

@@ -80,9 +80,15 @@ def register(app: Flask, backend: Backend, settings: Settings, jobs: Jobs) -> No
     def score(name: str) -> AnyResponse:
         found = jobs.get(name)
         model, version = split(found.model)
+        # What may pass by itself is gone on with, by the version that looked at the table, whatever was deployed since.
+        # After any other failure all rows are asked anew, of the version that answers now.
+        resume = found.error is None or found.error.passing
+        if found.preview:
+            found.preview.version = found.preview.version if resume else None
+            version = version or found.preview.version
 
         def work(source: Path, target: Path, on_progress: Any) -> None:
-            backend.score_table(model, version, source, target, on_progress)
+            backend.score_table(model, version, source, target, on_progress, resume=resume)
 
         jobs.score(found, work)
         return redirect(url_for("job", name=name), 303)
@@ -123,13 +129,16 @@ def _said(job: Job) -> str:
     return "1 row is read." if total == 1 else f"{total:,} rows are read."
 
 
-def _sample(job: Job) -> JSON:
-    """The first rows of the answers: what was answered, then the table's own columns."""
+def _sample(job: Job) -> JSON | None:
+    """The first rows of the answers: what was answered, then the table's own columns; None where a cell is too long."""
     with job.answers.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file, delimiter=_delimiter(file.readline()))
         file.seek(0)
-        header = next(reader, [])
-        rows = [row for row, _ in zip(reader, range(SAMPLE_ROWS), strict=False)]
+        try:
+            header = next(reader, [])
+            rows = [row for row, _ in zip(reader, range(SAMPLE_ROWS), strict=False)]
+        except csv.Error:
+            return None
     own = len(job.preview.columns) + job.preview.more_columns if job.preview else 0
     answered = [at for at in range(own, len(header)) if any(len(row) > at and row[at] for row in rows)]
     order = [*answered, *range(own)][:SAMPLE_COLUMNS]

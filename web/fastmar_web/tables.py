@@ -5,6 +5,7 @@ It is read as a stream: memory does not grow with the file.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from typing import Any
 
 from fastmar_client import Schema
 from fastmar_client.csv_rows import CsvRows, Row
+from fastmar_client.problems import FLOAT32_MAX
 from fastmar_web.errors import Refused
 
 JSON = dict[str, Any]
@@ -49,6 +51,7 @@ class Preview:
     """What a look at the whole file found.
 
     Attributes:
+        version: of the model, where it is to be asked; None for the one that answers when it is.
         columns: of the sample.
         rows: of the sample, each cell with what is wrong with it, or "".
         total: rows below the header.
@@ -60,6 +63,7 @@ class Preview:
         remarked: rows that can, with a cell that the model does not know.
     """
 
+    version: str | None = None
     columns: list[str] = field(default_factory=list)
     rows: list[list[tuple[str, str]]] = field(default_factory=list)
     total: int = 0
@@ -89,7 +93,8 @@ def look(path: Path, schema: JSON, on_row: Callable[[int], None]) -> Preview:
     with path.open("rb") as file:
         rows = CsvRows(file, described.names, name="the file")
         header = rows.header
-        preview = Preview(header[:SAMPLE_COLUMNS], more_columns=max(0, len(header) - SAMPLE_COLUMNS))
+        preview = Preview(described.version, header[:SAMPLE_COLUMNS])
+        preview.more_columns = max(0, len(header) - SAMPLE_COLUMNS)
         preview.missing = [problem.field or "" for problem in described.missing(header)]
         preview.unused = [name for name in header if name not in described.names]
         checks = [_check(properties[name]) if name in properties else None for name in header]
@@ -152,13 +157,15 @@ def _check(schema: JSON) -> Check | None:
 
 def _number_check(*, nullable: bool) -> Check:
     def check(cell: str) -> str | None:
-        if cell in NULLS:
-            return None if nullable else "A number is missing."
         try:
-            float(cell)
+            value = math.nan if cell in NULLS else float(cell)
         except ValueError:
             return None if cell in _BOOLS else "Not a number."
-        return "Not a number." if "_" in cell else None
+        if "_" in cell:
+            return "Not a number."
+        if math.isnan(value):
+            return None if nullable else "A number is missing."
+        return None if abs(value) <= FLOAT32_MAX else "Too large a number for the model."
 
     return check
 

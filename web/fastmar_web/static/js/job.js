@@ -11,7 +11,7 @@ export function start(part) {
 
   async function look() {
     const reply = await send(part.dataset.state);
-    if (reply.away) { setTimeout(look, 4 * PAUSE); return; }
+    if (reply.retry) { setTimeout(look, 4 * PAUSE); return; }
     update(reply);
     if (reply.at_work) setTimeout(look, PAUSE);
   }

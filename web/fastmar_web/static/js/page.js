@@ -3,16 +3,36 @@
 export const root = document.documentElement.dataset.root;
 export const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
+export const TRIES = 5; // how often a page sends again by itself what was not answered
+
 /** The JSON that this server answers with; where there is none, one of the same form that says so. */
 export async function send(url, options = {}) {
+  let status, text;
   try {
     const response = await fetch(url, { ...options, headers: { Accept: "application/json", ...options.headers } });
-    return await response.json();
+    status = response.status;
+    text = await response.text();
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    const message = "This web app does not answer. Is it still running?";
-    return { failed: true, retry: true, away: true, sentence: message, html: failure("No answer", message) };
+    return unanswered("No answer", "This web app does not answer. Is it still running?", true);
   }
+  return replied(status, text);
+}
+
+/** The JSON in an answer; where something between this page and its server gave the answer, one that says so. */
+export function replied(status, text) {
+  try {
+    const reply = JSON.parse(text);
+    if ("html" in reply || "ready" in reply) return reply;
+  } catch { /* a page for people, of a proxy */ }
+  if (status === 413) return unanswered("Too large", "This is more than can be sent at once. Send less.");
+  if (status >= 500) return unanswered("No answer", `This web app can't be reached now (status ${status}).`, true);
+  return unanswered("No answer", "Something else answered, a log-in page perhaps. Reload this page.");
+}
+
+/** What there is instead of this server's JSON. */
+export function unanswered(title, message, retry = false) {
+  return { failed: true, retry, sentence: `${title}. ${message}`, html: failure(title, message) };
 }
 
 /** Reads `text` to a screen reader. */
@@ -65,6 +85,24 @@ export function until(check, soonest = 1500, latest = 10000) {
 /** Whether the server, or one model, answers now. */
 export async function isReady(model = "") {
   return (await send(`${root}status?${new URLSearchParams({ model })}`)).ready === true;
+}
+
+/** Does `then` once the model answers, and says in `place` that it will; the value puts an end to that. */
+export function onceReady(model, place, then) {
+  let over = false;
+  const line = document.createElement("p");
+  const dot = document.createElement("span");
+  line.className = "retrying";
+  dot.className = "dot wait";
+  dot.setAttribute("aria-hidden", "true");
+  line.append(dot, "Trying again by itself");
+  place.append(line);
+  const cancel = until(async () => {
+    if (!await isReady(model)) return false;
+    if (!over) then();
+    return true;
+  });
+  return () => { over = true; cancel(); line.remove(); };
 }
 
 async function copy(text, button) {

@@ -1,5 +1,5 @@
 // Pictures: chosen, dropped, pasted or taken; each is asked for alone, a few at a time, and answered on its own card.
-import { failure, fill, isReady, say, send, show, until } from "./page.js";
+import { failure, fill, onceReady, say, send, show, TRIES } from "./page.js";
 import { takeDrops, takePastes } from "./files.js";
 import { History } from "./history.js";
 import { smaller } from "./photo.js";
@@ -64,20 +64,22 @@ export function start(part) {
     count();
   }
 
-  async function one(item) {
+  async function one(item, tries = 0) {
     const { signal } = stopped;
     await preview(item);
-    if (item.file.size > most) await shrink(item);
+    if (item.file.size > most && !await shrink(item)) {
+      return failed(item, "Too large", `It is over ${part.dataset.mostText}, and this browser can't make it smaller.`);
+    }
     const body = new FormData();
     body.append("pictures", item.file, item.name);
     let reply;
     try {
       reply = await send(form.action, { method: "POST", body, signal });
-    } catch { return unanswered(item, "Stopped."); }
+    } catch { return failed(item, "Stopped."); }
     fill(item.place, reply.html);
     item.failed = Boolean(reply.failed);
     if (reply.failed) {
-      if (reply.retry && !signal.aborted) await again(item, signal);
+      if (reply.retry && tries < TRIES && !signal.aborted) await again(item, tries + 1, signal);
       return;
     }
     Object.assign(item, { text: reply.short, cells: reply.cells, overlay: reply.overlay });
@@ -87,14 +89,9 @@ export function start(part) {
   }
 
   /** The server was away: the picture is asked for again once it is back. */
-  function again(item, signal) {
+  function again(item, tries, signal) {
     return new Promise((done) => {
-      const cancel = until(async () => {
-        if (!await isReady(part.dataset.model)) return false;
-        await one(item);
-        done();
-        return true;
-      });
+      const cancel = onceReady(part.dataset.model, item.place, () => one(item, tries).finally(done));
       signal.addEventListener("abort", () => { cancel(); done(); });
     });
   }
@@ -106,17 +103,19 @@ export function start(part) {
     thumb.disabled = !seen;
   }
 
+  /** Whether the picture could be made as small as it has to be. */
   async function shrink(item) {
     const made = await smaller(item.file, most);
-    if (!made) return; // the server says that it is too large
+    if (!made) return false;
     item.file = made;
     item.note = `Made smaller before it was sent: it was over ${part.dataset.mostText}.`;
+    return true;
   }
 
   function stop() {
     stopped.abort();
     stopped = new AbortController();
-    for (const item of waiting) unanswered(item, "Not asked.");
+    for (const item of waiting) failed(item, "Not asked.");
     waiting = [];
     count();
   }
@@ -144,8 +143,8 @@ export function start(part) {
   }
 }
 
-function unanswered(item, text) {
-  fill(item.place, failure(text, ""));
+function failed(item, title, message = "") {
+  fill(item.place, failure(title, message));
   item.failed = true;
 }
 

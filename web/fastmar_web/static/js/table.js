@@ -1,5 +1,5 @@
 // A CSV file is sent with a bar that shows how far it is; what comes back is the page of the table.
-import { failure, fill, say } from "./page.js";
+import { failure, fill, replied, say } from "./page.js";
 import { takeDrops } from "./files.js";
 
 export function start(part) {
@@ -28,7 +28,7 @@ export function start(part) {
     request.addEventListener("load", () => {
       if (request.status < 400) return location.assign(request.responseURL);
       upload.hidden = true;
-      const reply = parsed(request.responseText);
+      const reply = replied(request.status, request.responseText);
       fill(trouble, reply.html);
       say(reply.sentence);
     });
@@ -44,8 +44,4 @@ export function start(part) {
     fill(trouble, failure(title, message));
     say(`${title}. ${message}`);
   }
-}
-
-function parsed(text) {
-  try { return JSON.parse(text); } catch { return { html: failure("This did not work", "Send the file again."), sentence: "" }; }
 }
