@@ -56,6 +56,10 @@ def run(args: argparse.Namespace) -> int:
     from fastmar_cli.lifecycle.report import lines
     from fastmar_cli.lifecycle.server import find_server
 
+    if args.keep == 1 and args.no_default:
+        args.refuse(
+            "--no-default leaves the default and the new version loaded: give --keep 2, or leave one of them out"
+        )
     wanted = Wanted(
         archive=args.archive,
         requests=args.requests,

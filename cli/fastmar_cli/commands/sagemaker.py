@@ -84,8 +84,11 @@ def _add_instances(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the subcommand."""
-    status: int = args.act(args)
+    """Run the subcommand; SIGTERM ends it as Ctrl-C does, with scaling given back and what was made told."""
+    from fastmar_cli.lifecycle.options import ended_by_sigterm
+
+    with ended_by_sigterm():
+        status: int = args.act(args)
     return status
 
 

@@ -11,11 +11,12 @@ import io
 import json
 import random
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from fastmar_cli.console import notice
 from fastmar_cli.inputs import CSV, JSON, LINES, PICTURE, InputUnreadable, is_picture, read_input, read_picture
 from fastmar_cli.lifecycle.compare import Answer
 from fastmar_cli.server.archives import UNREADABLE
@@ -65,6 +66,8 @@ def ask(client: Client, name: str, version: str, asked: Asked) -> list[Answer]:
 def read_requests(sources: Sequence[str], archive: Path) -> Iterator[Asked]:
     """Every request in files as `fastmar predict` takes them, in their order; `archive` knows the columns of a CSV.
 
+    How many rows of a CSV are left out is said after its others.
+
     Raises:
         InputUnreadable: a file is not there, or is none of records.
         CsvUnreadable: a CSV's header names no column of the model.
@@ -75,14 +78,21 @@ def read_requests(sources: Sequence[str], archive: Path) -> Iterator[Asked]:
             yield Asked(Path(source).name, Path(source), PICTURE)
             continue
         body, content_type = read_input(source)
-        for number, (data, kind) in enumerate(split(body, content_type, columns)):
+        left_out: list[str] = []
+        for number, (data, kind) in enumerate(split(body, content_type, columns, left_out.append)):
             yield Asked(f"{Path(source).name}, record {number}", data, kind)
+        if left_out:
+            rows = "1 row" if len(left_out) == 1 else f"{len(left_out)} rows"
+            notice(f"{Path(source).name}: {rows} can't be read and are left out; the first: {left_out[0]}")
 
 
-def split(body: bytes, content_type: str, columns: Sequence[str]) -> Iterator[tuple[bytes, str]]:
+def split(
+    body: bytes, content_type: str, columns: Sequence[str], leave_out: Callable[[str], None] = lambda _: None
+) -> Iterator[tuple[bytes, str]]:
     """The body of a file as bodies of requests for one record each.
 
-    A row that is none, since it has another length than the header, is left out: no version ever gets to see it.
+    A row that is none, since it has another length than the header, is left out: no version ever gets to see it, and
+    `leave_out` is told the reason.
 
     Raises:
         InputUnreadable: it can't be read as what it is said to be.
@@ -91,7 +101,9 @@ def split(body: bytes, content_type: str, columns: Sequence[str]) -> Iterator[tu
     if content_type == CSV:
         rows = CsvRows(io.BytesIO(body), columns)
         for row in rows:
-            if row.error is None:
+            if row.error is not None:
+                leave_out(row.error["message"])
+            else:
                 text = io.StringIO(newline="")
                 csv.writer(text).writerows([rows.header, row.cells])
                 yield text.getvalue().encode(), CSV

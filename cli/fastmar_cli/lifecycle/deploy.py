@@ -6,7 +6,6 @@ what was done is undone.
 
 from __future__ import annotations
 
-import http.client
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -16,18 +15,24 @@ from typing import Any
 
 from fastmar_cli.console import notice
 from fastmar_cli.lifecycle.asking import Asked, read_requests, sample
-from fastmar_cli.lifecycle.errors import AnswersChanged, LifecycleError, NothingToProve, VersionFailed, VersionTaken
+from fastmar_cli.lifecycle.errors import (
+    AnswersChanged,
+    NothingCompared,
+    NothingToProve,
+    VersionFailed,
+    VersionTaken,
+)
 from fastmar_cli.lifecycle.golden import Golden, read_golden, replay
-from fastmar_cli.lifecycle.loading import Show, find_version, register, wait_until_ready
+from fastmar_cli.lifecycle.loading import Show, find_version
 from fastmar_cli.lifecycle.server import Server
 from fastmar_cli.lifecycle.shadow import Shadow, compare_versions
 from fastmar_cli.lifecycle.store import place, same_file
-from fastmar_cli.lifecycle.switching import make_default, not_remembered, remember, remembered
+from fastmar_cli.lifecycle.switching import not_remembered, remember, remembered
+from fastmar_cli.lifecycle.trial import Trial, on_trial
 from fastmar_cli.lifecycle.unloading import older_than, unload
 from fastmar_cli.lifecycle.versions import Version, default_of, versions_of
 from fastmar_cli.server.archives import Archive, identify, read_archive
 from fastmar_cli.server.defaults import Default
-from fastmar_cli.server.management import ManagementError
 
 SEVERAL = 4  # files of requests that are counted rather than named
 
@@ -42,7 +47,7 @@ class Wanted:
         sample: how many of them, at most.
         max_changed: share of predictions that may change; None allows any.
         timeout: seconds that loading may take.
-        keep: how many versions stay loaded; None keeps all.
+        keep: how many versions stay loaded, the default and the new one in any case; None keeps all.
         default: whether it is to become the default.
     """
 
@@ -98,33 +103,6 @@ class Deployed:
         }
 
 
-class Undo:
-    """What has to be taken back when a deployment does not come to its end."""
-
-    def __init__(self, server: Server, archive: Archive) -> None:
-        self._server = server
-        self._archive = archive
-        self.memory = remembered(server, archive.name)
-        self.copied: Path | None = None
-        self.registered = False
-
-    def run(self) -> None:
-        """Take it back, in an order in which a server that is restarted at any moment begins with the old version."""
-        if self.registered:
-            try:
-                self._server.management.unregister(self._archive.name, self._archive.version)
-            except (ManagementError, LifecycleError) as error:
-                if getattr(error, "status", None) != http.client.NOT_FOUND:
-                    notice(f"{self._archive.label} could not be unregistered, and its file stays: {error.message}")
-                    return
-        if self.copied is not None:
-            with suppress(OSError):
-                self.copied.unlink()
-        elif self.registered:
-            notice(f"{self._archive.path} lies in the model store: a server that is started loads it.")
-        remember(self._server, self._archive.name, self.memory)
-
-
 def deploy(server: Server, wanted: Wanted, deployed: Deployed, show: Show) -> None:
     """See the module. `deployed` is filled as far as it comes.
 
@@ -141,24 +119,21 @@ def deploy(server: Server, wanted: Wanted, deployed: Deployed, show: Show) -> No
         current = default_of(versions)
         deployed.name, deployed.version = archive.name, archive.version
         deployed.before = current.version if current else None
-        undo = Undo(server, archive)
-        try:
-            is_remembered = current is None or _pin(server, current, undo.memory)
+        with on_trial(server, archive.name, archive.version, current) as trial:
+            is_remembered = current is None or _pin(server, current, trial.memory)
             if not is_loaded:
-                _load(server, archive, current, wanted.timeout, deployed, undo, show)
+                _load(server, archive, current, wanted.timeout, deployed, trial, show)
             deployed.golden_difference = replay(server.client, archive.name, archive.version, golden, show)
             deployed.golden = len(golden.records)
             if current is not None:
                 _shadow(server, current, golden, requests, wanted, deployed, show)
             if wanted.default:
                 _refuse_dead(server, archive)
-                make_default(server, archive.name, archive.version)
-        except BaseException:  # a Ctrl-C too
-            undo.run()
-            raise
-        deployed.default = wanted.default or current is None
-        if deployed.default:
-            is_remembered = remember(server, archive.name, _switched(server, archive, current))
+                trial.switch()
+            switches = wanted.default or current is None
+            if switches:
+                is_remembered = remember(server, archive.name, _switched(server, archive, current))
+        deployed.default = switches
         if not is_remembered:
             not_remembered(server, archive.name, deployed.version if deployed.default else str(deployed.before))
         if wanted.keep is not None:
@@ -191,24 +166,17 @@ def _load(
     current: Version | None,
     timeout: float,
     deployed: Deployed,
-    undo: Undo,
+    trial: Trial,
     show: Show,
 ) -> None:
     file, is_copy = place(archive, server.store, show)
-    undo.copied = file if is_copy else None
+    trial.put_back = file.unlink if is_copy else None
     if current is not None and identify(server.store / current.file) != (current.name, current.version):
         notice(f"{current.file} does not hold {current.label} any more: it is lost once the server stops.")
     began = time.monotonic()
     # As many workers as the version that is to be relieved, which may have been given more than its archive asks for.
     deployed.workers = max(archive.workers, current.asked if current else 0)
-    show(f"Loading {archive.label}")
-    undo.registered = True
-    try:
-        register(server, archive.name, archive.version, file)
-    except VersionFailed:  # it may be there, but then somebody else has done it
-        undo.registered = False
-        raise
-    wait_until_ready(server, archive.name, archive.version, file, deployed.workers, timeout=timeout, show=show)
+    trial.load(file, deployed.workers, timeout=timeout, show=show)
     deployed.seconds = time.monotonic() - began
 
 
@@ -222,6 +190,8 @@ def _shadow(
     show: Show,
 ) -> None:
     if current.ready == 0:
+        if wanted.max_changed is not None:
+            raise _nothing_compared(current, f"{current.label} has no worker that answers")
         notice(f"{current.label} has no worker that answers: there is nothing to compare with.")
         return
     source = ", ".join(wanted.requests) if len(wanted.requests) < SEVERAL else f"{len(wanted.requests)} files"
@@ -230,13 +200,26 @@ def _shadow(
         requests = sample(_golden_requests(server, current, golden), wanted.sample)
     deployed.shadow = Shadow(current.version, deployed.version, source)
     compare_versions(server.client, current.name, deployed.shadow, requests, show)
+    if wanted.max_changed is None:
+        return
+    if not requests:
+        raise _nothing_compared(current, f"there is no request in {source}")
+    if not deployed.shadow.predicted:
+        raise _nothing_compared(current, f"{current.label} answers each of the {len(requests)} requests with an error")
     share = deployed.shadow.share_changed
-    if wanted.max_changed is not None and share > wanted.max_changed:
+    if share > wanted.max_changed:
         raise AnswersChanged(
             f"{share:.1%} of the predictions change from {current.version} to {deployed.version}, "
             f"more than {wanted.max_changed:.1%}.",
             fix="look at the changes above; where they are meant, give a larger --max-changed.",
         )
+
+
+def _nothing_compared(current: Version, reason: str) -> NothingCompared:
+    return NothingCompared(
+        f"{reason}: nothing tells how many predictions change.",
+        fix=f"give --requests that {current.label} answers, or leave out --max-changed.",
+    )
 
 
 def _golden_requests(server: Server, current: Version, golden: Golden) -> list[Asked]:
@@ -268,6 +251,6 @@ def _keep(server: Server, name: str, keep: int, deployed: Deployed, show: Show) 
     memory = remembered(server, name)
     if memory is None or memory.version != default.version:
         memory = Default(default.version)
-    for version in older_than(versions, memory, keep):
+    for version in older_than(versions, memory, deployed.version, keep):
         if unload(server, version, show):
             deployed.unloaded.append(version.version)

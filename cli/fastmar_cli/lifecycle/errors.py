@@ -10,6 +10,7 @@ CommandError
     ├── NothingToProve            an archive without golden records
     ├── VersionFailed             the version's workers don't load it
     ├── GoldenDiffers             over HTTP the golden records are answered otherwise
+    ├── NothingCompared           a limit of changes, and no prediction that it could be held against
     ├── AnswersChanged            more predictions change than allowed
     ├── NoVersion                 no version to go back to, or not the one that was named
     └── StillNeeded               a version that can't be ended: it is the default, or is asked all the time
@@ -72,6 +73,12 @@ class GoldenDiffers(LifecycleError):
     """The served version does not reproduce the answers recorded at its export."""
 
     code = "golden_differs"
+
+
+class NothingCompared(LifecycleError):
+    """The caller limits how many predictions may change, and the version that answers now made none."""
+
+    code = "nothing_compared"
 
 
 class AnswersChanged(LifecycleError):

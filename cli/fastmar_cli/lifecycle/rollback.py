@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from fastmar_cli.lifecycle.errors import LifecycleError, NoVersion, VersionFailed
+from fastmar_cli.lifecycle.errors import NoVersion, VersionFailed
 from fastmar_cli.lifecycle.golden import read_golden, replay
-from fastmar_cli.lifecycle.loading import Show, register, wait_until_ready
+from fastmar_cli.lifecycle.loading import Show
 from fastmar_cli.lifecycle.server import Server
 from fastmar_cli.lifecycle.store import bring_back, find_anywhere, set_aside
-from fastmar_cli.lifecycle.switching import make_default, not_remembered, remember, remembered
+from fastmar_cli.lifecycle.switching import not_remembered, remember, remembered
+from fastmar_cli.lifecycle.trial import Trial, on_trial
 from fastmar_cli.lifecycle.versions import Version, default_of, versions_of
 from fastmar_cli.server.archives import read_archive
 from fastmar_cli.server.defaults import Default
-from fastmar_cli.server.management import ManagementError
 
 
 @dataclass(frozen=True)
@@ -55,16 +55,18 @@ def roll_back(server: Server, name: str, to: str | None, *, timeout: float, show
             raise NoVersion(f"the server has no model {name}.", fix=f"name one of: {known or 'none is loaded'}.")
         version = _chosen(server, current, versions, to)
         loaded = next((v for v in versions if v.version == version), None)
-        if loaded is None:
-            _load(server, current, version, timeout=timeout, show=show)
-        elif loaded.ready == 0:
+        if loaded is not None and loaded.ready == 0:
             raise VersionFailed(
                 f"{loaded.label} is loaded, and none of its workers answers: {current.label} stays the default.",
                 fix="read the server's log, or give --to another version.",
             )
-        make_default(server, name, version)
-        memory = remembered(server, name)
-        if not remember(server, name, memory.rolled_back(version) if memory else Default(version)):
+        with on_trial(server, name, version, current) as trial:
+            if loaded is None:
+                _load(server, current, version, trial, timeout=timeout, show=show)
+            trial.switch()
+            default = trial.memory.rolled_back(version) if trial.memory else Default(version)
+            is_remembered = remember(server, name, default)
+        if not is_remembered:
             not_remembered(server, name, version)
     return RolledBack(name, current.version, version, loaded is None)
 
@@ -95,32 +97,20 @@ def _chosen(server: Server, current: Version, versions: Sequence[Version], to: s
     )
 
 
-def _load(server: Server, current: Version, version: str, *, timeout: float, show: Show) -> None:
-    """Load a version from the store and prove it; one that does not come up leaves all as it was."""
+def _load(server: Server, current: Version, version: str, trial: Trial, *, timeout: float, show: Show) -> None:
+    """Load a version from the store and prove it."""
     name = current.name
     found = find_anywhere(server.store, name, version)
     if found is None:
         raise NoVersion(f"{name} {version} is not in {server.store}.", fix="deploy its archive again.")
     archive = read_archive(found)
     golden = read_golden(found)
-    is_aside = found.parent != server.store
-    file = bring_back(server.store, found) if is_aside else found
-    try:
-        show(f"Loading {archive.label}")
-        register(server, name, version, file)
-        try:
-            workers = max(archive.workers, current.asked)
-            wait_until_ready(server, name, version, file, workers, timeout=timeout, show=show)
-            replay(server.client, name, version, golden, show)
-        except BaseException:  # a Ctrl-C too
-            with suppress(ManagementError, LifecycleError):
-                server.management.unregister(name, version)
-            raise
-    except BaseException:
-        if is_aside:
-            with suppress(OSError):
-                set_aside(file)
-        raise
+    file = found
+    if found.parent != server.store:
+        file = bring_back(server.store, found)
+        trial.put_back = partial(set_aside, file)  # or it might keep the server from starting
+    trial.load(file, max(archive.workers, current.asked), timeout=timeout, show=show)
+    replay(server.client, name, version, golden, show)
 
 
 def _others(name: str, loaded: Sequence[str]) -> str:

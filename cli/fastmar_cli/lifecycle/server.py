@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from fastmar_cli.lifecycle.errors import AnotherUnderWay, ManagementFailed, ServerNotFound
 from fastmar_cli.server import registry
+from fastmar_cli.server.config import reachable
 from fastmar_cli.server.management import TIMEOUT, Management, ManagementError, management_key
 from fastmar_client import Client, Unauthorized
 from fastmar_client.keys import KeyFile
@@ -171,6 +172,6 @@ def _socket_folder(address: str) -> Path | None:
 
 
 def _hint() -> str:
-    others = [server.inference for server in registry.servers()]
+    others = [reachable(server.inference) for server in registry.servers()]
     start = "start `fastmar serve`, or name its management API with --management"
-    return f"give --url, one of {', '.join(others)}; or {start}." if others else f"{start}."
+    return f"give --url {' or '.join(others)}; or {start}." if others else f"{start}."

@@ -26,6 +26,7 @@ class Shadow:
         new: the one that is to.
         source: where the requests come from.
         answers: how many were compared.
+        predicted: of them, those in which the old version predicts something: no others can change.
         same: of them, those that agree in everything, warnings included.
         changed: those that predict something else.
         broken: those that the new version answers with an error, and the old one did not.
@@ -41,6 +42,7 @@ class Shadow:
     new: str
     source: str
     answers: int = 0
+    predicted: int = 0
     same: int = 0
     changed: int = 0
     broken: int = 0
@@ -53,12 +55,13 @@ class Shadow:
 
     @property
     def share_changed(self) -> float:
-        """Share of the answers that predict something else, or have become an error."""
-        return (self.changed + self.broken) / self.answers if self.answers else 0.0
+        """Share of the old version's predictions that are something else, or an error, in the new one; 0 of none."""
+        return (self.changed + self.broken) / self.predicted if self.predicted else 0.0
 
     def add(self, where: str, before: Answer, after: Answer) -> None:
         """Take note of one pair."""
         self.answers += 1
+        self.predicted += "error" not in before
         self.same += same_answer(after, before)
         if "error" in after:
             if "error" not in before:
@@ -86,6 +89,7 @@ class Shadow:
             "new": self.new,
             "source": self.source,
             "answers": self.answers,
+            "predicted": self.predicted,
             "same": self.same,
             "changed": self.changed,
             "share_changed": self.share_changed,

@@ -19,7 +19,7 @@ UNLOADED = "unloaded"  # folder in the store whose archives a server does not lo
 CHUNK = 1 << 20
 # What a file's name may hold: TorchServe lists files with commas, in a properties file that it reads as Latin-1, and
 # refuses two dots in a row.
-_UNFIT = re.compile(r"[^A-Za-z0-9._+ -]|\.(?=\.)|^[.]|\s$|^\s")
+_UNFIT = re.compile(r"[^A-Za-z0-9._+ -]|\.(?=\.|$)|^[.]|\s$|^\s")
 
 
 def place(archive: Archive, store: Path, show: Callable[[str], None] = lambda _: None) -> tuple[Path, bool]:

@@ -15,6 +15,7 @@ from fastmar_cli.lifecycle.loading import find_version
 from fastmar_cli.lifecycle.server import Server
 from fastmar_cli.lifecycle.store import set_aside
 from fastmar_cli.lifecycle.versions import Version
+from fastmar_cli.server.archives import identify
 from fastmar_cli.server.defaults import Default
 from fastmar_cli.server.management import ManagementError
 
@@ -23,11 +24,14 @@ IDLE_FOR = 2.0  # seconds without a request in the queue and without computing
 GIVES_UP = 30.0  # seconds after which a version that is still asked stays
 
 
-def older_than(versions: Sequence[Version], default: Default, keep: int) -> list[Version]:
-    """Those that are not among the last `keep`: the default, those before it from the latest on, then by number."""
-    order = [default.version, *reversed(default.before)]
+def older_than(versions: Sequence[Version], default: Default, newest: str, keep: int) -> list[Version]:
+    """All but the last `keep`: the default, the newest, those before from the latest on, then by number.
+
+    The newest is what was deployed last; it need not be the default. These two always stay.
+    """
+    order = [default.version, newest, *reversed(default.before)]
     by_age = sorted(versions, key=lambda v: order.index(v.version) if v.version in order else len(order))
-    return [version for version in by_age[keep:] if not version.is_default]
+    return [version for version in by_age[keep:] if version.version not in (default.version, newest)]
 
 
 def unload_named(server: Server, name: str, version: str, show: Callable[[str], None]) -> None:
@@ -49,7 +53,11 @@ def unload_named(server: Server, name: str, version: str, show: Callable[[str], 
 
 
 def unload(server: Server, version: Version, show: Callable[[str], None]) -> bool:
-    """End a version and set its archive aside; False where it is not idle, or is the default, and stays."""
+    """End a version and set its archive aside; False where it is not idle, or is the default, and stays.
+
+    A file that holds another version by now is left where it is: that one may be the next start's default.
+    """
+    file = server.store / version.file
     show(f"Waiting until nobody asks {version.label}")
     if not _becomes_idle(server, version):
         notice(f"{version.label} is still asked: it stays loaded.")
@@ -59,8 +67,12 @@ def unload(server: Server, version: Version, show: Callable[[str], None]) -> boo
     except ManagementError as error:
         notice(f"{version.label} stays loaded: {error.message}.")
         return False
+    if identify(file) != (version.name, version.version):
+        if file.exists():
+            notice(f"{version.file} does not hold {version.label} and stays in the model store.")
+        return True
     try:
-        set_aside(server.store / version.file)
+        set_aside(file)
     except OSError as error:
         said = error.strerror or error
         notice(f"{version.file} can't be moved out of the model store ({said}): the next start loads it again.")

@@ -110,8 +110,12 @@ class Aws:
     def download(self, uri: str) -> bytes:
         """An object of S3."""
         bucket, key = split_uri(uri)
-        body: bytes = self.call("s3", "get_object", Bucket=bucket, Key=key)["Body"].read()
-        return body
+        body = self.call("s3", "get_object", Bucket=bucket, Key=key)["Body"]
+        try:
+            content: bytes = body.read()
+        except Exception as error:
+            raise _readable(error, "s3:get_object") from error
+        return content
 
     def size(self, uri: str) -> int | None:
         """Bytes of an object of S3, None where there is none."""

@@ -2,6 +2,7 @@
 
 SageMaker cuts a file at line ends and sends as many lines as fit in a request. JSON lines can be cut so; a table can't,
 for each of its pieces needs the header. So a table is cut here, into files with a header each, which are sent whole.
+Its rows go as they are written: which delimiter they have, and what is wrong with them, is the model's to find out.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ TYPES = {
 }
 MEGABYTES = 6  # of lines in one request; SageMaker's default
 WHOLE_MEGABYTES = 15  # of a file that is sent whole: the server takes 16 MiB
+DELIMITERS = ",;\t"  # that a model reads
 PIECE = 4_000_000  # bytes of a piece of a table
 
 
@@ -72,17 +74,13 @@ def pieces(path: Path, kind: Input, size: int = PIECE) -> Iterator[tuple[str, by
 
 def _tables(file: io.TextIOBase, size: int) -> Iterator[bytes]:
     """The rows of a table, in tables of about `size` bytes with the same header."""
-    rows = csv.reader(file)
-    header = next(rows, None)
-    if header is None:
+    rows = _rows(file, _delimiter(file))
+    head = next(rows, None)
+    if head is None:
         return
-    head = _row(header)
     piece = [head]
     length = len(head)
-    for row in rows:
-        if not row:
-            continue
-        line = _row(row)
+    for line in rows:
         if length + len(line) > size and len(piece) > 1:
             yield b"".join(piece)
             piece, length = [head], len(head)
@@ -91,10 +89,34 @@ def _tables(file: io.TextIOBase, size: int) -> Iterator[bytes]:
     yield b"".join(piece)
 
 
-def _row(cells: list[str]) -> bytes:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerow(cells)
-    return buffer.getvalue().encode()
+def _rows(file: io.TextIOBase, delimiter: str) -> Iterator[bytes]:
+    """The rows of a table as they are written, the header first; empty lines are none.
+
+    Only csv knows where a row ends: a quoted cell may hold line ends, and a quote begins one behind a delimiter only.
+    """
+    taken: list[str] = []
+
+    def lines() -> Iterator[str]:
+        for line in file:
+            taken.append(line)
+            yield line
+
+    for cells in csv.reader(lines(), delimiter=delimiter):
+        if cells:
+            yield "".join(taken).encode()
+        taken.clear()
+
+
+def _delimiter(file: io.TextIOBase) -> str:
+    """The one that makes most columns out of the header."""
+
+    def columns(delimiter: str) -> int:
+        file.seek(0)
+        return len(next(filter(None, csv.reader(file, delimiter=delimiter)), []))
+
+    found = max(DELIMITERS, key=columns)
+    file.seek(0)
+    return found
 
 
 def answers(body: bytes, name: str) -> Iterator[bytes]:

@@ -86,8 +86,7 @@ def deploy(aws: Aws, wanted: Wanted, journal: Journal, sleep: Sleep = time.sleep
         _refuse_unchangeable(aws, model.group, before)
         config = _ensure_config(aws, model, wanted, journal)
         previous = _bring(aws, model, wanted, config, before, journal, sleep)
-        if wanted.scaling:
-            scaling.ensure(aws, model.group, wanted.scaling, journal)
+        _ensure_scaling(aws, model.group, wanted.scaling, before, journal)
         return Deployed(model.group, config, previous)
 
 
@@ -173,9 +172,10 @@ def _bring(
             f"endpoint {name} is being changed ({before['EndpointStatus']}).", fix="wait until it is InService."
         )
     previous: str = before["EndpointConfigName"]
-    scaled = scaling.current(aws, name)
+    arn: str = before["EndpointArn"]
+    scaled = scaling.current(aws, name) or scaling.noted(aws, arn)
     moves = scaled and _instance_type(aws, previous) != wanted.instance_type
-    with scaling.paused(aws, name, scaled, journal) if scaled and moves else nullcontext():
+    with scaling.paused(aws, name, arn, scaled, journal) if scaled and moves else nullcontext():
         # With scaling, the number of instances that it came to stays; data capture is what the configuration says.
         kept = {
             "RetainAllVariantProperties": True,
@@ -191,6 +191,17 @@ def _bring(
         journal.say(f"update  endpoint {name}: {previous} -> {config}; the old instances answer until the new ones do")
         wait(aws, name, config, journal, sleep)
     return previous
+
+
+def _ensure_scaling(
+    aws: Aws, name: str, wanted: Scaling | None, before: dict[str, Any] | None, journal: Journal
+) -> None:
+    """The scaling that is wanted, else that which an earlier update paused and, being killed, did not give back."""
+    paused = scaling.noted(aws, before["EndpointArn"]) if before else None
+    if before and paused:
+        scaling.resume(aws, name, before["EndpointArn"], wanted or paused, journal)
+    elif wanted:
+        scaling.ensure(aws, name, wanted, journal)
 
 
 def wait(aws: Aws, name: str, config: str, journal: Journal, sleep: Sleep) -> None:

@@ -14,6 +14,7 @@ from fastmar_cli.sagemaker.journal import Journal
 SERVICE = "application-autoscaling"
 VARIANT = "AllTraffic"
 POLICY = "fastmar-invocations"
+PAUSED_TAG = "fastmar:paused-scaling"  # of an endpoint: least, most, invocations; empty where nothing is paused
 METRIC = "SageMakerVariantInvocationsPerInstance"
 
 
@@ -37,6 +38,9 @@ class Scaling:
                 f"an endpoint can't have between {self.least} and {self.most} instances.",
                 fix="give --min of 1 or more, and --max of that or more.",
             )
+
+    def __str__(self) -> str:
+        return f"{self.least} to {self.most} instances at {self.invocations:g} requests a minute each"
 
 
 def target(name: str) -> dict[str, str]:
@@ -69,7 +73,7 @@ def current(aws: Aws, name: str) -> Scaling | None:
 
 def ensure(aws: Aws, name: str, scaling: Scaling, journal: Journal) -> None:
     """Let an endpoint scale, in place of how it scaled before."""
-    text = f"scaling {scaling.least} to {scaling.most} instances at {scaling.invocations:g} requests a minute each"
+    text = f"scaling {scaling}"
     if current(aws, name) == scaling:
         journal.there(text)
         return
@@ -97,11 +101,35 @@ def remove(aws: Aws, name: str) -> bool:
 
 
 @contextmanager
-def paused(aws: Aws, name: str, before: Scaling, journal: Journal) -> Iterator[None]:
-    """No scaling as long as this lasts: SageMaker does not change the instance type of what scales."""
+def paused(aws: Aws, name: str, arn: str, before: Scaling, journal: Journal) -> Iterator[None]:
+    """No scaling as long as this lasts: SageMaker does not change the instance type of what scales.
+
+    What it was is noted at the endpoint, from where `resume` has it when this process is killed.
+    """
+    _note(aws, arn, f"{before.least} {before.most} {before.invocations!r}")
     remove(aws, name)
-    journal.say(f"paused  scaling of {name}")
+    journal.say(f"paused  scaling {before}")
     try:
         yield
     finally:
-        ensure(aws, name, before, journal)
+        resume(aws, name, arn, before, journal)
+
+
+def noted(aws: Aws, arn: str) -> Scaling | None:
+    """The scaling that an update removed and did not give back; None where there is no such thing."""
+    tags = {tag["Key"]: tag["Value"] for tag in aws.pages("sagemaker", "list_tags", "Tags", ResourceArn=arn)}
+    try:
+        least, most, invocations = tags.get(PAUSED_TAG, "").split()
+        return Scaling(int(least), int(most), float(invocations))
+    except (ValueError, RequestRefused):  # none, or nothing of ours
+        return None
+
+
+def resume(aws: Aws, name: str, arn: str, scaling: Scaling, journal: Journal) -> None:
+    """Let an endpoint scale again whose scaling was paused."""
+    ensure(aws, name, scaling, journal)
+    _note(aws, arn, "")
+
+
+def _note(aws: Aws, arn: str, text: str) -> None:
+    aws.call("sagemaker", "add_tags", ResourceArn=arn, Tags=[{"Key": PAUSED_TAG, "Value": text}])

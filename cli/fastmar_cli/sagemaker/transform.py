@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,7 @@ def transform(aws: Aws, batch: Batch, journal: Journal, sleep: Sleep = time.slee
     """Run the job and wait for it; the value is where the answers are.
 
     Raises:
+        RequestRefused: the input can't be read, or the answers can't be written where they are to go.
         TransformFailed: the job failed; SageMaker's reason is in the message.
     """
     kind = kind_of(batch.source, batch.content_type)
@@ -52,17 +54,35 @@ def transform(aws: Aws, batch: Batch, journal: Journal, sleep: Sleep = time.slee
         raise RequestRefused(
             "answers to what is in S3 stay in S3.", fix="give --output an s3:// address, or leave it out."
         )
-    with journal.accounted(f"It costs nothing but space; `{undo(batch.hosted)}` removes it."):
+    if local_output:
+        _refuse_unwritable(Path(str(batch.output)))
+    idle = f"It costs nothing but space; `{undo(batch.hosted)}` removes it."
+    with journal.accounted(idle):
         model = ensure_model(aws, batch.hosted, journal)
         job = f"{model.group}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
         source = _ensure_source(aws, batch, kind, model, job, journal)
         output = batch.output if batch.output and not local_output else f"s3://{batch.hosted.bucket}/{ANSWERS}/{job}"
         aws.call("sagemaker", "create_transform_job", **_job(batch, kind, model, job, source, output))
         journal.done(f"job {job}")
-        _wait(aws, job, journal, sleep)
+    stop = f"aws sagemaker stop-transform-job --transform-job-name {job} --region {aws.region}"
+    with journal.accounted(
+        f"The job runs on and costs until it ends; `{stop}` ends it. Answers will be below {output}."
+    ):
+        ended = _wait(aws, job, journal, sleep)
+    with journal.accounted(idle):
+        _refuse_failed(ended)
     if not local_output:
         return output
-    return _fetch(aws, output, Path(str(batch.output)), journal)
+    with journal.accounted(f"The answers are there: `aws s3 cp --recursive {output}/ .` fetches them."):
+        return _fetch(aws, output, Path(str(batch.output)), journal)
+
+
+def _refuse_unwritable(path: Path) -> None:
+    """A job is paid for: that its answers have no place here has to be known before."""
+    if path.is_dir() or not path.parent.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise RequestRefused(
+            f"answers can't be written to {path}.", fix="give --output a file in a folder that is there, and yours."
+        )
 
 
 def _ensure_source(aws: Aws, batch: Batch, kind: Input, model: Model, job: str, journal: Journal) -> str:
@@ -103,30 +123,38 @@ def _job(batch: Batch, kind: Input, model: Model, job: str, source: str, output:
     }
 
 
-def _wait(aws: Aws, job: str, journal: Journal, sleep: Sleep) -> None:
+def _wait(aws: Aws, job: str, journal: Journal, sleep: Sleep) -> dict[str, Any]:
+    """The job as SageMaker describes it once it has ended."""
     began = time.monotonic()
     while True:
         described = aws.call("sagemaker", "describe_transform_job", TransformJobName=job)
         status = described["TransformJobStatus"]
-        if status == "Completed":
-            return
-        if status in ("Failed", "Stopped"):
-            reason = described.get("FailureReason") or "SageMaker gives no reason"
-            raise TransformFailed(
-                f"job {job} {status.lower()}: {reason}",
-                fix=f"read its log: aws logs tail /aws/sagemaker/TransformJobs --log-stream-name-prefix {job}.",
-            )
+        if status in ("Completed", "Failed", "Stopped"):
+            return described
         journal.stage(f"Job {job} is {status}, {time.monotonic() - began:.0f} s")
         sleep(LOOK)
+
+
+def _refuse_failed(ended: dict[str, Any]) -> None:
+    job, status = ended["TransformJobName"], ended["TransformJobStatus"]
+    if status != "Completed":
+        reason = ended.get("FailureReason") or "SageMaker gives no reason"
+        raise TransformFailed(
+            f"job {job} {status.lower()}: {reason}",
+            fix=f"read its log: aws logs tail /aws/sagemaker/TransformJobs --log-stream-name-prefix {job}.",
+        )
 
 
 def _fetch(aws: Aws, output: str, path: Path, journal: Journal) -> str:
     """Answers of all objects, in the order of the input, in one local file."""
     written = 0
-    with path.open("wb") as file:
-        for uri in sorted(aws.listed(f"{output}/")):
-            journal.stage(f"Fetching {uri}")
-            for line in answers(aws.download(uri), uri):
-                file.write(line + b"\n")
-                written += 1
+    try:
+        with path.open("wb") as file:
+            for uri in sorted(aws.listed(f"{output}/")):
+                journal.stage(f"Fetching {uri}")
+                for line in answers(aws.download(uri), uri):
+                    file.write(line + b"\n")
+                    written += 1
+    except OSError as error:
+        raise RequestRefused(f"{path} can't be written: {error.strerror or error}.", fix="make room for it.") from error
     return f"{path} ({written:,} answers)"

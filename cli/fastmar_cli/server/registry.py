@@ -16,7 +16,9 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from fastmar_cli.server.config import LOOPBACK
+from fastmar_cli.server.config import ANY_HOST, LOOPBACK
+
+HERE = {*LOOPBACK, *ANY_HOST}  # hosts of a URL under which a server may be found on its own machine
 
 
 @dataclass(frozen=True)
@@ -71,11 +73,18 @@ def registered(server: Running) -> Iterator[None]:
 
 
 def find(url: str) -> Running | None:
-    """The server of this user that listens at a URL on loopback; None when there is none."""
-    parts = urlsplit(url)
-    if parts.hostname not in LOOPBACK:
-        return None
-    return next((server for server in servers() if urlsplit(server.inference).port == (parts.port or 80)), None)
+    """The server of this user that listens at a URL; None when there is none.
+
+    On this machine one that listens on every interface is at the loopback too, and so is who asks for all of them.
+    """
+    wanted = urlsplit(url)
+    for server in servers():
+        own = urlsplit(server.inference)
+        if own.port == (wanted.port or 80) and (
+            own.hostname == wanted.hostname or {own.hostname, wanted.hostname} <= HERE
+        ):
+            return server
+    return None
 
 
 def servers() -> list[Running]:

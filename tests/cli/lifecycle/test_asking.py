@@ -44,6 +44,12 @@ def test_a_table_without_a_column_of_the_model_is_refused(tmp_path: Path, second
         list(read_requests([str(tmp_path / "table.csv")], second))
 
 
+def test_rows_that_are_left_out_are_told(tmp_path: Path, second: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "table.csv").write_text("age,workclass\n1,x\nonly one cell\n2,y,z\n")
+    assert len(list(read_requests([str(tmp_path / "table.csv")], second))) == 1
+    assert "table.csv: 2 rows can't be read and are left out; the first: the row has 1 cells" in capsys.readouterr().err
+
+
 @given(st.lists(st.lists(st.text(max_size=8), min_size=2, max_size=2), max_size=6))
 def test_a_row_behind_its_header_is_the_row(rows: list[list[str]]) -> None:
     text = io.StringIO(newline="")

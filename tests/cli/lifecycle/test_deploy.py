@@ -12,10 +12,12 @@ import pytest
 from tests.archives import changed, golden, renamed, tiny_archive
 from tests.cli.lifecycle.fakes import FakeTorchServe
 
-from fastmar_cli.lifecycle import errors, loading
+from fastmar_cli.lifecycle import errors, loading, switching
 from fastmar_cli.lifecycle.deploy import Deployed, Wanted, deploy
 from fastmar_cli.lifecycle.server import LOCK
 from fastmar_cli.lifecycle.unloading import unload_named
+from fastmar_cli.main import main
+from fastmar_cli.server.archives import find_archives
 from fastmar_cli.server.defaults import FILE, Default, read_defaults
 from fastmar_client import RecordRefused, ServerUnreachable
 
@@ -155,6 +157,34 @@ class TestFailure:
         assert deployed.shadow.changed == 4
         assert not deployed.default
 
+    def test_a_limit_where_both_versions_refuse_everything(
+        self, torchserve: FakeTorchServe, second: Path, tmp_path: Path
+    ) -> None:
+        (tmp_path / "rows.jsonl").write_text('{"colour": "red"}\n{"colour": "blue"}\n')
+        refuse = lambda _: RecordRefused("no such column", fix="-")  # noqa: E731
+        torchserve.models["tiny"]["1.0"].answer = refuse
+        answers = dict(zip(map(json.dumps, golden(second)[0]), golden(second)[1], strict=True))
+        torchserve.answers["2.0"] = lambda record: answers.get(json.dumps(record)) or refuse(record)
+        deployed = Deployed()
+        wanted = Wanted(second, requests=[str(tmp_path / "rows.jsonl")], max_changed=1.0)
+        with pytest.raises(errors.NothingCompared, match=r"tiny 1\.0 answers each of the 2 requests with an error"):
+            deploy(torchserve.serve(), wanted, deployed, lambda _: None)
+        assert deployed.shadow is not None
+        assert (deployed.shadow.answers, deployed.shadow.predicted) == (2, 0)
+
+    def test_a_limit_where_no_row_can_be_sent(
+        self, torchserve: FakeTorchServe, second: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "rows.csv").write_text("age,workclass\n1\n2\n")
+        with pytest.raises(errors.NothingCompared, match=r"\n  Fix: .*--requests"):
+            run(torchserve, second, requests=[str(tmp_path / "rows.csv")], max_changed=1.0)
+        assert "rows.csv: 2 rows can't be read and are left out" in capsys.readouterr().err
+
+    def test_a_limit_where_the_old_version_has_no_worker(self, torchserve: FakeTorchServe, second: Path) -> None:
+        torchserve.models["tiny"]["1.0"].workers = {"9000": ("UNLOADING", 1)}
+        with pytest.raises(errors.NothingCompared, match=r"tiny 1\.0 has no worker that answers"):
+            run(torchserve, second, max_changed=1.0)
+
     @pytest.mark.parametrize("when", ["register tiny-2.0.mar", "set_default 2.0"])
     def test_ctrl_c(self, torchserve: FakeTorchServe, second: Path, when: str) -> None:
         def interrupted(call: str) -> None:
@@ -164,6 +194,31 @@ class TestFailure:
         torchserve.before = interrupted
         with pytest.raises(KeyboardInterrupt):
             run(torchserve, second)
+
+    @pytest.mark.parametrize("is_loaded", [False, True])
+    @pytest.mark.parametrize("moment", ["set_default", "write_defaults"])
+    def test_ctrl_c_just_after_the_switch(
+        self, torchserve: FakeTorchServe, second: Path, moment: str, is_loaded: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        if is_loaded:
+            run(torchserve, second, default=False)
+        owner: Any = torchserve if moment == "set_default" else switching
+        done = getattr(owner, moment)
+
+        def interrupted(*words: Any) -> None:
+            done(*words)
+            if torchserve.defaults["tiny"] == "2.0":
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(owner, moment, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run(torchserve, second)
+        torchserve.calls.remove("set_default 2.0")
+        if is_loaded:
+            assert read_defaults(torchserve.store) == {"tiny": Default("1.0")}
+            torchserve.unregister("tiny", "2.0")
+            (torchserve.store / "tiny-2.0.mar").unlink()
+            (torchserve.store / FILE).unlink()
 
     def test_a_server_that_goes_away_while_it_is_asked(self, torchserve: FakeTorchServe, second: Path) -> None:
         torchserve.answers["2.0"] = lambda _: ServerUnreachable("connection refused", fix="-")
@@ -342,9 +397,38 @@ class TestKeep:
         assert set(torchserve.models["tiny"]) == {"1.0", "2.0"}
         assert "is still asked" in capsys.readouterr().err
 
-    def test_the_default_is_never_among_them(self, torchserve: FakeTorchServe, second: Path) -> None:
-        assert run(torchserve, second, keep=1, default=False).unloaded == ["2.0"]
-        assert torchserve.defaults == {"tiny": "1.0"}
+    @pytest.mark.parametrize("canary", [True, False])
+    def test_neither_the_default_nor_the_new_version_is_among_them(
+        self, torchserve: FakeTorchServe, second: Path, tmp_path: Path, canary: bool
+    ) -> None:
+        run(torchserve, second, default=not canary)
+        default = torchserve.defaults["tiny"]
+        deployed = run(torchserve, tiny_archive(tmp_path, "1.5"), keep=2, default=False)
+        assert deployed.unloaded == ["2.0" if canary else "1.0"]  # an older canary counts as any version does
+        assert set(torchserve.models["tiny"]) == {default, "1.5"}
+        assert torchserve.defaults["tiny"] == default
+
+    def test_one_alone_cannot_be_kept_beside_the_default(
+        self, torchserve: FakeTorchServe, second: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(SystemExit, match="2"):
+            main(["deploy", str(second), "--keep", "1", "--no-default"])
+        assert "give --keep 2" in capsys.readouterr().err
+        assert run(torchserve, second, keep=1, default=False).unloaded == []
+
+    @pytest.mark.parametrize("keep", [True, False])
+    def test_a_file_that_holds_another_version_now_stays(
+        self, torchserve: FakeTorchServe, keep: bool, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        path = tiny_archive(torchserve.store, "2.0", file="tiny-1.0.mar")  # exported over the one that is served
+        if keep:
+            assert run(torchserve, path, keep=1).unloaded == ["1.0"]
+        else:
+            run(torchserve, path)
+            unload_named(torchserve.serve(), "tiny", "1.0", print)
+        assert set(torchserve.models["tiny"]) == {"2.0"}
+        assert [found.version for found in find_archives(torchserve.store, [])] == ["2.0"]  # what the next start loads
+        assert "tiny-1.0.mar does not hold tiny 1.0 and stays in the model store" in capsys.readouterr().err
 
     def test_by_name(self, torchserve: FakeTorchServe, second: Path) -> None:
         run(torchserve, second)

@@ -9,7 +9,7 @@ import pytest
 from tests.archives import golden, tiny_archive
 from tests.cli.lifecycle.fakes import FakeTorchServe
 
-from fastmar_cli.lifecycle import errors, loading
+from fastmar_cli.lifecycle import errors, loading, switching
 from fastmar_cli.lifecycle.deploy import Deployed, Wanted, deploy
 from fastmar_cli.lifecycle.rollback import RolledBack, roll_back
 from fastmar_cli.lifecycle.store import set_aside
@@ -90,6 +90,34 @@ def test_a_version_that_does_not_come_up_again_changes_nothing(deployed: FakeTor
     assert set(deployed.models["tiny"]) == {"1.0", "3.0"}
     assert aside.exists()  # or it would keep the server from starting
     assert not (deployed.store / "tiny-2.0.mar").exists()
+
+
+@pytest.mark.parametrize("is_loaded", [True, False])
+@pytest.mark.parametrize("moment", ["set_default", "write_defaults"])
+def test_ctrl_c_just_after_the_switch_changes_nothing(
+    deployed: FakeTorchServe, moment: str, is_loaded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not is_loaded:
+        deployed.unregister("tiny", "2.0")
+        set_aside(deployed.store / "tiny-2.0.mar")
+    before = set(deployed.models["tiny"]), read_defaults(deployed.store), sorted(deployed.store.rglob("*.mar"))
+    owner: Any = deployed if moment == "set_default" else switching
+    done = getattr(owner, moment)
+
+    def interrupted(*words: Any) -> None:
+        done(*words)
+        if deployed.defaults["tiny"] == "2.0":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(owner, moment, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        back(deployed)
+    assert deployed.defaults == {"tiny": "3.0"}
+    assert before == (
+        set(deployed.models["tiny"]),
+        read_defaults(deployed.store),
+        sorted(deployed.store.rglob("*.mar")),
+    )
 
 
 def test_a_loaded_version_whose_workers_are_dead_is_refused(deployed: FakeTorchServe) -> None:

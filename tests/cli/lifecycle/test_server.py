@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -90,10 +91,35 @@ def test_management_that_is_named(tmp_path: Path, running: Any) -> None:
 
 
 def test_no_server_there(running: Any) -> None:
-    with pytest.raises(errors.ServerNotFound, match=r"--url, one of http://127\.0\.0\.1:18099"):
+    with pytest.raises(errors.ServerNotFound, match=r"--url http://127\.0\.0\.1:18099"):
         find_server(Where("http://127.0.0.1:18098"))
     with pytest.raises(errors.ServerNotFound, match="no `fastmar serve` of this user"):
         find_server(Where("http://example.com:18099"))
+
+
+@pytest.mark.parametrize(
+    ("listens", "urls", "hint"),
+    [
+        (
+            "http://0.0.0.0:18099",
+            ["http://0.0.0.0:18099", "http://[::]:18099", "http://localhost:18099"],
+            "http://127.0.0.1:18099",
+        ),
+        ("http://192.0.2.5:18099", ["http://192.0.2.5:18099", "192.0.2.5:18099"], "http://192.0.2.5:18099"),
+    ],
+)
+def test_a_server_that_listens_elsewhere(running: Any, listens: str, urls: list[str], hint: str) -> None:
+    running(inference=listens)
+    for url in [*urls, hint]:
+        assert management_key_of(find_server(Where(url))) == "management key"
+    with pytest.raises(errors.ServerNotFound, match=re.escape(f"give --url {hint}")):
+        find_server(Where("http://example.com:18099"))
+
+
+def test_a_server_that_does_not_listen_on_loopback_is_not_found_there(running: Any) -> None:
+    running(inference="http://192.0.2.5:18099")
+    with pytest.raises(errors.ServerNotFound, match=r"give --url http://192\.0\.2\.5:18099"):
+        find_server(Where("http://127.0.0.1:18099"))
 
 
 @pytest.mark.parametrize("url", ["ftp://x", "http://", "http://x:port", "http://x:99999", ""])

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.archives import tiny_archive
 
@@ -100,6 +100,7 @@ names = st.text(min_size=1, max_size=40).filter(lambda text: text.encode("utf-8"
 
 
 @given(names, names)
+@example("tiny", "1.")
 def test_a_files_name_is_what_torchserve_can_load(name: str, version: str) -> None:
     made = file_name(name, version)
     assert made.endswith(".mar")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.sagemaker.conftest import BUCKET, IMAGE, REGION, ROLE, Cloud, keys, lines_of
+from tests.cli.sagemaker.conftest import BUCKET, IMAGE, REGION, ROLE, Cloud, keys, lines_of, still_running
 from tests.cli.server.conftest import ECHO, make_archive
 from tests.runtime import tiny
 
@@ -45,6 +47,29 @@ def test_deploy_update_and_delete(
     assert keys() == []
     assert main(["sagemaker", "delete", "flights", "--region", REGION, "--yes"]) == 0
     assert f"There is nothing of flights in {REGION}." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("action", ["deploy", "transform"])
+def test_sigterm_is_as_ctrl_c(
+    action: str, cloud: Cloud, flights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def terminated(_seconds: float) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def unexpected(*_: Any) -> None:
+        raise AssertionError("SIGTERM was not taken care of")
+
+    before = signal.signal(signal.SIGTERM, unexpected)
+    try:
+        (tmp_path / "rows.jsonl").write_text(json.dumps(tiny.record()))
+        for function in ("endpoint.deploy", "transform.transform"):
+            monkeypatch.setattr(f"fastmar_cli.sagemaker.{function}.__defaults__", (terminated,))
+        cloud.states = [{"EndpointStatus": "Creating"}] * 2
+        monkeypatch.setattr("tests.cli.sagemaker.conftest.run_batch", still_running)
+        words = [] if action == "deploy" else ["--input", str(tmp_path / "rows.jsonl")]
+        assert main(["sagemaker", action, str(flights), *HOSTED, *words]) == 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_all_options_arrive(cloud: Cloud, flights: Path) -> None:

@@ -41,6 +41,25 @@ def tags(cloud: Cloud, operation: str) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in cloud.asked(operation)["Tags"]}
 
 
+def killed(aws: Aws, cloud: Cloud, wanted: Wanted, journal: Journal) -> None:
+    """Deploy, but for what comes after the endpoint began to change: a process that is killed undoes nothing."""
+    calls: list[str] = []
+
+    class Killed(BaseException):
+        pass
+
+    def request(client: Any, operation: str, parameters: dict[str, Any]) -> Any:
+        if "UpdateEndpoint" in calls:
+            raise Killed
+        calls.append(operation)
+        return Cloud.request(cloud, client, operation, parameters)
+
+    cloud.request = request  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        deploy(aws, wanted, journal, cloud.sleep)
+    del cloud.request
+
+
 class TestANewEndpoint:
     def test_is_made_of_archives_in_s3_a_model_and_a_configuration(
         self, aws: Aws, cloud: Cloud, wanted: Wanted, journal: Journal
@@ -225,6 +244,52 @@ class TestAnUpdate:
         order = [n for n in cloud.names() if n in ("DeregisterScalableTarget", "UpdateEndpoint", "PutScalingPolicy")]
         assert order == ["DeregisterScalableTarget", "UpdateEndpoint", "PutScalingPolicy"]
         assert scaling.current(aws, "flights") == Scaling(1, 4, 600)
+
+    def test_the_pause_tells_what_scaling_was(
+        self, aws: Aws, cloud: Cloud, wanted: Wanted, journal: Journal, said: list[str]
+    ) -> None:
+        deploy(aws, replace(wanted, scaling=Scaling(1, 4, 600)), journal, cloud.sleep)
+        deploy(aws, replace(wanted, instance_type="ml.m5.xlarge"), journal, cloud.sleep)
+        [told] = [line for line in said if line.startswith("paused")]
+        assert "1 to 4 instances at 600 requests a minute each" in told
+
+    @pytest.mark.parametrize("again", ["ml.m5.xlarge", "ml.m5.2xlarge"])
+    def test_that_is_killed_gives_scaling_back_when_it_is_run_again(
+        self, aws: Aws, cloud: Cloud, wanted: Wanted, journal: Journal, again: str
+    ) -> None:
+        deploy(aws, replace(wanted, scaling=Scaling(1, 4, 600.5)), journal, cloud.sleep)
+        killed(aws, cloud, replace(wanted, instance_type="ml.m5.xlarge"), journal)
+        assert scaling.current(aws, "flights") is None
+        deploy(aws, replace(wanted, instance_type=again), journal, cloud.sleep)
+        assert scaling.current(aws, "flights") == Scaling(1, 4, 600.5)
+
+    def test_that_is_killed_is_run_again_with_other_scaling(
+        self, aws: Aws, cloud: Cloud, wanted: Wanted, journal: Journal
+    ) -> None:
+        deploy(aws, replace(wanted, scaling=Scaling(1, 4, 600)), journal, cloud.sleep)
+        larger = replace(wanted, instance_type="ml.m5.xlarge")
+        killed(aws, cloud, larger, journal)
+        deploy(aws, replace(larger, scaling=Scaling(2, 3, 100)), journal, cloud.sleep)
+        assert scaling.current(aws, "flights") == Scaling(2, 3, 100)
+
+    def test_scaling_that_somebody_removed_stays_removed(
+        self, aws: Aws, cloud: Cloud, wanted: Wanted, journal: Journal
+    ) -> None:
+        deploy(aws, replace(wanted, scaling=Scaling(1, 4, 600)), journal, cloud.sleep)
+        larger = replace(wanted, instance_type="ml.m5.xlarge")
+        killed(aws, cloud, larger, journal)
+        for is_given_back in (True, False):
+            deploy(aws, larger, journal, cloud.sleep)
+            assert scaling.remove(aws, "flights") is is_given_back
+
+    @pytest.mark.parametrize("value", ["", "1 4", "4 1 600", "one 4 600"])
+    def test_a_tag_that_tells_no_scaling_is_passed_over(
+        self, aws: Aws, cloud: Cloud, wanted: Wanted, journal: Journal, value: str
+    ) -> None:
+        deploy(aws, wanted, journal, cloud.sleep)
+        cloud.endpoint("flights").tags.append({"Key": "fastmar:paused-scaling", "Value": value})
+        deploy(aws, wanted, journal, cloud.sleep)
+        assert scaling.current(aws, "flights") is None
 
     def test_that_fails_leaves_scaling_as_it_was(
         self, aws: Aws, cloud: Cloud, wanted: Wanted, journal: Journal

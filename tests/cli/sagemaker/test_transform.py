@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
+from botocore.response import StreamingBody
 from moto.sagemaker.models import sagemaker_backends
-from tests.cli.sagemaker.conftest import ACCOUNT, BUCKET, REGION, Cloud, keys, lines_of
+from tests.cli.sagemaker.conftest import ACCOUNT, BUCKET, REGION, Cloud, keys, lines_of, run_batch, still_running
 from tests.runtime import tiny
 
 from fastmar_cli.sagemaker.aws import Aws
 from fastmar_cli.sagemaker.batch import CSV, Input, answers, kind_of, pieces
-from fastmar_cli.sagemaker.errors import AwsRefused, RequestRefused, TransformFailed
+from fastmar_cli.sagemaker.errors import AwsRefused, RequestRefused, SageMakerError, TransformFailed
 from fastmar_cli.sagemaker.journal import Journal
 from fastmar_cli.sagemaker.model import Hosted
 from fastmar_cli.sagemaker.transform import Batch, transform
@@ -125,6 +127,102 @@ class TestTables:
             found += more
         assert found == rows[1:]
 
+    @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+    def test_every_delimiter_that_the_model_reads(
+        self,
+        aws: Aws,
+        cloud: Cloud,
+        batch: Batch,
+        journal: Journal,
+        tmp_path: Path,
+        delimiter: str,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        path = tmp_path / "rows.csv"
+        with path.open("w", newline="", encoding="utf-8-sig") as file:
+            file.write("\r\n")
+            writer = csv.writer(file, delimiter=delimiter, quoting=csv.QUOTE_ALL)
+            writer.writerow(["note", *RECORDS[0]])
+            writer.writerows(["two\nlines; and, more", *record.values()] for record in RECORDS)
+        monkeypatch.setattr("fastmar_cli.sagemaker.batch.pieces.__defaults__", (120,))
+        transform(aws, replace(batch, source=str(path)), journal, cloud.sleep)
+        told = lines_of(tmp_path / "answers.jsonl")
+        expected = tiny.predictor().predict(RECORDS)
+        assert [answer["probabilities"] for answer in told] == [answer["probabilities"] for answer in expected]
+        assert len([key for key in keys() if key.endswith(".csv")]) > 1
+
+    def test_rows_are_sent_as_they_are_written(self, tmp_path: Path) -> None:
+        (tmp_path / "rows.csv").write_bytes(b'"a";b\r\n"1";2\n\n3;"x""\r\ny"\r\nonly one\r\n4;5')
+        sent = [content for _, content in pieces(tmp_path / "rows.csv", Input(CSV, cuttable=False), 16)]
+        head = b'"a";b\r\n'
+        assert sent == [head + b'"1";2\n', head + b'3;"x""\r\ny"\r\n', head + b"only one\r\n", head + b"4;5"]
+
+
+class TestInterrupted:
+    def test_a_job_that_runs_is_said_to_cost(
+        self, aws: Aws, cloud: Cloud, batch: Batch, journal: Journal, said: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def ctrl_c(_seconds: float) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("tests.cli.sagemaker.conftest.run_batch", still_running)
+        with pytest.raises(KeyboardInterrupt):
+            transform(aws, batch, journal, ctrl_c)
+        job = cloud.asked("CreateTransformJob")
+        assert "costs nothing" not in said[-1]
+        assert "runs on and costs" in said[-1]
+        assert (
+            f"aws sagemaker stop-transform-job --transform-job-name {job['TransformJobName']} --region {REGION}"
+            in said[-1]
+        )
+        assert f"below {job['TransformOutput']['S3OutputPath']}." in said[-1]
+
+    def test_so_it_is_where_aws_does_not_tell_any_more(
+        self, aws: Aws, cloud: Cloud, batch: Batch, journal: Journal
+    ) -> None:
+        cloud.refused["DescribeTransformJob"] = ("ExpiredToken", "The security token has expired")
+        with pytest.raises(AwsRefused) as refused:
+            transform(aws, batch, journal, cloud.sleep)
+        assert "runs on and costs" in refused.value.fix
+
+    def test_before_the_job_nothing_costs(self, aws: Aws, cloud: Cloud, batch: Batch, journal: Journal) -> None:
+        cloud.refused["CreateTransformJob"] = ("ResourceLimitExceeded", "The limit is 0 Instances")
+        with pytest.raises(AwsRefused) as refused:
+            transform(aws, batch, journal, cloud.sleep)
+        assert "It costs nothing but space" in refused.value.fix
+
+    @pytest.mark.parametrize(
+        ("fault", "error"), [("GetObject", AwsRefused), ("network", AwsRefused), ("disk", RequestRefused)]
+    )
+    def test_answers_that_cannot_be_fetched_are_said_to_be_in_s3(
+        self,
+        aws: Aws,
+        cloud: Cloud,
+        batch: Batch,
+        journal: Journal,
+        tmp_path: Path,
+        fault: str,
+        error: type[SageMakerError],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        def run_and_spoil(job: dict[str, Any]) -> None:
+            run_batch(job)
+            if fault == "disk":
+                (tmp_path / "answers.jsonl").mkdir()  # nobody can write there any more
+            elif fault == "network":
+                monkeypatch.setattr(StreamingBody, "read", cut_off)
+            else:
+                cloud.refused[fault] = ("AccessDenied", "not yours")
+
+        def cut_off(*_: Any, **__: Any) -> bytes:
+            raise ReadTimeoutError(endpoint_url="https://s3", error="timed out")
+
+        monkeypatch.setattr("tests.cli.sagemaker.conftest.run_batch", run_and_spoil)
+        with pytest.raises(error) as refused:
+            transform(aws, batch, journal, cloud.sleep)
+        output = cloud.asked("CreateTransformJob")["TransformOutput"]["S3OutputPath"]
+        assert f"aws s3 cp --recursive {output}/" in refused.value.fix
+
 
 class TestInS3:
     def test_what_is_in_s3_stays_there(self, aws: Aws, cloud: Cloud, batch: Batch, journal: Journal) -> None:
@@ -185,6 +283,22 @@ class TestRefusals:
     def test_what_is_no_answer(self) -> None:
         with pytest.raises(TransformFailed, match="does not hold answers"):
             list(answers(b"\x00\xff", "s3://bucket/x.out"))
+
+    @pytest.mark.parametrize("output", ["missing/answers.jsonl", "", "rows.jsonl/answers.jsonl"])
+    def test_a_place_for_answers_that_cannot_be_written_to_is_refused_before_anything_is_made(
+        self, aws: Aws, cloud: Cloud, batch: Batch, journal: Journal, tmp_path: Path, output: str
+    ) -> None:
+        with pytest.raises(RequestRefused, match="answers can't be written to"):
+            transform(aws, replace(batch, output=str(tmp_path / output)), journal, cloud.sleep)
+        assert cloud.calls == []
+
+    def test_a_folder_that_is_read_only_is_one_of_them(
+        self, aws: Aws, cloud: Cloud, batch: Batch, journal: Journal, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("os.access", lambda *_: False)  # whoever runs the tests may be root
+        with pytest.raises(RequestRefused, match="answers can't be written to"):
+            transform(aws, batch, journal, cloud.sleep)
+        assert cloud.calls == []
 
     def test_kinds(self) -> None:
         assert kind_of("a.CSV", None).content_type == CSV
