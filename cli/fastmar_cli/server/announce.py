@@ -65,8 +65,7 @@ def announce(
     if settings.needs_tokens and settings.key_file is not None:
         print(f"Key         {settings.key_file}")
     elif settings.needs_tokens:
-        days = float(properties["token_expiration_min"]) / 1440
-        print(f"Keys        {run.key_file} (new at each start; they expire after {days:g} days)")
+        print(f"Keys        {run.key_file} (new at each start)")
     for archive in archives:
         print(f"\n{archive.label}\n  {curl(archive, reachable(properties['inference_address']), settings, run)}")
     models = "1 model" if len(archives) == 1 else f"{len(archives)} models"

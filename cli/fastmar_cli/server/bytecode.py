@@ -17,16 +17,12 @@ def rename(classfile: ClassFile, name: str, descriptor: str) -> str:
 
 def file_exists(classfile: ClassFile, file: Path) -> bytes:
     """Code for `new File(file).exists()`."""
-    return new_file(classfile, file) + call(classfile, "java/io/File", "exists", "()Z")
-
-
-def new_file(classfile: ClassFile, file: Path) -> bytes:
-    """Code for `new File(file)`."""
     return b"".join(
         [
             b"\xbb" + index(classfile.add_class("java/io/File")) + b"\x59",  # new, dup
-            b"\x13" + index(classfile.add_string(str(file))),  # ldc_w
+            text(classfile, str(file)),
             b"\xb7" + index(classfile.add_method_reference("java/io/File", "<init>", "(Ljava/lang/String;)V")),
+            call(classfile, "java/io/File", "exists", "()Z"),
         ]
     )
 

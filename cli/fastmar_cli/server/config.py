@@ -143,9 +143,9 @@ class RunDirectory:
         return self.path / "ready"
 
     @property
-    def models_file(self) -> Path:
-        """What is served, as `/v1/models` answers it."""
-        return self.path / "models.json"
+    def routes(self) -> Path:
+        """What the inference API answers beside TorchServe's own paths (`routes.py`)."""
+        return self.path / "routes"
 
     @property
     def handover(self) -> Path:
@@ -155,21 +155,26 @@ class RunDirectory:
 
 @contextmanager
 def run_directory(asked: Path | None) -> Iterator[RunDirectory]:
-    """Make the folder, mode 0700; a temporary one is removed in the end, one that was asked for is tidied."""
+    """Make the folder, mode 0700; a temporary one is removed in the end, one that was asked for is tidied.
+
+    Raises:
+        ConfigRefused: the folder can't be used, or another server runs in it.
+    """
     if asked is None:
         roomy = len(tempfile.gettempdir()) + len("/fastmar-12345678") <= LONGEST_RUN_PATH
         path = Path(tempfile.mkdtemp(prefix="fastmar-", dir=None if roomy else "/tmp"))  # noqa: S108 - mkdtemp is safe
     else:
         path = _private_folder(asked.resolve())
     run = RunDirectory(path)
-    try:
-        _tidy(run)
-        run.temporary.mkdir()
-        yield run
-    finally:
-        _tidy(run)
-        if asked is None:
-            shutil.rmtree(path, ignore_errors=True)
+    with _only_server(path):
+        try:
+            _tidy(run)
+            run.temporary.mkdir()
+            yield run
+        finally:
+            _tidy(run)
+            if asked is None:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def render(settings: Settings, run: RunDirectory, archives: list[Archive]) -> dict[str, str]:
@@ -304,8 +309,30 @@ def _private_folder(path: Path) -> Path:
     return path
 
 
+@contextmanager
+def _only_server(path: Path) -> Iterator[None]:
+    """Keep other servers out of a run directory as long as this lasts, where the system can.
+
+    The lock is the launcher's alone: Java and the workers don't inherit the file, so it ends with the launcher.
+    """
+    try:
+        import fcntl  # noqa: PLC0415 - Windows has none
+    except ImportError:
+        yield
+        return
+    with (path / RUN_MARKER).open("a") as marker:
+        try:
+            fcntl.flock(marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConfigRefused(f"a server runs in {path}.", fix="stop it, or give another --run-dir.") from error
+        except OSError:  # a file system without locks
+            pass
+        yield
+
+
 def _tidy(run: RunDirectory) -> None:
-    """Remove what must not outlive a server: unpacked archives, sockets, keys, the drain file."""
-    shutil.rmtree(run.temporary, ignore_errors=True)
-    for file in (run.management_socket, run.key_file, run.drain_file, run.handover, run.ready_file, run.models_file):
+    """Remove what must not outlive a server: unpacked archives, edited classes, routes, sockets, keys, marks."""
+    for folder in (run.temporary, run.classes, run.routes):
+        shutil.rmtree(folder, ignore_errors=True)
+    for file in (run.management_socket, run.key_file, run.drain_file, run.handover, run.ready_file):
         file.unlink(missing_ok=True)

@@ -53,7 +53,10 @@ def drain(
     """
     deadline = time.monotonic() + timeout
     port = urlsplit(address).port or 0
-    run.drain_file.touch()
+    try:
+        run.drain_file.touch()
+    except OSError as error:  # a full disk
+        log.warning("connections that are kept open are not closed behind their answers: %s", error)
     try:
         family = _refuse_new(handover, port)
         left = _wait_until_answered(pid, family, port, deadline, hurry)

@@ -34,7 +34,7 @@ from fastmar_cli.server.platforms import Platform
 from fastmar_cli.server.process import ServerProcess, start
 from fastmar_cli.server.readiness import ready
 from fastmar_cli.server.registry import Running, registered
-from fastmar_cli.server.routes import HEALTHY, Routes, edits, standard_health
+from fastmar_cli.server.routes import HEALTHY, LIST, NO_MODELS, Routes, edits, standard_routes
 from fastmar_cli.server.sockets import Handover
 from fastmar_cli.server.watch import Watch
 
@@ -66,7 +66,7 @@ def serve(settings: Settings, platform: Platform | None = None) -> int:
         properties = render(settings, run, archives)
         workers = sum(settings.workers or archive.workers for archive in archives)
         check_ports(properties)
-        write_files(properties, run, torchserve, routes_for(run, archives, platform), fixed_key=key is not None)
+        write_files(properties, run, torchserve, routes_for(archives, platform), fixed_key=key is not None)
         management = Management(properties["management_address"], lambda: management_key(run.key_file))
         began = time.monotonic()
         threads = max(1, cores() // workers)
@@ -105,24 +105,17 @@ def stop_signals() -> Iterator[Stop]:
             signal.signal(number, handler)
 
 
-def routes_for(run: RunDirectory, archives: list[Archive], platform: Platform | None) -> Routes:
+def routes_for(archives: list[Archive], platform: Platform | None) -> Routes:
     """Paths of the inference API that are ours: health checks, and those that a platform names."""
-    names = sorted({archive.name for archive in archives})
-    health = standard_health(names)
-    predictions = {
-        f"/v2/models/{archive.name}/versions/{archive.version}/infer": [
-            "",
-            "predictions",
-            archive.name,
-            archive.version,
-        ]
-        for archive in archives
-    }
-    predictions |= {f"/v1/models/{name}:explain": ["", "explanations"] for name in names}  # nobody explains: 404
+    versions: dict[str, list[str]] = {}
+    for archive in archives:
+        versions.setdefault(archive.name, []).append(archive.version)
+    standard = standard_routes(versions)
+    health, predictions = standard.health, standard.predictions
     if platform is not None:
         health |= dict.fromkeys(platform.health_routes, HEALTHY)
-        predictions |= {path: ["", "predictions", name] for path, name in platform.routes(names).items()}
-    return Routes(run.ready_file, run.models_file, health, predictions, documents(archives))
+        predictions |= {path: f"/predictions/{name}" for path, name in platform.routes(versions).items()}
+    return Routes(health, predictions, {**documents(archives), LIST: NO_MODELS})
 
 
 def write_files(
@@ -130,11 +123,11 @@ def write_files(
 ) -> None:
     """Everything the server reads at start."""
     write_properties(properties, run.config)
-    run.models_file.write_text('{"models": [], "details": []}', "utf-8")  # until the first are loaded
+    routes.write(run.routes)
     package = resources.files(__package__)
     run.logging.write_text(package.joinpath("log4j2.xml").read_text("utf-8"), encoding="utf-8")
     run.metrics.write_text(package.joinpath("metrics.yaml").read_text("utf-8"), encoding="utf-8")
-    ours = edits(routes, fixed_key=fixed_key)
+    ours = edits(run.routes, run.ready_file, fixed_key=fixed_key)
     problems = write_patched_classes(
         torchserve.jar,
         run.classes,
@@ -158,29 +151,40 @@ def wait_until_ready(
 ) -> bool:
     """Wait until every worker is READY; False when a signal came first."""
     deadline = time.monotonic() + settings.ready_timeout
+    scaled, refused = False, ""
     with Progress(archives) as progress:
         while not stop.asked.wait(POLL):
             refuse_dead(server)
             refuse_failed(server, archives)
             try:
-                loaded = ready(management, archives)
+                loaded = ready(management, archives, settings.workers)
+                if not scaled:
+                    begin_scaling(management, archives, settings.workers)
+                    scaled = True
+                refused = ""
             except ManagementError as error:
                 if error.status == http.client.NOT_FOUND:
                     raise _not_registered(server, error) from error
-                loaded = []  # the key is being written
+                loaded, refused = [], f" TorchServe says: {error}"  # at first the key is still being written
             except (OSError, http.client.HTTPException, ValueError):
                 loaded = []  # not listening yet
             progress.update(loaded)
             if len(loaded) == len(archives):
-                _scale(management, archives, settings)
                 return True
             if time.monotonic() > deadline:
                 missing = ", ".join(archive.label for archive in archives if archive not in loaded)
                 raise NotReady(
-                    f"{missing} not ready within {settings.ready_timeout:g} s.",
+                    f"{missing} not ready within {settings.ready_timeout:g} s.{refused}",
                     fix="give a longer --ready-timeout, or run `fastmar doctor` on the archive.",
                 )
     return False
+
+
+def begin_scaling(management: Management, archives: list[Archive], workers: int | None) -> None:
+    """Apply --workers, which an archive's own number overrides at start. It is done in the background."""
+    for archive in archives:
+        if workers and workers != archive.workers:
+            management.begin_scaling(archive.name, archive.version, workers)
 
 
 def wait_for_the_end(server: ServerProcess, stop: Stop, watch: Watch) -> None:
@@ -234,12 +238,3 @@ def _not_registered(server: ServerProcess, error: ManagementError) -> LoadFailed
         f"TorchServe did not take an archive: {server.log.last_server_line() or error}",
         fix="run `fastmar doctor` on it, or export it again.",
     )
-
-
-def _scale(management: Management, archives: list[Archive], settings: Settings) -> None:
-    """Apply --workers, which an archive's own number would override at start."""
-    if settings.workers is None:
-        return
-    for archive in archives:
-        if archive.workers != settings.workers:
-            management.scale(archive.name, archive.version, settings.workers, timeout=settings.ready_timeout)

@@ -1,9 +1,10 @@
 """TorchServe's management API: which models are registered, and changing that while they are served.
 
 Its quirks, seen with 0.12: a registration or scaling that is waited for (`synchronous=true`) holds one of the few
-threads that answer predictions, so nothing here waits but `scale`, which is for the start; the number of workers that
-an archive asks for wins over `initial_workers`; a worker that is starting, loading or dead is UNLOADING, and READY once
-it answers; the version that is the default can't be unregistered while there is another one.
+threads that answer predictions, so nothing here waits; the number of workers that an archive asks for wins over
+`initial_workers`; a worker that is starting, loading or dead is UNLOADING, and READY once it answers; the version that
+is the default can't be unregistered while there is another one; a request with `/token` anywhere in it is taken for one
+that renews keys.
 """
 
 from __future__ import annotations
@@ -98,11 +99,6 @@ class Management:
         """From now on requests that name no version are this one's; those under way are answered as they were."""
         self._request("PUT", f"{_path(name, version)}/set-default")
 
-    def scale(self, name: str, version: str, workers: int, *, timeout: float) -> None:
-        """Set the number of workers of one version; returns when they are loaded."""
-        query = f"min_worker={workers}&max_worker={workers}&synchronous=true&timeout={int(timeout)}"
-        self._request("PUT", f"{_path(name, version)}?{query}", timeout=timeout)
-
     def begin_scaling(self, name: str, version: str, workers: int) -> None:
         """Set the number of workers of one version; returns at once."""
         query = f"min_worker={workers}&max_worker={workers}&synchronous=false"
@@ -139,4 +135,5 @@ def management_key(key_file: Path) -> str | None:
 
 def _path(name: str, version: str | None = None) -> str:
     parts = [name] if version is None else [name, version]
-    return "/models/" + "/".join(quote(part, safe="") for part in parts)
+    path = "/models/" + "/".join(quote(part, safe="") for part in parts)
+    return path.replace("/token", "/%74oken")  # the same name, which TorchServe decodes behind its look for `/token`

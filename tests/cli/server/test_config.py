@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import socket
 import stat
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from fastmar_cli.server import errors
 from fastmar_cli.server.archives import read_archive
 from fastmar_cli.server.config import (
     LONGEST_RUN_PATH,
+    RunDirectory,
     Settings,
     check_ports,
     free_port,
@@ -77,6 +79,34 @@ def test_run_directories_are_private_and_tidied(tmp_path: Path) -> None:
     assert not run.key_file.exists()
     with pytest.raises(errors.ConfigRefused, match="too long"), run_directory(tmp_path / ("x" * LONGEST_RUN_PATH)):
         pass
+
+
+def test_a_run_directory_is_one_servers_alone(tmp_path: Path) -> None:
+    with run_directory(tmp_path) as run:
+        run.management_socket.touch()
+        with pytest.raises(errors.ConfigRefused, match=f"a server runs in {tmp_path}"), run_directory(tmp_path):
+            pass
+        assert run.management_socket.exists()
+        assert run.temporary.exists()
+        child = subprocess.Popen(["sleep", "60"], close_fds=False)
+    try:
+        with run_directory(tmp_path):  # what the first server started does not keep it
+            pass
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_nothing_of_an_earlier_server_is_taken_over(tmp_path: Path) -> None:
+    with run_directory(tmp_path):
+        pass
+    run = RunDirectory(tmp_path)
+    for file in (run.classes / "Edited.class", run.routes / "documents" / "old"):
+        file.parent.mkdir(parents=True)
+        file.touch()
+    with run_directory(tmp_path):
+        assert not run.classes.exists()
+        assert not run.routes.exists()
 
 
 def test_a_folder_with_other_files_is_no_run_directory(tmp_path: Path) -> None:

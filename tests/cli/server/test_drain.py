@@ -153,6 +153,17 @@ def test_counting_ends_when_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> 
         served.close()
 
 
+@linux
+def test_a_full_disk_does_not_keep_the_port_open(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run = RunDirectory(tmp_path / "gone")  # where nothing can be written
+    with socket.create_server(("127.0.0.1", 0)) as listener, Handover(tmp_path / "handover") as handover:
+        hand_over(tmp_path / "handover", listener)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        drain(os.getpid(), url, run, handover, timeout=SECONDS, hurry=threading.Event())
+        wait_until_refused(listener)
+    assert "not closed behind their answers: [Errno 2]" in caplog.text
+
+
 def test_a_process_that_is_gone_has_no_connection() -> None:
     assert draining._connection_count(2**22, 1) == 0
 
@@ -220,9 +231,10 @@ for line in sys.stdin:
         assert worker.stdout
         worker.stdout.readline()
         workers = draining.Workers(worker.pid)
-        workers.look()
-        time.sleep(0.1)
-        workers.look()
+        patience = time.monotonic() + 20  # on a busy machine it is a while until it waits for its line
+        while workers.quiet_for() < 0.1 and time.monotonic() < patience:
+            workers.look()
+            time.sleep(0.05)
         assert workers.quiet_for() >= 0.1
         print(file=worker.stdin)
         worker.stdout.readline()

@@ -58,11 +58,13 @@ def test_names_are_quoted(api: tuple[Management, Any]) -> None:
     management.set_default("a b/ü", "1 beta?")
     management.unregister("a+b", "2.0")
     management.begin_scaling("m", "1.0", 2)
+    management.set_default("tokens", "token-1")
     assert [(method, path) for method, path, _ in handler.asked] == [
         ("POST", "/models?url=my%20file%2C%20%C3%BC%26x%3D1.mar&initial_workers=1&synchronous=false"),
         ("PUT", "/models/a%20b%2F%C3%BC/1%20beta%3F/set-default"),
         ("DELETE", "/models/a%2Bb/2.0"),
         ("PUT", "/models/m/1.0?min_worker=2&max_worker=2&synchronous=false"),
+        ("PUT", "/models/%74okens/%74oken-1/set-default"),  # `/token` would ask for another key
     ]
 
 

@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +17,12 @@ from typing import Any
 
 import psutil
 import pytest
+from tests.cli.server.conftest import ECHO
 
 from fastmar_cli.server import errors, registry
 from fastmar_cli.server.bytecode import same_frames
 from fastmar_cli.server.config import Settings
+from fastmar_cli.server.management import Management, management_key
 from fastmar_cli.server.testing import RunningServer, running_server
 
 KEY = "0123456789abcdef-fixed"
@@ -107,6 +110,82 @@ class TestHealth:
         wait_for(lambda: ask(keyed.url + "/ping").status == 503, "an unready server")
         wait_for(lambda: ask(keyed.url + "/ping").status == 200, "a server that is ready again")
         assert ask(keyed.url + "/predictions/echo", 7, KEY) == Answer(200, {"prediction": 7})
+
+
+@torchserve
+def test_a_second_server_in_the_same_folder_is_refused_and_harms_nothing(
+    keyed: RunningServer, echo_store: Path
+) -> None:
+    running = registry.find(keyed.url)
+    assert running is not None
+    with (
+        pytest.raises(RuntimeError, match=f"ConfigRefused: a server runs in {running.run_dir}"),
+        running_server(echo_store, "--run-dir", running.run_dir),
+    ):
+        pass
+    assert ask(keyed.url + "/ping").status == 200
+    assert ask(keyed.url + "/predictions/echo", 7, KEY) == Answer(200, {"prediction": 7})
+    assert Management(running.management, lambda: management_key(Path(running.key_file or ""))).names() == ["echo"]
+
+
+@torchserve
+@pytest.mark.parametrize("path", ["/..", "/../health", "/%2e%2e/ready", "/PING", "/ping/", "/v1/models/echo%2F"])
+def test_another_path_is_none_of_ours(keyed: RunningServer, path: str) -> None:
+    assert ask(keyed.url + path).status == 400  # no key
+
+
+COLUMNS = 3000
+
+
+@pytest.fixture(scope="module")
+def awkward(archive: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server with keys and one model: of many columns, with a name and a version that begin like `/token`."""
+    store = tmp_path_factory.mktemp("awkward")
+    path = archive(store, "tokens", ECHO, version="token-1")
+    fields = [{"name": f"a column of the survey, question {number}", "kind": "number"} for number in range(COLUMNS)]
+    with zipfile.ZipFile(path) as old:
+        members = {name: old.read(name) for name in old.namelist()}
+    members["spec.json"] = json.dumps({"fields": fields, "decode": {"decoder": "regression"}}).encode()
+    with zipfile.ZipFile(path, "w") as new:
+        for name, data in members.items():
+            new.writestr(name, data)
+    with running_server(store, "--token") as server:
+        yield server
+
+
+def awkward_key(server: RunningServer, kind: str) -> str:
+    assert server.key_file is not None
+    key: str = json.loads(server.key_file.read_text())[kind]["key"]
+    return key
+
+
+@torchserve
+class TestAwkwardModels:
+    def test_a_name_and_a_version_that_begin_with_token(self, awkward: RunningServer) -> None:
+        key = awkward_key(awkward, "inference")
+        assert ask(awkward.url + "/v1/models/tokens").status == 200
+        assert ask(awkward.url + "/predictions/tokens/token-1", 7, key) == Answer(200, {"prediction": 7})
+        assert ask(awkward.url + "/v1/models", key=key).body["details"][0]["versions"] == ["token-1"]
+
+    def test_many_columns_are_told(self, awkward: RunningServer) -> None:
+        answer = ask(awkward.url + "/v2/models/tokens", key=awkward_key(awkward, "inference"))
+        assert answer.status == 200
+        assert len(answer.body["inputs"]) == COLUMNS
+
+    def test_a_model_that_comes_while_the_server_runs(
+        self, awkward: RunningServer, archive: Callable[..., Path]
+    ) -> None:
+        running = registry.find(awkward.url)
+        assert running is not None
+        key = awkward_key(awkward, "inference")
+        assert ask(awkward.url + "/v1/models/later", key=key).status == 404
+        archive(Path(running.model_store), "later", ECHO)
+        Management(running.management, lambda: awkward_key(awkward, "management")).register("later-1.0.mar")
+        for path in ("/v1/models/later", "/v2/models/later/ready"):
+            wait_for(lambda path=path: ask(awkward.url + path).status == 200, path)  # type: ignore[misc]
+            assert ask(awkward.url + path).body == {"name": "later", "ready": True}
+        assert ask(awkward.url + "/v2/models/later/versions/1.0/infer", 7, key).status == 200
+        assert ask(awkward.url + "/v1/models", key=key).body["models"] == ["later", "tokens"]
 
 
 @torchserve

@@ -60,6 +60,12 @@ class TestRunning:
         printed = "\n".join(server.lines) + server.stderr.read_text()
         assert not [kind for kind in keys.values() if kind["key"] in printed]
 
+    def test_keys_outlast_the_server(self, server: RunningServer) -> None:
+        assert server.key_file is not None
+        keys = json.loads(server.key_file.read_text())
+        for kind in ("inference", "management"):
+            assert int(keys[kind]["expiration time"].partition("-")[0]) > 3000
+
     def test_the_run_directory_is_private(self, server: RunningServer) -> None:
         assert server.key_file is not None
         assert server.key_file.parent.stat().st_mode & 0o777 == 0o700
@@ -179,6 +185,60 @@ class TestStopping:
             assert server.process.wait(20) == 1
             assert "ServerDied: TorchServe was killed by signal 9" in server.stderr.read_text()
             assert_gone(processes)
+
+
+# Loads in one worker; in any other it does what is put in its place.
+PARTIAL = """
+import pathlib
+
+class Partial:
+    def initialize(self, context):
+        folder = pathlib.Path({folder!r})
+        try:
+            (folder / "first").touch(exist_ok=False)
+        except FileExistsError:
+            (folder / "second").touch()
+            {otherwise}
+
+    def handle(self, data, context):
+        return [b""] * len(data)
+"""
+
+
+class TestWorkers:
+    def test_as_many_as_were_asked_for_are_ready(self, echo_store: Path) -> None:
+        with running_server(echo_store, "--workers", "2") as server:
+            [version] = Management(server.management).describe("echo")
+            assert [worker["status"] for worker in version["workers"]] == ["READY", "READY"]
+
+    def test_one_of_them_that_does_not_load_is_told(self, tmp_path: Path, archive: Callable[..., Path]) -> None:
+        otherwise = "raise RuntimeError('no memory is left')"
+        archive(tmp_path / "store", "partial", PARTIAL.format(folder=str(tmp_path), otherwise=otherwise))
+        with (
+            pytest.raises(RuntimeError, match=r"LoadFailed: model partial does not load: .*no memory is left"),
+            running_server(tmp_path / "store", "--workers", "2"),
+        ):
+            pass
+
+    def test_a_signal_is_heard_while_they_load(self, tmp_path: Path, archive: Callable[..., Path]) -> None:
+        otherwise = "__import__('time').sleep(600)"
+        archive(tmp_path / "store", "partial", PARTIAL.format(folder=str(tmp_path), otherwise=otherwise))
+        words = ["serve", "--model-store", str(tmp_path / "store"), "--port", "0", "--metrics-port", "0"]
+        server = subprocess.Popen(
+            [sys.executable, "-m", "fastmar_cli.main", *words, "--workers", "2"], stderr=subprocess.PIPE, text=True
+        )
+        try:
+            deadline = time.monotonic() + 60
+            while not (tmp_path / "second").exists():
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            server.terminate()
+            _, said = server.communicate(timeout=60)
+        finally:
+            server.kill()
+            server.wait()
+        assert server.returncode == 0
+        assert "stopped before it was ready" in said
 
 
 def test_a_model_that_does_not_load_is_named_with_its_reason(

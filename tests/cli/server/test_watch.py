@@ -1,0 +1,145 @@
+"""What the launcher tells probes, with a management API that answers as it is told, or not at all."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from fastmar_cli.server import watch as watching
+from fastmar_cli.server.archives import read_archive
+from fastmar_cli.server.config import RunDirectory, Settings
+from fastmar_cli.server.errors import NotReady
+from fastmar_cli.server.launcher import Stop, wait_until_ready
+from fastmar_cli.server.management import READY, Management, ManagementError
+from fastmar_cli.server.watch import BELIEVED, PERIOD, Watch
+
+EXPIRED = ManagementError(400, "Token Authorization failed. Token either incorrect, expired, or not provided correctly")
+
+
+class Fake:
+    """One model with one worker."""
+
+    def __init__(self) -> None:
+        self.status = READY
+        self.failure: Exception | None = None
+
+    def names(self) -> list[str]:
+        return ["echo"]
+
+    def describe(self, name: str) -> list[dict[str, Any]]:
+        if self.failure:
+            raise self.failure
+        return [{"modelVersion": "1.0", "workers": [{"status": self.status}]}]
+
+    describe_default = describe
+
+
+class Clock:
+    """Time that passes when it is told to."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(watching, "time", SimpleNamespace(monotonic=clock))
+    return clock
+
+
+@pytest.fixture
+def api() -> Fake:
+    return Fake()
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDirectory:
+    path = tmp_path / "run"
+    path.mkdir()
+    return RunDirectory(path)
+
+
+@pytest.fixture
+def watch(run: RunDirectory, api: Fake, clock: Clock) -> Watch:
+    watch = Watch(run, cast(Management, api))
+    watch.start()
+    return watch
+
+
+def test_a_worker_that_is_gone_is_told_and_so_is_its_return(
+    watch: Watch, run: RunDirectory, api: Fake, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert run.ready_file.exists()
+    api.status = "UNLOADING"
+    watch.look()
+    assert run.ready_file.exists()  # the next look is not due
+    clock.now += PERIOD
+    watch.look()
+    assert not run.ready_file.exists()
+    api.status = READY
+    clock.now += PERIOD
+    watch.look()
+    assert run.ready_file.exists()
+    assert caplog.messages == ["not ready: no worker answers for echo", "ready again"]
+
+
+def test_a_server_that_does_not_say_is_believed_for_a_while_and_then_not(
+    watch: Watch, run: RunDirectory, api: Fake, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    api.failure = EXPIRED
+    clock.now += BELIEVED
+    watch.look()
+    assert run.ready_file.exists()
+    assert caplog.messages == []
+    for _ in range(3):
+        clock.now += PERIOD
+        watch.look()
+        assert not run.ready_file.exists()
+    api.failure = None
+    clock.now += PERIOD
+    watch.look()
+    assert run.ready_file.exists()
+    told, again = caplog.messages
+    assert told.startswith("not ready: the management API does not say what is served (400: Token Authorization failed")
+    assert again == "ready again"
+
+
+def test_a_server_that_hangs_is_not_waited_for(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "BELIEVED", -1.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # it takes connections and says nothing
+        watch = Watch(run, Management(f"http://127.0.0.1:{silent.getsockname()[1]}"))
+        watch.start()
+        assert not run.ready_file.exists()
+
+
+def test_a_full_disk_is_warned_of_once_and_written_to_when_it_can_be(
+    watch: Watch, run: RunDirectory, api: Fake, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.rmtree(run.path)  # nothing can be written
+    for status in (READY, "UNLOADING", READY):
+        api.status = status
+        clock.now += PERIOD
+        watch.look()
+    watch.stop()
+    [warning] = [text for text in caplog.messages if "may not say what is true" in text]
+    assert "[Errno 2]" in warning
+    run.path.mkdir()
+    clock.now += PERIOD
+    watch.look()
+    assert run.ready_file.exists()
+
+
+def test_the_last_refusal_is_told_when_the_time_is_over(tmp_path: Path, archive: Any, api: Fake) -> None:
+    api.failure = EXPIRED
+    found = [read_archive(archive(tmp_path, "echo", ""))]
+    server: Any = SimpleNamespace(status=lambda: None, log=SimpleNamespace(failures={}))
+    with pytest.raises(NotReady, match=r"echo 1.0 not ready within 0 s. TorchServe says: 400: Token .*\n  Fix: "):
+        wait_until_ready(server, cast(Management, api), found, Settings(ready_timeout=0.0), Stop())
