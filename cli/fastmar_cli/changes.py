@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from fastmar_runtime.schema import plain
+from fastmar_runtime.schema import plain, record_schema
 from fastmar_runtime.spec import CATEGORY, NUMBER, Field, Spec
 
 BREAKING, NOTICED, INSIDE = "breaking", "noticed", "inside"
@@ -59,40 +59,81 @@ def _model(old: Spec, new: Spec) -> Iterator[Change]:
 
 
 def _fields(old: Spec, new: Spec) -> Iterator[Change]:
-    before, after = _by_name(old), _by_name(new)
-    for name in after.keys() - before.keys() if old.kind == new.kind else ():
-        yield _new_field(after[name])
-    for name in before.keys() - after.keys() if old.kind == new.kind else ():
-        caller = "it is answered, and a warning says that the column is not used"
-        yield Change(NOTICED, name, f"the {before[name].kind} is gone", caller)
-    for name in before.keys() & after.keys():
-        yield from _field(before[name], after[name])
-
-
-def _new_field(field: Field) -> Change:
-    what = f"a new {field.kind}" + (f", such as {plain(field.default)!r}" if field.default is not None else "")
-    if field.optional:
-        return Change(INSIDE, field.name, what, "nothing: it may be left out")
-    return Change(BREAKING, field.name, what, "records without it are refused, and the error names it")
-
-
-def _field(old: Field, new: Field) -> Iterator[Change]:
     if old.kind != new.kind:
-        yield Change(BREAKING, new.name, f"the {old.kind} is now a {new.kind}", "values of the old kind may be refused")
+        return
+    demanded = list(_demanded(old, new))
+    yield from demanded
+    told = {change.where for change in demanded}
+    before, after = _accepted(old), _accepted(new)
+    for field in new.fields:
+        if field.name not in before and field.name not in told:
+            yield Change(INSIDE, field.name, _as_new(field), "nothing: it may be left out")
+    for field in old.fields:
+        # A date has several names, and more than one column may have taken them over.
+        now = {after[name].name: name for name in reversed(_names(field)) if name in after}
+        if not now:
+            yield Change(NOTICED, field.name, f"the {field.kind} is gone", "a warning says that it is not used")
+        for name in reversed(now.values()):
+            yield from _field(name, field, after[name])
+
+
+def _demanded(old: Spec, new: Spec) -> Iterator[Change]:
+    """What a record must have, and an old caller's need not have."""
+    before, after = _accepted(old), _accepted(new)
+    were = _demands(old)
+    always = {demand[0][0] for demand in were if len(demand) == 1}
+    for demand in _demands(new):
+        refused = [[one for one in was if not _meets({*one, *always}, demand)] for was in were]
+        if not all(refused):
+            continue  # whatever way the old version was asked, the new one can be
+        name = demand[0][0]
+        what = "could be left out, and has to be sent now" if name in before else _as_new(after[name])
+        if len(demand) > 1:
+            *alone, parts = demand
+            what = f"must come as {' or '.join(repr(one[0]) for one in alone)}, or as all of {_named(parts)}"
+        caller = "records without it are refused, and the error names it"
+        for some, was in zip(refused, were, strict=True):
+            if len(some) < len(was):  # the same date, of which not all ways to send it are left
+                caller = f"records that have only {' or only '.join(map(_named, some))} are refused"
+        yield Change(BREAKING, name, what, caller)
+
+
+def _demands(spec: Spec) -> list[list[list[str]]]:
+    """What a record must have, as its schema says it: of each of these, the columns of one alternative."""
+    schema = record_schema(spec)
+    rules = [[alternative["required"] for alternative in rule["anyOf"]] for rule in schema.get("allOf", ())]
+    return [*([[name]] for name in schema.get("required", ())), *rules]
+
+
+def _meets(columns: set[str], demand: list[list[str]]) -> bool:
+    return any(columns.issuperset(alternative) for alternative in demand)
+
+
+def _as_new(field: Field) -> str:
+    return f"a new {field.kind}" + (f", such as {plain(field.default)!r}" if field.default is not None else "")
+
+
+def _field(name: str, old: Field, new: Field) -> Iterator[Change]:
+    if old.kind != new.kind:
+        yield Change(BREAKING, name, f"the {old.kind} is now a {new.kind}", "values of the old kind may be refused")
         return
     if old.nullable and not new.nullable:
-        yield Change(BREAKING, new.name, "null was filled, and is not any more", "records with null are refused")
+        yield Change(BREAKING, name, "null was filled, and is not any more", "records with null are refused")
     if new.nullable and not old.nullable:
-        yield Change(INSIDE, new.name, "null was refused, and is filled now")
+        yield Change(INSIDE, name, "null was refused, and is filled now")
+    if new.optional and not old.optional:
+        yield Change(INSIDE, name, "had to be sent, and may be left out now")
+    if added := _missing(_names(new), _names(old)):
+        yield Change(INSIDE, name, f"may come as {_named(added)} too")
     if new.kind == CATEGORY:
         yield from _categories(old, new)
     if new.kind == NUMBER and old.default != new.default:
-        yield Change(INSIDE, new.name, f"the usual value was {_number(old.default)}, and is {_number(new.default)}")
+        yield Change(INSIDE, name, f"the usual value was {_number(old.default)}, and is {_number(new.default)}")
     if (old.minimum, old.maximum) != (new.minimum, new.maximum):
         was, now = (
             "not known" if f.minimum is None else f"{_number(f.minimum)} to {_number(f.maximum)}" for f in (old, new)
         )
-        yield Change(INSIDE, new.name, f"the range was {was}, and is {now}")
+        yield Change(INSIDE, name, f"the range was {was}, and is {now}")
 
 
 def _categories(old: Field, new: Field) -> Iterator[Change]:
@@ -152,26 +193,36 @@ def _inside(old: Spec, new: Spec) -> Iterator[Change]:
 
 def _state(name: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Change]:
     """Numbers that a step keeps for each column: fillings, means, deviations; of other state only that it changed."""
-    for key in old.keys() | new.keys():
+    for key in {**old, **new}:
         before, after = old.get(key), new.get(key)
         if before == after or key == "vocabularies":  # told with the field's categories
             continue
         if isinstance(before, dict) and isinstance(after, dict):
-            for column in sorted(before.keys() & after.keys()):
+            for column in (column for column in before if column in after):
                 if before[column] != after[column]:
                     what = f"{_one(key)} was {_number(before[column])}, and is {_number(after[column])}"
                     yield Change(INSIDE, column, what)
-        elif not isinstance(before, list) or not isinstance(after, list):
+        elif isinstance(before, list) or isinstance(after, list):
+            yield Change(INSIDE, f"step {name}", f"{key} changed")
+        else:
             yield Change(INSIDE, f"step {name}", f"{key} was {_number(before)}, and is {_number(after)}")
 
 
 def _steps(spec: Spec) -> dict[str, dict[str, Any]]:
+    """Steps and layers by their names; there may be several dates, each with a step."""
     steps = [(step["step"], step) for step in spec.steps] + [(layer["layer"], layer) for layer in spec.layers]
-    return dict(steps)
+    return {f"{name} {state['date']}" if "date" in state else name: state for name, state in steps}
 
 
-def _by_name(spec: Spec) -> dict[str, Field]:
-    return {field.name: field for field in spec.fields}
+def _names(field: Field) -> tuple[str, ...]:
+    """All names that a column may come under."""
+    return (field.name, *field.aliases)
+
+
+def _accepted(spec: Spec) -> dict[str, Field]:
+    """The fields by all names that they may come under; a column's own name comes before another's alias."""
+    aliases = {alias: field for field in spec.fields for alias in field.aliases}
+    return aliases | {field.name: field for field in spec.fields}
 
 
 def _missing(from_these: Sequence[Any], in_those: Sequence[Any]) -> list[Any]:

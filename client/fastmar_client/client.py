@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
@@ -25,7 +25,7 @@ from fastmar_client.transport import Transport
 if TYPE_CHECKING:
     import requests
 
-Record = dict[str, Any]
+Record = Mapping[str, Any]
 Answer = dict[str, Any]
 
 SCHEMA_KEPT = 60.0  # seconds for which a record is checked against the same schema
@@ -122,7 +122,7 @@ class Client:
             RecordRefused: the model can't read the request, or can't score the one record; a file can't be read.
             ClientError: any other of `fastmar_client.errors`.
         """
-        if not isinstance(record, dict | bytes | bytearray | str | os.PathLike):
+        if not isinstance(record, Mapping | bytes | bytearray | str | os.PathLike):
             return list(self.predict_many(model, record, version=version, batch_size=ROWS_A_REQUEST, validate=validate))
         one = prepared(record, self._checked_by(model, version) if validate else None)
         return completed(self._post(model, version, one.data, one.media_type), one)

@@ -17,6 +17,10 @@ UTF8 = "utf-8-sig"
 _DELIMITERS = ",;\t"
 _BOM = b"\xef\xbb\xbf"
 _LONGEST_LINE = 8_000_000  # characters: what has none of a file's line ends is no CSV, and would fill the memory
+# Lines behind a quote that is never closed are read again. That is little in a file with some such quotes; in one that
+# was made for it, each line would be read once for every line before it.
+_MOST_AGAIN = 10  # times as many characters as the file had so far,
+_AGAIN_FOR_ALL = 1_000_000  # and so many more
 _NOT_DECODED = re.compile("[\udc80-\udcff]")  # how Python hands out bytes that are not in the encoding
 
 Error = dict[str, Any]
@@ -156,12 +160,18 @@ class _Lines:
         self._taken: list[str] = []
         self._size = 0  # of the lines that this row took
         self._ahead: deque[str] = deque()
+        self._read = 0  # characters, out of the file
+        self._again = 0  # characters that were put back
 
     def __iter__(self) -> _Lines:
         return self
 
     def __next__(self) -> str:
-        line = self._ahead.popleft() if self._ahead else self._text.readline(_LONGEST_LINE)
+        if self._ahead:
+            line = self._ahead.popleft()
+        else:
+            line = self._text.readline(_LONGEST_LINE)
+            self._read += len(line)
         if not line:
             raise StopIteration
         self._size += len(line)
@@ -190,11 +200,21 @@ class _Lines:
         self._size = 0
 
     def put_back(self, kept: int = 0) -> None:
-        """Hand out the lines of this row again, but for the first `kept` ones."""
+        """Hand out the lines of this row again, but for the first `kept` ones.
+
+        Raises:
+            CsvUnreadable: that was done too often.
+        """
         back = self._taken[kept:]
         del self._taken[kept:]
         self._ahead.extendleft(reversed(back))
         self.number -= len(back)
+        self._again += sum(map(len, back))
+        if self._again > _MOST_AGAIN * self._read + _AGAIN_FOR_ALL:
+            raise CsvUnreadable(
+                f"too many quotes of {self._name} are never closed, one of them in line {self.number}.",
+                fix="close each quote, and double a quote inside a quoted cell.",
+            )
 
     def keep_first(self) -> str:
         """The first line of this row; the others are handed out again."""

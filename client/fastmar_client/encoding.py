@@ -7,7 +7,8 @@ import datetime
 import json
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -100,18 +101,34 @@ def encode(record: Any) -> bytes:
     Raises:
         RecordRefused: there is something in it that JSON can't express.
     """
-    try:
+    with _explained():
         try:
             text = _ENCODER.encode(record)
         except ValueError:  # NaN: rare enough to look for it only now
             text = _ENCODER.encode(_without_nan(record))
+    return text.encode()
+
+
+def as_read(record: Any) -> Any:
+    """A record in JSON's types, as the model will find it; numbers may be infinite, which can't be sent.
+
+    Raises:
+        RecordRefused: there is something else in it that JSON can't express.
+    """
+    with _explained():
+        return json.loads(_LENIENT.encode(record), parse_constant=lambda name: None if name == "NaN" else float(name))
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
     except (TypeError, ValueError, RecursionError) as error:
         raise RecordRefused(
             f"the record can't be written as JSON: {error}.",
             fix="send numbers, strings, booleans, None, dates, lists and dicts of them; a picture as path or bytes.",
             code="not_json",
         ) from error
-    return text.encode()
 
 
 def image_record(image: Picture) -> dict[str, Any]:
@@ -138,6 +155,8 @@ def _plain(value: Any) -> Any:
         return None
     if isinstance(value, datetime.date | datetime.time):  # a pandas Timestamp is a datetime, which is a date
         return value.isoformat() if value == value else None  # NaT is a datetime too  # noqa: PLR0124
+    if isinstance(value, Mapping):
+        return dict(value)
     if isinstance(value, Decimal):
         return None if value.is_nan() else float(value)
     kind = getattr(getattr(value, "dtype", None), "kind", "")
@@ -149,6 +168,7 @@ def _plain(value: Any) -> Any:
 
 
 _ENCODER = json.JSONEncoder(allow_nan=False, default=_plain, separators=(",", ":"))
+_LENIENT = json.JSONEncoder(default=_plain)  # with NaN and infinity
 
 
 def _without_nan(value: Any) -> Any:

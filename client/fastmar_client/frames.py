@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 
@@ -48,8 +48,8 @@ def records_in(records: Any) -> Iterable[Any]:
     """
     if is_frame(records):
         return records_of(records)
-    if isinstance(records, dict):
-        raise TypeError("a dict is no list of records: put the record into a list")
+    if isinstance(records, Mapping):
+        raise TypeError(f"a {type(records).__name__} is no list of records: put the record into a list")
     if hasattr(records, "iloc"):
         raise TypeError(f"a {type(records).__name__} is no list of records: give series.to_dict() for one record")
     if isinstance(records, str | bytes | bytearray):

@@ -43,6 +43,11 @@ class State:
     size: int = 0
 
 
+def beside(target: Path) -> tuple[Path, Path]:
+    """The part and the journal of a file."""
+    return target.with_name(target.name + ".part"), target.with_name(target.name + ".journal")
+
+
 class Output:
     """The file of answers while it is made.
 
@@ -64,8 +69,7 @@ class Output:
             CsvUnwritable: it can't be written.
         """
         self._target = target
-        self._part = target.with_name(target.name + ".part")
-        self._journal_path = target.with_name(target.name + ".journal")
+        self._part, self._journal_path = beside(target)
         self._about = {"format": FORMAT, **about}
         self.state = State()
         with self._explained(), ExitStack() as opened:

@@ -20,8 +20,8 @@ class Keys(Protocol):
     def key(self) -> str | None:
         """The key, None for no key."""
 
-    def refresh(self) -> bool:
-        """Look for another key, after one was refused; whether there may be one."""
+    def refresh(self) -> None:
+        """Look for another key, after one was refused."""
 
 
 class FixedKey:
@@ -34,9 +34,8 @@ class FixedKey:
         """The key."""
         return self._token
 
-    def refresh(self) -> bool:
+    def refresh(self) -> None:
         """There is no other."""
-        return False
 
 
 class KeyFile:
@@ -57,10 +56,9 @@ class KeyFile:
             key, _ = self._found = self._read()
         return key
 
-    def refresh(self) -> bool:
-        """Read the file again; whether anything in it changed."""
-        before, self._found = self._found, self._read()
-        return self._found != before
+    def refresh(self) -> None:
+        """Read the file again."""
+        self._found = self._read()
 
     def _read(self) -> tuple[str | None, datetime | None]:
         try:

@@ -33,13 +33,13 @@ def record(schema: Schema) -> JSON:
 
 def answer(schema: Schema, asked: Any, place: int) -> JSON:
     """The answer to a record, always the same to the same; an error where the model would give one."""
-    data = encode(asked) if not isinstance(asked, bytes) else asked
     problems = [] if isinstance(asked, bytes) else schema.problems(asked)
     name = {"name": asked["name"]} if schema.kind == VISION and isinstance(asked, dict) and "name" in asked else {}
     refused = next((problem for problem in problems if problem.weight == "refused"), None)
     if refused is not None:
         report = {"code": refused.code, "field": refused.field, "message": refused.message, "fix": refused.fix}
         return {**name, "error": {**report, "record": place}}
+    data = encode(asked) if not isinstance(asked, bytes) else asked
     chance = random.Random(zlib.crc32(data))  # noqa: S311 - guards nothing
     properties = (schema.described.get("answer") or {}).get("properties") or {}
     told = [problem.as_warning() for problem in problems if _is_the_servers(problem)]

@@ -20,7 +20,8 @@ class Retries:
         backoff: seconds before the second attempt; doubled for each further one, with a random part.
         longest: seconds that a pause lasts at most, whatever the server's Retry-After says.
         after_timeout: whether a request is repeated after a read time-out too.
-        after_failure: whether it is repeated after a status of 500 and more, too: a worker that died comes back.
+        after_failure: whether it is repeated after a status of 500 and more, or one that says "not now" (408, 425,
+            429), too: a worker that died comes back.
     """
 
     attempts: int = 4

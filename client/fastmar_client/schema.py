@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fastmar_client.encoding import Part, encode
+from fastmar_client.encoding import Part, as_read
 from fastmar_client.errors import RecordRefused
 from fastmar_client.problems import SEND_DATE, Column, Problem, as_date, shown
 
@@ -71,7 +70,7 @@ class Schema:
         if isinstance(record, bytes | bytearray | str | os.PathLike | Part):
             return [] if self.kind == VISION else [self._no_picture()]
         try:
-            plain = json.loads(encode(record))
+            plain = as_read(record)
         except RecordRefused as error:
             return [Problem("refused", error.code, None, error.message, error.fix)]
         if not isinstance(plain, dict):

@@ -16,7 +16,7 @@ from fastmar_client.bulk import batches, halved, in_order
 from fastmar_client.csv_answers import AnswerColumns
 from fastmar_client.csv_rows import UTF8, CsvRows, CsvWriter, Row
 from fastmar_client.errors import CsvUnreadable, CsvUnwritable, RecordRefused, wrong_count
-from fastmar_client.journal import Output
+from fastmar_client.journal import Output, beside
 from fastmar_client.schema import VISION, Schema
 
 Answer = dict[str, Any]
@@ -205,8 +205,9 @@ def _check_columns(rows: CsvRows, schema: Schema) -> None:
 def _check_target(source: Path, target: Path) -> None:
     if target.is_dir():
         raise CsvUnwritable(f"{target} is a folder.", fix="name a file.")
-    if target.exists() and target.samefile(source):
-        raise CsvUnwritable(f"{target} is the table itself.", fix="name another file for the answers.")
+    for written in (target, *beside(target)):
+        if written.exists() and written.samefile(source):
+            raise CsvUnwritable(f"{written} is the table itself.", fix="name another file for the answers.")
 
 
 def _fingerprint(file: IO[bytes], rows: CsvRows) -> dict[str, Any]:

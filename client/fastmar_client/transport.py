@@ -15,8 +15,9 @@ from fastmar_client.sender import Reply, Sender
 JSON = "application/json"
 LINES = "application/jsonlines"  # one answer a line, for a request of that type
 # Statuses that mean "not now". TorchServe answers 503 without Retry-After when a handler failed, too: that is repeated
-# only when the server says when, or where a caller wants it.
-BUSY = (429, 503)
+# only when the server says when, or where a caller wants it. The others come from what stands before a server; none of
+# them is about what was sent.
+BUSY = (408, 425, 429, 503)
 KEY_REFUSED = "InvalidKeyException"
 NOT_FOUND = ("ModelNotFoundException", "ModelVersionNotFoundException")
 
@@ -53,9 +54,9 @@ class Transport:
             attempt += 1
             asked = None
             try:
-                reply = self._sender.send(
-                    method, path, body, self._headers(body, content_type), timeout or self.timeout
-                )
+                key = self._keys.key()
+                headers = _headers(body, content_type, key)
+                reply = self._sender.send(method, path, body, headers, timeout or self.timeout)
             except ClientError as error:
                 failure, again = error, plan.repeats_unanswered(error)
                 failure.model = failure.model or model
@@ -63,21 +64,27 @@ class Transport:
                 if reply.status < 400 or _answers_each(reply):
                     return _content(reply, model)
                 failure, asked = _refusal(reply, model), reply.headers.get("Retry-After")
-                again = (reply.status in BUSY and asked is not None) or (reply.status >= 500 and plan.after_failure)
-                if isinstance(failure, Unauthorized) and not key_was_renewed and self._keys.refresh():
-                    key_was_renewed = True
-                    continue
+                again = (reply.status in BUSY and asked is not None) or (
+                    isinstance(failure, ServerFailed) and plan.after_failure
+                )
+                if isinstance(failure, Unauthorized) and not key_was_renewed:
+                    self._keys.refresh()
+                    # Another thread may have found the new key since this one was sent.
+                    if self._keys.key() != key:
+                        key_was_renewed = True
+                        continue
             if not again or attempt >= plan.attempts:
                 raise failure
             time.sleep(plan.pause(attempt, asked))
 
-    def _headers(self, body: bytes | None, content_type: str) -> dict[str, str]:
-        headers = {"Accept": JSON}
-        if body is not None:
-            headers["Content-Type"] = content_type
-        if key := self._keys.key():
-            headers["Authorization"] = f"Bearer {key}"
-        return headers
+
+def _headers(body: bytes | None, content_type: str, key: str | None) -> dict[str, str]:
+    headers = {"Accept": JSON}
+    if body is not None:
+        headers["Content-Type"] = content_type
+    if key:
+        headers["Authorization"] = f"Bearer {key}"
+    return headers
 
 
 def _answers_each(reply: Reply) -> bool:
@@ -127,7 +134,7 @@ def _refusal(reply: Reply, model: str | None) -> ClientError:
         "field": _text(report, "field"),
         "fix": _text(report, "fix"),
     }
-    if status < 500:
+    if status < 500 and status not in BUSY:
         fix = own["fix"] or "compare what was sent with the model's schema (`schema(model)`)."
         return RecordRefused(message, fix=fix, code=own["code"], field=own["field"], status=status, model=model)
     fix = own["fix"] or "read the server's log; if it is overloaded, send less at once or add workers."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from fastmar_export.presentation import Ui, UiRefused, check_ui, labels_of
+from fastmar_export.presentation import Ui, UiRefused, check_ui, check_value, give_white_space, labels_of, meant_by
 from fastmar_runtime.schema import plain
 from fastmar_runtime.spec import CATEGORY, Field, Spec
 
@@ -33,7 +33,7 @@ def migrate_ui(ui: Any, spec: Spec) -> Migrated:
     """
     try:
         migrated = _migrate(ui, spec)
-    except (AttributeError, KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UiRefused(
             f"the old ui.yaml is not one ({error}).", fix="give the file that the old model was exported with."
         ) from error
@@ -58,6 +58,7 @@ def _migrate(ui: Ui, spec: Spec) -> Migrated:
             kept = _entries(value, labels, part, migrated)
         elif part == "examples":
             kept = [_example(example, f"{part}[{n}]", fields, migrated) for n, example in enumerate(value)]
+            kept = [example for example in kept if example["record"]]
         if kept not in ({}, []) or value in ({}, []):
             migrated.ui[part] = kept
     migrated.unnamed += [f"field {name}" for name in fields if name not in ui.get("fields", {})]
@@ -89,16 +90,32 @@ def _field(entry: Any, where: str, known: Field, migrated: Migrated) -> dict[str
             migrated.dropped.append(f"{where}.{name}")
             del kept[name]
     if known.kind == CATEGORY:
-        categories = [plain(category) for category in known.categories]
+        give_white_space(kept, known)
         if "choices" in kept:
-            texts = [str(category) for category in categories]
+            texts = [str(plain(category)) for category in known.categories]
             kept["choices"] = _entries(kept["choices"], texts, f"{where}.choices", migrated)
-        if kept.get("default") is not None and kept["default"] not in categories:
-            migrated.dropped.append(f"{where}.default: {kept.pop('default')!r}")
-    elif isinstance(kept.get("default"), str) and known.kind == "number":
+    if "default" in kept and not _stands(kept["default"], known):
         migrated.dropped.append(f"{where}.default: {kept.pop('default')!r}")
     return kept
 
 
 def _example(example: Any, where: str, fields: dict[str, Field], migrated: Migrated) -> dict[str, Any]:
-    return {**example, "record": _entries(example["record"], fields, f"{where}.record", migrated)}
+    where = f"{where}.record"
+    record = _entries(example["record"], fields, where, migrated)
+    kept = {}
+    for name, item in record.items():
+        value = meant_by(fields[name])(item)
+        if value is None or _stands(value, fields[name]):
+            kept[name] = value
+        else:
+            migrated.dropped.append(f"{where}.{name}: {value!r}")
+    return {**example, "record": kept}
+
+
+def _stands(value: Any, known: Field) -> bool:
+    """Whether the model still takes a value that was sent in a field."""
+    try:
+        check_value(value, "", known)
+    except UiRefused:
+        return False
+    return True

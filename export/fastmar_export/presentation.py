@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from fastmar_export.errors import ExportError
+from fastmar_runtime.columns import FLOAT32_MAX
 from fastmar_runtime.schema import plain
 from fastmar_runtime.spec import CATEGORY, NUMBER, Field, Spec
 from fastmar_runtime.steps.categorify import build_vocabulary
@@ -102,7 +103,7 @@ def _field(entry: Any, where: str, field: Field) -> None:
         "help": _text,
         "unit": _text,
         "hidden": _boolean,
-        "default": lambda value, place: _default(value, place, field),
+        "default": lambda value, place: check_value(value, place, field),
     }
     if field.kind == NUMBER:
         checks |= {"minimum": _number, "maximum": _number, "step": _number}
@@ -110,15 +111,24 @@ def _field(entry: Any, where: str, field: Field) -> None:
         checks["choices"] = lambda value, place: _choices(value, place, field)
     _mapping(entry, where, checks)
     if field.kind == CATEGORY:
-        _give_white_space(entry, field)
+        give_white_space(entry, field)
     for name, value in entry.items():
         checks[name](value, f"{where}.{name}")
     if entry.get("hidden") and "default" not in entry and field.default is None:
         raise _refused(where, "is hidden and has no default", "give it one: it is sent with each record.")
 
 
-def _give_white_space(entry: Ui, field: Field) -> None:
+def give_white_space(entry: Ui, field: Field) -> None:
     """Forms show ' Private' as Private; so it may be written, where the model would take it for one known category."""
+    meant = meant_by(field)
+    if "default" in entry:
+        entry["default"] = meant(entry["default"])
+    if isinstance(entry.get("choices"), dict):
+        entry["choices"] = {meant(name): label for name, label in entry["choices"].items()}
+
+
+def meant_by(field: Field) -> Callable[[Any], Any]:
+    """What gives a value the white space that it lacks to be one of the field's categories."""
     vocabulary = build_vocabulary(field.categories)
 
     def meant(value: Any) -> Any:
@@ -126,13 +136,15 @@ def _give_white_space(entry: Ui, field: Field) -> None:
             return value
         return vocabulary.trimmed.get(value.strip(), value)
 
-    if "default" in entry:
-        entry["default"] = meant(entry["default"])
-    if isinstance(entry.get("choices"), dict):
-        entry["choices"] = {meant(name): label for name, label in entry["choices"].items()}
+    return meant
 
 
-def _default(value: Any, where: str, field: Field) -> None:
+def check_value(value: Any, where: str, field: Field) -> None:
+    """Whether `value`, which stands in `where`, can be sent in `field`.
+
+    Raises:
+        UiRefused: it can't.
+    """
     if field.kind == NUMBER:
         _number(value, where)
     elif field.kind == CATEGORY:
@@ -167,6 +179,9 @@ def _examples(value: Any, where: str, fields: dict[str, Field]) -> None:
         for name, item in _mapping(record, place, fields).items():
             if isinstance(item, list | dict):
                 raise _refused(f"{place}.{name}", "is a list or a mapping", "give it one value.")
+            record[name] = meant_by(fields[name])(item)
+            if item is not None:  # a field that is left empty
+                check_value(record[name], f"{place}.{name}", fields[name])
 
 
 def _titled(value: Any, where: str, part: str) -> Iterator[tuple[Any, str]]:
@@ -217,8 +232,8 @@ def _boolean(value: Any, where: str) -> None:
 
 
 def _number(value: Any, where: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _refused(where, f"is {_shown(value)}", "give it a number.")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -FLOAT32_MAX <= value <= FLOAT32_MAX:
+        raise _refused(where, f"is {_shown(value)}", f"give it a number of at most {FLOAT32_MAX:.3g} in size.")
 
 
 def _sentence(value: Any, where: str, known: set[str]) -> None:

@@ -8,10 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fastmar_cli.changes import BREAKING, INSIDE, NOTICED, Change, changes
 from fastmar_cli.main import main
-from fastmar_runtime.spec import CATEGORY, NUMBER, Field, Spec
+from fastmar_runtime.golden import RECORDS, Golden
+from fastmar_runtime.predictor import Predictor
+from fastmar_runtime.preprocess import load_preprocessor
+from fastmar_runtime.spec import CATEGORY, DATE, NUMBER, Field, Spec
 from tests.runtime import tiny
 
 
@@ -81,6 +86,125 @@ class TestFields:
         assert only(OLD, worded).level == INSIDE
         assert only(worded, replace(OLD, ui={"title": "Pay"})).what == "its title changed"
 
+    def test_they_come_in_the_order_of_the_columns(self) -> None:
+        names = [f"column {number}" for number in range(12)]
+        old = replace(OLD, fields=tuple(Field(name, NUMBER, default=1.0) for name in names))
+        new = replace(OLD, fields=tuple(Field(name, NUMBER, default=2.0) for name in names))
+        assert [change.where for change in changes(old, new)] == names
+        assert [change.where for change in changes(replace(OLD, fields=()), new)] == names
+        assert [change.where for change in changes(old, replace(OLD, fields=()))] == names
+
+    def test_lists_in_a_step_change_too(self) -> None:
+        old = replace(OLD, kind="vision", fields=(), steps=(), layers=({"layer": "normalize", "mean": [0.1, 0.2]},))
+        new = replace(old, layers=({"layer": "normalize", "mean": [0.1, 0.3]},))
+        change = only(old, new)
+        assert (change.level, change.where, change.what) == (INSIDE, "step normalize", "mean changed")
+
+    def test_each_date_has_its_step(self) -> None:
+        def dates(divisor: int) -> Spec:
+            step = {"step": "add_datepart", "prefix": "sale", "parts": ["Year"]}
+            first, second = {**step, "date": "a", "elapsed_divisor": divisor}, {**step, "date": "b"}
+            return replace(
+                OLD, fields=(Field("a", DATE, optional=True), Field("b", DATE, optional=True)), steps=(first, second)
+            )
+
+        assert only(dates(1), dates(1000)).where == "step add_datepart a"
+
+
+PARTS = ("saleYear", "saleMonth", "saleElapsed")
+
+
+def table(
+    plain: frozenset[str] = frozenset(),
+    date: tuple[str, ...] = (),
+    parts: tuple[str, ...] = PARTS,
+    filled: frozenset[str] = frozenset(),
+) -> Spec:
+    """A model of numbers, and of a date that comes as one of `date` or as all of `parts`; nulls are `filled`."""
+    parts = tuple(part for part in parts if date and part not in plain)
+    date = tuple(name for name in date if name not in plain) if parts else ()
+    parts = parts if date else ()
+    numbers = [*sorted(plain), *parts]
+    steps: list[dict[str, Any]] = [
+        {"step": "fill_missing", "fills": dict.fromkeys(filled & {*numbers}, 1.0), "add_col": False}
+    ]
+    fields = [Field(name, NUMBER, name in filled, name in parts) for name in numbers]
+    if date:
+        cut = [part.removeprefix("sale") for part in parts]
+        steps.insert(0, {"step": "add_datepart", "date": date[0], "prefix": "sale", "parts": cut, "elapsed_divisor": 1})
+        fields.append(Field(date[0], DATE, filled.issuperset(parts), optional=True, aliases=date[1:]))
+    steps.append({"step": "read_tab_batch", "cats": [], "conts": numbers})
+    return replace(tiny.date_spec(), fields=tuple(fields), steps=tuple(steps))
+
+
+def least_records(spec: Spec) -> list[dict[str, Any]]:
+    """What callers may send who leave out all that may be left out, with values and with nulls."""
+    fields = [field for field in spec.fields if not field.optional]
+    dates = [field for field in spec.fields if field.kind == DATE]
+    ways = [{name: date} for date in dates for name in (date.name, *date.aliases)]
+    ways += [{field.name: field for field in spec.fields if field.optional and field.kind == NUMBER}]
+    found = []
+    for way in ways:
+        record = {field.name: field for field in fields} | way
+        for null in (False, True):
+            value = {NUMBER: 2000, DATE: "2024-01-31"}
+            found.append({n: None if null and f.nullable else value[f.kind] for n, f in record.items()})
+    return found
+
+
+SALE = ("saledate", "saleDate", "sale")
+
+
+class TestDates:
+    @pytest.mark.parametrize(
+        ("old", "new", "where", "caller"),
+        [
+            pytest.param(table(), table(date=SALE), "saledate", "records without it are refused", id="new"),
+            pytest.param(
+                table(date=SALE), table(frozenset(PARTS)), "saleElapsed", "only 'saledate'", id="gone, not its parts"
+            ),
+            pytest.param(
+                table(date=SALE), table(date=SALE[:2]), "saledate", "only 'sale' are refused", id="a name less"
+            ),
+            pytest.param(
+                table(date=SALE, parts=PARTS[:2]),
+                table(date=SALE),
+                "saledate",
+                "only 'saleYear', 'saleMonth' are refused",
+                id="a part more",
+            ),
+            pytest.param(
+                table(frozenset({"sale"})), table(date=SALE), "sale", "of the old kind", id="its name was a number's"
+            ),
+        ],
+    )
+    def test_old_records_that_would_be_refused(self, old: Spec, new: Spec, where: str, caller: str) -> None:
+        breaking = [change for change in changes(old, new) if change.level == BREAKING]
+        assert breaking[0].where == where
+        assert caller in breaking[0].caller
+
+    def test_a_name_more_and_what_may_be_left_out_are_inside(self) -> None:
+        change = only(table(date=SALE[:2]), table(date=SALE))
+        assert (change.level, change.what) == (INSIDE, "may come as 'sale' too")
+        found = changes(table(frozenset(PARTS)), table(date=SALE))
+        assert {change.level for change in found} == {INSIDE}
+        assert "had to be sent, and may be left out now" in {change.what for change in found}
+
+    models = st.builds(
+        table,
+        st.frozensets(st.sampled_from(["age", "sale", *PARTS])),
+        st.sampled_from([(), SALE, SALE[:2], SALE[1:]]),
+        st.sampled_from([PARTS, PARTS[:2], PARTS[1:]]),
+        st.frozensets(st.sampled_from(["age", *PARTS])),
+    )
+
+    @given(models, models)
+    def test_what_is_compatible_is_answered_and_what_breaks_is_refused(self, old: Spec, new: Spec) -> None:
+        for told, spec in ((old, old), (new, new), (old, new)):
+            _, report = load_preprocessor(spec)(least_records(told))
+            found = changes(told, spec)
+            assert bool(report.errors) == any(change.level == BREAKING for change in found), (report.errors, found)
+
 
 class TestAnswers:
     @pytest.mark.parametrize("vocab", [["<50k"], ["<50k", ">=50k", "?"], [">=50k", "<50k"], ["low", "high"]])
@@ -118,6 +242,33 @@ class TestCommand:
         printed = capsys.readouterr().out
         assert "Breaking" in printed
         assert "stand in another order" in printed
+
+    @pytest.mark.parametrize("compatible", [True, False])
+    def test_the_new_archive_is_asked_what_the_old_one_answered(
+        self, tmp_path: Path, compatible: bool, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def archive(name: str, spec: Spec, records: list[Any]) -> str:
+            folder = tmp_path / name
+            model = Predictor(spec, tiny.date_graph())
+            samples = Golden(records, model.predict(records), {})
+            return str(tiny.write_files(folder, spec, tiny.date_graph(), samples))
+
+        date = tiny.date_spec()
+        narrow = replace(date, fields=(replace(date.fields[0], aliases=("saleDate",)), *date.fields[1:]))
+        old, new = (narrow, date) if compatible else (date, narrow)
+        names = [old.fields[0].name, *old.fields[0].aliases]
+        paths = [
+            archive("old", old, [{name: "2024-01-31"} for name in names]),
+            archive("new", new, [{"saledate": "2024-01-31"}]),
+        ]
+        status = main(["diff", *paths, "--json"])
+        told = json.loads(capsys.readouterr().out)
+        opened = Predictor.open(paths[1])
+        asked = Predictor.open(paths[0]).files
+        assert asked is not None
+        answers = opened.predict(asked.json(RECORDS))
+        assert all("error" not in answer for answer in answers) == told["compatible"] == compatible
+        assert status == (0 if compatible else 3)
 
     def test_what_is_no_archive_is_refused(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (tmp_path / "x.mar").write_bytes(b"no")

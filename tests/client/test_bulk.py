@@ -41,6 +41,15 @@ def test_answers_come_in_order_and_errors_in_place(scripted: Scripted) -> None:
         assert list(client.predict_many("m", [])) == []
 
 
+@pytest.mark.parametrize("status", [408, 425, 429])
+def test_a_server_that_has_no_time_is_not_asked_for_each_record(scripted: Scripted, status: int) -> None:
+    """What is refused then is not the records."""
+    scripted.replies(Reply(status, b"slow down"))
+    with Client(scripted.url) as client, pytest.raises(ServerFailed, match="slow down"):
+        list(client.predict_many("m", [{"x": i} for i in range(64)], concurrency=1))
+    assert len(scripted.seen) == 1
+
+
 def test_a_batch_that_is_refused_whole_is_halved_down_to_the_record_at_fault(scripted: Scripted) -> None:
     def reply(seen: Seen) -> Reply:
         batch = json.loads(seen.body)

@@ -5,8 +5,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections import UserDict
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pandas
@@ -29,6 +31,19 @@ def test_one_record(scripted: Scripted) -> None:
     assert (seen.method, seen.path, seen.body) == ("POST", "/predictions/a%20b/1.0", b'{"x":1}')
     assert seen.headers["content-type"] == "application/json"
     assert "authorization" not in seen.headers
+
+
+@pytest.mark.parametrize("kind", [MappingProxyType, UserDict])
+def test_any_mapping_is_a_record(scripted: Scripted, kind: Any) -> None:
+    """Not a list of pictures, whose paths would be its keys."""
+    scripted.reply = echo
+    record = kind({"x": 1, "y": float("nan"), "z": kind({"a": 2})})
+    sent = {"x": 1, "y": None, "z": {"a": 2}}
+    with Client(scripted.url) as client:
+        assert client.predict("m", record) == {"prediction": sent}
+        assert client.predict("m", [record]) == list(client.predict_many("m", [record])) == [{"prediction": sent}]
+        with pytest.raises(TypeError, match="no list of records"):
+            client.predict_many("m", record)
 
 
 def test_a_list(scripted: Scripted) -> None:

@@ -134,6 +134,22 @@ class TestSpoiltRows:
             assert f"line {place + 2} of" in rows[place].error["message"]  # type: ignore[index]
             assert len(rows) == text.count("\n") + (not text.endswith("\n")) - 1
 
+    def test_quotes_that_are_open_on_every_line_do_not_take_for_ever(self) -> None:
+        """Each line is a row that goes on to the file's end, and is then read again for the next one."""
+        rows = opened("age,workclass\n" + 'a""","""\n' * 4_000)
+        handed_out: list[Row] = []
+        said = r"too many quotes of the CSV are never closed, one of them in line \d+\."
+        with pytest.raises(CsvUnreadable, match=said) as caught:
+            handed_out.extend(rows)
+        assert "close each quote" in caught.value.fix
+        assert all(row.error for row in handed_out)
+        assert len(handed_out) < 100
+
+    def test_quotes_that_are_open_on_many_lines_spoil_these_alone(self) -> None:
+        good = "".join(f"{number},x\n" for number in range(300))
+        rows = read("age,workclass\n" + f'1,"oops\n{good}' * 200)
+        assert [place for place, row in enumerate(rows) if row.error] == list(range(0, 200 * 301, 301))
+
     def test_text_behind_a_quote(self) -> None:
         first, spoilt, last = read('age,workclass\n1,a\n2,"b"c\n3,d\n')
         assert (first.cells, last.cells) == (["1", "a"], ["3", "d"])

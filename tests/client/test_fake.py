@@ -23,6 +23,7 @@ from fastmar_client import (
     Timeout,
 )
 from fastmar_client.testing import FakeServer
+from fastmar_runtime.csv_records import read_csv
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.schema import describe
 
@@ -181,3 +182,12 @@ class TestPictures:
         named = client.predict(schema["name"], [tmp_path / "a.png", {"image": 3, "name": "b"}])
         assert [answer["name"] for answer in named] == ["a.png", "b"]
         assert named[1]["error"]["code"] == "not_a_picture"
+
+
+@pytest.mark.parametrize("cell", ["inf", "-Infinity", "1e300", "1e400", "nan", "40"])
+def test_numbers_in_a_table_are_refused_as_the_model_refuses_them(cell: str) -> None:
+    model = tiny.predictor()
+    body = f"workclass,grade,vip,age,hours\n Private,7,True,{cell},40\n"
+    [answer] = model.predict(read_csv(body, model.spec.fields))
+    [made_up] = FakeServer(describe(model.spec)).client().predict_body("tiny", body.encode(), "text/csv")
+    assert made_up.get("error") == answer.get("error")

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.client.scripted import Reply, Scripted, torchserve
+from tests.client.scripted import Reply, Scripted, Seen, torchserve
 
 from fastmar_client import (
     Client,
@@ -72,3 +74,36 @@ def test_a_file_that_is_none(tmp_path: Path, content: str | None) -> None:
         (tmp_path / "k").write_text(content)
     with Client(key_file=tmp_path / "k") as client, pytest.raises(Unauthorized, match="can't be read"):
         client.predict("m", {})
+
+
+def test_one_renewal_serves_all_who_sent_the_old_key(scripted: Scripted, tmp_path: Path) -> None:
+    """Several requests are under way with the old key; the first that is refused reads the file for all of them."""
+    path = tmp_path / "key_file.json"
+    write_keys(path, "old", "2999-01-01T00:00:00Z")
+    together = threading.Barrier(2)
+    first_is_through = threading.Event()
+
+    def reply(seen: Seen) -> Reply:
+        if seen.headers["authorization"] == "Bearer new":
+            first_is_through.set()
+            return Reply(body={"prediction": seen.path})
+        together.wait(30)
+        if seen.path.endswith("late"):
+            first_is_through.wait(30)
+        return torchserve(400, "InvalidKeyException", "Token")
+
+    scripted.reply = reply
+    with Client(scripted.url, key_file=path) as client, ThreadPoolExecutor(2) as pool:
+        assert client._transport._keys.key() == "old"
+        write_keys(path, "new", "2999-01-01T00:00:00Z")
+        answers = list(pool.map(lambda model: client.predict(model, {}), ["early", "late"]))
+    assert [answer["prediction"] for answer in answers] == ["/predictions/early", "/predictions/late"]
+
+
+def test_a_key_that_stays_refused_is_sent_again_no_more(scripted: Scripted, tmp_path: Path) -> None:
+    path = tmp_path / "key_file.json"
+    write_keys(path, "old", "2999-01-01T00:00:00Z")
+    scripted.replies(torchserve(400, "InvalidKeyException", "Token"))
+    with Client(scripted.url, key_file=path) as client, pytest.raises(Unauthorized):
+        client.predict("m", {})
+    assert len(scripted.seen) == 1

@@ -174,6 +174,19 @@ class TestRefusals:
             local.score_csv("adult", table, tmp_path / "out.csv", batch_size=0)
         assert sorted(path.name for path in tmp_path.iterdir()) == ["people.csv"]
 
+    @pytest.mark.parametrize("ending", [".part", ".journal"])
+    def test_a_table_that_the_run_would_write_over(self, local: Client, table: Path, ending: str) -> None:
+        """A run keeps files beside its target; a part that was left over may be what somebody wants to have scored."""
+        target = table.with_name("answers.csv")
+        source = table.rename(f"{target}{ending}")
+        before = source.read_bytes()
+        with pytest.raises(CsvUnwritable, match=f"answers.csv{ending} is the table itself"):
+            local.score_csv("adult", source, target)
+        with pytest.raises(CsvUnwritable, match="is the table itself"):
+            local.score_csv("adult", source, target, resume=False)
+        assert source.read_bytes() == before
+        assert parts(target) == [source.name]
+
     def test_a_model_of_pictures(self, colours: Path, table: Path, out: Path) -> None:
         client = Client(sender=InProcess(Predictor.open(colours)))
         with pytest.raises(CsvUnreadable, match="colours reads pictures"):

@@ -23,6 +23,7 @@ from fastmar_client import (
     ResumeRefused,
     Retries,
     Scored,
+    ServerFailed,
     ServerUnreachable,
 )
 from fastmar_runtime.predictor import Predictor
@@ -152,6 +153,30 @@ class TestInterruptions:
         with Client(scripted.url, retries=Retries(backoff=0.001)) as client:
             assert client.score_csv("adult", table, out, concurrency=1).errors == 0
         assert failures == []
+
+    def test_requests_that_are_too_many_end_it_and_it_can_be_gone_on_with(
+        self, scripted: Scripted, table: Path, out: Path, adult_schema: Any
+    ) -> None:
+        """As a gateway says it, without a word on when to come again."""
+        sizes: list[int] = []
+        busy = True
+
+        def reply(seen: Seen) -> Reply:
+            if not seen.body:
+                return Reply(body=adult_schema)
+            answers = answers_to(seen)
+            sizes.append(len(answers))
+            return Reply(429, b"too many requests") if busy and len(sizes) > 1 else Reply(body=answers)
+
+        scripted.reply = reply
+        with Client(scripted.url, retries=Retries(attempts=3, backoff=0.001)) as client:
+            with pytest.raises(ServerFailed, match="too many requests"):
+                client.score_csv("adult", table, out, batch_size=40, concurrency=1)
+            assert len(sizes) >= 4, "one that is answered, and three tries"
+            assert set(sizes) == {40}, "no halves"
+            busy = False
+            scored = client.score_csv("adult", table, out, batch_size=40)
+        assert (scored.rows, scored.errors, scored.resumed) == (ROWS, 0, 40)
 
     def test_a_callback_may_end_it(self, local: Client, table: Path, out: Path) -> None:
         def stop(scored: Scored) -> None:

@@ -35,6 +35,9 @@ QUICK = Retries(attempts=3, backoff=0.001)
             {"status": 400, "code": "missing_field", "field": "age", "message": "no age", "fix": "send it"},
         ),
         (torchserve(413, "TooLarge", "too large"), RecordRefused, {"status": 413, "code": "record_refused"}),
+        (Reply(408, b""), ServerFailed, {"status": 408}),
+        (Reply(425, b""), ServerFailed, {"status": 425}),
+        (Reply(429, b"slow down"), ServerFailed, {"status": 429, "message": "slow down"}),
         (torchserve(503, "InternalServerException", "Prediction failed"), ServerFailed, {"status": 503}),
         (torchserve(500, "InternalServerException", "Worker died."), ServerFailed, {"message": "Worker died."}),
         (Reply(200, b"<html>"), ServerFailed, {"code": "not_json"}),
@@ -94,7 +97,14 @@ def test_but_not_for_ever(scripted: Scripted) -> None:
     assert len(scripted.seen) == 3
 
 
-@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 503])
+def test_a_failure_is_repeated_where_that_is_wanted(scripted: Scripted, status: int) -> None:
+    scripted.replies(Reply(status, {}), Reply(body={"prediction": 1}))
+    with Client(scripted.url, retries=Retries(attempts=3, backoff=0.001, after_failure=True)) as client:
+        assert client.predict("m", {}) == {"prediction": 1}
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 503])
 def test_not_now_is_repeated_when_the_server_says_when(scripted: Scripted, status: int) -> None:
     scripted.replies(Reply(status, {}, {"Retry-After": "0"}), Reply(body={"prediction": 1}))
     with Client(scripted.url, retries=QUICK) as client:

@@ -67,6 +67,13 @@ class TestChecking:
             ({"sentence": "{"}, "brace"),
             ({"examples": [{"title": "x", "record": {"agee": 3}}]}, "'age'"),
             ({"examples": [{"title": "x", "record": {"age": [3]}}]}, "examples[0].record.age"),
+            ({"examples": [{"title": "x", "record": {"workclass": "Privat"}}]}, "did you mean ' Private'?"),
+            ({"examples": [{"title": "x", "record": {"grade": 4}}]}, "examples[0].record.grade is 4, which the model"),
+            ({"examples": [{"title": "x", "record": {"age": "old"}}]}, "examples[0].record.age is 'old'"),
+            ({"examples": [{"title": "x", "record": {"age": 1e39}}]}, "examples[0].record.age is 1e+39"),
+            ({"fields": {"age": {"default": 1e39}}}, "fields.age.default is 1e+39"),
+            ({"fields": {"age": {"default": float("nan")}}}, "fields.age.default is nan"),
+            ({"fields": {"age": {"maximum": float("inf")}}}, "fields.age.maximum is inf"),
         ],
     )
     def test_what_is_wrong_is_named_with_what_to_do(self, ui: Any, said: str) -> None:
@@ -75,13 +82,18 @@ class TestChecking:
         assert said in str(refused.value)
 
     def test_white_space_that_nobody_sees_may_be_left_out(self) -> None:
-        given = {"fields": {"workclass": {"default": "Private", "choices": {"State-gov": "the state", "NA": "none"}}}}
+        given = {
+            "fields": {"workclass": {"default": "Private", "choices": {"State-gov": "the state", "NA": "none"}}},
+            "examples": [{"title": "A clerk", "record": {"workclass": "State-gov", "age": None}}],
+        }
         checked = check_ui(given, tiny.spec())
         assert checked["fields"]["workclass"] == {
             "default": " Private",
             "choices": {" State-gov": "the state", "NA": "none"},
         }
+        assert checked["examples"][0]["record"] == {"workclass": " State-gov", "age": None}
         assert given["fields"]["workclass"]["default"] == "Private"  # what was given stays as it is
+        assert given["examples"][0]["record"]["workclass"] == "State-gov"
 
     def test_the_message_names_the_file(self, tmp_path: Path) -> None:
         (tmp_path / "words.yaml").write_text("titel: x", "utf-8")
@@ -149,14 +161,47 @@ class TestMigration:
         assert migrated.ui["order"] == ["age"]
         assert migrated.ui["fields"]["age"] == {"label": "Age", "unit": "years"}
         assert migrated.ui["fields"]["workclass"] == {"label": "Employer", "help": "who pays", "choices": {}}
-        assert migrated.ui["examples"] == FULL["examples"]
+        assert "examples" not in migrated.ui
         assert "labels" not in migrated.ui
         assert {"fields.vip", "labels.<50k", "order: hours", "fields.age.minimum", "fields.age.default: 30"} <= set(
             migrated.dropped
         )
+        assert {"examples[0].record.age: 44", "examples[0].record.workclass: ' Private'"} <= set(migrated.dropped)
         assert "field years-in-job" in migrated.unnamed
 
-    @pytest.mark.parametrize("ui", [None, [], {"groups": 3}, {"fields": []}, {"examples": [{}]}, {"labels": 3}])
+    def test_examples_keep_what_still_stands(self) -> None:
+        ui = {"examples": [{"title": "A clerk", "record": {"workclass": "State-gov", "grade": 8, "age": 44, "x": 1}}]}
+        migrated = migrate_ui(ui, tiny.spec())
+        assert migrated.ui["examples"] == [{"title": "A clerk", "record": {"workclass": " State-gov", "age": 44}}]
+        assert migrated.dropped == ["examples[0].record.x", "examples[0].record.grade: 8"]
+
+    def test_categories_without_their_white_space_are_known(self) -> None:
+        """As export takes them."""
+        entry = {"default": "Private", "choices": {"Private": "a company", "State-gov": "the state", "Gone": "x"}}
+        migrated = migrate_ui({"fields": {"workclass": entry}}, tiny.spec())
+        choices = {" Private": "a company", " State-gov": "the state"}
+        assert migrated.ui == {"fields": {"workclass": {"default": " Private", "choices": choices}}}
+        assert migrated.dropped == ["fields.workclass.choices.Gone"]
+
+    @pytest.mark.parametrize("default", [None, True, "old"])
+    def test_a_default_that_is_no_number_any_more(self, default: Any) -> None:
+        migrated = migrate_ui({"fields": {"age": {"label": "Age", "default": default}}}, tiny.spec())
+        assert migrated.ui == {"fields": {"age": {"label": "Age"}}}
+        assert migrated.dropped == [f"fields.age.default: {default!r}"]
+
+    @pytest.mark.parametrize(
+        "ui",
+        [
+            None,
+            [],
+            {"groups": 3},
+            {"fields": []},
+            {"fields": {"age": "x"}},
+            {"examples": [{}]},
+            {"examples": [{"title": "x", "record": "abc"}]},
+            {"labels": 3},
+        ],
+    )
     def test_what_is_no_ui_is_refused(self, ui: Any) -> None:
         with pytest.raises(UiRefused):
             migrate_ui(ui, tiny.spec())
