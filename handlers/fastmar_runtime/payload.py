@@ -159,7 +159,11 @@ def _text(body: Any) -> str:
 
 
 def write(request: Request, answers: Sequence[dict[str, Any]], spec: Spec) -> Response:
-    """The response to `request`: status 200, or 400 where no record of it could be scored."""
+    """The response to `request`: status 200, or 400 where no record of it could be scored.
+
+    JSON lines are answered with 200 whatever they hold: batch jobs cut a file anywhere, and a part of bad lines alone
+    must not fail the job.
+    """
     answers = [_numbered(answer, position) for position, answer in enumerate(answers)]
     status = 400 if answers and all("error" in answer for answer in answers) else 200
     if request.shape == ONE:
@@ -167,7 +171,7 @@ def write(request: Request, answers: Sequence[dict[str, Any]], spec: Spec) -> Re
     if request.shape == INSTANCES:
         return Response(status, orjson.dumps({"predictions": answers}))
     if request.shape == LINES:
-        return Response(status, b"".join(orjson.dumps(answer) + b"\n" for answer in answers), LINES_TYPE)
+        return Response(200, b"".join(orjson.dumps(answer) + b"\n" for answer in answers), LINES_TYPE)
     if request.shape == V2:
         refused = next((answer for answer in answers if "error" in answer), None)
         body = protocol_v2.refuse(refused["error"]) if refused else protocol_v2.write(request.envelope, answers, spec)

@@ -228,6 +228,11 @@ class TestBatchTransform:
         """BatchStrategy SingleRecord."""
         assert len(endpoint.post("/invocations", lines(RECORDS[:1]), "application/jsonlines").lines()) == 1
 
+    def test_bad_lines_alone_do_not_fail_the_job(self, endpoint: Container) -> None:
+        answer = endpoint.post("/invocations", lines([tiny.record(age="old")] * 2), "application/jsonlines")
+        assert answer.status == 200
+        assert all("error" in one for one in answer.lines())
+
     def test_execution_parameters_are_optional_and_not_there(self, endpoint: Container) -> None:
         """SageMaker takes the job's own, then."""
         assert endpoint.get("/execution-parameters").status == 404

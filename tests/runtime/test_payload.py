@@ -187,7 +187,11 @@ class TestWrite:
     def test_only_bad_records(self):
         assert self.write(LIST, self.BAD, self.BAD).status == 400
         assert self.write(INSTANCES, self.BAD).status == 400
-        assert self.write(LINES, self.BAD).status == 400
+
+    def test_bad_lines_alone_do_not_fail_a_batch_job(self):
+        response = self.write(LINES, self.BAD, self.BAD)
+        assert response.status == 200
+        assert [sorted(orjson.loads(line)) for line in response.body.splitlines()] == [["error"], ["error"]]
 
     def test_no_records(self):
         assert self.write(LIST).body == b"[]"
