@@ -62,6 +62,8 @@ class Gallery:
             file.load()
             mask = file.copy()
         picture = overlays.opened(path, upright=self._upright)
+        if picture is not None and picture.size == mask.size[::-1] != mask.size:
+            picture = overlays.opened(path, upright=True)  # an older archive's server does not say that it turns photos
         unseen = [entry["index"] for entry in answer["classes"] if entry["name"] is None]
         picture = picture or Image.new("RGB", mask.size, overlays.PAPER)
         return overlays.over_mask(picture, mask, shown.mask_shares(answer), unseen[0] if unseen else None)

@@ -78,7 +78,8 @@ class Archive:
             yield from _csv_answers(ArchiveRows(self._predictor), body)
         else:
             records = payload.read(body, content_type, spec).records
-            yield from self._predictor.predict([_sized(record, self._mask_size) for record in records])
+            mask_size = self._mask_size if spec.kind == VISION else None
+            yield from self._predictor.predict([_sized(record, mask_size) for record in records])
 
     def pictures(self, paths: Sequence[Path]) -> Answers:
         """See `Target`."""
@@ -140,7 +141,8 @@ class Served:
             yield from _csv_answers(ServedRows(self._client, self._name, self._version, schema), body)
         else:
             records = payload.read(body, content_type, spec).records
-            yield from self._answers([_sized(record, self._mask_size) for record in records])
+            mask_size = self._mask_size if spec.kind == VISION else None
+            yield from self._answers([_sized(record, mask_size) for record in records])
 
     def pictures(self, paths: Sequence[Path]) -> Answers:
         """See `Target`."""

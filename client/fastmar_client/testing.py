@@ -177,7 +177,7 @@ class FakeServer:
         status = 400 if answers and all("error" in answer for answer in answers) else 200
         if shape == "lines":
             lines = b"".join(json.dumps(answer).encode() + b"\n" for answer in answers)
-            return Reply(status, lines, {"Content-Type": LINES})
+            return Reply(200, lines, {"Content-Type": LINES})
         return _json(
             status,
             {"one": answers[0] if answers else None, "predictions": {"predictions": answers}}.get(shape, answers),

@@ -6,6 +6,7 @@ import platform
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from fastmar_runtime import __version__
 from fastmar_runtime.golden import OUTPUT, Golden, check_golden, thinned
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.preprocess import load_preprocessor
-from fastmar_runtime.spec import PROTOCOL, Spec
+from fastmar_runtime.spec import PROTOCOL, VISION, Spec
 
 __all__ = ["Exported", "Options", "export_learner"]
 
@@ -86,6 +87,7 @@ def export_learner(
     on_read(source)
     require_learner(source.root)
     learner = open_learner(source.root)
+    _check_kind(options, learner.kind)
     on_stage("Converting the transforms")
     check_classes(learner)
     dropped = check_callbacks(learner, list(options.ignored_callbacks))
@@ -108,7 +110,8 @@ def export_learner(
             raise
         size = " x ".join(map(str, OPEN_SIZE))
         raise ParityFailed(
-            f"the learner takes pictures as they come, and on one of {size} pixels {error.message}", fix=_ONE_SIZE
+            f"the learner takes pictures as they come, and on one of {size} pixels {error.message}",
+            fix=f"{error.fix} If all its pictures have one size, export with --picture-size WIDTHxHEIGHT.",
         ) from error
     spec = replace(
         draft,
@@ -162,6 +165,18 @@ def _check_name(options: Options) -> None:
         )
     if not _VERSION.fullmatch(options.version):
         raise ExportError(f"the version is {options.version!r}.", fix="use numbers and dots, such as 1.0.")
+
+
+def _check_kind(options: Options, kind: str) -> None:
+    if kind != VISION and (options.picture_size, options.max_pixels) != (None, None):
+        raise ExportError(
+            f"the learner is {kind}, and reads no pictures.", fix="leave --picture-size and --max-pixels out."
+        )
+    if options.max_pixels is not None and options.max_pixels < prod(OPEN_SIZE):
+        raise ExportError(
+            f"a limit of {options.max_pixels:,} pixels is too low to try the learner with.",
+            fix=f"give a --max-pixels of {prod(OPEN_SIZE):,} or more.",
+        )
 
 
 def _draft(

@@ -55,6 +55,8 @@ def convert_vision(learner: Learner, options: Options) -> Conversion:
     _check_tensor(steps)
     if options.picture_size is not None:
         _fix_size(steps, pictures, options.picture_size)
+    if options.max_pixels is not None and pictures.size is not None:
+        raise ExportError("the network sees all pictures in one size.", fix="leave --max-pixels out.")
     open_axes = ("H", "W") if pictures.size is None else ()
     layers = _layers(learner, pictures, dropped)
     return Conversion(

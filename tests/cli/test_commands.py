@@ -51,6 +51,12 @@ def test_export_says_where_and_what_next(learner: Path, tmp_path: Path, capsys: 
     assert printed.err == ""
 
 
+def test_export_refuses_options_of_pictures_for_a_table(learner: Path, tmp_path: Path, capsys: Any) -> None:
+    for option in (["--picture-size", "28x28"], ["--max-pixels", "10000"]):
+        assert main(["export", str(learner), "--name", "model", "--output", str(tmp_path), *option]) == 1
+        assert "reads no pictures" in capsys.readouterr().err
+
+
 def test_export_is_loud_about_float_categories(tmp_path: Path, capsys: Any) -> None:
     learn, _ = make_learner(CASES["float categories"])
     learn.export(tmp_path / "learner.pkl")
@@ -107,6 +113,12 @@ def test_predict_reads_every_format(
     assert len(answers) == count
     assert all(answer == answers[0] for answer in answers)
     assert set(answers[0]) == {"prediction", "index", "probabilities", "warnings"}
+
+
+def test_options_of_pictures_leave_records_alone(archive: Path, tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "in.json").write_text(json.dumps(RECORD))
+    assert main(["predict", str(archive), str(tmp_path / "in.json"), "--json", "--save", str(tmp_path / "out")]) == 0
+    assert lines(capsys.readouterr().out)[0]["warnings"] == []
 
 
 def test_predict_reads_standard_input(archive: Path) -> None:

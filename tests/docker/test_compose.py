@@ -153,6 +153,8 @@ def test_deploy_and_rollback_outlast_a_restart(running: Stack) -> None:
     assert default() == NEW
     running.fastmar("rollback", NAME)
     assert default() == OLD
+    running.fastmar("models", "--unload", NAME, "2.0")
+    assert default() == OLD
 
 
 def test_down_ends_it_without_force(running: Stack) -> None:

@@ -183,6 +183,11 @@ class TestMigration:
         assert migrated.ui == {"fields": {"workclass": {"default": " Private", "choices": choices}}}
         assert migrated.dropped == ["fields.workclass.choices.Gone"]
 
+    def test_words_for_categories_of_what_is_a_number_now(self) -> None:
+        migrated = migrate_ui({"fields": {"age": {"choices": {"old": "over 60"}, "unit": "years"}}}, tiny.spec())
+        assert migrated.ui == {"fields": {"age": {"unit": "years"}}}
+        assert migrated.dropped == ["fields.age.choices"]
+
     @pytest.mark.parametrize("default", [None, True, "old"])
     def test_a_default_that_is_no_number_any_more(self, default: Any) -> None:
         migrated = migrate_ui({"fields": {"age": {"label": "Age", "default": default}}}, tiny.spec())

@@ -287,8 +287,9 @@ def grows(tmp_path: Path) -> Any:
 @pytest.mark.parametrize("make", [one_size, grows])
 def test_a_network_of_one_size_is_exported_with_that_size(make: Any, tmp_path: Path) -> None:
     learn = make(tmp_path)
-    with pytest.raises(ExportError, match="--picture-size"):
+    with pytest.raises(ExportError) as caught:
         export(learn, tmp_path)
+    assert "--picture-size" in caught.value.fix
     result = export(learn, tmp_path, picture_size=(80, 70))
     assert result.spec.inputs[0].shape == ("batch", 3, 70, 80)
     fits, other = Image.fromarray(pixels(80, 70)), Image.fromarray(pixels(81, 70))
@@ -305,6 +306,16 @@ def test_the_size_of_pictures_is_not_taken_where_the_learner_says_it(tmp_path: P
     learn = tiny_learner(Config([Resize(64)]), tmp_path / "pictures")
     with pytest.raises(ExportError, match="leave --picture-size out"):
         export(learn, tmp_path, picture_size=(64, 64))
+
+
+def test_limits_that_make_no_sense_are_refused(tmp_path: Path) -> None:
+    any_size = small_learner(dls_of(Config([]), tmp_path / "pictures"), None)
+    for pixels_ in (-1, 0, 7679):
+        with pytest.raises(ExportError, match="too low"):
+            export(any_size, tmp_path, max_pixels=pixels_)
+    one = tiny_learner(Config([Resize(64)]), tmp_path / "pictures")
+    with pytest.raises(ExportError, match="one size"):
+        export(one, tmp_path, max_pixels=10_000)
 
 
 def test_networks_for_any_size_have_a_limit_of_pixels(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 import requests
 
 from fastmar_cli.main import main
+from fastmar_cli.server.java import find_java
 from fastmar_cli.server.testing import RunningServer, running_server
 from tests.archives import HANGS, RAISES, SLOW, UNCHECKED, changed, golden, renamed, tiny_archive
 from tests.serving.streams import Streams
@@ -328,6 +329,22 @@ class TestModels:
     def test_no_server_there(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["models", "--url", "http://127.0.0.1:1"]) == 1
         assert "ServerNotFound" in capsys.readouterr().err
+
+
+def test_versions_end_where_there_is_no_kill(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """TorchServe ends a worker with the program `kill`, which small containers don't have."""
+    programs, store = tmp_path / "bin", tmp_path / "store"
+    programs.mkdir()
+    store.mkdir()
+    (programs / "java").symlink_to(find_java().path)
+    tiny_archive(store, "1.0")
+    command = ["/usr/bin/env", f"PATH={programs}", sys.executable, "-m", "fastmar_cli.main"]
+    with running_server(store, command=command) as server:
+        assert main(["deploy", str(tiny_archive(tmp_path, "2.0", flipped=True)), "--url", server.url]) == 0
+        capsys.readouterr()
+        assert main(["models", "--unload", "tiny", "1.0", "--json", "--url", server.url]) == 0
+        assert [each["version"] for each in json.loads(capsys.readouterr().out)] == ["2.0"]
+        assert workers(server) == 1
 
 
 def test_a_restart_keeps_the_default(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

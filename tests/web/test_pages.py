@@ -271,6 +271,15 @@ def test_a_table_is_gone_on_with_by_the_version_that_looked_at_it(web: FlaskClie
     assert [row["age"] for row in fake.asked] == rows[1000:]
 
 
+def test_a_table_is_scored_by_another_version_where_the_one_that_looked_at_it_is_gone(
+    web: FlaskClient, fake: FakeClient
+) -> None:
+    job = send_table(web, table_of(fake, ["38", "39"]))
+    settled(web, job)
+    fake.versions = ["2.0"]
+    assert "All 2 rows are scored." in scored(web, job)
+
+
 @pytest.mark.parametrize("change", ["replaced", "unloaded"])
 def test_a_table_is_begun_anew_where_its_model_is_another(web: FlaskClient, fake: FakeClient, change: str) -> None:
     rows = [str(age) for age in range(1500)]
@@ -279,12 +288,11 @@ def test_a_table_is_begun_anew_where_its_model_is_another(web: FlaskClient, fake
     scored(web, job)
     if change == "replaced":
         fake.schemas["people"]["notices"] = ["another"]
+        page = scored(web, job)
+        assert "The model has changed" in page
+        assert "The model server failed" not in page
     else:
         fake.versions = ["2.0"]
-    page = scored(web, job)
-    said = {"replaced": "The model has changed", "unloaded": "There is no such model"}[change]
-    assert said in page
-    assert "The model server failed" not in page
     fake.asked.clear()
     assert "The model server is away" in scored(web, job)
     assert {row["age"] for row in fake.asked} >= set(rows[:1000])

@@ -9,6 +9,7 @@ from typing import Any
 from flask import Flask, Response, jsonify, redirect, render_template, request, send_file, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
+from fastmar_client import ModelNotFound
 from fastmar_web.backend import Backend
 from fastmar_web.errors import Refused
 from fastmar_web.jobs import CHECKING, DONE, Job, Jobs
@@ -81,14 +82,20 @@ def register(app: Flask, backend: Backend, settings: Settings, jobs: Jobs) -> No
         found = jobs.get(name)
         model, version = split(found.model)
         # What may pass by itself is gone on with, by the version that looked at the table, whatever was deployed since.
-        # After any other failure all rows are asked anew, of the version that answers now.
+        # After any other failure, or where that version is gone, all rows are asked anew, of the one that answers now.
         resume = found.error is None or found.error.passing
-        if found.preview:
-            found.preview.version = found.preview.version if resume else None
-            version = version or found.preview.version
+        if found.preview and not resume:
+            found.preview.version = None
+        looked = found.preview.version if found.preview and version is None else None
 
         def work(source: Path, target: Path, on_progress: Any) -> None:
-            backend.score_table(model, version, source, target, on_progress, resume=resume)
+            try:
+                backend.score_table(model, looked or version, source, target, on_progress, resume=resume)
+            except ModelNotFound:
+                if looked is None or found.preview is None:
+                    raise
+                found.preview.version = None
+                backend.score_table(model, version, source, target, on_progress, resume=False)
 
         jobs.score(found, work)
         return redirect(url_for("job", name=name), 303)

@@ -143,7 +143,7 @@ def write_files(
             fix="install torchserve 0.12: health checks, and --key-file, need it.",
         )
     for problem in problems:
-        log.warning("TorchServe is not as expected (%s): connections may be cut off when the server stops", problem)
+        log.warning("TorchServe is left as upstream made it, which may end connections or workers badly: %s", problem)
 
 
 def wait_until_ready(

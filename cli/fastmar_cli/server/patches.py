@@ -3,18 +3,22 @@
 TorchServe can't be told to close connections as it answers: it writes `Connection: keep-alive` over whatever a handler
 sets, so a client that keeps its connection is cut off in mid-request when the server stops. Nor can it be told to stop
 listening. And it closes with SO_LINGER 0, that is with a reset, which may throw away an answer that is still on its
-way. None of this is a setting.
+way. And it ends workers with the program `kill`, which small containers don't have: no version can be unloaded there.
+None of this is a setting.
 
 - `NettyUtils.sendHttpResponse(context, response, keepAlive)` is wrapped: once the drain file exists, a whole answer
   goes out with keepAlive false, which makes TorchServe write `Connection: close` and close behind the answer.
 - `ModelServer` leaves each socket that it listens on with the launcher as well, which closes the port by it when the
   time comes. And it names another socket option where it named SO_LINGER, so connections close by a FIN.
 
+- `OSUtils` names this Python where it named `kill`.
+
 A class that is not laid out as expected is left alone, and the server runs, and stops, as upstream made it.
 """
 
 from __future__ import annotations
 
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +36,7 @@ from fastmar_cli.server.bytecode import (
 )
 from fastmar_cli.server.classfile import ClassFile, UnexpectedClass, read_class
 
+OS_UTILS = "org/pytorch/serve/util/OSUtils"
 MODEL_SERVER = "org/pytorch/serve/ModelServer"
 NETTY_UTILS = "org/pytorch/serve/util/NettyUtils"
 CHANNEL = "io/netty/channel/Channel"
@@ -62,6 +67,7 @@ def write_patched_classes(
     edits: Edits = {
         NETTY_UTILS: [lambda classfile: close_while_draining(classfile, drain_file)],
         MODEL_SERVER: [close_by_fin, lambda classfile: hand_listeners_over(classfile, handover)],
+        OS_UTILS: [kill_with_python],
         **(more or {}),
     }
     problems = []
@@ -153,6 +159,17 @@ def close_by_fin(classfile: ClassFile) -> None:
     if classfile.constants.count(linger) != 1:
         raise UnexpectedClass("SO_LINGER is not named once")
     classfile.constants[classfile.constants.index(linger)] = text_constant("CONNECT_TIMEOUT_MILLIS")
+
+
+def kill_with_python(classfile: ClassFile) -> None:
+    """Replace the command for ending a process, a format for its number that Java cuts into words at white space."""
+    kill = text_constant("kill -9 %s")
+    if classfile.constants.count(kill) != 1:
+        raise UnexpectedClass("`kill` is not named once")
+    if not sys.executable or any(map(str.isspace, sys.executable)):
+        raise UnexpectedClass("the path of this Python has white space in it")
+    command = f"{sys.executable.replace('%', '%%')} -IS -c __import__('os').kill(%s,9)"
+    classfile.constants[classfile.constants.index(kill)] = text_constant(command)
 
 
 def _ask(classfile: ClassFile, interface: str, name: str, result: str) -> bytes:

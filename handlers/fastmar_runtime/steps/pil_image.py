@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import threading
 import warnings
 from dataclasses import dataclass
@@ -23,7 +24,9 @@ _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "MPO", "DIB", "PPM", "A
 their size can be looked at."""
 
 _KINDS_FIX = "send a JPEG, PNG, GIF, BMP, WebP or TIFF file."
-_SCAN = b"\xff\xda"  # how a scan of a JPEG begins; compressed pixels never hold it
+# How a scan of a JPEG begins: marker, length, and number of components. Compressed pixels never hold the marker, and what
+# phones put behind a picture, such as a video, next to never all of it.
+_SCAN = re.compile(rb"\xff\xda\x00(?:\x08\x01|\x0a\x02|\x0c\x03|\x0e\x04)")
 _MOST_SCANS = 100  # programs write about ten; each costs a pass over all pixels
 _TILE_SIDES = (322, 323)  # TIFF's tags
 _OPENING = threading.Lock()  # warnings are turned into errors for the whole process
@@ -121,7 +124,7 @@ def _refuse_bombs(image: Any, data: bytes, who: str, max_pixels: int) -> None:
         sides = [image.tag_v2.get(tag) for tag in _TILE_SIDES]
         if all(isinstance(side, int) for side in sides) and sides[0] * sides[1] > max_pixels:
             raise _too_many_pixels(who, f"made of tiles of {sides[0]} x {sides[1]} pixels", f"{max_pixels:,}")
-    elif image.format in ("JPEG", "MPO") and (scans := data.count(_SCAN)) > _MOST_SCANS:
+    elif image.format in ("JPEG", "MPO") and (scans := sum(1 for _ in _SCAN.finditer(data))) > _MOST_SCANS:
         raise _refused(
             "damaged_picture",
             f"{who} is a JPEG of {scans:,} scans, over the limit of {_MOST_SCANS}.",

@@ -34,6 +34,10 @@ def test_each_option_has_a_variable() -> None:
     }
 
 
+def test_what_kubernetes_sets_for_a_service_of_the_same_name_says_nothing() -> None:
+    assert vars(serve.from_environment({"FASTMAR_PORT": "tcp://10.0.0.7:8080"})) == {}
+
+
 def test_a_value_may_look_like_an_option() -> None:
     assert serve.from_environment({"FASTMAR_HOST": "-x"}).host == "-x"
 

@@ -22,7 +22,7 @@ from tests.cli.server.conftest import ECHO
 from fastmar_cli.server import errors, registry
 from fastmar_cli.server.bytecode import same_frames
 from fastmar_cli.server.config import Settings
-from fastmar_cli.server.management import Management, management_key
+from fastmar_cli.server.management import Management, ManagementError, management_key
 from fastmar_cli.server.testing import RunningServer, running_server
 
 KEY = "0123456789abcdef-fixed"
@@ -210,11 +210,10 @@ class TestFixedKey:
         assert running.key_file is not None
         keys = json.loads(Path(running.key_file).read_text())
         assert ask(keyed.url + "/predictions/echo", {"a": 1}, keys["inference"]["key"]).status == 400
-        command = ["curl", "-s", "--unix-socket", running.management.removeprefix("unix:"), "http://localhost/models"]
-        refused = subprocess.check_output([*command, "-H", f"Authorization: Bearer {KEY}"])
-        assert json.loads(refused)["code"] == 400
-        answered = subprocess.check_output([*command, "-H", f"Authorization: Bearer {keys['management']['key']}"])
-        assert json.loads(answered)["models"]
+        with pytest.raises(ManagementError) as refused:
+            Management(running.management, lambda: KEY).names()
+        assert refused.value.status == 400
+        assert Management(running.management, lambda: keys["management"]["key"]).names() == ["echo"]
 
     def test_workers_do_not_see_it(self, keyed: RunningServer) -> None:
         environment = ask(keyed.url + "/predictions/echo", {"environment": True}, KEY).body["environment"]

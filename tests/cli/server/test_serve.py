@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -45,6 +46,7 @@ def assert_gone(processes: list[psutil.Process]) -> None:
 
 
 class TestRunning:
+    @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
     def test_the_printed_command_works_with_any_record(self, server: RunningServer) -> None:
         command = next(line for line in server.lines if line.strip().startswith("curl"))
         printed = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=30, check=True).stdout
