@@ -24,7 +24,7 @@ _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "MPO", "DIB", "PPM", "A
 their size can be looked at."""
 
 _KINDS_FIX = "send a JPEG, PNG, GIF, BMP, WebP or TIFF file."
-# How a scan of a JPEG begins: marker, length, and number of components. Compressed pixels never hold the marker, and what
+# How a scan of a JPEG begins: marker, length, number of components. Compressed pixels never hold the marker, and what
 # phones put behind a picture, such as a video, next to never all of it.
 _SCAN = re.compile(rb"\xff\xda\x00(?:\x08\x01|\x0a\x02|\x0c\x03|\x0e\x04)")
 _MOST_SCANS = 100  # programs write about ten; each costs a pass over all pixels
