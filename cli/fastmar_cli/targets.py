@@ -71,15 +71,12 @@ class Archive:
     def records(self, body: bytes, content_type: str) -> Answers:
         """See `Target`."""
         from fastmar_cli.rows import ArchiveRows  # noqa: PLC0415
-        from fastmar_runtime import payload  # noqa: PLC0415
 
         spec = self._predictor.spec
         if _is_table(content_type, spec):
             yield from _csv_answers(ArchiveRows(self._predictor), body)
         else:
-            records = payload.read(body, content_type, spec).records
-            mask_size = self._mask_size if spec.kind == VISION else None
-            yield from self._predictor.predict([_sized(record, mask_size) for record in records])
+            yield from self._predictor.predict(_records(body, content_type, spec, self._mask_size))
 
     def pictures(self, paths: Sequence[Path]) -> Answers:
         """See `Target`."""
@@ -127,7 +124,6 @@ class Served:
     def records(self, body: bytes, content_type: str) -> Answers:
         """See `Target`. The body is read here as an archive in this process reads it, so that both answer the same."""
         from fastmar_cli.rows import ServedRows  # noqa: PLC0415
-        from fastmar_runtime import payload  # noqa: PLC0415
 
         if content_type == PICTURE:
             from fastmar_client import image_record  # noqa: PLC0415
@@ -140,9 +136,7 @@ class Served:
         if _is_table(content_type, spec):
             yield from _csv_answers(ServedRows(self._client, self._name, self._version, schema), body)
         else:
-            records = payload.read(body, content_type, spec).records
-            mask_size = self._mask_size if spec.kind == VISION else None
-            yield from self._answers([_sized(record, mask_size) for record in records])
+            yield from self._answers(_records(body, content_type, spec, self._mask_size))
 
     def pictures(self, paths: Sequence[Path]) -> Answers:
         """See `Target`."""
@@ -219,6 +213,14 @@ def _picture(path: Path, mask_size: str) -> Any:
         return Picture(read_picture(path), path.name, mask_size)
     except InputUnreadable as error:
         return RecordError("file_unreadable", error.message, fix=error.fix)
+
+
+def _records(body: bytes, content_type: str, spec: Spec, mask_size: str | None) -> list[Any]:
+    """What a body holds, as `payload.read` has it; pictures with the size of masks that was asked for."""
+    from fastmar_runtime import payload  # noqa: PLC0415
+
+    records = payload.read(body, content_type, spec).records
+    return [_sized(record, mask_size) for record in records] if spec.kind == VISION else records
 
 
 def _sized(record: Any, mask_size: str | None) -> Any:

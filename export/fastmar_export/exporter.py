@@ -39,10 +39,6 @@ from fastmar_runtime.spec import PROTOCOL, VISION, Spec
 __all__ = ["Exported", "Options", "export_learner"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-_ONE_SIZE = (
-    "export with --picture-size WIDTHxHEIGHT if all pictures have one size; otherwise train with Resize among the item "
-    "transforms."
-)
 _VERSION = re.compile(r"[0-9]+(\.[0-9]+)*")
 
 
@@ -153,7 +149,9 @@ def _check_other_size(
         return check_graph(predictor.run(other), expected, image=True)
     except Exception as error:  # ONNX Runtime's exceptions have no common base
         raise ParityFailed(
-            "the learner takes pictures of any size, and its network's graph does not.", fix=_ONE_SIZE
+            "the learner takes pictures of any size, and its network's graph does not.",
+            fix="export with --picture-size WIDTHxHEIGHT if all pictures have one size; otherwise train with Resize "
+            "among the item transforms.",
         ) from error
 
 

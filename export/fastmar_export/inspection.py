@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -63,18 +65,12 @@ def _learner_facts(learner: Learner) -> Facts:
         if not layer["served"]:
             problems.append(f"{layer['where']} is {layer['class']}, which is not in fastmar's allow-list of layers.")
     targets = listed(learner.dataset.get("y_names"))
-    try:
+    with _collected(problems):
         check_classes(learner)
-    except ExportError as error:
-        problems.append(str(error))
-    try:
+    with _collected(problems):
         check_callbacks(learner, [])
-    except ExportError as error:
-        problems.append(str(error))
-    try:
+    with _collected(problems):
         targets = list(kind_of(learner).convert(learner, Options(name="inspected")).targets)
-    except ExportError as error:
-        problems.append(str(error))
     activation = activation_of(learner.loss, None)
     return {
         "kind": learner.kind,
@@ -90,6 +86,15 @@ def _learner_facts(learner: Learner) -> Facts:
         "network": network,
         "problems": problems,
     }
+
+
+@contextmanager
+def _collected(problems: list[str]) -> Iterator[None]:
+    """Tell what stops an export among `problems`, and go on."""
+    try:
+        yield
+    except ExportError as error:
+        problems.append(str(error))
 
 
 def _transforms(learner: Learner) -> list[Facts]:

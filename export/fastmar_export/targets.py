@@ -6,6 +6,7 @@ from collections import Counter
 from math import prod
 from typing import Any
 
+from fastmar_export.converters import model_notice
 from fastmar_export.errors import ParityFailed, UnsupportedLoss, UnsupportedTransform
 from fastmar_export.learner import Learner, listed, name_of
 from fastmar_export.losses import activation_of
@@ -101,28 +102,25 @@ def _vocab(transform: Record, size: int) -> list[Any]:
 
 
 def _not_softmax_notice(activation: str) -> Notice:
-    return {
-        "field": None,
-        "code": "not_softmax",
-        "message": f"the labels' numbers are {activation} of the network's outputs, each for itself: they do not add "
+    return model_notice(
+        "not_softmax",
+        f"the labels' numbers are {activation} of the network's outputs, each for itself: they do not add "
         "up to 1. learn.predict may fail on such a learner.",
-    }
+    )
 
 
 def threshold_notice(loss: Any, what: str) -> Notice:
     """That a threshold was assumed for `what`, labels or pixels."""
-    return {
-        "field": None,
-        "code": "threshold_assumed",
-        "message": f"the loss {name_of(loss)} has no threshold: {what} over {THRESHOLD} are predicted, where "
+    return model_notice(
+        "threshold_assumed",
+        f"the loss {name_of(loss)} has no threshold: {what} over {THRESHOLD} are predicted, where "
         "learn.predict gives numbers only.",
-    }
+    )
 
 
 def _raw_notice(loss: Any) -> Notice:
-    return {
-        "field": None,
-        "code": "raw_outputs",
-        "message": f"the loss {name_of(loss)} has no activation that fastmar knows: answers are the network's raw "
+    return model_notice(
+        "raw_outputs",
+        f"the loss {name_of(loss)} has no activation that fastmar knows: answers are the network's raw "
         "outputs, as learn.predict's are. Export with --activation softmax (or sigmoid) for probabilities.",
-    }
+    )

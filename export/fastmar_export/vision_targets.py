@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fastmar_export.converters import model_notice
 from fastmar_export.errors import ParityFailed, UnsupportedLearner, UnsupportedLoss
 from fastmar_export.learner import Learner, listed, name_of
 from fastmar_export.losses import Activation, activation_of
@@ -102,7 +103,7 @@ def _points_state(transforms: list[Any], loss: Any, size: int, asked: str | None
             "the points were not scaled in training (PointScaler(do_scale=False)); like learn.predict, this model "
             "takes the network's outputs for places between -1 and 1."
         )
-        notices.append({"field": None, "code": "points_not_scaled", "message": message})
+        notices.append(model_notice("points_not_scaled", message))
     return {"decoder": "points", "size": size}, notices
 
 
@@ -134,12 +135,11 @@ def _mask_state(
 
 
 def _smoothing_notice(loss: Any) -> Notice:
-    return {
-        "field": None,
-        "code": "mask_axis",
-        "message": f"for {name_of(loss)} learn.predict takes the largest value along the width, which is no mask; this "
+    return model_notice(
+        "mask_axis",
+        f"for {name_of(loss)} learn.predict takes the largest value along the width, which is no mask; this "
         "model takes the largest of the classes, as for other losses.",
-    }
+    )
 
 
 def _check_mask_loss(activation: Activation, loss: Any, classes: int, asked: str | None) -> None:

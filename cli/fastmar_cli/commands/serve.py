@@ -13,6 +13,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from fastmar_cli.arguments import option_in
+
 VARIABLE = "FASTMAR_"
 PLATFORMS = ("auto", "none", "sagemaker", "vertex", "azureml")
 
@@ -84,8 +86,8 @@ def from_environment(environ: Mapping[str, str]) -> argparse.Namespace:
     known = {VARIABLE + word.removeprefix("--").replace("-", "_").upper(): word for word in options}
     words: list[str] = []
     for variable in sorted(known.keys() & environ.keys()):
-        option, text = known[variable], environ[variable].strip()
-        if not text or "://" in text:  # Kubernetes tells a Service named fastmar as FASTMAR_PORT=tcp://10.0.0.7:8080
+        option, text = known[variable], option_in(environ, variable)
+        if not text:
             continue
         if option == "--token":
             words.append("--token" if _yes(parser, variable, text) else "--no-token")

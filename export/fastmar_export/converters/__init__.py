@@ -20,6 +20,11 @@ from fastmar_export.reader import Record
 State = dict[str, Any]
 
 
+def model_notice(code: str, message: str) -> State:
+    """Something that a caller should know of a whole model, said at export and in its schema."""
+    return {"field": None, "code": code, "message": message}
+
+
 @dataclass(slots=True)
 class Table:
     """What converters of tabular transforms share: the table's columns, and what there is to say at export.
@@ -54,7 +59,7 @@ class Pictures:
 
     def notice(self, code: str, message: str) -> None:
         """Say something about the model at export, and in its schema."""
-        self.notices.append({"field": None, "code": code, "message": message})
+        self.notices.append(model_notice(code, message))
 
 
 Converter = Callable[[Record, str, Any], State]
