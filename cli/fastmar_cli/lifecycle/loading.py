@@ -14,7 +14,7 @@ from fastmar_cli.server.logs import FAILURES
 from fastmar_cli.server.management import READY, ManagementError
 
 POLL = 0.1  # seconds between two looks at a version that is loading
-WORDS_WITHIN = 3.0  # seconds in which a dead worker's last words arrive
+WORDS_WITHIN = 10.0  # seconds in which a dead worker's last words arrive, also on a machine that is busy
 
 Show = Callable[[str], None]
 
