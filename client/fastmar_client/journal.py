@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from io import FileIO
@@ -46,6 +46,19 @@ class State:
 def beside(target: Path) -> tuple[Path, Path]:
     """The part and the journal of a file."""
     return target.with_name(target.name + ".part"), target.with_name(target.name + ".journal")
+
+
+def rows_kept(target: Path) -> int:
+    """The rows that an interrupted run dealt with for good, by what is on the disk: the next run goes on there.
+
+    The interruption may have come after a chunk was put down and before anybody was told, so only the journal knows.
+    """
+    try:
+        lines = beside(target)[1].read_bytes().split(b"\n")
+    except OSError:
+        return 0
+    state, _ = _last_state(lines[1:])
+    return state.rows if state else 0
 
 
 class Output:
@@ -129,18 +142,11 @@ class Output:
         """How far the earlier run was; None where it did not come to anything."""
         self._journal.seek(0)
         first, *others = self._journal.read().split(b"\n")
-        size = len(first) + 1
-        state = None
-        for line in others[:-1]:  # the last one is empty, or torn
-            try:
-                state = State(**json.loads(line))
-            except (ValueError, TypeError):  # the power failed while it was written
-                break
-            size += len(line) + 1
+        state, size = _last_state(others)
         if state is None:
             return None
         self._check(first, state)
-        self._journal.truncate(size)
+        self._journal.truncate(len(first) + 1 + size)
         return state
 
     def _check(self, first: bytes, state: State) -> None:
@@ -173,6 +179,22 @@ class Output:
 
 
 _ANEW = "score all rows anew with resume=False (--no-resume), or put back what changed."
+
+
+def _last_state(lines: Sequence[bytes]) -> tuple[State | None, int]:
+    """The last state that was written down whole, if any, and the bytes of the lines up to it.
+
+    Args:
+        lines: of the journal, without the first; what stands behind the last line end is last.
+    """
+    state, size = None, 0
+    for line in lines[:-1]:  # the last one is empty, or torn
+        try:
+            state = State(**json.loads(line))
+        except (ValueError, TypeError):  # the power failed while it was written
+            break
+        size += len(line) + 1
+    return state, size
 
 
 def _to_disk(file: FileIO, data: bytes) -> None:

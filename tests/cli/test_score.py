@@ -21,6 +21,7 @@ import pytest
 
 from fastmar_cli.main import main
 from fastmar_cli.server.testing import RunningServer, running_server
+from fastmar_client import journal
 from fastmar_runtime import payload
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.schema import describe
@@ -134,6 +135,40 @@ class TestScore:
 
 
 class TestInterruptions:
+    @pytest.mark.parametrize("sync", range(3, 9))
+    @pytest.mark.parametrize("options", [[], ["--no-resume"]], ids=["resume", "no-resume"])
+    def test_what_is_said_to_be_kept_is_kept_wherever_it_was_interrupted(
+        self,
+        adult: Path,
+        table: Path,
+        out: Path,
+        capsys: Any,
+        monkeypatch: pytest.MonkeyPatch,
+        sync: int,
+        options: list[str],
+    ) -> None:
+        """The files are synced: 1 the journal's first line, 2 and 3 the header, then each chunk and its journal."""
+        people(5000).drop(columns="salary").to_csv(table, index_label="id")
+        synced = 0
+
+        def interrupted(_: int) -> None:
+            nonlocal synced
+            synced += 1
+            if synced == sync:
+                raise KeyboardInterrupt
+
+        command = ["score", str(adult), str(table), "-o", str(out)]
+        with monkeypatch.context() as patched:
+            patched.setattr(journal.os, "fsync", interrupted)
+            assert main([*command, *options]) == 130
+        printed = capsys.readouterr().err
+        kept = (sync - 3) // 2 * 1000
+        how = "it again without --no-resume" if options else "the same command again"
+        said = f"Interrupted after {kept:,} rows, which are kept. Run {how} to go on." if kept else ""
+        assert said == printed.replace("\n", " ").strip().removeprefix("Interrupted.")
+        assert main(command) == 0
+        assert (f"Going on after {kept:,} rows." in capsys.readouterr().err) == bool(kept)
+
     def test_ctrl_c_keeps_what_there_is_and_says_how_to_go_on(
         self,
         url: str,

@@ -66,11 +66,11 @@ def run(args: argparse.Namespace) -> int:
                 progress=progress.update,
             )
         except KeyboardInterrupt:
-            progress.say_how_to_go_on("Interrupted")
+            progress.say_how_to_go_on("Interrupted", args)
             return INTERRUPTED
         except ClientError as error:
             if not isinstance(error, ResumeRefused):
-                progress.say_how_to_go_on("Stopped")
+                progress.say_how_to_go_on("Stopped", args)
             raise
     _report(args.output, scored, time.monotonic() - began)
     return 1 if scored.errors else 0
@@ -108,11 +108,14 @@ class _Progress:
         errors = f", {scored.errors:,} not scored" if scored.errors else ""
         self._bar.update(self._task, completed=scored.share, rows=f"{scored.rows:,} rows{errors}, {rate:,.0f} rows/s")
 
-    def say_how_to_go_on(self, what: str) -> None:
+    def say_how_to_go_on(self, what: str, args: argparse.Namespace) -> None:
         """Say that nothing is lost."""
-        if self._last is None or not self._last.rows:
-            return
-        err.print(f"{what} after {self._last.rows:,} rows, which are kept. Run the same command again to go on.")
+        from fastmar_client.journal import rows_kept
+
+        rows = rows_kept(args.output) if self._last is not None else 0
+        if rows:
+            same = "the same command again" if args.resume else "it again without --no-resume"
+            err.print(f"{what} after {rows:,} rows, which are kept. Run {same} to go on.")
 
 
 @contextmanager
