@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from fastmar_cli.printable import printable
 
-_WIDE = 200  # columns where nobody looks: a file or a pipe, which wraps nothing
+_WIDE = 10_000  # columns where nobody looks: a file or a pipe, whose lines are not cut
 
 out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _WIDE)
 err = Console(stderr=True, highlight=False, soft_wrap=True)

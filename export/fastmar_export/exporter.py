@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import re
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import prod
@@ -26,7 +27,7 @@ from fastmar_export.kinds import kind_of
 from fastmar_export.learner import check_classes, open_learner
 from fastmar_export.networks.graph import check_alone, check_graph, export_graph
 from fastmar_export.networks.rebuild import rebuild
-from fastmar_export.options import Options
+from fastmar_export.options import FIRST_VERSION, Options
 from fastmar_export.presentation import read_ui
 from fastmar_export.reader import LearnerFile, read_torch_file, require_learner
 from fastmar_export.reference import refine
@@ -57,6 +58,14 @@ class Exported:
     spec: Spec
     source: LearnerFile
     difference: float
+
+
+def next_step(archive: Path, version: str) -> str:
+    """What to run next: a first version is served, a later one is deployed where an earlier one is served."""
+    serve = shlex.join(["fastmar", "serve", "--model-store", str(archive.parent)])
+    if version == FIRST_VERSION:
+        return serve
+    return f"{shlex.join(['fastmar', 'deploy', str(archive)])} (or {serve})"
 
 
 def export_learner(

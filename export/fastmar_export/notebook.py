@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from fastmar_export.exporter import Exported, export_learner
-from fastmar_export.options import Options
+from fastmar_export.exporter import Exported, export_learner, next_step
+from fastmar_export.options import FIRST_VERSION, Options
 from fastmar_runtime.schema import plain
 from fastmar_runtime.spec import CATEGORY, NUMBER, VISION, Field, Spec
 
@@ -50,7 +50,7 @@ class Summary:
     @property
     def command(self) -> str:
         """What to run next, in a terminal."""
-        return f"fastmar serve --model-store {self.path.parent}"
+        return next_step(self.path, self.spec.version)
 
     def _repr_html_(self) -> str:
         """For notebooks."""
@@ -77,7 +77,7 @@ def export(
     output: str | Path = "model_store",
     *,
     name: str,
-    version: str = "1.0",
+    version: str = FIRST_VERSION,
     ui: str | Path | None = None,
     reference: str | Path | None = None,
     activation: str | None = None,

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+FIRST_VERSION = "1.0"
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -26,7 +28,7 @@ class Options:
     """
 
     name: str
-    version: str = "1.0"
+    version: str = FIRST_VERSION
     output: Path = Path("model_store")
     activation: str | None = None
     ignored_callbacks: Sequence[str] = ()

@@ -169,6 +169,13 @@ def layer(where: str, *, served: bool = True, parameters: int = 1) -> dict[str, 
     }
 
 
+def test_inspect_cuts_no_line_where_nobody_looks(capsys: Any) -> None:
+    names = [f"a column with a name of some length, number {number}" for number in range(12)]
+    inspect._show({"kind": "k", "steps": [{"step": "read", "cats": names}]})
+    printed = capsys.readouterr().out
+    assert all(repr(name) in printed for name in names)
+
+
 def test_inspect_folds_deep_layers_but_none_that_is_not_served(capsys: Any) -> None:
     deep = [layer("m.a.b.c"), layer("m.a.b.c.x", parameters=1000), layer("m.a.b.c.x.y")]
     odd = [layer("m.a.b.d"), layer("m.a.b.d.x"), layer("m.a.b.d.x.y", served=False)]

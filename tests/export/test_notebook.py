@@ -35,7 +35,10 @@ def test_it_prints_what_came_of_it(summary: fastmar.Summary) -> None:
     assert text.startswith(f"{summary.path}  people 1.2, tabular")
     assert "  age: a number, such as" in text
     assert "  color: one of" in text
-    assert text.endswith(f"Next: fastmar serve --model-store {summary.path.parent}")
+    serve = f"fastmar serve --model-store {summary.path.parent}"
+    assert text.endswith(f"Next: fastmar deploy {summary.path} (or {serve})"), "it is not the first version"
+    first = replace(summary, spec=replace(summary.spec, version="1.0"))
+    assert first.command == serve
 
 
 def test_a_notebook_shows_a_table_and_nothing_of_the_data_is_markup(summary: fastmar.Summary) -> None:

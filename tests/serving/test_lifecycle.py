@@ -362,3 +362,7 @@ def test_a_restart_keeps_the_default(tmp_path: Path, capsys: pytest.CaptureFixtu
         assert [(each["version"], each["default"]) for each in loaded] == [("2.0", False), ("1.0", True)]
         reply = requests.post(f"{server.url}/predictions/tiny", json=record(), timeout=30)
         assert reply.json()["prediction"] == OLD
+        told = [line.strip().split()[2] for line in server.lines if line.strip().startswith("curl")]
+        assert told == [f"{server.url}/predictions/tiny", f"{server.url}/predictions/tiny/2.0"], (
+            "a caller who copies what was printed for the default follows the next deployment"
+        )

@@ -79,7 +79,7 @@ def _size(text: str) -> tuple[int, int]:
 
 def run(args: argparse.Namespace) -> int:
     """Export, and say what came of it."""
-    from fastmar_export.exporter import Options, export_learner
+    from fastmar_export.exporter import Options, export_learner, next_step
 
     options = Options(
         name=args.name,
@@ -104,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
     out.print(f"  {spec.name} {spec.version}: {spec.kind}, {_takes(spec)}", markup=False)
     differ = f"graph and network differ by {exported.difference:.1g}"
     out.print(f"  predicts {', '.join(spec.targets)}; {differ}", markup=False)
-    out.print(f"Next: fastmar serve --model-store {args.output}", markup=False)
+    out.print(f"Next: {next_step(exported.path, spec.version)}", markup=False)
     return 0
 
 

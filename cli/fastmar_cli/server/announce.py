@@ -58,7 +58,10 @@ class Progress:
 def announce(
     settings: Settings, properties: dict[str, str], run: RunDirectory, archives: list[Archive], seconds: float
 ) -> None:
-    """Print where the server is and a request for each model, ending in the line that begins with Ready."""
+    """Print where the server is and a request for each model, ending in the line that begins with Ready.
+
+    `archives` has the default version of each name first: its request names no version, and so follows a deployment.
+    """
     print(f"Inference   {properties['inference_address']}")
     print(f"Management  {properties['management_address']}")
     print(f"Metrics     {properties['metrics_address']}/metrics")
@@ -66,8 +69,12 @@ def announce(
         print(f"Key         {settings.key_file}")
     elif settings.needs_tokens:
         print(f"Keys        {run.key_file} (new at each start)")
+    url = f"{reachable(properties['inference_address'])}/predictions"
+    seen: set[str] = set()
     for archive in archives:
-        print(f"\n{archive.label}\n  {curl(archive, reachable(properties['inference_address']), settings, run)}")
+        path = quote(archive.name) if archive.name not in seen else f"{quote(archive.name)}/{quote(archive.version)}"
+        seen.add(archive.name)
+        print(f"\n{archive.label}\n  {curl(archive, f'{url}/{path}', settings, run)}")
     models = "1 model" if len(archives) == 1 else f"{len(archives)} models"
     print(
         f"\nReady: {models} after {seconds:.1f} s. Ctrl-C stops it once the requests under way are answered.",
@@ -76,9 +83,9 @@ def announce(
 
 
 def curl(archive: Archive, url: str, settings: Settings, run: RunDirectory) -> str:
-    """A command that asks the model for an answer to its first golden record."""
-    words = ["curl", "-s", f"{url}/predictions/{quote(archive.name)}/{quote(archive.version)}"]
-    words += ["-H", "Content-Type: application/json", "--data-binary", _body(archive, run)]
+    """A command that asks the model at `url` for an answer to its first golden record."""
+    words = ["curl", "-s", url, "-H", "Content-Type: application/json"]
+    words += ["--data-binary", _body(archive, run)]
     command = shlex.join(words)
     if settings.needs_tokens and settings.key_file is not None:
         command += f' -H "Authorization: Bearer $(cat {shlex.quote(str(settings.key_file))})"'
