@@ -112,7 +112,7 @@ def test_the_records_are_never_read_far_ahead(scripted: Scripted) -> None:
 
 
 def test_requests_run_at_the_same_time(scripted: Scripted) -> None:
-    together = threading.Barrier(4, timeout=5)
+    together = threading.Barrier(4, timeout=60)
 
     def reply(seen: Seen) -> Reply:
         together.wait()

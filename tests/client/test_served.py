@@ -27,7 +27,7 @@ def test_models_and_schema(client: Client) -> None:
     models = {model["name"]: model for model in client.models()}
     assert models["adult"] == {"name": "adult", "version": "1.0", "versions": ["1.0"], "ready": True}
     assert set(models) == {"adult", "colours"}
-    client.wait_until_ready("adult", timeout=5)
+    client.wait_until_ready("adult", timeout=60)
     assert Schema(client.schema("adult")).required == ("workclass", "education", "age", "hours-per-week")
 
 

@@ -87,7 +87,7 @@ class Front:
         """Return when new processes of nginx's have taken over and the old ones are gone."""
         before = self.workers()
         subprocess.run(self.command("-s", "reload"), check=True, capture_output=True)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while before & self.workers() or not self.workers():
             assert time.monotonic() < deadline
             time.sleep(0.02)

@@ -154,7 +154,7 @@ def test_a_table_without_a_script(web: FlaskClient, fake: FakeClient) -> None:
     assert "Not a number." in page
     assert web.get(f"{job}/answers.csv").status_code == 404  # not yet
     web.post(f"{job}/score")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while web.get(f"{job}/state").get_json()["at_work"] and time.monotonic() < deadline:
         time.sleep(0.02)
     assert "All 3 rows are scored." in web.get(job).text
@@ -246,7 +246,7 @@ def scored(web: FlaskClient, job: str) -> str:
 
 def settled(web: FlaskClient, job: str) -> None:
     """Return once nothing is done with a table."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while web.get(f"{job}/state").get_json()["at_work"] and time.monotonic() < deadline:
         time.sleep(0.02)
 

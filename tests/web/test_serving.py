@@ -52,7 +52,7 @@ def test_it_says_where_it_is_and_ends_when_told(tmp_path: Path) -> None:
         assert "Server" not in response.headers
         assert requests.get(f"{address}/health", timeout=10).text == "ok\n"
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
         assert not list(tmp_path.iterdir())  # its folder is gone
 
 

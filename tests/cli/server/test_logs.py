@@ -25,7 +25,7 @@ def test_load_failures_are_collected_and_chatter_is_not_shown() -> None:
         "java.lang.OutOfMemoryError\n",
     ]
     log = ServerLog(lines, shown.append)
-    log.wait_for_end(5)
+    log.wait_for_end(60)
     assert log.failures == {"my_model": "Worker died."}
     assert log.reason("my_model") == ("my_model can't be served: no graph.", "export it again.")
     assert log.reason("another") == ("it printed no reason", None)
@@ -39,7 +39,7 @@ def test_what_workers_print_later_is_shown() -> None:
 
     def lines() -> Iterator[str]:
         yield worker("m", "loading")
-        go.wait(5)
+        go.wait(60)
         yield worker("m", "ValueError: in a prediction\t with a tab")
         yield worker("m", "Python runtime: 3.11")
         yield "server\tWorkerThread\tWARN\tit restarts \n"
@@ -47,7 +47,7 @@ def test_what_workers_print_later_is_shown() -> None:
     log = ServerLog(lines(), shown.append)
     log.models_are_loaded()
     go.set()
-    log.wait_for_end(5)
+    log.wait_for_end(60)
     assert [line for line in shown if "loading" not in line] == [
         "m: ValueError: in a prediction\t with a tab",
         "torchserve: it restarts",

@@ -61,7 +61,7 @@ def test_keys(server: RunningServer, tmp_path: Path) -> None:
 
 def test_schema_and_readiness(client: Client) -> None:
     assert client.schema("echo") == client.schema("echo", "1.0") == {"title": "echo"}
-    client.wait_until_ready("echo", timeout=5)
+    client.wait_until_ready("echo", timeout=60)
 
 
 def test_the_client_imports_requests_and_nothing_of_ours() -> None:

@@ -26,7 +26,7 @@ FAMILIES = [("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6)]
 
 def seen_when(port: int, condition: Callable[[list[Connection]], bool], family: int = socket.AF_INET) -> Connection:
     """The one connection to a port, once a condition holds: packets take a moment."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while not condition(seen := connections(family, port)):
         assert time.monotonic() < deadline, seen
         time.sleep(0.01)
