@@ -205,7 +205,7 @@ ODD = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=50)
 @given(
     st.lists(st.tuples(ODD, ODD), min_size=1, max_size=6),
     st.sampled_from([",", ";", "\t"]),

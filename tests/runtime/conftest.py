@@ -5,14 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.spec import Spec
 from tests.runtime import tiny
-
-settings.register_profile("runtime", deadline=None)  # the first example imports torch or pandas
-settings.load_profile("runtime")
 
 COOKBOOK = Path(__file__).parents[2].parent / "shared" / "data" / "cookbook"
 

@@ -5,12 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 from tests.archives import tiny_archive
 from tests.cli.lifecycle.fakes import FakeTorchServe
-
-settings.register_profile("lifecycle", deadline=None)  # the first example imports numpy or Pillow
-settings.load_profile("lifecycle")
 
 
 @pytest.fixture

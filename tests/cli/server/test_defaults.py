@@ -13,7 +13,7 @@ from fastmar_cli.server.defaults import FILE, Default, read_defaults, write_defa
 
 versions = st.text(min_size=1, max_size=4)
 remembered = st.builds(Default, versions, st.lists(versions, unique=True, max_size=4).map(tuple))
-in_any_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+in_any_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 @in_any_folder
