@@ -52,9 +52,9 @@ def run(args: argparse.Namespace) -> int:
 
     from fastmar_cli.console import out, stages
     from fastmar_cli.lifecycle.deploy import Deployed, Wanted, deploy
-    from fastmar_cli.lifecycle.options import ended_by_sigterm
     from fastmar_cli.lifecycle.report import lines
     from fastmar_cli.lifecycle.server import find_server
+    from fastmar_cli.signals import ended_by_sigterm
 
     if args.keep == 1 and args.no_default:
         args.refuse(

@@ -85,7 +85,7 @@ def _add_instances(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the subcommand; SIGTERM ends it as Ctrl-C does, with scaling given back and what was made told."""
-    from fastmar_cli.lifecycle.options import ended_by_sigterm
+    from fastmar_cli.signals import ended_by_sigterm
 
     with ended_by_sigterm():
         status: int = args.act(args)

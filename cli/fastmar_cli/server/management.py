@@ -77,12 +77,6 @@ class Management:
         description: list[dict[str, Any]] = self._request("GET", _path(name))
         return description
 
-    def describe_version(self, name: str, version: str) -> dict[str, Any]:
-        """One version of a model."""
-        [description] = self._request("GET", _path(name, version))
-        found: dict[str, Any] = description
-        return found
-
     def register(self, file: str) -> None:
         """Load a file of the model store beside what is served; returns before its workers are loaded.
 

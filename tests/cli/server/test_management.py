@@ -76,5 +76,3 @@ def test_refusals_have_their_status_and_words(api: tuple[Management, Any]) -> No
     with pytest.raises(ManagementError, match="Model not found: m") as refused:
         management.describe("m")
     assert refused.value.status == 404
-    handler.replies["/models/m/1.0"] = (200, [{"modelVersion": "1.0"}])
-    assert management.describe_version("m", "1.0") == {"modelVersion": "1.0"}
