@@ -59,6 +59,7 @@ class Handler:
 
     def initialize(self, context: Any) -> None:
         """Open the model; where that fails, say why in one line and end the worker, which then never is READY."""
+        logging.getLogger().addFilter(_is_worth_a_line)
         settings = (context.model_yaml_config or {}).get("fastmar") or {}
         properties = context.system_properties
         try:
@@ -133,6 +134,14 @@ class Handler:
             fix=f"send fewer than {len(answers)} records at once." if len(answers) > 1 else "send a smaller record.",
         )
         return Response(413, orjson.dumps(error.as_dict()))
+
+
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Whether something that a worker logs should be in the log, where callers might fill it.
+
+    TorchServe's protocol has a line for each batch, and a traceback for each body that is no JSON; its answer says so.
+    """
+    return record.module != "otf_message_handler" or record.levelno >= logging.ERROR
 
 
 def _threads(settings: dict[str, Any]) -> int:

@@ -217,6 +217,14 @@ class TestFormats:
         assert error["fix"]
         assert fine.json == good
 
+    def test_what_is_no_json_is_said_to_the_caller_and_not_in_the_log(self, worker, caplog):
+        with caplog.at_level(logging.INFO):
+            [answer] = worker.ask(post(b'{"age": '))
+            assert (answer.status, answer.json["error"]["code"]) == (400, "bad_request")
+            assert not caplog.records
+            logging.warning("something else")
+        assert [record.message for record in caplog.records] == ["something else"]
+
 
 class TestBatches:
     def test_good_and_bad_of_every_sort(self, worker, good, spec):
