@@ -58,7 +58,7 @@ screenshots: setup  ## Make the pictures in docs/images with a real browser
 
 image:  ## Build the images fastmar:latest and fastmar-web:latest, say where the bytes go; needs a Docker engine
 	@docker/build.sh
-	@TARGET=web docker/build.sh
+	@TARGET=web VARIANT=cpu IMAGE= docker/build.sh
 
 sbom: image  ## Write what is in the image to .build/sbom.cdx.json
 	@docker/sbom.sh

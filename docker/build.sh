@@ -55,6 +55,9 @@ fetch_wheels() {  # as the build would, for its Python; once for the same locks
   echo "$locks" > "$wheels/.locks"
 }
 
+# Clouds' registries and SageMaker want one image, where buildx would push an index of it and of where it came from.
+export BUILDX_NO_DEFAULT_ATTESTATIONS=1
+
 network=()
 if [ -z "${BASE:-}" ]; then
   choose_base

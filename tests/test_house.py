@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 import re
 import subprocess
@@ -61,6 +62,22 @@ def test_links_between_documents_lead_somewhere() -> None:
     for document in [README, *sorted((ROOT / "docs").rglob("*.md"))]:
         for target in re.findall(r"\]\(([^)#]+)", document.read_text("utf-8")):
             assert target.startswith("http") or (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_make_image_names_both_images_whatever_the_server_s_is_called(tmp_path: Path) -> None:
+    """With a docker that writes down what it is asked; building is for the tests of the images themselves."""
+    asked, docker = tmp_path / "asked", tmp_path / "docker"
+    docker.write_text('#!/bin/sh\necho "$@" >> "$ASKED"\n')
+    docker.chmod(0o755)
+    planned = subprocess.run(
+        ["make", "-n", "--no-print-directory", "image"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    environ = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "ASKED": str(asked), "PYTHON": "false"}
+    for line in planned.splitlines():
+        subprocess.run(line, shell=True, cwd=ROOT, env=environ | {"VARIANT": "gpu", "IMAGE": "mine"}, check=False)
+    builds = [line.split() for line in asked.read_text().splitlines() if line.startswith("build ")]
+    named = [(words[words.index("--tag") + 1], words[words.index("--file") + 1]) for words in builds]
+    assert named == [("mine", "docker/Dockerfile"), ("fastmar-web:latest", "docker/Dockerfile.web")]
 
 
 def all_errors() -> list[type[Exception]]:

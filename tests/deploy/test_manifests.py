@@ -184,3 +184,4 @@ def test_knative_is_told_nothing_that_it_refuses() -> None:
     assert not set(predictor["containers"][0]) & KNATIVE_REFUSES
     refused = set(only(render(KSERVE), "InferenceService")["spec"]["predictor"]["containers"][0]) & KNATIVE_REFUSES
     assert refused == {"lifecycle"}  # the others have something to be told apart by
+    assert predictor["minReplicas"] == 0, "it says that it scales to none"

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import http.client
+import http.server
 import json
+import re
 import ssl
 import subprocess
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +21,7 @@ from tests.docker.archives import NAME, OLD, RECORD, write_version
 from tests.docker.watched import ROOT, free_port, needs, wait_for
 
 from fastmar_cli.server.testing import RunningServer, running_server
+from fastmar_export.archive import SERVING
 
 pytestmark = pytest.mark.torchserve
 
@@ -74,7 +79,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 
 @pytest.fixture(scope="module")
 def front(server: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
-    nginx, folder, port = needs("nginx"), tmp_path_factory.mktemp("nginx"), free_port()
+    with running_front(server.url, tmp_path_factory.mktemp("nginx")) as running:
+        yield running
+
+
+@contextmanager
+def running_front(server: str, folder: Path) -> Iterator[Front]:
+    """nginx before a server, with files in a folder."""
+    nginx, port = needs("nginx"), free_port()
     certificate = folder / "fastmar.crt"
     make = [needs("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc"]
     make += ["-days", "2", "-subj", "/CN=fastmar", "-addext", "subjectAltName=IP:127.0.0.1"]
@@ -83,7 +95,7 @@ def front(server: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> It
     text = CONFIG.read_text("utf-8")
     for ours, here in (
         ("listen 443 ssl", f"listen 127.0.0.1:{port} ssl"),
-        ("127.0.0.1:8080", server.url.removeprefix("http://")),
+        ("127.0.0.1:8080", server.removeprefix("http://")),
         ("/etc/nginx/tls", str(folder)),
     ):
         assert ours in text
@@ -171,3 +183,46 @@ def test_too_many_requests_are_told_so(front: Front) -> None:
         statuses = Counter(threads.map(lambda _: front.ask(PREDICT)[0], range(400)))
     assert set(statuses) == {200, 429}
     assert statuses[200] >= 90, "a burst is let through"
+
+
+class Forgetful(http.server.BaseHTTPRequestHandler):
+    """Answers once on each connection, and closes it when it is asked again, as one that was idle for too long."""
+
+    protocol_version = "HTTP/1.1"
+    answered = False
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.close_connection = self.answered
+        if not self.answered:
+            self.answered = True
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_connection_that_the_server_has_closed_costs_no_answer(tmp_path: Path) -> None:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Forgetful) as forgetful:
+        threading.Thread(target=forgetful.serve_forever, daemon=True).start()
+        try:
+            with running_front(f"http://127.0.0.1:{forgetful.server_address[1]}", tmp_path) as front:
+                assert [front.ask(PREDICT)[0] for _ in range(6)] == [200] * 6
+        finally:
+            forgetful.shutdown()
+
+
+@pytest.mark.parametrize(
+    "config", [CONFIG, ROOT / "docker/canary/fastmar.conf.template"], ids=lambda path: path.parent.name
+)
+def test_a_front_waits_for_longer_than_a_model_takes(config: Path) -> None:
+    [seconds] = re.findall(r"proxy_read_timeout (\d+)s;", config.read_text("utf-8"))
+    assert int(seconds) > max(settings["responseTimeout"] for settings in SERVING.values())

@@ -146,6 +146,9 @@ def _store(folder: Path) -> dict[str, Any]:
     """The folder with the archives in what is mounted; nothing where that is empty: the image has its own, then.
 
     Whoever packs or registers a folder finds the folder in what is mounted, and the archives one level below.
+
+    Raises:
+        ConfigRefused: it can't be read, or there are archives in several folders, of which one alone would be served.
     """
     try:
         filled = folder.is_dir() and any(folder.iterdir())
@@ -155,6 +158,9 @@ def _store(folder: Path) -> dict[str, Any]:
         ) from error
     for depth in range(DEEPEST + 1):
         found = sorted({path.parent for path in folder.glob("*/" * depth + "*.mar")})
+        if len(found) > 1:
+            inside = ", ".join(str(path.relative_to(folder)) for path in found)
+            raise ConfigRefused(f"{folder} has archives in several folders: {inside}.", fix="put all into one folder.")
         if found:
             return {"model_store": found[0]}
     return {"model_store": folder} if filled else {}

@@ -140,6 +140,12 @@ class TestAzureML:
         platform = found({"AZUREML_MODEL_DIR": "/var/azureml-app/azureml-models/flights/1"}, tmp_path)
         assert platform.apply(IN_IMAGE).model_store == inner
 
+    def test_several_folders_are_refused_where_one_alone_would_be_served(self, tmp_path: Path) -> None:
+        for name in ("b", "a"):
+            store(tmp_path, f"/models/{name}", f"{name}.mar")
+        with pytest.raises(ConfigRefused, match="several folders: a, b"):
+            detect({"AZUREML_MODEL_DIR": "/models"}, tmp_path)
+
     def test_several_models_are_asked_by_their_own_paths(self, tmp_path: Path) -> None:
         assert found({"AZUREML_MODEL_DIR": "/models"}, tmp_path).routes(["a", "b"]) == {}
 
