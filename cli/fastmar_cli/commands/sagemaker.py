@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     deploy.add_argument(
         "--startup-timeout", type=int, default=STARTUP, metavar="SECONDS", help="to be ready (default: %(default)s)"
     )
-    deploy.add_argument("--min", type=int, default=1, metavar="N", help="instances at least, with --max (default: 1)")
+    deploy.add_argument("--min", type=int, metavar="N", help="instances at least, with --max (default: 1)")
     deploy.add_argument("--max", type=int, metavar="N", help="scale by itself, to at most so many instances")
     deploy.add_argument(
         "--target-invocations",
@@ -102,7 +102,7 @@ def _package(args: argparse.Namespace) -> int:
 
 def _deploy(args: argparse.Namespace) -> int:
     from fastmar_cli.sagemaker.aws import Aws
-    from fastmar_cli.sagemaker.endpoint import Wanted, deploy
+    from fastmar_cli.sagemaker.endpoint import Wanted, deploy, undo
 
     if args.image.endswith(":latest") or ":" not in args.image.rpartition("/")[2]:
         notice("the image's tag may move: deploying again will not notice a new image behind it.")
@@ -121,9 +121,9 @@ def _deploy(args: argparse.Namespace) -> int:
     _line(f"\nIn service: {deployed.name} with {deployed.config}")
     _line(f"Ask:   aws sagemaker-runtime invoke-endpoint {where} \\")
     _line("           --content-type application/json --body fileb://record.json answer.json")
-    if deployed.previous:
-        _line(f"Back:  aws sagemaker update-endpoint {where} --endpoint-config-name {deployed.previous}")
-    _line(f"Away:  fastmar sagemaker delete {deployed.name} --region {aws.region}")
+    if deployed.back:
+        _line(f"Back:  {deployed.back}")
+    _line(f"Away:  {undo(aws, deployed.name)}")
     return 0
 
 
@@ -187,12 +187,14 @@ def _scaling(args: argparse.Namespace) -> Scaling | None:
     from fastmar_cli.sagemaker.errors import RequestRefused
     from fastmar_cli.sagemaker.scaling import Scaling
 
-    if (args.max is None) != (args.target_invocations is None):
+    if (args.min, args.max, args.target_invocations) == (None, None, None):
+        return None
+    if args.max is None or args.target_invocations is None:
         raise RequestRefused(
-            "--max and --target-invocations belong together.",
-            fix="give both: how many instances at most, and how many requests a minute each is to have.",
+            "--min, --max and --target-invocations belong together.",
+            fix="give --max and --target-invocations: instances at most, and requests a minute that each is to have.",
         )
-    return None if args.max is None else Scaling(args.min, args.max, args.target_invocations)
+    return Scaling(1 if args.min is None else args.min, args.max, args.target_invocations)
 
 
 def _capture(args: argparse.Namespace) -> Capture | None:

@@ -24,7 +24,7 @@ _REMEDIES: tuple[tuple[str, str, str], ...] = (
     (
         "NoSuchBucket",
         "",
-        "make the bucket first (`aws s3 mb s3://BUCKET`), in the same region, or give another --bucket.",
+        "make it in the endpoint's region (`aws s3 mb s3://BUCKET --region REGION`), or give another --bucket.",
     ),
     ("PermanentRedirect|BucketRegion|^301$", "", "give a --bucket in the region of the endpoint, or another --region."),
     ("Throttling|TooManyRequests", "", "wait a minute and run it again; it goes on where it stopped."),
@@ -35,7 +35,17 @@ _REMEDIES: tuple[tuple[str, str, str], ...] = (
         "let the --role read the bucket: deploy/sagemaker/execution-role-policy.json.",
     ),
     ("", "image .*(does not exist|not exist|not found)", "push the --image to ECR in this region, with this very tag."),
-    ("", "ecr|repository", "let the --role pull the --image: deploy/sagemaker/execution-role-policy.json."),
+    (
+        "",
+        "manifest media type",
+        "push the image again with Docker's media types in place of OCI's: docs/deployment/sagemaker.md tells how.",
+    ),
+    # Each image's URI has .dkr.ecr. in it, which says nothing.
+    (
+        "",
+        r"\bbatchgetimage\b|(?<!\.dkr\.)\becr\b|\brepository\b",
+        "let the --role pull the --image: deploy/sagemaker/execution-role-policy.json.",
+    ),
     ("Validation", "", "correct what AWS names."),
 )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from fastmar_cli.sagemaker import names, scaling
 from fastmar_cli.sagemaker.aws import Aws, split_uri
-from fastmar_cli.sagemaker.endpoint import LOOK, Sleep, is_ours
+from fastmar_cli.sagemaker.endpoint import LOOK, Sleep, described, is_ours
 from fastmar_cli.sagemaker.errors import RequestRefused
 from fastmar_cli.sagemaker.journal import Journal
 
@@ -48,14 +48,16 @@ def find(aws: Aws, name: str, bucket: str | None = None) -> Found:
     """What there is, in the buckets that its models name, and in `bucket`.
 
     Raises:
-        RequestRefused: there is an endpoint of that name that this program did not make.
+        RequestRefused: there is an endpoint of that name that this program did not make, or the bucket is elsewhere.
     """
-    endpoint = aws.find("sagemaker", "describe_endpoint", EndpointName=names.checked_name(name))
+    endpoint = described(aws, name)
     if endpoint and not is_ours(aws, endpoint["EndpointArn"], name):
         raise RequestRefused(
             f"fastmar did not make the endpoint {name}.",
-            fix="delete it with `aws sagemaker delete-endpoint`, if it is yours.",
+            fix=f"if it is yours, run `aws sagemaker delete-endpoint --endpoint-name {name} --region {aws.region}`.",
         )
+    if bucket:
+        _refuse_elsewhere(aws, bucket)
     models = list(_ours(aws, name, "list_models", "Models", "ModelName", "ModelArn"))
     return Found(
         name=name,
@@ -92,6 +94,16 @@ def delete(aws: Aws, found: Found, journal: Journal, sleep: Sleep = time.sleep) 
     for model in found.models:
         aws.find("sagemaker", "delete_model", ModelName=model)
         journal.say(f"removed model {model}")
+
+
+def _refuse_elsewhere(aws: Aws, bucket: str) -> None:
+    """What is in a bucket of another region was made for an endpoint there, and S3 hands it over all the same."""
+    found = aws.find("s3", "head_bucket", Bucket=bucket)
+    region = found and found.get("BucketRegion")
+    if region and region != aws.region:
+        raise RequestRefused(
+            f"bucket {bucket} is in {region}, not in {aws.region}.", fix=f"give --region {region}, or another --bucket."
+        )
 
 
 def _ours(aws: Aws, name: str, operation: str, key: str, name_key: str, arn_key: str) -> Iterator[str]:

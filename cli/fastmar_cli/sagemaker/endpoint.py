@@ -20,6 +20,14 @@ PATIENCE = 3  # looks at an endpoint that should be updating and does not say so
 IN_SERVICE, FAILED = "InService", "Failed"
 # Types whose bytes data capture keeps as text; the rest, such as pictures, it keeps in base64.
 _JSON_TYPES, _CSV_TYPES = ["application/json", "application/jsonlines"], ["text/csv"]
+# With scaling, the number of instances that it came to stays; data capture is what the configuration says.
+_KEPT: dict[str, Any] = {
+    "RetainAllVariantProperties": True,
+    "ExcludeRetainedVariantProperties": [{"VariantPropertyType": "DataCaptureConfig"}],
+}
+_KEPT_WORDS = (
+    " --retain-all-variant-properties --exclude-retained-variant-properties VariantPropertyType=DataCaptureConfig"
+)
 
 Sleep = Callable[[float], None]
 
@@ -65,12 +73,12 @@ class Deployed:
     Attributes:
         name: its name.
         config: its configuration.
-        previous: the configuration before; None where there was none, or nothing changed.
+        back: the command that leads back to the configuration before; None where there was none, or nothing changed.
     """
 
     name: str
     config: str
-    previous: str | None
+    back: str | None
 
 
 def deploy(aws: Aws, wanted: Wanted, journal: Journal, sleep: Sleep = time.sleep) -> Deployed:
@@ -80,25 +88,52 @@ def deploy(aws: Aws, wanted: Wanted, journal: Journal, sleep: Sleep = time.sleep
         EndpointBusy: the endpoint is being changed by somebody else, or can only be deleted.
         EndpointFailed: the container did not become healthy; SageMaker's reason is in the message.
     """
-    with journal.accounted(f"Run the command again to go on, or remove all with `{undo(wanted.hosted)}`."):
+    name = wanted.hosted.name
+    before = described(aws, name)
+    _refuse_unchangeable(aws, name, before)
+    with journal.accounted(_what_next(aws, wanted.hosted, before)):
         model = ensure_model(aws, wanted.hosted, journal)
-        before = aws.find("sagemaker", "describe_endpoint", EndpointName=model.group)
-        _refuse_unchangeable(aws, model.group, before)
         config = _ensure_config(aws, model, wanted, journal)
         previous = _bring(aws, model, wanted, config, before, journal, sleep)
-        _ensure_scaling(aws, model.group, wanted.scaling, before, journal)
-        return Deployed(model.group, config, previous)
+        _ensure_scaling(aws, name, wanted.scaling, before, journal)
+        return Deployed(name, config, previous and _back(aws, name, previous, wanted.instance_type))
 
 
-def undo(hosted: Hosted) -> str:
-    """The command that removes what was made."""
-    return f"fastmar sagemaker delete {hosted.name} --bucket {hosted.bucket}"
+def described(aws: Aws, name: str) -> dict[str, Any] | None:
+    """An endpoint as SageMaker describes it, None where there is none.
+
+    Raises:
+        RequestRefused: no endpoint can have that name.
+    """
+    return aws.find("sagemaker", "describe_endpoint", EndpointName=names.checked_name(name))
+
+
+def undo(aws: Aws, name: str, bucket: str | None = None) -> str:
+    """The command that removes an endpoint and all that was made for it."""
+    return f"fastmar sagemaker delete {name}{f' --bucket {bucket}' if bucket else ''} --region {aws.region}"
 
 
 def is_ours(aws: Aws, arn: str, name: str) -> bool:
     """Whether a thing was made for the endpoint `name` by this program."""
     found = aws.pages("sagemaker", "list_tags", "Tags", ResourceArn=arn)
     return {"Key": names.NAME_TAG, "Value": name} in list(found)
+
+
+def _what_next(aws: Aws, hosted: Hosted, before: dict[str, Any] | None) -> str:
+    """What can be done with what was made; where an endpoint was there before, `delete` would remove that."""
+    if before is None:
+        return f"Run the command again to go on, or remove all with `{undo(aws, hosted.name, hosted.bucket)}`."
+    serves = before["EndpointStatus"] == IN_SERVICE
+    return f"Run the command again to go on{f'; endpoint {hosted.name} stays in service' if serves else ''}."
+
+
+def _back(aws: Aws, name: str, previous: str, instance_type: str) -> str:
+    """The command that leads back to a configuration."""
+    scales, before = scaling.current(aws, name) is not None, _instance_type(aws, previous)
+    if scales and before != instance_type:  # SageMaker would refuse it; `deploy` pauses scaling
+        return f"fastmar sagemaker deploy OLD.mar --instance-type {before} --region {aws.region} and the other options"
+    command = f"aws sagemaker update-endpoint --endpoint-name {name} --region {aws.region}"
+    return f"{command} --endpoint-config-name {previous}{_KEPT_WORDS if scales else ''}"
 
 
 def _refuse_unchangeable(aws: Aws, name: str, endpoint: dict[str, Any] | None) -> None:
@@ -110,7 +145,7 @@ def _refuse_unchangeable(aws: Aws, name: str, endpoint: dict[str, Any] | None) -
         raise EndpointBusy(
             f"endpoint {name} has failed ({endpoint.get('FailureReason', 'SageMaker gives no reason')}), "
             "and can only be deleted.",
-            fix=f"run `fastmar sagemaker delete {name}`, then deploy again.",
+            fix=f"run `{undo(aws, name)}`, then deploy again.",
         )
 
 
@@ -163,31 +198,24 @@ def _bring(
         journal.done(f"endpoint {name}")
         wait(aws, name, config, journal, sleep)
         return None
-    if config in (before["EndpointConfigName"], _pending(before)):
+    pending = _pending(before)  # while that is under way, the endpoint names the configuration before
+    if config == (pending or before["EndpointConfigName"]):
         journal.there(f"endpoint {name}, {before['EndpointStatus']}")
         wait(aws, name, config, journal, sleep)
         return None
     if before["EndpointStatus"] != IN_SERVICE:
         raise EndpointBusy(
-            f"endpoint {name} is being changed ({before['EndpointStatus']}).", fix="wait until it is InService."
+            f"endpoint {name} is being changed{f' to {pending}' if pending else ''} ({before['EndpointStatus']}).",
+            fix="run the command again once it is InService: "
+            f"`aws sagemaker wait endpoint-in-service --endpoint-name {name} --region {aws.region}`.",
         )
     previous: str = before["EndpointConfigName"]
     arn: str = before["EndpointArn"]
     scaled = scaling.current(aws, name) or scaling.noted(aws, arn)
     moves = scaled and _instance_type(aws, previous) != wanted.instance_type
     with scaling.paused(aws, name, arn, scaled, journal) if scaled and moves else nullcontext():
-        # With scaling, the number of instances that it came to stays; data capture is what the configuration says.
-        kept = {
-            "RetainAllVariantProperties": True,
-            "ExcludeRetainedVariantProperties": [{"VariantPropertyType": "DataCaptureConfig"}],
-        }
-        aws.call(
-            "sagemaker",
-            "update_endpoint",
-            EndpointName=name,
-            EndpointConfigName=config,
-            **(kept if scaled else {}),
-        )
+        kept = _KEPT if scaled else {}
+        aws.call("sagemaker", "update_endpoint", EndpointName=name, EndpointConfigName=config, **kept)
         journal.say(f"update  endpoint {name}: {previous} -> {config}; the old instances answer until the new ones do")
         wait(aws, name, config, journal, sleep)
     return previous
@@ -235,7 +263,7 @@ def wait(aws: Aws, name: str, config: str, journal: Journal, sleep: Sleep) -> No
 def _look_at_logs(name: str, region: str) -> str:
     return (
         "read what the container said (`fastmar doctor` on the archive says more): "
-        f"aws logs tail /aws/sagemaker/Endpoints/{name} --region {region}."
+        f"`aws logs tail /aws/sagemaker/Endpoints/{name} --region {region}`."
     )
 
 

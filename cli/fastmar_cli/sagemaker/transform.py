@@ -11,7 +11,7 @@ from typing import Any
 from fastmar_cli.sagemaker import names
 from fastmar_cli.sagemaker.aws import Aws
 from fastmar_cli.sagemaker.batch import MEGABYTES, WHOLE_MEGABYTES, Input, answers, kind_of, pieces
-from fastmar_cli.sagemaker.endpoint import LOOK, Sleep, undo
+from fastmar_cli.sagemaker.endpoint import LOOK, Sleep, described, undo
 from fastmar_cli.sagemaker.errors import RequestRefused, TransformFailed
 from fastmar_cli.sagemaker.journal import Journal
 from fastmar_cli.sagemaker.model import Hosted, Model, ensure_model
@@ -56,8 +56,7 @@ def transform(aws: Aws, batch: Batch, journal: Journal, sleep: Sleep = time.slee
         )
     if local_output:
         _refuse_unwritable(Path(str(batch.output)))
-    idle = f"It costs nothing but space; `{undo(batch.hosted)}` removes it."
-    with journal.accounted(idle):
+    with journal.accounted(_idle(aws, batch.hosted)):
         model = ensure_model(aws, batch.hosted, journal)
         job = f"{model.group}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
         source = _ensure_source(aws, batch, kind, model, job, journal)
@@ -69,11 +68,13 @@ def transform(aws: Aws, batch: Batch, journal: Journal, sleep: Sleep = time.slee
         f"The job runs on and costs until it ends; `{stop}` ends it. Answers will be below {output}."
     ):
         ended = _wait(aws, job, journal, sleep)
-    with journal.accounted(idle):
-        _refuse_failed(ended)
+    if ended["TransformJobStatus"] != "Completed":
+        with journal.accounted(_idle(aws, batch.hosted)):
+            raise _failed(ended, aws.region)
     if not local_output:
         return output
-    with journal.accounted(f"The answers are there: `aws s3 cp --recursive {output}/ .` fetches them."):
+    fetch = f"aws s3 cp --recursive {output}/ . --region {aws.region}"
+    with journal.accounted(f"The answers are there: `{fetch}` fetches them."):
         return _fetch(aws, output, Path(str(batch.output)), journal)
 
 
@@ -135,14 +136,19 @@ def _wait(aws: Aws, job: str, journal: Journal, sleep: Sleep) -> dict[str, Any]:
         sleep(LOOK)
 
 
-def _refuse_failed(ended: dict[str, Any]) -> None:
+def _failed(ended: dict[str, Any], region: str) -> TransformFailed:
     job, status = ended["TransformJobName"], ended["TransformJobStatus"]
-    if status != "Completed":
-        reason = ended.get("FailureReason") or "SageMaker gives no reason"
-        raise TransformFailed(
-            f"job {job} {status.lower()}: {reason}",
-            fix=f"read its log: aws logs tail /aws/sagemaker/TransformJobs --log-stream-name-prefix {job}.",
-        )
+    reason = ended.get("FailureReason") or "SageMaker gives no reason"
+    logs = f"aws logs tail /aws/sagemaker/TransformJobs --log-stream-name-prefix {job} --region {region}"
+    return TransformFailed(f"job {job} {status.lower()}: {reason}", fix=f"read its log: `{logs}`.")
+
+
+def _idle(aws: Aws, hosted: Hosted) -> str:
+    """What can be done with what a batch leaves; where there is an endpoint, `delete` would remove that too."""
+    text = "It costs nothing but space"
+    if described(aws, hosted.name):
+        return f"{text}."
+    return f"{text}; `{undo(aws, hosted.name, hosted.bucket)}` removes it."
 
 
 def _fetch(aws: Aws, output: str, path: Path, journal: Journal) -> str:

@@ -39,7 +39,7 @@ def test_deploy_update_and_delete(
     first = cloud.endpoint("flights").endpoint_config_name
 
     assert deploy(make_archive(tmp_path / "next", "flights", ECHO, version="2.0")) == 0
-    back = f"aws sagemaker update-endpoint --endpoint-name flights --region {REGION} --endpoint-config-name {first}"
+    back = f"aws sagemaker update-endpoint --endpoint-name flights --region {REGION} --endpoint-config-name {first}\n"
     assert back in capsys.readouterr().out
 
     assert main(["sagemaker", "delete", "flights", "--region", REGION, "--yes"]) == 0
@@ -47,6 +47,31 @@ def test_deploy_update_and_delete(
     assert keys() == []
     assert main(["sagemaker", "delete", "flights", "--region", REGION, "--yes"]) == 0
     assert f"There is nothing of flights in {REGION}." in capsys.readouterr().out
+
+
+def test_the_way_back_keeps_the_instances_that_scaling_came_to(
+    cloud: Cloud, flights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert deploy(flights, "--max", "4", "--target-invocations", "600") == 0
+    assert deploy(make_archive(tmp_path / "next", "flights", ECHO, version="2.0")) == 0
+    back = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("Back:"))
+    words = shlex.split(back)
+    assert words[words.index("--retain-all-variant-properties") + 1 :] == [
+        "--exclude-retained-variant-properties",
+        "VariantPropertyType=DataCaptureConfig",
+    ]
+
+
+def test_the_way_back_to_other_instances_of_what_scales_is_deploy(
+    cloud: Cloud, flights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """SageMaker refuses another instance type for what scales; `deploy` pauses scaling."""
+    assert deploy(flights, "--max", "4", "--target-invocations", "600") == 0
+    archive = make_archive(tmp_path / "next", "flights", ECHO, version="2.0")
+    assert deploy(archive, "--instance-type", "ml.m5.xlarge") == 0
+    back = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("Back:"))
+    assert f"fastmar sagemaker deploy OLD.mar --instance-type ml.m5.large --region {REGION}" in back
+    assert "update-endpoint" not in back
 
 
 @pytest.mark.parametrize("action", ["deploy", "transform"])
@@ -108,9 +133,10 @@ def test_a_tag_that_may_move_is_pointed_out(
     assert "tag may move" in capsys.readouterr().err
 
 
-def test_scaling_needs_both(cloud: Cloud, flights: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert deploy(flights, "--max", "4") == 1
-    assert "--max and --target-invocations belong together" in capsys.readouterr().err
+@pytest.mark.parametrize("words", ["--max 4", "--target-invocations 600", "--min 3", "--min 3 --max 4"])
+def test_scaling_needs_both(words: str, cloud: Cloud, flights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert deploy(flights, *words.split()) == 1
+    assert "--min, --max and --target-invocations belong together" in capsys.readouterr().err
     assert cloud.calls == []
 
 

@@ -79,8 +79,9 @@ def test_what_is_another_endpoints_stays(aws: Aws, cloud: Cloud, wanted: Wanted,
 def test_somebody_elses_endpoint_is_refused(aws: Aws, cloud: Cloud, wanted: Wanted, journal: Journal) -> None:
     deploy(aws, wanted, journal, cloud.sleep)
     cloud.endpoint("flights").tags = []
-    with pytest.raises(RequestRefused, match="did not make"):
+    with pytest.raises(RequestRefused, match="did not make") as refused:
         find(aws, "flights")
+    assert f"aws sagemaker delete-endpoint --endpoint-name flights --region {REGION}" in refused.value.fix
 
 
 @pytest.mark.parametrize("stops_at", ["DeleteEndpoint", "DeleteEndpointConfig", "DeleteObject", "DeleteModel"])
@@ -103,6 +104,16 @@ def test_an_upload_without_a_model_is_found_by_the_bucket(
     assert find(aws, "flights") == NOTHING
     delete(aws, find(aws, "flights", BUCKET), journal, cloud.sleep)
     assert left() == []
+
+
+def test_a_bucket_of_another_region_is_refused(aws: Aws, cloud: Cloud, wanted: Wanted, journal: Journal) -> None:
+    """What is below its prefix belongs to an endpoint there, which may be serving."""
+    deploy(aws, wanted, journal, cloud.sleep)
+    with pytest.raises(RequestRefused, match=f"bucket {BUCKET} is in {REGION}, not in us-east-1") as refused:
+        find(Aws("us-east-1"), "flights", BUCKET)
+    assert f"--region {REGION}" in refused.value.fix
+    with pytest.raises(AwsRefused, match="NoSuchBucket"):
+        find(aws, "flights", "no-such-bucket")
 
 
 def test_the_endpoint_is_gone_before_what_it_is_made_of(

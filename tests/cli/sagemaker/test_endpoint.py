@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.sagemaker.conftest import BUCKET, IMAGE, ROLE, Cloud, keys
+from tests.cli.sagemaker.conftest import BUCKET, IMAGE, REGION, ROLE, Cloud, keys
 from tests.cli.server.conftest import ECHO, make_archive
 
 from fastmar_cli.sagemaker import scaling
@@ -139,7 +139,7 @@ class TestAgain:
         assert "limit is 0 Instances" in str(refused.value)
         assert "quota" in refused.value.fix
         assert "still there: s3://" in refused.value.fix
-        assert f"fastmar sagemaker delete flights --bucket {BUCKET}" in refused.value.fix
+        assert f"fastmar sagemaker delete flights --bucket {BUCKET} --region {REGION}" in refused.value.fix
         before = made(cloud)[:-1]  # the last one was refused
         cloud.refused.clear()
         cloud.calls.clear()
@@ -184,7 +184,9 @@ class TestAnUpdate:
         cloud.calls.clear()
         deployed = deploy(aws, second, journal, cloud.sleep)
         assert made(cloud) == ["PutObject", "CreateModel", "CreateEndpointConfig", "UpdateEndpoint"]
-        assert deployed.previous == first.config != deployed.config
+        assert deployed.config != first.config
+        assert deployed.back is not None
+        assert deployed.back.endswith(f" --endpoint-config-name {first.config}")
         assert cloud.endpoint("flights").endpoint_config_name == deployed.config
         assert "RetainAllVariantProperties" not in cloud.asked("UpdateEndpoint")
 
@@ -210,13 +212,26 @@ class TestAnUpdate:
         assert reason in failed.value.message
         assert first.config in failed.value.message
         assert "/aws/sagemaker/Endpoints/flights" in failed.value.fix
+        assert "still there: s3://" in failed.value.fix
+        assert "endpoint flights stays in service" in failed.value.fix
+        assert "sagemaker delete" not in failed.value.fix  # it would remove what serves
+
+    def test_that_is_interrupted_leaves_what_serves(
+        self, aws: Aws, cloud: Cloud, wanted: Wanted, second: Wanted, journal: Journal, said: list[str]
+    ) -> None:
+        deploy(aws, wanted, journal, cloud.sleep)
+        cloud.states = [{}, KeyboardInterrupt()]
+        with pytest.raises(KeyboardInterrupt):
+            deploy(aws, second, journal, cloud.sleep)
+        assert "endpoint flights stays in service" in said[-1]
+        assert "sagemaker delete" not in said[-1]
 
     def test_that_has_not_begun_yet_is_no_rollback(
         self, aws: Aws, cloud: Cloud, wanted: Wanted, second: Wanted, journal: Journal
     ) -> None:
         first = deploy(aws, wanted, journal, cloud.sleep)
         cloud.states = [{}, {"EndpointConfigName": first.config}, {"EndpointConfigName": first.config}]
-        assert deploy(aws, second, journal, cloud.sleep).previous == first.config
+        assert first.config in (deploy(aws, second, journal, cloud.sleep).back or "")
 
     def test_that_never_begins_is_an_error(
         self, aws: Aws, cloud: Cloud, wanted: Wanted, second: Wanted, journal: Journal
@@ -320,7 +335,7 @@ class TestRefusals:
         cloud.endpoint("flights").endpoint_status = "Failed"
         with pytest.raises(EndpointBusy, match="only be deleted") as refused:
             deploy(aws, wanted, journal, cloud.sleep)
-        assert "fastmar sagemaker delete flights" in refused.value.fix
+        assert f"fastmar sagemaker delete flights --region {REGION}" in refused.value.fix
 
     def test_an_endpoint_that_is_being_changed_to_something_else(
         self, aws: Aws, cloud: Cloud, wanted: Wanted, second: Wanted, journal: Journal
@@ -329,6 +344,22 @@ class TestRefusals:
         cloud.states = [{"EndpointStatus": "Updating"}]
         with pytest.raises(EndpointBusy, match="Updating"):
             deploy(aws, second, journal, cloud.sleep)
+
+    def test_back_while_it_is_still_on_its_way_to_another_configuration(
+        self, aws: Aws, cloud: Cloud, wanted: Wanted, second: Wanted, journal: Journal
+    ) -> None:
+        """The endpoint names the configuration that serves until the update is through."""
+        first, other = deploy(aws, wanted, journal, cloud.sleep), deploy(aws, second, journal, cloud.sleep)
+        updating = {
+            "EndpointStatus": "Updating",
+            "EndpointConfigName": first.config,
+            "PendingDeploymentSummary": {"EndpointConfigName": other.config},
+        }
+        cloud.states = [updating, updating]
+        with pytest.raises(EndpointBusy, match=rf"being changed to {other.config} \(Updating\)") as refused:
+            deploy(aws, wanted, journal, cloud.sleep)
+        assert f"aws sagemaker wait endpoint-in-service --endpoint-name flights --region {REGION}" in refused.value.fix
+        assert deploy(aws, second, journal, cloud.sleep) == replace(other, back=None)  # that one is waited for
 
     def test_somebody_elses_endpoint_is_not_touched(
         self, aws: Aws, cloud: Cloud, wanted: Wanted, journal: Journal

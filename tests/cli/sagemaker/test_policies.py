@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,17 @@ from tests.cli.server.conftest import ECHO, make_archive
 from tests.runtime import tiny
 
 from fastmar_cli.main import main
+from fastmar_cli.sagemaker.names import PREFIX
+from fastmar_cli.sagemaker.transform import ANSWERS
 
-POLICIES = Path(__file__).resolve().parents[3] / "deploy" / "sagemaker"
+ROOT = Path(__file__).resolve().parents[3]
+POLICIES = ROOT / "deploy" / "sagemaker"
+PAGE = ROOT / "docs" / "deployment" / "sagemaker.md"
+CLI = ROOT / "cli" / "fastmar_cli"
 COMMON = ["--image", IMAGE, "--role", ROLE, "--bucket", BUCKET, "--region", REGION]
 
 # Operations of S3 are other rights than their names say; the rest is service:Operation.
-RIGHTS = {"HeadObject": "s3:GetObject", "ListObjectsV2": "s3:ListBucket"}
+RIGHTS = {"HeadBucket": "s3:ListBucket", "HeadObject": "s3:GetObject", "ListObjectsV2": "s3:ListBucket"}
 # Rights that AWS asks for although no request is named like them.
 IMPLIED = {
     "sagemaker:AddTags",  # whoever creates something with tags
@@ -28,6 +35,18 @@ IMPLIED = {
     "iam:CreateServiceLinkedRole",
     "iam:PassRole",  # whoever creates a model with a role
     "s3:AbortMultipartUpload",  # uploads of more than 8 MB come in parts
+}
+# Commands of AWS that ours print, and the rights that they take.
+PRINTED: dict[str, set[str]] = {
+    "logs tail": {"logs:FilterLogEvents"},
+    "s3 cp": {"s3:GetObject", "s3:ListBucket"},
+    "s3 mb": set(),  # a bucket is made once, by whoever may
+    "sagemaker delete-endpoint": {"sagemaker:DeleteEndpoint"},
+    "sagemaker stop-transform-job": {"sagemaker:StopTransformJob"},
+    "sagemaker update-endpoint": {"sagemaker:UpdateEndpoint"},
+    "sagemaker wait": {"sagemaker:DescribeEndpoint"},
+    "sagemaker-runtime invoke-endpoint": {"sagemaker:InvokeEndpoint"},
+    "sso login": set(),
 }
 
 
@@ -52,10 +71,45 @@ def test_whoever_deploys_has_the_rights_that_the_commands_use_and_no_others(
         assert main(["sagemaker", "deploy", str(archive), *COMMON, *scaled, instances]) == 0
     batch = ["--input", str(tmp_path / "rows.jsonl"), "-o", str(tmp_path / "answers"), "--instance-type", "ml.m5.large"]
     assert main(["sagemaker", "transform", str(flights), *COMMON, *batch]) == 0
-    assert main(["sagemaker", "delete", "flights", "--region", REGION, "--yes"]) == 0
-    assert "UpdateEndpoint" in cloud.names()
+    assert main(["sagemaker", "delete", "flights", "--bucket", BUCKET, "--region", REGION, "--yes"]) == 0
+    assert {"UpdateEndpoint", "HeadBucket"} <= set(cloud.names())
     used = {RIGHTS.get(operation, f"{service}:{operation}") for service, operation, _ in cloud.calls}
-    assert used | IMPLIED == actions("deployer-policy.json")
+    assert used.union(IMPLIED, *PRINTED.values()) == actions("deployer-policy.json")
+
+
+def test_the_rights_of_every_printed_command_are_known() -> None:
+    code = [CLI / "commands" / "sagemaker.py", *(CLI / "sagemaker").glob("*.py")]
+    found = {command for file in code for command in re.findall(r"\baws ([a-z0-9-]+ [a-z-]+)", file.read_text("utf-8"))}
+    assert found == set(PRINTED)
+
+
+@pytest.mark.parametrize("action", ["s3:GetObject", "s3:PutObject"])
+def test_the_role_reaches_the_places_in_s3_that_the_page_names(action: str) -> None:
+    page = PAGE.read_text("utf-8")
+    read, written = r"--input s3://(BUCKET/\S+)", r"(?:-o|--capture) s3://(BUCKET/[^\s`]+)"
+    places = re.findall(read if action == "s3:GetObject" else written, page)
+    if action == "s3:PutObject":
+        places.append(f"BUCKET/{ANSWERS}")
+    assert places
+    for place in places:
+        bucket, _, prefix = place.rstrip("/").partition("/")
+        assert allows("execution-role-policy.json", action, f"arn:aws:s3:::{bucket}/{prefix}/object")
+        assert allows("execution-role-policy.json", "s3:ListBucket", f"arn:aws:s3:::{bucket}", f"{prefix}/")
+        assert not prefix.startswith(f"{PREFIX}/")  # there `delete` empties
+
+
+def allows(name: str, action: str, resource: str, prefix: str = "") -> bool:
+    """Whether a statement of the policy allows the action on the resource, and on the prefix if that is a condition."""
+    for statement in statements(name):
+        named, patterns = statement["Action"], statement["Resource"]
+        prefixes = statement.get("Condition", {}).get("StringLike", {}).get("s3:prefix", ["*"])
+        if (
+            action in ([named] if isinstance(named, str) else named)
+            and any(fnmatchcase(resource, one) for one in ([patterns] if isinstance(patterns, str) else patterns))
+            and any(fnmatchcase(prefix, one) for one in prefixes)
+        ):
+            return True
+    return False
 
 
 @pytest.mark.parametrize("name", ["deployer-policy.json", "execution-role-policy.json"])

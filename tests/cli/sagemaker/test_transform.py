@@ -18,6 +18,7 @@ from tests.runtime import tiny
 
 from fastmar_cli.sagemaker.aws import Aws
 from fastmar_cli.sagemaker.batch import CSV, Input, answers, kind_of, pieces
+from fastmar_cli.sagemaker.endpoint import Wanted, deploy
 from fastmar_cli.sagemaker.errors import AwsRefused, RequestRefused, SageMakerError, TransformFailed
 from fastmar_cli.sagemaker.journal import Journal
 from fastmar_cli.sagemaker.model import Hosted
@@ -221,7 +222,7 @@ class TestInterrupted:
         with pytest.raises(error) as refused:
             transform(aws, batch, journal, cloud.sleep)
         output = cloud.asked("CreateTransformJob")["TransformOutput"]["S3OutputPath"]
-        assert f"aws s3 cp --recursive {output}/" in refused.value.fix
+        assert f"aws s3 cp --recursive {output}/ . --region {REGION}" in refused.value.fix
 
 
 class TestInS3:
@@ -256,8 +257,30 @@ class TestRefusals:
         monkeypatch.setattr("tests.cli.sagemaker.conftest.run_batch", fail)
         with pytest.raises(TransformFailed, match="See job logs") as failed:
             transform(aws, batch, journal, cloud.sleep)
-        assert "aws logs tail /aws/sagemaker/TransformJobs" in failed.value.fix
-        assert f"fastmar sagemaker delete flights --bucket {BUCKET}" in failed.value.fix
+        job = cloud.asked("CreateTransformJob")["TransformJobName"]
+        logs = f"aws logs tail /aws/sagemaker/TransformJobs --log-stream-name-prefix {job} --region {REGION}"
+        assert logs in failed.value.fix
+        assert f"fastmar sagemaker delete flights --bucket {BUCKET} --region {REGION}" in failed.value.fix
+
+    @pytest.mark.parametrize("comes", ["before the job", "during the job"])
+    def test_an_endpoint_of_the_same_name_is_not_to_be_deleted(
+        self, aws: Aws, cloud: Cloud, batch: Batch, journal: Journal, monkeypatch: pytest.MonkeyPatch, comes: str
+    ) -> None:
+        def fail(_parameters: Any) -> None:
+            (job,) = sagemaker_backends[ACCOUNT][REGION].transform_jobs.values()
+            job.transform_job_status = "Failed"
+            if comes == "during the job":
+                deploy(aws, wanted, journal, cloud.sleep)
+
+        wanted = Wanted(batch.hosted, "ml.m5.large", 1, 480)
+        monkeypatch.setattr("tests.cli.sagemaker.conftest.run_batch", fail)
+        if comes == "before the job":
+            deploy(aws, wanted, journal, cloud.sleep)
+            cloud.refused["CreateTransformJob"] = ("ResourceLimitExceeded", "The limit is 0 Instances")
+        with pytest.raises(SageMakerError) as failed:
+            transform(aws, batch, journal, cloud.sleep)
+        assert "It costs nothing but space" in failed.value.fix
+        assert "sagemaker delete" not in failed.value.fix
 
     def test_a_file_that_does_not_tell_what_it_holds(
         self, aws: Aws, cloud: Cloud, batch: Batch, journal: Journal
