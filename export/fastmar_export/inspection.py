@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from fastmar_export.callbacks import check_callbacks
 from fastmar_export.converters import BATCH, ITEM, registry
 from fastmar_export.dropped import TRAINING_ONLY, reason_to_drop, transform_is_getter
@@ -71,7 +73,10 @@ def _learner_facts(learner: Learner) -> Facts:
         check_callbacks(learner, [])
     with _collected(problems):
         targets = list(kind_of(learner).convert(learner, Options(name="inspected")).targets)
-    activation = activation_of(learner.loss, None)
+    activation = None
+    with _collected(problems):
+        known = activation_of(learner.loss, None)
+        activation = known.name if known.known else None
     return {
         "kind": learner.kind,
         "columns": {
@@ -81,7 +86,7 @@ def _learner_facts(learner: Learner) -> Facts:
         "targets": targets,
         "labels": _labels(learner),
         "transforms": _transforms(learner),
-        "loss": {"class": name_of(learner.loss), "activation": activation.name if activation.known else None},
+        "loss": {"class": name_of(learner.loss), "activation": activation},
         "callbacks": [name_of(callback) for callback in listed(learner.record.get("cbs"))],
         "network": network,
         "problems": problems,
@@ -94,7 +99,8 @@ def _collected(problems: list[str]) -> Iterator[None]:
     try:
         yield
     except ExportError as error:
-        problems.append(str(error))
+        if str(error) not in problems:  # a loss is looked at twice
+            problems.append(str(error))
 
 
 def _transforms(learner: Learner) -> list[Facts]:
@@ -161,7 +167,8 @@ def _network(model: Any) -> list[Facts]:
         if not is_module(record):
             continue
         parameters = record.get("_parameters")
-        count = sum(p.numel() for p in parameters.values() if p is not None) if isinstance(parameters, dict) else 0
+        weights = parameters.values() if isinstance(parameters, dict) else ()
+        count = sum(each.numel() for each in weights if isinstance(each, torch.Tensor))
         served = resolve_class(record.path) is not None
         layers.append({"where": where, "depth": depth, "class": record.path, "parameters": count, "served": served})
         children = record.get("_modules")

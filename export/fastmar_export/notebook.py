@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import html
+import os
+import pickle
 import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from fastmar_export.errors import ExportError
 from fastmar_export.exporter import Exported, export_learner, next_step
 from fastmar_export.options import FIRST_VERSION, Options
 from fastmar_runtime.schema import plain
@@ -19,6 +22,9 @@ MOST_CATEGORIES = 6  # of a column that are listed
 
 class Learner(Protocol):
     """A fastai learner, as far as it matters here."""
+
+    dls: Any
+    opt: Any
 
     def export(self, fname: Any) -> Any:
         """Write the pickle."""
@@ -128,11 +134,50 @@ def export(
         force=force,
     )
     with tempfile.TemporaryDirectory() as folder:
-        pickle = Path(folder).resolve() / "learner.pkl"
+        path = Path(folder).resolve() / "learner.pkl"
         on_stage("Writing the learner's pickle")
-        learn.export(pickle)
-        exported: Exported = export_learner(pickle, options, on_stage)
+        _write(learn, path)
+        exported: Exported = export_learner(path, options, on_stage)
     return Summary(exported.path, exported.spec, exported.difference)
+
+
+def _write(learn: Learner, path: Path) -> None:
+    """`learn.export(path)`, after which the learner has its data and its optimizer again, whatever happened.
+
+    fastai takes both away before it pickles, and gives them back only where nothing goes wrong.
+    """
+    dls, opt = learn.dls, learn.opt
+    try:
+        learn.export(path)
+    except Exception as error:
+        held = _holders(learn, error)
+        told, fix = "", f"remove what this speaks of, or make room in {path.parent.parent} if that is full"
+        if held:
+            told, fix = f" {', '.join(held)} can't be pickled.", f"remove {' and '.join(held)}"
+        raise ExportError(
+            f"learn.export() fails with {type(error).__name__}: {error}.{told}",
+            fix=f"{fix}, and export again; learn.remove_cb takes a callback out.",
+        ) from error
+    finally:
+        learn.dls, learn.opt = dls, opt
+
+
+def _holders(learn: Learner, error: Exception) -> list[str]:
+    """Attributes of the learner and of its callbacks that fail by themselves as `error` tells."""
+    callbacks = vars(learn).get("cbs", ())
+    values = [(f"learn.{name}", value) for name, value in vars(learn).items() if name not in ("cbs", "lock")]
+    values += [(f"{type(each).__name__}.{name}", value) for each in callbacks for name, value in vars(each).items()]
+    held = []
+    for name, value in values:
+        if any(value is each for each in (learn, *callbacks)):
+            continue  # it holds all the others
+        try:
+            with Path(os.devnull).open("wb") as nowhere:
+                pickle.dump(value, nowhere)
+        except Exception as other:
+            if str(other) == str(error):
+                held.append(name)
+    return held
 
 
 def _rows(spec: Spec) -> list[tuple[str, str]]:

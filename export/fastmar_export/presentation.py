@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import copy
 import difflib
+import re
 import string
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ import yaml
 from fastmar_export.errors import ExportError
 from fastmar_runtime.columns import FLOAT32_MAX
 from fastmar_runtime.schema import plain
-from fastmar_runtime.spec import CATEGORY, NUMBER, Field, Spec
+from fastmar_runtime.spec import CATEGORY, DATE, NUMBER, Field, Spec
 from fastmar_runtime.steps.categorify import build_vocabulary
 
 Ui = dict[str, Any]
@@ -32,6 +34,25 @@ class UiRefused(ExportError):
     """ui.yaml is not one, or speaks of what the model does not have."""
 
     code = "ui_refused"
+
+
+class _Loader(yaml.SafeLoader):
+    """Truth values are true and false alone, numbers are decimal, dates are text.
+
+    YAML 1.1, which PyYAML reads, also takes yes, no, on and off for truth values, 10:30 for 630 and 02134 for 1116: of
+    categories and labels, that makes others. All that PyYAML writes reads back the same.
+    """
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's
+        first: [(tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] in ("null", "float", "merge")]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile("(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
+_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile("[-+]?(?:0|[1-9][0-9]*)$"), list("-+0123456789"))
 
 
 def read_ui(path: Path, spec: Spec) -> Ui:
@@ -50,7 +71,7 @@ def read_ui(path: Path, spec: Spec) -> Ui:
 def load_ui(path: Path) -> Any:
     """The YAML file as data, not checked."""
     try:
-        return _with_text_keys(yaml.safe_load(path.read_text("utf-8")) or {})
+        return _with_text_keys(yaml.load(path.read_text("utf-8"), _Loader) or {})  # noqa: S506 - a safe one
     except FileNotFoundError as error:
         raise UiRefused(f"there is no file {path}.", fix="give --ui the path of a YAML file.") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -151,6 +172,8 @@ def check_value(value: Any, where: str, field: Field) -> None:
         known = [plain(category) for category in field.categories]
         if value is not None and value not in known:
             raise _refused(where, f"is {value!r}, which the model does not know", _nearest(value, known))
+    elif field.kind == DATE and value is not None:
+        _date(value, where)
 
 
 def _choices(value: Any, where: str, field: Field) -> None:
@@ -234,6 +257,14 @@ def _boolean(value: Any, where: str) -> None:
 def _number(value: Any, where: str) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not -FLOAT32_MAX <= value <= FLOAT32_MAX:
         raise _refused(where, f"is {_shown(value)}", f"give it a number of at most {FLOAT32_MAX:.3g} in size.")
+
+
+def _date(value: Any, where: str) -> None:
+    """As `fastmar_runtime.steps.add_datepart` reads it."""
+    try:
+        datetime.fromisoformat(value.strip())
+    except (AttributeError, ValueError):
+        raise _refused(where, f"is {_shown(value)}", "write the date as 2024-01-31 or 2024-01-31T08:30:00.") from None
 
 
 def _sentence(value: Any, where: str, known: set[str]) -> None:

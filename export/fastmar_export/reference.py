@@ -14,6 +14,7 @@ from statistics import median
 from typing import Any
 
 from fastmar_export.errors import ExportError
+from fastmar_runtime.columns import FLOAT32_MAX
 from fastmar_runtime.csv_records import read_csv
 from fastmar_runtime.errors import RecordError
 from fastmar_runtime.schema import plain
@@ -36,7 +37,7 @@ def refine(fields: Sequence[Field], path: Path) -> tuple[Field, ...]:
 
 def _refine(field: Field, values: list[Any]) -> Field:
     if field.kind == NUMBER:
-        numbers = [v for v in values if isinstance(v, int | float)]
+        numbers = [v for v in values if isinstance(v, int | float) and -FLOAT32_MAX <= v <= FLOAT32_MAX]
         if numbers:
             return replace(field, default=median(numbers), minimum=min(numbers), maximum=max(numbers))
     if field.kind == CATEGORY:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from fastai.callback.core import Callback
 
 import fastmar
 from fastmar_export.errors import ExportError
@@ -52,3 +55,61 @@ def test_a_name_that_is_no_name_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ExportError):
         fastmar.export(learn, tmp_path, name="a b")
     assert list(tmp_path.iterdir()) == []
+
+
+class HoldsLock(Callback):
+    """As callbacks do that write to a service."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+
+class Interrupts(Callback):
+    """Stands for whatever ends an export midway: Ctrl-C, a full disk."""
+
+    def __init__(self, ends_with: BaseException) -> None:
+        self.ends_with = ends_with
+
+    def __reduce__(self) -> Any:
+        raise self.ends_with
+
+
+def test_a_learner_that_cannot_be_pickled_is_refused_and_stays_as_it_is(tmp_path: Path) -> None:
+    learn, _ = make_learner(CASES["missing values everywhere"])
+    loaders, optimizer = learn.dls, learn.opt
+    assert optimizer is not None
+    learn.add_cb(HoldsLock())
+    with pytest.raises(ExportError, match=r"'_thread.lock'.*HoldsLock.lock") as refused:
+        fastmar.export(learn, tmp_path, name="people")
+    assert "learn.remove_cb" in refused.value.fix
+    assert learn.dls is loaders
+    assert learn.opt is optimizer
+    assert len(learn.dls.train_ds) > 0
+    learn.remove_cb(HoldsLock)
+    assert fastmar.export(learn, tmp_path, name="people").path.exists()
+
+
+def test_what_a_learner_holds_itself_is_named_where_it_cannot_be_pickled(tmp_path: Path) -> None:
+    learn, _ = make_learner(CASES["missing values everywhere"])
+    learn.guard = threading.Lock()
+    with pytest.raises(ExportError, match=r"learn\.guard can't be pickled"):
+        fastmar.export(learn, tmp_path, name="people")
+
+
+def test_an_export_that_ends_midway_leaves_the_learner_as_it_is(tmp_path: Path) -> None:
+    learn, _ = make_learner(CASES["missing values everywhere"])
+    loaders, optimizer = learn.dls, learn.opt
+    for ends_with, seen in ((KeyboardInterrupt(), KeyboardInterrupt), (OSError("no space left"), ExportError)):
+        learn.add_cb(Interrupts(ends_with))
+        with pytest.raises(seen):
+            fastmar.export(learn, tmp_path, name="people")
+        assert learn.dls is loaders
+        assert learn.opt is optimizer
+        learn.remove_cb(Interrupts)
+
+
+def test_a_learner_without_an_optimizer_is_given_none(tmp_path: Path) -> None:
+    learn, _ = make_learner(CASES["missing values everywhere"])
+    learn.opt = None
+    fastmar.export(learn, tmp_path, name="people")
+    assert learn.opt is None

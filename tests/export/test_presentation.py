@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastmar_cli.main import main
 from fastmar_export.migration import migrate_ui
-from fastmar_export.presentation import UiRefused, check_ui, read_ui
+from fastmar_export.presentation import UiRefused, check_ui, load_ui, read_ui
 from fastmar_runtime import spec as spec_format
+from fastmar_runtime.predictor import SPEC
 from fastmar_runtime.schema import describe
-from fastmar_runtime.spec import CATEGORY, NUMBER, Field
+from fastmar_runtime.spec import CATEGORY, DATE, NUMBER, Field
 from tests.runtime import tiny
 
 FULL: dict[str, Any] = {
@@ -123,6 +126,23 @@ class TestChecking:
         with pytest.raises(UiRefused, match="can't be read"):
             read_ui(tmp_path / "ui.yaml", tiny.spec())
 
+    @pytest.mark.parametrize("value", [[1, 2], 17, True, "soon", "31.01.2024", ""])
+    def test_what_is_no_date_is_not_sent_in_a_date(self, value: Any) -> None:
+        for ui in (
+            {"fields": {"saledate": {"default": value}}},
+            {"examples": [{"title": "x", "record": {"saledate": value}}]},
+        ):
+            with pytest.raises(UiRefused, match="saledate"):
+                check_ui(ui, tiny.date_spec())
+
+    @pytest.mark.parametrize("value", ["2024-01-31", "2024-01-31T08:30:00", " 2024-01-31 08:30", None])
+    def test_dates_are_what_the_model_reads(self, value: Any) -> None:
+        ui = {
+            "fields": {"saledate": {"default": value}},
+            "examples": [{"title": "x", "record": {"saledate": value}}],
+        }
+        assert check_ui(ui, tiny.date_spec()) == ui
+
 
 class TestInTheArchive:
     def test_it_travels_in_the_spec_and_is_described(self) -> None:
@@ -143,7 +163,76 @@ def test_names_that_yaml_takes_for_numbers_are_text(tmp_path: Path) -> None:
     assert read_ui(path, spec) == {"fields": {"level": {"choices": {"1": "low", "2": "high"}}}}
 
 
+AS_TEXT = """
+fields:
+  smoker: {default: no, choices: {yes: Smokes, no: Never, On: Now and then, 2024-01-31: Since January}}
+  zip: {default: 02134, choices: {02134: Allston, 10:30: no place}}
+  saledate: {default: 2024-01-31}
+labels:
+  yes: {name: Buys}
+  n: {name: Does not}
+examples:
+  - {title: A, record: {smoker: yes, zip: 10:30, saledate: 2024-01-31T08:30:00}}
+"""
+"""What older YAML takes for truth values, dates, minutes and octal numbers."""
+
+
+def as_text_spec() -> Any:
+    fields = (
+        Field("smoker", CATEGORY, categories=("yes", "no", "On", "2024-01-31")),
+        Field("zip", CATEGORY, categories=("02134", "10:30")),
+        Field("saledate", DATE),
+        Field("vip", CATEGORY, categories=(True, False)),
+        Field("age", NUMBER),
+    )
+    return tiny.spec(fields=fields, decode={**tiny.CATEGORY_DECODER, "vocab": ["yes", "n"]})
+
+
+def test_categories_labels_and_dates_need_no_quotes(tmp_path: Path) -> None:
+    path = tmp_path / "ui.yaml"
+    path.write_text(AS_TEXT)
+    assert read_ui(path, as_text_spec()) == {
+        "fields": {
+            "smoker": {
+                "default": "no",
+                "choices": {"yes": "Smokes", "no": "Never", "On": "Now and then", "2024-01-31": "Since January"},
+            },
+            "zip": {"default": "02134", "choices": {"02134": "Allston", "10:30": "no place"}},
+            "saledate": {"default": "2024-01-31"},
+        },
+        "labels": {"yes": {"name": "Buys"}, "n": {"name": "Does not"}},
+        "examples": [
+            {"title": "A", "record": {"smoker": "yes", "zip": "10:30", "saledate": "2024-01-31T08:30:00"}},
+        ],
+    }
+    assert yaml.safe_load("yes") is True, "the loader of everybody else is as it was"
+
+
+def test_true_false_numbers_and_null_are_what_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "ui.yaml"
+    path.write_text(
+        "fields:\n"
+        "  vip: {hidden: TRUE, default: false, choices: {true: a, False: b}}\n"
+        "  age: {default: -7, maximum: 1.5}\n"
+        "examples: [{title: A, record: {vip: True, age: 0, saledate: null, smoker: ~}}]"
+    )
+    assert read_ui(path, as_text_spec()) == {
+        "fields": {
+            "vip": {"hidden": True, "default": False, "choices": {"True": "a", "False": "b"}},
+            "age": {"default": -7, "maximum": 1.5},
+        },
+        "examples": [{"title": "A", "record": {"vip": True, "age": 0, "saledate": None, "smoker": None}}],
+    }
+
+
 class TestMigration:
+    def test_what_is_written_reads_back_the_same(self, tmp_path: Path) -> None:
+        old, written = tmp_path / "old.yaml", tmp_path / "new.yaml"
+        old.write_text(AS_TEXT)
+        (tmp_path / SPEC).write_text(json.dumps(spec_format.to_dict(as_text_spec())))
+        assert main(["migrate-ui", str(old), str(tmp_path), "--output", str(written)]) == 0
+        assert load_ui(written) == read_ui(old, as_text_spec())
+
     def test_to_the_same_model_nothing_changes(self) -> None:
         migrated = migrate_ui(FULL, tiny.spec())
         assert migrated.ui == FULL
@@ -193,6 +282,24 @@ class TestMigration:
         migrated = migrate_ui({"fields": {"age": {"label": "Age", "default": default}}}, tiny.spec())
         assert migrated.ui == {"fields": {"age": {"label": "Age"}}}
         assert migrated.dropped == [f"fields.age.default: {default!r}"]
+
+    @pytest.mark.parametrize("entry", [{"hidden": True, "default": "a"}, {"hidden": True}])
+    def test_what_was_hidden_is_shown_where_no_default_is_left(self, entry: dict[str, Any]) -> None:
+        spec = tiny.spec(fields=(Field("age", NUMBER),))
+        migrated = migrate_ui({"fields": {"age": {"label": "Age", **entry}}}, spec)
+        assert migrated.ui == {"fields": {"age": {"label": "Age"}}}
+        defaults = ["fields.age.default: 'a'"] if "default" in entry else []
+        assert migrated.dropped == [*defaults, "fields.age.hidden"]
+
+    def test_what_was_hidden_stays_so_with_a_default(self) -> None:
+        entry = {"hidden": True, "default": "a"}
+        assert migrate_ui({"fields": {"age": entry}}, tiny.spec()).ui == {"fields": {"age": {"hidden": True}}}
+
+    def test_a_range_of_what_is_a_date_now(self) -> None:
+        entry = {"label": "Sold", "minimum": 1, "maximum": 9, "step": 2, "choices": {"1": "first"}}
+        migrated = migrate_ui({"fields": {"saledate": entry}}, tiny.date_spec())
+        assert migrated.ui == {"fields": {"saledate": {"label": "Sold"}}}
+        assert migrated.dropped == [f"fields.saledate.{name}" for name in ("minimum", "maximum", "step", "choices")]
 
     @pytest.mark.parametrize(
         "ui",

@@ -118,7 +118,7 @@ class _Rebuilder:
         made.__setstate__(self._state(record, where, depth) | more)  # type: ignore[no-untyped-call]
         for norm in norms:
             fold(made, norm, where)
-        if isinstance(made, nn.modules.batchnorm._BatchNorm) and made.running_mean is None:
+        if isinstance(made, nn.modules.batchnorm._BatchNorm) and getattr(made, "running_mean", None) is None:
             why = "which keeps no running statistics: an answer would depend on the other records of its batch"
             raise UnsupportedModule(where, record.path, why=why)
         return made

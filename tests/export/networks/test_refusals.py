@@ -156,3 +156,10 @@ def test_a_class_in_the_file_is_not_taken_for_the_one_whose_name_it_has(tmp_path
     torch.save(pretender(), tmp_path / "network.pkl", pickle_module=cloudpickle, pickle_protocol=2)
     with pytest.raises(UnsupportedModule, match=r"torch\.nn\.modules\.nothing\.ReLU"):
         rebuild(read_torch_file(tmp_path / "network.pkl").root)
+
+
+def test_a_batch_norm_whose_statistics_are_lost_is_refused(tmp_path: Path) -> None:
+    layer = nn.BatchNorm1d(2)
+    del layer._buffers["running_mean"]
+    with pytest.raises(UnsupportedModule, match="no running statistics"):
+        rebuild(kept(layer, tmp_path))
