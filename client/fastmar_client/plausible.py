@@ -28,7 +28,7 @@ def record(schema: Schema) -> JSON:
     """A record that is answered without a warning."""
     if schema.kind == VISION:
         return {IMAGE: {"b64": base64.b64encode(_png(_SIZE, _SIZE)).decode("ascii")}}
-    return {name: _value(schema.columns[name]) for name in schema.required or schema.columns}
+    return {name: _value(schema.columns[name]) for name in (*schema.required, *schema.dates) or schema.columns}
 
 
 def answer(schema: Schema, asked: Any, place: int) -> JSON:

@@ -61,6 +61,11 @@ class Schema:
         self._dates = tuple(_date_rule(rule["anyOf"]) for rule in record.get("allOf", ()) if "anyOf" in rule)
 
     @property
+    def dates(self) -> tuple[str, ...]:
+        """Dates that a record must have if it has not all of their parts, by the first of their names."""
+        return tuple(rule.names[0] for rule in self._dates)
+
+    @property
     def names(self) -> set[str]:
         """All names that a record's columns may have: a date may have several."""
         return {*self.columns, *(name for rule in self._dates for name in rule.names)}

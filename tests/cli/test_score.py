@@ -209,6 +209,22 @@ class TestInterruptions:
         assert f"Going on after {found[1]} rows." in done.stderr
         assert out.read_bytes() == (tmp_path / "whole.csv").read_bytes()
 
+    def test_a_table_that_changed_is_not_to_be_gone_on_with(
+        self, url: str, scripted: Scripted, predictor: Predictor, table: Path, out: Path, capsys: Any
+    ) -> None:
+        def reply(seen: Seen) -> Reply:
+            if seen.body:
+                with table.open("a") as file:
+                    file.write("\n")
+            return served_by(predictor, seen)
+
+        scripted.reply = reply
+        assert main(["score", url, str(table), "-o", str(out)]) == 1
+        printed = capsys.readouterr().err
+        assert "changed while it was being scored" in printed
+        assert "--no-resume" in printed
+        assert "Run the same command again" not in printed, "that would be refused"
+
     def test_a_server_that_fails_is_one_error_and_how_to_go_on(
         self,
         url: str,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from fastmar_client.testing import FakeServer
 from fastmar_runtime.csv_records import read_csv
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.schema import describe
+from fastmar_runtime.spec import NUMBER, Field
 
 MODELS: dict[str, dict[str, Any]] = {
     "one label": {},
@@ -63,6 +65,11 @@ def test_a_model_takes_the_example(predictor: Predictor, fake: FakeServer) -> No
     dated = FakeServer(describe(tiny.date_spec()))
     [answer] = Predictor(tiny.date_spec(), tiny.date_graph()).predict([dated.example("tiny")])
     assert "error" not in answer
+    spec = tiny.date_spec()
+    spec = replace(spec, fields=(*spec.fields, Field("hours", NUMBER, default=3.0)))
+    beside = FakeServer(describe(spec))
+    assert "hours" in beside.example("tiny")
+    assert beside.client().predict("tiny", beside.example("tiny"))["warnings"] == []
 
 
 def test_it_refuses_what_the_model_refuses(predictor: Predictor, fake: FakeServer) -> None:

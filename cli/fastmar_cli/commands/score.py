@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Score; exit status 1 where a row could not be scored."""
     from fastmar_cli.targets import open_target
-    from fastmar_client import ClientError, ResumeRefused
+    from fastmar_client import ClientError, CsvUnreadable, ResumeRefused
 
     target = open_target(args.target, args.key_file)
     began = time.monotonic()
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
             progress.say_how_to_go_on("Interrupted", args)
             return INTERRUPTED
         except ClientError as error:
-            if not isinstance(error, ResumeRefused):
+            if not isinstance(error, ResumeRefused | CsvUnreadable):  # the same again would be refused again
                 progress.say_how_to_go_on("Stopped", args)
             raise
     _report(args.output, scored, time.monotonic() - began)
