@@ -10,12 +10,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from fastmar_runtime.report import Report
 from fastmar_runtime.schema import plain, record_schema
-from fastmar_runtime.spec import CATEGORY, NUMBER, Field, Spec
+from fastmar_runtime.spec import CATEGORY, DATE, NUMBER, Field, Spec
+from fastmar_runtime.steps.categorify import Categorify, build_vocabulary
 
 BREAKING, NOTICED, INSIDE = "breaking", "noticed", "inside"
 LEVELS = (BREAKING, NOTICED, INSIDE)
 MOST_NAMED = 8  # categories or labels in a sentence
+ROWS_OF_NUMBERS = ("regression", "raw", "points")  # decoders whose answers hold as many numbers as the network gives
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,11 @@ def _model(old: Spec, new: Spec) -> Iterator[Change]:
     if old.decode["decoder"] != new.decode["decoder"]:
         what = f"answers are of the kind {new.decode['decoder']}, which were {old.decode['decoder']}"
         yield Change(BREAKING, "answer", what, "answers have another shape")
+    elif new.decode["decoder"] in ROWS_OF_NUMBERS:
+        before, after = ("x".join(map(str, spec.outputs[0].shape[1:])) for spec in (old, new))
+        if before != after:
+            what = f"the numbers in an answer were {before}, and are {after}"
+            yield Change(BREAKING, "answer", what, "answers have another shape")
 
 
 def _fields(old: Spec, new: Spec) -> Iterator[Change]:
@@ -70,7 +78,8 @@ def _fields(old: Spec, new: Spec) -> Iterator[Change]:
             yield Change(INSIDE, field.name, _as_new(field), "nothing: it may be left out")
     for field in old.fields:
         # A date has several names, and more than one column may have taken them over.
-        now = {after[name].name: name for name in reversed(_names(field)) if name in after}
+        taken = [name for name in _names(field) if name in after and not _is_ignored(name, field, after[name])]
+        now = {after[name].name: name for name in reversed(taken)}
         if not now:
             yield Change(NOTICED, field.name, f"the {field.kind} is gone", "a warning says that it is not used")
         for name in reversed(now.values()):
@@ -81,9 +90,12 @@ def _demanded(old: Spec, new: Spec) -> Iterator[Change]:
     """What a record must have, and an old caller's need not have."""
     before, after = _accepted(old), _accepted(new)
     were = _demands(old)
-    always = {demand[0][0] for demand in were if len(demand) == 1}
+    ignored = {name for name, field in before.items() if name in after and _is_ignored(name, field, after[name])}
+    always = {demand[0][0] for demand in were if len(demand) == 1} - ignored
     for demand in _demands(new):
-        refused = [[one for one in was if not _meets({*one, *always}, demand)] for was in were]
+        if _meets(always, demand):
+            continue
+        refused = [[one for one in was if not _meets({*one, *always} - ignored, demand)] for was in were]
         if not all(refused):
             continue  # whatever way the old version was asked, the new one can be
         name = demand[0][0]
@@ -107,6 +119,11 @@ def _demands(spec: Spec) -> list[list[list[str]]]:
 
 def _meets(columns: set[str], demand: list[list[str]]) -> bool:
     return any(columns.issuperset(alternative) for alternative in demand)
+
+
+def _is_ignored(name: str, old: Field, new: Field) -> bool:
+    """Whether the number that callers send as `name` is no column to the new version, which has a date of that alias."""
+    return old.kind == NUMBER and new.kind == DATE and name != new.name
 
 
 def _as_new(field: Field) -> str:
@@ -137,16 +154,23 @@ def _field(name: str, old: Field, new: Field) -> Iterator[Change]:
 
 
 def _categories(old: Field, new: Field) -> Iterator[Change]:
-    before, after = [plain(each) for each in old.categories], [plain(each) for each in new.categories]
-    added, gone = _missing(after, before), _missing(before, after)
+    added, gone = _unknown(new.categories, old), _unknown(old.categories, new)
     if added:
         yield Change(NOTICED, new.name, f"knows {_named(added)}", "no more warning where these were sent")
     if gone:
         yield Change(NOTICED, new.name, f"no longer knows {_named(gone)}", "answered as unknown, with a warning")
 
 
+def _unknown(categories: Iterable[Any], field: Field) -> list[Any]:
+    """Those of `categories`, as a caller sends them, of which the model would warn: what is equal is for it to say."""
+    sent = [plain(each) for each in categories]
+    report = Report(len(sent))
+    Categorify({field.name: build_vocabulary(field.categories)})({field.name: sent}, report)
+    return [each for each, warnings in zip(sent, report.warnings, strict=True) if warnings]
+
+
 def _labels(old: Spec, new: Spec) -> Iterator[Change]:
-    before, after = (list(map(str, spec.decode.get("vocab", ()))) for spec in (old, new))
+    before, after = (list(map(str, spec.decode.get("vocab", spec.decode.get("classes", ())))) for spec in (old, new))
     added, gone = _missing(after, before), _missing(before, after)
     if gone:
         yield Change(BREAKING, "labels", f"no longer predicts {_named(gone)}", "these are never answered again")
@@ -225,8 +249,9 @@ def _accepted(spec: Spec) -> dict[str, Field]:
     return aliases | {field.name: field for field in spec.fields}
 
 
-def _missing(from_these: Sequence[Any], in_those: Sequence[Any]) -> list[Any]:
-    return [each for each in from_these if each not in in_those]
+def _missing(from_these: Sequence[str], in_those: Sequence[str]) -> list[str]:
+    known = set(in_those)
+    return [each for each in from_these if each not in known]
 
 
 def _named(values: Iterable[Any]) -> str:

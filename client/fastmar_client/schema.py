@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,10 @@ class DateRule:
     def value(self, record: Mapping[str, Any]) -> Any:
         """The date in a record."""
         return next((record[name] for name in self.names if name in record), None)
+
+    def absent(self, names: Container[str]) -> list[str]:
+        """Parts to be computed from the date; where there are none, of its names only the first is its own."""
+        return [part for part in self.parts if part not in names]
 
 
 class Schema:
@@ -82,9 +86,10 @@ class Schema:
             return [Problem("refused", "not_an_object", None, f"found {shown(plain)}.", _AN_OBJECT, plain)]
         if self.kind == VISION:
             return list(_picture_problems(plain))
-        found = [*self.missing(plain), *self._extra(plain)]
+        known = self.names.difference(*(rule.names[1:] for rule in self._dates if not rule.absent(plain)))
+        found = [*self.missing(plain), *self._extra(plain, known)]
         for name, value in plain.items():
-            if (column := self._column(name)) is not None:
+            if name in known and (column := self._column(name)) is not None:
                 found += column.problems(value)
         return found + [problem for rule in self._dates for problem in self._date_problems(rule, plain)]
 
@@ -93,7 +98,7 @@ class Schema:
         there = list(names)
         found = [self._missing(name, there) for name in self.required if name not in there]
         for rule in self._dates:
-            absent = [part for part in rule.parts if part not in there]
+            absent = rule.absent(there)
             if absent and not any(name in there for name in rule.names):
                 date = rule.names[0]
                 message = f"the record has no date {date!r}, under any of its names, and no {absent[0]!r}."
@@ -103,9 +108,12 @@ class Schema:
 
     def _date_problems(self, rule: DateRule, record: dict[str, Any]) -> Iterator[Problem]:
         """A date of which parts have to be computed, since they are absent, and can't be."""
-        absent = [part for part in rule.parts if part not in record]
-        value = rule.value(record)
-        if isinstance(value, str) and as_date(value) is None and absent:
+        absent, value = rule.absent(record), rule.value(record)
+        date = as_date(value)
+        if date is not None and date.utcoffset() and absent:
+            message = f"the offset from UTC was ignored: {rule.names[0]!r} is taken as the time that is written."
+            yield Problem("ignored", "offset_ignored", rule.names[0], message, "send the time without it.", value)
+        if isinstance(value, str) and date is None and absent:
             message = f"{rule.names[0]!r} is {shown(value)}, which is no ISO 8601 date."
             yield Problem("refused", "not_a_date", rule.names[0], message, SEND_DATE, value)
         if value is None and any(name in record for name in rule.names):
@@ -119,8 +127,7 @@ class Schema:
         fix = f"rename {near[0]!r} to {name!r}." if near else f"send a value for {name!r}{or_null}."
         return Problem("refused", "missing_column", name, f"the record has no {name!r}.", fix)
 
-    def _extra(self, record: dict[str, Any]) -> Iterator[Problem]:
-        known = self.names
+    def _extra(self, record: dict[str, Any], known: set[str]) -> Iterator[Problem]:
         for name in (name for name in record if name not in known):
             near = difflib.get_close_matches(name, known - record.keys(), 1)
             fix = f"rename it to {near[0]!r}, or take it out." if near else "take it out."

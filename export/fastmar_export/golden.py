@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 from fastmar_runtime.schema import plain
@@ -14,6 +14,7 @@ _GOLDEN_RATIO = 0.6180339887498949  # steps of it fill an interval evenly: every
 _RANGE = 2.0  # standard deviations to either side
 _DIGITS = 6
 _DAYS = 1000.0  # spread of a date that the learner tells nothing of
+_FIRST_DAY, _LAST_DAY = date.min.toordinal(), date.max.toordinal()
 
 
 def golden_records(spec: Spec) -> list[dict[str, Any]]:
@@ -34,7 +35,8 @@ def _value(field: Field, row: int, column: int) -> Any:
     if field.kind == DATE:
         middle_day = date.fromisoformat(field.default or "2000-01-01")
         reach = _RANGE * (_DAYS if field.spread is None else field.spread)
-        return (middle_day + timedelta(days=round((2 * _place(row, column) - 1) * reach))).isoformat()
+        day = middle_day.toordinal() + (2 * _place(row, column) - 1) * reach
+        return date.fromordinal(round(min(max(day, _FIRST_DAY), _LAST_DAY))).isoformat()
     if field.kind == CATEGORY:
         if row == 0 and field.default is not None:
             return field.default

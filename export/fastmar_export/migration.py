@@ -7,7 +7,10 @@ from typing import Any
 
 from fastmar_export.presentation import Ui, UiRefused, check_ui, check_value, give_white_space, labels_of, meant_by
 from fastmar_runtime.schema import plain
-from fastmar_runtime.spec import CATEGORY, Field, Spec
+from fastmar_runtime.spec import CATEGORY, NUMBER, Field, Spec
+
+_ONLY_OF = {"choices": CATEGORY, "minimum": NUMBER, "maximum": NUMBER, "step": NUMBER}
+"""Parts of an entry that one kind of field alone has."""
 
 
 @dataclass
@@ -83,10 +86,8 @@ def _group(group: Any, where: str, fields: dict[str, Field], migrated: Migrated)
 def _field(entry: Any, where: str, known: Field, migrated: Migrated) -> dict[str, Any]:
     """An entry without what belongs to another kind of field, or to categories that are gone."""
     kept = dict(entry)
-    only_numbers = ("minimum", "maximum", "step")
     for name in entry:
-        misplaced = name == "choices" if known.kind != CATEGORY else name in only_numbers
-        if misplaced:
+        if known.kind != _ONLY_OF.get(name, known.kind):
             migrated.dropped.append(f"{where}.{name}")
             del kept[name]
     if known.kind == CATEGORY:
@@ -96,6 +97,9 @@ def _field(entry: Any, where: str, known: Field, migrated: Migrated) -> dict[str
             kept["choices"] = _entries(kept["choices"], texts, f"{where}.choices", migrated)
     if "default" in kept and not _stands(kept["default"], known):
         migrated.dropped.append(f"{where}.default: {kept.pop('default')!r}")
+    if kept.get("hidden") and "default" not in kept and known.default is None:  # it is sent with each record
+        migrated.dropped.append(f"{where}.hidden")
+        del kept["hidden"]
     return kept
 
 

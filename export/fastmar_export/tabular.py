@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from fastmar_export.conversion import Conversion
 from fastmar_export.converters import State, Table, convert
-from fastmar_export.converters.add_datepart import add_datepart, date_names
+from fastmar_export.converters.add_datepart import Typical, add_datepart, date_names, typical_date
 from fastmar_export.errors import UnsupportedLearner, UnsupportedTransform
 from fastmar_export.learner import Learner, listed, transforms
 from fastmar_export.options import Options
@@ -18,6 +19,7 @@ from fastmar_runtime.spec import CATEGORY, DATE, NUMBER, Field
 from fastmar_runtime.steps.add_datepart import ELAPSED
 
 POSITIONS = ("x_cat", "x_cont")  # arguments of the network's forward
+_EPOCH = datetime(1970, 1, 1)
 _DIGITS = 4  # significant digits of a default: it is an example, not a statistic
 
 
@@ -46,8 +48,8 @@ def convert_tabular(learner: Learner, options: Options) -> Conversion:  # noqa: 
         steps.append(convert(transform, f"dls.after_batch[{index}]", "tabular", table))
     _check_categories_encoded(table, steps)
     typical = _typical_numbers(learner, table, steps)
-    elapsed = {name: mean for name, (mean, _) in typical.items()}
-    dates = add_datepart(_sent_columns(table, steps), elapsed)
+    columns = _sent_columns(table, steps)
+    dates = add_datepart(columns, targets, typical, _vocabularies(steps))
     for date in dates:
         table.notice(
             date["date"],
@@ -55,7 +57,15 @@ def convert_tabular(learner: Learner, options: Options) -> Conversion:  # noqa: 
             f"columns such as {date['prefix'] + date['parts'][0]!r} look like those of add_datepart: a record may "
             f"carry the date itself, as {date['date']!r}, and they are computed as fastai computes them.",
         )
-    fields = _fields(table, steps, dates, typical)
+        elapsed = date["prefix"] + ELAPSED
+        if elapsed in columns and ELAPSED not in date["parts"]:
+            table.notice(
+                elapsed,
+                "elapsed_unit_unknown",
+                f"the learner does not tell in which unit {elapsed!r} counts: a record must carry it as a number, as "
+                f"the training table did, also where it carries {date['date']!r}.",
+            )
+    fields = _fields(table, steps, dates, typical, targets)
     return Conversion(fields, tuple(dates + steps), target_transforms, targets, table.notices)
 
 
@@ -89,6 +99,10 @@ def _check_categories_encoded(table: Table, steps: list[State]) -> None:
         )
 
 
+def _vocabularies(steps: list[State]) -> dict[str, list[Any]]:
+    return {n: v for step in steps if step["step"] == "categorify" for n, v in step["vocabularies"].items()}
+
+
 def _fills(steps: list[State]) -> dict[str, float]:
     return {name: value for step in steps if step["step"] == "fill_missing" for name, value in step["fills"].items()}
 
@@ -101,31 +115,41 @@ def _sent_columns(table: Table, steps: list[State]) -> list[str]:
     return [name for name in (*table.cats, *table.conts) if name not in flags]
 
 
-def _typical_numbers(learner: Learner, table: Table, steps: list[State]) -> dict[str, tuple[float, float]]:
-    """Mean and standard deviation of number columns: Normalize's, else the running ones of the network's batch norm."""
+def _typical_numbers(learner: Learner, table: Table, steps: list[State]) -> Typical:
+    """Mean and standard deviation of number columns: Normalize's, else the running ones of the network's batch norm.
+
+    Those began with mean 0 and variance 1, which is taken out of them again.
+    """
     for step in steps:
         if step["step"] == "normalize":
             return {name: (step["means"][name], step["stds"][name]) for name in table.conts}
     model = learner.model
     norm = model.get("_modules", {}).get("bn_cont") if isinstance(model, Record) else None
-    buffers = norm.get("_buffers", {}) if isinstance(norm, Record) else {}
+    if not isinstance(norm, Record):
+        return {}
+    buffers = norm.get("_buffers", {})
     try:
         means, variances = buffers["running_mean"].tolist(), buffers["running_var"].tolist()
-        return {name: (m, v**0.5) for name, m, v in zip(table.conts, means, variances, strict=True)}
-    except (KeyError, AttributeError, ValueError, TypeError):  # a network of another shape: no statistics then
+        first = (1 - norm.get("momentum")) ** buffers["num_batches_tracked"].item()  # the share of what they began with
+        return {
+            name: (mean / (1 - first), max(0.0, (variance - first) / (1 - first)) ** 0.5)
+            for name, mean, variance in zip(table.conts, means, variances, strict=True)
+        }
+    except (KeyError, AttributeError, ValueError, TypeError, ZeroDivisionError):  # another network, or never trained
         return {}
 
 
 def _fields(
-    table: Table, steps: list[State], dates: list[State], typical: dict[str, tuple[float, float]]
+    table: Table, steps: list[State], dates: list[State], typical: Typical, targets: tuple[str, ...]
 ) -> tuple[Field, ...]:
-    vocabularies = {n: v for step in steps if step["step"] == "categorify" for n, v in step["vocabularies"].items()}
+    vocabularies = _vocabularies(steps)
     fills = _fills(steps)
     columns = _sent_columns(table, steps)
     from_dates = {date["prefix"] + part for date in dates for part in date["parts"]}
     fields = []
     for date in dates:
-        fields.append(_date_field(date, columns, vocabularies, fills, typical))
+        about = typical_date(date, typical, vocabularies)
+        fields.append(_date_field(date, {*columns, *targets}, {*vocabularies, *fills}, about))
     for name in columns:
         optional = name in from_dates
         if name in vocabularies:
@@ -139,21 +163,15 @@ def _fields(
     return tuple(fields)
 
 
-def _date_field(
-    date: State,
-    columns: list[str],
-    vocabularies: dict[str, list[Any]],
-    fills: dict[str, float],
-    typical: dict[str, tuple[float, float]],
-) -> Field:
-    """The date that may be sent in place of its parts: null where all of them can be, typical as Elapsed is."""
+def _date_field(date: State, taken: set[str], nullable_columns: set[str], about: tuple[float, float] | None) -> Field:
+    """The date that may be sent in place of its parts: null where all of them can be, and typically `about` a day."""
     parts = [date["prefix"] + part for part in date["parts"]]
-    nullable = all(part in vocabularies or part in fills for part in parts)
-    aliases = tuple(date_names(date["prefix"], set(columns))[1:])
-    elapsed, spread = typical.get(date["prefix"] + ELAPSED, (None, None))
-    if elapsed is None or spread is None:
-        return Field(date["date"], DATE, nullable, optional=True, aliases=aliases)
-    seconds = timedelta(seconds=date["elapsed_divisor"])
-    default = (datetime(1970, 1, 1) + seconds * elapsed).date().isoformat()
-    days = seconds * spread / timedelta(days=1)
-    return Field(date["date"], DATE, nullable, optional=True, aliases=aliases, default=default, spread=days)
+    aliases = tuple(date_names(date["prefix"], taken)[1:])
+    field = Field(date["date"], DATE, nullable_columns.issuperset(parts), optional=True, aliases=aliases)
+    if about is None:
+        return field
+    days, spread = about
+    try:
+        return replace(field, default=(_EPOCH + timedelta(days=days)).date().isoformat(), spread=spread)
+    except (OverflowError, ValueError):  # beyond the calendar, or no number: so were the years in training
+        return field

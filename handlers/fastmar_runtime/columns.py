@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from os.path import commonprefix
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ def gather(records: Sequence[Any], fields: Sequence[Field], report: Report) -> C
     """
     columns: Columns = {f.name: [None] * len(records) for f in fields}
     checks = [(f.name, columns[f.name], f.optional, _CHECKS[f.kind], f) for f in fields]
+    parts = {f.name: _parts(f, fields) for f in fields if f.aliases}
     for row, record in enumerate(records):
         if isinstance(record, RecordError):  # the payload already found that it can't be read
             report.refuse(row, record)
@@ -44,7 +46,8 @@ def gather(records: Sequence[Any], fields: Sequence[Field], report: Report) -> C
         for name, column, optional, check, field in checks:
             value = record.get(name, MISSING)
             if value is MISSING and optional:
-                value = next((record[alias] for alias in field.aliases if alias in record), MISSING)
+                if field.aliases and not _has(record, parts[name]):  # else it is some other column of that name
+                    value = next((record[alias] for alias in field.aliases if alias in record), MISSING)
                 if value is MISSING:
                     column[row] = MISSING
                     continue
@@ -59,12 +62,22 @@ def gather(records: Sequence[Any], fields: Sequence[Field], report: Report) -> C
                 break
         else:
             if found < len(record):
-                _warn_extra(row, record, fields, report)
+                read = [f for f in fields if f.aliases and not _has(record, parts[f.name])]
+                _warn_extra(row, record, {*columns, *(alias for f in read for alias in f.aliases)}, report)
     return columns
 
 
-def _warn_extra(row: int, record: dict[str, Any], fields: Sequence[Field], report: Report) -> None:
-    known = {name for f in fields for name in (f.name, *f.aliases)}
+def _parts(date: Field, fields: Sequence[Field]) -> set[str]:
+    """Columns that are computed from a date of several names; theirs begin with what those have in common."""
+    prefix = commonprefix([date.name, *date.aliases])  # noqa: RUF071 - character by character is what is meant
+    return {f.name for f in fields if f.optional and f.kind != DATE and f.name.startswith(prefix)}
+
+
+def _has(record: dict[str, Any], parts: set[str]) -> bool:
+    return bool(parts) and parts <= record.keys()
+
+
+def _warn_extra(row: int, record: dict[str, Any], known: set[str], report: Report) -> None:
     extra = [str(name) for name in record if name not in known]
     for name in extra[:_MOST_EXTRA]:
         message = "the model does not use this column; it was ignored."

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any
 
 from fastmar_runtime.errors import RecordError, RequestError
@@ -21,28 +23,32 @@ _DELIMITERS = ",;\t"
 csv.field_size_limit(1_000_000)  # characters of one cell
 
 
-def read_csv(text: str, fields: Sequence[Field]) -> list[Any]:
+def read_csv(text: str, fields: Sequence[Field], most: int | None = None) -> list[Any]:
     """Records of `text`, whose first line names the columns; a `RecordError` for a row of another length.
 
-    The delimiter is the comma, semicolon or tab that makes most columns of the model out of the header.
+    The delimiter is the comma, semicolon or tab that makes most columns of the model out of the header. No more than
+    `most` records are read; None reads all.
 
     Raises:
         RequestError: there is no header, or it names no column of the model, or one twice; or a quote stays open.
     """
     text = text.lstrip("\r\n")
-    known = {name for f in fields for name in (f.name, *f.aliases)}
-    header, rows = max((_open(text, delimiter) for delimiter in _DELIMITERS), key=lambda o: len(known & set(o[0])))
-    if not known & set(header):
+    known = {name: f for f in reversed(fields) for name in (f.name, *f.aliases)}  # of two fields the first
+    header, rows = max(
+        (_open(text, delimiter) for delimiter in _DELIMITERS), key=lambda o: len(known.keys() & set(o[0]))
+    )
+    if known.keys().isdisjoint(header):
         first_line = re.match(r"[^\r\n]*", text)
         raise RequestError(
             f"the first line is {shown(first_line and first_line[0])}, which names no column of the model.",
             fix=f"begin the CSV with a header such as {','.join(f.name for f in fields[:3])}.",
         )
-    if twice := [name for name in header if name in known and header.count(name) > 1]:
-        raise RequestError(f"the header names {twice[0]!r} twice.", fix="give each column a name of its own.")
-    cells = [_cell_reader(name, fields) for name in header]
+    twice = next((name for name, times in Counter(header).items() if times > 1 and name in known), None)
+    if twice is not None:
+        raise RequestError(f"the header names {twice!r} twice.", fix="give each column a name of its own.")
+    cells = [_cell_reader(known.get(name)) for name in header]
     try:
-        return [_record(row, header, cells) for row in rows if row]
+        return list(islice((_record(row, header, cells) for row in rows if row), most))
     except csv.Error as error:
         raise RequestError(
             f"line {rows.line_num} of the CSV can't be read ({error}).",
@@ -69,8 +75,7 @@ def _record(row: list[str], header: list[str], cells: list[Callable[[str], Any]]
     return {name: read(cell) for name, read, cell in zip(header, cells, row, strict=True)}
 
 
-def _cell_reader(name: str, fields: Sequence[Field]) -> Callable[[str], Any]:
-    field = next((f for f in fields if name in (f.name, *f.aliases)), None)
+def _cell_reader(field: Field | None) -> Callable[[str], Any]:
     if field is None:
         return lambda cell: cell
     if field.kind == NUMBER:

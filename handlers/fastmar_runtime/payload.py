@@ -7,8 +7,10 @@ multipart forms. Answers come back in the shape of the request.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -28,6 +30,8 @@ _LINES_TYPES = (
     "application/jsonl",
     "application/ndjson",
 )
+
+TOO_MANY = "too_many_records"  # the code of a refusal that is answered with status 413
 
 ONE, LIST, INSTANCES, LINES, V2 = "one", "list", "instances", "lines", "v2"
 
@@ -57,7 +61,13 @@ class Response:
     content_type: str = JSON_TYPE
 
 
-def read(body: Any, content_type: str | None, spec: Spec, parts: Mapping[str, Any] | None = None) -> Request:
+def read(
+    body: Any,
+    content_type: str | None,
+    spec: Spec,
+    parts: Mapping[str, Any] | None = None,
+    most: int | None = None,
+) -> Request:
     """Records of a request.
 
     Args:
@@ -65,19 +75,20 @@ def read(body: Any, content_type: str | None, spec: Spec, parts: Mapping[str, An
         content_type: the request's header, or None.
         spec: of the model that is asked.
         parts: what came beside the body, such as the query of a request.
+        most: records to stop at where they are made one by one, as of CSV; those of a JSON list are there already.
 
     Raises:
         RequestError: it can't be read as records.
     """
     media_type = (content_type or "").split(";")[0].strip().lower()
-    request = _OWN_FORMATS[spec.kind](body, media_type, spec, parts or {})
+    request = _OWN_FORMATS[spec.kind](body, media_type, spec, parts or {}, most)
     if request is not None:
         return request
     if isinstance(body, bytes | bytearray | memoryview | str):
         if media_type in _LINES_TYPES:
-            return Request(_read_lines(body), LINES)
+            return Request(_read_lines(body, most), LINES)
         body = _read_json(body, _FIXES[spec.kind])
-    return _from_json(body, spec)
+    return _from_json(body, spec, most)
 
 
 def read_form(parts: Mapping[str, Any], spec: Spec) -> Request:
@@ -92,22 +103,34 @@ def read_form(parts: Mapping[str, Any], spec: Spec) -> Request:
     return Request(list(pictures), ONE if len(pictures) == 1 else LIST)
 
 
-def _table_formats(body: Any, media_type: str, spec: Spec, parts: Mapping[str, Any]) -> Request | None:  # noqa: ARG001
-    return Request(read_csv(_text(body), spec.fields)) if media_type == "text/csv" else None
+def _table_formats(
+    body: Any,
+    media_type: str,
+    spec: Spec,
+    parts: Mapping[str, Any],  # noqa: ARG001
+    most: int | None,
+) -> Request | None:
+    return Request(read_csv(_text(body), spec.fields, most)) if media_type == "text/csv" else None
 
 
-def _picture_formats(body: Any, media_type: str, spec: Spec, parts: Mapping[str, Any]) -> Request | None:  # noqa: ARG001
+def _picture_formats(
+    body: Any,
+    media_type: str,
+    spec: Spec,  # noqa: ARG001
+    parts: Mapping[str, Any],
+    most: int | None,  # noqa: ARG001
+) -> Request | None:
     picture = picture_bodies.body_picture(body, media_type, picture_bodies.option(parts))
     return None if picture is None else Request([picture], ONE)
 
 
-_OWN_FORMATS: dict[str, Callable[[Any, str, Spec, Mapping[str, Any]], Request | None]] = {
+_OWN_FORMATS: dict[str, Callable[[Any, str, Spec, Mapping[str, Any], int | None], Request | None]] = {
     TABULAR: _table_formats,
     VISION: _picture_formats,
 }
 
 
-def _from_json(data: Any, spec: Spec) -> Request:
+def _from_json(data: Any, spec: Spec, most: int | None) -> Request:
     if isinstance(data, list):
         return Request(data)
     if not isinstance(data, dict):
@@ -121,7 +144,7 @@ def _from_json(data: Any, spec: Spec) -> Request:
             fix='send {"instances": [RECORD, ...]}, also for one record.',
         )
     if isinstance(data.get("inputs"), list) and "inputs" not in columns:
-        return Request(protocol_v2.read(data), V2, data)
+        return Request(protocol_v2.read(data, most), V2, data)
     return Request([data], ONE)
 
 
@@ -134,17 +157,16 @@ def _read_json(body: Any, fix: str) -> Any:
         raise RequestError(f"the body is no valid JSON ({error}).", fix=fix) from error
 
 
-def _read_lines(body: Any) -> list[Any]:
-    records: list[Any] = []
-    for number, line in enumerate(_text(body).split("\n"), start=1):
-        if line.strip():
-            try:
-                records.append(orjson.loads(line))
-            except orjson.JSONDecodeError as error:
-                records.append(
-                    RecordError("bad_json", f"line {number} is no valid JSON ({error}).", fix="send one record a line.")
-                )
-    return records
+def _read_lines(body: Any, most: int | None) -> list[Any]:
+    lines = enumerate(io.StringIO(_text(body), newline="\n"), start=1)
+    return list(islice((_read_line(line, number) for number, line in lines if line.strip()), most))
+
+
+def _read_line(line: str, number: int) -> Any:
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        return RecordError("bad_json", f"line {number} is no valid JSON ({error}).", fix="send one record a line.")
 
 
 def _text(body: Any) -> str:
@@ -185,5 +207,14 @@ def _numbered(answer: dict[str, Any], position: int) -> dict[str, Any]:
 
 
 def refused(error: RequestError) -> Response:
-    """The response to a request that can't be read."""
-    return Response(400, orjson.dumps(error.as_dict()))
+    """The response to a request that can't be read, or asks for too much."""
+    return Response(413 if error.code == TOO_MANY else 400, orjson.dumps(error.as_dict()))
+
+
+def least_bytes(spec: Spec) -> int:
+    """Bytes that the answer to a record has at least, where it is scored."""
+    shortest: dict[str, Any] = {"prediction": 0, "warnings": []}
+    if spec.decode["decoder"] in ("category", "multi_category"):
+        labels = sorted(map(str, spec.decode["vocab"]), key=len)[: spec.decode.get("top")]
+        shortest["probabilities"] = dict.fromkeys(labels, 0.0)
+    return len(orjson.dumps(shortest))

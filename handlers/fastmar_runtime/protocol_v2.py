@@ -7,6 +7,7 @@ request with a record that can not be scored is refused whole.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -18,8 +19,10 @@ from fastmar_runtime.spec import Spec
 _FIX = 'send {"inputs": [{"name": COLUMN, "shape": [N], "datatype": ..., "data": [...]}, ...]}, each with N values.'
 
 
-def read(data: dict[str, Any]) -> list[dict[str, Any]]:
+def read(data: dict[str, Any], most: int | None = None) -> list[dict[str, Any]]:
     """Records out of the tensors of an inference request; null stands for a missing value, also in a BYTES tensor.
+
+    No more than `most` records are made; None makes all.
 
     Raises:
         RequestError: a tensor has no name or data, or they differ in length.
@@ -41,7 +44,8 @@ def read(data: dict[str, Any]) -> list[dict[str, Any]]:
     for name, length in others:
         if length != size:
             raise RequestError(f"inputs differ in length: {first!r} {size}, {name!r} {length}.", fix=_FIX)
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    rows = islice(zip(*columns.values(), strict=True), most)
+    return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
 def write(request: dict[str, Any], answers: Sequence[dict[str, Any]], spec: Spec) -> dict[str, Any]:

@@ -31,6 +31,9 @@ PHRASES = {200: "OK", 400: "Bad Request", 404: "Not Found", 413: "Payload Too La
 MAX_RESPONSE = "FASTMAR_MAX_RESPONSE_BYTES"  # environment: TorchServe's max_response_size
 _DEFAULT_MAX_RESPONSE = 6_553_500  # TorchServe's own default
 _ROOM = 64 * 1024  # headers and framing of a batch
+MOST_RECORDS = 250_000
+"""Of a request: being answered they take over a kilobyte each, so that a small body of many could fill the memory.
+The 6 MB that SageMaker's batch jobs send at once hold as many lines of 25 bytes."""
 
 
 def open_checked(model_dir: str | Path, threads: int, gpu: int | None = None) -> Predictor:
@@ -70,6 +73,7 @@ class Handler:
             log.exception("loading failed")
             _give_up(context.model_name, f"{error!r}.", "see the worker's log, and export the learner again.", error)
         spec = self._predictor.spec
+        self._most = max(1, min(MOST_RECORDS, (self._max_response - _ROOM) // payload.least_bytes(spec)))
         self._documents = {
             "schema": orjson.dumps(describe(spec)),
             "openapi": orjson.dumps(openapi(spec)),
@@ -99,23 +103,40 @@ class Handler:
             )
             return Response(404, orjson.dumps(error.as_dict()))
         try:
-            return _request(row, index, context, self._predictor.spec)
+            return self._limited(_request(row, index, context, self._predictor.spec, self._most + 1))
         except RequestError as error:
             self._metrics.refused(error.code)
             return payload.refused(error)
         except Exception:
             return _our_fault()
 
+    def _limited(self, request: Request) -> Request:
+        """`request`, which is refused before it takes the model's time where it has too many records."""
+        if len(request.records) <= self._most:
+            return request
+        raise RequestError(
+            f"the request has more than {self._most:,} records.",
+            code=payload.TOO_MANY,
+            fix=f"send at most {self._most:,} at once, or a table with `fastmar score` or score_csv, which cut it.",
+        )
+
     def _answer(self, received: list[Request | Response]) -> list[Response]:
         """All records of the batch through the graph at once, and the answers back to the requests they belong to."""
         requests = [item for item in received if isinstance(item, Request)]
+        records = [record for request in requests for record in request.records]
+        if len(records) > self._most:  # together they would take the memory that one request may not take
+            written = iter([self._answer_alone(request) for request in requests])
+        else:
+            written = iter(self._answer_together(requests, records))
+        return [next(written) if isinstance(item, Request) else item for item in received]
+
+    def _answer_together(self, requests: list[Request], records: list[Any]) -> list[Response]:
         try:
-            answers = iter(self._predictor.predict([record for request in requests for record in request.records]))
-            written = iter([self._write(r, [next(answers) for _ in r.records]) for r in requests])
+            answers = iter(self._predictor.predict(records))
+            return [self._write(request, [next(answers) for _ in request.records]) for request in requests]
         except Exception:  # a fault of ours must not fail the neighbours in the batch
             log.exception("a batch of %d requests failed; each is tried alone", len(requests))
-            written = iter([self._answer_alone(request) for request in requests])
-        return [next(written) if isinstance(item, Request) else item for item in received]
+            return [self._answer_alone(request) for request in requests]
 
     def _answer_alone(self, request: Request) -> Response:
         try:
@@ -130,10 +151,10 @@ class Handler:
             return response
         error = RequestError(
             f"the answer would be {len(response.body):,} bytes long, over the limit of {self._max_response:,}.",
-            code="too_many_records",
+            code=payload.TOO_MANY,
             fix=f"send fewer than {len(answers)} records at once." if len(answers) > 1 else "send a smaller record.",
         )
-        return Response(413, orjson.dumps(error.as_dict()))
+        return payload.refused(error)
 
 
 def _is_worth_a_line(record: logging.LogRecord) -> bool:
@@ -200,12 +221,12 @@ def _header(index: int, context: Any, name: str) -> str | None:
     return next((value for key, value in headers.items() if key.lower() == name and isinstance(value, str)), None)
 
 
-def _request(row: dict[str, Any], index: int, context: Any, spec: Spec) -> Request:
+def _request(row: dict[str, Any], index: int, context: Any, spec: Spec, most: int) -> Request:
     """The request in one row: its body, or the parts of a form. `or` won't do: 0, [] and {} are bodies too."""
     for key in ("body", "data"):
         if key in row:
             part = context.get_request_header(index, key)
             content_type = part.get("content-type") if isinstance(part, dict) else None
             others = {name: value for name, value in row.items() if name != key}
-            return payload.read(row[key], content_type or _header(index, context, "content-type"), spec, others)
+            return payload.read(row[key], content_type or _header(index, context, "content-type"), spec, others, most)
     return payload.read_form(row, spec)

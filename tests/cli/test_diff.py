@@ -16,8 +16,9 @@ from fastmar_cli.main import main
 from fastmar_runtime.golden import RECORDS, Golden
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.preprocess import load_preprocessor
-from fastmar_runtime.spec import CATEGORY, DATE, NUMBER, Field, Spec
-from tests.runtime import tiny
+from fastmar_runtime.schema import plain
+from fastmar_runtime.spec import CATEGORY, DATE, NUMBER, Field, Spec, Tensor
+from tests.runtime import tiny, tiny_pictures
 
 
 def with_field(spec: Spec, name: str, **changed: Any) -> Spec:
@@ -46,6 +47,48 @@ class TestFields:
         change = only(OLD, with_field(OLD, "workclass", categories=(" Private", "NA")))
         assert change.level == NOTICED
         assert "warning" in change.caller
+
+    @pytest.mark.parametrize(
+        ("old", "new", "gone", "added"),
+        [
+            ((False, True), (0, 1), [False, True], []),
+            ((0, 1), (False, True), [], [False, True]),
+            ((0, 1), (0.0, 1.0), [], []),
+            ((1, 2), ("1", "2"), [1, 2], ["1", "2"]),
+            (({"timestamp": "2024-01-31T00:00:00"},), ("2024-01-31",), ["2024-01-31T00:00:00"], []),
+            (("a", True), ("a", 1), [], []),
+        ],
+    )
+    def test_categories_are_the_same_where_the_model_takes_them_for_the_same(
+        self, old: tuple[Any, ...], new: tuple[Any, ...], gone: list[Any], added: list[Any]
+    ) -> None:
+        """Told is what an answer would warn of."""
+        specs = []
+        for values in (old, new):
+            vocabularies = {**OLD.steps[1]["vocabularies"], "vip": list(values)}
+            steps = (OLD.steps[0], {**OLD.steps[1], "vocabularies": vocabularies}, *OLD.steps[2:])
+            specs.append(with_field(replace(OLD, steps=steps), "vip", categories=values))
+        for (asked, sent), told in zip(((specs[1], old), (specs[0], new)), (gone, added), strict=True):
+            records = [tiny.record(vip=plain(value)) for value in sent]
+            answers = Predictor(asked, tiny.graph()).predict(records)
+            assert [r["vip"] for r, answer in zip(records, answers, strict=True) if answer["warnings"]] == told
+        found = [change for change in changes(*specs) if change.where == "vip"]
+        expected = [f"knows {', '.join(map(repr, added))}"] if added else []
+        expected += [f"no longer knows {', '.join(map(repr, gone))}"] if gone else []
+        assert [change.what for change in found] == expected
+        assert all(change.level == NOTICED for change in found)
+
+    def test_a_great_many_categories(self) -> None:
+        """Were each looked for among all others, this would take an hour."""
+        many = [f"category {number}" for number in range(200_000)]
+        old, new = (with_field(OLD, "workclass", categories=tuple(some)) for some in (many, [*many[1:], "another"]))
+        assert [change.what for change in changes(old, new)] == ["knows 'another'", "no longer knows 'category 0'"]
+
+    def test_a_great_many_columns(self) -> None:
+        """Were each held against all pairs of others, this would take hours."""
+        fields = tuple(Field(f"column {number}", NUMBER) for number in range(5000))
+        old, new = replace(OLD, fields=fields), replace(OLD, fields=(*fields, Field("another", NUMBER)))
+        assert only(old, new).where == "another"
 
     def test_a_new_column_breaks_unless_it_may_be_left_out(self) -> None:
         fields = (*OLD.fields, Field("years-in-job", NUMBER, default=5.0))
@@ -174,7 +217,14 @@ class TestDates:
                 id="a part more",
             ),
             pytest.param(
-                table(frozenset({"sale"})), table(date=SALE), "sale", "of the old kind", id="its name was a number's"
+                table(frozenset({"sale"})), table(date=SALE), "saledate", "without it", id="its alias was a number's"
+            ),
+            pytest.param(
+                replace(table(), fields=(Field("saledate", NUMBER),)),
+                table(date=SALE),
+                "saledate",
+                "of the old kind",
+                id="its name was a number's",
             ),
         ],
     )
@@ -182,6 +232,11 @@ class TestDates:
         breaking = [change for change in changes(old, new) if change.level == BREAKING]
         assert breaking[0].where == where
         assert caller in breaking[0].caller
+
+    def test_a_number_of_an_aliass_name_is_gone(self) -> None:
+        found = changes(table(frozenset({"sale", *PARTS})), table(date=SALE))
+        [gone] = [change for change in found if change.level != INSIDE]
+        assert (gone.level, gone.where, gone.what) == (NOTICED, "sale", "the number is gone")
 
     def test_a_name_more_and_what_may_be_left_out_are_inside(self) -> None:
         change = only(table(date=SALE[:2]), table(date=SALE))
@@ -211,6 +266,27 @@ class TestAnswers:
     def test_other_labels_break(self, vocab: list[str]) -> None:
         found = changes(OLD, replace(OLD, decode={**OLD.decode, "vocab": vocab}))
         assert {change.level for change in found} == {BREAKING}
+
+    def test_other_classes_of_masks_break(self) -> None:
+        decode = {"decoder": "segmentation", "activation": "softmax", "classes": ["sky", "road"]}
+        old = replace(OLD, decode=decode)
+        for classes in (["sky"], ["sky", "road", "car"], ["road", "sky"]):
+            assert only(old, replace(old, decode={**decode, "classes": classes})).level == BREAKING
+
+    @pytest.mark.parametrize("decode", [tiny.RAW_DECODER, tiny.TWO_NUMBERS_DECODER, tiny_pictures.POINTS])
+    @pytest.mark.parametrize("size", [1, 4])
+    def test_more_or_fewer_numbers_break(self, decode: dict[str, Any], size: int) -> None:
+        def model(size: int) -> Spec:
+            sized = {"size": size} if "size" in decode else {}
+            return replace(OLD, decode=decode | sized, outputs=(Tensor("output", "float32", ("batch", size)),))
+
+        [change, *others] = changes(model(2), model(size))
+        assert (change.level, change.where, change.what) == (
+            BREAKING,
+            "answer",
+            f"the numbers in an answer were 2, and are {size}",
+        )
+        assert {change.level for change in others} == {INSIDE}
 
     def test_another_target_breaks(self) -> None:
         assert only(OLD, replace(OLD, targets=("age",))).level == BREAKING

@@ -91,7 +91,19 @@ class TestAsTheModel:
         self.compare(tiny_predictor, tiny_schema, record)
 
     @pytest.mark.parametrize("name", ["saledate", "saleDate", "sale"])
-    @pytest.mark.parametrize("value", ["2024-01-31", "2024-01-31T08:30:00", "soon", None, 3, ...])
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "2024-01-31",
+            "2024-01-31T08:30:00",
+            "2024-01-31T08:30:00+09:00",
+            "2024-01-31T08:30:00Z",
+            "soon",
+            None,
+            3,
+            ...,
+        ],
+    )
     @pytest.mark.parametrize("part", [..., 2024, None, "x"])
     def test_dates(self, name: str, value: Any, part: Any) -> None:
         record = {key: each for key, each in {name: value, "saleYear": part}.items() if each is not ...}
@@ -100,7 +112,9 @@ class TestAsTheModel:
     def test_dates_by_their_parts(self) -> None:
         parts = dict.fromkeys(["saleYear", "saleMonth", "saleWeek", "saleIs_month_end", "saleElapsed"], 1)
         self.compare(date_predictor, date_schema, parts)
-        self.compare(date_predictor, date_schema, parts | {"saledate": "soon"})
+        for name in ("saledate", "saleDate", "sale"):
+            for value in ("soon", 3, None, "2024-01-31", "2024-01-31T08:30:00+09:00"):
+                self.compare(date_predictor, date_schema, parts | {name: value})
 
 
 class TestBeforeItIsSent:

@@ -96,6 +96,11 @@ def dated(df: pd.DataFrame) -> pd.DataFrame:
     return add_datepart(df.rename(columns={"when": "saledate"}), "saledate")
 
 
+def born(df: pd.DataFrame) -> pd.DataFrame:
+    age = df["when"] - pd.Timestamp("2015-01-01")
+    return dated(df.assign(when=pd.Timestamp("1950-01-01") + 5 * age))
+
+
 DATE_PARTS = ["Year", "Month", "Week", "Day", "Dayofweek", "Dayofyear", "Elapsed"]
 DATE_FLAGS = [f"saleIs_{p}_{e}" for p in ("month", "quarter", "year") for e in ("end", "start")]
 
@@ -135,6 +140,7 @@ CASES: dict[str, Case] = {
     "categorify alone": Case(procs=[Categorify]),
     "full memory": Case(loaders={"reduce_memory": False}),
     "date taken apart": Case(change=dated, cats=["size", *DATE_FLAGS], conts=[f"sale{p}" for p in DATE_PARTS]),
+    "birth taken apart": Case(change=born, cats=["size", *DATE_FLAGS], conts=[f"sale{p}" for p in DATE_PARTS]),
     "no batch norm": Case(learner={"config": tabular_config(use_bn=False, bn_cont=False)}),
     "linear last, dropout": Case(
         learner={"layers": [20, 10], "config": tabular_config(lin_first=False, ps=[0.1, 0.2], embed_p=0.1)}

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from base64 import b64encode
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,13 @@ from fastmar_export.exporter import Options, export_learner
 from fastmar_runtime import payload
 from fastmar_runtime.predictor import Predictor
 from tests.conftest import MEASURED
+from tests.export.tables import ROWS
 
 ROOT = Path(__file__).resolve().parents[2]
 # pandas 2, since fastai 2.7 fills missing values in place, which pandas 3 ignores.
 PACKAGES = ["fastai==2.7.19", "fastcore==1.7.29", "fastprogress==1.0.3", "pandas==2.3.3", "pytz"]
-NAMES = ["several classes", "missing values everywhere", "y_range", "date taken apart", "several regression targets"]
+DATED = ["date taken apart", "birth taken apart"]
+NAMES = ["several classes", "missing values everywhere", "y_range", *DATED, "several regression targets"]
 
 
 @pytest.fixture(scope="session")
@@ -62,6 +65,20 @@ def test_answers_are_those_of_the_fastai_that_wrote_it(
         largest = max(largest, float(np.max(np.abs(ours - theirs) / np.maximum(1.0, np.abs(theirs)))))
     record_property(MEASURED, largest)
     assert largest <= 1e-5
+
+
+@pytest.mark.parametrize("name", DATED)
+def test_dates_are_answered_as_their_parts_by_the_fastai_that_wrote_it(name: str, older: Path, tmp_path: Path) -> None:
+    noted = json.loads((older / f"{name}.json").read_text())["answers"]
+    exported = export_learner(older / f"{name}.pkl", Options("model", output=tmp_path))
+    predictor = Predictor.open(exported.path)
+    known = [(record, theirs) for record, theirs in noted if record["size"] in ("S", "M", "L")][: ROWS // 17]
+    assert len(known) == ROWS // 17
+    for record, theirs in known:
+        when = date(*(int(record[f"sale{part}"]) for part in ("Year", "Month", "Day")))
+        [answer] = predictor.predict([{"size": record["size"], "saledate": when.isoformat()}])
+        assert answer["warnings"] == []
+        assert list(answer["probabilities"].values()) == pytest.approx(theirs, abs=1e-5)
 
 
 def test_pictures_are_answered_as_by_the_fastai_that_wrote_it(

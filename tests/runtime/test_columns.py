@@ -12,6 +12,12 @@ from fastmar_runtime.spec import CATEGORY, DATE, NUMBER, Field
 from tests.runtime import tiny
 
 AGE, HOURS = tiny.FIELDS[3], tiny.FIELDS[4]
+DATED = (
+    Field("saledate", DATE, nullable=False, optional=True, aliases=("saleDate", "sale")),
+    Field("birthdate", DATE, optional=True, aliases=("birthDate", "birth")),
+    *(Field(name, NUMBER, optional=True) for name in ("saleYear", "saleDay", "birthYear")),
+    HOURS,
+)
 
 
 def gathered(*records, fields=tiny.FIELDS):
@@ -98,6 +104,23 @@ class TestGather:
         assert columns["saledate"] == [MISSING, "2024-01-31", "2024-02-01", "2024-03-01", None]
         assert report.warnings == [[]] * 5
         assert not report.errors
+
+    @pytest.mark.parametrize("value", [3.5, 1, True, ["2024-01-31"], None, "winter"])
+    @pytest.mark.parametrize("date", [{}, {"saledate": "2024-01-31"}])
+    def test_where_all_parts_are_sent_a_column_of_an_aliass_name_is_another_one(self, value, date):
+        record = {"hours": 1, "saleYear": 2024, "saleDay": 3, "sale": value, "birthDate": "2000-02-03"} | date
+        columns, report = gathered(record, fields=DATED)
+        assert columns["saledate"] == [date.get("saledate", MISSING)]
+        assert columns["birthdate"] == ["2000-02-03"]
+        assert not report.errors
+        assert [(w["field"], w["code"]) for w in report.warnings[0]] == [("sale", "extra_column")]
+
+    def test_where_a_part_is_missing_an_alias_is_the_date(self):
+        columns, report = gathered({"hours": 1, "saleYear": 1, "sale": "2024-01-31", "birthDate": None}, fields=DATED)
+        assert columns["saledate"] == ["2024-01-31"]
+        assert report.warnings == [[]]
+        _, report = gathered({"hours": 1, "saleYear": 1, "sale": 3}, fields=DATED)
+        assert report.errors[0].code == "not_a_date"
 
 
 class TestNumbers:

@@ -68,6 +68,13 @@ class TestLayout:
         assert bad.code == "ragged_row"
         assert f"{row.count(',') + 1} cells where the header has 2" in bad.message
 
+    def test_no_more_rows_are_read_than_asked_for(self):
+        table = 'age,hours\n1,2\n\n3\n5,6\n7,"a quote that is never closed\n'
+        with pytest.raises(RequestError):
+            read_csv(table, tiny.FIELDS)
+        first, bad = read_csv(table, tiny.FIELDS, 2)
+        assert (first, bad.code) == ({"age": 1.0, "hours": 2.0}, "ragged_row")
+
     def test_header_alone(self):
         assert read_csv("age,hours\n", tiny.FIELDS) == []
 
@@ -88,6 +95,16 @@ class TestRefusals:
     def test_a_column_twice(self):
         with pytest.raises(RequestError, match="'age' twice"):
             read_csv("age,hours,age\n1,2,3\n", tiny.FIELDS)
+
+    def test_a_column_a_million_times(self):
+        """Were each looked for in all of the header, this would take hours."""
+        with pytest.raises(RequestError, match="'age' twice"):
+            read_csv("age," * 1_000_000, tiny.FIELDS)
+
+    def test_a_long_header_for_a_model_of_many_columns(self):
+        """Were each looked for among all of the model's, this would take minutes."""
+        fields = [Field(f"column {number}", NUMBER) for number in range(3000)]
+        assert read_csv("column 7," + "x," * 200_000, fields) == []
 
     def test_a_huge_cell(self):
         with pytest.raises(RequestError, match="line 2 of the CSV"):

@@ -155,6 +155,19 @@ class TestCsv:
         assert repr(body) in refusal(body, "text/csv").message
 
 
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b"1\n\n2\n{oops\n3\n", "application/jsonlines"),
+        (b'age\n1\n2\n"oops\n3\n', "text/csv"),
+        (b'{"inputs": [{"name": "age", "data": [1, 2, 3, 4]}]}', JSON),
+    ],
+)
+@pytest.mark.parametrize("most", [0, 1, 2])
+def test_what_is_made_record_by_record_ends_at_the_most(body, content_type, most):
+    assert len(payload.read(body, content_type, tiny.spec(), most=most).records) == most
+
+
 class TestWrite:
     GOOD: ClassVar[dict] = {"prediction": 1.0, "warnings": []}
     BAD: ClassVar[dict] = {"error": {"code": "c", "field": None, "record": 99, "message": "m", "fix": "f"}}
@@ -218,6 +231,26 @@ class TestWrite:
     def test_answers_are_not_changed(self):
         self.write(LIST, self.BAD)
         assert self.BAD["error"]["record"] == 99
+
+    @pytest.mark.parametrize(
+        "decode",
+        [
+            tiny.CATEGORY_DECODER,
+            tiny.MULTI_DECODER,
+            {**tiny.CATEGORY_DECODER, "top": 1},
+            tiny.ONE_NUMBER_DECODER,
+            tiny.RAW_DECODER,
+        ],
+    )
+    def test_least_bytes_of_an_answer(self, decode):
+        """No answer is shorter; with few digits, as where the network is sure, none is much longer."""
+        predictor = tiny.predictor(decode=decode)
+        for record in (tiny.record(), tiny.record(hours=-1e6), tiny.record(hours=1e6)):
+            [answer] = predictor.predict([record])
+            assert payload.least_bytes(predictor.spec) <= len(orjson.dumps(answer)) < 200
+
+    def test_too_many(self):
+        assert payload.refused(RequestError("m", fix="f", code=payload.TOO_MANY)).status == 413
 
     def test_refused(self):
         response = payload.refused(RequestError("m", fix="f"))

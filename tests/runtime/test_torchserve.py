@@ -14,6 +14,7 @@ import pytest
 
 from fastmar_runtime import payload, torchserve
 from fastmar_runtime.schema import describe, openapi
+from fastmar_runtime.spec import Tensor
 from fastmar_runtime.torchserve import Handler
 from tests.runtime import tiny, tiny_pictures
 
@@ -326,11 +327,79 @@ class TestFaults:
     def test_too_large_an_answer(self, folder, monkeypatch):
         monkeypatch.setenv(torchserve.MAX_RESPONSE, str(64 * 1024 + 2000))
         worker = Worker(folder)
-        small, large = worker.ask(post([tiny.record()]), post([tiny.record()] * 100))
+        small, large = worker.ask(post([tiny.record()]), post([tiny.record()] * 20))
         assert small.status == 200
         assert large.status == 413
         assert large.json["error"]["code"] == "too_many_records"
-        assert "fewer than 100 records" in large.json["error"]["fix"]
+        assert "fewer than 20 records" in large.json["error"]["fix"]
+
+
+def table(rows):
+    """As CSV; every second row is ragged."""
+    return ("age,hours\n" + "".join("1,2\n\n" if row % 2 else "1\n" for row in range(rows))).encode()
+
+
+MANY = {
+    "list": lambda n: post([tiny.record()] * n),
+    "no records": lambda n: post([0] * n),
+    "instances": lambda n: post({"instances": [tiny.record()] * n}),
+    "v2": lambda n: post({"inputs": [{"name": k, "data": [v] * n} for k, v in tiny.record().items()]}),
+    "lines": lambda n: post(orjson.dumps(tiny.record()) + b"\n" + b"oops\n\n" * (n - 1), "application/jsonlines"),
+    "csv": lambda n: post(table(n), "text/csv"),
+}
+
+
+class TestManyRecords:
+    """More than memory has room for: refused before the model is asked."""
+
+    @pytest.fixture
+    def asked(self, folder, monkeypatch):
+        """A worker that takes five records a request, and how many its model was asked for each time."""
+        monkeypatch.setattr(torchserve, "MOST_RECORDS", 5)
+        worker = Worker(folder)
+        predictor, counts = worker.handler._predictor, []
+        predict = predictor.predict
+        monkeypatch.setattr(predictor, "predict", lambda records: counts.append(len(records)) or predict(records))
+        return worker, counts
+
+    @pytest.mark.parametrize("body", MANY.values(), ids=MANY)
+    def test_they_are_refused_and_their_neighbours_answered(self, asked, body, good):
+        worker, counts = asked
+        most, more, fine = worker.ask(body(5), body(6), post(tiny.record()))
+        assert most.status != 413
+        assert more.status == 413
+        assert more.json["error"]["code"] == "too_many_records"
+        assert "more than 5 records" in more.json["error"]["message"]
+        assert "at most 5 at once" in more.json["error"]["fix"]
+        assert fine.json == good
+        assert sum(counts) == 6
+
+    def test_a_batch_of_many_is_answered_one_request_after_another(self, asked, good):
+        worker, counts = asked
+        answers = worker.ask(*[post([tiny.record()] * 3)] * 3)
+        assert [answer.json for answer in answers] == [[good] * 3] * 3
+        assert max(counts) <= 5
+
+    def test_a_small_body_of_a_great_many(self, folder, monkeypatch):
+        worker = Worker(folder)
+        asked = []
+        monkeypatch.setattr(worker.handler._predictor, "predict", lambda records: asked.extend(records) or [])
+        (answer,) = worker.ask(post(b"[" + b"0," * 1_000_000 + b"0]"))
+        assert (answer.status, asked) == (413, [])
+
+    def test_answers_with_many_labels_are_fewer(self, tmp_path, monkeypatch):
+        """Records whose answers can't fit are not scored first, which takes more memory than their answers do."""
+        labels = [f"label {number}" for number in range(1000)]
+        weights = [[0.001 * label for label in range(1000)]] * 6
+        outputs = (Tensor("output", "float32", ("batch", 1000)),)
+        spec = tiny.spec(decode={**tiny.CATEGORY_DECODER, "vocab": labels}, outputs=outputs)
+        bundle = tiny.write_bundle(tmp_path / "model", spec, tiny.graph(weights))
+        monkeypatch.setenv(torchserve.MAX_RESPONSE, str(500_000))
+        worker = Worker(bundle)
+        few, many = worker.ask(post([tiny.record()] * 2), post([tiny.record()] * 100))
+        assert (few.status, many.status) == (200, 413)
+        fitting = int(many.json["error"]["fix"].split("at most ")[1].split()[0])
+        assert 500_000 // len(few.body) < fitting < 100
 
 
 class TestLoading:

@@ -13,6 +13,7 @@ import requests
 
 from fastmar_cli.server.testing import RunningServer
 from fastmar_runtime.predictor import BundleFiles, Predictor
+from fastmar_runtime.torchserve import MOST_RECORDS
 from tests.serving.conftest import OURS
 
 pytestmark = pytest.mark.torchserve
@@ -196,3 +197,10 @@ def test_white_space_that_a_form_lost_is_found_again(server: RunningServer, cook
     [warning] = trimmed["warnings"]
     assert (warning["field"], warning["code"], warning["value"]) == ("workclass", "category_whitespace", "Private")
     assert "' Private'" in warning["message"]
+
+
+def test_too_many_records_are_refused_at_once(ours: Any) -> None:
+    url, records, answers = ours
+    reply = post(url, [0] * (MOST_RECORDS + 1))
+    assert (reply.status_code, reply.json()["error"]["code"]) == (413, "too_many_records")
+    assert_close([post(url, records[0]).json()], answers[:1])

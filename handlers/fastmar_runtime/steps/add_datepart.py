@@ -41,7 +41,7 @@ PARTS: dict[str, Callable[[datetime], Any]] = {
 """What pandas' `.dt` gives for each part of a date without a time zone."""
 
 _EPOCH = datetime(1970, 1, 1)  # of the clock on the wall, as all dates here
-ELAPSED = "Elapsed"  # seconds since 1970, or thousandths of that: see AddDatepart.elapsed_divisor
+ELAPSED = "Elapsed"  # time since 1970, in the unit that AddDatepart.elapsed_divisor tells
 _OF_NO_DATE = frozenset(name for name in PARTS if name.startswith("Is_"))  # False for no date in pandas, others NaN
 
 
@@ -53,7 +53,8 @@ class AddDatepart:
         date: the field that may carry the date.
         prefix: what the columns' names begin with.
         parts: the columns, without their prefix.
-        elapsed_divisor: 1 where ``Elapsed`` is in seconds; 1000 where pandas 3 made it a thousandth of that.
+        elapsed_divisor: seconds in a unit of ``Elapsed``. fastai divided pandas' integers by 10**9, whatever they
+            counted: 1 for nanoseconds, 10**3 for microseconds, 10**6 for milliseconds, 10**9 for seconds.
     """
 
     date: str
@@ -70,7 +71,7 @@ class AddDatepart:
             if not absent:
                 continue
             try:
-                values = self._compute(value, absent)
+                values = self._compute(value, absent, row, report)
             except RecordError as error:
                 report.refuse(row, error)
                 values = dict.fromkeys(absent)
@@ -79,7 +80,7 @@ class AddDatepart:
         out.update({self.prefix + part: column for part, column in columns.items()})
         return out
 
-    def _compute(self, value: Any, parts: list[str]) -> dict[str, Any]:
+    def _compute(self, value: Any, parts: list[str], row: int, report: Report) -> dict[str, Any]:
         if value is MISSING:
             raise RecordError(
                 "missing_column",
@@ -98,6 +99,9 @@ class AddDatepart:
                 fix='send it as "2024-01-31" or "2024-01-31T08:30:00".',
                 field=self.date,
             ) from error
+        if date.utcoffset():
+            message = f"the offset from UTC was ignored: {self.date!r} is taken as the time that is written."
+            report.warn(row, field=self.date, code="offset_ignored", value=value, message=message)
         date = date.replace(tzinfo=None)  # training saw the clock on the wall: no zone is recorded in the learner
         return {part: self._elapsed(date) if part == ELAPSED else PARTS[part](date) for part in parts}
 

@@ -12,6 +12,7 @@ from fastmar_runtime.steps import load_step
 from fastmar_runtime.steps.add_datepart import ELAPSED, PARTS
 
 ALL = [*PARTS, ELAPSED]
+UNITS = {1: "ns", 10**3: "us", 10**6: "ms", 10**9: "s"}
 IN_PANDAS = {part: part.lower() for part in PARTS if part != "Week"} | {
     "Dayofweek": "day_of_week",
     "Dayofyear": "day_of_year",
@@ -33,8 +34,7 @@ def dt_parts(text, divisor):
     field = pandas.Series([pandas.Timestamp(text)])
     out = {part: getattr(field.dt, name)[0] for part, name in IN_PANDAS.items()}
     out["Week"] = field.dt.isocalendar().week.iloc[0]
-    unit = "datetime64[ns]" if divisor == 1 else "datetime64[us]"
-    out[ELAPSED] = field.astype(unit).astype("int64")[0] // 10**9
+    out[ELAPSED] = field.astype(f"datetime64[{UNITS[divisor]}]").astype("int64")[0] // 10**9
     return out
 
 
@@ -73,13 +73,13 @@ def check(text, divisor):
         assert isinstance(out["sale" + part][0], bool) == part.startswith("Is_")
 
 
-@pytest.mark.parametrize("divisor", [1, 1000])
+@pytest.mark.parametrize("divisor", UNITS)
 @pytest.mark.parametrize("text", NOTABLE)
 def test_notable_dates(text, divisor):
     check(text, divisor)
 
 
-@given(st.datetimes(datetime(1700, 1, 1), datetime(2260, 1, 1)), st.sampled_from([1, 1000]))
+@given(st.datetimes(datetime(1700, 1, 1), datetime(2260, 1, 1)), st.sampled_from(list(UNITS)))
 def test_any_date(date, divisor):
     check(date.isoformat(), divisor)
 
@@ -137,6 +137,21 @@ def test_unreadable_dates(text):
 def test_the_clock_on_the_wall_counts(text):
     out, _ = expand(text)
     assert out == expand("2024-01-31T23:30:00")[0]
+
+
+def test_an_offset_that_changes_nothing_but_the_instant_is_said():
+    out, report = expand("2024-01-31T23:30:00+09:00", "2024-01-31T23:30:00Z", "2024-01-31T23:30:00", parts=["Day"])
+    assert out["saleDay"] == [31, 31, 31]
+    [[warning], utc, none] = report.warnings
+    assert utc == none == []
+    assert (warning["field"], warning["code"]) == ("saledate", "offset_ignored")
+    assert warning["value"] == "2024-01-31T23:30:00+09:00"
+    assert "'saledate'" in warning["message"]
+
+
+def test_an_offset_of_a_date_that_is_not_needed_is_not_said():
+    _, report = expand("2024-01-31T23:30:00+09:00", parts=["Day"], saleDay=[3])
+    assert report.warnings == [[]]
 
 
 def test_last_microsecond_of_time():
