@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
@@ -21,7 +21,15 @@ _LONGEST_LINE = 8_000_000  # characters: what has none of a file's line ends is 
 # was made for it, each line would be read once for every line before it.
 _MOST_AGAIN = 10  # times as many characters as the file had so far,
 _AGAIN_FOR_ALL = 1_000_000  # and so many more
+_MOST_COLUMNS = 20_000  # far more than any table has that a model reads
+# Rows that are too short are filled up with empty cells. A wide header over many of them would make gigabytes out of a
+# few megabytes; this allows about as many cells as the text of the rows' errors has characters.
+_MOST_FILLED = 100  # times as many cells as the file had characters so far,
+_FILLED_FOR_ALL = 1_000_000  # and so many more
 _NOT_DECODED = re.compile("[\udc80-\udcff]")  # how Python hands out bytes that are not in the encoding
+
+# Python's own limit is lower than the server's (see fastmar_runtime.csv_records), and is one for the whole process.
+csv.field_size_limit(max(csv.field_size_limit(), 1_000_000))  # characters of one cell
 
 Error = dict[str, Any]
 
@@ -57,7 +65,7 @@ class CsvRows:
         """Reads the header; `known` are the names of the model's columns.
 
         Raises:
-            CsvUnreadable: there is no header, or it names no column of the model, or one of them twice.
+            CsvUnreadable: there is no header, or it names no column of the model, or one of them twice, or too many.
         """
         self.name = name
         self._file = file
@@ -70,11 +78,16 @@ class CsvRows:
         except LookupError as error:
             raise CsvUnreadable(f"there is no encoding {encoding!r}.", fix="name one such as cp1252.") from error
         self._lines = _Lines(self._text, name)
+        self._filled = 0  # cells that rows were short of
         self.header, self.delimiter = self._read_header(set(known))
         self.line_end = "\r\n" if self._lines.last.endswith("\r\n") else "\n"
 
     def __iter__(self) -> Iterator[Row]:
-        """The rows; to be asked for once."""
+        """The rows; to be asked for once.
+
+        Raises:
+            CsvUnreadable: a row is too long, too many quotes are never closed, or too many cells are missing.
+        """
         rows = csv.reader(self._lines, delimiter=self.delimiter, strict=True)
         while True:
             self._lines.begin()
@@ -106,8 +119,14 @@ class CsvRows:
                 f"the first line is {shown(self._lines.first_line())}, which names no column of the model.",
                 fix=f"begin the CSV with a header such as {','.join(sorted(known)[:3])}.",
             )
-        if twice := [column for column in header if column in known and header.count(column) > 1]:
-            raise CsvUnreadable(f"the header names {twice[0]!r} twice.", fix="give each column a name of its own.")
+        if len(header) > _MOST_COLUMNS:
+            raise CsvUnreadable(
+                f"the header of {self.name} has {len(header):,} columns.",
+                fix=f"take out columns that the model does not need, until there are at most {_MOST_COLUMNS:,}.",
+            )
+        twice = next((column for column, times in Counter(header).items() if times > 1 and column in known), None)
+        if twice is not None:
+            raise CsvUnreadable(f"the header names {twice!r} twice.", fix="give each column a name of its own.")
         if any(map(_NOT_DECODED.search, header)):
             raise CsvUnreadable(f"the header of {self.name} is not in UTF-8.", fix=_SAVE_AS_UTF8)
         self._lines.begin()
@@ -132,19 +151,32 @@ class CsvRows:
                 f"the row has {len(cells)} cells where the header has {len(self.header)}.",
                 "give each row a cell for each column; quote cells that hold the delimiter.",
             )
-            cells = _fitted(cells, len(self.header), self.delimiter)
         if not all(map(str.isascii, cells)) and any(map(_NOT_DECODED.search, cells)):
             error = _error("not_utf8", "the row is not in UTF-8.", _SAVE_AS_UTF8)
             cells = [_NOT_DECODED.sub("\ufffd", cell) for cell in cells]
-        return Row(cells, error)
+        return Row(self._fitted(cells), error)
 
     def _spoilt(self, error: csv.Error) -> Row:
         """One line that can't be read; those that were taken for its continuation are rows of their own."""
         line = self._lines.keep_first()
         message = f"line {self._lines.number} of the CSV can't be read ({error})."
-        fix = "close each quote, double a quote inside a quoted cell, and keep cells short."
-        cells = _fitted(line.rstrip("\r\n").split(self.delimiter), len(self.header), self.delimiter)
-        return Row([_NOT_DECODED.sub("\ufffd", cell) for cell in cells], _error("bad_row", message, fix))
+        fix = "close each quote, double a quote inside a quoted cell, and keep cells under a million characters."
+        cells = _NOT_DECODED.sub("\ufffd", line.rstrip("\r\n")).split(self.delimiter)
+        return Row(self._fitted(cells), _error("bad_row", message, fix))
+
+    def _fitted(self, cells: list[str]) -> list[str]:
+        """As many cells as the header has: what is too much stays in the last one, so that nothing is lost."""
+        width = len(self.header)
+        if len(cells) > width:
+            return [*cells[: width - 1], self.delimiter.join(cells[width - 1 :])]
+        self._filled += width - len(cells)
+        if self._filled > _MOST_FILLED * self._lines.read + _FILLED_FOR_ALL:
+            raise CsvUnreadable(
+                f"too many rows have far fewer cells than the header of {self.name}, one of them in line "
+                f"{self._lines.number}.",
+                fix="give each row a cell for each column, and check that the first line is the header.",
+            )
+        return cells + [""] * (width - len(cells))
 
 
 _SAVE_AS_UTF8 = "save the file as UTF-8, or say which encoding it has, such as cp1252."
@@ -155,12 +187,12 @@ class _Lines:
 
     def __init__(self, text: io.TextIOWrapper, name: str) -> None:
         self.number = 0  # of the line that was handed out last
+        self.read = 0  # characters, out of the file
         self._text = text
         self._name = name
         self._taken: list[str] = []
         self._size = 0  # of the lines that this row took
         self._ahead: deque[str] = deque()
-        self._read = 0  # characters, out of the file
         self._again = 0  # characters that were put back
 
     def __iter__(self) -> _Lines:
@@ -171,7 +203,7 @@ class _Lines:
             line = self._ahead.popleft()
         else:
             line = self._text.readline(_LONGEST_LINE)
-            self._read += len(line)
+            self.read += len(line)
         if not line:
             raise StopIteration
         self._size += len(line)
@@ -210,7 +242,7 @@ class _Lines:
         self._ahead.extendleft(reversed(back))
         self.number -= len(back)
         self._again += sum(map(len, back))
-        if self._again > _MOST_AGAIN * self._read + _AGAIN_FOR_ALL:
+        if self._again > _MOST_AGAIN * self.read + _AGAIN_FOR_ALL:
             raise CsvUnreadable(
                 f"too many quotes of {self._name} are never closed, one of them in line {self.number}.",
                 fix="close each quote, and double a quote inside a quoted cell.",
@@ -262,10 +294,3 @@ class _Written:
 
 def _error(code: str, message: str, fix: str) -> Error:
     return {"code": code, "field": None, "message": message, "fix": fix}
-
-
-def _fitted(cells: list[str], width: int, delimiter: str) -> list[str]:
-    """As many cells as the header has: what is too much stays in the last one, so that nothing is lost."""
-    if len(cells) > width:
-        return [*cells[: width - 1], delimiter.join(cells[width - 1 :])]
-    return cells + [""] * (width - len(cells))

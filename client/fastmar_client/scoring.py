@@ -121,7 +121,8 @@ class _Run:
         self._answers = answers
         self._output = output
         self._size = max(size, 1)
-        self._sent = [place for place, name in enumerate(rows.header) if name in schema.names]
+        known = schema.names
+        self._sent = [place for place, name in enumerate(rows.header) if name in known]
 
     def so_far(self, share: float) -> Scored:
         state = self._output.state

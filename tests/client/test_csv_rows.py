@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -71,6 +73,27 @@ class TestRefusals:
     def test_a_column_twice(self) -> None:
         with pytest.raises(CsvUnreadable, match="'age' twice"):
             opened("age,hours,age\n")
+
+    def test_more_columns_than_any_table_has(self) -> None:
+        most = "age" + "," * 19_999
+        assert len(opened(most).header) == 20_000
+        with pytest.raises(CsvUnreadable, match=r"header of the CSV has 20,001 columns") as caught:
+            opened(most + ",")
+        assert "20,000" in caught.value.fix
+
+    def test_rows_that_are_far_too_short_do_not_fill_a_disk(self) -> None:
+        """Each is filled up with empty cells, which could be many thousand times as much as the table itself."""
+        rows = opened("age" + "," * 19_999 + "\n" + "1\n" * 100_000)
+        handed_out: list[Row] = []
+        with pytest.raises(CsvUnreadable, match=r"far fewer cells than the header of the CSV, .* line \d+\.") as caught:
+            handed_out.extend(Row([], row.error) for row in rows)
+        assert "a cell for each column" in caught.value.fix
+        assert 100 < len(handed_out) < 1_000
+        assert all(row.error for row in handed_out)
+
+    def test_short_rows_of_a_usual_table_are_rows(self) -> None:
+        rows = opened("age" + "," * 49 + "\n" + "1\n" * 30_000)
+        assert sum(row.error is not None for row in rows) == 30_000
 
     def test_nonsense(self) -> None:
         with pytest.raises(CsvUnreadable, match="no encoding 'klingon'"):
@@ -162,6 +185,25 @@ class TestSpoiltRows:
         assert spoilt.error
         assert spoilt.error["code"] == "not_utf8"
         assert spoilt.cells == ["2", "caf\ufffd"]
+
+    def test_a_long_cell_that_the_server_reads(self) -> None:
+        """Also where the runtime, which has the same limit, is not in the process."""
+        program = """if True:
+            import io, sys
+            from fastmar_client.csv_rows import CsvRows
+            assert "fastmar_runtime" not in sys.modules
+            table = "age,workclass\\n1," + "x" * 999_999 + "\\n2," + "x" * 1_000_001 + "\\n3,a\\n"
+            print([row.error is None for row in CsvRows(io.BytesIO(table.encode()), ["age"])])
+        """
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+        assert (done.stdout, done.stderr) == ("[True, False, True]\n", "")
+
+    def test_a_limit_that_a_program_has_raised_stays(self) -> None:
+        program = (
+            "import csv; csv.field_size_limit(5_000_000); import fastmar_client.csv_rows; print(csv.field_size_limit())"
+        )
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        assert done.stdout == "5000000\n"
 
     def test_a_huge_cell(self) -> None:
         limit = csv.field_size_limit()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fastmar_web.forms import Form, make_form
+from fastmar_web.forms import Form, as_input, make_form
 from fastmar_web.presentation import Presentation
 from fastmar_web.values import defaults, from_link, from_post, from_record
 from tests.web.fake import COUNTRIES, HOSTILE, PEOPLE, QUOTED, category, number, schema
@@ -116,6 +116,58 @@ def test_a_date_without_the_clock() -> None:
     rules = {"allOf": [{"anyOf": [{"required": ["saledate"]}, {"required": ["saleYear", "saleWeek"]}]}]}
     field = form_of(days, rules=rules).fields["saledate"]
     assert (field.widget, field.default) == ("date", "2019-04-14")
+
+
+@pytest.mark.parametrize(
+    ("text", "day", "moment"),
+    [
+        ("2011-01-26", "2011-01-26", "2011-01-26T00:00"),
+        ("2011-11-16T08:30:00", "2011-11-16", "2011-11-16T08:30"),
+        (" 2011-11-16 08:30:15.25 ", "2011-11-16", "2011-11-16T08:30:15"),
+        ("2011-11-16T23:30:00+05:00", "2011-11-16", "2011-11-16T23:30"),  # the clock on the wall, as the model has it
+        ("0987-01-02T03:04Z", "0987-01-02", "0987-01-02T03:04"),
+        ("", None, None),
+        ("26 January 2011", None, None),
+        ("2011-02-30", None, None),
+    ],
+)
+def test_dates_are_told_as_the_browsers_fields_read_them(text: str, day: str | None, moment: str | None) -> None:
+    """Of `type=date` and `type=datetime-local` each stays blank for the other's text."""
+    assert (as_input("date", text), as_input("datetime-local", text)) == (day, moment)
+
+
+DAYS = {"day": {"type": ["string", "null"], "x-fastmar": {"kind": "date"}}, "saleYear": number(2019)}
+DAY_RULES = {"allOf": [{"anyOf": [{"required": ["day"]}, {"required": ["saleYear"]}]}]}
+MOMENT_RULES = {"allOf": [{"anyOf": [{"required": ["saledate"]}, {"required": ["saleYear", "saleHour"]}]}]}
+
+
+def test_a_default_an_example_and_a_link_say_a_date_as_its_field_reads_it() -> None:
+    moments = form_of(DATE, rules=MOMENT_RULES)  # its default is a day, as the exporter's own always is
+    assert moments.fields["saledate"].default == "2019-04-14T00:00"
+    assert from_record(moments, {"saledate": "2011-11-16"}) == {"saledate": "2011-11-16T00:00"}
+    assert from_link(moments, {"saledate": "2011-11-16"}).texts["saledate"] == "2011-11-16T00:00"
+    days = form_of(DAYS, rules=DAY_RULES, ui={"fields": {"day": {"default": "2004-01-31T08:30:00"}}})
+    assert days.fields["day"].default == "2004-01-31"
+    assert from_record(days, {"day": "2011-11-16T08:30:00"}) == {"day": "2011-11-16"}
+    assert from_link(days, {"day": "2011-11-16T08:30:00"}).texts["day"] == "2011-11-16"
+    assert from_record(days, {"day": None}) == {"day": ""}
+    assert from_post(days, from_link(days, {"day": ""}).texts).record["day"] is None  # a link may leave it empty
+
+
+def test_a_link_or_an_example_with_what_is_no_date_shows_the_default_and_says_so() -> None:
+    form = form_of(DATE, rules=MOMENT_RULES)
+    for link in ({"saledate": "26 January"}, from_record(form, {"saledate": "26 January"})):
+        filled = from_link(form, link)
+        assert filled.texts["saledate"] == "2019-04-14T00:00"
+        assert filled.remarks["saledate"] == ["“26 January” is not a date; the default is shown."]
+
+
+def test_a_default_that_is_no_date_is_left_out_and_is_not_hidden() -> None:
+    told = {"default": "26 January", "hidden": True}
+    [day] = form_of({"day": DAYS["day"]}, ui={"fields": {"day": told}}).fields.values()
+    assert (day.default, day.hidden) == ("", False)
+    [day] = form_of({"day": DAYS["day"]}, ui={"fields": {"day": told | {"default": "2004-01-31"}}}).fields.values()
+    assert (day.default, day.hidden) == ("2004-01-31", True)
 
 
 def test_links_say_what_a_form_says_and_the_form_reads_them() -> None:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import re
+import shutil
+import tempfile
 import time
 from collections.abc import Callable
 from html import unescape
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.wrappers import Request
 
 from fastmar_client import CsvUnwritable, RecordRefused, ServerFailed, ServerUnreachable, Timeout, Unauthorized
 from tests.web.fake import COUNTRIES, HOSTILE, FakeClient, answer
@@ -157,7 +163,9 @@ def test_a_table_without_a_script(web: FlaskClient, fake: FakeClient) -> None:
     deadline = time.monotonic() + 60
     while web.get(f"{job}/state").get_json()["at_work"] and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert "All 3 rows are scored." in web.get(job).text
+    page = web.get(job).text
+    assert "2 of 3 rows are scored; 1 could not be: the column error says why." in page
+    assert "1 row has an error." in page
     download = web.get(f"{job}/answers.csv")
     assert "attachment" in download.headers["Content-Disposition"]
     assert ".." not in download.headers["Content-Disposition"]
@@ -321,13 +329,90 @@ def test_answers_that_can_not_be_saved_are_said(
 
 
 def test_a_cell_that_is_too_long_leaves_the_first_answers_out(web: FlaskClient, fake: FakeClient) -> None:
-    before = csv.field_size_limit(131_072)  # Python's own, which the runtime raises where it is in the same process
+    before = csv.field_size_limit(131_072)  # less than usual, for a small table
     try:
         page = scored(web, send_table(web, table_of(fake, ["38", "1" * 131_073, "39"])))
     finally:
         csv.field_size_limit(before)
-    assert "All 3 rows are scored." in page
+    assert "2 of 3 rows are scored; 1 could not be" in page
     assert "First answers" not in page
+
+
+@pytest.mark.parametrize(
+    ("ages", "said", "found"),
+    [
+        (["38"], "1 row is scored.", "No row has an error or a warning."),
+        (["38", "39"], "All 2 rows are scored.", "No row has an error or a warning."),
+        (["38", "odd", "odd"], "All 3 rows are scored.", "2 rows are scored with a warning"),
+        (
+            ["38", "bad", "bad"],
+            "1 of 3 rows is scored; 2 could not be: the column error says why.",
+            "2 rows have an error",
+        ),
+        (
+            ["38", "bad", "odd"],
+            "2 of 3 rows are scored; 1 could not be: the column error says why.",
+            "1 row is scored with",
+        ),
+        (["bad"], "No row could be scored: the column error says why.", "1 row has an error."),
+    ],
+)
+def test_how_rows_fared_is_what_the_model_said_of_them(
+    web: FlaskClient, fake: FakeClient, ages: list[str], said: str, found: str
+) -> None:
+    """The look at the table before knows less: here it finds nothing in any row."""
+    fake.schemas["people"]["record"]["properties"]["age"] = {"type": ["string"], "x-fastmar": {"kind": "text"}}
+    warned = answer(warnings=[{"code": "unknown_category", "field": "age", "message": "is new."}])
+    bad = RecordRefused("no.", fix="none.", status=400)
+    fake.answers["people"] = lambda row: {"bad": bad, "odd": warned}.get(row["age"], answer())
+    job = send_table(web, table_of(fake, ages))
+    settled(web, job)
+    looked = "Every cell is one that the model can read."
+    assert looked in web.get(job).text
+    page = scored(web, job)
+    assert said in page
+    assert found in page
+    assert looked not in page
+    assert web.get(f"{job}/state").get_json()["said"] == said
+
+
+def test_a_table_is_taken_where_others_at_rest_can_make_room_for_it(
+    web: FlaskClient, fake: FakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = table_of(fake, ["38"] * 2_000)
+    room = 7 * len(table) + 10_000  # four tables, three times that much for the next, and its form
+
+    def usage(place: Path) -> Any:
+        used = sum(path.stat().st_size for path in Path(place).rglob("*") if path.is_file())
+        return SimpleNamespace(total=room, used=used, free=room - used)
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    sent = []
+    for _ in range(7):
+        sent.append(send_table(web, table))
+        settled(web, sent[-1])
+    assert [web.get(job).status_code for job in sent] == [404] * 2 + [200] * 5
+
+
+@pytest.mark.parametrize("where", ["the form", "the table"])
+def test_a_table_that_there_is_no_room_for_is_refused_in_words(
+    web: FlaskClient, fake: FakeClient, monkeypatch: pytest.MonkeyPatch, capsys: Any, where: str
+) -> None:
+    def full(*_: Any, **__: Any) -> Any:
+        raise OSError(errno.ENOSPC, "No space left on device", "/srv/secret")
+
+    form = {"table": (io.BytesIO(table_of(fake, ["38"])), "rows.csv")}
+    place = (tempfile, "mkdtemp") if where == "the table" else (Request, "_get_file_stream")
+    with monkeypatch.context() as patch:
+        patch.setattr(*place, full)
+        page = web.post("/models/people/table", data=form)
+    assert page.status_code == 503
+    assert "There is no room for the table now." in page.text
+    assert "secret" not in page.text
+    log = capsys.readouterr().err
+    assert "No space left on device" in log
+    assert "Traceback" not in log
+    assert "1 row is scored." in scored(web, send_table(web, table_of(fake, ["38"])))
 
 
 def test_only_pages_that_look_again_say_so(web: FlaskClient, fake: FakeClient) -> None:

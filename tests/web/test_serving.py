@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ import pytest
 import requests
 
 from fastmar_cli.main import main
+from tests.web.fake import number, schema
 
 NOBODY = "http://127.0.0.1:9"  # the discard port: nobody listens there
 
@@ -54,6 +58,57 @@ def test_it_says_where_it_is_and_ends_when_told(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
         assert not list(tmp_path.iterdir())  # its folder is gone
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="the system has no terminals that hang up")
+def test_no_table_stays_behind_when_the_terminal_is_closed(tmp_path: Path) -> None:
+    with describing() as url, running("--url", url, TMPDIR=str(tmp_path)) as (process, lines):
+        send_table(lines)
+        assert list(tmp_path.rglob("table.csv"))
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGHUP)  # a shell says it, and the system too
+        assert process.wait(60) == 0
+        assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="the system has no terminals that hang up")
+def test_nohup_outlives_the_terminal(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does; the process inherits it
+    try:
+        with describing() as url, running("--url", url, TMPDIR=str(tmp_path)) as (process, lines):
+            signal.signal(signal.SIGHUP, before)
+            send_table(lines)
+            process.send_signal(signal.SIGHUP)
+            send_table(lines)
+            assert process.poll() is None
+            assert len(list(tmp_path.rglob("table.csv"))) == 2
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def send_table(lines: list[str]) -> None:
+    [address] = [line.split()[-1] for line in lines if line.startswith("Web app")]
+    sent = requests.post(f"{address}/models/m/table", files={"table": ("t.csv", b"age\n1\n")}, timeout=10)
+    assert sent.status_code == 200
+
+
+@contextmanager
+def describing() -> Iterator[str]:
+    """A server with one model, which does no more than describe itself."""
+    body = json.dumps(schema("m", {"age": number(38)})).encode()
+
+    class Server(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"] or 0))
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: Any) -> None: ...
+
+    with listening(Server) as url:
+        yield url
 
 
 def test_on_another_host_it_says_that_it_has_no_log_in() -> None:
@@ -101,8 +156,6 @@ def test_the_key_reaches_the_server_and_a_new_one_is_found(tmp_path: Path) -> No
 @contextmanager
 def answering(seen: list[str]) -> Iterator[str]:
     """A server that takes the key "new" alone."""
-    import threading
-    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
     class Server(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -116,7 +169,13 @@ def answering(seen: list[str]) -> Iterator[str]:
 
         def log_message(self, *args: Any) -> None: ...
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    with listening(Server) as url:
+        yield url
+
+
+@contextmanager
+def listening(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import io
+import shutil
 import threading
 import time
 import tracemalloc
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from fastmar_client import CsvUnreadable
+from fastmar_client import CsvUnreadable, Schema, Scored
 from fastmar_runtime.columns import check_number
 from fastmar_runtime.csv_records import read_csv
 from fastmar_runtime.errors import RecordError
@@ -19,7 +21,7 @@ from fastmar_runtime.spec import NUMBER, Field
 from fastmar_web import jobs as jobs_module
 from fastmar_web.errors import Refused, Unavailable
 from fastmar_web.jobs import CHECKED, DONE, FAILED, MOST, Job, Jobs
-from fastmar_web.tables import LISTED, SAMPLE_ROWS, Preview, look
+from fastmar_web.tables import LISTED, SAMPLE_ROWS, UNUSED, Preview, look
 from tests.web.fake import HOSTILE, category, number, schema
 
 COLUMNS = {
@@ -82,8 +84,41 @@ def test_numbers_are_refused_where_the_runtime_refuses_them(tmp_path: Path, cell
 def test_columns_that_are_missing_or_not_used(tmp_path: Path) -> None:
     found = looked(tmp_path, "class,age,shoe size\nPrivate,38,41\n")
     assert found.missing == ["level", "member", "hours"]
-    assert found.unused == ["shoe size"]
+    assert (found.unused, found.more_unused) == (["shoe size"], 0)
     assert not found.scorable
+
+
+def test_of_many_columns_that_are_not_used_some_are_named(tmp_path: Path) -> None:
+    found = looked(tmp_path, HEAD.rstrip() + "".join(f",x{n}" for n in range(5_000)) + "\n1\n")
+    assert (found.unused, found.more_unused) == ([f"x{n}" for n in range(UNUSED)], 5_000 - UNUSED)
+
+
+def test_a_wide_table_asks_the_schema_for_its_names_no_more_often_than_a_narrow_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+    names = Schema.names.fget
+
+    def counted(self: Schema) -> Any:
+        nonlocal asked
+        asked += 1
+        return names(self)  # type: ignore[misc]
+
+    monkeypatch.setattr(Schema, "names", property(counted))
+    looked(tmp_path, HEAD + "Private,3,True,38,40\n")
+    narrow, asked = asked, 0
+    looked(tmp_path, HEAD.rstrip() + ",x" * 5_000 + "\n1\n")
+    assert asked == narrow
+
+
+def test_a_wide_table_is_left_as_soon_as_a_narrow_one(tmp_path: Path) -> None:
+    """A thread that goes on with a table which somebody has removed is missing for all others."""
+    path = tmp_path / "table.csv"
+    path.write_text(HEAD.rstrip() + "," * 14_995 + "\n" + ("Private,3,True,38,40" + "," * 14_995 + "\n") * 100)
+    rows: list[int] = []
+    look(path, SCHEMA, rows.append)
+    assert rows
+    assert max(after - before for before, after in zip([0, *rows], rows, strict=False)) * 15_000 < 200_000
 
 
 def test_a_date_or_its_parts(tmp_path: Path) -> None:
@@ -145,18 +180,29 @@ def jobs(tmp_path: Path) -> Any:
     made.close()
 
 
-def added(jobs: Jobs, look_at: Any = None, name: str = "t.csv") -> Job:
-    job = jobs.add("m", name, io.BytesIO(b"x\n1\n"), look_at or (lambda path, on_row: Preview(total=1)))
+def added(jobs: Jobs, content: bytes = b"x\n1\n") -> Job:
+    job = jobs.add("m", "t.csv", io.BytesIO(content), lambda path, on_row: Preview(total=1))
     assert job.settled.wait(60)
     return job
+
+
+def nothing(source: Path, target: Path, on_progress: Any) -> Scored:
+    target.touch()
+    return Scored(rows=1, errors=0, warned=0, resumed=0, share=1.0)
 
 
 def test_a_table_is_looked_at_scored_and_removed(jobs: Jobs) -> None:
     job = added(jobs)
     assert job.state == CHECKED
-    jobs.score(job, lambda source, target, on_progress: target.write_bytes(source.read_bytes()))
+
+    def copied(source: Path, target: Path, on_progress: Any) -> Scored:
+        target.write_bytes(source.read_bytes())
+        return Scored(rows=1, errors=0, warned=1, resumed=0, share=1.0)
+
+    jobs.score(job, copied)
     assert job.settled.wait(60)
-    assert (job.state, job.done, job.answers.read_bytes()) == (DONE, 1, b"x\n1\n")
+    assert (job.state, job.answers.read_bytes()) == (DONE, b"x\n1\n")
+    assert job.scored == Scored(rows=1, errors=0, warned=1, resumed=0, share=1.0)
     assert len(job.id) >= 32
     jobs.remove(job)
     assert not job.folder.exists()
@@ -176,7 +222,7 @@ def test_scoring_that_fails_can_be_begun_again(jobs: Jobs, capsys: Any) -> None:
     assert job.error is not None
     assert "no room" not in job.error.message  # a reader of the page has no use for it
     assert "no room" in capsys.readouterr().err
-    jobs.score(job, lambda source, target, on_progress: target.touch())
+    jobs.score(job, nothing)
     assert job.settled.wait(60)
     assert (job.state, job.error) == (DONE, None)
 
@@ -210,12 +256,41 @@ class _Full(io.BytesIO):
         return super().read(2)
 
 
-def test_an_upload_that_fails_leaves_nothing(jobs: Jobs, tmp_path: Path) -> None:
+def test_an_upload_that_fails_leaves_nothing(jobs: Jobs, tmp_path: Path, capsys: Any) -> None:
     for _ in range(MOST + 1):
-        with pytest.raises(OSError, match="no space"):
+        with pytest.raises(Unavailable, match="no room for the table"):
             jobs.add("m", "t.csv", _Full(b"x\n1\n"), lambda path, on_row: Preview(total=1))
     assert list((tmp_path / "jobs").iterdir()) == []
+    assert "no space left on device" in capsys.readouterr().err  # for whoever runs it
     assert added(jobs).state == CHECKED
+
+
+@pytest.mark.parametrize(("needed", "left"), [(50, 4), (51, 3), (90, 2), (130, 0), (1_000, 0)])
+def test_tables_at_rest_make_room_on_a_full_disk_but_none_at_work(
+    jobs: Jobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, needed: int, left: int
+) -> None:
+    """The disk has 150 bytes, of which four tables at rest and one at work take 20 each."""
+
+    def usage(place: Path) -> Any:
+        used = sum(path.stat().st_size for path in Path(place).rglob("*") if path.is_file())
+        return SimpleNamespace(total=150, used=used, free=150 - used)
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    may_end = threading.Event()
+
+    def slow(path: Path, on_row: Any) -> Preview:
+        may_end.wait(60)
+        return Preview(total=1)
+
+    at_rest = [added(jobs, content=b"x" * 20) for _ in range(4)]
+    at_work = jobs.add("m", "t.csv", io.BytesIO(b"x" * 20), slow)
+    for job in reversed(at_rest):  # somebody looks at them
+        jobs.get(job.id)
+    jobs.make_room(needed)
+    assert [job.folder.exists() for job in at_rest] == [True] * left + [False] * (4 - left)
+    assert at_work.folder.exists()
+    may_end.set()
+    assert at_work.settled.wait(60)
 
 
 def test_tables_at_work_are_counted_and_others_make_room(jobs: Jobs) -> None:
@@ -250,7 +325,7 @@ def test_a_table_that_nobody_looks_at_is_deleted_without_a_request(jobs: Jobs, m
 def test_an_old_table_is_not_shown_and_begins_its_hour_when_it_is_done(jobs: Jobs) -> None:
     job = added(jobs)
     job.used -= 2 * jobs_module.KEPT
-    jobs.score(job, lambda source, target, on_progress: target.touch())
+    jobs.score(job, nothing)
     assert job.settled.wait(60)
     assert jobs.get(job.id) is job  # nobody looked while it was scored
     job.used -= 2 * jobs_module.KEPT

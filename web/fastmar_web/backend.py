@@ -134,10 +134,11 @@ class Backend:
         on_progress: Callable[[int], None],
         *,
         resume: bool = True,
-    ) -> None:
+    ) -> Scored:
         """Score the rows of one CSV file into another, which has their answers beside them.
 
-        With `resume` it goes on with what was begun before; otherwise all rows are scored.
+        With `resume` it goes on with what was begun before; otherwise all rows are scored. The value is how they fared,
+        those that were scored before among them.
 
         Raises:
             ClientError: they can't be scored; see `explained`.
@@ -146,7 +147,7 @@ class Backend:
         def progress(scored: Scored) -> None:
             on_progress(scored.rows)
 
-        self._client.score_csv(name, source, target, version=version, resume=resume, progress=progress)
+        return self._client.score_csv(name, source, target, version=version, resume=resume, progress=progress)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

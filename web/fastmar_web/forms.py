@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from fastmar_web.presentation import Presentation, number, trimmed
@@ -11,6 +12,7 @@ from fastmar_web.presentation import Presentation, number, trimmed
 JSON = dict[str, Any]
 
 SEARCHED = 12  # categories in a plain select box; more are searched
+DATES = ("date", "datetime-local")  # widgets
 _TIMES = ("Hour", "Minute", "Second")  # parts of a date that a day alone does not tell
 
 
@@ -88,6 +90,8 @@ class Field:
             return same.key if same else ""
         if isinstance(value, str) and (found := self.choice(value)):
             return found.key
+        if self.widget in DATES:
+            return as_input(self.widget, str(value)) or str(value)
         if isinstance(value, bool):
             return str(int(value)) if self.widget == "number" else str(value)
         return number(value) if isinstance(value, int | float) else str(value)
@@ -149,6 +153,21 @@ def computed(schema: JSON) -> set[str]:
     return found
 
 
+def as_input(widget: str, text: str) -> str | None:
+    """An ISO 8601 date, with or without a time, as a browser's `widget` of `DATES` reads it; None for other texts.
+
+    Browsers show nothing for a day in a "datetime-local", or for a time in a "date". An offset from UTC goes: a model
+    takes the time that is written.
+    """
+    try:
+        moment = datetime.fromisoformat(text.strip()).replace(tzinfo=None)
+    except ValueError:
+        return None
+    if widget == "date":
+        return moment.date().isoformat()
+    return moment.isoformat(timespec="seconds" if moment.second else "minutes")
+
+
 def _field(identity: str, name: str, schema: JSON, presentation: Presentation, *, timed: bool) -> Field:
     told, own = presentation.field(name), schema.get("x-fastmar", {})
     kind = own.get("kind")
@@ -169,12 +188,10 @@ def _field(identity: str, name: str, schema: JSON, presentation: Presentation, *
     if kind == "number" or (kind is None and "number" in types):
         return _number(common, own, told, default)
     if kind == "date":
-        text = str(default or "")
-        return (
-            Field(**common, widget="datetime-local", default=text[:16])
-            if timed
-            else Field(**common, widget="date", default=text[:10])
-        )
+        widget = "datetime-local" if timed else "date"
+        text = as_input(widget, str(default)) or ""
+        shown = common | {"hidden": common["hidden"] and text != ""}  # what is no date can't be sent unseen
+        return Field(**shown, widget=widget, default=text)
     long = kind == "text" or "object" in types or "array" in types
     return Field(**common, widget="textarea" if long else "text", default="" if default is None else str(default))
 

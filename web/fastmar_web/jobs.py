@@ -11,13 +11,14 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-from fastmar_client import ClientError
+from fastmar_client import ClientError, Scored
 from fastmar_web.backend import explained
 from fastmar_web.errors import PageError, Refused, Unavailable
 from fastmar_web.tables import Preview
@@ -30,11 +31,28 @@ AT_WORK = 2  # threads
 CHECKING, CHECKED, WAITING, SCORING, DONE, FAILED = "checking", "checked", "waiting", "scoring", "done", "failed"
 
 Look = Callable[[Path, Callable[[int], None]], Preview]
-Score = Callable[[Path, Path, Callable[[int], None]], Any]
+Score = Callable[[Path, Path, Callable[[int], None]], Scored]
 
 
 class _Stopped(Exception):
     """The job was removed while it was at work."""
+
+
+@contextmanager
+def saving() -> Iterator[None]:
+    """Says in words that a table can't be saved.
+
+    Raises:
+        Unavailable: a file can't be written, to a full disk for instance.
+    """
+    try:
+        yield
+    except OSError as error:
+        print(f"fastmar web: a table can't be saved: {error}", file=sys.stderr, flush=True)
+        raise Unavailable(
+            "There is no room for the table now.",
+            fix="try again in a while, or with a smaller file; the web app's log says more.",
+        ) from error
 
 
 @dataclass
@@ -49,6 +67,7 @@ class Job:
         state: one of the names above.
         preview: what is in the file, once that is known.
         done: rows read or scored so far.
+        scored: how its rows fared, once they are scored.
         error: why it failed.
         used: when it was looked at last, or its work ended; seconds of the monotonic clock.
     """
@@ -60,6 +79,7 @@ class Job:
     state: str = CHECKING
     preview: Preview | None = None
     done: int = 0
+    scored: Scored | None = None
     error: PageError | None = None
     used: float = field(default_factory=time.monotonic)
     stop: threading.Event = field(default_factory=threading.Event)
@@ -105,14 +125,24 @@ class Jobs:
         self._tidier: threading.Thread | None = None
 
     def add(self, model: str, filename: str, content: IO[bytes], look: Look) -> Job:
-        """Take a table in, and begin to look at it. Where there is no room, the one not looked at for longest goes.
+        """Take a table in, and begin to look at it. Of too many, the one not looked at for longest goes.
 
         Raises:
-            Unavailable: too many are at work.
-            OSError: it can't be written, to a full disk for instance.
+            Unavailable: too many are at work, or it can't be saved.
         """
+        with saving():
+            job = self._saved(model, filename, content)
+
+        def work() -> str:
+            job.preview = look(job.source, job.progress)
+            return CHECKED
+
+        self._pool.submit(self._guarded, job, work)
+        return job
+
+    def _saved(self, model: str, filename: str, content: IO[bytes]) -> Job:
         with self._lock:
-            self._make_room()
+            self._forget_one_of_too_many()
             job = Job(secrets.token_urlsafe(24), model, filename, Path(tempfile.mkdtemp(dir=self._place())))
             self._jobs[job.id] = job
             if self._tidier is None:  # not sooner: a server may fork before its first request
@@ -124,13 +154,15 @@ class Jobs:
         except BaseException:
             self.remove(job)
             raise
-
-        def work() -> str:
-            job.preview = look(job.source, job.progress)
-            return CHECKED
-
-        self._pool.submit(self._guarded, job, work)
         return job
+
+    def make_room(self, size: int) -> None:
+        """Forget jobs at rest, those not looked at for longest first, until `size` bytes are free or none is left."""
+        with self._lock:
+            for job in sorted(self._at_rest(), key=lambda job: job.used):
+                if shutil.disk_usage(self._place()).free >= size:
+                    break
+                self._forget(job)
 
     def score(self, job: Job, score: Score) -> None:
         """Begin to score a table that was looked at; does nothing where it was begun."""
@@ -142,8 +174,8 @@ class Jobs:
 
         def work() -> str:
             job.state = SCORING
-            score(job.source, job.answers, job.progress)
-            job.done = job.preview.total if job.preview else job.done
+            job.scored = score(job.source, job.answers, job.progress)
+            job.done = job.scored.rows
             return DONE
 
         self._pool.submit(self._guarded, job, work)
@@ -209,11 +241,14 @@ class Jobs:
             job.state = state
             job.settled.set()
 
-    def _make_room(self) -> None:
+    def _at_rest(self) -> list[Job]:
+        return [job for job in self._jobs.values() if not job.at_work]
+
+    def _forget_one_of_too_many(self) -> None:
         """Forget the job at rest that was not looked at for longest, where there are too many; needs the lock."""
         if len(self._jobs) < MOST:
             return
-        at_rest = [job for job in self._jobs.values() if not job.at_work]
+        at_rest = self._at_rest()
         if not at_rest:
             raise Unavailable("Too many tables are being scored.", fix="wait until some are done, then send it again.")
         self._forget(min(at_rest, key=lambda job: job.used))

@@ -56,7 +56,7 @@ def serve(settings: Settings, *, open_browser: bool = False, say: Callable[[str]
     sys.stdout.flush()
     if open_browser:
         webbrowser.open(url)
-    _end_on_sigterm()
+    _end_when_told()
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # many pictures at once are no news
     try:
         server.run()
@@ -68,12 +68,17 @@ def serve(settings: Settings, *, open_browser: bool = False, say: Callable[[str]
     return 0
 
 
-def _end_on_sigterm() -> None:
-    def end(*_: Any) -> None:
+def _end_when_told() -> None:
+    """End in order, so that no table stays behind: also when the terminal is closed, unless nohup keeps that away."""
+
+    def end(number: int, _: Any) -> None:
+        signal.signal(number, signal.SIG_IGN)  # a shell says it, and the system too: the end must not be broken off
         raise SystemExit
 
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, end)
+        for each in (signal.SIGTERM, getattr(signal, "SIGHUP", None)):  # Windows has no SIGHUP
+            if each is not None and signal.getsignal(each) is not signal.SIG_IGN:
+                signal.signal(each, end)
 
 
 def _models(backend: Backend) -> str:

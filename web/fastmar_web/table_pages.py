@@ -9,10 +9,10 @@ from typing import Any
 from flask import Flask, Response, jsonify, redirect, render_template, request, send_file, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from fastmar_client import ModelNotFound
+from fastmar_client import ModelNotFound, Scored
 from fastmar_web.backend import Backend
 from fastmar_web.errors import Refused
-from fastmar_web.jobs import CHECKING, DONE, Job, Jobs
+from fastmar_web.jobs import CHECKING, DONE, Job, Jobs, saving
 from fastmar_web.model_pages import other_versions, split
 from fastmar_web.pictures import takes_pictures
 from fastmar_web.presentation import Presentation, rounded
@@ -56,7 +56,10 @@ def register(app: Flask, backend: Backend, settings: Settings, jobs: Jobs) -> No
     def send(reference: str) -> AnyResponse:
         limit(settings.table_bytes + FORM_ROOM)
         _, _, schema = model_of(reference)
-        file = request.files.get("table")
+        # What is sent is first written as it came, and then as a table; its answers come on top.
+        with saving():
+            jobs.make_room(3 * (request.content_length or 0))
+            file = request.files.get("table")
         if file is None or not file.filename:
             raise Refused("There is no file in what was sent.", fix="choose a CSV file.")
         job = jobs.add(reference, file.filename, file.stream, lambda path, on_row: look(path, schema, on_row))
@@ -88,14 +91,14 @@ def register(app: Flask, backend: Backend, settings: Settings, jobs: Jobs) -> No
             found.preview.version = None
         looked = found.preview.version if found.preview and version is None else None
 
-        def work(source: Path, target: Path, on_progress: Any) -> None:
+        def work(source: Path, target: Path, on_progress: Any) -> Scored:
             try:
-                backend.score_table(model, looked or version, source, target, on_progress, resume=resume)
+                return backend.score_table(model, looked or version, source, target, on_progress, resume=resume)
             except ModelNotFound:
                 if looked is None or found.preview is None:
                     raise
                 found.preview.version = None
-                backend.score_table(model, version, source, target, on_progress, resume=False)
+                return backend.score_table(model, version, source, target, on_progress, resume=False)
 
         jobs.score(found, work)
         return redirect(url_for("job", name=name), 303)
@@ -129,11 +132,22 @@ def _said(job: Job) -> str:
         return f"{job.error.title}. {job.error.message}"
     if job.state == CHECKING:
         return f"Reading the file: {job.done:,} rows." if job.done else "Reading the file."
-    if job.state == DONE:
-        return "1 row is scored." if total == 1 else f"All {total:,} rows are scored."
+    if job.state == DONE and job.scored:
+        return _how_it_went(job.scored)
     if job.at_work:
         return f"{job.done:,} of {total:,} rows scored." if job.done else "Waiting for the first answers."
     return "1 row is read." if total == 1 else f"{total:,} rows are read."
+
+
+def _how_it_went(scored: Scored) -> str:
+    """The end in a sentence, for the eye and the ear."""
+    good = scored.rows - scored.errors
+    if not scored.errors:
+        return "1 row is scored." if good == 1 else f"All {good:,} rows are scored."
+    if not good:
+        return "No row could be scored: the column error says why."
+    are_scored = "is scored" if good == 1 else "are scored"
+    return f"{good:,} of {scored.rows:,} rows {are_scored}; {scored.errors:,} could not be: the column error says why."
 
 
 def _sample(job: Job) -> JSON | None:

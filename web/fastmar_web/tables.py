@@ -23,6 +23,8 @@ Check = Callable[[str], "str | None"]
 
 SAMPLE_ROWS, SAMPLE_COLUMNS, CELL = 12, 60, 48  # of the preview; characters of a cell
 LISTED = 50  # problems that are shown one by one
+UNUSED = 12  # columns without use that are named
+CELLS_A_WORD = 100_000  # that are read from one word on how far it is to the next
 NEW = "New to the model."
 # What the server takes for no value; see fastmar_runtime.csv_records.
 _NULL_WORDS = "#N/A|#N/A N/A|#NA|-1.#IND|-1.#QNAN|-NaN|-nan|1.#IND|1.#QNAN|<NA>|N/A|NA|NULL|NaN|None|n/a|nan|null"
@@ -56,7 +58,9 @@ class Preview:
         rows: of the sample, each cell with what is wrong with it, or "".
         total: rows below the header.
         more_columns: columns that the sample leaves out.
-        missing, unused: columns that the model needs and that it does not look at.
+        missing: columns that the model needs.
+        unused: the first ones that it does not look at.
+        more_unused: how many more of these there are.
         problems: the first ones.
         bad_cells: how many cells of a column have a problem.
         refused: rows that can't be scored.
@@ -70,6 +74,7 @@ class Preview:
     more_columns: int = 0
     missing: list[str] = field(default_factory=list)
     unused: list[str] = field(default_factory=list)
+    more_unused: int = 0
     problems: list[Problem] = field(default_factory=list)
     bad_cells: Counter[str] = field(default_factory=Counter)
     refused: int = 0
@@ -90,14 +95,17 @@ def look(path: Path, schema: JSON, on_row: Callable[[int], None]) -> Preview:
     """
     described = Schema(schema)
     properties: JSON = schema["record"].get("properties", {})
+    known = described.names
     with path.open("rb") as file:
-        rows = CsvRows(file, described.names, name="the file")
+        rows = CsvRows(file, known, name="the file")
         header = rows.header
         preview = Preview(described.version, header[:SAMPLE_COLUMNS])
         preview.more_columns = max(0, len(header) - SAMPLE_COLUMNS)
         preview.missing = [problem.field or "" for problem in described.missing(header)]
-        preview.unused = [name for name in header if name not in described.names]
+        unused = [name for name in header if name not in known]
+        preview.unused, preview.more_unused = unused[:UNUSED], max(0, len(unused) - UNUSED)
         checks = [_check(properties[name]) if name in properties else None for name in header]
+        rows_a_word = max(1, CELLS_A_WORD // len(header))
         for number, row in enumerate(rows, start=1):
             preview.total = number
             problems = list(_problems(number, row, header, checks))
@@ -105,7 +113,7 @@ def look(path: Path, schema: JSON, on_row: Callable[[int], None]) -> Preview:
                 _count(preview, problems)
             if number <= SAMPLE_ROWS:
                 preview.rows.append(_sample(row.cells, preview.columns, problems))
-            if number % 5_000 == 0:
+            if number % rows_a_word == 0:
                 on_row(number)
     if not preview.total:
         raise Refused("There is no row below the first line.", fix="give a file with at least one row.", title="Empty")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fastmar_web.forms import Field, Form
+from fastmar_web.forms import DATES, Field, Form, as_input
 from fastmar_web.presentation import rounded
 
 JSON = dict[str, Any]
@@ -53,6 +53,12 @@ def from_link(form: Form, query: Mapping[str, str]) -> Filled:
                 filled.remark(name, f"“{_short(text)}” is not one of these; the default is shown.")
                 continue
             text = choice.key
+        elif each.widget in DATES and text.strip():
+            date = as_input(each.widget, text)
+            if date is None:
+                filled.remark(name, f"“{_short(text)}” is not a date; the default is shown.")
+                continue
+            text = date
         filled.texts[name] = text
     return filled
 
@@ -91,7 +97,7 @@ def value_of(each: Field, text: str) -> Any:
         return None
     if each.widget == "number":
         return _number(each, text)
-    if each.widget in ("date", "datetime-local"):
+    if each.widget in DATES:
         if blank:
             raise ValueError("Choose a date.")
         return text.strip()

@@ -46,12 +46,19 @@ export function start(part) {
   }
 }
 
-/** Half a date or number has the value "", as if nothing stood there: what is said of it; null where there is none. */
+/**
+ * Half a date or number has the value "", as if nothing stood there, and a searched field with an unknown text has the
+ * value before: what is said of them; null where there are none.
+ */
 function unreadable(part) {
-  const found = [...part.querySelectorAll("form input")].filter((input) => input.validity.badInput);
+  const found = [...part.querySelectorAll("form input")]
+    .filter(({ validity }) => validity.badInput || validity.customError);
   if (!found.length) return null;
-  const said = ({ type }) => ({ problem: type === "number" ? "This is not a number." : "This date is not complete." });
-  const fields = Object.fromEntries(found.map((input) => [input.id, said(input)]));
+  const said = ({ type, validity, validationMessage }) => {
+    if (validity.customError) return validationMessage;
+    return type === "number" ? "This is not a number." : "This date is not complete.";
+  };
+  const fields = Object.fromEntries(found.map((input) => [input.id, { problem: said(input) }]));
   return { ...unanswered("Not asked yet", "See beside the fields."), fields };
 }
 

@@ -32,7 +32,7 @@ export function makeCombobox(select) {
   input.addEventListener("focus", () => input.select());
   input.addEventListener("click", () => (list.hidden ? open("") : null));
   input.addEventListener("input", () => open(input.value));
-  input.addEventListener("blur", () => { close(); reflect(); });
+  input.addEventListener("blur", settle);
   input.addEventListener("keydown", onKey);
   list.addEventListener("mousedown", (event) => event.preventDefault()); // or the input would lose the focus first
   list.addEventListener("click", (event) => {
@@ -89,7 +89,21 @@ export function makeCombobox(select) {
     select.dispatchEvent(new Event("change", { bubbles: true }));
   }
 
-  function reflect() { input.value = labelOf(select.value); }
+  /** What was typed and not picked: it is chosen where it means one option; else it stays, and can't be sent. */
+  function settle() {
+    close();
+    const text = input.value.trim();
+    if (!text || text === labelOf(select.value)) return reflect();
+    const meant = meantBy(options, text);
+    if (meant) choose(meant);
+    else input.setCustomValidity("This is not one of the known values.");
+  }
+
+  function reflect() {
+    input.value = labelOf(select.value);
+    input.setCustomValidity("");
+  }
+
   function labelOf(value) { return options.find((option) => option.value === value)?.label ?? ""; }
 
   function item(option, at, text) {
@@ -115,6 +129,14 @@ function nothing() {
   made.setAttribute("aria-disabled", "true");
   made.textContent = "Nothing like that is known";
   return made;
+}
+
+/** The option that the text is, else the only one that it is but for capitals, else the only one that contains it. */
+function meantBy(options, text) {
+  const exact = options.find(({ label }) => label === text);
+  const same = options.filter(({ label }) => label.toLowerCase() === text.toLowerCase());
+  const near = same.length ? same : found(options, text);
+  return exact ?? (near.length === 1 ? near[0] : undefined);
 }
 
 /** Options that contain the text; those that begin with it, or have a word that does, come first. */

@@ -15,10 +15,12 @@ export function start(part) {
   const viewer = new Viewer(document.getElementById("viewer"));
   const history = new History(part.querySelector("[data-history]"));
   const buttons = Object.fromEntries(["stop", "save", "clear-pictures"].map((name) => [name, part.querySelector(`[data-${name}]`)]));
+  const trouble = part.querySelector("[data-failure]");
   const most = Number(part.dataset.most);
   let items = [];
   let waiting = [];
   let busy = 0;
+  let refused = 0;
   let stopped = new AbortController();
 
   takeDrops(form, add);
@@ -34,16 +36,24 @@ export function start(part) {
   buttons.save.addEventListener("click", () => save(items));
 
   function add(files) {
-    const room = Math.max(0, MOST - items.length);
-    if (files.length > room) say(`Only ${room} more pictures fit on this page.`);
-    const added = files.slice(0, room).map(card);
-    if (!added.length) return;
+    if (!files.length) return;
+    const added = files.slice(0, MOST - items.length).map(card);
+    refused += files.length - added.length;
     items.push(...added);
     waiting.push(...added);
     results.hidden = false;
     grid.append(...added.map((item) => item.element));
     show(results);
     work();
+    if (refused) sayRefused(); // last: nothing is said over it
+  }
+
+  function sayRefused() {
+    const title = refused === 1 ? "1 picture was not taken" : `${refused} pictures were not taken`;
+    const message = `This page takes ${MOST}. For more, use “fastmar predict”, which takes any number.`;
+    fill(trouble, failure(title, message));
+    trouble.hidden = false;
+    say(`${title}. ${message}`);
   }
 
   function card(file) {
@@ -123,6 +133,8 @@ export function start(part) {
   function clear() {
     stop();
     items = [];
+    refused = 0;
+    trouble.hidden = true;
     grid.replaceChildren();
     results.hidden = true;
     form.querySelector("input").focus();
