@@ -122,7 +122,7 @@ def _meets(columns: set[str], demand: list[list[str]]) -> bool:
 
 
 def _is_ignored(name: str, old: Field, new: Field) -> bool:
-    """Whether the number that callers send as `name` is no column to the new version, which has a date of that alias."""
+    """Whether the number that callers send as `name` is no column to the new version, which calls a date so too."""
     return old.kind == NUMBER and new.kind == DATE and name != new.name
 
 
