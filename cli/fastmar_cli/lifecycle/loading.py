@@ -81,7 +81,7 @@ def _dead_worker(version: Version, seen: dict[str, int]) -> str | None:
 def _failed(server: Server, version: Version, worker: str, file: Path) -> VersionFailed:
     doctor = f"run `fastmar doctor {file}`, which loads it without TorchServe and says more."
     reason, fix = _last_words(server.run_dir, worker)
-    deadline = time.monotonic() + WORDS_WITHIN
+    deadline = time.monotonic() + (WORDS_WITHIN if server.run_dir else 0)  # elsewhere nobody writes them down for us
     while reason is None and time.monotonic() < deadline:  # its death may be known before its words are written down
         time.sleep(POLL)
         reason, fix = _last_words(server.run_dir, worker)
