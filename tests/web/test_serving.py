@@ -86,6 +86,18 @@ def test_nohup_outlives_the_terminal(tmp_path: Path) -> None:
         signal.signal(signal.SIGHUP, before)
 
 
+class Handler(BaseHTTPRequestHandler):
+    """What servers here have in common."""
+
+    def reply(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: Any) -> None: ...
+
+
 def send_table(lines: list[str]) -> None:
     [address] = [line.split()[-1] for line in lines if line.startswith("Web app")]
     sent = requests.post(f"{address}/models/m/table", files={"table": ("t.csv", b"age\n1\n")}, timeout=10)
@@ -97,15 +109,10 @@ def describing() -> Iterator[str]:
     """A server with one model, which does no more than describe itself."""
     body = json.dumps(schema("m", {"age": number(38)})).encode()
 
-    class Server(BaseHTTPRequestHandler):
+    class Server(Handler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"] or 0))
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *args: Any) -> None: ...
+            self.reply(200, body)
 
     with listening(Server) as url:
         yield url
@@ -157,24 +164,19 @@ def test_the_key_reaches_the_server_and_a_new_one_is_found(tmp_path: Path) -> No
 def answering(seen: list[str]) -> Iterator[str]:
     """A server that takes the key "new" alone."""
 
-    class Server(BaseHTTPRequestHandler):
+    class Server(Handler):
         def do_GET(self) -> None:
             key = self.headers["Authorization"]
             seen.append(key)
             status, body = (200, b'{"models": [], "details": []}') if key == "Bearer new" else (401, b"{}")
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *args: Any) -> None: ...
+            self.reply(status, body)
 
     with listening(Server) as url:
         yield url
 
 
 @contextmanager
-def listening(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+def listening(handler: type[Handler]) -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
