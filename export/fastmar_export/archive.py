@@ -24,8 +24,9 @@ from fastmar_export.errors import ExportError
 from fastmar_runtime import spec as spec_format
 from fastmar_runtime.errors import BundleError
 from fastmar_runtime.golden import ANSWERS, ARRAYS, RECORDS, Golden
+from fastmar_runtime.openapi import openapi
 from fastmar_runtime.predictor import GRAPH, SPEC, BundleFiles
-from fastmar_runtime.schema import describe, openapi
+from fastmar_runtime.schema import describe
 from fastmar_runtime.spec import TABULAR, VISION, Spec
 
 MANIFEST, CONFIG = "MAR-INF/MANIFEST.json", "model-config.yaml"

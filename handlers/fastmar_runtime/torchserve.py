@@ -17,12 +17,12 @@ from typing import Any, NoReturn
 import orjson
 
 from fastmar_runtime import __version__, payload
+from fastmar_runtime.documents import documents
 from fastmar_runtime.errors import BundleError, RequestError, RuntimeMismatch
 from fastmar_runtime.golden import check_golden, read_golden
 from fastmar_runtime.metrics import Metrics
 from fastmar_runtime.payload import Request, Response
 from fastmar_runtime.predictor import Predictor
-from fastmar_runtime.schema import describe, openapi
 from fastmar_runtime.spec import Spec
 
 log = logging.getLogger(__name__)
@@ -74,10 +74,7 @@ class Handler:
             _give_up(context.model_name, f"{error!r}.", "see the worker's log, and export the learner again.", error)
         spec = self._predictor.spec
         self._most = max(1, min(MOST_RECORDS, (self._max_response - _ROOM) // payload.least_bytes(spec)))
-        self._documents = {
-            "schema": orjson.dumps(describe(spec)),
-            "openapi": orjson.dumps(openapi(spec)),
-        }
+        self._documents = documents(spec)
         self._metrics = Metrics(_declared(context), (context.model_name, spec.version), _worker())
 
     def handle(self, data: Sequence[dict[str, Any]], context: Any) -> list[Any]:
@@ -96,10 +93,13 @@ class Handler:
         """The records that one row of the batch asks for, or the response to it where there are none."""
         path = _asked_path(row, index, context)
         if path in self._documents:
-            return Response(200, self._documents[path])
+            media_type, body = self._documents[path]
+            return Response(200, body, media_type)
         if path:
             error = RequestError(
-                f"there is no {path!r} below a model.", code="not_found", fix="ask for /schema or /openapi there."
+                f"there is no {path!r} below a model.",
+                code="not_found",
+                fix=f"request one of {', '.join(self._documents)} there.",
             )
             return Response(404, orjson.dumps(error.as_dict()))
         try:

@@ -13,8 +13,9 @@ from fastmar_runtime.decode import load_decoder
 from fastmar_runtime.decode_pictures import read_png
 from fastmar_runtime.frames import Frame, through_layers
 from fastmar_runtime.golden import OUTPUT, Golden, check_golden
+from fastmar_runtime.openapi import openapi
 from fastmar_runtime.pictures import Picture
-from fastmar_runtime.schema import answer_schema, describe, openapi, record_schema
+from fastmar_runtime.schema import answer_schema, describe, record_schema
 from tests.runtime import tiny_pictures as tiny
 
 SENT = Frame((200, 100), (200, 100))

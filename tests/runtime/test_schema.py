@@ -4,8 +4,9 @@ import orjson
 import pytest
 from jsonschema import Draft202012Validator
 
+from fastmar_runtime.openapi import openapi
 from fastmar_runtime.predictor import BundleFiles, Predictor
-from fastmar_runtime.schema import MAX_LISTED, answer_schema, describe, openapi, record_schema
+from fastmar_runtime.schema import MAX_LISTED, answer_schema, describe, record_schema
 from fastmar_runtime.spec import CATEGORY, Field
 from tests.runtime import tiny
 

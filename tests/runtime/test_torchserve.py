@@ -13,7 +13,8 @@ import orjson
 import pytest
 
 from fastmar_runtime import payload, torchserve
-from fastmar_runtime.schema import describe, openapi
+from fastmar_runtime.openapi import openapi
+from fastmar_runtime.schema import describe
 from fastmar_runtime.spec import Tensor
 from fastmar_runtime.torchserve import Handler
 from tests.runtime import tiny, tiny_pictures

@@ -1,0 +1,183 @@
+"""The page `docs` of a model: its columns and labels, commands to copy, and a form that sends a request.
+
+The page is one file that loads nothing. All text of the model is escaped, and the content policy in its head allows
+only the style and the script of `docs_assets.py`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Iterator
+from html import escape
+from typing import Any
+
+import orjson
+
+from fastmar_runtime.docs_assets import CSS, SCRIPT
+from fastmar_runtime.docs_commands import PICTURES, RECORDS, commands
+from fastmar_runtime.openapi import ERRORS
+from fastmar_runtime.openapi_schemas import example_record
+from fastmar_runtime.schema import answer_schema, plain
+from fastmar_runtime.spec import CATEGORY, DATE, IMAGE, NUMBER, VISION, Field, Spec
+
+LISTED = 40  # categories of a column
+LABELS = 100
+LONGEST = 80  # characters of one category or label
+MARK = "\0"  # stands for the URL in commands; JSON and repr write it as an escape, so that no record has it
+URL = '<span class="url">http://127.0.0.1:8080/predictions/{name}</span>'
+
+
+def docs_page(spec: Spec) -> str:
+    """HTML of the page."""
+    name, version = escape(spec.name), escape(spec.version)
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{_policy()}">
+<meta name="referrer" content="no-referrer">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{name} {version}</title>
+<style>{CSS}</style>
+</head>
+<body>
+<main>
+<h1>{name} <small>version {version}</small></h1>
+{_notices(spec)}
+<p>Machine-readable: <a href="schema">schema</a>, <a href="openapi.json">OpenAPI 3.1</a>,
+<a href="openapi-3.0.json">OpenAPI 3.0</a>.</p>
+<h2 id="record">Record</h2>
+{_fields(spec)}
+<h2>Answer</h2>
+{_answer(spec)}
+<h2>Commands</h2>
+<p>Leave the header <code>Authorization</code> out where the server needs no key.</p>
+{_commands(spec)}
+<h2>Try it</h2>
+{_form(spec)}
+<h2>Errors</h2>
+<p>An error's body is
+<code>{{"error": {{"code": …, "field": …, "record": …, "message": …, "fix": …}}}}</code>.</p>
+{_table("Status codes", ("Status", "Meaning"), ((code, escape(text)) for code, text in ERRORS.items()))}
+</main>
+<script>{SCRIPT}</script>
+</body>
+</html>
+"""
+
+
+def _policy() -> str:
+    def digest(text: str) -> str:
+        return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+    return (
+        f"default-src 'none'; style-src {digest(CSS)}; script-src {digest(SCRIPT)}; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _notices(spec: Spec) -> str:
+    messages = [notice["message"] for notice in spec.notices if isinstance(notice.get("message"), str)]
+    return "<ul>{}</ul>".format("".join(f"<li>{escape(text)}</li>" for text in messages)) if messages else ""
+
+
+def _table(caption: str, heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A table; cells are HTML."""
+    head = "".join(f'<th scope="col">{text}</th>' for text in heads)
+    body = "".join(_row(row) for row in rows)
+    return (
+        f'<div class="scroll" role="region" tabindex="0" aria-label="{caption}"><table><caption>{caption}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _row(cells: Iterable[str]) -> str:
+    first, *others = cells
+    return f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in others)}</tr>'
+
+
+def _code(value: Any) -> str:
+    """A value as it stands in JSON, escaped, and cut where it is long."""
+    text = orjson.dumps(value).decode()
+    return f"<code>{escape(text if len(text) <= LONGEST else text[:LONGEST] + '…')}</code>"
+
+
+def _listed(values: list[Any], limit: int) -> str:
+    shown = ", ".join(_code(value) for value in values[:limit])
+    return shown if len(values) <= limit else f"{shown}, and {len(values) - limit:,} more"
+
+
+def _fields(spec: Spec) -> str:
+    if spec.kind == VISION:
+        return (
+            "<p>A picture file (JPEG, PNG, GIF, BMP, WebP or TIFF) as the body, files in a multipart form, or JSON: "
+            '<code>{"image": {"b64": "…"}}</code>.</p>'
+        )
+    rows = ((_code(f.name), _TYPES[f.kind], _needed(f), "<br>".join(_values(f))) for f in spec.fields)
+    return _table("Columns of a record", ("Column", "Type", "Needed", "Values"), rows)
+
+
+_TYPES = {NUMBER: "number", CATEGORY: "category", DATE: "date", IMAGE: "image"}
+
+
+def _needed(field: Field) -> str:
+    if field.optional:
+        return "the date, or all of its parts" if field.kind == DATE else "no: computed from the date"
+    return "yes; null is allowed" if field.nullable or field.kind == CATEGORY else "yes"
+
+
+def _values(field: Field) -> Iterator[str]:
+    if field.categories:
+        yield _listed([plain(value) for value in field.categories], LISTED)
+    if field.kind == DATE:
+        yield 'an ISO 8601 date such as <code>"2024-01-31"</code>'
+    if field.aliases:
+        yield f"also as {_listed([*field.aliases], LISTED)}"
+    if field.default is not None and field.kind != CATEGORY:
+        spread = "" if field.spread is None else f" ± {_code(field.spread)}"
+        yield f"typical: {_code(plain(field.default))}{spread}"
+    if field.minimum is not None and field.maximum is not None:
+        yield f"in the reference data: {_code(field.minimum)} to {_code(field.maximum)}"
+
+
+def _answer(spec: Spec) -> str:
+    parts = ", ".join(f"<code>{escape(name)}</code>" for name in answer_schema(spec)["properties"])
+    labels = [str(label) for label in spec.decode.get("vocab") or spec.decode.get("classes") or ()]
+    known = f"<p>Labels: {_listed(labels, LABELS)}.</p>" if labels else ""
+    targets = f"<p>Predicted: {_listed([*spec.targets], LABELS)}.</p>" if spec.targets else ""
+    return f"<p>A JSON object with {parts}.</p>{targets}{known}"
+
+
+def _commands(spec: Spec) -> str:
+    url = URL.format(name=escape(spec.name))
+    found = commands(PICTURES if spec.kind == VISION else RECORDS, _sample(spec), MARK)
+    return "".join(
+        f'<h3>{tool}</h3><pre tabindex="0"><code>{escape(text, quote=False).replace(MARK, url)}</code></pre>'
+        for tool, text in found.items()
+    )
+
+
+def _sample(spec: Spec) -> Any:
+    """The example as it is after a round trip through JSON, which has no NaN."""
+    return orjson.loads(orjson.dumps(example_record(spec)))
+
+
+def _form(spec: Spec) -> str:
+    if spec.kind == VISION:
+        body = '<label for="file">Picture</label><input id="file" name="file" type="file" accept="image/*" required>'
+    else:
+        sample = escape(orjson.dumps(_sample(spec), option=orjson.OPT_INDENT_2).decode())
+        body = (
+            '<label for="body">Body, as JSON: a record or a list of records</label>'
+            f'<textarea id="body" name="body" spellcheck="false" required>\n{sample}</textarea>'
+        )
+    return f"""<noscript><p>This form needs JavaScript. The commands above don't.</p></noscript>
+<form id="try">
+{body}
+<label for="key">Key, where the server needs one</label>
+<input id="key" name="key" type="password" autocomplete="off">
+<button type="submit">Send</button>
+</form>
+<p id="status" role="status"></p>
+<pre id="answer" tabindex="0" aria-label="The server's answer"></pre>"""

@@ -1,0 +1,28 @@
+"""The documents of a model, by the name that `GET /predictions/NAME/DOCUMENT` asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import orjson
+
+from fastmar_runtime.docs_page import docs_page
+from fastmar_runtime.openapi import V30, openapi
+from fastmar_runtime.schema import describe
+from fastmar_runtime.spec import Spec
+
+JSON_TYPE, HTML_TYPE = "application/json", "text/html; charset=utf-8"
+
+DOCUMENTS: dict[str, tuple[str, Callable[[Spec], bytes]]] = {
+    "schema": (JSON_TYPE, lambda spec: orjson.dumps(describe(spec))),
+    "openapi.json": (JSON_TYPE, lambda spec: orjson.dumps(openapi(spec))),
+    "openapi-3.0.json": (JSON_TYPE, lambda spec: orjson.dumps(openapi(spec, V30))),
+    "docs": (HTML_TYPE, lambda spec: docs_page(spec).encode()),
+}
+ALIASES = {"openapi": "openapi.json"}
+
+
+def documents(spec: Spec) -> dict[str, tuple[str, bytes]]:
+    """Media type and body of each document, by name and by the older names."""
+    found = {name: (media_type, write(spec)) for name, (media_type, write) in DOCUMENTS.items()}
+    return found | {alias: found[name] for alias, name in ALIASES.items()}

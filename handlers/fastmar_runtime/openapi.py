@@ -1,0 +1,177 @@
+"""OpenAPI documents of a model's HTTP paths, for people, tools and client generators.
+
+Each path has one shape of body, so that generated clients have typed arguments and answers. The other bodies that
+`/predictions/NAME` accepts (lists, CSV, JSON lines) are named in the description of the operation.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from fastmar_runtime.openapi_schemas import (
+    ANSWER,
+    ERROR,
+    ERROR_TEXT,
+    INFER_REQUEST,
+    INFER_RESPONSE,
+    MASK_SIZE,
+    METADATA,
+    RECORD,
+    RECORDS,
+    RESULTS,
+    components,
+    example_record,
+    in_comment,
+    ref,
+)
+from fastmar_runtime.spec import IMAGE, NUMBER, VISION, Spec
+
+JSON = dict[str, Any]
+
+V31, V30 = "3.1.0", "3.0.3"
+KEY = "bearerKey"
+JSON_TYPE = "application/json"
+
+ERRORS = {
+    "400": "The request or the record was refused; the body says why and what to do.",
+    "401": "The key is missing or wrong.",
+    "404": "There is no such model, version or path.",
+    "413": "The body is too large, or has too many records.",
+    "415": "The body's encoding is not supported.",
+    "500": "The server failed on this request.",
+    "503": "No worker of the model is ready.",
+}
+
+
+def openapi(spec: Spec, dialect: str = V31) -> JSON:
+    """The OpenAPI document of a model, in version 3.1.0 or 3.0.3."""
+    schemas = components(spec)
+    if dialect == V31:
+        schemas = {name: _with_null_types(schema) for name, schema in schemas.items()}
+    return {
+        "openapi": dialect,
+        "info": {
+            "title": in_comment(spec.name),
+            "version": spec.version,
+            "description": "A fastai model, served by fastmar.",
+        },
+        "servers": [
+            {"url": "/", "description": "the server that this document comes from"},
+            {"url": "http://127.0.0.1:8080", "description": "`fastmar serve` on this machine"},
+        ],
+        "security": [{}, {KEY: []}],
+        "tags": [{"name": "predictions", "description": "Predictions of the model."}],
+        "paths": _paths(spec),
+        "components": {
+            "schemas": schemas,
+            "responses": {f"Error{status}": _error(text, ERROR) for status, text in ERRORS.items()}
+            | {f"InferError{status}": _error(text, ERROR_TEXT) for status, text in ERRORS.items()},
+            "securitySchemes": {
+                KEY: {"type": "http", "scheme": "bearer", "description": "Needed where the server asks for a key."}
+            },
+        },
+    }
+
+
+def _with_null_types(schema: Any) -> Any:
+    """A component schema in JSON Schema 2020-12: null is one of the types, and there is no `nullable`."""
+    if not isinstance(schema, dict):
+        return schema
+    found = {key: value for key, value in schema.items() if key != "nullable"}
+    if schema.get("nullable") and "type" in schema:
+        found["type"] = [schema["type"], "null"]
+    for key in ("items", "additionalProperties"):
+        if key in schema:
+            found[key] = _with_null_types(schema[key])
+    if "properties" in schema:
+        found["properties"] = {name: _with_null_types(each) for name, each in schema["properties"].items()}
+    return found
+
+
+def _paths(spec: Spec) -> JSON:
+    name, version = quote(spec.name, safe=""), quote(spec.version, safe="")
+    example = example_record(spec)
+    record: JSON = _json(RECORD, example)
+    of_version = f"with version {in_comment(spec.version)}"
+    if spec.kind == VISION:
+        one = _operation("predict", "Predict one picture", record, ANSWER, _OTHER_PICTURES)
+        versioned = _operation("predict_file", f"Predict one picture file {of_version}", _form(spec), ANSWER)
+    else:
+        one = _operation("predict", "Predict one record", record, ANSWER, _OTHER_TABLES)
+        versioned = _operation("predict_version", f"Predict one record {of_version}", record, ANSWER)
+    return {
+        f"/predictions/{name}": {"post": one},
+        f"/predictions/{name}/{version}": {"post": versioned},
+        f"/v1/models/{name}:predict": {
+            "post": _operation(
+                "predict_many",
+                "Predict several records",
+                _json(RECORDS, {"instances": [example]}),
+                RESULTS,
+                "Answers come in the order of the records. A refused record has `error` in place of its answer; the "
+                "status is 400 only where all records were refused.",
+            )
+        },
+        f"/v2/models/{name}/infer": {
+            "post": _operation(
+                "infer",
+                "Predict several records as tensors (Open Inference Protocol v2)",
+                _json(INFER_REQUEST, {"inputs": [_tensor(spec, key, value) for key, value in example.items()]}),
+                INFER_RESPONSE,
+                "One input tensor for each column. A request with a refused record is refused as a whole.",
+                "InferError",
+            )
+        },
+        f"/v2/models/{name}": {
+            "get": _operation(
+                "model_metadata", "Names and types of the model's tensors", None, METADATA, errors="InferError"
+            )
+        },
+    }
+
+
+def _operation(
+    name: str, summary: str, content: JSON | None, answer: str, description: str = "", errors: str = "Error"
+) -> JSON:
+    success = {"description": "The answer.", "content": {JSON_TYPE: {"schema": ref(answer)}}}
+    refused = {status: {"$ref": f"#/components/responses/{errors}{status}"} for status in ERRORS}
+    return {
+        "operationId": name,
+        "summary": summary,
+        **({"description": description} if description else {}),
+        "tags": ["predictions"],
+        **({"requestBody": {"required": True, "content": content}} if content else {}),
+        "responses": {"200": success, **refused},
+    }
+
+
+_OTHER_TABLES = (
+    "A JSON list of records, CSV with a header (text/csv) and JSON lines (application/jsonlines) are accepted too, and "
+    "answered with a list or with lines in their order."
+)
+_OTHER_PICTURES = (
+    "A picture file as the body (image/jpeg and the like, application/octet-stream), multipart forms with one or "
+    "several files, a JSON list of records and JSON lines are accepted too. Several pictures are answered with a list "
+    "or with lines in their order."
+)
+_BINARY: JSON = {"type": "string", "format": "binary"}
+
+
+def _form(spec: Spec) -> JSON:
+    """A form with one file. It has a path of its own: generators confuse several media types of one path."""
+    parts = {IMAGE: _BINARY} | ({"mask_size": MASK_SIZE} if spec.decode["decoder"] == "segmentation" else {})
+    return {"multipart/form-data": {"schema": {"type": "object", "properties": parts, "required": [IMAGE]}}}
+
+
+def _json(schema: str, example: Any) -> JSON:
+    return {JSON_TYPE: {"schema": ref(schema), "example": example}}
+
+
+def _tensor(spec: Spec, name: str, value: Any) -> JSON:
+    numbers = {field.name for field in spec.fields if field.kind == NUMBER}
+    return {"name": name, "shape": [1], "datatype": "FP64" if name in numbers else "BYTES", "data": [value]}
+
+
+def _error(description: str, schema: str) -> JSON:
+    return {"description": description, "content": {JSON_TYPE: {"schema": ref(schema)}}}
