@@ -41,12 +41,12 @@ def ref(name: str) -> JSON:
 def components(spec: Spec) -> JSON:
     """All component schemas by name. `nullable` stands for OpenAPI 3.0 and is rewritten for 3.1."""
     required, optional = _answer(spec)
-    error = {**ref("ErrorDetail")}
+    error = ref("ErrorDetail")
     return {
         RECORD: _record(spec),
-        ANSWER: _object({**required, **optional}, required),
+        ANSWER: _open({**required, **optional}, required),
         RESULT: {
-            **_object({**required, **optional, "error": error}, ()),
+            **_open({**required, **optional, "error": error}, ()),
             "description": "the answer to one record of a list, or `error` alone where that record was refused",
         },
         RECORDS: _object({"instances": {"type": "array", "items": ref(RECORD)}}, ("instances",)),
@@ -76,6 +76,11 @@ def _example(field: Field) -> Any:
 
 def _object(properties: JSON, required: Any) -> JSON:
     return {"type": "object", "properties": properties, **({"required": [*required]} if required else {})}
+
+
+def _open(properties: JSON, required: Any) -> JSON:
+    """An object of an answer. Go's generator refuses properties that are added later unless they are allowed here."""
+    return {**_object(properties, required), "additionalProperties": True}
 
 
 def _record(spec: Spec) -> JSON:
@@ -247,10 +252,10 @@ def _shared() -> JSON:
     data = {"data": {"type": "array", "items": any_value}}
     parameters = {"parameters": {"type": "object", "additionalProperties": True}}
     return {
-        "AnswerWarning": _object(
+        "AnswerWarning": _open(
             {"field": nullable_text, "code": _TEXT, "value": any_value, "message": _TEXT}, ("code", "message")
         ),
-        "ErrorDetail": _object(
+        "ErrorDetail": _open(
             {
                 "code": {**_TEXT, "description": "name of the problem, for programs"},
                 "field": {**nullable_text, "description": "the column that the problem is in"},
@@ -260,13 +265,13 @@ def _shared() -> JSON:
             },
             ("code", "message", "fix"),
         ),
-        ERROR: _object({"error": ref("ErrorDetail")}, ("error",)),
-        ERROR_TEXT: _object({"error": _TEXT}, ("error",)),
+        ERROR: _open({"error": ref("ErrorDetail")}, ("error",)),
+        ERROR_TEXT: _open({"error": _TEXT}, ("error",)),
         "InputTensor": _object({**tensor, **data, **parameters}, [*tensor, *data]),
-        "OutputTensor": _object({**tensor, **data, **parameters}, [*tensor, *data]),
+        "OutputTensor": _open({**tensor, **data, **parameters}, [*tensor, *data]),
         "TensorMetadata": _object(tensor, tensor),
         INFER_REQUEST: _object({"id": _TEXT, "inputs": {"type": "array", "items": ref("InputTensor")}}, ("inputs",)),
-        INFER_RESPONSE: _object(
+        INFER_RESPONSE: _open(
             {
                 "model_name": _TEXT,
                 "model_version": _TEXT,
@@ -275,7 +280,7 @@ def _shared() -> JSON:
             },
             ("model_name", "outputs"),
         ),
-        METADATA: _object(
+        METADATA: _open(
             {
                 "name": _TEXT,
                 "versions": _TEXTS,

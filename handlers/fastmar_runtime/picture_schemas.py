@@ -17,21 +17,6 @@ _NUMBER: JSON = {"type": "number"}
 _COUNT: JSON = {"type": "integer", "minimum": 0}
 _POINTS: JSON = {"type": "array", "items": {"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2}}
 
-_BINARY: JSON = {"schema": {"type": "string", "format": "binary"}}
-BODIES: JSON = {
-    "image/*": _BINARY,
-    "application/x-image": _BINARY,
-    "multipart/form-data": {
-        "schema": {
-            "type": "object",
-            "description": "a file a part; answers carry the parts' names, in their order; one part is answered alone",
-            "properties": {"mask_size": {"enum": [MODEL_SIZE, ORIGINAL_SIZE]}},
-            "additionalProperties": {"type": "string", "format": "binary"},
-        }
-    },
-}
-"""Bodies of a request beside JSON."""
-
 
 def record(spec: Spec) -> JSON:
     """Schema of a picture in JSON."""

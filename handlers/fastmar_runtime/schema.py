@@ -93,31 +93,6 @@ _WARNINGS: JSON = {
     },
 }
 
-_ERROR: JSON = {
-    "type": "object",
-    "properties": {
-        "error": {
-            "type": "object",
-            "properties": {
-                "code": {"type": "string"},
-                "field": {"type": ["string", "null"]},
-                "record": {"type": ["integer", "null"]},
-                "message": {"type": "string"},
-                "fix": {"type": "string"},
-            },
-            "required": ["code", "field", "message", "fix"],
-        }
-    },
-    "required": ["error"],
-}
-
-
-def error_schema(spec: Spec) -> JSON:
-    """Schema of what a record that can't be scored is answered with."""
-    if spec.kind != VISION:
-        return dict(_ERROR)
-    return {**_ERROR, "properties": {"name": picture_schemas.NAME, **_ERROR["properties"]}}
-
 
 def answer_schema(spec: Spec) -> JSON:
     """Schema of an answer to one record."""

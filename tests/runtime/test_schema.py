@@ -4,7 +4,6 @@ import orjson
 import pytest
 from jsonschema import Draft202012Validator
 
-from fastmar_runtime.openapi import openapi
 from fastmar_runtime.predictor import BundleFiles, Predictor
 from fastmar_runtime.schema import MAX_LISTED, answer_schema, describe, record_schema
 from fastmar_runtime.spec import CATEGORY, Field
@@ -54,13 +53,6 @@ def test_answers_are_as_promised(name):
 @each_spec
 def test_other_answers_are_not(spec, answer):
     assert problems(answer_schema(spec), answer)
-
-
-def test_errors_are_as_promised(predictor):
-    schema = openapi(predictor.spec)["components"]["schemas"]["Error"]
-    for answer in predictor.predict([None, {}, tiny.record(age="x"), tiny.record(hours=None)]):
-        assert problems(schema, answer) == []
-    assert problems(schema, {"error": {"code": "x"}})
 
 
 class TestRecords:
@@ -120,64 +112,6 @@ class TestRecords:
         schema = record_schema(tiny.spec(fields=(field,)))["properties"]["c"]
         assert schema["x-fastmar"]["categories"] == ["2024-01-31T00:00:00"]
         assert "string" in schema["type"]
-
-
-def references(node):
-    if isinstance(node, dict):
-        for key, value in node.items():
-            if key == "$ref":
-                yield value
-            yield from references(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from references(value)
-
-
-@each_spec
-class TestOpenApi:
-    def test_has_what_the_format_asks_for(self, spec):
-        document = openapi(spec)
-        assert document["openapi"].startswith("3.1.")
-        assert {"title", "version"} <= document["info"].keys()
-        for path, item in document["paths"].items():
-            assert path.startswith("/")
-            for method, operation in item.items():
-                assert method in ("get", "post")
-                assert operation["responses"]
-                for status, response in operation["responses"].items():
-                    assert status.isdigit()
-                    assert isinstance(status, str)
-                    assert response["description"]
-                for media in operation["requestBody"]["content"].values():
-                    Draft202012Validator.check_schema(media["schema"])
-
-    def test_references_lead_somewhere(self, spec):
-        document = openapi(spec)
-        found = set(references(document))
-        assert found
-        for reference in found:
-            node = document
-            for part in reference.removeprefix("#/").split("/"):
-                node = node[part]
-
-    def test_schemas_are_valid(self, spec):
-        for schema in openapi(spec)["components"]["schemas"].values():
-            Draft202012Validator.check_schema(schema)
-
-    def test_requests_and_answers_fit(self, spec, request):
-        if spec.fields != tiny.FIELDS:
-            pytest.skip("has other columns")
-        document = openapi(spec)
-        (item,) = document["paths"].values()
-        model = Predictor(spec, tiny.graph(tiny.weights_for(spec)))
-        good, bad = tiny.record(), tiny.record(age="x")
-        body = item["post"]["requestBody"]["content"]["application/json"]["schema"]
-        for data in (good, [good, good], {"instances": [good]}):
-            assert problems({**body, "components": document["components"]}, data) == []
-        answers = model.predict([good, bad])
-        answer = item["post"]["responses"]["200"]["content"]["application/json"]["schema"]
-        for data in (answers[0], answers, {"predictions": answers}, []):
-            assert problems({**answer, "components": document["components"]}, data) == []
 
 
 def test_golden_records_of_an_exported_archive(adult):

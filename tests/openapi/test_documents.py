@@ -1,0 +1,267 @@
+"""The OpenAPI documents: valid in both versions, true to what the model answers, and simple enough for generators."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import OpenAPIV30SpecValidator, OpenAPIV31SpecValidator
+
+from fastmar_runtime import payload
+from fastmar_runtime.documents import documents
+from fastmar_runtime.openapi import V30, V31, openapi
+from fastmar_runtime.openapi_schemas import declarable, example_record, in_comment
+from fastmar_runtime.predictor import Predictor
+from fastmar_runtime.spec import Spec
+from tests.openapi.models import HOSTILE_NAMES, MODELS, PICTURES, TABLES, USUAL_NAMES
+from tests.runtime import tiny, tiny_pictures
+
+VALIDATORS = {V30: OpenAPIV30SpecValidator, V31: OpenAPIV31SpecValidator}
+each_model = pytest.mark.parametrize("spec", MODELS.values(), ids=MODELS)
+each_version = pytest.mark.parametrize("version", VALIDATORS)
+
+
+def document(spec: Spec, version: str = V31) -> Any:
+    """The document as a caller reads it."""
+    return json.loads(json.dumps(openapi(spec, version)))
+
+
+def problems(schema_name: str, spec: Spec, value: Any) -> list[str]:
+    """What is wrong with a value by a component schema."""
+    schema = {"$ref": f"#/components/schemas/{schema_name}", "components": document(spec)["components"]}
+    value = json.loads(payload.orjson.dumps(value))
+    return [error.message for error in Draft202012Validator(schema).iter_errors(value)]
+
+
+def nodes(node: Any) -> Iterator[dict[str, Any]]:
+    """All objects of a document, without those that describe columns for people."""
+    if isinstance(node, list):
+        for value in node:
+            yield from nodes(value)
+    elif isinstance(node, dict):
+        yield node
+        for key, value in node.items():
+            if not key.startswith("x-") and key != "example":
+                yield from nodes(value)
+
+
+@each_version
+@each_model
+def test_is_valid(spec: Spec, version: str) -> None:
+    written = document(spec, version)
+    assert written["openapi"] == version
+    VALIDATORS[version](written).validate()
+
+
+@each_version
+@each_model
+def test_has_no_schema_that_generators_mistranslate(spec: Spec, version: str) -> None:
+    for node in nodes(document(spec, version)):
+        assert not {"oneOf", "anyOf", "allOf", "not", "patternProperties", "propertyNames", "const"} & {
+            key for key, value in node.items() if isinstance(value, list)
+        }
+        if isinstance(node.get("type"), list):
+            assert len(node["type"]) == 2
+            assert node["type"][1] == "null"
+
+
+@each_model
+def test_every_body_of_a_path_has_one_shape(spec: Spec) -> None:
+    for item in document(spec)["paths"].values():
+        for operation in item.values():
+            assert len(operation.get("requestBody", {"content": {"": 0}})["content"]) == 1
+            assert list(operation["responses"]["200"]["content"]) == ["application/json"]
+            assert {"400", "401", "404", "413", "503"} <= operation["responses"].keys()
+
+
+@each_model
+def test_paths_servers_and_key(spec: Spec) -> None:
+    written = document(spec)
+    assert set(written["paths"]) == {
+        f"/predictions/{spec.name}",
+        f"/predictions/{spec.name}/1.0",
+        f"/v1/models/{spec.name}:predict",
+        f"/v2/models/{spec.name}/infer",
+        f"/v2/models/{spec.name}",
+    }
+    assert written["servers"][0]["url"] == "/"
+    assert {} in written["security"], "a server may need no key"
+    assert written["components"]["securitySchemes"]["bearerKey"] == {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "Needed where the server asks for a key.",
+    }
+    names = [operation["operationId"] for item in written["paths"].values() for operation in item.values()]
+    assert len(names) == len(set(names)) == 5
+
+
+@each_version
+def test_labels_are_keys_of_a_map(version: str) -> None:
+    answer = document(tiny.spec(), version)["components"]["schemas"]["Answer"]
+    assert answer["properties"]["probabilities"] == {
+        "type": "object",
+        "description": "probabilities by label: '<50k', '>=50k'",
+        "additionalProperties": {"type": "number", "format": "double"},
+        "x-labels": ["<50k", ">=50k"],
+    }
+    assert answer["properties"]["prediction"]["type"] == "string"
+
+
+def model_of(spec: Spec) -> Predictor:
+    if spec.kind == "vision":
+        masks = spec.decode["decoder"] == "segmentation"
+        weights = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]] if spec.decode["decoder"] == "points" else None
+        network = tiny_pictures.mask_graph() if masks else tiny_pictures.graph(*([weights] if weights else []))
+        return Predictor(spec, network)
+    return Predictor(spec, tiny.graph(tiny.weights_for(spec)))
+
+
+ANSWERED = [name for name in MODELS if name not in ("date", "120 labels", "mixed", "hostile")]
+
+
+@pytest.mark.parametrize("name", ANSWERED)
+def test_examples_are_answered_and_answers_fit(name: str) -> None:
+    spec = MODELS[name]
+    record = example_record(spec)
+    assert problems("InputRecord", spec, record) == []
+    [answer] = model_of(spec).predict([record])
+    assert "error" not in answer
+    assert problems("Answer", spec, answer) == []
+    assert problems("ResultList", spec, {"predictions": [answer]}) == []
+    assert problems("Answer", spec, {}) != []
+
+
+@pytest.mark.parametrize("name", ANSWERED)
+def test_errors_fit(name: str) -> None:
+    spec = MODELS[name]
+    for refused in model_of(spec).predict([None, {}, {"image": "no picture", "name": "a"}]):
+        assert problems("ErrorResponse", spec, refused) == []
+        assert problems("ResultList", spec, {"predictions": [refused]}) == []
+    assert problems("ErrorResponse", spec, {"error": "text"}) != []
+
+
+@pytest.mark.parametrize("name", ANSWERED)
+def test_tensors_of_the_example_are_answered(name: str) -> None:
+    spec = MODELS[name]
+    content = document(spec)["paths"][f"/v2/models/{spec.name}/infer"]["post"]["requestBody"]["content"]
+    example = content["application/json"]["example"]
+    assert problems("InferRequest", spec, example) == []
+    request = payload.read(json.dumps(example).encode(), "application/json", spec)
+    response = payload.write(request, model_of(spec).predict(request.records), spec)
+    assert response.status == 200
+    assert problems("InferResponse", spec, json.loads(response.body)) == []
+
+
+def test_the_example_of_the_schema_goes_before_made_up_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fastmar_runtime import openapi_schemas
+
+    monkeypatch.setattr(openapi_schemas, "record_schema", lambda spec: {"examples": [{"age": 17}]})
+    assert example_record(tiny.spec()) == {"age": 17}
+
+
+class TestColumns:
+    def test_usual_names_are_declared(self) -> None:
+        assert declarable(list(USUAL_NAMES)) == set(USUAL_NAMES)
+
+    @pytest.mark.parametrize(
+        "names",
+        [
+            ["a-b", "a_b"],
+            ["Age", "age"],
+            ["日本語"],
+            [""],
+            ["*/"],
+            ['a"b'],
+            ["a\nb"],
+            ["a\\b"],
+            ["to_dict"],
+            ["_"],
+            ["$x"],
+        ],
+    )
+    def test_names_that_no_program_can_declare(self, names: list[str]) -> None:
+        assert declarable([*names, "other"]) == {"other"}
+
+    def test_a_name_that_is_a_method_of_another_is_not_declared(self) -> None:
+        assert declarable(["garage", "has_garage", "set_up"]) == {"garage", "set_up"}
+
+    def test_those_are_sent_as_additional_properties(self) -> None:
+        spec = MODELS["hostile"]
+        record = document(spec)["components"]["schemas"]["InputRecord"]
+        assert record["additionalProperties"] is True
+        assert {*record["properties"], *record["x-undeclared"]} == set(HOSTILE_NAMES)
+        assert set(record["required"]) == set(record["properties"])
+        assert record["x-undeclared"]["a-b"]["kind"] in ("number", "category")
+        assert problems("InputRecord", spec, example_record(spec)) == []
+
+    def test_a_column_has_one_type(self) -> None:
+        def types(version: str, name: str) -> Any:
+            columns = document(MODELS[name], version)["components"]["schemas"]["InputRecord"]["properties"]
+            return {key: (column.get("type"), column.get("nullable")) for key, column in columns.items()}
+
+        assert types(V31, "category") == {
+            "workclass": (["string", "null"], None),
+            "grade": (["integer", "null"], None),
+            "vip": (["boolean", "null"], None),
+            "age": (["number", "null"], None),
+            "hours": ("number", None),
+        }
+        assert types(V30, "mixed") == {
+            "any": (None, True),
+            "half": ("number", True),
+            "day": ("string", True),
+            "empty": ("string", True),
+        }
+
+    def test_columns_that_have_names_of_keywords(self) -> None:
+        for version, expected in ((V30, "number"), (V31, ["number", "null"])):
+            fields = tuple(tiny.Field(name, "number") for name in ("nullable", "example", "items", "properties"))
+            columns = document(tiny.spec(fields=fields), version)["components"]["schemas"]["InputRecord"]["properties"]
+            assert [column["type"] for column in columns.values()] == [expected] * 4
+
+    @given(st.lists(st.text(max_size=8), unique=True, max_size=12))
+    def test_any_columns_make_a_valid_document(self, names: list[str]) -> None:
+        spec = tiny.spec(fields=tuple(tiny.Field(name, "number", default=0.0) for name in names))
+        for version, validator in VALIDATORS.items():
+            validator(document(spec, version)).validate()
+        assert problems("InputRecord", spec, example_record(spec)) == []
+
+
+@each_model
+def test_no_text_ends_a_comment_of_generated_code(spec: Spec) -> None:
+    for node in nodes(document(spec)):
+        for key in ("description", "summary", "title"):
+            if isinstance(text := node.get(key), str):
+                assert not re.search(r'\*/|/\*|\\|"""|[\x00-\x1f\u2028\u2029]', text), text
+
+
+@given(st.text(alphabet='*/\\"\n\u2028ab', max_size=20))
+def test_comments(text: str) -> None:
+    assert not re.search(r'\*/|/\*|\\|"|\n|\u2028', in_comment(text))
+
+
+@each_model
+def test_every_document_is_written(spec: Spec) -> None:
+    written = documents(spec)
+    assert set(written) == {"schema", "openapi.json", "openapi", "openapi-3.0.json", "docs"}
+    for name, (media_type, body) in written.items():
+        if name == "docs":
+            assert media_type == "text/html; charset=utf-8"
+        else:
+            assert media_type == "application/json"
+            json.loads(body)
+    assert json.loads(written["openapi-3.0.json"][1])["openapi"] == "3.0.3"
+
+
+def test_models_of_pictures_take_files_in_a_form() -> None:
+    for name, spec in PICTURES.items():
+        content = document(spec)["paths"]["/predictions/colours/1.0"]["post"]["requestBody"]["content"]
+        parts = content["multipart/form-data"]["schema"]["properties"]
+        assert set(parts) == ({"image", "mask_size"} if name == "mask" else {"image"})
+    assert "predict_version" in json.dumps(document(TABLES["number"]))
