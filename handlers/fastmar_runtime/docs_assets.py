@@ -19,6 +19,7 @@ input, textarea { border: 1px solid var(--line); border-radius: 4px; font-size: 
 textarea { min-height: 12rem; }
 button { border: 1px solid var(--line); border-radius: 4px; cursor: pointer; font: inherit; margin-top: 1rem;
   padding: 0.5rem 1.5rem; }
+#answer:empty { display: none; }
 button:disabled { cursor: wait; opacity: 0.6; }
 :focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }
 .bad { color: var(--bad); font-weight: 600; }

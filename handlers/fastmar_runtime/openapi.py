@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
+import orjson
+
 from fastmar_runtime.openapi_schemas import (
     ANSWER,
     ERROR,
@@ -165,7 +167,10 @@ def _form(spec: Spec) -> JSON:
 
 
 def _json(schema: str, example: Any) -> JSON:
-    return {JSON_TYPE: {"schema": ref(schema), "example": example}}
+    content: JSON = {"schema": ref(schema)}
+    if b'"$ref"' not in orjson.dumps(example):  # tools take it for a reference, even in an example
+        content["example"] = example
+    return {JSON_TYPE: content}
 
 
 def _tensor(spec: Spec, name: str, value: Any) -> JSON:

@@ -86,23 +86,19 @@ def _open(properties: JSON, required: Any) -> JSON:
 def _record(spec: Spec) -> JSON:
     if spec.kind == VISION:
         return _picture_record(spec)
-    exact = record_schema(spec)
-    names = declarable([f.name for f in spec.fields])
-    others = [f for f in spec.fields if f.name not in names]
-    schema = _object(
-        {f.name: _column(f, exact["properties"][f.name]) for f in spec.fields if f.name in names},
-        [f.name for f in spec.fields if f.name in names and not f.optional],
-    )
-    notes = [_date_note(f) for f in spec.fields if f.kind == DATE]
-    if others:
-        schema["additionalProperties"] = True
-        schema["x-undeclared"] = {f.name: exact["properties"][f.name].get("x-fastmar", {}) for f in others}
-        notes.append(f"Columns that no program can declare are sent as additional properties: {_listed(others)}.")
-    return {**schema, "description": " ".join(["One record: a value for each column.", *notes])}
+    exact = record_schema(spec)["properties"]
+    notes = ["One record: a value for each column.", *(_date_note(f) for f in spec.fields if f.kind == DATE)]
+    if not declarable([f.name for f in spec.fields]):
+        notes.append(f"A map, since its columns are no distinct names in all languages: {_names(spec)}.")
+        columns = {f.name: exact[f.name].get("x-fastmar", {}) for f in spec.fields}
+        return {"type": "object", "additionalProperties": True, "description": " ".join(notes), "x-columns": columns}
+    properties = {f.name: _column(f, exact[f.name]) for f in spec.fields}
+    required = [f.name for f in spec.fields if not f.optional]
+    return {**_object(properties, required), "description": " ".join(notes)}
 
 
-def _listed(fields: list[Field]) -> str:
-    return named([f.name for f in fields])
+def _names(spec: Spec) -> str:
+    return named([f.name for f in spec.fields])
 
 
 def _date_note(field: Field) -> str:
@@ -110,11 +106,11 @@ def _date_note(field: Field) -> str:
     return f"The date is sent as {names}; parts of it that are absent are computed."
 
 
-def declarable(names: list[str]) -> set[str]:
-    """Names that become distinct identifiers in every language; generators drop or confuse the others."""
+def declarable(names: list[str]) -> bool:
+    """Whether all names become distinct identifiers in every language; generators drop or confuse others."""
     seen = Counter(map(_identifier, names))
     taken = _MEMBERS.union(*(_accessors(name) for name in seen))
-    return {n for n in names if _SAFE.fullmatch(n) and seen[_identifier(n)] == 1 and _identifier(n) not in taken}
+    return len(seen) == len(names) and not taken & seen.keys() and all(map(_SAFE.fullmatch, names))
 
 
 _SAFE = re.compile(r"""[^\W_][^\x00-\x1f"'`\\$*/{}<>#@%;\x7f]*""", re.ASCII)

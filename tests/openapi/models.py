@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from fastmar_runtime.spec import CATEGORY, NUMBER, Field
+from dataclasses import replace
+from typing import Any
+
+from fastmar_runtime.spec import CATEGORY, NUMBER, Field, Spec
 from tests.runtime import tiny, tiny_pictures
 
 USUAL_NAMES = ("age", "capital-gain", "native country", "my.col", "price (€)", "Sales2024", "année")
@@ -47,6 +50,29 @@ MIXED = (
     Field("empty", CATEGORY),
 )
 
+NAMES = {"workclass": "native country", "grade": "class", "vip": "für", "age": "capital-gain", "hours": "1st"}
+RECORD = {NAMES[name]: value for name, value in tiny.record().items()}
+
+
+def awkward_spec() -> Spec:
+    """The tiny model with columns that are no identifiers, and categories that end comments of code."""
+
+    def renamed(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {renamed(key): renamed(each) for key, each in value.items()}
+        if isinstance(value, list):
+            return [renamed(each) for each in value]
+        if isinstance(value, str) and value.removesuffix("_na") in NAMES:
+            return NAMES[value.removesuffix("_na")] + ("_na" if value.endswith("_na") else "")
+        return value
+
+    known = (*tiny.FIELDS[0].categories, *HOSTILE_TEXTS)
+    steps = tuple(renamed(step) for step in tiny.STEPS)
+    steps[1]["vocabularies"]["native country"] = list(known)
+    first, *others = (replace(field, name=NAMES[field.name]) for field in tiny.FIELDS)
+    return tiny.spec(name="awkward", fields=(replace(first, categories=known), *others), steps=steps)
+
+
 TABLES = {
     "category": tiny.spec(),
     "several labels": tiny.spec(decode=tiny.MULTI_DECODER),
@@ -56,6 +82,7 @@ TABLES = {
     "date": tiny.date_spec(),
     "120 labels": tiny.spec(decode=MANY),
     "mixed": tiny.spec(fields=MIXED),
+    "awkward": awkward_spec(),
     "hostile": tiny.spec(
         name="hostile",
         fields=HOSTILE_FIELDS,

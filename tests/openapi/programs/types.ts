@@ -1,0 +1,17 @@
+// Types that openapi-typescript wrote: this file compiles only where they say what the model takes and gives.
+import type { paths } from "./schema";
+
+type Post = paths["/predictions/awkward"]["post"];
+type Answer = Post["responses"][200]["content"]["application/json"];
+
+export const record: Post["requestBody"]["content"]["application/json"] = {
+  "native country": " Private",
+  class: 7,
+  "für": true,
+  "capital-gain": null,
+  "1st": 40.5,
+};
+
+export function probability(answer: Answer): number | undefined {
+  return answer.probabilities["<50k"];
+}

