@@ -1,11 +1,13 @@
 """Style and script of the page `docs`. They are constants, so that the page's content policy can name their hashes."""
 
 CSS = """
-:root { color-scheme: light dark; --ground: #fff; --text: #1b1b1b; --line: #8886; --soft: #8881; --bad: #b3261e; --link: #0b57d0; }
+:root { color-scheme: light dark; --ground: #fff; --text: #1b1b1b; --line: #8886; --soft: #8881;
+  --bad: #b3261e; --link: #0b57d0; }
 @media (prefers-color-scheme: dark) { :root { --ground: #121212; --text: #e8e8e8; --bad: #ff8a80; --link: #8ab4f8; } }
 * { box-sizing: border-box; }
 html { background: var(--ground); color: var(--text); }
-body { background: var(--ground); font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 60rem; padding: 1rem; }
+body { background: var(--ground); font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 60rem;
+  padding: 1rem; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2rem; }
 a { color: var(--link); }
 code, pre, textarea { font: 0.9rem/1.45 ui-monospace, monospace; overflow-wrap: anywhere; }
