@@ -52,7 +52,7 @@ def components(spec: Spec) -> JSON:
         RECORDS: _object({"instances": {"type": "array", "items": ref(RECORD)}}, ("instances",)),
         RESULTS: _object({"predictions": {"type": "array", "items": ref(RESULT)}}, ("predictions",)),
         **({"Mask": _mask(), "MaskClass": _mask_class()} if spec.decode["decoder"] == "segmentation" else {}),
-        **_shared(),
+        **shared(),
     }
 
 
@@ -236,7 +236,7 @@ def _mask_class() -> JSON:
     return _object(properties, properties)
 
 
-def _shared() -> JSON:
+def shared() -> JSON:
     """Schemas that are the same for every model."""
     any_value: JSON = {"nullable": True}
     nullable_text: JSON = {**_TEXT, "nullable": True}
