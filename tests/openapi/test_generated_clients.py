@@ -85,7 +85,6 @@ def documents(server: RunningServer, tmp_path_factory: pytest.TempPathFactory) -
     for version, name in (("3.0", "openapi-3.0.json"), ("3.1", "openapi.json")):
         paths[version] = folder / name
         response = requests.get(f"{server.url}/predictions/awkward/1.0/{name}", timeout=30)
-        assert response.headers["Content-Type"] == "application/json"
         assert response.json()["openapi"].startswith(version)
         paths[version].write_bytes(response.content)
     for version, number in (("hostile 3.0", V30), ("hostile 3.1", V31)):
@@ -167,6 +166,19 @@ def assert_answers(printed: str, expected: dict[str, Any]) -> dict[str, Any]:
         assert answer["warnings"] == []
     assert len(answers["many"]["predictions"]) == 2
     return answers
+
+
+def test_the_documents_are_served_under_a_version_and_by_content_type(server: RunningServer) -> None:
+    url = f"{server.url}/predictions/awkward"
+    types = {"schema": "application/json", "openapi-3.0.json": "application/json", "docs": "text/html; charset=utf-8"}
+    for name, media_type in types.items():
+        below = requests.get(f"{url}/1.0/{name}", timeout=30)
+        asked = requests.post(url, headers={"Content-Type": f"application/{name}-request+json"}, timeout=30)
+        assert below.headers["Content-Type"] == asked.headers["Content-Type"] == media_type
+        assert below.content == asked.content
+    unknown = requests.get(f"{url}/1.0/nothing", timeout=30)
+    assert unknown.status_code == 404
+    assert "openapi-3.0.json" in unknown.json()["error"]["fix"]
 
 
 def test_python(server: RunningServer, generated: Path, record_file: Path, expected: dict[str, Any]) -> None:
@@ -261,8 +273,8 @@ def test_openapi_python_client(
 
 
 def test_openapi_typescript(documents: dict[str, Path], node_modules: Path, tmp_path: Path) -> None:
-    for version, name in (("3.1", "schema"), ("hostile 3.1", "hostile"), ("hostile 3.0", "hostile30")):
+    for version, name in (("3.1", "schema"), ("hostile 3.0", "hostile")):
         run(node_modules / ".bin" / "openapi-typescript", documents[version], "-o", tmp_path / f"{name}.d.ts")
     shutil.copy(PROGRAMS / "types.ts", tmp_path)
-    files = [tmp_path / name for name in ("types.ts", "hostile.d.ts", "hostile30.d.ts")]
+    files = [tmp_path / name for name in ("types.ts", "hostile.d.ts")]
     run(node_modules / ".bin" / "tsc", "--noEmit", "--strict", *files, cwd=tmp_path)

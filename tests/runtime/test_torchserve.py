@@ -146,7 +146,7 @@ class Worker:
         assert len(answers) == len(rows)
         for answer in answers:
             assert answer.phrase == ("" if answer.status == 200 else torchserve.PHRASES[answer.status])
-            assert answer.content_type in (JSON, "application/jsonlines")
+            assert answer.content_type in (JSON, "application/jsonlines", "text/html; charset=utf-8")
             assert answer.headers == {"content-type": answer.content_type}
         return answers
 
@@ -242,11 +242,15 @@ class TestBatches:
             Row({}, {}),
             post(b"", "application/schema-request+json"),
             post(b"age;hours\n1;2\n", "text/csv"),
+            post(b"", "application/openapi-3.0.json-request+json"),
+            post({}, url_path="docs"),
             post(tiny.record()),
         ]
         answers = worker.ask(*rows)
-        assert [a.status for a in answers] == [200, 400, 200, 400, 200, 200, 404, 400, 400, 200, 400, 200]
+        assert [a.status for a in answers] == [200, 400, 200, 400, 200, 200, 404, 400, 400, 200, 400, 200, 200, 200]
         assert answers[0].json == answers[-1].json == good
+        assert answers[11].json["openapi"] == "3.0.3"
+        assert (answers[12].content_type, answers[12].body[:15]) == ("text/html; charset=utf-8", b"<!doctype html>")
         assert answers[1].json["error"]["record"] == 0, "counted in its own request"
         assert answers[2].json[0] == good
         assert answers[2].json[1]["error"]["record"] == 1
