@@ -55,6 +55,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="web pages of these origins may call the inference API; '*' for any (default: none)",
     )
     add(
+        "--request-timeout",
+        type=float,
+        metavar="SECONDS",
+        help="a request must arrive within so long, plus a second for each 8 kB (default: 20)",
+    )
+    add(
         "--hang-timeout",
         type=float,
         metavar="SECONDS",

@@ -44,6 +44,7 @@ class Settings:
         tokens: whether requests need a key; None means: where the host is not loopback, or there is a key file.
         key_file: file with the one key that callers use; None makes new keys at each start.
         cors_origins: origins whose pages may call the inference API from a browser; `*` for any.
+        request_timeout: seconds in which a request must arrive, plus one for each 8 kB of it.
         hang_timeout: seconds after which a worker that neither answers nor computes is replaced; 0 for never.
         drain_timeout: seconds that requests under way are given at the end.
         ready_timeout: seconds that loading may take.
@@ -63,6 +64,7 @@ class Settings:
     tokens: bool | None = None
     key_file: Path | None = None
     cors_origins: list[str] = field(default_factory=list)
+    request_timeout: float = 20.0
     hang_timeout: float = 8.0
     drain_timeout: float = 30.0
     ready_timeout: float = 120.0

@@ -48,11 +48,7 @@ class Hangs:
         still = self._still.look([worker.pid for worker in workers])
         if not self._after:
             return []
-        return [
-            worker
-            for worker in workers
-            if still[worker.pid] >= self._after and self._waits(worker, asked)
-        ]
+        return [worker for worker in workers if still[worker.pid] >= self._after and self._waits(worker, asked)]
 
     def _waits(self, worker: Worker, asked: Mapping[str, Asked]) -> bool:
         targets = [f"{worker.model}/{worker.version}"] + [worker.model] * worker.is_default

@@ -124,9 +124,7 @@ def stop_signals() -> Iterator[Stop]:
             signal.signal(number, handler)
 
 
-def configure(
-    server: ServerProcess, control: Control, settings: Settings, keys: Keys, listener: socket.socket
-) -> bool:
+def configure(server: ServerProcess, control: Control, settings: Settings, keys: Keys, listener: socket.socket) -> bool:
     """Give the front its keys and its socket, once it has connected; whether it takes the socket.
 
     Where it can't (its native library does not load, or the system has no epoll) Java listens by itself.
@@ -135,6 +133,7 @@ def configure(
     given = {
         "keys": keys.by_api(),
         "origins": settings.cors_origins,
+        "requestTimeout": settings.request_timeout,
         "listeners": {"inference": listener.fileno()},
     }
     takes_sockets = control.tell(settings=given).takes_sockets
