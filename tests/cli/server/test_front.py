@@ -113,7 +113,7 @@ class TestMethods:
         assert ask(front, "GET", path).status == 200
         assert ask(front, "HEAD", path).body == b""
         reply = ask(front, "POST", path, b"{}")
-        assert (reply.status, reply.headers["Allow"], reply.code) == (405, "GET, HEAD", "method_not_allowed")
+        assert (reply.status, reply.headers["Allow"]) == (405, "GET, HEAD")
 
     @pytest.mark.parametrize(
         "path",
@@ -412,7 +412,7 @@ def test_a_worker_that_hangs_is_replaced_and_one_that_computes_is_not(
         assert workers < {process.pid for process in family(server)}
         began = time.monotonic()
         reply = ask(server, "POST", "/predictions/hangs", b"hang", Content_Type=text)
-        assert (reply.status, reply.code) == (500, "worker_died")
+        assert (reply.status, reply.code) == (503, "worker_died")
         assert time.monotonic() - began < 15
         assert ask(server, "GET", "/ping").status == 503
         assert not workers & {process.pid for process in family(server)}

@@ -24,7 +24,7 @@ abstract class Gate extends ChannelInboundHandlerAdapter {
     }
 
     /** The response to a request that goes no further; null to let it through. */
-    abstract FullHttpResponse check(ChannelHandlerContext ctx, HttpRequest request, String path, QueryStringDecoder uri);
+    abstract FullHttpResponse check(HttpRequest request, String path, QueryStringDecoder uri);
 
     @Override
     public void channelRead(ChannelHandlerContext ctx, Object message) {
@@ -34,7 +34,7 @@ abstract class Gate extends ChannelInboundHandlerAdapter {
         }
         HttpRequest request = (HttpRequest) message;
         boolean hasExpectation = request.headers().contains(HttpHeaderNames.EXPECT);
-        FullHttpResponse response = checked(ctx, request);
+        FullHttpResponse response = checked(request);
         if (response == null) {
             ctx.fireChannelRead(message);
             return;
@@ -46,7 +46,7 @@ abstract class Gate extends ChannelInboundHandlerAdapter {
         ctx.writeAndFlush(response);
     }
 
-    private FullHttpResponse checked(ChannelHandlerContext ctx, HttpRequest request) {
+    private FullHttpResponse checked(HttpRequest request) {
         if (!request.decoderResult().isSuccess()) {
             return malformed(request.decoderResult().cause());
         }
@@ -57,7 +57,7 @@ abstract class Gate extends ChannelInboundHandlerAdapter {
         } catch (IllegalArgumentException notEncoded) {
             return malformed(notEncoded);
         }
-        FullHttpResponse response = check(ctx, request, path, uri);
+        FullHttpResponse response = check(request, path, uri);
         if (response == null && HttpUtil.getContentLength(request, 0L) > maxRequestSize) {
             return tooLarge(maxRequestSize, path.startsWith("/v2/"));
         }

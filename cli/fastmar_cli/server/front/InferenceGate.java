@@ -1,6 +1,5 @@
 package fastmar.front;
 
-import io.netty.channel.ChannelHandlerContext;
 import io.netty.handler.codec.http.FullHttpResponse;
 import io.netty.handler.codec.http.HttpHeaderNames;
 import io.netty.handler.codec.http.HttpHeaderValues;
@@ -10,6 +9,7 @@ import io.netty.handler.codec.http.HttpRequest;
 import io.netty.handler.codec.http.HttpResponseStatus;
 import io.netty.handler.codec.http.HttpUtil;
 import io.netty.handler.codec.http.QueryStringDecoder;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 
@@ -28,7 +28,7 @@ final class InferenceGate extends Gate {
     }
 
     @Override
-    FullHttpResponse check(ChannelHandlerContext ctx, HttpRequest request, String path, QueryStringDecoder uri) {
+    FullHttpResponse check(HttpRequest request, String path, QueryStringDecoder uri) {
         boolean v2 = path.equals("/v2") || path.startsWith("/v2/");
         Served served = front.served;
         Served.Fixed fixed = served.answers.get(path);
@@ -56,7 +56,7 @@ final class InferenceGate extends Gate {
         if (!route.needsPost && !isRead(request) && !(route.mayPost && request.method().equals(HttpMethod.POST))) {
             return notAllowed(route.mayPost ? READ + ", POST" : READ, v2);
         }
-        FullHttpResponse refusal = checkEncoding(ctx, request, v2);
+        FullHttpResponse refusal = checkEncoding(request, v2);
         if (refusal != null) {
             return refusal;
         }
@@ -71,8 +71,8 @@ final class InferenceGate extends Gate {
                 "POST to /predictions/NAME or /invocations?model_name=NAME.", false);
     }
 
-    /** Codings that are not undone are refused; the decoder is added once a connection needs it. */
-    private static FullHttpResponse checkEncoding(ChannelHandlerContext ctx, HttpRequest request, boolean v2) {
+    /** Codings that are not undone are refused. */
+    private static FullHttpResponse checkEncoding(HttpRequest request, boolean v2) {
         String encoding = request.headers().get(HttpHeaderNames.CONTENT_ENCODING);
         if (encoding == null || HttpHeaderValues.IDENTITY.contentEqualsIgnoreCase(encoding.strip())) {
             return null;
@@ -83,9 +83,6 @@ final class InferenceGate extends Gate {
                     "send it as gzip, as deflate, or without Content-Encoding.", v2);
             response.headers().set(HttpHeaderNames.ACCEPT_ENCODING, "gzip, deflate");
             return response;
-        }
-        if (ctx.pipeline().get(Decompressor.NAME) == null) {
-            ctx.pipeline().addAfter(ctx.name(), Decompressor.NAME, new Decompressor());
         }
         return null;
     }
@@ -126,7 +123,7 @@ final class InferenceGate extends Gate {
         List<String> ours = null;
         for (Map.Entry<String, String> header : headers) {
             if (header.getKey().regionMatches(true, 0, PREFIX, 0, PREFIX.length())) {
-                ours = ours == null ? new java.util.ArrayList<>() : ours;
+                ours = ours == null ? new ArrayList<>() : ours;
                 ours.add(header.getKey());
             }
         }

@@ -1,6 +1,5 @@
 package fastmar.front;
 
-import io.netty.channel.ChannelHandlerContext;
 import io.netty.handler.codec.http.FullHttpResponse;
 import io.netty.handler.codec.http.HttpRequest;
 import io.netty.handler.codec.http.QueryStringDecoder;
@@ -15,7 +14,7 @@ final class ManagementGate extends Gate {
     }
 
     @Override
-    FullHttpResponse check(ChannelHandlerContext ctx, HttpRequest request, String path, QueryStringDecoder uri) {
+    FullHttpResponse check(HttpRequest request, String path, QueryStringDecoder uri) {
         FullHttpResponse refusal = refuseWithoutKey(request, keys, false);
         if (refusal != null) {
             return refusal;

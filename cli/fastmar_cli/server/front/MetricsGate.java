@@ -1,6 +1,5 @@
 package fastmar.front;
 
-import io.netty.channel.ChannelHandlerContext;
 import io.netty.handler.codec.http.FullHttpResponse;
 import io.netty.handler.codec.http.HttpMethod;
 import io.netty.handler.codec.http.HttpRequest;
@@ -14,7 +13,7 @@ final class MetricsGate extends Gate {
     }
 
     @Override
-    FullHttpResponse check(ChannelHandlerContext ctx, HttpRequest request, String path, QueryStringDecoder uri) {
+    FullHttpResponse check(HttpRequest request, String path, QueryStringDecoder uri) {
         if (!path.equals("/metrics")) {
             return Answers.error(HttpResponseStatus.NOT_FOUND, "not_found", "there is only /metrics here.",
                     "GET /metrics; models answer on the inference port.", false);

@@ -72,8 +72,12 @@ final class TorchServeError {
                 break;
         }
         if (text.startsWith("Worker died")) {
-            return Answers.error(status, "worker_died", "the model's worker ended before it answered.",
+            // TorchServe says 500, or 507 of a worker that was killed. Predictions are safe to repeat.
+            FullHttpResponse died = Answers.error(HttpResponseStatus.SERVICE_UNAVAILABLE, "worker_died",
+                    "the model's worker ended before it answered.",
                     "repeat the request; if it ends again, read the server's log.", v2);
+            died.headers().set(HttpHeaderNames.RETRY_AFTER, "1");
+            return died;
         }
         if (status.code() == 507) {
             return Answers.error(status, "out_of_memory", "the server has not enough memory for the request.",
