@@ -129,7 +129,7 @@ def identify(path: Path) -> tuple[str, str] | None:
 
 
 def reads_bodies(archive: zipfile.ZipFile) -> bool:
-    """Whether a model reads bodies of every media type itself: `fastmar: {raw_bodies: true}` in its model-config.yaml."""
+    """Whether a model reads bodies of every type itself: `fastmar: {raw_bodies: true}` in its model-config.yaml."""
     config = _config(archive, json.loads(archive.read(MANIFEST))["model"].get("configFile"))
     ours = config.get("fastmar")
     return isinstance(ours, dict) and ours.get("raw_bodies") is True

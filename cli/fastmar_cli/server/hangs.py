@@ -1,12 +1,12 @@
 """Workers that hang: requests wait for them, and they neither answer nor compute.
 
-The time that a batch takes does not tell a hang from work: a long batch is fine. Processor time does. A worker counts as
-hanging when requests of its model have waited for `after` seconds and the worker's process has used no processor time
-for as long: it is in a deadlock, stopped, or waits for something that does not come. One that computes for ever is
+The time that a batch takes does not tell a hang from work: a long batch is fine. Processor time does. A worker counts
+as hanging when requests of its model have waited for `after` seconds and the worker's process has used no processor
+time for as long: it is in a deadlock, stopped, or waits for something that does not come. One that computes for ever is
 ended by TorchServe after the model's responseTimeout.
 
-With several workers it is not known which of them holds a request. All that stand still are then replaced; the others of
-them had nothing to do.
+With several workers it is not known which of them holds a request. All that stand still are then replaced; the others
+of them had nothing to do.
 """
 
 from __future__ import annotations
