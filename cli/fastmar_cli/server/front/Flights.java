@@ -16,11 +16,11 @@ final class Flights {
     }
 
     void add(Exchange exchange, String target) {
-        underWay.add(exchange);
         Waiting model = waiting.computeIfAbsent(target, name -> new Waiting());
         if (model.since == 0) {
             model.since = System.nanoTime();
         }
+        underWay.add(exchange); // last: whoever finds it there finds the model
     }
 
     void answered(String target) {
@@ -51,7 +51,8 @@ final class Flights {
             double age = (now - exchange.began()) / 1e9;
             model.merge("in_flight", 1, (a, b) -> (Integer) a + (Integer) b);
             model.merge("oldest", age, (a, b) -> Math.max((Double) a, (Double) b));
-            long since = waiting.get(target).since;
+            Waiting answers = waiting.get(target);
+            long since = answers == null ? 0 : answers.since; // its next request may be under way by now
             model.put("unanswered", since == 0 ? 0.0 : (now - since) / 1e9);
         }
         return found;
