@@ -11,7 +11,7 @@ AGAIN ?=
 PACKAGES := -p fastmar -p fastmar_export -p fastmar_runtime -p fastmar_client -p fastmar_web -p fastmar_cli
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test parity check format manifests screenshots image sbom up down serve bench clean
+.PHONY: help setup demo test parity check format front manifests screenshots image sbom up down serve bench clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -44,6 +44,9 @@ check: setup  ## Lint, format, types, import rules
 format: setup  ## Format and sort
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
+
+front: setup  ## Compile the Java in front of TorchServe into its jar; needs JDK 17
+	@$(BIN)/python -m fastmar_cli.server.front.build
 
 CHECKOV := .build/checkov/bin/checkov
 $(CHECKOV):

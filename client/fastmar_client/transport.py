@@ -20,6 +20,7 @@ LINES = "application/jsonlines"  # one answer a line, for a request of that type
 BUSY = (408, 425, 429, 503)
 KEY_REFUSED = "InvalidKeyException"
 NOT_FOUND = ("ModelNotFoundException", "ModelVersionNotFoundException")
+UNKNOWN = ("model_not_found", "version_not_found")  # codes of a server that `fastmar serve` runs
 
 
 class Transport:
@@ -126,7 +127,7 @@ def _refusal(reply: Reply, model: str | None) -> ClientError:
     if kind == KEY_REFUSED or status in (401, 403):
         fix = "give token= or key_file= (on the command line --key-file): what `fastmar serve` names at its start."
         return Unauthorized(message, fix=fix, status=status, model=model)
-    if kind in NOT_FOUND or (status == 404 and "fix" not in report):
+    if kind in NOT_FOUND or report.get("code") in UNKNOWN or (status == 404 and "fix" not in report):
         fix = "check the name and the version: `fastmar models` or `Client.models()` lists those of the server."
         return ModelNotFound(message, fix=fix, status=status, model=model)
     own = {

@@ -87,7 +87,7 @@ def test_the_life_of_a_pod(outside: Outside, archives: Archives) -> None:
         assert pod.run(["test", "-f", "/run/fastmar/ready"])
 
         assert_answers(pod, archives, WITH_KEY)
-        assert post(f"{pod.url}/predictions/{TABLE}", archives.records).status_code == 400  # no key
+        assert post(f"{pod.url}/predictions/{TABLE}", archives.records).status_code == 401  # no key
         assert requests.get(f"{pod.url.replace('8080', '8082')}/metrics", timeout=TIMEOUT).status_code == 200
 
         for path, how in {"/": "ro", "/models": "ro", "/etc/fastmar": "ro", "/tmp": "rw", "/run": "rw"}.items():

@@ -231,5 +231,5 @@ def test_liveness_needs_no_key(closed: RunningServer) -> None:
 def test_answers_need_a_key(closed: RunningServer, golden: Any, path: str) -> None:
     body = {"instances": golden[0][:1]} if path.startswith("/v1") else {"inputs": tensors(golden[0][:1])}
     headers = {"Authorization": f"Bearer {KEY}"}
-    assert requests.post(f"{closed.url}{path}", json=body, timeout=TIMEOUT).status_code == 400
+    assert requests.post(f"{closed.url}{path}", json=body, timeout=TIMEOUT).status_code == 401
     assert requests.post(f"{closed.url}{path}", json=body, headers=headers, timeout=TIMEOUT).status_code == 200

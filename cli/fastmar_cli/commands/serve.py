@@ -48,6 +48,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="the one key of all callers, at every start and replica (default: new keys at each start)",
     )
+    add(
+        "--cors-origins",
+        nargs="+",
+        metavar="ORIGIN",
+        help="web pages of these origins may call the inference API; '*' for any (default: none)",
+    )
+    add(
+        "--request-timeout",
+        type=float,
+        metavar="SECONDS",
+        help="a request must arrive within so long, plus a second for each 8 kB (default: 20)",
+    )
+    add(
+        "--hang-timeout",
+        type=float,
+        metavar="SECONDS",
+        help="replace a worker that neither answers nor computes for so long; 0 for never (default: 8)",
+    )
     add("--platform", choices=PLATFORMS, help="settings as a cloud expects them (default: auto, which looks for one)")
     add("--drain-timeout", type=float, metavar="SECONDS", help="for requests under way at the end (default: 30)")
     add("--ready-timeout", type=float, metavar="SECONDS", help="for loading (default: 120)")
@@ -91,7 +109,7 @@ def from_environment(environ: Mapping[str, str]) -> argparse.Namespace:
             continue
         if option == "--token":
             words.append("--token" if _yes(parser, variable, text) else "--no-token")
-        elif option == "--models":
+        elif option in ("--models", "--cors-origins"):
             words += [option, *text.split()]
         else:
             words.append(f"{option}={text}")

@@ -69,6 +69,8 @@ def announce(
         print(f"Key         {settings.key_file}")
     elif settings.needs_tokens:
         print(f"Keys        {run.key_file} (new at each start)")
+    elif settings.needs_management_key:
+        print(f"Keys        {run.key_file} (of the management API)")
     url = f"{reachable(properties['inference_address'])}/predictions"
     seen: set[str] = set()
     for archive in archives:

@@ -128,6 +128,13 @@ def identify(path: Path) -> tuple[str, str] | None:
         return None
 
 
+def reads_bodies(archive: zipfile.ZipFile) -> bool:
+    """Whether a model reads bodies of every type itself: `fastmar: {raw_bodies: true}` in its model-config.yaml."""
+    config = _config(archive, json.loads(archive.read(MANIFEST))["model"].get("configFile"))
+    ours = config.get("fastmar")
+    return isinstance(ours, dict) and ours.get("raw_bodies") is True
+
+
 def _name_and_version(model: dict[str, Any]) -> tuple[str, str]:
     return str(model["modelName"]), str(model.get("modelVersion") or "1.0")
 

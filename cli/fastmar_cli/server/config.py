@@ -22,6 +22,8 @@ LONGEST_RUN_PATH = LONGEST_SOCKET_PATH - len("/tmp/.ts.sock.65535")  # noqa: S10
 ANY_HOST = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
 RUN_MARKER = ".fastmar-run"  # in a folder that a server may write to and tidy
 SHORTEST_KEY = 16  # characters
+# TorchServe would write these headers beside the front's own (--cors-origins).
+CORS = ("cors_allowed_origin", "cors_allowed_methods", "cors_allowed_headers")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -40,7 +42,10 @@ class Settings:
         workers: workers for each model, instead of what each archive says.
         config: properties file whose values replace the built-in ones.
         tokens: whether requests need a key; None means: where the host is not loopback, or there is a key file.
-        key_file: file with the one key that callers use; None leaves keys to TorchServe.
+        key_file: file with the one key that callers use; None makes new keys at each start.
+        cors_origins: origins whose pages may call the inference API from a browser; `*` for any.
+        request_timeout: seconds in which a request must arrive, plus one for each 8 kB of it.
+        hang_timeout: seconds after which a worker that neither answers nor computes is replaced; 0 for never.
         drain_timeout: seconds that requests under way are given at the end.
         ready_timeout: seconds that loading may take.
         java: Java executable.
@@ -58,6 +63,9 @@ class Settings:
     config: Path | None = None
     tokens: bool | None = None
     key_file: Path | None = None
+    cors_origins: list[str] = field(default_factory=list)
+    request_timeout: float = 20.0
+    hang_timeout: float = 8.0
     drain_timeout: float = 30.0
     ready_timeout: float = 120.0
     java: Path | None = None
@@ -69,8 +77,13 @@ class Settings:
         wanted = self.host not in LOOPBACK or self.key_file is not None
         return wanted if self.tokens is None else self.tokens
 
+    @property
+    def needs_management_key(self) -> bool:
+        """Whether the management API needs a key: on a port always, on its socket where callers send keys."""
+        return self.needs_tokens or self.management != "unix"
+
     def key(self) -> str | None:
-        """The fixed key, None where TorchServe makes the keys.
+        """The fixed key, None where keys are made at the start.
 
         Raises:
             ConfigRefused: it can't be read, or is too short to be one.
@@ -113,11 +126,6 @@ class RunDirectory:
         return self.path / "metrics.yaml"
 
     @property
-    def classes(self) -> Path:
-        """Class path entry of the edited classes."""
-        return self.path / "classes"
-
-    @property
     def temporary(self) -> Path:
         """Java's temporary folder: unpacked archives, sockets of the workers."""
         return self.path / "tmp"
@@ -129,13 +137,8 @@ class RunDirectory:
 
     @property
     def key_file(self) -> Path:
-        """Keys, written by TorchServe."""
+        """Keys that were made at the start."""
         return self.path / "key_file.json"
-
-    @property
-    def drain_file(self) -> Path:
-        """Exists once the server is to close connections."""
-        return self.path / "drain"
 
     @property
     def ready_file(self) -> Path:
@@ -143,14 +146,9 @@ class RunDirectory:
         return self.path / "ready"
 
     @property
-    def routes(self) -> Path:
-        """What the inference API answers beside TorchServe's own paths (`routes.py`)."""
-        return self.path / "routes"
-
-    @property
-    def handover(self) -> Path:
-        """Socket at which TorchServe leaves its listening sockets."""
-        return self.path / "handover.sock"
+    def front_socket(self) -> Path:
+        """Socket at which the front connects to the launcher."""
+        return self.path / "front.sock"
 
 
 @contextmanager
@@ -195,13 +193,13 @@ def render(settings: Settings, run: RunDirectory, archives: list[Archive]) -> di
         "inference_address": f"http://{settings.host}:{settings.port or free_port(settings.host)}",
         "management_address": _management_address(settings, run),
         "metrics_address": f"http://{settings.metrics_host}:{metrics_port}",
-        "grpc_inference_port": str(free_port("127.0.0.1")),
-        "grpc_management_port": str(free_port("127.0.0.1")),
         "model_store": str(settings.model_store.resolve()),
         "load_models": ",".join(archive.path.name for archive in archives),
-        "disable_token_authorization": "false" if settings.needs_tokens else "true",
+        "disable_token_authorization": "true",  # the front compares the keys
         "metrics_config": str(run.metrics),
     }
+    for name in CORS:
+        properties.pop(name, None)
     if settings.workers is not None:
         properties["default_workers_per_model"] = str(settings.workers)
     return properties
@@ -221,8 +219,8 @@ def write_properties(properties: dict[str, str], path: Path) -> None:
 
 
 def check_ports(properties: dict[str, str]) -> None:
-    """Refuse ports that are taken before anything is started."""
-    options = {"inference_address": "--port", "metrics_address": "--metrics-port", "management_address": "--management"}
+    """Refuse ports that are taken before anything is started. The launcher listens on the inference API's itself."""
+    options = {"metrics_address": "--metrics-port", "management_address": "--management"}
     for name, option in options.items():
         address = properties[name]
         if address.startswith("unix:"):
@@ -331,8 +329,7 @@ def _only_server(path: Path) -> Iterator[None]:
 
 
 def _tidy(run: RunDirectory) -> None:
-    """Remove what must not outlive a server: unpacked archives, edited classes, routes, sockets, keys, marks."""
-    for folder in (run.temporary, run.classes, run.routes):
-        shutil.rmtree(folder, ignore_errors=True)
-    for file in (run.management_socket, run.key_file, run.drain_file, run.handover, run.ready_file):
+    """Remove what must not outlive a server: unpacked archives, sockets, keys, marks."""
+    shutil.rmtree(run.temporary, ignore_errors=True)
+    for file in (run.management_socket, run.front_socket, run.key_file, run.ready_file):
         file.unlink(missing_ok=True)

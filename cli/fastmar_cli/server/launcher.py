@@ -6,6 +6,7 @@ import http.client
 import logging
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -24,18 +25,18 @@ from fastmar_cli.server.config import (
     run_directory,
     write_properties,
 )
+from fastmar_cli.server.control import Control
 from fastmar_cli.server.drain import drain
-from fastmar_cli.server.errors import ConfigRefused, LoadFailed, NotReady, ServerDied
-from fastmar_cli.server.java import TorchServe, find_java, find_torchserve
-from fastmar_cli.server.management import Management, ManagementError, management_key
-from fastmar_cli.server.metadata import documents
-from fastmar_cli.server.patches import write_patched_classes
+from fastmar_cli.server.errors import LoadFailed, NotReady, ServerDied
+from fastmar_cli.server.java import find_java, find_torchserve
+from fastmar_cli.server.keys import Keys, make_keys
+from fastmar_cli.server.management import Management, ManagementError
 from fastmar_cli.server.platforms import Platform
 from fastmar_cli.server.process import ServerProcess, start
 from fastmar_cli.server.readiness import ready
 from fastmar_cli.server.registry import Running, registered
-from fastmar_cli.server.routes import HEALTHY, LIST, NO_MODELS, Routes, edits, standard_routes
-from fastmar_cli.server.sockets import Handover
+from fastmar_cli.server.routes import LOADING, PlatformRoutes, Served, message
+from fastmar_cli.server.sockets import listen
 from fastmar_cli.server.watch import Watch
 
 log = logging.getLogger(__name__)
@@ -59,34 +60,52 @@ class Stop:
 def serve(settings: Settings, platform: Platform | None = None) -> int:
     """Check, start, wait until ready, announce, run until a signal, drain, stop. The value is the exit status."""
     archives = find_archives(settings.model_store, settings.models)
-    key = settings.key()
+    keys = make_keys(settings)
     java = find_java(settings.java)
     torchserve = find_torchserve()
-    with run_directory(settings.run_dir) as run, Handover(run.handover) as handover, stop_signals() as stop:
+    with run_directory(settings.run_dir) as run, Control(run.front_socket) as control, stop_signals() as stop:
         properties = render(settings, run, archives)
-        workers = sum(settings.workers or archive.workers for archive in archives)
         check_ports(properties)
-        write_files(properties, run, torchserve, routes_for(archives, platform), fixed_key=key is not None)
-        management = Management(properties["management_address"], lambda: management_key(run.key_file))
-        began = time.monotonic()
-        threads = max(1, cores() // workers)
-        server = start(java, torchserve, run, properties, threads=threads, key=key, show=log.warning)
-        watch = Watch(run, management)
-        try:
-            if not wait_until_ready(server, management, archives, settings, stop):
-                log.warning("stopped before it was ready")
-                return 0
-            server.log.models_are_loaded()
-            watch.start()
-            with registered(_as_running(settings, properties, run)):
-                announce(settings, properties, run, archives, time.monotonic() - began)
-                wait_for_the_end(server, stop, watch)
-            watch.stop()
-            log.warning("draining: answering the requests under way (a second signal stops at once)")
-            address, seconds = properties["inference_address"], settings.drain_timeout
-            drain(server.pid, address, run, handover, timeout=seconds, hurry=stop.hurry)
-        finally:
-            server.stop()
+        with listen(properties["inference_address"]) as listener:
+            write_files(properties, run, keys)
+            management = Management(properties["management_address"], lambda: keys.management)
+            began = time.monotonic()
+            workers = sum(settings.workers or archive.workers for archive in archives)
+            server = start(
+                java,
+                torchserve,
+                run,
+                properties,
+                threads=max(1, cores() // workers),
+                show=log.warning,
+                descriptors=[listener.fileno()],
+            )
+            routes = platform_routes(archives, platform)
+            watch = Watch(
+                run,
+                management,
+                control,
+                store=settings.model_store,
+                platform=routes,
+                expected={archive.name for archive in archives},
+                hang_timeout=settings.hang_timeout,
+            )
+            try:
+                owns_port = configure(server, control, settings, keys, listener)
+                control.tell(served=message(while_loading(archives), routes, LOADING))
+                if not wait_until_ready(server, management, archives, settings, stop):
+                    log.warning("stopped before it was ready")
+                    return 0
+                server.log.models_are_loaded()
+                watch.start()
+                with registered(_as_running(settings, properties, run, keys)):
+                    announce(settings, properties, run, archives, time.monotonic() - began)
+                    wait_for_the_end(server, stop, watch)
+                watch.stop()
+                log.warning("draining: answering the requests under way (a second signal stops at once)")
+                drain(control, listener if owns_port else None, timeout=settings.drain_timeout, hurry=stop.hurry)
+            finally:
+                server.stop()
     log.warning("stopped")
     return 0
 
@@ -105,45 +124,49 @@ def stop_signals() -> Iterator[Stop]:
             signal.signal(number, handler)
 
 
-def routes_for(archives: list[Archive], platform: Platform | None) -> Routes:
-    """Paths of the inference API that are ours: health checks, and those that a platform names."""
+def configure(server: ServerProcess, control: Control, settings: Settings, keys: Keys, listener: socket.socket) -> bool:
+    """Give the front its keys and its socket, once it has connected; whether it takes the socket.
+
+    Where it can't (its native library does not load, or the system has no epoll) Java listens by itself.
+    """
+    control.wait_for_front(lambda: refuse_dead(server))
+    given = {
+        "keys": keys.by_api(),
+        "origins": settings.cors_origins,
+        "requestTimeout": settings.request_timeout,
+        "listeners": {"inference": listener.fileno()},
+    }
+    takes_sockets = control.tell(settings=given).takes_sockets
+    if not takes_sockets:
+        listener.close()
+    return takes_sockets
+
+
+def platform_routes(archives: list[Archive], platform: Platform | None) -> PlatformRoutes:
+    """The paths that a platform names."""
+    if platform is None:
+        return PlatformRoutes()
+    names = {archive.name for archive in archives}
+    predictions = {path: f"/predictions/{name}" for path, name in platform.routes(names).items()}
+    predictions.pop("/invocations", None)  # the front's own
+    return PlatformRoutes(platform.health_routes, predictions)
+
+
+def while_loading(archives: list[Archive]) -> list[Served]:
+    """What is told of the models before they are loaded; the default of a name comes first in `archives`."""
     versions: dict[str, list[str]] = {}
     for archive in archives:
         versions.setdefault(archive.name, []).append(archive.version)
-    standard = standard_routes(versions)
-    health, predictions = standard.health, standard.predictions
-    if platform is not None:
-        health |= dict.fromkeys(platform.health_routes, HEALTHY)
-        predictions |= {path: f"/predictions/{name}" for path, name in platform.routes(versions).items()}
-    return Routes(health, predictions, {**documents(archives), LIST: NO_MODELS})
+    return [Served(name, found[0], dict.fromkeys(found, False)) for name, found in versions.items()]
 
 
-def write_files(
-    properties: dict[str, str], run: RunDirectory, torchserve: TorchServe, routes: Routes, *, fixed_key: bool
-) -> None:
-    """Everything the server reads at start."""
+def write_files(properties: dict[str, str], run: RunDirectory, keys: Keys) -> None:
+    """Everything the server reads at start, and the keys for its clients."""
     write_properties(properties, run.config)
-    routes.write(run.routes)
+    keys.write(run.key_file)
     package = resources.files(__package__)
     run.logging.write_text(package.joinpath("log4j2.xml").read_text("utf-8"), encoding="utf-8")
     run.metrics.write_text(package.joinpath("metrics.yaml").read_text("utf-8"), encoding="utf-8")
-    ours = edits(run.routes, run.ready_file, fixed_key=fixed_key)
-    problems = write_patched_classes(
-        torchserve.jar,
-        run.classes,
-        drain_file=run.drain_file,
-        handover=run.handover,
-        more=ours,
-    )
-    needed = tuple(ours)
-    missing = [problem for problem in problems if problem.startswith(needed)]
-    if missing:
-        raise ConfigRefused(
-            f"this TorchServe is not as expected: {'; '.join(missing)}.",
-            fix="install torchserve 0.12: health checks, and --key-file, need it.",
-        )
-    for problem in problems:
-        log.warning("TorchServe is left as upstream made it, which may end connections or workers badly: %s", problem)
 
 
 def wait_until_ready(
@@ -220,14 +243,14 @@ def refuse_failed(server: ServerProcess, archives: list[Archive]) -> None:
     raise LoadFailed(f"model {model} does not load: {reason}", fix=f"{fix} Or {doctor}" if fix else doctor)
 
 
-def _as_running(settings: Settings, properties: dict[str, str], run: RunDirectory) -> Running:
+def _as_running(settings: Settings, properties: dict[str, str], run: RunDirectory, keys: Keys) -> Running:
     return Running(
         inference=properties["inference_address"],
         management=properties["management_address"],
         metrics=properties["metrics_address"],
         model_store=properties["model_store"],
         run_dir=str(run.path),
-        key_file=str(run.key_file) if settings.needs_tokens else None,
+        key_file=str(run.key_file) if keys.management else None,
         inference_key_file=str(settings.key_file.resolve()) if settings.needs_tokens and settings.key_file else None,
         pid=os.getpid(),
     )

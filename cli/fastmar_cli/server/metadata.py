@@ -7,27 +7,55 @@ from __future__ import annotations
 
 import json
 import zipfile
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
-from fastmar_cli.server.archives import Archive
+from fastmar_cli.server.archives import UNREADABLE, reads_bodies
 
 DATATYPES = {"number": "FP64"}  # of a column; any other comes as text
 PREDICTIONS = {"regression": "FP32", "points": "FP32", "raw": "FP32"}  # by decoder; any other is text
 
 
-def documents(archives: list[Archive]) -> dict[str, str]:
-    """JSON text by path: of the server, and of each model that fastmar exported, in its default version."""
-    found = {"/v2": json.dumps({"name": "fastmar", "version": _version(), "extensions": []})}
-    for archive in reversed(archives):  # the default comes first in them, so that it is written last here
-        spec = _spec(archive)
-        if spec is None:
-            continue
-        path = f"/v2/models/{archive.name}"
-        versions = sorted(other.version for other in archives if other.name == archive.name)
-        found[path] = json.dumps({"name": archive.name, "versions": versions, **_tensors(spec)})
-        found[f"{path}/versions/{archive.version}"] = found[path]
-    return found
+@dataclass(frozen=True)
+class Facts:
+    """What an archive says of its model.
+
+    Attributes:
+        tensors: inputs and outputs as the protocol names them; None where another tool made the archive.
+        raw_bodies: whether it reads bodies of every media type itself.
+    """
+
+    tensors: dict[str, Any] | None
+    raw_bodies: bool
+
+
+def read_facts(path: Path) -> Facts:
+    """What the archive says; of one that can't be read, nothing."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            raw_bodies = reads_bodies(archive)
+            return Facts(_tensors_of(archive), raw_bodies)
+    except UNREADABLE:
+        return Facts(None, raw_bodies=False)
+
+
+def server_metadata() -> dict[str, Any]:
+    """Who the server is."""
+    return {"name": "fastmar", "version": _version(), "extensions": []}
+
+
+def model_metadata(name: str, versions: list[str], facts: Facts) -> dict[str, Any] | None:
+    """What one version of a model takes and gives; None where its archive does not say."""
+    return None if facts.tensors is None else {"name": name, "versions": versions, **facts.tensors}
+
+
+def _tensors_of(archive: zipfile.ZipFile) -> dict[str, Any] | None:
+    try:
+        return _tensors(json.loads(archive.read("spec.json")))
+    except (KeyError, TypeError, AttributeError, ValueError):
+        return None
 
 
 def _tensors(spec: dict[str, Any]) -> dict[str, Any]:
@@ -42,17 +70,6 @@ def _tensors(spec: dict[str, Any]) -> dict[str, Any]:
         labels = decode.get("top") or len(decode["vocab"])
         outputs.append({"name": "probabilities", "datatype": "FP32", "shape": [-1, labels]})
     return {"platform": "onnxruntime_onnx", "inputs": inputs, "outputs": outputs}
-
-
-def _spec(archive: Archive) -> dict[str, Any] | None:
-    """The archive's spec; None where another tool made the archive."""
-    try:
-        with zipfile.ZipFile(archive.path) as file:
-            spec: dict[str, Any] = json.loads(file.read("spec.json"))
-        _tensors(spec)
-    except (KeyError, TypeError, AttributeError, ValueError, OSError, zipfile.BadZipFile):
-        return None
-    return spec
 
 
 def _version() -> str:

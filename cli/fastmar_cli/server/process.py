@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TextIO, cast
@@ -15,8 +16,9 @@ from typing import TextIO, cast
 from fastmar_cli.server.config import RunDirectory
 from fastmar_cli.server.java import Java, TorchServe
 from fastmar_cli.server.logs import FAILURES, ServerLog
-from fastmar_cli.server.routes import SECRET
 
+FRONT = Path(__file__).parent / "front" / "front.jar"
+PROGRAMS = Path(__file__).parent / "programs"  # what TorchServe calls and small containers don't have: `kill`
 PR_SET_PDEATHSIG = 1
 ENDS_WITHIN = 10.0  # seconds that Java is given after SIGTERM
 # Variables by which the environment would reach past the properties, or put foreign modules before the archive's.
@@ -35,7 +37,15 @@ THREAD_COUNTS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 class ServerProcess:
     """TorchServe's Java, its workers, and what they print."""
 
-    def __init__(self, command: list[str], *, cwd: Path, env: dict[str, str], show: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        command: list[str],
+        *,
+        cwd: Path,
+        env: dict[str, str],
+        show: Callable[[str], None],
+        descriptors: Collection[int] = (),
+    ) -> None:
         # Java gets a process group of its own: Ctrl-C on the terminal reaches the launcher alone, which drains first,
         # and the group's number finds every worker in the end.
         self._process = subprocess.Popen(  # noqa: S603 - Java, with arguments of ours
@@ -48,6 +58,7 @@ class ServerProcess:
             encoding="utf-8",
             errors="replace",
             process_group=0,
+            pass_fds=tuple(descriptors),
             preexec_fn=_die_with_parent(),  # noqa: PLW1509 - it makes two system calls and takes no lock
         )
         self.log = ServerLog(cast(TextIO, self._process.stdout), show, cwd / FAILURES)
@@ -81,12 +92,12 @@ def start(
     properties: dict[str, str],
     *,
     threads: int,
-    key: str | None,
     show: Callable[[str], None],
+    descriptors: Collection[int] = (),
 ) -> ServerProcess:
-    """Start the server as its own script would, without the script, which mishandles signals.
+    """Start the front, which starts TorchServe.
 
-    `threads` is how many each worker may use, `key` what callers send in place of TorchServe's own key; `show` is given
+    `threads` is how many each worker may use, `descriptors` are those of sockets that Java accepts on; `show` is given
     what the server prints and a person should read.
     """
     command = [
@@ -97,8 +108,9 @@ def start(
         f"-Djava.io.tmpdir={run.temporary}",
         f"-Dlog4j.configurationFile={run.logging.as_uri()}",
         "-cp",
-        os.pathsep.join([str(run.classes), str(torchserve.jar)]),
-        "org.pytorch.serve.ModelServer",
+        os.pathsep.join([str(FRONT), str(torchserve.jar)]),
+        "fastmar.front.Main",
+        str(run.front_socket),
         "--python",
         sys.executable,
         "-f",
@@ -108,9 +120,7 @@ def start(
         "-ncs",
     ]
     env = environment(os.environ, properties, threads)
-    if key is not None:
-        env[SECRET] = key
-    return ServerProcess(command, cwd=run.path, env=env, show=show)
+    return ServerProcess(command, cwd=run.path, env=env, show=show, descriptors=descriptors)
 
 
 def environment(inherited: Mapping[str, str], properties: dict[str, str], threads: int) -> dict[str, str]:
@@ -121,6 +131,8 @@ def environment(inherited: Mapping[str, str], properties: dict[str, str], thread
     env["PYTHONFAULTHANDLER"] = "1"  # a worker that dies in native code says where
     env["PYTHONUNBUFFERED"] = "1"  # what a worker prints arrives before it dies
     env["FASTMAR_MAX_RESPONSE_BYTES"] = properties["max_response_size"]  # so that the handler refuses to exceed it
+    if shutil.which("kill", path=env.get("PATH")) is None:
+        env["PATH"] = os.pathsep.join(filter(None, [env.get("PATH"), str(PROGRAMS)]))
     if "ts_open_inference_protocol" in properties:  # TorchServe reads this one from the environment alone
         env["TS_OPEN_INFERENCE_PROTOCOL"] = properties["ts_open_inference_protocol"]
     return env

@@ -1,40 +1,64 @@
-"""What is served and whether it answers, kept as files: probes look at one, `/v1/models` answers with another."""
+"""What is served and whether it answers: looked at once a second, told to the front and to a file for probes."""
 
 from __future__ import annotations
 
 import http.client
-import json
 import logging
+import os
+import signal
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from fastmar_cli.server.config import RunDirectory
+from fastmar_cli.server.control import Control
+from fastmar_cli.server.hangs import Hangs, Worker
 from fastmar_cli.server.management import READY, Management, ManagementError
-from fastmar_cli.server.routes import LIST, standard_routes
+from fastmar_cli.server.metadata import Facts, read_facts
+from fastmar_cli.server.routes import STOPPING, PlatformRoutes, Served, message
 
 log = logging.getLogger(__name__)
 
 PERIOD = 1.0  # seconds between two looks at the workers
 BELIEVED = 30.0  # seconds for which what was seen last is taken for true while no look succeeds
+PROMISED_AFTER = 300.0  # seconds of being served after which a deployed model is missed when it is gone
 
 
 class Watch:
-    """Keeps `ready`, which exists while the default version of every model has a worker that answers and the server
-    does not drain, and the routes that tell what is served.
+    """Tells the front what is served, and keeps the file `ready`, which exists while the server can answer.
 
-    A disk that takes no file is warned of once; what could not be written is written when it can be.
+    It can while the default version of every model has a worker that answers, no model that was served is gone, and
+    it does not drain. Workers that hang are ended, and TorchServe starts others in their place.
     """
 
-    def __init__(self, run: RunDirectory, management: Management) -> None:
+    def __init__(
+        self,
+        run: RunDirectory,
+        management: Management,
+        control: Control,
+        *,
+        store: Path,
+        platform: PlatformRoutes | None = None,
+        expected: Iterable[str] = (),
+        hang_timeout: float = 0.0,
+    ) -> None:
+        """`expected` are the models of the start, `store` the folder of archives."""
         self._run = run
         self._management = management
+        self._control = control
+        self._store = store
+        self._platform = platform or PlatformRoutes()
+        self._expected = set(expected)
+        self._hangs = Hangs(hang_timeout)
         self._looked = 0.0
         self._heard = 0.0
-        self._answered: set[str] = set()  # a model whose first version is being deployed promises nothing yet
+        self._ready_since: dict[str, float] = {}  # a model whose first version is being deployed promises nothing yet
         self._problem = ""
-        self._listed: list[dict[str, Any]] = []
+        self._served: list[Served] = []
+        self._facts: dict[tuple[str, str, str], Facts] = {}
+        self._sent: dict[str, Any] | None = None
         self._warned = False
 
     def start(self) -> None:
@@ -45,36 +69,93 @@ class Watch:
 
     def stop(self) -> None:
         """No more requests, please."""
+        self._problem = STOPPING
         self._keep(self._unready)
+        self._send()
 
     def look(self) -> None:
-        """Look at the workers, once a period, and make the files say what is true."""
+        """Look at the workers, once a period, and tell what is true."""
         if time.monotonic() - self._looked < PERIOD:
             return
         try:
-            served = [_state(self._management, name) for name in sorted(self._management.names())]
+            descriptions = {name: self._describe(name) for name in sorted(self._management.names())}
+            served = [self._state(name, *description) for name, description in descriptions.items()]
         except (OSError, http.client.HTTPException, ValueError, KeyError, ManagementError) as error:
             # Too busy to say, or changed between two questions: what was true last stands, for a while.
             if time.monotonic() - self._heard > BELIEVED and not self._problem:
                 self._tell(f"the management API does not say what is served ({error or type(error).__name__})")
+                self._send()
             return
         finally:
             self._looked = time.monotonic()
         self._heard = self._looked
-        self._answered &= {model["name"] for model in served}
-        self._answered |= {model["name"] for model in served if model["ready"]}
-        silent = [model["name"] for model in served if not model["ready"] and model["name"] in self._answered]
-        self._tell(f"no worker answers for {', '.join(silent)}" if silent else "")
-        self._keep(lambda: self._list(served))
+        self._served = served
+        hanging = self._replace_hanging(descriptions)
+        self._tell(self._problem_of(served, hanging))
+        self._send()
 
-    def _list(self, served: list[dict[str, Any]]) -> None:
-        if served == self._listed:
+    def _problem_of(self, served: list[Served], hanging: list[str]) -> str:
+        now = time.monotonic()
+        names = {model.name for model in served}
+        lasting = {name for name, since in self._ready_since.items() if now - since > PROMISED_AFTER}
+        gone = sorted((self._expected | lasting) - names)
+        self._expected |= lasting
+        self._ready_since = {name: since for name, since in self._ready_since.items() if name in names}
+        silent = [model.name for model in served if model.promised and not model.ready[model.default]]
+        if gone:
+            return f"{', '.join(gone)} is not registered any more"
+        if hanging:
+            return f"a worker of {', '.join(hanging)} hangs and is being replaced"
+        return f"no worker answers for {', '.join(silent)}" if silent else ""
+
+    def _replace_hanging(self, descriptions: dict[str, tuple[str, list[dict[str, Any]]]]) -> list[str]:
+        """End the workers that hang; the names of their models."""
+        try:
+            asked = self._control.tell().models
+        except OSError:  # the front is gone, and the launcher notices that by itself
+            return []
+        workers = [
+            Worker(name, version["modelVersion"], version["modelVersion"] == default, worker["pid"])
+            for name, (default, versions) in descriptions.items()
+            for version in versions
+            for worker in version["workers"]
+            if worker["status"] == READY and worker.get("pid", 0) > 0
+        ]
+        hanging = self._hangs.look(workers, asked)
+        for worker in hanging:
+            log.warning("%s %s: worker %d hangs and is replaced", worker.model, worker.version, worker.pid)
+            with suppress(OSError):
+                os.kill(worker.pid, signal.SIGKILL)
+        return sorted({worker.model for worker in hanging})
+
+    def _describe(self, name: str) -> tuple[str, list[dict[str, Any]]]:
+        """The default version and all versions of a model."""
+        [default] = self._management.describe_default(name)
+        return default["modelVersion"], self._management.describe(name)
+
+    def _state(self, name: str, default: str, versions: list[dict[str, Any]]) -> Served:
+        ready = {each["modelVersion"]: any(w["status"] == READY for w in each["workers"]) for each in versions}
+        if ready[default]:
+            self._ready_since.setdefault(name, time.monotonic())
+        facts = {each["modelVersion"]: self._read(name, each) for each in versions}
+        promised = name in self._expected or name in self._ready_since
+        return Served(name, default, ready, facts, promised)
+
+    def _read(self, name: str, version: dict[str, Any]) -> Facts:
+        """What the archive of a version says, read once."""
+        key = (name, version["modelVersion"], version.get("modelUrl", ""))
+        if key not in self._facts:
+            self._facts[key] = read_facts(self._store / key[2])
+        return self._facts[key]
+
+    def _send(self) -> None:
+        """Tell the front, where something has changed."""
+        told = message(self._served, self._platform, self._problem)
+        if told == self._sent:
             return
-        changed = [model for model in served if model not in self._listed and model["name"] in self._answered]
-        routes = standard_routes({model["name"]: model["versions"] for model in changed})
-        listed = json.dumps({"models": [model["name"] for model in served], "details": served})
-        replace(routes, documents={LIST: listed}).write(self._run.routes)
-        self._listed = served
+        with suppress(OSError):  # the front is gone, and the launcher notices that by itself
+            self._control.tell(served=told)
+            self._sent = told
 
     def _tell(self, problem: str) -> None:
         self._keep(self._unready if problem else self._run.ready_file.touch)
@@ -87,20 +168,10 @@ class Watch:
         self._run.ready_file.unlink(missing_ok=True)
 
     def _keep(self, change: Callable[[], None]) -> None:
-        """Change files, where the disk lets us."""
+        """Change the file, where the disk lets us."""
         try:
             change()
         except OSError as error:
             if not self._warned:
-                log.warning("health checks and /v1/models may not say what is true: %s", error)
+                log.warning("probes that look at %s may be misled: %s", self._run.ready_file, error)
             self._warned = True
-
-
-def _state(management: Management, name: str) -> dict[str, Any]:
-    [default] = management.describe_default(name)
-    return {
-        "name": name,
-        "version": default["modelVersion"],
-        "versions": sorted(version["modelVersion"] for version in management.describe(name)),
-        "ready": any(worker["status"] == READY for worker in default["workers"]),
-    }

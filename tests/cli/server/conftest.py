@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -56,10 +55,14 @@ class Broken:
 """
 
 
-def make_archive(folder: Path, name: str, handler: str, *, version: str = "1.0", workers: int = 1) -> Path:
+def make_archive(
+    folder: Path, name: str, handler: str, *, version: str = "1.0", workers: int = 1, raw_bodies: bool = False
+) -> Path:
     path = folder / f"{name}-{version}.mar"
     model = {"modelName": name, "modelVersion": version, "handler": "handler.py", "configFile": "model-config.yaml"}
-    config = {"minWorkers": workers, "maxWorkers": workers, "batchSize": 8, "maxBatchDelay": 5}
+    config: dict[str, object] = {"minWorkers": workers, "maxWorkers": workers, "batchSize": 8, "maxBatchDelay": 5}
+    if raw_bodies:
+        config["fastmar"] = "{raw_bodies: true}"
     folder.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(
@@ -70,13 +73,6 @@ def make_archive(folder: Path, name: str, handler: str, *, version: str = "1.0",
         archive.writestr("spec.json", json.dumps({"name": name, "version": version, "kind": "tabular", "protocol": 1}))
         archive.writestr("golden/records.json", json.dumps([{"it's": "a 'record'", "n": 1.5, "é": "$HOME"}]))
     return path
-
-
-def hand_over(path: Path, listener: socket.socket) -> None:
-    """What TorchServe does with a socket that it listens on."""
-    with socket.socket(socket.AF_UNIX) as giver:
-        giver.connect(str(path))
-        socket.send_fds(giver, [b"d"], [listener.fileno()])
 
 
 @pytest.fixture(scope="session")

@@ -49,7 +49,7 @@ def test_the_command_line_beats_the_file_beats_the_template(tmp_path: Path, arch
         assert values["load_models"] == "a-1.0.mar"
         assert values["disable_token_authorization"] == "true"
         assert values["management_address"] == f"unix:{run.path}/management.sock"
-        assert render(Settings(host="0.0.0.0"), run, found)["disable_token_authorization"] == "false"
+        assert render(Settings(host="0.0.0.0"), run, found)["disable_token_authorization"] == "true"  # the front checks
         assert render(Settings(management="99"), run, found)["management_address"] == "http://127.0.0.1:99"
         with pytest.raises(errors.ConfigRefused):
             render(Settings(management="0.0.0.0:8081"), run, found)
@@ -70,10 +70,10 @@ def test_run_directories_are_private_and_tidied(tmp_path: Path) -> None:
     with run_directory(asked):
         pass
     asked.chmod(0o755)
-    (asked / "drain").touch()  # left behind by a server that was killed
+    (asked / "ready").touch()  # left behind by a server that was killed
     with run_directory(asked) as run:
         assert stat.S_IMODE(asked.stat().st_mode) == 0o700
-        assert not run.drain_file.exists()
+        assert not run.ready_file.exists()
         run.key_file.touch()
     assert asked.exists()
     assert not run.key_file.exists()
@@ -101,12 +101,13 @@ def test_nothing_of_an_earlier_server_is_taken_over(tmp_path: Path) -> None:
     with run_directory(tmp_path):
         pass
     run = RunDirectory(tmp_path)
-    for file in (run.classes / "Edited.class", run.routes / "documents" / "old"):
-        file.parent.mkdir(parents=True)
+    run.temporary.mkdir()
+    for file in (run.temporary / "unpacked", run.front_socket, run.key_file):
         file.touch()
     with run_directory(tmp_path):
-        assert not run.classes.exists()
-        assert not run.routes.exists()
+        assert list(run.temporary.iterdir()) == []
+        assert not run.front_socket.exists()
+        assert not run.key_file.exists()
 
 
 def test_a_folder_with_other_files_is_no_run_directory(tmp_path: Path) -> None:
@@ -122,7 +123,7 @@ def test_ipv6_is_refused_since_torchserve_fails_on_it(tmp_path: Path) -> None:
 
 
 def test_a_taken_port_is_named() -> None:
-    free = {"inference_address": f"http://127.0.0.1:{free_port('127.0.0.1')}", "metrics_address": "http://[::1]:0"}
+    free = {"metrics_address": "http://[::1]:0"}
     check_ports({**free, "management_address": "unix:/m"})
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -20,7 +20,6 @@ import pytest
 from tests.cli.server.conftest import ECHO
 
 from fastmar_cli.server import errors, registry
-from fastmar_cli.server.bytecode import same_frames
 from fastmar_cli.server.config import Settings
 from fastmar_cli.server.management import Management, ManagementError, management_key
 from fastmar_cli.server.testing import RunningServer, running_server
@@ -131,7 +130,7 @@ def test_a_second_server_in_the_same_folder_is_refused_and_harms_nothing(
 @torchserve
 @pytest.mark.parametrize("path", ["/..", "/../health", "/%2e%2e/ready", "/PING", "/ping/", "/v1/models/echo%2F"])
 def test_another_path_is_none_of_ours(keyed: RunningServer, path: str) -> None:
-    assert ask(keyed.url + path).status == 400  # no key
+    assert ask(keyed.url + path).status == 401
 
 
 COLUMNS = 3000
@@ -190,7 +189,7 @@ class TestAwkwardModels:
 
 @torchserve
 def test_the_list_of_models_needs_the_key(keyed: RunningServer) -> None:
-    assert ask(keyed.url + "/v1/models").status == 400
+    assert ask(keyed.url + "/v1/models").status == 401
     listed = {"name": "echo", "version": "1.0", "versions": ["1.0"], "ready": True}
     assert ask(keyed.url + "/v1/models", key=KEY) == Answer(200, {"models": ["echo"], "details": [listed]})
 
@@ -202,17 +201,18 @@ class TestFixedKey:
 
     @pytest.mark.parametrize("key", [None, "", KEY[:-1], KEY + "x", KEY.upper()])
     def test_another_does_not(self, keyed: RunningServer, key: str | None) -> None:
-        assert ask(keyed.url + "/predictions/echo", {"a": 1}, key).status == 400
+        assert ask(keyed.url + "/predictions/echo", {"a": 1}, key).status == 401
 
-    def test_torchserves_own_does_not_and_the_management_api_keeps_its_own(self, keyed: RunningServer) -> None:
+    def test_the_management_api_has_a_key_of_its_own(self, keyed: RunningServer) -> None:
         running = registry.find(keyed.url)
         assert running is not None
         assert running.key_file is not None
         keys = json.loads(Path(running.key_file).read_text())
-        assert ask(keyed.url + "/predictions/echo", {"a": 1}, keys["inference"]["key"]).status == 400
+        assert "inference" not in keys  # the user's own key is not copied
+        assert ask(keyed.url + "/predictions/echo", {"a": 1}, keys["management"]["key"]).status == 401
         with pytest.raises(ManagementError) as refused:
             Management(running.management, lambda: KEY).names()
-        assert refused.value.status == 400
+        assert refused.value.status == 401
         assert Management(running.management, lambda: keys["management"]["key"]).names() == ["echo"]
 
     def test_workers_do_not_see_it(self, keyed: RunningServer) -> None:
@@ -248,7 +248,3 @@ class TestKeyFile:
         assert Settings(key_file=tmp_path / "key").needs_tokens
         assert Settings(key_file=tmp_path / "key").key() == KEY
         assert Settings(key_file=tmp_path / "key", tokens=False).key() is None
-
-
-def test_frames_count_from_the_one_before() -> None:
-    assert same_frames([5, 6, 300]) == b"\x00\x03" + b"\xfb\x00\x05" + b"\xfb\x00\x00" + b"\xfb\x01\x25"

@@ -1,0 +1,84 @@
+package fastmar.front;
+
+import com.google.gson.Gson;
+import io.netty.channel.epoll.Epoll;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.Writer;
+import java.net.UnixDomainSocketAddress;
+import java.nio.channels.Channels;
+import java.nio.channels.SocketChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.Map;
+
+/**
+ * The launcher's side of the server: one JSON object a line on a Unix socket, each answered by the state in one line.
+ *
+ * <p>A message has any of {@code settings}, {@code served} and {@code draining}; an empty one asks for the state. When
+ * the launcher is gone the server ends.
+ */
+final class Control {
+    private static final Gson GSON = new Gson();
+    private final Front front;
+    private final BufferedReader in;
+    private final Writer out;
+
+    private static final class Message {
+        Settings settings;
+        Served served;
+        Boolean draining;
+    }
+
+    private Control(SocketChannel channel, Front front) {
+        this.front = front;
+        in = new BufferedReader(Channels.newReader(channel, StandardCharsets.UTF_8));
+        out = Channels.newWriter(channel, StandardCharsets.UTF_8);
+    }
+
+    static Control connect(Path socket, Front front) throws IOException {
+        return new Control(SocketChannel.open(UnixDomainSocketAddress.of(socket)), front);
+    }
+
+    /** Apply messages until the launcher is gone. */
+    void serve() {
+        try {
+            while (receive()) {}
+        } catch (IOException | RuntimeException error) {
+            System.err.println("fastmar: the launcher can't be understood: " + error);
+        }
+        Runtime.getRuntime().halt(1);
+    }
+
+    /** Apply one message and answer it; false at the end. */
+    boolean receive() throws IOException {
+        String line = in.readLine();
+        if (line == null) {
+            return false;
+        }
+        Message message = GSON.fromJson(line, Message.class);
+        if (message.settings != null) {
+            front.settings = message.settings;
+        }
+        if (message.served != null) {
+            front.served = message.served;
+        }
+        if (message.draining != null) {
+            front.draining = message.draining;
+        }
+        out.write(GSON.toJson(state()) + "\n");
+        out.flush();
+        return true;
+    }
+
+    private Map<String, Object> state() {
+        Map<String, Object> state = new HashMap<>();
+        state.put("in_flight", front.flights.count());
+        state.put("models", front.flights.models());
+        state.put("connections", front.connections.count());
+        state.put("owed", front.connections.owed());
+        state.put("takes_sockets", Epoll.isAvailable());
+        return state;
+    }
+}

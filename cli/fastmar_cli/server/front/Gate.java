@@ -1,0 +1,114 @@
+package fastmar.front;
+
+import io.netty.channel.ChannelHandlerContext;
+import io.netty.channel.ChannelInboundHandlerAdapter;
+import io.netty.handler.codec.TooLongFrameException;
+import io.netty.handler.codec.http.FullHttpResponse;
+import io.netty.handler.codec.http.HttpHeaderNames;
+import io.netty.handler.codec.http.HttpHeaderValues;
+import io.netty.handler.codec.http.HttpMethod;
+import io.netty.handler.codec.http.HttpRequest;
+import io.netty.handler.codec.http.HttpResponseStatus;
+import io.netty.handler.codec.http.HttpUtil;
+import io.netty.handler.codec.http.QueryStringDecoder;
+import io.netty.util.ReferenceCountUtil;
+
+/** Looks at the head of each request, before its body arrives: answers it, refuses it, or lets it through. */
+abstract class Gate extends ChannelInboundHandlerAdapter {
+    final Front front;
+    private final long maxRequestSize;
+
+    Gate(Front front, long maxRequestSize) {
+        this.front = front;
+        this.maxRequestSize = maxRequestSize;
+    }
+
+    /** The response to a request that goes no further; null to let it through. */
+    abstract FullHttpResponse check(HttpRequest request, String path, QueryStringDecoder uri);
+
+    @Override
+    public void channelRead(ChannelHandlerContext ctx, Object message) {
+        if (!(message instanceof HttpRequest)) {
+            ctx.fireChannelRead(message);
+            return;
+        }
+        HttpRequest request = (HttpRequest) message;
+        boolean hasExpectation = request.headers().contains(HttpHeaderNames.EXPECT);
+        FullHttpResponse response = checked(request);
+        if (response == null) {
+            ctx.fireChannelRead(message);
+            return;
+        }
+        if (hasExpectation) { // the client may or may not send the body now: only an end is clear
+            response.headers().set(HttpHeaderNames.CONNECTION, HttpHeaderValues.CLOSE);
+        }
+        ReferenceCountUtil.release(message);
+        ctx.writeAndFlush(response);
+    }
+
+    private FullHttpResponse checked(HttpRequest request) {
+        if (!request.decoderResult().isSuccess()) {
+            return malformed(request.decoderResult().cause());
+        }
+        QueryStringDecoder uri = new QueryStringDecoder(request.uri());
+        String path;
+        try {
+            path = uri.path();
+        } catch (IllegalArgumentException notEncoded) {
+            return malformed(notEncoded);
+        }
+        FullHttpResponse response = check(request, path, uri);
+        if (response == null && HttpUtil.getContentLength(request, 0L) > maxRequestSize) {
+            return tooLarge(maxRequestSize, path.startsWith("/v2/"));
+        }
+        return response;
+    }
+
+    /** The refusal of a request without the right key; null where it has it, or none is needed. */
+    FullHttpResponse refuseWithoutKey(HttpRequest request, Keys keys, boolean v2) {
+        if (keys.admit(request.headers().get(HttpHeaderNames.AUTHORIZATION))) {
+            return null;
+        }
+        FullHttpResponse response = Answers.error(HttpResponseStatus.UNAUTHORIZED, "unauthorized",
+                "the request has no key, or not the right one.",
+                "send the header `Authorization: Bearer KEY`; `fastmar serve` prints where the key is.", v2);
+        response.headers().set(HttpHeaderNames.WWW_AUTHENTICATE, "Bearer realm=\"fastmar\"");
+        return response;
+    }
+
+    static boolean isRead(HttpRequest request) {
+        return request.method().equals(HttpMethod.GET) || request.method().equals(HttpMethod.HEAD);
+    }
+
+    static FullHttpResponse notAllowed(String allow, boolean v2) {
+        FullHttpResponse response = Answers.error(HttpResponseStatus.METHOD_NOT_ALLOWED, "method_not_allowed",
+                "this path does not take this method.", "use " + allow.replace(", ", " or ") + ".", v2);
+        response.headers().set(HttpHeaderNames.ALLOW, allow);
+        return response;
+    }
+
+    static FullHttpResponse notFound(boolean v2) {
+        return Answers.error(HttpResponseStatus.NOT_FOUND, "not_found", "nothing is served at this path.",
+                "POST to /predictions/NAME; GET /v1/models lists the models.", v2);
+    }
+
+    static FullHttpResponse tooLarge(long most, boolean v2) {
+        return Answers.error(HttpResponseStatus.REQUEST_ENTITY_TOO_LARGE, "too_large",
+                "the body has more than " + most + " bytes.",
+                "send fewer records at once, or raise max_request_size (--config).", v2);
+    }
+
+    private static FullHttpResponse malformed(Throwable cause) {
+        HttpResponseStatus status = HttpResponseStatus.BAD_REQUEST;
+        String message = "the request is not valid HTTP.";
+        if (cause instanceof TooLongFrameException) {
+            boolean line = String.valueOf(cause.getMessage()).contains("line");
+            status = line ? HttpResponseStatus.REQUEST_URI_TOO_LONG : HttpResponseStatus.REQUEST_HEADER_FIELDS_TOO_LARGE;
+            message = line ? "the request's URL is too long." : "the request's headers are too long.";
+        }
+        FullHttpResponse response = Answers.error(status, "bad_request", message,
+                "send the data in the body, and fewer or shorter headers.", false);
+        response.headers().set(HttpHeaderNames.CONNECTION, HttpHeaderValues.CLOSE);
+        return response;
+    }
+}

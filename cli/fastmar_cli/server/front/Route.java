@@ -1,0 +1,120 @@
+package fastmar.front;
+
+import io.netty.handler.codec.http.QueryStringDecoder;
+import java.net.URLEncoder;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.Set;
+
+/** What a path asks of a model. */
+final class Route {
+    private static final Set<String> DOCUMENTS = Set.of("schema", "openapi.json", "openapi", "docs");
+
+    final String name;
+    final String version;
+    String document;
+    boolean needsPost = true;
+    /** Of a path that is read: whether it may be posted to as well. */
+    boolean mayPost;
+    /** Whether TorchServe does not know the path as it stands. */
+    boolean isRewritten;
+
+    private Route(String name, String version) {
+        this.name = name;
+        this.version = version;
+    }
+
+    /** The route of a decoded path; null where there is none. */
+    static Route of(String path, QueryStringDecoder uri, Served served) {
+        if (path.equals("/invocations")) {
+            return invocations(uri, served);
+        }
+        String[] parts = path.split("/", -1); // the first is empty
+        for (int i = 1; i < parts.length; i++) {
+            if (parts[i].isEmpty()) {
+                return null;
+            }
+        }
+        if (parts.length < 3) {
+            return null;
+        }
+        switch (parts[1]) {
+            case "predictions":
+                return predictions(parts, served);
+            case "v1":
+                return v1(parts);
+            case "v2":
+                return v2(parts);
+            case "models":
+                return parts.length == 4 && parts[3].equals("invoke") ? new Route(parts[2], null) : null;
+            default:
+                return null;
+        }
+    }
+
+    private static Route invocations(QueryStringDecoder uri, Served served) {
+        List<String> names = uri.parameters().get("model_name");
+        if (names != null && !names.get(0).isEmpty()) {
+            return new Route(names.get(0), null);
+        }
+        if (served.models.size() != 1) {
+            return null;
+        }
+        Route route = new Route(served.models.keySet().iterator().next(), null);
+        route.isRewritten = true;
+        return route;
+    }
+
+    private static Route predictions(String[] parts, Served served) {
+        if (parts.length == 3) {
+            return new Route(parts[2], null);
+        }
+        Served.Model model = served.models.get(parts[2]);
+        boolean isVersion = model != null && model.versions.contains(parts[3]);
+        if (parts.length == 4 && DOCUMENTS.contains(parts[3]) && !isVersion) {
+            Route route = new Route(parts[2], null);
+            route.document = parts[3];
+            route.needsPost = false;
+            return route;
+        }
+        Route route = new Route(parts[2], parts[3]);
+        route.needsPost = parts.length == 4;
+        route.mayPost = true;
+        return route;
+    }
+
+    private static Route v1(String[] parts) {
+        boolean predicts = parts.length == 4 && parts[2].equals("models") && parts[3].endsWith(":predict");
+        return predicts ? new Route(parts[3].substring(0, parts[3].length() - ":predict".length()), null) : null;
+    }
+
+    private static Route v2(String[] parts) {
+        if (!parts[2].equals("models") || !parts[parts.length - 1].equals("infer")) {
+            return null;
+        }
+        if (parts.length == 5) {
+            return new Route(parts[3], null);
+        }
+        if (parts.length == 7 && parts[4].equals("versions")) {
+            Route route = new Route(parts[3], parts[5]);
+            route.isRewritten = true;
+            return route;
+        }
+        return null;
+    }
+
+    /** As it stands in the launcher's state: NAME or NAME/VERSION. */
+    String target() {
+        return version == null ? name : name + "/" + version;
+    }
+
+    /** The path that TorchServe knows. */
+    String uri() {
+        String path = "/predictions/" + encode(name);
+        return version == null ? path : path + "/" + encode(version);
+    }
+
+    private static String encode(String text) {
+        return URLEncoder.encode(text, StandardCharsets.UTF_8).replace("+", "%20");
+    }
+}
