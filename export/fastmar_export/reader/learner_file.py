@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,8 +82,13 @@ def read_torch_file(path: str | Path, limits: Limits = _DEFAULT_LIMITS) -> Learn
             archive = open_torch_zip(file, size, limits)
             if archive.nbytes("data.pkl") > limits.pickle_bytes:
                 raise too_much("the pickle's size", "bytes", limits.pickle_bytes)
-            machine = InertMachine(archive.read("data.pkl"), archive, Budget(limits, size))
-            root = run(machine)
+            budget = Budget(limits, file_bytes=size, pickle_bytes=archive.nbytes("data.pkl"))
+            machine = InertMachine(archive.read("data.pkl"), archive, budget)
+            try:
+                with _no_collections():
+                    root = run(machine)
+            finally:
+                machine.release()
             file.seek(0)
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             version = archive.text("version")
@@ -91,6 +99,18 @@ def read_torch_file(path: str | Path, limits: Limits = _DEFAULT_LIMITS) -> Learn
     calls = calls_that_run(machine.records)
     counts = dict(machine.globals.most_common())
     return LearnerFile(root, sha256, size, machine.protocol, version, counts, calls, find_leaks(root))
+
+
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """Reading makes millions of objects and no garbage to speak of, and each collection would visit all of them."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def require_learner(root: Any) -> Record:
