@@ -21,6 +21,7 @@ from .lookalikes import HEAD_BYTES, refuse_lookalike
 from .opcodes import run
 from .records import Record, path_of
 from .torchzip import open_torch_zip
+from .unfold import check_unfolded
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,6 +88,7 @@ def read_torch_file(path: str | Path, limits: Limits = _DEFAULT_LIMITS) -> Learn
             try:
                 with _no_collections():
                     root = run(machine)
+                    check_unfolded(root, limits, archive.nbytes("data.pkl"))
             finally:
                 machine.release()
             file.seek(0)

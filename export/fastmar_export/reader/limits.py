@@ -26,6 +26,9 @@ class Limits:
         storages: storages of tensors that the pickle may name.
         range_items: length of a `range`, which takes no memory until somebody walks it.
         equal_hashes: different keys with one hash, which dicts and sets compare one by one.
+        levels: lists and tuples within each other when the pickle has been read.
+        spare_elements, unfolded_elements: how many elements they may have, each counted as often as it is used:
+            a fixed number, plus one for each byte of the pickle.
         spare_units: part of the budget that does not depend on the file.
         pickle_units: part of the budget for each byte of the pickle.
         file_units: part of the budget for each byte of the file: tensors are views of its storages.
@@ -39,6 +42,9 @@ class Limits:
     storages: int = 100_000
     range_items: int = 100_000_000
     equal_hashes: int = 16
+    levels: int = 200
+    spare_elements: int = 1_000_000
+    unfolded_elements: int = 16
     spare_units: int = 64 * _MIB
     pickle_units: int = 40
     file_units: int = 4

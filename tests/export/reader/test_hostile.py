@@ -110,6 +110,10 @@ def test_nonsense_is_refused(pickled: bytes, write_zip: WriteZip) -> None:
 
 
 BOMBS = {
+    "tuples that hold the next twice": b"\x80\x02N" + b"2\x86" * 40 + b".",
+    "a deep tuple": b"\x80\x02N" + b"\x85" * 100_000 + b".",
+    "such tuples as arguments": b"\x80\x02cos\nsystem\nN" + b"2\x86" * 40 + b"\x85R.",
+    "a list in itself": b"\x80\x02]q\x00h\x00a.",
     "tuples as a key": b"\x80\x02}N" + b"2\x86" * 40 + b"Ns.",
     "tuples in a set": b"\x80\x04(N" + b"2\x86" * 40 + b"\x91.",
     "deep tuple as a key": b"\x80\x02}N" + b"\x85" * 100_000 + b"Ns.",
@@ -134,9 +138,6 @@ def test_bombs_are_refused(bomb: str, write_zip: WriteZip) -> None:
 @pytest.mark.parametrize(
     "pickled",
     [
-        b"\x80\x02N" + b"2\x86" * 40 + b".",
-        b"\x80\x02N" + b"\x85" * 100_000 + b".",
-        b"\x80\x02cos\nsystem\nN" + b"2\x86" * 40 + b"\x85R.",
         b"\x80\x02c__builtin__\nslice\nN" + b"2\x86" * 40 + b"\x85R.",
         b"\x80\x02ca\nb\n" + b")R" * 100_000 + b".",
         b"\x80\x02c__builtin__\ngetattr\nq\x010ca\nb\nq\x02"
@@ -144,7 +145,7 @@ def test_bombs_are_refused(bomb: str, write_zip: WriteZip) -> None:
         + b".",
         b"\x80\x02ca\nb\n)R(" + b"N" * 5_000 + b"lb.",
     ],
-    ids=["laughs", "deep", "laughs as arguments", "laughs in a slice", "deep calls", "deep getattr", "big state"],
+    ids=["laughs in a slice", "deep calls", "deep getattr", "big state"],
 )
 def test_what_is_deep_or_shared_is_walked_once(pickled: bytes, write_zip: WriteZip) -> None:
     file = read_torch_file(write_zip(pickled))
