@@ -103,6 +103,12 @@ class PickleMachine(ABC):
         self.at = end
         return self.data[start:end]
 
+    def byte(self) -> int:
+        """The next byte, as a number."""
+        value = self.data[self.at]
+        self.at += 1
+        return value
+
     def line(self) -> bytes:
         """The next line, without its end."""
         end = self.data.index(b"\n", self.at)

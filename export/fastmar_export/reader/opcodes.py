@@ -113,7 +113,7 @@ def _memo_opcodes(put: bytes, get: bytes, index: Callable[[PickleMachine], int])
 
 
 _memo_opcodes(pickle.PUT, pickle.GET, lambda m: int(m.line()))
-_memo_opcodes(pickle.BINPUT, pickle.BINGET, lambda m: int(m.take(1)[0]))
+_memo_opcodes(pickle.BINPUT, pickle.BINGET, lambda m: m.byte())
 _memo_opcodes(pickle.LONG_BINPUT, pickle.LONG_BINGET, lambda m: int(m.unpack(_U4)))
 
 
@@ -195,7 +195,7 @@ for _code, _value in {
     pickle.NONE: lambda _: None,
     pickle.NEWTRUE: lambda _: True,
     pickle.NEWFALSE: lambda _: False,
-    pickle.BININT1: lambda m: m.take(1)[0],
+    pickle.BININT1: lambda m: m.byte(),
     pickle.EMPTY_TUPLE: lambda _: (),
 }.items():
     _shared_opcode(_code, _value)
