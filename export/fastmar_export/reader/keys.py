@@ -22,7 +22,7 @@ _KEY_TYPES = (str, bytes, float, complex, bool, type(None), Global, Record, np.g
 _UNTRACKED = (bool, type(None), Global, Record, torch.dtype)
 _MAX_PARTS = 100
 _MODULUS = sys.hash_info.modulus
-_ENTRY, _TRACKED, _PART = 100, 200, 60  # cost of an entry, of a key that is tracked, and of hashing one part of a tuple
+_ENTRY, _TRACKED, _PART = 100, 500, 60  # cost of an entry, of a key that is tracked, and of hashing one part of a tuple
 _COMPARED = 4  # shift: long equal texts are compared byte by byte
 
 

@@ -139,13 +139,18 @@ class Execution:
 def execute(path: Path, name: str) -> Execution:
     """Inspect `path` in a forked process."""
     sys.stdout.flush()
+    reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
+        os.write(writing, str(_resident()).encode())
         os._exit(_inspect(path))
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        before = int(pipe.read())
     _, status, usage = os.wait4(child, 0)
     result = {_READ: "read", _REFUSED: "refused"}.get(os.waitstatus_to_exitcode(status), f"failed with {status}")
     seconds = usage.ru_utime + usage.ru_stime
-    memory = max(0, usage.ru_maxrss * 1024 - _resident())
+    memory = usage.ru_maxrss * 1024 - before
     if result in ("read", "refused") and (seconds > SECONDS or memory > MEMORY):
         result = f"failed: {result} over the bounds"
     return Execution(name, seconds, memory, result)
