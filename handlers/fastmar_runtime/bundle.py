@@ -103,20 +103,36 @@ class BundleFiles:
         return path.read_bytes()
 
     def _read_member(self, archive: zipfile.ZipFile, name: str) -> bytes:
-        members = archive.infolist()
-        if len(members) > _MAX_MEMBERS:
-            raise self._refused(f"it has {len(members):,} parts, over the limit of {_MAX_MEMBERS:,}")
-        if sum(member.filename == name for member in members) > 1:
-            raise self._refused(f"it holds {name} twice")
+        self._check_members(archive.infolist())
         member = archive.getinfo(name)
-        self._check_size(name, member.file_size)
-        if member.file_size > _SPARE + _RATIO * member.compress_size:
-            raise self._refused(f"{name} unpacks to more than {_RATIO} times its size")
         with archive.open(member) as stream:  # its size in the directory may be a lie: no more than that is unpacked
             data = stream.read(member.file_size + 1)
         if len(data) != member.file_size:
             raise self._refused(f"{name} has another size than the archive says")
         return data
+
+    def _check_members(self, members: list[zipfile.ZipInfo]) -> None:
+        if len(members) > _MAX_MEMBERS:
+            raise self._refused(f"it has {len(members):,} parts, over the limit of {_MAX_MEMBERS:,}")
+        names = set()
+        for member in members:
+            name = member.filename
+            if name in names:
+                raise self._refused(f"it holds {name!r:.80} twice")
+            if name.startswith("/") or "\\" in name or ".." in name.split("/"):
+                raise self._refused(f"its part {name!r:.80} would be unpacked outside of its folder")
+            names.add(name)
+            self._check_size(name, member.file_size)
+            if member.file_size > _SPARE + _RATIO * member.compress_size:
+                raise self._refused(f"{name!r:.80} unpacks to more than {_RATIO} times its size")
+
+    def check(self) -> None:
+        """Check the names and sizes of all parts without reading them.
+
+        Raises:
+            BundleUnreadable: as `read`.
+        """
+        self.read(SPEC)
 
     def _check_size(self, name: str, size: int) -> None:
         limit = LIMITS.get(name) or LIMITS.get(f"{name.partition('/')[0]}/", _OTHERS)

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
-from fastmar_runtime.errors import BundleError
+from fastmar_runtime.errors import BundleError, BundleUnreadable
 
 ALLOWED = frozenset({
     "Abs", "Acos", "Add", "And", "ArgMax", "ArgMin", "Asin", "Atan", "AveragePool", "BatchNormalization",
@@ -61,7 +61,8 @@ def check_operators(graph: bytes) -> None:
     """Refuse a graph with operators outside of `ALLOWED`, with subgraphs, functions, or weights in other files.
 
     Raises:
-        GraphRefused: what it holds, by name.
+        BundleUnreadable: it is no graph.
+        GraphRefused: it holds something else, which the message names.
     """
     graphs = 0
     try:
@@ -74,11 +75,14 @@ def check_operators(graph: bytes) -> None:
                 graphs += 1
                 _check_graph(value)
     except (IndexError, ValueError, TypeError, struct.error) as error:
-        raise GraphRefused(
+        raise BundleUnreadable(
             f"model.onnx is damaged ({error}).", fix="copy the archive again, or export the learner again."
         ) from error
     if graphs != 1:
-        raise _refused(f"{graphs} graphs")
+        raise BundleUnreadable(
+            f"model.onnx holds {graphs} graphs, where there must be one.",
+            fix="copy the archive again, or export the learner again.",
+        )
 
 
 def operators(graph: bytes) -> set[str]:

@@ -33,9 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the changes; the exit status tells compatible from breaking."""
     from fastmar_cli.changes import BREAKING, changes
+    from fastmar_runtime.golden import replay_golden
     from fastmar_runtime.predictor import Predictor
 
     old, new = Predictor.open(args.old), Predictor.open(args.new)
+    for predictor in (old, new):
+        replay_golden(predictor)
     found = changes(old.spec, new.spec) + _sizes(args.old, args.new)
     moved = _moved(old, new) if old.spec.kind == new.spec.kind else None
     breaks = any(change.level == BREAKING for change in found)
