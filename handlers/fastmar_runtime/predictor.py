@@ -15,6 +15,7 @@ from fastmar_runtime.bundle import GRAPH, SPEC, BundleFiles
 from fastmar_runtime.checks import check_session, read_spec
 from fastmar_runtime.decode import load_decoder
 from fastmar_runtime.errors import BundleError, BundleUnreadable, RecordError
+from fastmar_runtime.frames import Frame
 from fastmar_runtime.operators import check_operators
 from fastmar_runtime.preprocess import Arrays, Group, load_preprocessor
 from fastmar_runtime.report import Report
@@ -90,7 +91,7 @@ class Predictor:
             kept = list(self._finite(output, group.rows, report))
             finite = output if len(kept) == len(group.rows) else output[kept]
             frames = [group.frames[i] for i in kept] if group.frames else ()
-            decoded |= zip((group.rows[i] for i in kept), self._decode(finite, frames), strict=True)
+            decoded |= zip((group.rows[i] for i in kept), self._decoded(finite, frames), strict=True)
         answers = []
         for row in range(len(records)):
             error = report.errors.get(row)
@@ -128,6 +129,15 @@ class Predictor:
                 yield place
             else:
                 report.refuse(row, _not_finite())
+
+    def _decoded(self, output: npt.NDArray[Any], frames: Sequence[Frame]) -> list[dict[str, Any]]:
+        try:
+            return self._decode(output, frames)
+        except (ValueError, IndexError, TypeError) as error:
+            raise GraphFailed(
+                f"the output of model.onnx, {output.dtype} {output.shape}, can't be decoded ({error!s:.200}).",
+                fix="copy the archive again, or export the learner again.",
+            ) from error
 
     def run(self, inputs: Arrays) -> npt.NDArray[np.float32]:
         """The graph's first output, [batch, ...] float32, before the loss's activation."""

@@ -49,6 +49,11 @@ def run(args: argparse.Namespace) -> int:
 def _checks(model: Path) -> Iterator[tuple[str, Callable[[], str]]]:
     yield "Java", _java
     yield "TorchServe", _torchserve
+    yield from checks_of(model)
+
+
+def checks_of(model: Path) -> Iterator[tuple[str, Callable[[], str]]]:
+    """The checks of an archive itself, by name."""
     yield "archive", lambda: _archive(model)
     yield "runtime", lambda: _runtime(model)
     yield "golden records", lambda: _golden(model)
