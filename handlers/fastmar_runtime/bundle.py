@@ -62,7 +62,15 @@ class BundleFiles:
                 f"{self.path} holds no {name}: fastmar did not write it.",
                 fix="export the learner with `fastmar export`.",
             ) from error
-        except (zipfile.BadZipFile, OSError, EOFError, zlib.error, ValueError, NotImplementedError, RuntimeError) as error:
+        except (
+            zipfile.BadZipFile,
+            OSError,
+            EOFError,
+            zlib.error,
+            ValueError,
+            NotImplementedError,
+            RuntimeError,
+        ) as error:
             # ValueError: a name or number in the zip that makes no sense; NotImplementedError: a kind of compression
             # that this Python does not know; RuntimeError: encrypted.
             raise BundleUnreadable(

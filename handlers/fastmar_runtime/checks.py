@@ -110,7 +110,9 @@ def _check_columns(spec: Spec, preprocess: Any) -> None:
         tensor = wanted[name]
         if len(tensor.shape) != 2 or str(array.dtype) != tensor.dtype or array.shape[1:] != tensor.shape[1:]:
             made = f"{array.dtype} {array.shape[1:]}"
-            raise unreadable(f"spec.json: steps make {name} as {made}, and graph.inputs has {tensor.dtype} {tensor.shape}")
+            raise unreadable(
+                f"spec.json: steps make {name} as {made}, and graph.inputs has {tensor.dtype} {tensor.shape}"
+            )
 
 
 def _check_decode(spec: Spec) -> None:
@@ -142,7 +144,7 @@ def _check_decode(spec: Spec) -> None:
 def _check_layer(layer: dict[str, Any], path: str) -> None:
     if not isinstance(layer.get("layer"), str):
         raise unreadable(f"{path} has no name of a layer")
-    cls = _CropLayer if layer["layer"] == "random_resized_crop_gpu" else _SizedLayer
+    cls: Any = _CropLayer if layer["layer"] == "random_resized_crop_gpu" else _SizedLayer
     made = build(cls, {key: value for key, value in layer.items() if key in cls.__dataclass_fields__}, path)
     if made.size is not None and not all(0 < side <= _LARGEST_SIDE for side in made.size):
         raise wrong(f"{path}.size", f"two numbers from 1 to {_LARGEST_SIDE}", list(made.size))
@@ -171,6 +173,4 @@ def _same_shape(ours: tuple[str | int, ...], theirs: Any) -> bool:
     if not theirs:  # a graph need not say
         return True
     pairs = zip(ours, theirs, strict=False)
-    return len(ours) == len(theirs) and all(
-        a == b for a, b in pairs if isinstance(a, int) and isinstance(b, int)
-    )
+    return len(ours) == len(theirs) and all(a == b for a, b in pairs if isinstance(a, int) and isinstance(b, int))

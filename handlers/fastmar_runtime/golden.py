@@ -97,8 +97,8 @@ def check_golden(predictor: Predictor, golden: Golden) -> float:
     except (ValueError, MemoryError) as error:  # pictures of several sizes
         raise _mismatch(f"the golden records make no one input ({error!s:.200})") from error
     if report.errors:
-        row, error = next(iter(report.errors.items()))
-        raise _mismatch(f"golden record {row} was refused: {error.message}")
+        row, refusal = next(iter(report.errors.items()))
+        raise _mismatch(f"golden record {row} was refused: {refusal.message}")
     if inputs.keys() | {OUTPUT} != golden.arrays.keys() or len(golden.records) != len(golden.answers):
         raise _mismatch("the golden records, their arrays and their answers do not belong together")
     if not inputs:

@@ -182,7 +182,8 @@ def _integers(value: Any) -> list[int]:
     """The integers of a repeated field: one alone, or a packed run of them."""
     if isinstance(value, int):
         return [value]
-    found, at = [], 0
+    found: list[int] = []
+    at = 0
     while at < len(value) and len(found) <= _MAX_RANK:
         number, at = _varint(value, at)
         found.append(number)

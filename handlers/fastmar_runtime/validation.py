@@ -37,7 +37,8 @@ def build(cls: type[T], data: Any, path: str, *, ignored: Iterable[str] = ()) ->
     if not isinstance(data, dict):
         raise wrong(path, "an object", data)
     values = {}
-    for name, hint, is_required in _attributes(cls):
+    described: Any = cls
+    for name, hint, is_required in _attributes(described):
         if name in data:
             values[name] = check(hint, data[name], f"{path}.{name}")
         elif is_required:

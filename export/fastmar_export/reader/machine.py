@@ -9,7 +9,6 @@ from typing import Any
 
 from .limits import WALKED, Budget
 
-
 _MEMO_ENTRY = 120  # cost of an entry of a dict with an integer as its key
 
 

@@ -40,7 +40,9 @@ def load_step(state: dict[str, Any], path: str = "spec.json: steps[]") -> Step:
     """
     name = state.get("step") if isinstance(state, dict) else state
     if name not in step_names():
-        raise BundleUnreadable(f"{path} names the step {name!r:.80}, which this runtime does not know.", fix="export the learner again.")
+        raise BundleUnreadable(
+            f"{path} names the step {name!r:.80}, which this runtime does not know.", fix="export the learner again."
+        )
     module = importlib.import_module(f"{__name__}.{name}")
     from_state: Callable[[dict[str, Any], str], Step] = module.from_state
     try:

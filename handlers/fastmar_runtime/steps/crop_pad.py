@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastmar_runtime.frames import Size
-from fastmar_runtime.framing import check_geometry, Cut, centred, cut_all
+from fastmar_runtime.framing import Cut, centred, check_geometry, cut_all
 from fastmar_runtime.report import Report
 from fastmar_runtime.steps import Batch
 from fastmar_runtime.validation import build

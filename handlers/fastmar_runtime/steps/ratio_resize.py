@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastmar_runtime.frames import Size
-from fastmar_runtime.framing import check_geometry, REFLECTION, Cut, cut_all, fitted
+from fastmar_runtime.framing import REFLECTION, Cut, check_geometry, cut_all, fitted
 from fastmar_runtime.report import Report
 from fastmar_runtime.steps import Batch
 from fastmar_runtime.validation import build

@@ -70,5 +70,5 @@ def _channels(image: Any) -> Any:
 
 
 def from_state(state: dict[str, Any], path: str = "spec.json: step") -> ToTensor:
-    """Read ``{"size", "max_pixels", "max_side"}``, all of which may be missing; `path` is where it stands, for messages."""
+    """Read ``{"size", "max_pixels", "max_side"}``, which may be missing; `path` is for messages."""
     return build(ToTensor, state, path, ignored=("step",))

@@ -75,7 +75,8 @@ _PIECES = (
 _TEMPLATES = (
     b"}", b"]", b"\x8f", b"N\x85", b"N0", b")", b"(t", b"(l", b"}\x94", b"N\x94", b"N\x85\x94", b"h\x00)R", b"h\x00)R0",
     b"h\x00h\x01\x85R", b"h\x00h\x01\x86R", b"h\x00h\x01b", b"}h\x01Ns", b"\x8f(h\x01\x90", b"(h\x01\x91", b"h\x01",
-    b"h\x01\x85", b"h\x01\x85R", b"h\x00]\x81}b", b"G?\xf0\x00\x00\x00\x00\x00\x00", b"X\x01\x00\x00\x00a", b"h\x002\x86R",
+    b"h\x01\x85", b"h\x01\x85R", b"h\x00]\x81}b", b"G?\xf0\x00\x00\x00\x00\x00\x00", b"X\x01\x00\x00\x00a",
+    b"h\x002\x86R",
 )  # fmt: skip
 # Places in a learner where the structure goes, so that what inspects it afterwards meets it.
 _PLACES = ("dls", "model", "loss_func", "cbs", "opt", "opt_func")
@@ -214,7 +215,8 @@ def run(learner: bytes, minutes: float, first: int) -> int:
             slowest = max(slowest, done, key=lambda one: one.seconds)
             largest = max(largest, done, key=lambda one: one.memory)
             seed += 1
-    print(f"{seed - first:,} executions: {tally['read']:,} read, {tally['refused']:,} refused, {tally['failed']} failed")
+    counts = f"{tally['read']:,} read, {tally['refused']:,} refused, {tally['failed']} failed"
+    print(f"{seed - first:,} executions: {counts}")
     print(f"slowest: {slowest.seconds:.2f} s of processor time ({slowest.name})")
     print(f"largest: {largest.memory >> 20} MB over the imports ({largest.name})")
     return tally["failed"]
