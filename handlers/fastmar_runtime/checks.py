@@ -11,9 +11,13 @@ from fastmar_runtime.bundle import SPEC, BundleFiles
 from fastmar_runtime.decode import ACTIVATIONS, load_decoder
 from fastmar_runtime.errors import BundleError
 from fastmar_runtime.preprocess import load_preprocessor
-from fastmar_runtime.spec import IMAGE, TABULAR, Spec
+from fastmar_runtime.spec import CATEGORY, DATE, IMAGE, TABULAR, Spec
 from fastmar_runtime.steps import load_step
 from fastmar_runtime.steps.add_datepart import AddDatepart
+from fastmar_runtime.steps.categorify import Categorify
+from fastmar_runtime.steps.fill_missing import FillMissing
+from fastmar_runtime.steps.normalize import Normalize
+from fastmar_runtime.steps.read_tab_batch import ReadTabBatch
 from fastmar_runtime.validation import build, unreadable, wrong
 
 Threshold = float | tuple[float, ...]
@@ -90,9 +94,35 @@ def check_spec(spec: Spec) -> None:
             raise wrong(f"spec.json: steps[{at}].date", "the name of a field", step.date)
     preprocess = load_preprocessor(spec)
     if spec.kind == TABULAR:
+        _check_kinds(spec, steps)
         _check_columns(spec, preprocess)
     elif names != [IMAGE] and names:
         raise unreadable(f"spec.json: fields must be {IMAGE!r} alone where kind is {spec.kind!r}")
+
+
+def _check_kinds(spec: Spec, steps: list[Any]) -> None:
+    """Text must become codes or parts of a date before anything computes with it."""
+    text = {field.name for field in spec.fields if field.kind in (CATEGORY, DATE)}
+    codes: set[str] = set()
+    for at, step in enumerate(steps):
+        wrong_ones: set[str] = set()
+        match step:
+            case AddDatepart():
+                text.discard(step.date)
+            case Categorify():
+                codes |= step.vocabularies.keys()
+                text -= codes
+            case FillMissing():
+                wrong_ones = text & step.fills.keys()
+            case Normalize():
+                wrong_ones = text & step.means.keys()
+            case ReadTabBatch():
+                wrong_ones = (set(step.cats) - codes) | (text & set(step.conts))
+        if wrong_ones:
+            name = min(wrong_ones)
+            raise unreadable(
+                f"spec.json: steps[{at}] takes {name!r:.60} for a number, and no step before it makes it one"
+            )
 
 
 def _check_columns(spec: Spec, preprocess: Any) -> None:
@@ -154,10 +184,12 @@ def _check_layer(layer: dict[str, Any], path: str) -> None:
 
 def check_session(spec: Spec, session: Any) -> None:
     """Raise `BundleUnreadable` where the graph's inputs and outputs are not those of the spec."""
-    for kind, tensors, found in (
-        ("inputs", spec.inputs, session.get_inputs()),
-        ("outputs", spec.outputs, session.get_outputs()),
-    ):
+    try:
+        found_inputs, found_outputs = session.get_inputs(), session.get_outputs()
+        _ = [each.name for each in (*found_inputs, *found_outputs)]
+    except UnicodeDecodeError as error:
+        raise unreadable("model.onnx has an input or output whose name is no text") from error
+    for kind, tensors, found in (("inputs", spec.inputs, found_inputs), ("outputs", spec.outputs, found_outputs)):
         of_name = {each.name: each for each in found}
         if kind == "inputs" and of_name.keys() != {tensor.name for tensor in tensors}:
             raise unreadable(f"model.onnx has the inputs {sorted(of_name)}, and spec.json names others")

@@ -85,6 +85,8 @@ def _changed(value: Any, rng: random.Random) -> tuple[Any, str]:
 
 def _places(value: Any, path: tuple[Any, ...]) -> Any:
     yield path
+    if len(path) > 12:
+        return
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, item in list(items)[:40]:
         yield from _places(item, (*path, key))
