@@ -127,9 +127,9 @@ def _check_node(node: memoryview, shapes: dict[bytes, list[int]], sized: list[tu
     constant: list[int] | None = None
     for number, value in _fields(node):
         if number == _NODE_INPUT:
-            inputs.append(bytes(value))
+            inputs.append(_bytes(value))
         elif number == _NODE_OUTPUT:
-            outputs.append(bytes(value))
+            outputs.append(_bytes(value))
         elif number == _NODE_ATTRIBUTE:
             for inner, part in _fields(value):
                 if inner in (_ATTRIBUTE_GRAPH, _ATTRIBUTE_GRAPHS):
@@ -148,8 +148,8 @@ def _check_node(node: memoryview, shapes: dict[bytes, list[int]], sized: list[tu
 
 
 def _operator(node: dict[int, Any]) -> str:
-    name = bytes(node.get(_NODE_OP, b"")).decode("utf-8", "replace")[:80]
-    domain = bytes(node.get(_NODE_DOMAIN, b""))
+    name = _bytes(node.get(_NODE_OP, b"")).decode("utf-8", "replace")[:80]
+    domain = _bytes(node.get(_NODE_DOMAIN, b""))
     return name if domain in _OWN_DOMAINS else f"{domain.decode('utf-8', 'replace')[:80]}.{name}"
 
 
@@ -162,7 +162,7 @@ def _check_tensor(tensor: memoryview) -> tuple[bytes, list[int] | None]:
         if number == _TENSOR_EXTERNAL or (number == _TENSOR_LOCATION and value):
             raise _refused("weights in another file")
         if number == _TENSOR_NAME:
-            name = bytes(value)
+            name = _bytes(value)
         elif number == _TENSOR_TYPE:
             kind = value
         elif number == _TENSOR_DIMS:
@@ -170,7 +170,7 @@ def _check_tensor(tensor: memoryview) -> tuple[bytes, list[int] | None]:
         elif number == _TENSOR_INT64S and len(numbers) <= _MAX_RANK:
             numbers += _integers(value)
         elif number == _TENSOR_RAW:
-            raw = value
+            raw = memoryview(value)
     if kind != _INT64 or len(dims) != 1 or not 0 < dims[0] <= _MAX_RANK:
         return name, None
     if len(raw) == 8 * dims[0]:
@@ -214,6 +214,12 @@ def _fields(message: Any) -> Iterator[tuple[int, Any]]:
         if at > end:
             raise IndexError("a field reaches beyond the end")
         yield number, value
+
+
+def _bytes(value: Any) -> bytes:
+    if isinstance(value, int):
+        raise TypeError("a name is a number")
+    return bytes(value)
 
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:
