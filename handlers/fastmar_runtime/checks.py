@@ -148,8 +148,8 @@ def _check_columns(spec: Spec, preprocess: Any) -> None:
 def _check_decode(spec: Spec) -> None:
     state, path = spec.decode, "spec.json: decode"
     name = state.get("decoder")
-    load_decoder(state)
-    if name not in _DECODERS:
+    if not isinstance(name, str) or name not in _DECODERS:
+        load_decoder(state)
         return
     cls = _DECODERS[name]
     known = {key: value for key, value in state.items() if key in cls.__dataclass_fields__}
@@ -169,6 +169,7 @@ def _check_decode(spec: Spec) -> None:
         raise wrong(f"{path}.size", "at least 1", decoder.size)
     elif isinstance(decoder, _Classes) and decoder.activation == "sigmoid" and decoder.threshold is None:
         raise unreadable(f"{path} has no 'threshold'")
+    load_decoder(state)
 
 
 def _check_layer(layer: dict[str, Any], path: str) -> None:

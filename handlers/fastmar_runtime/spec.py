@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from fastmar_runtime.errors import BundleUnreadable, ProtocolUnknown
-from fastmar_runtime.validation import build, unreadable, wrong
+from fastmar_runtime.validation import build, check, unreadable, wrong
 
 PROTOCOL = 1
 READABLE = (1,)
@@ -157,9 +157,10 @@ def from_dict(data: Any) -> Spec:
     for name in ("inputs", "outputs"):
         if name not in graph:
             raise unreadable(f"{path}graph has no {name!r}")
+        check(tuple[Tensor, ...], graph[name], f"{path}graph.{name}")  # for its path in the message
     flat = {name: value for name, value in data.items() if name != "graph"}
     flat |= {"inputs": graph["inputs"], "outputs": graph["outputs"], "layers": graph.get("layers", [])}
-    spec = build(Spec, flat, "spec.json")
+    spec = build(Spec, flat, "spec.json:")
     for at, field in enumerate(spec.fields):
         _check_field(field, f"spec.json: fields[{at}]")
     return spec

@@ -40,7 +40,7 @@ def build(cls: type[T], data: Any, path: str, *, ignored: Iterable[str] = ()) ->
     described: Any = cls
     for name, hint, is_required in _attributes(described):
         if name in data:
-            values[name] = check(hint, data[name], f"{path}.{name}")
+            values[name] = check(hint, data[name], f"{path} {name}" if path.endswith(":") else f"{path}.{name}")
         elif is_required:
             raise unreadable(f"{path} has no {name!r}")
     unknown = data.keys() - values.keys() - set(ignored)
