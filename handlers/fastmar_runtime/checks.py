@@ -186,11 +186,16 @@ def _check_layer(layer: dict[str, Any], path: str) -> None:
 def check_session(spec: Spec, session: Any) -> None:
     """Raise `BundleUnreadable` where the graph's inputs and outputs are not those of the spec."""
     try:
-        found_inputs, found_outputs = session.get_inputs(), session.get_outputs()
-        _ = [each.name for each in (*found_inputs, *found_outputs)]
-    except UnicodeDecodeError as error:
-        raise unreadable("model.onnx has an input or output whose name is no text") from error
-    for kind, tensors, found in (("inputs", spec.inputs, found_inputs), ("outputs", spec.outputs, found_outputs)):
+        _check_tensors(spec, session)
+    except UnicodeDecodeError as error:  # ONNX Runtime decodes names when they are read
+        raise unreadable("model.onnx has an input, output or axis whose name is no text") from error
+
+
+def _check_tensors(spec: Spec, session: Any) -> None:
+    for kind, tensors, found in (
+        ("inputs", spec.inputs, session.get_inputs()),
+        ("outputs", spec.outputs, session.get_outputs()),
+    ):
         of_name = {each.name: each for each in found}
         if kind == "inputs" and of_name.keys() != {tensor.name for tensor in tensors}:
             raise unreadable(f"model.onnx has the inputs {sorted(of_name)}, and spec.json names others")

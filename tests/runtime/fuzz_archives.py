@@ -264,6 +264,8 @@ def run(archive: Path, inputs: Path, count: int, first: int) -> int:
                     failures[f"{command}: {result}"] += 1
                     if failures[f"{command}: {result}"] == 1:
                         print(f"seed {seed}, {what:.200}\n  {command}: {result}", flush=True)
+            if (seed + 1 - first) % 250 == 0:
+                print(f"{seed + 1 - first:,} of {count:,}, {failed} failed", flush=True)
             failed += any(result not in ("ok", "refused") for result in found.values())
     for command, counts in tally.items():
         print(f"{command}: {counts['ok']:,} ok, {counts['refused']:,} refused, {counts['failed']:,} failed")
