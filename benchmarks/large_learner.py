@@ -16,13 +16,15 @@ import tempfile
 import time
 from pathlib import Path
 
+from fastmar_export.inspection import inspect_pickle
+
 WIDTH = 64  # of the embedding
 
 
 def make(path: Path, megabytes: int) -> None:
     """Export a learner of about `megabytes` to `path`."""
-    import pandas as pd
-    from fastai.tabular.all import Categorify, CategoryBlock, TabularDataLoaders, tabular_learner
+    import pandas as pd  # noqa: PLC0415 - in the process that makes the learner alone
+    from fastai.tabular.all import Categorify, CategoryBlock, TabularDataLoaders, tabular_learner  # noqa: PLC0415
 
     rows = megabytes * 1_000_000 // (4 * WIDTH + 25)  # a category takes a row of floats, its name and its code
     names = [f"customer {number:09}" for number in range(rows)]
@@ -36,8 +38,6 @@ def make(path: Path, megabytes: int) -> None:
 
 def inspect(path: Path) -> tuple[float, int]:
     """Processor seconds and bytes of resident memory over the imports."""
-    from fastmar_export.inspection import inspect_pickle
-
     before, start = _peak(), time.process_time()
     facts = inspect_pickle(path)
     seconds = time.process_time() - start

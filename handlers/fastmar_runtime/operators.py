@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
-from fastmar_runtime.errors import BundleError, BundleUnreadable
+from fastmar_runtime.errors import BundleUnreadable, GraphRefused
 
 ALLOWED = frozenset({
     "Abs", "Acos", "Add", "And", "ArgMax", "ArgMin", "Asin", "Atan", "AveragePool", "BatchNormalization",
@@ -49,12 +49,6 @@ _TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_INT64S, _TENSOR_NAME, _TENSOR_RAW = 1, 2, 7,
 _TENSOR_EXTERNAL, _TENSOR_LOCATION = 13, 14
 _INT64 = 7
 _OWN_DOMAINS = (b"", b"ai.onnx")
-
-
-class GraphRefused(BundleError):
-    """The graph holds something that no export writes."""
-
-    code = "graph_refused"
 
 
 def check_operators(graph: bytes) -> None:

@@ -14,7 +14,7 @@ import onnxruntime as ort
 from fastmar_runtime.bundle import GRAPH, SPEC, BundleFiles
 from fastmar_runtime.checks import check_session, read_spec
 from fastmar_runtime.decode import load_decoder
-from fastmar_runtime.errors import BundleError, BundleUnreadable, RecordError
+from fastmar_runtime.errors import BundleUnreadable, GraphFailed, RecordError
 from fastmar_runtime.frames import Frame
 from fastmar_runtime.operators import check_operators
 from fastmar_runtime.preprocess import Arrays, Group, load_preprocessor
@@ -23,16 +23,10 @@ from fastmar_runtime.spec import Spec
 
 log = logging.getLogger(__name__)
 
-__all__ = ["GRAPH", "SPEC", "BundleFiles", "GraphFailed", "Predictor", "providers"]
+__all__ = ["GRAPH", "SPEC", "BundleFiles", "Predictor", "providers"]
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 _NO_MEMORY = ("Failed to allocate", "bad_alloc", "Unable to allocate")  # how ONNX Runtime and numpy tell of it
-
-
-class GraphFailed(BundleError):
-    """ONNX Runtime fails on the graph, or the graph answers something else than the spec says."""
-
-    code = "graph_failed"
 
 
 class Predictor:

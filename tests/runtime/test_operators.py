@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from fastmar_runtime.errors import BundleError
-from fastmar_runtime.operators import ALLOWED, GraphRefused, check_operators, operators
+from fastmar_runtime.errors import BundleError, GraphRefused
+from fastmar_runtime.operators import ALLOWED, check_operators, operators
 from tests.runtime import tiny, tiny_pictures
 
 
