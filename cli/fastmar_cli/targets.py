@@ -56,13 +56,15 @@ def open_target(target: str, key_file: Path | None, mask_size: str | None = None
 
 
 class Archive:
-    """An archive, run in this process."""
+    """An archive, run in this process, after its golden records were reproduced here."""
 
     def __init__(self, path: str, mask_size: str | None) -> None:
-        from fastmar_runtime.predictor import Predictor  # noqa: PLC0415 - ONNX Runtime, where it is needed
+        from fastmar_runtime.golden import replay_golden  # noqa: PLC0415 - ONNX Runtime, where it is needed
+        from fastmar_runtime.predictor import Predictor  # noqa: PLC0415
 
         self._mask_size = mask_size
         self._predictor = Predictor.open(path)
+        replay_golden(self._predictor)
 
     def turns_photos(self) -> bool:
         """See `Target`."""

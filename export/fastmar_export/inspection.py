@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ from fastmar_runtime.spec import VISION
 Facts = dict[str, Any]
 
 _MAX_LAYERS = 500
+_MAX_LISTED = 100  # calls, leaks, and transforms of one pipeline
+_MAX_NAME = 100  # letters of a layer's name
 _SOURCE = "source"  # where items come from: pictures, and what they are trained to be
 
 
@@ -49,8 +52,8 @@ def inspect_pickle(path: str | Path) -> Facts:
             "pickle_protocol": source.pickle_protocol,
             "names": len(source.globals),
         },
-        "runs_code": [describe_call(call) for call in source.calls],
-        "leaks": [str(leak) for leak in source.leaks],
+        "runs_code": _some(source.calls, describe_call),
+        "leaks": _some(source.leaks, str),
         "problems": [],
     }
     try:
@@ -58,6 +61,13 @@ def inspect_pickle(path: str | Path) -> Facts:
     except NotALearner as error:
         return facts | {"kind": None, "problems": [str(error)]}
     return facts | _learner_facts(learner)
+
+
+def _some(items: Sequence[Any], describe: Callable[[Any], str]) -> list[str]:
+    """A line for each of the first items, and one that counts the others."""
+    lines = [describe(item) for item in items[:_MAX_LISTED]]
+    more = len(items) - len(lines)
+    return [*lines, f"... and {more:,} more"] if more else lines
 
 
 def _learner_facts(learner: Learner) -> Facts:
@@ -87,7 +97,7 @@ def _learner_facts(learner: Learner) -> Facts:
         "labels": _labels(learner),
         "transforms": _transforms(learner),
         "loss": {"class": name_of(learner.loss), "activation": activation},
-        "callbacks": [name_of(callback) for callback in listed(learner.record.get("cbs"))],
+        "callbacks": [name_of(callback) for callback in listed(learner.record.get("cbs"))[:_MAX_LISTED]],
         "network": network,
         "problems": problems,
     }
@@ -107,7 +117,7 @@ def _transforms(learner: Learner) -> list[Facts]:
     places = [("dls.procs", learner.dataset.get("procs"), learner.kind)]
     places += [
         (f"dls.tls[{index}].tfms", part.get("tfms"), _SOURCE)
-        for index, part in enumerate(listed(learner.dataset.get("tls")))
+        for index, part in enumerate(listed(learner.dataset.get("tls"))[:_MAX_LISTED])
         if isinstance(part, Record)
     ]
     domains = {
@@ -119,7 +129,7 @@ def _transforms(learner: Learner) -> list[Facts]:
     return [
         {"where": f"{where}[{index}]", "class": name_of(transform), "becomes": _becomes(transform, domain)}
         for where, pipeline, domain in places
-        for index, transform in enumerate(transforms(pipeline))
+        for index, transform in enumerate(transforms(pipeline)[:_MAX_LISTED])
     ]
 
 
@@ -167,13 +177,14 @@ def _network(model: Any) -> list[Facts]:
         if not is_module(record):
             continue
         parameters = record.get("_parameters")
-        weights = parameters.values() if isinstance(parameters, dict) else ()
+        weights = islice(parameters.values(), _MAX_LAYERS) if isinstance(parameters, dict) else ()
         count = sum(each.numel() for each in weights if isinstance(each, torch.Tensor))
         served = resolve_class(record.path) is not None
         layers.append({"where": where, "depth": depth, "class": record.path, "parameters": count, "served": served})
         children = record.get("_modules")
         if isinstance(children, dict):
-            named = [(f"{where}.{name}", depth + 1, child) for name, child in children.items() if child is not None]
+            some = islice(children.items(), _MAX_LAYERS)
+            named = [(f"{where}.{name!s:.{_MAX_NAME}}", depth + 1, child) for name, child in some if child is not None]
             pending += reversed(named)
     return layers
 

@@ -21,17 +21,18 @@ _LOADER = (
     *("fastai.data.core.TfmdDL", "fastai.tabular.core.TabDataLoader", "fastai.tabular.core.TabWeightedDL"),
     *("fastai.callback.data.WeightedDL", "fastai.callback.data.PartialDL", "fastai.text.data.SortedDL"),
 )
+_NESTED_LISTS = 8  # an L in an L; a hostile file nests more, or lets one hold itself
 _REPLACEABLE = ("predict", "get_preds", "test_dl", "one_batch", "create_batch")
 
 
 def listed(value: Any) -> list[Any]:
     """The items of a list, tuple, or record of fastcore's L; empty for None."""
-    if value is None:
+    for _ in range(_NESTED_LISTS):
+        if not isinstance(value, Record):
+            break
+        value = list(value.items) or value.get("items")
+    if value is None or isinstance(value, Record):
         return []
-    if isinstance(value, Record):
-        if value.items:
-            return list(value.items)
-        return listed(value.get("items"))
     return list(value) if isinstance(value, list | tuple) else [value]
 
 

@@ -5,6 +5,8 @@
     │   ├── BundleUnreadable      not an archive of fastmar's, or a part is missing
     │   ├── ProtocolUnknown       written by another protocol than this runtime reads
     │   ├── RuntimeMismatch       needs another version of the runtime
+    │   ├── GraphRefused          the graph holds an operator that no export writes
+    │   ├── GraphFailed           ONNX Runtime fails on the graph, or its output can't be decoded
     │   └── GoldenMismatch        the golden records are not reproduced here
     ├── RequestError          a whole request can't be read as records (HTTP 400)
     └── RecordError           one record can't be scored (HTTP 400 for it alone)
@@ -61,6 +63,18 @@ class RuntimeMismatch(BundleError):
     """The bundle was written for another version of the runtime than the one that opened it."""
 
     code = "runtime_mismatch"
+
+
+class GraphRefused(BundleError):
+    """The graph holds something that no export writes."""
+
+    code = "graph_refused"
+
+
+class GraphFailed(BundleError):
+    """ONNX Runtime fails on the graph, or the graph answers something else than the spec says."""
+
+    code = "graph_failed"
 
 
 class GoldenMismatch(BundleError):

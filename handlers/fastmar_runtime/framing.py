@@ -16,9 +16,12 @@ from PIL import Image
 from fastmar_runtime.errors import RecordError
 from fastmar_runtime.frames import Size
 from fastmar_runtime.report import Report
+from fastmar_runtime.validation import wrong
 
 ZEROS, BORDER, REFLECTION = "zeros", "border", "reflection"
 PAD_MODES = {BORDER: "edge", REFLECTION: "reflect"}
+
+_LARGEST_SIDE = 65_536
 
 MAX_PADDED = 100_000_000
 """Pixels of a padded picture. A line of 50,000 pixels padded to a square would take gigabytes."""
@@ -118,3 +121,13 @@ def fitted(size: Size, target: Size, *, pad: bool, pad_mode: str, resample: int)
     # int() rounds towards zero, so that padding differs by a pixel from what // would give.
     corner = (int(0.5 * (w - cw)), int(0.5 * (h - ch)))
     return Cut((cw, ch), corner, pad_mode, target, resample)
+
+
+def check_geometry(path: str, *, size: Size, pad_mode: str = ZEROS, resample: int = 0) -> None:
+    """Raise `BundleUnreadable` where the state of a step at `path` is no size, way to pad, or filter."""
+    if not all(0 < side <= _LARGEST_SIDE for side in size):
+        raise wrong(f"{path}.size", f"numbers from 1 to {_LARGEST_SIDE:,}", list(size))
+    if pad_mode not in (ZEROS, *PAD_MODES):
+        raise wrong(f"{path}.pad_mode", f"one of {', '.join((ZEROS, *PAD_MODES))}", pad_mode)
+    if resample not in set(Image.Resampling):
+        raise wrong(f"{path}.resample", "Pillow's number of a filter", resample)

@@ -5,17 +5,18 @@ They are made from the vocabularies and statistics in the learner, never from ro
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fastmar_runtime.errors import BundleUnreadable, GoldenMismatch
-from fastmar_runtime.predictor import BundleFiles, Predictor
+from fastmar_runtime.bundle import BundleFiles
+from fastmar_runtime.errors import FastmarError, GoldenMismatch
+from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.preprocess import Arrays
 from fastmar_runtime.report import shown
+from fastmar_runtime.validation import check, unreadable
 
 RECORDS, ANSWERS, ARRAYS = "golden/records.json", "golden/answers.json", "golden/arrays/{name}.npy"
 
@@ -47,22 +48,42 @@ def read_golden(files: BundleFiles, input_names: list[str]) -> Golden:
     Raises:
         BundleUnreadable: a part is missing or damaged.
     """
+    records, answers = read_records(files)
     return Golden(
-        records=files.json(RECORDS),
-        answers=files.json(ANSWERS),
-        arrays={name: _read_array(files, ARRAYS.format(name=name)) for name in [*input_names, OUTPUT]},
+        records=records,
+        answers=answers,
+        arrays={name: files.array(ARRAYS.format(name=name)) for name in [*input_names, OUTPUT]},
     )
 
 
-def _read_array(files: BundleFiles, name: str) -> npt.NDArray[Any]:
-    data = files.read(name)
-    try:
-        array: npt.NDArray[Any] = np.load(io.BytesIO(data), allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise BundleUnreadable(
-            f"{name} in {files.path} is damaged ({error}).", fix="copy or export it again."
-        ) from error
-    return array
+def read_records(files: BundleFiles) -> tuple[list[Any], list[dict[str, Any]]]:
+    """The golden records and their answers, without the arrays.
+
+    Raises:
+        BundleUnreadable: a part is missing or damaged.
+    """
+    return _read_list(files, RECORDS, Any), _read_list(files, ANSWERS, dict[str, Any])
+
+
+def replay_golden(predictor: Predictor) -> int:
+    """Replay the golden records of the bundle that `predictor` was opened from; the value is their number.
+
+    Raises:
+        GoldenMismatch: they are not reproduced.
+        BundleUnreadable: they can't be read.
+    """
+    if predictor.files is None:
+        return 0
+    golden = read_golden(predictor.files, [tensor.name for tensor in predictor.spec.inputs])
+    check_golden(predictor, golden)
+    return len(golden.records)
+
+
+def _read_list(files: BundleFiles, name: str, item: Any) -> list[Any]:
+    items: list[Any] = check(list[item], files.json(name), name)
+    if not items:
+        raise unreadable(f"{name} is empty")
+    return items
 
 
 def check_golden(predictor: Predictor, golden: Golden) -> float:
@@ -71,16 +92,21 @@ def check_golden(predictor: Predictor, golden: Golden) -> float:
     Raises:
         GoldenMismatch: an input, an output or an answer is not reproduced; it names the first.
     """
-    inputs, report = predictor.preprocess(golden.records)
+    try:
+        inputs, report = predictor.preprocess(golden.records)
+    except (ValueError, MemoryError) as error:  # pictures of several sizes
+        raise _mismatch(f"the golden records make no one input ({error!s:.200})") from error
     if report.errors:
-        row, error = next(iter(report.errors.items()))
-        raise _mismatch(f"golden record {row} was refused: {error.message}")
+        row, refusal = next(iter(report.errors.items()))
+        raise _mismatch(f"golden record {row} was refused: {refusal.message}")
     if inputs.keys() | {OUTPUT} != golden.arrays.keys() or len(golden.records) != len(golden.answers):
         raise _mismatch("the golden records, their arrays and their answers do not belong together")
+    if not inputs:
+        raise _mismatch("the golden records make no inputs")
     largest = max(_compare(f"input {name}", inputs[name], golden.arrays[name]) for name in inputs)
     largest = max(largest, _compare("output", thinned(_run(predictor, inputs)), golden.arrays[OUTPUT]))
-    for row, (ours, theirs) in enumerate(zip(predictor.predict(golden.records), golden.answers, strict=True)):
-        if not _same_answer(ours, theirs, predictor.spec.decode):
+    for row, (ours, theirs) in enumerate(zip(_answers(predictor, golden.records), golden.answers, strict=True)):
+        if not _is_same_answer(ours, theirs, predictor.spec.decode):
             raise _mismatch(f"the answer to golden record {row} is {shown(ours)}, recorded was {shown(theirs)}")
     return largest
 
@@ -107,6 +133,22 @@ def _compare(what: str, ours: npt.NDArray[Any], theirs: npt.NDArray[Any]) -> flo
     if not difference <= TOLERANCE:
         raise _mismatch(f"{what} differs by {difference:.2g} (at most {TOLERANCE:g})")
     return difference
+
+
+def _answers(predictor: Predictor, records: list[Any]) -> list[dict[str, Any]]:
+    try:
+        return predictor.predict(records)
+    except FastmarError:
+        raise
+    except Exception as error:  # a graph that answers in another shape than spec.json says
+        raise _mismatch(f"the graph's output can't be decoded ({type(error).__name__}: {error!s:.200})") from error
+
+
+def _is_same_answer(ours: dict[str, Any], theirs: dict[str, Any], decode: dict[str, Any]) -> bool:
+    try:
+        return _same_answer(ours, theirs, decode)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OSError, SyntaxError, OverflowError):
+        return False  # the recorded answer is of another shape than any answer
 
 
 def _same_answer(ours: dict[str, Any], theirs: dict[str, Any], decode: dict[str, Any]) -> bool:

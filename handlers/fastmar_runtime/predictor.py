@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,63 +10,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
-import orjson
 
-from fastmar_runtime import spec as spec_format
+from fastmar_runtime.bundle import GRAPH, SPEC, BundleFiles
+from fastmar_runtime.checks import check_session, read_spec
 from fastmar_runtime.decode import load_decoder
-from fastmar_runtime.errors import BundleUnreadable, RecordError
+from fastmar_runtime.errors import BundleUnreadable, GraphFailed, RecordError
+from fastmar_runtime.frames import Frame
+from fastmar_runtime.operators import check_operators
 from fastmar_runtime.preprocess import Arrays, Group, load_preprocessor
 from fastmar_runtime.report import Report
 from fastmar_runtime.spec import Spec
 
 log = logging.getLogger(__name__)
 
-SPEC, GRAPH = "spec.json", "model.onnx"
+__all__ = ["GRAPH", "SPEC", "BundleFiles", "Predictor", "providers"]
+
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 _NO_MEMORY = ("Failed to allocate", "bad_alloc", "Unable to allocate")  # how ONNX Runtime and numpy tell of it
-_LARGEST = 2**31  # bytes of a part: no graph in one file can be larger, and no other part is near it
-
-
-class BundleFiles:
-    """The files of a bundle by name, out of an archive or the folder it was unpacked to. Reads data, runs nothing."""
-
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-
-    def read(self, name: str) -> bytes:
-        """The bytes of one file.
-
-        Raises:
-            BundleUnreadable: the bundle is not there, is no archive, or has no such file.
-        """
-        try:
-            if self.path.is_dir():
-                return (self.path / name).read_bytes()
-            with zipfile.ZipFile(self.path) as archive:
-                if archive.getinfo(name).file_size > _LARGEST:
-                    raise BundleUnreadable(f"{name} in {self.path} is over {_LARGEST:,} bytes.", fix="export it again.")
-                return archive.read(name)
-        except FileNotFoundError as error:
-            missing = name if self.path.exists() else str(self.path)
-            raise BundleUnreadable(
-                f"there is no {missing}.", fix="give the path of an archive that `fastmar export` wrote."
-            ) from error
-        except KeyError as error:
-            raise BundleUnreadable(
-                f"{self.path} holds no {name}: fastmar did not write it.",
-                fix="export the learner with `fastmar export`.",
-            ) from error
-        except (zipfile.BadZipFile, OSError, EOFError, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
-            raise BundleUnreadable(
-                f"{self.path} is damaged or no archive ({error}).", fix="copy or export it again."
-            ) from error
-
-    def json(self, name: str) -> Any:
-        """One file, read as JSON."""
-        try:
-            return orjson.loads(self.read(name))
-        except orjson.JSONDecodeError as error:
-            raise BundleUnreadable(f"{name} in {self.path} is no JSON.", fix="export the learner again.") from error
 
 
 class Predictor:
@@ -86,6 +45,7 @@ class Predictor:
         self.files = files
         self.preprocess = load_preprocessor(spec)
         self._decode = load_decoder(spec.decode)
+        check_operators(graph)
         self._session = _session(graph, threads, gpu)
         self._outputs = [t.name for t in spec.outputs]
 
@@ -97,7 +57,9 @@ class Predictor:
             BundleError: it can't be read, or speaks another protocol.
         """
         files = BundleFiles(path)
-        return cls(spec_format.from_dict(files.json(SPEC)), files.read(GRAPH), threads=threads, gpu=gpu, files=files)
+        predictor = cls(read_spec(files), files.read(GRAPH), threads=threads, gpu=gpu, files=files)
+        check_session(predictor.spec, predictor._session)
+        return predictor
 
     def predict(self, records: Sequence[Any]) -> list[dict[str, Any]]:
         """One answer a record, in order.
@@ -123,7 +85,7 @@ class Predictor:
             kept = list(self._finite(output, group.rows, report))
             finite = output if len(kept) == len(group.rows) else output[kept]
             frames = [group.frames[i] for i in kept] if group.frames else ()
-            decoded |= zip((group.rows[i] for i in kept), self._decode(finite, frames), strict=True)
+            decoded |= zip((group.rows[i] for i in kept), self._decoded(finite, frames), strict=True)
         answers = []
         for row in range(len(records)):
             error = report.errors.get(row)
@@ -162,9 +124,24 @@ class Predictor:
             else:
                 report.refuse(row, _not_finite())
 
+    def _decoded(self, output: npt.NDArray[Any], frames: Sequence[Frame]) -> list[dict[str, Any]]:
+        try:
+            return self._decode(output, frames)
+        except (ValueError, IndexError, TypeError) as error:
+            raise GraphFailed(
+                f"the output of model.onnx, {output.dtype} {output.shape}, can't be decoded ({error!s:.200}).",
+                fix="copy the archive again, or export the learner again.",
+            ) from error
+
     def run(self, inputs: Arrays) -> npt.NDArray[np.float32]:
         """The graph's first output, [batch, ...] float32, before the loss's activation."""
-        output: npt.NDArray[np.float32] = self._session.run(self._outputs, inputs)[0]
+        try:
+            output: npt.NDArray[np.float32] = self._session.run(self._outputs, inputs)[0]
+        except Exception as error:  # ONNX Runtime's exceptions have no common base
+            raise GraphFailed(
+                f"ONNX Runtime can't run model.onnx ({' '.join(str(error).split())[:400]}).",
+                fix="run `fastmar doctor` on the archive, or export the learner again.",
+            ) from error
         return output
 
 

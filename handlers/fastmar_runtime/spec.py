@@ -7,13 +7,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from fastmar_runtime.errors import BundleUnreadable, ProtocolUnknown
+from fastmar_runtime.validation import build, check, unreadable, wrong
 
 PROTOCOL = 1
 READABLE = (1,)
 
+TIMESTAMP = "timestamp"  # {"timestamp": "2024-01-31T00:00:00"} among categories
 NUMBER, CATEGORY, DATE, IMAGE = "number", "category", "date", "image"
 
 TABULAR, VISION = "tabular", "vision"
@@ -140,36 +143,45 @@ def from_dict(data: Any) -> Spec:
         BundleUnreadable: a part is missing or of another shape.
         ProtocolUnknown: the number is one that this runtime does not read.
     """
-    if not isinstance(data, dict) or not isinstance(data.get("protocol"), int):
+    if not isinstance(data, dict) or type(data.get("protocol")) is not int:
         raise BundleUnreadable("spec.json has no protocol number.", fix="export the learner again.")
     if data["protocol"] not in READABLE:
         raise ProtocolUnknown(
             f"spec.json speaks protocol {data['protocol']}, this runtime reads {', '.join(map(str, READABLE))}.",
             fix="use the version of fastmar that wrote the archive, or export the learner again.",
         )
-    try:
-        return Spec(
-            protocol=data["protocol"],
-            name=data["name"],
-            version=data["version"],
-            kind=data["kind"],
-            runtime=data["runtime"],
-            fields=tuple(
-                Field(**{**f, "categories": tuple(f["categories"]), "aliases": tuple(f["aliases"])})
-                for f in data["fields"]
-            ),
-            steps=tuple(data["steps"]),
-            inputs=tuple(Tensor(t["name"], t["dtype"], tuple(t["shape"])) for t in data["graph"]["inputs"]),
-            outputs=tuple(Tensor(t["name"], t["dtype"], tuple(t["shape"])) for t in data["graph"]["outputs"]),
-            decode=data["decode"],
-            targets=tuple(data["targets"]),
-            layers=tuple(data["graph"].get("layers", ())),
-            notices=tuple(data["notices"]),
-            dropped=tuple(data["dropped"]),
-            provenance=data["provenance"],
-            ui=data.get("ui"),
-        )
-    except (KeyError, TypeError) as error:
-        raise BundleUnreadable(
-            f"spec.json lacks a part or has one of another shape ({error}).", fix="export the learner again."
-        ) from error
+    path = "spec.json: "
+    graph = data.get("graph")
+    if not isinstance(graph, dict):
+        raise wrong(f"{path}graph", "an object", graph)
+    for name in ("inputs", "outputs"):
+        if name not in graph:
+            raise unreadable(f"{path}graph has no {name!r}")
+        check(tuple[Tensor, ...], graph[name], f"{path}graph.{name}")  # for its path in the message
+    flat = {name: value for name, value in data.items() if name != "graph"}
+    flat |= {"inputs": graph["inputs"], "outputs": graph["outputs"], "layers": graph.get("layers", [])}
+    spec = build(Spec, flat, "spec.json:")
+    for at, field in enumerate(spec.fields):
+        _check_field(field, f"spec.json: fields[{at}]")
+    return spec
+
+
+def _check_field(field: Field, path: str) -> None:
+    if field.kind not in (NUMBER, CATEGORY, DATE, IMAGE):
+        raise wrong(f"{path}.kind", "the name of a kind", field.kind)
+    for at, category in enumerate(field.categories):
+        check_category(category, f"{path}.categories[{at}]")
+    if field.default is not None:
+        check_category(field.default, f"{path}.default")
+
+
+def check_category(value: Any, path: str) -> None:
+    """Raise `BundleUnreadable` unless `value` is text, a number, true, false, null, or ``{"timestamp": "..."}``."""
+    if isinstance(value, dict):
+        text = value.get(TIMESTAMP)
+        try:
+            datetime.fromisoformat(text if isinstance(text, str) and len(value) == 1 else "")
+        except ValueError:
+            raise wrong(path, f'text, a number, or {{"{TIMESTAMP}": an ISO 8601 date}}', value) from None
+    elif isinstance(value, list):
+        raise wrong(path, "text or a number", value)

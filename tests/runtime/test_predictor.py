@@ -218,7 +218,7 @@ class TestOpen:
     @pytest.mark.parametrize("data", [b"", b"no graph", tiny.graph()[:-40]])
     def test_a_damaged_graph(self, bundle, data):
         (bundle / "model.onnx").write_bytes(data)
-        with pytest.raises(BundleUnreadable, match=r"can't load model\.onnx"):
+        with pytest.raises(BundleUnreadable, match=r"model\.onnx"):
             Predictor.open(bundle)
 
     def test_spec_round_trip(self, bundle):

@@ -427,7 +427,7 @@ class TestLoading:
 
     def test_a_damaged_graph(self, bundle, capsys):
         (bundle / "model.onnx").write_bytes(tiny.graph()[:-40])
-        assert "can't load model.onnx" in self.fail(bundle, capsys)
+        assert "model.onnx is damaged" in self.fail(bundle, capsys)
 
     def test_another_graph(self, bundle, capsys):
         (bundle / "model.onnx").write_bytes(tiny.graph(tiny.WEIGHTS * 2))
@@ -435,7 +435,7 @@ class TestLoading:
 
     def test_a_graph_that_takes_other_inputs(self, bundle, capsys):
         (bundle / "model.onnx").write_bytes(tiny.date_graph())
-        assert "the graph fails" in self.fail(bundle, capsys)
+        assert "model.onnx has the inputs" in self.fail(bundle, capsys)
 
     @pytest.mark.parametrize("name", ["spec.json", "model.onnx", "golden/records.json", "golden/arrays/output.npy"])
     @pytest.mark.parametrize("damage", ["gone", "cut"])

@@ -61,11 +61,11 @@ def _sizes(old: Path, new: Path) -> list[Change]:
 def _moved(old: Predictor, new: Predictor) -> Shadow:
     """Both asked, in this process, for the golden records of both."""
     from fastmar_cli.lifecycle.shadow import Shadow
-    from fastmar_runtime.golden import RECORDS
+    from fastmar_runtime.golden import read_records
 
     shadow = Shadow("the old", "the new", "the golden records of both")
     for name, predictor in (("old", old), ("new", new)):
-        records: list[Any] = predictor.files.json(RECORDS) if predictor.files else []
+        records: list[Any] = read_records(predictor.files)[0] if predictor.files else []
         pairs = zip(old.predict(records), new.predict(records), strict=True)
         for number, (before, after) in enumerate(pairs, start=1):
             shadow.add(f"record {number} of the {name}", before, after)

@@ -49,6 +49,11 @@ def run(args: argparse.Namespace) -> int:
 def _checks(model: Path) -> Iterator[tuple[str, Callable[[], str]]]:
     yield "Java", _java
     yield "TorchServe", _torchserve
+    yield from checks_of(model)
+
+
+def checks_of(model: Path) -> Iterator[tuple[str, Callable[[], str]]]:
+    """The checks of an archive itself, by name."""
     yield "archive", lambda: _archive(model)
     yield "runtime", lambda: _runtime(model)
     yield "golden records", lambda: _golden(model)
@@ -70,7 +75,9 @@ def _torchserve() -> str:
 
 def _archive(model: Path) -> str:
     from fastmar_cli.server.archives import read_archive
+    from fastmar_runtime.bundle import BundleFiles
 
+    BundleFiles(model).check()
     archive = read_archive(model)
     return f"{archive.label}, {archive.path.stat().st_size:,} bytes, {archive.workers} worker(s)"
 
@@ -78,17 +85,18 @@ def _archive(model: Path) -> str:
 def _runtime(model: Path) -> str:
     """Whether the worker would run the code that is installed here."""
     import fastmar_runtime
-    from fastmar_runtime import spec as spec_format
-    from fastmar_runtime.predictor import SPEC, BundleFiles
+    from fastmar_runtime.bundle import BundleFiles
+    from fastmar_runtime.checks import read_spec
 
-    spec = spec_format.from_dict(BundleFiles(model).json(SPEC))
+    files = BundleFiles(model)
+    spec = read_spec(files)
     package = Path(fastmar_runtime.__file__).parent
     with zipfile.ZipFile(model) as archive:
         other = [
             name
             for name in archive.namelist()
             if name.startswith(f"{package.name}/")
-            and _digest(archive.read(name)) != _digest_of_file(package.parent / name)
+            and _digest(files.read(name)) != _digest_of_file(package.parent / name)
         ]
     if not other:
         return f"{spec.runtime}, the same that is installed here; protocol {spec.protocol}"

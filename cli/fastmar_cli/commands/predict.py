@@ -2,7 +2,8 @@
 
 TARGET is MODEL.mar, or a URL such as http://127.0.0.1:8080/predictions/NAME. INPUT is a .json file (a record or a list
 of them), .jsonl, .csv with a header, a picture (.jpg, .png, .bmp, .gif, .webp, .tif), or - for any of them on standard
-input. Answers come in the order of the inputs; a picture's has its file's name.
+input. Answers come in the order of the inputs; a picture's has its file's name. An archive must reproduce its golden
+records first; else it is refused.
 """
 
 from __future__ import annotations

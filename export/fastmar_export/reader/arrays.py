@@ -20,6 +20,7 @@ from .records import Global, brief
 _DTYPE = re.compile(r"[<>=|]?(b1|\?|[iu][1248]|f(2|4|8|12|16)|c(8|16|24|32)|[SU]\d{1,9}|[mM]8|O8?)")
 _UNIT = re.compile(r"[YMWDhms]|ms|us|ns|ps|fs|as|generic")
 _MAX_DIMS = 32
+_ARRAY = 600  # cost of an array's or a scalar's object beside its data
 
 
 class Arrays:
@@ -64,7 +65,7 @@ class Arrays:
         if dtype.hasobject:
             if type(data) is not list or len(data) != count:
                 raise ValueError(f"an array of {count} objects has other data than that")
-            self._budget.spend(8 * count)
+            self._budget.spend(_ARRAY + 8 * count)
         else:
             data = bytes(self._raw(data, dtype, count))
         cast(Any, array).__setstate__((1, shape, dtype, bool(fortran), data))
@@ -75,7 +76,7 @@ class Arrays:
             raw = raw.encode("latin1")
         if not isinstance(raw, bytes | bytearray) or len(raw) != nbytes:
             raise ValueError(f"an array of {nbytes} bytes has other data than that")
-        self._budget.spend(nbytes)
+        self._budget.spend(_ARRAY + nbytes)
         if dtype.kind == "U" and nbytes and np.frombuffer(raw, dtype.str[0] + "u4").max() > sys.maxunicode:
             raise ValueError("an array of text has a character that there is not")
         return raw

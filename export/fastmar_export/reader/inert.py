@@ -7,21 +7,25 @@ reconstructions (plain values, arrays, tensors) has a function of fastmar's own 
 from __future__ import annotations
 
 import _compat_pickle
+import sys
 from collections import Counter
 from typing import Any
 
 import numpy as np
 
 from .arrays import Arrays, set_dtype_state
-from .limits import Budget
-from .machine import PickleMachine
-from .plain import Inert, PlainValues, Rebuild, check_key
+from .keys import Keys
+from .limits import WALKED, Budget
+from .machine import Memo, PickleMachine
+from .plain import Inert, PlainValues, Rebuild
 from .records import Global, Record, is_alias
 from .tensors import DTYPES, Tensors
 from .torchzip import TorchZip
 
 _CLOUDPICKLE = "cloudpickle.cloudpickle"
-_ENTRY_BYTES = 128
+_ENTRY = 128  # cost of an entry that is copied
+_CALL, _RECORD = 200, 320 + WALKED  # cost of a call, and of keeping it with its arguments and state
+_STORAGE, _NAME = 300, 30
 _LONGEST_NAME = 500
 
 
@@ -34,11 +38,11 @@ class InertMachine(PickleMachine):
     """
 
     def __init__(self, pickled: bytes, archive: TorchZip, budget: Budget) -> None:
-        super().__init__(pickled, budget.limits)
-        self._budget = budget
+        super().__init__(pickled, budget)
+        self._keys = Keys(budget)
         self._arrays, self._tensors = Arrays(budget), Tensors(archive, budget)
         self._table: dict[str, Rebuild] = {
-            **PlainValues(budget).table(),
+            **PlainValues(budget, self._keys).table(),
             **self._arrays.table(),
             **self._tensors.table(),
             "copyreg._reconstructor": self._reconstructor,
@@ -51,12 +55,20 @@ class InertMachine(PickleMachine):
         self.globals: Counter[str] = Counter()
         self.records: list[Record] = []
 
+    def release(self) -> None:
+        """Let go of everything but the records and the names, so that memory is free again without a collection."""
+        self.stack, self.outer, self.memo = [], [], Memo(self.budget)
+        self._table.clear()
+        self._tensors.table().clear()
+
     def name(self, module: str, name: str) -> Any:
         """A `Global` under its name of today, or one of torch's dtypes."""
+        if len(module) + len(name) > _LONGEST_NAME:
+            raise ValueError("a name is longer than any name is")
         if (module, name) not in self._names:
-            if len(module) + len(name) > _LONGEST_NAME:
-                raise ValueError("a name is longer than any name is")
             self._names[module, name] = _named_today(module, name)
+            self.budget.spend(_RECORD)
+        self.budget.spend(_NAME)
         named = self._names[module, name]
         self.globals[named.path] += 1
         return DTYPES.get(named, named)
@@ -67,6 +79,7 @@ class InertMachine(PickleMachine):
             raise TypeError(f"a {type(callee).__name__} is called")
         if type(args) is not tuple or not (kwargs is None or type(kwargs) is dict):
             raise TypeError("a call has no tuple of arguments")
+        self.budget.spend(_CALL)
         if isinstance(callee, Global) and callee.path in self._table and not kwargs:
             try:
                 return self._table[callee.path](*args)
@@ -76,6 +89,7 @@ class InertMachine(PickleMachine):
 
     def persistent(self, pid: Any) -> Any:
         """A tensor's storage, read when it is needed."""
+        self.budget.spend(_STORAGE)
         return self._tensors.storage(pid)
 
     def build(self, target: Any, state: Any) -> None:
@@ -104,9 +118,10 @@ class InertMachine(PickleMachine):
         pairs = list(zip(flat[::2], flat[1::2], strict=True))
         if type(target) is dict:
             for key, value in pairs:
-                check_key(key)
+                self._keys.check(key)
                 target[key] = value
         elif isinstance(target, Record) and not is_alias(target):
+            self.budget.spend((sys.getsizeof(()) + WALKED) * len(pairs))
             target.entries.extend(pairs)
         else:
             self._reach_out(target, "update", (pairs,))
@@ -115,7 +130,7 @@ class InertMachine(PickleMachine):
         """Fill a set, or keep what a record would have been given."""
         if type(target) is set:
             for item in items:
-                check_key(item)
+                self._keys.check(item)
                 target.add(item)
         elif isinstance(target, Record) and not is_alias(target):
             target.items.extend(items)
@@ -125,10 +140,11 @@ class InertMachine(PickleMachine):
     def freeze(self, items: list[Any]) -> frozenset[Any]:
         """A frozenset whose elements can be hashed in a short time."""
         for item in items:
-            check_key(item)
+            self._keys.check(item)
         return frozenset(items)
 
     def _keep(self, record: Record) -> Record:
+        self.budget.spend(_RECORD)
         self.records.append(record)
         return record
 
@@ -153,7 +169,7 @@ class InertMachine(PickleMachine):
         if not isinstance(target, Record) or is_alias(target):
             raise Inert
         if type(target.state) is dict and type(state) is dict:
-            self._budget.spend(_ENTRY_BYTES * (len(target.state) + len(state)))
+            self.budget.spend(_ENTRY * (len(target.state) + len(state)))
             state = target.state | state
         target.state = state
         return target

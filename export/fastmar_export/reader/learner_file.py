@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ from .lookalikes import HEAD_BYTES, refuse_lookalike
 from .opcodes import run
 from .records import Record, path_of
 from .torchzip import open_torch_zip
+from .unfold import check_unfolded
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,8 +83,14 @@ def read_torch_file(path: str | Path, limits: Limits = _DEFAULT_LIMITS) -> Learn
             archive = open_torch_zip(file, size, limits)
             if archive.nbytes("data.pkl") > limits.pickle_bytes:
                 raise too_much("the pickle's size", "bytes", limits.pickle_bytes)
-            machine = InertMachine(archive.read("data.pkl"), archive, Budget(limits, size))
-            root = run(machine)
+            budget = Budget(limits, file_bytes=size, pickle_bytes=archive.nbytes("data.pkl"))
+            machine = InertMachine(archive.read("data.pkl"), archive, budget)
+            try:
+                with _no_collections():
+                    root = run(machine)
+                    check_unfolded(root, limits, archive.nbytes("data.pkl"))
+            finally:
+                machine.release()
             file.seek(0)
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             version = archive.text("version")
@@ -91,6 +101,18 @@ def read_torch_file(path: str | Path, limits: Limits = _DEFAULT_LIMITS) -> Learn
     calls = calls_that_run(machine.records)
     counts = dict(machine.globals.most_common())
     return LearnerFile(root, sha256, size, machine.protocol, version, counts, calls, find_leaks(root))
+
+
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """Reading makes millions of objects and no garbage to speak of, and each collection would visit all of them."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def require_learner(root: Any) -> Record:

@@ -3,10 +3,37 @@
 from __future__ import annotations
 
 import struct
+import sys
 from abc import ABC, abstractmethod
 from typing import Any
 
-from .limits import Limits
+from .limits import WALKED, Budget
+
+_MEMO_ENTRY = 120  # cost of an entry of a dict with an integer as its key
+
+
+class Memo:
+    """The objects that the pickle numbered. Pickles number from 0 without gaps, so that a list holds nearly all."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._listed: list[Any] = []
+        self._others: dict[int, Any] = {}
+
+    def __len__(self) -> int:
+        return len(self._listed) + len(self._others)
+
+    def __getitem__(self, index: int) -> Any:
+        return self._listed[index] if 0 <= index < len(self._listed) else self._others[index]
+
+    def __setitem__(self, index: int, value: Any) -> None:
+        if index == len(self._listed) and not self._others:
+            self._listed.append(value)
+        elif 0 <= index < len(self._listed):
+            self._listed[index] = value
+        else:
+            self._budget.spend(_MEMO_ENTRY)
+            self._others[index] = value
 
 
 class PickleMachine(ABC):
@@ -14,14 +41,15 @@ class PickleMachine(ABC):
 
     Attributes:
         protocol: the pickle's protocol; 0 where it does not say.
+        budget: what building objects may cost.
     """
 
-    def __init__(self, pickled: bytes, limits: Limits) -> None:
+    def __init__(self, pickled: bytes, budget: Budget) -> None:
         self.data, self.at = pickled, 0
-        self.limits = limits
+        self.budget, self.limits = budget, budget.limits
         self.stack: list[Any] = []
         self.outer: list[list[Any]] = []  # the stacks below each open MARK
-        self.memo: dict[int, Any] = {}
+        self.memo = Memo(budget)
         self.protocol = 0
 
     @abstractmethod
@@ -56,6 +84,16 @@ class PickleMachine(ABC):
     def freeze(self, items: list[Any]) -> Any:
         """A frozenset of items."""
 
+    def push(self, value: Any) -> None:
+        """Push a new value, and charge for its memory."""
+        self.budget.spend(sys.getsizeof(value))
+        self.stack.append(value)
+
+    def push_container(self, value: Any) -> None:
+        """Push a new container, and charge for its memory and for walking through it."""
+        self.budget.spend(sys.getsizeof(value) + WALKED)
+        self.stack.append(value)
+
     def take(self, count: int) -> bytes:
         """The next `count` bytes."""
         start, end = self.at, self.at + count
@@ -63,6 +101,12 @@ class PickleMachine(ABC):
             raise IndexError("the pickle ends in the middle of a value")
         self.at = end
         return self.data[start:end]
+
+    def byte(self) -> int:
+        """The next byte, as a number."""
+        value = self.data[self.at]
+        self.at += 1
+        return value
 
     def line(self) -> bytes:
         """The next line, without its end."""

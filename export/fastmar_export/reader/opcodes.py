@@ -113,7 +113,7 @@ def _memo_opcodes(put: bytes, get: bytes, index: Callable[[PickleMachine], int])
 
 
 _memo_opcodes(pickle.PUT, pickle.GET, lambda m: int(m.line()))
-_memo_opcodes(pickle.BINPUT, pickle.BINGET, lambda m: int(m.take(1)[0]))
+_memo_opcodes(pickle.BINPUT, pickle.BINGET, lambda m: m.byte())
 _memo_opcodes(pickle.LONG_BINPUT, pickle.LONG_BINGET, lambda m: int(m.unpack(_U4)))
 
 
@@ -121,6 +121,21 @@ _memo_opcodes(pickle.LONG_BINPUT, pickle.LONG_BINGET, lambda m: int(m.unpack(_U4
 
 
 def _value_opcode(code: bytes, value: Callable[[PickleMachine], Any]) -> None:
+    def run(m: PickleMachine) -> None:
+        m.push(value(m))
+
+    _OPCODES[code[0]] = run
+
+
+def _container_opcode(code: bytes, make: Callable[[PickleMachine], Any]) -> None:
+    def run(m: PickleMachine) -> None:
+        m.push_container(make(m))
+
+    _OPCODES[code[0]] = run
+
+
+def _shared_opcode(code: bytes, value: Callable[[PickleMachine], Any]) -> None:
+    # Values of which the interpreter has one each: no memory is taken.
     def run(m: PickleMachine) -> None:
         m.stack.append(value(m))
 
@@ -154,13 +169,9 @@ def _utf8(raw: bytes) -> str:
 
 
 for _code, _value in {
-    pickle.NONE: lambda _: None,
-    pickle.NEWTRUE: lambda _: True,
-    pickle.NEWFALSE: lambda _: False,
     pickle.INT: _int_line,
     pickle.LONG: lambda m: int(m.line().removesuffix(b"L")),
     pickle.BININT: lambda m: m.unpack(_I4),
-    pickle.BININT1: lambda m: m.take(1)[0],
     pickle.BININT2: lambda m: m.unpack(_U2),
     pickle.LONG1: lambda m: int.from_bytes(m.take(m.unpack(_U1)), "little", signed=True),
     pickle.LONG4: lambda m: int.from_bytes(m.take(m.unpack(_I4)), "little", signed=True),
@@ -177,12 +188,24 @@ for _code, _value in {
     pickle.BINBYTES: lambda m: m.take(m.unpack(_U4)),
     pickle.BINBYTES8: lambda m: m.take(m.unpack(_U8)),
     pickle.BYTEARRAY8: lambda m: bytearray(m.take(m.unpack(_U8))),
+}.items():
+    _value_opcode(_code, _value)
+
+for _code, _value in {
+    pickle.NONE: lambda _: None,
+    pickle.NEWTRUE: lambda _: True,
+    pickle.NEWFALSE: lambda _: False,
+    pickle.BININT1: lambda m: m.byte(),
     pickle.EMPTY_TUPLE: lambda _: (),
+}.items():
+    _shared_opcode(_code, _value)
+
+for _code, _value in {
     pickle.EMPTY_LIST: lambda _: [],
     pickle.EMPTY_DICT: lambda _: {},
     pickle.EMPTY_SET: lambda _: set(),
 }.items():
-    _value_opcode(_code, _value)
+    _container_opcode(_code, _value)
 
 
 # Containers
@@ -199,18 +222,18 @@ def _top(m: PickleMachine, count: int) -> list[Any]:
 @_opcode(pickle.TUPLE)
 def _tuple(m: PickleMachine) -> None:
     items = m.pop_mark()
-    m.stack.append(tuple(items))
+    m.push_container(tuple(items))
 
 
-_value_opcode(pickle.TUPLE1, lambda m: tuple(_top(m, 1)))
-_value_opcode(pickle.TUPLE2, lambda m: tuple(_top(m, 2)))
-_value_opcode(pickle.TUPLE3, lambda m: tuple(_top(m, 3)))
+_container_opcode(pickle.TUPLE1, lambda m: tuple(_top(m, 1)))
+_container_opcode(pickle.TUPLE2, lambda m: tuple(_top(m, 2)))
+_container_opcode(pickle.TUPLE3, lambda m: tuple(_top(m, 3)))
 
 
 @_opcode(pickle.LIST)
 def _list(m: PickleMachine) -> None:
     items = m.pop_mark()
-    m.stack.append(items)
+    m.push_container(items)
 
 
 @_opcode(pickle.DICT)
@@ -218,13 +241,13 @@ def _dict(m: PickleMachine) -> None:
     flat = m.pop_mark()
     made: dict[Any, Any] = {}
     m.set_items(made, flat)
-    m.stack.append(made)
+    m.push_container(made)
 
 
 @_opcode(pickle.FROZENSET)
 def _frozenset(m: PickleMachine) -> None:
     items = m.pop_mark()
-    m.stack.append(m.freeze(items))
+    m.push_container(m.freeze(items))
 
 
 @_opcode(pickle.APPEND)

@@ -8,63 +8,28 @@ A `TypeError` or `ValueError` means that the file is damaged.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
-import torch
-
-from .limits import Budget, too_much
-from .records import Global, Record
+from .keys import Keys
+from .limits import WALKED, Budget, too_much
 
 Rebuild = Callable[..., Any]
 
 _SIZED = (list, tuple, set, frozenset, dict)
-_KEY_TYPES = (str, bytes, float, complex, bool, type(None), Global, Record, np.generic, dt.date, dt.time, dt.timedelta,
-              dt.timezone, torch.Tensor, torch.dtype, torch.device)  # fmt: skip
-_KEY_PARTS = 100
 _ITEM_BYTES, _ENTRY_BYTES = 16, 128
+_CONTAINER = 64 + WALKED
 
 
 class Inert(Exception):
     """The arguments are not plain data, so that the call is kept instead of made."""
 
 
-def check_key(key: Any) -> None:
-    """Raise ValueError unless `key` can be hashed in a short time.
-
-    Hashing visits each element of a tuple as often as it occurs: 60 bytes of pickle make a tuple that takes years,
-    and a deep one overflows the interpreter's stack. Large integers can be made to collide.
-    """
-    parts = [key]
-    for seen in range(_KEY_PARTS):
-        if not parts:
-            return
-        part = parts.pop()
-        if type(part) in (tuple, frozenset):
-            if len(part) + seen > _KEY_PARTS:
-                break
-            parts.extend(part)
-        elif type(part) is int:
-            if part.bit_length() > 64:
-                raise ValueError("an integer of more than 64 bits is a key of a dict or set")
-        elif not isinstance(part, _KEY_TYPES):
-            raise TypeError(f"a {type(part).__name__} is a key of a dict or set")
-    raise too_much("the tuples in one key of a dict or set", "elements", _KEY_PARTS)
-
-
-def checked_keys(keys: Iterable[Any]) -> Iterable[Any]:
-    """The same keys, each after `check_key`."""
-    for key in keys:
-        check_key(key)
-        yield key
-
-
 class PlainValues:
     """Rebuilds plain values within a budget; `table` names them by their dotted path."""
 
-    def __init__(self, budget: Budget) -> None:
-        self._budget = budget
+    def __init__(self, budget: Budget, keys: Keys) -> None:
+        self._budget, self._keys = budget, keys
 
     def table(self) -> dict[str, Rebuild]:
         """Dotted path to function, for every callable that is known here."""
@@ -91,7 +56,7 @@ class PlainValues:
     def _elements(self, source: Any, bytes_each: int = _ITEM_BYTES) -> Any:
         if type(source) not in _SIZED and type(source) is not range:
             raise Inert
-        self._budget.spend(len(source) * bytes_each)
+        self._budget.spend(_CONTAINER + len(source) * bytes_each)
         return source
 
     def mapping(self, source: Any = (), /) -> dict[Any, Any]:
@@ -104,7 +69,7 @@ class PlainValues:
             if type(pair) not in (tuple, list):
                 raise Inert
             key, value = pair
-            check_key(key)
+            self._keys.check(key)
             made[key] = value
         return made
 
@@ -122,11 +87,16 @@ class PlainValues:
 
     def make_set(self, source: Any = (), /) -> set[Any]:
         """A set."""
-        return set(checked_keys(self._elements(source, _ENTRY_BYTES)))
+        return set(self._checked(source))
 
     def make_frozenset(self, source: Any = (), /) -> frozenset[Any]:
         """A frozenset."""
-        return frozenset(checked_keys(self._elements(source, _ENTRY_BYTES)))
+        return frozenset(self._checked(source))
+
+    def _checked(self, source: Any) -> Iterator[Any]:
+        for key in self._elements(source, _ENTRY_BYTES):
+            self._keys.check(key)
+            yield key
 
     def deque(self, source: Any = (), _maxlen: Any = None, /) -> list[Any]:
         """A deque as a list."""

@@ -15,6 +15,7 @@ from .torchzip import FIX_DAMAGED, TorchZip
 
 _MAX_DIMS = 64
 _INT64 = 1 << 63
+_TENSOR = 2_000  # cost of a tensor's object: torch takes some 15 microseconds for one
 
 _STORAGES = {
     "DoubleStorage": torch.float64, "FloatStorage": torch.float32, "HalfStorage": torch.float16,
@@ -55,10 +56,7 @@ class Tensors:
     def __init__(self, archive: TorchZip, budget: Budget) -> None:
         self._archive, self._budget = archive, budget
         self._storages: dict[str, Storage] = {}
-
-    def table(self) -> dict[str, Rebuild]:
-        """Dotted path to function, for every callable that is known here."""
-        return {
+        self._table: dict[str, Rebuild] = {
             "torch._utils._rebuild_tensor": self.tensor,
             "torch._utils._rebuild_tensor_v2": self.tensor,
             "torch._utils._rebuild_tensor_v3": self.tensor_v3,
@@ -72,6 +70,10 @@ class Tensors:
             "torch.device": _device,
             "torch.Size": _size,
         }
+
+    def table(self) -> dict[str, Rebuild]:
+        """Dotted path to function, for every callable that is known here."""
+        return self._table
 
     def storage(self, pid: Any) -> Storage:
         """What a persistent id stands for: ``("storage", class, key, location, count)``."""
@@ -135,11 +137,12 @@ class Tensors:
         """A parameter; attributes that somebody hung on it are left out."""
         if not isinstance(data, torch.Tensor):
             raise Inert
+        self._budget.spend(_TENSOR)
         return torch.nn.Parameter(data.detach(), _grad(data.dtype, requires_grad))
 
     def from_type(self, rebuild: Any, _cls: Any, args: Any, _state: Any, /) -> Any:
         """A tensor of a subclass (fastai's TensorImage, TensorCategory, ...) as a plain tensor."""
-        known = self.table().get(rebuild.path) if isinstance(rebuild, Global) else None
+        known = self._table.get(rebuild.path) if isinstance(rebuild, Global) else None
         if known is None or known == self.from_type or type(args) is not tuple:
             raise Inert
         return known(*args)
@@ -163,7 +166,7 @@ class Tensors:
             raise HostileFile(
                 f"a tensor of size {sizes!r:.80} reaches beyond its storage of {storage.nbytes} bytes.", fix=FIX_DAMAGED
             )
-        self._budget.spend(count * dtype.itemsize)
+        self._budget.spend(_TENSOR + count * dtype.itemsize)
         tensor = torch.empty(0, dtype=dtype)
         if count:
             tensor.set_(storage.data(), offset, sizes, strides)

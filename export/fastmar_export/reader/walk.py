@@ -12,7 +12,8 @@ import numpy as np
 from .records import Global, Record, brief
 
 _LIST_CLASS = Global("fastcore.foundation", "L")
-_LEAVES = (str, bytes, bytearray, int, float, bool, type(None))
+_LEAVES = frozenset({str, bytes, bytearray, int, float, bool, complex, type(None)})
+_CONTAINERS = frozenset({list, tuple, dict, set, frozenset})
 _LONGEST = 64  # steps of a path that are told; a hostile file can make it as long as the file
 
 
@@ -50,33 +51,50 @@ class Node:
             node = node.parent
 
 
-def children(node: Node) -> Iterator[Node]:
+Reach = tuple[Any, str, bool]  # an object, the label that leads to it, whether it is a record's state
+
+
+def _parts(node: Node) -> Iterator[Reach]:
     """What hangs directly on an object: state, arguments, elements and values."""
     thing = node.thing
     if isinstance(thing, Record):
         if thing.callee == _LIST_CLASS and isinstance(thing.get("items"), list):
-            yield Node(thing.get("items"), "", node)  # fastai writes dls.loaders[0], not dls.loaders.items[0]
+            yield thing.get("items"), "", False  # fastai writes dls.loaders[0], not dls.loaders.items[0]
             return
-        yield Node(thing.state, "", node, is_state=True)
-        yield Node(thing.args, "(...)", node)
-        yield Node(thing.kwargs, "(...)", node)
-        yield Node(thing.items, "", node)
+        yield thing.state, "", True
+        yield thing.args, "(...)", False
+        yield thing.kwargs, "(...)", False
+        yield thing.items, "", False
         for key, value in thing.entries:
-            yield Node(value, f"[{brief(key)}]", node)
+            if _is_walked(value):
+                yield value, f"[{brief(key)}]", False
     elif isinstance(thing, dict):
         for key, value in thing.items():
-            yield Node(value, f".{key:.60}" if node.is_state and isinstance(key, str) else f"[{brief(key)}]", node)
+            if _is_walked(value):
+                label = f".{key:.60}" if node.is_state and isinstance(key, str) else f"[{brief(key)}]"
+                yield value, label, False
     elif isinstance(thing, list | tuple | set | frozenset):
         for index, part in enumerate(thing):
-            in_state = node.is_state and isinstance(part, dict)  # a dict of attributes and one of slots
-            yield Node(part, "" if in_state else f"[{index}]", node, is_state=in_state)
+            if _is_walked(part):
+                in_state = node.is_state and isinstance(part, dict)  # a dict of attributes and one of slots
+                yield part, "" if in_state else f"[{index}]", in_state
     elif isinstance(thing, np.ndarray) and thing.dtype.hasobject:
         for index, part in enumerate(thing.reshape(-1)):
-            yield Node(part, f"[{index}]", node)
+            if _is_walked(part):
+                yield part, f"[{index}]", False
+
+
+def _is_walked(thing: Any) -> bool:
+    """Whether `thing` may hold others, or is an array: most of what a large file holds is neither."""
+    kind = type(thing)
+    return kind not in _LEAVES and not (kind in _CONTAINERS and not thing)
 
 
 def walk(root: Any, enter: Callable[[Node], bool] = lambda _: True) -> Iterator[Node]:
-    """Every object that can be reached, once, along its shortest path; below a node only where `enter` says so."""
+    """Every object that can be reached, once, along its shortest path; below a node only where `enter` says so.
+
+    Numbers, text and empty containers are left out.
+    """
     start = Node(root)
     seen, queue = {id(root)}, deque([start])
     while queue:
@@ -84,7 +102,7 @@ def walk(root: Any, enter: Callable[[Node], bool] = lambda _: True) -> Iterator[
         yield node
         if not enter(node):
             continue
-        for child in children(node):
-            if not isinstance(child.thing, _LEAVES) and id(child.thing) not in seen:
-                seen.add(id(child.thing))
-                queue.append(child)
+        for thing, label, is_state in _parts(node):
+            if id(thing) not in seen and _is_walked(thing):
+                seen.add(id(thing))
+                queue.append(Node(thing, label, node, is_state))

@@ -32,21 +32,23 @@ def step_names() -> list[str]:
     return sorted(info.name for info in pkgutil.iter_modules(__path__))
 
 
-def load_step(state: dict[str, Any]) -> Step:
-    """The step that `state` describes: ``{"step": NAME, ...}``.
+def load_step(state: dict[str, Any], path: str = "spec.json: steps[]") -> Step:
+    """The step that `state` describes: ``{"step": NAME, ...}``; `path` is where it stands, for messages.
 
     Raises:
         BundleUnreadable: there is no step of that name, or its state lacks a part.
     """
     name = state.get("step") if isinstance(state, dict) else state
     if name not in step_names():
-        raise BundleUnreadable(f"spec.json names the step {name!r}.", fix="export the learner again.")
+        raise BundleUnreadable(
+            f"{path} names the step {name!r:.80}, which this runtime does not know.", fix="export the learner again."
+        )
     module = importlib.import_module(f"{__name__}.{name}")
-    from_state: Callable[[dict[str, Any]], Step] = module.from_state
+    from_state: Callable[[dict[str, Any], str], Step] = module.from_state
     try:
-        return from_state(state)
+        return from_state(state, path)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BundleUnreadable(
-            f"the step {name} in spec.json lacks a part or has one of another shape ({error!r}).",
+            f"{path}, the step {name}, lacks a part or has one of another shape ({error!r}).",
             fix="export the learner again.",
         ) from error

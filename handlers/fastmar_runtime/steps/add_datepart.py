@@ -15,6 +15,7 @@ from fastmar_runtime.columns import MISSING
 from fastmar_runtime.errors import RecordError
 from fastmar_runtime.report import Report, shown
 from fastmar_runtime.steps import Batch
+from fastmar_runtime.validation import build, wrong
 
 
 def _month_end(d: datetime) -> bool:
@@ -109,6 +110,12 @@ class AddDatepart:
         return (date - _EPOCH) // timedelta(seconds=self.elapsed_divisor)
 
 
-def from_state(state: dict[str, Any]) -> AddDatepart:
-    """Read ``{"date", "prefix", "parts", "elapsed_divisor"}``."""
-    return AddDatepart(state["date"], state["prefix"], tuple(state["parts"]), state["elapsed_divisor"])
+def from_state(state: dict[str, Any], path: str = "spec.json: step") -> AddDatepart:
+    """Read ``{"date", "prefix", "parts", "elapsed_divisor"}``; `path` is where it stands, for messages."""
+    step = build(AddDatepart, state, path, ignored=("step",))
+    for part in step.parts:
+        if part != ELAPSED and part not in PARTS:
+            raise wrong(f"{path}.parts", "names of parts of a date", part)
+    if step.elapsed_divisor < 1:
+        raise wrong(f"{path}.elapsed_divisor", "at least 1", step.elapsed_divisor)
+    return step

@@ -12,9 +12,9 @@ from datetime import datetime
 from typing import Any
 
 from fastmar_runtime.report import Report, shown
+from fastmar_runtime.spec import TIMESTAMP, check_category
 from fastmar_runtime.steps import Batch
-
-TIMESTAMP = "timestamp"  # {"timestamp": "2024-01-31T00:00:00"} in a vocabulary
+from fastmar_runtime.validation import check
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +101,10 @@ def build_vocabulary(items: Sequence[Any]) -> Vocabulary:
     )
 
 
-def from_state(state: dict[str, Any]) -> Categorify:
-    """Read ``{"vocabularies": {column: [category, ...]}}``."""
-    return Categorify({name: build_vocabulary(items) for name, items in state["vocabularies"].items()})
+def from_state(state: dict[str, Any], path: str = "spec.json: step") -> Categorify:
+    """Read ``{"vocabularies": {column: [category, ...]}}``; `path` is where it stands, for messages."""
+    vocabularies = check(dict[str, tuple[Any, ...]], state.get("vocabularies"), f"{path}.vocabularies")
+    for name, items in vocabularies.items():
+        for at, item in enumerate(items):
+            check_category(item, f"{path}.vocabularies[{name!r:.60}][{at}]")
+    return Categorify({name: build_vocabulary(items) for name, items in vocabularies.items()})

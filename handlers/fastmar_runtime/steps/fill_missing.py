@@ -7,6 +7,7 @@ from typing import Any
 
 from fastmar_runtime.report import Report
 from fastmar_runtime.steps import Batch
+from fastmar_runtime.validation import build
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,6 @@ class FillMissing:
         return filled
 
 
-def from_state(state: dict[str, Any]) -> FillMissing:
-    """Read ``{"fills": {column: value}, "add_col": bool}``."""
-    return FillMissing(fills=state["fills"], add_col=state["add_col"])
+def from_state(state: dict[str, Any], path: str = "spec.json: step") -> FillMissing:
+    """Read ``{"fills": {column: value}, "add_col": bool}``; `path` is where it stands, for messages."""
+    return build(FillMissing, state, path, ignored=("step",))

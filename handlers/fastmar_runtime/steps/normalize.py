@@ -7,6 +7,7 @@ from typing import Any
 
 from fastmar_runtime.report import Report
 from fastmar_runtime.steps import Batch
+from fastmar_runtime.validation import build, unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,9 @@ class Normalize:
         return normalized
 
 
-def from_state(state: dict[str, Any]) -> Normalize:
-    """Read ``{"means": {column: float}, "stds": {column: float}}``."""
-    return Normalize(means=state["means"], stds=state["stds"])
+def from_state(state: dict[str, Any], path: str = "spec.json: step") -> Normalize:
+    """Read ``{"means": {column: float}, "stds": {column: float}}``; `path` is where it stands, for messages."""
+    step = build(Normalize, state, path, ignored=("step",))
+    if step.means.keys() != step.stds.keys() or 0 in step.stds.values():
+        raise unreadable(f"{path} must have a mean, and a std other than 0, for each column")
+    return step

@@ -18,6 +18,7 @@ from fastmar_runtime.pictures import Picture, called
 from fastmar_runtime.report import Report
 from fastmar_runtime.spec import IMAGE
 from fastmar_runtime.steps import Batch
+from fastmar_runtime.validation import build, wrong
 
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "MPO", "DIB", "PPM", "AVIF", "JPEG2000", "TGA", "PCX")
 """What is opened. Pillow knows more, among them formats that start other programs, and icons, which it decodes before
@@ -155,8 +156,11 @@ def _refused(code: str, message: str, fix: str) -> RecordError:
     return RecordError(code, message, fix=fix, field=IMAGE)
 
 
-def from_state(state: dict[str, Any]) -> PILImage:
-    """Read ``{"mode", "exif_transpose", "max_pixels", "max_bytes"}``."""
-    if state["mode"] not in ("RGB", "L"):
-        raise ValueError(state["mode"])
-    return PILImage(state["mode"], bool(state["exif_transpose"]), int(state["max_pixels"]), int(state["max_bytes"]))
+def from_state(state: dict[str, Any], path: str = "spec.json: step") -> PILImage:
+    """Read ``{"mode", "exif_transpose", "max_pixels", "max_bytes"}``; `path` is where it stands, for messages."""
+    step = build(PILImage, state, path, ignored=("step",))
+    if step.mode not in ("RGB", "L"):
+        raise wrong(f"{path}.mode", "RGB or L", step.mode)
+    if min(step.max_pixels, step.max_bytes) < 1:
+        raise wrong(f"{path}.max_pixels and max_bytes", "over 0", min(step.max_pixels, step.max_bytes))
+    return step

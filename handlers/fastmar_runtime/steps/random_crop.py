@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastmar_runtime.frames import Size
-from fastmar_runtime.framing import Cut, centred, cut_all
+from fastmar_runtime.framing import Cut, centred, check_geometry, cut_all
 from fastmar_runtime.report import Report
 from fastmar_runtime.steps import Batch
+from fastmar_runtime.validation import build
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,8 @@ class RandomCrop:
         return cut_all(batch, report, lambda size: [Cut(self.size, centred(size, self.size))])
 
 
-def from_state(state: dict[str, Any]) -> RandomCrop:
-    """Read ``{"size": [width, height]}``."""
-    width, height = state["size"]
-    return RandomCrop((width, height))
+def from_state(state: dict[str, Any], path: str = "spec.json: step") -> RandomCrop:
+    """Read ``{"size": [width, height]}``; `path` is where it stands, for messages."""
+    step = build(RandomCrop, state, path, ignored=("step",))
+    check_geometry(path, size=step.size)
+    return step

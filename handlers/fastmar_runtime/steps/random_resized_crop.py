@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastmar_runtime.frames import Size
-from fastmar_runtime.framing import Cut, centred, cut_all
+from fastmar_runtime.framing import Cut, centred, check_geometry, cut_all
 from fastmar_runtime.report import Report
 from fastmar_runtime.steps import Batch
+from fastmar_runtime.validation import build, wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,10 @@ class RandomResizedCrop:
         return [squeezed] if extra == 0 else [squeezed, Cut(self.size, centred(larger, self.size))]
 
 
-def from_state(state: dict[str, Any]) -> RandomResizedCrop:
-    """Read ``{"size": [width, height], "val_xtra", "resample"}``."""
-    width, height = state["size"]
-    return RandomResizedCrop((width, height), state["val_xtra"], state["resample"])
+def from_state(state: dict[str, Any], path: str = "spec.json: step") -> RandomResizedCrop:
+    """Read ``{"size": [width, height], "val_xtra", "resample"}``; `path` is where it stands, for messages."""
+    step = build(RandomResizedCrop, state, path, ignored=("step",))
+    if not 0 <= step.val_xtra < 1:
+        raise wrong(f"{path}.val_xtra", "from 0 to below 1", step.val_xtra)
+    check_geometry(path, size=step.size, resample=step.resample)
+    return step

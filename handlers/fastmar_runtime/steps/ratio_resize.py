@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastmar_runtime.frames import Size
-from fastmar_runtime.framing import REFLECTION, Cut, cut_all, fitted
+from fastmar_runtime.framing import REFLECTION, Cut, check_geometry, cut_all, fitted
 from fastmar_runtime.report import Report
 from fastmar_runtime.steps import Batch
+from fastmar_runtime.validation import build
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class RatioResize:
         return [fitted(size, (width, height), pad=False, pad_mode=REFLECTION, resample=self.resample)]
 
 
-def from_state(state: dict[str, Any]) -> RatioResize:
-    """Read ``{"max_size", "resample"}``."""
-    return RatioResize(state["max_size"], state["resample"])
+def from_state(state: dict[str, Any], path: str = "spec.json: step") -> RatioResize:
+    """Read ``{"max_size", "resample"}``; `path` is where it stands, for messages."""
+    step = build(RatioResize, state, path, ignored=("step",))
+    check_geometry(path, size=(step.max_size, step.max_size), resample=step.resample)
+    return step

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from fastmar_runtime.errors import RecordError
 from fastmar_runtime.report import Report
 from fastmar_runtime.steps import Batch
+from fastmar_runtime.validation import build
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,6 @@ class ReadTabBatch:
             report.refuse(int(row), error)
 
 
-def from_state(state: dict[str, Any]) -> ReadTabBatch:
-    """Read ``{"cats": [column], "conts": [column]}``."""
-    return ReadTabBatch(cats=tuple(state["cats"]), conts=tuple(state["conts"]))
+def from_state(state: dict[str, Any], path: str = "spec.json: step") -> ReadTabBatch:
+    """Read ``{"cats": [column], "conts": [column]}``; `path` is where it stands, for messages."""
+    return build(ReadTabBatch, state, path, ignored=("step",))

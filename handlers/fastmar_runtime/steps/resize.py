@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastmar_runtime.frames import Size
-from fastmar_runtime.framing import Cut, cut_all, fitted
+from fastmar_runtime.framing import Cut, check_geometry, cut_all, fitted
 from fastmar_runtime.report import Report
 from fastmar_runtime.steps import Batch
+from fastmar_runtime.validation import build, wrong
 
 CROP, PAD, SQUISH = "crop", "pad", "squish"
 METHODS = (CROP, PAD, SQUISH)
@@ -33,9 +34,10 @@ class Resize:
         return [fitted(size, self.size, pad=self.method == PAD, pad_mode=self.pad_mode, resample=self.resample)]
 
 
-def from_state(state: dict[str, Any]) -> Resize:
-    """Read ``{"size": [width, height], "method", "pad_mode", "resample"}``."""
-    if state["method"] not in METHODS:
-        raise ValueError(state["method"])
-    width, height = state["size"]
-    return Resize((width, height), state["method"], state["pad_mode"], state["resample"])
+def from_state(state: dict[str, Any], path: str = "spec.json: step") -> Resize:
+    """Read ``{"size": [width, height], "method", "pad_mode", "resample"}``; `path` is where it stands, for messages."""
+    step = build(Resize, state, path, ignored=("step",))
+    if step.method not in METHODS:
+        raise wrong(f"{path}.method", f"one of {', '.join(METHODS)}", step.method)
+    check_geometry(path, size=step.size, pad_mode=step.pad_mode, resample=step.resample)
+    return step

@@ -11,6 +11,7 @@ from fastmar_runtime.errors import RecordError
 from fastmar_runtime.report import Report
 from fastmar_runtime.spec import IMAGE
 from fastmar_runtime.steps import Batch
+from fastmar_runtime.validation import build
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +69,6 @@ def _channels(image: Any) -> Any:
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
-def from_state(state: dict[str, Any]) -> ToTensor:
-    """Read ``{"size", "max_pixels", "max_side"}``, all of which may be missing."""
-    size = state.get("size")
-    limits = [None if state.get(name) is None else int(state[name]) for name in ("max_pixels", "max_side")]
-    return ToTensor(None if size is None else (int(size[0]), int(size[1])), *limits)
+def from_state(state: dict[str, Any], path: str = "spec.json: step") -> ToTensor:
+    """Read ``{"size", "max_pixels", "max_side"}``, which may be missing; `path` is for messages."""
+    return build(ToTensor, state, path, ignored=("step",))

@@ -1,0 +1,236 @@
+"""Which operators a graph may have, read off its bytes without the `onnx` package.
+
+ONNX Runtime runs whatever a graph holds: loops without end, operators of other domains, weights out of other files.
+An exported network needs none of them, so that a graph with anything outside of `ALLOWED` is refused before it is
+loaded. The parser below reads protobuf's wire format as far as operators, shapes and external data need it.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+from fastmar_runtime.errors import BundleUnreadable, GraphRefused
+
+ALLOWED = frozenset({
+    "Abs", "Acos", "Add", "And", "ArgMax", "ArgMin", "Asin", "Atan", "AveragePool", "BatchNormalization",
+    "BitShift", "BitwiseAnd", "BitwiseOr", "Cast", "CastLike", "Ceil", "Celu", "Clip", "Compress", "Concat",
+    "Constant", "ConstantOfShape", "Conv", "ConvInteger", "ConvTranspose", "Cos", "CumSum", "DepthToSpace",
+    "DequantizeLinear", "Div", "Dropout", "DynamicQuantizeLinear", "Einsum", "Elu", "Equal", "Erf", "Exp", "Expand",
+    "EyeLike", "Flatten", "Floor", "GRU", "Gather", "GatherElements", "GatherND", "Gelu", "Gemm", "GlobalAveragePool",
+    "GlobalMaxPool", "Greater", "GreaterOrEqual", "GridSample", "GroupNormalization", "HardSigmoid", "HardSwish",
+    "Hardmax", "Identity", "InstanceNormalization", "IsInf", "IsNaN", "LRN", "LSTM", "LayerNormalization", "LeakyRelu",
+    "Less", "LessOrEqual", "Log", "LogSoftmax", "LpNormalization", "LpPool", "MatMul", "MatMulInteger", "Max",
+    "MaxPool", "Mean", "MeanVarianceNormalization", "Min", "Mish", "Mod", "Mul", "Neg", "NonZero", "Not", "OneHot",
+    "Or", "PRelu", "Pad", "Pow", "QLinearConv", "QLinearMatMul", "QuantizeLinear", "RMSNormalization", "RNN", "Range",
+    "Reciprocal", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin",
+    "ReduceProd", "ReduceSum", "ReduceSumSquare", "Relu", "Reshape", "Resize", "Round", "ScatterElements",
+    "ScatterND", "Selu", "Shape", "Sigmoid", "Sign", "Sin", "Sinh", "Size", "Slice", "Softmax", "Softplus", "Softsign",
+    "SpaceToDepth", "Split", "Sqrt", "Squeeze", "Sub", "Sum", "Swish", "Tan", "Tanh", "ThresholdedRelu", "Tile",
+    "TopK", "Transpose", "Trilu", "Unsqueeze", "Where", "Xor",
+})  # fmt: skip
+"""Operators of ONNX's own domain that are functions of their inputs: no subgraphs, no random numbers, no sequences, no
+text. Exported networks are made of them."""
+
+MOST_ELEMENTS = 1 << 28
+"""Elements of a tensor whose size the graph itself writes down, such as a constant to fill or to expand to."""
+
+_SIZED = {"ConstantOfShape": 0, "Expand": 1}  # operators whose output has the shape in this input
+_MAX_NODES = 200_000
+_MAX_RANK = 16
+
+# Numbers of the fields in onnx.proto.
+_MODEL_GRAPH, _MODEL_FUNCTIONS, _MODEL_TRAINING = 7, 25, 20
+_GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_SPARSE = 1, 5, 15
+_NODE_INPUT, _NODE_OUTPUT, _NODE_OP, _NODE_ATTRIBUTE, _NODE_DOMAIN = 1, 2, 4, 5, 7
+_ATTRIBUTE_TENSOR, _ATTRIBUTE_GRAPH, _ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS = 5, 6, 10, 11
+_TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_INT64S, _TENSOR_NAME, _TENSOR_RAW = 1, 2, 7, 8, 9
+_TENSOR_EXTERNAL, _TENSOR_LOCATION = 13, 14
+_INT64 = 7
+_OWN_DOMAINS = (b"", b"ai.onnx")
+
+
+def check_operators(graph: bytes) -> None:
+    """Refuse a graph with operators outside of `ALLOWED`, with subgraphs, functions, or weights in other files.
+
+    Raises:
+        BundleUnreadable: it is no graph.
+        GraphRefused: it holds something else, which the message names.
+    """
+    graphs = 0
+    try:
+        for number, value in _fields(memoryview(graph)):
+            if number == _MODEL_FUNCTIONS:
+                raise _refused("a function of its own")
+            if number == _MODEL_TRAINING:
+                raise _refused("a part for training")
+            if number == _MODEL_GRAPH:
+                graphs += 1
+                _check_graph(value)
+    except (IndexError, ValueError, TypeError, struct.error) as error:
+        raise BundleUnreadable(
+            f"model.onnx is damaged ({error}).", fix="copy the archive again, or export the learner again."
+        ) from error
+    if graphs != 1:
+        raise BundleUnreadable(
+            f"model.onnx holds {graphs} graphs, where there must be one.",
+            fix="copy the archive again, or export the learner again.",
+        )
+
+
+def operators(graph: bytes) -> set[str]:
+    """Names of the operators in a graph, those of other domains with their domain."""
+    found = set()
+    for number, value in _fields(memoryview(graph)):
+        if number == _MODEL_GRAPH:
+            for inner, node in _fields(value):
+                if inner == _GRAPH_NODE:
+                    found.add(_operator(dict(_fields(node))))
+    return found
+
+
+def _check_graph(graph: memoryview) -> None:
+    shapes: dict[bytes, list[int]] = {}
+    sized: list[tuple[str, bytes]] = []
+    nodes = 0
+    for number, value in _fields(graph):
+        if number == _GRAPH_SPARSE:
+            raise _refused("sparse weights")
+        if number == _GRAPH_INITIALIZER:
+            name, sizes = _check_tensor(value)
+            if sizes is not None:
+                shapes[name] = sizes
+        elif number == _GRAPH_NODE:
+            nodes += 1
+            if nodes > _MAX_NODES:
+                raise _refused(f"more than {_MAX_NODES:,} operators")
+            _check_node(value, shapes, sized)
+    for operator, name in sized:
+        elements = 1
+        for size in shapes.get(name, ()):
+            elements *= max(1, abs(size))
+        if elements > MOST_ELEMENTS:
+            raise _refused(f"the operator {operator} that makes {elements:,} numbers")
+
+
+def _check_node(node: memoryview, shapes: dict[bytes, list[int]], sized: list[tuple[str, bytes]]) -> None:
+    single: dict[int, Any] = {}
+    inputs: list[bytes] = []
+    outputs: list[bytes] = []
+    constant: list[int] | None = None
+    for number, value in _fields(node):
+        if number == _NODE_INPUT:
+            inputs.append(_bytes(value))
+        elif number == _NODE_OUTPUT:
+            outputs.append(_bytes(value))
+        elif number == _NODE_ATTRIBUTE:
+            for inner, part in _fields(value):
+                if inner in (_ATTRIBUTE_GRAPH, _ATTRIBUTE_GRAPHS):
+                    raise _refused(f"the operator {_operator(dict(_fields(node)))} with a graph of its own")
+                if inner in (_ATTRIBUTE_TENSOR, _ATTRIBUTE_TENSORS):
+                    constant = _check_tensor(part)[1]
+        else:
+            single[number] = value
+    operator = _operator(single)
+    if operator not in ALLOWED:
+        raise _refused(f"the operator {operator}")
+    if operator == "Constant" and constant is not None and outputs:
+        shapes[outputs[0]] = constant
+    if operator in _SIZED and len(inputs) > _SIZED[operator]:
+        sized.append((operator, inputs[_SIZED[operator]]))
+
+
+def _operator(node: dict[int, Any]) -> str:
+    name = _bytes(node.get(_NODE_OP, b"")).decode("utf-8", "replace")[:80]
+    domain = _bytes(node.get(_NODE_DOMAIN, b""))
+    return name if domain in _OWN_DOMAINS else f"{domain.decode('utf-8', 'replace')[:80]}.{name}"
+
+
+def _check_tensor(tensor: memoryview) -> tuple[bytes, list[int] | None]:
+    """The tensor's name, and its numbers where they could be a shape."""
+    name, kind, raw = b"", 0, memoryview(b"")
+    dims: list[int] = []
+    numbers: list[int] = []
+    for number, value in _fields(tensor):
+        if number == _TENSOR_EXTERNAL or (number == _TENSOR_LOCATION and value):
+            raise _refused("weights in another file")
+        if number == _TENSOR_NAME:
+            name = _bytes(value)
+        elif number == _TENSOR_TYPE:
+            kind = value
+        elif number == _TENSOR_DIMS:
+            dims += _integers(value)
+        elif number == _TENSOR_INT64S and len(numbers) <= _MAX_RANK:
+            numbers += _integers(value)
+        elif number == _TENSOR_RAW:
+            raw = memoryview(value)
+    if kind != _INT64 or len(dims) != 1 or not 0 < dims[0] <= _MAX_RANK:
+        return name, None
+    if len(raw) == 8 * dims[0]:
+        numbers = list(struct.unpack(f"<{dims[0]}q", raw))
+    return name, numbers
+
+
+def _integers(value: Any) -> list[int]:
+    """The integers of a repeated field: one alone, or a packed run of them."""
+    if isinstance(value, int):
+        return [value]
+    found: list[int] = []
+    at = 0
+    while at < len(value) and len(found) <= _MAX_RANK:
+        number, at = _varint(value, at)
+        found.append(number)
+    return found
+
+
+def _fields(message: Any) -> Iterator[tuple[int, Any]]:
+    """Number and value of each field; a message, text or bytes is a view of its bytes."""
+    if not isinstance(message, memoryview):
+        raise TypeError("a field has another type than ONNX gives it")
+    at, end = 0, len(message)
+    while at < end:
+        key, at = _varint(message, at)
+        number, wire = key >> 3, key & 7
+        value: Any
+        if wire == 0:
+            value, at = _varint(message, at)
+        elif wire == 2:
+            size, at = _varint(message, at)
+            if size < 0:
+                raise ValueError("a field has a size over 63 bits")
+            value, at = message[at : at + size], at + size
+        elif wire in (1, 5):
+            size = 8 if wire == 1 else 4
+            value, at = int.from_bytes(message[at : at + size], "little"), at + size
+        else:
+            raise ValueError(f"a field has the unknown wire type {wire}")
+        if at > end:
+            raise IndexError("a field reaches beyond the end")
+        yield number, value
+
+
+def _bytes(value: Any) -> bytes:
+    if isinstance(value, int):
+        raise TypeError("a name is a number")
+    return bytes(value)
+
+
+def _varint(data: memoryview, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value - (1 << 64) if value >= 1 << 63 and value < 1 << 64 else value, at
+        shift += 7
+        if shift > 63:
+            raise ValueError("a number is longer than 64 bits")
+
+
+def _refused(what: str) -> GraphRefused:
+    return GraphRefused(
+        f"model.onnx holds {what}, which no export of fastmar writes.",
+        fix="don't serve this archive; export the learner again with `fastmar export`.",
+    )
