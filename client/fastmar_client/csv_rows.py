@@ -70,8 +70,7 @@ class CsvRows:
         """Reads the header; `known` are the names of the model's columns.
 
         Raises:
-            CsvUnreadable: there is no header, or it names no column of the model, or one of them twice, or too many; or
-                there is no row behind it.
+            CsvUnreadable: there is no header, or it names no column of the model, or one of them twice, or too many.
         """
         self.name = name
         self._file = file
@@ -87,12 +86,6 @@ class CsvRows:
         self._filled = 0  # cells that rows were short of
         self.header, self.delimiter = self._read_header(set(known))
         self.line_end = "\r\n" if self._lines.last.endswith("\r\n") else "\n"
-        if not self._lines.has_more():
-            raise CsvUnreadable(
-                f"there is no row behind the header of {name}.",
-                fix="give each row a line of its own, below the header.",
-                code="no_rows",
-            )
 
     def __iter__(self) -> Iterator[Row]:
         """The rows; to be asked for once.
@@ -112,6 +105,19 @@ class CsvRows:
                 continue
             if cells:
                 yield self._row(cells)
+
+    def check_not_empty(self) -> None:
+        """Check that there is a row, before the first one is read.
+
+        Raises:
+            CsvUnreadable: there is none.
+        """
+        if not self._lines.has_more():
+            raise CsvUnreadable(
+                f"there is no row behind the header of {self.name}.",
+                fix="give each row a line of its own, below the header.",
+                code="no_rows",
+            )
 
     @property
     def position(self) -> int:
@@ -288,10 +294,8 @@ class _Lines:
 
     def has_more(self) -> bool:
         """Whether there is a line left that has something in it."""
-        last = self.last
         self.begin()
         self.skip_empty()
-        self._taken = [last]
         return bool(self._ahead)
 
     def skip_empty(self) -> None:

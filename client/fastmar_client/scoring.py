@@ -91,6 +91,7 @@ def score_csv(
     with _opened(source) as file:
         rows = CsvRows(file, schema.names, encoding=encoding, name=str(source))
         _check_columns(rows, schema)
+        rows.check_not_empty()
         _check_target(source, target, overwrite)
         answers = AnswerColumns(rows.header, model.schema, columns)
         before = _fingerprint(file, rows)
@@ -166,7 +167,12 @@ class _Run:
 def answered(
     model: Model, rows: CsvRows, *, batch_size: int = ROWS_A_REQUEST, concurrency: int = 4
 ) -> Iterator[tuple[list[Row], list[Answer]]]:
-    """The rows of a table with their answers, chunk by chunk; all of their columns are sent."""
+    """The rows of a table with their answers, chunk by chunk; all of their columns are sent.
+
+    Raises:
+        CsvUnreadable: the table has no row.
+    """
+    rows.check_not_empty()
     places = range(len(rows.header))
     chunks = batches(rows, _size, batch_size, BYTES_A_REQUEST)
     return in_order(chunks, lambda chunk: answers_to(model, rows.header, places, chunk), concurrency=concurrency)
