@@ -114,24 +114,9 @@ def test_locust(served: RunningServer, inputs: Path, tmp_path: Path) -> None:
     if not (BIN / "locust").exists():
         pytest.skip("locust is missing; `.ci/clients` installs it")
     report = tmp_path / "report"
+    options = ["--headless", "-u", "8", "-r", "8", "-t", "5s", "--only-summary"]
     done = subprocess.run(
-        [
-            BIN / "locust",
-            "-f",
-            TOOLS / "locustfile.py",
-            "--headless",
-            "-u",
-            "8",
-            "-r",
-            "8",
-            "-t",
-            "5s",
-            "--host",
-            served.url,
-            "--csv",
-            report,
-            "--only-summary",
-        ],
+        [BIN / "locust", "-f", TOOLS / "locustfile.py", *options, "--host", served.url, "--csv", report],
         env=os.environ | {"INPUTS": str(inputs)},
         capture_output=True,
         text=True,
