@@ -102,8 +102,8 @@ def test_arrays_are_sent_without_loss(height: int, width: int, channels: int | N
     [
         (np.zeros((4, 4, 3)), r"astype\('uint8'\)"),
         (np.zeros((4, 4, 3), dtype=np.float32), r"astype\('uint8'\)"),
-        (np.zeros((3, 4, 4), dtype=np.uint8), r"transpose\(1, 2, 0\)"),
-        (np.zeros((4, 4, 2), dtype=np.uint8), "path"),
+        (np.zeros((3, 5, 6), dtype=np.uint8), r"transpose\(1, 2, 0\)"),
+        (np.zeros((5, 4, 2), dtype=np.uint8), "path"),
         (np.zeros((0, 4), dtype=np.uint8), "path"),
         (np.zeros(4, dtype=np.uint8), "path"),
         (io.StringIO("text"), "'rb'"),
