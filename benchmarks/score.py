@@ -146,7 +146,7 @@ def _score(
     target: str, table: Path, answers: Path, processes: dict[str, psutil.Process]
 ) -> tuple[float, dict[str, float]]:
     """The rate that `fastmar score` says, and the peaks of all processes' memory."""
-    command = [sys.executable, "-m", "fastmar_cli.main", "score", target, str(table), "-o", str(answers)]
+    command = [sys.executable, "-m", "fastmar_cli.main", "score", target, str(table), "-o", str(answers), "--force"]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     peaks = Peaks({"client": psutil.Process(child.pid), **processes})
     peaks.start()

@@ -6,12 +6,14 @@ from fastmar_client.errors import (
     ClientError,
     CsvUnreadable,
     CsvUnwritable,
+    MethodRefused,
     ModelNotFound,
     RecordRefused,
     ResumeRefused,
     ServerFailed,
     ServerUnreachable,
     Timeout,
+    TooLarge,
     Unauthorized,
 )
 from fastmar_client.problems import Problem
@@ -25,6 +27,7 @@ __all__ = [
     "ClientError",
     "CsvUnreadable",
     "CsvUnwritable",
+    "MethodRefused",
     "ModelNotFound",
     "Picture",
     "Problem",
@@ -37,6 +40,7 @@ __all__ = [
     "ServerFailed",
     "ServerUnreachable",
     "Timeout",
+    "TooLarge",
     "Unauthorized",
     "image_record",
 ]

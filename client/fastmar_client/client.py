@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from fastmar_client import scoring
 from fastmar_client.csv_rows import UTF8
-from fastmar_client.encoding import Picture
+from fastmar_client.encoding import MASK_SIZES, Picture, is_one
 from fastmar_client.errors import ServerFailed
 from fastmar_client.frames import Frame, records_in
 from fastmar_client.keys import FixedKey, KeyFile, Keys
@@ -20,13 +20,14 @@ from fastmar_client.schema import Schema
 from fastmar_client.scoring import ROWS_A_REQUEST, Scored
 from fastmar_client.sender import Sender
 from fastmar_client.served import ServedModel, ServedRows, get_schema, path_of, wait_until_ready
-from fastmar_client.transport import Transport
+from fastmar_client.transport import Headers, Transport
 
 if TYPE_CHECKING:
     import requests
 
 Record = Mapping[str, Any]
 Answer = dict[str, Any]
+MaskSize = Literal["model", "original"]
 
 SCHEMA_KEPT = 60.0  # seconds for which a record is checked against the same schema
 
@@ -52,6 +53,7 @@ class Client:
         retries: Retries = Retries(),  # noqa: B008 - frozen
         session: requests.Session | None = None,
         sender: Sender | None = None,
+        headers: Headers | Callable[[], Headers] | None = None,
     ) -> None:
         """Nothing is sent yet.
 
@@ -64,6 +66,8 @@ class Client:
             retries: when and how often a request is repeated.
             session: a session to send with, for certificates and proxies; it is not closed.
             sender: what sends instead of HTTP; see `fastmar_client.testing`.
+            headers: sent with every request, or a function that returns them for each one, such as
+                {"traceparent": ...}.
         """
         if token is not None and key_file is not None:
             raise ValueError("give token or key_file, not both")
@@ -72,7 +76,7 @@ class Client:
             from fastmar_client.http import HttpSender  # noqa: PLC0415 - requests, where something is sent over HTTP
 
             sender = HttpSender(url.rstrip("/"), session)
-        self._transport = Transport(sender, keys=keys, timeout=timeout, retries=retries)
+        self._transport = Transport(sender, keys=keys, timeout=timeout, retries=retries, headers=headers)
         self._schemas: dict[tuple[str, str | None], tuple[float, Schema]] = {}
 
     def __enter__(self) -> Self:
@@ -89,25 +93,56 @@ class Client:
 
     @overload
     def predict(  # type: ignore[overload-overlap]  # a str is a sequence of str too; it is taken as one path
-        self, model: str, record: Record | Picture, version: str | None = None, *, validate: bool = False
+        self,
+        model: str,
+        record: Record | Picture,
+        version: str | None = None,
+        *,
+        validate: bool = False,
+        mask_size: MaskSize | None = None,
+        request_id: str | None = None,
     ) -> Answer: ...
 
     @overload
     def predict(
-        self, model: str, record: Sequence[Record | Picture], version: str | None = None, *, validate: bool = False
+        self,
+        model: str,
+        record: Sequence[Record | Picture] | Frame,
+        version: str | None = None,
+        *,
+        validate: bool = False,
+        mask_size: MaskSize | None = None,
+        request_id: str | None = None,
     ) -> list[Answer]: ...
 
     @overload
     def predict(
-        self, model: str, record: Frame, version: str | None = None, *, validate: bool = False
-    ) -> list[Answer]: ...
+        self,
+        model: str,
+        record: Any,
+        version: str | None = None,
+        *,
+        validate: bool = False,
+        mask_size: MaskSize | None = None,
+        request_id: str | None = None,
+    ) -> Any: ...
 
-    def predict(self, model: str, record: Any, version: str | None = None, *, validate: bool = False) -> Any:
+    def predict(
+        self,
+        model: str,
+        record: Any,
+        version: str | None = None,
+        *,
+        validate: bool = False,
+        mask_size: MaskSize | None = None,
+        request_id: str | None = None,
+    ) -> Any:
         """The model's answer to a record or a picture; to a list of them, or a DataFrame, a list in their order.
 
-        A picture is the path of its file, or the file's bytes; the answer to a path has the file's name as ``"name"``.
-        A row of a DataFrame is a record. In a list, a record that can't be scored is answered with `{"error": {...}}`
-        in its place.
+        A picture is the path of its file, the file's bytes, an open file or BytesIO, a PIL image, or a numpy array of
+        pixels (uint8, of shape (height, width), (height, width, 3) or (height, width, 4)). The answer to a file has its
+        name as ``"name"``. A row of a DataFrame is a record. In a list, a record that can't be scored is answered with
+        `{"error": {...}}` in its place.
 
         Args:
             model: the model's name.
@@ -117,22 +152,36 @@ class Client:
                 refuse is refused here, and so are columns and categories that it does not know, which it would
                 otherwise ignore with a warning; numbers outside of what it was trained with are told in the answer's
                 warnings.
+            mask_size: "model" or "original": the size of masks that answer pictures; None for the server's default.
+            request_id: sent as X-Request-ID, which the server's log and errors then have.
 
         Raises:
+            TypeError: it is a file of text, or an image or array that is no picture.
             RecordRefused: the model can't read the request, or can't score the one record; a file can't be read.
             ClientError: any other of `fastmar_client.errors`.
         """
-        if not isinstance(record, Mapping | bytes | bytearray | str | os.PathLike):
-            return list(self.predict_many(model, record, version=version, batch_size=ROWS_A_REQUEST, validate=validate))
-        one = prepared(record, self._checked_by(model, version) if validate else None)
-        return completed(self._post(model, version, one.data, one.media_type), one)
+        if not is_one(record):
+            answers = self.predict_many(
+                model,
+                record,
+                version=version,
+                batch_size=ROWS_A_REQUEST,
+                validate=validate,
+                mask_size=mask_size,
+                request_id=request_id,
+            )
+            return list(answers)
+        one = prepared(record, self._checked_by(model, version) if validate else None, _checked_size(mask_size))
+        return completed(self._post(model, version, one.data, one.media_type, request_id), one)
 
-    def predict_body(self, model: str, body: bytes, content_type: str, version: str | None = None) -> list[Answer]:
+    def predict_body(
+        self, model: str, body: bytes, content_type: str, version: str | None = None, *, request_id: str | None = None
+    ) -> list[Answer]:
         """The answers to a request body that is sent as it is: CSV with a header, JSON lines, a picture's file.
 
         Always a list; a record among several that can't be scored is answered with `{"error": {...}}` in its place.
         """
-        answers = self._post(model, version, body, content_type)
+        answers = self._post(model, version, body, content_type, request_id)
         if isinstance(answers, dict):
             answers = answers.get("predictions", [answers])
         return list(answers)
@@ -148,15 +197,20 @@ class Client:
         validate: bool = False,
         on_error: Literal["keep", "raise"] = "keep",
         on_progress: Callable[[int], None] | None = None,
+        mask_size: MaskSize | None = None,
+        request_id: str | None = None,
     ) -> Iterator[Answer]:
         """An answer for each record, in order, as they come: batched, several batches at a time.
 
         The records are read only as far ahead as needed: at most `batch_size * (concurrency + 1)` of them. Pictures
         are opened no sooner, and a request holds no more than the server takes.
 
+        A batch whose worker dies, or whose connection breaks, is sent again as `Retries` says. Each record is answered
+        once.
+
         Args:
             model: the model's name.
-            records: any iterable, of any length, of dicts, and paths or bytes of pictures; or a DataFrame.
+            records: any iterable, of any length, of dicts and pictures, as `predict` takes them; or a DataFrame.
             version: the model's version; None for the server's default.
             batch_size: records in a request, at most.
             concurrency: requests under way at a time.
@@ -164,8 +218,11 @@ class Client:
             on_error: "keep" puts `{"error": {...}}` in the place of a record that can't be scored or a file that can't
                 be read; "raise" raises.
             on_progress: called with the number of records answered so far, after each batch.
+            mask_size: "model" or "original": the size of masks that answer pictures; None for the server's default.
+            request_id: sent as X-Request-ID with each request, which the server's log and errors then have.
 
         Raises:
+            TypeError: there is a file of text among them, or an image or array that is no picture.
             RecordRefused: with on_error="raise", for the first record that can't be scored.
             ClientError: the server can't be reached or fails; answers that came before it are yielded first.
         """
@@ -173,12 +230,13 @@ class Client:
             raise ValueError("batch_size and concurrency are 1 or more")
         answers = answers_to(
             records_in(records),
-            lambda body, content_type: self._post(model, version, body, content_type),
+            lambda body, content_type: self._post(model, version, body, content_type, request_id),
             model=model,
             schema=self._checked_by(model, version) if validate else None,
             batch_size=batch_size,
             concurrency=concurrency,
             on_progress=on_progress,
+            mask_size=_checked_size(mask_size),
         )
         return answers if on_error == "keep" else raising(answers, model)
 
@@ -192,6 +250,7 @@ class Client:
         columns: Sequence[str] | None = None,
         encoding: str = UTF8,
         resume: bool = True,
+        overwrite: bool = True,
         progress: Callable[[Scored], None] | None = None,
         batch_size: int = ROWS_A_REQUEST,
         concurrency: int = 4,
@@ -207,20 +266,21 @@ class Client:
         Args:
             model: the model's name.
             source: the table.
-            target: the file of answers, which is replaced in the end if it is there.
+            target: the file of answers.
             version: the model's version; None for what is the server's default when the run begins.
             columns: of the file of answers, in their order: names of the table's columns; "input" for all of these;
                 "prediction", "probability" (of the prediction), "probabilities" (one of each label), "index",
                 "warnings", "error". None: "input", "prediction", "probability", "warnings", "error", as far as there
                 are such. An answer's column that the table has too gets "fastmar_" before its name.
-            encoding: of the table; the answers' file is UTF-8.
+            encoding: of the table, where it has no byte order mark of UTF-8 or UTF-16; the answers' file is UTF-8.
             resume: whether to go on with a run that was interrupted; otherwise it begins anew.
+            overwrite: whether a `target` that is there is replaced in the end; otherwise it is refused.
             progress: called after each batch; an exception that it raises ends the run, which can be gone on with.
             batch_size: rows in a request, at most.
             concurrency: requests under way at a time.
 
         Raises:
-            CsvUnreadable: the table can't be read, or lacks a column that the model needs.
+            CsvUnreadable: the table can't be read, has no row, or lacks a column that the model needs.
             CsvUnwritable: the file of answers can't be written, or a column does not exist.
             ResumeRefused: the interrupted run was of another table, model, version or choice of columns.
             ClientError: the server can't be reached or fails; what was scored stays, and a new run goes on with it.
@@ -232,6 +292,7 @@ class Client:
             columns=columns,
             encoding=encoding,
             resume=resume,
+            overwrite=overwrite,
             progress=progress,
             batch_size=batch_size,
             concurrency=concurrency,
@@ -270,5 +331,16 @@ class Client:
             self._schemas[model, version] = now, schema
         return schema
 
-    def _post(self, model: str, version: str | None, body: bytes, content_type: str) -> Any:
-        return self._transport.request("POST", path_of(model, version), body, content_type=content_type, model=model)
+    def _post(
+        self, model: str, version: str | None, body: bytes, content_type: str, request_id: str | None = None
+    ) -> Any:
+        path = path_of(model, version)
+        return self._transport.request(
+            "POST", path, body, content_type=content_type, model=model, request_id=request_id
+        )
+
+
+def _checked_size(mask_size: str | None) -> str | None:
+    if mask_size is not None and mask_size not in MASK_SIZES:
+        raise ValueError(f"mask_size is {mask_size!r}. Fix: give 'model' or 'original'.")
+    return mask_size

@@ -16,6 +16,8 @@ from fastmar_client.problems import shown
 UTF8 = "utf-8-sig"
 _DELIMITERS = ",;\t"
 _BOM = b"\xef\xbb\xbf"
+_BOMS_16 = (b"\xff\xfe", b"\xfe\xff")
+_UTF16 = ("utf-16", "utf16", "utf-16-le", "utf-16le", "utf-16-be", "utf-16be")
 _LONGEST_LINE = 8_000_000  # characters: what has none of a file's line ends is no CSV, and would fill the memory
 # Lines behind a quote that is never closed are read again. That is little in a file with some such quotes; in one that
 # was made for it, each line would be read once for every line before it.
@@ -53,6 +55,9 @@ class CsvRows:
     The delimiter is the comma, semicolon or tab that makes most columns of the model out of the header, as the server
     has it too. Empty lines are no rows. A quote that is never closed spoils its own line, not those behind it.
 
+    A row of delimiters alone is an error, since a model would answer it from the means of its training. A file with
+    a byte order mark of UTF-16 is read as UTF-16.
+
     Attributes:
         name: of the file, for messages.
         header: the columns' names.
@@ -69,14 +74,14 @@ class CsvRows:
         """
         self.name = name
         self._file = file
-        if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
+        encoding = encoding.lower().replace("_", "-")
+        if encoding in ("utf-8", "utf8"):
             encoding = UTF8
-        self.has_bom = encoding == UTF8 and file.read(len(_BOM)) == _BOM
+        begins = file.read(len(_BOM))
         file.seek(0)
-        try:
-            self._text = io.TextIOWrapper(file, encoding, errors="surrogateescape", newline="")
-        except LookupError as error:
-            raise CsvUnreadable(f"there is no encoding {encoding!r}.", fix="name one such as cp1252.") from error
+        is_utf16 = begins.startswith(_BOMS_16) and encoding in (UTF8, *_UTF16)
+        self.has_bom = is_utf16 or (encoding == UTF8 and begins == _BOM)
+        self._text = _decoded(file, "utf-16" if is_utf16 else encoding)
         self._lines = _Lines(self._text, name)
         self._filled = 0  # cells that rows were short of
         self.header, self.delimiter = self._read_header(set(known))
@@ -101,6 +106,19 @@ class CsvRows:
             if cells:
                 yield self._row(cells)
 
+    def check_not_empty(self) -> None:
+        """Check that there is a row, before the first one is read.
+
+        Raises:
+            CsvUnreadable: there is none.
+        """
+        if not self._lines.has_more():
+            raise CsvUnreadable(
+                f"there is no row behind the header of {self.name}.",
+                fix="give each row a line of its own, below the header.",
+                code="no_rows",
+            )
+
     @property
     def position(self) -> int:
         """Bytes that were read so far, a few kilobytes more than the rows that were handed out."""
@@ -115,9 +133,11 @@ class CsvRows:
         headers = [(self._header(delimiter), delimiter) for delimiter in _DELIMITERS]
         header, delimiter = max(headers, key=lambda found: len(known & set(found[0])))
         if not known & set(header):
+            line = self._lines.first_line()
+            example = f"begin the CSV with a header such as {','.join(sorted(known)[:3])}."
             raise CsvUnreadable(
-                f"the first line is {shown(self._lines.first_line())}, which names no column of the model.",
-                fix=f"begin the CSV with a header such as {','.join(sorted(known)[:3])}.",
+                f"the first line is {shown(line)}, which names no column of the model.",
+                fix=_SAVE_AS_UTF8 if "\0" in line else example,
             )
         if len(header) > _MOST_COLUMNS:
             raise CsvUnreadable(
@@ -145,7 +165,11 @@ class CsvRows:
 
     def _row(self, cells: list[str]) -> Row:
         error = None
-        if len(cells) != len(self.header):
+        if len(cells) > 1 and not any(cells):
+            error = _error(
+                "empty_row", "the row is empty: it has delimiters alone.", "delete the row, or fill in its cells."
+            )
+        elif len(cells) != len(self.header):
             error = _error(
                 "ragged_row",
                 f"the row has {len(cells)} cells where the header has {len(self.header)}.",
@@ -179,7 +203,17 @@ class CsvRows:
         return cells + [""] * (width - len(cells))
 
 
-_SAVE_AS_UTF8 = "save the file as UTF-8, or say which encoding it has, such as cp1252."
+_SAVE_AS_UTF8 = "save the file as UTF-8, or name its encoding, such as cp1252 or utf-16-le (--encoding)."
+
+
+def _decoded(file: IO[bytes], encoding: str) -> io.TextIOWrapper:
+    """The file as text, in which bytes that are not in the encoding stay visible."""
+    try:
+        # What does not decode as UTF-16 or UTF-32 has no bytes of its own that could be kept.
+        errors = "replace" if encoding.startswith(("utf-16", "utf16", "utf-32", "utf32")) else "surrogateescape"
+        return io.TextIOWrapper(file, encoding, errors=errors, newline="")
+    except LookupError as error:
+        raise CsvUnreadable(f"there is no encoding {encoding!r}.", fix="name one such as cp1252.") from error
 
 
 class _Lines:
@@ -203,6 +237,7 @@ class _Lines:
             line = self._ahead.popleft()
         else:
             line = self._text.readline(_LONGEST_LINE)
+            line = line if self.read else line.removeprefix("\ufeff")
             self.read += len(line)
         if not line:
             raise StopIteration
@@ -256,6 +291,12 @@ class _Lines:
     def first_line(self) -> str:
         """The line that comes next, without its end."""
         return self._ahead[0].rstrip("\r\n") if self._ahead else ""
+
+    def has_more(self) -> bool:
+        """Whether there is a line left that has something in it."""
+        self.begin()
+        self.skip_empty()
+        return bool(self._ahead)
 
     def skip_empty(self) -> None:
         """Go to the first line that has something in it."""

@@ -12,11 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from fastmar_client.errors import RecordRefused
+from fastmar_client.pictures import file_of, is_batch, is_picture_object
 
-Picture = bytes | bytearray | str | os.PathLike[str]  # the bytes of a picture's file, or its path
+# The bytes of a picture's file, its path, or the file itself, open. PIL images and arrays of pixels are taken too.
+Picture = bytes | bytearray | str | os.PathLike[str] | IO[bytes]
+MASK_SIZES = ("model", "original")
 
 JSON = "application/json"
 ANY_BYTES = "application/octet-stream"
@@ -54,20 +57,38 @@ class Part:
             return len(self.data) + 1
         return 4 * (len(self.data) // 3 + 1) + len(json.dumps(self.name)) + 40  # base64, and the words around it
 
-    def as_json(self) -> bytes:
-        """Itself as an item of a JSON list."""
+    def as_json(self, **options: str) -> bytes:
+        """Itself as an item of a JSON list; a picture with `options` beside it."""
         if self.media_type == JSON:
             return self.data
-        name = f'"name":{json.dumps(self.name)},' if self.name else ""
-        return b'{%s"image":{"b64":"%s"}}' % (name.encode(), base64.b64encode(self.data))
+        before = {"name": self.name, **options} if self.name else options
+        words = "".join(f"{json.dumps(key)}:{json.dumps(value)}," for key, value in before.items())
+        return b'{%s"image":{"b64":"%s"}}' % (words.encode(), base64.b64encode(self.data))
 
 
-def part(record: Any) -> Part:
-    """A record or a picture, ready to be sent; a `Part` is.
+def is_one(record: object) -> bool:
+    """Whether `record` is one record or one picture, rather than several."""
+    if isinstance(record, Mapping | bytes | bytearray | str | os.PathLike | Part):
+        return True
+    return is_picture_object(record) and not is_batch(record)
+
+
+def part(record: Any, mask_size: str | None = None) -> Part:
+    """A record or a picture, ready to be sent; a `Part` is. Masks that answer a picture come in `mask_size`.
 
     Raises:
         RecordRefused: there is something in it that JSON can't express, or the file can't be read.
+        TypeError: it is a file of text, or an array or image that is no picture.
     """
+    if mask_size is not None and isinstance(record, Mapping):
+        return Part(encode({"mask_size": mask_size, **record}))
+    one = _part(record)
+    if mask_size is not None and one.media_type != JSON:
+        return Part(one.as_json(mask_size=mask_size), JSON, one.name)
+    return one
+
+
+def _part(record: Any) -> Part:
     if isinstance(record, Part):
         return record
     if isinstance(record, bytes | bytearray):
@@ -77,6 +98,9 @@ def part(record: Any) -> Part:
         path = Path(record)
         data = _read(path)
         return Part(data, media_type(data), path.name)
+    if is_picture_object(record):
+        data, name = file_of(record)
+        return Part(data, media_type(data), name)
     return Part(encode(record))
 
 
@@ -132,8 +156,11 @@ def _explained() -> Iterator[None]:
 
 
 def image_record(image: Picture) -> dict[str, Any]:
-    """The record for a picture: the bytes of its file, or its path."""
-    data = image if isinstance(image, bytes | bytearray) else Path(image).read_bytes()
+    """The record for a picture: the bytes of its file, its path, an open file, a PIL image or an array of pixels."""
+    if isinstance(image, bytes | bytearray):
+        data = bytes(image)
+    else:
+        data = Path(image).read_bytes() if isinstance(image, str | os.PathLike) else file_of(image)[0]
     return {"image": {"b64": base64.b64encode(data).decode("ascii")}}
 
 

@@ -6,6 +6,8 @@
     ├── ModelNotFound             the server has no model, or no version, of that name
     ├── Unauthorized              the key is missing, wrong or expired
     ├── RecordRefused             the model can't read or score what was sent
+    │   └── TooLarge                  the request has more bytes or records than the server takes
+    ├── MethodRefused             the address does not take such requests
     ├── ServerFailed              the server could not answer: overloaded, a worker died, or an answer that is no JSON
     ├── CsvUnreadable             the table to be scored is none, or lacks columns
     ├── CsvUnwritable             the file of answers can't be written
@@ -15,6 +17,10 @@ A message says what was found and ends with what to do.
 """
 
 from __future__ import annotations
+
+from typing import Any
+
+Fault = dict[str, Any]  # "code", "field", "message", "fix"
 
 
 class ClientError(Exception):
@@ -27,6 +33,10 @@ class ClientError(Exception):
         field: the record's field that the problem is in, or None.
         status: HTTP status, or None when there was no answer.
         model: the model that was asked, or None.
+        request_id: the request's id in the server's log, where the server names one; quote it in a report.
+        retry_after: what the server said of when to try again, or None.
+        faults: all that is wrong with the record, each with "code", "field", "message" and "fix", where there is more
+            than one; the error itself is the first of them.
     """
 
     code = "client_error"
@@ -40,6 +50,8 @@ class ClientError(Exception):
         field: str | None = None,
         status: int | None = None,
         model: str | None = None,
+        request_id: str | None = None,
+        retry_after: str | None = None,
     ) -> None:
         super().__init__(message, fix)
         self.message = message
@@ -48,13 +60,17 @@ class ClientError(Exception):
         self.field = field
         self.status = status
         self.model = model
+        self.request_id = request_id
+        self.retry_after = retry_after
+        self.faults: list[Fault] = []
 
     def __str__(self) -> str:
         return f"{self.message}\n  Fix: {self.fix}"
 
     def as_dict(self) -> dict[str, object]:
         """In the form in which the server reports an error: ``{"error": {"code", "field", "message", "fix"}}``."""
-        return {"error": {"code": self.code, "field": self.field, "message": self.message, "fix": self.fix}}
+        error = {"code": self.code, "field": self.field, "message": self.message, "fix": self.fix}
+        return {"error": {**error, "errors": self.faults} if self.faults else error}
 
 
 class ServerUnreachable(ClientError):
@@ -76,7 +92,7 @@ class ModelNotFound(ClientError):
 
 
 class Unauthorized(ClientError):
-    """The server asks for a key, and got none, a wrong one, or one that has expired."""
+    """The server requires a key, and got none, a wrong one, or one that has expired."""
 
     code = "unauthorized"
 
@@ -85,6 +101,18 @@ class RecordRefused(ClientError):
     """The model refused what was sent; `code`, `field` and `fix` are its own."""
 
     code = "record_refused"
+
+
+class TooLarge(RecordRefused):
+    """The request has more bytes or more records than the server takes in one."""
+
+    code = "too_large"
+
+
+class MethodRefused(ClientError):
+    """The address does not take such requests: it is not that of a model, or of another server."""
+
+    code = "method_refused"
 
 
 class ServerFailed(ClientError):

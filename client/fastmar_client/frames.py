@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
+from fastmar_client.pictures import is_batch, is_picture_object
+
 
 class Frame(Protocol):
     """As much of a pandas DataFrame as is used here."""
@@ -53,6 +55,8 @@ def records_in(records: Any) -> Iterable[Any]:
     if hasattr(records, "iloc"):
         raise TypeError(f"a {type(records).__name__} is no list of records: give series.to_dict() for one record")
     if isinstance(records, str | bytes | bytearray):
+        raise TypeError(f"a {type(records).__name__} is no list of pictures: put the picture into a list")
+    if is_picture_object(records) and not is_batch(records):
         raise TypeError(f"a {type(records).__name__} is no list of pictures: put the picture into a list")
     found: Iterable[Any] = records
     return found

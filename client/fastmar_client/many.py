@@ -8,29 +8,38 @@ from typing import Any
 from fastmar_client.bulk import batches, halved, in_order
 from fastmar_client.encoding import JSON, Part, part, together
 from fastmar_client.errors import RecordRefused, wrong_count
+from fastmar_client.pictures import is_picture_object
 from fastmar_client.problems import Problem
+from fastmar_client.refusals import faults
 from fastmar_client.schema import Schema
 
 Answer = dict[str, Any]
 Post = Callable[[bytes, str], Any]
 
-REQUEST_BYTES = 4_000_000  # of several records in one request: well below the 6.5 MB that the server takes
+REQUEST_BYTES = 4_000_000  # of several records in one request: well below the 16 MB that the server takes
 
 
-def prepared(record: Any, schema: Schema | None) -> Part:
+def prepared(record: Any, schema: Schema | None, mask_size: str | None = None) -> Part:
     """A record as it is sent, compared with `schema` first where there is one.
+
+    Args:
+        record: a mapping or a picture.
+        schema: what it is compared with.
+        mask_size: "model" or "original", of masks; None for the server's default.
 
     Raises:
         RecordRefused: it can't be sent, or should not be.
     """
     if schema is None:
-        return part(record)
+        return part(record, mask_size)
+    if is_picture_object(record):
+        record = part(record)
     found = schema.problems(record)
     if wrong := [problem for problem in found if problem.weight != "unusual"]:
         raise _refusal(wrong, schema.name)
     # What differs in white space the server remarks on itself.
     remarks = tuple(problem.as_warning() for problem in found if problem.code == "outside_training")
-    one = part(record)
+    one = part(record, mask_size)
     return Part(one.data, one.media_type, one.name, remarks) if remarks else one
 
 
@@ -54,10 +63,11 @@ def answers_to(
     batch_size: int,
     concurrency: int,
     on_progress: Callable[[int], None] | None,
+    mask_size: str | None = None,
 ) -> Iterator[Answer]:
     """An answer for each record, in order; in the place of one that can't be sent or scored, its error."""
     done = 0
-    sizes = batches(_prepared(records, schema), _size, batch_size, REQUEST_BYTES)
+    sizes = batches(_prepared(records, schema, mask_size), _size, batch_size, REQUEST_BYTES)
     for _, answers in in_order(sizes, lambda batch: _answers(batch, post, model), concurrency=concurrency):
         for answer in answers:
             yield _numbered(answer, done)
@@ -71,7 +81,7 @@ def raising(answers: Iterable[Answer], model: str) -> Iterator[Answer]:
     for answer in answers:
         if "error" in answer:
             error = answer["error"]
-            raise RecordRefused(
+            refused = RecordRefused(
                 f"record {error['record']}: {error.get('message')}",
                 fix=str(error.get("fix") or "compare the record with the model's schema."),
                 code=error.get("code"),
@@ -79,14 +89,16 @@ def raising(answers: Iterable[Answer], model: str) -> Iterator[Answer]:
                 status=400,
                 model=model,
             )
+            refused.faults = faults(error)
+            raise refused
         yield answer
 
 
-def _prepared(records: Iterable[Any], schema: Schema | None) -> Iterator[Part | RecordRefused]:
+def _prepared(records: Iterable[Any], schema: Schema | None, mask_size: str | None) -> Iterator[Part | RecordRefused]:
     """Each record as it is sent; in the place of one that can't be, why."""
     for record in records:
         try:
-            yield prepared(record, schema)
+            yield prepared(record, schema, mask_size)
         except RecordRefused as refusal:
             yield refusal
 

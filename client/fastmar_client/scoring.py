@@ -22,7 +22,7 @@ from fastmar_client.schema import VISION, Schema
 Answer = dict[str, Any]
 
 ROWS_A_REQUEST = 1000
-BYTES_A_REQUEST = 1_500_000  # well below the 6.5 MB that the server takes, and that its answer may have
+BYTES_A_REQUEST = 1_500_000  # well below the 16 MB that the server takes, and the 6.5 MB that its answer may have
 
 
 class Model(Protocol):
@@ -74,6 +74,7 @@ def score_csv(
     columns: Sequence[str] | None = None,
     encoding: str = UTF8,
     resume: bool = True,
+    overwrite: bool = True,
     progress: Callable[[Scored], None] | None = None,
     batch_size: int = ROWS_A_REQUEST,
     concurrency: int = 4,
@@ -90,7 +91,8 @@ def score_csv(
     with _opened(source) as file:
         rows = CsvRows(file, schema.names, encoding=encoding, name=str(source))
         _check_columns(rows, schema)
-        _check_target(source, target)
+        rows.check_not_empty()
+        _check_target(source, target, overwrite)
         answers = AnswerColumns(rows.header, model.schema, columns)
         before = _fingerprint(file, rows)
         about = {"the table": before, "the model": model.identity, "the choice of columns": answers.header}
@@ -165,7 +167,12 @@ class _Run:
 def answered(
     model: Model, rows: CsvRows, *, batch_size: int = ROWS_A_REQUEST, concurrency: int = 4
 ) -> Iterator[tuple[list[Row], list[Answer]]]:
-    """The rows of a table with their answers, chunk by chunk; all of their columns are sent."""
+    """The rows of a table with their answers, chunk by chunk; all of their columns are sent.
+
+    Raises:
+        CsvUnreadable: the table has no row.
+    """
+    rows.check_not_empty()
     places = range(len(rows.header))
     chunks = batches(rows, _size, batch_size, BYTES_A_REQUEST)
     return in_order(chunks, lambda chunk: answers_to(model, rows.header, places, chunk), concurrency=concurrency)
@@ -203,12 +210,18 @@ def _check_columns(rows: CsvRows, schema: Schema) -> None:
         raise CsvUnreadable(message + more, fix=missing[0].fix, code=missing[0].code, field=missing[0].field)
 
 
-def _check_target(source: Path, target: Path) -> None:
+def _check_target(source: Path, target: Path, overwrite: bool) -> None:
     if target.is_dir():
         raise CsvUnwritable(f"{target} is a folder.", fix="name a file.")
     for written in (target, *beside(target)):
         if written.exists() and written.samefile(source):
             raise CsvUnwritable(f"{written} is the table itself.", fix="name another file for the answers.")
+    if not overwrite and target.is_file():
+        raise CsvUnwritable(
+            f"{target} is there already.",
+            fix="name another file, or replace it with --force (overwrite=True).",
+            code="file_exists",
+        )
 
 
 def _fingerprint(file: IO[bytes], rows: CsvRows) -> dict[str, Any]:

@@ -16,7 +16,7 @@ class Reply:
     Attributes:
         status: of HTTP.
         content: the body.
-        headers: at least Content-Type and Retry-After, spelled so, where the server sent them.
+        headers: at least Content-Type, Retry-After and X-Request-ID, where the server sent them.
         reason: the words behind the status.
     """
 
@@ -24,6 +24,11 @@ class Reply:
     content: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     reason: str = ""
+
+
+def header(reply: Reply, name: str) -> str | None:
+    """A header of an answer, however its name is spelled."""
+    return next((value for key, value in reply.headers.items() if key.lower() == name.lower()), None)
 
 
 class Sender(Protocol):

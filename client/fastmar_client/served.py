@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from hashlib import sha256
 from typing import Any, TypedDict
 from urllib.parse import quote
 
 from fastmar_client.errors import ModelNotFound, RecordRefused, ServerFailed, ServerUnreachable, Timeout, Unauthorized
 from fastmar_client.keys import UNREADABLE
-from fastmar_client.retries import NO_RETRIES, Retries
+from fastmar_client.retries import NO_RETRIES
 from fastmar_client.transport import Transport
 
 CSV = "text/csv"
@@ -35,14 +34,14 @@ def path_of(model: str, version: str | None) -> str:
     return path if version is None else f"{path}/{quote(version, safe='')}"
 
 
-def get_schema(transport: Transport, model: str, version: str | None, retries: Retries | None = None) -> dict[str, Any]:
+def get_schema(transport: Transport, model: str, version: str | None) -> dict[str, Any]:
     """What the model takes and gives. See `Client.schema`."""
     schema: dict[str, Any]
     path = path_of(model, version)
     if version is not None:
-        schema = transport.request("GET", f"{path}/schema", model=model, retries=retries)
+        schema = transport.request("GET", f"{path}/schema", model=model)
     else:
-        schema = transport.request("POST", path, b"", content_type=SCHEMA_REQUEST, model=model, retries=retries)
+        schema = transport.request("POST", path, b"", content_type=SCHEMA_REQUEST, model=model)
     return schema
 
 
@@ -80,9 +79,7 @@ class ServedRows:
     """A version of a served model, for `scoring`: rows go as CSV, which the server reads as the training's was read."""
 
     def __init__(self, transport: Transport, name: str, version: str | None) -> None:
-        # Hours of rows should not end with one worker that died and is started again.
-        self._retries = replace(transport.retries, after_failure=True)
-        self.schema: Mapping[str, Any] = get_schema(transport, name, version, self._retries)
+        self.schema: Mapping[str, Any] = get_schema(transport, name, version)
         self._transport = transport
         self._name = name
         # A deployment while this runs must not change who answers.
@@ -97,5 +94,5 @@ class ServedRows:
     def answer(self, body: bytes) -> Sequence[dict[str, Any]]:
         """See `scoring.Model`."""
         path = path_of(self._name, self._version)
-        answers = self._transport.request("POST", path, body, content_type=CSV, model=self._name, retries=self._retries)
+        answers = self._transport.request("POST", path, body, content_type=CSV, model=self._name)
         return answers if isinstance(answers, list) else [answers]

@@ -88,7 +88,7 @@ class TestScore:
         columns = "id, prediction,error"
         assert main(["score", str(adult), str(table), "--output", str(out), "--columns", columns]) == 0
         assert out.read_text().splitlines()[0] == "id,prediction,error"
-        assert main(["score", str(adult), str(table), "-o", str(out), "--columns", "nonsense"]) == 1
+        assert main(["score", str(adult), str(table), "-o", str(out), "--columns", "nonsense", "--force"]) == 1
         assert "no column 'nonsense'" in capsys.readouterr().err
 
     def test_rows_with_errors_are_told_and_end_with_1(
@@ -104,11 +104,27 @@ class TestScore:
             "(302 rows, 1 of them not scored (the column error says why), 1 with warnings;" in capsys.readouterr().out
         )
 
+    def test_a_file_that_is_there_is_not_replaced_without_force(
+        self, adult: Path, table: Path, out: Path, capsys: Any
+    ) -> None:
+        out.write_text("precious")
+        assert main(["score", str(adult), str(table), "-o", str(out)]) == 1
+        assert "--force" in capsys.readouterr().err
+        assert out.read_text() == "precious"
+        assert main(["score", str(adult), str(table), "-o", str(out), "--force"]) == 0
+        assert len(out.read_text().splitlines()) == ROWS + 1
+
+    def test_a_table_without_rows_ends_with_1(self, adult: Path, table: Path, out: Path, capsys: Any) -> None:
+        table.write_text("workclass,education,age,hours-per-week\n")
+        assert main(["score", str(adult), str(table), "-o", str(out)]) == 1
+        assert "no row behind the header" in capsys.readouterr().err
+        assert not out.exists()
+
     def test_keys(self, url: str, scripted: Scripted, table: Path, out: Path, tmp_path: Path) -> None:
         (tmp_path / "token").write_text("abc\n")
         (tmp_path / "key_file.json").write_text('{"inference": {"key": "def"}}')
         for option, file, key in (("--token-file", "token", "abc"), ("--key-file", "key_file.json", "def")):
-            assert main(["score", url, str(table), "-o", str(out), option, str(tmp_path / file)]) == 0
+            assert main(["score", url, str(table), "-o", str(out), "--force", option, str(tmp_path / file)]) == 0
             assert scripted.seen[-1].headers["authorization"] == f"Bearer {key}"
 
     def test_bad_usage(self, adult: Path, table: Path, out: Path, capsys: Any) -> None:

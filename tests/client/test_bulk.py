@@ -11,8 +11,10 @@ from tests.client.scripted import Reply, Scripted, Seen, echo, torchserve
 from fastmar_client import (
     Client,
     RecordRefused,
+    Retries,
     ServerFailed,
 )
+from fastmar_client.retries import NO_RETRIES
 
 
 def test_answers_come_in_order_and_errors_in_place(scripted: Scripted) -> None:
@@ -45,9 +47,33 @@ def test_answers_come_in_order_and_errors_in_place(scripted: Scripted) -> None:
 def test_a_server_that_has_no_time_is_not_asked_for_each_record(scripted: Scripted, status: int) -> None:
     """What is refused then is not the records."""
     scripted.replies(Reply(status, b"slow down"))
-    with Client(scripted.url) as client, pytest.raises(ServerFailed, match="slow down"):
+    with Client(scripted.url, retries=NO_RETRIES) as client, pytest.raises(ServerFailed, match="slow down"):
         list(client.predict_many("m", [{"x": i} for i in range(64)], concurrency=1))
     assert len(scripted.seen) == 1
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 507])
+def test_a_batch_whose_worker_died_is_sent_again_and_each_record_is_answered_once(
+    scripted: Scripted, status: int
+) -> None:
+    failed: set[bytes] = set()
+
+    def reply(seen: Seen) -> Reply | None:
+        if seen.body in failed:
+            return echo(seen)
+        failed.add(seen.body)
+        return Reply(status, b"Worker died.") if len(failed) % 2 else None
+
+    scripted.reply = reply
+    records = [{"x": number} for number in range(40)]
+    with Client(scripted.url, retries=Retries(backoff=0.001)) as client:
+        answers = list(client.predict_many("m", records, batch_size=3))
+    assert [answer["prediction"] for answer in answers] == records
+    assert len(scripted.seen) == 2 * len(failed)
+    failed.clear()
+    plain = Retries(backoff=0.001, after_failure=False)
+    with Client(scripted.url, retries=plain) as client, pytest.raises(ServerFailed):
+        list(client.predict_many("m", records, batch_size=3))
 
 
 def test_a_batch_that_is_refused_whole_is_halved_down_to_the_record_at_fault(scripted: Scripted) -> None:

@@ -227,7 +227,8 @@ def test_what_was_written_is_read(rows: list[list[str]], delimiter: str, end: st
     writer = CsvWriter(delimiter, end)
     text = writer.text([["age", "workclass", 'a "b" c'], *rows])
     found = opened((b"\xef\xbb\xbf" if bom else b"") + text.encode())
-    assert [(row.cells, row.error) for row in found] == [(row, None) for row in rows]
+    handed_out = [(row.cells, row.error and row.error["code"]) for row in found]
+    assert handed_out == [(row, None if any(row) else "empty_row") for row in rows]
     assert list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)) == [found.header, *rows]
     assert (found.delimiter, found.line_end, found.has_bom) == (delimiter, end, bom)
 

@@ -123,10 +123,53 @@ class TestAnswers:
         assert scored.errors == len(refused)
         assert len(refusing.bodies) < 60
 
-    def test_an_empty_table(self, local: Client, tmp_path: Path, out: Path) -> None:
-        (tmp_path / "t.csv").write_text("workclass,education,age,hours-per-week\n")
-        assert local.score_csv("adult", tmp_path / "t.csv", out).rows == 0
-        assert out.read_text() == "workclass,education,age,hours-per-week,prediction,probability,warnings,error\n"
+    @pytest.mark.parametrize("end", ["", "\n", "\n\n\r\n"])
+    def test_case_csv_header_only(self, local: Client, tmp_path: Path, out: Path, end: str) -> None:
+        (tmp_path / "t.csv").write_text("workclass,education,age,hours-per-week" + end)
+        with pytest.raises(CsvUnreadable, match=r"no row behind the header of .*t\.csv") as refused:
+            local.score_csv("adult", tmp_path / "t.csv", out)
+        assert refused.value.code == "no_rows"
+        assert parts(out) == []
+
+    def test_case_csv_blank_rows(self, local: Client, tmp_path: Path, out: Path) -> None:
+        header = "workclass,education,age,hours-per-week,note\n"
+        rows = [" Private, Masters,40,40,a", ",,,,", " Private, Masters,41,40,b", ",,,,", ",,"]
+        (tmp_path / "t.csv").write_text(header + "\n".join(rows) + "\n")
+        scored = local.score_csv("adult", tmp_path / "t.csv", out)
+        found = lines(out)
+        assert [bool(line["prediction"]) for line in found] == [True, False, True, False, False]
+        assert all("delimiters alone" in line["error"] for line in found if not line["prediction"])
+        assert (scored.rows, scored.errors) == (5, 3)
+
+    @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "iso-8859-1"])
+    @pytest.mark.parametrize("is_named", [True, False])
+    def test_tables_in_other_encodings(
+        self, local: Client, tmp_path: Path, out: Path, encoding: str, is_named: bool
+    ) -> None:
+        """Excel's "Unicode text" is UTF-16 with a byte order mark, and tabs."""
+        mark = "\ufeff" if encoding.endswith("e") else ""
+        text = mark + people(20).drop(columns="salary").assign(note="né").to_csv(index=False, sep="\t")
+        (tmp_path / "t.csv").write_bytes(text.encode(encoding))
+        if encoding.startswith("iso") and not is_named:
+            assert local.score_csv("adult", tmp_path / "t.csv", out).errors == 20, "each names the encoding"
+            return
+        options = {"encoding": encoding} if is_named else {}
+        assert local.score_csv("adult", tmp_path / "t.csv", out, **options).errors == 0
+        assert [line["note"] for line in lines(out, "\t")] == ["né"] * 20
+
+    def test_utf_16_without_a_mark_names_the_option(self, local: Client, tmp_path: Path, out: Path) -> None:
+        (tmp_path / "t.csv").write_bytes("age,workclass\n1,x\n".encode("utf-16-le"))
+        with pytest.raises(CsvUnreadable) as refused:
+            local.score_csv("adult", tmp_path / "t.csv", out)
+        assert "--encoding" in refused.value.fix
+
+    def test_a_file_that_is_there_is_refused_where_that_is_wanted(self, local: Client, table: Path, out: Path) -> None:
+        out.write_text("old")
+        with pytest.raises(CsvUnwritable, match="is there already") as refused:
+            local.score_csv("adult", table, out, overwrite=False)
+        assert refused.value.code == "file_exists"
+        assert "--force" in refused.value.fix
+        assert (out.read_text(), parts(out)) == ("old", ["answers.csv"])
 
     def test_a_file_that_is_there_is_replaced_in_the_end(self, local: Client, table: Path, out: Path) -> None:
         out.write_text("old")

@@ -10,14 +10,17 @@ from tests.client.scripted import Reply, Scripted, Seen, torchserve
 from fastmar_client import (
     Client,
     ClientError,
+    MethodRefused,
     ModelNotFound,
     RecordRefused,
     Retries,
     ServerFailed,
     ServerUnreachable,
     Timeout,
+    TooLarge,
     Unauthorized,
 )
+from fastmar_client.retries import NO_RETRIES
 
 QUICK = Retries(attempts=3, backoff=0.001)
 
@@ -30,11 +33,25 @@ QUICK = Retries(attempts=3, backoff=0.001)
         (torchserve(400, "InvalidKeyException", "Token"), Unauthorized, {"status": 400}),
         (Reply(401, b"who?"), Unauthorized, {"status": 401, "message": "who?"}),
         (
+            Reply(401, {"error": {"code": "no_key", "message": "no key", "fix": "send it"}}),
+            Unauthorized,
+            {"status": 401, "code": "no_key", "message": "no key", "fix": "send it"},
+        ),
+        (Reply(400, {"error": "a plain string"}), RecordRefused, {"message": "a plain string"}),
+        (
+            Reply(405, {"error": {"code": "method", "message": "not GET", "fix": "POST"}}),
+            MethodRefused,
+            {"code": "method"},
+        ),
+        (Reply(415, b"zstd"), RecordRefused, {"status": 415, "code": "unsupported_media_type"}),
+        (Reply(429, b"", {"Retry-After": "7"}), ServerFailed, {"retry_after": "7"}),
+        (Reply(503, b"", {"x-request-id": "r-7"}), ServerFailed, {"request_id": "r-7"}),
+        (
             Reply(400, {"error": {"code": "missing_field", "field": "age", "message": "no age", "fix": "send it"}}),
             RecordRefused,
             {"status": 400, "code": "missing_field", "field": "age", "message": "no age", "fix": "send it"},
         ),
-        (torchserve(413, "TooLarge", "too large"), RecordRefused, {"status": 413, "code": "record_refused"}),
+        (torchserve(413, "TooLarge", "too large"), TooLarge, {"status": 413, "code": "too_large"}),
         (Reply(408, b""), ServerFailed, {"status": 408}),
         (Reply(425, b""), ServerFailed, {"status": 425}),
         (Reply(429, b"slow down"), ServerFailed, {"status": 429, "message": "slow down"}),
@@ -48,12 +65,64 @@ def test_each_answer_has_its_error(
     scripted: Scripted, reply: Reply, kind: type[ClientError], facts: dict[str, Any]
 ) -> None:
     scripted.replies(reply)
-    with Client(scripted.url, retries=QUICK) as client, pytest.raises(kind) as failure:
+    with Client(scripted.url, retries=NO_RETRIES) as client, pytest.raises(kind) as failure:
         client.predict("m", {})
     assert {name: getattr(failure.value, name) for name in facts} == facts
     assert failure.value.model == "m"
     assert "Fix: " in str(failure.value)
-    assert len(scripted.seen) == 1, "none of these is repeated"
+
+
+@pytest.mark.parametrize("content", [b"", {"error": {"code": "too_large", "message": "too many", "fix": "16 MB"}}])
+def test_case_too_large_413(scripted: Scripted, content: Any) -> None:
+    scripted.replies(Reply(413, content))
+    with Client(scripted.url, retries=QUICK) as client:
+        with pytest.raises(TooLarge) as failure:
+            client.predict("m", b"x" * 1000)
+        assert "16 MB" in failure.value.fix
+        assert "schema" not in str(failure.value)
+        if not content:
+            assert "1,000 bytes" in failure.value.message
+            assert "send fewer bytes" in failure.value.fix
+        assert isinstance(failure.value, RecordRefused), "a batch that is too large is halved"
+    assert len(scripted.seen) == 1
+
+
+def test_all_faults_of_a_record(scripted: Scripted) -> None:
+    faults = [{"code": "missing_column", "field": name, "message": f"no {name}", "fix": "send it"} for name in "ab"]
+    report = {**faults[0], "record": 0, "errors": faults}
+    scripted.replies(Reply(400, {"error": report}))
+    with Client(scripted.url) as client, pytest.raises(RecordRefused, match="no a") as failure:
+        client.predict("m", {})
+    assert failure.value.faults == faults
+    assert failure.value.as_dict()["error"]["errors"] == faults
+    scripted.replies(Reply(body=[{"error": report}]))
+    with Client(scripted.url) as client, pytest.raises(RecordRefused) as failure:
+        list(client.predict_many("m", [{}], on_error="raise"))
+    assert failure.value.faults == faults
+
+
+def test_request_ids_and_headers_of_the_callers_own(scripted: Scripted) -> None:
+    scripted.replies(Reply(500, b""), Reply(body=[{"prediction": 1}]))
+    ids = iter(("t-1", "t-2"))
+    with Client(scripted.url, retries=QUICK, headers=lambda: {"traceparent": next(ids)}) as client:
+        client.predict("m", [{}], request_id="import-7")
+        assert [seen.headers["x-request-id"] for seen in scripted.seen] == ["import-7"] * 2, "again under its own id"
+        assert {seen.headers["traceparent"] for seen in scripted.seen} == {"t-1"}
+        scripted.replies(Reply(400, {"error": "no"}))
+        with pytest.raises(RecordRefused) as failure:
+            client.predict("m", {}, request_id="import-8")
+    assert failure.value.request_id == "import-8", "also where the server does not repeat it"
+
+
+def test_repeats_end_when_patience_does(scripted: Scripted) -> None:
+    scripted.replies(Reply(503, b"", {"Retry-After": "5"}))
+    began = time.monotonic()
+    with Client(scripted.url, retries=Retries(patience=1.0)) as client, pytest.raises(ServerFailed):
+        client.predict("m", {})
+    assert time.monotonic() - began < 3
+    assert len(scripted.seen) == 1
+    total = sum(min(0.1 * 2**number, 10) for number in range(Retries().attempts - 1))
+    assert total / 2 > 15, "the only worker of a server is back by then"
 
 
 def test_nobody_listens() -> None:
@@ -97,17 +166,25 @@ def test_but_not_for_ever(scripted: Scripted) -> None:
     assert len(scripted.seen) == 3
 
 
-@pytest.mark.parametrize("status", [408, 425, 429, 500, 503])
-def test_a_failure_is_repeated_where_that_is_wanted(scripted: Scripted, status: int) -> None:
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 507])
+def test_a_failure_that_may_pass_is_repeated(scripted: Scripted, status: int) -> None:
     scripted.replies(Reply(status, {}), Reply(body={"prediction": 1}))
-    with Client(scripted.url, retries=Retries(attempts=3, backoff=0.001, after_failure=True)) as client:
+    with Client(scripted.url, retries=QUICK) as client:
         assert client.predict("m", {}) == {"prediction": 1}
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 405, 413, 415, 501])
+def test_what_does_not_pass_is_not(scripted: Scripted, status: int) -> None:
+    scripted.replies(Reply(status, {}), Reply(body={"prediction": 1}))
+    with Client(scripted.url, retries=QUICK) as client, pytest.raises(ClientError):
+        client.predict("m", {})
+    assert len(scripted.seen) == 1
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 503])
 def test_not_now_is_repeated_when_the_server_says_when(scripted: Scripted, status: int) -> None:
     scripted.replies(Reply(status, {}, {"Retry-After": "0"}), Reply(body={"prediction": 1}))
-    with Client(scripted.url, retries=QUICK) as client:
+    with Client(scripted.url, retries=Retries(attempts=3, backoff=0.001, after_failure=False)) as client:
         assert client.predict("m", {}) == {"prediction": 1}
 
 

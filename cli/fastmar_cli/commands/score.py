@@ -2,7 +2,8 @@
 
 TARGET is MODEL.mar, or a URL such as http://127.0.0.1:8080/predictions/NAME. The file of answers has the table's
 columns and, behind them, the prediction, its probability, warnings, and the error of a row that can't be scored. A run
-that was interrupted, by Ctrl-C or by anything else, goes on where it was when the same command is run again.
+that was interrupted, by Ctrl-C or by anything else, goes on where it was when the same command is run again. A
+FILE that is there already is refused without --force.
 """
 
 from __future__ import annotations
@@ -36,13 +37,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="columns of the answers' file: names of the table's; input for all of them; prediction, probability, "
         "probabilities (of each label), index, warnings, error",
     )
-    parser.add_argument("--encoding", default="utf-8-sig", help="of the table, such as cp1252 (default: UTF-8)")
+    parser.add_argument(
+        "--encoding",
+        default="utf-8-sig",
+        help="of the table, such as cp1252 (default: UTF-8, or UTF-16 with a byte order mark)",
+    )
     parser.add_argument(
         "--resume",
         action=argparse.BooleanOptionalAction,
         default=True,
         help="go on with a run that was interrupted (the default), or begin anew",
     )
+    parser.add_argument("--force", action="store_true", help="replace FILE if it is there")
     add_key_file(parser)
     parser.add_argument("--concurrency", type=int, default=4, metavar="N", help="requests at a time (default: 4)")
 
@@ -62,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
                 columns=args.columns,
                 encoding=args.encoding,
                 resume=args.resume,
+                overwrite=args.force,
                 concurrency=args.concurrency,
                 progress=progress.update,
             )

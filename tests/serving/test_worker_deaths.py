@@ -1,0 +1,75 @@
+"""Eight streams of `predict_many` while the worker is killed again and again: every record is answered once, in order.
+
+With FASTMAR_LONG_TESTS=1 this takes a minute; otherwise the worker dies twice.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from fastmar_cli.server.testing import RunningServer, running_server
+from fastmar_client import Client
+from fastmar_runtime.predictor import BundleFiles
+from tests.serving.conftest import OURS
+
+pytestmark = pytest.mark.torchserve
+
+STREAMS = 8
+EVERY = 5.0  # seconds between two deaths
+SECONDS = 60.0 if os.environ.get("FASTMAR_LONG_TESTS") else 8.0
+BATCH = 16
+
+
+def workers(server: RunningServer) -> list[psutil.Process]:
+    children = psutil.Process(server.process.pid).children(recursive=True)
+    return [child for child in children if "model_service_worker" in " ".join(child.cmdline())]
+
+
+def test_predict_many_survives_workers_that_die(store: Path) -> None:
+    files = BundleFiles(store / f"{OURS}.mar")
+    records, answers = files.json("golden/records.json"), files.json("golden/answers.json")
+    stop = threading.Event()
+    asked = [0] * STREAMS
+    kills = 0
+
+    def endless(stream: int) -> Any:
+        while not stop.is_set():
+            for record in records:
+                asked[stream] += 1
+                yield record
+
+    def check(stream: int) -> int:
+        """The answers of one stream, each compared with the golden one in its place."""
+        count = 0
+        with Client(server.url, key_file=server.key_file) as client:
+            for count, answer in enumerate(client.predict_many(OURS, endless(stream), batch_size=BATCH), 1):
+                expected = answers[(count - 1) % len(answers)]
+                assert answer["prediction"] == expected["prediction"]
+                assert answer["probabilities"] == pytest.approx(expected["probabilities"], abs=1e-5)
+        return count
+
+    with running_server(store) as server, ThreadPoolExecutor(STREAMS) as pool:
+        streams = [pool.submit(check, stream) for stream in range(STREAMS)]
+        ends = time.monotonic() + SECONDS
+        try:
+            while time.monotonic() < ends and not any(stream.done() for stream in streams):
+                time.sleep(min(EVERY, max(ends - time.monotonic(), 0)) if kills else 1.0)
+                for worker in workers(server):
+                    worker.kill()
+                    kills += 1
+        finally:
+            stop.set()
+        counts = [stream.result(timeout=120) for stream in streams]
+    print(json.dumps({"killed": kills, "answered": counts}))
+    assert kills >= 2
+    assert counts == asked, "each record is answered once"
+    assert min(counts) > BATCH
