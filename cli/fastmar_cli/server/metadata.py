@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fastmar_cli.server.archives import UNREADABLE, reads_bodies
+from fastmar_cli.server.root_documents import root_openapi
 
 DATATYPES = {"number": "FP64"}  # of a column; any other comes as text
 PREDICTIONS = {"regression": "FP32", "points": "FP32", "raw": "FP32"}  # by decoder; any other is text
@@ -25,10 +26,12 @@ class Facts:
     Attributes:
         tensors: inputs and outputs as the protocol names them; None where another tool made the archive.
         raw_bodies: whether it reads bodies of every media type itself.
+        openapi: its OpenAPI document; None where it has none.
     """
 
     tensors: dict[str, Any] | None
     raw_bodies: bool
+    openapi: dict[str, Any] | None = None
 
 
 def read_facts(path: Path) -> Facts:
@@ -36,7 +39,7 @@ def read_facts(path: Path) -> Facts:
     try:
         with zipfile.ZipFile(path) as archive:
             raw_bodies = reads_bodies(archive)
-            return Facts(_tensors_of(archive), raw_bodies)
+            return Facts(_tensors_of(archive), raw_bodies, _openapi_of(archive))
     except UNREADABLE:
         return Facts(None, raw_bodies=False)
 
@@ -56,6 +59,15 @@ def _tensors_of(archive: zipfile.ZipFile) -> dict[str, Any] | None:
         return _tensors(json.loads(archive.read("spec.json")))
     except (KeyError, TypeError, AttributeError, ValueError):
         return None
+
+
+def _openapi_of(archive: zipfile.ZipFile) -> dict[str, Any] | None:
+    try:
+        document = json.loads(archive.read("openapi.json"))
+        root_openapi([document])  # an archive of another tool may hold a document that can't be merged
+    except (KeyError, TypeError, AttributeError, ValueError):
+        return None
+    return document if isinstance(document, dict) else None
 
 
 def _tensors(spec: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastmar_cli.server.metadata import Facts, model_metadata, server_metadata
+from fastmar_cli.server.root_documents import root_docs, root_openapi, root_schema
 
 OK, UNAVAILABLE = 200, 503
 LOADING = "models are loading"
@@ -99,6 +100,7 @@ def _documents(models: list[Served]) -> dict[str, Any]:
     answers = {
         "/v1/models": _keyed({"models": [model.name for model in models], "details": details}),
         "/v2": _keyed(server_metadata()),
+        **_root_documents(models),
     }
     for model in models:
         path = f"/v2/models/{model.name}"
@@ -110,6 +112,17 @@ def _documents(models: list[Served]) -> dict[str, Any]:
             if version == model.default:
                 answers[path] = _keyed(metadata)
     return answers
+
+
+def _root_documents(models: list[Served]) -> dict[str, Any]:
+    """Documents of the whole server: a page, the list of models, and one OpenAPI document of all default versions."""
+    defaults = {model.name: model.default for model in models}
+    found = [model.facts[model.default].openapi for model in models if model.default in model.facts]
+    return {
+        "/docs": {"status": OK, "type": "text/html; charset=utf-8", "body": root_docs(defaults), "open": False},
+        "/schema": _keyed(root_schema(defaults)),
+        "/openapi.json": _keyed(root_openapi(document for document in found if document is not None)),
+    }
 
 
 def _open(body: dict[str, Any], *, ready: bool = True) -> dict[str, Any]:

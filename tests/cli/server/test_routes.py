@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import socket
 import subprocess
@@ -248,3 +249,31 @@ class TestKeyFile:
         assert Settings(key_file=tmp_path / "key").needs_tokens
         assert Settings(key_file=tmp_path / "key").key() == KEY
         assert Settings(key_file=tmp_path / "key", tokens=False).key() is None
+
+
+@torchserve
+def test_documents_of_the_whole_server_need_the_key(keyed: RunningServer) -> None:
+    for path in ("/docs", "/schema", "/openapi.json"):
+        assert ask(keyed.url + path).status == 401
+    listed = ask(keyed.url + "/schema", key=KEY).body["models"]
+    assert [model["name"] for model in listed] == ["echo"]
+    assert ask(keyed.url + "/openapi.json", key=KEY).body["openapi"].startswith("3.1")
+
+
+@torchserve
+def test_a_browser_is_asked_for_the_key_as_a_password(keyed: RunningServer) -> None:
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(keyed.url + "/docs", timeout=10)
+    with refused.value as error:
+        assert [value.split()[0] for value in error.headers.get_all("WWW-Authenticate")] == ["Bearer", "Basic"]
+    for password, status in ((KEY, 200), (KEY[:-1], 401), ("", 401)):
+        pair = base64.b64encode(f"anybody:{password}".encode()).decode()
+        request = urllib.request.Request(keyed.url + "/docs", headers={"Authorization": f"Basic {pair}"})
+        try:
+            with urllib.request.urlopen(request, timeout=10) as page:
+                assert page.status == status
+                assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+                assert b"predictions/echo/docs" in page.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                assert error.code == status

@@ -22,9 +22,13 @@ final class Answers {
     private Answers() {}
 
     static FullHttpResponse json(HttpResponseStatus status, String text) {
+        return text(status, HttpHeaderValues.APPLICATION_JSON, text);
+    }
+
+    static FullHttpResponse text(HttpResponseStatus status, CharSequence type, String text) {
         ByteBuf body = Unpooled.copiedBuffer(text, StandardCharsets.UTF_8);
         FullHttpResponse response = new DefaultFullHttpResponse(HttpVersion.HTTP_1_1, status, body);
-        response.headers().set(HttpHeaderNames.CONTENT_TYPE, HttpHeaderValues.APPLICATION_JSON);
+        response.headers().set(HttpHeaderNames.CONTENT_TYPE, type);
         response.headers().set(HttpHeaderNames.CACHE_CONTROL, "no-store");
         HttpUtil.setContentLength(response, body.readableBytes());
         return response;

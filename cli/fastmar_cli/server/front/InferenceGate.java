@@ -35,12 +35,15 @@ final class InferenceGate extends Gate {
         if (fixed == null || !fixed.open) {
             FullHttpResponse refusal = refuseWithoutKey(request, keys, v2);
             if (refusal != null) {
+                if (isRead(request) && path.endsWith("/docs")) { // a browser asks its user for a name and a password
+                    refusal.headers().add(HttpHeaderNames.WWW_AUTHENTICATE, "Basic realm=\"fastmar\", charset=\"UTF-8\"");
+                }
                 return refusal;
             }
         }
         if (fixed != null) {
             return isRead(request)
-                    ? Answers.json(HttpResponseStatus.valueOf(fixed.status), fixed.body)
+                    ? Answers.text(HttpResponseStatus.valueOf(fixed.status), fixed.type, fixed.body)
                     : notAllowed(READ, v2);
         }
         if (path.equals("/api-description")) {

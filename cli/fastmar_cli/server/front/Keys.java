@@ -2,10 +2,12 @@ package fastmar.front;
 
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
+import java.util.Base64;
 
 /** The key of one API, compared in a time that does not depend on how much of a guess is right. */
 final class Keys {
-    private static final String SCHEME = "Bearer ";
+    private static final String BEARER = "Bearer ";
+    private static final String BASIC = "Basic ";
     private final byte[] expected;
 
     /** null for an API that needs no key. */
@@ -18,10 +20,27 @@ final class Keys {
         if (expected == null) {
             return true;
         }
-        if (header == null || !header.regionMatches(true, 0, SCHEME, 0, SCHEME.length())) {
-            return false;
+        byte[] given = given(header);
+        return given != null && MessageDigest.isEqual(given, expected);
+    }
+
+    /** The key in a header: after Bearer, or the password after Basic, which is how browsers send one. */
+    private static byte[] given(String header) {
+        if (header == null) {
+            return null;
         }
-        byte[] given = header.substring(SCHEME.length()).strip().getBytes(StandardCharsets.UTF_8);
-        return MessageDigest.isEqual(given, expected);
+        if (header.regionMatches(true, 0, BEARER, 0, BEARER.length())) {
+            return header.substring(BEARER.length()).strip().getBytes(StandardCharsets.UTF_8);
+        }
+        if (!header.regionMatches(true, 0, BASIC, 0, BASIC.length())) {
+            return null;
+        }
+        try {
+            byte[] decoded = Base64.getDecoder().decode(header.substring(BASIC.length()).strip());
+            String pair = new String(decoded, StandardCharsets.UTF_8);
+            return pair.substring(pair.indexOf(':') + 1).getBytes(StandardCharsets.UTF_8);
+        } catch (IllegalArgumentException notBase64) {
+            return null;
+        }
     }
 }

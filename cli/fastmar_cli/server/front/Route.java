@@ -8,7 +8,8 @@ import java.util.Set;
 
 /** What a path asks of a model. */
 final class Route {
-    private static final Set<String> DOCUMENTS = Set.of("schema", "openapi.json", "openapi", "docs");
+    private static final Set<String> DOCUMENTS = 
+            Set.of("schema", "openapi.json", "openapi-3.0.json", "openapi", "docs");
 
     final String name;
     final String version;

@@ -13,6 +13,7 @@ final class Served {
 
     static final class Fixed {
         int status = 200;
+        String type = "application/json";
         String body = "";
         /** Whether it is answered without a key: a health check. */
         boolean open;
