@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import copy
 import io
 import json
 import random
@@ -62,7 +63,7 @@ def _changed(value: Any, rng: random.Random) -> tuple[Any, str]:
     places = list(_places(value, ()))
     path = rng.choice(places)
     if not path:
-        return rng.choice(VALUES), "everything"
+        return copy.deepcopy(rng.choice(VALUES)), "everything"
     holder = value
     for step in path[:-1]:
         holder = holder[step]
@@ -79,7 +80,7 @@ def _changed(value: Any, rng: random.Random) -> tuple[Any, str]:
         holder[rng.choice(("x", "step", "kind", "name", last + "_"))] = holder.pop(last)
     else:
         action = "replace"
-        holder[last] = rng.choice(VALUES)
+        holder[last] = copy.deepcopy(rng.choice(VALUES))
     return value, f"{action} {path}"
 
 
