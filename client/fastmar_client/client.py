@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
@@ -205,8 +206,8 @@ class Client:
         The records are read only as far ahead as needed: at most `batch_size * (concurrency + 1)` of them. Pictures
         are opened no sooner, and a request holds no more than the server takes.
 
-        A batch whose worker dies, or whose connection breaks, is sent again as `Retries` says. Each record is answered
-        once.
+        A batch whose worker dies, whose connection breaks, or that is not answered in time is sent again as `Retries`
+        says. Each record is answered once.
 
         Args:
             model: the model's name.
@@ -228,9 +229,12 @@ class Client:
         """
         if batch_size < 1 or concurrency < 1:
             raise ValueError("batch_size and concurrency are 1 or more")
+        # TorchServe may lose a request whose worker was killed: it is never answered, and only a time-out tells.
+        plan = self._transport.retries
+        plan = replace(plan, after_timeout=plan.after_timeout or plan.after_failure)
         answers = answers_to(
             records_in(records),
-            lambda body, content_type: self._post(model, version, body, content_type, request_id),
+            lambda body, content_type: self._post(model, version, body, content_type, request_id, plan),
             model=model,
             schema=self._checked_by(model, version) if validate else None,
             batch_size=batch_size,
@@ -332,11 +336,17 @@ class Client:
         return schema
 
     def _post(
-        self, model: str, version: str | None, body: bytes, content_type: str, request_id: str | None = None
+        self,
+        model: str,
+        version: str | None,
+        body: bytes,
+        content_type: str,
+        request_id: str | None = None,
+        retries: Retries | None = None,
     ) -> Any:
         path = path_of(model, version)
         return self._transport.request(
-            "POST", path, body, content_type=content_type, model=model, request_id=request_id
+            "POST", path, body, content_type=content_type, model=model, request_id=request_id, retries=retries
         )
 
 

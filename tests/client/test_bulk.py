@@ -52,6 +52,20 @@ def test_a_server_that_has_no_time_is_not_asked_for_each_record(scripted: Script
     assert len(scripted.seen) == 1
 
 
+def test_a_batch_that_is_never_answered_is_sent_again(scripted: Scripted) -> None:
+    """As that of a worker that was killed."""
+
+    def reply(seen: Seen) -> Reply:
+        if len(scripted.seen) == 1:
+            time.sleep(0.3)
+        return echo(seen)
+
+    scripted.reply = reply
+    with Client(scripted.url, timeout=(1, 0.1), retries=Retries(backoff=0.001)) as client:
+        assert list(client.predict_many("m", [{"x": 1}])) == [{"prediction": {"x": 1}}]
+    assert len(scripted.seen) == 2
+
+
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 507])
 def test_a_batch_whose_worker_died_is_sent_again_and_each_record_is_answered_once(
     scripted: Scripted, status: int
