@@ -23,7 +23,7 @@ from tests.export.tables import CASES, Case, make_learner
 
 def export(learn: Any, folder: Path, **options: Any) -> Exported:
     learn.export(folder / "learner.pkl")
-    return export_learner(folder / "learner.pkl", Options("model", output=folder, **options))
+    return export_learner(folder / "learner.pkl", Options("model", output=folder, force=True, **options))
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ class MyImage(PILImage):
 
 def export(learn: Any, folder: Path, **options: Any) -> Any:
     learn.export(folder / "learner.pkl")
-    return export_learner(folder / "learner.pkl", Options("model", output=folder, **options))
+    return export_learner(folder / "learner.pkl", Options("model", output=folder, force=True, **options))
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_an_archive_of_pictures(tmp_path: Path) -> None:
     assert predictor.files is not None
     assert check_golden(predictor, read_golden(predictor.files, ["image"])) <= 1e-4
     upright = predictor.predict([odd_pictures()["turned by EXIF"]])[0]
-    with_exif_ignored = export(learn, tmp_path, force=True).path
+    with_exif_ignored = export(learn, tmp_path).path
     assert Predictor.open(with_exif_ignored).predict([odd_pictures()["turned by EXIF"]])[0] != upright
 
 
@@ -321,7 +321,7 @@ def test_limits_that_make_no_sense_are_refused(tmp_path: Path) -> None:
 def test_networks_for_any_size_have_a_limit_of_pixels(tmp_path: Path) -> None:
     learn = small_learner(dls_of(Config([]), tmp_path / "pictures"), None)
     assert export(learn, tmp_path).spec.steps[-1] == {"step": "to_tensor", "max_pixels": 4_000_000, "max_side": 4000}
-    result = export(learn, tmp_path, force=True, max_pixels=10_000)
+    result = export(learn, tmp_path, max_pixels=10_000)
     wide, large, fits = (encoded(Image.new("RGB", size)) for size in ((201, 4), (110, 100), (100, 100)))
     codes = [answer.get("error", {}).get("code") for answer in Predictor.open(result.path).predict([wide, large, fits])]
     assert codes == ["too_many_pixels", "too_many_pixels", None]

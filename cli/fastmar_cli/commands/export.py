@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PACKAGE",
         help="a package of yours that layers of the network come from: it is imported; may be given several times",
     )
-    parser.add_argument("--force", action="store_true", help="replace an archive of another version")
+    parser.add_argument("--force", action="store_true", help="replace an archive of another learner or version")
 
 
 def _size(text: str) -> tuple[int, int]:
