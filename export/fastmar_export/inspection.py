@@ -36,7 +36,7 @@ def inspect_pickle(path: str | Path) -> Facts:
 
     Keys: ``file`` (sha256, bytes, torch's format), ``kind``, ``columns``, ``targets``, ``labels`` (a list for each
     target that has some), ``transforms``, ``loss``, ``callbacks``, ``network``, ``runs_code`` (what a normal load would
-    have run), ``leaks`` (training rows inside), and ``problems`` (what stops an export; empty where nothing does).
+    have run), ``functions`` (whose bytecode is in the file: a normal load makes them and runs none), ``leaks`` (training rows inside), and ``problems`` (what stops an export; empty where nothing does).
 
     Raises:
         UnreadableFile: it is no file of `torch.save`.
@@ -50,6 +50,7 @@ def inspect_pickle(path: str | Path) -> Facts:
             "names": len(source.globals),
         },
         "runs_code": [describe_call(call) for call in source.calls],
+        "functions": [describe_call(function) for function in source.functions],
         "leaks": [str(leak) for leak in source.leaks],
         "problems": [],
     }
