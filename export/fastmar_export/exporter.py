@@ -22,7 +22,7 @@ from fastmar_export.archive import Bundle, check_output, created, write_archive
 from fastmar_export.callbacks import check_callbacks
 from fastmar_export.conversion import Conversion
 from fastmar_export.errors import ExportError, ParityFailed
-from fastmar_export.golden_pictures import OPEN_SIZE
+from fastmar_export.golden_pictures import OPEN_SIZE, pillow_versions
 from fastmar_export.kinds import kind_of
 from fastmar_export.learner import check_classes, open_learner
 from fastmar_export.networks.graph import check_alone, check_graph, export_graph
@@ -220,6 +220,7 @@ def _draft(
             "onnx": onnx.__version__,
             "onnxruntime": onnxruntime.__version__,
             "python": platform.python_version(),
+            **(pillow_versions() if kind == VISION else {}),
             "created": date.isoformat() if date else None,
         },
     )

@@ -293,8 +293,6 @@ def test_plain_pickle_is_read_as_cloudpickle_is(tmp_path: Path) -> None:
     learn, _ = make_learner(Case())
     learn.export(tmp_path / "cloud.pkl")
     learn.export(tmp_path / "plain.pkl", pickle_module=pickle)
-    specs = [
-        export_learner(tmp_path / f"{how}.pkl", Options(how, output=tmp_path)).spec for how in ("cloud", "plain")
-    ]
+    specs = [export_learner(tmp_path / f"{how}.pkl", Options(how, output=tmp_path)).spec for how in ("cloud", "plain")]
     assert specs[0].steps == specs[1].steps
     assert specs[0].fields == specs[1].fields

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from fastai.data.block import DataBlock, RegressionBlock
+from fastai.data.block import CategoryBlock, DataBlock, RegressionBlock
 from fastai.data.core import Datasets
 from fastai.data.transforms import ToTensor
 from fastai.learner import Learner
@@ -325,3 +325,17 @@ def test_networks_for_any_size_have_a_limit_of_pixels(tmp_path: Path) -> None:
     wide, large, fits = (encoded(Image.new("RGB", size)) for size in ((201, 4), (110, 100), (100, 100)))
     codes = [answer.get("error", {}).get("code") for answer in Predictor.open(result.path).predict([wide, large, fits])]
     assert codes == ["too_many_pixels", "too_many_pixels", None]
+
+
+@pytest.mark.parametrize("outputs", [2, 3])
+@pytest.mark.parametrize("second", [RegressionBlock, CategoryBlock])
+def test_case_multitarget_cat_reg(outputs: int, second: Any, tmp_path: Path) -> None:
+    files = [tmp_path / f"{'ab'[i % 2]}_{i}.png" for i in range(8)]
+    for number, file in enumerate(files):
+        Image.fromarray(pixels(40, 40, seed=number)).save(file)
+    get_y = [lambda path: path.name[0], lambda path: float(path.stem[2:])]
+    blocks = (ImageBlock, CategoryBlock, second)
+    dls = DataBlock(blocks, n_inp=1, get_y=get_y, item_tfms=Resize(32)).dataloaders(files, bs=2, num_workers=0)
+    network = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(3, outputs))
+    with pytest.raises(UnsupportedLearner, match=r"2 targets \(Categorize, (RegressionSetup|Categorize)\)"):
+        export(Learner(dls, network, loss_func=CrossEntropyLossFlat()), tmp_path)

@@ -84,7 +84,9 @@ def calls_that_run(records: Iterable[Record]) -> list[Record]:
     """The records whose making would have run code that no library's class brings along, in the pickle's order.
 
     Functions that cloudpickle wrote into the file are not among them: loading makes them and does not call them (see
-    `functions_inside`). An empty list does not make a file safe to load normally: libraries have classes that do harm with a state made for
+    `functions_inside`).
+
+    An empty list does not make a file safe to load normally: libraries have classes that do harm with a state made for
     it. Reading it with fastmar is safe either way.
     """
     return [record for record in records if not (is_function(record) or _is_harmless(record))]
@@ -164,8 +166,8 @@ def find_leaks(root: Any) -> list[Leak]:
 
 # Attributes below which numbers are weights, vocabularies, statistics or a transform's own.
 _NOT_ROWS = frozenset({
-    ".model", "._parameters", "._buffers", ".opt", ".loss_func", ".vocab", ".classes", ".o2i", ".na_dict", ".means", ".stds", ".rng",
-    ".procs", ".tfms", ".fs", ".after_item", ".before_batch", ".after_batch",
+    ".model", "._parameters", "._buffers", ".opt", ".loss_func", ".vocab", ".classes", ".o2i", ".na_dict", ".means",
+    ".stds", ".rng", ".procs", ".tfms", ".fs", ".after_item", ".before_batch", ".after_batch",
 })  # fmt: skip
 _VOCABULARIES = ("CategoryMap", "MultiCategoryMap", "_new_Index")
 _FRAMES = ("DataFrame", "Series", "BlockManager", "SingleBlockManager")
