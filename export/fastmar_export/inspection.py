@@ -37,8 +37,8 @@ def inspect_pickle(path: str | Path) -> Facts:
 
     Keys: ``file`` (sha256, bytes, torch's format), ``kind``, ``columns``, ``targets``, ``labels`` (a list for each
     target that has some), ``transforms``, ``loss``, ``callbacks``, ``network``, ``runs_code`` (what a normal load would
-    have run), ``functions`` (bytecode in the file
-    that a normal load does not run), ``leaks`` (training rows inside), and ``problems`` (what stops an export; empty where nothing does).
+    have run), ``functions`` (bytecode in the file that a normal load does not run), ``leaks`` (training rows
+    inside), and ``problems`` (what stops an export; empty where nothing does).
 
     Raises:
         UnreadableFile: it is no file of `torch.save`.
