@@ -58,7 +58,7 @@ def tiny_archive(
     spec = tiny.spec(name=name, version=version)
     weights = tiny.weights_for(spec)
     graph = tiny.graph(-weights if flipped else weights)
-    written = write_archive(Bundle(spec, graph, tiny.golden(Predictor(spec, graph))), folder / ".made", force=True)
+    written = write_archive(Bundle(spec, graph, tiny.golden(Predictor(spec, graph))), folder / ".made")
     path = folder / (file or f"{name}-{version}.mar")
     written.rename(path)
     (folder / ".made").rmdir()

@@ -22,10 +22,9 @@ from model_archiver.manifest_components.model import Model
 import fastmar_runtime
 from fastmar_export.errors import ExportError
 from fastmar_runtime import spec as spec_format
-from fastmar_runtime.errors import BundleError
 from fastmar_runtime.golden import ANSWERS, ARRAYS, RECORDS, Golden
 from fastmar_runtime.openapi import openapi
-from fastmar_runtime.predictor import GRAPH, SPEC, BundleFiles
+from fastmar_runtime.predictor import GRAPH, SPEC
 from fastmar_runtime.schema import describe
 from fastmar_runtime.spec import TABULAR, VISION, Spec
 
@@ -81,22 +80,25 @@ def created() -> datetime | None:
         ) from error
 
 
-def write_archive(bundle: Bundle, folder: Path, *, force: bool = False) -> Path:
-    """Write ``NAME.mar`` into `folder`, whole or not at all; the value is its path.
+def write_archive(bundle: Bundle, folder: Path) -> Path:
+    """Write ``NAME.mar`` into `folder`, whole or not at all; the value is its path. An older archive is replaced.
 
     Raises:
-        ExportError: another version lies there already, and `force` is not set.
+        ExportError: `folder` can't be written to.
     """
-    path = check_output(folder, bundle.spec.name, bundle.spec.version, force=force)
+    path = check_output(folder, bundle.spec.name)
     descriptor, partial_name = tempfile.mkstemp(prefix=f".{bundle.spec.name}-", suffix=".partial", dir=folder)
     partial = Path(partial_name)
     try:
-        with open(descriptor, "wb") as file, zipfile.ZipFile(file, "w") as archive:  # noqa: PTH123 - a descriptor
-            for name, data in sorted(_files(bundle)):
-                entry = zipfile.ZipInfo(name, date_time=_EPOCH)
-                entry.compress_type = zipfile.ZIP_DEFLATED
-                entry.external_attr = 0o644 << 16
-                archive.writestr(entry, data)
+        with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor
+            with zipfile.ZipFile(file, "w") as archive:
+                for name, data in sorted(_files(bundle)):
+                    entry = zipfile.ZipInfo(name, date_time=_EPOCH)
+                    entry.compress_type = zipfile.ZIP_DEFLATED
+                    entry.external_attr = 0o644 << 16
+                    archive.writestr(entry, data)
+            file.flush()
+            os.fsync(file.fileno())  # a power cut must not leave the new name on an empty file
         partial.chmod(0o644)
         partial.replace(path)
     finally:
@@ -104,32 +106,19 @@ def write_archive(bundle: Bundle, folder: Path, *, force: bool = False) -> Path:
     return path
 
 
-def check_output(folder: Path, name: str, version: str, *, force: bool) -> Path:
+def check_output(folder: Path, name: str) -> Path:
     """Make `folder` where it is missing; the value is the archive's path in it.
 
     Raises:
-        ExportError: it can't be written to, or another version lies there already, and `force` is not set.
+        ExportError: it can't be written to.
     """
-    path = folder / f"{name}{SUFFIX}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         raise ExportError(f"{folder} can't be written to ({error.strerror}).", fix="give another --output.") from error
-    if path.exists() and not force:
-        try:
-            old = spec_format.from_dict(BundleFiles(path).json(SPEC)).version
-        except BundleError as error:
-            raise ExportError(
-                f"{path} is there already, and fastmar did not write it.", fix="move it away, or give --force."
-            ) from error
-        if old != version:
-            raise ExportError(
-                f"{path} holds version {old}, and this would be {version}.",
-                fix="give --force to replace it, or another --output folder to keep both.",
-            )
-    return path
+    return folder / f"{name}{SUFFIX}"
 
 
 def _files(bundle: Bundle) -> Iterator[tuple[str, bytes]]:

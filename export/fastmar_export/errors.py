@@ -10,6 +10,7 @@
         ├── UnsupportedModule      a layer outside the allow-list
         ├── UnsupportedLoss        a loss whose answers fastmar can't decode
         ├── UnsupportedLearner     a kind of learner, callback or set-up that fastmar can't serve
+        ├── ArchiveExists          the archive of another learner or version has the name already
         └── ParityFailed           graph and network, or fastmar and fastai, disagree
 
 Errors take facts and compose the sentence; every message ends with what to do.
@@ -95,6 +96,12 @@ class UnsupportedLearner(ExportError):
     """A kind of learner, a callback or a set-up that fastmar can't serve."""
 
     code = "unsupported_learner"
+
+
+class ArchiveExists(ExportError):
+    """An archive of another learner or version has the name already, and would be lost."""
+
+    code = "archive_exists"
 
 
 class ParityFailed(ExportError):

@@ -22,7 +22,7 @@ from fastmar_export.archive import Bundle, check_output, created, write_archive
 from fastmar_export.callbacks import check_callbacks
 from fastmar_export.conversion import Conversion
 from fastmar_export.errors import ExportError, ParityFailed
-from fastmar_export.golden_pictures import OPEN_SIZE
+from fastmar_export.golden_pictures import OPEN_SIZE, pillow_versions
 from fastmar_export.kinds import kind_of
 from fastmar_export.learner import check_classes, open_learner
 from fastmar_export.networks.graph import check_alone, check_graph, export_graph
@@ -31,6 +31,7 @@ from fastmar_export.options import FIRST_VERSION, Options
 from fastmar_export.presentation import read_ui
 from fastmar_export.reader import LearnerFile, read_torch_file, require_learner
 from fastmar_export.reference import refine
+from fastmar_export.replacement import check_same_model, check_same_pickle, check_version
 from fastmar_runtime import __version__
 from fastmar_runtime.golden import OUTPUT, Golden, check_golden, thinned
 from fastmar_runtime.predictor import Predictor
@@ -86,11 +87,15 @@ def export_learner(
         FastmarError: it can't be read, converted or proved; nothing is written then.
     """
     _check_name(options)
-    check_output(options.output, options.name, options.version, force=options.force)
+    archive = check_output(options.output, options.name)
+    if not options.force:
+        check_version(archive, options.version)
     on_stage("Reading the pickle, without running it")
     source = read_torch_file(pickle)
     on_read(source)
     require_learner(source.root)
+    if not (options.force or options.live):
+        check_same_pickle(archive, source, Path(pickle))
     learner = open_learner(source.root)
     _check_kind(options, learner.kind)
     on_stage("Converting the transforms")
@@ -136,7 +141,10 @@ def export_learner(
     golden = Golden(records, predictor.predict(records), {**samples, OUTPUT: thinned(expected)})
     check_golden(predictor, golden)
     on_stage("Writing the archive")
-    path = write_archive(Bundle(spec, graph.model, golden), options.output, force=options.force)
+    bundle = Bundle(spec, graph.model, golden)
+    if options.live and not options.force:
+        check_same_model(archive, bundle)
+    path = write_archive(bundle, options.output)
     return Exported(path, spec, source, difference)
 
 
@@ -212,6 +220,7 @@ def _draft(
             "onnx": onnx.__version__,
             "onnxruntime": onnxruntime.__version__,
             "python": platform.python_version(),
+            **(pillow_versions() if kind == VISION else {}),
             "created": date.isoformat() if date else None,
         },
     )

@@ -18,6 +18,7 @@ from fastmar_export.kinds import kind_of
 from fastmar_export.learner import Learner, check_classes, listed, name_of, open_learner, transforms
 from fastmar_export.losses import activation_of
 from fastmar_export.networks.rebuild import is_module, resolve_class
+from fastmar_export.networks.wrappers import unwrapped
 from fastmar_export.options import Options
 from fastmar_export.picture_class import MODES, PICTURES, created_class
 from fastmar_export.plain import NotPlain, plain
@@ -39,7 +40,8 @@ def inspect_pickle(path: str | Path) -> Facts:
 
     Keys: ``file`` (sha256, bytes, torch's format), ``kind``, ``columns``, ``targets``, ``labels`` (a list for each
     target that has some), ``transforms``, ``loss``, ``callbacks``, ``network``, ``runs_code`` (what a normal load would
-    have run), ``leaks`` (training rows inside), and ``problems`` (what stops an export; empty where nothing does).
+    have run), ``functions`` (bytecode in the file that a normal load does not run), ``leaks`` (training rows
+    inside), and ``problems`` (what stops an export; empty where nothing does).
 
     Raises:
         UnreadableFile: it is no file of `torch.save`.
@@ -53,6 +55,7 @@ def inspect_pickle(path: str | Path) -> Facts:
             "names": len(source.globals),
         },
         "runs_code": _some(source.calls, describe_call),
+        "functions": _some(source.functions, describe_call),
         "leaks": _some(source.leaks, str),
         "problems": [],
     }
@@ -174,6 +177,7 @@ def _network(model: Any) -> list[Facts]:
     pending = [("model", 0, model)]
     while pending and len(layers) < _MAX_LAYERS:
         where, depth, record = pending.pop()
+        record = unwrapped(record)
         if not is_module(record):
             continue
         parameters = record.get("_parameters")

@@ -45,13 +45,14 @@ class Activation:
 
     Attributes:
         name: ``"softmax"``, ``"sigmoid"`` or ``"identity"``.
-        threshold: over which a label of several counts as predicted; None where the loss has none.
+        threshold: over which a label of several counts as predicted, or one for each label; None where the loss has
+            none.
         known: False where the loss has no activation and the user named none: outputs are then answered as they are,
             which is what fastai does too.
     """
 
     name: str
-    threshold: float | None = None
+    threshold: float | list[float] | None = None
     known: bool = True
 
 
@@ -79,15 +80,22 @@ def activation_of(loss: Any, asked: str | None) -> Activation:
     return Activation("identity", threshold, known=False)
 
 
-def _threshold(loss: Any, path: str) -> float | None:
+def _threshold(loss: Any, path: str) -> float | list[float] | None:
     value = loss.get("thresh") if isinstance(loss, Record) else None
     if isinstance(value, np.generic | np.ndarray) and value.size == 1:
         value = value.item()
     if isinstance(value, torch.Tensor) and value.numel() == 1:
         value = value.item()  # what a search for the best threshold leaves
+    if isinstance(value, torch.Tensor) and value.ndim == 1 and not value.is_complex():
+        return [float(each) for each in value.tolist()]
     if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
         return value
-    raise UnsupportedLoss(path, why=f"whose threshold is {type(value).__name__}, not one number")
+    raise UnsupportedLoss(
+        path,
+        why=f"whose threshold is {type(value).__name__}, with which learn.predict fails",
+        fix="set learn.loss_func.thresh to one number, or to a torch tensor with a number for each label, and export "
+        "the learner again.",
+    )
 
 
 def _refuse_changed(loss: Any, path: str) -> None:

@@ -113,7 +113,8 @@ def export(
         picture_size: width and height of all pictures, of a learner without Resize whose network takes no others.
         max_pixels: that the network may be given, of a learner without Resize; None takes the usual limit.
         modules: packages of your own that layers of the network come from.
-        force: replace an archive of another version.
+        force: replace an archive of the same name, also of another version or another learner. Without it, an
+            archive is replaced only where it is the same version with the same network and transforms.
         on_stage: told what is being done, before each stage.
 
     Raises:
@@ -132,6 +133,7 @@ def export(
         max_pixels=max_pixels,
         modules=tuple(modules),
         force=force,
+        live=True,
     )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder).resolve() / "learner.pkl"

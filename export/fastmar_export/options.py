@@ -20,7 +20,8 @@ class Options:
         ignored_callbacks: callbacks, by class name, that change no answer.
         ui: YAML file that says how forms show the model.
         reference: CSV of rows that tell defaults and ranges of the fields.
-        force: replace an archive of another version.
+        force: replace an archive of the same name, whatever it holds.
+        live: the pickle was written for this export alone, so its digest does not identify the learner.
         exif_transpose: turn photos as their cameras say, which fastai does not.
         picture_size: width and height of all pictures, of a learner without Resize whose network takes no others.
         max_pixels: that the network may be given, of a learner without Resize; None takes the usual limit.
@@ -35,6 +36,7 @@ class Options:
     ui: Path | None = None
     reference: Path | None = None
     force: bool = False
+    live: bool = False
     exif_transpose: bool = False
     picture_size: tuple[int, int] | None = None
     max_pixels: int | None = None

@@ -11,6 +11,7 @@ from fastmar_export.converters import State, Table, convert
 from fastmar_export.converters.add_datepart import Typical, add_datepart, date_names, typical_date
 from fastmar_export.errors import UnsupportedLearner, UnsupportedTransform
 from fastmar_export.learner import Learner, listed, transforms
+from fastmar_export.networks.wrappers import unwrapped
 from fastmar_export.options import Options
 from fastmar_export.reader import Record
 from fastmar_export.targets import REGRESSION, TARGET_TRANSFORMS
@@ -123,7 +124,7 @@ def _typical_numbers(learner: Learner, table: Table, steps: list[State]) -> Typi
     for step in steps:
         if step["step"] == "normalize":
             return {name: (step["means"][name], step["stds"][name]) for name in table.conts}
-    model = learner.model
+    model = unwrapped(learner.model)
     norm = model.get("_modules", {}).get("bn_cont") if isinstance(model, Record) else None
     if not isinstance(norm, Record):
         return {}

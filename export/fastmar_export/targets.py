@@ -65,6 +65,12 @@ def decoder_state(
         if activation.threshold is None:
             notices = [*notices, threshold_notice(loss, "labels")]
         threshold = THRESHOLD if activation.threshold is None else activation.threshold
+        if isinstance(threshold, list) and len(threshold) != len(vocab):
+            raise UnsupportedLoss(
+                name_of(loss),
+                why=f"with {len(threshold)} thresholds for {len(vocab)} labels",
+                fix="set learn.loss_func.thresh to one number, or to a tensor with a number for each label.",
+            )
         state = {"decoder": "multi_category", "activation": activation.name, "vocab": vocab}
         return {**state, "threshold": threshold}, notices
     if activation.name == "softmax":  # classes that were numbered by hand: their numbers are their labels

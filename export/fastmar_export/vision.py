@@ -101,6 +101,12 @@ def _check_inputs(learner: Learner, lists: list[Any]) -> None:
             f"the learner takes {n_inp} inputs, where fastmar serves networks of one picture.",
             fix="train with one ImageBlock as the input.",
         )
+    if len(lists) > 2 and not _finds_boxes(lists):
+        names = ", ".join(_target(part) for part in lists[1:])
+        raise UnsupportedLearner(
+            f"the learner has {len(lists) - 1} targets ({names}) for one network; fastai's learn.predict fails on it.",
+            fix="train one learner for each target, with one target block, and export each.",
+        )
     for index, part in enumerate(lists):
         for transform in _type_transforms(part):
             path = created_class(transform) or name_of(transform)
@@ -111,6 +117,17 @@ def _check_inputs(learner: Learner, lists: list[Any]) -> None:
                     why="and fastai itself has no way from a network's outputs to boxes",
                     fix="export a learner that answers with labels, numbers, points or a mask.",
                 )
+
+
+def _finds_boxes(lists: list[Any]) -> bool:
+    found = [transform for part in lists for transform in _type_transforms(part)]
+    return any((created_class(transform) or name_of(transform)) in _BOXES for transform in found)
+
+
+def _target(part: Any) -> str:
+    """The last transform of a target, which makes it what the network predicts."""
+    found = [created_class(t) or name_of(t) for t in _type_transforms(part)]
+    return found[-1].rpartition(".")[2] if found else "nothing"
 
 
 def _opening(part: Record, dropped: list[dict[str, str]], options: Options) -> State:

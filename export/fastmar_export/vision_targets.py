@@ -131,6 +131,12 @@ def _mask_state(
         return state, [_smoothing_notice(loss)] if name_of(loss).rpartition(".")[2].startswith(_SMOOTHING) else []
     if activation.threshold is None:
         return state | {"threshold": THRESHOLD}, [threshold_notice(loss, "pixels")]
+    if isinstance(activation.threshold, list):
+        raise UnsupportedLoss(
+            name_of(loss),
+            why="with several thresholds for the pixels of a mask",
+            fix="set learn.loss_func.thresh to one number, and export the learner again.",
+        )
     return state | {"threshold": activation.threshold}, []
 
 

@@ -65,10 +65,14 @@ def _category(state: dict[str, Any]) -> Decoder:
 
 
 def _multi_category(state: dict[str, Any]) -> Decoder:
-    """Several labels: those over the loss's threshold, strictly, and a probability for each."""
+    """Several labels: those over the loss's threshold (one, or one a label), strictly, and a probability for each."""
     labels = [str(label) for label in state["vocab"]]
     activation = ACTIVATIONS[state["activation"]]
-    threshold = np.float32(state["threshold"])
+    # torch compares with a number as float32; with a tensor in the wider of both types.
+    several = isinstance(state["threshold"], list)
+    threshold = np.asarray(state["threshold"], dtype=np.float64 if several else np.float32)
+    if several and threshold.shape != (len(labels),):
+        raise ValueError("there must be one threshold for each label")
     told = _told(labels, state.get("top"))
 
     def decode(output: npt.NDArray[Any], frames: Sequence[Frame] = ()) -> Answers:  # noqa: ARG001
@@ -82,6 +86,12 @@ def _multi_category(state: dict[str, Any]) -> Decoder:
         ]
 
     return decode
+
+
+def threshold_of(state: dict[str, Any], label: str) -> Any:
+    """The threshold of one label of `_multi_category`; None where the decoder has none."""
+    threshold = state.get("threshold")
+    return threshold[[str(each) for each in state["vocab"]].index(label)] if isinstance(threshold, list) else threshold
 
 
 def _regression(state: dict[str, Any]) -> Decoder:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmar_runtime.bundle import BundleFiles
+from fastmar_runtime.decode import threshold_of
 from fastmar_runtime.errors import FastmarError, GoldenMismatch
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.preprocess import Arrays
@@ -174,7 +175,7 @@ def _same_answer(ours: dict[str, Any], theirs: dict[str, Any], decode: dict[str,
             probabilities.get(ours["prediction"], 0.0), probabilities.get(theirs["prediction"])
         )
     differing = set(ours["prediction"]) ^ set(theirs["prediction"])
-    return all(_close(probabilities.get(label, 0.0), decode.get("threshold")) for label in differing)
+    return all(_close(probabilities.get(label, 0.0), threshold_of(decode, label)) for label in differing)
 
 
 def _same_mask(ours: str, theirs: str) -> bool:

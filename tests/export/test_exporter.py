@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pickle
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,14 @@ import torch
 from fastai.callback.core import Callback
 from fastai.tabular.all import Categorify, FillMissing, Normalize, TabularProc
 
-from fastmar_export.errors import ExportError, NotALearner, UnsupportedLearner, UnsupportedModule, UnsupportedTransform
+from fastmar_export.errors import (
+    ArchiveExists,
+    ExportError,
+    NotALearner,
+    UnsupportedLearner,
+    UnsupportedModule,
+    UnsupportedTransform,
+)
 from fastmar_export.exporter import Exported, Options, export_learner
 from fastmar_runtime.golden import check_golden, read_golden
 from fastmar_runtime.predictor import BundleFiles, Predictor
@@ -59,7 +68,7 @@ def exported(learner: Path, tmp_path_factory: pytest.TempPathFactory) -> Exporte
 def export_case(case: Case, folder: Path, **options: Any) -> Exported:
     learn, _ = make_learner(case)
     learn.export(folder / "learner.pkl")
-    return export_learner(folder / "learner.pkl", Options("model", output=folder, **options))
+    return export_learner(folder / "learner.pkl", Options("model", output=folder, force=True, **options))
 
 
 def test_same_learner_gives_the_same_bytes(learner: Path, exported: Exported, tmp_path: Path) -> None:
@@ -140,6 +149,34 @@ def test_another_version_is_replaced_only_by_force(learner: Path, tmp_path: Path
     export_learner(learner, Options("model", version="2.0", output=tmp_path, force=True))
     assert Predictor.open(tmp_path / "model.mar").spec.version == "2.0"
     assert [path.name for path in tmp_path.iterdir()] == ["model.mar"]
+
+
+def test_another_learner_is_replaced_only_by_force(learner: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    export_learner(learner, Options("model", output=store))
+    before = (store / "model.mar").read_bytes()
+    export_learner(learner, Options("model", output=store, exif_transpose=True))  # the same learner, said otherwise
+    other, _ = make_learner(CASES["two classes"])
+    other.export(tmp_path / "other.pkl")
+    digests = [hashlib.sha256(path.read_bytes()).hexdigest()[:12] for path in (learner, tmp_path / "other.pkl")]
+    with pytest.raises(ArchiveExists, match=r"model\.mar \(written 20.*other\.pkl.*written 20") as refused:
+        export_learner(tmp_path / "other.pkl", Options("model", output=store))
+    assert all(digest in refused.value.message for digest in digests)
+    assert {"--version 2.0", "--output new", "--force"} <= set(re.findall(r"--[a-z]+(?: 2.0| new)?", refused.value.fix))
+    assert (store / "model.mar").read_bytes() == before
+    export_learner(tmp_path / "other.pkl", Options("model", version="2.0", output=tmp_path / "new"))
+    assert (store / "model.mar").read_bytes() == before
+    export_learner(tmp_path / "other.pkl", Options("model", output=store, force=True))
+    assert Predictor.open(store / "model.mar").spec.targets == ("label",)
+    assert (store / "model.mar").read_bytes() != before
+
+
+def test_a_file_that_is_no_archive_is_replaced_only_by_force(learner: Path, tmp_path: Path) -> None:
+    (tmp_path / "model.mar").write_bytes(b"somebody's")
+    with pytest.raises(ArchiveExists, match="did not write it"):
+        export_learner(learner, Options("model", output=tmp_path))
+    assert (tmp_path / "model.mar").read_bytes() == b"somebody's"
+    export_learner(learner, Options("model", output=tmp_path, force=True))
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "..", "-x", "a b", "é", "x" * 0])
@@ -256,8 +293,6 @@ def test_plain_pickle_is_read_as_cloudpickle_is(tmp_path: Path) -> None:
     learn, _ = make_learner(Case())
     learn.export(tmp_path / "cloud.pkl")
     learn.export(tmp_path / "plain.pkl", pickle_module=pickle)
-    specs = [
-        export_learner(tmp_path / f"{how}.pkl", Options("model", output=tmp_path)).spec for how in ("cloud", "plain")
-    ]
+    specs = [export_learner(tmp_path / f"{how}.pkl", Options(how, output=tmp_path)).spec for how in ("cloud", "plain")]
     assert specs[0].steps == specs[1].steps
     assert specs[0].fields == specs[1].fields

@@ -11,7 +11,7 @@ import pytest
 from fastai.callback.core import Callback
 
 import fastmar
-from fastmar_export.errors import ExportError
+from fastmar_export.errors import ArchiveExists, ExportError
 from fastmar_export.exporter import Options, export_learner
 from fastmar_runtime.predictor import Predictor
 from tests.export.tables import CASES, make_learner
@@ -113,3 +113,19 @@ def test_a_learner_without_an_optimizer_is_given_none(tmp_path: Path) -> None:
     learn.opt = None
     fastmar.export(learn, tmp_path, name="people")
     assert learn.opt is None
+
+
+def test_a_cell_may_run_again_but_another_learner_is_replaced_only_by_force(tmp_path: Path) -> None:
+    learn, _ = make_learner(CASES["two classes"])
+    path = fastmar.export(learn, tmp_path, name="people").path
+    before = path.read_bytes()
+    fastmar.export(learn, tmp_path, name="people")  # its new pickle has another digest
+    assert path.read_bytes() != before
+    before = path.read_bytes()
+    learn.model.layers[0][0].weight.data += 0.1  # as training does
+    with pytest.raises(ArchiveExists, match="trained further") as refused:
+        fastmar.export(learn, tmp_path, name="people")
+    assert "force=True" in refused.value.fix
+    assert path.read_bytes() == before
+    fastmar.export(learn, tmp_path, name="people", force=True)
+    assert path.read_bytes() != before

@@ -17,13 +17,14 @@ from fastai.tabular.all import TabularDataLoaders, TabularLearner
 
 from fastmar_export.errors import UnsupportedLearner, UnsupportedLoss, UnsupportedModule, UnsupportedTransform
 from fastmar_export.exporter import Exported, Options, export_learner
+from fastmar_export.inspection import inspect_pickle
 from fastmar_runtime.predictor import Predictor
 from tests.export.tables import CASES, Case, make_learner
 
 
 def export(learn: Any, folder: Path, **options: Any) -> Exported:
     learn.export(folder / "learner.pkl")
-    return export_learner(folder / "learner.pkl", Options("model", output=folder, **options))
+    return export_learner(folder / "learner.pkl", Options("model", output=folder, force=True, **options))
 
 
 @pytest.fixture
@@ -47,11 +48,45 @@ def test_a_threshold_of_any_kind_of_number_is_the_models(threshold: Any, tmp_pat
     assert answer["prediction"] == [name for name, on in zip(case.y, decoded.tolist(), strict=True) if on]
 
 
-def test_a_threshold_that_is_no_number_is_refused(tmp_path: Path) -> None:
+def test_case_bce_thresh_tensor(tmp_path: Path) -> None:
+    case = CASES["several labels"]
+    learn, df = make_learner(case)
+    rows = [df.loc[i, [*case.cats, *case.conts]] for i in range(0, 60, 3)]
+    with learn.no_bar(), learn.no_logging():
+        middle = torch.stack([learn.predict(row)[2] for row in rows]).median(0).values
+        learn.loss_func = BCEWithLogitsLossFlat(thresh=middle)
+        theirs = [learn.predict(row)[1].tolist() for row in rows]
+    predictor = Predictor.open(export(learn, tmp_path).path)
+    assert predictor.spec.decode["threshold"] == middle.tolist()
+    for row, decoded in zip(rows, theirs, strict=True):
+        [answer] = predictor.predict([row.to_dict()])
+        near = [abs(p - t) < 1e-6 for p, t in zip(answer["probabilities"].values(), middle.tolist(), strict=True)]
+        for name, on, close in zip(case.y, decoded, near, strict=True):
+            assert close or (name in answer["prediction"]) == on
+    assert len({tuple(decoded) for decoded in theirs}) > 2
+
+
+@pytest.mark.parametrize("threshold", [np.array([0.2, 0.9, 0.5]), torch.tensor([0.2, 0.9])])
+def test_thresholds_that_fastai_cannot_use_are_refused_with_a_fix_that_works(threshold: Any, tmp_path: Path) -> None:
     learn, _ = make_learner(CASES["several labels"])
-    learn.loss_func = BCEWithLogitsLossFlat(thresh=torch.tensor([0.1, 0.2, 0.3]))
-    with pytest.raises(UnsupportedLoss, match="threshold"):
+    learn.loss_func = BCEWithLogitsLossFlat(thresh=threshold)
+    with pytest.raises(UnsupportedLoss, match="number for each label"):
         export(learn, tmp_path)
+    learn.loss_func.thresh = torch.tensor([0.2, 0.9, 0.5])
+    export(learn, tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_case_torch_compile(learn: Any, tmp_path: Path) -> None:
+    plain = export(learn, tmp_path)
+    learn.model.layers[0] = torch.compile(learn.model.layers[0])
+    learn.model = torch.compile(learn.model)
+    compiled = export(learn, tmp_path)
+    assert compiled.source.calls == []
+    assert compiled.spec.fields == plain.spec.fields
+    inside = inspect_pickle(tmp_path / "learner.pkl")
+    assert inside["problems"] == []
+    assert inside["network"][0]["class"].endswith("TabularModel")
 
 
 class Poisson(torch.nn.Module):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from fastai.data.block import DataBlock, RegressionBlock
+from fastai.data.block import CategoryBlock, DataBlock, RegressionBlock
 from fastai.data.core import Datasets
 from fastai.data.transforms import ToTensor
 from fastai.learner import Learner
@@ -71,7 +71,7 @@ class MyImage(PILImage):
 
 def export(learn: Any, folder: Path, **options: Any) -> Any:
     learn.export(folder / "learner.pkl")
-    return export_learner(folder / "learner.pkl", Options("model", output=folder, **options))
+    return export_learner(folder / "learner.pkl", Options("model", output=folder, force=True, **options))
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_an_archive_of_pictures(tmp_path: Path) -> None:
     assert predictor.files is not None
     assert check_golden(predictor, read_golden(predictor.files, ["image"])) <= 1e-4
     upright = predictor.predict([odd_pictures()["turned by EXIF"]])[0]
-    with_exif_ignored = export(learn, tmp_path, force=True).path
+    with_exif_ignored = export(learn, tmp_path).path
     assert Predictor.open(with_exif_ignored).predict([odd_pictures()["turned by EXIF"]])[0] != upright
 
 
@@ -321,7 +321,21 @@ def test_limits_that_make_no_sense_are_refused(tmp_path: Path) -> None:
 def test_networks_for_any_size_have_a_limit_of_pixels(tmp_path: Path) -> None:
     learn = small_learner(dls_of(Config([]), tmp_path / "pictures"), None)
     assert export(learn, tmp_path).spec.steps[-1] == {"step": "to_tensor", "max_pixels": 4_000_000, "max_side": 4000}
-    result = export(learn, tmp_path, force=True, max_pixels=10_000)
+    result = export(learn, tmp_path, max_pixels=10_000)
     wide, large, fits = (encoded(Image.new("RGB", size)) for size in ((201, 4), (110, 100), (100, 100)))
     codes = [answer.get("error", {}).get("code") for answer in Predictor.open(result.path).predict([wide, large, fits])]
     assert codes == ["too_many_pixels", "too_many_pixels", None]
+
+
+@pytest.mark.parametrize("outputs", [2, 3])
+@pytest.mark.parametrize("second", [RegressionBlock, CategoryBlock])
+def test_case_multitarget_cat_reg(outputs: int, second: Any, tmp_path: Path) -> None:
+    files = [tmp_path / f"{'ab'[i % 2]}_{i}.png" for i in range(8)]
+    for number, file in enumerate(files):
+        Image.fromarray(pixels(40, 40, seed=number)).save(file)
+    get_y = [lambda path: path.name[0], lambda path: float(path.stem[2:])]
+    blocks = (ImageBlock, CategoryBlock, second)
+    dls = DataBlock(blocks, n_inp=1, get_y=get_y, item_tfms=Resize(32)).dataloaders(files, bs=2, num_workers=0)
+    network = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(3, outputs))
+    with pytest.raises(UnsupportedLearner, match=r"2 targets \(Categorize, (RegressionSetup|Categorize)\)"):
+        export(Learner(dls, network, loss_func=CrossEntropyLossFlat()), tmp_path)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fastmar_runtime.spec import Spec
 
 MAX_CALLS_SHOWN = 5
+MAX_NAMES_SHOWN = 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PACKAGE",
         help="a package of yours that layers of the network come from: it is imported; may be given several times",
     )
-    parser.add_argument("--force", action="store_true", help="replace an archive of another version")
+    parser.add_argument("--force", action="store_true", help="replace an archive of another learner or version")
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -119,12 +120,11 @@ def _takes(spec: Spec) -> str:
 
 def _say_what_is_inside(source: LearnerFile) -> None:
     """Name the code and the rows that travel in the pickle, before anything else can go wrong."""
-    from fastmar_export.reader import Record, describe_call, is_written_out
+    from fastmar_export.reader import Record, describe_call
 
-    # fastai's own pickles of pictures bring a function along: no reason for alarm, as a call on loading is.
-    if brought := [call for call in source.calls if is_written_out(call)]:
-        notice(f"the pickle brings {describe_call(brought[0])}{_more(brought)}. fastmar does not run it.")
-    calls = [call for call in source.calls if not is_written_out(call)]
+    if source.functions:
+        notice(f"the pickle {_contains(source.functions)}; load_learner would use them, and fastmar does not.")
+    calls = source.calls
     for call in calls[:MAX_CALLS_SHOWN]:
         alarm(f"loading the pickle normally would run {describe_call(call)}. fastmar did not.")
     if (more := len(calls) - MAX_CALLS_SHOWN) > 0:
@@ -133,5 +133,10 @@ def _say_what_is_inside(source: LearnerFile) -> None:
         alarm(f"the pickle holds training data ({leak}). The archive will not.")
 
 
-def _more(calls: list[Record]) -> str:
-    return f", and {len(calls) - 1} more: `fastmar inspect` lists them" if len(calls) > 1 else ""
+def _contains(functions: list[Record]) -> str:
+    """Functions in the pickle, by name; of many, the first."""
+    from fastmar_export.reader import path_of
+
+    names = list(dict.fromkeys(path_of(function) for function in functions))
+    more = f" and {len(names) - MAX_NAMES_SHOWN} more (`fastmar inspect` lists them)" * (len(names) > MAX_NAMES_SHOWN)
+    return f"contains functions as bytecode, {', '.join(names[:MAX_NAMES_SHOWN])}{more}"

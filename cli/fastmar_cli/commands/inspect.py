@@ -93,7 +93,7 @@ def _add(node: Any, value: Any) -> None:
 
 _TITLES = ("name", "step", "layer", "where", "what")
 _NO_COLUMNS: dict[str, list[str]] = {"categories": [], "numbers": []}  # of a learner that reads pictures
-_SENTENCES = ("runs_code", "leaks", "problems")
+_SENTENCES = ("runs_code", "functions", "leaks", "problems")
 _MAX_ITEMS = 12
 _SHOWN_DEPTH = 3  # of a network; what lies deeper is counted, and listed by --json
 _MAX_LETTERS = 120  # of a picture in base64

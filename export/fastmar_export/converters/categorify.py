@@ -13,6 +13,7 @@ from fastmar_export.plain import NotPlain, plain
 from fastmar_export.reader import Record
 
 NA = "#na#"
+_SHOWN = 6  # columns that a notice lists
 
 
 @converter("fastai.tabular.core.Categorify", domain="tabular")
@@ -21,10 +22,9 @@ def categorify(record: Record, where: str, table: Table) -> State:
     classes = record.get("classes")
     if not isinstance(classes, dict):
         raise UnsupportedTransform(where, record.path, why="which holds no categories (was it ever set up?)")
-    return {
-        "step": "categorify",
-        "vocabularies": {name: _vocabulary(name, classes.get(name), where, table) for name in table.cats},
-    }
+    vocabularies = {name: _vocabulary(name, classes.get(name), where, table) for name in table.cats}
+    _say_bools(vocabularies, table)
+    return {"step": "categorify", "vocabularies": vocabularies}
 
 
 def _vocabulary(column: str, category_map: Any, where: str, table: Table) -> list[Any]:
@@ -44,11 +44,11 @@ def _vocabulary(column: str, category_map: Any, where: str, table: Table) -> lis
             why="which a request can't carry",
             fix=f"train with {column!r} turned into strings or numbers.",
         ) from error
-    _say_surprises(column, items[1:], vocabulary, table)
+    _say_floats(column, items[1:], table)
     return vocabulary
 
 
-def _say_surprises(column: str, items: list[Any], vocabulary: list[Any], table: Table) -> None:
+def _say_floats(column: str, items: list[Any], table: Table) -> None:
     """What fastai itself answers, and nobody expects."""
     rounded = [item for item in items if isinstance(item, np.float32) and float(str(item)) != item.item()]
     if rounded:
@@ -58,12 +58,22 @@ def _say_surprises(column: str, items: list[Any], vocabulary: list[Any], table: 
             f"{column!r} has float categories that fastai stored as float32, such as {rounded[0]}: learn.predict "
             f"answers {rounded[0]} as unknown, and so does this model. Train with them turned into strings.",
         )
-    if column.endswith("_na") and column.removesuffix("_na") in table.conts:
-        return  # FillMissing's own flag: no caller sends it
-    if vocabulary and all(isinstance(x, bool) for x in vocabulary):
+
+
+def _say_bools(vocabularies: dict[str, list[Any]], table: Table) -> None:
+    """One notice for all columns of true and false, apart from FillMissing's flags, which no caller sends."""
+    columns = [
+        column
+        for column, vocabulary in vocabularies.items()
+        if vocabulary
+        and all(isinstance(x, bool) for x in vocabulary)
+        and not (column.endswith("_na") and column.removesuffix("_na") in table.conts)
+    ]
+    if columns:
+        named = ", ".join(map(repr, columns[:_SHOWN])) + ", ..." * (len(columns) > _SHOWN)
         table.notice(
-            column,
+            columns[0] if len(columns) == 1 else None,
             "bool_categories",
-            f"{column!r} has the categories true and false: 1 and 0 match them as they do in learn.predict of a row; "
+            f"{named}: the categories are true and false. 1 and 0 match them as they do in learn.predict of a row; "
             'the strings "True" and "False" do not.',
         )

@@ -16,6 +16,7 @@ from fastmar_export.errors import UnsupportedModule
 from fastmar_export.networks.allowed import resolve_class, resolve_value, why_refused
 from fastmar_export.networks.fastai_unet import UNET, find_taps, hook_behind
 from fastmar_export.networks.weight_hooks import fold, is_norm
+from fastmar_export.networks.wrappers import unwrapped
 from fastmar_export.reader import Global, Record
 from fastmar_export.reader.records import is_written_out
 
@@ -38,10 +39,6 @@ _IGNORED = (
     "_load_state_dict_post_hooks",
     "_non_persistent_buffers_set",
     "_is_full_backward_hook",
-)
-_WRAPPERS = (
-    "torch.nn.parallel.data_parallel.DataParallel",
-    "torch.nn.parallel.distributed.DistributedDataParallel",
 )
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, torch.Tensor, torch.dtype, torch.device)
 _MAX_DEPTH = 200
@@ -78,9 +75,6 @@ def rebuild(record: Any, where: str = "model", modules: Sequence[str] = ()) -> n
     Raises:
         UnsupportedModule: a layer is outside the allow-list, or carries code of its own; the message names it.
     """
-    while isinstance(record, Record) and record.path in _WRAPPERS:
-        record = record.get("_modules", {}).get("module")
-        where += ".module"
     return _Rebuilder(modules).module(record, where, 0).float().eval()
 
 
@@ -98,6 +92,7 @@ class _Rebuilder:
         self._unet_hooks: set[int] = set()
 
     def module(self, record: Any, where: str, depth: int) -> nn.Module:
+        record = unwrapped(record)
         if not is_module(record):
             raise UnsupportedModule(where, _name(record), why="which is no recorded layer")
         if id(record) in self._made:
@@ -167,6 +162,7 @@ class _Rebuilder:
             return type(value)(self._value(item, where, depth + 1) for item in value)
         if isinstance(value, dict):
             return {key: self._value(item, f"{where}.{key}", depth + 1) for key, item in value.items()}
+        value = unwrapped(value)
         if is_module(value) and self._class_of(value):
             return self.module(value, where, depth + 1)
         found = resolve_value(value, self._modules)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .records import Global, Record, brief, is_written_out, path_of
+from .records import Global, Record, brief, is_function, is_written_out, path_of
 from .walk import Node, walk
 
 # Packages whose classes exported learners are made of: `cls.__new__` and `__setstate__` of theirs run library code.
@@ -27,22 +28,32 @@ _RECONSTRUCTIONS = frozenset({
     "_operator.attrgetter", "_operator.itemgetter", "builtins.object", "cloudpickle.cloudpickle._builtin_type",
     "cloudpickle.cloudpickle._make_cell", "cloudpickle.cloudpickle._make_empty_cell",
     "cloudpickle.cloudpickle._make_typevar", "confection._config.Config", "decimal.Decimal", "fractions.Fraction",
-    "functools.partial", "inspect.Parameter", "inspect.Signature", "inspect._ParameterKind",
+    "functools.partial", "inspect.Parameter", "inspect.Signature",
     "numpy.random._pickle.__bit_generator_ctor", "numpy.random._pickle.__generator_ctor",
     "numpy.random._pickle.__randomstate_ctor", "operator.attrgetter", "operator.itemgetter", "pandas.CategoricalDtype",
-    "pandas.StringDtype", "pandas._libs.arrays.__pyx_unpickle_NDArrayBacked", "pandas._libs.internals._unpickle_block",
-    "pandas._libs.missing._restore_NA", "pandas._libs.tslibs.nattype._nat_unpickle",
-    "pandas._libs.tslibs.timedeltas._timedelta_unpickle", "pandas._libs.tslibs.timestamps._unpickle_timestamp",
-    "pandas.core.arrays.string_.StringDtype", "pandas.core.dtypes.dtypes.CategoricalDtype",
-    "pandas.core.indexes.base._new_Index", "pandas.core.indexes.datetimes._new_DatetimeIndex",
-    "pandas.core.indexes.interval._new_IntervalIndex", "pandas.core.indexes.period._new_PeriodIndex",
+    "pandas.Interval", "pandas.Period", "pandas.PeriodDtype", "pandas.StringDtype", "pandas._libs.sparse.BlockIndex",
+    "pandas._libs.sparse.IntIndex", "pandas._libs.tslibs.nattype._nat_unpickle",
+    "pandas._libs.tslibs.timedeltas._timedelta_unpickle", "pandas.core.arrays.string_.StringDtype",
+    "pandas.core.dtypes.dtypes.CategoricalDtype", "pandas.core.dtypes.dtypes.PeriodDtype",
     "pandas.core.internals.managers.BlockManager", "pandas.core.internals.managers.SingleBlockManager",
     "pathlib.Path", "pathlib.PosixPath", "pathlib.PurePath", "pathlib.PurePosixPath", "pathlib.PureWindowsPath",
     "pathlib.WindowsPath", "pathlib._local.PosixPath", "pathlib._local.WindowsPath", "PIL.Image.Resampling",
-    "PIL.Image.Transpose", "random.Random", "re._compile", "spacy.morphology.unpickle_morphology",
+    "PIL.Image.Transpose", "pyarrow.lib.chunked_array", "pyarrow.lib.py_buffer", "pyarrow.lib.type_for_alias",
+    "random.Random", "re._compile", "spacy.morphology.unpickle_morphology",
     "spacy.strings.StringStore", "spacy.tokenizer.Tokenizer", "spacy.vectors.unpickle_vectors",
     "spacy.vocab.unpickle_vocab", "uuid.UUID",
 })  # fmt: skip
+# Private functions of these two libraries whose only use is to restore an object from a pickle.
+_RESTORE = re.compile(
+    r"(pandas|pyarrow)\.([\w.]+\.)?(__pyx_unpickle_\w+|_new_\w*Index|_restore_\w+|_unpickle_\w+|_reconstruct_\w+)"
+)
+_OFFSETS = re.compile(r"pandas\._libs\.tslibs\.offsets\.[A-Z]\w*")  # frequencies of dates, such as MonthEnd
+# Enumerations: pickle calls the class with a member's value.
+_ENUMS = frozenset({
+    "fastai.callback.fp16.AMPMode", "inspect._ParameterKind", "torchvision.transforms.functional.InterpolationMode",
+})  # fmt: skip
+_DYNAMO = "torch._dynamo.eval_frame"  # what torch.compile wraps a network in
+_COMPILERS = ("contextlib", "torch")  # packages of what a compiled network names
 
 _PARTS, _COLUMNS = 8, 50  # of a manager's state, and of the columns that a leak names
 _ROW_ARRAYS = 100  # numbers in one column that are no longer statistics but rows
@@ -72,17 +83,29 @@ class Leak:
 def calls_that_run(records: Iterable[Record]) -> list[Record]:
     """The records whose making would have run code that no library's class brings along, in the pickle's order.
 
+    Functions that cloudpickle wrote into the file are not among them: loading makes them and does not call them (see
+    `functions_inside`).
+
     An empty list does not make a file safe to load normally: libraries have classes that do harm with a state made for
     it. Reading it with fastmar is safe either way.
     """
-    return [record for record in records if not _is_harmless(record)]
+    return [record for record in records if not (is_function(record) or _is_harmless(record))]
+
+
+def functions_inside(records: Iterable[Record]) -> list[Record]:
+    """Functions whose bytecode is in the file, in the pickle's order.
+
+    cloudpickle writes them out, also some of fastai's own. Nothing proves that a function is the library's whose name
+    it has. Loading the file runs none of them; predicting with the loaded learner may.
+    """
+    return [record for record in records if is_function(record)]
 
 
 def describe_call(record: Record) -> str:
     """One line about a call: what, with which arguments, and where in the pickle."""
     at = f"(byte {record.offset:,} of data.pkl)"
     if is_written_out(record):
-        kind = "function" if record.path == "cloudpickle.cloudpickle._make_function" else "class"
+        kind = "function" if is_function(record) else "class"
         return f"{path_of(record)}: a {kind} whose bytecode is in the file {at}"
     if record.is_instance:
         return f"{record.path}: an object of a class that is no library's {at}"
@@ -102,6 +125,15 @@ def _is_harmless(record: Record) -> bool:
     if record.is_instance:
         return package in _LIBRARIES and callee.path not in _WRITES_FILES
     match callee.path, args:
+        case "builtins.type", (_,):  # the type of something: None's, mostly
+            return True
+        case path, (str() | int(),) if path in _ENUMS:
+            return True
+        case "torch._dynamo.eval_frame.OptimizedModule", (_, Record(callee=Global(module, "OptimizeContext"))):
+            return module == _DYNAMO
+        case "torch._dynamo.eval_frame.OptimizeContext", parts:
+            named = [part.callee if isinstance(part, Record) else part for part in parts]
+            return all(_is_compilers(part) for part in named if not isinstance(part, bool | str | None))
         case "builtins.getattr", (_, str(name), *_):
             return not name.startswith("__")
         case "functools.reduce", (Global("_operator", "or_"), tuple(types)):  # a union of types in an annotation
@@ -109,16 +141,22 @@ def _is_harmless(record: Record) -> bool:
         case "cloudpickle.cloudpickle.subimport", (str(module),):
             root = module.partition(".")[0]
             return root in _LIBRARIES or root in sys.stdlib_module_names
-    return callee.path in _RECONSTRUCTIONS
+    return callee.path in _RECONSTRUCTIONS or bool(_RESTORE.fullmatch(callee.path) or _OFFSETS.fullmatch(callee.path))
+
+
+def _is_compilers(callee: Any) -> bool:
+    return isinstance(callee, Global) and callee.module.partition(".")[0] in _COMPILERS
 
 
 def find_leaks(root: Any) -> list[Leak]:
     """Rows that hang on a learner: frames, items of data sets, arrays that callbacks kept.
 
     Weights, optimiser state, vocabularies and statistics are not rows. Exported learners normally hold none: their
-    frames and items are empty.
+    frames and items are empty. A root that is no object, such as a state dict, holds none: its arrays are weights.
     """
-    leaks = []
+    leaks: list[Leak] = []
+    if not isinstance(root, Record):
+        return leaks
     for node in walk(root, enter=_may_hold_rows):
         leak = _leak_of(node)
         if leak is not None and leak.rows > 0:
@@ -128,8 +166,8 @@ def find_leaks(root: Any) -> list[Leak]:
 
 # Attributes below which numbers are weights, vocabularies, statistics or a transform's own.
 _NOT_ROWS = frozenset({
-    ".model", ".opt", ".loss_func", ".vocab", ".classes", ".o2i", ".na_dict", ".means", ".stds", ".rng",
-    ".procs", ".tfms", ".fs", ".after_item", ".before_batch", ".after_batch",
+    ".model", "._parameters", "._buffers", ".opt", ".loss_func", ".vocab", ".classes", ".o2i", ".na_dict", ".means",
+    ".stds", ".rng", ".procs", ".tfms", ".fs", ".after_item", ".before_batch", ".after_batch",
 })  # fmt: skip
 _VOCABULARIES = ("CategoryMap", "MultiCategoryMap", "_new_Index")
 _FRAMES = ("DataFrame", "Series", "BlockManager", "SingleBlockManager")

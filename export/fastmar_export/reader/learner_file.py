@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from ..errors import NotALearner, UnreadableFile
-from .audit import Leak, calls_that_run, find_leaks
+from .audit import Leak, calls_that_run, find_leaks, functions_inside
 from .inert import InertMachine
 from .limits import Budget, Limits, too_much
 from .lookalikes import HEAD_BYTES, refuse_lookalike
@@ -36,6 +36,7 @@ class LearnerFile:
         archive_version: of torch's zip format.
         globals: how often the pickle names each class or function, by dotted path.
         calls: what would have run code of the file's own, had it been loaded normally (see `describe_call`).
+        functions: those whose bytecode is in the file; loading runs none, predicting with the loaded learner may.
         leaks: training rows that were exported with the learner.
     """
 
@@ -46,6 +47,7 @@ class LearnerFile:
     archive_version: str
     globals: dict[str, int]
     calls: list[Record]
+    functions: list[Record]
     leaks: list[Leak]
 
 
@@ -99,8 +101,9 @@ def read_torch_file(path: str | Path, limits: Limits = _DEFAULT_LIMITS) -> Learn
             f"{path} can't be read: {problem}.", fix="check the path and your rights on the file."
         ) from problem
     calls = calls_that_run(machine.records)
+    functions = functions_inside(machine.records)
     counts = dict(machine.globals.most_common())
-    return LearnerFile(root, sha256, size, machine.protocol, version, counts, calls, find_leaks(root))
+    return LearnerFile(root, sha256, size, machine.protocol, version, counts, calls, functions, find_leaks(root))
 
 
 @contextmanager

@@ -5,8 +5,12 @@ from __future__ import annotations
 from ..errors import TruncatedFile, UnreadableFile
 from .torchzip import FIX_DAMAGED
 
-HEAD_BYTES = 512
+HEAD_BYTES = 4096
 _FIX_EXPORT = "in the notebook where the learner is, call learn.export('learner.pkl') and give that file."
+_FIX_PREVIEW = "open it with the fastai2 that wrote it, train the model again with fastai 2, and export that."
+_FIX_LOAD = (
+    "load it with pickle.load or joblib.load where it was saved, call learn.export('learner.pkl') and give that file."
+)
 _LEGACY_TORCH = b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # torch's magic number, after two bytes of protocol
 
 
@@ -27,6 +31,8 @@ def refuse_lookalike(head: bytes, size: int) -> None:
 
 def _identify(head: bytes, size: int) -> tuple[str, str]:
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if head[2:].startswith(_LEGACY_TORCH) and b"fastai2." in head:
+        return "a learner of fastai2, the preview of 2020 before fastai 2.0", _FIX_PREVIEW
     if head[2:].startswith(_LEGACY_TORCH):
         return (
             "a pickle in torch's format before 1.6, which learn.export() of fastai 1 wrote",
@@ -49,6 +55,10 @@ def _identify(head: bytes, size: int) -> tuple[str, str]:
         return "a gzip file", "unpack it with gunzip, and give what was in it."
     if head.startswith(b"\x89HDF"):
         return "an HDF5 file, which Keras writes", "fastmar serves fastai's learners; export one with learn.export()."
+    if head[:1] == b"\x80" and b"fastai2." in head:
+        return "a learner of fastai2, the preview of 2020 before fastai 2.0", _FIX_PREVIEW
+    if head[:1] == b"\x80" and b"fastai." in head:
+        return "a learner that pickle.dump or joblib wrote", _FIX_LOAD
     if head[:1] == b"\x80" and head[1:2] <= b"\x05":
         return "a pickle, but not one that torch.save wrote", _FIX_EXPORT
     return f"something unknown (it begins with {head[:8]!r})", "check that the right file was given. " + _FIX_EXPORT

@@ -132,6 +132,11 @@ def is_written_out(thing: Any) -> bool:
     return isinstance(thing, Record) and _cloudpickle_maker(thing) in (*_CLASS_MAKERS, *_FUNCTION_MAKERS)
 
 
+def is_function(thing: Any) -> bool:
+    """Whether `thing` is a function that cloudpickle wrote into the file as bytecode."""
+    return isinstance(thing, Record) and _cloudpickle_maker(thing) in _FUNCTION_MAKERS
+
+
 def is_alias(thing: Any) -> bool:
     """Whether `thing` is something that exists outside the pickle, so that a change to it reaches further."""
     if isinstance(thing, Global):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from tests.export.reader.conftest import WriteZip, torch_zip
 
 from fastmar_export.errors import HostileFile, TruncatedFile, UnreadableFile
@@ -75,6 +76,34 @@ def test_nothing_runs_and_the_audit_names_it(trick: str, write_zip: WriteZip, tm
     line = describe_call(file.calls[0])
     assert line.startswith(path)
     assert "byte " in line
+
+
+@pytest.mark.parametrize(
+    "pickled",
+    [
+        b"\x80\x02cfastai.callback.fp16\nAMPMode\n" + text("fp16") + b"\x85R.",
+        b"\x80\x02c__builtin__\ntype\nN\x85R.",
+        b"\x80\x02cpyarrow.lib\ntype_for_alias\n" + text("large_string") + b"\x85R.",
+        b"\x80\x02cpyarrow.lib\npy_buffer\n" + text("abc") + b"\x85R.",
+        b"\x80\x02cpyarrow.lib\n_restore_array\n)\x85R.",
+        b"\x80\x02cpandas._libs.interval\n__pyx_unpickle_IntervalMixin\n)R.",
+    ],
+    ids=["enum", "type(None)", "arrow type", "arrow buffer", "arrow array", "interval"],
+)
+def test_case_noise_amp_type(pickled: bytes, write_zip: WriteZip) -> None:
+    assert read_torch_file(write_zip(pickled)).calls == []
+
+
+@pytest.mark.parametrize("path", ["pandas.evil\n_restores", "fastai.callback.fp16\nOther", "pyarrow.lib\nrun"])
+def test_other_functions_of_libraries_are_named(path: str, write_zip: WriteZip) -> None:
+    file = read_torch_file(write_zip(b"\x80\x02c" + path.encode() + b"\n" + text("x") + b"\x85R."))
+    assert [call.path for call in file.calls] == [path.replace("\n", ".")]
+
+
+def test_a_layers_weights_are_no_training_data(tmp_path: Path) -> None:
+    torch.save(torch.nn.Linear(300, 200), tmp_path / "layer.pkl")
+    torch.save(torch.nn.Linear(300, 200).state_dict(), tmp_path / "weights.pkl")
+    assert read_torch_file(tmp_path / "layer.pkl").leaks == read_torch_file(tmp_path / "weights.pkl").leaks == []
 
 
 def test_what_a_reduce_method_would_run(tmp_path: Path) -> None:

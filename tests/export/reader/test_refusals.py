@@ -62,6 +62,12 @@ CASES: dict[str, tuple[type[ExportError], str, Callable[[], bytes]]] = {
     "gzip": (UnreadableFile, "gzip", lambda: b"\x1f\x8b\x08"),
     "keras": (UnreadableFile, "HDF5", lambda: b"\x89HDF\r\n\x1a\n"),
     "pickle": (UnreadableFile, "a pickle, but not one that torch.save", lambda: pickle.dumps([1])),
+    "case_fastai2_preview": (
+        UnreadableFile,
+        "fastai2, the preview",
+        lambda: b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02cfastai2.learner\nLearner\n)\x81.",
+    ),
+    "pickle.dump": (UnreadableFile, "pickle.dump", lambda: b"\x80\x04cfastai.learner\nLearner\n)\x81."),
     "unknown": (UnreadableFile, "something unknown", lambda: b"hello"),
     "truncated": (TruncatedFile, "the zip's directory can't be read", lambda: saved(STATE)[:-30]),
     "damaged": (TruncatedFile, "checksum of 'data.pkl'", lambda: saved(STATE).replace(b"weight", b"weighs", 1)),
