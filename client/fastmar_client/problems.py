@@ -55,7 +55,7 @@ class Column:
         default: a plausible value.
         categories: the values that are known, of a category.
         all_listed: whether these are all of them; a schema lists a thousand at most.
-        minimum, maximum: of a number in training, where that is known.
+        minimum, maximum: of a number in the reference data of the export, where there was some.
     """
 
     name: str
@@ -123,12 +123,12 @@ def _number_problems(value: Any, column: Column) -> Iterator[Problem]:
         fix = f"send a finite number of at most {FLOAT32_MAX:.3g} in size."
         yield Problem("refused", "out_of_range", name, message, fix, value)
     elif told := _range_left(value, column):
-        message = f"{name!r} is {shown(value)}, and the model was trained with {told}."
+        message = f"{name!r} is {shown(value)}, and the reference data has {told}."
         yield Problem("unusual", "outside_training", name, message, "check the number and its unit.", value)
 
 
 def _range_left(value: float, column: Column) -> str | None:
-    """The range of training, where a number is outside of it."""
+    """The range of the reference data, where a number is outside of it."""
     least, most = column.minimum, column.maximum
     if (least is None or value >= least) and (most is None or value <= most):
         return None

@@ -187,10 +187,10 @@ class TestRanges:
         ("record", "said"),
         [
             ({"both": 90, "least": 0.5, "most": -1e9}, None),
-            ({"both": 16, "least": 1, "most": 1}, "'both' is 16, and the model was trained with 17 to 90."),
-            ({"both": 90.5, "least": 1, "most": 1}, "'both' is 90.5, and the model was trained with 17 to 90."),
-            ({"both": 20, "least": 0, "most": 1}, "'least' is 0, and the model was trained with at least 0.5."),
-            ({"both": 20, "least": 1, "most": 11}, "'most' is 11, and the model was trained with at most 10."),
+            ({"both": 16, "least": 1, "most": 1}, "'both' is 16, and the reference data has 17 to 90."),
+            ({"both": 90.5, "least": 1, "most": 1}, "'both' is 90.5, and the reference data has 17 to 90."),
+            ({"both": 20, "least": 0, "most": 1}, "'least' is 0, and the reference data has at least 0.5."),
+            ({"both": 20, "least": 1, "most": 11}, "'most' is 11, and the reference data has at most 10."),
         ],
     )
     def test_outside_of_training_is_unusual(self, record: Any, said: str | None) -> None:
