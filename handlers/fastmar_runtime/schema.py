@@ -36,7 +36,7 @@ def _examples(spec: Spec) -> JSON:
     A date stands for its parts.
     """
     sent = [f for f in spec.fields if f.kind == DATE or not f.optional]
-    if not sent or any(f.default is None and not f.nullable for f in sent):
+    if not sent or any(f.default is None and (f.kind == DATE or not f.nullable) for f in sent):
         return {}
     return {"examples": [{f.name: plain(f.default) for f in sent}]}
 

@@ -33,11 +33,11 @@ class TestAsTheModel:
         found = schema.problems(record)
         refused = {(p.code, p.field, p.message, p.fix) for p in found if p.weight == "refused"}
         if "error" in answer:
-            error = answer["error"]
-            assert (error["code"], error["field"], error["message"], error["fix"]) in refused
+            for error in answer["error"].get("errors", [answer["error"]]):
+                assert (error["code"], error["field"], error["message"], error["fix"]) in refused
         else:
             assert not refused
-            warned = {(w["code"], w["field"]) for w in answer["warnings"]}
+            warned = {(w["code"], w["field"]) for w in answer["warnings"] if w["code"] != "far_from_training"}
             assert warned == {(p.code, p.field) for p in found}
 
     @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ class TestBeforeItIsSent:
         [
             ({**GOOD, "agee": 1}, "extra_column", "agee"),
             ({"age": 49}, "missing_column", "workclass"),
-            ({**GOOD, "age": "49"}, "not_a_number", "age"),
+            ({**GOOD, "age": "old"}, "not_a_number", "age"),
             ({**GOOD, "workclass": "privat"}, "unknown_category", "workclass"),
             ({**GOOD, "hours-per-week": None}, "null_not_filled", "hours-per-week"),
             ({**GOOD, "age": float("inf")}, "out_of_range", "age"),

@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from fastmar_runtime.columns import FLOAT32_MAX, MISSING, check_category, check_date, check_number, gather
+from fastmar_runtime.columns import MISSING, check_category, check_date, check_number, gather
 from fastmar_runtime.errors import RecordError
+from fastmar_runtime.ranges import FLOAT32_MAX
 from fastmar_runtime.report import Report
 from fastmar_runtime.spec import CATEGORY, DATE, NUMBER, Field
 from tests.runtime import tiny

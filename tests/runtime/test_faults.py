@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 import pytest
@@ -132,8 +132,8 @@ class TestFarFromTraining:
 
 
 class TestManyRefusals:
-    BAD: Any = {"error": {"code": "c", "field": "f", "record": 0, "message": "m" * 300, "fix": "f" * 300}}
-    GOOD: Any = {"prediction": 1.0, "warnings": []}
+    BAD: ClassVar[Any] = {"error": {"code": "c", "field": "f", "record": 0, "message": "m" * 300, "fix": "f" * 300}}
+    GOOD: ClassVar[Any] = {"prediction": 1.0, "warnings": []}
 
     def test_the_first_are_explained(self) -> None:
         answers = numbered([self.BAD] * 1000)
