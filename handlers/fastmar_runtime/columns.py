@@ -29,6 +29,8 @@ MISSING: Any = type("Missing", (), {"__repr__": lambda _: "MISSING", "__slots__"
 _MOST_EXTRA = 20  # columns too many that are named one by one
 _MOST_COMPARED = 200  # columns of a record that a missing one is searched among
 
+_NONE_USUAL = (math.inf, -math.inf)  # least and largest number that is taken without another look: no number is
+
 _NOT_AN_OBJECT = "a record is an object with a value for each column."
 
 
@@ -45,7 +47,7 @@ def gather(
     all its faults and leaves None in place of the values at fault, so that rows keep their positions.
     """
     columns: Columns = {f.name: [None] * len(records) for f in fields}
-    checks = [(f.name, columns[f.name], *_usual(f, ranges), f) for f in fields]
+    checks = [(f.name, columns[f.name], *(_usual(f, ranges) if f.kind == NUMBER else _NONE_USUAL), f) for f in fields]
     parts = {f.name: _parts(f, fields) for f in fields if f.aliases}
     absent: dict[str, MissingColumn] = {}  # one error for all records that lack a column
     for row, record in enumerate(records):
@@ -97,9 +99,7 @@ def gather(
 
 
 def _usual(field: Field, ranges: Mapping[str, Range]) -> tuple[float, float]:
-    """The least and the largest number that is taken without another look; where none is, the least is the larger."""
-    if field.kind != NUMBER:
-        return math.inf, -math.inf
+    """The least and the largest number of a column that is taken without another look."""
     usual = ranges.get(field.name)
     return (-FLOAT32_MAX, FLOAT32_MAX) if usual is None else (usual.low, usual.high)
 

@@ -100,9 +100,10 @@ class TablePreprocessor:
             batch = {name: [column[row] for row in rows] for name, column in batch.items()}
         if not rows:
             return [], report
-        part = report.part(rows)
+        part = report.part(rows) if len(rows) < len(records) else report
         inputs = self._run(batch, part)
-        report.take_back(part, rows)
+        if part is not report:
+            report.take_back(part, rows)
         good = [place for place in range(len(rows)) if place not in part.errors]
         if len(good) < len(rows):
             inputs = {name: array[good] for name, array in inputs.items()}
