@@ -13,6 +13,9 @@ NUMBER, CATEGORY, DATE = "number", "category", "date"
 
 SEND_DATE = 'send it as "2024-01-31" or "2024-01-31T08:30:00".'
 _SHOWN = 80  # characters of a user's value that a message repeats
+_NULL_WORDS = "#N/A|#N/A N/A|#NA|-1.#IND|-1.#QNAN|-NaN|-nan|1.#IND|1.#QNAN|<NA>|N/A|NA|NULL|NaN|None|n/a|nan|null"
+_NULLS = frozenset(["", *_NULL_WORDS.split("|")])  # the words for null in a CSV
+_BOOLS = ("True", "TRUE", "true", "False", "FALSE", "false")
 _NEAR = 3  # categories that a fix names
 
 Weight = Literal["refused", "ignored", "unusual"]
@@ -55,7 +58,7 @@ class Column:
         default: a plausible value.
         categories: the values that are known, of a category.
         all_listed: whether these are all of them; a schema lists a thousand at most.
-        minimum, maximum: of a number in training, where that is known.
+        minimum, maximum: of a number in the reference data of the export, where there was some.
     """
 
     name: str
@@ -114,21 +117,24 @@ def _number_problems(value: Any, column: Column) -> Iterator[Problem]:
             message = f"{name!r} is null, and no missing values were seen in it when the model was trained."
             fix = f"send a number for {name!r}, or train with missing values in it."
             yield Problem("refused", "null_not_filled", name, message, fix)
+    elif isinstance(value, str) and not isinstance(number := _read_number(value), str):
+        message = f"{name!r} is the text {shown(value)}; it is read as {'null' if number is None else number!r}."
+        yield Problem("unusual", "number_as_text", name, message, "send the number without quotation marks.", value)
+        yield from _number_problems(number, column)
     elif not isinstance(value, int | float):
         message = f"{name!r} is {shown(value)}, where a number belongs."
-        fix = "send the number without quotation marks." if _is_number(value) else "send a number."
-        yield Problem("refused", "not_a_number", name, message, fix, value)
+        yield Problem("refused", "not_a_number", name, message, "send a number.", value)
     elif not -FLOAT32_MAX <= value <= FLOAT32_MAX:
         message = f"{name!r} is {shown(value)}, which is over the largest number that the model can take."
         fix = f"send a finite number of at most {FLOAT32_MAX:.3g} in size."
         yield Problem("refused", "out_of_range", name, message, fix, value)
     elif told := _range_left(value, column):
-        message = f"{name!r} is {shown(value)}, and the model was trained with {told}."
+        message = f"{name!r} is {shown(value)}, and the reference data has {told}."
         yield Problem("unusual", "outside_training", name, message, "check the number and its unit.", value)
 
 
 def _range_left(value: float, column: Column) -> str | None:
-    """The range of training, where a number is outside of it."""
+    """The range of the reference data, where a number is outside of it."""
     least, most = column.minimum, column.maximum
     if (least is None or value >= least) and (most is None or value <= most):
         return None
@@ -137,11 +143,17 @@ def _range_left(value: float, column: Column) -> str | None:
     return f"at least {least:g}" if most is None else f"{least:g} to {most:g}"
 
 
-def _is_number(value: Any) -> bool:
+def _read_number(text: str) -> Any:
+    """A number, bool or null, as the model reads it from a cell of a CSV; other text stays as it is."""
+    if text in _NULLS:
+        return None
+    if text in _BOOLS:
+        return text.lower() == "true"
     try:
-        return isinstance(value, str) and abs(float(value)) < float("inf")
+        number = text if "_" in text else float(text)
     except ValueError:
-        return False
+        return text
+    return None if number != number else number  # noqa: PLR0124 - NaN is null
 
 
 def _category_problems(value: Any, column: Column) -> Iterator[Problem]:

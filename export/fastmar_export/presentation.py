@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from fastmar_export.errors import ExportError
-from fastmar_runtime.columns import FLOAT32_MAX
+from fastmar_runtime.ranges import FLOAT32_MAX
 from fastmar_runtime.schema import plain
 from fastmar_runtime.spec import CATEGORY, DATE, NUMBER, Field, Spec
 from fastmar_runtime.steps.categorify import build_vocabulary

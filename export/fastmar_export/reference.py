@@ -14,9 +14,9 @@ from statistics import median
 from typing import Any
 
 from fastmar_export.errors import ExportError
-from fastmar_runtime.columns import FLOAT32_MAX
 from fastmar_runtime.csv_records import read_csv
 from fastmar_runtime.errors import RecordError
+from fastmar_runtime.ranges import FLOAT32_MAX
 from fastmar_runtime.schema import plain
 from fastmar_runtime.spec import CATEGORY, NUMBER, Field
 

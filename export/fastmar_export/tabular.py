@@ -13,6 +13,7 @@ from fastmar_export.errors import UnsupportedLearner, UnsupportedTransform
 from fastmar_export.learner import Learner, listed, transforms
 from fastmar_export.networks.wrappers import unwrapped
 from fastmar_export.options import Options
+from fastmar_export.plausible import typical_category
 from fastmar_export.reader import Record
 from fastmar_export.targets import REGRESSION, TARGET_TRANSFORMS
 from fastmar_runtime.schema import plain as as_sent
@@ -155,7 +156,7 @@ def _fields(
         optional = name in from_dates
         if name in vocabularies:
             categories = tuple(vocabularies[name])
-            default = as_sent(categories[0]) if categories else None
+            default = typical_category([as_sent(category) for category in categories])
             fields.append(Field(name, CATEGORY, optional=optional, categories=categories, default=default))
         else:
             mean, std = typical.get(name, (None, None))

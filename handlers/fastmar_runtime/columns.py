@@ -1,16 +1,22 @@
-"""Records to columns: the first station of a tabular record, where its values are checked against the fields."""
+"""Records to columns: the first stage of a tabular record, where its values are checked against the fields."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from os.path import commonprefix
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from fastmar_runtime.csv_records import read_number
 from fastmar_runtime.errors import RecordError
+from fastmar_runtime.faults import MissingColumn, combined
+from fastmar_runtime.ranges import FLOAT32_MAX, Range
 from fastmar_runtime.report import Report, shown
+from fastmar_runtime.similar import Names
 from fastmar_runtime.spec import CATEGORY, DATE, NUMBER, Field
 
 Columns = dict[str, list[Any]]
@@ -20,21 +26,30 @@ quicker than arrays, and Python's numbers are the float64 and the exact integers
 MISSING: Any = type("Missing", (), {"__repr__": lambda _: "MISSING", "__slots__": ()})()
 """Stands in an optional column where the record does not have it."""
 
-FLOAT32_MAX = 3.4028234663852886e38
-
 _MOST_EXTRA = 20  # columns too many that are named one by one
+_MOST_COMPARED = 200  # columns of a record that a missing one is searched among
+
+_NONE_USUAL = (math.inf, -math.inf)  # least and largest number that is taken without another look: no number is
 
 _NOT_AN_OBJECT = "a record is an object with a value for each column."
 
 
-def gather(records: Sequence[Any], fields: Sequence[Field], report: Report) -> Columns:
+def gather(
+    records: Sequence[Any],
+    fields: Sequence[Field],
+    report: Report,
+    ranges: Mapping[str, Range] = MappingProxyType({}),
+) -> Columns:
     """Columns of `records`, one for each of `fields`, in any order of a record's own columns.
 
-    A record that has to be refused is reported and leaves None in its place, so that rows keep their positions.
+    A number that is sent as text is read as in a CSV, with a warning: "49" is 49, "" and "NA" are null. A number that
+    is outside of its column's range in `ranges` gets a warning too. A record that has to be refused is reported with
+    all its faults and leaves None in place of the values at fault, so that rows keep their positions.
     """
     columns: Columns = {f.name: [None] * len(records) for f in fields}
-    checks = [(f.name, columns[f.name], f.optional, _CHECKS[f.kind], f) for f in fields]
+    checks = [(f.name, columns[f.name], *(_usual(f, ranges) if f.kind == NUMBER else _NONE_USUAL), f) for f in fields]
     parts = {f.name: _parts(f, fields) for f in fields if f.aliases}
+    absent: dict[str, MissingColumn] = {}  # one error for all records that lack a column
     for row, record in enumerate(records):
         if isinstance(record, RecordError):  # the payload already found that it can't be read
             report.refuse(row, record)
@@ -43,28 +58,78 @@ def gather(records: Sequence[Any], fields: Sequence[Field], report: Report) -> C
             report.refuse(row, RecordError("not_an_object", f"found {shown(record)}.", fix=_NOT_AN_OBJECT))
             continue
         found = 0
-        for name, column, optional, check, field in checks:
+        faults: list[RecordError] = []
+        for name, column, low, high, field in checks:
             value = record.get(name, MISSING)
-            if value is MISSING and optional:
+            kind = type(value)
+            if (kind is float or kind is int) and low <= value <= high:  # most values of most records
+                column[row] = value
+                found += 1
+                continue
+            if value is MISSING and field.optional:
                 if field.aliases and not _has(record, parts[name]):  # else it is some other column of that name
                     value = next((record[alias] for alias in field.aliases if alias in record), MISSING)
                 if value is MISSING:
                     column[row] = MISSING
                     continue
             if value is MISSING:
-                report.refuse(row, _missing(field, record))
-                break
-            found += 1
+                fault = absent.get(name) or absent.setdefault(name, MissingColumn(name, nullable=field.nullable))
+                faults.append(fault)
+                if len(faults) == 1 and not report.explain(row):
+                    break
+                continue
             try:
-                column[row] = check(value, field)
-            except RecordError as error:
-                report.refuse(row, error)
-                break
-        else:
-            if found < len(record):
-                read = [f for f in fields if f.aliases and not _has(record, parts[f.name])]
-                _warn_extra(row, record, {*columns, *(alias for f in read for alias in f.aliases)}, report)
+                column[row] = read = _CHECKS[field.kind](value, field)
+                found += 1
+            except RecordError as fault:
+                faults.append(fault.with_traceback(None))  # which would keep every column of the batch alive
+                if len(faults) == 1 and not report.explain(row):
+                    break
+                continue
+            if field.kind == NUMBER:
+                _warn_number(row, value, read, field, ranges.get(name), report)
+        if faults:
+            if row in report.explained:
+                faults = _with_near_names(faults, record, fields, report)
+            report.refuse(row, combined(faults))
+        elif found < len(record):
+            read = [f for f in fields if f.aliases and not _has(record, parts[f.name])]
+            _warn_extra(row, record, {*columns, *(alias for f in read for alias in f.aliases)}, report)
     return columns
+
+
+def _usual(field: Field, ranges: Mapping[str, Range]) -> tuple[float, float]:
+    """The least and the largest number of a column that is taken without another look."""
+    usual = ranges.get(field.name)
+    return (-FLOAT32_MAX, FLOAT32_MAX) if usual is None else (usual.low, usual.high)
+
+
+def _warn_number(row: int, sent: Any, read: Any, field: Field, usual: Range | None, report: Report) -> None:
+    """Warn of a number that was sent as text, and of one that is far from the training data."""
+    if isinstance(sent, str):
+        taken = "null" if read is None else repr(read)
+        message = f"{field.name!r} is the text {shown(sent)}; it was read as {taken}."
+        report.warn(row, field=field.name, code="number_as_text", value=sent, message=message)
+    if usual is not None and read is not None and not usual.low <= read <= usual.high:
+        message = f"{field.name!r} is {shown(read)}; {usual.about}."
+        report.warn(row, field=field.name, code="far_from_training", value=read, message=message)
+
+
+def _with_near_names(
+    faults: list[RecordError], record: dict[Any, Any], fields: Sequence[Field], report: Report
+) -> list[RecordError]:
+    """`faults`; of missing columns with the name that the record probably has in place of theirs."""
+    known = {name for f in fields for name in (f.name, *f.aliases)}
+    extra = [name for name in islice(record, _MOST_COMPARED) if isinstance(name, str) and name not in known]
+    if not extra:
+        return faults
+    names = Names(extra)
+    return [
+        MissingColumn(fault.field, nullable=fault.nullable, near=names.closest(fault.field))
+        if isinstance(fault, MissingColumn) and fault.field is not None and report.may_search()
+        else fault
+        for fault in faults
+    ]
 
 
 def _parts(date: Field, fields: Sequence[Field]) -> set[str]:
@@ -87,47 +152,46 @@ def _warn_extra(row: int, record: dict[str, Any], known: set[str], report: Repor
         report.warn(row, field=extra[_MOST_EXTRA], code="extra_column", value=None, message=message)
 
 
-def _missing(field: Field, record: dict[Any, Any]) -> RecordError:
-    near = [name for name in record if isinstance(name, str) and name.strip().lower() == field.name.strip().lower()]
-    fix = f"rename {near[0]!r} to {field.name!r}." if near else f"send a value for {field.name!r}"
-    if not near:
-        fix += ", or null if it is not known." if field.nullable else "."
-    return RecordError("missing_column", f"the record has no {field.name!r}.", fix=fix, field=field.name)
-
-
 def check_number(value: Any, field: Field) -> float | int | None:
-    """A number, or None for null."""
+    """A number, or None for null. Text is read as the CSV reader does."""
     kind = type(value)
     if kind is float or kind is int:
         if -FLOAT32_MAX <= value <= FLOAT32_MAX:
             return value  # type: ignore[no-any-return]
         if value != value:  # NaN is pandas' null  # noqa: PLR0124
-            return None
+            return check_number(None, field)
         raise RecordError(
             "out_of_range",
             f"{field.name!r} is {shown(value)}, which is over the largest number that the model can take.",
             fix=f"send a finite number of at most {FLOAT32_MAX:.3g} in size.",
             field=field.name,
         )
-    if value is None:  # filled or refused by later steps
-        return None
+    if value is None:
+        if not field.nullable:
+            raise null_not_filled(field.name)
+        return None  # a later step fills it
     if kind is bool:
         return int(value)  # as fastai reads a column of bools
+    if kind is str and type(number := read_number(value)) is not str:
+        return check_number(number, field)
     if isinstance(value, np.generic):
         return check_number(value.item(), field)
     raise RecordError(
         "not_a_number",
         f"{field.name!r} is {shown(value)}, where a number belongs.",
-        fix="send the number without quotation marks." if _is_number(value) else "send a number.",
+        fix="send a number.",
         field=field.name,
     )
 
 
-def _is_number(value: Any) -> bool:
-    try:
-        return isinstance(value, str) and math.isfinite(float(value))
-    except ValueError:
-        return False
+def null_not_filled(name: str) -> RecordError:
+    """The error for a null in a column of numbers for which training has no filling."""
+    return RecordError(
+        "null_not_filled",
+        f"{name!r} is null, and no missing values were seen in it when the model was trained.",
+        fix=f"send a number for {name!r}, or train with missing values in it.",
+        field=name,
+    )
 
 
 def check_category(value: Any, field: Field) -> Any:

@@ -79,13 +79,14 @@ def _cell_reader(field: Field | None) -> Callable[[str], Any]:
     if field is None:
         return lambda cell: cell
     if field.kind == NUMBER:
-        return _number
+        return read_number
     if field.kind == CATEGORY:
         return _category_reader(field)
     return lambda cell: None if cell in NULLS else cell
 
 
-def _number(cell: str) -> Any:
+def read_number(cell: str) -> Any:
+    """A number, bool or null as pandas reads it from a cell; other text stays as it is."""
     if cell in NULLS:
         return None
     if cell in _BOOLS:
@@ -113,7 +114,7 @@ def _category_reader(field: Field) -> Callable[[str], Any]:
             try:
                 return int(cell) if "_" not in cell else cell  # exact, however long an identifier is
             except ValueError:
-                number = _number(cell)
+                number = read_number(cell)
                 return cell if isinstance(number, bool) else number
         return cell
 

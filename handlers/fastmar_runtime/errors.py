@@ -16,7 +16,10 @@ Errors take facts and compose the sentence; every message ends with what to do.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+_MOST_FAULTS = 100  # faults of one record that its answer lists
 
 
 class FastmarError(Exception):
@@ -98,23 +101,34 @@ class RecordError(FastmarError):
 
     Attributes:
         field: the column that the problem is in, or None.
-        record: position of the record in its request, from 0; set when the answer is written.
+        faults: where the record has several faults, each of them; `code` and `field` are the first one's then, and
+            `message` and `fix` speak of all.
     """
 
     code = "bad_record"
 
-    def __init__(self, code: str, message: str, *, fix: str, field: str | None = None) -> None:
+    def __init__(
+        self, code: str, message: str, *, fix: str, field: str | None = None, faults: Sequence[RecordError] = ()
+    ) -> None:
         super().__init__(message, fix=fix, code=code)
         self.field = field
+        self.faults = tuple(faults)
 
     def as_dict(self, record: int | None = None) -> dict[str, Any]:
-        """The answer for this record: ``{"error": {"code", "field", "record", "message", "fix"}}``."""
-        return {
-            "error": {
-                "code": self.code,
-                "field": self.field,
-                "record": record,
-                "message": self.message,
-                "fix": self.fix,
-            }
+        """The answer for this record: ``{"error": {"code", "field", "record", "message", "fix"}}``.
+
+        A record with several faults has ``"errors": [{"code", "field", "message", "fix"}, ...]`` beside them.
+        """
+        error: dict[str, Any] = {
+            "code": self.code,
+            "field": self.field,
+            "record": record,
+            "message": self.message,
+            "fix": self.fix,
         }
+        if self.faults:
+            error["errors"] = [
+                {"code": fault.code, "field": fault.field, "message": fault.message, "fix": fault.fix}
+                for fault in self.faults[:_MOST_FAULTS]
+            ]
+        return {"error": error}

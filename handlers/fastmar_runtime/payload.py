@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from fastmar_runtime import picture_bodies, protocol_v2
+from fastmar_runtime import picture_bodies, protocol_v2, refusals
 from fastmar_runtime.csv_records import read_csv
 from fastmar_runtime.errors import RecordError, RequestError
 from fastmar_runtime.report import shown
@@ -186,7 +186,7 @@ def write(request: Request, answers: Sequence[dict[str, Any]], spec: Spec) -> Re
     JSON lines are answered with 200 whatever they hold: batch jobs cut a file anywhere, and a part of bad lines alone
     must not fail the job.
     """
-    answers = [_numbered(answer, position) for position, answer in enumerate(answers)]
+    answers = refusals.numbered(answers)
     status = 400 if answers and all("error" in answer for answer in answers) else 200
     if request.shape == ONE:
         return Response(status, orjson.dumps(answers[0]))
@@ -199,11 +199,6 @@ def write(request: Request, answers: Sequence[dict[str, Any]], spec: Spec) -> Re
         body = protocol_v2.refuse(refused["error"]) if refused else protocol_v2.write(request.envelope, answers, spec)
         return Response(400 if refused else 200, orjson.dumps(body))
     return Response(status, orjson.dumps(answers))
-
-
-def _numbered(answer: dict[str, Any], position: int) -> dict[str, Any]:
-    """`answer`, with an error's record counted in its own request rather than in the batch it was answered in."""
-    return {**answer, "error": {**answer["error"], "record": position}} if "error" in answer else answer
 
 
 def refused(error: RequestError) -> Response:

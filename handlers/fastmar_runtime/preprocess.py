@@ -12,6 +12,7 @@ import numpy.typing as npt
 from fastmar_runtime import columns, pictures
 from fastmar_runtime.errors import BundleUnreadable, RecordError
 from fastmar_runtime.frames import Frame, through_layers
+from fastmar_runtime.ranges import expected_ranges
 from fastmar_runtime.report import Report
 from fastmar_runtime.spec import IMAGE, TABULAR, VISION, Spec
 from fastmar_runtime.steps import load_step
@@ -73,22 +74,40 @@ class TablePreprocessor:
     def __init__(self, spec: Spec) -> None:
         self._fields = spec.fields
         self._steps = [load_step(state) for state in spec.steps]
+        self._ranges = expected_ranges(spec)
 
     def __call__(self, records: Sequence[Any]) -> tuple[Arrays, Report]:
         """See `Preprocessor`."""
         report = Report(len(records))
-        batch: dict[str, Any] = columns.gather(records, self._fields, report)
+        return self._run(columns.gather(records, self._fields, report, self._ranges), report), report
+
+    def _run(self, batch: dict[str, Any], report: Report) -> Arrays:
         for step in self._steps:
             batch = step(batch, report)
-        return batch, report
+        return batch
 
     def groups(self, records: Sequence[Any]) -> tuple[list[Group], Report]:
-        """One group of all records that were not refused."""
-        inputs, report = self(records)
-        good = [row for row in range(len(records)) if row not in report.errors]
-        if len(good) < len(records):
+        """One group of all records that were not refused.
+
+        Of records that are refused by their fields' checks, only those that are explained go through the steps, which
+        may find more faults.
+        """
+        report = Report(len(records))
+        batch = columns.gather(records, self._fields, report, self._ranges)
+        rows = list(range(len(records)))
+        if report.errors:
+            rows = [row for row in rows if row not in report.errors or row in report.explained]
+            batch = {name: [column[row] for row in rows] for name, column in batch.items()}
+        if not rows:
+            return [], report
+        part = report.part(rows) if len(rows) < len(records) else report
+        inputs = self._run(batch, part)
+        if part is not report:
+            report.take_back(part, rows)
+        good = [place for place in range(len(rows)) if place not in part.errors]
+        if len(good) < len(rows):
             inputs = {name: array[good] for name, array in inputs.items()}
-        return ([Group(good, inputs)] if good else []), report
+        return ([Group([rows[place] for place in good], inputs)] if good else []), report
 
     def named(self, records: Sequence[Any], answers: list[Answer]) -> list[Answer]:  # noqa: ARG002
         """Rows of a table have no names."""

@@ -26,7 +26,19 @@ def record_schema(spec: Spec) -> JSON:
         "required": required,
         "additionalProperties": True,
         **_date_alternatives(spec),
+        **_examples(spec),
     }
+
+
+def _examples(spec: Spec) -> JSON:
+    """One plausible record, of the fields' defaults; none where a column that may not be null has no default.
+
+    A date stands for its parts.
+    """
+    sent = [f for f in spec.fields if f.kind == DATE or not f.optional]
+    if not sent or any(f.default is None and (f.kind == DATE or not f.nullable) for f in sent):
+        return {}
+    return {"examples": [{f.name: plain(f.default) for f in sent}]}
 
 
 def _date_alternatives(spec: Spec) -> JSON:

@@ -77,7 +77,10 @@ def test_it_refuses_what_the_model_refuses(predictor: Predictor, fake: FakeServe
     good = fake.example("adult")
     records = [good, {**good, "age": "old"}, {"age": 3}, {**good, "workclass": "x", "extra": 1}]
     ours, theirs = fake.client().predict("adult", records), predictor.predict(records)
-    assert [answer.get("error") for answer in ours] == [answer.get("error") for answer in theirs]
+    for our, their in zip(ours, theirs, strict=True):
+        theirs_first = {**their["error"], **their["error"].get("errors", [{}])[0]} if "error" in their else {}
+        theirs_first.pop("errors", None)  # a fake model names the first fault alone
+        assert our.get("error", {}) == theirs_first
     assert [{w["code"] for w in a.get("warnings", ())} for a in ours] == [
         {w["code"] for w in a.get("warnings", ())} for a in theirs
     ]

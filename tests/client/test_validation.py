@@ -33,11 +33,11 @@ class TestAsTheModel:
         found = schema.problems(record)
         refused = {(p.code, p.field, p.message, p.fix) for p in found if p.weight == "refused"}
         if "error" in answer:
-            error = answer["error"]
-            assert (error["code"], error["field"], error["message"], error["fix"]) in refused
+            for error in answer["error"].get("errors", [answer["error"]]):
+                assert (error["code"], error["field"], error["message"], error["fix"]) in refused
         else:
             assert not refused
-            warned = {(w["code"], w["field"]) for w in answer["warnings"]}
+            warned = {(w["code"], w["field"]) for w in answer["warnings"] if w["code"] != "far_from_training"}
             assert warned == {(p.code, p.field) for p in found}
 
     @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ class TestBeforeItIsSent:
         [
             ({**GOOD, "agee": 1}, "extra_column", "agee"),
             ({"age": 49}, "missing_column", "workclass"),
-            ({**GOOD, "age": "49"}, "not_a_number", "age"),
+            ({**GOOD, "age": "old"}, "not_a_number", "age"),
             ({**GOOD, "workclass": "privat"}, "unknown_category", "workclass"),
             ({**GOOD, "hours-per-week": None}, "null_not_filled", "hours-per-week"),
             ({**GOOD, "age": float("inf")}, "out_of_range", "age"),
@@ -187,10 +187,10 @@ class TestRanges:
         ("record", "said"),
         [
             ({"both": 90, "least": 0.5, "most": -1e9}, None),
-            ({"both": 16, "least": 1, "most": 1}, "'both' is 16, and the model was trained with 17 to 90."),
-            ({"both": 90.5, "least": 1, "most": 1}, "'both' is 90.5, and the model was trained with 17 to 90."),
-            ({"both": 20, "least": 0, "most": 1}, "'least' is 0, and the model was trained with at least 0.5."),
-            ({"both": 20, "least": 1, "most": 11}, "'most' is 11, and the model was trained with at most 10."),
+            ({"both": 16, "least": 1, "most": 1}, "'both' is 16, and the reference data has 17 to 90."),
+            ({"both": 90.5, "least": 1, "most": 1}, "'both' is 90.5, and the reference data has 17 to 90."),
+            ({"both": 20, "least": 0, "most": 1}, "'least' is 0, and the reference data has at least 0.5."),
+            ({"both": 20, "least": 1, "most": 11}, "'most' is 11, and the reference data has at most 10."),
         ],
     )
     def test_outside_of_training_is_unusual(self, record: Any, said: str | None) -> None:

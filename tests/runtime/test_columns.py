@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from fastmar_runtime.columns import FLOAT32_MAX, MISSING, check_category, check_date, check_number, gather
+from fastmar_runtime.columns import MISSING, check_category, check_date, check_number, gather
 from fastmar_runtime.errors import RecordError
+from fastmar_runtime.ranges import FLOAT32_MAX
 from fastmar_runtime.report import Report
 from fastmar_runtime.spec import CATEGORY, DATE, NUMBER, Field
 from tests.runtime import tiny
@@ -144,13 +145,22 @@ class TestNumbers:
         assert (error.code, error.field) == ("out_of_range", "age")
         assert len(error.message) < 250
 
-    def test_a_number_in_quotation_marks(self):
-        error = refused("39")
-        assert error.code == "not_a_number"
-        assert "'39'" in error.message
-        assert "without quotation marks" in error.fix
+    @pytest.mark.parametrize(
+        ("text", "number"), [("49", 49), (" 4.5 ", 4.5), ("1e3", 1000), ("True", 1), ("", None), ("NA", None)]
+    )
+    def test_a_number_as_text_is_read_as_in_a_csv_with_a_warning(self, text, number):
+        assert check_number(text, AGE) == number
+        columns, report = gathered(tiny.record(age=text))
+        assert columns["age"] == [number]
+        assert [(w["field"], w["code"], w["value"]) for w in report.warnings[0]] == [("age", "number_as_text", text)]
 
-    @pytest.mark.parametrize("value", ["abc", "", [1], {}, {"a": 1}])
+    def test_a_null_as_text_where_nothing_fills_it(self):
+        assert refused("", field=HOURS).code == refused(None, field=HOURS).code == "null_not_filled"
+
+    def test_text_that_overflows(self):
+        assert refused("inf").code == refused("1e39").code == "out_of_range"
+
+    @pytest.mark.parametrize("value", ["abc", "1_0", [1], {}, {"a": 1}])
     def test_what_is_no_number(self, value):
         error = refused(value)
         assert (error.code, error.field) == ("not_a_number", "age")

@@ -82,7 +82,7 @@ def test_a_number_far_off_is_remarked_beside_its_field(page: Any, real: str) -> 
     ask(page)
     field = page.get_by_label("Age", exact=True)
     place = page.locator(f"[id={field.get_attribute('id')}-said]")
-    expect(place).to_contain_text("The model learned from 17 to")
+    expect(place).to_contain_text("The reference data has 17 to")
     page.get_by_label("Hours per week").fill("")
     page.get_by_role("button", name="Ask the model").click()
     expect(page.get_by_label("Hours per week")).to_be_focused()

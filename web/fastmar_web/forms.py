@@ -46,7 +46,7 @@ class Field:
         nullable: whether it may be left empty.
         least, most, step: what the owner allows, for the browser to check; texts, may be empty.
         nudge: by how much a number changes with the arrow keys.
-        usual: the range of the training data, where known.
+        usual: the range of the reference data, where the export had some.
         hidden: sent with its default and not shown.
     """
 

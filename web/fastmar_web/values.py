@@ -112,7 +112,7 @@ def value_of(each: Field, text: str) -> Any:
 def unusual(each: Field, value: Any) -> str | None:
     """What is odd about a value that can be sent."""
     if each.usual and isinstance(value, int | float) and not each.usual[0] <= value <= each.usual[1]:
-        return f"The model learned from {rounded(each.usual[0])} to {rounded(each.usual[1])}; this is outside."
+        return f"The reference data has {rounded(each.usual[0])} to {rounded(each.usual[1])}; this is outside."
     return None
 
 

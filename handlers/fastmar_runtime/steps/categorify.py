@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from fastmar_runtime.report import Report, shown
+from fastmar_runtime.similar import Names
 from fastmar_runtime.spec import TIMESTAMP, check_category
 from fastmar_runtime.steps import Batch
 from fastmar_runtime.validation import check
@@ -27,6 +28,7 @@ class Vocabulary:
         trimmed: category without surrounding white space to the category, where exactly one is spelled so.
         takes_bools: whether a bool can match: not where all categories are numbers.
         has_dates: whether there are dates among the categories, so that strings are read as dates too.
+        names: the categories that are strings, to hint at one that is spelled alike.
     """
 
     codes: dict[Any, int]
@@ -34,6 +36,7 @@ class Vocabulary:
     trimmed: dict[str, str]
     takes_bools: bool
     has_dates: bool
+    names: Names
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,8 @@ def _near_miss(name: str, value: Any, vocabulary: Vocabulary, row: int, report: 
     if text in vocabulary.printed:  # the string "3" for the number 3, and the like
         hint = vocabulary.printed[text]
         message += f" Did you mean {hint!r} ({type(hint).__name__})? Categories are matched with their type."
+    elif isinstance(value, str) and report.may_search() and (near := vocabulary.names.closest(value)) is not None:
+        message += f" Did you mean {near!r}?"
     report.warn(row, field=name, code="unknown_category", value=value, message=message)
     return 0
 
@@ -98,6 +103,7 @@ def build_vocabulary(items: Sequence[Any]) -> Vocabulary:
         trimmed={text: same[0] for text, same in spelled.items() if len(same) == 1},
         takes_bools=not all(type(x) in (int, float) for x in values),
         has_dates=any(isinstance(x, datetime) for x in values),
+        names=Names(value for value in values if isinstance(value, str)),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastmar_runtime.columns import null_not_filled
 from fastmar_runtime.errors import RecordError
 from fastmar_runtime.report import Report
 from fastmar_runtime.steps import Batch
@@ -37,15 +38,13 @@ class ReadTabBatch:
 
     def _refuse_not_finite(self, conts: npt.NDArray[np.float32], report: Report) -> None:
         """A null that nothing filled, or an overflow: fastai would fail or answer NaN."""
+        refused_before = set(report.errors)
         for row, column in np.argwhere(~np.isfinite(conts)):
             name = self.conts[column]
             if np.isnan(conts[row, column]):
-                error = RecordError(
-                    "null_not_filled",
-                    f"{name!r} is null, and no missing values were seen in it when the model was trained.",
-                    fix=f"send a number for {name!r}, or train with missing values in it.",
-                    field=name,
-                )
+                if int(row) in refused_before:  # the null stands for a value that could not be read
+                    continue
+                error = null_not_filled(name)
             else:
                 error = RecordError(
                     "out_of_range",
