@@ -37,8 +37,11 @@ _STATUSES = {TOO_MANY: 413, ENCODED: 415}
 
 _FORMATS = "send a JSON record, a JSON list of records, JSON lines, or CSV with a header and Content-Type: text/csv."
 _FIXES = {TABULAR: _FORMATS, VISION: picture_bodies.FORMATS}
+_BRACKETS = ("{", "[", b"{", b"[")
 _NO_HEADERS: Mapping[str, str] = {}
 Bytes = bytes | bytearray | memoryview
+_BYTES = (bytes, bytearray, memoryview)  # tuples: a union is slower, and this runs once a request
+_TEXT = (*_BYTES, str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +96,9 @@ def read(
     try:
         if "content-encoding" in headers:
             _check_encoding(headers["content-encoding"])
-        if isinstance(body, Bytes) and (length := headers.get(protocol_v2.JSON_LENGTH)) is not None:
+        if isinstance(body, _BYTES) and (length := headers.get(protocol_v2.JSON_LENGTH)) is not None:
             return _read_binary_v2(bytes(body), length, spec, most)
-        if isinstance(body, Bytes | str):
+        if isinstance(body, _TEXT):
             return _read_body(_Body(body, media_type, spec, parts or {}, most, v2))
         if media_type.format == TABLE:
             raise RequestError(f"found {shown(body)} where text belongs.", fix=_FORMATS)
@@ -132,8 +135,7 @@ def _format(body: _Body) -> str:
         return JSON
     if known is not None and known != IMAGE:
         return known
-    begins = body.content[:1]
-    if begins in ("{", "[", b"{", b"[") or body.spec.kind != TABULAR:
+    if body.content[:1] in _BRACKETS or body.spec.kind != TABULAR:
         return JSON
     text = body.text().lstrip()
     return TABLE if text[:1] not in ("{", "[") and names_columns(text, body.spec.fields) else JSON
@@ -146,7 +148,9 @@ def _body_picture(body: _Body) -> Request | None:
 
 
 def _no_picture(body: _Body) -> Request | None:
-    if isinstance(body.content, Bytes) and is_picture(body.content) and bytes(body.content[:2]) != b"BM":
+    if body.content[:1] in _BRACKETS or isinstance(body.content, str):
+        return None
+    if is_picture(body.content) and bytes(body.content[:2]) != b"BM":
         raise RequestError("the body is a picture, and the model reads records.", fix=_FORMATS)
     return None
 
@@ -197,7 +201,7 @@ def _part_reader(spec: Spec, options: Mapping[str, Any]) -> forms.ReadPart:
             raise RequestError("a part of the form is a form.", code="bad_multipart", fix="send its parts as parts.")
         if media_type.format is None and (known := media_types.format_of_file(part.filename or "")) is not None:
             media_type = media_types.named(known, media_type)
-        if not isinstance(part.content, Bytes | str):
+        if not isinstance(part.content, _TEXT):
             return _from_json(part.content, spec, most)
         return _read_body(_Body(part.content, media_type, spec, options, most))
 

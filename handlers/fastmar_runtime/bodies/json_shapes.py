@@ -23,17 +23,14 @@ def read(data: dict[str, Any], spec: Spec) -> Request | None:
     Raises:
         RequestError: it is such a shape, and can't be read as records.
     """
-    if not data:
+    wrapped = not _WRAPPERS.keys().isdisjoint(data)
+    by_columns = spec.kind == TABULAR and isinstance(next(iter(data.values()), None), dict | list)
+    if not wrapped and not by_columns:
         return None
-    first = next(iter(data.values()))
-    columns = {f.name for f in spec.fields}.union(*(f.aliases for f in spec.fields))
-    if columns.isdisjoint(data):
+    if {f.name for f in spec.fields}.union(*(f.aliases for f in spec.fields)).isdisjoint(data):
         wrapper = next((name for name in _WRAPPERS if name in data), None)
-        if wrapper is not None:
-            return _WRAPPERS[wrapper](data, spec)
-    elif spec.kind == TABULAR and isinstance(first, dict | list):  # no column of a table takes either
-        return _by_columns(data)
-    return None
+        return _WRAPPERS[wrapper](data, spec) if wrapper is not None else None
+    return _by_columns(data) if by_columns else None  # no column of a table takes an object or a list
 
 
 def name_columns(rows: list[Any], spec: Spec, shape: str) -> list[Any]:
