@@ -9,7 +9,7 @@ from fastmar_cli.errors import CommandError
 
 JSON, LINES, CSV = "application/json", "application/jsonlines", "text/csv"
 PICTURE = "application/octet-stream"  # the model looks for itself which kind of picture it is
-_TYPES = {".json": JSON, ".jsonl": LINES, ".ndjson": LINES, ".csv": CSV, ".tsv": CSV}
+_TYPES = {".json": JSON, ".jsonl": LINES, ".ndjson": LINES, ".csv": CSV, ".tsv": CSV, ".tab": CSV}
 _PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 # How pictures begin that come on standard input; not BMP's two letters, with which a CSV may begin.
 _BEGINS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"II*\0", b"MM\0*")
@@ -55,8 +55,19 @@ def _sniff(body: bytes) -> str:
     """JSON begins with a bracket; JSON lines have a second object behind the first line; the rest is CSV."""
     if body.startswith(_BEGINS):
         return PICTURE
-    text = body.lstrip()
+    text = as_utf8(body).lstrip()
     if text[:1] not in (b"{", b"["):
         return CSV
     lines = [line for line in text.splitlines() if line.strip()]
     return LINES if len(lines) > 1 and all(line.lstrip()[:1] == b"{" for line in lines) and text[:1] == b"{" else JSON
+
+
+def as_utf8(body: bytes) -> bytes:
+    """A text that may be UTF-16 or UTF-32, as Windows' tools write it, in UTF-8; other bytes as they are."""
+    from fastmar_runtime.bodies.text import decode  # noqa: PLC0415 - the runtime, where it is needed
+    from fastmar_runtime.errors import RequestError  # noqa: PLC0415
+
+    try:
+        return decode(body).encode()
+    except RequestError:
+        return body  # the model's reader, or the table's, says what is wrong and where

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote
 
 from fastmar_cli.errors import CommandError
-from fastmar_cli.inputs import CSV, PICTURE, InputUnreadable, read_picture
+from fastmar_cli.inputs import CSV, PICTURE, InputUnreadable, as_utf8, read_picture
 from fastmar_runtime.spec import IMAGE, TABULAR, VISION, Field, Spec
 
 if TYPE_CHECKING:
@@ -26,6 +26,12 @@ class ClientMissing(CommandError):
     """A served model is asked for, and what asks it is not installed."""
 
     code = "client_missing"
+
+
+class NoRows(CommandError):
+    """A table has a header and no rows."""
+
+    code = "no_rows"
 
 
 class Target(Protocol):
@@ -199,12 +205,14 @@ def _csv_answers(model: Model, body: bytes) -> Answers:
     from fastmar_client.schema import Schema  # noqa: PLC0415
     from fastmar_client.scoring import answered  # noqa: PLC0415
 
-    rows = CsvRows(io.BytesIO(body), Schema(model.schema).names)
+    rows = CsvRows(io.BytesIO(as_utf8(body)), Schema(model.schema).names)
     position = 0
     for _, answers in answered(model, rows):
         for answer in answers:
             yield _numbered(answer, position)
             position += 1
+    if not position:
+        raise NoRows("there is no row behind the header of the CSV.", fix="give a table with rows.")
 
 
 def _picture(path: Path, mask_size: str) -> Any:

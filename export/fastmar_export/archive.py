@@ -37,20 +37,21 @@ HANDLERS = {TABULAR: "tabular_handler.py", VISION: "vision_handler.py"}
 # most the delay, in milliseconds: little beside the tens that a network of pictures takes. Tables want one thread;
 # pictures as many as there are cores for each worker, which 0 stands for.
 _WORKERS = {"minWorkers": 1, "maxWorkers": 1}
+_RAW_BODIES = {"raw_bodies": True}  # the runtime reads bodies itself, so that the front passes them as bytes
 SERVING: dict[str, dict[str, Any]] = {
     TABULAR: {
         **_WORKERS,
         "batchSize": 16,
         "maxBatchDelay": 1,
         "responseTimeout": 60,
-        "fastmar": {"threads": 1},
+        "fastmar": {"threads": 1, **_RAW_BODIES},
     },
     VISION: {
         **_WORKERS,
         "batchSize": 8,
         "maxBatchDelay": 1,
         "responseTimeout": 120,
-        "fastmar": {"threads": 0},
+        "fastmar": {"threads": 0, **_RAW_BODIES},
     },
 }
 

@@ -26,8 +26,9 @@ csv.field_size_limit(1_000_000)  # characters of one cell
 def read_csv(text: str, fields: Sequence[Field], most: int | None = None) -> list[Any]:
     """Records of `text`, whose first line names the columns; a `RecordError` for a row of another length.
 
-    The delimiter is the comma, semicolon or tab that makes most columns of the model out of the header. No more than
-    `most` records are read; None reads all.
+    A row whose cells are all empty, as Excel writes behind a table, is a `RecordError` too. The delimiter is the comma,
+    semicolon or tab that makes most columns of the model out of the header. No more than `most` records are read; None
+    reads all.
 
     Raises:
         RequestError: there is no header, or it names no column of the model, or one twice; or a quote stays open.
@@ -41,7 +42,7 @@ def read_csv(text: str, fields: Sequence[Field], most: int | None = None) -> lis
         first_line = re.match(r"[^\r\n]*", text)
         raise RequestError(
             f"the first line is {shown(first_line and first_line[0])}, which names no column of the model.",
-            fix=f"begin the CSV with a header such as {','.join(f.name for f in fields[:3])}.",
+            fix=f"begin the CSV with a header such as {','.join(f.name for f in fields[:3])}{_lost_lines(text)}.",
         )
     twice = next((name for name, times in Counter(header).items() if times > 1 and name in known), None)
     if twice is not None:
@@ -56,6 +57,34 @@ def read_csv(text: str, fields: Sequence[Field], most: int | None = None) -> lis
         ) from error
 
 
+def read_rows(text: str, fields: Sequence[Field], most: int | None = None) -> list[Any]:
+    """The same, of a table that must have a row.
+
+    Raises:
+        RequestError: as `read_csv` has it; or there is no row behind the header.
+    """
+    records = read_csv(text, fields, most)
+    if not records and most != 0:
+        raise RequestError(
+            "there is no row behind the header of the CSV.",
+            code="no_rows",
+            fix=f"send the rows too, each on a line of its own{_lost_lines(text)}.",
+        )
+    return records
+
+
+def names_columns(text: str, fields: Sequence[Field]) -> bool:
+    """Whether the first line of `text` is a header of the model's columns, at least two where the model has as many."""
+    known = {name for f in fields for name in (f.name, *f.aliases)}
+    headers = (_open(text.lstrip("\r\n"), delimiter)[0] for delimiter in _DELIMITERS)
+    return max(len(known & set(header)) for header in headers) >= min(2, len(fields))
+
+
+def _lost_lines(text: str) -> str:
+    """What to do about a table of one line, which curl's -d makes of any table."""
+    return "" if re.search(r"[\r\n].", text) else "; with curl, use --data-binary, since -d strips line ends"
+
+
 def _open(text: str, delimiter: str) -> tuple[list[str], Any]:
     """The header and a reader of the rows behind it, for one delimiter."""
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
@@ -66,6 +95,10 @@ def _open(text: str, delimiter: str) -> tuple[list[str], Any]:
 
 
 def _record(row: list[str], header: list[str], cells: list[Callable[[str], Any]]) -> Any:
+    if len(row) > 1 and not any(row):
+        return RecordError(
+            "empty_row", "the row is empty: it has delimiters alone.", fix="delete the row, or fill in its cells."
+        )
     if len(row) != len(header):
         return RecordError(
             "ragged_row",

@@ -8,7 +8,7 @@
     │   ├── GraphRefused          the graph holds an operator that no export writes
     │   ├── GraphFailed           ONNX Runtime fails on the graph, or its output can't be decoded
     │   └── GoldenMismatch        the golden records are not reproduced here
-    ├── RequestError          a whole request can't be read as records (HTTP 400)
+    ├── RequestError          a whole request can't be read as records (HTTP 400, 413, 415)
     └── RecordError           one record can't be scored (HTTP 400 for it alone)
 
 Errors take facts and compose the sentence; every message ends with what to do.
@@ -87,9 +87,14 @@ class GoldenMismatch(BundleError):
 
 
 class RequestError(FastmarError):
-    """A request can't be read as records at all: it is answered with status 400."""
+    """A request can't be read as records at all: it is answered with status 400, 413 or 415.
+
+    Attributes:
+        v2: whether the request is one of protocol v2, where an error is one string.
+    """
 
     code = "bad_request"
+    v2 = False
 
     def as_dict(self) -> dict[str, Any]:
         """The body of the answer: ``{"error": {"code", "field", "message", "fix"}}``."""

@@ -1,64 +1,72 @@
 """Request bodies to records, and answers to response bodies.
 
-Understood are one JSON record, a JSON list of records, ``{"instances": [...]}``, JSON lines, and the Open Inference
-Protocol's ``{"inputs": [...]}``; for tables CSV with a header; for models of pictures a picture as the body, and
-multipart forms. Answers come back in the shape of the request.
+Understood are one JSON record, a JSON list of records, ``{"instances": [...]}``, JSON lines, the shapes of other tools,
+and the Open Inference Protocol's ``{"inputs": [...]}``; for tables CSV with a header; for models of pictures a picture
+as the body; and multipart forms of those. Answers come back in the shape of the request.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
 import orjson
 
 from fastmar_runtime import picture_bodies, protocol_v2, refusals
-from fastmar_runtime.csv_records import read_csv
-from fastmar_runtime.errors import RecordError, RequestError
+from fastmar_runtime.bodies import forms, json_shapes, json_text, media_types, multipart
+from fastmar_runtime.bodies.media_types import FORM, IMAGE, JSON, TABLE, MediaType
+from fastmar_runtime.bodies.media_types import LINES as JSON_LINES
+from fastmar_runtime.bodies.multipart import Part
+from fastmar_runtime.bodies.request import INSTANCES, LINES, LIST, ONE, V2, Request
+from fastmar_runtime.bodies.text import decode
+from fastmar_runtime.csv_records import names_columns, read_rows
+from fastmar_runtime.errors import RequestError
+from fastmar_runtime.pictures import is_picture
 from fastmar_runtime.report import shown
 from fastmar_runtime.spec import TABULAR, VISION, Spec
 
+__all__ = ["INSTANCES", "LINES", "LIST", "ONE", "V2", "Request", "Response", "read", "read_form", "refused", "write"]
+
 JSON_TYPE = "application/json"
 LINES_TYPE = "application/jsonlines"
-_LINES_TYPES = (
-    LINES_TYPE,
-    "application/x-ndjson",
-    "application/x-jsonlines",
-    "application/jsonl",
-    "application/ndjson",
-)
 
 TOO_MANY = "too_many_records"  # the code of a refusal that is answered with status 413
-
-ONE, LIST, INSTANCES, LINES, V2 = "one", "list", "instances", "lines", "v2"
+ENCODED = "content_encoding"  # the code of a refusal that is answered with status 415
+_STATUSES = {TOO_MANY: 413, ENCODED: 415}
 
 _FORMATS = "send a JSON record, a JSON list of records, JSON lines, or CSV with a header and Content-Type: text/csv."
 _FIXES = {TABULAR: _FORMATS, VISION: picture_bodies.FORMATS}
-_FORM_FIX = (
-    "send the record as the body with Content-Type: application/json; "
-    "with curl, add -H 'Content-Type: application/json'."
-)
-
-
-@dataclass(slots=True)
-class Request:
-    """What a body asks: records (a `RecordError` for one that can not be read), and the shape of the answer."""
-
-    records: list[Any]
-    shape: str = LIST
-    envelope: dict[str, Any] = field(default_factory=dict)
+_BRACKETS = ("{", "[", b"{", b"[")
+_NO_HEADERS: Mapping[str, str] = {}
+Bytes = bytes | bytearray | memoryview
+_BYTES = (bytes, bytearray, memoryview)  # tuples: a union is slower, and this runs once a request
+_TEXT = (*_BYTES, str)
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """Status, body and Content-Type of an answer."""
+    """Status, body, Content-Type and other headers of an answer."""
 
     status: int
     body: bytes
     content_type: str = JSON_TYPE
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """A body that is bytes or text, and what is known of it; see `read`."""
+
+    content: Bytes | str
+    media_type: MediaType
+    spec: Spec
+    options: Mapping[str, Any]
+    most: int | None
+    v2: bool = False
+
+    def text(self) -> str:
+        return decode(self.content, self.media_type.parameters.get("charset"))
 
 
 def read(
@@ -67,6 +75,8 @@ def read(
     spec: Spec,
     parts: Mapping[str, Any] | None = None,
     most: int | None = None,
+    headers: Mapping[str, str] = _NO_HEADERS,
+    v2: bool = False,
 ) -> Request:
     """Records of a request.
 
@@ -76,108 +86,181 @@ def read(
         spec: of the model that is asked.
         parts: what came beside the body, such as the query of a request.
         most: records to stop at where they are made one by one, as of CSV; those of a JSON list are there already.
+        headers: the request's, by names in lower case.
+        v2: whether the request came by a path of protocol v2.
 
     Raises:
         RequestError: it can't be read as records.
     """
-    media_type = (content_type or "").split(";")[0].strip().lower()
-    request = _OWN_FORMATS[spec.kind](body, media_type, spec, parts or {}, most)
-    if request is not None:
-        return request
-    if isinstance(body, bytes | bytearray | memoryview | str):
-        if media_type in _LINES_TYPES:
-            return Request(_read_lines(body, most), LINES)
-        body = _read_json(body, _FIXES[spec.kind])
-    return _from_json(body, spec, most)
+    media_type = media_types.parse(content_type)
+    try:
+        if "content-encoding" in headers:
+            _check_encoding(headers["content-encoding"])
+        if isinstance(body, _BYTES) and (length := headers.get(protocol_v2.JSON_LENGTH)) is not None:
+            return _read_binary_v2(bytes(body), length, spec, most)
+        if isinstance(body, _TEXT):
+            return _read_body(_Body(body, media_type, spec, parts or {}, most, v2))
+        if media_type.format == TABLE:
+            raise RequestError(f"found {shown(body)} where text belongs.", fix=_FORMATS)
+        return _from_json(body, spec, most, v2)
+    except RequestError as error:
+        error.v2 = error.v2 or v2 or protocol_v2.JSON_LENGTH in headers
+        raise
 
 
-def read_form(parts: Mapping[str, Any], spec: Spec) -> Request:
-    """Records of a multipart form: bytes and texts by the names of its parts.
+def read_form(
+    parts: Mapping[str, Any], spec: Spec, most: int | None = None, content_types: Mapping[str, str] | None = None
+) -> Request:
+    """Records of a multipart form that a server took apart: its parts by their names.
 
     Raises:
-        RequestError: the model does not read forms, or there is no picture in it.
+        RequestError: there is nothing in it that the model reads.
     """
-    if spec.kind != VISION:
-        raise RequestError("the request has no body, or is a form, which this model does not read.", fix=_FORM_FIX)
-    pictures = picture_bodies.form_pictures(parts)
-    return Request(list(pictures), ONE if len(pictures) == 1 else LIST)
+    return forms.read(forms.from_row(parts, content_types), spec, most, _part_reader(spec, parts))
 
 
-def _table_formats(
-    body: Any,
-    media_type: str,
-    spec: Spec,
-    parts: Mapping[str, Any],  # noqa: ARG001
-    most: int | None,
-) -> Request | None:
-    return Request(read_csv(_text(body), spec.fields, most)) if media_type == "text/csv" else None
+def _read_body(body: _Body) -> Request:
+    if not len(body.content) and body.media_type.format != JSON_LINES:  # a batch job may cut off an empty part
+        raise RequestError("the request has no body.", fix=_FIXES[body.spec.kind])
+    picture = None if body.v2 else _PICTURES[body.spec.kind](body)
+    if picture is not None:
+        return picture
+    return _READERS[_format(body)](body)
 
 
-def _picture_formats(
-    body: Any,
-    media_type: str,
-    spec: Spec,  # noqa: ARG001
-    parts: Mapping[str, Any],
-    most: int | None,  # noqa: ARG001
-) -> Request | None:
-    picture = picture_bodies.body_picture(body, media_type, picture_bodies.option(parts))
+def _format(body: _Body) -> str:
+    """The format by the media type; where that says nothing, by the content."""
+    known = body.media_type.format
+    if body.v2:
+        return JSON
+    if known is not None and known != IMAGE:
+        return known
+    if body.content[:1] in _BRACKETS or body.spec.kind != TABULAR:
+        return JSON
+    text = body.text().lstrip()
+    return TABLE if text[:1] not in ("{", "[") and names_columns(text, body.spec.fields) else JSON
+
+
+def _body_picture(body: _Body) -> Request | None:
+    size = picture_bodies.option(body.options)
+    picture = picture_bodies.body_picture(body.content, body.media_type.name, size)
     return None if picture is None else Request([picture], ONE)
 
 
-_OWN_FORMATS: dict[str, Callable[[Any, str, Spec, Mapping[str, Any], int | None], Request | None]] = {
-    TABULAR: _table_formats,
-    VISION: _picture_formats,
+def _no_picture(body: _Body) -> Request | None:
+    if body.content[:1] in _BRACKETS or isinstance(body.content, str):
+        return None
+    if is_picture(body.content) and bytes(body.content[:2]) != b"BM":
+        raise RequestError("the body is a picture, and the model reads records.", fix=_FORMATS)
+    return None
+
+
+_PICTURES: dict[str, Callable[[_Body], Request | None]] = {TABULAR: _no_picture, VISION: _body_picture}
+
+
+def _read_table(body: _Body) -> Request:
+    if body.spec.kind != TABULAR:
+        raise RequestError("the body is a table, and the model reads pictures.", fix=_FIXES[body.spec.kind])
+    return Request(read_rows(body.text(), body.spec.fields, body.most))
+
+
+def _read_json(body: _Body) -> Request:
+    """One JSON value; or JSON lines that are labelled as JSON, or not labelled."""
+    if "charset" not in body.media_type.parameters:
+        try:  # the quick way: no copy, no search for a byte order mark
+            return _from_json(orjson.loads(body.content), body.spec, body.most, body.v2)
+        except orjson.JSONDecodeError:
+            pass
+    text = body.text()
+    try:
+        data = json_text.read_document(text, _FIXES[body.spec.kind])
+    except RequestError:
+        if body.v2 or not json_text.is_lines(text):
+            raise
+        return Request(json_text.read_lines(text, body.most), LINES)
+    return _from_json(data, body.spec, body.most, body.v2)
+
+
+def _read_lines(body: _Body) -> Request:
+    return Request(json_text.read_lines(body.text(), body.most), LINES)
+
+
+def _read_multipart(body: _Body) -> Request:
+    if isinstance(body.content, str):
+        raise RequestError("a form arrived as text.", fix="send it as multipart/form-data.")
+    parts = multipart.parse(body.content, body.media_type.parameters.get("boundary"))
+    return forms.read(parts, body.spec, body.most, _part_reader(body.spec, body.options))
+
+
+def _part_reader(spec: Spec, options: Mapping[str, Any]) -> forms.ReadPart:
+    """Reads a part as a body of its own: by its Content-Type, by the ending of its file's name, or by its content."""
+
+    def read_part(part: Part, most: int | None) -> Request:
+        media_type = media_types.parse(part.content_type)
+        if media_type.format == FORM:
+            raise RequestError("a part of the form is a form.", code="bad_multipart", fix="send its parts as parts.")
+        if media_type.format is None and (known := media_types.format_of_file(part.filename or "")) is not None:
+            media_type = media_types.named(known, media_type)
+        if not isinstance(part.content, _TEXT):
+            return _from_json(part.content, spec, most)
+        return _read_body(_Body(part.content, media_type, spec, options, most))
+
+    return read_part
+
+
+_READERS: dict[str, Callable[[_Body], Request]] = {
+    JSON: _read_json,
+    JSON_LINES: _read_lines,
+    TABLE: _read_table,
+    FORM: _read_multipart,
 }
 
 
-def _from_json(data: Any, spec: Spec, most: int | None) -> Request:
+def _check_encoding(value: str) -> None:
+    """Refuse a body that is still compressed: decompressing, with a limit, is the server's part."""
+    if value.strip().lower() not in ("", "identity"):
+        raise RequestError(
+            f"the body has the Content-Encoding {shown(value)}, which is not read here.",
+            code=ENCODED,
+            fix="send the body as it is, without Content-Encoding.",
+        )
+
+
+def _read_binary_v2(body: bytes, length: str, spec: Spec, most: int | None) -> Request:
+    head, binary = protocol_v2.split(body, length)
+    data = json_text.read_document(decode(head), _FIXES[spec.kind])
+    return Request(protocol_v2.read(data, spec, most, binary), V2, data)
+
+
+def _from_json(data: Any, spec: Spec, most: int | None, v2: bool = False) -> Request:
+    if v2:
+        return _read_v2(data, spec, most)
     if isinstance(data, list):
         return Request(data)
     if not isinstance(data, dict):
         raise RequestError(f"found {shown(data)} where a record belongs.", fix=_FIXES[spec.kind])
-    columns = {f.name for f in spec.fields}
-    if "instances" in data and "instances" not in columns:
+    if "instances" in data and not _has_column(spec, "instances"):
         if isinstance(data["instances"], list):
-            return Request(data["instances"], INSTANCES)
+            return Request(json_shapes.name_columns(data["instances"], spec, "instances"), INSTANCES)
         raise RequestError(
             f"instances is {shown(data['instances'])}, where a list of records belongs.",
             fix='send {"instances": [RECORD, ...]}, also for one record.',
         )
-    if isinstance(data.get("inputs"), list) and "inputs" not in columns:
-        return Request(protocol_v2.read(data, most), V2, data)
-    return Request([data], ONE)
+    if isinstance(data.get("inputs"), list) and not _has_column(spec, "inputs"):
+        return _read_v2(data, spec, most)
+    return json_shapes.read(data, spec) or Request([data], ONE)
 
 
-def _read_json(body: Any, fix: str) -> Any:
-    if not len(body):
-        raise RequestError("the request has no body.", fix=fix)
+def _has_column(spec: Spec, name: str) -> bool:
+    return any(f.name == name for f in spec.fields)
+
+
+def _read_v2(data: Any, spec: Spec, most: int | None) -> Request:
     try:
-        return orjson.loads(_text(body))
-    except orjson.JSONDecodeError as error:
-        raise RequestError(f"the body is no valid JSON ({error}).", fix=fix) from error
-
-
-def _read_lines(body: Any, most: int | None) -> list[Any]:
-    lines = enumerate(io.StringIO(_text(body), newline="\n"), start=1)
-    return list(islice((_read_line(line, number) for number, line in lines if line.strip()), most))
-
-
-def _read_line(line: str, number: int) -> Any:
-    try:
-        return orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        return RecordError("bad_json", f"line {number} is no valid JSON ({error}).", fix="send one record a line.")
-
-
-def _text(body: Any) -> str:
-    if isinstance(body, str):
-        return body.removeprefix("\ufeff")
-    if not isinstance(body, bytes | bytearray | memoryview):
-        raise RequestError(f"found {shown(body)} where text belongs.", fix=_FORMATS)
-    try:
-        return bytes(body).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise RequestError(f"the body is not UTF-8 ({error.reason}).", fix="encode it as UTF-8.") from error
+        return Request(protocol_v2.read(data, spec, most), V2, data)
+    except RequestError as error:
+        error.v2 = True
+        raise
 
 
 def write(request: Request, answers: Sequence[dict[str, Any]], spec: Spec) -> Response:
@@ -196,14 +279,19 @@ def write(request: Request, answers: Sequence[dict[str, Any]], spec: Spec) -> Re
         return Response(200, b"".join(orjson.dumps(answer) + b"\n" for answer in answers), LINES_TYPE)
     if request.shape == V2:
         refused = next((answer for answer in answers if "error" in answer), None)
-        body = protocol_v2.refuse(refused["error"]) if refused else protocol_v2.write(request.envelope, answers, spec)
-        return Response(400 if refused else 200, orjson.dumps(body))
+        if refused is not None:
+            return Response(400, orjson.dumps(protocol_v2.refuse(refused["error"])))
+        body, headers = protocol_v2.respond(request.envelope, answers, spec)
+        return Response(200, body, protocol_v2.BINARY_TYPE if headers else JSON_TYPE, headers)
     return Response(status, orjson.dumps(answers))
 
 
 def refused(error: RequestError) -> Response:
     """The response to a request that can't be read, or asks for too much."""
-    return Response(413 if error.code == TOO_MANY else 400, orjson.dumps(error.as_dict()))
+    body = error.as_dict()
+    return Response(
+        _STATUSES.get(error.code, 400), orjson.dumps(protocol_v2.refuse(body["error"]) if error.v2 else body)
+    )
 
 
 def least_bytes(spec: Spec) -> int:

@@ -14,7 +14,7 @@ FORMATS = (
 )
 
 _TYPES = ("application/x-image", "application/octet-stream")
-_NOT_PICTURES = ("model_name", "model_version", MASK_SIZE)
+NOT_PICTURES = ("model_name", "model_version", MASK_SIZE)
 """Parts that are no pictures: TorchServe puts the query of /invocations among them."""
 
 
@@ -39,20 +39,3 @@ def option(parts: Mapping[str, Any]) -> str:
         return mask_size(text.strip() if isinstance(text, str) else text)
     except RecordError as error:
         raise RequestError(error.message, fix=error.fix, code=error.code) from error
-
-
-def form_pictures(parts: Mapping[str, Any]) -> list[Picture]:
-    """The pictures of a multipart form, in its order, each named by its part.
-
-    Raises:
-        RequestError: there is none.
-    """
-    size = option(parts)
-    pictures = [
-        Picture(bytes(part), name, size)
-        for name, part in parts.items()
-        if name not in _NOT_PICTURES and isinstance(part, bytes | bytearray | memoryview)
-    ]
-    if not pictures:
-        raise RequestError("the request is a form without a picture, or was cut short on its way.", fix=FORMATS)
-    return pictures

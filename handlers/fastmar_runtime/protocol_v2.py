@@ -6,41 +6,69 @@ request with a record that can not be scored is refused whole.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any
 
 import orjson
 
+from fastmar_runtime.bodies import tensors
+from fastmar_runtime.bodies.tensors import BINARY_SIZE, BYTES, Binary, bad_tensor
 from fastmar_runtime.errors import RequestError
-from fastmar_runtime.report import sendable
-from fastmar_runtime.spec import Spec
+from fastmar_runtime.report import sendable, shown
+from fastmar_runtime.spec import VISION, Spec
+
+JSON_LENGTH = "inference-header-content-length"  # header: bytes of JSON in front of binary tensors
+BINARY_TYPE = "application/octet-stream"
+
+Output = dict[str, Any]
+Answers = Sequence[dict[str, Any]]
 
 _FIX = 'send {"inputs": [{"name": COLUMN, "shape": [N], "datatype": ..., "data": [...]}, ...]}, each with N values.'
 
 
-def read(data: dict[str, Any], most: int | None = None) -> list[dict[str, Any]]:
-    """Records out of the tensors of an inference request; null stands for a missing value, also in a BYTES tensor.
-
-    No more than `most` records are made; None makes all.
+def split(body: bytes, length: str) -> tuple[bytes, bytes]:
+    """The JSON of a request with binary tensors, and the bytes behind it; `length` is the header's value.
 
     Raises:
-        RequestError: a tensor has no name or data, or they differ in length.
+        RequestError: the header is no length of a part of the body.
     """
+    if not (length.isascii() and length.isdecimal() and len(length) < 20 and int(length) <= len(body)):
+        raise RequestError(
+            f"Inference-Header-Content-Length is {shown(length)}, and the body has {len(body):,} bytes.",
+            fix="send the number of bytes of JSON in front of the binary data.",
+        )
+    return body[: int(length)], body[int(length) :]
+
+
+def read(data: Any, spec: Spec, most: int | None = None, binary: bytes = b"") -> list[dict[str, Any]]:
+    """Records out of the tensors of an inference request; null stands for a missing value, also in a BYTES tensor.
+
+    Args:
+        data: the request's JSON.
+        spec: of the model.
+        most: records to stop at; None makes all.
+        binary: what follows the JSON.
+
+    Raises:
+        RequestError: a tensor has no name or data, data and shape or datatype don't agree, the tensors differ in
+            length, or an output is requested that the model does not have.
+    """
+    inputs = data.get("inputs") if isinstance(data, dict) else None
+    if not isinstance(inputs, list) or not inputs:
+        raise RequestError("the request has no inputs.", fix=_FIX)
+    _check_outputs(data, spec)
+    rest = Binary(binary)
     columns: dict[str, list[Any]] = {}
-    for tensor in data["inputs"]:
+    for tensor in inputs:
         if not isinstance(tensor, dict) or not isinstance(tensor.get("name"), str):
             raise RequestError("an input has no name.", fix=_FIX)
-        values = tensor.get("data")
-        if not isinstance(values, list):
-            raise RequestError(f"input {tensor['name']!r} has no data.", fix=_FIX)
-        if tensor["name"] in columns:
-            raise RequestError(f"input {tensor['name']!r} is there twice.", fix=_FIX)
-        columns[tensor["name"]] = [v[0] if isinstance(v, list) and len(v) == 1 else v for v in values]  # shape [N, 1]
-    if not columns:
-        raise RequestError("the request has no inputs.", fix=_FIX)
-    lengths = {name: len(values) for name, values in columns.items()}
-    (first, size), *others = lengths.items()
+        name = tensor["name"]
+        if name in columns:
+            raise RequestError(f"input {name!r} is there twice.", fix=_FIX)
+        columns[name] = _VALUES.get(spec.kind, _texts)(name, tensors.read(tensor, rest))
+    rest.check_end()
+    (first, size), *others = ((name, len(values)) for name, values in columns.items())
     for name, length in others:
         if length != size:
             raise RequestError(f"inputs differ in length: {first!r} {size}, {name!r} {length}.", fix=_FIX)
@@ -48,61 +76,131 @@ def read(data: dict[str, Any], most: int | None = None) -> list[dict[str, Any]]:
     return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
-def write(request: dict[str, Any], answers: Sequence[dict[str, Any]], spec: Spec) -> dict[str, Any]:
-    """The inference response, one output for each part of the answers.
+def _texts(name: str, values: list[Any]) -> list[Any]:
+    """Values of a table's column: bytes are text in UTF-8."""
+    try:
+        return [value.decode() if isinstance(value, bytes) else value for value in values]
+    except UnicodeDecodeError as error:
+        raise bad_tensor(f"a value of input {name!r} is not UTF-8.", "encode strings as UTF-8.") from error
+
+
+def _pictures(name: str, values: list[Any]) -> list[Any]:  # noqa: ARG001
+    """Pictures: bytes are a picture's file, or its base64."""
+    return [value.decode() if isinstance(value, bytes) and value.isascii() else value for value in values]
+
+
+_VALUES: dict[str, Callable[[str, list[Any]], list[Any]]] = {VISION: _pictures}
+
+
+def _check_outputs(request: dict[str, Any], spec: Spec) -> None:
+    """Refuse outputs that the model does not have."""
+    outputs = request.get("outputs")
+    if outputs is None:
+        return
+    names = _output_names(spec)
+    if not isinstance(outputs, list) or not all(
+        isinstance(o, dict) and isinstance(o.get("name"), str) for o in outputs
+    ):
+        raise RequestError("outputs is no list of names.", fix='send [{"name": "prediction"}], or leave it out.')
+    for output in outputs:
+        if output["name"] not in names:
+            raise bad_tensor(f"the model has no output {shown(output['name'])}.", f"ask for {' or '.join(names)}.")
+
+
+def _output_names(spec: Spec) -> list[str]:
+    if "top" in spec.decode:
+        return ["prediction", "labels", "probabilities", "warnings"]
+    return ["prediction", "probabilities", "warnings"] if "vocab" in spec.decode else ["prediction", "warnings"]
+
+
+def respond(request: dict[str, Any], answers: Answers, spec: Spec) -> tuple[bytes, dict[str, str]]:
+    """The response's body, and its headers where it has binary tensors."""
+    response = write(request, answers, spec)
+    everything = bool(_parameters(request).get("binary_data_output"))
+    asked = {o["name"]: _parameters(o).get("binary_data", everything) for o in request.get("outputs") or ()}
+    data = []
+    for output in response["outputs"]:
+        if asked.get(output["name"], everything):
+            data.append(tensors.to_binary(output))
+            output["parameters"] = {**_parameters(output), BINARY_SIZE: len(data[-1])}
+            del output["data"]
+    head = orjson.dumps(response)
+    return (head + b"".join(data), {"Inference-Header-Content-Length": str(len(head))}) if data else (head, {})
+
+
+def _parameters(tensor: dict[str, Any]) -> dict[str, Any]:
+    found = tensor.get("parameters")
+    return found if isinstance(found, dict) else {}
+
+
+def write(request: dict[str, Any], answers: Answers, spec: Spec) -> dict[str, Any]:
+    """The inference response in JSON, one output for each part of the answers that was requested.
 
     ``prediction`` [N] or [N, targets]; where there are labels, ``probabilities`` [N, labels] row by row; where there is
-    something to say, ``warnings`` [N], each a JSON list.
+    something to say or it is requested, ``warnings`` [N], each a JSON list.
     """
-    size = len(answers)
-    predictions = [answer["prediction"] for answer in answers]
-    outputs: list[dict[str, Any]] = []
-    decoder = spec.decode["decoder"]
-    if decoder == "category":
-        outputs.append({"name": "prediction", "shape": [size], "datatype": "BYTES", "data": predictions})
-    elif decoder == "multi_category":
-        joined = [";".join(labels) for labels in predictions]
-        outputs.append({"name": "prediction", "shape": [size], "datatype": "BYTES", "data": joined})
-    elif decoder == "segmentation":
-        masks = [p["mask"] for p in predictions]
-        outputs.append({"name": "prediction", "shape": [size], "datatype": "BYTES", "data": masks})
-    elif decoder == "points":
-        data = [number for points in predictions for point in points for number in point]
-        shape = [size, len(predictions[0]) if predictions else 0, 2]
-        outputs.append({"name": "prediction", "shape": shape, "datatype": "FP32", "data": data})
-    else:
-        rows = [p if isinstance(p, list) else [p] for p in predictions]
-        width = len(rows[0]) if rows else 0
-        flat = [value for row in rows for value in row]
-        outputs.append({"name": "prediction", "shape": [size, width], "datatype": "FP32", "data": flat})
+    asked = [output["name"] for output in request.get("outputs") or ()]
+    outputs = [_PREDICTIONS.get(spec.decode["decoder"], _numbers)([answer["prediction"] for answer in answers])]
     if "top" in spec.decode:
         outputs += _largest(answers)
     elif "vocab" in spec.decode:
-        labels = [str(label) for label in spec.decode["vocab"]]
-        probabilities = {
-            "name": "probabilities",
-            "shape": [size, len(labels)],
-            "datatype": "FP32",
-            "parameters": {"labels": ";".join(labels)},
-            "data": [answer["probabilities"][label] for answer in answers for label in labels],
-        }
-        outputs.append(probabilities)
-    if any(answer["warnings"] for answer in answers):
-        warnings = [orjson.dumps(answer["warnings"]).decode() for answer in answers]
-        outputs.append({"name": "warnings", "shape": [size], "datatype": "BYTES", "data": warnings})
+        outputs.append(_probabilities(answers, [str(label) for label in spec.decode["vocab"]]))
+    if "warnings" in asked or any(answer["warnings"] for answer in answers):
+        outputs.append(_output("warnings", BYTES, [orjson.dumps(answer["warnings"]).decode() for answer in answers]))
+    if asked:
+        outputs = [output for output in outputs if output["name"] in asked]
     response = {"model_name": spec.name, "model_version": spec.version, "outputs": outputs}
     return response | {"id": sendable(request["id"])} if isinstance(request.get("id"), str) else response
 
 
-def _largest(answers: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """``labels`` and ``probabilities`` [N, K] where answers tell the K largest only, the largest first."""
-    told = [list(answer["probabilities"].items()) for answer in answers]
-    shape = [len(told), len(told[0]) if told else 0]
-    labels = [label for row in told for label, _ in row]
-    values = [value for row in told for _, value in row]
+def _output(name: str, datatype: str, data: list[Any], shape: list[int] | None = None) -> Output:
+    return {"name": name, "shape": shape or [len(data)], "datatype": datatype, "data": data}
+
+
+def _label(predictions: list[Any]) -> Output:
+    return _output("prediction", BYTES, predictions)
+
+
+def _labels(predictions: list[Any]) -> Output:
+    return _output("prediction", BYTES, [";".join(map(str, labels)) for labels in predictions])
+
+
+def _masks(predictions: list[Any]) -> Output:
+    return _output("prediction", BYTES, [prediction["mask"] for prediction in predictions])
+
+
+def _points(predictions: list[Any]) -> Output:
+    numbers = [number for points in predictions for point in points for number in point]
+    return _output("prediction", "FP32", numbers, [len(predictions), len(predictions[0]) if predictions else 0, 2])
+
+
+def _numbers(predictions: list[Any]) -> Output:
+    rows = [p if isinstance(p, list) else [p] for p in predictions]
+    shape = [len(rows), len(rows[0]) if rows else 0]
+    return _output("prediction", "FP32", [number for row in rows for number in row], shape)
+
+
+_PREDICTIONS: dict[str, Callable[[list[Any]], Output]] = {
+    "category": _label,
+    "multi_category": _labels,
+    "segmentation": _masks,
+    "points": _points,
+}
+
+
+def _probabilities(answers: Answers, labels: list[str]) -> Output:
+    data = [answer["probabilities"][label] for answer in answers for label in labels]
+    output = _output("probabilities", "FP32", data, [len(answers), len(labels)])
+    return output | {"parameters": {"labels": ";".join(labels)}}
+
+
+def _largest(answers: Answers) -> list[Output]:
+    """``labels`` and ``probabilities`` [N, K] where answers have the K largest only, the largest first."""
+    rows = [list(answer["probabilities"].items()) for answer in answers]
+    shape = [len(rows), len(rows[0]) if rows else 0]
     return [
-        {"name": "labels", "shape": shape, "datatype": "BYTES", "data": labels},
-        {"name": "probabilities", "shape": shape, "datatype": "FP32", "data": values},
+        _output("labels", BYTES, [label for row in rows for label, _ in row], shape),
+        _output("probabilities", "FP32", [value for row in rows for _, value in row], shape),
     ]
 
 

@@ -10,13 +10,13 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 import orjson
 
-from fastmar_runtime import __version__, payload
+from fastmar_runtime import __version__, payload, protocol_v2
 from fastmar_runtime.documents import documents
 from fastmar_runtime.errors import BundleError, RequestError, RuntimeMismatch
 from fastmar_runtime.golden import check_golden, read_golden
@@ -27,7 +27,16 @@ from fastmar_runtime.spec import Spec
 
 log = logging.getLogger(__name__)
 
-PHRASES = {200: "OK", 400: "Bad Request", 404: "Not Found", 413: "Payload Too Large", 500: "Internal Server Error"}
+PHRASES = {
+    200: "OK",
+    400: "Bad Request",
+    404: "Not Found",
+    413: "Payload Too Large",
+    415: "Unsupported Media Type",
+    500: "Internal Server Error",
+}
+# Headers of the server's front: the caller's Content-Type, where the body arrives as raw bytes, and the protocol.
+RAW_TYPE, PROTOCOL = "fastmar-content-type", "fastmar-protocol"
 MAX_RESPONSE = "FASTMAR_MAX_RESPONSE_BYTES"  # environment: TorchServe's max_response_size
 _DEFAULT_MAX_RESPONSE = 6_553_500  # TorchServe's own default
 _ROOM = 64 * 1024  # headers and framing of a batch
@@ -86,6 +95,8 @@ class Handler:
             if response.status != 200:
                 context.set_response_status(response.status, PHRASES[response.status], index)
             context.set_response_content_type(index, response.content_type)
+            for name, value in response.headers.items():
+                context.set_response_header(index, name, value)
         self._metrics.batch([response.status for response in responses], time.perf_counter() - began)
         return [response.body for response in responses]
 
@@ -108,17 +119,19 @@ class Handler:
             self._metrics.refused(error.code)
             return payload.refused(error)
         except Exception:
-            return _our_fault()
+            return _our_fault(v2=_is_v2(_headers(index, context)))
 
     def _limited(self, request: Request) -> Request:
         """`request`, which is refused before it takes the model's time where it has too many records."""
         if len(request.records) <= self._most:
             return request
-        raise RequestError(
+        error = RequestError(
             f"the request has more than {self._most:,} records.",
             code=payload.TOO_MANY,
             fix=f"send at most {self._most:,} at once, or a table with `fastmar score` or score_csv, which cut it.",
         )
+        error.v2 = request.shape == payload.V2
+        raise error
 
     def _answer(self, received: list[Request | Response]) -> list[Response]:
         """All records of the batch through the graph at once, and the answers back to the requests they belong to."""
@@ -142,7 +155,7 @@ class Handler:
         try:
             return self._write(request, self._predictor.predict(request.records))
         except Exception:
-            return _our_fault()
+            return _our_fault(v2=request.shape == payload.V2)
 
     def _write(self, request: Request, answers: list[dict[str, Any]]) -> Response:
         response = payload.write(request, answers, self._predictor.spec)
@@ -154,6 +167,7 @@ class Handler:
             code=payload.TOO_MANY,
             fix=f"send fewer than {len(answers)} records at once." if len(answers) > 1 else "send a smaller record.",
         )
+        error.v2 = request.shape == payload.V2
         return payload.refused(error)
 
 
@@ -191,11 +205,12 @@ def _give_up(model: str, message: str, fix: str, error: Exception) -> NoReturn:
     raise SystemExit(1) from error
 
 
-def _our_fault() -> Response:
+def _our_fault(*, v2: bool = False) -> Response:
     """The response to a request that we failed on; to be called where the exception is at hand."""
     log.exception("a request failed")
     error = RequestError("the server failed on this request.", code="internal", fix="see the server's log.")
-    return Response(500, orjson.dumps(error.as_dict()))
+    error.v2 = v2
+    return Response(500, payload.refused(error).body)
 
 
 def _asked_path(row: dict[str, Any], index: int, context: Any) -> str:
@@ -221,12 +236,43 @@ def _header(index: int, context: Any, name: str) -> str | None:
     return next((value for key, value in headers.items() if key.lower() == name and isinstance(value, str)), None)
 
 
+def _headers(index: int, context: Any) -> dict[str, str]:
+    """The request's headers by names in lower case; a part of a form stands among them under its own name."""
+    headers = context.get_all_request_header(index)
+    return {key.lower(): value for key, value in headers.items() if isinstance(value, str)}
+
+
+def _is_v2(headers: Mapping[str, str]) -> bool:
+    return headers.get(PROTOCOL) == "v2" or protocol_v2.JSON_LENGTH in headers
+
+
 def _request(row: dict[str, Any], index: int, context: Any, spec: Spec, most: int) -> Request:
-    """The request in one row: its body, or the parts of a form. `or` won't do: 0, [] and {} are bodies too."""
-    for key in ("body", "data"):
+    """The request in one row: its raw body, a body that TorchServe read, or the parts of a form.
+
+    Raises:
+        RequestError: it can't be read as records.
+    """
+    headers = _headers(index, context)
+    raw_type = headers.get(RAW_TYPE)
+    if raw_type is not None:
+        body = row.get("body", row.get("data", b""))
+        return payload.read(body, raw_type, spec, _beside(row, "body"), most, headers, headers.get(PROTOCOL) == "v2")
+    content_type = headers.get("content-type")
+    own_types = {name: _part_type(index, context, name) for name in row}
+    is_form = (content_type or "").lower().startswith("multipart/")
+    if is_form and sum(isinstance(part, bytes | bytearray) for part in row.values()) > 1:
+        return payload.read_form(row, spec, most, own_types)
+    for key in ("body", "data"):  # `or` won't do: 0, [] and {} are bodies too
         if key in row:
-            part = context.get_request_header(index, key)
-            content_type = part.get("content-type") if isinstance(part, dict) else None
-            others = {name: value for name, value in row.items() if name != key}
-            return payload.read(row[key], content_type or _header(index, context, "content-type"), spec, others, most)
-    return payload.read_form(row, spec)
+            return payload.read(row[key], own_types[key] or content_type, spec, _beside(row, key), most, headers)
+    return payload.read_form(row, spec, most, own_types)
+
+
+def _beside(row: Mapping[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name != key}
+
+
+def _part_type(index: int, context: Any, name: str) -> str:
+    """Content-Type of one part of a form, as TorchServe keeps it: beside the request's headers."""
+    part = context.get_request_header(index, name)
+    return (part.get("content-type") if isinstance(part, dict) else None) or ""

@@ -67,7 +67,7 @@ class TestJson:
     @pytest.mark.parametrize("name", ["instances", "inputs"])
     def test_a_column_may_be_called_like_an_envelope(self, name):
         fields = (*tiny.FIELDS, Field(name, NUMBER))
-        assert read({name: [1]}, fields=fields).shape == ONE
+        assert read({name: 1}, fields=fields).records == [{name: 1}]
 
     @pytest.mark.parametrize("instances", [None, {"age": 1}, 5])
     def test_instances_are_a_list(self, instances):
@@ -86,14 +86,14 @@ class TestJson:
         assert refusal(body).message == "the request has no body."
 
     @pytest.mark.parametrize(
-        "body", [b"{", b"age=1", b"  ", b'{"age": NaN}', b"[" * 3000 + b"]" * 3000, b'{"a": 1}{"a": 2}']
+        "body", [b"{", b"age=1", b"  ", b'{"age": nan}', b"[" * 3000 + b"]" * 3000, b'{"a": 1}{"a": 2}']
     )
     def test_no_valid_json(self, body):
         error = refusal(body)
         assert error.message.startswith("the body is no valid JSON (")
         assert error.as_dict()["error"].keys() == {"code", "field", "message", "fix"}
 
-    @pytest.mark.parametrize("body", [b'{"a": "\xe9"}', '{"a": 1}'.encode("utf-16"), b"\xff\xd8\xff\xe0 a picture"])
+    @pytest.mark.parametrize("body", [b'{"a": "\xe9"}', b"\xe9\xe9 \xff"])
     @pytest.mark.parametrize("content_type", [JSON, "text/csv", "application/jsonlines"])
     def test_other_encodings(self, body, content_type):
         error = refusal(body, content_type)

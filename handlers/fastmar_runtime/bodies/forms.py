@@ -1,0 +1,127 @@
+"""The parts of a multipart form to records: pictures, or tables and JSON in one part or several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from fastmar_runtime import picture_bodies
+from fastmar_runtime.bodies import media_types
+from fastmar_runtime.bodies.multipart import Part
+from fastmar_runtime.bodies.request import LIST, ONE, V2, Request
+from fastmar_runtime.errors import RequestError
+from fastmar_runtime.pictures import MASK_SIZE, Picture, is_picture
+from fastmar_runtime.report import shown
+from fastmar_runtime.spec import TABULAR, VISION, Spec
+
+ReadPart = Callable[[Part, int | None], Request]
+"""Reads a part that is no picture, as a body of its own; the number is of records to stop at."""
+
+_TABLE_FIX = (
+    "send a file with the form, as in curl -F data=@rows.csv; or send the record or the table as the body with its "
+    "Content-Type: application/json or text/csv."
+)
+_DOCUMENTS = (media_types.JSON, media_types.LINES, media_types.TABLE)
+_NAMELESS_FILE = "blob"  # how browsers call a Blob that has no name
+
+
+def from_row(row: Mapping[str, Any], content_types: Mapping[str, str] | None = None) -> list[Part]:
+    """The parts of a form that a server took apart: files are bytes, texts are text, JSON is parsed.
+
+    Args:
+        row: content of the parts by name.
+        content_types: of the parts, where they are known.
+    """
+    types = content_types or {}
+    return [
+        Part(name, content, name if isinstance(content, bytes | bytearray | memoryview) else None, types.get(name, ""))
+        for name, content in row.items()
+    ]
+
+
+def read(parts: Sequence[Part], spec: Spec, most: int | None, read_part: ReadPart) -> Request:
+    """The records of a form, in the order of its parts.
+
+    Raises:
+        RequestError: there are none, or a part can't be read.
+    """
+    parts = [part for part in parts if part.filename != "" or len(part.content)]  # "": no file was chosen
+    return _READERS[spec.kind](parts, most, read_part)
+
+
+def _read_pictures(parts: Sequence[Part], most: int | None, read_part: ReadPart) -> Request:
+    options = {part.name: part.content for part in parts if part.name == MASK_SIZE}
+    size = picture_bodies.option(options)
+    requests = []
+    for part in parts:
+        if part.name in picture_bodies.NOT_PICTURES:
+            continue
+        if _is_document(part):
+            requests.append(read_part(part, most))
+        elif isinstance(part.content, bytes | bytearray | memoryview) and (
+            part.filename is not None or part.content_type.startswith("image/") or is_picture(part.content)
+        ):
+            requests.append(Request([Picture(bytes(part.content), _name(part), size)], ONE))
+    if not requests:
+        raise RequestError(
+            "the request is a form without a picture, or was cut short on its way.", fix=picture_bodies.FORMATS
+        )
+    return _joined(requests)
+
+
+def _read_tables(parts: Sequence[Part], most: int | None, read_part: ReadPart) -> Request:
+    files = [part for part in parts if part.filename is not None or _is_document(part)]
+    if not files:
+        names = ", ".join(shown(part.name) for part in parts[:5])
+        raise RequestError(
+            f"the request is a form without a table; its parts are {names}."
+            if parts
+            else "the request has no body, or is a form without parts.",
+            fix=_TABLE_FIX,
+        )
+    requests: list[Request] = []
+    left = most
+    for part in files:
+        try:
+            requests.append(read_part(part, left))
+        except RequestError as error:
+            where = f"the part {shown(_name(part))}: "
+            raise RequestError(where + error.message, code=error.code, fix=error.fix) from error
+        if left is not None:
+            left -= min(left, len(requests[-1].records))
+            if not left:
+                break
+    return _joined(requests)
+
+
+def _joined(requests: list[Request]) -> Request:
+    """One part is answered as a body would be; the records of several in one list."""
+    if len(requests) == 1:
+        return requests[0]
+    if any(request.shape == V2 for request in requests):
+        raise RequestError("the form holds protocol v2 tensors among other parts.", fix="send them as the body.")
+    return Request([record for request in requests for record in request.records], LIST)
+
+
+def _is_document(part: Part) -> bool:
+    """Whether a part holds JSON or a table rather than a picture or a field's text."""
+    if not isinstance(part.content, bytes | bytearray | memoryview):
+        return isinstance(part.content, dict | list) or media_types.parse(part.content_type).format in _DOCUMENTS
+    if is_picture(part.content):
+        return False
+    if media_types.parse(part.content_type).format in _DOCUMENTS:
+        return True
+    if part.filename is not None:
+        return media_types.format_of_file(part.filename) in _DOCUMENTS
+    return bytes(part.content[:64]).lstrip()[:1] in (b"{", b"[")
+
+
+def _name(part: Part) -> str:
+    """What the part's answer is called: as its file, else as its field."""
+    return part.filename if part.filename and part.filename != _NAMELESS_FILE else part.name
+
+
+_READERS: dict[str, Callable[[Sequence[Part], int | None, ReadPart], Request]] = {
+    TABULAR: _read_tables,
+    VISION: _read_pictures,
+}

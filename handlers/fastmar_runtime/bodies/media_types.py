@@ -1,0 +1,77 @@
+"""Media types: parameters, aliases, and the format that each one names."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+JSON, LINES, TABLE, FORM, IMAGE = "json", "lines", "table", "form", "image"
+
+_FORMATS = {
+    "application/json": JSON,
+    "text/json": JSON,
+    "application/jsonlines": LINES,
+    "application/x-jsonlines": LINES,
+    "application/jsonl": LINES,
+    "application/x-jsonl": LINES,
+    "application/json-lines": LINES,
+    "application/ndjson": LINES,
+    "application/x-ndjson": LINES,
+    "text/csv": TABLE,
+    "text/x-csv": TABLE,
+    "text/comma-separated-values": TABLE,
+    "text/tab-separated-values": TABLE,
+    "application/csv": TABLE,
+    "application/x-csv": TABLE,
+    "application/vnd.ms-excel": TABLE,  # how Windows with Excel labels a .csv file
+    "multipart/form-data": FORM,
+    "application/x-image": IMAGE,
+}
+_ENDINGS = {
+    "json": JSON,
+    "jsonl": LINES,
+    "ndjson": LINES,
+    "csv": TABLE,
+    "tsv": TABLE,
+    "tab": TABLE,
+}
+_LONGEST = 1000  # characters of a header that are read: a boundary has at most 70, a charset far fewer
+_PARAMETER = re.compile(r';\s*([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))')
+
+
+@dataclass(frozen=True, slots=True)
+class MediaType:
+    """A Content-Type: its name in lower case, and its parameters by their names in lower case."""
+
+    name: str = ""
+    parameters: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def format(self) -> str | None:
+        """The format that the name stands for; None where the content has to tell."""
+        known = _FORMATS.get(self.name)
+        if known is None and self.name.startswith("image/"):
+            return IMAGE
+        return JSON if known is None and self.name.endswith("+json") else known
+
+
+def named(known: str, declared: MediaType) -> MediaType:
+    """A media type of the format `known`, with the parameters that were declared."""
+    name = next(name for name, stands_for in _FORMATS.items() if stands_for == known)
+    return MediaType(name, declared.parameters)
+
+
+@lru_cache(maxsize=256)
+def parse(content_type: str | None) -> MediaType:
+    """The media type that a header names; the empty one where there is no header."""
+    text = (content_type or "")[:_LONGEST]
+    name, _, _ = text.partition(";")
+    found = {key.lower(): quoted or plain for key, quoted, plain in _PARAMETER.findall(text[len(name) :])}
+    return MediaType(name.strip().lower(), found)
+
+
+def format_of_file(name: str) -> str | None:
+    """The format that the ending of a file's name stands for."""
+    _, dot, ending = name.rpartition(".")
+    return _ENDINGS.get(ending.lower()) if dot else None

@@ -1,0 +1,195 @@
+"""Tensors of protocol v2: the datatypes, the check of data against shape, and the binary form of the data.
+
+Binary data follows the JSON in the order of the tensors that declare ``binary_data_size``:
+https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from fastmar_runtime.errors import RequestError
+from fastmar_runtime.report import shown
+
+BINARY_SIZE = "binary_data_size"
+_CODE = "bad_tensor"
+_MOST_AXES = 8
+_LENGTH = struct.Struct("<I")
+
+
+@dataclass(frozen=True, slots=True)
+class Datatype:
+    """A datatype: numpy's name of its binary form, the types of its values in JSON, and the range of integers."""
+
+    dtype: str
+    types: tuple[type, ...]
+    what: str
+    low: int | None = None
+    high: int | None = None
+
+
+def _integer(dtype: str) -> Datatype:
+    limits = np.iinfo(dtype)
+    return Datatype(dtype, (int,), f"an integer from {limits.min} to {limits.max}", int(limits.min), int(limits.max))
+
+
+_FLOATS = {f"FP{bits}": Datatype(f"<f{bits // 8}", (int, float), "a number") for bits in (16, 32, 64)}
+_INTEGERS = {
+    f"{name}{bits}": _integer(f"<{code}{bits // 8}")
+    for name, code in (("INT", "i"), ("UINT", "u"))
+    for bits in (8, 16, 32, 64)
+}
+DATATYPES = {**_FLOATS, **_INTEGERS, "BOOL": Datatype("?", (bool,), "true or false")}
+BYTES = "BYTES"  # strings; any other value but a list is left to the checks of the record's fields
+
+
+class Binary:
+    """The binary data of a request, which is taken tensor by tensor."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    def take(self, size: int, name: str) -> bytes:
+        """The next `size` bytes, for the tensor `name`."""
+        if size > len(self._data) - self._at:
+            raise bad_tensor(
+                f"input {name!r} has {size:,} bytes of binary data, and {len(self._data) - self._at:,} are left.",
+                "send the whole body, and the length of its JSON as Inference-Header-Content-Length.",
+            )
+        self._at += size
+        return self._data[self._at - size : self._at]
+
+    def check_end(self) -> None:
+        """Refuse data that no tensor declares."""
+        if self._at < len(self._data):
+            raise bad_tensor(
+                f"{len(self._data) - self._at:,} bytes of binary data belong to no input.",
+                "give each binary input the parameter binary_data_size.",
+            )
+
+
+def read(tensor: dict[str, Any], binary: Binary) -> list[Any]:
+    """The values of a tensor of shape [N] or [N, 1]; those of a binary BYTES tensor are bytes.
+
+    Raises:
+        RequestError: data, shape and datatype don't agree.
+    """
+    name, datatype, shape = tensor["name"], tensor.get("datatype"), tensor.get("shape")
+    if datatype is not None and datatype != BYTES and (not isinstance(datatype, str) or datatype not in DATATYPES):
+        raise bad_tensor(
+            f"input {name!r} has the datatype {shown(datatype)}.", f"use one of {', '.join([*DATATYPES, BYTES])}."
+        )
+    if shape is not None:
+        _check_shape(name, shape)
+    parameters = tensor.get("parameters")
+    size = parameters.get(BINARY_SIZE) if isinstance(parameters, dict) else None
+    if size is not None:
+        if type(size) is not int or size < 0:
+            raise bad_tensor(f"input {name!r} has the binary_data_size {shown(size)}.", "send a number of bytes.")
+        return _from_binary(name, datatype, shape, binary.take(size, name))
+    values = tensor.get("data")
+    if not isinstance(values, list):
+        raise bad_tensor(f"input {name!r} has no data.", "send its values as a list, or as binary data.")
+    values = _flat(name, values, shape)
+    if datatype in DATATYPES:
+        _check_values(name, values, datatype)
+    return values
+
+
+def _check_shape(name: str, shape: Any) -> None:
+    if (
+        not isinstance(shape, list)
+        or not 1 <= len(shape) <= _MOST_AXES
+        or not all(type(n) is int and n >= 0 for n in shape)
+        or math.prod(shape[1:]) != 1
+    ):
+        raise bad_tensor(
+            f"input {name!r} has the shape {shown(shape)}.", "send one value a record: the shape [N] or [N, 1]."
+        )
+
+
+def _flat(name: str, values: list[Any], shape: list[int] | None) -> list[Any]:
+    """The values of nested lists, or of a flat one, that are as the shape says."""
+    if shape is None:
+        return [value[0] if isinstance(value, list) and len(value) == 1 else value for value in values]
+    flat = values
+    if any(isinstance(value, list) for value in values):
+        for size in shape[1:]:
+            if not all(isinstance(value, list) and len(value) == size for value in flat):
+                raise bad_tensor(f"the data of input {name!r} is not nested as its shape {shape} is.", _AGREE)
+            flat = list(chain.from_iterable(flat))
+        if any(isinstance(value, list) for value in flat):
+            raise bad_tensor(f"the data of input {name!r} is nested deeper than its shape {shape} is.", _AGREE)
+    if len(flat) != shape[0]:
+        raise bad_tensor(f"input {name!r} has the shape {shape} and {len(flat):,} values.", _AGREE)
+    return flat
+
+
+_AGREE = "send as many values as the shape says."
+
+
+def _check_values(name: str, values: Sequence[Any], datatype: str) -> None:
+    """Refuse a value that is not of the datatype; null stands for a missing one."""
+    kind = DATATYPES[datatype]
+    for position, value in enumerate(values):
+        if value is None:
+            continue
+        good = type(value) in kind.types
+        if good and kind.low is not None and kind.high is not None:
+            good = kind.low <= value <= kind.high
+        if not good:
+            raise bad_tensor(
+                f"value {position} of input {name!r} is {shown(value)}, which is no {datatype}.",
+                f"send {kind.what}, or declare another datatype.",
+            )
+
+
+def _from_binary(name: str, datatype: str | None, shape: list[int] | None, data: bytes) -> list[Any]:
+    if datatype is None or shape is None:
+        raise bad_tensor(f"input {name!r} is binary and lacks datatype or shape.", "declare both.")
+    if datatype == BYTES:
+        values: list[Any] = _strings(name, data)
+        if len(values) != shape[0]:
+            raise bad_tensor(f"input {name!r} has the shape {shape} and {len(values):,} values.", _AGREE)
+        return values
+    dtype = np.dtype(DATATYPES[datatype].dtype)
+    if len(data) != shape[0] * dtype.itemsize:
+        raise bad_tensor(
+            f"input {name!r} has {len(data):,} bytes for the shape {shape} of {datatype}.",
+            f"send {dtype.itemsize} bytes a value.",
+        )
+    numbers = np.frombuffer(data, dtype).tolist()
+    return [None if number != number else number for number in numbers]  # noqa: PLR0124 - NaN is null, as in pandas
+
+
+def _strings(name: str, data: bytes) -> list[bytes]:
+    """The elements of a BYTES tensor, each behind its length in four bytes."""
+    values, at = [], 0
+    while at < len(data):
+        start = at + _LENGTH.size
+        at = start + _LENGTH.unpack_from(data, at)[0] if start <= len(data) else len(data) + 1
+        if at > len(data):
+            raise bad_tensor(f"the binary data of input {name!r} ends within a value.", "send it whole.")
+        values.append(data[start:at])
+    return values
+
+
+def to_binary(output: dict[str, Any]) -> bytes:
+    """The binary form of an output's data."""
+    if output["datatype"] == BYTES:
+        values = [str(value).encode("utf-8", "replace") for value in output["data"]]
+        return b"".join(_LENGTH.pack(len(value)) + value for value in values)
+    return np.asarray(output["data"], DATATYPES[output["datatype"]].dtype).tobytes()
+
+
+def bad_tensor(message: str, fix: str) -> RequestError:
+    """The refusal of a request for one of its tensors."""
+    return RequestError(message, code=_CODE, fix=fix)
