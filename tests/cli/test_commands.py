@@ -199,7 +199,7 @@ def test_code_that_a_pickle_brings_along_is_a_note_and_a_call_is_an_alarm(
     said = capsys.readouterr().err
     (alarm,) = [line for line in said.splitlines() if line.startswith("Careful:")]
     assert "open" in alarm
-    (note,) = [line for line in said.splitlines() if "whose bytecode is in the file" in line]
+    (note,) = [line for line in said.splitlines() if "functions as bytecode" in line]
     assert note.startswith("Note:")
 
 
