@@ -243,8 +243,11 @@ def test_any_text_is_read_as_the_server_reads_it_row_for_row(text: str) -> None:
     except RequestError:
         assert any(row.error for row in rows)
         return
-    assert [row.error is not None for row in rows] == [isinstance(record, RecordError) for record in records]
+    # Rows of delimiters alone are the server's to refuse: the client sends them.
+    errors = [isinstance(record, RecordError) and record.code != "empty_row" for record in records]
+    assert [row.error is not None for row in rows] == errors
     for row, record in zip(rows, records, strict=True):
         if row.error is None:
             again = CsvWriter().text([["age", "workclass"], row.cells])
-            assert read_csv(again, tiny.FIELDS) == [record]
+            [reread] = read_csv(again, tiny.FIELDS)
+            assert getattr(reread, "code", reread) == getattr(record, "code", record)

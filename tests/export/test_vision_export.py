@@ -182,6 +182,7 @@ def test_an_archive_of_pictures(tmp_path: Path) -> None:
     assert "vision_handler.py" in names
     assert "tabular_handler.py" not in names
     assert settings["fastmar"]["threads"] == 0
+    assert settings["fastmar"]["raw_bodies"] is True
     assert settings["batchSize"] == 8
     predictor = Predictor.open(result.path)
     assert predictor.files is not None
