@@ -23,7 +23,7 @@ by_name = functools.partial(pytest.mark.parametrize, ids=lambda folder: str(fold
 
 def test_there_is_something_to_check() -> None:
     names = {str(folder.relative_to(DEPLOY)) for folder in folders()}
-    assert {f"kubernetes/overlays/{name}" for name in ("cpu", "gpu", "token")} <= names
+    assert {f"kubernetes/overlays/{name}" for name in ("cpu", "gpu", "without-key")} <= names
     assert {"kubernetes/examples/volume", "kubernetes/examples/init-container", "kserve/base"} <= names
     assert len(VERSIONS) > 1
 
@@ -151,8 +151,10 @@ def test_no_variable_of_a_service_reaches_the_server(folder: Path) -> None:
         assert pod_template(manifest)["spec"]["enableServiceLinks"] is False
 
 
-def test_the_key_is_read_from_a_file_that_only_the_server_reads() -> None:
-    spec = pod_template(only(render(DEPLOY / "kubernetes/overlays/token"), "Deployment"))["spec"]
+@by_name("folder", [folder for folder in KUBERNETES if folder.name != "without-key"])
+def test_callers_need_a_key_from_a_file_that_only_the_server_reads(folder: Path) -> None:
+    manifests = render(folder)
+    spec = pod_template(only(manifests, "Deployment"))["spec"]
     [container] = spec["containers"]
     env = {variable["name"]: variable["value"] for variable in container["env"]}
     [mount] = [mount for mount in container["volumeMounts"] if mount["name"] == "key"]
@@ -161,7 +163,34 @@ def test_the_key_is_read_from_a_file_that_only_the_server_reads() -> None:
     assert Path(env["FASTMAR_KEY_FILE"]).parent == Path(mount["mountPath"])
     assert mount["readOnly"]
     assert volume["secret"]["defaultMode"] == 0o440
-    assert not [m for m in render(DEPLOY / "kubernetes/overlays/token") if m["kind"] == "Secret"]  # none in a file
+    assert not [m for m in manifests if m["kind"] == "Secret"]  # none in a file
+
+
+def test_the_key_can_be_turned_off() -> None:
+    spec = pod_template(only(render(DEPLOY / "kubernetes/overlays/without-key"), "Deployment"))["spec"]
+    [container] = spec["containers"]
+    env = {variable["name"]: variable["value"] for variable in container["env"]}
+    assert env["FASTMAR_TOKEN"] == "no"
+    assert "FASTMAR_KEY_FILE" not in env
+    assert "key" not in {each["name"] for each in [*container["volumeMounts"], *spec["volumes"]]}
+
+
+GIBIBYTES = {"Gi": 1.0, "Mi": 2.0**-10}
+
+
+@by_name("folder", KUBERNETES)
+def test_ephemeral_storage_is_limited_and_holds_the_volumes_on_disk(folder: Path) -> None:
+    spec = pod_template(only(render(folder), "Deployment"))["spec"]
+    volumes = [volume["emptyDir"] for volume in spec["volumes"] if "emptyDir" in volume]
+    on_disk = [volume["sizeLimit"] for volume in volumes if volume.get("medium") != "Memory"]
+    [container] = spec["containers"]
+    limit = container["resources"]["limits"]["ephemeral-storage"]
+    assert container["resources"]["requests"]["ephemeral-storage"]
+    assert sum(map(gibibytes, on_disk)) < gibibytes(limit)
+
+
+def gibibytes(quantity: str) -> float:
+    return int(quantity[:-2]) * GIBIBYTES[quantity[-2:]]
 
 
 def test_a_graphics_card_is_asked_for_and_the_autoscaler_gone() -> None:

@@ -66,11 +66,12 @@ def assert_answers(pod: Pod, archives: Archives, headers: dict[str, str] | None 
 def test_archives_come_in_an_image_or_on_a_volume(overlay: str, outside: Outside, archives: Archives) -> None:
     with running_pod(template(overlay), outside) as pod:
         pod.wait_until_started()
-        assert_answers(pod, archives)
+        assert_answers(pod, archives, WITH_KEY)
 
 
 def test_a_release_that_is_not_on_the_volume_never_becomes_ready(outside: Outside) -> None:
-    empty = Outside(outside.images, claims={"fastmar-archives": {"release-1/readme.txt": b"nothing to serve"}})
+    claims = {"fastmar-archives": {"release-1/readme.txt": b"nothing to serve"}}
+    empty = Outside(outside.images, outside.secrets, claims)
     with running_pod(template("kubernetes/examples/volume"), empty) as pod:
         with pytest.raises(AssertionError, match=r"no \.mar file"):
             pod.wait_until_started()

@@ -19,7 +19,7 @@ import yaml
 from tests.deploy.manifests import DEPLOY, FILL, Manifest, folders, only, pod_template, render
 
 IN_BUILD = DEPLOY.parent / ".build/checkov/bin"  # has many pins of its own, so `make manifests` gives it an environment
-OVERLAY = DEPLOY / "kubernetes/overlays/token"
+OVERLAY = DEPLOY / "kubernetes/overlays/cpu"
 
 Opened = dict[str, tuple[str, Callable[[Manifest], Any]]]
 # By the check that is to notice: what is done to a pod's specification.
