@@ -40,62 +40,78 @@ def gather(
     report: Report,
     ranges: Mapping[str, Range] = MappingProxyType({}),
 ) -> Columns:
-    """Columns of `records`, one for each of `fields`, in any order of a record's own columns.
+    """Columns of `records`: `Gatherer` for one call."""
+    return Gatherer(fields, ranges)(records, report)
+
+
+class Gatherer:
+    """Makes columns of records, one for each field, in any order of a record's own columns.
 
     A number that is sent as text is read as in a CSV, with a warning: "49" is 49, "" and "NA" are null. A number that
-    is outside of its column's range in `ranges` gets a warning too. A record that has to be refused is reported with
-    all its faults and leaves None in place of the values at fault, so that rows keep their positions.
+    is outside of its column's range in `ranges` gets a warning too.
     """
-    columns: Columns = {f.name: [None] * len(records) for f in fields}
-    checks = [(f.name, columns[f.name], *(_usual(f, ranges) if f.kind == NUMBER else _NONE_USUAL), f) for f in fields]
-    parts = {f.name: _parts(f, fields) for f in fields if f.aliases}
-    absent: dict[str, MissingColumn] = {}  # one error for all records that lack a column
-    for row, record in enumerate(records):
-        if isinstance(record, RecordError):  # the payload already found that it can't be read
-            report.refuse(row, record)
-            continue
-        if not isinstance(record, dict):
-            report.refuse(row, RecordError("not_an_object", f"found {shown(record)}.", fix=_NOT_AN_OBJECT))
-            continue
-        found = 0
-        faults: list[RecordError] = []
-        for name, column, low, high, field in checks:
-            value = record.get(name, MISSING)
-            kind = type(value)
-            if (kind is float or kind is int) and low <= value <= high:  # most values of most records
-                column[row] = value
-                found += 1
+
+    def __init__(self, fields: Sequence[Field], ranges: Mapping[str, Range]) -> None:
+        self._fields = fields
+        self._ranges = ranges
+        self._checks = [(f.name, *(_usual(f, ranges) if f.kind == NUMBER else _NONE_USUAL), f) for f in fields]
+        self._parts = {f.name: _parts(f, fields) for f in fields if f.aliases}
+
+    def __call__(self, records: Sequence[Any], report: Report) -> Columns:
+        """Columns of `records`.
+
+        A record that has to be refused is reported with all its faults and leaves None in place of the values at fault,
+        so that rows keep their positions.
+        """
+        columns: Columns = {f.name: [None] * len(records) for f in self._fields}
+        parts, ranges = self._parts, self._ranges
+        absent: dict[str, MissingColumn] = {}  # one error for all records that lack a column
+        for row, record in enumerate(records):
+            if isinstance(record, RecordError):  # the payload already found that it can't be read
+                report.refuse(row, record)
                 continue
-            if value is MISSING and field.optional:
-                if field.aliases and not _has(record, parts[name]):  # else it is some other column of that name
-                    value = next((record[alias] for alias in field.aliases if alias in record), MISSING)
-                if value is MISSING:
-                    column[row] = MISSING
+            if not isinstance(record, dict):
+                report.refuse(row, RecordError("not_an_object", f"found {shown(record)}.", fix=_NOT_AN_OBJECT))
+                continue
+            found = 0
+            faults: list[RecordError] = []
+            for name, low, high, field in self._checks:
+                value = record.get(name, MISSING)
+                kind = type(value)
+                if (kind is float or kind is int) and low <= value <= high:  # most values of most records
+                    columns[name][row] = value
+                    found += 1
                     continue
-            if value is MISSING:
-                fault = absent.get(name) or absent.setdefault(name, MissingColumn(name, nullable=field.nullable))
-                faults.append(fault)
-                if len(faults) == 1 and not report.explain(row):
-                    break
-                continue
-            try:
-                column[row] = read = _CHECKS[field.kind](value, field)
-                found += 1
-            except RecordError as fault:
-                faults.append(fault.with_traceback(None))  # which would keep every column of the batch alive
-                if len(faults) == 1 and not report.explain(row):
-                    break
-                continue
-            if field.kind == NUMBER:
-                _warn_number(row, value, read, field, ranges.get(name), report)
-        if faults:
-            if row in report.explained:
-                faults = _with_near_names(faults, record, fields, report)
-            report.refuse(row, combined(faults))
-        elif found < len(record):
-            read = [f for f in fields if f.aliases and not _has(record, parts[f.name])]
-            _warn_extra(row, record, {*columns, *(alias for f in read for alias in f.aliases)}, report)
-    return columns
+                if value is MISSING and field.optional:
+                    if field.aliases and not _has(record, parts[name]):  # else it is some other column of that name
+                        value = next((record[alias] for alias in field.aliases if alias in record), MISSING)
+                    if value is MISSING:
+                        columns[name][row] = MISSING
+                        continue
+                if value is MISSING:
+                    fault = absent.get(name) or absent.setdefault(name, MissingColumn(name, nullable=field.nullable))
+                    faults.append(fault)
+                    if len(faults) == 1 and not report.explain(row):
+                        break
+                    continue
+                try:
+                    columns[name][row] = read = _CHECKS[field.kind](value, field)
+                    found += 1
+                except RecordError as fault:
+                    faults.append(fault.with_traceback(None))  # which would keep every column of the batch alive
+                    if len(faults) == 1 and not report.explain(row):
+                        break
+                    continue
+                if field.kind == NUMBER:
+                    _warn_number(row, value, read, field, ranges.get(name), report)
+            if faults:
+                if row in report.explained:
+                    faults = _with_near_names(faults, record, self._fields, report)
+                report.refuse(row, combined(faults))
+            elif found < len(record):
+                read = [f for f in self._fields if f.aliases and not _has(record, parts[f.name])]
+                _warn_extra(row, record, {*columns, *(alias for f in read for alias in f.aliases)}, report)
+        return columns
 
 
 def _usual(field: Field, ranges: Mapping[str, Range]) -> tuple[float, float]:

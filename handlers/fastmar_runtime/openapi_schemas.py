@@ -247,17 +247,22 @@ def shared() -> JSON:
     }
     data = {"data": {"type": "array", "items": any_value}}
     parameters = {"parameters": {"type": "object", "additionalProperties": True}}
+    fault: JSON = {
+        "code": {**_TEXT, "description": "name of the problem, for programs"},
+        "field": {**nullable_text, "description": "the column that the problem is in"},
+        "message": {**_TEXT, "description": "what was found, and where"},
+        "fix": {**_TEXT, "description": "what to do about it"},
+    }
     return {
         "AnswerWarning": _open(
             {"field": nullable_text, "code": _TEXT, "value": any_value, "message": _TEXT}, ("code", "message")
         ),
+        "Fault": _open(fault, ("code", "message", "fix")),
         "ErrorDetail": _open(
             {
-                "code": {**_TEXT, "description": "name of the problem, for programs"},
-                "field": {**nullable_text, "description": "the column that the problem is in"},
+                **fault,
                 "record": {**_COUNT, "nullable": True, "description": "position of the record, from 0"},
-                "message": {**_TEXT, "description": "what was found, and where"},
-                "fix": {**_TEXT, "description": "what to do about it"},
+                "errors": {"type": "array", "items": ref("Fault"), "description": "all faults, if there are several"},
             },
             ("code", "message", "fix"),
         ),

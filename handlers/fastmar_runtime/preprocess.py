@@ -72,14 +72,13 @@ class TablePreprocessor:
     chunk = CHUNK
 
     def __init__(self, spec: Spec) -> None:
-        self._fields = spec.fields
+        self._gather = columns.Gatherer(spec.fields, expected_ranges(spec))
         self._steps = [load_step(state) for state in spec.steps]
-        self._ranges = expected_ranges(spec)
 
     def __call__(self, records: Sequence[Any]) -> tuple[Arrays, Report]:
         """See `Preprocessor`."""
         report = Report(len(records))
-        return self._run(columns.gather(records, self._fields, report, self._ranges), report), report
+        return self._run(self._gather(records, report), report), report
 
     def _run(self, batch: dict[str, Any], report: Report) -> Arrays:
         for step in self._steps:
@@ -93,7 +92,7 @@ class TablePreprocessor:
         may find more faults.
         """
         report = Report(len(records))
-        batch = columns.gather(records, self._fields, report, self._ranges)
+        batch = self._gather(records, report)
         rows = list(range(len(records)))
         if report.errors:
             rows = [row for row in rows if row not in report.errors or row in report.explained]
