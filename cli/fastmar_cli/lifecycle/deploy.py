@@ -1,7 +1,7 @@
-"""`fastmar deploy`: a new version beside the one that answers, proved, compared, and then in its place.
+"""`fastmar deploy`: load a new version beside the default, replay its golden records, compare, and switch.
 
-Until the very last step the old version answers every request that names no version. Whatever goes wrong before that,
-what was done is undone.
+Until the last step the old version answers every request that names no version. If anything fails before that, or the
+new version is refused, it is unloaded again.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastmar_cli.console import notice
 from fastmar_cli.lifecycle.asking import Asked, read_requests, sample
+from fastmar_cli.lifecycle.audit import DEPLOY, FAILED, SUCCESS, UNLOAD, Entry, audited, digest
+from fastmar_cli.lifecycle.checks import breaking_changes, refuse_breaking, refuse_new_errors
 from fastmar_cli.lifecycle.errors import (
     AnswersChanged,
     NothingCompared,
@@ -34,6 +36,9 @@ from fastmar_cli.lifecycle.versions import Version, default_of, versions_of
 from fastmar_cli.server.archives import Archive, identify, read_archive
 from fastmar_cli.server.defaults import Default
 
+if TYPE_CHECKING:
+    from fastmar_cli.changes import Change
+
 SEVERAL = 4  # files of requests that are counted rather than named
 
 
@@ -49,6 +54,7 @@ class Wanted:
         timeout: seconds that loading may take.
         keep: how many versions stay loaded, the default and the new one in any case; None keeps all.
         default: whether it is to become the default.
+        accepted: checks that are waived, names of `checks.ACCEPTABLE`.
     """
 
     archive: Path
@@ -58,6 +64,7 @@ class Wanted:
     timeout: float = 120.0
     keep: int | None = None
     default: bool = True
+    accepted: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -75,6 +82,8 @@ class Deployed:
         shadow: how the two versions' answers differ; None for a new model.
         default: whether the new version answers now.
         unloaded: versions that were ended for `keep`.
+        breaking: changes that break callers of the version before.
+        accepted: checks that were waived.
     """
 
     name: str = ""
@@ -87,6 +96,8 @@ class Deployed:
     shadow: Shadow | None = None
     default: bool = False
     unloaded: list[str] = field(default_factory=list)
+    breaking: Sequence[Change] = ()
+    accepted: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`."""
@@ -100,6 +111,8 @@ class Deployed:
             "golden": {"records": self.golden, "difference": self.golden_difference},
             "shadow": self.shadow.as_dict() if self.shadow else None,
             "unloaded": self.unloaded,
+            "breaking": [change.as_dict() for change in self.breaking],
+            "accepted": self.accepted,
         }
 
 
@@ -110,15 +123,30 @@ def deploy(server: Server, wanted: Wanted, deployed: Deployed, show: Show) -> No
         CommandError: the archive, the store, the server or the new version's answers are in the way.
         ClientError: the server's inference API is.
     """
+    with audited(server, DEPLOY) as entry:
+        entry.details = {"archive": str(wanted.archive.absolute()), "sha256": digest(wanted.archive)}
+        _deploy(server, wanted, deployed, show, entry)
+
+
+def _deploy(server: Server, wanted: Wanted, deployed: Deployed, show: Show, entry: Entry) -> None:
     archive = read_archive(wanted.archive)
+    entry.model, entry.after = archive.name, archive.version
     golden = read_golden(wanted.archive)
     requests = sample(read_requests(wanted.requests, wanted.archive), wanted.sample)
     with server.alone():
         versions = versions_of(server.management, archive.name)
-        is_loaded = _refuse_taken(server, archive, versions)
         current = default_of(versions)
+        entry.before = current.version if current else None
+        is_loaded = _refuse_taken(server, archive, versions)
         deployed.name, deployed.version = archive.name, archive.version
-        deployed.before = current.version if current else None
+        deployed.before = entry.before
+        deployed.accepted = sorted(wanted.accepted)
+        entry.details |= {"default": wanted.default, "accepted": deployed.accepted}
+        if current is not None:
+            deployed.breaking = breaking_changes(server, current, archive)
+            entry.details["breaking"] = [change.where for change in deployed.breaking]
+            if wanted.default:
+                refuse_breaking(current, archive, deployed.breaking, wanted.accepted)
         with on_trial(server, archive.name, archive.version, current) as trial:
             is_remembered = current is None or _pin(server, current, trial.memory)
             if not is_loaded:
@@ -127,6 +155,10 @@ def deploy(server: Server, wanted: Wanted, deployed: Deployed, show: Show) -> No
             deployed.golden = len(golden.records)
             if current is not None:
                 _shadow(server, current, golden, requests, wanted, deployed, show)
+                _note_errors(entry, deployed.shadow)
+            if wanted.default:
+                refuse_new_errors(deployed.shadow, wanted.accepted)
+            _refuse_changed(wanted, deployed.shadow)
             if wanted.default:
                 _refuse_dead(server, archive)
                 trial.switch()
@@ -134,10 +166,16 @@ def deploy(server: Server, wanted: Wanted, deployed: Deployed, show: Show) -> No
             if switches:
                 is_remembered = remember(server, archive.name, _switched(server, archive, current))
         deployed.default = switches
+        entry.write(SUCCESS)
         if not is_remembered:
             not_remembered(server, archive.name, deployed.version if deployed.default else str(deployed.before))
         if wanted.keep is not None:
             _keep(server, archive.name, wanted.keep, deployed, show)
+
+
+def _note_errors(entry: Entry, shadow: Shadow | None) -> None:
+    if shadow is not None:
+        entry.details |= {"compared": shadow.answers, "new_errors": shadow.broken, "changed": shadow.changed}
 
 
 def _refuse_taken(server: Server, archive: Archive, versions: Sequence[Version]) -> bool:
@@ -206,10 +244,14 @@ def _shadow(
         raise _nothing_compared(current, f"there is no request in {source}")
     if not deployed.shadow.predicted:
         raise _nothing_compared(current, f"{current.label} answers each of the {len(requests)} requests with an error")
-    share = deployed.shadow.share_changed
-    if share > wanted.max_changed:
+
+
+def _refuse_changed(wanted: Wanted, shadow: Shadow | None) -> None:
+    if shadow is None or wanted.max_changed is None:
+        return
+    if shadow.share_changed > wanted.max_changed:
         raise AnswersChanged(
-            f"{share:.1%} of the predictions change from {current.version} to {deployed.version}, "
+            f"{shadow.share_changed:.1%} of the predictions change from {shadow.old} to {shadow.new}, "
             f"more than {wanted.max_changed:.1%}.",
             fix="look at the changes above; where they are meant, give a larger --max-changed.",
         )
@@ -252,5 +294,9 @@ def _keep(server: Server, name: str, keep: int, deployed: Deployed, show: Show) 
     if memory is None or memory.version != default.version:
         memory = Default(default.version)
     for version in older_than(versions, memory, deployed.version, keep):
-        if unload(server, version, show):
-            deployed.unloaded.append(version.version)
+        with audited(server, UNLOAD) as entry:
+            entry.model, entry.before = name, version.version
+            if unload(server, version, show):
+                deployed.unloaded.append(version.version)
+            else:
+                entry.write(FAILED)

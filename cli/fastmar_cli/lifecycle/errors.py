@@ -10,6 +10,8 @@ CommandError
     ├── NothingToProve            an archive without golden records
     ├── VersionFailed             the version's workers don't load it
     ├── GoldenDiffers             over HTTP the golden records are answered otherwise
+    ├── BreakingVersion           requests that the default answers are refused, or answers mean something else
+    ├── NewErrors                 records that the default answers are errors in the new version
     ├── NothingCompared           a limit of changes, and no prediction that it could be held against
     ├── AnswersChanged            more predictions change than allowed
     ├── NoVersion                 no version to go back to, or not the one that was named
@@ -73,6 +75,18 @@ class GoldenDiffers(LifecycleError):
     """The served version does not reproduce the answers recorded at its export."""
 
     code = "golden_differs"
+
+
+class BreakingVersion(LifecycleError):
+    """The new version makes changes that break callers of the default, and nobody accepted them."""
+
+    code = "breaking_changes"
+
+
+class NewErrors(LifecycleError):
+    """The new version answers records with errors that the default answers, and nobody accepted that."""
+
+    code = "new_errors"
 
 
 class NothingCompared(LifecycleError):

@@ -26,6 +26,12 @@ def add_server_arguments(parser: argparse.ArgumentParser) -> None:
         "--model-store", type=Path, metavar="FOLDER", help="its folder of archives (default: the same server's)"
     )
     parser.add_argument(
+        "--state-dir",
+        type=Path,
+        metavar="FOLDER",
+        help="its folder of defaults.json and audit.jsonl (default: the same server's, else the model store)",
+    )
+    parser.add_argument(
         "--key-file",
         type=Path,
         metavar="FILE",
@@ -37,7 +43,7 @@ def where(args: argparse.Namespace) -> Where:
     """The server that the arguments tell of."""
     from fastmar_cli.lifecycle.server import Where  # noqa: PLC0415 - after the arguments are known to be right
 
-    return Where(args.url, args.management, args.key_file, args.model_store)
+    return Where(args.url, args.management, args.key_file, args.model_store, args.state_dir)
 
 
 def positive(text: str) -> int:

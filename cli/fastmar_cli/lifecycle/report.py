@@ -23,8 +23,12 @@ def lines(deployed: Deployed) -> Iterator[Any]:
             workers = "1 worker" if deployed.workers == 1 else f"{deployed.workers} workers"
             yield f"{label} is loaded{beside}: {workers} ready after {deployed.seconds:.1f} s"
         yield f"Golden records: {deployed.golden} reproduced, largest difference {deployed.golden_difference:.1g}"
+    for change in deployed.breaking:
+        yield f"Breaking: {_short(change.where)}: {_short(change.what)}"
     if deployed.shadow and deployed.shadow.answers:
         yield shadow_table(deployed.shadow)
+    if deployed.accepted:
+        yield f"Accepted: {', '.join(deployed.accepted)}"
     if deployed.default:
         was = f" (before: {deployed.before})" if deployed.before else ""
         yield f"Default: {label}{was}"
@@ -54,15 +58,20 @@ def shadow_table(shadow: Shadow) -> Any:
 
 
 def _rows(shadow: Shadow) -> Iterator[tuple[str, str, str]]:
+    yield "records compared", str(shadow.answers), ""
+    yield "answered by both", str(shadow.answered), ""
     yield "the same in everything", str(shadow.same), ""
+    for version, errors in ((shadow.old, shadow.errors_before), (shadow.new, shadow.errors_after)):
+        codes = ", ".join(f"{code}: {count}" for code, count in errors.most_common(LISTED))
+        yield f"errors of {version}", str(errors.total()), _short(codes)
     changes = [f"{before} -> {after}: {count}" for (before, after), count in shadow.changes.most_common(LISTED)]
-    share = f"{shadow.share_changed:.1%} of the predictions, with new errors" if shadow.broken else ""
-    yield "predictions changed", str(shadow.changed), "; ".join(map(_short, changes)) or share
+    yield "predictions changed", str(shadow.changed), "; ".join(map(_short, changes))
     if shadow.differences:
-        yield "largest difference", f"{max(shadow.differences):.3g}", ""
+        of = "largest probability difference" if shadow.is_probability else "largest difference"
+        yield of, f"{max(shadow.differences):.3g}", ""
         yield "median difference", f"{median(shadow.differences):.3g}", ""
-    errors = [f"{code}: {message} ({count})" for (code, message), count in shadow.errors.most_common(LISTED)]
-    yield "new errors", str(shadow.broken), "; ".join(map(_short, errors))
+    messages = [f"{code}: {message} ({count})" for (code, message), count in shadow.errors.most_common(LISTED)]
+    yield "new errors", str(shadow.broken), "; ".join(map(_short, messages))
     if shadow.mended:
         yield "errors no more", str(shadow.mended), ""
     warned = [f"{field}: {code} ({count})" for (field, code), count in shadow.warnings.most_common(LISTED)]

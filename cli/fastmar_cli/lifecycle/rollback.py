@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from fastmar_cli.lifecycle.audit import ROLLBACK, audited
 from fastmar_cli.lifecycle.errors import NoVersion, VersionFailed
 from fastmar_cli.lifecycle.golden import read_golden, replay
 from fastmar_cli.lifecycle.loading import Show
@@ -47,13 +48,15 @@ def roll_back(server: Server, name: str, to: str | None, *, timeout: float, show
         NoVersion: the model, or a version to go back to, is not there, or it is not clear which.
         VersionFailed: the version does not answer.
     """
-    with server.alone():
+    with audited(server, ROLLBACK) as entry, server.alone():
+        entry.model, entry.after = name, to
         versions = versions_of(server.management, name)
         current = default_of(versions)
+        entry.before = current.version if current else None
         if current is None:
             known = ", ".join(sorted(server.management.names()))
             raise NoVersion(f"the server has no model {name}.", fix=f"name one of: {known or 'none is loaded'}.")
-        version = _chosen(server, current, versions, to)
+        version = entry.after = _chosen(server, current, versions, to)
         loaded = next((v for v in versions if v.version == version), None)
         if loaded is not None and loaded.ready == 0:
             raise VersionFailed(

@@ -31,23 +31,34 @@ class Where:
         management: address of the management API; None looks for the server among those of this machine.
         key_file: TorchServe's keys, or a file with the one inference key; None takes those of the server that is found.
         model_store: the server's folder of archives; None takes that of the server that is found.
+        state_dir: its folder of defaults.json and audit.jsonl; None takes that of the server, else the model store.
     """
 
     url: str
     management: str | None = None
     key_file: Path | None = None
     model_store: Path | None = None
+    state_dir: Path | None = None
 
 
 class Server:
     """A running server: both of its APIs, and its folders where they are known."""
 
-    def __init__(self, url: str, management: Management, client: Client, store: Path | None, run_dir: Path | None):
+    def __init__(
+        self,
+        url: str,
+        management: Management,
+        client: Client,
+        store: Path | None,
+        run_dir: Path | None,
+        state: Path | None = None,
+    ) -> None:
         self.url = url
         self.management = management
         self.client = client
         self.run_dir = run_dir
         self._store = store
+        self._state = state
 
     @property
     def store(self) -> Path:
@@ -67,6 +78,15 @@ class Server:
                 fix="run this where the server runs (`docker exec`), or give --model-store FOLDER.",
             )
         return self._store
+
+    @property
+    def state(self) -> Path:
+        """Its folder of defaults.json and audit.jsonl: the model store unless another one was given.
+
+        Raises:
+            ServerNotFound: where it is not known, or not here.
+        """
+        return self._state or self.store
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -141,6 +161,7 @@ def find_server(where: Where) -> Server:
         Client(url, key_file=one_key or (own_keys if own_keys and own_keys.exists() else None)),
         where.model_store or _path(running.model_store if running else None),
         run_dir,
+        where.state_dir or _path(running.state_dir if running else None),
     )
 
 

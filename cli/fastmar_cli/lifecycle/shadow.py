@@ -22,15 +22,20 @@ class Shadow:
     """How the answers of two versions differ.
 
     Attributes:
-        old: the version that answers now.
-        new: the one that is to.
+        old: the default version.
+        new: the version that is to become the default.
         source: where the requests come from.
-        answers: how many were compared.
-        predicted: of them, those in which the old version predicts something: no others can change.
-        same: of them, those that agree in everything, warnings included.
-        changed: those that predict something else.
-        broken: those that the new version answers with an error, and the old one did not.
-        mended: the other way round.
+        answers: how many records were compared.
+        predicted: records that the old version answers without an error.
+        answered: records that both versions answer without an error.
+        same: records whose answers agree in everything, warnings included.
+        changed: records of `answered` whose prediction differs.
+        broken: records that only the old version answers.
+        mended: records that only the new version answers.
+        errors_before: how often the old version answers each error code.
+        errors_after: the same of the new version.
+        new_error_codes: the codes of the new version's errors to the records of `broken`.
+        is_probability: whether `differences` are differences of probabilities.
         changes: how often one label, or one set of labels, became another.
         differences: for each pair of answers that have numbers, the largest difference of one.
         errors: code and message of each new error, how often.
@@ -43,10 +48,15 @@ class Shadow:
     source: str
     answers: int = 0
     predicted: int = 0
+    answered: int = 0
     same: int = 0
     changed: int = 0
     broken: int = 0
     mended: int = 0
+    errors_before: Counter[str] = field(default_factory=Counter)
+    errors_after: Counter[str] = field(default_factory=Counter)
+    new_error_codes: Counter[str] = field(default_factory=Counter)
+    is_probability: bool = False
     changes: Counter[tuple[str, str]] = field(default_factory=Counter)
     differences: list[float] = field(default_factory=list)
     errors: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -63,15 +73,20 @@ class Shadow:
         self.answers += 1
         self.predicted += "error" not in before
         self.same += same_answer(after, before)
+        if "error" in before:
+            self.errors_before[_error(before)[0]] += 1
         if "error" in after:
+            self.errors_after[_error(after)[0]] += 1
             if "error" not in before:
                 self.broken += 1
+                self.new_error_codes[_error(after)[0]] += 1
                 self.errors[_error(after)] += 1
                 self._example(where, before, after)
             return
         if "error" in before:
             self.mended += 1
             return
+        self.answered += 1
         if prediction_changed(before, after):
             self.changed += 1
             self._example(where, before, after)
@@ -80,6 +95,7 @@ class Shadow:
         apart = difference(before, after)
         if apart is not None:
             self.differences.append(apart)
+            self.is_probability = isinstance(before.get("probabilities"), dict)
         self.warnings.update(_warnings(after) - _warnings(before))
 
     def as_dict(self) -> dict[str, Any]:
@@ -90,6 +106,8 @@ class Shadow:
             "source": self.source,
             "answers": self.answers,
             "predicted": self.predicted,
+            "answered_by_both": self.answered,
+            "errors": {"before": dict(self.errors_before), "after": dict(self.errors_after)},
             "same": self.same,
             "changed": self.changed,
             "share_changed": self.share_changed,

@@ -1,4 +1,4 @@
-"""Which version answers: changed on the server, and remembered in the store for its next start."""
+"""Which version answers: changed on the server, and remembered in the state folder for its next start."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ def make_default(server: Server, name: str, version: str) -> None:
 
 
 def remembered(server: Server, name: str) -> Default | None:
-    """What the store remembers of a model; warns of a file that can't be understood."""
-    return read_defaults(server.store, lambda text, *facts: notice(text % facts)).get(name)
+    """What is remembered of a model; warns of a file that can't be understood."""
+    return read_defaults(server.state, lambda text, *facts: notice(text % facts)).get(name)
 
 
 def remember(server: Server, name: str, default: Default | None) -> bool:
-    """Write down a model's default, or forget it; False where the store can't be written to."""
-    defaults = read_defaults(server.store, lambda *_: None)
+    """Write down a model's default, or forget it; False where the file can't be written."""
+    defaults = read_defaults(server.state, lambda *_: None)
     if defaults.get(name) == default:
         return True
     defaults.pop(name, None)
     if default is not None:
         defaults[name] = default
     try:
-        write_defaults(server.store, defaults)
+        write_defaults(server.state, defaults)
     except OSError:
         return False
     return True
 
 
 def not_remembered(server: Server, name: str, version: str) -> None:
-    """Warn of what a store that can't be written to means."""
-    notice(f"{server.store / FILE} can't be written: at its next start the server may not begin with {name} {version}.")
+    """Warn of what a file that can't be written means."""
+    notice(f"{server.state / FILE} can't be written: at its next start the server may not begin with {name} {version}.")

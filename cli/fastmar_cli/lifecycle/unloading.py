@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from fastmar_cli.console import notice
+from fastmar_cli.lifecycle.audit import UNLOAD, audited
 from fastmar_cli.lifecycle.errors import NoVersion, StillNeeded
 from fastmar_cli.lifecycle.loading import find_version
 from fastmar_cli.lifecycle.server import Server
@@ -41,7 +42,8 @@ def unload_named(server: Server, name: str, version: str, show: Callable[[str], 
         NoVersion: it is not loaded.
         StillNeeded: it is the default, or is asked all the time.
     """
-    with server.alone():
+    with audited(server, UNLOAD) as entry, server.alone():
+        entry.model, entry.before = name, version
         found = find_version(server, name, version)
         if found is None:
             raise NoVersion(f"{name} {version} is not loaded.", fix="`fastmar models` lists what is.")

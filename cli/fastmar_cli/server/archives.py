@@ -56,11 +56,11 @@ class Archive:
         return f"{self.name} {self.version}"
 
 
-def find_archives(store: Path, names: list[str]) -> list[Archive]:
+def find_archives(store: Path, names: list[str], state: Path | None = None) -> list[Archive]:
     """The archives to serve, the default version of a model first: TorchServe answers with the one it got first.
 
-    The default is what `defaults.json` in the store says, else the newest. `names` are models' names or files' names;
-    none means all.
+    The default is what `defaults.json` in `state` says (None: in the store), else the newest. `names` are models' names
+    or files' names; none means all.
     """
     if not store.is_dir():
         raise StoreEmpty(f"there is no folder {store}.", fix="run `fastmar export LEARNER.pkl --name NAME` first.")
@@ -75,7 +75,7 @@ def find_archives(store: Path, names: list[str]) -> list[Archive]:
             known = ", ".join(sorted({read_archive(path).name for path in files}))
             raise StoreEmpty(f"{store} holds no model {', '.join(unknown)}.", fix=f"name one of: {known}.")
     _refuse_twins(archives)
-    return default_first(archives, read_defaults(store))
+    return default_first(archives, read_defaults(state or store))
 
 
 def default_first(archives: list[Archive], defaults: dict[str, Default]) -> list[Archive]:

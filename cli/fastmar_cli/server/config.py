@@ -50,6 +50,7 @@ class Settings:
         ready_timeout: seconds that loading may take.
         java: Java executable.
         run_dir: folder for the server's files; None makes a temporary one.
+        state_dir: folder of defaults.json and audit.jsonl, which outlive the server; None takes the model store.
     """
 
     model_store: Path = Path("model_store")
@@ -70,6 +71,7 @@ class Settings:
     ready_timeout: float = 120.0
     java: Path | None = None
     run_dir: Path | None = None
+    state_dir: Path | None = None
 
     @property
     def needs_tokens(self) -> bool:

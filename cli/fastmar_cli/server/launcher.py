@@ -16,6 +16,7 @@ from types import FrameType
 
 from fastmar_cli.server.announce import Progress, announce
 from fastmar_cli.server.archives import Archive, find_archives
+from fastmar_cli.server.audit import audit_files, following
 from fastmar_cli.server.config import (
     RunDirectory,
     Settings,
@@ -59,7 +60,7 @@ class Stop:
 
 def serve(settings: Settings, platform: Platform | None = None) -> int:
     """Check, start, wait until ready, announce, run until a signal, drain, stop. The value is the exit status."""
-    archives = find_archives(settings.model_store, settings.models)
+    archives = find_archives(settings.model_store, settings.models, settings.state_dir)
     keys = make_keys(settings)
     java = find_java(settings.java)
     torchserve = find_torchserve()
@@ -98,7 +99,8 @@ def serve(settings: Settings, platform: Platform | None = None) -> int:
                     return 0
                 server.log.models_are_loaded()
                 watch.start()
-                with registered(_as_running(settings, properties, run, keys)):
+                running = _as_running(settings, properties, run, keys)
+                with registered(running), following(audit_files(running)):
                     announce(settings, properties, run, archives, time.monotonic() - began)
                     wait_for_the_end(server, stop, watch)
                 watch.stop()
@@ -253,6 +255,7 @@ def _as_running(settings: Settings, properties: dict[str, str], run: RunDirector
         key_file=str(run.key_file) if keys.management else None,
         inference_key_file=str(settings.key_file.resolve()) if settings.needs_tokens and settings.key_file else None,
         pid=os.getpid(),
+        state_dir=str(settings.state_dir.resolve()) if settings.state_dir else None,
     )
 
 

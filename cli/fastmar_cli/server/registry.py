@@ -34,6 +34,7 @@ class Running:
         key_file: TorchServe's keys, None where no keys are asked for.
         inference_key_file: file with the one inference key that callers use, None where TorchServe's is used.
         pid: process id of the launcher.
+        state_dir: folder of defaults.json and audit.jsonl, None where that is the model store.
     """
 
     inference: str
@@ -44,6 +45,7 @@ class Running:
     key_file: str | None
     inference_key_file: str | None
     pid: int
+    state_dir: str | None = None
 
 
 def folder() -> Path:
