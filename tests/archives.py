@@ -82,6 +82,13 @@ def changed(archive: Path, **members: Any) -> Path:
     return archive
 
 
+def with_column_renamed(archive: Path, old: str, new: str) -> Path:
+    """The archive with another name for a column: it works, and refuses every record of before."""
+    names = ("spec.json", "golden/records.json")
+    texts = {name: member(archive, name).decode().replace(json.dumps(old), json.dumps(new)) for name in names}
+    return changed(archive, **{name.removesuffix(".json").replace("/", "__"): text for name, text in texts.items()})
+
+
 def renamed(archive: Path, name: str, version: str) -> Path:
     """The archive under another model's name and version, as TorchServe knows them: any text."""
     manifest = json.loads(member(archive, "MAR-INF/MANIFEST.json"))

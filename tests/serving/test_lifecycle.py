@@ -16,9 +16,20 @@ import pytest
 import requests
 
 from fastmar_cli.main import main
+from fastmar_cli.server.audit import FILE as AUDIT
 from fastmar_cli.server.java import find_java
 from fastmar_cli.server.testing import RunningServer, running_server
-from tests.archives import HANGS, RAISES, SLOW, UNCHECKED, changed, golden, renamed, tiny_archive
+from tests.archives import (
+    HANGS,
+    RAISES,
+    SLOW,
+    UNCHECKED,
+    changed,
+    golden,
+    renamed,
+    tiny_archive,
+    with_column_renamed,
+)
 from tests.serving.streams import Streams
 
 pytestmark = pytest.mark.torchserve
@@ -85,7 +96,7 @@ def as_before(request: pytest.FixtureRequest) -> Iterator[None]:
             if (name, version["modelVersion"]) != ("tiny", "1.0"):
                 api.unregister(name, version["modelVersion"])
     for path in store.iterdir():
-        if path.name != "tiny-1.0.mar":
+        if path.name not in ("tiny-1.0.mar", AUDIT):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
@@ -118,7 +129,12 @@ def workers(server: RunningServer) -> int:
 
 
 def names(store: Path) -> list[str]:
-    return sorted(path.name for path in store.iterdir())
+    """Files of the store but for the audit log."""
+    return sorted(path.name for path in store.iterdir() if path.name != AUDIT)
+
+
+def audit(store: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (store / AUDIT).read_text().splitlines()]
 
 
 class TestUnderLoad:
@@ -168,6 +184,8 @@ def faulty(folder: Path, fault: str) -> Path:
     path = tiny_archive(folder, "2.0", flipped=True)
     _, answers = golden(path)
     match fault:
+        case "breaking":
+            return with_column_renamed(path, "age", "years")
         case "golden":  # the worker itself finds out
             answers[0] |= {"prediction": OLD, "index": 1}
             answers[0]["probabilities"] = dict(zip(answers[0]["probabilities"], (0.1, 0.9), strict=True))
@@ -187,6 +205,12 @@ class TestFailures:
     @pytest.mark.parametrize(
         ("fault", "options", "says"),
         [
+            ("breaking", [], "BreakingVersion: tiny 2.0 breaks callers of 1.0: years"),
+            (
+                "breaking",
+                ["--accept", "breaking-changes"],
+                "NewErrors: 4 of the 4 records that 1.0 answers are errors in 2.0 (missing_column: 4)",
+            ),
             (
                 "golden",
                 [],
@@ -215,7 +239,9 @@ class TestFailures:
         assert streams.turns() == [[OLD]] * 8
         assert says in err
         assert "\n  Fix: " in err
-        assert out == ""
+        assert audit(store)[-1].items() >= {"action": "deploy", "from": "1.0", "to": "2.0", "model": "tiny"}.items()
+        assert audit(store)[-1]["result"] in ("refused", "failed")
+        assert "NewErrors" in says or out == ""
         assert ask(version="2.0") == 404
         assert names(store) == ["tiny-1.0.mar"]
         assert [version["modelVersion"] for version in management(server).describe("tiny")] == ["1.0"]

@@ -16,7 +16,6 @@ from pathlib import Path
 
 from fastmar_cli.lifecycle.options import add_server_arguments, positive, share, where
 
-
 ACCEPTABLE = ("breaking-changes", "new-errors")  # as in lifecycle/checks.py, which is slower to import
 
 

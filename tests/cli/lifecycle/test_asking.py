@@ -59,7 +59,7 @@ def test_a_row_behind_its_header_is_the_row(rows: list[list[str]]) -> None:
     except UnicodeEncodeError:  # a lone surrogate: no file has one
         return
     read = [list(csv.reader(io.StringIO(part.decode(), newline=""))) for part, _ in split(body, CSV, ["first"])]
-    assert read == [[["first", "second"], row] for row in rows]
+    assert read == [[["first", "second"], row] for row in rows if any(row)]  # rows of delimiters are left out
 
 
 bodies = st.binary(max_size=60) | st.text(max_size=60).map(lambda text: text.encode("utf-8", "replace"))

@@ -18,6 +18,7 @@ from fastmar_cli.lifecycle.server import LOCK
 from fastmar_cli.lifecycle.unloading import unload_named
 from fastmar_cli.main import main
 from fastmar_cli.server.archives import find_archives
+from fastmar_cli.server.audit import FILE as AUDIT
 from fastmar_cli.server.defaults import FILE, Default, read_defaults
 from fastmar_client import RecordRefused, ServerUnreachable
 
@@ -29,7 +30,9 @@ def run(torchserve: FakeTorchServe, archive: Path, **wanted: Any) -> Deployed:
 
 
 def files(store: Path) -> list[str]:
-    return sorted(str(path.relative_to(store)) for path in store.rglob("*") if path.is_file())
+    """Files of a store but for the audit log, which failed deployments are in too."""
+    found = [str(path.relative_to(store)) for path in store.rglob("*") if path.is_file()]
+    return sorted(name for name in found if name != AUDIT)
 
 
 def defaults(store: Path) -> Any:
