@@ -8,7 +8,7 @@ settings=.env key=keys/inference.key
 refuse() { printf '%s\n  Fix: %s\n' "$1" "$2" >&2; exit 1; }
 
 write_settings() {
-  # The container runs as who starts it, so that both can write the model store; for root as the image's own user.
+  # The container runs as who starts it, so that it can read the key; for root as the image's own user.
   uid=${SUDO_UID:-$(id -u)} gid=${SUDO_GID:-$(id -g)}
   if [ "$uid" = 0 ]; then uid=10001 gid=10001; fi
   cat > $settings << END
@@ -52,9 +52,8 @@ if [ ! -s $key ]; then
   (umask 077 && od -An -N32 -tx1 /dev/urandom | tr -d ' \n' > $key)
   echo "A new key is in docker/$key."
 fi
-if [ "$(id -u)" = 0 ]; then # compose.yaml's user is another, and must read the one and write to the other
+if [ "$(id -u)" = 0 ]; then # compose.yaml's user is another, and must read it
   chown "$uid:$gid" $key
-  chgrp "$gid" "$store" && chmod g+w "$store"
 fi
 docker image inspect "$image" > /dev/null 2>&1 || { echo "Building $image, which takes a few minutes."; IMAGE=$image ./build.sh; }
 docker image inspect "$web" > /dev/null 2>&1 || { echo "Building $web."; TARGET=web IMAGE=$web ./build.sh; }

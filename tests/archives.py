@@ -26,6 +26,26 @@ class Unchecked:
         return [self.answer.encode()] * len(data)
 """
 
+# Reproduces the golden records once, then refuses every record.
+REFUSES_LATER = """
+import json, pathlib
+
+class RefusesLater:
+    def initialize(self, context):
+        folder = pathlib.Path(context.system_properties["model_dir"])
+        self.answers = json.loads((folder / "golden/answers.json").read_text())
+
+    def handle(self, data, context):
+        bodies = []
+        for index in range(len(data)):
+            context.set_response_content_type(index, "application/json")
+            if not self.answers:
+                context.set_response_status(400, "Bad Request", index)
+            error = {"error": {"code": "missing_column", "message": "no column", "fix": "-"}}
+            bodies.append(json.dumps(self.answers.pop(0) if self.answers else error).encode())
+        return bodies
+"""
+
 SLOW = UNCHECKED.replace("import json", "import json, time").replace(
     "        for index", "        time.sleep(1)\n        for index"
 )

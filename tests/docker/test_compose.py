@@ -157,6 +157,15 @@ def test_deploy_and_rollback_outlast_a_restart(running: Stack) -> None:
     assert default() == OLD
 
 
+def test_archives_are_read_only_and_changes_are_audited(running: Stack) -> None:
+    [store] = [mount for mount in running.inspect()["Mounts"] if mount["Destination"] == "/models"]
+    assert store["RW"] is False
+    assert not list((running.folder / "model_store").glob("*.json*"))
+    lines = running.compose("exec", "-T", "fastmar", "cat", "/state/audit.jsonl").splitlines()
+    actions = [json.loads(line)["action"] for line in lines]
+    assert actions[:2] == ["deploy", "rollback"]
+
+
 def test_down_ends_it_without_force(running: Stack) -> None:
     name = running.inspect()["Name"].removeprefix("/")
     began = time.monotonic()
