@@ -97,6 +97,18 @@ def test_problems_and_warnings_stand_beside_their_fields(web: FlaskClient, fake:
     assert re.search(r'id="f4-said">\s*<p class="remark">So old\.', page)
 
 
+def test_all_faults_are_marked_beside_their_fields(web: FlaskClient, fake: FakeClient) -> None:
+    refused = RecordRefused("'age' is null.", fix="send a number.", field="age", status=400)
+    refused.faults = [
+        {"code": "null", "field": "age", "message": "'age' is null.", "fix": "send a number."},
+        {"code": "null", "field": "level", "message": "'level' is odd.", "fix": "send a level."},
+    ]
+    fake.answers["people"] = refused
+    page = web.post("/models/people", data={}).text
+    assert page.count('aria-invalid="true"') == 2
+    assert "is odd. Send a level." in page
+
+
 def test_what_the_model_refuses_is_said_beside_the_field(web: FlaskClient, fake: FakeClient) -> None:
     fake.answers["people"] = RecordRefused("'age' is null.", fix="send a number.", field="age", status=400)
     page = web.post("/models/people", data=FILLED)

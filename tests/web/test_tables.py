@@ -348,3 +348,23 @@ def test_files_are_deleted_in_the_end(tmp_path: Path) -> None:
     assert folder.stat().st_mode & 0o077 == 0
     made.close()
     assert not folder.exists()
+
+
+def test_a_visitors_tables_never_replace_anothers(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs_module, "MOST", 2)
+    monkeypatch.setattr(jobs_module, "ALL", 3)
+
+    def add(visitor: str) -> Job:
+        job = jobs.add("m", "t.csv", io.BytesIO(b"x\n1\n"), lambda path, on_row: Preview(total=1), visitor)
+        assert job.settled.wait(60)
+        return job
+
+    first = add("ann")
+    own = [add("bob") for _ in range(4)]
+    assert first.folder.exists()
+    assert [job.folder.exists() for job in own] == [False, False, True, True]
+    with pytest.raises(Unavailable, match="too many tables") as refused:
+        add("eve")
+    assert refused.value.status == 503
+    jobs.make_room(10**18, "eve")
+    assert first.folder.exists()

@@ -103,6 +103,8 @@ class Page:
         except PageError as error:
             if error.field in self._form.fields:
                 filled.problems[error.field] = f"{error.message} {sentence(error.fix)}"
+                others = {name: said for name, said in error.faults.items() if name in self._form.fields}
+                filled.problems = others | filled.problems
             return None, error
 
     def _said(self, filled: Filled) -> JSON:

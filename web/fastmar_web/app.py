@@ -16,6 +16,7 @@ from fastmar_web.presentation import humanized
 from fastmar_web.security import protect, too_large
 from fastmar_web.settings import MEGABYTE, Settings
 
+RETRY_AFTER = 60  # seconds, with a 503
 TEXT_FORM = 2 * MEGABYTE  # largest request that is no upload
 
 
@@ -66,6 +67,8 @@ def failed(error: PageError) -> Response:
     else:
         response = make_response(render_template("error.html", error=error))
     response.status_code = error.status
+    if error.status == 503:
+        response.headers["Retry-After"] = str(RETRY_AFTER)
     return response
 
 

@@ -162,9 +162,13 @@ def explained(error: ClientError) -> PageError:
     match error:
         case RecordRefused():
             title = "The model can't read this"
-            return Refused(
+            refused = Refused(
                 sentence(error.message), fix=error.fix, status=error.status or 400, title=title, field=error.field
             )
+            for fault in error.faults:
+                said = f"{fault.get('message', '')} {sentence(str(fault.get('fix', '')))}"
+                refused.faults.setdefault(str(fault.get("field")), said)
+            return refused
         case ModelNotFound():
             return _not_found()
         case Unauthorized():

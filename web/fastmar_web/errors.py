@@ -36,6 +36,7 @@ class PageError(WebError):
         status: HTTP status.
         title: what the page is headed with.
         field: the record's field that the problem is in, or None.
+        faults: problem by field, where the server lists several.
         passing: whether it may pass by itself, so that trying again makes sense.
     """
 
@@ -51,6 +52,7 @@ class PageError(WebError):
         self.status = status or self.status
         self.title = title or self.title
         self.field = field
+        self.faults: dict[str, str] = {}
 
 
 class Refused(PageError):

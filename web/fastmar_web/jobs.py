@@ -25,7 +25,8 @@ from fastmar_web.tables import Preview
 
 KEPT = 3600.0  # seconds after the last look, or after the work
 TIDIED = 60.0  # seconds from one look for old ones to the next
-MOST = 20  # jobs at a time
+MOST = 20  # jobs of one visitor
+ALL = 200  # jobs of all visitors
 AT_WORK = 2  # threads
 
 CHECKING, CHECKED, WAITING, SCORING, DONE, FAILED = "checking", "checked", "waiting", "scoring", "done", "failed"
@@ -69,6 +70,7 @@ class Job:
         done: rows read or scored so far.
         scored: how its rows fared, once they are scored.
         error: why it failed.
+        visitor: whose it is; only the visitor's own later tables may replace it.
         used: when it was looked at last, or its work ended; seconds of the monotonic clock.
     """
 
@@ -81,6 +83,7 @@ class Job:
     done: int = 0
     scored: Scored | None = None
     error: PageError | None = None
+    visitor: str = ""
     used: float = field(default_factory=time.monotonic)
     stop: threading.Event = field(default_factory=threading.Event)
     settled: threading.Event = field(default_factory=threading.Event)
@@ -124,14 +127,14 @@ class Jobs:
         self._closed = threading.Event()
         self._tidier: threading.Thread | None = None
 
-    def add(self, model: str, filename: str, content: IO[bytes], look: Look) -> Job:
-        """Take a table in, and begin to look at it. Of too many, the one not looked at for longest goes.
+    def add(self, model: str, filename: str, content: IO[bytes], look: Look, visitor: str = "") -> Job:
+        """Save a table and begin to look at it. A visitor with too many loses the own one not used for longest.
 
         Raises:
             Unavailable: too many are at work, or it can't be saved.
         """
         with saving():
-            job = self._saved(model, filename, content)
+            job = self._saved(model, filename, content, visitor)
 
         def work() -> str:
             job.preview = look(job.source, job.progress)
@@ -140,10 +143,11 @@ class Jobs:
         self._pool.submit(self._guarded, job, work)
         return job
 
-    def _saved(self, model: str, filename: str, content: IO[bytes]) -> Job:
+    def _saved(self, model: str, filename: str, content: IO[bytes], visitor: str) -> Job:
         with self._lock:
-            self._forget_one_of_too_many()
-            job = Job(secrets.token_urlsafe(24), model, filename, Path(tempfile.mkdtemp(dir=self._place())))
+            self._forget_one_of_too_many(visitor)
+            folder = Path(tempfile.mkdtemp(dir=self._place()))
+            job = Job(secrets.token_urlsafe(24), model, filename, folder, visitor=visitor)
             self._jobs[job.id] = job
             if self._tidier is None:  # not sooner: a server may fork before its first request
                 self._tidier = threading.Thread(target=self._tidy, name="fastmar-web-tidy", daemon=True)
@@ -156,10 +160,10 @@ class Jobs:
             raise
         return job
 
-    def make_room(self, size: int) -> None:
-        """Forget jobs at rest, those not looked at for longest first, until `size` bytes are free or none is left."""
+    def make_room(self, size: int, visitor: str = "") -> None:
+        """Forget the visitor's jobs at rest, the longest unused first, until `size` bytes are free or none is left."""
         with self._lock:
-            for job in sorted(self._at_rest(), key=lambda job: job.used):
+            for job in sorted(self._at_rest(visitor), key=lambda job: job.used):
                 if shutil.disk_usage(self._place()).free >= size:
                     break
                 self._forget(job)
@@ -193,7 +197,7 @@ class Jobs:
                 return job
         raise Refused(
             "This table is not here any more.",
-            fix="send it again; tables are removed an hour after they were last looked at, or to make room for others.",
+            fix="send it again; tables are removed after an hour without use, or to make room for your later ones.",
             status=404,
             title="Gone",
         )
@@ -241,14 +245,16 @@ class Jobs:
             job.state = state
             job.settled.set()
 
-    def _at_rest(self) -> list[Job]:
-        return [job for job in self._jobs.values() if not job.at_work]
+    def _at_rest(self, visitor: str) -> list[Job]:
+        return [job for job in self._jobs.values() if job.visitor == visitor and not job.at_work]
 
-    def _forget_one_of_too_many(self) -> None:
-        """Forget the job at rest that was not looked at for longest, where there are too many; needs the lock."""
-        if len(self._jobs) < MOST:
+    def _forget_one_of_too_many(self, visitor: str) -> None:
+        """Forget the visitor's job at rest that is longest unused, if the visitor has too many; needs the lock."""
+        if sum(job.visitor == visitor for job in self._jobs.values()) < MOST:
+            if len(self._jobs) >= ALL:
+                raise Unavailable("The web app holds too many tables now.", fix="try again in a few minutes.")
             return
-        at_rest = self._at_rest()
+        at_rest = self._at_rest(visitor)
         if not at_rest:
             raise Unavailable("Too many tables are being scored.", fix="wait until some are done, then send it again.")
         self._forget(min(at_rest, key=lambda job: job.used))

@@ -1,6 +1,7 @@
 """What keeps the page safe whatever is on it and whoever calls: headers, the Host header, where a form came from.
 
-There is no log-in and no cookie, so nothing can be stolen that would let somebody in. What an attacker's page in the
+There is no log-in, and the one cookie only counts tables, so nothing can be stolen that would let somebody in.
+What an attacker's page in the
 same browser could use is the way to the model server, which this process has and the attacker has not. So a request
 that asks the model is taken only from pages of our own (`Origin`, `Sec-Fetch-Site`), and only under a name that can't
 be an attacker's with our address behind it (`Host`).

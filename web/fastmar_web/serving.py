@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import select
 import signal
 import sys
 import threading
@@ -19,6 +20,10 @@ from fastmar_web.jobs import Jobs
 from fastmar_web.settings import MEGABYTE, Settings
 
 THREADS = 8
+# waitress stops accepting at the limit, so slow or half-sent requests must neither fill it nor stay for long.
+CONNECTIONS = 900
+SILENCE = 20  # seconds without data after which a connection is closed
+CLEANUP = 5  # seconds between two looks for such connections
 NO_LOG_IN = "Note: the web app has no log-in of its own; put it behind a front that has one."
 
 
@@ -37,6 +42,10 @@ def serve(settings: Settings, *, open_browser: bool = False, say: Callable[[str]
             host=settings.host,
             port=settings.port,
             threads=THREADS,
+            connection_limit=CONNECTIONS,
+            channel_timeout=SILENCE,
+            cleanup_interval=CLEANUP,
+            asyncore_use_poll=hasattr(select, "poll"),  # select() takes no file descriptor above 1023
             ident=None,  # no need to say what this is
             max_request_body_size=settings.table_bytes + MEGABYTE,
             clear_untrusted_proxy_headers=True,

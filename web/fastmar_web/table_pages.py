@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import re
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,8 @@ from fastmar_web.tables import SAMPLE_COLUMNS, SAMPLE_ROWS, look, shortened
 
 JSON = dict[str, Any]
 PATIENCE = 1.0  # seconds that a page waits for a small table, which then needs no second look
+VISITOR = "fastmar-visitor"  # cookie: a random id that only counts a visitor's tables, and opens nothing
+_TOKEN = re.compile(r"[\w-]{32}", re.ASCII)
 FORM_ROOM = 10_000  # bytes of a form around its file
 
 
@@ -56,14 +60,15 @@ def register(app: Flask, backend: Backend, settings: Settings, jobs: Jobs) -> No
     def send(reference: str) -> AnyResponse:
         limit(settings.table_bytes + FORM_ROOM)
         _, _, schema = model_of(reference)
+        visitor = _visitor()
         # What is sent is first written as it came, and then as a table; its answers come on top.
         with saving():
-            jobs.make_room(3 * (request.content_length or 0))
+            jobs.make_room(3 * (request.content_length or 0), visitor)
             file = request.files.get("table")
         if file is None or not file.filename:
             raise Refused("There is no file in what was sent.", fix="choose a CSV file.")
-        job = jobs.add(reference, file.filename, file.stream, lambda path, on_row: look(path, schema, on_row))
-        return redirect(url_for("job", name=job.id), 303)
+        job = jobs.add(reference, file.filename, file.stream, lambda path, on_row: look(path, schema, on_row), visitor)
+        return _remembered(redirect(url_for("job", name=job.id), 303), visitor)
 
     @app.get("/tables/<name>")
     def job(name: str) -> str:
@@ -116,6 +121,18 @@ def register(app: Flask, backend: Backend, settings: Settings, jobs: Jobs) -> No
         found = jobs.get(name)
         jobs.remove(found)
         return redirect(url_for("table", reference=found.model), 303)
+
+
+def _visitor() -> str:
+    """The id in the visitor's cookie, or a new one."""
+    sent = request.cookies.get(VISITOR, "")
+    return sent if _TOKEN.fullmatch(sent) else secrets.token_urlsafe(24)
+
+
+def _remembered(response: AnyResponse, visitor: str) -> AnyResponse:
+    """The response with the visitor's cookie."""
+    response.set_cookie(VISITOR, visitor, httponly=True, samesite="Strict", secure=request.is_secure)
+    return response
 
 
 def _state(job: Job, *, reference: bool = False) -> JSON:
