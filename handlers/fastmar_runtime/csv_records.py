@@ -95,15 +95,15 @@ def _open(text: str, delimiter: str) -> tuple[list[str], Any]:
 
 
 def _record(row: list[str], header: list[str], cells: list[Callable[[str], Any]]) -> Any:
+    if len(row) > 1 and not any(row):
+        return RecordError(
+            "empty_row", "the row is empty: it has delimiters alone.", fix="delete the row, or fill in its cells."
+        )
     if len(row) != len(header):
         return RecordError(
             "ragged_row",
             f"the row has {len(row)} cells where the header has {len(header)}.",
             fix="give each row a cell for each column; quote cells that hold the delimiter.",
-        )
-    if len(row) > 1 and not any(row):
-        return RecordError(
-            "empty_row", "the row is empty: it has delimiters alone.", fix="delete the row, or fill in its cells."
         )
     return {name: read(cell) for name, read, cell in zip(header, cells, row, strict=True)}
 

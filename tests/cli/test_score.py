@@ -305,7 +305,17 @@ class TestPredictReadsTheSameOnBoth:
             (
                 "v2.json",
                 json.dumps(
-                    {"inputs": [{"name": k, "shape": [2], "datatype": "X", "data": [v, v]} for k, v in good.items()]}
+                    {
+                        "inputs": [
+                            {
+                                "name": name,
+                                "shape": [2],
+                                "datatype": "BYTES" if isinstance(value, str) else "INT64",
+                                "data": [value, value],
+                            }
+                            for name, value in good.items()
+                        ]
+                    }
                 ),
             ),
             ("lines.jsonl", f"{record}\n\n{{broken\n{record}\n"),
@@ -363,7 +373,7 @@ class TestServed:
         words = [str(table), "-o", str(out)]
         url = f"{served.url}/predictions/adult"
         assert main(["score", url, *words]) == 1
-        assert "Token" in capsys.readouterr().err
+        assert "the request has no key" in capsys.readouterr().err
         assert main(["score", url, *words, "--key-file", str(served.key_file)]) == 0
         by_server = out.read_bytes()
         assert main(["score", str(adult), *words]) == 0

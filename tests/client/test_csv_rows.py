@@ -243,8 +243,7 @@ def test_any_text_is_read_as_the_server_reads_it_row_for_row(text: str) -> None:
     except RequestError:
         assert any(row.error for row in rows)
         return
-    # Rows of delimiters alone are the server's to refuse: the client sends them.
-    errors = [isinstance(record, RecordError) and record.code != "empty_row" for record in records]
+    errors = [isinstance(record, RecordError) for record in records]
     assert [row.error is not None for row in rows] == errors
     for row, record in zip(rows, records, strict=True):
         if row.error is None:

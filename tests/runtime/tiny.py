@@ -91,7 +91,8 @@ def date_spec() -> Spec:
         *(Field("sale" + part, NUMBER, nullable=False, optional=True) for part in DATE_PARTS),
     )
     inputs = (Tensor("x_cont", "float32", ("batch", len(DATE_PARTS))),)
-    return spec(steps=steps, fields=fields, inputs=inputs, decode=RAW_DECODER)
+    outputs = (Tensor("output", "float32", ("batch", len(DATE_PARTS))),)
+    return spec(steps=steps, fields=fields, inputs=inputs, outputs=outputs, decode=RAW_DECODER)
 
 
 def graph(weights: Any = WEIGHTS) -> bytes:
