@@ -376,7 +376,7 @@ class TestServed:
         assert "the request has no key" in capsys.readouterr().err
         assert main(["score", url, *words, "--key-file", str(served.key_file)]) == 0
         by_server = out.read_bytes()
-        assert main(["score", str(adult), *words]) == 0
+        assert main(["score", str(adult), *words, "--force"]) == 0
         assert out.read_bytes() == by_server
         assert main(["score", f"{url}/9.9", *words, "--key-file", str(served.key_file)]) == 1
         assert "9.9" in capsys.readouterr().err

@@ -148,7 +148,7 @@ class TestEmpty:
         assert [r.code if isinstance(r, RecordError) else r for r in records] == [
             RECORD,
             "empty_row",
-            "ragged_row",
+            "empty_row",
             RECORD,
         ]
 
