@@ -35,10 +35,11 @@ def config(image: str) -> Any:
     return json.loads(docker("image", "inspect", image))[0]["Config"]
 
 
-def test_nothing_of_ours_but_the_launcher_and_the_client(image: str) -> None:
+def test_nothing_of_ours_but_the_launcher_the_client_and_the_runtime(image: str) -> None:
     found = inside(image, "find / -xdev -name 'fastmar*' -not -path '/proc/*' -not -path '*/fastmar[-_]*/*'")
     version = fastmar_runtime.__version__
-    ours = [f"{SITE}/{name}" for name in (f"fastmar-{version}.dist-info", "fastmar_cli", "fastmar_client")]
+    names = (f"fastmar-{version}.dist-info", "fastmar_cli", "fastmar_client", "fastmar_runtime")
+    ours = [f"{SITE}/{name}" for name in names]
     assert set(found) == {"/opt/fastmar", "/run/fastmar", "/opt/fastmar/bin/fastmar", *ours}
 
 
