@@ -19,6 +19,8 @@ class MissingColumn(RecordError):
         near: a name in the record that is probably this column's, misspelled; or None.
     """
 
+    code = "missing_column"
+
     def __init__(self, field: str, *, nullable: bool, near: str | None = None) -> None:
         or_null = ", or null if it is not known" if nullable else ""
         fix = f"send a value for {field!r}{or_null}." if near is None else f"rename {near!r} to {field!r}."

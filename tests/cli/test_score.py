@@ -378,8 +378,8 @@ class TestServed:
         by_server = out.read_bytes()
         assert main(["score", str(adult), *words, "--force"]) == 0
         assert out.read_bytes() == by_server
-        assert main(["score", f"{url}/9.9", *words, "--key-file", str(served.key_file)]) == 1
-        assert "9.9" in capsys.readouterr().err
+        assert main(["score", f"{url}/9.9", *words, "--key-file", str(served.key_file), "--force"]) == 1
+        assert "no such version" in capsys.readouterr().err
 
     def test_predict_and_pictures(self, served: RunningServer, colours: Path, tmp_path: Path, capsys: Any) -> None:
         data = file_of(picture("red", 1))
