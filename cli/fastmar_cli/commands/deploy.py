@@ -14,9 +14,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from fastmar_cli.lifecycle.options import add_server_arguments, positive, share, where
-
-ACCEPTABLE = ("breaking-changes", "new-errors")  # as in lifecycle/checks.py, which is slower to import
+from fastmar_cli.lifecycle.options import ACCEPTABLE, add_server_arguments, positive, share, where
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

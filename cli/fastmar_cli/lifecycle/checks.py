@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from fastmar_cli.console import notice
 from fastmar_cli.lifecycle.errors import BreakingVersion, NewErrors
+from fastmar_cli.lifecycle.options import BREAKING_CHANGES, NEW_ERRORS
 from fastmar_cli.lifecycle.server import Server
 from fastmar_cli.lifecycle.shadow import Shadow
 from fastmar_cli.lifecycle.versions import Version
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from fastmar_cli.changes import Change
     from fastmar_runtime.spec import Spec
 
-BREAKING_CHANGES, NEW_ERRORS = "breaking-changes", "new-errors"
-ACCEPTABLE = (BREAKING_CHANGES, NEW_ERRORS)
 LISTED = 5  # changes or kinds of errors in a message
 
 

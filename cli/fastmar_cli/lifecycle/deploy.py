@@ -54,7 +54,7 @@ class Wanted:
         timeout: seconds that loading may take.
         keep: how many versions stay loaded, the default and the new one in any case; None keeps all.
         default: whether it is to become the default.
-        accepted: checks that are waived, names of `checks.ACCEPTABLE`.
+        accepted: checks that are waived, names of `options.ACCEPTABLE`.
     """
 
     archive: Path
@@ -144,7 +144,7 @@ def _deploy(server: Server, wanted: Wanted, deployed: Deployed, show: Show, entr
         entry.details |= {"default": wanted.default, "accepted": deployed.accepted}
         if current is not None:
             deployed.breaking = breaking_changes(server, current, archive)
-            entry.details["breaking"] = [change.where for change in deployed.breaking]
+            entry.details["breaking"] = sorted({change.where for change in deployed.breaking})
             if wanted.default:
                 refuse_breaking(current, archive, deployed.breaking, wanted.accepted)
         with on_trial(server, archive.name, archive.version, current) as trial:

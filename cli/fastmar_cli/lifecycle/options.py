@@ -11,6 +11,9 @@ from fastmar_cli.arguments import default_url
 if TYPE_CHECKING:
     from fastmar_cli.lifecycle.server import Where
 
+BREAKING_CHANGES, NEW_ERRORS = "breaking-changes", "new-errors"
+ACCEPTABLE = (BREAKING_CHANGES, NEW_ERRORS)  # checks of `deploy` that --accept waives
+
 
 def add_server_arguments(parser: argparse.ArgumentParser) -> None:
     """Which server; in a container its own variables say it."""

@@ -1,105 +1,195 @@
-"""The audit log, and the checks that keep a version from becoming the default."""
+"""The audit log: a line for each action, whichever way it ended, and the server's log that follows it."""
 
 from __future__ import annotations
 
 import json
 import logging
+import os
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.archives import tiny_archive, with_column_renamed
 from tests.cli.lifecycle.fakes import FakeTorchServe
+from tests.cli.lifecycle.test_checks import renamed_label
 
 from fastmar_cli.lifecycle import errors
+from fastmar_cli.lifecycle.audit import caller
 from fastmar_cli.lifecycle.deploy import Deployed, Wanted, deploy
-from fastmar_cli.server.audit import FILE, Follower
-from fastmar_client import RecordRefused
+from fastmar_cli.lifecycle.rollback import roll_back
+from fastmar_cli.lifecycle.server import Server
+from fastmar_cli.lifecycle.unloading import unload_named
+from fastmar_cli.server import audit
+from fastmar_cli.server.audit import FILE, Follower, following
 
 
-@pytest.fixture
-def torchserve(tmp_path: Path) -> FakeTorchServe:
-    store = tmp_path / "store"
-    store.mkdir()
-    tiny_archive(store, "1.0")
-    fake = FakeTorchServe(store)
-    fake.register("tiny-1.0.mar")
-    fake.calls.clear()
-    return fake
+def lines(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / FILE).read_text().splitlines()]
 
 
-def run(torchserve: FakeTorchServe, archive: Path, *accepted: str) -> Deployed:
-    deployed = Deployed()
-    wanted = Wanted(archive, accepted=frozenset(accepted))
-    deploy(torchserve.serve(), wanted, deployed, lambda _: None)
-    return deployed
+def short(line: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(line.get(key) for key in ("action", "model", "from", "to", "result", "code"))
 
 
-def audit(torchserve: FakeTorchServe) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (torchserve.store / FILE).read_text().splitlines()]
+def run(server: Server, archive: Path, **wanted: Any) -> None:
+    deploy(server, Wanted(archive, **wanted), Deployed(), lambda _: None)
 
 
-def refuse(_: Any) -> RecordRefused:
-    return RecordRefused("no such column", fix="-", code="missing_column")
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fastmar_cli.lifecycle.unloading.IDLE_FOR", 0.02)
+    monkeypatch.setattr("fastmar_cli.lifecycle.unloading.POLL", 0.005)
+    monkeypatch.setattr(audit, "POLL", 0.01)
 
 
-def test_a_deployment_is_a_line(torchserve: FakeTorchServe, tmp_path: Path) -> None:
-    run(torchserve, tiny_archive(tmp_path, "2.0", flipped=True))
-    [line] = audit(torchserve)
-    assert (line["action"], line["result"], line["model"]) == ("deploy", "success", "tiny")
-    assert (line["from"], line["to"]) == ("1.0", "2.0")
-    assert line["time"].endswith("Z")
-    assert line["who"].keys() >= {"user", "host", "pid", "folder"}
-    assert len(line["sha256"]) == 64
+def test_success_of_deploy_rollback_and_unload(torchserve: FakeTorchServe, second: Path) -> None:
+    server = torchserve.serve()
+    run(server, second)
+    roll_back(server, "tiny", None, timeout=1, show=lambda _: None)
+    unload_named(server, "tiny", "2.0", lambda _: None)
+    found = lines(torchserve.store)
+    assert [short(line) for line in found] == [
+        ("deploy", "tiny", "1.0", "2.0", "success", None),
+        ("rollback", "tiny", "2.0", "1.0", "success", None),
+        ("unload", "tiny", "2.0", None, "success", None),
+    ]
+    assert found[0]["who"]["pid"] == os.getpid()
+    assert set(found[0]["who"]) >= {"user", "host", "pid", "folder"}
+    assert found[0]["time"].endswith("Z")
+    assert (found[0]["archive"], len(found[0]["sha256"])) == (str(second), 64)
+    assert (found[0]["compared"], found[0]["changed"], found[0]["accepted"]) == (4, 4, [])
 
 
-def test_breaking_changes_are_refused_unless_accepted(torchserve: FakeTorchServe, tmp_path: Path) -> None:
-    archive = with_column_renamed(tiny_archive(tmp_path, "2.0"), "workclass", "employer")
-    with pytest.raises(errors.BreakingVersion, match="employer: a new"):
-        run(torchserve, archive)
-    assert torchserve.defaults == {"tiny": "1.0"}
-    assert torchserve.calls == []  # it was not even loaded
-    run(torchserve, archive, "breaking-changes")
+def test_refusals(torchserve: FakeTorchServe, second: Path, tmp_path: Path) -> None:
+    server = torchserve.serve()
+    with pytest.raises(errors.AnswersChanged):
+        run(server, second, max_changed=0.1)
+    with pytest.raises(errors.BreakingVersion):
+        run(server, renamed_label(second))
+    (tmp_path / "torn.mar").write_bytes(second.read_bytes()[:-200])
+    with pytest.raises(Exception, match=r"torn\.mar can't be served"):
+        run(server, tmp_path / "torn.mar")
+    with pytest.raises(errors.NoVersion):
+        roll_back(server, "tiny", "7", timeout=1, show=lambda _: None)
+    with pytest.raises(errors.StillNeeded):
+        unload_named(server, "tiny", "1.0", lambda _: None)
+    found = lines(torchserve.store)
+    assert [short(line) for line in found] == [
+        ("deploy", "tiny", "1.0", "2.0", "refused", "answers_changed"),
+        ("deploy", "tiny", "1.0", "2.0", "refused", "breaking_changes"),
+        ("deploy", None, None, None, "refused", "archive_refused"),
+        ("rollback", "tiny", "1.0", "7", "refused", "no_version"),
+        ("unload", "tiny", "1.0", None, "refused", "still_needed"),
+    ]
+    assert found[1]["breaking"] == ["labels"]
+    assert "breaks callers of 1.0" in found[1]["reason"]
+
+
+def test_failures_and_interruptions(torchserve: FakeTorchServe, second: Path) -> None:
+    def fails(call: str) -> None:
+        if call == "set_default 2.0":
+            raise problem
+
+    torchserve.before = fails
+    for problem in (errors.ManagementFailed("no answer", fix="-"), KeyboardInterrupt()):
+        with pytest.raises(type(problem)):
+            run(torchserve.serve(), second)
+    assert [short(line)[3:] for line in lines(torchserve.store)] == [
+        ("2.0", "failed", "management_failed"),
+        ("2.0", "failed", "interrupted"),
+    ]
+
+
+def test_what_was_accepted_is_recorded(torchserve: FakeTorchServe, second: Path) -> None:
+    run(torchserve.serve(), renamed_label(second), accepted=frozenset({"breaking-changes"}))
+    [line] = lines(torchserve.store)
+    assert (line["result"], line["accepted"], line["breaking"]) == ("success", ["breaking-changes"], ["labels"])
+
+
+def test_a_state_folder_holds_the_log_and_the_defaults(
+    torchserve: FakeTorchServe, second: Path, tmp_path: Path
+) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    server = Server("http://127.0.0.1:8080", torchserve, torchserve, torchserve.store, None, state)  # type: ignore[arg-type]
+    run(server, second)
+    assert sorted(path.name for path in state.iterdir()) == [FILE, "defaults.json"]
+    assert sorted(path.name for path in torchserve.store.iterdir()) == ["tiny-1.0.mar", "tiny-2.0.mar"]
+    assert roll_back(server, "tiny", None, timeout=1, show=lambda _: None).version == "1.0"
+
+
+def test_the_run_directory_takes_the_line_where_the_store_does_not(
+    torchserve: FakeTorchServe, second: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (torchserve.store / FILE).mkdir()  # can't be opened for writing, also not by root
+    run_dir = tmp_path / "run"
+    run_dir.mkdir()
+    run(torchserve.serve(run_dir), second)
+    assert [line["result"] for line in lines(run_dir)] == ["success"]
+    assert "audit" not in capsys.readouterr().err
+
+
+def test_where_no_file_can_be_written_standard_error_says_so(
+    torchserve: FakeTorchServe, second: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (torchserve.store / FILE).mkdir()
+    run(torchserve.serve(), second)
+    assert "no line was written to the audit log of the server at http://127.0.0.1:8080" in capsys.readouterr().err
     assert torchserve.defaults == {"tiny": "2.0"}
-    refused, accepted = audit(torchserve)
-    assert (refused["result"], refused["code"]) == ("refused", "breaking_changes")
-    assert (accepted["result"], accepted["accepted"]) == ("success", ["breaking-changes"])
-    assert accepted["breaking"]
 
 
-def test_new_errors_are_refused_unless_accepted(torchserve: FakeTorchServe, tmp_path: Path) -> None:
-    archive = tiny_archive(tmp_path, "2.0")
-    golden: list[int] = []
-
-    def answer(record: Any) -> Any:
-        """Its golden records are reproduced when they are replayed, and refused when versions are compared."""
-        golden.append(1)
-        return recorded[json.dumps(record)] if len(golden) <= len(recorded) else refuse(record)
-
-    from tests.archives import golden as golden_of
-
-    records, answers = golden_of(archive)
-    recorded = {json.dumps(record): answer for record, answer in zip(records, answers, strict=True)}
-    torchserve.answers["2.0"] = answer
-    with pytest.raises(errors.NewErrors, match=r"records that 1\.0 answers are errors in 2\.0 \(missing_column: 4\)"):
-        run(torchserve, archive)
-    assert torchserve.defaults == {"tiny": "1.0"}
-    assert set(torchserve.models["tiny"]) == {"1.0"}
-    golden.clear()
-    deployed = run(torchserve, archive, "new-errors")
-    assert torchserve.defaults == {"tiny": "2.0"}
-    assert deployed.shadow is not None
-    assert (deployed.shadow.broken, deployed.shadow.answered, deployed.shadow.changed) == (4, 0, 0)
-    assert [(line["result"], line["new_errors"]) for line in audit(torchserve)] == [("refused", 4), ("success", 4)]
+def test_a_symbolic_link_is_not_followed(
+    torchserve: FakeTorchServe, second: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "victim").write_text("keep")
+    (torchserve.store / FILE).symlink_to(tmp_path / "victim")
+    run(torchserve.serve(), second)
+    assert (tmp_path / "victim").read_text() == "keep"
+    assert "no line was written" in capsys.readouterr().err
 
 
-def test_a_follower_prints_whole_lines_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    file = tmp_path / FILE
-    file.write_text("before\n")
-    follower = Follower(file)
-    with caplog.at_level(logging.WARNING), file.open("a") as appended:
-        for text in ("one\ntw", "o\n", ""):
-            appended.write(text)
-            appended.flush()
-            follower.poll()
-    assert [record.getMessage() for record in caplog.records] == ["audit: one", "audit: two"]
+def test_who_comes_by_sudo_and_ssh() -> None:
+    who = caller({"SUDO_USER": "ann", "SSH_CONNECTION": "10.0.0.5 50000 10.0.0.9 22"})
+    assert (who["sudo_user"], who["ssh_from"]) == ("ann", "10.0.0.5")
+    assert not {"sudo_user", "ssh_from"} & set(caller({}))
+
+
+class TestServersLog:
+    @pytest.fixture
+    def file(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Path:
+        caplog.set_level(logging.WARNING)
+        (tmp_path / FILE).write_text("before the start\n")
+        return tmp_path / FILE
+
+    def test_new_lines_are_printed_whole_and_once(self, file: Path, caplog: pytest.LogCaptureFixture) -> None:
+        follower = Follower(file)
+        with file.open("a") as more:
+            for text, printed in [("one\ntw", ["one"]), ("o\n", ["one", "two"]), ("", ["one", "two"])]:
+                more.write(text)
+                more.flush()
+                follower.poll()
+                assert [record.message for record in caplog.records] == [f"audit: {each}" for each in printed]
+
+    def test_a_rotated_file_is_read_from_its_beginning(self, file: Path, caplog: pytest.LogCaptureFixture) -> None:
+        follower = Follower(file)
+        file.unlink()
+        follower.poll()
+        file.write_text("new\n")
+        follower.poll()
+        assert [record.message for record in caplog.records] == ["audit: new"]
+
+    def test_control_characters_do_not_reach_the_terminal(self, file: Path, caplog: pytest.LogCaptureFixture) -> None:
+        follower = Follower(file)
+        with file.open("a") as more:
+            more.write("a\x1b[2Jb\n")
+        follower.poll()
+        assert [record.message for record in caplog.records] == ["audit: a?[2Jb"]
+
+    def test_it_is_followed_as_long_as_the_server_runs(self, file: Path, caplog: pytest.LogCaptureFixture) -> None:
+        with following([file, file.with_name("none")]), file.open("a") as more:
+            more.write("one\n")
+            more.flush()
+            deadline = time.monotonic() + 5
+            while not caplog.records and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert [record.message for record in caplog.records] == ["audit: one"]
