@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -181,6 +182,14 @@ class TestUnderLoad:
         assert streams.turns() == [[OLD, NEW]] * 8
 
 
+def wait_for_line(server: RunningServer, line: str, within: float = 5.0) -> None:
+    """The server's log holds the line, which it reads from the file a moment after it was written."""
+    deadline = time.monotonic() + within
+    while line not in (said := server.stderr.read_text()):
+        assert time.monotonic() < deadline, said
+        time.sleep(0.05)
+
+
 def faulty(folder: Path, fault: str) -> Path:
     path = tiny_archive(folder, "2.0", flipped=True)
     _, answers = golden(path)
@@ -244,6 +253,7 @@ class TestFailures:
         assert "\n  Fix: " in err
         assert audit(store)[-1].items() >= {"action": "deploy", "from": "1.0", "to": "2.0", "model": "tiny"}.items()
         assert audit(store)[-1]["result"] in ("refused", "failed")
+        wait_for_line(server, f"fastmar: audit: {json.dumps(audit(store)[-1])}")
         assert out == "" or fault in ("breaking", "errors")
         assert ask(version="2.0") == 404
         assert names(store) == ["tiny-1.0.mar"]
