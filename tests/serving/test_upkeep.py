@@ -95,7 +95,8 @@ def control(page: str, column: str) -> str:
 
 
 def deploy(server: RunningServer, archive: Path) -> None:
-    assert main(["deploy", str(archive), "--url", server.url, "--accept", "breaking-changes", "--accept", "new-errors"]) == 0
+    accepted = ["--accept", "breaking-changes", "--accept", "new-errors"]
+    assert main(["deploy", str(archive), "--url", server.url, *accepted]) == 0
 
 
 def test_a_new_value_of_a_category(first: Path, server: RunningServer, tmp_path: Path) -> None:
