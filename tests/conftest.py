@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.browser import launched
 
 # How long an example takes says something about the machine, and the first one imports torch or pandas. New examples
 # are looked for at people's desks; in CI they are always the same, so that it judges the change and not its luck.
@@ -27,6 +30,13 @@ def cookbook() -> Path:
     if not COOKBOOK.is_dir():
         pytest.skip(f"the book's learner is not at {COOKBOOK}")
     return COOKBOOK
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A real browser. It is defined once: Playwright's synchronous API runs only once in a process."""
+    with launched() as browser:
+        yield browser
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

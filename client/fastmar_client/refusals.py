@@ -44,6 +44,8 @@ def refusal(reply: Reply, model: str | None, sent: int = 0) -> ClientError:
     report = _report(reply)
     kind, fix = _kind(reply, report)
     message = str(report.get("message") or reply.reason or f"status {reply.status}")
+    if kind is ModelNotFound and model and model not in message:
+        message = f"{model}: {message}"
     if kind is TooLarge and "fix" not in report:
         message = f"the request has {sent:,} bytes, which are more than the server takes."
     error = kind(

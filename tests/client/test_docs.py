@@ -50,7 +50,7 @@ def test_the_examples_run(served: RunningServer, folder: Path, capsys: Any) -> N
     assert "where a number belongs" in done.stdout
     assert "30 rows, 0 of them not scored, 100%" in printed
     assert "id,prediction,probability_<50k,probability_>=50k,error" in printed
-    assert "no such model is served" in done.stdout
+    assert "adlut: no such model is served" in done.stdout
     assert "['1.0'] True" in done.stdout
 
 

@@ -25,7 +25,7 @@ from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.spec import Spec
 from tests.openapi.models import HOSTILE_NAMES, HOSTILE_TEXTS, MODELS, awkward_spec
 from tests.runtime import tiny, tiny_pictures
-from tests.web.conftest import chromium, watched  # noqa: F401 - a fixture
+from tests.web.conftest import watched
 from tests.web.test_accessibility import axe  # noqa: F401 - a fixture
 
 each_model = pytest.mark.parametrize("spec", MODELS.values(), ids=MODELS)
@@ -178,7 +178,7 @@ def test_a_record_is_sent_and_errors_are_shown(chromium: Any, axe: str) -> None:
         assert [v["nodes"][0] for v in violations if v["impact"] in ("serious", "critical")] == []
 
 
-def test_a_picture_is_sent(chromium: Any, tmp_path: Path) -> None:  # noqa: F811
+def test_a_picture_is_sent(chromium: Any, tmp_path: Path) -> None:
     path = tmp_path / "red.png"
     path.write_bytes(tiny_pictures.picture("red"))
     with served(tiny_pictures.spec(), tiny_pictures.graph()) as (url, keys), watched(chromium.new_context()) as page:
@@ -190,7 +190,7 @@ def test_a_picture_is_sent(chromium: Any, tmp_path: Path) -> None:  # noqa: F811
         assert keys == [None]
 
 
-def test_the_page_of_a_hostile_model_runs_nothing_of_it(chromium: Any) -> None:  # noqa: F811
+def test_the_page_of_a_hostile_model_runs_nothing_of_it(chromium: Any) -> None:
     with served(MODELS["hostile"], tiny.graph()) as (url, _), watched(chromium.new_context()) as page:
         page.goto(url)
         assert page.locator("img").count() == 0

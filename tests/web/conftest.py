@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,12 +15,9 @@ from flask.testing import FlaskClient
 
 from fastmar_web import Settings, create_app
 from fastmar_web.backend import Backend
+from tests.browser import PATIENCE
 from tests.web.fake import FakeClient
 
-CHROMIUM = os.environ.get("FASTMAR_CHROMIUM") or next(
-    filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None
-)
-PATIENCE = 20_000  # milliseconds
 # The colour of a canvas at a place, from 0 to 1.
 PIXEL = "(canvas, [x, y]) => [...canvas.getContext('2d').getImageData(x * canvas.width, y * canvas.height, 1, 1).data]"
 
@@ -80,20 +75,6 @@ def address(make_app: Callable[..., Flask]) -> Iterator[str]:
     """Address of the app in front of the fake server."""
     with listening(make_app()) as url:
         yield url
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    """A real browser, without a window."""
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium (Debian: apt-get install chromium)")
-    api.expect.set_options(timeout=PATIENCE)
-    with api.sync_playwright() as playwright:
-        options = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

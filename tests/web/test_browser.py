@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.web.conftest import PATIENCE
+from tests.browser import PATIENCE
 from tests.web.served import ADULT, COLOURS, PEOPLE, people
 
 pytestmark = pytest.mark.torchserve

@@ -12,8 +12,9 @@ import pytest
 from fastmar_client import RecordRefused
 from fastmar_runtime.decode_pictures import png
 from fastmar_web import backend
+from tests.browser import PATIENCE
 from tests.pictures import picture
-from tests.web.conftest import PATIENCE, PIXEL
+from tests.web.conftest import PIXEL
 from tests.web.fake import COUNTRIES, HOSTILE, QUOTED, FakeClient, answer, number, schema
 
 expect: Any = getattr(pytest.importorskip("playwright.sync_api"), "expect")  # noqa: B009 - mypy needs no stubs
