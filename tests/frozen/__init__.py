@@ -1,0 +1,1 @@
+"""Archives of earlier versions, with requests and the answers of their time."""
