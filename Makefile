@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 PIP_ARGS ?=
 # Set to anything to run tests again that passed on exactly these files.
 AGAIN ?=
-PACKAGES := -p fastmar -p fastmar_export -p fastmar_runtime -p fastmar_client -p fastmar_web -p fastmar_cli
+PACKAGES := -p fastmar -p fastmar_contract -p fastmar_export -p fastmar_runtime -p fastmar_client -p fastmar_web -p fastmar_cli
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test parity check format front manifests screenshots image sbom up down serve bench clean

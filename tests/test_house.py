@@ -23,7 +23,7 @@ import fastmar_runtime.steps
 from fastmar_cli.errors import CommandError
 from fastmar_cli.main import command_names
 from fastmar_client.errors import ClientError
-from fastmar_runtime.errors import FastmarError
+from fastmar_contract.errors import FastmarError
 from fastmar_runtime.steps import step_names
 from tests.readme import README, with_table
 

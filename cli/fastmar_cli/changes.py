@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from fastmar_contract.values import CATEGORY, DATE, NUMBER
 from fastmar_runtime.report import Report
 from fastmar_runtime.schema import plain, record_schema
-from fastmar_runtime.spec import CATEGORY, DATE, NUMBER, Field, Spec
-from fastmar_runtime.steps.categorify import Categorify, build_vocabulary
+from fastmar_runtime.spec import Field, Spec
+from fastmar_runtime.steps.categorify import Categorify, vocabulary
 
 BREAKING, NOTICED, INSIDE = "breaking", "noticed", "inside"
 LEVELS = (BREAKING, NOTICED, INSIDE)
@@ -165,7 +166,7 @@ def _unknown(categories: Iterable[Any], field: Field) -> list[Any]:
     """Those of `categories`, as a caller sends them, of which the model would warn: what is equal is for it to say."""
     sent = [plain(each) for each in categories]
     report = Report(len(sent))
-    Categorify({field.name: build_vocabulary(field.categories)})({field.name: sent}, report)
+    Categorify({field.name: vocabulary(field.categories)})({field.name: sent}, report)
     return [each for each, warnings in zip(sent, report.warnings, strict=True) if warnings]
 
 

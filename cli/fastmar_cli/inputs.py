@@ -6,13 +6,12 @@ import sys
 from pathlib import Path
 
 from fastmar_cli.errors import CommandError
+from fastmar_contract.media_types import BMP, picture_type
 
 JSON, LINES, CSV = "application/json", "application/jsonlines", "text/csv"
 PICTURE = "application/octet-stream"  # the model looks for itself which kind of picture it is
 _TYPES = {".json": JSON, ".jsonl": LINES, ".ndjson": LINES, ".csv": CSV, ".tsv": CSV, ".tab": CSV}
 _PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
-# How pictures begin that come on standard input; not BMP's two letters, with which a CSV may begin.
-_BEGINS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"II*\0", b"MM\0*")
 
 
 class InputUnreadable(CommandError):
@@ -53,7 +52,7 @@ def _read(path: Path) -> bytes:
 
 def _sniff(body: bytes) -> str:
     """JSON begins with a bracket; JSON lines have a second object behind the first line; the rest is CSV."""
-    if body.startswith(_BEGINS):
+    if picture_type(body) not in (None, BMP):  # a CSV may begin with the two letters of a BMP
         return PICTURE
     text = as_utf8(body).lstrip()
     if text[:1] not in (b"{", b"["):
@@ -64,8 +63,8 @@ def _sniff(body: bytes) -> str:
 
 def as_utf8(body: bytes) -> bytes:
     """A text that may be UTF-16 or UTF-32, as Windows' tools write it, in UTF-8; other bytes as they are."""
+    from fastmar_contract.errors import RequestError  # noqa: PLC0415
     from fastmar_runtime.bodies.text import decode  # noqa: PLC0415 - the runtime, where it is needed
-    from fastmar_runtime.errors import RequestError  # noqa: PLC0415
 
     try:
         return decode(body).encode()

@@ -162,7 +162,7 @@ class Served:
     def _answers(self, records: Sequence[Any]) -> Answers:
         """Answers to what was read of a body; what could not be read has its error already."""
         from fastmar_client.encoding import Part, encode  # noqa: PLC0415
-        from fastmar_runtime.errors import RecordError  # noqa: PLC0415
+        from fastmar_contract.errors import RecordError  # noqa: PLC0415
 
         # As parts: a string among records is one to the model, and must not become the path of a file.
         readable: Iterator[Any] = (Part(encode(record)) for record in records if not isinstance(record, RecordError))
@@ -201,11 +201,11 @@ def _is_table(content_type: str, spec: Spec) -> bool:
 
 def _csv_answers(model: Model, body: bytes) -> Answers:
     """Answers to the rows of a CSV, in one way for archives and servers."""
-    from fastmar_client.csv_rows import CsvRows  # noqa: PLC0415
     from fastmar_client.schema import Schema  # noqa: PLC0415
     from fastmar_client.scoring import answered  # noqa: PLC0415
+    from fastmar_contract.csv_rows import CsvFile  # noqa: PLC0415
 
-    rows = CsvRows(io.BytesIO(as_utf8(body)), Schema(model.schema).names)
+    rows = CsvFile(io.BytesIO(as_utf8(body)), Schema(model.schema).names)
     position = 0
     for _, answers in answered(model, rows):
         for answer in answers:
@@ -216,7 +216,7 @@ def _csv_answers(model: Model, body: bytes) -> Answers:
 
 
 def _picture(path: Path, mask_size: str) -> Any:
-    from fastmar_runtime.errors import RecordError  # noqa: PLC0415
+    from fastmar_contract.errors import RecordError  # noqa: PLC0415
     from fastmar_runtime.pictures import Picture  # noqa: PLC0415
 
     try:

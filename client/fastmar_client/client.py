@@ -10,7 +10,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from fastmar_client import scoring
-from fastmar_client.csv_rows import UTF8
 from fastmar_client.encoding import MASK_SIZES, Picture, is_one
 from fastmar_client.errors import ServerFailed
 from fastmar_client.frames import Frame, records_in
@@ -22,6 +21,7 @@ from fastmar_client.scoring import ROWS_A_REQUEST, Scored
 from fastmar_client.sender import Sender
 from fastmar_client.served import ServedModel, ServedRows, get_schema, path_of, wait_until_ready
 from fastmar_client.transport import Headers, Transport
+from fastmar_contract.csv_rows import UTF8
 
 if TYPE_CHECKING:
     import requests

@@ -16,6 +16,7 @@ from typing import IO, Any
 
 from fastmar_client.errors import RecordRefused
 from fastmar_client.pictures import file_of, is_batch, is_picture_object
+from fastmar_contract.media_types import picture_type
 
 # The bytes of a picture's file, its path, or the file itself, open. PIL images and arrays of pixels are taken too.
 Picture = bytes | bytearray | str | os.PathLike[str] | IO[bytes]
@@ -23,15 +24,6 @@ MASK_SIZES = ("model", "original")
 
 JSON = "application/json"
 ANY_BYTES = "application/octet-stream"
-# How files begin, and what they are then: servers and proxies want to know, the model looks for itself.
-_MAGIC = (
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"GIF8", "image/gif"),
-    (b"BM", "image/bmp"),
-    (b"II*\0", "image/tiff"),
-    (b"MM\0*", "image/tiff"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,27 +85,20 @@ def _part(record: Any) -> Part:
         return record
     if isinstance(record, bytes | bytearray):
         data = bytes(record)
-        return Part(data, media_type(data))
+        return Part(data, picture_type(data) or ANY_BYTES)
     if isinstance(record, str | os.PathLike):
         path = Path(record)
         data = _read(path)
-        return Part(data, media_type(data), path.name)
+        return Part(data, picture_type(data) or ANY_BYTES, path.name)
     if is_picture_object(record):
         data, name = file_of(record)
-        return Part(data, media_type(data), name)
+        return Part(data, picture_type(data) or ANY_BYTES, name)
     return Part(encode(record))
 
 
 def together(parts: Iterable[Part]) -> bytes:
     """The JSON list of several records."""
     return b"[%s]" % b",".join(each.as_json() for each in parts)
-
-
-def media_type(data: bytes) -> str:
-    """What a picture's file is, by how it begins."""
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "image/webp"
-    return next((name for magic, name in _MAGIC if data.startswith(magic)), ANY_BYTES)
 
 
 def encode(record: Any) -> bytes:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import base64
-import csv
 import io
 import json
 import random
-import struct
 import zlib
 from collections.abc import Mapping
 from typing import Any
 
 from fastmar_client.encoding import encode
-from fastmar_client.problems import CATEGORY, DATE, NUMBER, Column, Problem
+from fastmar_client.pictures import png
+from fastmar_client.problems import Column, Problem
 from fastmar_client.schema import IMAGE, VISION, Schema
+from fastmar_contract.cells import cell_reader
+from fastmar_contract.csv_rows import CsvRows
+from fastmar_contract.values import CATEGORY, DATE
 
-_NULLS = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "none")
 _DATE = "2024-01-31"
 _SIZE = 8  # of a made-up mask, in pixels
 _MOST = 1000.0  # of a made-up number
@@ -27,7 +28,7 @@ JSON = dict[str, Any]
 def record(schema: Schema) -> JSON:
     """A record that is answered without a warning."""
     if schema.kind == VISION:
-        return {IMAGE: {"b64": base64.b64encode(_png(_SIZE, _SIZE)).decode("ascii")}}
+        return {IMAGE: {"b64": base64.b64encode(_black()).decode("ascii")}}
     examples = (schema.described.get("record") or {}).get("examples")
     if examples and isinstance(examples[0], dict):
         return dict(examples[0])
@@ -124,47 +125,22 @@ def _some_labels(labels: list[str], chance: random.Random) -> JSON:
     return {"prediction": [label for label, share in shares.items() if share > 0.5], "probabilities": shares}
 
 
+def _black() -> bytes:
+    return png(_SIZE, _SIZE, 0, bytes(_SIZE * _SIZE))
+
+
 def _mask() -> JSON:
-    mask = base64.b64encode(_png(_SIZE, _SIZE)).decode("ascii")
+    mask = base64.b64encode(_black()).decode("ascii")
     classes = [{"index": 0, "name": "background", "pixels": _SIZE * _SIZE}]
     return {"mask": mask, "width": _SIZE, "height": _SIZE, "classes": classes}
 
 
-def _png(width: int, height: int) -> bytes:
-    """A black picture, in grey."""
-    rows = (b"\0" + bytes(width)) * height
-    parts = [
-        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)),
-        (b"IDAT", zlib.compress(rows)),
-        (b"IEND", b""),
-    ]
-    chunks = [
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in parts
-    ]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
-
-
 def _read_csv(text: str, schema: Schema) -> list[Any]:
-    header, *rows = csv.reader(io.StringIO(text, newline=""))
+    rows = CsvRows(io.StringIO(text, newline=""), sorted(schema.names))
+    columns = [schema.columns.get(name) for name in rows.header]
+    readers = [cell_reader(column.kind, column.categories) if column else str for column in columns]
     return [
-        {name: _cell(cell, schema.columns.get(name)) for name, cell in zip(header, row, strict=True)}
+        {name: read(cell) for name, read, cell in zip(rows.header, readers, row.cells, strict=True)}
         for row in rows
-        if row
+        if row.error is None
     ]
-
-
-def _cell(cell: str, column: Column | None) -> Any:
-    """What a cell stands for in its column."""
-    if column is None:
-        return cell
-    if column.kind == CATEGORY:
-        known = next((known for known in column.categories if str(known) == cell), None)
-        return known if known is not None else (None if cell in _NULLS else cell)
-    if cell in _NULLS:
-        return None
-    if column.kind == NUMBER:
-        try:
-            return float(cell)
-        except ValueError:
-            return cell
-    return cell

@@ -10,7 +10,9 @@ from typing import Any
 
 from fastmar_client.encoding import Part, as_read
 from fastmar_client.errors import RecordRefused
-from fastmar_client.problems import SEND_DATE, Column, Problem, as_date, shown
+from fastmar_client.problems import Column, Problem
+from fastmar_contract.display import shown
+from fastmar_contract.values import SEND_DATE, as_date
 
 TABULAR, VISION = "tabular", "vision"
 IMAGE = "image"

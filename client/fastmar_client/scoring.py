@@ -14,10 +14,11 @@ from typing import IO, Any, Protocol
 
 from fastmar_client.bulk import batches, halved, in_order
 from fastmar_client.csv_answers import AnswerColumns
-from fastmar_client.csv_rows import UTF8, CsvRows, CsvWriter, Row
 from fastmar_client.errors import CsvUnreadable, CsvUnwritable, RecordRefused, wrong_count
 from fastmar_client.journal import Output, beside
 from fastmar_client.schema import VISION, Schema
+from fastmar_contract.csv_rows import UTF8, CsvFile, CsvRows, CsvWriter, Row
+from fastmar_contract.errors import TableUnreadable
 
 Answer = dict[str, Any]
 
@@ -88,8 +89,8 @@ def score_csv(
         raise CsvUnreadable(
             f"{schema.name} reads pictures, not tables.", fix="give their paths to predict_many, or `fastmar predict`."
         )
-    with _opened(source) as file:
-        rows = CsvRows(file, schema.names, encoding=encoding, name=str(source))
+    with _opened(source) as file, _as_client_error():
+        rows = CsvFile(file, schema.names, encoding=encoding, name=str(source))
         _check_columns(rows, schema)
         rows.check_not_empty()
         _check_target(source, target, overwrite)
@@ -116,7 +117,7 @@ class _Run:
     """The rows of one table on their way."""
 
     def __init__(
-        self, model: Model, schema: Schema, rows: CsvRows, answers: AnswerColumns, output: Output, size: int
+        self, model: Model, schema: Schema, rows: CsvFile, answers: AnswerColumns, output: Output, size: int
     ) -> None:
         self._model = model
         self._rows = rows
@@ -182,7 +183,7 @@ def answers_to(model: Model, header: Sequence[str], places: Sequence[int], rows:
     """The model's answer to each row, to the cells in `places` of it; rows that can't be read have theirs already."""
     readable = [row for row in rows if row.error is None]
     found = iter(_ask(model, header, places, readable) if readable else ())
-    return [next(found) if row.error is None else {"error": row.error} for row in rows]
+    return [next(found) if row.error is None else row.error.as_dict() for row in rows]
 
 
 def _ask(model: Model, header: Sequence[str], places: Sequence[int], rows: list[Row]) -> list[Answer]:
@@ -228,6 +229,14 @@ def _fingerprint(file: IO[bytes], rows: CsvRows) -> dict[str, Any]:
     about = os.fstat(file.fileno())
     header = hashlib.sha256(json.dumps(rows.header).encode("utf-8", "surrogatepass")).hexdigest()
     return {"bytes": about.st_size, "changed": about.st_mtime_ns, "header": header}
+
+
+@contextmanager
+def _as_client_error() -> Iterator[None]:
+    try:
+        yield
+    except TableUnreadable as error:
+        raise CsvUnreadable(error.message, fix=error.fix, code=error.code) from error
 
 
 @contextmanager

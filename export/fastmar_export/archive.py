@@ -19,6 +19,7 @@ import yaml
 from model_archiver.manifest_components.manifest import Manifest
 from model_archiver.manifest_components.model import Model
 
+import fastmar_contract
 import fastmar_runtime
 from fastmar_export.errors import ExportError
 from fastmar_runtime import spec as spec_format
@@ -158,6 +159,7 @@ def _handler_source(name: str) -> bytes:
 
 
 def _runtime_sources() -> Iterator[tuple[str, bytes]]:
-    root = Path(fastmar_runtime.__file__).parent
-    for path in sorted(root.rglob("*.py")):
-        yield path.relative_to(root.parent).as_posix(), path.read_bytes()
+    for package in (fastmar_contract, fastmar_runtime):
+        root = Path(str(package.__file__)).parent
+        for path in sorted(root.rglob("*.py")):
+            yield path.relative_to(root.parent).as_posix(), path.read_bytes()

@@ -18,7 +18,7 @@ Errors take facts and compose the sentence; every message ends with what to do.
 
 from __future__ import annotations
 
-from fastmar_runtime.errors import FastmarError
+from fastmar_contract.errors import FastmarError
 
 
 class ExportError(FastmarError):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
+from fastmar_contract.values import CATEGORY, DATE
 from fastmar_runtime.schema import plain
-from fastmar_runtime.spec import CATEGORY, DATE, Field, Spec
+from fastmar_runtime.spec import Field, Spec
 
 COUNT = 32
 UNKNOWN = "a category that nobody trained with"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from fastmar_contract.values import CATEGORY, NUMBER
 from fastmar_export.presentation import Ui, UiRefused, check_ui, check_value, give_white_space, labels_of, meant_by
 from fastmar_runtime.schema import plain
-from fastmar_runtime.spec import CATEGORY, NUMBER, Field, Spec
+from fastmar_runtime.spec import Field, Spec
 
 _ONLY_OF = {"choices": CATEGORY, "minimum": NUMBER, "maximum": NUMBER, "step": NUMBER}
 """Parts of an entry that one kind of field alone has."""

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from fastmar_contract.values import CATEGORY, NUMBER
 from fastmar_export.errors import ExportError
 from fastmar_export.exporter import Exported, export_learner, next_step
 from fastmar_export.options import FIRST_VERSION, Options
 from fastmar_runtime.schema import plain
-from fastmar_runtime.spec import CATEGORY, NUMBER, VISION, Field, Spec
+from fastmar_runtime.spec import VISION, Field, Spec
 
 MOST_CATEGORIES = 6  # of a column that are listed
 

@@ -17,11 +17,11 @@ from typing import Any
 
 import yaml
 
+from fastmar_contract.values import CATEGORY, DATE, FLOAT32_MAX, NUMBER
 from fastmar_export.errors import ExportError
-from fastmar_runtime.ranges import FLOAT32_MAX
 from fastmar_runtime.schema import plain
-from fastmar_runtime.spec import CATEGORY, DATE, NUMBER, Field, Spec
-from fastmar_runtime.steps.categorify import build_vocabulary
+from fastmar_runtime.spec import Field, Spec
+from fastmar_runtime.steps.categorify import vocabulary
 
 Ui = dict[str, Any]
 
@@ -150,12 +150,10 @@ def give_white_space(entry: Ui, field: Field) -> None:
 
 def meant_by(field: Field) -> Callable[[Any], Any]:
     """What gives a value the white space that it lacks to be one of the field's categories."""
-    vocabulary = build_vocabulary(field.categories)
+    known = vocabulary(field.categories)
 
     def meant(value: Any) -> Any:
-        if not isinstance(value, str) or value in vocabulary.codes:
-            return value
-        return vocabulary.trimmed.get(value.strip(), value)
+        return known.with_white_space(value) if isinstance(value, str) else value
 
     return meant
 

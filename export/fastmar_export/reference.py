@@ -13,12 +13,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from fastmar_contract.errors import RecordError
+from fastmar_contract.values import CATEGORY, FLOAT32_MAX, NUMBER
 from fastmar_export.errors import ExportError
 from fastmar_runtime.csv_records import read_csv
-from fastmar_runtime.errors import RecordError
-from fastmar_runtime.ranges import FLOAT32_MAX
 from fastmar_runtime.schema import plain
-from fastmar_runtime.spec import CATEGORY, NUMBER, Field
+from fastmar_runtime.spec import Field
 
 
 def refine(fields: Sequence[Field], path: Path) -> tuple[Field, ...]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from fastmar_contract.values import CATEGORY, DATE, NUMBER
 from fastmar_export.conversion import Conversion
 from fastmar_export.converters import State, Table, convert
 from fastmar_export.converters.add_datepart import Typical, add_datepart, date_names, typical_date
@@ -17,7 +18,7 @@ from fastmar_export.plausible import typical_category
 from fastmar_export.reader import Record
 from fastmar_export.targets import REGRESSION, TARGET_TRANSFORMS
 from fastmar_runtime.schema import plain as as_sent
-from fastmar_runtime.spec import CATEGORY, DATE, NUMBER, Field
+from fastmar_runtime.spec import Field
 from fastmar_runtime.steps.add_datepart import ELAPSED
 
 POSITIONS = ("x_cat", "x_cont")  # arguments of the network's forward

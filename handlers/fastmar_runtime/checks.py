@@ -6,12 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from fastmar_contract.values import CATEGORY, DATE
 from fastmar_runtime import spec as spec_format
 from fastmar_runtime.bundle import SPEC, BundleFiles
 from fastmar_runtime.decode import ACTIVATIONS, load_decoder
 from fastmar_runtime.errors import BundleError
 from fastmar_runtime.preprocess import load_preprocessor
-from fastmar_runtime.spec import CATEGORY, DATE, IMAGE, TABULAR, Spec
+from fastmar_runtime.spec import IMAGE, TABULAR, Spec
 from fastmar_runtime.steps import load_step
 from fastmar_runtime.steps.add_datepart import AddDatepart
 from fastmar_runtime.steps.categorify import Categorify

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from os.path import commonprefix
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-
-from fastmar_runtime.csv_records import read_number
-from fastmar_runtime.errors import RecordError
+from fastmar_contract.display import shown
+from fastmar_contract.errors import RecordError
+from fastmar_contract.similar import Names
+from fastmar_contract.values import CHECKS, DATE, FLOAT32_MAX, NUMBER, number_as_text
 from fastmar_runtime.faults import MissingColumn, combined
-from fastmar_runtime.ranges import FLOAT32_MAX, Range
-from fastmar_runtime.report import Report, shown
-from fastmar_runtime.similar import Names
-from fastmar_runtime.spec import CATEGORY, DATE, NUMBER, Field
+from fastmar_runtime.ranges import Range
+from fastmar_runtime.report import Report
+from fastmar_runtime.spec import Field
 
 Columns = dict[str, list[Any]]
 """A batch by column name; every list is as long as the batch. Plain Python values: at the sizes of a batch they are
@@ -95,7 +94,7 @@ class Gatherer:
                         break
                     continue
                 try:
-                    columns[name][row] = read = _CHECKS[field.kind](value, field)
+                    columns[name][row] = read = CHECKS[field.kind](value, field)
                     found += 1
                 except RecordError as fault:
                     faults.append(fault.with_traceback(None))  # which would keep every column of the batch alive
@@ -123,8 +122,7 @@ def _usual(field: Field, ranges: Mapping[str, Range]) -> tuple[float, float]:
 def _warn_number(row: int, sent: Any, read: Any, field: Field, usual: Range | None, report: Report) -> None:
     """Warn of a number that was sent as text, and of one that is far from the training data."""
     if isinstance(sent, str):
-        taken = "null" if read is None else repr(read)
-        message = f"{field.name!r} is the text {shown(sent)}; it was read as {taken}."
+        message = number_as_text(field.name, sent, read)
         report.warn(row, field=field.name, code="number_as_text", value=sent, message=message)
     if usual is not None and read is not None and not usual.low <= read <= usual.high:
         message = f"{field.name!r} is {shown(read)}; {usual.about}."
@@ -166,83 +164,3 @@ def _warn_extra(row: int, record: dict[str, Any], known: set[str], report: Repor
     if (more := len(extra) - _MOST_EXTRA) > 0:
         message = f"the model does not use {more} more columns; they were ignored."
         report.warn(row, field=extra[_MOST_EXTRA], code="extra_column", value=None, message=message)
-
-
-def check_number(value: Any, field: Field) -> float | int | None:
-    """A number, or None for null. Text is read as the CSV reader does."""
-    kind = type(value)
-    if kind is float or kind is int:
-        if -FLOAT32_MAX <= value <= FLOAT32_MAX:
-            return value  # type: ignore[no-any-return]
-        if value != value:  # NaN is pandas' null  # noqa: PLR0124
-            return check_number(None, field)
-        raise RecordError(
-            "out_of_range",
-            f"{field.name!r} is {shown(value)}, which is over the largest number that the model can take.",
-            fix=f"send a finite number of at most {FLOAT32_MAX:.3g} in size.",
-            field=field.name,
-        )
-    if value is None:
-        if not field.nullable:
-            raise null_not_filled(field.name)
-        return None  # a later step fills it
-    if kind is bool:
-        return int(value)  # as fastai reads a column of bools
-    if kind is str and type(number := read_number(value)) is not str:
-        return check_number(number, field)
-    if isinstance(value, np.generic):
-        return check_number(value.item(), field)
-    raise RecordError(
-        "not_a_number",
-        f"{field.name!r} is {shown(value)}, where a number belongs.",
-        fix="send a number.",
-        field=field.name,
-    )
-
-
-def null_not_filled(name: str) -> RecordError:
-    """The error for a null in a column of numbers for which training has no filling."""
-    return RecordError(
-        "null_not_filled",
-        f"{name!r} is null, and no missing values were seen in it when the model was trained.",
-        fix=f"send a number for {name!r}, or train with missing values in it.",
-        field=name,
-    )
-
-
-def check_category(value: Any, field: Field) -> Any:
-    """A string, number, bool, or None for null; whether the model knows it is for a later step to say."""
-    if type(value) is str or value is None:
-        return value
-    if isinstance(value, str | int | float):
-        return None if value != value else value  # noqa: PLR0124 - NaN is pandas' null
-    if isinstance(value, np.generic):
-        return check_category(value.item(), field)
-    raise RecordError(
-        "not_a_value",
-        f"{field.name!r} is {shown(value)}, where one category belongs.",
-        fix="send one string, number, true, false or null.",
-        field=field.name,
-    )
-
-
-def check_date(value: Any, field: Field) -> Any:
-    """A string or null; the step that computes with it reads it."""
-    if value is None and not field.nullable:
-        raise RecordError(
-            "null_not_filled",
-            f"the date {field.name!r} is null, and no missing dates were seen when the model was trained.",
-            fix='send it as "2024-01-31".',
-            field=field.name,
-        )
-    if value is None or isinstance(value, str):
-        return value
-    raise RecordError(
-        "not_a_date",
-        f"{field.name!r} is {shown(value)}, where a date belongs.",
-        fix='send it as "2024-01-31" or "2024-01-31T08:30:00".',
-        field=field.name,
-    )
-
-
-_CHECKS: dict[str, Callable[[Any, Field], Any]] = {NUMBER: check_number, CATEGORY: check_category, DATE: check_date}

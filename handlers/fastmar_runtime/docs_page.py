@@ -14,12 +14,13 @@ from typing import Any
 
 import orjson
 
+from fastmar_contract.values import CATEGORY, DATE, NUMBER
 from fastmar_runtime.docs_assets import CSS, SCRIPT
 from fastmar_runtime.docs_commands import PICTURES, RECORDS, commands
 from fastmar_runtime.openapi import ERRORS
 from fastmar_runtime.openapi_schemas import example_record
 from fastmar_runtime.schema import answer_schema, plain
-from fastmar_runtime.spec import CATEGORY, DATE, IMAGE, NUMBER, VISION, Field, Spec
+from fastmar_runtime.spec import IMAGE, VISION, Field, Spec
 
 LISTED = 40  # categories of a column
 LABELS = 100

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from fastmar_runtime.errors import RecordError
+from fastmar_contract.errors import RecordError
 
 MISSING_COLUMN = "missing_column"
 _NAMED = 20  # columns that a message names

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from fastmar_runtime.errors import RecordError
+from fastmar_contract.errors import RecordError
 from fastmar_runtime.frames import Size
 from fastmar_runtime.report import Report
 from fastmar_runtime.validation import wrong

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastmar_contract.display import shown
+from fastmar_contract.errors import FastmarError
 from fastmar_runtime.bundle import BundleFiles
 from fastmar_runtime.decode import threshold_of
-from fastmar_runtime.errors import FastmarError, GoldenMismatch
+from fastmar_runtime.errors import GoldenMismatch
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.preprocess import Arrays
-from fastmar_runtime.report import shown
 from fastmar_runtime.validation import check, unreadable
 
 RECORDS, ANSWERS, ARRAYS = "golden/records.json", "golden/answers.json", "golden/arrays/{name}.npy"

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import orjson
 
+from fastmar_contract.values import NUMBER
 from fastmar_runtime.openapi_schemas import (
     ANSWER,
     ERROR,
@@ -27,7 +28,7 @@ from fastmar_runtime.openapi_schemas import (
     in_comment,
     ref,
 )
-from fastmar_runtime.spec import IMAGE, NUMBER, VISION, Spec
+from fastmar_runtime.spec import IMAGE, VISION, Spec
 
 JSON = dict[str, Any]
 

@@ -11,9 +11,10 @@ import re
 from collections import Counter
 from typing import Any
 
+from fastmar_contract.values import CATEGORY, DATE, NUMBER
 from fastmar_runtime.pictures import MODEL_SIZE, ORIGINAL_SIZE
 from fastmar_runtime.schema import MAX_LISTED, plain, record_schema
-from fastmar_runtime.spec import CATEGORY, DATE, IMAGE, NUMBER, VISION, Field, Spec
+from fastmar_runtime.spec import IMAGE, VISION, Field, Spec
 
 JSON = dict[str, Any]
 

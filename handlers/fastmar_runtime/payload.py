@@ -13,17 +13,17 @@ from typing import Any
 
 import orjson
 
+from fastmar_contract import media_types
+from fastmar_contract.display import shown
+from fastmar_contract.errors import RequestError
+from fastmar_contract.media_types import BMP, FORM, IMAGE, JSON, TABLE, MediaType, picture_type
+from fastmar_contract.media_types import LINES as JSON_LINES
 from fastmar_runtime import picture_bodies, protocol_v2, refusals
-from fastmar_runtime.bodies import forms, json_shapes, json_text, media_types, multipart
-from fastmar_runtime.bodies.media_types import FORM, IMAGE, JSON, TABLE, MediaType
-from fastmar_runtime.bodies.media_types import LINES as JSON_LINES
+from fastmar_runtime.bodies import forms, json_shapes, json_text, multipart
 from fastmar_runtime.bodies.multipart import Part
 from fastmar_runtime.bodies.request import INSTANCES, LINES, LIST, ONE, V2, Request
 from fastmar_runtime.bodies.text import decode
 from fastmar_runtime.csv_records import names_columns, read_rows
-from fastmar_runtime.errors import RequestError
-from fastmar_runtime.pictures import is_picture
-from fastmar_runtime.report import shown
 from fastmar_runtime.spec import TABULAR, VISION, Spec
 
 __all__ = ["INSTANCES", "LINES", "LIST", "ONE", "V2", "Request", "Response", "read", "read_form", "refused", "write"]
@@ -150,7 +150,7 @@ def _body_picture(body: _Body) -> Request | None:
 def _no_picture(body: _Body) -> Request | None:
     if body.content[:1] in _BRACKETS or isinstance(body.content, str):
         return None
-    if is_picture(body.content) and bytes(body.content[:2]) != b"BM":
+    if picture_type(body.content) not in (None, BMP):
         raise RequestError("the body is a picture, and the model reads records.", fix=_FORMATS)
     return None
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fastmar_runtime.errors import RecordError, RequestError
-from fastmar_runtime.pictures import MASK_SIZE, MODEL_SIZE, Picture, is_picture, mask_size
+from fastmar_contract.errors import RecordError, RequestError
+from fastmar_contract.media_types import picture_type
+from fastmar_runtime.pictures import MASK_SIZE, MODEL_SIZE, Picture, mask_size
 
 FORMATS = (
     'send a picture as the body with its Content-Type, a multipart form with a file a part, or JSON such as {"image": '
@@ -22,7 +23,7 @@ def body_picture(body: Any, media_type: str, size: str = MODEL_SIZE) -> Picture 
     """The picture that `body` is, by its Content-Type or by how it begins; None where it is something else."""
     if not isinstance(body, bytes | bytearray | memoryview):
         return None
-    if media_type.startswith("image/") or media_type in _TYPES or is_picture(body):
+    if media_type.startswith("image/") or media_type in _TYPES or picture_type(body) is not None:
         return Picture(bytes(body), mask_size=size)
     return None
 

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fastmar_runtime.errors import RecordError
-from fastmar_runtime.report import Report, sendable, shown
+from fastmar_contract.display import sendable, shown
+from fastmar_contract.errors import RecordError
+from fastmar_runtime.report import Report
 from fastmar_runtime.spec import IMAGE
 
 MODEL_SIZE, ORIGINAL_SIZE = "model", "original"
@@ -22,7 +23,6 @@ _KNOWN = (IMAGE, BASE64, NAME, MASK_SIZE)
 _MOST_EXTRA = 20  # members too many that are named one by one
 
 _RECORD_FIX = 'send {"image": {"b64": "..."}} with the picture\'s bytes in base64, or the picture itself as the body.'
-_MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"GIF87a", b"GIF89a", b"II*\x00", b"MM\x00*", b"II+\x00")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +41,6 @@ class Picture:
 
     def __repr__(self) -> str:
         return f"{self.name or 'a picture'} of {len(self.data):,} bytes"
-
-
-def is_picture(data: bytes | bytearray | memoryview) -> bool:
-    """Whether `data` begins as files of pictures do: JPEG, PNG, BMP, GIF, TIFF or WebP."""
-    start = bytes(data[:16])
-    return start.startswith(_MAGIC) or (start[:4] == b"RIFF" and start[8:12] == b"WEBP")
 
 
 def gather(records: Sequence[Any], report: Report) -> list[Picture | None]:

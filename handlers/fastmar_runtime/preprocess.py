@@ -9,8 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from fastmar_contract.errors import RecordError
 from fastmar_runtime import columns, pictures
-from fastmar_runtime.errors import BundleUnreadable, RecordError
+from fastmar_runtime.errors import BundleUnreadable
 from fastmar_runtime.frames import Frame, through_layers
 from fastmar_runtime.ranges import expected_ranges
 from fastmar_runtime.report import Report

@@ -12,10 +12,10 @@ from typing import Any
 
 import orjson
 
+from fastmar_contract.display import sendable, shown
+from fastmar_contract.errors import RequestError
 from fastmar_runtime.bodies import tensors
 from fastmar_runtime.bodies.tensors import BINARY_SIZE, BYTES, Binary, bad_tensor
-from fastmar_runtime.errors import RequestError
-from fastmar_runtime.report import sendable, shown
 from fastmar_runtime.spec import VISION, Spec
 
 JSON_LENGTH = "inference-header-content-length"  # header: bytes of JSON in front of binary tensors

@@ -6,9 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from fastmar_runtime.spec import NUMBER, Field, Spec
-
-FLOAT32_MAX = 3.4028234663852886e38
+from fastmar_contract.values import FLOAT32_MAX, NUMBER
+from fastmar_runtime.spec import Field, Spec
 
 _DEVIATIONS = 20.0
 """Standard deviations from the mean that are not far yet. By Chebyshev's inequality at most one training row in 400 is

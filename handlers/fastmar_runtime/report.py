@@ -5,36 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fastmar_runtime.errors import RecordError
+from fastmar_contract.display import sendable
+from fastmar_contract.errors import RecordError
 from fastmar_runtime.faults import joined
 from fastmar_runtime.refusals import EXPLAINED
 
-_SHOWN = 80  # characters of a user's value that a message repeats
-_SENT = 1000  # characters of it that a warning carries back
 _MOST_SEARCHES = 50  # searches for similar names in one batch
-
-
-def shown(value: Any) -> str:
-    """`value` for a message: its repr, cut to a length that fits a line."""
-    try:
-        text = repr(value)
-    except (ValueError, RecursionError):  # an integer of thousands of digits, lists in lists in lists
-        text = f"{type(value).__name__} that is too large to show"
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text):,} characters)"
-
-
-def sendable(value: Any) -> Any:
-    """A user's string or number as JSON can carry it back: Python's own JSON reader lets more in than that.
-
-    Half characters become question marks, an integer of more than 64 bits is cut text, and long text is cut, so that an
-    answer can't be blown up from outside.
-    """
-    if isinstance(value, str):
-        text = value.encode("utf-8", "replace").decode("utf-8")
-        return text if len(text) <= _SENT else f"{text[:_SENT]}..."
-    if isinstance(value, int) and value.bit_length() >= 64:
-        return shown(value)
-    return value
 
 
 class Report:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from fastmar_contract.values import CATEGORY, DATE, NUMBER
 from fastmar_runtime import picture_schemas
-from fastmar_runtime.spec import CATEGORY, DATE, NUMBER, VISION, Field, Spec
+from fastmar_runtime.spec import VISION, Field, Spec
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 MAX_LISTED = 1000  # categories of a column that the schema lists; more are for a look-up, not a page

@@ -1,7 +1,7 @@
 """What a bundle says of itself: `spec.json`, read once into frozen dataclasses.
 
 `PROTOCOL` rules the format. To raise it: change the format, add one to the number, keep reading the numbers before it
-(`READABLE`), and freeze a bundle of the old number under `tests/runtime/protocols/`.
+(`READABLE`), and freeze a bundle of the old number under `tests/frozen/`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from fastmar_contract.values import CATEGORY, DATE, NUMBER
 from fastmar_runtime.errors import BundleUnreadable, ProtocolUnknown
 from fastmar_runtime.validation import build, check, unreadable, wrong
 
@@ -17,7 +18,7 @@ PROTOCOL = 1
 READABLE = (1,)
 
 TIMESTAMP = "timestamp"  # {"timestamp": "2024-01-31T00:00:00"} among categories
-NUMBER, CATEGORY, DATE, IMAGE = "number", "category", "date", "image"
+IMAGE = "image"  # the kind of field that models of pictures have
 
 TABULAR, VISION = "tabular", "vision"
 

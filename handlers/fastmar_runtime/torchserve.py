@@ -16,9 +16,10 @@ from typing import Any, NoReturn
 
 import orjson
 
+from fastmar_contract.errors import RequestError
 from fastmar_runtime import __version__, payload, protocol_v2
 from fastmar_runtime.documents import documents
-from fastmar_runtime.errors import BundleError, RequestError, RuntimeMismatch
+from fastmar_runtime.errors import BundleError, RuntimeMismatch
 from fastmar_runtime.golden import check_golden, read_golden
 from fastmar_runtime.metrics import Metrics
 from fastmar_runtime.payload import Request, Response

@@ -13,8 +13,8 @@ import pandas as pd
 
 from fastmar_client.sender import Reply
 from fastmar_client.served import SCHEMA_REQUEST
+from fastmar_contract.errors import RequestError
 from fastmar_runtime import payload
-from fastmar_runtime.errors import RequestError
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.schema import describe
 

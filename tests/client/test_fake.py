@@ -25,10 +25,11 @@ from fastmar_client import (
     Timeout,
 )
 from fastmar_client.testing import FakeServer
+from fastmar_contract.values import NUMBER
 from fastmar_runtime.csv_records import read_csv
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.schema import describe
-from fastmar_runtime.spec import NUMBER, Field
+from fastmar_runtime.spec import Field
 
 MODELS: dict[str, dict[str, Any]] = {
     "one label": {},

@@ -9,7 +9,7 @@ import pytest
 from tests.client.scripted import Reply, Scripted, Seen
 
 from fastmar_client import Client, RecordRefused
-from fastmar_client.encoding import Part, media_type, part, together
+from fastmar_client.encoding import Part, part, together
 from fastmar_client.many import REQUEST_BYTES
 
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0"
@@ -139,5 +139,5 @@ def test_what_a_file_is() -> None:
         b"MM\0*": "image/tiff",
         b"": "application/octet-stream",
     }
-    assert {data: media_type(data) for data in begins} == begins
+    assert {data: part(data).media_type for data in begins} == begins
     assert part({"x": 1}).media_type == "application/json"

@@ -13,9 +13,10 @@ from tests.client.models import InProcess
 from tests.runtime import tiny
 
 from fastmar_client import Client, RecordRefused, Schema
+from fastmar_contract.values import CATEGORY, NUMBER
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.schema import describe
-from fastmar_runtime.spec import CATEGORY, NUMBER, Field
+from fastmar_runtime.spec import Field
 
 GOOD = {"age": 49, "workclass": " Private", "education": " Masters", "hours-per-week": 40}
 

@@ -11,11 +11,12 @@ import pandas as pd
 import pytest
 from fastai.tabular.all import Categorify, FillMissing, RegressionBlock, add_datepart, cont_cat_split, tabular_config
 
+from fastmar_contract.values import DATE
 from fastmar_export.converters.add_datepart import add_datepart as steps_for
 from fastmar_export.exporter import Exported
 from fastmar_export.golden import golden_records
 from fastmar_runtime.predictor import Predictor
-from fastmar_runtime.spec import DATE, Field, Spec
+from fastmar_runtime.spec import Field, Spec
 from tests.export.tables import ROWS, Case, as_record, make_learner, table
 from tests.export.test_tabular_parity import TOLERANCE, exported, fastai_answer
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from fastmar_runtime.spec import CATEGORY, NUMBER, Field, Spec
+from fastmar_contract.values import CATEGORY, NUMBER
+from fastmar_runtime.spec import Field, Spec
 from tests.runtime import tiny, tiny_pictures
 
 USUAL_NAMES = ("age", "capital-gain", "native country", "my.col", "price (€)", "Sales2024", "année")

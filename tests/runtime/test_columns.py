@@ -5,11 +5,11 @@ import math
 import numpy as np
 import pytest
 
-from fastmar_runtime.columns import MISSING, check_category, check_date, check_number, gather
-from fastmar_runtime.errors import RecordError
-from fastmar_runtime.ranges import FLOAT32_MAX
+from fastmar_contract.errors import RecordError
+from fastmar_contract.values import CATEGORY, DATE, FLOAT32_MAX, NUMBER, check_category, check_date, check_number
+from fastmar_runtime.columns import MISSING, gather
 from fastmar_runtime.report import Report
-from fastmar_runtime.spec import CATEGORY, DATE, NUMBER, Field
+from fastmar_runtime.spec import Field
 from tests.runtime import tiny
 
 AGE, HOURS = tiny.FIELDS[3], tiny.FIELDS[4]

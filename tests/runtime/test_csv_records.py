@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import io
+from unittest.mock import ANY
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastmar_runtime.csv_records import NULLS, read_csv
-from fastmar_runtime.errors import RecordError, RequestError
-from fastmar_runtime.spec import CATEGORY, DATE, NUMBER, Field
+from fastmar_contract.cells import NULLS
+from fastmar_contract.errors import RecordError, RequestError
+from fastmar_contract.values import CATEGORY, DATE, NUMBER
+from fastmar_runtime.csv_records import read_csv
+from fastmar_runtime.spec import Field
 from tests.runtime import tiny
 
 
@@ -70,9 +73,9 @@ class TestLayout:
 
     def test_no_more_rows_are_read_than_asked_for(self):
         table = 'age,hours\n1,2\n\n3\n5,6\n7,"a quote that is never closed\n'
-        with pytest.raises(RequestError):
-            read_csv(table, tiny.FIELDS)
-        first, bad = read_csv(table, tiny.FIELDS, 2)
+        first, bad, _, last = read_csv(table, tiny.FIELDS)
+        assert last.code == "bad_row"
+        assert read_csv(table, tiny.FIELDS, 2) == [first, ANY]
         assert (first, bad.code) == ({"age": 1.0, "hours": 2.0}, "ragged_row")
 
     def test_header_alone(self):
@@ -98,21 +101,22 @@ class TestRefusals:
 
     def test_a_column_a_million_times(self):
         """Were each looked for in all of the header, this would take hours."""
-        with pytest.raises(RequestError, match="'age' twice"):
+        with pytest.raises(RequestError, match="1,000,001 columns"):
             read_csv("age," * 1_000_000, tiny.FIELDS)
 
     def test_a_long_header_for_a_model_of_many_columns(self):
         """Were each looked for among all of the model's, this would take minutes."""
         fields = [Field(f"column {number}", NUMBER) for number in range(3000)]
-        assert read_csv("column 7," + "x," * 200_000, fields) == []
+        assert read_csv("column 7," + "x," * 19_000, fields) == []
 
     def test_a_huge_cell(self):
-        with pytest.raises(RequestError, match="line 2 of the CSV"):
-            read_csv(f"age,workclass\n1,{'x' * 1_000_001}\n", tiny.FIELDS)
+        spoilt, good = read_csv(f"age,workclass\n1,{'x' * 1_000_001}\n2,a\n", tiny.FIELDS)
+        assert (spoilt.code, good) == ("bad_row", {"age": 2.0, "workclass": "a"})
+        assert "line 2 of the CSV" in spoilt.message
 
     def test_an_open_quote_does_not_swallow_the_rows_behind_it(self):
-        with pytest.raises(RequestError, match="CSV can't be read"):
-            read_csv('age,workclass\n1,"oops\n2,b\n3,c\n', tiny.FIELDS)
+        spoilt, *good = read_csv('age,workclass\n1,"oops\n2,b\n3,c\n', tiny.FIELDS)
+        assert (spoilt.code, len(good)) == ("bad_row", 2)
 
     def test_a_long_first_line_is_cut(self):
         with pytest.raises(RequestError) as caught:

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from fastmar_contract.errors import FastmarError, RecordError, RequestError
 from fastmar_runtime import errors
-from fastmar_runtime.errors import FastmarError, RecordError, RequestError
 
 
 def tree(cls):

@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastmar_contract.similar import Names
+from fastmar_contract.values import NUMBER
 from fastmar_runtime import payload, protocol_v2
 from fastmar_runtime.faults import listed
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.ranges import expected_ranges
 from fastmar_runtime.refusals import EXPLAINED, numbered
-from fastmar_runtime.similar import Names
-from fastmar_runtime.spec import NUMBER, Field
+from fastmar_runtime.spec import Field
 from tests.runtime import tiny
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastmar_contract.errors import RequestError
 from fastmar_runtime import payload
-from fastmar_runtime.errors import RequestError
 from tests.runtime import tiny
 
 PREDICTOR = tiny.predictor()

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastmar_contract.errors import RecordError, RequestError
+from fastmar_contract.values import NUMBER
 from fastmar_runtime import payload
-from fastmar_runtime.errors import RecordError, RequestError
 from fastmar_runtime.payload import INSTANCES, LINES, LIST, ONE, V2
-from fastmar_runtime.spec import NUMBER, Field
+from fastmar_runtime.spec import Field
 from tests.runtime import tiny
 
 JSON = "application/json"

@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
+from fastmar_contract.errors import RequestError
 from fastmar_runtime import payload
-from fastmar_runtime.errors import RequestError
 from tests.runtime import tiny
 from tests.runtime import tiny_pictures as pictures
 

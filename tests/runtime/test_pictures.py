@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fastmar_runtime.errors import RecordError
-from fastmar_runtime.pictures import Picture, gather, is_picture
+from fastmar_contract.errors import RecordError
+from fastmar_contract.media_types import picture_type
+from fastmar_runtime.pictures import Picture, gather
 from fastmar_runtime.report import Report
 from fastmar_runtime.spec import Tensor
 from tests.runtime import tiny_pictures as tiny
@@ -253,9 +254,9 @@ def test_decoding_keeps_nothing() -> None:
 
 def test_magic_bytes() -> None:
     for kind in ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF"):
-        assert is_picture(tiny.picture(kind=kind)), kind
-    assert not is_picture(b'{"image": ""}')
-    assert not is_picture(b"")
+        assert picture_type(tiny.picture(kind=kind)), kind
+    assert not picture_type(b'{"image": ""}')
+    assert not picture_type(b"")
 
 
 def test_gather_keeps_positions() -> None:

@@ -14,8 +14,9 @@ import orjson
 import pytest
 
 import fastmar_runtime
+from fastmar_contract.errors import RecordError
 from fastmar_runtime import payload, predictor
-from fastmar_runtime.errors import BundleUnreadable, ProtocolUnknown, RecordError
+from fastmar_runtime.errors import BundleUnreadable, ProtocolUnknown
 from fastmar_runtime.predictor import BundleFiles, Predictor
 from fastmar_runtime.preprocess import CHUNK
 from tests.runtime import tiny
@@ -283,7 +284,7 @@ def test_the_blocker_blocks():
 
 
 def test_imports_nothing_but_its_few_dependencies():
-    assert set(run(IMPORTS).split()) <= {"fastmar_runtime", "PIL"}
+    assert set(run(IMPORTS).split()) <= {"fastmar_contract", "fastmar_runtime", "PIL"}
 
 
 class TestCookbook:

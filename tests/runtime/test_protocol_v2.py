@@ -3,8 +3,8 @@ from __future__ import annotations
 import orjson
 import pytest
 
+from fastmar_contract.errors import RequestError
 from fastmar_runtime import payload, protocol_v2
-from fastmar_runtime.errors import RequestError
 from tests.runtime import tiny
 
 

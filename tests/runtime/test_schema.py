@@ -4,9 +4,10 @@ import orjson
 import pytest
 from jsonschema import Draft202012Validator
 
+from fastmar_contract.values import CATEGORY
 from fastmar_runtime.predictor import BundleFiles, Predictor
 from fastmar_runtime.schema import MAX_LISTED, answer_schema, describe, record_schema
-from fastmar_runtime.spec import CATEGORY, Field
+from fastmar_runtime.spec import Field
 from tests.runtime import tiny
 
 SPECS = {

@@ -12,11 +12,12 @@ import onnx
 import orjson
 from onnx import TensorProto, helper, numpy_helper
 
+from fastmar_contract.values import CATEGORY, DATE, NUMBER
 from fastmar_runtime import __version__
 from fastmar_runtime import spec as spec_format
 from fastmar_runtime.golden import ANSWERS, ARRAYS, OUTPUT, RECORDS, Golden
 from fastmar_runtime.predictor import GRAPH, SPEC, Predictor
-from fastmar_runtime.spec import CATEGORY, DATE, NUMBER, Field, Spec, Tensor
+from fastmar_runtime.spec import Field, Spec, Tensor
 
 WEIGHTS = np.array(
     [[0.5, -0.5], [0.25, 0.1], [-1.0, 1.0], [0.3, 0.2], [0.7, -0.2], [-0.4, 0.9]],

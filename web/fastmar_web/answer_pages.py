@@ -9,8 +9,8 @@ from flask import Flask, Response, jsonify, make_response, render_template, requ
 
 from fastmar_web import pictures
 from fastmar_web.answers import Shown, cells, shown
-from fastmar_web.backend import Backend, sentence
-from fastmar_web.errors import PageError, Refused
+from fastmar_web.backend import Backend
+from fastmar_web.errors import PageError, Refused, sentence
 from fastmar_web.forms import Form, make_form
 from fastmar_web.model_pages import other_versions, split
 from fastmar_web.presentation import Presentation

@@ -25,7 +25,7 @@ from fastmar_client import (
     Timeout,
     Unauthorized,
 )
-from fastmar_web.errors import PageError, Refused, Unavailable
+from fastmar_web.errors import PageError, Refused, Unavailable, sentence
 from fastmar_web.settings import Settings, check_key_file
 
 JSON = dict[str, Any]
@@ -214,11 +214,6 @@ def explained(error: ClientError) -> PageError:
         fix="try again in a moment; its log says more.",
         title="The model server failed",
     )
-
-
-def sentence(text: str) -> str:
-    """Begins with a capital letter."""
-    return text[:1].upper() + text[1:]
 
 
 def _not_found() -> PageError:

@@ -68,3 +68,8 @@ class Unavailable(PageError):
     code = "unavailable"
     status = 503
     passing = True
+
+
+def sentence(text: str) -> str:
+    """The text with a capital letter at its beginning."""
+    return text[:1].upper() + text[1:]

@@ -5,31 +5,30 @@ It is read as a stream: memory does not grow with the file.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from fastmar_client import Schema
-from fastmar_client.csv_rows import CsvRows, Row
-from fastmar_client.problems import FLOAT32_MAX
-from fastmar_web.errors import Refused
+from fastmar_client.problems import Column
+from fastmar_contract.cells import NULLS, cell_reader
+from fastmar_contract.csv_rows import CsvFile, Row
+from fastmar_contract.errors import TableUnreadable
+from fastmar_contract.values import DATE, as_date
+from fastmar_web.errors import Refused, sentence
 
 JSON = dict[str, Any]
-Check = Callable[[str], "str | None"]
+Finding = tuple[str, bool]  # what is wrong with a cell, and whether its row is refused
+Check = Callable[[str], "Finding | None"]
 
 SAMPLE_ROWS, SAMPLE_COLUMNS, CELL = 12, 60, 48  # of the preview; characters of a cell
 LISTED = 50  # problems that are shown one by one
 UNUSED = 12  # columns without use that are named
 CELLS_A_WORD = 100_000  # that are read from one word on how far it is to the next
 NEW = "New to the model."
-# What the server takes for no value; see fastmar_runtime.csv_records.
-_NULL_WORDS = "#N/A|#N/A N/A|#NA|-1.#IND|-1.#QNAN|-NaN|-nan|1.#IND|1.#QNAN|<NA>|N/A|NA|NULL|NaN|None|n/a|nan|null"
-NULLS = frozenset(["", *_NULL_WORDS.split("|")])
-_BOOLS = frozenset(["True", "TRUE", "true", "False", "FALSE", "false"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,21 +89,30 @@ def look(path: Path, schema: JSON, on_row: Callable[[int], None]) -> Preview:
     """Read the whole file and say what is in it. It is read as it will be when it is scored.
 
     Raises:
-        CsvUnreadable: it is no CSV that the model could read.
-        Refused: it has no row.
+        Refused: it is no CSV that the model could read, or it has no row.
     """
+    try:
+        preview = _look(path, schema, on_row)
+    except TableUnreadable as error:
+        raise Refused(sentence(error.message), fix=error.fix, title="This is no table for the model") from error
+    if not preview.total:
+        raise Refused("There is no row below the first line.", fix="give a file with at least one row.", title="Empty")
+    return preview
+
+
+def _look(path: Path, schema: JSON, on_row: Callable[[int], None]) -> Preview:
     described = Schema(schema)
-    properties: JSON = schema["record"].get("properties", {})
     known = described.names
     with path.open("rb") as file:
-        rows = CsvRows(file, known, name="the file")
+        rows = CsvFile(file, known, name="the file")
         header = rows.header
         preview = Preview(described.version, header[:SAMPLE_COLUMNS])
         preview.more_columns = max(0, len(header) - SAMPLE_COLUMNS)
         preview.missing = [problem.field or "" for problem in described.missing(header)]
         unused = [name for name in header if name not in known]
         preview.unused, preview.more_unused = unused[:UNUSED], max(0, len(unused) - UNUSED)
-        checks = [_check(properties[name]) if name in properties else None for name in header]
+        columns = [described.columns.get(name) for name in header]
+        checks = [_check(column) if column else None for column in columns]
         rows_a_word = max(1, CELLS_A_WORD // len(header))
         for number, row in enumerate(rows, start=1):
             preview.total = number
@@ -115,8 +123,6 @@ def look(path: Path, schema: JSON, on_row: Callable[[int], None]) -> Preview:
                 preview.rows.append(_sample(row.cells, preview.columns, problems))
             if number % rows_a_word == 0:
                 on_row(number)
-    if not preview.total:
-        raise Refused("There is no row below the first line.", fix="give a file with at least one row.", title="Empty")
     return preview
 
 
@@ -132,12 +138,11 @@ def shortened(cell: str) -> str:
 
 def _problems(number: int, row: Row, header: list[str], checks: list[Check | None]) -> Iterator[Problem]:
     if row.error is not None:
-        text = str(row.error.get("message"))
-        yield Problem(number, "", "", text[:1].upper() + text[1:], refuses=True)
+        yield Problem(number, "", "", sentence(row.error.message), refuses=True)
         return
     for name, cell, check in zip(header, row.cells, checks, strict=True):
-        if check is not None and (said := check(cell)):
-            yield Problem(number, name, cell[:CELL], said, refuses=said != NEW)
+        if check is not None and (found := check(cell)):
+            yield Problem(number, name, cell[:CELL], found[0], refuses=found[1])
 
 
 def _count(preview: Preview, problems: list[Problem]) -> None:
@@ -149,62 +154,27 @@ def _count(preview: Preview, problems: list[Problem]) -> None:
     preview.problems += problems[: LISTED - len(preview.problems)]
 
 
-def _check(schema: JSON) -> Check | None:
-    """What tells whether a cell of a column is fit for it."""
-    own, types = schema.get("x-fastmar", {}), schema.get("type", [])
-    nullable = "null" in types
-    if own.get("kind") == "number":
-        return _number_check(nullable=nullable)
-    if own.get("kind") == "date":
-        return _date_check(nullable=nullable)
-    values = own.get("categories", [])
-    if own.get("kind") == "category" and own.get("category_count", 0) <= len(values):
-        return _category_check(values)
-    return None
+def _check(column: Column) -> Check:
+    """A function that finds what is wrong with a cell of a column: a text, and whether it refuses the row."""
+    read = cell_reader(column.kind, column.categories)
 
-
-def _number_check(*, nullable: bool) -> Check:
-    def check(cell: str) -> str | None:
-        try:
-            value = math.nan if cell in NULLS else float(cell)
-        except ValueError:
-            return None if cell in _BOOLS else "Not a number."
-        if "_" in cell:
-            return "Not a number."
-        if math.isnan(value):
-            return None if nullable else "A number is missing."
-        return None if abs(value) <= FLOAT32_MAX else "Too large a number for the model."
-
-    return check
-
-
-def _date_check(*, nullable: bool) -> Check:
-    def check(cell: str) -> str | None:
-        if cell in NULLS:
-            return None if nullable else "A date is missing."
-        try:
-            datetime.fromisoformat(cell.strip())
-        except ValueError:
-            return "Not a date such as 2024-01-31."
-        return None
-
-    return check
-
-
-def _category_check(values: list[Any]) -> Check:
-    texts = {str(value).strip() for value in values}
-    numbers = {float(value) for value in values if isinstance(value, int | float)}
-    only_bools = _BOOLS if any(isinstance(value, bool) for value in values) else frozenset()
-
-    def check(cell: str) -> str | None:
-        text = cell.strip()
-        if text in texts or cell in NULLS or cell in only_bools:
+    @lru_cache(maxsize=4096)
+    def check(cell: str) -> Finding | None:
+        if column.kind == DATE and cell not in NULLS and as_date(cell) is None:
+            return _SAID["not_a_date"], True
+        problems = [problem for problem in column.problems(read(cell)) if problem.code in _SAID]
+        if not problems:
             return None
-        if numbers:
-            try:
-                return None if float(text) in numbers else NEW
-            except ValueError:
-                pass
-        return NEW
+        return _SAID[problems[0].code], problems[0].weight == "refused"
 
     return check
+
+
+_SAID = {
+    "not_a_number": "Not a number.",
+    "out_of_range": "Too large a number for the model.",
+    "not_a_date": "Not a date such as 2024-01-31.",
+    "null_not_filled": "A value is missing.",
+    "unknown_category": NEW,
+}
+"""What the preview says of a problem, by its code. Others are no problem: the value is taken as it was meant."""

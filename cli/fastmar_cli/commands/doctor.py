@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     from rich.text import Text
 
     from fastmar_cli.errors import CommandError
-    from fastmar_runtime.errors import FastmarError
+    from fastmar_contract.errors import FastmarError
 
     failed = 0
     for name, check in _checks(args.model):

@@ -21,8 +21,8 @@ from fastmar_cli.inputs import CSV, JSON, LINES, PICTURE, InputUnreadable, is_pi
 from fastmar_cli.lifecycle.compare import Answer
 from fastmar_cli.server.archives import UNREADABLE
 from fastmar_client import Client, RecordRefused, ServerFailed, Timeout
-from fastmar_client.csv_rows import CsvRows
 from fastmar_client.schema import Schema
+from fastmar_contract.csv_rows import CsvFile
 
 T = TypeVar("T")
 
@@ -70,7 +70,7 @@ def read_requests(sources: Sequence[str], archive: Path) -> Iterator[Asked]:
 
     Raises:
         InputUnreadable: a file is not there, or is none of records.
-        CsvUnreadable: a CSV's header names no column of the model.
+        TableUnreadable: a CSV's header names no column of the model.
     """
     columns = _columns(archive)
     for source in sources:
@@ -96,13 +96,13 @@ def split(
 
     Raises:
         InputUnreadable: it can't be read as what it is said to be.
-        CsvUnreadable: its header names none of the `columns`.
+        TableUnreadable: its header names none of the `columns`.
     """
     if content_type == CSV:
-        rows = CsvRows(io.BytesIO(body), columns)
+        rows = CsvFile(io.BytesIO(body), columns)
         for row in rows:
             if row.error is not None:
-                leave_out(row.error["message"])
+                leave_out(row.error.message)
             else:
                 text = io.StringIO(newline="")
                 csv.writer(text).writerows([rows.header, row.cells])

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from fastmar_contract import media_types
+from fastmar_contract.display import shown
+from fastmar_contract.errors import RequestError
+from fastmar_contract.media_types import picture_type
 from fastmar_runtime import picture_bodies
-from fastmar_runtime.bodies import media_types
 from fastmar_runtime.bodies.multipart import Part
 from fastmar_runtime.bodies.request import LIST, ONE, V2, Request
-from fastmar_runtime.errors import RequestError
-from fastmar_runtime.pictures import MASK_SIZE, Picture, is_picture
-from fastmar_runtime.report import shown
+from fastmar_runtime.pictures import MASK_SIZE, Picture
 from fastmar_runtime.spec import TABULAR, VISION, Spec
 
 ReadPart = Callable[[Part, int | None], Request]
@@ -59,7 +60,9 @@ def _read_pictures(parts: Sequence[Part], most: int | None, read_part: ReadPart)
         if _is_document(part):
             requests.append(read_part(part, most))
         elif isinstance(part.content, bytes | bytearray | memoryview) and (
-            part.filename is not None or part.content_type.startswith("image/") or is_picture(part.content)
+            part.filename is not None
+            or part.content_type.startswith("image/")
+            or picture_type(part.content) is not None
         ):
             requests.append(Request([Picture(bytes(part.content), _name(part), size)], ONE))
     if not requests:
@@ -107,7 +110,7 @@ def _is_document(part: Part) -> bool:
     """Whether a part holds JSON or a table rather than a picture or a field's text."""
     if not isinstance(part.content, bytes | bytearray | memoryview):
         return isinstance(part.content, dict | list) or media_types.parse(part.content_type).format in _DOCUMENTS
-    if is_picture(part.content):
+    if picture_type(part.content) is not None:
         return False
     if media_types.parse(part.content_type).format in _DOCUMENTS:
         return True

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from fastmar_contract.display import shown
+from fastmar_contract.errors import RequestError
 from fastmar_runtime.bodies.request import INSTANCES, Request
-from fastmar_runtime.errors import RequestError
-from fastmar_runtime.report import shown
 from fastmar_runtime.spec import TABULAR, Spec
 
 _CODE = "unnamed_columns"

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from fastmar_runtime.errors import RecordError, RequestError
+from fastmar_contract.errors import RecordError, RequestError
 
 _CONSTANTS = {"NaN": None, "Infinity": float("inf"), "-Infinity": float("-inf")}
 _READER = json.JSONDecoder(parse_constant=_CONSTANTS.__getitem__)

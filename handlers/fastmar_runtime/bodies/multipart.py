@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 from urllib.parse import unquote_to_bytes
 
-from fastmar_runtime.errors import RequestError
-from fastmar_runtime.report import shown
+from fastmar_contract.display import shown
+from fastmar_contract.errors import RequestError
 
 MOST_PARTS = 1000
 _MOST_HEADER = 8192  # bytes of one part's headers

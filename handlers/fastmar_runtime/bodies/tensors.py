@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from fastmar_runtime.errors import RequestError
-from fastmar_runtime.report import shown
+from fastmar_contract.display import shown
+from fastmar_contract.errors import RequestError
 
 BINARY_SIZE = "binary_data_size"
 _CODE = "bad_tensor"

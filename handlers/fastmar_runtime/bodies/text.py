@@ -6,8 +6,8 @@ import codecs
 import json
 import re
 
-from fastmar_runtime.errors import RequestError
-from fastmar_runtime.report import shown
+from fastmar_contract.display import shown
+from fastmar_contract.errors import RequestError
 
 _MARKS = (  # UTF-32's marks first: the little-endian one begins as that of UTF-16 does
     (codecs.BOM_UTF32_LE, "utf-32"),

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from fastmar_contract.display import shown
+from fastmar_contract.errors import RecordError
 from fastmar_runtime.columns import MISSING
-from fastmar_runtime.errors import RecordError
-from fastmar_runtime.report import Report, shown
+from fastmar_runtime.report import Report
 from fastmar_runtime.steps import Batch
 from fastmar_runtime.validation import build, wrong
 

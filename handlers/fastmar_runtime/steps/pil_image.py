@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from fastmar_runtime.errors import RecordError
+from fastmar_contract.errors import RecordError
 from fastmar_runtime.frames import Frame
 from fastmar_runtime.pictures import Picture, called
 from fastmar_runtime.report import Report

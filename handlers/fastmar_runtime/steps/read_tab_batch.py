@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastmar_runtime.columns import null_not_filled
-from fastmar_runtime.errors import RecordError
+from fastmar_contract.errors import RecordError
+from fastmar_contract.values import null_not_filled
 from fastmar_runtime.report import Report
 from fastmar_runtime.steps import Batch
 from fastmar_runtime.validation import build

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastmar_runtime.errors import RecordError
+from fastmar_contract.errors import RecordError
 from fastmar_runtime.report import Report
 from fastmar_runtime.spec import IMAGE
 from fastmar_runtime.steps import Batch

@@ -14,7 +14,8 @@ from PIL import Image
 
 from fastmar_cli.inputs import CSV, JSON, LINES, InputUnreadable
 from fastmar_cli.lifecycle.asking import Asked, ask, read_requests, sample, split
-from fastmar_client import CsvUnreadable, RecordRefused, ServerFailed, Timeout, Unauthorized
+from fastmar_client import RecordRefused, ServerFailed, Timeout, Unauthorized
+from fastmar_contract.errors import TableUnreadable
 
 RECORDS = [{"a": 1, "b": "x"}, {"a": 2.5, "b": None}, {"a": -1, "b": 'ü "quoted", with\na line'}]
 
@@ -40,7 +41,7 @@ def test_every_format_that_predict_reads(tmp_path: Path, second: Path) -> None:
 
 def test_a_table_without_a_column_of_the_model_is_refused(tmp_path: Path, second: Path) -> None:
     (tmp_path / "table.csv").write_text("colour,size\nred,7\n")
-    with pytest.raises(CsvUnreadable, match="names no column of the model"):
+    with pytest.raises(TableUnreadable, match="names no column of the model"):
         list(read_requests([str(tmp_path / "table.csv")], second))
 
 
@@ -71,7 +72,7 @@ def test_whatever_a_file_holds_is_read_or_refused(content_type: str, body: bytes
         for part, kind in split(b"a,b\n" * (content_type == CSV) + body, content_type, ["a"]):
             assert isinstance(part, bytes)
             assert kind in (JSON, CSV)
-    except (InputUnreadable, CsvUnreadable):
+    except (InputUnreadable, TableUnreadable):
         pass
 
 

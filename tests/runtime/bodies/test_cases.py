@@ -9,10 +9,11 @@ import struct
 import orjson
 import pytest
 
+from fastmar_contract.errors import RecordError, RequestError
+from fastmar_contract.values import CATEGORY, NUMBER
 from fastmar_runtime import payload
-from fastmar_runtime.errors import RecordError, RequestError
 from fastmar_runtime.payload import INSTANCES, LINES, LIST, ONE
-from fastmar_runtime.spec import CATEGORY, NUMBER, Field
+from fastmar_runtime.spec import Field
 from tests.runtime import tiny, tiny_pictures
 
 WEATHER = tiny.spec(fields=tuple(Field(name, NUMBER) for name in ("humidity", "temperature", "rain")))

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastmar_contract.errors import RequestError
 from fastmar_runtime.bodies import multipart
 from fastmar_runtime.bodies.multipart import Part, parse
-from fastmar_runtime.errors import RequestError
 
 BODY = (
     b'--x\r\nContent-Disposition: form-data; name="a"; filename="caf\xc3\xa9 %22.png"\r\nContent-Type: image/png\r\n'

@@ -6,15 +6,16 @@ import csv
 import io
 import re
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, TextIO
 
-from fastmar_client.errors import CsvUnreadable
-from fastmar_client.problems import shown
+from fastmar_contract.display import shown
+from fastmar_contract.errors import RecordError, TableUnreadable
 
 UTF8 = "utf-8-sig"
 _DELIMITERS = ",;\t"
+_LONGEST_CELL = 1_000_000  # characters
 _BOM = b"\xef\xbb\xbf"
 _BOMS_16 = (b"\xff\xfe", b"\xfe\xff")
 _UTF16 = ("utf-16", "utf16", "utf-16-le", "utf-16le", "utf-16-be", "utf-16be")
@@ -30,18 +31,13 @@ _MOST_FILLED = 100  # times as many cells as the file had characters so far,
 _FILLED_FOR_ALL = 1_000_000  # and so many more
 _NOT_DECODED = re.compile("[\udc80-\udcff]")  # how Python hands out bytes that are not in the encoding
 
-# Python's own limit is lower than the server's (see fastmar_runtime.csv_records), and is one for the whole process.
-csv.field_size_limit(max(csv.field_size_limit(), 1_000_000))  # characters of one cell
-
-Error = dict[str, Any]
-
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """A row, with as many cells as the header has; or the `error` that it is answered with instead."""
 
     cells: list[str]
-    error: Error | None = None
+    error: RecordError | None = None
 
     @property
     def size(self) -> int:
@@ -50,48 +46,38 @@ class Row:
 
 
 class CsvRows:
-    """The rows of a CSV with a header, in order.
+    """The rows of a CSV with a header, in order, read as a stream.
 
-    The delimiter is the comma, semicolon or tab that makes most columns of the model out of the header, as the server
-    has it too. Empty lines are no rows. A quote that is never closed spoils its own line, not those behind it.
-
-    A row of delimiters alone is an error, since a model would answer it from the means of its training. A file with
-    a byte order mark of UTF-16 is read as UTF-16.
+    The delimiter is the comma, semicolon or tab that makes most columns of the model out of the header. Empty lines are
+    no rows. A quote that is never closed spoils its own line, not those behind it. A row of delimiters alone is an
+    error, since a model would answer it from the means of its training.
 
     Attributes:
-        name: of the file, for messages.
+        name: of the table, for messages.
         header: the columns' names.
         delimiter: between cells.
         line_end: of the header, which is taken for that of the file.
-        has_bom: whether the file begins with a byte order mark.
     """
 
-    def __init__(self, file: IO[bytes], known: Iterable[str], *, encoding: str = UTF8, name: str = "the CSV") -> None:
-        """Reads the header; `known` are the names of the model's columns.
+    def __init__(self, text: TextIO, known: Collection[str], *, name: str = "the CSV") -> None:
+        """Reads the header; `known` are the names of the model's columns, `text` keeps its line ends (newline="").
 
         Raises:
-            CsvUnreadable: there is no header, or it names no column of the model, or one of them twice, or too many.
+            TableUnreadable: there is no header, or it names no column of the model, or one of them twice, or too many.
         """
+        # Python's limit is one for the whole process, so that it is only ever raised.
+        csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL))
         self.name = name
-        self._file = file
-        encoding = encoding.lower().replace("_", "-")
-        if encoding in ("utf-8", "utf8"):
-            encoding = UTF8
-        begins = file.read(len(_BOM))
-        file.seek(0)
-        is_utf16 = begins.startswith(_BOMS_16) and encoding in (UTF8, *_UTF16)
-        self.has_bom = is_utf16 or (encoding == UTF8 and begins == _BOM)
-        self._text = _decoded(file, "utf-16" if is_utf16 else encoding)
-        self._lines = _Lines(self._text, name)
+        self._lines = _Lines(text, name)
         self._filled = 0  # cells that rows were short of
-        self.header, self.delimiter = self._read_header(set(known))
+        self.header, self.delimiter = self._read_header(known)
         self.line_end = "\r\n" if self._lines.last.endswith("\r\n") else "\n"
 
     def __iter__(self) -> Iterator[Row]:
         """The rows; to be asked for once.
 
         Raises:
-            CsvUnreadable: a row is too long, too many quotes are never closed, or too many cells are missing.
+            TableUnreadable: a row is too long, too many quotes are never closed, or too many cells are missing.
         """
         rows = csv.reader(self._lines, delimiter=self.delimiter, strict=True)
         while True:
@@ -110,45 +96,38 @@ class CsvRows:
         """Check that there is a row, before the first one is read.
 
         Raises:
-            CsvUnreadable: there is none.
+            TableUnreadable: there is none.
         """
         if not self._lines.has_more():
-            raise CsvUnreadable(
+            raise TableUnreadable(
                 f"there is no row behind the header of {self.name}.",
                 fix="give each row a line of its own, below the header.",
                 code="no_rows",
             )
 
-    @property
-    def position(self) -> int:
-        """Bytes that were read so far, a few kilobytes more than the rows that were handed out."""
-        return self._file.tell()
-
-    def close(self) -> None:
-        """Close the file."""
-        self._text.close()
-
-    def _read_header(self, known: set[str]) -> tuple[list[str], str]:
+    def _read_header(self, names: Collection[str]) -> tuple[list[str], str]:
+        known = set(names)
         self._lines.skip_empty()
         headers = [(self._header(delimiter), delimiter) for delimiter in _DELIMITERS]
         header, delimiter = max(headers, key=lambda found: len(known & set(found[0])))
         if not known & set(header):
             line = self._lines.first_line()
-            example = f"begin the CSV with a header such as {','.join(sorted(known)[:3])}."
-            raise CsvUnreadable(
+            first = sorted(known) if isinstance(names, Set) else list(names)
+            example = f"begin the CSV with a header such as {','.join(first[:3])}."
+            raise TableUnreadable(
                 f"the first line is {shown(line)}, which names no column of the model.",
                 fix=_SAVE_AS_UTF8 if "\0" in line else example,
             )
         if len(header) > _MOST_COLUMNS:
-            raise CsvUnreadable(
+            raise TableUnreadable(
                 f"the header of {self.name} has {len(header):,} columns.",
                 fix=f"take out columns that the model does not need, until there are at most {_MOST_COLUMNS:,}.",
             )
         twice = next((column for column, times in Counter(header).items() if times > 1 and column in known), None)
         if twice is not None:
-            raise CsvUnreadable(f"the header names {twice!r} twice.", fix="give each column a name of its own.")
+            raise TableUnreadable(f"the header names {twice!r} twice.", fix="give each column a name of its own.")
         if any(map(_NOT_DECODED.search, header)):
-            raise CsvUnreadable(f"the header of {self.name} is not in UTF-8.", fix=_SAVE_AS_UTF8)
+            raise TableUnreadable(f"the header of {self.name} is not in UTF-8.", fix=_SAVE_AS_UTF8)
         self._lines.begin()
         next(csv.reader(self._lines, delimiter=delimiter, strict=True))
         return header, delimiter
@@ -166,17 +145,17 @@ class CsvRows:
     def _row(self, cells: list[str]) -> Row:
         error = None
         if len(cells) > 1 and not any(cells):
-            error = _error(
-                "empty_row", "the row is empty: it has delimiters alone.", "delete the row, or fill in its cells."
+            error = RecordError(
+                "empty_row", "the row is empty: it has delimiters alone.", fix="delete the row, or fill in its cells."
             )
         elif len(cells) != len(self.header):
-            error = _error(
+            error = RecordError(
                 "ragged_row",
                 f"the row has {len(cells)} cells where the header has {len(self.header)}.",
-                "give each row a cell for each column; quote cells that hold the delimiter.",
+                fix="give each row a cell for each column; quote cells that hold the delimiter.",
             )
         if not all(map(str.isascii, cells)) and any(map(_NOT_DECODED.search, cells)):
-            error = _error("not_utf8", "the row is not in UTF-8.", _SAVE_AS_UTF8)
+            error = RecordError("not_utf8", "the row is not in UTF-8.", fix=_SAVE_AS_UTF8)
             cells = [_NOT_DECODED.sub("\ufffd", cell) for cell in cells]
         return Row(self._fitted(cells), error)
 
@@ -186,7 +165,7 @@ class CsvRows:
         message = f"line {self._lines.number} of the CSV can't be read ({error})."
         fix = "close each quote, double a quote inside a quoted cell, and keep cells under a million characters."
         cells = _NOT_DECODED.sub("\ufffd", line.rstrip("\r\n")).split(self.delimiter)
-        return Row(self._fitted(cells), _error("bad_row", message, fix))
+        return Row(self._fitted(cells), RecordError("bad_row", message, fix=fix))
 
     def _fitted(self, cells: list[str]) -> list[str]:
         """As many cells as the header has: what is too much stays in the last one, so that nothing is lost."""
@@ -195,7 +174,7 @@ class CsvRows:
             return [*cells[: width - 1], self.delimiter.join(cells[width - 1 :])]
         self._filled += width - len(cells)
         if self._filled > _MOST_FILLED * self._lines.read + _FILLED_FOR_ALL:
-            raise CsvUnreadable(
+            raise TableUnreadable(
                 f"too many rows have far fewer cells than the header of {self.name}, one of them in line "
                 f"{self._lines.number}.",
                 fix="give each row a cell for each column, and check that the first line is the header.",
@@ -213,13 +192,47 @@ def _decoded(file: IO[bytes], encoding: str) -> io.TextIOWrapper:
         errors = "replace" if encoding.startswith(("utf-16", "utf16", "utf-32", "utf32")) else "surrogateescape"
         return io.TextIOWrapper(file, encoding, errors=errors, newline="")
     except LookupError as error:
-        raise CsvUnreadable(f"there is no encoding {encoding!r}.", fix="name one such as cp1252.") from error
+        raise TableUnreadable(f"there is no encoding {encoding!r}.", fix="name one such as cp1252.") from error
+
+
+class CsvFile(CsvRows):
+    """The rows of a file. A file with a byte order mark of UTF-16 is read as UTF-16.
+
+    Attributes:
+        has_bom: whether the file begins with a byte order mark.
+    """
+
+    def __init__(self, file: IO[bytes], known: Collection[str], *, encoding: str = UTF8, name: str = "the CSV") -> None:
+        """Reads the header; see `CsvRows`.
+
+        Raises:
+            TableUnreadable: as `CsvRows` has it; or there is no such encoding.
+        """
+        self._file = file
+        encoding = encoding.lower().replace("_", "-")
+        if encoding in ("utf-8", "utf8"):
+            encoding = UTF8
+        begins = file.read(len(_BOM))
+        file.seek(0)
+        is_utf16 = begins.startswith(_BOMS_16) and encoding in (UTF8, *_UTF16)
+        self.has_bom = is_utf16 or (encoding == UTF8 and begins == _BOM)
+        self._text = _decoded(file, "utf-16" if is_utf16 else encoding)
+        super().__init__(self._text, known, name=name)
+
+    @property
+    def position(self) -> int:
+        """Bytes that were read so far, a few kilobytes more than the rows that were handed out."""
+        return self._file.tell()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._text.close()
 
 
 class _Lines:
     """A file's lines for csv.reader, which remembers those that a row took and can have them back."""
 
-    def __init__(self, text: io.TextIOWrapper, name: str) -> None:
+    def __init__(self, text: TextIO, name: str) -> None:
         self.number = 0  # of the line that was handed out last
         self.read = 0  # characters, out of the file
         self._text = text
@@ -248,7 +261,7 @@ class _Lines:
                 if len(line) == _LONGEST_LINE
                 else f"the row that ends in line {self.number + 1}"
             )
-            raise CsvUnreadable(
+            raise TableUnreadable(
                 f"{what} of {self._name} is over {_LONGEST_LINE:,} characters long.",
                 fix="check that the file is a CSV.",
             )
@@ -270,7 +283,7 @@ class _Lines:
         """Hand out the lines of this row again, but for the first `kept` ones.
 
         Raises:
-            CsvUnreadable: that was done too often.
+            TableUnreadable: that was done too often.
         """
         back = self._taken[kept:]
         del self._taken[kept:]
@@ -278,7 +291,7 @@ class _Lines:
         self.number -= len(back)
         self._again += sum(map(len, back))
         if self._again > _MOST_AGAIN * self.read + _AGAIN_FOR_ALL:
-            raise CsvUnreadable(
+            raise TableUnreadable(
                 f"too many quotes of {self._name} are never closed, one of them in line {self.number}.",
                 fix="close each quote, and double a quote inside a quoted cell.",
             )
@@ -331,7 +344,3 @@ class _Written:
 
     def write(self, line: str) -> None:
         self.lines.append(line[:-2] + self._line_end)
-
-
-def _error(code: str, message: str, fix: str) -> Error:
-    return {"code": code, "field": None, "message": message, "fix": fix}

@@ -1,4 +1,4 @@
-"""Media types: parameters, aliases, and the format that each one names."""
+"""Media types: parameters, aliases, the format that each one names, and the types of pictures by how they begin."""
 
 from __future__ import annotations
 
@@ -69,6 +69,30 @@ def parse(content_type: str | None) -> MediaType:
     name, _, _ = text.partition(";")
     found = {key.lower(): quoted or plain for key, quoted, plain in _PARAMETER.findall(text[len(name) :])}
     return MediaType(name.strip().lower(), found)
+
+
+BMP = "image/bmp"
+_PICTURES = (
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+    (b"II*\0", "image/tiff"),
+    (b"MM\0*", "image/tiff"),
+    (b"II+\0", "image/tiff"),
+    (b"BM", BMP),
+)
+
+
+def picture_type(data: bytes | bytearray | memoryview) -> str | None:
+    """The media type of a picture's file by how it begins; None where it is none of the usual kinds.
+
+    Text may begin with the two letters of a BMP.
+    """
+    start = bytes(data[:16])
+    if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
+        return "image/webp"
+    return next((name for magic, name in _PICTURES if start.startswith(magic)), None)
 
 
 def format_of_file(name: str) -> str | None:
