@@ -12,6 +12,7 @@ from PIL import Image
 from fastmar_cli import overlays, shown
 from fastmar_cli.errors import CommandError
 from fastmar_cli.overlays import Caption
+from fastmar_contract.agreement import is_mask
 
 SHEET = "answers"
 
@@ -43,7 +44,7 @@ class Gallery:
 
     def add(self, path: Path, answer: dict[str, Any]) -> None:
         """Take the answer to the picture in `path`."""
-        if "error" not in answer and shown.is_mask(answer):
+        if "error" not in answer and is_mask(answer):
             self._write(self._over_mask(path, answer["prediction"]), path.stem, path.name)
         elif "error" not in answer and shown.is_points(answer):
             picture = overlays.opened(path, upright=self._upright)

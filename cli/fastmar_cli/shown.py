@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from fastmar_contract.agreement import is_mask
+
 POINTS = 4  # that are written out
 
 
@@ -24,12 +26,6 @@ def prediction(answer: dict[str, Any]) -> str:
 def likeliest(answer: dict[str, Any], count: int) -> list[tuple[str, float]]:
     """The labels with the largest probabilities."""
     return sorted(answer.get("probabilities", {}).items(), key=lambda item: -item[1])[:count]
-
-
-def is_mask(answer: dict[str, Any]) -> bool:
-    """Whether the answer is a class for each pixel."""
-    value = answer.get("prediction")
-    return isinstance(value, dict) and "mask" in value
 
 
 def is_points(answer: dict[str, Any]) -> bool:

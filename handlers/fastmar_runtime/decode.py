@@ -88,12 +88,6 @@ def _multi_category(state: dict[str, Any]) -> Decoder:
     return decode
 
 
-def threshold_of(state: dict[str, Any], label: str) -> Any:
-    """The threshold of one label of `_multi_category`; None where the decoder has none."""
-    threshold = state.get("threshold")
-    return threshold[[str(each) for each in state["vocab"]].index(label)] if isinstance(threshold, list) else threshold
-
-
 def _regression(state: dict[str, Any]) -> Decoder:
     """A number, or a list of them in the order of the targets."""
     single = state["size"] == 1

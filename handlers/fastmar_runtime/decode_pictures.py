@@ -105,3 +105,15 @@ def read_png(text: str) -> npt.NDArray[Any]:
     """The mask that `png` wrote."""
     with Image.open(io.BytesIO(base64.b64decode(text))) as image:
         return np.asarray(image)
+
+
+def mask_difference(ours: str, theirs: str) -> float | None:
+    """The share of the pixels in which two masks differ, PNGs in base64.
+
+    None where they have different sizes, or one is no picture.
+    """
+    try:
+        a, b = read_png(ours), read_png(theirs)
+    except (OSError, ValueError, TypeError, SyntaxError, Image.DecompressionBombError):
+        return None
+    return float(np.mean(a != b)) if a.shape == b.shape else None

@@ -11,23 +11,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastmar_contract.agreement import TOLERANCE, same_answer
 from fastmar_contract.display import shown
 from fastmar_contract.errors import FastmarError
 from fastmar_runtime.bundle import BundleFiles
-from fastmar_runtime.decode import threshold_of
 from fastmar_runtime.errors import GoldenMismatch
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.preprocess import Arrays
 from fastmar_runtime.validation import check, unreadable
 
 RECORDS, ANSWERS, ARRAYS = "golden/records.json", "golden/answers.json", "golden/arrays/{name}.npy"
-
-TOLERANCE = 1e-4
-"""Largest difference of an output that counts as reproduced. Other processors have other instructions for the same sum:
-float32 networks then differ by about 1e-6 of their largest activation; a wrong step differs by far more."""
-
-MASK_TOLERANCE = 1e-2
-"""Largest share of a mask's pixels that may differ; the output itself is compared before, within `TOLERANCE`."""
 
 MOST_NUMBERS = 10_007
 """Numbers of one record's output that are recorded, spread evenly."""
@@ -108,7 +101,7 @@ def check_golden(predictor: Predictor, golden: Golden) -> float:
     largest = max(_compare(f"input {name}", inputs[name], golden.arrays[name]) for name in inputs)
     largest = max(largest, _compare("output", thinned(_run(predictor, inputs)), golden.arrays[OUTPUT]))
     for row, (ours, theirs) in enumerate(zip(_answers(predictor, golden.records), golden.answers, strict=True)):
-        if not _is_same_answer(ours, theirs, predictor.spec.decode):
+        if not same_answer(ours, theirs, predictor.spec.decode, _mask_difference):
             raise _mismatch(f"the answer to golden record {row} is {shown(ours)}, recorded was {shown(theirs)}")
     return largest
 
@@ -146,50 +139,10 @@ def _answers(predictor: Predictor, records: list[Any]) -> list[dict[str, Any]]:
         raise _mismatch(f"the graph's output can't be decoded ({type(error).__name__}: {error!s:.200})") from error
 
 
-def _is_same_answer(ours: dict[str, Any], theirs: dict[str, Any], decode: dict[str, Any]) -> bool:
-    try:
-        return _same_answer(ours, theirs, decode)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OSError, SyntaxError, OverflowError):
-        return False  # the recorded answer is of another shape than any answer
+def _mask_difference(ours: str, theirs: str) -> float | None:
+    from fastmar_runtime.decode_pictures import mask_difference  # noqa: PLC0415 - Pillow only where pictures are
 
-
-def _same_answer(ours: dict[str, Any], theirs: dict[str, Any], decode: dict[str, Any]) -> bool:
-    """Whether two answers agree: numbers within the tolerance, labels except where so little decides."""
-    if ours.keys() != theirs.keys() or ours["warnings"] != theirs["warnings"]:
-        return False
-    if ours.get("name") != theirs.get("name"):
-        return False
-    if isinstance(theirs["prediction"], dict):
-        return _same_mask(ours["prediction"]["mask"], theirs["prediction"]["mask"])
-    if "probabilities" not in theirs:
-        return _close(ours["prediction"], theirs["prediction"])
-    probabilities = theirs["probabilities"]
-    if "top" not in decode and list(ours["probabilities"]) != list(probabilities):
-        return False
-    if not _close(list(ours["probabilities"].values()), list(probabilities.values())):
-        return False
-    both = probabilities.keys() & ours["probabilities"].keys()  # of the largest, those at the end may change places
-    if not _close([ours["probabilities"][label] for label in both], [probabilities[label] for label in both]):
-        return False
-    if "index" in theirs:
-        return ours["index"] == theirs["index"] or _close(
-            probabilities.get(ours["prediction"], 0.0), probabilities.get(theirs["prediction"])
-        )
-    differing = set(ours["prediction"]) ^ set(theirs["prediction"])
-    return all(_close(probabilities.get(label, 0.0), threshold_of(decode, label)) for label in differing)
-
-
-def _same_mask(ours: str, theirs: str) -> bool:
-    """Whether two masks agree but for pixels at which so little decides between two classes."""
-    from fastmar_runtime.decode_pictures import read_png  # noqa: PLC0415 - Pillow only where pictures are
-
-    a, b = read_png(ours), read_png(theirs)
-    return a.shape == b.shape and float(np.mean(a != b)) <= MASK_TOLERANCE
-
-
-def _close(ours: Any, theirs: Any) -> bool:
-    a, b = np.asarray(ours, dtype=np.float64), np.asarray(theirs, dtype=np.float64)
-    return a.shape == b.shape and bool(np.all(np.abs(a - b) <= TOLERANCE * np.maximum(1.0, np.abs(b))))
+    return mask_difference(ours, theirs)
 
 
 def _mismatch(what: str) -> GoldenMismatch:

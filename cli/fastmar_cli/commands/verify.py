@@ -25,7 +25,8 @@ def run(args: argparse.Namespace) -> int:
     """Print what was compared, and by how much it differs."""
     if args.data and args.learner is None:
         args.refuse("--data compares with fastai: give --learner LEARNER.pkl too")
-    from fastmar_runtime.golden import TOLERANCE, check_golden, read_golden
+    from fastmar_contract.agreement import TOLERANCE
+    from fastmar_runtime.golden import check_golden, read_golden
     from fastmar_runtime.predictor import BundleFiles, Predictor
 
     predictor = Predictor.open(args.model)

@@ -18,10 +18,10 @@ from typing import Any, TypeVar
 
 from fastmar_cli.console import notice
 from fastmar_cli.inputs import CSV, JSON, LINES, PICTURE, InputUnreadable, is_picture, read_input, read_picture
-from fastmar_cli.lifecycle.compare import Answer
 from fastmar_cli.server.archives import UNREADABLE
 from fastmar_client import Client, RecordRefused, ServerFailed, Timeout
 from fastmar_client.schema import Schema
+from fastmar_contract.agreement import Answer
 from fastmar_contract.csv_rows import CsvFile
 
 T = TypeVar("T")

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from fastmar_cli.lifecycle.asking import Asked, ask
-from fastmar_cli.lifecycle.compare import Answer, difference, same_answer
 from fastmar_cli.lifecycle.errors import GoldenDiffers, NothingToProve
+from fastmar_cli.lifecycle.shadow import mask_difference
 from fastmar_cli.printable import printable
 from fastmar_cli.server.archives import UNREADABLE
 from fastmar_client import Client
+from fastmar_contract.agreement import Answer, difference, same_answer
 
 RECORDS, ANSWERS, SPEC = "golden/records.json", "golden/answers.json", "spec.json"
 LONGEST = 300  # characters of an answer in a message
@@ -63,13 +64,13 @@ def replay(
     for row, (asked, recorded) in enumerate(zip(golden.asked(), golden.answers, strict=True)):
         show(f"Golden records: {row} of {len(golden.records)}")
         answers = ask(client, name, version, asked)
-        if len(answers) != 1 or not same_answer(answers[0], recorded, golden.decode):
+        if len(answers) != 1 or not same_answer(answers[0], recorded, golden.decode, mask_difference):
             said = _shown(answers[0] if len(answers) == 1 else answers)
             raise GoldenDiffers(
                 f"{name} {version} answers golden record {row} with {said}; recorded was {_shown(recorded)}.",
                 fix="export it again with the onnxruntime of this server; `fastmar doctor` on the archive says more.",
             )
-        largest = max(largest, difference(recorded, answers[0]) or 0.0)
+        largest = max(largest, difference(recorded, answers[0], mask_difference) or 0.0)
     return largest
 
 

@@ -9,12 +9,19 @@ from statistics import median
 from typing import Any
 
 from fastmar_cli.lifecycle.asking import Asked, ask
-from fastmar_cli.lifecycle.compare import Answer, difference, prediction_changed, same_answer
 from fastmar_cli.shown import prediction
 from fastmar_client import Client
+from fastmar_contract.agreement import Answer, difference, prediction_changed, same_answer
 
 EXAMPLES = 3  # of changed predictions that are written out
 MOST_LABELS = 3  # in a prediction that is counted by what it was and became; more are too many to read
+
+
+def mask_difference(ours: str, theirs: str) -> float | None:
+    """See `fastmar_runtime.decode_pictures`, which is imported where there are masks."""
+    from fastmar_runtime import decode_pictures  # noqa: PLC0415
+
+    return decode_pictures.mask_difference(ours, theirs)
 
 
 @dataclass
@@ -72,7 +79,7 @@ class Shadow:
         """Take note of one pair."""
         self.answers += 1
         self.predicted += "error" not in before
-        self.same += same_answer(after, before)
+        self.same += same_answer(after, before, {}, mask_difference)
         if "error" in before:
             self.errors_before[_error(before)[0]] += 1
         if "error" in after:
@@ -87,12 +94,12 @@ class Shadow:
             self.mended += 1
             return
         self.answered += 1
-        if prediction_changed(before, after):
+        if prediction_changed(before, after, mask_difference):
             self.changed += 1
             self._example(where, before, after)
             if _is_countable(before) and _is_countable(after):
                 self.changes[prediction(before), prediction(after)] += 1
-        apart = difference(before, after)
+        apart = difference(before, after, mask_difference)
         if apart is not None:
             self.differences.append(apart)
             self.is_probability = isinstance(before.get("probabilities"), dict)

@@ -13,17 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from fastmar_cli.lifecycle import compare
-from fastmar_cli.lifecycle.compare import difference, prediction_changed, same_answer
-from fastmar_runtime import golden
-from fastmar_runtime.decode_pictures import png
+from fastmar_contract.agreement import difference, prediction_changed, same_answer
+from fastmar_runtime.decode_pictures import mask_difference, png
 
 LABELS = ["a", "b", "c"]
-
-
-def test_the_tolerances_are_the_runtimes() -> None:
-    assert compare.TOLERANCE == golden.TOLERANCE
-    assert compare.MASK_TOLERANCE == golden.MASK_TOLERANCE
 
 
 shares = st.floats(0, 1)
@@ -93,10 +86,41 @@ def masks(draw: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
 
 
 @given(st.one_of(single_labels(), several_labels(), numbers(), points(), masks()))
-def test_it_agrees_with_the_runtime(case: tuple[dict[str, Any], dict[str, Any], dict[str, Any]]) -> None:
+def test_an_answer_agrees_with_its_copy(case: tuple[dict[str, Any], dict[str, Any], dict[str, Any]]) -> None:
     ours, theirs, decode = case
-    assert same_answer(ours, theirs, decode) == golden._same_answer(ours, theirs, decode)
-    assert same_answer(theirs, copy.deepcopy(theirs), decode)
+    assert same_answer(ours, theirs, decode, mask_difference) in (True, False)
+    assert same_answer(theirs, copy.deepcopy(theirs), decode, mask_difference)
+
+
+ONE = {"probabilities": {"a": 0.6, "b": 0.4}, "prediction": "a", "index": 0, "warnings": []}
+SEVERAL = {"probabilities": {"a": 0.9, "b": 0.50001}, "prediction": ["a", "b"], "warnings": []}
+NUMBER = {"prediction": 1000.0, "warnings": []}
+THRESHOLD = {"decoder": "multi_category", "threshold": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("answer", "changes", "decode", "agree"),
+    [
+        (ONE, {"probabilities": {"a": 0.60005, "b": 0.39995}}, {}, True),
+        (ONE, {"probabilities": {"a": 0.602, "b": 0.398}}, {}, False),
+        (ONE, {"prediction": "b", "index": 1}, {}, False),
+        (
+            ONE | {"probabilities": {"a": 0.50001, "b": 0.49999}},
+            {"prediction": "b", "index": 1},
+            {},
+            True,
+        ),  # as good as equal
+        (ONE, {"warnings": [{"code": "x"}]}, {}, False),
+        (ONE, {"probabilities": {"b": 0.4, "a": 0.6}}, {}, False),
+        (ONE, {"probabilities": {"b": 0.4, "a": 0.6}}, {"top": 2}, False),
+        (SEVERAL, {"prediction": ["a"]}, THRESHOLD, True),  # b is at the threshold
+        (SEVERAL, {"prediction": ["b"]}, THRESHOLD, False),
+        (NUMBER, {"prediction": 1000.05}, {}, True),
+        (NUMBER, {"prediction": 1000.2}, {}, False),
+    ],
+)
+def test_how_far_answers_may_differ(answer: Any, changes: Any, decode: Any, agree: bool) -> None:
+    assert same_answer(answer | changes, answer, decode, mask_difference) == agree
 
 
 anything = st.recursive(
@@ -116,11 +140,11 @@ anything = st.recursive(
 @given(anything, anything, anything)
 def test_nothing_that_a_server_may_answer_breaks_it(ours: Any, theirs: Any, decode: Any) -> None:
     settings = decode if isinstance(decode, dict) else {}
-    assert same_answer(ours, theirs, settings) in (True, False)
-    assert same_answer(ours, copy.deepcopy(ours), settings) or isinstance(ours, dict)
+    assert same_answer(ours, theirs, settings, mask_difference) in (True, False)
+    assert same_answer(ours, copy.deepcopy(ours), settings, mask_difference) or isinstance(ours, dict)
     if isinstance(ours, dict) and isinstance(theirs, dict):
-        assert prediction_changed(ours, theirs) in (True, False)
-        apart = difference(ours, theirs)
+        assert prediction_changed(ours, theirs, mask_difference) in (True, False)
+        apart = difference(ours, theirs, mask_difference)
         assert apart is None or apart >= 0
 
 
@@ -139,25 +163,27 @@ def test_nothing_that_a_server_may_answer_breaks_it(ours: Any, theirs: Any, deco
     ],
 )  # fmt: skip
 def test_what_counts_as_a_change(old: Any, new: Any, changed: bool, apart: float | None) -> None:
-    assert prediction_changed(old, new) == changed
-    assert difference(old, new) == (None if apart is None else pytest.approx(apart))
+    assert prediction_changed(old, new, mask_difference) == changed
+    assert difference(old, new, mask_difference) == (None if apart is None else pytest.approx(apart))
 
 
 def test_masks_differ_by_their_share_of_pixels() -> None:
     one, other = np.zeros((10, 10), dtype=np.uint8), np.zeros((10, 10), dtype=np.uint8)
     other[0, :3] = 2
     old, new = ({"prediction": {"mask": png(mask)}} for mask in (one, other))
-    assert difference(old, new) == pytest.approx(0.03)
-    assert prediction_changed(old, new)
-    assert prediction_changed(old, {"prediction": {"mask": "no picture"}})
+    assert difference(old, new, mask_difference) == pytest.approx(0.03)
+    assert prediction_changed(old, new, mask_difference)
+    assert prediction_changed(old, {"prediction": {"mask": "no picture"}}, mask_difference)
     buffer = io.BytesIO()
     Image.fromarray(one).save(buffer, "PNG", compress_level=1)  # other bytes, the same picture
-    assert not prediction_changed(old, {"prediction": {"mask": base64.b64encode(buffer.getvalue()).decode()}})
+    assert not prediction_changed(
+        old, {"prediction": {"mask": base64.b64encode(buffer.getvalue()).decode()}}, mask_difference
+    )
 
 
 def test_a_tampered_label_is_not_the_same() -> None:
     answer = {"prediction": "a", "index": 0, "probabilities": {"a": 0.9, "b": 0.1}, "warnings": []}
-    assert not same_answer(answer, answer | {"prediction": "nonsense"})
-    assert not same_answer(answer, answer | {"prediction": "nonsense", "index": 7})
-    assert not same_answer(answer, answer | {"warnings": [{}]})
-    assert not same_answer(answer | {"name": "a.jpg"}, answer)
+    assert not same_answer(answer, answer | {"prediction": "nonsense"}, {}, mask_difference)
+    assert not same_answer(answer, answer | {"prediction": "nonsense", "index": 7}, {}, mask_difference)
+    assert not same_answer(answer, answer | {"warnings": [{}]}, {}, mask_difference)
+    assert not same_answer(answer | {"name": "a.jpg"}, answer, {}, mask_difference)

@@ -1,47 +1,50 @@
 """Two answers side by side: are they the same, is another thing predicted, how far apart are the numbers.
 
-The rules are those by which a worker checks its golden records (`fastmar_runtime.golden`); they are written down here
-again because the server's image doesn't hold that package. A test compares the two.
+A worker checks its golden records by these rules, and `fastmar deploy` compares two versions by them.
 """
 
 from __future__ import annotations
 
-import base64
-import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from fastmar_cli.shown import is_mask
-
 Answer = dict[str, Any]
+MaskDifference = Callable[[str, str], "float | None"]
+"""The share of the pixels in which two masks differ, PNGs in base64; None where they have different sizes, or one is no
+picture. Reading pictures takes more than the standard library, so that callers give it."""
 
 TOLERANCE = 1e-4  # of a number, relative where it is above 1: other processors sum in another order
 MASK_TOLERANCE = 1e-2  # share of a mask's pixels
 
 
-def same_answer(ours: Any, theirs: Any, decode: dict[str, Any] | None = None) -> bool:
+def is_mask(answer: Answer) -> bool:
+    """Whether the answer is a class for each pixel."""
+    value = answer.get("prediction")
+    return isinstance(value, dict) and "mask" in value
+
+
+def same_answer(ours: Any, theirs: Any, decode: dict[str, Any], mask_difference: MaskDifference) -> bool:
     """Whether two answers agree: numbers within the tolerance, labels except where so little decides.
 
-    `decode` is the archive's; of it the threshold of several labels, and whether only the likeliest are told, count.
+    `decode` is the archive's: it has the threshold of several labels, and `top` where only the likeliest are answered.
     """
-    decode = decode or {}
     if not isinstance(ours, dict) or not isinstance(theirs, dict) or ours.keys() != theirs.keys():
         return _close(ours, theirs)
     if any(ours[key] != theirs[key] for key in ("warnings", "name", "error") if key in theirs):
         return False
     if not isinstance(theirs.get("probabilities"), dict):
-        return not prediction_changed(ours, theirs)
+        return not prediction_changed(ours, theirs, mask_difference)
     return _same_probabilities(ours, theirs, decode) and _same_labels(ours, theirs, decode)
 
 
-def prediction_changed(old: Answer, new: Answer) -> bool:
+def prediction_changed(old: Answer, new: Answer, mask_difference: MaskDifference) -> bool:
     """Whether something else is predicted.
 
     That is another label or set of labels, a number or a point that differs by more than the tolerance, a mask that
     differs in more than `MASK_TOLERANCE` of its pixels.
     """
     if is_mask(old) and is_mask(new):
-        share = _differing_pixels(old["prediction"]["mask"], new["prediction"]["mask"])
+        share = mask_difference(old["prediction"]["mask"], new["prediction"]["mask"])
         return share is None or share > MASK_TOLERANCE
     if "prediction" not in old or "prediction" not in new:
         return not _close(old, new)
@@ -51,13 +54,13 @@ def prediction_changed(old: Answer, new: Answer) -> bool:
     return not _close(before, after)
 
 
-def difference(old: Answer, new: Answer) -> float | None:
+def difference(old: Answer, new: Answer, mask_difference: MaskDifference) -> float | None:
     """Largest difference of a probability, or of a predicted value, or the share of a mask's pixels that differ.
 
     None where the two have no number in common.
     """
     if is_mask(old) and is_mask(new):
-        return _differing_pixels(old["prediction"]["mask"], new["prediction"]["mask"])
+        return mask_difference(old["prediction"]["mask"], new["prediction"]["mask"])
     before, after = old.get("probabilities"), new.get("probabilities")
     if isinstance(before, dict) and isinstance(after, dict):
         pairs: Iterator[tuple[Any, Any]] = ((before[label], after[label]) for label in before.keys() & after.keys())
@@ -80,15 +83,24 @@ def _same_labels(ours: Answer, theirs: Answer, decode: dict[str, Any]) -> bool:
     if "index" in theirs:
         if ours["index"] == theirs["index"]:
             return bool(after == before)
-        return _close(_told(probabilities, after), _told(probabilities, before))
+        return _close(_probability(probabilities, after), _probability(probabilities, before))
     if not isinstance(before, list) or not isinstance(after, list) or not _is_labels(before) or not _is_labels(after):
         return bool(before == after)
-    from fastmar_runtime.decode import threshold_of  # noqa: PLC0415 - numpy only where answers are compared
+    return all(
+        _close(_probability(probabilities, label), threshold_of(decode, label)) for label in set(before) ^ set(after)
+    )
 
-    return all(_close(_told(probabilities, label), threshold_of(decode, label)) for label in set(before) ^ set(after))
+
+def threshold_of(decode: dict[str, Any], label: str) -> Any:
+    """The threshold of one label of several; None where there is none."""
+    threshold = decode.get("threshold")
+    if not isinstance(threshold, list):
+        return threshold
+    labels = [str(each) for each in decode.get("vocab", ())]
+    return threshold[labels.index(label)] if label in labels[: len(threshold)] else None
 
 
-def _told(probabilities: dict[str, Any], label: Any) -> Any:
+def _probability(probabilities: dict[str, Any], label: Any) -> Any:
     return probabilities.get(label, 0.0) if isinstance(label, str) else None
 
 
@@ -118,24 +130,3 @@ def _is_number(value: Any) -> bool:
 
 def _is_labels(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(label, str) for label in value)
-
-
-def _differing_pixels(ours: str, theirs: str) -> float | None:
-    """Share of the pixels in which two masks differ; None where they have different sizes, or one is no picture."""
-    import numpy as np  # noqa: PLC0415 - only where pictures are
-
-    a, b = _mask(ours), _mask(theirs)
-    if a is None or b is None or a.shape != b.shape:
-        return None
-    return float(np.mean(a != b))
-
-
-def _mask(encoded: str) -> Any:
-    import numpy as np  # noqa: PLC0415
-    from PIL import Image, UnidentifiedImageError  # noqa: PLC0415
-
-    try:
-        with Image.open(io.BytesIO(base64.b64decode(encoded))) as image:
-            return np.asarray(image)
-    except (OSError, ValueError, TypeError, UnidentifiedImageError):
-        return None
