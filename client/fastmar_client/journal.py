@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from fastmar_client.errors import CsvUnwritable, ResumeRefused
-from fastmar_client.locks import lock
+from fastmar_contract.locks import acquire
 
 FORMAT = 1
 
@@ -88,7 +88,11 @@ class Output:
         with self._explained(), ExitStack() as opened:
             # Without buffers: when one of these is closed after a failure, nothing is written late.
             self._journal = opened.enter_context(self._journal_path.open("a+b", buffering=0))
-            lock(self._journal, f"another run is writing {self._part}.")
+            if not acquire(self._journal):
+                raise ResumeRefused(
+                    f"another run is writing {self._part}.",
+                    fix="wait until it ends, or name another file for the answers.",
+                )
             found = self._found() if resume and self._part.exists() else None
             self._file = opened.enter_context(self._part.open("r+b" if found else "wb", buffering=0))
             if found is None:

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 import orjson
 
 from fastmar_contract.errors import RequestError
+from fastmar_contract.machine import usable_cores
 from fastmar_runtime import __version__, payload, protocol_v2
 from fastmar_runtime.documents import documents
 from fastmar_runtime.errors import BundleError, RuntimeMismatch
@@ -186,7 +187,7 @@ def _threads(settings: dict[str, Any]) -> int:
     if threads > 0:
         return threads
     shared = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
-    return int(shared) if shared.isdecimal() and int(shared) else len(os.sched_getaffinity(0))
+    return int(shared) if shared.isdecimal() and int(shared) else usable_cores()
 
 
 def _declared(context: Any) -> dict[str, Any]:

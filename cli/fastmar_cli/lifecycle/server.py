@@ -17,6 +17,7 @@ from fastmar_cli.server.config import reachable
 from fastmar_cli.server.management import TIMEOUT, Management, ManagementError, management_key
 from fastmar_client import Client, Unauthorized
 from fastmar_client.keys import KeyFile
+from fastmar_contract.locks import acquire
 
 LOCK = "lifecycle.lock"
 KEY_FILE = "key_file.json"  # beside the management socket, in the server's run directory
@@ -95,21 +96,14 @@ class Server:
         Raises:
             AnotherUnderWay: one is under way.
         """
-        try:
-            import fcntl  # noqa: PLC0415 - Windows has none
-        except ImportError:
-            yield
-            return
         if self.run_dir is None or not os.access(self.run_dir, os.W_OK):
             yield
             return
         with (self.run_dir / LOCK).open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
+            if not acquire(file):
                 raise AnotherUnderWay(
                     f"somebody else is changing the models of {self.url}.", fix="wait until that is done."
-                ) from error
+                )
             yield
 
 

@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 
 from fastmar_cli.server.archives import Archive
 from fastmar_cli.server.errors import ConfigRefused, PortTaken
+from fastmar_contract.locks import acquire
+from fastmar_contract.machine import usable_cores
 
 LONGEST_SOCKET_PATH = 100  # the kernel takes 107 bytes, 103 on macOS
 LONGEST_RUN_PATH = LONGEST_SOCKET_PATH - len("/tmp/.ts.sock.65535")  # noqa: S108 - TorchServe's own sockets lie there
@@ -257,7 +259,7 @@ def reachable(address: str) -> str:
 
 def cores() -> int:
     """Processors that this process may use: its affinity, and the container's quota where there is one."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    usable = usable_cores()
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text("ascii").split()
         return max(1, min(usable, round(int(quota) / int(period))))
@@ -315,18 +317,9 @@ def _only_server(path: Path) -> Iterator[None]:
 
     The lock is the launcher's alone: Java and the workers don't inherit the file, so it ends with the launcher.
     """
-    try:
-        import fcntl  # noqa: PLC0415 - Windows has none
-    except ImportError:
-        yield
-        return
     with (path / RUN_MARKER).open("a") as marker:
-        try:
-            fcntl.flock(marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ConfigRefused(f"a server runs in {path}.", fix="stop it, or give another --run-dir.") from error
-        except OSError:  # a file system without locks
-            pass
+        if not acquire(marker):
+            raise ConfigRefused(f"a server runs in {path}.", fix="stop it, or give another --run-dir.")
         yield
 
 
