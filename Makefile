@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 PIP_ARGS ?=
 # Set to anything to run tests again that passed on exactly these files.
 AGAIN ?=
-PACKAGES := -p fastmar -p fastmar_contract -p fastmar_export -p fastmar_runtime -p fastmar_client -p fastmar_web -p fastmar_cli
+PACKAGES := -p fastmar -p fastmar_contract -p fastmar_export -p fastmar_oracle -p fastmar_runtime -p fastmar_client -p fastmar_serving -p fastmar_web -p fastmar_cli
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test parity check format front manifests screenshots image sbom up down serve bench clean
@@ -46,7 +46,7 @@ format: setup  ## Format and sort
 	@$(BIN)/ruff format
 
 front: setup  ## Compile the Java in front of TorchServe into its jar; needs JDK 17
-	@$(BIN)/python -m fastmar_cli.server.front.build
+	@$(BIN)/python -m fastmar_serving.torchserve.front.build
 
 CHECKOV := .build/checkov/bin/checkov
 $(CHECKOV):

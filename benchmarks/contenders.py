@@ -17,7 +17,7 @@ from model_archiver.model_archiver_config import ModelArchiverConfig
 from model_archiver.model_packaging import generate_model_archive
 
 from benchmarks.servers.process import Running, free_port, started
-from fastmar_cli.server.java import find_java
+from fastmar_serving.torchserve.java import find_java
 
 HERE = Path(__file__).parent
 OURS = "fastmar export + fastmar serve"

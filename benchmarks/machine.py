@@ -12,8 +12,8 @@ from typing import Any
 
 import psutil
 
-from fastmar_cli.server.config import cores
-from fastmar_cli.server.java import find_java
+from fastmar_serving.torchserve.config import cores
+from fastmar_serving.torchserve.java import find_java
 
 PACKAGES = ["fastmar", "fastai", "torch", "onnxruntime", "torchserve", "Flask", "waitress", "pandas", "numpy", "orjson"]
 

@@ -25,7 +25,7 @@ from benchmarks.contenders import Contender
 from benchmarks.measure import Measured, Plan, measure
 from benchmarks.sweep import sweep
 from benchmarks.tables import Runs, rate_text, results_table, summary
-from fastmar_cli.server.config import cores
+from fastmar_serving.torchserve.config import cores
 
 FLASK_SERVERS = ["werkzeug", "waitress"]
 PILOT = 3.0  # seconds that tell which of Flask's servers is the faster

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from examples import flights, textures
-from fastmar_cli.server.testing import running_server
 from fastmar_client import Client
+from fastmar_serving.torchserve.testing import running_server
 
 STORE = Path(".build/demo/model_store")
 SHEETS = Path(".build/demo/pictures")

@@ -20,8 +20,8 @@ import waitress
 from PIL import Image
 
 from examples import flights, textures
-from fastmar_cli.server.testing import running_server
 from fastmar_export.exporter import Options, export_learner
+from fastmar_serving.torchserve.testing import running_server
 from fastmar_web import Settings, create_app
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from fastmar_cli.printable import printable
+from fastmar_contract.display import printable
 
 _WIDE = 10_000  # columns where nobody looks: a file or a pipe, whose lines are not cut
 

@@ -9,15 +9,16 @@ from typing import Any
 
 from PIL import Image
 
-from fastmar_cli import overlays, shown
-from fastmar_cli.errors import CommandError
+from fastmar_cli import overlays
 from fastmar_cli.overlays import Caption
+from fastmar_contract import summary as shown
 from fastmar_contract.agreement import is_mask
+from fastmar_contract.errors import FastmarError
 
 SHEET = "answers"
 
 
-class GalleryUnwritable(CommandError):
+class GalleryUnwritable(FastmarError):
     """The folder for pictures of answers can't be written to."""
 
     code = "gallery_unwritable"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.metadata
+import logging
 import os
 import pkgutil
 import sys
@@ -16,7 +17,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from fastmar_cli import commands
-from fastmar_cli.printable import printable
+from fastmar_contract.display import printable
 
 REFUSED = 1  # a refused input or model
 USAGE = 2  # bad usage
@@ -64,6 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args, unknown = parser.parse_known_args(argv)
     if unknown:  # said with the subcommand's usage, where argparse would print that of `fastmar`
         args.refuse(f"unrecognized arguments: {' '.join(unknown)}")
+    show_notices()
     try:
         status: int = args.run(args)
     except BrokenPipeError:  # `fastmar predict ... | head`: the reader went away, which is no error of ours
@@ -91,6 +93,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"fastmar itself failed. {said}\n  Fix: set {TRACEBACK}=1, run it again, and report it.", file=sys.stderr)
         return REFUSED
     return status
+
+
+def show_notices() -> None:
+    """Show what `fastmar_serving` logs; the terminal's module is imported with the first notice."""
+    log = logging.getLogger("fastmar_serving")
+    if not log.handlers:
+        log.addHandler(_Notices())
+        log.propagate = False
+
+
+class _Notices(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        from fastmar_cli.console import notice  # noqa: PLC0415 - rich, where something is printed
+
+        notice(record.getMessage())
 
 
 def _version() -> str:

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
-from fastmar_cli.inputs import CSV
 from fastmar_client import Client, RecordRefused
 from fastmar_contract.errors import RequestError
+from fastmar_contract.files import CSV
 from fastmar_runtime import payload, spec
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.schema import describe

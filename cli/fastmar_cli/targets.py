@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote
 
-from fastmar_cli.errors import CommandError
-from fastmar_cli.inputs import CSV, PICTURE, InputUnreadable, as_utf8, read_picture
+from fastmar_contract.errors import FastmarError
+from fastmar_contract.files import CSV, PICTURE, InputUnreadable, as_utf8, read_picture
 from fastmar_runtime.spec import IMAGE, TABULAR, VISION, Field, Spec
 
 if TYPE_CHECKING:
@@ -22,13 +22,13 @@ Answers = Iterator[dict[str, Any]]
 PICTURES_AT_ONCE = 16  # more would only take memory, and keep people waiting for the first answer
 
 
-class ClientMissing(CommandError):
+class ClientMissing(FastmarError):
     """A served model is asked for, and what asks it is not installed."""
 
     code = "client_missing"
 
 
-class NoRows(CommandError):
+class NoRows(FastmarError):
     """A table has a header and no rows."""
 
     code = "no_rows"

@@ -236,7 +236,8 @@ def _as_client_error() -> Iterator[None]:
     try:
         yield
     except TableUnreadable as error:
-        raise CsvUnreadable(error.message, fix=error.fix, code=error.code) from error
+        code = None if error.code == TableUnreadable.code else error.code
+        raise CsvUnreadable(error.message, fix=error.fix, code=code) from error
 
 
 @contextmanager

@@ -1,11 +1,15 @@
-"""Values of callers in messages and warnings, cut to a size that can't be abused."""
+"""Values and texts of others in messages: cut to a size that can't be abused, and without control characters."""
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any
 
 _SHOWN = 80  # characters of a user's value that a message repeats
 _SENT = 1000  # characters of it that a warning carries back
+_KEPT = "\n\t"
+# Control characters, and those that turn the direction of text or can't be seen: they could rewrite what stands before.
+_ESCAPED = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 
 
 def shown(value: Any) -> str:
@@ -29,3 +33,13 @@ def sendable(value: Any) -> Any:
     if isinstance(value, int) and value.bit_length() >= 64:
         return shown(value)
     return value
+
+
+def printable(text: str) -> str:
+    """`text` with every character escaped that a terminal would obey rather than show."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        c if c in _KEPT or unicodedata.category(c) not in _ESCAPED else c.encode("unicode_escape").decode()
+        for c in text
+    )

@@ -54,7 +54,7 @@ class RequestError(FastmarError):
 class TableUnreadable(RequestError):
     """A CSV has no header of the model's columns, no rows, or can't be taken apart."""
 
-    code = "csv_unreadable"
+    code = "table_unreadable"
 
 
 class RecordError(FastmarError):

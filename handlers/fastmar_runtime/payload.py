@@ -18,11 +18,11 @@ from fastmar_contract.display import shown
 from fastmar_contract.errors import RequestError
 from fastmar_contract.media_types import BMP, FORM, IMAGE, JSON, TABLE, MediaType, picture_type
 from fastmar_contract.media_types import LINES as JSON_LINES
+from fastmar_contract.text import decode
 from fastmar_runtime import picture_bodies, protocol_v2, refusals
 from fastmar_runtime.bodies import forms, json_shapes, json_text, multipart
 from fastmar_runtime.bodies.multipart import Part
 from fastmar_runtime.bodies.request import INSTANCES, LINES, LIST, ONE, V2, Request
-from fastmar_runtime.bodies.text import decode
 from fastmar_runtime.csv_records import names_columns, read_rows
 from fastmar_runtime.spec import TABULAR, VISION, Spec
 

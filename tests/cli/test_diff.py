@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastmar_cli.changes import BREAKING, INSIDE, NOTICED, Change, changes
 from fastmar_cli.main import main
 from fastmar_contract.values import CATEGORY, DATE, NUMBER
 from fastmar_runtime.golden import RECORDS, Golden
@@ -19,6 +18,7 @@ from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.preprocess import load_preprocessor
 from fastmar_runtime.schema import plain
 from fastmar_runtime.spec import Field, Spec, Tensor
+from fastmar_serving.rollout.changes import BREAKING, INSIDE, NOTICED, Change, changes
 from tests.runtime import tiny, tiny_pictures
 
 

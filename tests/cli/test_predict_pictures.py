@@ -227,7 +227,7 @@ def test_verify_asks_fastai_and_finds_another_learner(
     assert "golden records: reproduced" in printed
     records = int(printed.partition(" records against learn.predict")[0].split()[-1])
     assert records >= len(sent) + 1
-    from fastmar_cli.oracle import load_learner
+    from fastmar_oracle.comparison import load_learner
 
     learn = load_learner(learner)
     with torch.no_grad():
@@ -235,7 +235,7 @@ def test_verify_asks_fastai_and_finds_another_learner(
     learn.export(tmp_path / "other.pkl")
     assert main(["verify", str(archive), "--learner", str(tmp_path / "other.pkl")]) == 1
     assert "AnotherLearner" in capsys.readouterr().err
-    monkeypatch.setattr("fastmar_cli.oracle._check_same", lambda *_: None)  # as if the hash were forged
+    monkeypatch.setattr("fastmar_oracle.comparison._check_same", lambda *_: None)  # as if the hash were forged
     assert main(["verify", str(archive), "--learner", str(tmp_path / "other.pkl")]) == 1
     assert "AnswersDiffer" in capsys.readouterr().err
 

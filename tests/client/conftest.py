@@ -15,10 +15,10 @@ from tests.client.models import InProcess, export_adult, export_colours
 from tests.client.scripted import Scripted, Seen
 from tests.client.tables import ROWS, write_table
 
-from fastmar_cli.server.testing import RunningServer, running_server
 from fastmar_client import Client
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.schema import describe
+from fastmar_serving.torchserve.testing import RunningServer, running_server
 
 
 @pytest.fixture(scope="session")

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from tests.client.models import people
 
-from fastmar_cli.server.testing import RunningServer
 from fastmar_client import Client, RecordRefused, Schema
 from fastmar_runtime.predictor import Predictor
+from fastmar_serving.torchserve.testing import RunningServer
 
 pytestmark = pytest.mark.torchserve
 

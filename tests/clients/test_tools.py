@@ -18,8 +18,8 @@ from tests.client.conftest import adult, colours, served  # noqa: F401 - fixture
 from tests.client.models import people
 from tests.pictures import COLOURS, picture
 
-from fastmar_cli.server.testing import RunningServer
 from fastmar_client import Client
+from fastmar_serving.torchserve.testing import RunningServer
 
 # ruff: noqa: F811 - fixtures are imported, and named again as arguments
 

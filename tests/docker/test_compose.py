@@ -114,6 +114,7 @@ def test_the_image_of_the_forms_holds_nothing_else_of_ours(web_image: str) -> No
     assert {name for name in found if re.fullmatch(r"fastmar_[a-z]+", name)} == {
         "fastmar_cli",
         "fastmar_client",
+        "fastmar_contract",
         "fastmar_web",
     }
     assert not {"numpy", "onnxruntime", "torch", "ts"} & set(found)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 from tests.archives import RAISES, changed
-from tests.cli.server.load import Load
 from tests.docker.clouds import Container, ask, container, docker, mounted
 from tests.docker.conftest import ROOT
 from tests.runtime import tiny, tiny_pictures
+from tests.serving.torchserve.load import Load
 
 pytestmark = [pytest.mark.docker, pytest.mark.torchserve]
 
@@ -114,7 +114,7 @@ def test_a_plain_docker_run_serves_and_starts_again(image: str, store: Path) -> 
 
 
 def test_docker_stop_under_load_loses_no_request(image: str, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.cli.server.load.BODY", RECORD)
+    monkeypatch.setattr("tests.serving.torchserve.load.BODY", RECORD)
     with container(*CONFINED, *WRITABLE, *OPEN, *mounted(store, "/models")) as started:
         started.wait()
         load = Load(started.port, "/predictions/tiny", started.host)

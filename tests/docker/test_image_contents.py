@@ -38,18 +38,26 @@ def config(image: str) -> Any:
 def test_nothing_of_ours_but_the_launcher_the_client_and_the_runtime(image: str) -> None:
     found = inside(image, "find / -xdev -name 'fastmar*' -not -path '/proc/*' -not -path '*/fastmar[-_]*/*'")
     version = fastmar_runtime.__version__
-    names = (f"fastmar-{version}.dist-info", "fastmar_cli", "fastmar_client", "fastmar_runtime")
+    names = (
+        f"fastmar-{version}.dist-info",
+        "fastmar_cli",
+        "fastmar_client",
+        "fastmar_contract",
+        "fastmar_runtime",
+        "fastmar_serving",
+    )
     ours = [f"{SITE}/{name}" for name in names]
     assert set(found) == {"/opt/fastmar", "/run/fastmar", "/opt/fastmar/bin/fastmar", *ours}
 
 
 def test_the_launcher_is_the_one_of_these_files(image: str) -> None:
     listed = inside(
-        image, f"cd {SITE} && find fastmar_cli fastmar_client -type f -not -name '*.pyc' -exec sha256sum {{}} +"
+        image,
+        f"cd {SITE} && find fastmar_cli fastmar_client fastmar_contract fastmar_serving -type f -not -name '*.pyc' -exec sha256sum {{}} +",
     )
     sources = {
         path.relative_to(ROOT / folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for folder in ("cli", "client")
+        for folder in ("cli", "client", "contract", "serving")
         for path in (ROOT / folder).rglob("*")
         if path.is_file() and path.suffix != ".pyc"
     }

@@ -16,7 +16,7 @@ import yaml
 from tests.docker.archives import NAME, RECORD, write_version
 from tests.docker.watched import CONFIG, ROOT, Prometheus, needs, prometheus, wait_for
 
-from fastmar_cli.server.testing import RunningServer, running_server
+from fastmar_serving.torchserve.testing import RunningServer, running_server
 
 GRAFANA = ROOT / "docker" / "grafana"
 UNIT_TESTS = Path(__file__).with_name("rules.test.yml")
@@ -80,7 +80,9 @@ class TestFiles:
         assert {case["alertname"] for case in cases if not case.get("exp_alerts")} == names
 
     def test_only_metrics_are_used_that_the_server_emits(self, rules: list[Any], expressions: dict[str, str]) -> None:
-        declared = yaml.safe_load(resources.files("fastmar_cli.server").joinpath("metrics.yaml").read_text("utf-8"))
+        declared = yaml.safe_load(
+            resources.files("fastmar_serving.torchserve").joinpath("metrics.yaml").read_text("utf-8")
+        )
         emitted = {m["name"] for kind in ("ts_metrics", "model_metrics") for ms in declared[kind].values() for m in ms}
         texts = [*expressions.values(), *(rule["expr"] for rule in rules)]
         used = {name for text in texts for name in re.findall(r"\b(?:fastmar_|ts_|Requests)\w+", text)}

@@ -26,7 +26,7 @@ from tests.docker.clouds import (
 )
 from tests.runtime import tiny, tiny_pictures
 
-from fastmar_cli.sagemaker.package import package
+from fastmar_serving.clouds.sagemaker.package import package
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("image")]
 

@@ -20,8 +20,8 @@ import pytest
 from tests.docker.archives import NAME, OLD, RECORD, write_version
 from tests.docker.watched import ROOT, free_port, needs, wait_for
 
-from fastmar_cli.server.testing import RunningServer, running_server
 from fastmar_export.archive import SERVING
+from fastmar_serving.torchserve.testing import RunningServer, running_server
 
 pytestmark = pytest.mark.torchserve
 

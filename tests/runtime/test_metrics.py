@@ -144,7 +144,7 @@ def test_torchserve_declares_all_of_them(tmp_path, monkeypatch, caplog):
         warnings.simplefilter("ignore")
         cache_module = pytest.importorskip("ts.metrics.metric_cache_yaml_impl", exc_type=ImportError)
     config = tmp_path / "metrics.yaml"
-    config.write_text(resources.files("fastmar_cli.server").joinpath("metrics.yaml").read_text("utf-8"))
+    config.write_text(resources.files("fastmar_serving.torchserve").joinpath("metrics.yaml").read_text("utf-8"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # it leaves the file open
         cache = cache_module.MetricsCacheYamlImpl(str(config))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fastmar_cli.server.testing import RunningServer, running_server
 from fastmar_export.exporter import Options, export_learner
+from fastmar_serving.torchserve.testing import RunningServer, running_server
 from tests.conftest import COOKBOOK
 from tests.export.tables import CASES, make_learner
 

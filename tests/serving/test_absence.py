@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from fastmar_cli.server.testing import running_server
 from fastmar_runtime.predictor import BundleFiles
+from fastmar_serving.torchserve.testing import running_server
 from tests.serving.conftest import OURS
 
 BLOCKER = """

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from fastmar_cli.server.management import UnixConnection
-from fastmar_cli.server.testing import RunningServer
+from fastmar_serving.torchserve.management import UnixConnection
+from fastmar_serving.torchserve.testing import RunningServer
 from tests.serving.conftest import OURS
 
 pytestmark = pytest.mark.torchserve

@@ -11,9 +11,9 @@ import psutil
 import pytest
 import requests
 
-from fastmar_cli.server.testing import RunningServer
 from fastmar_runtime.predictor import BundleFiles, Predictor
 from fastmar_runtime.torchserve import MOST_RECORDS
+from fastmar_serving.torchserve.testing import RunningServer
 from tests.serving.conftest import OURS
 
 pytestmark = pytest.mark.torchserve

@@ -10,8 +10,8 @@ import pytest
 import requests
 from jsonschema import Draft202012Validator
 
-from fastmar_cli.server.testing import RunningServer, running_server
 from fastmar_runtime.predictor import BundleFiles
+from fastmar_serving.torchserve.testing import RunningServer, running_server
 from tests.serving.conftest import OURS
 from tests.serving.test_http import TIMEOUT, assert_close, post
 

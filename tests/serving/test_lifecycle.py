@@ -17,9 +17,9 @@ import pytest
 import requests
 
 from fastmar_cli.main import main
-from fastmar_cli.server.audit import FILE as AUDIT
-from fastmar_cli.server.java import find_java
-from fastmar_cli.server.testing import RunningServer, running_server
+from fastmar_serving.torchserve.audit import FILE as AUDIT
+from fastmar_serving.torchserve.java import find_java
+from fastmar_serving.torchserve.testing import RunningServer, running_server
 from tests.archives import (
     HANGS,
     RAISES,
@@ -103,7 +103,7 @@ def as_before(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def management(server: RunningServer) -> Any:
-    from fastmar_cli.server.management import Management, management_key
+    from fastmar_serving.torchserve.management import Management, management_key
 
     assert server.key_file is not None
     key_file = server.key_file

@@ -16,10 +16,10 @@ import pytest
 import requests
 
 from fastmar_cli.main import main
-from fastmar_cli.server.testing import RunningServer, running_server
 from fastmar_client import Client
 from fastmar_export.exporter import Options, export_learner
 from fastmar_runtime.predictor import Predictor
+from fastmar_serving.torchserve.testing import RunningServer, running_server
 from tests.pictures import COLOURS, file_of, make_learner, picture
 from tests.serving.test_http import TIMEOUT, post, worker_pids
 

@@ -16,9 +16,9 @@ from typing import Any
 import psutil
 import pytest
 
-from fastmar_cli.server.testing import RunningServer, running_server
 from fastmar_client import Client
 from fastmar_runtime.predictor import BundleFiles
+from fastmar_serving.torchserve.testing import RunningServer, running_server
 from tests.serving.conftest import OURS
 
 pytestmark = pytest.mark.torchserve

@@ -14,7 +14,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from fastmar_cli.lifecycle.options import ACCEPTABLE, add_server_arguments, positive, share, where
+from fastmar_cli.rollout_options import add_server_arguments, positive, share, where
+from fastmar_serving.rollout.accepted import ACCEPTABLE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,10 +65,10 @@ def run(args: argparse.Namespace) -> int:
     import json
 
     from fastmar_cli.console import out, stages
-    from fastmar_cli.lifecycle.deploy import Deployed, Wanted, deploy
-    from fastmar_cli.lifecycle.report import lines
-    from fastmar_cli.lifecycle.server import find_server
+    from fastmar_cli.rollout_report import lines
     from fastmar_cli.signals import ended_by_sigterm
+    from fastmar_serving.rollout.deploy import Deployed, Wanted, deploy
+    from fastmar_serving.rollout.server import find_server
 
     if args.keep == 1 and args.no_default:
         args.refuse(

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fastmar_cli.changes import Change
-    from fastmar_cli.lifecycle.shadow import Shadow
     from fastmar_runtime.predictor import Predictor
+    from fastmar_serving.rollout.changes import Change
+    from fastmar_serving.rollout.shadow import Shadow
 
 BREAKS = 3  # exit status
 TITLES = {
@@ -32,8 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the changes; the exit status tells compatible from breaking."""
-    from fastmar_cli.changes import BREAKING, changes
     from fastmar_runtime.predictor import Predictor
+    from fastmar_serving.rollout.changes import BREAKING, changes
 
     old, new = Predictor.open(args.old), Predictor.open(args.new)
     found = changes(old.spec, new.spec) + _sizes(args.old, args.new)
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _sizes(old: Path, new: Path) -> list[Change]:
-    from fastmar_cli.changes import INSIDE, Change
+    from fastmar_serving.rollout.changes import INSIDE, Change
 
     before, after = old.stat().st_size, new.stat().st_size
     if abs(after - before) <= before * 0.01:
@@ -60,8 +60,8 @@ def _sizes(old: Path, new: Path) -> list[Change]:
 
 def _moved(old: Predictor, new: Predictor) -> Shadow:
     """Both asked, in this process, for the golden records of both."""
-    from fastmar_cli.lifecycle.shadow import Shadow
     from fastmar_runtime.golden import read_records
+    from fastmar_serving.rollout.shadow import Shadow
 
     shadow = Shadow("the old", "the new", "the golden records of both")
     for name, predictor in (("old", old), ("new", new)):
@@ -76,8 +76,8 @@ def _show(old: Path, new: Path, found: list[Change], moved: Shadow | None, *, br
     from rich.table import Table
 
     from fastmar_cli.console import out
-    from fastmar_cli.lifecycle.report import show_shadow
-    from fastmar_cli.printable import printable
+    from fastmar_cli.rollout_report import show_shadow
+    from fastmar_contract.display import printable
 
     for level, title in TITLES.items():
         of_level = [change for change in found if change.level == level]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from fastmar_cli.console import out
-from fastmar_cli.printable import printable
+from fastmar_contract.display import printable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,14 +26,13 @@ def run(args: argparse.Namespace) -> int:
     """Print a line for each check; exit status 1 where one failed."""
     from rich.text import Text
 
-    from fastmar_cli.errors import CommandError
     from fastmar_contract.errors import FastmarError
 
     failed = 0
     for name, check in _checks(args.model):
         try:
             finding = check()
-        except (CommandError, FastmarError) as error:
+        except FastmarError as error:
             failed += 1
             said = f"{name}: {error.message}\n       Fix: {error.fix}"
         except Exception as error:  # whatever a damaged archive brings about: the other checks go on
@@ -61,21 +60,21 @@ def checks_of(model: Path) -> Iterator[tuple[str, Callable[[], str]]]:
 
 
 def _java() -> str:
-    from fastmar_cli.server.java import find_java
+    from fastmar_serving.torchserve.java import find_java
 
     java = find_java()
     return f"{java.path}, version {java.version}"
 
 
 def _torchserve() -> str:
-    from fastmar_cli.server.java import find_torchserve
+    from fastmar_serving.torchserve.java import find_torchserve
 
     return str(find_torchserve().jar)
 
 
 def _archive(model: Path) -> str:
-    from fastmar_cli.server.archives import read_archive
     from fastmar_runtime.bundle import BundleFiles
+    from fastmar_serving.torchserve.archives import read_archive
 
     BundleFiles(model).check()
     archive = read_archive(model)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fastmar_cli.console import out
-from fastmar_cli.printable import printable
+from fastmar_contract.display import printable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -22,7 +22,7 @@ def run(args: argparse.Namespace) -> int:
     import yaml
 
     from fastmar_cli.console import notice
-    from fastmar_cli.errors import CommandError
+    from fastmar_contract.errors import FastmarError
     from fastmar_export.migration import migrate_ui
     from fastmar_export.presentation import load_ui
     from fastmar_runtime import spec as spec_format
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
         print(text, end="")
     else:
         if args.output.exists():
-            raise CommandError(f"{args.output} is there already.", fix="give --output another name, or remove it.")
+            raise FastmarError(f"{args.output} is there already.", fix="give --output another name, or remove it.")
         args.output.write_text(text, encoding="utf-8")
     for part in migrated.dropped:
         notice(f"left out: {part}")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from fastmar_cli.lifecycle.options import add_server_arguments, where
+from fastmar_cli.rollout_options import add_server_arguments, where
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,12 +27,12 @@ def run(args: argparse.Namespace) -> int:
     import json
 
     from fastmar_cli.console import out, stages
-    from fastmar_cli.lifecycle.overview import all_versions, as_dict, table
-    from fastmar_cli.lifecycle.server import find_server
+    from fastmar_serving.rollout.overview import all_versions, as_dict, table
+    from fastmar_serving.rollout.server import find_server
 
     server = find_server(where(args))
     if args.unload:
-        from fastmar_cli.lifecycle.unloading import unload_named
+        from fastmar_serving.rollout.unloading import unload_named
 
         name, version = args.unload
         with stages() as show:

@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _answers(target: Target, sources: Sequence[str]) -> Iterator[tuple[Answer, Path | None]]:
     """Each answer, with the path of the picture that it answers."""
-    from fastmar_cli.inputs import is_picture, read_input
+    from fastmar_contract.files import is_picture, read_input
 
     for pictures, group in groupby(sources, key=is_picture):
         if pictures:
@@ -104,7 +104,7 @@ class _Table:
     def add(self, answer: Answer) -> None:
         from rich.text import Text
 
-        from fastmar_cli.shown import likeliest, prediction
+        from fastmar_contract.summary import likeliest, prediction
 
         name = Text(str(answer.get("name", self._rows)))
         self._rows += 1

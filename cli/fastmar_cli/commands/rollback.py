@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 
-from fastmar_cli.lifecycle.options import add_server_arguments, where
+from fastmar_cli.rollout_options import add_server_arguments, where
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,9 +25,9 @@ def run(args: argparse.Namespace) -> int:
     import json
 
     from fastmar_cli.console import out, stages
-    from fastmar_cli.lifecycle.rollback import roll_back
-    from fastmar_cli.lifecycle.server import find_server
     from fastmar_cli.signals import ended_by_sigterm
+    from fastmar_serving.rollout.rollback import roll_back
+    from fastmar_serving.rollout.server import find_server
 
     with ended_by_sigterm(), stages() as show:
         done = roll_back(find_server(where(args)), args.name, args.to, timeout=args.timeout, show=show)

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastmar_cli.console import err, notice, out, stages
-from fastmar_cli.printable import printable
+from fastmar_contract.display import printable
 
 if TYPE_CHECKING:
-    from fastmar_cli.sagemaker.endpoint import Capture
-    from fastmar_cli.sagemaker.journal import Journal
-    from fastmar_cli.sagemaker.model import Hosted
-    from fastmar_cli.sagemaker.scaling import Scaling
+    from fastmar_serving.clouds.sagemaker.endpoint import Capture
+    from fastmar_serving.clouds.sagemaker.journal import Journal
+    from fastmar_serving.clouds.sagemaker.model import Hosted
+    from fastmar_serving.clouds.sagemaker.scaling import Scaling
 
 STARTUP = 480  # seconds that SageMaker gives a container to answer /ping, unless it is told otherwise
 READY_TIMEOUT = "FASTMAR_READY_TIMEOUT"  # of the server in the container, which is not to give up sooner
@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _package(args: argparse.Namespace) -> int:
-    from fastmar_cli.sagemaker.package import package
+    from fastmar_serving.clouds.sagemaker.package import package
 
     packed = package(args.archives, args.output)
     out.print(f"{packed.path}  ({packed.path.stat().st_size:,} bytes)\n  {packed.label}", markup=False)
@@ -101,8 +101,8 @@ def _package(args: argparse.Namespace) -> int:
 
 
 def _deploy(args: argparse.Namespace) -> int:
-    from fastmar_cli.sagemaker.aws import Aws
-    from fastmar_cli.sagemaker.endpoint import Wanted, deploy, undo
+    from fastmar_serving.clouds.sagemaker.aws import Aws
+    from fastmar_serving.clouds.sagemaker.endpoint import Wanted, deploy, undo
 
     if args.image.endswith(":latest") or ":" not in args.image.rpartition("/")[2]:
         notice("the image's tag may move: deploying again will not notice a new image behind it.")
@@ -128,8 +128,8 @@ def _deploy(args: argparse.Namespace) -> int:
 
 
 def _transform(args: argparse.Namespace) -> int:
-    from fastmar_cli.sagemaker.aws import Aws
-    from fastmar_cli.sagemaker.transform import Batch, transform
+    from fastmar_serving.clouds.sagemaker.aws import Aws
+    from fastmar_serving.clouds.sagemaker.transform import Batch, transform
 
     batch = Batch(_hosted(args), args.input, args.content_type, args.output, args.instance_type, args.count)
     with stages() as stage:
@@ -139,8 +139,8 @@ def _transform(args: argparse.Namespace) -> int:
 
 
 def _delete(args: argparse.Namespace) -> int:
-    from fastmar_cli.sagemaker.aws import Aws
-    from fastmar_cli.sagemaker.delete import delete, find
+    from fastmar_serving.clouds.sagemaker.aws import Aws
+    from fastmar_serving.clouds.sagemaker.delete import delete, find
 
     aws = Aws(args.region)
     with stages() as stage:
@@ -168,9 +168,9 @@ def _agreed(question: str) -> bool:
 
 
 def _hosted(args: argparse.Namespace) -> Hosted:
-    from fastmar_cli.sagemaker.model import Hosted
-    from fastmar_cli.sagemaker.names import checked_name, name_for
-    from fastmar_cli.server.archives import read_archive
+    from fastmar_serving.clouds.sagemaker.model import Hosted
+    from fastmar_serving.clouds.sagemaker.names import checked_name, name_for
+    from fastmar_serving.torchserve.archives import read_archive
 
     return Hosted(
         archives=args.archives,
@@ -184,8 +184,8 @@ def _hosted(args: argparse.Namespace) -> Hosted:
 
 
 def _scaling(args: argparse.Namespace) -> Scaling | None:
-    from fastmar_cli.sagemaker.errors import RequestRefused
-    from fastmar_cli.sagemaker.scaling import Scaling
+    from fastmar_serving.clouds.sagemaker.errors import RequestRefused
+    from fastmar_serving.clouds.sagemaker.scaling import Scaling
 
     if (args.min, args.max, args.target_invocations) == (None, None, None):
         return None
@@ -198,13 +198,13 @@ def _scaling(args: argparse.Namespace) -> Scaling | None:
 
 
 def _capture(args: argparse.Namespace) -> Capture | None:
-    from fastmar_cli.sagemaker.endpoint import Capture
+    from fastmar_serving.clouds.sagemaker.endpoint import Capture
 
     return Capture(args.capture, args.capture_percent) if args.capture else None
 
 
 def _journal(stage: Any) -> Journal:
-    from fastmar_cli.sagemaker.journal import Journal
+    from fastmar_serving.clouds.sagemaker.journal import Journal
 
     return Journal(say=_line, stage=stage)
 

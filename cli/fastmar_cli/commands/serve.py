@@ -84,9 +84,9 @@ def run(args: argparse.Namespace) -> int:
     import logging
     from dataclasses import fields
 
-    from fastmar_cli.server.config import Settings
-    from fastmar_cli.server.launcher import serve
-    from fastmar_cli.server.platforms import choose
+    from fastmar_serving.torchserve.config import Settings
+    from fastmar_serving.torchserve.launcher import serve
+    from fastmar_serving.torchserve.platforms import choose
 
     logging.basicConfig(level=logging.WARNING, format="fastmar: %(message)s")
     given = {**vars(from_environment(os.environ)), **vars(args)}

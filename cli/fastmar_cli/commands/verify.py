@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     out.print(f"{len(golden.records)} golden records: reproduced, ", end="")
     out.print(f"largest difference {difference:.1g} (at most {TOLERANCE:g})")
     if args.learner is not None:
-        from fastmar_cli.oracle import compare_with_fastai
+        from fastmar_oracle.comparison import compare_with_fastai
 
         compared = compare_with_fastai(predictor, args.learner, golden.records, args.data)
         out.print(f"{compared.records} records against learn.predict: same answers, largest difference ", end="")

@@ -1,0 +1,1 @@
+"""Runs servers and changes what they serve: TorchServe here, rollouts of versions, and clouds."""

@@ -1,0 +1,266 @@
+"""`fastmar serve`, from the checks to the drain."""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from types import FrameType
+
+from fastmar_serving.torchserve.announce import Progress, announce
+from fastmar_serving.torchserve.archives import Archive, find_archives
+from fastmar_serving.torchserve.audit import audit_files, following
+from fastmar_serving.torchserve.config import (
+    RunDirectory,
+    Settings,
+    check_ports,
+    cores,
+    render,
+    run_directory,
+    write_properties,
+)
+from fastmar_serving.torchserve.control import Control
+from fastmar_serving.torchserve.drain import drain
+from fastmar_serving.torchserve.errors import LoadFailed, NotReady, ServerDied
+from fastmar_serving.torchserve.java import find_java, find_torchserve
+from fastmar_serving.torchserve.keys import Keys, make_keys
+from fastmar_serving.torchserve.management import Management, ManagementError
+from fastmar_serving.torchserve.platforms import Platform
+from fastmar_serving.torchserve.process import ServerProcess, start
+from fastmar_serving.torchserve.readiness import ready
+from fastmar_serving.torchserve.registry import Running, registered
+from fastmar_serving.torchserve.routes import LOADING, PlatformRoutes, Served, message
+from fastmar_serving.torchserve.sockets import listen
+from fastmar_serving.torchserve.watch import Watch
+
+log = logging.getLogger(__name__)
+
+POLL = 0.1  # seconds between two looks at a server that is loading
+LAST_WORDS = 0.5  # seconds in which a worker's traceback arrives behind the news of its death
+
+
+class Stop:
+    """What signals asked for: the first one a stop, a second one haste."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+        self.hurry = threading.Event()
+
+    def on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        """Take note; nothing else is safe here."""
+        (self.hurry if self.asked.is_set() else self.asked).set()
+
+
+def serve(settings: Settings, platform: Platform | None = None) -> int:
+    """Check, start, wait until ready, announce, run until a signal, drain, stop. The value is the exit status."""
+    archives = find_archives(settings.model_store, settings.models, settings.state_dir)
+    keys = make_keys(settings)
+    java = find_java(settings.java)
+    torchserve = find_torchserve()
+    with run_directory(settings.run_dir) as run, Control(run.front_socket) as control, stop_signals() as stop:
+        properties = render(settings, run, archives)
+        check_ports(properties)
+        with listen(properties["inference_address"]) as listener:
+            write_files(properties, run, keys)
+            management = Management(properties["management_address"], lambda: keys.management)
+            began = time.monotonic()
+            workers = sum(settings.workers or archive.workers for archive in archives)
+            server = start(
+                java,
+                torchserve,
+                run,
+                properties,
+                threads=max(1, cores() // workers),
+                show=log.warning,
+                descriptors=[listener.fileno()],
+            )
+            routes = platform_routes(archives, platform)
+            watch = Watch(
+                run,
+                management,
+                control,
+                store=settings.model_store,
+                platform=routes,
+                expected={archive.name for archive in archives},
+                hang_timeout=settings.hang_timeout,
+            )
+            try:
+                owns_port = configure(server, control, settings, keys, listener)
+                control.tell(served=message(while_loading(archives), routes, LOADING))
+                if not wait_until_ready(server, management, archives, settings, stop):
+                    log.warning("stopped before it was ready")
+                    return 0
+                server.log.models_are_loaded()
+                watch.start()
+                running = _as_running(settings, properties, run, keys)
+                with registered(running), following(audit_files(running)):
+                    announce(settings, properties, run, archives, time.monotonic() - began)
+                    wait_for_the_end(server, stop, watch)
+                watch.stop()
+                log.warning("draining: answering the requests under way (a second signal stops at once)")
+                drain(control, listener if owns_port else None, timeout=settings.drain_timeout, hurry=stop.hurry)
+            finally:
+                server.stop()
+    log.warning("stopped")
+    return 0
+
+
+@contextmanager
+def stop_signals() -> Iterator[Stop]:
+    """SIGTERM, SIGINT and SIGHUP set events as long as this lasts."""
+    stop = Stop()
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]  # nohup ignores SIGHUP
+    before = {number: signal.signal(number, stop.on_signal) for number in heard}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def configure(server: ServerProcess, control: Control, settings: Settings, keys: Keys, listener: socket.socket) -> bool:
+    """Give the front its keys and its socket, once it has connected; whether it takes the socket.
+
+    Where it can't (its native library does not load, or the system has no epoll) Java listens by itself.
+    """
+    control.wait_for_front(lambda: refuse_dead(server))
+    given = {
+        "keys": keys.by_api(),
+        "origins": settings.cors_origins,
+        "requestTimeout": settings.request_timeout,
+        "listeners": {"inference": listener.fileno()},
+    }
+    takes_sockets = control.tell(settings=given).takes_sockets
+    if not takes_sockets:
+        listener.close()
+    return takes_sockets
+
+
+def platform_routes(archives: list[Archive], platform: Platform | None) -> PlatformRoutes:
+    """The paths that a platform names."""
+    if platform is None:
+        return PlatformRoutes()
+    names = {archive.name for archive in archives}
+    predictions = {path: f"/predictions/{name}" for path, name in platform.routes(names).items()}
+    predictions.pop("/invocations", None)  # the front's own
+    return PlatformRoutes(platform.health_routes, predictions)
+
+
+def while_loading(archives: list[Archive]) -> list[Served]:
+    """What is told of the models before they are loaded; the default of a name comes first in `archives`."""
+    versions: dict[str, list[str]] = {}
+    for archive in archives:
+        versions.setdefault(archive.name, []).append(archive.version)
+    return [Served(name, found[0], dict.fromkeys(found, False)) for name, found in versions.items()]
+
+
+def write_files(properties: dict[str, str], run: RunDirectory, keys: Keys) -> None:
+    """Everything the server reads at start, and the keys for its clients."""
+    write_properties(properties, run.config)
+    keys.write(run.key_file)
+    package = resources.files(__package__)
+    run.logging.write_text(package.joinpath("log4j2.xml").read_text("utf-8"), encoding="utf-8")
+    run.metrics.write_text(package.joinpath("metrics.yaml").read_text("utf-8"), encoding="utf-8")
+
+
+def wait_until_ready(
+    server: ServerProcess, management: Management, archives: list[Archive], settings: Settings, stop: Stop
+) -> bool:
+    """Wait until every worker is READY; False when a signal came first."""
+    deadline = time.monotonic() + settings.ready_timeout
+    scaled, refused = False, ""
+    with Progress(archives) as progress:
+        while not stop.asked.wait(POLL):
+            refuse_dead(server)
+            refuse_failed(server, archives)
+            try:
+                loaded = ready(management, archives, settings.workers)
+                if not scaled:
+                    begin_scaling(management, archives, settings.workers)
+                    scaled = True
+                refused = ""
+            except ManagementError as error:
+                if error.status == http.client.NOT_FOUND:
+                    raise _not_registered(server, error) from error
+                loaded, refused = [], f" TorchServe says: {error}"  # at first the key is still being written
+            except (OSError, http.client.HTTPException, ValueError):
+                loaded = []  # not listening yet
+            progress.update(loaded)
+            if len(loaded) == len(archives):
+                return True
+            if time.monotonic() > deadline:
+                missing = ", ".join(archive.label for archive in archives if archive not in loaded)
+                raise NotReady(
+                    f"{missing} not ready within {settings.ready_timeout:g} s.{refused}",
+                    fix="give a longer --ready-timeout, or run `fastmar doctor` on the archive.",
+                )
+    return False
+
+
+def begin_scaling(management: Management, archives: list[Archive], workers: int | None) -> None:
+    """Apply --workers, which an archive's own number overrides at start. It is done in the background."""
+    for archive in archives:
+        if workers and workers != archive.workers:
+            management.begin_scaling(archive.name, archive.version, workers)
+
+
+def wait_for_the_end(server: ServerProcess, stop: Stop, watch: Watch) -> None:
+    """Return on a signal; raise when the server ends by itself."""
+    while not stop.asked.wait(POLL):
+        refuse_dead(server)
+        watch.look()
+
+
+def refuse_dead(server: ServerProcess) -> None:
+    """Raise when Java is gone."""
+    status = server.status()
+    if status is None:
+        return
+    server.log.wait_for_end(LAST_WORDS)
+    how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+    said = server.log.last_server_line()
+    raise ServerDied(
+        f"TorchServe {how}" + (f"; it last said: {said}" if said else "."),
+        fix="read the lines above; for want of memory, raise -Xmx in vmargs (--config) or the container's limit.",
+    )
+
+
+def refuse_failed(server: ServerProcess, archives: list[Archive]) -> None:
+    """Raise when a worker failed to load its model."""
+    if not server.log.failures:
+        return
+    time.sleep(LAST_WORDS)
+    model = next(iter(server.log.failures))
+    path = next((archive.path for archive in archives if archive.name == model), model)
+    reason, fix = server.log.reason(model)
+    doctor = f"run `fastmar doctor {path}`, which loads it without TorchServe and says more."
+    raise LoadFailed(f"model {model} does not load: {reason}", fix=f"{fix} Or {doctor}" if fix else doctor)
+
+
+def _as_running(settings: Settings, properties: dict[str, str], run: RunDirectory, keys: Keys) -> Running:
+    return Running(
+        inference=properties["inference_address"],
+        management=properties["management_address"],
+        metrics=properties["metrics_address"],
+        model_store=properties["model_store"],
+        run_dir=str(run.path),
+        key_file=str(run.key_file) if keys.management else None,
+        inference_key_file=str(settings.key_file.resolve()) if settings.needs_tokens and settings.key_file else None,
+        pid=os.getpid(),
+        state_dir=str(settings.state_dir.resolve()) if settings.state_dir else None,
+    )
+
+
+def _not_registered(server: ServerProcess, error: ManagementError) -> LoadFailed:
+    return LoadFailed(
+        f"TorchServe did not take an archive: {server.log.last_server_line() or error}",
+        fix="run `fastmar doctor` on it, or export it again.",
+    )

@@ -1,0 +1,132 @@
+"""The example policies give the rights that the commands use, and no others."""
+
+from __future__ import annotations
+
+import json
+import re
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.runtime import tiny
+from tests.serving.clouds.sagemaker.conftest import BUCKET, IMAGE, REGION, ROLE, Cloud
+from tests.serving.torchserve.conftest import ECHO, make_archive
+
+from fastmar_cli.main import main
+from fastmar_serving.clouds.sagemaker.names import PREFIX
+from fastmar_serving.clouds.sagemaker.transform import ANSWERS
+
+ROOT = Path(__file__).resolve().parents[4]
+POLICIES = ROOT / "deploy" / "sagemaker"
+PAGE = ROOT / "docs" / "deployment" / "sagemaker.md"
+CLI = ROOT / "cli" / "fastmar_cli"
+SAGEMAKER = ROOT / "serving" / "fastmar_serving" / "clouds" / "sagemaker"
+COMMON = ["--image", IMAGE, "--role", ROLE, "--bucket", BUCKET, "--region", REGION]
+
+# Operations of S3 are other rights than their names say; the rest is service:Operation.
+RIGHTS = {"HeadBucket": "s3:ListBucket", "HeadObject": "s3:GetObject", "ListObjectsV2": "s3:ListBucket"}
+# Rights that AWS asks for although no request is named like them.
+IMPLIED = {
+    "sagemaker:AddTags",  # whoever creates something with tags
+    "sagemaker:UpdateEndpointWeightsAndCapacities",  # whoever registers a scalable target
+    "cloudwatch:DeleteAlarms",  # whoever puts or removes a scaling policy, these three
+    "cloudwatch:DescribeAlarms",
+    "cloudwatch:PutMetricAlarm",
+    "iam:CreateServiceLinkedRole",
+    "iam:PassRole",  # whoever creates a model with a role
+    "s3:AbortMultipartUpload",  # uploads of more than 8 MB come in parts
+}
+# Commands of AWS that ours print, and the rights that they take.
+PRINTED: dict[str, set[str]] = {
+    "logs tail": {"logs:FilterLogEvents"},
+    "s3 cp": {"s3:GetObject", "s3:ListBucket"},
+    "s3 mb": set(),  # a bucket is made once, by whoever may
+    "sagemaker delete-endpoint": {"sagemaker:DeleteEndpoint"},
+    "sagemaker stop-transform-job": {"sagemaker:StopTransformJob"},
+    "sagemaker update-endpoint": {"sagemaker:UpdateEndpoint"},
+    "sagemaker wait": {"sagemaker:DescribeEndpoint"},
+    "sagemaker-runtime invoke-endpoint": {"sagemaker:InvokeEndpoint"},
+    "sso login": set(),
+}
+
+
+def statements(name: str) -> list[dict[str, Any]]:
+    policy = json.loads((POLICIES / name).read_text("utf-8"))
+    assert policy["Version"] == "2012-10-17"
+    return list(policy["Statement"])
+
+
+def actions(name: str) -> set[str]:
+    allowed = [statement["Action"] for statement in statements(name)]
+    return {action for actions in allowed for action in ([actions] if isinstance(actions, str) else actions)}
+
+
+def test_whoever_deploys_has_the_rights_that_the_commands_use_and_no_others(
+    cloud: Cloud, flights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", cloud.sleep)
+    scaled = ["--max", "4", "--target-invocations", "600", "--instance-type"]
+    (tmp_path / "rows.jsonl").write_text(json.dumps(tiny.record()))
+    for archive, instances in ((flights, "ml.m5.large"), (make_archive(tmp_path, "flights", ECHO), "ml.m5.xlarge")):
+        assert main(["sagemaker", "deploy", str(archive), *COMMON, *scaled, instances]) == 0
+    batch = ["--input", str(tmp_path / "rows.jsonl"), "-o", str(tmp_path / "answers"), "--instance-type", "ml.m5.large"]
+    assert main(["sagemaker", "transform", str(flights), *COMMON, *batch]) == 0
+    assert main(["sagemaker", "delete", "flights", "--bucket", BUCKET, "--region", REGION, "--yes"]) == 0
+    assert {"UpdateEndpoint", "HeadBucket"} <= set(cloud.names())
+    used = {RIGHTS.get(operation, f"{service}:{operation}") for service, operation, _ in cloud.calls}
+    assert used.union(IMPLIED, *PRINTED.values()) == actions("deployer-policy.json")
+
+
+def test_the_rights_of_every_printed_command_are_known() -> None:
+    code = [CLI / "commands" / "sagemaker.py", *SAGEMAKER.glob("*.py")]
+    found = {command for file in code for command in re.findall(r"\baws ([a-z0-9-]+ [a-z-]+)", file.read_text("utf-8"))}
+    assert found == set(PRINTED)
+
+
+@pytest.mark.parametrize("action", ["s3:GetObject", "s3:PutObject"])
+def test_the_role_reaches_the_places_in_s3_that_the_page_names(action: str) -> None:
+    page = PAGE.read_text("utf-8")
+    read, written = r"--input s3://(BUCKET/\S+)", r"(?:-o|--capture) s3://(BUCKET/[^\s`]+)"
+    places = re.findall(read if action == "s3:GetObject" else written, page)
+    if action == "s3:PutObject":
+        places.append(f"BUCKET/{ANSWERS}")
+    assert places
+    for place in places:
+        bucket, _, prefix = place.rstrip("/").partition("/")
+        assert allows("execution-role-policy.json", action, f"arn:aws:s3:::{bucket}/{prefix}/object")
+        assert allows("execution-role-policy.json", "s3:ListBucket", f"arn:aws:s3:::{bucket}", f"{prefix}/")
+        assert not prefix.startswith(f"{PREFIX}/")  # there `delete` empties
+
+
+def allows(name: str, action: str, resource: str, prefix: str = "") -> bool:
+    """Whether a statement of the policy allows the action on the resource, and on the prefix if that is a condition."""
+    for statement in statements(name):
+        named, patterns = statement["Action"], statement["Resource"]
+        prefixes = statement.get("Condition", {}).get("StringLike", {}).get("s3:prefix", ["*"])
+        if (
+            action in ([named] if isinstance(named, str) else named)
+            and any(fnmatchcase(resource, one) for one in ([patterns] if isinstance(patterns, str) else patterns))
+            and any(fnmatchcase(prefix, one) for one in prefixes)
+        ):
+            return True
+    return False
+
+
+@pytest.mark.parametrize("name", ["deployer-policy.json", "execution-role-policy.json"])
+def test_nothing_is_given_away(name: str) -> None:
+    assert not [action for action in actions(name) if "*" in action]
+    for statement in statements(name):
+        if statement["Resource"] == "*" and "Condition" not in statement:
+            assert set(statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]) <= {
+                "sagemaker:ListEndpointConfigs",
+                "sagemaker:ListModels",
+                "ecr:GetAuthorizationToken",
+                "application-autoscaling:DescribeScalableTargets",
+                "application-autoscaling:DescribeScalingPolicies",
+            }
+
+
+def test_only_sagemaker_becomes_the_role() -> None:
+    (statement,) = statements("trust-policy.json")
+    assert statement["Principal"] == {"Service": "sagemaker.amazonaws.com"}

@@ -1,0 +1,158 @@
+"""Which server a command means, and with which keys it talks to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fastmar_serving.rollout import errors
+from fastmar_serving.rollout.server import Where, find_server
+from fastmar_serving.torchserve import registry
+from fastmar_serving.torchserve.registry import Running
+
+
+@pytest.fixture
+def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Lists a server at 127.0.0.1:18099 with its own keys; the value changes what is listed."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "runtime"))
+    (tmp_path / "runtime").mkdir()
+    (tmp_path / "store").mkdir()
+    keys = {
+        kind: {"key": f"{kind} key", "expiration time": "2999-01-01T00:00:00Z"} for kind in ("management", "inference")
+    }
+    (tmp_path / "key_file.json").write_text(json.dumps(keys))
+    opened = []
+
+    def list_it(**changes: Any) -> None:
+        facts = {
+            "inference": "http://127.0.0.1:18099",
+            "management": f"unix:{tmp_path}/management.sock",
+            "metrics": "http://127.0.0.1:18100",
+            "model_store": str(tmp_path / "store"),
+            "run_dir": str(tmp_path),
+            "key_file": str(tmp_path / "key_file.json"),
+            "inference_key_file": None,
+            "pid": os.getpid(),
+        }
+        context = registry.registered(Running(**(facts | changes)))
+        context.__enter__()
+        opened.append(context)
+
+    list_it()
+    yield list_it
+    for context in opened:
+        context.__exit__(None, None, None)
+
+
+def management_key_of(server: Any) -> str | None:
+    key: str | None = server.management._key()
+    return key
+
+
+def inference_key_of(server: Any) -> str | None:
+    key: str | None = server.client._transport._keys.key()
+    return key
+
+
+def test_the_server_at_the_url(running: Any, tmp_path: Path) -> None:
+    for url in ("http://127.0.0.1:18099", "http://localhost:18099/predictions/tiny", "127.0.0.1:18099"):
+        server = find_server(Where(url))
+        assert server.store == tmp_path / "store"
+        assert server.run_dir == tmp_path
+        assert management_key_of(server) == "management key"
+
+
+def test_a_fixed_key_is_for_inference_alone(running: Any, tmp_path: Path) -> None:
+    (tmp_path / "fixed").write_text("a key of sixteen or more\n")
+    running(inference_key_file=str(tmp_path / "fixed"))
+    server = find_server(Where("http://127.0.0.1:18099"))
+    assert management_key_of(server) == "management key"
+    assert inference_key_of(server) == "a key of sixteen or more"
+    assert (
+        find_server(Where("http://127.0.0.1:18099", key_file=tmp_path / "fixed")).management._key() == "management key"
+    )  # type: ignore[no-untyped-call,unused-ignore]
+
+
+def test_management_that_is_named(tmp_path: Path, running: Any) -> None:
+    server = find_server(Where("http://example.com:80", management=f"unix:{tmp_path}/management.sock"))
+    assert management_key_of(server) == "management key"  # of the key file beside the socket
+    with pytest.raises(errors.ServerNotFound, match="--model-store"):
+        _ = server.store
+    server = find_server(Where("http://example.com", "http://127.0.0.1:8081", model_store=tmp_path / "store"))
+    assert management_key_of(server) is None
+    assert server.store == tmp_path / "store"
+
+
+def test_no_server_there(running: Any) -> None:
+    with pytest.raises(errors.ServerNotFound, match=r"--url http://127\.0\.0\.1:18099"):
+        find_server(Where("http://127.0.0.1:18098"))
+    with pytest.raises(errors.ServerNotFound, match="no `fastmar serve` of this user"):
+        find_server(Where("http://example.com:18099"))
+
+
+@pytest.mark.parametrize(
+    ("listens", "urls", "hint"),
+    [
+        (
+            "http://0.0.0.0:18099",
+            ["http://0.0.0.0:18099", "http://[::]:18099", "http://localhost:18099"],
+            "http://127.0.0.1:18099",
+        ),
+        ("http://192.0.2.5:18099", ["http://192.0.2.5:18099", "192.0.2.5:18099"], "http://192.0.2.5:18099"),
+    ],
+)
+def test_a_server_that_listens_elsewhere(running: Any, listens: str, urls: list[str], hint: str) -> None:
+    running(inference=listens)
+    for url in [*urls, hint]:
+        assert management_key_of(find_server(Where(url))) == "management key"
+    with pytest.raises(errors.ServerNotFound, match=re.escape(f"give --url {hint}")):
+        find_server(Where("http://example.com:18099"))
+
+
+def test_a_server_that_does_not_listen_on_loopback_is_not_found_there(running: Any) -> None:
+    running(inference="http://192.0.2.5:18099")
+    with pytest.raises(errors.ServerNotFound, match=r"give --url http://192\.0\.2\.5:18099"):
+        find_server(Where("http://127.0.0.1:18099"))
+
+
+@pytest.mark.parametrize("url", ["ftp://x", "http://", "http://x:port", "http://x:99999", ""])
+def test_no_address(url: str) -> None:
+    with pytest.raises(errors.ServerNotFound, match="no address"):
+        find_server(Where(url))
+
+
+def test_a_store_that_is_not_here(running: Any, tmp_path: Path) -> None:
+    running(model_store=str(tmp_path / "elsewhere"))
+    with pytest.raises(errors.ServerNotFound, match="is no folder here"):
+        _ = find_server(Where("http://127.0.0.1:18099")).store
+
+
+def test_a_management_api_that_is_not_there(running: Any) -> None:
+    server = find_server(Where("http://127.0.0.1:18099"))
+    with pytest.raises(errors.ManagementFailed, match="does not answer"):
+        server.management.names()
+
+
+def test_the_runtime_is_imported_only_where_archives_are_compared() -> None:
+    code = (
+        "import pkgutil, sys, importlib\n"
+        "sys.modules['fastmar_runtime'] = None\n"
+        "import fastmar_serving.rollout as package, fastmar_cli.main\n"
+        "for info in pkgutil.iter_modules(package.__path__):\n"
+        "    if info.name == 'changes': continue  # which compares specs\n"
+        "    importlib.import_module(f'{package.__name__}.{info.name}')\n"
+        "for name in ('deploy', 'rollback', 'models'): fastmar_cli.main.build_parser([name])\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_key_file_that_is_not_there(running: Any, tmp_path: Path) -> None:
+    with pytest.raises(errors.ServerNotFound, match="can't be read"):
+        find_server(Where("http://127.0.0.1:18099", key_file=tmp_path / "missing"))

@@ -1,0 +1,99 @@
+"""Tiny archives, and one server that the tests of a session share."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from fastmar_serving.torchserve.testing import RunningServer, running_server
+
+# Answers the records it gets, after 50 ms for a whole batch; says 400 to a record that asks for it.
+ECHO = """
+import json, os, sys, time
+
+def answer(body, headers):
+    if headers.get("url_path") == "schema" or "schema-request" in headers.get("content-type", ""):
+        return {"title": "echo"}
+    if isinstance(body, list):
+        return [answer(record, {}) for record in body]
+    if isinstance(body, dict) and body.get("refuse"):
+        return {"error": {"code": "refused", "field": "refuse", "message": "it was asked to", "fix": "do not ask"}}
+    if isinstance(body, dict) and body.get("environment"):
+        return {"environment": dict(os.environ), "python": sys.executable}
+    return {"prediction": body}
+
+class Echo:
+    def initialize(self, context):
+        print("initialised")
+
+    def handle(self, data, context):
+        time.sleep(0.05)
+        context.metrics.add_counter("echo_records_total", len(data), None)
+        answers = []
+        for index, row in enumerate(data):
+            headers = {key.lower(): value for key, value in context.get_all_request_header(index).items()}
+            answered = answer(row.get("body"), headers)
+            if "error" in answered:
+                context.set_response_status(400, "Bad Request", index)
+            context.set_response_content_type(index, "application/json")
+            answers.append(json.dumps(answered).encode())
+        return answers
+"""
+
+BROKEN = """
+class Broken:
+    def initialize(self, context):
+        raise RuntimeError("golden record 3 is not reproduced\\n  Fix: export it again.")
+
+    def handle(self, data, context):
+        return [b""] * len(data)
+"""
+
+
+def make_archive(
+    folder: Path, name: str, handler: str, *, version: str = "1.0", workers: int = 1, raw_bodies: bool = False
+) -> Path:
+    path = folder / f"{name}-{version}.mar"
+    model = {"modelName": name, "modelVersion": version, "handler": "handler.py", "configFile": "model-config.yaml"}
+    config: dict[str, object] = {"minWorkers": workers, "maxWorkers": workers, "batchSize": 8, "maxBatchDelay": 5}
+    if raw_bodies:
+        config["fastmar"] = "{raw_bodies: true}"
+    folder.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(
+            "MAR-INF/MANIFEST.json", json.dumps({"runtime": "python", "model": model, "archiverVersion": "0.12.0"})
+        )
+        archive.writestr("handler.py", dedent(handler))
+        archive.writestr("model-config.yaml", "".join(f"{key}: {value}\n" for key, value in config.items()))
+        archive.writestr("spec.json", json.dumps({"name": name, "version": version, "kind": "tabular", "protocol": 1}))
+        archive.writestr("golden/records.json", json.dumps([{"it's": "a 'record'", "n": 1.5, "é": "$HOME"}]))
+    return path
+
+
+@pytest.fixture(scope="session")
+def archive() -> Callable[..., Path]:
+    return make_archive
+
+
+@pytest.fixture(scope="session")
+def echo_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    store = tmp_path_factory.mktemp("store")
+    make_archive(store, "echo", ECHO)
+    return store
+
+
+@pytest.fixture(scope="session")
+def server(echo_store: Path) -> Iterator[RunningServer]:
+    """A server with keys, so that both APIs are exercised with them."""
+    with running_server(echo_store, "--token") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def broken_handler() -> str:
+    return BROKEN

@@ -1,0 +1,22 @@
+"""The jar in git is what its sources compile to."""
+
+from __future__ import annotations
+
+import zipfile
+
+import pytest
+
+from fastmar_serving.torchserve.front.build import COMPILER, FOLDER, JAR, build, compiler_version
+
+
+def test_the_jar_is_what_the_sources_compile_to() -> None:
+    found = compiler_version()
+    if found != COMPILER:
+        pytest.skip(f"the jar is made with javac {COMPILER}; here is {found or 'none'}")
+    assert build() == JAR.read_bytes(), "run `make front`"
+
+
+def test_each_source_has_its_class() -> None:
+    with zipfile.ZipFile(JAR) as jar:
+        classes = {name.removeprefix("fastmar/front/").removesuffix(".class") for name in jar.namelist()}
+    assert {path.stem for path in FOLDER.glob("*.java")} <= classes
