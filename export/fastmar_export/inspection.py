@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from fastmar_export.callbacks import check_callbacks
+from fastmar_export.column_names import column_name
 from fastmar_export.converters import BATCH, ITEM, registry
 from fastmar_export.dropped import TRAINING_ONLY, reason_to_drop, transform_is_getter
 from fastmar_export.errors import ExportError, NotALearner
@@ -23,6 +24,7 @@ from fastmar_export.options import Options
 from fastmar_export.picture_class import MODES, PICTURES, created_class
 from fastmar_export.plain import NotPlain, plain
 from fastmar_export.reader import Record, describe_call, read_torch_file
+from fastmar_export.reader.records import brief
 from fastmar_export.targets import TARGET_TRANSFORMS
 from fastmar_export.vision_targets import MASK_CODES, POINT, POINT_SCALER
 from fastmar_runtime.spec import VISION
@@ -41,7 +43,7 @@ def inspect_pickle(path: str | Path) -> Facts:
     Keys: ``file`` (sha256, bytes, torch's format), ``kind``, ``columns``, ``targets``, ``labels`` (a list for each
     target that has some), ``transforms``, ``loss``, ``callbacks``, ``network``, ``runs_code`` (what a normal load would
     have run), ``functions`` (bytecode in the file that a normal load does not run), ``leaks`` (training rows
-    inside), and ``problems`` (what stops an export; empty where nothing does).
+    inside), ``notices`` (what an export says of columns and transforms), and ``problems`` (what stops an export).
 
     Raises:
         UnreadableFile: it is no file of `torch.save`.
@@ -79,13 +81,15 @@ def _learner_facts(learner: Learner) -> Facts:
     for layer in network:
         if not layer["served"]:
             problems.append(f"{layer['where']} is {layer['class']}, which is not in fastmar's allow-list of layers.")
-    targets = listed(learner.dataset.get("y_names"))
+    targets = _columns(learner, "y_names")
+    notices: list[Facts] = []
     with _collected(problems):
         check_classes(learner)
     with _collected(problems):
         check_callbacks(learner, [])
     with _collected(problems):
-        targets = list(kind_of(learner).convert(learner, Options(name="inspected")).targets)
+        conversion = kind_of(learner).convert(learner, Options(name="inspected"))
+        targets, notices = list(conversion.targets), conversion.notices
     activation = None
     with _collected(problems):
         known = activation_of(learner.loss, None)
@@ -93,8 +97,8 @@ def _learner_facts(learner: Learner) -> Facts:
     return {
         "kind": learner.kind,
         "columns": {
-            "categories": listed(learner.dataset.get("cat_names")),
-            "numbers": listed(learner.dataset.get("cont_names")),
+            "categories": _columns(learner, "cat_names"),
+            "numbers": _columns(learner, "cont_names"),
         },
         "targets": targets,
         "labels": _labels(learner),
@@ -102,8 +106,14 @@ def _learner_facts(learner: Learner) -> Facts:
         "loss": {"class": name_of(learner.loss), "activation": activation},
         "callbacks": [name_of(callback) for callback in listed(learner.record.get("cbs"))[:_MAX_LISTED]],
         "network": network,
+        "notices": notices,
         "problems": problems,
     }
+
+
+def _columns(learner: Learner, attribute: str) -> list[str]:
+    keys = listed(learner.dataset.get(attribute))
+    return [brief(key) if (name := column_name(key)) is None else name for key in keys]
 
 
 @contextmanager
