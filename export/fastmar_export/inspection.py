@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from fastmar_export.callbacks import check_callbacks
 from fastmar_export.column_names import column_name
@@ -18,8 +15,7 @@ from fastmar_export.errors import ExportError, NotALearner
 from fastmar_export.kinds import kind_of
 from fastmar_export.learner import Learner, check_classes, listed, name_of, open_learner, transforms
 from fastmar_export.losses import activation_of
-from fastmar_export.networks.rebuild import is_module, resolve_class
-from fastmar_export.networks.wrappers import unwrapped
+from fastmar_export.networks.listing import list_layers
 from fastmar_export.options import Options
 from fastmar_export.picture_class import MODES, PICTURES, created_class
 from fastmar_export.plain import NotPlain, plain
@@ -31,9 +27,7 @@ from fastmar_runtime.spec import VISION
 
 Facts = dict[str, Any]
 
-_MAX_LAYERS = 500
 _MAX_LISTED = 100  # calls, leaks, and transforms of one pipeline
-_MAX_NAME = 100  # letters of a layer's name
 _SOURCE = "source"  # where items come from: pictures, and what they are trained to be
 
 
@@ -77,19 +71,24 @@ def _some(items: Sequence[Any], describe: Callable[[Any], str]) -> list[str]:
 
 def _learner_facts(learner: Learner) -> Facts:
     problems = []
-    network = _network(learner.model)
+    network = list_layers(learner.model)
     for layer in network:
         if not layer["served"]:
             problems.append(f"{layer['where']} is {layer['class']}, which is not in fastmar's allow-list of layers.")
     targets = _columns(learner, "y_names")
     notices: list[Facts] = []
+    kind = None
     with _collected(problems):
-        check_classes(learner)
+        kind = kind_of(learner)
+    if kind is not None:  # of a learner of another library, its classes are a part of what was said
+        with _collected(problems):
+            check_classes(learner)
     with _collected(problems):
         check_callbacks(learner, [])
-    with _collected(problems):
-        conversion = kind_of(learner).convert(learner, Options(name="inspected"))
-        targets, notices = list(conversion.targets), conversion.notices
+    if kind is not None:
+        with _collected(problems):
+            conversion = kind.convert(learner, Options(name="inspected"))
+            targets, notices = list(conversion.targets), conversion.notices
     activation = None
     with _collected(problems):
         known = activation_of(learner.loss, None)
@@ -179,28 +178,6 @@ def _becomes(transform: Any, domain: str) -> str | None:
     if reason_to_drop(transform) is not None or (domain == _SOURCE and transform_is_getter(path)):
         return "nothing: only training needs it"
     return None
-
-
-def _network(model: Any) -> list[Facts]:
-    """Layers from the root down, in the order in which they were recorded."""
-    layers: list[Facts] = []
-    pending = [("model", 0, model)]
-    while pending and len(layers) < _MAX_LAYERS:
-        where, depth, record = pending.pop()
-        record = unwrapped(record)
-        if not is_module(record):
-            continue
-        parameters = record.get("_parameters")
-        weights = islice(parameters.values(), _MAX_LAYERS) if isinstance(parameters, dict) else ()
-        count = sum(each.numel() for each in weights if isinstance(each, torch.Tensor))
-        served = resolve_class(record.path) is not None
-        layers.append({"where": where, "depth": depth, "class": record.path, "parameters": count, "served": served})
-        children = record.get("_modules")
-        if isinstance(children, dict):
-            some = islice(children.items(), _MAX_LAYERS)
-            named = [(f"{where}.{name!s:.{_MAX_NAME}}", depth + 1, child) for name, child in some if child is not None]
-            pending += reversed(named)
-    return layers
 
 
 def supported_table() -> list[tuple[str, str, str]]:
