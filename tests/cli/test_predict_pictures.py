@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from fastmar_cli.main import main
+from fastmar_export.reader import path_of, read_torch_file
 from fastmar_runtime import payload
 from fastmar_runtime.pillow_versions import other_versions, pillow_versions
 from fastmar_runtime.predictor import Predictor
@@ -271,3 +272,9 @@ def test_versions_of_pillow_that_are_not_recorded_are_not_compared() -> None:
     assert other_versions(None) is other_versions({}) is other_versions(pillow_versions()) is None
     assert "Pillow [] (libjpeg None)" in str(other_versions({"pillow": []}))
     assert len(str(other_versions({"pillow": "9" * 10_000}))) < 400
+
+
+def test_a_function_of_fastai_that_cloudpickle_wrote_out_is_no_call(labels: Path) -> None:
+    file = read_torch_file(labels.parent / "learner.pkl")
+    assert file.calls == []
+    assert [path_of(function) for function in file.functions] == ["fastai.vision.core.PILBase.create"]
