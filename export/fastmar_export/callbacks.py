@@ -51,8 +51,9 @@ def check_callbacks(learner: Learner, ignored: list[str]) -> list[dict[str, str]
     callbacks = listed(learner.record.get("cbs"))
     names = {name for path in map(name_of, callbacks) for name in (path, path.rpartition(".")[2])}
     if unknown := [name for name in ignored if name not in names]:
-        own = ", ".join(sorted(name_of(callback).rpartition(".")[2] for callback in callbacks)) or "none"
-        raise UnsupportedLearner(f"there is no callback {unknown[0]}.", fix=f"name one of the learner's: {own}.")
+        own = ", ".join(sorted(name_of(callback).rpartition(".")[2] for callback in callbacks))
+        fix = f"name one of the learner's: {own}." if own else "leave --ignore-callback out."
+        raise UnsupportedLearner(f"there is no callback {unknown[0]}.", fix=fix)
     for index, callback in enumerate(callbacks):
         path = name_of(callback)
         if path in ignored or path.rpartition(".")[2] in ignored:

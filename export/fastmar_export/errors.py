@@ -72,10 +72,18 @@ class UnsupportedModule(ExportError):
 
     code = "unsupported_module"
 
-    def __init__(self, where: str, path: str, *, why: str = "which is not in fastmar's allow-list of layers") -> None:
+    def __init__(
+        self,
+        where: str,
+        path: str,
+        *,
+        why: str = "which is not in fastmar's allow-list of layers",
+        fix: str | None = None,
+    ) -> None:
         super().__init__(
             f"{where} is {path}, {why}.",
-            fix="build the network out of torch's, torchvision's, timm's or fastai's layers, and export it again.",
+            fix=fix
+            or "build the network out of torch's, torchvision's, timm's or fastai's layers, and export it again.",
         )
         self.where, self.path = where, path
 

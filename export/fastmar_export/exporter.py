@@ -22,7 +22,7 @@ from fastmar_export.archive import Bundle, check_output, created, write_archive
 from fastmar_export.callbacks import check_callbacks
 from fastmar_export.conversion import Conversion
 from fastmar_export.errors import ExportError, ParityFailed
-from fastmar_export.golden_pictures import OPEN_SIZE, pillow_versions
+from fastmar_export.golden_pictures import OPEN_SIZE
 from fastmar_export.kinds import kind_of
 from fastmar_export.learner import check_classes, open_learner
 from fastmar_export.networks.graph import check_alone, check_graph, export_graph
@@ -34,6 +34,7 @@ from fastmar_export.reference import refine
 from fastmar_export.replacement import check_same_model, check_same_pickle, check_version
 from fastmar_runtime import __version__
 from fastmar_runtime.golden import OUTPUT, Golden, check_golden, thinned
+from fastmar_runtime.pillow_versions import pillow_versions
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.preprocess import load_preprocessor
 from fastmar_runtime.spec import PROTOCOL, VISION, Spec
@@ -97,11 +98,11 @@ def export_learner(
     if not (options.force or options.live):
         check_same_pickle(archive, source, Path(pickle))
     learner = open_learner(source.root)
+    kind = kind_of(learner)
     _check_kind(options, learner.kind)
     on_stage("Converting the transforms")
     check_classes(learner)
     dropped = check_callbacks(learner, list(options.ignored_callbacks))
-    kind = kind_of(learner)
     conversion = kind.convert(learner, options)
     on_stage("Rebuilding the network")
     network = rebuild(learner.model, modules=options.modules)

@@ -7,7 +7,7 @@ import io
 from typing import Any
 
 import numpy as np
-from PIL import Image, __version__, features
+from PIL import Image
 
 from fastmar_runtime.spec import IMAGE, Spec
 
@@ -16,12 +16,6 @@ _SEED = 20
 _SHAPES = (("RGB", 96, 72), ("RGB", 60, 110), ("L", 80, 80), ("RGBA", 73, 41), ("P", 40, 64), ("RGB", 200, 30))
 OPEN_SIZE = (96, 80)
 _BARS = 5
-
-
-def pillow_versions() -> dict[str, str | None]:
-    """Versions of Pillow and of the JPEG library in it: the pixels of a JPEG depend on both."""
-    turbo = features.version_feature("libjpeg_turbo")
-    return {"pillow": __version__, "libjpeg": f"turbo {turbo}" if turbo else features.version_codec("jpg")}
 
 
 def golden_pictures(spec: Spec) -> list[dict[str, Any]]:

@@ -4,34 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from fastmar_export.callbacks import check_callbacks
+from fastmar_export.column_names import column_name
 from fastmar_export.converters import BATCH, ITEM, registry
 from fastmar_export.dropped import TRAINING_ONLY, reason_to_drop, transform_is_getter
 from fastmar_export.errors import ExportError, NotALearner
 from fastmar_export.kinds import kind_of
 from fastmar_export.learner import Learner, check_classes, listed, name_of, open_learner, transforms
 from fastmar_export.losses import activation_of
-from fastmar_export.networks.rebuild import is_module, resolve_class
-from fastmar_export.networks.wrappers import unwrapped
+from fastmar_export.networks.listing import list_layers
 from fastmar_export.options import Options
 from fastmar_export.picture_class import MODES, PICTURES, created_class
 from fastmar_export.plain import NotPlain, plain
 from fastmar_export.reader import Record, describe_call, read_torch_file
+from fastmar_export.reader.records import brief
 from fastmar_export.targets import TARGET_TRANSFORMS
 from fastmar_export.vision_targets import MASK_CODES, POINT, POINT_SCALER
 from fastmar_runtime.spec import VISION
 
 Facts = dict[str, Any]
 
-_MAX_LAYERS = 500
 _MAX_LISTED = 100  # calls, leaks, and transforms of one pipeline
-_MAX_NAME = 100  # letters of a layer's name
 _SOURCE = "source"  # where items come from: pictures, and what they are trained to be
 
 
@@ -41,7 +37,7 @@ def inspect_pickle(path: str | Path) -> Facts:
     Keys: ``file`` (sha256, bytes, torch's format), ``kind``, ``columns``, ``targets``, ``labels`` (a list for each
     target that has some), ``transforms``, ``loss``, ``callbacks``, ``network``, ``runs_code`` (what a normal load would
     have run), ``functions`` (bytecode in the file that a normal load does not run), ``leaks`` (training rows
-    inside), and ``problems`` (what stops an export; empty where nothing does).
+    inside), ``notices`` (what an export says of columns and transforms), and ``problems`` (what stops an export).
 
     Raises:
         UnreadableFile: it is no file of `torch.save`.
@@ -75,17 +71,24 @@ def _some(items: Sequence[Any], describe: Callable[[Any], str]) -> list[str]:
 
 def _learner_facts(learner: Learner) -> Facts:
     problems = []
-    network = _network(learner.model)
+    network = list_layers(learner.model)
     for layer in network:
         if not layer["served"]:
             problems.append(f"{layer['where']} is {layer['class']}, which is not in fastmar's allow-list of layers.")
-    targets = listed(learner.dataset.get("y_names"))
+    targets = _columns(learner, "y_names")
+    notices: list[Facts] = []
+    kind = None
     with _collected(problems):
-        check_classes(learner)
+        kind = kind_of(learner)
+    if kind is not None:  # of a learner of another library, its classes are a part of what was said
+        with _collected(problems):
+            check_classes(learner)
     with _collected(problems):
         check_callbacks(learner, [])
-    with _collected(problems):
-        targets = list(kind_of(learner).convert(learner, Options(name="inspected")).targets)
+    if kind is not None:
+        with _collected(problems):
+            conversion = kind.convert(learner, Options(name="inspected"))
+            targets, notices = list(conversion.targets), conversion.notices
     activation = None
     with _collected(problems):
         known = activation_of(learner.loss, None)
@@ -93,8 +96,8 @@ def _learner_facts(learner: Learner) -> Facts:
     return {
         "kind": learner.kind,
         "columns": {
-            "categories": listed(learner.dataset.get("cat_names")),
-            "numbers": listed(learner.dataset.get("cont_names")),
+            "categories": _columns(learner, "cat_names"),
+            "numbers": _columns(learner, "cont_names"),
         },
         "targets": targets,
         "labels": _labels(learner),
@@ -102,8 +105,14 @@ def _learner_facts(learner: Learner) -> Facts:
         "loss": {"class": name_of(learner.loss), "activation": activation},
         "callbacks": [name_of(callback) for callback in listed(learner.record.get("cbs"))[:_MAX_LISTED]],
         "network": network,
+        "notices": notices,
         "problems": problems,
     }
+
+
+def _columns(learner: Learner, attribute: str) -> list[str]:
+    keys = listed(learner.dataset.get(attribute))
+    return [brief(key) if (name := column_name(key)) is None else name for key in keys]
 
 
 @contextmanager
@@ -169,28 +178,6 @@ def _becomes(transform: Any, domain: str) -> str | None:
     if reason_to_drop(transform) is not None or (domain == _SOURCE and transform_is_getter(path)):
         return "nothing: only training needs it"
     return None
-
-
-def _network(model: Any) -> list[Facts]:
-    """Layers from the root down, in the order in which they were recorded."""
-    layers: list[Facts] = []
-    pending = [("model", 0, model)]
-    while pending and len(layers) < _MAX_LAYERS:
-        where, depth, record = pending.pop()
-        record = unwrapped(record)
-        if not is_module(record):
-            continue
-        parameters = record.get("_parameters")
-        weights = islice(parameters.values(), _MAX_LAYERS) if isinstance(parameters, dict) else ()
-        count = sum(each.numel() for each in weights if isinstance(each, torch.Tensor))
-        served = resolve_class(record.path) is not None
-        layers.append({"where": where, "depth": depth, "class": record.path, "parameters": count, "served": served})
-        children = record.get("_modules")
-        if isinstance(children, dict):
-            some = islice(children.items(), _MAX_LAYERS)
-            named = [(f"{where}.{name!s:.{_MAX_NAME}}", depth + 1, child) for name, child in some if child is not None]
-            pending += reversed(named)
-    return layers
 
 
 def supported_table() -> list[tuple[str, str, str]]:

@@ -10,7 +10,8 @@ from fastmar_export.conversion import Conversion
 from fastmar_export.errors import UnsupportedLearner
 from fastmar_export.golden import golden_records
 from fastmar_export.golden_pictures import golden_pictures
-from fastmar_export.learner import Learner
+from fastmar_export.learner import Learner, name_of
+from fastmar_export.networks.listing import unknown_layers
 from fastmar_export.options import Options
 from fastmar_export.tabular import POSITIONS as TABLE_POSITIONS
 from fastmar_export.tabular import convert_tabular
@@ -21,6 +22,8 @@ from fastmar_export.vision_targets import picture_decoder
 from fastmar_runtime.spec import TABULAR, VISION, Spec
 
 Decoder = Callable[[list[Any], list[str], Learner, tuple[int, ...], str | None], tuple[State, list[Notice]]]
+
+_SHOWN = 5  # layers that a refusal names
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +56,22 @@ def kind_of(learner: Learner) -> Kind:
     """What to do with `learner`.
 
     Raises:
-        UnsupportedLearner: nothing is known of its kind.
+        UnsupportedLearner: it reads neither a table nor pictures.
     """
     kind = KINDS.get(learner.kind)
     if kind is None:
         raise UnsupportedLearner(
-            f"the learner reads {learner.kind}, which this version of fastmar can't serve.",
-            fix=f"export a {' or '.join(sorted(KINDS))} learner; `fastmar --version` tells what is installed here.",
+            f"the learner reads {learner.kind} (learn.dls is {name_of(learner.record.get('dls'))}){_layers(learner)}; "
+            "fastmar serves learners of tables and of pictures.",
+            fix="write a TorchServe handler for this learner, or train one with fastai's TabularDataLoaders or "
+            "ImageDataLoaders and export that.",
         )
     return kind
+
+
+def _layers(learner: Learner) -> str:
+    unknown = unknown_layers(learner.model)
+    if not unknown:
+        return ""
+    more = f" and {len(unknown) - _SHOWN} more" * (len(unknown) > _SHOWN)
+    return f", and its network has layers that fastmar does not know: {', '.join(unknown[:_SHOWN])}{more}"

@@ -69,7 +69,7 @@ class Learner:
             found = transforms(inputs.get("tfms")) if isinstance(inputs, Record) else []
             if any(is_picture(transform) for transform in found):
                 return VISION
-            return f"{self.dataset.path} of {', '.join(map(name_of, found)) or 'nothing'}"
+            return f"{self.dataset.path} of {', '.join(map(described, found)) or 'nothing'}"
         return self.dataset.path
 
 
@@ -113,6 +113,12 @@ def check_classes(learner: Learner) -> None:
                 f"{what}, which may answer otherwise than fastai's own.",
                 fix="put the network and the loss into fastai's own Learner with its own DataLoaders, and export that.",
             )
+
+
+def described(transform: Any) -> str:
+    """The class of a transform, with the name of the function that it wraps."""
+    name = transform.get("_name") if isinstance(transform, Record) else None
+    return f"{name_of(transform)} ({name:.80})" if isinstance(name, str) else name_of(transform)
 
 
 def name_of(value: Any) -> str:

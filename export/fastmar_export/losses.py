@@ -105,7 +105,11 @@ def _refuse_changed(loss: Any, path: str) -> None:
         why = f"whose `{replaced[0]}` was replaced by code of yours"
         raise UnsupportedLoss(path, why=why, fix="put the original loss back, and export the learner again.")
     if isinstance(loss, Record) and loss.get("axis", -1) not in (-1, 1):
-        raise UnsupportedLoss(path, why=f"with axis {loss.get('axis')}, across the records of a batch")
+        raise UnsupportedLoss(
+            path,
+            why=f"with axis {loss.get('axis')}, across the records of a batch",
+            fix="set learn.loss_func.axis = -1 (1 for masks), and export the learner again.",
+        )
 
 
 def _is_plain(loss: Record, path: str) -> bool:

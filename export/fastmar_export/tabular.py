@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from fastmar_contract.values import CATEGORY, DATE, NUMBER
+from fastmar_export.column_names import integer_names_notice, recorded_names
 from fastmar_export.conversion import Conversion
 from fastmar_export.converters import State, Table, convert
 from fastmar_export.converters.add_datepart import Typical, add_datepart, date_names, typical_date
 from fastmar_export.errors import UnsupportedLearner, UnsupportedTransform
-from fastmar_export.learner import Learner, listed, transforms
+from fastmar_export.learner import Learner, transforms
 from fastmar_export.networks.wrappers import unwrapped
 from fastmar_export.options import Options
 from fastmar_export.plausible import typical_category
@@ -31,11 +32,13 @@ def convert_tabular(learner: Learner, options: Options) -> Conversion:  # noqa: 
 
     Raises:
         UnsupportedTransform: a proc or batch transform has no converter.
-        UnsupportedLearner: the table's columns are not recorded.
+        UnsupportedLearner: the table's columns are not recorded, or have no names that a record can carry.
     """
     dataset = learner.dataset
-    table = Table(cats=_names(dataset, "cat_names"), conts=_names(dataset, "cont_names"))
-    targets = tuple(_names(dataset, "y_names"))
+    table = Table(cats=recorded_names(dataset, "cat_names"), conts=recorded_names(dataset, "cont_names"))
+    targets = tuple(recorded_names(dataset, "y_names"))
+    if (notice := integer_names_notice(dataset)) is not None:
+        table.notices.append(notice)
     steps: list[State] = []
     target_transforms: list[Record] = []
     for index, proc in enumerate(transforms(dataset.get("procs"))):
@@ -70,16 +73,6 @@ def convert_tabular(learner: Learner, options: Options) -> Conversion:  # noqa: 
             )
     fields = _fields(table, steps, dates, typical, targets)
     return Conversion(fields, tuple(dates + steps), target_transforms, targets, table.notices)
-
-
-def _names(dataset: Record, attribute: str) -> list[str]:
-    names = listed(dataset.get(attribute))
-    if not all(isinstance(name, str) for name in names):
-        raise UnsupportedLearner(
-            f"dls.{attribute} holds {names!r:.100}, where names of columns belong.",
-            fix="name the table's columns with strings, train and export again.",
-        )
-    return list(names)
 
 
 def _refuse_target_among_inputs(table: Table, targets: tuple[str, ...], target_transforms: list[Record]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from fastmar_export.converters import model_notice
 from fastmar_export.errors import ParityFailed, UnsupportedLoss, UnsupportedTransform
 from fastmar_export.learner import Learner, listed, name_of
-from fastmar_export.losses import activation_of
+from fastmar_export.losses import LOSSES, activation_of
 from fastmar_export.plain import NotPlain, plain
 from fastmar_export.reader import Record
 
@@ -20,6 +20,7 @@ MULTI = ("fastai.data.transforms.MultiCategorize", "fastai.data.transforms.Encod
 TARGET_TRANSFORMS = (CATEGORIZE, REGRESSION, *MULTI)
 """Transforms of targets: they run in training, and name the answers."""
 
+_FIX_LABELS = "train with labels that are all strings, or all numbers."
 THRESHOLD = 0.5  # fastai's own for losses that have one
 
 State = dict[str, Any]
@@ -47,12 +48,19 @@ def decoder_state(
     notices = [] if activation.known or regression else [_raw_notice(loss)]
     if regression and activation.name == "softmax":
         raise UnsupportedLoss(
-            name_of(loss), why="and its targets are numbers, not labels", fix="export without --activation softmax."
+            name_of(loss),
+            why="and its targets are numbers, not labels",
+            fix="train with a loss for numbers, such as MSELossFlat, and export that learner."
+            if name_of(loss) in LOSSES
+            else "export with --activation identity.",
         )
     categorize = [t for t in transforms if t.path == CATEGORIZE]
     if len(categorize) > 1 or (categorize and len(names) > 1):
         raise UnsupportedTransform(
-            "the targets", CATEGORIZE, why="once for several targets, with which fastai can't predict"
+            "the targets",
+            CATEGORIZE,
+            why="once for several targets, with which fastai can't predict",
+            fix="train one learner for each target, and export each.",
         )
     if not activation.known and not regression:
         return {"decoder": "raw"}, notices
@@ -89,7 +97,9 @@ def _vocab(transform: Record, size: int) -> list[Any]:
     try:
         vocab = [plain(item) for item in listed(transform.get("vocab"))]
     except NotPlain as error:
-        raise UnsupportedTransform("a target", transform.path, why=f"whose labels hold {error}") from error
+        raise UnsupportedTransform(
+            "a target", transform.path, why=f"whose labels hold {error}", fix=_FIX_LABELS
+        ) from error
     if len(vocab) != size:
         raise ParityFailed(
             f"the network has {size} outputs for {len(vocab)} labels.",
@@ -102,7 +112,7 @@ def _vocab(transform: Record, size: int) -> list[Any]:
             "a target",
             transform.path,
             why=f"which has two labels that are written {twice[0]!r}",
-            fix="train with labels of one type.",
+            fix=_FIX_LABELS,
         )
     return labels
 

@@ -12,7 +12,7 @@ from fastmar_export.converters.pil_image import pil_image
 from fastmar_export.dropped import getter, reason_to_drop
 from fastmar_export.errors import ExportError, UnsupportedLearner, UnsupportedTransform
 from fastmar_export.front import layer_of
-from fastmar_export.learner import Learner, listed, name_of, transforms
+from fastmar_export.learner import Learner, described, listed, name_of, transforms
 from fastmar_export.options import Options
 from fastmar_export.picture_class import PICTURES, created_class, is_picture
 from fastmar_export.reader import Record
@@ -137,13 +137,18 @@ def _opening(part: Record, dropped: list[dict[str, str]], options: Options) -> S
         where = f"dls.tls[0].tfms[{index}]"
         created = created_class(transform)
         if found is not None:
-            raise UnsupportedTransform(where, _described(transform), why="which changes a picture after it was opened")
+            raise UnsupportedTransform(where, described(transform), why="which changes a picture after it was opened")
         if created in PICTURES:
             found = pil_image(str(created), exif_transpose=options.exif_transpose)
         elif created is not None and is_picture(transform):
-            raise UnsupportedTransform(where, f"{created}.create", why="which opens pictures in a way of its own")
+            raise UnsupportedTransform(
+                where,
+                f"{created}.create",
+                why="which is not one of fastai's classes of pictures, PILImage and PILImageBW",
+                fix="train with ImageBlock(PILImage) or ImageBlock(PILImageBW), and export that learner.",
+            )
         else:
-            dropped.append(getter(f"{where}: {_described(transform)}"))
+            dropped.append(getter(f"{where}: {described(transform)}"))
     assert found is not None  # noqa: S101 - for the type checker: its kind says so
     return found
 
@@ -154,13 +159,7 @@ def _targets(found: list[Any], dropped: list[dict[str, str]]) -> Iterator[Any]:
         if name_of(transform) in TARGET_TRANSFORMS or created_class(transform) is not None:
             yield transform
         else:
-            dropped.append(getter(f"a target's transform: {_described(transform)}"))
-
-
-def _described(transform: Any) -> str:
-    """The class of a transform, or the function that it wraps."""
-    name = transform.get("_name") if isinstance(transform, Record) else None
-    return f"{name_of(transform)} ({name})" if isinstance(name, str) else name_of(transform)
+            dropped.append(getter(f"a target's transform: {described(transform)}"))
 
 
 def _is_dropped(transform: Any, where: str, dropped: list[dict[str, str]]) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from fastmar_export.converters import model_notice
 from fastmar_export.errors import ParityFailed, UnsupportedLearner, UnsupportedLoss
 from fastmar_export.learner import Learner, listed, name_of
-from fastmar_export.losses import Activation, activation_of
+from fastmar_export.losses import LOSSES, Activation, activation_of
 from fastmar_export.picture_class import created_class
 from fastmar_export.plain import NotPlain, plain
 from fastmar_export.reader import Record
@@ -150,13 +150,17 @@ def _smoothing_notice(loss: Any) -> Notice:
 
 def _check_mask_loss(activation: Activation, loss: Any, classes: int, asked: str | None) -> None:
     path = name_of(loss)
+    fix = f"export with --activation {'softmax' if classes > 1 else 'sigmoid'}."
     if not activation.known:
-        raise UnsupportedLoss(path, why="which does not say which class a pixel belongs to")
+        raise UnsupportedLoss(path, why="which does not say which class a pixel belongs to", fix=fix)
     axis = loss.get("axis") if isinstance(loss, Record) else None
     if activation.name == "softmax" and asked is None and axis not in (None, 1):
-        raise UnsupportedLoss(path, why=f"whose axis is {axis!r:.20}, where classes of a mask are axis 1")
+        raise UnsupportedLoss(path, why=f"whose axis is {axis!r:.20}, where classes of a mask are axis 1", fix=fix)
     fits = {"softmax": classes > 1, "sigmoid": classes == 1, "identity": False}
     if not fits[activation.name]:
+        loss_that_fits = "CrossEntropyLossFlat(axis=1)" if classes > 1 else "BCEWithLogitsLossFlat"
         raise UnsupportedLoss(
-            path, why=f"whose activation is {activation.name}, for a mask of {classes} output{'s' * (classes > 1)}"
+            path,
+            why=f"whose activation is {activation.name}, for a mask of {classes} output{'s' * (classes > 1)}",
+            fix=f"train with {loss_that_fits}, and export without --activation." if path in LOSSES else fix,
         )

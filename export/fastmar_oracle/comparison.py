@@ -177,7 +177,7 @@ def ask_fastai(learn: Any, row: dict[str, Any], decode: dict[str, Any]) -> dict[
 
     with learn.no_bar(), learn.no_logging(), contextlib.redirect_stdout(io.StringIO()):
         try:
-            _, decoded, predictions = learn.predict(pd.Series(row, dtype=object))
+            _, decoded, predictions = learn.predict(pd.Series(_as_columns(learn, row), dtype=object))
         except Exception as error:
             raise FastaiUnavailable(
                 f"learn.predict fails on {row} ({type(error).__name__}: {error}).",
@@ -192,6 +192,12 @@ def ask_fastai(learn: Any, row: dict[str, Any], decode: dict[str, Any]) -> dict[
         chosen = [label for label, on in zip(labels, np.asarray(decoded).tolist(), strict=True) if on]
         return {"prediction": chosen, "values": values}
     return {"prediction": None, "values": values}
+
+
+def _as_columns(learn: Any, row: dict[str, Any]) -> dict[Any, Any]:
+    """`row` by the learner's own names of columns: integers where its table had integers."""
+    recorded = {str(key): key for key in (*learn.dls.cat_names, *learn.dls.cont_names)}
+    return {recorded.get(name, name): value for name, value in row.items()}
 
 
 def _difference(record: dict[str, Any], ours: dict[str, Any], theirs: dict[str, Any]) -> float:

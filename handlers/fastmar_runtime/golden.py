@@ -18,6 +18,7 @@ from fastmar_runtime.bundle import BundleFiles
 from fastmar_runtime.errors import GoldenMismatch
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.preprocess import Arrays
+from fastmar_runtime.spec import VISION
 from fastmar_runtime.validation import check, unreadable
 
 RECORDS, ANSWERS, ARRAYS = "golden/records.json", "golden/answers.json", "golden/arrays/{name}.npy"
@@ -26,6 +27,7 @@ MOST_NUMBERS = 10_007
 """Numbers of one record's output that are recorded, spread evenly."""
 
 OUTPUT = "output"
+_FIX_PILLOW = "install the versions that the archive was exported with, or export it again on this machine."
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +87,24 @@ def check_golden(predictor: Predictor, golden: Golden) -> float:
     """Replay `golden`; the value is the largest difference seen.
 
     Raises:
-        GoldenMismatch: an input, an output or an answer is not reproduced; it names the first.
+        GoldenMismatch: an input, an output or an answer is not reproduced; it names the first, and for pictures the
+            versions of Pillow where they differ from those at export.
     """
+    try:
+        return _replay(predictor, golden)
+    except GoldenMismatch as error:
+        if predictor.spec.kind != VISION or (versions := _other_pillow(predictor)) is None:
+            raise
+        raise GoldenMismatch(f"{error.message} {versions}", fix=_FIX_PILLOW) from error
+
+
+def _other_pillow(predictor: Predictor) -> str | None:
+    from fastmar_runtime.pillow_versions import other_versions  # noqa: PLC0415 - Pillow only where pictures are
+
+    return other_versions(predictor.spec.provenance)
+
+
+def _replay(predictor: Predictor, golden: Golden) -> float:
     try:
         inputs, report = predictor.preprocess(golden.records)
     except (ValueError, MemoryError) as error:  # pictures of several sizes

@@ -14,8 +14,11 @@ import torch
 from PIL import Image
 
 from fastmar_cli.main import main
+from fastmar_export.reader import path_of, read_torch_file
 from fastmar_runtime import payload
+from fastmar_runtime.pillow_versions import other_versions, pillow_versions
 from fastmar_runtime.predictor import Predictor
+from tests.cli.test_commands import tamper
 from tests.client.conftest import scripted  # noqa: F401 - a fixture
 from tests.client.scripted import Reply, Scripted, Seen
 from tests.pictures import COLOURS, file_of, make_learner, picture
@@ -243,3 +246,35 @@ def test_verify_asks_fastai_and_finds_another_learner(
 def test_doctor_answers_a_picture(labels: Path, capsys: Any) -> None:
     assert main(["doctor", str(labels)]) == 0
     assert "ok     a request: {" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("other", [True, False])
+def test_verify_names_the_versions_of_pillow_where_pictures_differ(
+    other: bool, labels: Path, tmp_path: Path, capsys: Any
+) -> None:
+    recorded = Predictor.open(labels).spec.provenance
+    assert recorded is not None
+    assert {name: recorded[name] for name in ("pillow", "libjpeg")} == pillow_versions()
+    changed = tamper(labels, tmp_path / "a.mar", "golden/answers.json", lambda data: data.replace(b'"red"', b'"pink"'))
+    if other:
+        here, there = (f'"pillow": "{version}"'.encode() for version in (recorded["pillow"], "8.2.0"))
+        changed = tamper(changed, tmp_path / "b.mar", "spec.json", lambda data: data.replace(here, there))
+    assert main(["verify", str(changed)]) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "golden record" in said
+    libjpeg = f"(libjpeg {recorded['libjpeg']})"
+    named = f"exported with Pillow 8.2.0 {libjpeg}; here is Pillow {recorded['pillow']} {libjpeg}"
+    assert (named in said) is other
+    assert ("install the versions" in said) is other
+
+
+def test_versions_of_pillow_that_are_not_recorded_are_not_compared() -> None:
+    assert other_versions(None) is other_versions({}) is other_versions(pillow_versions()) is None
+    assert "Pillow [] (libjpeg None)" in str(other_versions({"pillow": []}))
+    assert len(str(other_versions({"pillow": "9" * 10_000}))) < 400
+
+
+def test_a_function_of_fastai_that_cloudpickle_wrote_out_is_no_call(labels: Path) -> None:
+    file = read_torch_file(labels.parent / "learner.pkl")
+    assert file.calls == []
+    assert [path_of(function) for function in file.functions] == ["fastai.vision.core.PILBase.create"]

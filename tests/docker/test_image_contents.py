@@ -53,7 +53,8 @@ def test_nothing_of_ours_but_the_launcher_the_client_and_the_runtime(image: str)
 def test_the_launcher_is_the_one_of_these_files(image: str) -> None:
     listed = inside(
         image,
-        f"cd {SITE} && find fastmar_cli fastmar_client fastmar_contract fastmar_serving -type f -not -name '*.pyc' -exec sha256sum {{}} +",
+        f"cd {SITE} && find fastmar_cli fastmar_client fastmar_contract fastmar_serving -type f"
+        " -not -name '*.pyc' -exec sha256sum {} +",
     )
     sources = {
         path.relative_to(ROOT / folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()

@@ -37,8 +37,8 @@ class Case:
         loaders, learner: further arguments of fastai's functions.
     """
 
-    cats: list[str] = field(default_factory=lambda: ["color", "size"])
-    conts: list[str] = field(default_factory=lambda: ["age", "weight"])
+    cats: list[Any] = field(default_factory=lambda: ["color", "size"])
+    conts: list[Any] = field(default_factory=lambda: ["age", "weight"])
     y: Any = "label"
     change: Callable[[pd.DataFrame], pd.DataFrame] = lambda df: df
     procs: list[Any] = field(default_factory=lambda: list(PROCS))
@@ -101,6 +101,14 @@ def born(df: pd.DataFrame) -> pd.DataFrame:
     return dated(df.assign(when=pd.Timestamp("1950-01-01") + 5 * age))
 
 
+def numbered(df: pd.DataFrame) -> pd.DataFrame:
+    return df.rename(columns={"color": 0, "age": 1, "weight": 2, "label": 3})
+
+
+def numbered_with_holes(df: pd.DataFrame) -> pd.DataFrame:
+    return numbered(holes(df))
+
+
 DATE_PARTS = ["Year", "Month", "Week", "Day", "Dayofweek", "Dayofyear", "Elapsed"]
 DATE_FLAGS = [f"saleIs_{p}_{e}" for p in ("month", "quarter", "year") for e in ("end", "start")]
 
@@ -141,6 +149,10 @@ CASES: dict[str, Case] = {
     "full memory": Case(loaders={"reduce_memory": False}),
     "date taken apart": Case(change=dated, cats=["size", *DATE_FLAGS], conts=[f"sale{p}" for p in DATE_PARTS]),
     "birth taken apart": Case(change=born, cats=["size", *DATE_FLAGS], conts=[f"sale{p}" for p in DATE_PARTS]),
+    "integer column names": Case(change=numbered, cats=[0], conts=[np.int64(1), np.int64(2)], y=3),
+    "integer column names, missing values": Case(
+        change=numbered_with_holes, cats=[0], conts=[1, 2], y=3, procs=[Categorify, FillMissing(add_col=False)]
+    ),
     "no batch norm": Case(learner={"config": tabular_config(use_bn=False, bn_cont=False)}),
     "linear last, dropout": Case(
         learner={"layers": [20, 10], "config": tabular_config(lin_first=False, ps=[0.1, 0.2], embed_p=0.1)}
@@ -192,7 +204,7 @@ def is_date(value: Any) -> bool:
 
 def as_record(row: dict[str, Any]) -> dict[str, Any]:
     """A row as JSON carries it."""
-    return {name: _as_json(value) for name, value in row.items()}
+    return {str(name): _as_json(value) for name, value in row.items()}
 
 
 def _as_json(value: Any) -> Any:

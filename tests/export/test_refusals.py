@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,9 @@ import torch
 from fastai.callback.core import Callback
 from fastai.callback.preds import MCDropoutCallback
 from fastai.data.block import CategoryBlock, MultiCategoryBlock, RegressionBlock
+from fastai.data.core import Datasets
+from fastai.data.transforms import Categorize
+from fastai.learner import Learner
 from fastai.losses import BCEWithLogitsLossFlat, CrossEntropyLossFlat, MSELossFlat
 from fastai.tabular.all import TabularDataLoaders, TabularLearner
 
@@ -188,6 +193,67 @@ def test_classes_of_learners_and_loaders_are_taken_exactly(learn: Any, tmp_path:
     learn.dls.__class__ = MyLoaders
     with pytest.raises(UnsupportedLearner, match="MyLoaders"):
         export(learn, tmp_path)
+
+
+def class_of(path: str, monkeypatch: pytest.MonkeyPatch, base: type = object) -> type:
+    """A class of a library that is not installed, to be pickled by its name."""
+    module_name, _, name = path.rpartition(".")
+    parts = module_name.split(".")
+    for end in range(1, len(parts) + 1):
+        part = ".".join(parts[:end])
+        monkeypatch.setitem(sys.modules, part, sys.modules.get(part, ModuleType(part)))
+    made = type(name, (base,), {"__module__": module_name})
+    setattr(sys.modules[module_name], name, made)
+    return made
+
+
+def foreign_learner(monkeypatch: pytest.MonkeyPatch) -> Learner:
+    """As tsai makes it: fastai's Learner with loaders, data sets and layers of its own."""
+    learn = Learner.__new__(Learner)
+    dls = class_of("tsai.data.core.TSDataLoaders", monkeypatch)()
+    loader = class_of("tsai.data.core.TSDataLoader", monkeypatch)()
+    loader.dataset = class_of("tsai.data.core.TSDatasets", monkeypatch)()
+    dls.loaders = [loader, loader]
+    gap, conv = (class_of(f"tsai.models.layers.{name}", monkeypatch, torch.nn.Module) for name in ("Gap", "Conv"))
+    layers = [gap(), conv(), gap()]
+    learn.__dict__ |= {"dls": dls, "model": torch.nn.Sequential(*layers, torch.nn.Linear(1, 1)), "cbs": []}
+    learn.__dict__ |= {"loss_func": CrossEntropyLossFlat()}
+    return learn
+
+
+def test_a_learner_of_another_library_is_refused_with_its_data_and_its_layers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "learner.pkl"
+    torch.save(foreign_learner(monkeypatch), path, pickle_protocol=2)
+    for options in ({}, {"picture_size": (28, 28)}):
+        with pytest.raises(UnsupportedLearner) as caught:
+            export_learner(path, Options("model", output=tmp_path, **options))
+        assert caught.value.message == (
+            "the learner reads tsai.data.core.TSDatasets (learn.dls is tsai.data.core.TSDataLoaders), and its network "
+            "has layers that fastmar does not know: tsai.models.layers.Gap, tsai.models.layers.Conv; fastmar serves "
+            "learners of tables and of pictures."
+        )
+    problems = inspect_pickle(path)["problems"]
+    assert sum("tsai.data.core.TSDatasets" in problem for problem in problems) == 1
+    assert not any("may answer otherwise" in problem for problem in problems)
+
+
+class Create:
+    @classmethod
+    def create(cls, _: int) -> torch.Tensor:
+        return torch.zeros(2)
+
+
+def test_inputs_that_are_no_pictures_of_fastai_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    audio: Any = class_of("fastaudio.core.signal.AudioTensor", monkeypatch, Create)
+    sets = Datasets(list(range(4)), tfms=[[audio.create], [Categorize]], splits=[[0, 1], [2, 3]])
+    learn = Learner(sets.dataloaders(bs=2, num_workers=0), torch.nn.Linear(1, 1), loss_func=CrossEntropyLossFlat())
+    torch.save(learn, tmp_path / "learner.pkl", pickle_protocol=2)
+    with pytest.raises(
+        UnsupportedTransform, match=r"fastaudio\.core\.signal\.AudioTensor\.create, which is not one of"
+    ):
+        export_learner(tmp_path / "learner.pkl", Options("model", output=tmp_path))
 
 
 def test_a_proc_for_one_split_only_is_refused(learn: Any, tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def _add(node: Any, value: Any) -> None:
 
 _TITLES = ("name", "step", "layer", "where", "what")
 _NO_COLUMNS: dict[str, list[str]] = {"categories": [], "numbers": []}  # of a learner that reads pictures
-_SENTENCES = ("runs_code", "functions", "leaks", "problems")
+_SENTENCES = ("runs_code", "functions", "leaks", "notices", "problems")
 _MAX_ITEMS = 12
 _SHOWN_DEPTH = 3  # of a network; what lies deeper is counted, and listed by --json
 _MAX_LETTERS = 120  # of a picture in base64
@@ -118,7 +118,7 @@ def _add_entry(node: Any, key: str, value: Any) -> None:
     if key in _SENTENCES and value:
         branch = node.add(_text(key))
         for sentence in value:
-            branch.add(_text(sentence))
+            branch.add(_text(sentence["message"] if isinstance(sentence, dict) else sentence))
     elif _branches(value):
         _add(node.add(_text(key)), value)
     else:

@@ -108,5 +108,10 @@ def convert(record: Any, where: str, domain: str, shared: Table | Pictures) -> S
         raise UnsupportedTransform(where, path)
     if domain == "tabular" and (record.get("split_idx") is not None or "encodes" in record.attrs):
         # fastai skips such a transform in one of the two splits, or runs code of the user's in its place.
-        raise UnsupportedTransform(where, path, why="whose split_idx or encodes was set on the instance")
+        raise UnsupportedTransform(
+            where,
+            path,
+            why="whose split_idx or encodes was set on the instance",
+            fix="give the transform fastai's own back (del proc.encodes; proc.split_idx = None), and export again.",
+        )
     return found(record, where, shared)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fastmar_export.column_names import by_column
 from fastmar_export.converters import State, Table, converter
 from fastmar_export.errors import UnsupportedTransform
 from fastmar_export.learner import listed
@@ -22,7 +23,8 @@ def categorify(record: Record, where: str, table: Table) -> State:
     classes = record.get("classes")
     if not isinstance(classes, dict):
         raise UnsupportedTransform(where, record.path, why="which holds no categories (was it ever set up?)")
-    vocabularies = {name: _vocabulary(name, classes.get(name), where, table) for name in table.cats}
+    by_name = by_column(classes)
+    vocabularies = {name: _vocabulary(name, by_name.get(name), where, table) for name in table.cats}
     _say_bools(vocabularies, table)
     return {"step": "categorify", "vocabularies": vocabularies}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fastmar_export.column_names import by_column
 from fastmar_export.converters import State, Table, converter
 from fastmar_export.errors import UnsupportedTransform
 from fastmar_export.plain import NotPlain, plain
@@ -15,7 +16,7 @@ def fill_missing(record: Record, where: str, table: Table) -> State:  # noqa: AR
     if not isinstance(na_dict, dict):
         raise UnsupportedTransform(where, record.path, why="which holds no learned values (was it ever set up?)")
     try:
-        fills = {str(name): plain(value) for name, value in na_dict.items()}
+        fills = {name: plain(value) for name, value in by_column(na_dict).items()}
     except NotPlain as error:
         raise UnsupportedTransform(where, record.path, why=f"which fills with {error}, not with a number") from error
     return {"step": "fill_missing", "fills": fills, "add_col": bool(record.get("add_col", True))}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from fastmar_export.column_names import by_column
 from fastmar_export.converters import State, Table, converter
 from fastmar_export.errors import UnsupportedTransform
 from fastmar_export.plain import NotPlain, plain
@@ -19,7 +18,10 @@ def normalize(record: Record, where: str, table: Table) -> State:
 
 
 def _by_column(record: Record, name: str, where: str, table: Table) -> dict[str, float]:
-    values: Any = record.get(name)
+    values = record.get(name)
+    if not isinstance(values, dict):
+        raise UnsupportedTransform(where, record.path, why=f"which holds no {name} (was it ever set up?)")
+    values = by_column(values)
     try:
         return {column: float(plain(values[column])) for column in table.conts}
     except (TypeError, KeyError, NotPlain) as error:

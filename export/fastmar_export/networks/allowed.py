@@ -1,4 +1,4 @@
-"""Which classes, functions and constants a network may be made of: the allow-list, and what stands for what."""
+"""Which classes, functions and constants a network may be made of: the allow-list, and how others are refused."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from fastmar_export.errors import UnsupportedModule
 from fastmar_export.networks import fastai_unet  # noqa: F401 - registers its layers
 from fastmar_export.networks.fastai_layers import LAYERS
 from fastmar_export.reader import Global, Record
@@ -19,6 +20,7 @@ PACKAGES = ("torch.nn.modules.", "torchvision.models.", "torchvision.ops.", "tim
 # Attributes that layers call by themselves, such as a transformer layer's activation: functions of tensors alone.
 _FUNCTIONS = ("torch.nn.functional.", "torch._C._nn.")
 
+_NOT_OF_USERS = ("__main__", "builtins", "fastai", "timm", "torch", "torchvision")
 _FUNCTION_HOLDERS = ("fastai.layers.Lambda", "fastai.layers.PartialLambda")
 
 
@@ -51,14 +53,32 @@ def resolve_value(value: Any, modules: Sequence[str] = ()) -> Any:
     return None
 
 
-def why_refused(path: str) -> str:
-    """The half sentence that tells why `path` has no class here."""
+def refused_layer(where: str, path: str, *, written_out: bool = False) -> UnsupportedModule:
+    """The refusal of the layer at `where`, whose class `path` is not in the allow-list or can't be imported here.
+
+    Args:
+        where: how messages name it.
+        path: dotted path of its class.
+        written_out: whether the class is in the pickle: then there is nothing to import.
+    """
     package = path.partition(".")[0]
     if path in _FUNCTION_HOLDERS:
-        return "which calls a function of the user's"
-    if path.startswith(PACKAGES) and package != "torch":
-        return f"and {package} is not installed here or has no such layer (pip install {package})"
-    return "which is not in fastmar's allow-list of layers"
+        return UnsupportedModule(where, path, why="which calls a function of the user's")
+    if path.startswith(PACKAGES) and package != "torch" and not written_out:
+        return UnsupportedModule(
+            where,
+            path,
+            why=f"and {package} is not installed here or has no such layer",
+            fix=f"install the {package} that the learner was trained with (pip install {package}), and export again.",
+        )
+    if written_out or package in _NOT_OF_USERS:
+        return UnsupportedModule(where, path)
+    return UnsupportedModule(
+        where,
+        path,
+        fix=f"export with --module {package}, which runs the code of that package, if it is installed here and you "
+        "trust it; or build the network out of torch's, torchvision's, timm's or fastai's layers.",
+    )
 
 
 def _is_asked_for(path: str, modules: Sequence[str]) -> bool:

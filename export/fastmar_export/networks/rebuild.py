@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from fastmar_export.errors import UnsupportedModule
-from fastmar_export.networks.allowed import resolve_class, resolve_value, why_refused
+from fastmar_export.networks.allowed import refused_layer, resolve_class, resolve_value
 from fastmar_export.networks.fastai_unet import UNET, find_taps, hook_behind
 from fastmar_export.networks.weight_hooks import fold, is_norm
 from fastmar_export.networks.wrappers import unwrapped
@@ -99,7 +99,7 @@ class _Rebuilder:
             return self._made[id(record)]
         cls = self._class_of(record)
         if cls is None:
-            raise UnsupportedModule(where, record.path, why=why_refused(record.path))
+            raise refused_layer(where, record.path, written_out=is_written_out(record.callee))
         if depth > _MAX_DEPTH:
             raise UnsupportedModule(where, record.path, why=f"nested more than {_MAX_DEPTH} layers deep")
         more: dict[str, Any] = {}
@@ -114,8 +114,12 @@ class _Rebuilder:
         for norm in norms:
             fold(made, norm, where)
         if isinstance(made, nn.modules.batchnorm._BatchNorm) and getattr(made, "running_mean", None) is None:
-            why = "which keeps no running statistics: an answer would depend on the other records of its batch"
-            raise UnsupportedModule(where, record.path, why=why)
+            raise UnsupportedModule(
+                where,
+                record.path,
+                why="which keeps no running statistics: an answer would depend on the other records of its batch",
+                fix="train with track_running_stats=True, torch's default, and export that learner.",
+            )
         return made
 
     def _class_of(self, record: Record) -> type[nn.Module] | None:
@@ -132,9 +136,19 @@ class _Rebuilder:
                     norms.append(hook)
                 elif name != "_forward_hooks" or id(hook_behind(hook)) not in self._unet_hooks:
                     words = name.strip("_").replace("_", " ")
-                    raise UnsupportedModule(where, record.path, why=f"which carries {words} ({_name(hook)})")
+                    raise UnsupportedModule(
+                        where,
+                        record.path,
+                        why=f"which carries {words} ({_name(hook)})",
+                        fix=f"remove it: {_in_notebook(where)}.{name}.clear(), and export the learner again.",
+                    )
         if "forward" in record.attrs:
-            raise UnsupportedModule(where, record.path, why="whose `forward` was replaced on the instance")
+            raise UnsupportedModule(
+                where,
+                record.path,
+                why="whose `forward` was replaced on the instance",
+                fix=f"give the layer its own back: del {_in_notebook(where)}.forward, and export the learner again.",
+            )
         return norms
 
     def _state(self, record: Record, where: str, depth: int) -> dict[str, Any]:
@@ -173,6 +187,12 @@ def _dict(value: Any, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UnsupportedModule(where, _name(value), why="where layers by name belong")
     return value
+
+
+def _in_notebook(where: str) -> str:
+    """Python for the layer at `where`, such as model.layers.0."""
+    name = where.partition(".")[2]
+    return f"learn.model.get_submodule({name!r})" if name else "learn.model"
 
 
 def _name(value: Any) -> str:

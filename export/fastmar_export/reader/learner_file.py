@@ -17,7 +17,7 @@ from ..errors import NotALearner, UnreadableFile
 from .audit import Leak, calls_that_run, find_leaks, functions_inside
 from .inert import InertMachine
 from .limits import Budget, Limits, too_much
-from .lookalikes import HEAD_BYTES, refuse_lookalike
+from .lookalikes import HEAD_BYTES, refuse_lookalike, refuse_preview
 from .opcodes import run
 from .records import Record, path_of
 from .torchzip import open_torch_zip
@@ -90,6 +90,7 @@ def read_torch_file(path: str | Path, limits: Limits = _DEFAULT_LIMITS) -> Learn
             try:
                 with _no_collections():
                     root = run(machine)
+                    refuse_preview(root)
                     check_unfolded(root, limits, archive.nbytes("data.pkl"))
             finally:
                 machine.release()

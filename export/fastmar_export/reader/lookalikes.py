@@ -1,11 +1,16 @@
-"""What a file is when it is not a torch zip, told from its first bytes."""
+"""What a file is when it is not one of fastai 2: told from its first bytes, or from the learner in it."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..errors import TruncatedFile, UnreadableFile
+from .records import Record
 from .torchzip import FIX_DAMAGED
 
 HEAD_BYTES = 4096
+_PREVIEW = "fastai2."
+_IS_PREVIEW = "a learner of fastai2, the preview of 2020 before fastai 2.0"
 _FIX_EXPORT = "in the notebook where the learner is, call learn.export('learner.pkl') and give that file."
 _FIX_PREVIEW = "open it with the fastai2 that wrote it, train the model again with fastai 2, and export that."
 _FIX_LOAD = (
@@ -29,10 +34,16 @@ def refuse_lookalike(head: bytes, size: int) -> None:
     raise UnreadableFile(f"this is {found}, not a file that learn.export() of fastai 2 writes.", fix=fix)
 
 
+def refuse_preview(root: Any) -> None:
+    """Raise an `UnreadableFile` where the learner `root` is of fastai2, which wrote torch's zip format too."""
+    if isinstance(root, Record) and root.path.startswith(_PREVIEW):
+        raise UnreadableFile(f"this is {_IS_PREVIEW}, not a file that fastai 2 wrote.", fix=_FIX_PREVIEW)
+
+
 def _identify(head: bytes, size: int) -> tuple[str, str]:
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if head[2:].startswith(_LEGACY_TORCH) and b"fastai2." in head:
-        return "a learner of fastai2, the preview of 2020 before fastai 2.0", _FIX_PREVIEW
+    if head[2:].startswith(_LEGACY_TORCH) and _PREVIEW.encode() in head:
+        return _IS_PREVIEW, _FIX_PREVIEW
     if head[2:].startswith(_LEGACY_TORCH):
         return (
             "a pickle in torch's format before 1.6, which learn.export() of fastai 1 wrote",
@@ -55,8 +66,8 @@ def _identify(head: bytes, size: int) -> tuple[str, str]:
         return "a gzip file", "unpack it with gunzip, and give what was in it."
     if head.startswith(b"\x89HDF"):
         return "an HDF5 file, which Keras writes", "fastmar serves fastai's learners; export one with learn.export()."
-    if head[:1] == b"\x80" and b"fastai2." in head:
-        return "a learner of fastai2, the preview of 2020 before fastai 2.0", _FIX_PREVIEW
+    if head[:1] == b"\x80" and _PREVIEW.encode() in head:
+        return _IS_PREVIEW, _FIX_PREVIEW
     if head[:1] == b"\x80" and b"fastai." in head:
         return "a learner that pickle.dump or joblib wrote", _FIX_LOAD
     if head[:1] == b"\x80" and head[1:2] <= b"\x05":

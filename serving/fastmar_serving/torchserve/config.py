@@ -217,9 +217,16 @@ def read_properties(text: str) -> dict[str, str]:
 
 
 def write_properties(properties: dict[str, str], path: Path) -> None:
-    """Write them as Java reads them: a backslash begins an escape."""
+    """Write them as Java reads them: a backslash begins an escape, and letters outside of ASCII are escapes."""
     lines = [f"{name}={value.replace(chr(92), chr(92) * 2)}" for name, value in properties.items()]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    path.write_text("".join(f"{_in_ascii(line)}\n" for line in lines), encoding="ascii")
+
+
+def _in_ascii(text: str) -> str:
+    """`text` with an escape of Java for each unit of UTF-16 outside of ASCII: Java reads properties as Latin-1."""
+    data = text.encode("utf-16-be", "surrogatepass")
+    units = (int.from_bytes(data[at : at + 2]) for at in range(0, len(data), 2))
+    return "".join(chr(unit) if unit < 128 else f"\\u{unit:04x}" for unit in units)
 
 
 def check_ports(properties: dict[str, str]) -> None:

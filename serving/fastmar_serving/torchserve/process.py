@@ -128,6 +128,9 @@ def environment(inherited: Mapping[str, str], properties: dict[str, str], thread
     env = {name: value for name, value in inherited.items() if name not in UNWANTED}
     for name in THREAD_COUNTS:
         env.setdefault(name, str(threads))
+    locale = env.get("LC_ALL") or env.get("LC_CTYPE") or env.get("LANG") or "C"
+    if "utf" not in locale.lower():  # Java takes the encoding of paths from it, and can't open one with an "é" in ASCII
+        env["LC_ALL"] = "C.UTF-8"
     env["PYTHONFAULTHANDLER"] = "1"  # a worker that dies in native code says where
     env["PYTHONUNBUFFERED"] = "1"  # what a worker prints arrives before it dies
     env["FASTMAR_MAX_RESPONSE_BYTES"] = properties["max_response_size"]  # so that the handler refuses to exceed it

@@ -67,6 +67,11 @@ CASES: dict[str, tuple[type[ExportError], str, Callable[[], bytes]]] = {
         "fastai2, the preview",
         lambda: b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02cfastai2.learner\nLearner\n)\x81.",
     ),
+    "fastai2 in torch's zip": (
+        UnreadableFile,
+        "fastai2, the preview",
+        lambda: torch_zip(b"\x80\x02cfastai2.tabular.learner\nTabularLearner\n)\x81}b."),
+    ),
     "pickle.dump": (UnreadableFile, "pickle.dump", lambda: b"\x80\x04cfastai.learner\nLearner\n)\x81."),
     "unknown": (UnreadableFile, "something unknown", lambda: b"hello"),
     "truncated": (TruncatedFile, "the zip's directory can't be read", lambda: saved(STATE)[:-30]),

@@ -62,6 +62,11 @@ def test_backslashes_survive_java(tmp_path: Path) -> None:
     assert (tmp_path / "p").read_text() == "pattern=a\\\\.b\n"
 
 
+def test_letters_outside_of_ascii_survive_java(tmp_path: Path) -> None:
+    write_properties({"store": "/é s/\N{GRINNING FACE}"}, tmp_path / "p")
+    assert (tmp_path / "p").read_bytes() == rb"store=/\u00e9 s/\ud83d\ude00" + b"\n"
+
+
 def test_run_directories_are_private_and_tidied(tmp_path: Path) -> None:
     with run_directory(None) as run:
         assert stat.S_IMODE(run.path.stat().st_mode) == 0o700

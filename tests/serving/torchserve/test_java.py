@@ -53,6 +53,19 @@ def test_the_environment_is_cleaned() -> None:
     assert not {"PYTHONPATH", "TS_CONFIG_FILE", "TS_OPEN_INFERENCE_PROTOCOL"} & set(env)
 
 
+@pytest.mark.parametrize(
+    ("inherited", "locale"),
+    [
+        ({}, "C.UTF-8"),
+        ({"LANG": "de_DE.UTF-8"}, None),
+        ({"LC_CTYPE": "C.utf8"}, None),
+        ({"LANG": "de_DE.UTF-8", "LC_ALL": "C"}, "C.UTF-8"),
+    ],
+)
+def test_the_locale_is_one_in_which_java_can_open_any_path(inherited: dict[str, str], locale: str | None) -> None:
+    assert environment(inherited, {"max_response_size": "5"}, 2).get("LC_ALL") == locale
+
+
 def test_a_relative_path_is_taken_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = find_java().path
     (tmp_path / "bin").mkdir()

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
+from tests.serving.torchserve.conftest import ECHO
 from tests.serving.torchserve.load import Load
 
 from fastmar_serving.torchserve.management import Management, ManagementError, management_key
@@ -125,7 +127,7 @@ CONFINED = [
     """
 import sys
 from fastmar_cli.main import main
-from fastmar_cli.server import sockets
+from fastmar_serving.torchserve import sockets
 
 sockets.SO_BINDTOIFINDEX = 99999
 sys.exit(main(sys.argv[1:]))
@@ -254,3 +256,16 @@ def test_a_model_that_does_not_load_is_named_with_its_reason(
     assert said[2] == "LoadFailed: model broken does not load: golden record 3 is not reproduced"
     assert said[3].startswith("  Fix: export it again. Or run `fastmar doctor ")
     assert len(said) == 4
+
+
+def test_folders_with_spaces_and_letters_outside_of_ascii(
+    archive: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LC_ALL", "C")  # a container's locale, in which Java would read paths as ASCII
+    with tempfile.TemporaryDirectory(prefix="é s ") as name:  # not tmp_path: the path of a socket must be short
+        folder = Path(name)
+        monkeypatch.setenv("TMPDIR", name)
+        archive(folder / "modèles de M. Müller", "echo", ECHO)
+        state = folder / "état"
+        with running_server(folder / "modèles de M. Müller", "--no-token", "--state-dir", str(state)) as server:
+            assert post(server, "/predictions/echo", {"ville": "Orléans"}) == {"prediction": {"ville": "Orléans"}}
