@@ -9,13 +9,12 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from fastmar_client import Schema
-from fastmar_client.csv_rows import CsvRows, Row
-from fastmar_client.problems import FLOAT32_MAX
+from fastmar_client.csv_rows import UTF8, CsvRows, Row
+from fastmar_client.problems import FLOAT32_MAX, as_date
 from fastmar_web.errors import Refused
 
 JSON = dict[str, Any]
@@ -26,6 +25,8 @@ LISTED = 50  # problems that are shown one by one
 UNUSED = 12  # columns without use that are named
 CELLS_A_WORD = 100_000  # that are read from one word on how far it is to the next
 NEW = "New to the model."
+AMBIGUOUS = "Two categories of the model differ from this only in white space, so it is taken for neither."
+REMARKS = (NEW, AMBIGUOUS)  # what the model takes for unknown, and does not refuse
 # What the server takes for no value; see fastmar_runtime.csv_records.
 _NULL_WORDS = "#N/A|#N/A N/A|#NA|-1.#IND|-1.#QNAN|-NaN|-nan|1.#IND|1.#QNAN|<NA>|N/A|NA|NULL|NaN|None|n/a|nan|null"
 NULLS = frozenset(["", *_NULL_WORDS.split("|")])
@@ -54,6 +55,7 @@ class Preview:
 
     Attributes:
         version: of the model, where it is to be asked; None for the one that answers when it is.
+        encoding: in which the file was read.
         columns: of the sample.
         rows: of the sample, each cell with what is wrong with it, or "".
         total: rows below the header.
@@ -68,6 +70,7 @@ class Preview:
     """
 
     version: str | None = None
+    encoding: str = UTF8
     columns: list[str] = field(default_factory=list)
     rows: list[list[tuple[str, str]]] = field(default_factory=list)
     total: int = 0
@@ -86,7 +89,7 @@ class Preview:
         return not self.missing and self.total > self.refused
 
 
-def look(path: Path, schema: JSON, on_row: Callable[[int], None]) -> Preview:
+def look(path: Path, schema: JSON, on_row: Callable[[int], None], encoding: str = UTF8) -> Preview:
     """Read the whole file and say what is in it. It is read as it will be when it is scored.
 
     Raises:
@@ -97,9 +100,9 @@ def look(path: Path, schema: JSON, on_row: Callable[[int], None]) -> Preview:
     properties: JSON = schema["record"].get("properties", {})
     known = described.names
     with path.open("rb") as file:
-        rows = CsvRows(file, known, name="the file")
+        rows = CsvRows(file, known, encoding=encoding, name="the file")
         header = rows.header
-        preview = Preview(described.version, header[:SAMPLE_COLUMNS])
+        preview = Preview(described.version, encoding, header[:SAMPLE_COLUMNS])
         preview.more_columns = max(0, len(header) - SAMPLE_COLUMNS)
         preview.missing = [problem.field or "" for problem in described.missing(header)]
         unused = [name for name in header if name not in known]
@@ -137,7 +140,7 @@ def _problems(number: int, row: Row, header: list[str], checks: list[Check | Non
         return
     for name, cell, check in zip(header, row.cells, checks, strict=True):
         if check is not None and (said := check(cell)):
-            yield Problem(number, name, cell[:CELL], said, refuses=said != NEW)
+            yield Problem(number, name, cell[:CELL], said, refuses=said not in REMARKS)
 
 
 def _count(preview: Preview, problems: list[Problem]) -> None:
@@ -182,23 +185,25 @@ def _date_check(*, nullable: bool) -> Check:
     def check(cell: str) -> str | None:
         if cell in NULLS:
             return None if nullable else "A date is missing."
-        try:
-            datetime.fromisoformat(cell.strip())
-        except ValueError:
-            return "Not a date such as 2024-01-31."
-        return None
+        return "Not a date such as 2024-01-31." if as_date(cell) is None else None
 
     return check
 
 
 def _category_check(values: list[Any]) -> Check:
-    texts = {str(value).strip() for value in values}
+    exact = {str(value) for value in values}
+    spelled = Counter(text.strip() for text in exact)
+    dates = {date for value in values if (date := as_date(value)) is not None}
     numbers = {float(value) for value in values if isinstance(value, int | float)}
     only_bools = _BOOLS if any(isinstance(value, bool) for value in values) else frozenset()
 
     def check(cell: str) -> str | None:
         text = cell.strip()
-        if text in texts or cell in NULLS or cell in only_bools:
+        if cell in exact or spelled[text] == 1 or cell in NULLS or cell in only_bools:
+            return None
+        if spelled[text] > 1:
+            return AMBIGUOUS
+        if dates and as_date(cell) in dates:
             return None
         if numbers:
             try:
