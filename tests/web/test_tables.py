@@ -17,11 +17,13 @@ from fastmar_client import CsvUnreadable, Schema, Scored
 from fastmar_runtime.columns import check_number
 from fastmar_runtime.csv_records import read_csv
 from fastmar_runtime.errors import RecordError
+from fastmar_runtime.report import Report
 from fastmar_runtime.spec import NUMBER, Field
+from fastmar_runtime.steps.categorify import Categorify, build_vocabulary
 from fastmar_web import jobs as jobs_module
 from fastmar_web.errors import Refused, Unavailable
 from fastmar_web.jobs import CHECKED, DONE, FAILED, Job, Jobs
-from fastmar_web.tables import LISTED, SAMPLE_ROWS, UNUSED, Preview, look
+from fastmar_web.tables import AMBIGUOUS, LISTED, NEW, SAMPLE_ROWS, UNUSED, Preview, look
 from tests.web.fake import HOSTILE, category, number, schema
 
 COLUMNS = {
@@ -79,6 +81,39 @@ def test_numbers_are_refused_where_the_runtime_refuses_them(tmp_path: Path, cell
     cells = {"age": "38", "hours": "40"} | {column: cell}
     found = looked(tmp_path, HEAD + f"Private,3,True,{cells['age']},{cells['hours']}\n")
     assert bool(found.refused) == refused
+
+
+SPELLED = ["plain", " a", "a ", "b ", "2019-04-14T00:00:00", "2019-04-15T08:30:00"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        ("plain", ""),
+        (" plain", ""),  # taken for the one that is meant, with a warning of the model's
+        ("b", ""),
+        (" a", ""),
+        ("a", AMBIGUOUS),
+        (" a ", AMBIGUOUS),
+        ("2019-04-14", ""),
+        (" 2019-04-14 00:00 ", ""),
+        ("2019-04-15T08:30", ""),
+        ("2019-04-15", NEW),
+        ("2019-04-16", NEW),
+        ("14.4.2019", NEW),
+        ("Astronaut", NEW),
+    ],
+)
+def test_categories_are_new_where_the_runtime_does_not_know_them(tmp_path: Path, cell: str, said: str) -> None:
+    described = schema("m", {"when": category(*SPELLED), "age": number(38)})
+    found = looked(tmp_path, f'when,age\n"{cell}",1\n', described)
+    assert [problem.text for problem in found.problems] == ([said] if said else [])
+    assert (found.refused, found.remarked) == (0, 1 if said else 0)
+    dates = [{"timestamp": each} for each in SPELLED[4:]]
+    report = Report(1)
+    Categorify({"when": build_vocabulary([*SPELLED[:4], *dates])})({"when": [cell]}, report)
+    unknown = [warning["code"] for warning in report.warnings[0] if warning["code"] == "unknown_category"]
+    assert bool(unknown) == bool(said)
 
 
 def test_columns_that_are_missing_or_not_used(tmp_path: Path) -> None:
@@ -269,7 +304,7 @@ def test_an_upload_that_fails_leaves_nothing(jobs: Jobs, tmp_path: Path, capsys:
 def test_tables_at_rest_make_room_on_a_full_disk_but_none_at_work(
     jobs: Jobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, needed: int, left: int
 ) -> None:
-    """The disk has 150 bytes, of which four tables at rest and one at work take 20 each; a new one takes three times."""
+    """The disk has 150 bytes; five tables take 20 each, one of them at work. A new one takes three times its size."""
 
     def usage(place: Path) -> Any:
         used = sum(path.stat().st_size for path in Path(place).rglob("*") if path.is_file())
