@@ -43,7 +43,7 @@ class Categories:
         takes_bools: whether a bool can match: not where all categories are numbers.
     """
 
-    __slots__ = ("_has_dates", "_names", "_printed", "_trimmed", "codes", "takes_bools")
+    __slots__ = ("_ambiguous", "_has_dates", "_names", "_printed", "_trimmed", "codes", "takes_bools")
 
     def __init__(self, values: Iterable[Any]) -> None:
         """`values` are the categories in the order of their codes; dates are `datetime`s."""
@@ -58,6 +58,7 @@ class Categories:
         self._has_dates = any(isinstance(x, datetime) for x in values)
         self._printed = {str(value): value for value in values}
         self._trimmed = {text: same[0] for text, same in spelled.items() if len(same) == 1}
+        self._ambiguous = {text for text, same in spelled.items() if len(same) > 1}
         self._names = Names(value for value in values if isinstance(value, str))
 
     def code(self, value: Any) -> int:
@@ -65,6 +66,10 @@ class Categories:
         if value in self.codes and (type(value) is not bool or self.takes_bools):
             return self.codes[value]
         return 0
+
+    def is_ambiguous(self, text: str) -> bool:
+        """Whether several categories differ from `text` in nothing but the white space around them."""
+        return text not in self.codes and text.strip() in self._ambiguous
 
     def with_white_space(self, text: str) -> str:
         """The category that `text` is without regard to the white space around it; else `text` itself."""

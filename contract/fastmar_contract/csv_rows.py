@@ -182,7 +182,7 @@ class CsvRows:
         return cells + [""] * (width - len(cells))
 
 
-_SAVE_AS_UTF8 = "save the file as UTF-8, or name its encoding, such as cp1252 or utf-16-le (--encoding)."
+_SAVE_AS_UTF8 = "save the file as UTF-8, or name its encoding, such as cp1252 or utf-16-le."
 
 
 def _decoded(file: IO[bytes], encoding: str) -> io.TextIOWrapper:

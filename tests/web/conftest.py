@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import waitress
 from flask import Flask
 from flask.testing import FlaskClient
 
 from fastmar_web import Settings, create_app
 from fastmar_web.backend import Backend
+from fastmar_web.serving import create_server
 from tests.browser import PATIENCE
 from tests.web.fake import FakeClient
 
@@ -33,7 +33,7 @@ def make_app(fake: FakeClient) -> Iterator[Callable[..., Flask]]:
     made = []
 
     def make(**settings: Any) -> Flask:
-        chosen = Settings(**settings)
+        chosen = Settings(**{"table_patience": 0.0, **settings})
         app = create_app(chosen, Backend(chosen, fake))  # type: ignore[arg-type]
         made.append(app)
         return app
@@ -50,9 +50,9 @@ def web(make_app: Callable[..., Flask]) -> FlaskClient:
 
 
 @contextmanager
-def listening(app: Flask) -> Iterator[str]:
+def listening(app: Flask, **settings: Any) -> Iterator[str]:
     """The app behind waitress, as `fastmar web` runs it; the value is its address."""
-    server = waitress.create_server(app, host="127.0.0.1", port=0, threads=8, ident=None)
+    server = create_server(app, Settings(port=0, **settings))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
 

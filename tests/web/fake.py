@@ -133,11 +133,9 @@ class FakeClient:
     def predict_body(self, name: str, body: bytes, content_type: str, version: str | None = None) -> list[JSON]:
         return [self.predict(name, (content_type, body), version)]
 
-    def score_csv(
-        self, name: str, source: Path, target: Path, *, version: Any = None, resume: bool = True, progress: Any = None
-    ) -> Any:
+    def score_csv(self, name: str, source: Path, target: Path, *, version: Any = None, **more: Any) -> Any:
         self._up()
-        return score_csv(_Rows(self, name, version), source, target, resume=resume, progress=progress)
+        return score_csv(_Rows(self, name, version), source, target, **more)
 
     def _up(self) -> None:
         if self.down is not None:

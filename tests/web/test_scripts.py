@@ -120,6 +120,15 @@ def test_hostile_names_run_nothing(page: Any, address: str, fake: FakeClient, tm
     expect(page.locator("#job-title")).to_have_text(table.name)
 
 
+def test_case_charset_that_is_chosen_goes_with_the_table(page: Any, address: str, tmp_path: Path) -> None:
+    table = tmp_path / "rows.csv"
+    table.write_bytes("age,work-class\n1,café\n".encode("cp1252"))
+    page.goto(f"{address}/models/people/table")
+    page.get_by_label("Encoding of the file").select_option("windows-1252")
+    page.get_by_label("Choose a CSV file").set_input_files(table)
+    expect(page.get_by_role("cell", name="café").first).to_be_visible()
+
+
 def test_20_megabytes_of_noise_are_made_smaller_and_20_of_nonsense_refused(
     page: Any, address: str, fake: FakeClient, tmp_path: Path
 ) -> None:

@@ -13,8 +13,8 @@ from fastmar_web.backend import Backend
 from fastmar_web.errors import PageError, Refused, sentence
 from fastmar_web.forms import Form, make_form
 from fastmar_web.model_pages import other_versions, split
-from fastmar_web.presentation import Presentation
-from fastmar_web.security import limit, megabytes
+from fastmar_web.presentation import Presentation, megabytes
+from fastmar_web.security import limit
 from fastmar_web.settings import MEGABYTE, Settings
 from fastmar_web.snippets import Writer
 from fastmar_web.values import Filled, from_link, from_post, from_record
@@ -71,7 +71,10 @@ class Page:
 
     def answer_record(self) -> Response | str:
         """The answer to the form that was sent."""
-        filled = from_post(self.make_form(), request.form)
+        form = self.make_form()
+        if twice := [name for name, values in request.form.lists() if name in form.fields and len(values) > 1]:
+            raise Refused(f"“{twice[0]}” was sent more than once.", fix="send each field once.")
+        filled = from_post(form, request.form)
         link = self._link({name: filled.texts[name] for name, each in self._form.fields.items() if not each.hidden})
         answer, error = self._asked(filled)
         parts: JSON = {"answer": answer, "error": error, "link": link, "loose": self._place(answer, filled)}
@@ -129,9 +132,10 @@ class Page:
         files = [file for file in request.files.getlist("pictures") if file.filename]
         if not files:
             raise Refused("There is no picture in what was sent.", fix="choose one or more pictures.")
-        if len(files) > PICTURES_AT_ONCE:
-            most = PICTURES_AT_ONCE
-            raise Refused(f"These are {len(files)} pictures; at most {most} are taken at once.", fix="send fewer.")
+        most = 1 if self._scripted else PICTURES_AT_ONCE
+        if len(files) > most:
+            are = "is" if most == 1 else "are"
+            raise Refused(f"These are {len(files)} pictures; at most {most} {are} taken at once.", fix="send fewer.")
         results = []
         most = pictures.limit_of(self.schema, self._settings.picture_bytes)
         for file in files:

@@ -16,7 +16,7 @@ from fastmar_web.presentation import humanized
 from fastmar_web.security import protect, too_large
 from fastmar_web.settings import MEGABYTE, Settings
 
-RETRY_AFTER = 60  # seconds, with a 503
+RETRY_AFTER = 60  # seconds, with a 503 that does not say more
 TEXT_FORM = 2 * MEGABYTE  # largest request that is no upload
 
 
@@ -34,7 +34,7 @@ def create_app(settings: Settings | None = None, backend: Backend | None = None)
     app.config["MAX_FORM_MEMORY_SIZE"] = TEXT_FORM
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters["humanized"] = humanized
-    jobs = Jobs(settings.folder)
+    jobs = Jobs(settings.folder, visitor=settings.visitor, address=settings.address)
     app.extensions["fastmar_jobs"] = jobs
     protect(app, settings)
     model_pages.register(app, backend)
@@ -67,8 +67,8 @@ def failed(error: PageError) -> Response:
     else:
         response = make_response(render_template("error.html", error=error))
     response.status_code = error.status
-    if error.status == 503:
-        response.headers["Retry-After"] = str(RETRY_AFTER)
+    if error.retry_after or error.status == 503:
+        response.headers["Retry-After"] = str(error.retry_after or RETRY_AFTER)
     return response
 
 

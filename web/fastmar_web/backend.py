@@ -21,16 +21,22 @@ from fastmar_client import (
     ResumeRefused,
     Retries,
     Scored,
+    ServerFailed,
     ServerUnreachable,
     Timeout,
     Unauthorized,
 )
+from fastmar_contract.csv_rows import UTF8
 from fastmar_web.errors import PageError, Refused, Unavailable, sentence
 from fastmar_web.settings import Settings, check_key_file
 
 JSON = dict[str, Any]
 TIMEOUT = (2.0, 60.0)  # seconds to connect, and without data
+# Somebody waits for the page, so one question is soon answered, if only by an error. A table is asked again for longer,
+# see `score_table`.
 RETRIES = Retries(attempts=2, longest=2.0)
+PAUSE = 2.0  # seconds between two attempts to go on with a table
+STEP = 0.1  # seconds after which a table that was removed meanwhile is let go
 KEPT = 5.0  # seconds for which a schema is not asked for again: many pictures are many requests
 
 
@@ -133,21 +139,38 @@ class Backend:
         target: Path,
         on_progress: Callable[[int], None],
         *,
+        encoding: str = UTF8,
         resume: bool = True,
     ) -> Scored:
         """Score the rows of one CSV file into another, which has their answers beside them.
 
         With `resume` it goes on with what was begun before; otherwise all rows are scored. The value is how they fared,
-        those that were scored before among them.
+        those that were scored before among them. While the server is away or fails, it is asked again, until no row was
+        answered for the settings' `table_patience`. `on_progress` ends that with an exception.
 
         Raises:
             ClientError: they can't be scored; see `explained`.
         """
+        rows, latest = -1, time.monotonic()
 
         def progress(scored: Scored) -> None:
+            nonlocal rows, latest
+            if scored.rows > rows:
+                rows, latest = scored.rows, time.monotonic()
             on_progress(scored.rows)
 
-        return self._client.score_csv(name, source, target, version=version, resume=resume, progress=progress)
+        while True:
+            try:
+                return self._client.score_csv(
+                    name, source, target, version=version, encoding=encoding, resume=resume, progress=progress
+                )
+            except (ServerUnreachable, ServerFailed, Timeout):
+                if time.monotonic() + PAUSE > latest + self._settings.table_patience:
+                    raise
+            resume = resume or rows >= 0  # from here on, the answers on the disk are this run's
+            for _ in range(round(PAUSE / STEP)):
+                on_progress(max(rows, 0))
+                time.sleep(STEP)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

@@ -3,6 +3,7 @@
 WebError                  a message with a fix, for whoever runs `fastmar web`
 └── PageError                 for whoever looks at the page: has an HTTP status
     ├── Refused                   what was sent can't be taken: too large, no CSV, another site's form
+    ├── TooMany                   the visitor or the client address has as many tables as it may have
     └── Unavailable               the model server is down, the model not ready: trying again may help
 """
 
@@ -38,12 +39,14 @@ class PageError(WebError):
         field: the record's field that the problem is in, or None.
         faults: problem by field, where the server lists several.
         passing: whether it may pass by itself, so that trying again makes sense.
+        retry_after: seconds after which trying again makes sense, where that is known.
     """
 
     code = "page_error"
     status = 500
     title = "This did not work"
     passing = False
+    retry_after: int | None = None
 
     def __init__(
         self, message: str, *, fix: str, status: int | None = None, title: str | None = None, field: str | None = None
@@ -60,6 +63,18 @@ class Refused(PageError):
 
     code = "refused_by_the_page"
     status = 400
+
+
+class TooMany(PageError):
+    """The visitor or the client address has as many tables as it may have."""
+
+    code = "too_many_tables"
+    status = 429
+    title = "Too many tables"
+
+    def __init__(self, message: str, *, fix: str, retry_after: int) -> None:
+        super().__init__(message, fix=fix)
+        self.retry_after = retry_after
 
 
 class Unavailable(PageError):

@@ -5,6 +5,7 @@ A job's name can't be guessed, and is all that leads to its files.
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 import sys
@@ -21,11 +22,11 @@ from typing import IO
 from fastmar_client import ClientError, Scored
 from fastmar_web.backend import explained
 from fastmar_web.errors import PageError, Refused, Unavailable
+from fastmar_web.limits import OF_A_VISITOR, OF_AN_ADDRESS, Limit
 from fastmar_web.tables import Preview
 
 KEPT = 3600.0  # seconds after the last look, or after the work
 TIDIED = 60.0  # seconds from one look for old ones to the next
-MOST = 20  # jobs of one visitor
 ALL = 200  # jobs of all visitors
 AT_WORK = 2  # threads
 
@@ -71,6 +72,8 @@ class Job:
         scored: how its rows fared, once they are scored.
         error: why it failed.
         visitor: whose it is; only the visitor's own later tables may replace it.
+        address: the client address that it came from.
+        size: bytes of the table, as its request announced it.
         used: when it was looked at last, or its work ended; seconds of the monotonic clock.
     """
 
@@ -84,6 +87,8 @@ class Job:
     scored: Scored | None = None
     error: PageError | None = None
     visitor: str = ""
+    address: str = ""
+    size: int = 0
     used: float = field(default_factory=time.monotonic)
     stop: threading.Event = field(default_factory=threading.Event)
     settled: threading.Event = field(default_factory=threading.Event)
@@ -104,9 +109,20 @@ class Job:
         return self.state in (CHECKING, WAITING, SCORING)
 
     @property
+    def held(self) -> int:
+        """Bytes of its files; of a table that is still being saved, what was announced."""
+        files = [self.source, self.answers, self.folder / f"{self.answers.name}.part"]
+        return max(self.size, sum(path.stat().st_size for path in files if path.is_file()))
+
+    @property
+    def remaining(self) -> float:
+        """Seconds until it is deleted if nobody looks at it."""
+        return KEPT if self.at_work else self.used + KEPT - time.monotonic()
+
+    @property
     def expired(self) -> bool:
         """Whether it is to be deleted."""
-        return not self.at_work and time.monotonic() - self.used > KEPT
+        return self.remaining < 0
 
     def progress(self, done: int) -> None:
         """Say how far it is; ends the work where nobody wants it any more."""
@@ -118,8 +134,11 @@ class Job:
 class Jobs:
     """All tables of this process. Safe to use from several threads."""
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path | None = None, *, visitor: Limit = OF_A_VISITOR, address: Limit = OF_AN_ADDRESS
+    ) -> None:
         self._own = folder is None
+        self._visitor, self._address = visitor, address
         self._folder = folder
         self._jobs: dict[str, Job] = {}
         self._lock = threading.Lock()
@@ -127,14 +146,17 @@ class Jobs:
         self._closed = threading.Event()
         self._tidier: threading.Thread | None = None
 
-    def add(self, model: str, filename: str, content: IO[bytes], look: Look, visitor: str = "") -> Job:
-        """Save a table and begin to look at it. A visitor with too many loses the own one not used for longest.
+    def add(
+        self, model: str, filename: str, content: IO[bytes], look: Look, visitor: str = "", address: str = ""
+    ) -> Job:
+        """Save a table and begin to look at it. Where the visitor has too many, those unused for longest make room.
 
         Raises:
-            Unavailable: too many are at work, or it can't be saved.
+            TooMany: the visitor or the address has as many as it may have.
+            Unavailable: all visitors have too many, or it can't be saved.
         """
         with saving():
-            job = self._saved(model, filename, content, visitor)
+            job = self._saved(model, filename, content, visitor, address)
 
         def work() -> str:
             job.preview = look(job.source, job.progress)
@@ -143,11 +165,15 @@ class Jobs:
         self._pool.submit(self._guarded, job, work)
         return job
 
-    def _saved(self, model: str, filename: str, content: IO[bytes], visitor: str) -> Job:
+    def _saved(self, model: str, filename: str, content: IO[bytes], visitor: str, address: str) -> Job:
+        size = content.seek(0, os.SEEK_END)
+        content.seek(0)
         with self._lock:
-            self._forget_one_of_too_many(visitor)
+            self._check(size, visitor, address)
+            self._make_room(size, visitor, address)
             folder = Path(tempfile.mkdtemp(dir=self._place()))
-            job = Job(secrets.token_urlsafe(24), model, filename, folder, visitor=visitor)
+            name = secrets.token_urlsafe(24)
+            job = Job(name, model, filename, folder, visitor=visitor, address=address, size=size)
             self._jobs[job.id] = job
             if self._tidier is None:  # not sooner: a server may fork before its first request
                 self._tidier = threading.Thread(target=self._tidy, name="fastmar-web-tidy", daemon=True)
@@ -160,19 +186,33 @@ class Jobs:
             raise
         return job
 
-    def make_room(self, size: int, visitor: str = "") -> None:
-        """Forget the visitor's jobs at rest, the longest unused first, until `size` bytes are free or none is left."""
+    def make_room(self, size: int, visitor: str = "", address: str = "") -> None:
+        """See that a table of `size` bytes may be sent, before it is read, and make room on the disk.
+
+        Saving takes three times its size: as it comes, as the table, and for its answers. The visitor's own tables at
+        rest are forgotten, the longest unused first, until there is that much or none is left.
+
+        Raises:
+            TooMany: the visitor or the address has as many as it may have.
+            Unavailable: all visitors have too many.
+        """
         with self._lock:
-            for job in sorted(self._at_rest(visitor), key=lambda job: job.used):
-                if shutil.disk_usage(self._place()).free >= size:
+            self._check(size, visitor, address)
+            for job in self._at_rest(visitor):
+                if shutil.disk_usage(self._place()).free >= 3 * size:
                     break
                 self._forget(job)
 
     def score(self, job: Job, score: Score) -> None:
-        """Begin to score a table that was looked at; does nothing where it was begun."""
+        """Begin to score a table that was looked at; does nothing where it was begun.
+
+        Raises:
+            TooMany: the visitor or the address has as many at work as it may have.
+        """
         with self._lock:
             if job.state not in (CHECKED, FAILED) or job.preview is None:
                 return
+            self._check_work(job.visitor, job.address)
             job.state, job.error, job.done = WAITING, None, 0
             job.settled.clear()
 
@@ -245,19 +285,36 @@ class Jobs:
             job.state = state
             job.settled.set()
 
-    def _at_rest(self, visitor: str) -> list[Job]:
-        return [job for job in self._jobs.values() if job.visitor == visitor and not job.at_work]
+    def _of(self, visitor: str) -> list[Job]:
+        return [job for job in self._jobs.values() if job.visitor == visitor]
 
-    def _forget_one_of_too_many(self, visitor: str) -> None:
-        """Forget the visitor's job at rest that is longest unused, if the visitor has too many; needs the lock."""
-        if sum(job.visitor == visitor for job in self._jobs.values()) < MOST:
-            if len(self._jobs) >= ALL:
-                raise Unavailable("The web app holds too many tables now.", fix="try again in a few minutes.")
-            return
-        at_rest = self._at_rest(visitor)
-        if not at_rest:
-            raise Unavailable("Too many tables are being scored.", fix="wait until some are done, then send it again.")
-        self._forget(min(at_rest, key=lambda job: job.used))
+    def _from(self, address: str) -> list[Job]:
+        return [job for job in self._jobs.values() if job.address == address]
+
+    def _at_rest(self, visitor: str) -> list[Job]:
+        """The visitor's jobs at rest, the longest unused first."""
+        return sorted((job for job in self._of(visitor) if not job.at_work), key=lambda job: job.used)
+
+    def _check_work(self, visitor: str, address: str) -> None:
+        """See that one more may be at work; needs the lock."""
+        self._visitor.check_work(self._of(visitor))
+        self._address.check_work(self._from(address))
+
+    def _check(self, size: int, visitor: str, address: str) -> None:
+        """See that a table of `size` bytes may come, once the visitor's own at rest make room; needs the lock."""
+        self._check_work(visitor, address)
+        self._visitor.check_room([job for job in self._of(visitor) if job.at_work], size)
+        self._address.check_room([job for job in self._from(address) if job.at_work or job.visitor != visitor], size)
+        if len(self._jobs) >= ALL and not self._at_rest(visitor):
+            raise Unavailable("The web app holds too many tables now.", fix="try again in a few minutes.")
+
+    def _make_room(self, size: int, visitor: str, address: str) -> None:
+        """Forget the visitor's jobs at rest, the longest unused first, until a table is within all limits."""
+        for job in self._at_rest(visitor):
+            within = self._visitor.fits(self._of(visitor), size) and self._address.fits(self._from(address), size)
+            if within and len(self._jobs) < ALL:
+                break
+            self._forget(job)
 
     def _forget(self, job: Job) -> None:
         """Take the job out and delete its files; needs the lock."""

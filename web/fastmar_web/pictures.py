@@ -8,7 +8,7 @@ from typing import IO, Any
 
 from fastmar_web.backend import Backend
 from fastmar_web.errors import Refused
-from fastmar_web.security import megabytes
+from fastmar_web.presentation import megabytes
 
 JSON = dict[str, Any]
 PICTURE = "picture"  # what the part is called: the file's own name stays here

@@ -142,3 +142,10 @@ def _list(value: Any) -> list[Any]:
 
 def _text(value: Any) -> str:
     return str(value).strip() if isinstance(value, str | int | float) else ""
+
+
+def megabytes(size: int) -> str:
+    """A size for a person."""
+    if size < 1_000_000:
+        return f"{max(1, round(size / 1000))} kB"
+    return f"{size / 1_000_000:.1f} MB".replace(".0 MB", " MB")

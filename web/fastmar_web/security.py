@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from flask import Flask, Request, Response, request
 
 from fastmar_web.errors import Refused
+from fastmar_web.presentation import megabytes
 from fastmar_web.settings import LOOPBACK, Settings
 
 _POLICY = {
@@ -113,13 +114,6 @@ def too_large(size: int, most: int) -> Refused:
         status=413,
         title="Too large",
     )
-
-
-def megabytes(size: int) -> str:
-    """A size for a person."""
-    if size < 1_000_000:
-        return f"{max(1, round(size / 1000))} kB"
-    return f"{size / 1_000_000:.1f} MB".replace(".0 MB", " MB")
 
 
 def _is_address(name: str) -> bool:

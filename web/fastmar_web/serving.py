@@ -12,17 +12,20 @@ from collections.abc import Callable
 from typing import Any
 
 import waitress
+from flask import Flask
+from waitress.server import BaseWSGIServer
 
 from fastmar_web.app import create_app
 from fastmar_web.backend import Backend
 from fastmar_web.errors import PageError, WebError
 from fastmar_web.jobs import Jobs
 from fastmar_web.settings import MEGABYTE, Settings
+from fastmar_web.slow import Channel
 
 THREADS = 8
 # waitress stops accepting at the limit, so slow or half-sent requests must neither fill it nor stay for long.
 CONNECTIONS = 900
-SILENCE = 20  # seconds without data after which a connection is closed
+SILENCE = 20  # seconds without data after which a connection is closed; see slow.py for one that drips
 CLEANUP = 5  # seconds between two looks for such connections
 NO_LOG_IN = "Note: the web app has no log-in of its own; put it behind a front that has one."
 
@@ -37,19 +40,7 @@ def serve(settings: Settings, *, open_browser: bool = False, say: Callable[[str]
     app = create_app(settings, backend)
     jobs: Jobs = app.extensions["fastmar_jobs"]
     try:
-        server = waitress.create_server(
-            app,
-            host=settings.host,
-            port=settings.port,
-            threads=THREADS,
-            connection_limit=CONNECTIONS,
-            channel_timeout=SILENCE,
-            cleanup_interval=CLEANUP,
-            asyncore_use_poll=hasattr(select, "poll"),  # select() takes no file descriptor above 1023
-            ident=None,  # no need to say what this is
-            max_request_body_size=settings.table_bytes + MEGABYTE,
-            clear_untrusted_proxy_headers=True,
-        )
+        server = create_server(app, settings)
     except OSError as error:
         jobs.close()
         raise WebError(
@@ -75,6 +66,40 @@ def serve(settings: Settings, *, open_browser: bool = False, say: Callable[[str]
         server.close()
         jobs.close()
     return 0
+
+
+def create_server(app: Flask, settings: Settings) -> Any:
+    """The app behind waitress, listening; `run()` serves.
+
+    Raises:
+        OSError: the address can't be listened on.
+    """
+    proxy: dict[str, Any] = {}
+    if settings.trusted_proxy:
+        proxy = {
+            "trusted_proxy": settings.trusted_proxy,
+            "trusted_proxy_headers": {"x-forwarded-for", "x-forwarded-proto"},
+        }
+    sockets: dict[int, Any] = {}  # where waitress keeps what it listens on, and its connections
+    server = waitress.create_server(
+        app,
+        map=sockets,
+        host=settings.host,
+        port=settings.port,
+        threads=THREADS,
+        connection_limit=CONNECTIONS,
+        channel_timeout=SILENCE,
+        cleanup_interval=CLEANUP,
+        asyncore_use_poll=hasattr(select, "poll"),  # select() takes no file descriptor above 1023
+        ident=None,  # no need to say what this is
+        max_request_body_size=settings.table_bytes + MEGABYTE,
+        clear_untrusted_proxy_headers=True,
+        **proxy,
+    )
+    for each in sockets.values():
+        if isinstance(each, BaseWSGIServer):
+            each.channel_class = Channel
+    return server
 
 
 def _end_when_told() -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fastmar_web.errors import WebError
+from fastmar_web.limits import OF_A_VISITOR, OF_AN_ADDRESS, Limit
 
 MEGABYTE = 1_000_000
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -25,6 +26,11 @@ class Settings:
         picture_bytes: largest picture; the model server takes 6.5 MB by default.
         form_bytes: largest request with pictures or a form.
         table_bytes: largest CSV file.
+        table_patience: seconds without an answered row after which the scoring of a table fails.
+        trusted_proxy: address of the reverse proxy whose X-Forwarded-For says where a request comes from; "*" trusts
+            every client, "" none.
+        visitor: the tables that one visitor, a browser, may have.
+        address: the tables that all visitors from one client address may have together.
     """
 
     url: str = "http://127.0.0.1:8080"
@@ -37,6 +43,10 @@ class Settings:
     picture_bytes: int = 6 * MEGABYTE
     form_bytes: int = 40 * MEGABYTE
     table_bytes: int = 100 * MEGABYTE
+    table_patience: float = 60.0
+    trusted_proxy: str = ""
+    visitor: Limit = OF_A_VISITOR
+    address: Limit = OF_AN_ADDRESS
 
     @property
     def is_local(self) -> bool:

@@ -9,19 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, jsonify, redirect, render_template, request, send_file, url_for
+from werkzeug.datastructures import FileStorage
 from werkzeug.wrappers import Response as AnyResponse
 
 from fastmar_client import ModelNotFound, Scored
 from fastmar_web.backend import Backend
+from fastmar_web.charsets import CHOICES, encoding_of
 from fastmar_web.errors import Refused
-from fastmar_web.jobs import CHECKING, DONE, Job, Jobs, saving
+from fastmar_web.jobs import CHECKING, DONE, Job, Jobs, Score, saving
+from fastmar_web.limits import client
 from fastmar_web.model_pages import other_versions, split
 from fastmar_web.pictures import takes_pictures
-from fastmar_web.presentation import Presentation, rounded
-from fastmar_web.security import limit, megabytes
+from fastmar_web.presentation import Presentation, megabytes, rounded
+from fastmar_web.security import limit
 from fastmar_web.settings import Settings
 from fastmar_web.snippets import Writer
-from fastmar_web.tables import SAMPLE_COLUMNS, SAMPLE_ROWS, look, shortened
+from fastmar_web.tables import SAMPLE_COLUMNS, SAMPLE_ROWS, Preview, look, shortened
 
 JSON = dict[str, Any]
 PATIENCE = 1.0  # seconds that a page waits for a small table, which then needs no second look
@@ -52,6 +55,7 @@ def register(app: Flask, backend: Backend, settings: Settings, jobs: Jobs) -> No
             versions=other_versions(model, version),
             most=settings.table_bytes,
             most_text=megabytes(settings.table_bytes),
+            charsets=CHOICES,
             columns=list(schema["record"].get("properties", {})),
             snippets=Writer(settings.shown_url, name, version, needs_key=backend.needs_key).table(),
         )
@@ -60,14 +64,15 @@ def register(app: Flask, backend: Backend, settings: Settings, jobs: Jobs) -> No
     def send(reference: str) -> AnyResponse:
         limit(settings.table_bytes + FORM_ROOM)
         _, _, schema = model_of(reference)
-        visitor = _visitor()
-        # What is sent is first written as it came, and then as a table; its answers come on top.
+        visitor, address = _visitor(), client(request.remote_addr or "")
         with saving():
-            jobs.make_room(3 * (request.content_length or 0), visitor)
-            file = request.files.get("table")
-        if file is None or not file.filename:
-            raise Refused("There is no file in what was sent.", fix="choose a CSV file.")
-        job = jobs.add(reference, file.filename, file.stream, lambda path, on_row: look(path, schema, on_row), visitor)
+            jobs.make_room(request.content_length or 0, visitor, address)
+            file, encoding = _file_sent()
+
+        def work(path: Path, on_row: Any) -> Preview:
+            return look(path, schema, on_row, encoding)
+
+        job = jobs.add(reference, file.filename or "", file.stream, work, visitor, address)
         return _remembered(redirect(url_for("job", name=job.id), 303), visitor)
 
     @app.get("/tables/<name>")
@@ -88,24 +93,7 @@ def register(app: Flask, backend: Backend, settings: Settings, jobs: Jobs) -> No
     @app.post("/tables/<name>/score")
     def score(name: str) -> AnyResponse:
         found = jobs.get(name)
-        model, version = split(found.model)
-        # What may pass by itself is gone on with, by the version that looked at the table, whatever was deployed since.
-        # After any other failure, or where that version is gone, all rows are asked anew, of the one that answers now.
-        resume = found.error is None or found.error.passing
-        if found.preview and not resume:
-            found.preview.version = None
-        looked = found.preview.version if found.preview and version is None else None
-
-        def work(source: Path, target: Path, on_progress: Any) -> Scored:
-            try:
-                return backend.score_table(model, looked or version, source, target, on_progress, resume=resume)
-            except ModelNotFound:
-                if looked is None or found.preview is None:
-                    raise
-                found.preview.version = None
-                return backend.score_table(model, version, source, target, on_progress, resume=False)
-
-        jobs.score(found, work)
+        jobs.score(found, _scoring(backend, found))
         return redirect(url_for("job", name=name), 303)
 
     @app.get("/tables/<name>/answers.csv")
@@ -121,6 +109,51 @@ def register(app: Flask, backend: Backend, settings: Settings, jobs: Jobs) -> No
         found = jobs.get(name)
         jobs.remove(found)
         return redirect(url_for("table", reference=found.model), 303)
+
+
+def _file_sent() -> tuple[FileStorage, str]:
+    """The table that was sent, and its encoding.
+
+    Raises:
+        Refused: there is none, or more than one; its encoding is unknown.
+    """
+    files = [file for file in request.files.getlist("table") if file.filename]
+    if not files:
+        raise Refused("There is no file in what was sent.", fix="choose a CSV file.")
+    if len(files) > 1:
+        raise Refused(f"These are {len(files)} files; one is taken at a time.", fix="send each of them alone.")
+    [file] = files
+    return file, encoding_of(request.form.get("charset", ""), file.mimetype_params.get("charset", ""))
+
+
+def _scoring(backend: Backend, job: Job) -> Score:
+    """What scores the table.
+
+    What may pass by itself is gone on with, by the version that looked at the table, whatever was deployed since. After
+    any other failure, or where that version is gone, all rows are asked anew, of the one that answers now.
+    """
+    model, chosen = split(job.model)
+    preview = job.preview or Preview()
+    resume = job.error is None or job.error.passing
+    if not resume:
+        preview.version = None
+    looked = preview.version if chosen is None else None
+
+    def work(source: Path, target: Path, on_progress: Any) -> Scored:
+        def by(version: str | None, *, resume: bool) -> Scored:
+            return backend.score_table(
+                model, version, source, target, on_progress, encoding=preview.encoding, resume=resume
+            )
+
+        try:
+            return by(looked or chosen, resume=resume)
+        except ModelNotFound:
+            if looked is None:
+                raise
+            preview.version = None
+            return by(chosen, resume=False)
+
+    return work
 
 
 def _visitor() -> str:

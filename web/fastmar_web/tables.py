@@ -14,8 +14,9 @@ from typing import Any
 
 from fastmar_client import Schema
 from fastmar_client.problems import Column
+from fastmar_contract.categories import UNKNOWN
 from fastmar_contract.cells import NULLS, cell_reader
-from fastmar_contract.csv_rows import CsvFile, Row
+from fastmar_contract.csv_rows import UTF8, CsvFile, Row
 from fastmar_contract.errors import TableUnreadable
 from fastmar_contract.values import DATE, as_date
 from fastmar_web.errors import Refused, sentence
@@ -29,6 +30,7 @@ LISTED = 50  # problems that are shown one by one
 UNUSED = 12  # columns without use that are named
 CELLS_A_WORD = 100_000  # that are read from one word on how far it is to the next
 NEW = "New to the model."
+AMBIGUOUS = "Two categories of the model differ from this only in white space, so it is taken for neither."
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class Preview:
 
     Attributes:
         version: of the model, where it is to be asked; None for the one that answers when it is.
+        encoding: in which the file was read.
         columns: of the sample.
         rows: of the sample, each cell with what is wrong with it, or "".
         total: rows below the header.
@@ -67,6 +70,7 @@ class Preview:
     """
 
     version: str | None = None
+    encoding: str = UTF8
     columns: list[str] = field(default_factory=list)
     rows: list[list[tuple[str, str]]] = field(default_factory=list)
     total: int = 0
@@ -85,14 +89,14 @@ class Preview:
         return not self.missing and self.total > self.refused
 
 
-def look(path: Path, schema: JSON, on_row: Callable[[int], None]) -> Preview:
+def look(path: Path, schema: JSON, on_row: Callable[[int], None], encoding: str = UTF8) -> Preview:
     """Read the whole file and say what is in it. It is read as it will be when it is scored.
 
     Raises:
         Refused: it is no CSV that the model could read, or it has no row.
     """
     try:
-        preview = _look(path, schema, on_row)
+        preview = _look(path, schema, on_row, encoding)
     except TableUnreadable as error:
         raise Refused(sentence(error.message), fix=error.fix, title="This is no table for the model") from error
     if not preview.total:
@@ -100,13 +104,13 @@ def look(path: Path, schema: JSON, on_row: Callable[[int], None]) -> Preview:
     return preview
 
 
-def _look(path: Path, schema: JSON, on_row: Callable[[int], None]) -> Preview:
+def _look(path: Path, schema: JSON, on_row: Callable[[int], None], encoding: str) -> Preview:
     described = Schema(schema)
     known = described.names
     with path.open("rb") as file:
-        rows = CsvFile(file, known, name="the file")
+        rows = CsvFile(file, known, encoding=encoding, name="the file")
         header = rows.header
-        preview = Preview(described.version, header[:SAMPLE_COLUMNS])
+        preview = Preview(described.version, encoding, header[:SAMPLE_COLUMNS])
         preview.more_columns = max(0, len(header) - SAMPLE_COLUMNS)
         preview.missing = [problem.field or "" for problem in described.missing(header)]
         unused = [name for name in header if name not in known]
@@ -165,6 +169,8 @@ def _check(column: Column) -> Check:
         problems = [problem for problem in column.problems(read(cell)) if problem.code in _SAID]
         if not problems:
             return None
+        if problems[0].code == UNKNOWN and column.vocabulary.is_ambiguous(cell):
+            return AMBIGUOUS, False
         return _SAID[problems[0].code], problems[0].weight == "refused"
 
     return check
@@ -175,6 +181,6 @@ _SAID = {
     "out_of_range": "Too large a number for the model.",
     "not_a_date": "Not a date such as 2024-01-31.",
     "null_not_filled": "A value is missing.",
-    "unknown_category": NEW,
+    UNKNOWN: NEW,
 }
 """What the preview says of a problem, by its code. Others are no problem: the value is taken as it was meant."""

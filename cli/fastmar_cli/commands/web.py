@@ -35,6 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="a name under which the web app is called, beside localhost and IP addresses; may be repeated",
     )
+    add(
+        "--trusted-proxy",
+        default="",
+        metavar="ADDRESS",
+        help="IP address of the reverse proxy in front, whose X-Forwarded-For says where a request comes from; "
+        "'*' trusts every client (default: none; limits by address then see the proxy's)",
+    )
     add("--open", action="store_true", help="open it in the browser")
 
 
@@ -50,5 +57,6 @@ def run(args: argparse.Namespace) -> int:
         port=args.port,
         key_file=args.key_file,
         allowed_hosts=frozenset(name.lower() for name in args.allow_host),
+        trusted_proxy=args.trusted_proxy,
     )
     return serve(settings, open_browser=args.open)

@@ -18,6 +18,7 @@ export function start(part) {
       return failed("Too large", `${file.name} is larger than ${part.dataset.mostText}.`);
     }
     const body = new FormData();
+    body.append("charset", form.elements.charset.value);
     body.append("table", file);
     const request = new XMLHttpRequest(); // fetch does not tell how much has been sent
     const bar = upload.querySelector("progress");

@@ -1,0 +1,43 @@
+"""In which encoding a table is: chosen in the form, declared with the file, or UTF-8."""
+
+from __future__ import annotations
+
+import codecs
+
+from fastmar_contract.csv_rows import UTF8
+from fastmar_web.errors import Refused
+
+# What the form offers; Excel writes the ones of Windows where somebody saves as "CSV".
+CHOICES = {
+    "": "UTF-8 or UTF-16 (Unicode)",
+    "windows-1252": "Western European (Windows-1252)",
+    "iso-8859-1": "Western European (ISO 8859-1)",
+    "windows-1250": "Central European (Windows-1250)",
+    "windows-1251": "Cyrillic (Windows-1251)",
+    "gb18030": "Chinese (GB 18030)",
+    "shift_jis": "Japanese (Shift JIS)",
+}
+_NO_CHARSETS = frozenset(["idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "mbcs", "oem"])
+
+
+def encoding_of(chosen: str, declared: str) -> str:
+    """Python's name of the encoding: what was chosen, else what the file's Content-Type declares, else UTF-8.
+
+    Raises:
+        Refused: there is no such encoding.
+    """
+    name = (chosen or declared).strip()[:40]
+    if not name:
+        return UTF8
+    try:
+        found = codecs.lookup(name).name
+        if found in _NO_CHARSETS:
+            raise LookupError
+        b"a\0a\0".decode(found)  # not with a codec between bytes and bytes, such as zip
+    except (LookupError, ValueError) as error:
+        raise Refused(
+            f"The encoding “{name}” is unknown.",
+            fix="choose one of the form, or save the file as UTF-8.",
+            title="Unknown encoding",
+        ) from error
+    return UTF8 if found == "utf-8" else found
