@@ -161,7 +161,7 @@ class TestAnswers:
         (tmp_path / "t.csv").write_bytes("age,workclass\n1,x\n".encode("utf-16-le"))
         with pytest.raises(CsvUnreadable) as refused:
             local.score_csv("adult", tmp_path / "t.csv", out)
-        assert "--encoding" in refused.value.fix
+        assert "name its encoding" in refused.value.fix
 
     def test_a_file_that_is_there_is_refused_where_that_is_wanted(self, local: Client, table: Path, out: Path) -> None:
         out.write_text("old")
