@@ -53,7 +53,7 @@ def test_a_part_over_its_limit(tmp_path):
 
 
 def test_a_large_file_in_a_folder(tmp_path, monkeypatch):
-    monkeypatch.setattr("fastmar_runtime.bundle.LIMITS", {"spec.json": 10})
+    monkeypatch.setattr("fastmar_runtime.members.LIMITS", {"spec.json": 10})
     (tmp_path / "spec.json").write_bytes(b" " * 11)
     assert "over the limit of 10" in refused(BundleFiles(tmp_path))
 

@@ -23,6 +23,7 @@ from fastmar_cli.server.archives import UNREADABLE
 from fastmar_client import Client, RecordRefused, ServerFailed, Timeout
 from fastmar_client.csv_rows import CsvRows
 from fastmar_client.schema import Schema
+from fastmar_runtime.members import read_member
 
 T = TypeVar("T")
 
@@ -136,7 +137,7 @@ def _columns(archive: Path) -> list[str]:
     """Names of a model's columns; none of an archive that does not say."""
     try:
         with zipfile.ZipFile(archive) as file:
-            return list(Schema(json.loads(file.read("schema.json"))).names)
+            return list(Schema(json.loads(read_member(file, "schema.json"))).names)
     except UNREADABLE:
         return []
 

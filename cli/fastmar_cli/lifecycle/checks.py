@@ -18,6 +18,7 @@ from fastmar_cli.lifecycle.server import Server
 from fastmar_cli.lifecycle.shadow import Shadow
 from fastmar_cli.lifecycle.versions import Version
 from fastmar_cli.server.archives import UNREADABLE, Archive, identify
+from fastmar_runtime.members import read_member
 
 if TYPE_CHECKING:
     from fastmar_cli.changes import Change
@@ -82,7 +83,7 @@ def _spec(archive: Path) -> Spec:
     from fastmar_runtime.spec import from_dict  # noqa: PLC0415
 
     with zipfile.ZipFile(archive) as file:
-        content = json.loads(file.read("spec.json"))
+        content = json.loads(read_member(file, "spec.json"))
     try:
         return from_dict(content)
     except BundleError as error:  # written by a fastmar that is newer than this one

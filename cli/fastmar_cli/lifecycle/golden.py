@@ -15,6 +15,7 @@ from fastmar_cli.lifecycle.errors import GoldenDiffers, NothingToProve
 from fastmar_cli.printable import printable
 from fastmar_cli.server.archives import UNREADABLE
 from fastmar_client import Client
+from fastmar_runtime.members import read_member
 
 RECORDS, ANSWERS, SPEC = "golden/records.json", "golden/answers.json", "spec.json"
 LONGEST = 300  # characters of an answer in a message
@@ -41,7 +42,7 @@ def read_golden(path: Path) -> Golden:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            records, answers, spec = (json.loads(archive.read(name)) for name in (RECORDS, ANSWERS, SPEC))
+            records, answers, spec = (json.loads(read_member(archive, name)) for name in (RECORDS, ANSWERS, SPEC))
         golden = Golden(records, answers, spec["decode"])
         whole = isinstance(records, list) and isinstance(answers, list) and len(records) == len(answers) > 0
     except UNREADABLE as error:

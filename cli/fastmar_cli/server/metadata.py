@@ -14,6 +14,7 @@ from typing import Any
 
 from fastmar_cli.server.archives import UNREADABLE, reads_bodies
 from fastmar_cli.server.root_documents import root_openapi
+from fastmar_runtime.members import read_member
 
 DATATYPES = {"number": "FP64"}  # of a column; any other comes as text
 PREDICTIONS = {"regression": "FP32", "points": "FP32", "raw": "FP32"}  # by decoder; any other is text
@@ -56,14 +57,14 @@ def model_metadata(name: str, versions: list[str], facts: Facts) -> dict[str, An
 
 def _tensors_of(archive: zipfile.ZipFile) -> dict[str, Any] | None:
     try:
-        return _tensors(json.loads(archive.read("spec.json")))
+        return _tensors(json.loads(read_member(archive, "spec.json")))
     except (KeyError, TypeError, AttributeError, ValueError):
         return None
 
 
 def _openapi_of(archive: zipfile.ZipFile) -> dict[str, Any] | None:
     try:
-        document = json.loads(archive.read("openapi.json"))
+        document = json.loads(read_member(archive, "openapi.json"))
         root_openapi([document])  # an archive of another tool may hold a document that can't be merged
     except (KeyError, TypeError, AttributeError, ValueError):
         return None

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 import zipfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from fastmar_cli.server import errors
-from fastmar_cli.server.archives import find_archives, identify, read_archive
+from fastmar_cli.server.archives import UNREADABLE, find_archives, identify, read_archive, reads_bodies
+from fastmar_cli.server.metadata import read_facts
 
 MakeArchive = Callable[..., Path]
 
@@ -103,3 +106,64 @@ def test_what_is_no_archive_has_no_name(tmp_path: Path) -> None:
     (tmp_path / "a.mar").write_bytes(b"PK")
     assert identify(tmp_path / "a.mar") is None
     assert identify(tmp_path / "missing.mar") is None
+
+
+def bomb(path: Path, name: str) -> Path:
+    """An archive one part of which is a few kilobytes that unpack to 8 MB; the other parts are sound."""
+    members = {
+        "MAR-INF/MANIFEST.json": json.dumps({"model": {"modelName": "a", "configFile": "model-config.yaml"}}),
+        "model-config.yaml": "minWorkers: 1\n",
+        "golden/records.json": "[]",
+        "golden/answers.json": "[]",
+        "schema.json": "{}",
+        "openapi.json": "{}",
+        "spec.json": "{}",
+    }
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as made:
+        for member, content in members.items():
+            made.writestr(member, content + "\n#" * (4_000_000 if member == name else 0))
+    assert path.stat().st_size < 50_000
+    return path
+
+
+def peak_of(call: Callable[[], object]) -> int:
+    """Bytes that a call allocates at most."""
+    tracemalloc.start()
+    try:
+        call()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("name", ["MAR-INF/MANIFEST.json", "model-config.yaml", "golden/records.json"])
+def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, name: str) -> None:
+    path = bomb(tmp_path / "a.mar", name)
+
+    def read() -> None:
+        with pytest.raises(errors.ArchiveRefused, match=name):
+            read_archive(path)
+        with zipfile.ZipFile(path) as archive, pytest.raises(UNREADABLE) if "golden" not in name else nullcontext():
+            reads_bodies(archive)
+
+    assert peak_of(read) < 5_000_000
+    assert (identify(path) is None) == (name == "MAR-INF/MANIFEST.json")
+
+
+@pytest.mark.parametrize("name", ["MAR-INF/MANIFEST.json", "model-config.yaml", "spec.json", "openapi.json"])
+def test_facts_of_a_zip_bomb(tmp_path: Path, name: str) -> None:
+    path = bomb(tmp_path / "a.mar", name)
+    assert peak_of(lambda: read_facts(path)) < 5_000_000
+
+
+@pytest.mark.parametrize("workers", [".inf", "[1]", "many", "-.inf", ".nan"])
+def test_workers_that_are_no_number(tmp_path: Path, archive: MakeArchive, workers: str) -> None:
+    with pytest.raises(errors.ArchiveRefused, match="can't be served"):
+        read_archive(archive(tmp_path, "a", "", workers=workers))
+
+
+def test_a_version_that_is_too_long(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.mar", "w") as made:
+        made.writestr("MAR-INF/MANIFEST.json", json.dumps({"model": {"modelName": "a", "modelVersion": "9" * 5000}}))
+    with pytest.raises(errors.ArchiveRefused, match="no URL can name"):
+        find_archives(tmp_path, [])
