@@ -20,10 +20,10 @@ from fastmar_cli.console import notice
 from fastmar_cli.inputs import CSV, JSON, LINES, PICTURE, InputUnreadable, is_picture, read_input, read_picture
 from fastmar_cli.lifecycle.compare import Answer
 from fastmar_cli.server.archives import UNREADABLE
+from fastmar_cli.server.members import read_member
 from fastmar_client import Client, RecordRefused, ServerFailed, Timeout
 from fastmar_client.csv_rows import CsvRows
 from fastmar_client.schema import Schema
-from fastmar_runtime.members import read_member
 
 T = TypeVar("T")
 

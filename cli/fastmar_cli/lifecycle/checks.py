@@ -18,7 +18,7 @@ from fastmar_cli.lifecycle.server import Server
 from fastmar_cli.lifecycle.shadow import Shadow
 from fastmar_cli.lifecycle.versions import Version
 from fastmar_cli.server.archives import UNREADABLE, Archive, identify
-from fastmar_runtime.members import read_member
+from fastmar_cli.server.members import read_member
 
 if TYPE_CHECKING:
     from fastmar_cli.changes import Change

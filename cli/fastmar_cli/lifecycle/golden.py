@@ -14,8 +14,8 @@ from fastmar_cli.lifecycle.compare import Answer, difference, same_answer
 from fastmar_cli.lifecycle.errors import GoldenDiffers, NothingToProve
 from fastmar_cli.printable import printable
 from fastmar_cli.server.archives import UNREADABLE
+from fastmar_cli.server.members import read_member
 from fastmar_client import Client
-from fastmar_runtime.members import read_member
 
 RECORDS, ANSWERS, SPEC = "golden/records.json", "golden/answers.json", "spec.json"
 LONGEST = 300  # characters of an answer in a message

@@ -12,7 +12,7 @@ from typing import Any
 
 from fastmar_cli.server.defaults import Default, read_defaults
 from fastmar_cli.server.errors import ArchiveRefused, StoreEmpty
-from fastmar_runtime.members import read_member
+from fastmar_cli.server.members import read_member
 
 log = logging.getLogger(__name__)
 

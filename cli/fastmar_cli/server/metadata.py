@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from fastmar_cli.server.archives import UNREADABLE, reads_bodies
+from fastmar_cli.server.members import read_member
 from fastmar_cli.server.root_documents import root_openapi
-from fastmar_runtime.members import read_member
 
 DATATYPES = {"number": "FP64"}  # of a column; any other comes as text
 PREDICTIONS = {"regression": "FP32", "points": "FP32", "raw": "FP32"}  # by decoder; any other is text

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from fastmar_cli.server import errors
+from fastmar_cli.server import errors, members
 from fastmar_cli.server.archives import UNREADABLE, find_archives, identify, read_archive, reads_bodies
 from fastmar_cli.server.metadata import read_facts
+from fastmar_runtime import members as runtime_members
 
 MakeArchive = Callable[..., Path]
 
@@ -167,3 +168,19 @@ def test_a_version_that_is_too_long(tmp_path: Path) -> None:
         made.writestr("MAR-INF/MANIFEST.json", json.dumps({"model": {"modelName": "a", "modelVersion": "9" * 5000}}))
     with pytest.raises(errors.ArchiveRefused, match="no URL can name"):
         find_archives(tmp_path, [])
+
+
+@pytest.mark.parametrize("name", ["MAR-INF/MANIFEST.json", "model-config.yaml", "golden/records.json", "spec.json"])
+@pytest.mark.parametrize("size", [10, 65_536, 65_537, 1 << 20, (1 << 20) + 1, 3 << 20])
+def test_limits_are_those_of_the_runtime(name: str, size: int, tmp_path: Path) -> None:
+    """Commands that run without the runtime have limits of their own."""
+    with zipfile.ZipFile(tmp_path / "a.mar", "w", zipfile.ZIP_DEFLATED) as made:
+        made.writestr(name, bytes(size))
+    outcomes = []
+    with zipfile.ZipFile(tmp_path / "a.mar") as archive:
+        for read in (members.read_member, runtime_members.read_member):
+            try:
+                outcomes.append(len(read(archive, name)))
+            except ValueError:
+                outcomes.append(None)
+    assert outcomes[0] == outcomes[1]
