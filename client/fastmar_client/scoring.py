@@ -91,8 +91,8 @@ def score_csv(
         )
     with _opened(source) as file, _as_client_error():
         rows = CsvFile(file, schema.names, encoding=encoding, name=str(source))
-        _check_columns(rows, schema)
         rows.check_not_empty()
+        _check_columns(rows, schema)
         _check_target(source, target, overwrite)
         answers = AnswerColumns(rows.header, model.schema, columns)
         before = _fingerprint(file, rows)

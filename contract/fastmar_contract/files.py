@@ -30,17 +30,44 @@ def read_picture(path: Path) -> bytes:
     return _read(path)
 
 
-def read_input(source: str) -> tuple[bytes, str]:
-    """Bytes and Content-Type of `source`, a path or ``-``."""
+def read_input(source: str, encoding: str | None = None) -> tuple[bytes, str]:
+    """Bytes and Content-Type of `source`, a path or ``-``. Text comes in UTF-8.
+
+    Args:
+        source: a path, or ``-``.
+        encoding: of text; None for UTF-8, and for UTF-16 and UTF-32 that their bytes tell.
+
+    Raises:
+        InputUnreadable: the file can't be read, or is not in the encoding. Of a CSV without an `encoding` each row is
+            checked alone, later.
+    """
     if source == "-":
         body = sys.stdin.buffer.read()
-        return body, _sniff(body)
+        return _text(body, _sniff(body), "standard input", encoding)
     path = Path(source)
     content_type = _TYPES.get(path.suffix.lower())
     if content_type is None:
         endings = ", ".join([*_TYPES, *_PICTURES])
         raise InputUnreadable(f"{source} is no file of records.", fix=f"give one that ends in {endings}, or -.")
-    return _read(path), content_type
+    return _text(_read(path), content_type, source, encoding)
+
+
+def _text(body: bytes, content_type: str, name: str, encoding: str | None) -> tuple[bytes, str]:
+    from fastmar_contract.errors import RequestError  # noqa: PLC0415
+    from fastmar_contract.text import decode  # noqa: PLC0415 - the runtime, where it is needed
+
+    if content_type == PICTURE or (content_type == CSV and encoding is None):
+        return body, content_type
+    try:
+        return decode(body, encoding).encode(), content_type
+    except RequestError as error:
+        is_text = error.code != "not_text"
+        raise InputUnreadable(
+            f"{name}: {error.message}",
+            fix="name its encoding, such as --encoding cp1252, or save it as UTF-8."
+            if is_text
+            else "unpack it or save it as text.",
+        ) from error
 
 
 def _read(path: Path) -> bytes:

@@ -8,6 +8,7 @@
         ├── NotALearner            a torch file, but no `learn.export()` inside
         ├── UnsupportedTransform   a transform or proc that has no converter
         ├── UnsupportedModule      a layer outside the allow-list
+        ├── UnsupportedOperator    a network whose graph needs an operator outside the allow-list
         ├── UnsupportedLoss        a loss whose answers fastmar can't decode
         ├── UnsupportedLearner     a kind of learner, callback or set-up that fastmar can't serve
         ├── ArchiveExists          the archive of another learner or version has the name already
@@ -86,6 +87,12 @@ class UnsupportedModule(ExportError):
             or "build the network out of torch's, torchvision's, timm's or fastai's layers, and export it again.",
         )
         self.where, self.path = where, path
+
+
+class UnsupportedOperator(ExportError):
+    """The network needs an operator of ONNX that archives may not hold."""
+
+    code = "unsupported_operator"
 
 
 class UnsupportedLoss(ExportError):

@@ -12,22 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
+from fastmar_contract.members import GRAPH, SPEC, PartRefused, check_members, check_size, read_member
 from fastmar_runtime.errors import BundleUnreadable
 from fastmar_runtime.validation import check_depth
 
-SPEC, GRAPH = "spec.json", "model.onnx"
-
-_MIB = 1 << 20
-LIMITS = {
-    SPEC: 64 * _MIB,  # vocabularies
-    GRAPH: 2048 * _MIB,  # no graph in one file can be larger
-    "golden/": 256 * _MIB,
-    "MAR-INF/": _MIB,
-}
-"""Bytes of a part, by its name or folder."""
-_OTHERS = 64 * _MIB
-_RATIO, _SPARE = 200, _MIB  # deflate makes at most 1,032 bytes of one; weights and JSON are far below 200
-_MAX_MEMBERS = 10_000
+__all__ = ["GRAPH", "SPEC", "BundleFiles"]
 
 
 class BundleFiles:
@@ -49,9 +38,15 @@ class BundleFiles:
         """
         try:
             if self.path.is_dir():
-                return self._read_file(name)
+                check_size(name, (self.path / name).stat().st_size)
+                return (self.path / name).read_bytes()
             with zipfile.ZipFile(self.path) as archive:
-                return self._read_member(archive, name)
+                check_members(archive.infolist())
+                return read_member(archive, name)
+        except PartRefused as error:
+            raise BundleUnreadable(
+                f"{self.path} is no archive of fastmar's: {error}.", fix="copy or export it again."
+            ) from error
         except FileNotFoundError as error:
             missing = name if self.path.exists() else str(self.path)
             raise BundleUnreadable(
@@ -105,35 +100,6 @@ class BundleFiles:
                 f"{name} in {self.path} is damaged ({error}).", fix="copy or export it again."
             ) from error
 
-    def _read_file(self, name: str) -> bytes:
-        path = self.path / name
-        self._check_size(name, path.stat().st_size)
-        return path.read_bytes()
-
-    def _read_member(self, archive: zipfile.ZipFile, name: str) -> bytes:
-        self._check_members(archive.infolist())
-        member = archive.getinfo(name)
-        with archive.open(member) as stream:  # its size in the directory may be a lie: no more than that is unpacked
-            data = stream.read(member.file_size + 1)
-        if len(data) != member.file_size:
-            raise self._refused(f"{name} has another size than the archive says")
-        return data
-
-    def _check_members(self, members: list[zipfile.ZipInfo]) -> None:
-        if len(members) > _MAX_MEMBERS:
-            raise self._refused(f"it has {len(members):,} parts, over the limit of {_MAX_MEMBERS:,}")
-        names = set()
-        for member in members:
-            name = member.filename
-            if name in names:
-                raise self._refused(f"it holds {name!r:.80} twice")
-            if name.startswith("/") or "\\" in name or ".." in name.split("/"):
-                raise self._refused(f"its part {name!r:.80} would be unpacked outside of its folder")
-            names.add(name)
-            self._check_size(name, member.file_size)
-            if member.file_size > _SPARE + _RATIO * member.compress_size:
-                raise self._refused(f"{name!r:.80} unpacks to more than {_RATIO} times its size")
-
     def check(self) -> None:
         """Check the names and sizes of all parts without reading them.
 
@@ -141,14 +107,6 @@ class BundleFiles:
             BundleUnreadable: as `read`.
         """
         self.read(SPEC)
-
-    def _check_size(self, name: str, size: int) -> None:
-        limit = LIMITS.get(name) or LIMITS.get(f"{name.partition('/')[0]}/", _OTHERS)
-        if size > limit:
-            raise self._refused(f"{name} has {size:,} bytes, over the limit of {limit:,}")
-
-    def _refused(self, why: str) -> BundleUnreadable:
-        return BundleUnreadable(f"{self.path} is no archive of fastmar's: {why}.", fix="copy or export it again.")
 
 
 def _count(shape: tuple[int, ...]) -> int:

@@ -18,7 +18,9 @@ from fastmar_runtime.steps.add_datepart import AddDatepart
 from fastmar_runtime.steps.categorify import Categorify
 from fastmar_runtime.steps.fill_missing import FillMissing
 from fastmar_runtime.steps.normalize import Normalize
+from fastmar_runtime.steps.pil_image import PILImage
 from fastmar_runtime.steps.read_tab_batch import ReadTabBatch
+from fastmar_runtime.steps.to_tensor import ToTensor
 from fastmar_runtime.validation import build, unreadable, wrong
 
 Threshold = float | tuple[float, ...]
@@ -61,6 +63,7 @@ _DECODERS: dict[str, Any] = {
     "category": _Labels, "multi_category": _Labels, "regression": _Numbers, "points": _Numbers,
     "segmentation": _Classes,
 }  # fmt: skip
+_TABLE_STEPS = (AddDatepart, Categorify, FillMissing, Normalize, ReadTabBatch)
 _ONNX_TYPES = {"int64": "tensor(int64)", "float32": "tensor(float)", "uint8": "tensor(uint8)"}
 _LARGEST_SIDE = 1 << 16
 
@@ -97,8 +100,10 @@ def check_spec(spec: Spec) -> None:
     if spec.kind == TABULAR:
         _check_kinds(spec, steps)
         _check_columns(spec, preprocess)
-    elif names != [IMAGE] and names:
+        return
+    if names != [IMAGE] and names:
         raise unreadable(f"spec.json: fields must be {IMAGE!r} alone where kind is {spec.kind!r}")
+    _check_picture_steps(steps)
 
 
 def _check_kinds(spec: Spec, steps: list[Any]) -> None:
@@ -124,6 +129,19 @@ def _check_kinds(spec: Spec, steps: list[Any]) -> None:
             raise unreadable(
                 f"spec.json: steps[{at}] takes {name!r:.60} for a number, and no step before it makes it one"
             )
+
+
+def _check_picture_steps(steps: list[Any]) -> None:
+    """A picture is opened first and becomes a tensor last; each step between takes an open picture and gives one."""
+    for at, step in enumerate(steps):
+        is_first, is_last = at == 0, at == len(steps) - 1
+        opens, ends = isinstance(step, PILImage), isinstance(step, ToTensor)
+        if (opens, ends) != (is_first, is_last) or isinstance(step, _TABLE_STEPS):
+            raise unreadable(
+                f"spec.json: steps[{at}] can't be there: steps of pictures begin with pil_image and end with to_tensor"
+            )
+    if not steps:
+        raise unreadable("spec.json: steps is empty, where pictures need pil_image and to_tensor")
 
 
 def _check_columns(spec: Spec, preprocess: Any) -> None:

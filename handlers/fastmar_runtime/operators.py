@@ -14,9 +14,10 @@ from typing import Any
 from fastmar_runtime.errors import BundleUnreadable, GraphRefused
 
 ALLOWED = frozenset({
-    "Abs", "Acos", "Add", "And", "ArgMax", "ArgMin", "Asin", "Atan", "AveragePool", "BatchNormalization",
-    "BitShift", "BitwiseAnd", "BitwiseOr", "Cast", "CastLike", "Ceil", "Celu", "Clip", "Compress", "Concat",
-    "Constant", "ConstantOfShape", "Conv", "ConvInteger", "ConvTranspose", "Cos", "CumSum", "DepthToSpace",
+    "Abs", "Acos", "Acosh", "Add", "And", "ArgMax", "ArgMin", "Asin", "Asinh", "Atan", "Atanh", "AveragePool",
+    "BatchNormalization", "BitShift", "BitwiseAnd", "BitwiseNot", "BitwiseOr", "BitwiseXor", "Cast", "CastLike",
+    "Ceil", "Celu", "Clip", "Col2Im", "Compress", "Concat", "Constant", "ConstantOfShape", "Conv", "ConvInteger",
+    "ConvTranspose", "Cos", "Cosh", "CumSum", "DepthToSpace",
     "DequantizeLinear", "Div", "Dropout", "DynamicQuantizeLinear", "Einsum", "Elu", "Equal", "Erf", "Exp", "Expand",
     "EyeLike", "Flatten", "Floor", "GRU", "Gather", "GatherElements", "GatherND", "Gelu", "Gemm", "GlobalAveragePool",
     "GlobalMaxPool", "Greater", "GreaterOrEqual", "GridSample", "GroupNormalization", "HardSigmoid", "HardSwish",
@@ -31,12 +32,19 @@ ALLOWED = frozenset({
     "TopK", "Transpose", "Trilu", "Unsqueeze", "Where", "Xor",
 })  # fmt: skip
 """Operators of ONNX's own domain that are functions of their inputs: no subgraphs, no random numbers, no sequences, no
-text. Exported networks are made of them."""
+text.
+
+The list is made of the operators that torch's exporter can write (`torch.onnx`'s and onnxscript's translations of
+torch's functions, which the test of this module reads), without those of the kinds above, of signals (DFT, STFT,
+windows), of boxes (NonMaxSuppression, RoiAlign, MaxRoiPool) and of losses; and of the operators that other exporters
+write for the same layers (GlobalAveragePool, the quantized ones). `export` checks each graph that it writes against the
+list, so that a layer that needs another operator is refused there.
+"""
 
 MOST_ELEMENTS = 1 << 28
 """Elements of a tensor whose size the graph itself writes down, such as a constant to fill or to expand to."""
 
-_SIZED = {"ConstantOfShape": 0, "Expand": 1}  # operators whose output has the shape in this input
+_SIZED = {"ConstantOfShape": 0, "Expand": 1, "Col2Im": 1}  # operators whose output has the shape in this input
 _MAX_NODES = 200_000
 _MAX_RANK = 16
 

@@ -187,8 +187,8 @@ class TestAnswers:
 class TestRefusals:
     def test_tables_that_no_row_of_could_be_scored(self, local: Client, tmp_path: Path, out: Path) -> None:
         cases = {
-            "age,hours-per-week\n": r"t.csv has no 'workclass'. 1 more are missing",
-            "workclass,education,Age,hours-per-week\n": "t.csv has no 'age'",
+            "age,hours-per-week\n1,2\n": r"t.csv has no 'workclass'. 1 more are missing",
+            "workclass,education,Age,hours-per-week\na,b,1,2\n": "t.csv has no 'age'",
             "a,b\n1,2\n": "names no column of the model",
             "age,age\n": "'age' twice",
         }

@@ -11,9 +11,11 @@ import orjson
 import pytest
 
 from fastmar_runtime.bundle import BundleFiles
+from fastmar_runtime.checks import check_spec
 from fastmar_runtime.errors import BundleUnreadable
 from fastmar_runtime.predictor import Predictor
 from tests.runtime import tiny
+from tests.runtime import tiny_pictures as pictures
 
 
 def archive(path, parts, compression=zipfile.ZIP_DEFLATED):
@@ -51,7 +53,7 @@ def test_a_part_over_its_limit(tmp_path):
 
 
 def test_a_large_file_in_a_folder(tmp_path, monkeypatch):
-    monkeypatch.setattr("fastmar_runtime.bundle.LIMITS", {"spec.json": 10})
+    monkeypatch.setattr("fastmar_contract.members.LIMITS", {"spec.json": 10})
     (tmp_path / "spec.json").write_bytes(b" " * 11)
     assert "over the limit of 10" in refused(BundleFiles(tmp_path))
 
@@ -124,6 +126,29 @@ def test_a_part_of_the_spec_that_is_wrong_is_named(message, bundle):
         Predictor.open(bundle)
     assert message in caught.value.message
     assert caught.value.message.startswith("spec.json")
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        (),
+        (pictures.OPENING,),
+        (pictures.RESIZE, pictures.TO_TENSOR),
+        (pictures.OPENING, pictures.TO_TENSOR, pictures.RESIZE),
+        (pictures.OPENING, pictures.TO_TENSOR, pictures.TO_TENSOR),
+        (pictures.OPENING, pictures.OPENING, pictures.TO_TENSOR),
+        (pictures.OPENING, tiny.STEPS[0], pictures.TO_TENSOR),
+    ],
+)
+def test_steps_of_pictures_open_them_first_and_end_with_a_tensor(steps):
+    check_spec(pictures.spec())
+    with pytest.raises(BundleUnreadable, match=r"spec\.json: steps"):
+        check_spec(pictures.spec(steps=steps))
+
+
+def test_a_table_has_no_steps_of_pictures():
+    with pytest.raises(BundleUnreadable, match=r"spec\.json: steps"):
+        check_spec(tiny.spec(steps=(pictures.OPENING, *tiny.STEPS)))
 
 
 def test_mutants_of_archives_are_read_or_refused(tmp_path):

@@ -31,6 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON answer a line, in input order")
     add_key_file(parser)
     parser.add_argument(
+        "--encoding", help="of files of records, such as cp1252 (default: UTF-8, or UTF-16 with a byte order mark)"
+    )
+    parser.add_argument(
         "--save",
         type=Path,
         metavar="DIR",
@@ -55,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     table = None if args.json else _Table()
     refused = 0
     with stages() as on_stage:
-        for number, (answer, path) in enumerate(_answers(target, args.inputs), start=1):
+        for number, (answer, path) in enumerate(_answers(target, args.inputs, args.encoding), start=1):
             refused += "error" in answer
             if gallery and path:
                 gallery.add(path, answer)
@@ -72,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     return 1 if refused else 0
 
 
-def _answers(target: Target, sources: Sequence[str]) -> Iterator[tuple[Answer, Path | None]]:
+def _answers(target: Target, sources: Sequence[str], encoding: str | None) -> Iterator[tuple[Answer, Path | None]]:
     """Each answer, with the path of the picture that it answers."""
     from fastmar_contract.files import is_picture, read_input
 
@@ -82,7 +85,7 @@ def _answers(target: Target, sources: Sequence[str]) -> Iterator[tuple[Answer, P
             yield from zip(target.pictures(paths), paths, strict=True)
         else:
             for source in group:
-                for answer in target.records(*read_input(source)):
+                for answer in target.records(*read_input(source, encoding)):
                     yield answer, None
 
 

@@ -22,7 +22,9 @@ import onnx
 import torch
 from torch import nn
 
-from fastmar_export.errors import ExportError, ParityFailed, UnsupportedModule
+from fastmar_export.errors import ExportError, ParityFailed, UnsupportedModule, UnsupportedOperator
+from fastmar_runtime.errors import GraphRefused
+from fastmar_runtime.operators import check_operators
 from fastmar_runtime.spec import Tensor
 
 OPSET = 20
@@ -82,7 +84,8 @@ def export_graph(
         The graph, and the network's own output for `samples`, [batch, ...] float32.
 
     Raises:
-        ExportError: torch can't export it, it gives more than one output, or it is larger than an ONNX file can be.
+        ExportError: torch can't export it, it gives more than one output, it is larger than an ONNX file can be, or it
+            needs an operator that archives may not hold.
     """
     _check_size(network)
     names = [name for name in positions if name in samples]
@@ -112,7 +115,21 @@ def export_graph(
     expected = output.numpy().astype(np.float32)
     inputs = tuple(Tensor(n, str(samples[n].dtype), _shape(samples[n].shape, axes[n])) for n in names)
     outputs = (Tensor(OUTPUT, "float32", _output_shape(model, expected.shape)),)
-    return Graph(_without_traces(model), inputs, outputs), expected
+    written = _without_traces(model)
+    _check_operators(written)
+    return Graph(written, inputs, outputs), expected
+
+
+def _check_operators(graph: bytes) -> None:
+    """Refuse what the runtime would refuse to load."""
+    try:
+        check_operators(graph)
+    except GraphRefused as error:
+        what = error.message.removeprefix("model.onnx holds ").partition(",")[0]
+        raise UnsupportedOperator(
+            f"torch writes the network as a graph with {what}, which archives may not hold.",
+            fix="take out the layer that needs it: random numbers, loops and lists of tensors are not served.",
+        ) from error
 
 
 def _check_size(network: nn.Module) -> None:

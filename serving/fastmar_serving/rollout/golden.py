@@ -12,6 +12,7 @@ from typing import Any
 from fastmar_client import Client
 from fastmar_contract.agreement import Answer, difference, same_answer
 from fastmar_contract.display import printable
+from fastmar_contract.members import read_member
 from fastmar_serving.rollout.asking import Asked, ask
 from fastmar_serving.rollout.errors import GoldenDiffers, NothingToProve
 from fastmar_serving.rollout.shadow import mask_difference
@@ -42,7 +43,7 @@ def read_golden(path: Path) -> Golden:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            records, answers, spec = (json.loads(archive.read(name)) for name in (RECORDS, ANSWERS, SPEC))
+            records, answers, spec = (json.loads(read_member(archive, name)) for name in (RECORDS, ANSWERS, SPEC))
         golden = Golden(records, answers, spec["decode"])
         whole = isinstance(records, list) and isinstance(answers, list) and len(records) == len(answers) > 0
     except UNREADABLE as error:

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fastmar_contract.members import read_member
 from fastmar_serving.torchserve.defaults import Default, read_defaults
 from fastmar_serving.torchserve.errors import ArchiveRefused, StoreEmpty
 
 log = logging.getLogger(__name__)
 
+_LONGEST_NAME = 255  # characters of a name or version: it is a part of a path, and of a file's name
 MANIFEST, GOLDEN = "MAR-INF/MANIFEST.json", "golden/records.json"
 # What reading a file that is no archive, or a damaged one, brings about.
 UNREADABLE = (
@@ -22,7 +24,8 @@ UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
     EOFError,
-    ValueError,
+    ValueError,  # also of a part over its limit
+    OverflowError,
     KeyError,
     TypeError,
     AttributeError,
@@ -96,18 +99,18 @@ def read_archive(path: Path) -> Archive:
         raise ArchiveRefused(f"TorchServe can't load a file named {path.name!r}.", fix="rename it: no comma, no '='.")
     try:
         with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-            if damaged:
-                raise _broken(path, f"the part {damaged} is damaged")
             members = set(archive.namelist())
             if MANIFEST not in members:
                 raise _broken(path, f"it has no {MANIFEST}")
-            model = json.loads(archive.read(MANIFEST))["model"]
+            model = json.loads(read_member(archive, MANIFEST))["model"]
             name, version = _name_and_version(model)
             if not _can_be_asked(name, version):
-                raise _broken(path, f"no URL can name its model {name!r}, version {version!r}")
+                raise _broken(path, f"no URL can name its model {name!r:.80}, version {version!r:.80}")
             config = _config(archive, model.get("configFile"))
-            golden = json.loads(archive.read(GOLDEN)) if GOLDEN in members else []
+            golden = json.loads(read_member(archive, GOLDEN)) if GOLDEN in members else []
+            damaged = archive.testzip()
+            if damaged:
+                raise _broken(path, f"the part {damaged} is damaged")
             return Archive(
                 path=path,
                 name=name,
@@ -123,14 +126,14 @@ def identify(path: Path) -> tuple[str, str] | None:
     """Name and version of an archive, without checking the rest of it; None where it is none."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return _name_and_version(json.loads(archive.read(MANIFEST))["model"])
+            return _name_and_version(json.loads(read_member(archive, MANIFEST))["model"])
     except UNREADABLE:
         return None
 
 
 def reads_bodies(archive: zipfile.ZipFile) -> bool:
     """Whether a model reads bodies of every type itself: `fastmar: {raw_bodies: true}` in its model-config.yaml."""
-    config = _config(archive, json.loads(archive.read(MANIFEST))["model"].get("configFile"))
+    config = _config(archive, json.loads(read_member(archive, MANIFEST))["model"].get("configFile"))
     ours = config.get("fastmar")
     return isinstance(ours, dict) and ours.get("raw_bodies") is True
 
@@ -141,6 +144,8 @@ def _name_and_version(model: dict[str, Any]) -> tuple[str, str]:
 
 def _can_be_asked(name: str, version: str) -> bool:
     """Whether TorchServe's paths can name a version: a slash ends a part of one, and `all` stands for all versions."""
+    if max(len(name), len(version)) > _LONGEST_NAME:
+        return False
     return not {"", ".", ".."} & {name, version} and "/" not in name + version and version != "all"
 
 
@@ -150,7 +155,7 @@ def _config(archive: zipfile.ZipFile, name: str | None) -> dict[str, Any]:
     import yaml  # noqa: PLC0415 - part of what the server needs, not of what the command line needs
 
     try:
-        config = yaml.safe_load(archive.read(name))
+        config = yaml.safe_load(read_member(archive, name))
     except yaml.YAMLError as error:
         raise ValueError(f"{name} is not YAML") from error
     return config if isinstance(config, dict) else {}

@@ -14,7 +14,7 @@ import torch
 from onnx import TensorProto, helper
 from torch import nn
 
-from fastmar_export.errors import ExportError, ParityFailed
+from fastmar_export.errors import ExportError, ParityFailed, UnsupportedOperator
 from fastmar_export.networks import export_graph, graph, rebuild
 from fastmar_export.networks.graph import check_graph
 from tests.export.networks.makers import NETS, answer, layers_of_fastai, make_learner, recorded
@@ -77,6 +77,37 @@ def test_more_than_an_onnx_file_holds_is_refused(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(graph, "_MOST_BYTES", 100)
     with pytest.raises(ExportError, match=r"at most 2(?s:.)*Fix:"):
         export_graph(nn.Linear(10, 10).eval(), {"x": np.zeros((2, 10), np.float32)}, ["x"])
+
+
+class Noise(nn.Module):
+    def forward(self, x: Any) -> Any:
+        return x + torch.rand_like(x)
+
+
+def test_an_operator_that_archives_may_not_hold_is_refused() -> None:
+    with pytest.raises(UnsupportedOperator, match=r"the operator RandomUniform(?s:.)*Fix:"):
+        export_graph(Noise().eval(), {"x": np.zeros((2, 10), np.float32)}, ["x"])
+
+
+def test_elementwise_layers_of_torch_are_exported() -> None:
+    """Each export checks its operators; these layers are in no network of the other tests."""
+    layers = [
+        nn.CELU(), nn.ELU(), nn.GELU(), nn.GLU(), nn.Hardshrink(), nn.Hardsigmoid(), nn.Hardswish(), nn.Hardtanh(),
+        nn.LeakyReLU(), nn.LogSigmoid(), nn.LogSoftmax(1), nn.Mish(), nn.PReLU(), nn.ReLU(), nn.ReLU6(), nn.SELU(),
+        nn.SiLU(), nn.Sigmoid(), nn.Softmin(1), nn.Softplus(), nn.Softshrink(), nn.Softsign(), nn.Tanh(),
+        nn.Tanhshrink(),
+    ]  # fmt: skip
+    network = nn.Sequential(nn.Linear(8, 16), *layers, nn.Linear(8, 2)).eval()
+    export_graph(network, {"x": np.random.default_rng(0).normal(size=(2, 8)).astype(np.float32)}, ["x"])
+
+
+def test_layers_of_shapes_are_exported() -> None:
+    network = nn.Sequential(
+        nn.Unfold(2, stride=2), nn.Fold((8, 8), 2, stride=2), nn.PixelUnshuffle(2), nn.PixelShuffle(2), nn.ZeroPad2d(1),
+        nn.ReflectionPad2d(1), nn.ReplicationPad2d(1), nn.LPPool2d(2, 2), nn.Upsample(scale_factor=2), nn.Dropout2d(),
+        nn.ConvTranspose2d(3, 4, 2), nn.LocalResponseNorm(2), nn.LayerNorm(15), nn.AdaptiveMaxPool2d(1), nn.Flatten(),
+    )  # fmt: skip
+    export_graph(network.eval(), {"image": np.ones((2, 3, 8, 8), np.float32)}, ["image"])
 
 
 class Two(nn.Module):

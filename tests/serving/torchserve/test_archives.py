@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -52,9 +53,9 @@ def test_a_damaged_part_is_named(tmp_path: Path, archive: MakeArchive) -> None:
 
 
 def test_a_zip_of_another_kind(tmp_path: Path) -> None:
-    for name, members in {"a.mar": {}, "b.mar": {"MAR-INF/MANIFEST.json": "[]"}}.items():
+    for name, content_of in {"a.mar": {}, "b.mar": {"MAR-INF/MANIFEST.json": "[]"}}.items():
         with zipfile.ZipFile(tmp_path / name, "w") as made:
-            for member, content in members.items():
+            for member, content in content_of.items():
                 made.writestr(member, content)
         with pytest.raises(errors.ArchiveRefused, match=name):
             read_archive(tmp_path / name)
@@ -103,3 +104,31 @@ def test_what_is_no_archive_has_no_name(tmp_path: Path) -> None:
     (tmp_path / "a.mar").write_bytes(b"PK")
     assert identify(tmp_path / "a.mar") is None
     assert identify(tmp_path / "missing.mar") is None
+
+
+def bomb(path: Path, name: str) -> Path:
+    """An archive one part of which is a few kilobytes that unpack to 8 MB; the other parts are sound."""
+    content_of = {
+        "MAR-INF/MANIFEST.json": json.dumps({"model": {"modelName": "a", "configFile": "model-config.yaml"}}),
+        "model-config.yaml": "minWorkers: 1\n",
+        "golden/records.json": "[]",
+        "golden/answers.json": "[]",
+        "schema.json": "{}",
+        "openapi.json": "{}",
+        "spec.json": "{}",
+    }
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as made:
+        for member, content in content_of.items():
+            made.writestr(member, content + "\n#" * (4_000_000 if member == name else 0))
+    assert path.stat().st_size < 50_000
+    return path
+
+
+def peak_of(call: Callable[[], object]) -> int:
+    """Bytes that a call allocates at most."""
+    tracemalloc.start()
+    try:
+        call()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
