@@ -69,12 +69,12 @@ def test_case_charset_of_a_table(folder, tmp_path, capsys):
     path = written(tmp_path, LATIN)
     status, answers, _ = predict(folder, path, capsys)
     assert (status, answers[0]["prediction"], answers[1]["error"]["code"]) == (1, ">=50k", "not_utf8")
-    assert "--encoding" in answers[1]["error"]["fix"]
+    assert "name its encoding" in answers[1]["error"]["fix"]
     status, answers, _ = predict(folder, path, capsys, "--encoding", "latin-1")
     assert (status, answers[1]["warnings"][0]["value"]) == (0, "café")
     status, rows, _ = score(folder, path, capsys)
     assert (status, rows[0]["prediction"], rows[1]["prediction"]) == (1, ">=50k", "")
-    assert "--encoding" in rows[1]["error"]
+    assert "name its encoding" in rows[1]["error"]
     status, rows, _ = score(folder, path, capsys, "--force", "--encoding", "latin-1")
     assert (status, rows[1]["workclass"], rows[1]["prediction"]) == (0, "café", ">=50k")
 
