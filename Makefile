@@ -11,7 +11,7 @@ AGAIN ?=
 PACKAGES := -p fastmar -p fastmar_contract -p fastmar_export -p fastmar_oracle -p fastmar_runtime -p fastmar_client -p fastmar_serving -p fastmar_web -p fastmar_cli
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test parity check format front manifests screenshots image sbom up down serve bench clean
+.PHONY: help setup demo test quick parity check format front manifests screenshots image sbom up down serve bench clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -31,6 +31,10 @@ demo: setup  ## Train two small models, export, serve and ask them, compare with
 
 test: setup  ## Run all tests (AGAIN=1: also if nothing has changed since they passed)
 	@AGAIN="$(AGAIN)" tests/run.sh $(BIN)/python
+
+quick: setup  ## Run the tests that need no Java, Docker, browser or training
+	@$(BIN)/python -m pytest -q --numprocesses auto --dist loadfile \
+	  -m "not torchserve and not docker and not clients and not browser and not training" --ignore tests/docker --ignore tests/clients
 
 parity: setup  ## Compare answers with fastai's, learner by learner
 	@$(BIN)/python -m pytest tests/export/test_tabular_parity.py -v

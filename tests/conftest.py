@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ settings.load_profile("house")
 
 MEASURED = "largest difference"
 
+# Imports of fastai, or of a module of ours that trains with it.
+TRAINING = re.compile(r"^\s*(from|import) (fastai\b|tests\.(pictures|frozen|export\.tables)|examples\b)", re.MULTILINE)
+
 COOKBOOK = Path(__file__).resolve().parents[2] / "shared" / "data" / "cookbook"
 
 
@@ -37,6 +41,17 @@ def chromium() -> Iterator[Any]:
     """A real browser. It is defined once: Playwright's synchronous API runs only once in a process."""
     with launched() as browser:
         yield browser
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `make quick` leaves out: tests with a browser, and files of tests that train learners."""
+    trains = {path: bool(TRAINING.search(path.read_text("utf-8"))) for path in {item.path for item in items}}
+    for item in items:
+        if "chromium" in getattr(item, "fixturenames", ()):
+            item.add_marker("browser")
+        if trains[item.path]:
+            item.add_marker("training")
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
