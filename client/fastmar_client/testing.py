@@ -29,6 +29,7 @@ from fastmar_client.retries import Retries
 from fastmar_client.schema import Schema
 from fastmar_client.sender import Reply, timed_out, unreachable
 from fastmar_client.served import SCHEMA_REQUEST
+from fastmar_contract.members import SCHEMA
 
 JSON, LINES = "application/json", "application/jsonlines"
 URL = "http://fake"
@@ -197,7 +198,7 @@ def _read(described: Described) -> Mapping[str, Any]:
     path = Path(described)
     if path.suffix == ".mar":
         with zipfile.ZipFile(path) as archive:
-            text = archive.read("schema.json")
+            text = archive.read(SCHEMA)
     else:
         text = path.read_bytes()
     schema: Mapping[str, Any] = json.loads(text)

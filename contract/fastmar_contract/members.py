@@ -5,13 +5,15 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Sequence
 
-SPEC, GRAPH = "spec.json", "model.onnx"
+MANIFEST, CONFIG = "MAR-INF/MANIFEST.json", "model-config.yaml"
+SPEC, GRAPH, SCHEMA, OPENAPI = "spec.json", "model.onnx", "schema.json", "openapi.json"
+RECORDS, ANSWERS, ARRAYS = "golden/records.json", "golden/answers.json", "golden/arrays/{name}.npy"
 
 _MIB = 1 << 20
 LIMITS = {
     SPEC: 64 * _MIB,  # vocabularies
     GRAPH: 2048 * _MIB,  # no graph in one file can be larger
-    "model-config.yaml": 64 << 10,  # a YAML parser in Python takes 10 s for a MiB
+    CONFIG: 64 << 10,  # a YAML parser in Python takes 10 s for a MiB
     "golden/": 256 * _MIB,
     "MAR-INF/": _MIB,
 }

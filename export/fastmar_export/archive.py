@@ -21,15 +21,14 @@ from model_archiver.manifest_components.model import Model
 
 import fastmar_contract
 import fastmar_runtime
+from fastmar_contract.members import ANSWERS, ARRAYS, CONFIG, GRAPH, MANIFEST, OPENAPI, RECORDS, SCHEMA, SPEC
 from fastmar_export.errors import ExportError
 from fastmar_runtime import spec as spec_format
-from fastmar_runtime.golden import ANSWERS, ARRAYS, RECORDS, Golden
+from fastmar_runtime.golden import Golden
 from fastmar_runtime.openapi import openapi
-from fastmar_runtime.predictor import GRAPH, SPEC
 from fastmar_runtime.schema import describe
 from fastmar_runtime.spec import TABULAR, VISION, Spec
 
-MANIFEST, CONFIG = "MAR-INF/MANIFEST.json", "model-config.yaml"
 SUFFIX = ".mar"
 
 HANDLERS = {TABULAR: "tabular_handler.py", VISION: "vision_handler.py"}
@@ -132,8 +131,8 @@ def _files(bundle: Bundle) -> Iterator[tuple[str, bytes]]:
     yield from _runtime_sources()
     yield GRAPH, bundle.graph
     yield SPEC, orjson.dumps(spec_format.to_dict(spec), option=_JSON)
-    yield "schema.json", orjson.dumps(describe(spec), option=_JSON)
-    yield "openapi.json", orjson.dumps(openapi(spec), option=_JSON)
+    yield SCHEMA, orjson.dumps(describe(spec), option=_JSON)
+    yield OPENAPI, orjson.dumps(openapi(spec), option=_JSON)
     yield RECORDS, orjson.dumps(bundle.golden.records, option=_JSON)
     yield ANSWERS, orjson.dumps(bundle.golden.answers, option=_JSON)
     for name, array in bundle.golden.arrays.items():

@@ -11,12 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from fastmar_contract.members import GRAPH, SPEC
 from fastmar_export.archive import Bundle
 from fastmar_export.errors import ArchiveExists
 from fastmar_export.reader import LearnerFile
 from fastmar_runtime import spec as spec_format
 from fastmar_runtime.errors import BundleError
-from fastmar_runtime.predictor import GRAPH, SPEC, BundleFiles
+from fastmar_runtime.predictor import BundleFiles
 from fastmar_runtime.spec import Spec
 
 _FORCE = "with --force (force=True in a notebook)"

@@ -6,9 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from fastmar_contract.members import SPEC
 from fastmar_contract.values import CATEGORY, DATE
 from fastmar_runtime import spec as spec_format
-from fastmar_runtime.bundle import SPEC, BundleFiles
+from fastmar_runtime.bundle import BundleFiles
 from fastmar_runtime.decode import ACTIVATIONS, load_decoder
 from fastmar_runtime.errors import BundleError
 from fastmar_runtime.preprocess import load_preprocessor

@@ -14,14 +14,13 @@ import numpy.typing as npt
 from fastmar_contract.agreement import TOLERANCE, same_answer
 from fastmar_contract.display import shown
 from fastmar_contract.errors import FastmarError
+from fastmar_contract.members import ANSWERS, ARRAYS, RECORDS
 from fastmar_runtime.bundle import BundleFiles
 from fastmar_runtime.errors import GoldenMismatch
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.preprocess import Arrays
 from fastmar_runtime.spec import VISION
 from fastmar_runtime.validation import check, unreadable
-
-RECORDS, ANSWERS, ARRAYS = "golden/records.json", "golden/answers.json", "golden/arrays/{name}.npy"
 
 MOST_NUMBERS = 10_007
 """Numbers of one record's output that are recorded, spread evenly."""

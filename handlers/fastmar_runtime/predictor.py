@@ -12,7 +12,8 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from fastmar_contract.errors import RecordError
-from fastmar_runtime.bundle import GRAPH, SPEC, BundleFiles
+from fastmar_contract.members import GRAPH, SPEC
+from fastmar_runtime.bundle import BundleFiles
 from fastmar_runtime.checks import check_session, read_spec
 from fastmar_runtime.decode import load_decoder
 from fastmar_runtime.errors import BundleUnreadable, GraphFailed

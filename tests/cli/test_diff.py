@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastmar_cli.main import main
+from fastmar_contract.members import RECORDS
 from fastmar_contract.values import CATEGORY, DATE, NUMBER
-from fastmar_runtime.golden import RECORDS, Golden
+from fastmar_runtime.golden import Golden
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.preprocess import load_preprocessor
 from fastmar_runtime.schema import plain

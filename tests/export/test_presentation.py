@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastmar_cli.main import main
+from fastmar_contract.members import SPEC
 from fastmar_contract.values import CATEGORY, DATE, NUMBER
 from fastmar_export.migration import migrate_ui
 from fastmar_export.presentation import UiRefused, check_ui, load_ui, read_ui
 from fastmar_runtime import spec as spec_format
-from fastmar_runtime.predictor import SPEC
 from fastmar_runtime.schema import describe
 from fastmar_runtime.spec import Field
 from tests.runtime import tiny

@@ -8,8 +8,9 @@ import orjson
 import pytest
 
 from fastmar_contract.agreement import TOLERANCE
+from fastmar_contract.members import ANSWERS, RECORDS
 from fastmar_runtime.errors import BundleUnreadable, GoldenMismatch
-from fastmar_runtime.golden import ANSWERS, RECORDS, check_golden, read_golden
+from fastmar_runtime.golden import check_golden, read_golden
 from fastmar_runtime.predictor import BundleFiles, Predictor
 from tests.runtime import tiny
 

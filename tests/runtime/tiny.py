@@ -12,11 +12,12 @@ import onnx
 import orjson
 from onnx import TensorProto, helper, numpy_helper
 
+from fastmar_contract.members import ANSWERS, ARRAYS, GRAPH, RECORDS, SPEC
 from fastmar_contract.values import CATEGORY, DATE, NUMBER
 from fastmar_runtime import __version__
 from fastmar_runtime import spec as spec_format
-from fastmar_runtime.golden import ANSWERS, ARRAYS, OUTPUT, RECORDS, Golden
-from fastmar_runtime.predictor import GRAPH, SPEC, Predictor
+from fastmar_runtime.golden import OUTPUT, Golden
+from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.spec import Field, Spec, Tensor
 
 WEIGHTS = np.array(

@@ -14,6 +14,7 @@ from typing import Any
 
 from fastmar_cli.console import out
 from fastmar_contract.display import printable
+from fastmar_contract.members import SPEC
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +40,7 @@ def _is_archive(path: Path) -> bool:
         return True
     try:
         with zipfile.ZipFile(path) as archive:
-            return "spec.json" in archive.namelist()
+            return SPEC in archive.namelist()
     except (OSError, zipfile.BadZipFile):
         return False
 

@@ -23,10 +23,11 @@ def run(args: argparse.Namespace) -> int:
 
     from fastmar_cli.console import notice
     from fastmar_contract.errors import FastmarError
+    from fastmar_contract.members import SPEC
     from fastmar_export.migration import migrate_ui
     from fastmar_export.presentation import load_ui
     from fastmar_runtime import spec as spec_format
-    from fastmar_runtime.predictor import SPEC, BundleFiles
+    from fastmar_runtime.predictor import BundleFiles
 
     spec = spec_format.from_dict(BundleFiles(args.model).json(SPEC))
     migrated = migrate_ui(load_ui(args.ui), spec)

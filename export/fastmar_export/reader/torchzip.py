@@ -13,6 +13,8 @@ from typing import BinaryIO, Self
 
 import torch
 
+from fastmar_contract.members import MANIFEST
+
 from ..errors import HostileFile, TruncatedFile, UnreadableFile
 from .limits import Limits, too_much
 
@@ -116,7 +118,7 @@ def open_torch_zip(file: BinaryIO, size: int, limits: Limits) -> TorchZip:
     """The torch zip in `file`; raise with what it is instead where it's another kind of zip."""
     archive = TorchZip(file, size, limits)
     names = set(archive.names)
-    if "MAR-INF/MANIFEST.json" in names:
+    if MANIFEST in names:
         raise UnreadableFile(
             "this is a TorchServe model archive, not a learner.",
             fix="give the learner.pkl that the archive was made from; `fastmar inspect` shows what is in an archive.",

@@ -21,7 +21,7 @@ from fastmar_client.schema import Schema
 from fastmar_contract.agreement import Answer
 from fastmar_contract.csv_rows import CsvFile
 from fastmar_contract.files import CSV, JSON, LINES, PICTURE, InputUnreadable, is_picture, read_input, read_picture
-from fastmar_contract.members import read_member
+from fastmar_contract.members import SCHEMA, read_member
 from fastmar_serving.notices import notice
 from fastmar_serving.torchserve.archives import UNREADABLE
 
@@ -137,7 +137,7 @@ def _columns(archive: Path) -> list[str]:
     """Names of a model's columns; none of an archive that does not say."""
     try:
         with zipfile.ZipFile(archive) as file:
-            return list(Schema(json.loads(read_member(file, "schema.json"))).names)
+            return list(Schema(json.loads(read_member(file, SCHEMA))).names)
     except UNREADABLE:
         return []
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fastmar_contract.members import read_member
+from fastmar_contract.members import SPEC, read_member
 from fastmar_serving.notices import notice
 from fastmar_serving.rollout.accepted import BREAKING_CHANGES, NEW_ERRORS
 from fastmar_serving.rollout.errors import BreakingVersion, NewErrors
@@ -83,7 +83,7 @@ def _spec(archive: Path) -> Spec:
     from fastmar_runtime.spec import from_dict  # noqa: PLC0415
 
     with zipfile.ZipFile(archive) as file:
-        content = json.loads(read_member(file, "spec.json"))
+        content = json.loads(read_member(file, SPEC))
     try:
         return from_dict(content)
     except BundleError as error:  # written by a fastmar that is newer than this one

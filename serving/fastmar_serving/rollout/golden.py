@@ -12,13 +12,12 @@ from typing import Any
 from fastmar_client import Client
 from fastmar_contract.agreement import Answer, difference, same_answer
 from fastmar_contract.display import printable
-from fastmar_contract.members import read_member
+from fastmar_contract.members import ANSWERS, RECORDS, SPEC, read_member
 from fastmar_serving.rollout.asking import Asked, ask
 from fastmar_serving.rollout.errors import GoldenDiffers, NothingToProve
 from fastmar_serving.rollout.shadow import mask_difference
 from fastmar_serving.torchserve.archives import UNREADABLE
 
-RECORDS, ANSWERS, SPEC = "golden/records.json", "golden/answers.json", "spec.json"
 LONGEST = 300  # characters of an answer in a message
 
 

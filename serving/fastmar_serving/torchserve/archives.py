@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fastmar_contract.members import read_member
+from fastmar_contract.members import MANIFEST, RECORDS, read_member
 from fastmar_serving.torchserve.defaults import Default, read_defaults
 from fastmar_serving.torchserve.errors import ArchiveRefused, StoreEmpty
 
 log = logging.getLogger(__name__)
 
 _LONGEST_NAME = 255  # characters of a name or version: it is a part of a path, and of a file's name
-MANIFEST, GOLDEN = "MAR-INF/MANIFEST.json", "golden/records.json"
 # What reading a file that is no archive, or a damaged one, brings about.
 UNREADABLE = (
     OSError,
@@ -107,7 +106,7 @@ def read_archive(path: Path) -> Archive:
             if not _can_be_asked(name, version):
                 raise _broken(path, f"no URL can name its model {name!r:.80}, version {version!r:.80}")
             config = _config(archive, model.get("configFile"))
-            golden = json.loads(read_member(archive, GOLDEN)) if GOLDEN in members else []
+            golden = json.loads(read_member(archive, RECORDS)) if RECORDS in members else []
             damaged = archive.testzip()
             if damaged:
                 raise _broken(path, f"the part {damaged} is damaged")

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from fastmar_contract.members import read_member
+from fastmar_contract.members import OPENAPI, SPEC, read_member
 from fastmar_serving.torchserve.archives import UNREADABLE, reads_bodies
 from fastmar_serving.torchserve.root_documents import root_openapi
 
@@ -57,14 +57,14 @@ def model_metadata(name: str, versions: list[str], facts: Facts) -> dict[str, An
 
 def _tensors_of(archive: zipfile.ZipFile) -> dict[str, Any] | None:
     try:
-        return _tensors(json.loads(read_member(archive, "spec.json")))
+        return _tensors(json.loads(read_member(archive, SPEC)))
     except (KeyError, TypeError, AttributeError, ValueError):
         return None
 
 
 def _openapi_of(archive: zipfile.ZipFile) -> dict[str, Any] | None:
     try:
-        document = json.loads(read_member(archive, "openapi.json"))
+        document = json.loads(read_member(archive, OPENAPI))
         root_openapi([document])  # an archive of another tool may hold a document that can't be merged
     except (KeyError, TypeError, AttributeError, ValueError):
         return None
