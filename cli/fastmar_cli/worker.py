@@ -8,9 +8,9 @@ from typing import Any
 import orjson
 
 from fastmar_contract.members import RECORDS
+from fastmar_runtime.engines.torchserve import Handler, open_checked
 from fastmar_runtime.errors import BundleError, BundleUnreadable
 from fastmar_runtime.predictor import BundleFiles
-from fastmar_runtime.torchserve import Handler, open_checked
 
 
 class _Context:

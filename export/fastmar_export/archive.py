@@ -31,7 +31,7 @@ from fastmar_runtime.spec import TABULAR, VISION, Spec
 
 SUFFIX = ".mar"
 
-HANDLERS = {TABULAR: "tabular_handler.py", VISION: "vision_handler.py"}
+HANDLER = "fastmar_handler.py"
 
 # One worker with micro-batches beats more workers at these sizes: `make bench` prints both. A lone request waits at
 # most the delay, in milliseconds: little beside the tens that a network of pictures takes. Tables want one thread;
@@ -124,10 +124,9 @@ def check_output(folder: Path, name: str) -> Path:
 
 def _files(bundle: Bundle) -> Iterator[tuple[str, bytes]]:
     spec = bundle.spec
-    handler = HANDLERS[spec.kind]
-    yield MANIFEST, _manifest(spec, handler)
+    yield MANIFEST, _manifest(spec)
     yield CONFIG, yaml.safe_dump(SERVING[spec.kind], sort_keys=False).encode()
-    yield handler, _handler_source(handler)
+    yield HANDLER, _handler_source()
     yield from _runtime_sources()
     yield GRAPH, bundle.graph
     yield SPEC, orjson.dumps(spec_format.to_dict(spec), option=_JSON)
@@ -141,20 +140,18 @@ def _files(bundle: Bundle) -> Iterator[tuple[str, bytes]]:
         yield ARRAYS.format(name=name), buffer.getvalue()
 
 
-def _manifest(spec: Spec, handler: str) -> bytes:
+def _manifest(spec: Spec) -> bytes:
     """torch-model-archiver's manifest, with our date in place of the clock's."""
-    model = Model(spec.name, serialized_file=GRAPH, handler=handler, model_version=spec.version, config_file=CONFIG)
+    model = Model(spec.name, serialized_file=GRAPH, handler=HANDLER, model_version=spec.version, config_file=CONFIG)
     manifest: dict[str, Any] = Manifest("python", model).manifest_dict
     date = created()
     manifest["createdOn"] = date.strftime("%d/%m/%Y %H:%M:%S") if date else "01/01/1980 00:00:00"
     return json.dumps(manifest, indent=2).encode()
 
 
-def _handler_source(name: str) -> bytes:
-    """The handler's file: beside the runtime in a checkout, in a folder of its own once installed."""
-    root = Path(fastmar_runtime.__file__).parents[1]
-    candidates = [root / name, root / "fastmar_handlers" / name]
-    return next(path for path in candidates if path.is_file()).read_bytes()
+def _handler_source() -> bytes:
+    """The handler's file, which lies beside the runtime."""
+    return (Path(fastmar_runtime.__file__).parents[1] / HANDLER).read_bytes()
 
 
 def _runtime_sources() -> Iterator[tuple[str, bytes]]:

@@ -136,7 +136,7 @@ def damaged(store: Path, folder: Path) -> Path:
 
 def failing(store: Path, folder: Path) -> Path:
     shutil.copyfile(store / "tiny.mar", folder / "tiny.mar")
-    changed(folder / "tiny.mar", tabular_handler_py=RAISES)
+    changed(folder / "tiny.mar", fastmar_handler_py=RAISES)
     return folder
 
 

@@ -96,13 +96,13 @@ def test_archive_has_torchserves_layout_and_neither_pickle_nor_torch(exported: E
     assert manifest["model"] == {
         "modelName": "model",
         "serializedFile": "model.onnx",
-        "handler": "tabular_handler.py",
+        "handler": "fastmar_handler.py",
         "modelVersion": "1.0",
         "configFile": "model-config.yaml",
     }
     assert {manifest["model"][key] for key in ("serializedFile", "handler", "configFile")} <= set(names)
     assert not [name for name in names if name.endswith((".pkl", ".pth", ".pt", ".pyc"))]
-    assert "fastmar_runtime/torchserve.py" in names
+    assert "fastmar_runtime/engines/torchserve.py" in names
 
 
 def test_no_training_row_and_no_path_of_this_machine_is_in_the_archive(tmp_path: Path) -> None:

@@ -179,8 +179,7 @@ def test_an_archive_of_pictures(tmp_path: Path) -> None:
     with zipfile.ZipFile(result.path) as archive:
         names = archive.namelist()
         settings = yaml.safe_load(archive.read("model-config.yaml"))
-    assert "vision_handler.py" in names
-    assert "tabular_handler.py" not in names
+    assert "fastmar_handler.py" in names
     assert settings["fastmar"]["threads"] == 0
     assert settings["fastmar"]["raw_bodies"] is True
     assert settings["batchSize"] == 8

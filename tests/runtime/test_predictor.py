@@ -239,7 +239,7 @@ sys.meta_path.insert(0, Blocker())
 
 ANSWER = """
 import json
-from fastmar_runtime.torchserve import open_checked
+from fastmar_runtime.engines.torchserve import open_checked
 from fastmar_runtime.openapi import openapi
 from fastmar_runtime.schema import describe
 model = open_checked(sys.argv[1], 1)

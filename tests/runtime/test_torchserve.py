@@ -12,11 +12,12 @@ from pathlib import Path
 import orjson
 import pytest
 
-from fastmar_runtime import payload, torchserve
+from fastmar_runtime import payload, service
+from fastmar_runtime.engines import torchserve
+from fastmar_runtime.engines.torchserve import Handler
 from fastmar_runtime.openapi import openapi
 from fastmar_runtime.schema import describe
 from fastmar_runtime.spec import Tensor
-from fastmar_runtime.torchserve import Handler
 from tests.runtime import tiny, tiny_pictures
 
 with warnings.catch_warnings():
@@ -348,7 +349,7 @@ class TestFaults:
 
     @pytest.mark.parametrize("where", ["predict", "write", "read"])
     def test_a_fault_in_one_request_fails_no_other(self, monkeypatch, worker, good, where, caplog):
-        module = worker.handler._predictor if where == "predict" else payload
+        module = worker.handler._service._predictor if where == "predict" else payload
         self.explode_on(monkeypatch, worker, module, where, "kaboom")
         rows = [post(tiny.record()), post(tiny.record(workclass="kaboom")), post([tiny.record()]), post({})]
         with caplog.at_level(logging.CRITICAL, logger=torchserve.__name__):
@@ -389,9 +390,9 @@ class TestManyRecords:
     @pytest.fixture
     def asked(self, folder, monkeypatch):
         """A worker that takes five records a request, and how many its model was asked for each time."""
-        monkeypatch.setattr(torchserve, "MOST_RECORDS", 5)
+        monkeypatch.setattr(service, "MOST_RECORDS", 5)
         worker = Worker(folder)
-        predictor, counts = worker.handler._predictor, []
+        predictor, counts = worker.handler._service._predictor, []
         predict = predictor.predict
         monkeypatch.setattr(predictor, "predict", lambda records: counts.append(len(records)) or predict(records))
         return worker, counts
@@ -417,7 +418,7 @@ class TestManyRecords:
     def test_a_small_body_of_a_great_many(self, folder, monkeypatch):
         worker = Worker(folder)
         asked = []
-        monkeypatch.setattr(worker.handler._predictor, "predict", lambda records: asked.extend(records) or [])
+        monkeypatch.setattr(worker.handler._service._predictor, "predict", lambda records: asked.extend(records) or [])
         (answer,) = worker.ask(post(b"[" + b"0," * 1_000_000 + b"0]"))
         assert (answer.status, asked) == (413, [])
 
@@ -488,11 +489,11 @@ class TestLoading:
 
 
 def test_the_handlers_file_defines_exactly_one_class():
-    source = (Path(torchserve.__file__).parents[1] / "tabular_handler.py").read_text()
-    scope = {"__name__": "tabular_handler"}
-    exec(compile(source, "tabular_handler.py", "exec"), scope)
-    own = [v for v in scope.values() if isinstance(v, type) and v.__module__ == "tabular_handler"]
-    assert [cls.__name__ for cls in own] == ["TabularHandler"]
+    source = (Path(torchserve.__file__).parents[2] / "fastmar_handler.py").read_text()
+    scope = {"__name__": "fastmar_handler"}
+    exec(compile(source, "fastmar_handler.py", "exec"), scope)
+    own = [v for v in scope.values() if isinstance(v, type) and v.__module__ == "fastmar_handler"]
+    assert [cls.__name__ for cls in own] == ["FastmarHandler"]
     assert issubclass(own[0], Handler)
 
 

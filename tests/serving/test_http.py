@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from fastmar_runtime.predictor import BundleFiles, Predictor
-from fastmar_runtime.torchserve import MOST_RECORDS
+from fastmar_runtime.service import MOST_RECORDS
 from fastmar_serving.torchserve.testing import RunningServer
 from tests.serving.conftest import OURS
 

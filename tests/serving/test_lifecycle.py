@@ -171,7 +171,7 @@ class TestUnderLoad:
         self, server: RunningServer, fastmar: Any, tmp_path: Path, store: Path
     ) -> None:
         slow = tiny_archive(store, "1.0", name="slow")
-        changed(slow, tabular_handler_py=SLOW, answer=golden(slow)[1][0])
+        changed(slow, fastmar_handler_py=SLOW, answer=golden(slow)[1][0])
         management(server).register(slow.name)
         streams = Streams(server.url, "/predictions/slow", record(), key(server), enough=2)
         with streams.running():
@@ -197,17 +197,17 @@ def faulty(folder: Path, fault: str) -> Path:
         case "breaking":
             return with_column_renamed(path, "workclass", "employer")
         case "errors":
-            return changed(path, tabular_handler_py=REFUSES_LATER)
+            return changed(path, fastmar_handler_py=REFUSES_LATER)
         case "golden":  # the worker itself finds out
             answers[0] |= {"prediction": OLD, "index": 1}
             answers[0]["probabilities"] = dict(zip(answers[0]["probabilities"], (0.1, 0.9), strict=True))
             return changed(path, golden__answers=answers)
         case "unchecked":  # it answers, and not as it should
-            return changed(path, tabular_handler_py=UNCHECKED, answer=answers[0])
+            return changed(path, fastmar_handler_py=UNCHECKED, answer=answers[0])
         case "raises":
-            return changed(path, tabular_handler_py=RAISES)
+            return changed(path, fastmar_handler_py=RAISES)
         case "hangs":
-            return changed(path, tabular_handler_py=HANGS)
+            return changed(path, fastmar_handler_py=HANGS)
     raise AssertionError(fault)
 
 

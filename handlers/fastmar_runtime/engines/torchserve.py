@@ -1,4 +1,4 @@
-"""The one file that knows TorchServe: its rows, its context, its way of failing.
+"""TorchServe: its rows, its context, its way of failing.
 
 What it works around: an exception fails every request of a batch, a dict goes out without a Content-Type, a status
 phrase with a user's text in it hangs the worker, and a response over the size limit kills it.
@@ -14,17 +14,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-import orjson
-
-from fastmar_contract.errors import RequestError
 from fastmar_contract.machine import usable_cores
 from fastmar_runtime import __version__, payload, protocol_v2
-from fastmar_runtime.documents import documents
 from fastmar_runtime.errors import BundleError, RuntimeMismatch
 from fastmar_runtime.golden import check_golden, read_golden
 from fastmar_runtime.metrics import Metrics
 from fastmar_runtime.payload import Request, Response
 from fastmar_runtime.predictor import Predictor
+from fastmar_runtime.service import Service
 from fastmar_runtime.spec import Spec
 
 log = logging.getLogger(__name__)
@@ -42,9 +39,6 @@ RAW_TYPE, PROTOCOL = "fastmar-content-type", "fastmar-protocol"
 MAX_RESPONSE = "FASTMAR_MAX_RESPONSE_BYTES"  # environment: TorchServe's max_response_size
 _DEFAULT_MAX_RESPONSE = 6_553_500  # TorchServe's own default
 _ROOM = 64 * 1024  # headers and framing of a batch
-MOST_RECORDS = 250_000
-"""Of a request: being answered they take over a kilobyte each, so that a small body of many could fill the memory.
-The 6 MB that SageMaker's batch jobs send at once hold as many lines of 25 bytes."""
 
 
 def open_checked(model_dir: str | Path, threads: int, gpu: int | None = None) -> Predictor:
@@ -77,22 +71,19 @@ class Handler:
         settings = (context.model_yaml_config or {}).get("fastmar") or {}
         properties = context.system_properties
         try:
-            self._predictor = open_checked(properties["model_dir"], _threads(settings), properties.get("gpu_id"))
+            predictor = open_checked(properties["model_dir"], _threads(settings), properties.get("gpu_id"))
         except BundleError as error:
             _give_up(context.model_name, error.message, error.fix, error)
         except Exception as error:  # a fault of ours, or of the machine's
             log.exception("loading failed")
             _give_up(context.model_name, f"{error!r}.", "see the worker's log, and export the learner again.", error)
-        spec = self._predictor.spec
-        self._most = max(1, min(MOST_RECORDS, (self._max_response - _ROOM) // payload.least_bytes(spec)))
-        self._documents = documents(spec)
-        self._metrics = Metrics(_declared(context), (context.model_name, spec.version), _worker())
+        self._metrics = Metrics(_declared(context), (context.model_name, predictor.spec.version), _worker())
+        self._service = Service(predictor, self._max_response - _ROOM, [self._metrics])
 
     def handle(self, data: Sequence[dict[str, Any]], context: Any) -> list[Any]:
         """Answer a batch of requests, each with a status, a Content-Type and a body of its own."""
         began = time.perf_counter()
-        received = [self._read(row, index, context) for index, row in enumerate(data)]
-        responses = self._answer(received)
+        responses = self._service.respond([self._receive(row, index, context) for index, row in enumerate(data)])
         for index, response in enumerate(responses):
             if response.status != 200:
                 context.set_response_status(response.status, PHRASES[response.status], index)
@@ -102,75 +93,14 @@ class Handler:
         self._metrics.batch([response.status for response in responses], time.perf_counter() - began)
         return [response.body for response in responses]
 
-    def _read(self, row: dict[str, Any], index: int, context: Any) -> Request | Response:
-        """The records that one row of the batch asks for, or the response to it where there are none."""
+    def _receive(self, row: dict[str, Any], index: int, context: Any) -> Request | Response:
+        """The request in one row of the batch, or the response to it where it asks for no prediction."""
         path = _asked_path(row, index, context)
-        if path in self._documents:
-            media_type, body = self._documents[path]
-            return Response(200, body, media_type)
         if path:
-            error = RequestError(
-                f"there is no {path!r} below a model.",
-                code="not_found",
-                fix=f"request one of {', '.join(self._documents)} there.",
-            )
-            return Response(404, orjson.dumps(error.as_dict()))
-        try:
-            return self._limited(_request(row, index, context, self._predictor.spec, self._most + 1))
-        except RequestError as error:
-            self._metrics.refused(error.code)
-            return payload.refused(error)
-        except Exception:
-            return _our_fault(v2=_is_v2(_headers(index, context)))
-
-    def _limited(self, request: Request) -> Request:
-        """`request`, which is refused before it takes the model's time where it has too many records."""
-        if len(request.records) <= self._most:
-            return request
-        error = RequestError(
-            f"the request has more than {self._most:,} records.",
-            code=payload.TOO_MANY,
-            fix=f"send at most {self._most:,} at once, or a table with `fastmar score` or score_csv, which cut it.",
+            return self._service.document(path)
+        return self._service.receive(
+            lambda most: _request(row, index, context, self._service.spec, most), v2=_is_v2(_headers(index, context))
         )
-        error.v2 = request.shape == payload.V2
-        raise error
-
-    def _answer(self, received: list[Request | Response]) -> list[Response]:
-        """All records of the batch through the graph at once, and the answers back to the requests they belong to."""
-        requests = [item for item in received if isinstance(item, Request)]
-        records = [record for request in requests for record in request.records]
-        if len(records) > self._most:  # together they would take the memory that one request may not take
-            written = iter([self._answer_alone(request) for request in requests])
-        else:
-            written = iter(self._answer_together(requests, records))
-        return [next(written) if isinstance(item, Request) else item for item in received]
-
-    def _answer_together(self, requests: list[Request], records: list[Any]) -> list[Response]:
-        try:
-            answers = iter(self._predictor.predict(records))
-            return [self._write(request, [next(answers) for _ in request.records]) for request in requests]
-        except Exception:  # a fault of ours must not fail the neighbours in the batch
-            log.exception("a batch of %d requests failed; each is tried alone", len(requests))
-            return [self._answer_alone(request) for request in requests]
-
-    def _answer_alone(self, request: Request) -> Response:
-        try:
-            return self._write(request, self._predictor.predict(request.records))
-        except Exception:
-            return _our_fault(v2=request.shape == payload.V2)
-
-    def _write(self, request: Request, answers: list[dict[str, Any]]) -> Response:
-        response = payload.write(request, answers, self._predictor.spec)
-        self._metrics.answers(answers)
-        if len(response.body) <= self._max_response - _ROOM:
-            return response
-        error = RequestError(
-            f"the answer would be {len(response.body):,} bytes long, over the limit of {self._max_response:,}.",
-            code=payload.TOO_MANY,
-            fix=f"send fewer than {len(answers)} records at once." if len(answers) > 1 else "send a smaller record.",
-        )
-        error.v2 = request.shape == payload.V2
-        return payload.refused(error)
 
 
 def _is_worth_a_line(record: logging.LogRecord) -> bool:
@@ -205,14 +135,6 @@ def _give_up(model: str, message: str, fix: str, error: Exception) -> NoReturn:
     """Say why in one line, and end the worker."""
     print("fastmar:", *f"{model} can't be served: {message} Fix: {fix}".split(), file=sys.stderr, flush=True)
     raise SystemExit(1) from error
-
-
-def _our_fault(*, v2: bool = False) -> Response:
-    """The response to a request that we failed on; to be called where the exception is at hand."""
-    log.exception("a request failed")
-    error = RequestError("the server failed on this request.", code="internal", fix="see the server's log.")
-    error.v2 = v2
-    return Response(500, payload.refused(error).body)
 
 
 def _asked_path(row: dict[str, Any], index: int, context: Any) -> str:

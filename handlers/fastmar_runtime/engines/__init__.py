@@ -1,0 +1,1 @@
+"""Servers that run a model. Each module is the only one that knows its server."""
