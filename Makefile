@@ -64,7 +64,7 @@ $(DOCS): pyproject.toml constraints.txt
 	@touch $@
 
 docs: $(DOCS)  ## Build the documentation site into .build/site; a broken link is an error
-	@NO_MKDOCS_2_WARNING=1 .build/docs/bin/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 .build/docs/bin/mkdocs build --strict
 	@echo "Open .build/site/index.html"
 
 screenshots: setup  ## Make the pictures in docs/images with a real browser
