@@ -11,7 +11,7 @@ AGAIN ?=
 PACKAGES := -p fastmar -p fastmar_contract -p fastmar_export -p fastmar_oracle -p fastmar_runtime -p fastmar_client -p fastmar_serving -p fastmar_web -p fastmar_cli
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick parity check format front manifests screenshots image sbom up down serve bench clean
+.PHONY: help setup demo test quick parity check format front manifests docs screenshots image sbom up down serve bench clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -59,6 +59,17 @@ $(CHECKOV):
 
 manifests: setup $(CHECKOV)  ## Render and check what deploy/ holds for Kubernetes and KServe
 	@$(BIN)/python -m pytest -q tests/deploy -m "not docker"
+
+# An environment of its own: the tests need none of it.
+DOCS := .build/docs/.installed
+$(DOCS): pyproject.toml constraints.txt
+	@$(PYTHON) -m venv .build/docs
+	@.build/docs/bin/pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_ARGS) -e '.[docs]'
+	@touch $@
+
+docs: $(DOCS)  ## Build the documentation site into .build/site; a broken link is an error
+	@NO_MKDOCS_2_WARNING=1 .build/docs/bin/mkdocs build --strict
+	@echo "Open .build/site/index.html"
 
 screenshots: setup  ## Make the pictures in docs/images with a real browser
 	@$(BIN)/python -m examples.screenshots

@@ -8,10 +8,14 @@ import pkgutil
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
+import fastmar
 import fastmar_cli
 import fastmar_client
 import fastmar_contract
@@ -26,9 +30,12 @@ from fastmar_cli.main import command_names
 from fastmar_client.errors import ClientError
 from fastmar_contract.errors import FastmarError
 from fastmar_runtime.steps import step_names
-from tests.readme import README, with_table
+from tests.supported import PAGE, with_table
 
 ROOT = Path(__file__).resolve().parents[1]
+README, DOCS = ROOT / "README.md", ROOT / "docs"
+DOCUMENTS = [README, ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
+PICTURE = "docs/images/answer-desktop-light.png"  # of the README, made by `make screenshots`
 SLOW = ("torch", "onnxruntime", "pandas", "fastai", "requests", "numpy")
 
 
@@ -47,22 +54,62 @@ def test_a_layer_of_the_graph_has_three_rooms_of_one_name() -> None:
     assert {name.replace("_", "") for name in converters} <= layers
 
 
-def test_the_readme_lists_what_is_registered() -> None:
-    text = README.read_text("utf-8")
-    assert with_table(text) == text, "run: python -m tests.readme"
+def test_the_supported_classes_are_those_that_are_registered() -> None:
+    text = PAGE.read_text("utf-8")
+    assert with_table(text) == text, "run: python -m tests.supported"
 
 
-def test_every_command_of_the_readme_exists() -> None:
-    named = set(re.findall(r"(?:^|`|\$ )fastmar ([a-z]+)", README.read_text("utf-8"), re.MULTILINE))
-    assert (
-        {"export", "serve"} <= named <= set(command_names()) | {"turns", "puts"}
-    )  # words of sentences at a line's start
+def test_the_readme_is_short() -> None:
+    assert len(README.read_text("utf-8").splitlines()) < 150
+
+
+def test_every_command_of_the_documents_exists() -> None:
+    """In blocks of code and in `code`; sentences may begin with the project's name."""
+    for document in DOCUMENTS:
+        named = set(re.findall(r"(?:`|\$ )fastmar ([a-z][a-z-]*)", document.read_text("utf-8")))
+        for block in blocks_of(document):
+            named |= set(re.findall(r"^ *fastmar ([a-z][a-z-]*)", block, re.MULTILINE))
+        assert named <= set(command_names()), document.name
+        assert document != README or {"export", "serve"} <= named
+
+
+def test_every_target_of_make_in_the_documents_exists() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    for document in DOCUMENTS:
+        named = set(re.findall(r"`make ([a-z]+)", document.read_text("utf-8")))
+        for block in blocks_of(document):
+            named |= set(re.findall(r"^make ([a-z]+)", block, re.MULTILINE))
+        assert named <= targets, document.name
+        assert document != README or {"demo", "test"} <= named
+
+
+def blocks_of(document: Path) -> list[str]:
+    return re.findall(r"^ *```\w+\n(.*?)^ *```", document.read_text("utf-8"), re.MULTILINE | re.DOTALL)
 
 
 def test_links_between_documents_lead_somewhere() -> None:
-    for document in [README, *sorted((ROOT / "docs").rglob("*.md"))]:
+    for document in DOCUMENTS:
         for target in re.findall(r"\]\(([^)#]+)", document.read_text("utf-8")):
             assert target.startswith("http") or (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_every_page_is_in_the_navigation_of_the_site() -> None:
+    def pages(entries: list[Any]) -> Iterator[str]:
+        for entry in entries:
+            [value] = entry.values()
+            yield from pages(value) if isinstance(value, list) else [value]
+
+    navigation = yaml.safe_load((ROOT / "mkdocs.yml").read_text("utf-8"))["nav"]
+    assert sorted(pages(navigation)) == sorted(str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md"))
+
+
+def test_the_reference_has_every_command_and_every_public_name() -> None:
+    def named(page: str, pattern: str) -> set[str]:
+        return set(re.findall(pattern, (DOCS / "reference" / page).read_text("utf-8"), re.MULTILINE))
+
+    assert named("commands.md", r"^\| `fastmar ([a-z-]+)` \|") == set(command_names())
+    assert named("fastmar.md", r"^::: fastmar\.(\w+)$") == set(fastmar.__all__)
+    assert named("fastmar_client.md", r"^::: fastmar_client\.(\w+)$") == set(fastmar_client.__all__)
 
 
 def test_make_image_names_both_images_whatever_the_server_s_is_called(tmp_path: Path) -> None:
@@ -121,5 +168,7 @@ def test_nothing_that_can_be_made_again_is_in_git() -> None:
         pytest.skip("this is no git checkout")
     made = (".mar", ".pkl", ".pth", ".onnx", ".whl", ".jar", ".jpg", ".png", ".csv", ".npy")
     found = [name for name in listed.stdout.split() if name.endswith(made)]
-    kept = {"serving/fastmar_serving/torchserve/front/front.jar"}  # users have no Java compiler
+    # Users have no Java compiler, and readers of the README no browser with the forms.
+    kept = {"serving/fastmar_serving/torchserve/front/front.jar", PICTURE}
     assert {name for name in found if not name.startswith("tests/frozen/")} == kept
+    assert (ROOT / PICTURE).stat().st_size < 120_000

@@ -1,4 +1,4 @@
-"""docs/compatibility.md: each test that it names exists, and each test of a case is named."""
+"""docs/requests.md: each test that it names exists, and each test of a case is named."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "compatibility.md"
+PAGE = ROOT / "docs" / "requests.md"
 
 
 def named() -> set[str]:

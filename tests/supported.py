@@ -1,4 +1,4 @@
-"""The README's table of what is served, printed from the registries: `python -m tests.readme` writes it."""
+"""The table of supported classes in docs/supported.md. `python -m tests.supported` writes it from the registries."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fastmar_export.networks.fastai_layers import LAYERS
 from fastmar_export.targets import TARGET_TRANSFORMS
 from fastmar_export.vision_targets import MASK_CODES, POINT_SCALER
 
-README = Path(__file__).resolve().parents[1] / "README.md"
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "supported.md"
 BEGIN, END = "<!-- supported: begin -->", "<!-- supported: end -->"
 
 
@@ -39,4 +39,4 @@ def with_table(text: str) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(with_table(README.read_text("utf-8")), "utf-8")
+    PAGE.write_text(with_table(PAGE.read_text("utf-8")), "utf-8")
