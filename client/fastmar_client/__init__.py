@@ -1,4 +1,9 @@
-"""Records and pictures over HTTP to a model that fastmar exported: needs requests and nothing else of fastmar."""
+"""Records and pictures over HTTP to a model that fastmar exported.
+
+`Client` needs requests (`fastmar[client]`), `AsyncClient` needs httpx (`fastmar[async]`).
+"""
+
+from typing import TYPE_CHECKING, Any
 
 from fastmar_client.client import Client
 from fastmar_client.encoding import Picture, image_record
@@ -22,7 +27,11 @@ from fastmar_client.schema import Schema
 from fastmar_client.scoring import Scored
 from fastmar_client.served import ServedModel
 
+if TYPE_CHECKING:
+    from fastmar_client.async_client import AsyncClient
+
 __all__ = [
+    "AsyncClient",
     "Client",
     "ClientError",
     "CsvUnreadable",
@@ -44,3 +53,11 @@ __all__ = [
     "Unauthorized",
     "image_record",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "AsyncClient":  # imported when it is asked for: asyncio takes longer to import than all of this package
+        from fastmar_client.async_client import AsyncClient  # noqa: PLC0415
+
+        return AsyncClient
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

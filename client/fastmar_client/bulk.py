@@ -9,26 +9,45 @@ from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
+from fastmar_client.steps import Steps
+
 Given = TypeVar("Given")
 Made = TypeVar("Made")
 
 
+class Batcher(Generic[Given]):
+    """Collects items into lists of at most `most` items and `most_bytes` bytes; a larger item is alone in its list."""
+
+    def __init__(self, size: Callable[[Given], int], most: int, most_bytes: int) -> None:
+        self._size = size
+        self._most = most
+        self._most_bytes = most_bytes
+        self._items: list[Given] = []
+        self._bytes = 0
+
+    def add(self, item: Given) -> Iterator[list[Given]]:
+        """Add an item; yields each list that is complete."""
+        size = self._size(item)
+        if self._bytes + size > self._most_bytes:
+            yield from self.rest()
+        self._items.append(item)
+        self._bytes += size
+        if len(self._items) == self._most:
+            yield from self.rest()
+
+    def rest(self) -> Iterator[list[Given]]:
+        """What was collected since the last complete list, if anything was."""
+        if self._items:
+            complete, self._items, self._bytes = self._items, [], 0
+            yield complete
+
+
 def batches(items: Iterable[Given], size: Callable[[Given], int], most: int, most_bytes: int) -> Iterator[list[Given]]:
-    """Lists of at most `most` items whose sizes add up to at most `most_bytes`; a larger item goes alone."""
-    batch: list[Given] = []
-    total = 0
+    """`items` in lists; see `Batcher`."""
+    batcher = Batcher(size, most, most_bytes)
     for item in items:
-        bytes_more = size(item)
-        if batch and total + bytes_more > most_bytes:
-            yield batch
-            batch, total = [], 0
-        batch.append(item)
-        total += bytes_more
-        if len(batch) == most:
-            yield batch
-            batch, total = [], 0
-    if batch:
-        yield batch
+        yield from batcher.add(item)
+    yield from batcher.rest()
 
 
 def in_order(
@@ -90,15 +109,19 @@ def _work(waiting: SimpleQueue[_Job[Any, Any] | None]) -> None:
         job.run()
 
 
-def halved(batch: list[Given], ask: Callable[[list[Given]], Sequence[Any]], refused: type[Exception]) -> Sequence[Any]:
+def halved(
+    batch: list[Given], ask: Callable[[list[Given]], Steps[Sequence[Any]]], refused: type[Exception]
+) -> Steps[Sequence[Any]]:
     """The answers to `batch`; where it is refused as a whole, to its halves, down to the records that are at fault.
 
     An error that is raised for a single record takes the place of its answer.
     """
     try:
-        return ask(batch)
+        return (yield from ask(batch))
     except refused as refusal:
         if len(batch) == 1:
             return [refusal]
         middle = len(batch) // 2
-        return [*halved(batch[:middle], ask, refused), *halved(batch[middle:], ask, refused)]
+        first = yield from halved(batch[:middle], ask, refused)
+        second = yield from halved(batch[middle:], ask, refused)
+        return [*first, *second]

@@ -3,34 +3,38 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from fastmar_client import scoring
-from fastmar_client.encoding import MASK_SIZES, Picture, is_one
-from fastmar_client.errors import ServerFailed
+from fastmar_client.bulk import batches, in_order
+from fastmar_client.calls import Calls, Query
+from fastmar_client.encoding import Part, Picture, is_one
+from fastmar_client.errors import RecordRefused
 from fastmar_client.frames import Frame, records_in
-from fastmar_client.keys import FixedKey, KeyFile, Keys
-from fastmar_client.many import answers_to, completed, prepared, raising
+from fastmar_client.many import (
+    REQUEST_BYTES,
+    Answer,
+    numbered,
+    prepared,
+    prepared_or_refused,
+    raised,
+    size_of,
+)
+from fastmar_client.requester import Headers
 from fastmar_client.retries import Retries
-from fastmar_client.schema import Schema
 from fastmar_client.scoring import ROWS_A_REQUEST, Scored
 from fastmar_client.sender import Sender
-from fastmar_client.served import ServedModel, ServedRows, get_schema, path_of, wait_until_ready
-from fastmar_client.transport import Headers, Transport
+from fastmar_client.served import ServedModel, ServedRows, get_schema, list_models, wait_until_ready
+from fastmar_client.steps import Result, Steps, run
 from fastmar_contract.csv_rows import UTF8
 
 if TYPE_CHECKING:
     import requests
 
 Record = Mapping[str, Any]
-Answer = dict[str, Any]
 MaskSize = Literal["model", "original"]
-
-SCHEMA_KEPT = 60.0  # seconds for which a record is checked against the same schema
 
 
 class Client:
@@ -40,7 +44,7 @@ class Client:
         answer = client.predict("adult", {"age": 49, "workclass": " Private"})
         answer["prediction"], answer["probabilities"]
         client.predict("adult", dataframe)  # a list of answers, one for each row
-        client.predict("pets", "cat.jpg")  # a picture: its path, or the bytes of its file
+        client.predict("pets", Path("cat.jpg"))  # a picture: its path, or the bytes of its file
         client.score_csv("adult", "people.csv", "answers.csv")  # of any size
     """
 
@@ -70,15 +74,12 @@ class Client:
             headers: sent with every request, or a function that returns them for each one, such as
                 {"traceparent": ...}.
         """
-        if token is not None and key_file is not None:
-            raise ValueError("give token or key_file, not both")
-        keys: Keys = FixedKey(token) if key_file is None else KeyFile(key_file)
+        self._calls = Calls(token=token, key_file=key_file, timeout=timeout, retries=retries, headers=headers)
         if sender is None:
             from fastmar_client.http import HttpSender  # noqa: PLC0415 - requests, where something is sent over HTTP
 
             sender = HttpSender(url.rstrip("/"), session)
-        self._transport = Transport(sender, keys=keys, timeout=timeout, retries=retries, headers=headers)
-        self._schemas: dict[tuple[str, str | None], tuple[float, Schema]] = {}
+        self._sender = sender
 
     def __enter__(self) -> Self:
         return self
@@ -90,10 +91,10 @@ class Client:
 
     def close(self) -> None:
         """Close the connections to the server."""
-        self._transport.close()
+        self._sender.close()
 
     @overload
-    def predict(  # type: ignore[overload-overlap]  # a str is a sequence of str too; it is taken as one path
+    def predict(  # type: ignore[overload-overlap]  # a str is a sequence of str too; it is taken as one record
         self,
         model: str,
         record: Record | Picture,
@@ -140,10 +141,11 @@ class Client:
     ) -> Any:
         """The model's answer to a record or a picture; to a list of them, or a DataFrame, a list in their order.
 
-        A picture is the path of its file, the file's bytes, an open file or BytesIO, a PIL image, or a numpy array of
-        pixels (uint8, of shape (height, width), (height, width, 3) or (height, width, 4)). The answer to a file has its
-        name as ``"name"``. A row of a DataFrame is a record. In a list, a record that can't be scored is answered with
-        `{"error": {...}}` in its place.
+        A picture is the `Path` of its file, the file's bytes, an open file or BytesIO, a PIL image, or a numpy array of
+        pixels (uint8, of shape (height, width), (height, width, 3) or (height, width, 4)). A `str` is a path if the
+        model reads pictures, and is refused otherwise; the model's schema is fetched to find out. The answer to a file
+        has its name as ``"name"``. A row of a DataFrame is a record. In a list, a record that can't be scored is
+        answered with `{"error": {...}}` in its place.
 
         Args:
             model: the model's name.
@@ -172,8 +174,9 @@ class Client:
                 request_id=request_id,
             )
             return list(answers)
-        one = prepared(record, self._checked_by(model, version) if validate else None, _checked_size(mask_size))
-        return completed(self._post(model, version, one.data, one.media_type, request_id), one)
+        query = Query(model, version, validate, mask_size, request_id)
+        one = prepared(record, self._run(self._calls.schema_for(record, query)), mask_size)
+        return self._run(self._calls.answer(one, query))
 
     def predict_body(
         self, model: str, body: bytes, content_type: str, version: str | None = None, *, request_id: str | None = None
@@ -182,10 +185,7 @@ class Client:
 
         Always a list; a record among several that can't be scored is answered with `{"error": {...}}` in its place.
         """
-        answers = self._post(model, version, body, content_type, request_id)
-        if isinstance(answers, dict):
-            answers = answers.get("predictions", [answers])
-        return list(answers)
+        return self._run(self._calls.answers_to_body(body, content_type, Query(model, version, request_id=request_id)))
 
     def predict_many(
         self,
@@ -229,20 +229,15 @@ class Client:
         """
         if batch_size < 1 or concurrency < 1:
             raise ValueError("batch_size and concurrency are 1 or more")
-        # TorchServe may lose a request whose worker was killed: it is never answered, and only a time-out tells.
-        plan = self._transport.retries
-        plan = replace(plan, after_timeout=plan.after_timeout or plan.after_failure)
-        answers = answers_to(
-            records_in(records),
-            lambda body, content_type: self._post(model, version, body, content_type, request_id, plan),
-            model=model,
-            schema=self._checked_by(model, version) if validate else None,
-            batch_size=batch_size,
+        query = Query(model, version, validate, mask_size, request_id)
+        parts = (self._prepared_or_refused(record, query) for record in records_in(records))
+        answered = in_order(
+            batches(parts, size_of, batch_size, REQUEST_BYTES),
+            lambda batch: self._run(self._calls.answers(batch, query)),
             concurrency=concurrency,
-            on_progress=on_progress,
-            mask_size=_checked_size(mask_size),
         )
-        return answers if on_error == "keep" else raising(answers, model)
+        answers = _numbered((answers for _, answers in answered), on_progress)
+        return answers if on_error == "keep" else (raised(answer, model) for answer in answers)
 
     def score_csv(
         self,
@@ -290,7 +285,7 @@ class Client:
             ClientError: the server can't be reached or fails; what was scored stays, and a new run goes on with it.
         """
         return scoring.score_csv(
-            ServedRows(self._transport, model, version),
+            ServedRows(self._calls.requester, self._sender, model, version),
             source,
             target,
             columns=columns,
@@ -304,19 +299,11 @@ class Client:
 
     def schema(self, model: str, version: str | None = None) -> dict[str, Any]:
         """What the model takes and gives: its JSON Schema, as its archive describes it."""
-        return get_schema(self._transport, model, version)
+        return self._run(get_schema(self._calls.requester, model, version))
 
     def models(self) -> list[ServedModel]:
         """The models that the server has, each with its versions and whether it is ready."""
-        found = self._transport.request("GET", "/v1/models")
-        details = found.get("details") if isinstance(found, dict) else None
-        if not isinstance(details, list):
-            raise ServerFailed(
-                "the server has no list of its models.",
-                fix="serve with this version of `fastmar serve`.",
-                code="no_list",
-            )
-        return details
+        return self._run(list_models(self._calls.requester))
 
     def wait_until_ready(self, model: str, timeout: float = 60.0, version: str | None = None) -> None:
         """Return once the model answers a request.
@@ -324,33 +311,25 @@ class Client:
         Raises:
             Timeout: it does not within `timeout` seconds; says what was in the way last.
         """
-        wait_until_ready(self._transport, model, timeout, version)
+        self._run(wait_until_ready(self._calls.requester, model, timeout, version))
 
-    def _checked_by(self, model: str, version: str | None) -> Schema:
-        """The schema that records are compared with; asked for once in a while, since a deployment may change it."""
-        asked, schema = self._schemas.get((model, version), (0.0, None))
-        now = time.monotonic()
-        if schema is None or now - asked > SCHEMA_KEPT:
-            schema = Schema(self.schema(model, version))
-            self._schemas[model, version] = now, schema
-        return schema
+    def _prepared_or_refused(self, record: Any, query: Query) -> Part | RecordRefused:
+        try:
+            schema = self._run(self._calls.schema_for(record, query))
+        except RecordRefused as refusal:
+            return refusal
+        return prepared_or_refused(record, schema, query.mask_size)
 
-    def _post(
-        self,
-        model: str,
-        version: str | None,
-        body: bytes,
-        content_type: str,
-        request_id: str | None = None,
-        retries: Retries | None = None,
-    ) -> Any:
-        path = path_of(model, version)
-        return self._transport.request(
-            "POST", path, body, content_type=content_type, model=model, request_id=request_id, retries=retries
-        )
+    def _run(self, steps: Steps[Result]) -> Result:
+        return run(steps, self._sender)
 
 
-def _checked_size(mask_size: str | None) -> str | None:
-    if mask_size is not None and mask_size not in MASK_SIZES:
-        raise ValueError(f"mask_size is {mask_size!r}. Fix: give 'model' or 'original'.")
-    return mask_size
+def _numbered(batches: Iterable[list[Answer]], on_progress: Callable[[int], None] | None) -> Iterator[Answer]:
+    """The answers of all batches; an error among them has the position of its record."""
+    done = 0
+    for answers in batches:
+        for answer in answers:
+            yield numbered(answer, done)
+            done += 1
+        if on_progress is not None:
+            on_progress(done)

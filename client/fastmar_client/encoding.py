@@ -19,6 +19,7 @@ from fastmar_client.pictures import file_of, is_batch, is_picture_object
 from fastmar_contract.media_types import picture_type
 
 # The bytes of a picture's file, its path, or the file itself, open. PIL images and arrays of pixels are taken too.
+# A str is a path for models that read pictures alone.
 Picture = bytes | bytearray | str | os.PathLike[str] | IO[bytes]
 MASK_SIZES = ("model", "original")
 
@@ -68,6 +69,8 @@ def is_one(record: object) -> bool:
 def part(record: Any, mask_size: str | None = None) -> Part:
     """A record or a picture, ready to be sent; a `Part` is. Masks that answer a picture come in `mask_size`.
 
+    The path of a picture is a `Path`: a str is a text, and becomes JSON.
+
     Raises:
         RecordRefused: there is something in it that JSON can't express, or the file can't be read.
         TypeError: it is a file of text, or an array or image that is no picture.
@@ -86,7 +89,7 @@ def _part(record: Any) -> Part:
     if isinstance(record, bytes | bytearray):
         data = bytes(record)
         return Part(data, picture_type(data) or ANY_BYTES)
-    if isinstance(record, str | os.PathLike):
+    if isinstance(record, os.PathLike):
         path = Path(record)
         data = _read(path)
         return Part(data, picture_type(data) or ANY_BYTES, path.name)

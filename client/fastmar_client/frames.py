@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
@@ -54,7 +55,9 @@ def records_in(records: Any) -> Iterable[Any]:
         raise TypeError(f"a {type(records).__name__} is no list of records: put the record into a list")
     if hasattr(records, "iloc"):
         raise TypeError(f"a {type(records).__name__} is no list of records: give series.to_dict() for one record")
-    if isinstance(records, str | bytes | bytearray):
+    if isinstance(records, str):
+        raise TypeError("a str is no list of records: put it into a list")
+    if isinstance(records, bytes | bytearray | os.PathLike):
         raise TypeError(f"a {type(records).__name__} is no list of pictures: put the picture into a list")
     if is_picture_object(records) and not is_batch(records):
         raise TypeError(f"a {type(records).__name__} is no list of pictures: put the picture into a list")

@@ -8,9 +8,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from fastmar_client.errors import ClientError
-from fastmar_client.sender import Reply, timed_out, unreachable
-
-CONNECTIONS = 64  # kept open to one server; more than `predict_many` is likely to be given
+from fastmar_client.sender import CONNECTIONS, Reply, cause_of, not_sendable, timed_out, unreachable
 
 
 class HttpSender:
@@ -46,8 +44,8 @@ class HttpSender:
             # While a body is read requests calls a time-out a ConnectionError.
             if "Read timed out" in str(error):
                 return timed_out(self._url, seconds)
-            return unreachable(self._url, _cause(error))
-        return ClientError(f"the request to {self._url} can't be sent: {error}.", fix="check the address.")
+            return unreachable(self._url, cause_of(error))
+        return not_sendable(self._url, error)
 
 
 def _session() -> requests.Session:
@@ -57,16 +55,3 @@ def _session() -> requests.Session:
     session.mount("https://", adapter)
     session.trust_env = False  # or a .netrc would send its own Authorization, and a proxy would see the records
     return session
-
-
-def _cause(error: BaseException) -> str:
-    """The system's own words: requests wraps urllib3, which wraps the system's error."""
-    found = error
-    while True:
-        if isinstance(found, OSError) and found.strerror:
-            return found.strerror
-        held = [getattr(found, "reason", None), *found.args, found.__cause__]
-        inner = next((each for each in held if isinstance(each, BaseException)), None)
-        if inner is None:
-            return str(found).rstrip(".") or type(found).__name__
-        found = inner

@@ -79,7 +79,7 @@ class Schema:
     def problems(self, record: Any) -> list[Problem]:
         """Everything that is wrong with a record; nothing where nothing is."""
         if isinstance(record, bytes | bytearray | str | os.PathLike | Part):
-            return [] if self.kind == VISION else [self._no_picture()]
+            return [] if self.kind == VISION else [self._no_record(record)]
         try:
             plain = as_read(record)
         except RecordRefused as error:
@@ -135,9 +135,9 @@ class Schema:
             fix = f"rename it to {near[0]!r}, or take it out." if near else "take it out."
             yield Problem("ignored", "extra_column", name, f"the model does not use {name!r}.", fix)
 
-    def _no_picture(self) -> Problem:
-        message = f"{self.name} reads {self.kind} records, and this is a picture's path or bytes."
-        return Problem("refused", "not_an_object", None, message, _AN_OBJECT)
+    def _no_record(self, given: Any) -> Problem:
+        what = f"the text {shown(given)}" if isinstance(given, str) else "a picture"
+        return Problem("refused", "not_an_object", None, f"{self.name} reads records, and this is {what}.", _AN_OBJECT)
 
     def _column(self, name: str) -> Column | None:
         """The column that has `name`; a date has more than one."""

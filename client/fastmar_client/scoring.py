@@ -17,6 +17,7 @@ from fastmar_client.csv_answers import AnswerColumns
 from fastmar_client.errors import CsvUnreadable, CsvUnwritable, RecordRefused, wrong_count
 from fastmar_client.journal import Output, beside
 from fastmar_client.schema import VISION, Schema
+from fastmar_client.steps import Steps, result_of
 from fastmar_contract.csv_rows import UTF8, CsvFile, CsvRows, CsvWriter, Row
 from fastmar_contract.errors import TableUnreadable
 
@@ -187,7 +188,8 @@ def answers_to(model: Model, header: Sequence[str], places: Sequence[int], rows:
 
 
 def _ask(model: Model, header: Sequence[str], places: Sequence[int], rows: list[Row]) -> list[Answer]:
-    def ask(some: list[Row]) -> Sequence[Answer]:
+    def ask(some: list[Row]) -> Steps[Sequence[Answer]]:
+        yield from ()  # `model` sends by itself
         table = [header, *(row.cells for row in some)]
         body = CsvWriter().text([cells[place] for place in places] for cells in table)
         answers = model.answer(body.encode())
@@ -195,7 +197,8 @@ def _ask(model: Model, header: Sequence[str], places: Sequence[int], rows: list[
             raise wrong_count(len(answers), len(some))
         return answers
 
-    return [each.as_dict() if isinstance(each, RecordRefused) else each for each in halved(rows, ask, RecordRefused)]
+    found = result_of(halved(rows, ask, RecordRefused))
+    return [each.as_dict() if isinstance(each, RecordRefused) else each for each in found]
 
 
 def _size(row: Row) -> int:

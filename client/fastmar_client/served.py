@@ -11,8 +11,10 @@ from urllib.parse import quote
 
 from fastmar_client.errors import ModelNotFound, RecordRefused, ServerFailed, ServerUnreachable, Timeout, Unauthorized
 from fastmar_client.keys import UNREADABLE
+from fastmar_client.requester import Requester
 from fastmar_client.retries import NO_RETRIES
-from fastmar_client.transport import Transport
+from fastmar_client.sender import Sender
+from fastmar_client.steps import Pause, Steps, run
 
 CSV = "text/csv"
 SCHEMA_REQUEST = "application/schema-request+json"  # asks for the schema where the version is not known
@@ -34,29 +36,48 @@ def path_of(model: str, version: str | None) -> str:
     return path if version is None else f"{path}/{quote(version, safe='')}"
 
 
-def get_schema(transport: Transport, model: str, version: str | None) -> dict[str, Any]:
+def get_schema(requester: Requester, model: str, version: str | None) -> Steps[dict[str, Any]]:
     """What the model takes and gives. See `Client.schema`."""
-    schema: dict[str, Any]
     path = path_of(model, version)
     if version is not None:
-        schema = transport.request("GET", f"{path}/schema", model=model)
+        schema = yield from requester.request("GET", f"{path}/schema", model=model)
     else:
-        schema = transport.request("POST", path, b"", content_type=SCHEMA_REQUEST, model=model)
+        schema = yield from requester.request("POST", path, b"", content_type=SCHEMA_REQUEST, model=model)
+    if not isinstance(schema, dict):
+        raise ServerFailed(
+            f"{model} does not describe itself.",
+            fix="export the model with fastmar.",
+            code="no_schema",
+            model=model,
+        )
     return schema
 
 
-def wait_until_ready(transport: Transport, model: str, timeout: float, version: str | None) -> None:
+def list_models(requester: Requester) -> Steps[list[ServedModel]]:
+    """The models that the server has. See `Client.models`."""
+    found = yield from requester.request("GET", "/v1/models")
+    details = found.get("details") if isinstance(found, dict) else None
+    if not isinstance(details, list):
+        raise ServerFailed(
+            "the server has no list of its models.",
+            fix="serve with this version of `fastmar serve`.",
+            code="no_list",
+        )
+    return details
+
+
+def wait_until_ready(requester: Requester, model: str, timeout: float, version: str | None) -> Steps[None]:
     """Return once the model answers a request. See `Client.wait_until_ready`."""
     deadline = time.monotonic() + timeout
     while True:
         # A model without a worker lets requests wait instead of refusing them: no retry, and a time-out that is longer
         # than what is left, would both be no use to a caller who waits anyway.
         left = max(deadline - time.monotonic(), READY_POLL)
-        connect, read = transport.timeout
+        connect, read = requester.timeout
         limits = min(connect, left), min(read, left)
         path = path_of(model, version)
         try:
-            transport.request(
+            yield from requester.request(
                 "POST", path, b"", content_type=SCHEMA_REQUEST, model=model, retries=NO_RETRIES, timeout=limits
             )
         except RecordRefused:
@@ -72,15 +93,16 @@ def wait_until_ready(transport: Transport, model: str, timeout: float, version: 
                 ) from error
         else:
             return
-        time.sleep(READY_POLL)
+        yield Pause(READY_POLL)
 
 
 class ServedRows:
     """A version of a served model, for `scoring`: rows go as CSV, which the server reads as the training's was read."""
 
-    def __init__(self, transport: Transport, name: str, version: str | None) -> None:
-        self.schema: Mapping[str, Any] = get_schema(transport, name, version)
-        self._transport = transport
+    def __init__(self, requester: Requester, sender: Sender, name: str, version: str | None) -> None:
+        self.schema: Mapping[str, Any] = run(get_schema(requester, name, version), sender)
+        self._requester = requester
+        self._sender = sender
         self._name = name
         # A deployment while this runs must not change who answers.
         self._version = version or self.schema.get("version")
@@ -94,5 +116,6 @@ class ServedRows:
     def answer(self, body: bytes) -> Sequence[dict[str, Any]]:
         """See `scoring.Model`."""
         path = path_of(self._name, self._version)
-        answers = self._transport.request("POST", path, body, content_type=CSV, model=self._name)
+        steps = self._requester.request("POST", path, body, content_type=CSV, model=self._name)
+        answers = run(steps, self._sender)
         return answers if isinstance(answers, list) else [answers]

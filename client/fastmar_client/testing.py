@@ -20,7 +20,7 @@ import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from fastmar_client import plausible
@@ -30,6 +30,9 @@ from fastmar_client.schema import Schema
 from fastmar_client.sender import Reply, timed_out, unreachable
 from fastmar_client.served import SCHEMA_REQUEST
 from fastmar_contract.members import SCHEMA
+
+if TYPE_CHECKING:
+    from fastmar_client.async_client import AsyncClient
 
 JSON, LINES = "application/json", "application/jsonlines"
 URL = "http://fake"
@@ -81,6 +84,12 @@ class FakeServer:
     def client(self, **options: Any) -> Client:
         """A client of this server; repeats requests as always, but without a pause."""
         return Client(URL, sender=self, **{"retries": Retries(backoff=0.0, longest=0.0), **options})
+
+    def async_client(self, **options: Any) -> AsyncClient:
+        """The same for code that uses `AsyncClient`."""
+        from fastmar_client.async_client import AsyncClient  # noqa: PLC0415 - asyncio, where it is needed
+
+        return AsyncClient(URL, sender=_AsyncFake(self), **{"retries": Retries(backoff=0.0, longest=0.0), **options})
 
     def example(self, model: str) -> dict[str, Any]:
         """A record that the model takes without a warning."""
@@ -190,6 +199,21 @@ class FakeServer:
             return plausible.answer(schema, record, place)
         answer = dict(told(record) if callable(told) else told)
         return answer if "error" in answer else {"warnings": [], **answer}
+
+
+class _AsyncFake:
+    """A fake server as an `AsyncSender`."""
+
+    def __init__(self, server: FakeServer) -> None:
+        self._server = server
+
+    async def send(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], timeout: tuple[float, float]
+    ) -> Reply:
+        return self._server.send(method, path, body, headers, timeout)
+
+    async def close(self) -> None:
+        self._server.close()
 
 
 def _read(described: Described) -> Mapping[str, Any]:

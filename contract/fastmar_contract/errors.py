@@ -8,7 +8,7 @@ FastmarError              a message for a person; carries a fix
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 _MOST_FAULTS = 100  # faults of one record that its answer lists
@@ -74,6 +74,12 @@ class RecordError(FastmarError):
         super().__init__(message, fix=fix, code=code)
         self.field = field
         self.faults = tuple(faults)
+
+    @classmethod
+    def from_dict(cls, error: Mapping[str, Any]) -> RecordError:
+        """The error that `as_dict` describes under "error"."""
+        faults = [cls.from_dict(fault) for fault in error.get("errors", ())]
+        return cls(error["code"], error["message"], fix=error["fix"], field=error["field"], faults=faults)
 
     def as_dict(self, record: int | None = None) -> dict[str, Any]:
         """The answer for this record: ``{"error": {"code", "field", "record", "message", "fix"}}``.

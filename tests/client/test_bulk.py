@@ -6,10 +6,10 @@ import time
 from typing import Any
 
 import pytest
+from tests.client.blocking import Connect
 from tests.client.scripted import Reply, Scripted, Seen, echo, torchserve
 
 from fastmar_client import (
-    Client,
     RecordRefused,
     Retries,
     ServerFailed,
@@ -17,7 +17,7 @@ from fastmar_client import (
 from fastmar_client.retries import NO_RETRIES
 
 
-def test_answers_come_in_order_and_errors_in_place(scripted: Scripted) -> None:
+def test_answers_come_in_order_and_errors_in_place(connect: Connect, scripted: Scripted) -> None:
     def reply(seen: Seen) -> Reply:
         batch = json.loads(seen.body)
         time.sleep(0.02 if batch[0]["x"] == 0 else 0)  # the first batch is the last to be answered
@@ -31,7 +31,7 @@ def test_answers_come_in_order_and_errors_in_place(scripted: Scripted) -> None:
 
     scripted.reply = reply
     progress: list[int] = []
-    with Client(scripted.url) as client:
+    with connect(scripted.url) as client:
         answers = list(
             client.predict_many("m", ({"x": i} for i in range(10)), batch_size=3, on_progress=progress.append)
         )
@@ -44,15 +44,17 @@ def test_answers_come_in_order_and_errors_in_place(scripted: Scripted) -> None:
 
 
 @pytest.mark.parametrize("status", [408, 425, 429])
-def test_a_server_that_has_no_time_is_not_asked_for_each_record(scripted: Scripted, status: int) -> None:
+def test_a_server_that_has_no_time_is_not_asked_for_each_record(
+    connect: Connect, scripted: Scripted, status: int
+) -> None:
     """What is refused then is not the records."""
     scripted.replies(Reply(status, b"slow down"))
-    with Client(scripted.url, retries=NO_RETRIES) as client, pytest.raises(ServerFailed, match="slow down"):
+    with connect(scripted.url, retries=NO_RETRIES) as client, pytest.raises(ServerFailed, match="slow down"):
         list(client.predict_many("m", [{"x": i} for i in range(64)], concurrency=1))
     assert len(scripted.seen) == 1
 
 
-def test_a_batch_that_is_never_answered_is_sent_again(scripted: Scripted) -> None:
+def test_a_batch_that_is_never_answered_is_sent_again(connect: Connect, scripted: Scripted) -> None:
     """As that of a worker that was killed."""
 
     def reply(seen: Seen) -> Reply:
@@ -61,14 +63,14 @@ def test_a_batch_that_is_never_answered_is_sent_again(scripted: Scripted) -> Non
         return echo(seen)
 
     scripted.reply = reply
-    with Client(scripted.url, timeout=(1, 0.1), retries=Retries(backoff=0.001)) as client:
+    with connect(scripted.url, timeout=(1, 0.1), retries=Retries(backoff=0.001)) as client:
         assert list(client.predict_many("m", [{"x": 1}])) == [{"prediction": {"x": 1}}]
     assert len(scripted.seen) == 2
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 507])
 def test_a_batch_whose_worker_died_is_sent_again_and_each_record_is_answered_once(
-    scripted: Scripted, status: int
+    connect: Connect, scripted: Scripted, status: int
 ) -> None:
     failed: set[bytes] = set()
 
@@ -80,17 +82,19 @@ def test_a_batch_whose_worker_died_is_sent_again_and_each_record_is_answered_onc
 
     scripted.reply = reply
     records = [{"x": number} for number in range(40)]
-    with Client(scripted.url, retries=Retries(backoff=0.001)) as client:
+    with connect(scripted.url, retries=Retries(backoff=0.001)) as client:
         answers = list(client.predict_many("m", records, batch_size=3))
     assert [answer["prediction"] for answer in answers] == records
     assert len(scripted.seen) == 2 * len(failed)
     failed.clear()
     plain = Retries(backoff=0.001, after_failure=False)
-    with Client(scripted.url, retries=plain) as client, pytest.raises(ServerFailed):
+    with connect(scripted.url, retries=plain) as client, pytest.raises(ServerFailed):
         list(client.predict_many("m", records, batch_size=3))
 
 
-def test_a_batch_that_is_refused_whole_is_halved_down_to_the_record_at_fault(scripted: Scripted) -> None:
+def test_a_batch_that_is_refused_whole_is_halved_down_to_the_record_at_fault(
+    connect: Connect, scripted: Scripted
+) -> None:
     def reply(seen: Seen) -> Reply:
         batch = json.loads(seen.body)
         if 7 in [record["x"] for record in batch]:
@@ -98,7 +102,7 @@ def test_a_batch_that_is_refused_whole_is_halved_down_to_the_record_at_fault(scr
         return Reply(body=[{"prediction": record["x"]} for record in batch])
 
     scripted.reply = reply
-    with Client(scripted.url) as client:
+    with connect(scripted.url) as client:
         answers = list(client.predict_many("m", [{"x": i} for i in range(5, 9)], batch_size=4))
     assert [answer.get("prediction") for answer in answers] == [5, 6, None, 8]
     assert answers[2]["error"] == {
@@ -109,13 +113,13 @@ def test_a_batch_that_is_refused_whole_is_halved_down_to_the_record_at_fault(scr
         "record": 2,
     }
     scripted.seen.clear()
-    with Client(scripted.url) as client:
+    with connect(scripted.url) as client:
         answers = list(client.predict_many("m", [{"x": i} for i in range(64)], batch_size=64))
     assert [place for place, answer in enumerate(answers) if "error" in answer] == [7]
     assert len(scripted.seen) == 13
 
 
-def test_a_server_that_hangs_keeps_nobody_from_stopping(scripted: Scripted) -> None:
+def test_a_server_that_hangs_keeps_nobody_from_stopping(connect: Connect, scripted: Scripted) -> None:
     released = threading.Event()
 
     def reply(seen: Seen) -> Reply:
@@ -124,7 +128,7 @@ def test_a_server_that_hangs_keeps_nobody_from_stopping(scripted: Scripted) -> N
         return echo(seen)
 
     scripted.reply = reply
-    with Client(scripted.url) as client:
+    with connect(scripted.url) as client:
         answers = client.predict_many("m", [{"x": i} for i in range(8)], batch_size=1, concurrency=2)
         assert next(answers) == {"prediction": {"x": 0}}
         began = time.monotonic()
@@ -133,7 +137,7 @@ def test_a_server_that_hangs_keeps_nobody_from_stopping(scripted: Scripted) -> N
     released.set()
 
 
-def test_the_records_are_never_read_far_ahead(scripted: Scripted) -> None:
+def test_the_records_are_never_read_far_ahead(connect: Connect, scripted: Scripted) -> None:
     scripted.reply = echo
     read = 0
 
@@ -143,7 +147,7 @@ def test_the_records_are_never_read_far_ahead(scripted: Scripted) -> None:
             read += 1
             yield {"x": i}
 
-    with Client(scripted.url) as client:
+    with connect(scripted.url) as client:
         answers = client.predict_many("m", records(), batch_size=5, concurrency=2)
         for taken in range(1, 101):
             next(answers)
@@ -151,7 +155,7 @@ def test_the_records_are_never_read_far_ahead(scripted: Scripted) -> None:
         answers.close()  # type: ignore[attr-defined]
 
 
-def test_requests_run_at_the_same_time(scripted: Scripted) -> None:
+def test_requests_run_at_the_same_time(connect: Connect, scripted: Scripted) -> None:
     together = threading.Barrier(4, timeout=60)
 
     def reply(seen: Seen) -> Reply:
@@ -159,23 +163,23 @@ def test_requests_run_at_the_same_time(scripted: Scripted) -> None:
         return echo(seen)
 
     scripted.reply = reply
-    with Client(scripted.url) as client:
+    with connect(scripted.url) as client:
         assert len(list(client.predict_many("m", [{"x": i} for i in range(8)], batch_size=1))) == 8
 
 
-def test_a_server_that_fails_ends_it(scripted: Scripted) -> None:
+def test_a_server_that_fails_ends_it(connect: Connect, scripted: Scripted) -> None:
     scripted.replies(torchserve(503, "InternalServerException", "Prediction failed"))
-    with Client(scripted.url) as client, pytest.raises(ServerFailed):
+    with connect(scripted.url, retries=Retries(backoff=0.001)) as client, pytest.raises(ServerFailed):
         list(client.predict_many("m", [{}] * 10, batch_size=2))
 
 
-def test_a_handler_that_answers_too_little(scripted: Scripted) -> None:
+def test_a_handler_that_answers_too_little(connect: Connect, scripted: Scripted) -> None:
     scripted.replies(Reply(body={"prediction": 1}))
-    with Client(scripted.url) as client, pytest.raises(ServerFailed, match="1 answers to 2 records"):
+    with connect(scripted.url) as client, pytest.raises(ServerFailed, match="1 answers to 2 records"):
         list(client.predict_many("m", [{}, {}]))
 
 
 @pytest.mark.parametrize("arguments", [{"batch_size": 0}, {"concurrency": 0}])
-def test_nonsense(arguments: dict[str, Any]) -> None:
-    with Client() as client, pytest.raises(ValueError, match="1 or more"):
+def test_nonsense(connect: Connect, arguments: dict[str, Any]) -> None:
+    with connect() as client, pytest.raises(ValueError, match="1 or more"):
         client.predict_many("m", [], **arguments)

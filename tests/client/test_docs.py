@@ -35,11 +35,12 @@ def blocks(language: str) -> list[str]:
 
 
 @pytest.mark.torchserve
-def test_the_examples_run(served: RunningServer, folder: Path, capsys: Any) -> None:
+def test_the_examples_run(served: RunningServer, adult: Path, folder: Path, capsys: Any) -> None:
     python = blocks("python")
     assert len(python) > 8
     script = folder / "examples.py"
-    script.write_text("\n\n".join(python).replace(SERVER, served.url), "utf-8")
+    text = "\n\n".join(python).replace(SERVER, served.url).replace("model_store/adult.mar", str(adult))
+    script.write_text(text, "utf-8")
     done = subprocess.run(
         [sys.executable, "-W", "error", script], cwd=folder, capture_output=True, text=True, check=False
     )
@@ -48,6 +49,7 @@ def test_the_examples_run(served: RunningServer, folder: Path, capsys: Any) -> N
     assert printed[0].split()[0] in ("<50k", ">=50k")
     assert printed[1] == "red.jpg red"
     assert "where a number belongs" in done.stdout
+    assert {"async: 2", "loaded: missing_column"} <= set(printed)
     assert "30 rows, 0 of them not scored, 100%" in printed
     assert "id,prediction,probability_<50k,probability_>=50k,error" in printed
     assert "adlut: no such model is served" in done.stdout

@@ -6,17 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.client.blocking import Connect
 from tests.client.scripted import Reply, Scripted, Seen
 
-from fastmar_client import Client, RecordRefused
+from fastmar_client import RecordRefused, ServerFailed
 from fastmar_client.encoding import Part, part, together
 from fastmar_client.many import REQUEST_BYTES
+from fastmar_client.served import SCHEMA_REQUEST
 
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0"
 
 
 def told(seen: Seen) -> Reply:
     """Answer each picture with the bytes that arrived, each record with itself; refuse what begins with BAD."""
+    if seen.headers["content-type"] == SCHEMA_REQUEST:
+        return Reply(body={"name": "m", "kind": "vision"})
     if seen.headers["content-type"] != "application/json":
         return one(seen.body)
     records = json.loads(seen.body)
@@ -32,6 +36,10 @@ def one(data: bytes) -> Reply:
     return Reply(body={"prediction": data.decode("latin-1")})
 
 
+def predictions(scripted: Scripted) -> list[Seen]:
+    return [seen for seen in scripted.seen if seen.headers["content-type"] != SCHEMA_REQUEST]
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     for name, data in {"a.png": PNG + b"a", "b.jpg": JPEG + b"b", "bad.png": b"BAD"}.items():
@@ -40,28 +48,31 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("kind", [Path, str])
-def test_one_picture_goes_as_it_is_and_its_answer_carries_its_name(scripted: Scripted, folder: Path, kind: Any) -> None:
+def test_one_picture_goes_as_it_is_and_its_answer_carries_its_name(
+    connect: Connect, scripted: Scripted, folder: Path, kind: Any
+) -> None:
     scripted.reply = told
-    with Client(scripted.url) as client:
+    with connect(scripted.url) as client:
         answer = client.predict("m", kind(folder / "a.png"))
         assert answer == {"name": "a.png", "prediction": (PNG + b"a").decode("latin-1")}
         assert client.predict("m", JPEG + b"b") == {"prediction": (JPEG + b"b").decode("latin-1")}
         assert client.predict("m", bytearray(b"BM")) == {"prediction": "BM"}
         assert client.predict("m", {"x": 1}) == {"prediction": {"x": 1}}
     types = ["image/png", "image/jpeg", "image/bmp", "application/json"]
-    assert [seen.headers["content-type"] for seen in scripted.seen] == types
-    assert scripted.seen[0].body == PNG + b"a"
+    assert [seen.headers["content-type"] for seen in predictions(scripted)] == types
+    assert predictions(scripted)[0].body == PNG + b"a"
+    assert len(scripted.seen) == len(types) + (kind is str), "the schema is fetched for a str alone"
 
 
-def test_a_name_that_the_server_gives_stands(scripted: Scripted, folder: Path) -> None:
+def test_a_name_that_the_server_gives_stands(connect: Connect, scripted: Scripted, folder: Path) -> None:
     scripted.replies(Reply(body={"name": "theirs", "prediction": 1}))
-    with Client(scripted.url) as client:
+    with connect(scripted.url) as client:
         assert client.predict("m", folder / "a.png") == {"name": "theirs", "prediction": 1}
 
 
-def test_a_list_of_pictures_and_records_is_one_request(scripted: Scripted, folder: Path) -> None:
+def test_a_list_of_pictures_and_records_is_one_request(connect: Connect, scripted: Scripted, folder: Path) -> None:
     scripted.reply = told
-    with Client(scripted.url) as client:
+    with connect(scripted.url) as client:
         answers = client.predict("m", [folder / "b.jpg", {"x": 1}, PNG, str(folder / "bad.png")])
     assert answers[:3] == [
         {"name": "b.jpg", "prediction": (JPEG + b"b").decode("latin-1")},
@@ -70,12 +81,12 @@ def test_a_list_of_pictures_and_records_is_one_request(scripted: Scripted, folde
     ]
     assert answers[3]["name"] == "bad.png"
     assert answers[3]["error"]["code"] == "bad_image"
-    assert len(scripted.seen) == 1
+    assert len(predictions(scripted)) == 1
 
 
-def test_a_picture_that_is_refused_or_not_there(scripted: Scripted, folder: Path) -> None:
+def test_a_picture_that_is_refused_or_not_there(connect: Connect, scripted: Scripted, folder: Path) -> None:
     scripted.reply = told
-    with Client(scripted.url) as client:
+    with connect(scripted.url) as client:
         with pytest.raises(RecordRefused, match="no picture"):
             client.predict("m", folder / "bad.png")
         for path in (folder / "none.png", folder, "nul\0"):
@@ -83,10 +94,12 @@ def test_a_picture_that_is_refused_or_not_there(scripted: Scripted, folder: Path
                 client.predict("m", path)
             assert refusal.value.code == "file_unreadable"
             assert "Fix:" in str(refusal.value)
-    assert len(scripted.seen) == 1
+    assert len(predictions(scripted)) == 1
 
 
-def test_many_of_all_kinds_come_in_order_with_errors_in_place(scripted: Scripted, folder: Path) -> None:
+def test_many_of_all_kinds_come_in_order_with_errors_in_place(
+    connect: Connect, scripted: Scripted, folder: Path
+) -> None:
     scripted.reply = told
     mixed = [
         folder / "a.png",
@@ -98,27 +111,47 @@ def test_many_of_all_kinds_come_in_order_with_errors_in_place(scripted: Scripted
         folder / "b.jpg",
     ]
     for batch_size in (1, 2, 3, 64):
-        with Client(scripted.url) as client:
+        with connect(scripted.url) as client:
             answers = list(client.predict_many("m", mixed, batch_size=batch_size))
         assert [answer.get("name") for answer in answers] == ["a.png", None, None, None, "bad.png", None, "b.jpg"]
         codes = [answer.get("error", {}).get("code") for answer in answers]
         assert codes == [None, None, None, "file_unreadable", "bad_image", "not_json", None]
         assert [answer["error"]["record"] for answer in answers if "error" in answer] == [3, 4, 5]
         assert answers[6]["prediction"] == (JPEG + b"b").decode("latin-1")
-    with Client(scripted.url) as client, pytest.raises(RecordRefused, match=r"record 3: the picture .* can't be read"):
+    with connect(scripted.url) as client, pytest.raises(RecordRefused, match=r"record 3: the picture .* can't be read"):
         list(client.predict_many("m", mixed, on_error="raise"))
 
 
-def test_requests_stay_below_the_limit_and_a_large_picture_goes_alone(scripted: Scripted) -> None:
+def test_requests_stay_below_the_limit_and_a_large_picture_goes_alone(connect: Connect, scripted: Scripted) -> None:
     scripted.reply = told
     pictures = [PNG + bytes([65 + i]) * size for i, size in enumerate([900_000] * 8 + [5_000_000] + [10] * 3)]
-    with Client(scripted.url) as client:
+    with connect(scripted.url) as client:
         answers = list(client.predict_many("m", pictures, concurrency=1))
     assert [answer["prediction"][-1] for answer in answers] == [chr(65 + i) for i in range(12)]
     sizes = [len(seen.body) for seen in scripted.seen]
     assert [len(json.loads(seen.body)) for seen in scripted.seen if seen.body[:1] == b"["] == [3, 3, 2, 3]
     assert sorted(sizes)[-1] == 5_000_000 + len(PNG)
     assert sorted(sizes)[-2] <= REQUEST_BYTES
+
+
+@pytest.mark.parametrize("text", ["good film", "photos/cat.jpg", ""])
+def test_a_str_is_no_path_for_a_model_of_records(connect: Connect, scripted: Scripted, text: str) -> None:
+    scripted.replies(Reply(body={"name": "reviews", "kind": "tabular", "record": {}}))
+    with connect(scripted.url) as client:
+        for _ in range(2):
+            with pytest.raises(RecordRefused, match=f"reviews reads records, and this is the text '{text}'") as refusal:
+                client.predict("reviews", text)
+            assert (refusal.value.code, refusal.value.model) == ("not_an_object", "reviews")
+        [answer] = client.predict("reviews", [text])
+        assert (answer["error"]["code"], answer["error"]["record"]) == ("not_an_object", 0)
+    assert len(scripted.seen) == 1, "one schema, and no prediction"
+
+
+def test_a_str_for_a_server_that_describes_nothing(connect: Connect, scripted: Scripted) -> None:
+    scripted.replies(Reply(body=["no schema"]))
+    with connect(scripted.url) as client, pytest.raises(ServerFailed) as failure:
+        client.predict("m", "photos/cat.jpg")
+    assert failure.value.code == "no_schema"
 
 
 @pytest.mark.parametrize("data", [b"", b"a", b"ab", b"abc" * 1000])

@@ -5,10 +5,10 @@ import time
 from typing import Any
 
 import pytest
+from tests.client.blocking import Connect
 from tests.client.scripted import Reply, Scripted, Seen, torchserve
 
 from fastmar_client import (
-    Client,
     ClientError,
     MethodRefused,
     ModelNotFound,
@@ -62,10 +62,10 @@ QUICK = Retries(attempts=3, backoff=0.001)
     ],
 )
 def test_each_answer_has_its_error(
-    scripted: Scripted, reply: Reply, kind: type[ClientError], facts: dict[str, Any]
+    connect: Connect, scripted: Scripted, reply: Reply, kind: type[ClientError], facts: dict[str, Any]
 ) -> None:
     scripted.replies(reply)
-    with Client(scripted.url, retries=NO_RETRIES) as client, pytest.raises(kind) as failure:
+    with connect(scripted.url, retries=NO_RETRIES) as client, pytest.raises(kind) as failure:
         client.predict("m", {})
     assert {name: getattr(failure.value, name) for name in facts} == facts
     assert failure.value.model == "m"
@@ -73,9 +73,9 @@ def test_each_answer_has_its_error(
 
 
 @pytest.mark.parametrize("content", [b"", {"error": {"code": "too_large", "message": "too many", "fix": "16 MB"}}])
-def test_case_too_large_413(scripted: Scripted, content: Any) -> None:
+def test_case_too_large_413(connect: Connect, scripted: Scripted, content: Any) -> None:
     scripted.replies(Reply(413, content))
-    with Client(scripted.url, retries=QUICK) as client:
+    with connect(scripted.url, retries=QUICK) as client:
         with pytest.raises(TooLarge) as failure:
             client.predict("m", b"x" * 1000)
         assert "16 MB" in failure.value.fix
@@ -87,24 +87,24 @@ def test_case_too_large_413(scripted: Scripted, content: Any) -> None:
     assert len(scripted.seen) == 1
 
 
-def test_all_faults_of_a_record(scripted: Scripted) -> None:
+def test_all_faults_of_a_record(connect: Connect, scripted: Scripted) -> None:
     faults = [{"code": "missing_column", "field": name, "message": f"no {name}", "fix": "send it"} for name in "ab"]
     report = {**faults[0], "record": 0, "errors": faults}
     scripted.replies(Reply(400, {"error": report}))
-    with Client(scripted.url) as client, pytest.raises(RecordRefused, match="no a") as failure:
+    with connect(scripted.url) as client, pytest.raises(RecordRefused, match="no a") as failure:
         client.predict("m", {})
     assert failure.value.faults == faults
     assert failure.value.as_dict()["error"]["errors"] == faults
     scripted.replies(Reply(body=[{"error": report}]))
-    with Client(scripted.url) as client, pytest.raises(RecordRefused) as failure:
+    with connect(scripted.url) as client, pytest.raises(RecordRefused) as failure:
         list(client.predict_many("m", [{}], on_error="raise"))
     assert failure.value.faults == faults
 
 
-def test_request_ids_and_headers_of_the_callers_own(scripted: Scripted) -> None:
+def test_request_ids_and_headers_of_the_callers_own(connect: Connect, scripted: Scripted) -> None:
     scripted.replies(Reply(500, b""), Reply(body=[{"prediction": 1}]))
     ids = iter(("t-1", "t-2"))
-    with Client(scripted.url, retries=QUICK, headers=lambda: {"traceparent": next(ids)}) as client:
+    with connect(scripted.url, retries=QUICK, headers=lambda: {"traceparent": next(ids)}) as client:
         client.predict("m", [{}], request_id="import-7")
         assert [seen.headers["x-request-id"] for seen in scripted.seen] == ["import-7"] * 2, "again under its own id"
         assert {seen.headers["traceparent"] for seen in scripted.seen} == {"t-1"}
@@ -114,10 +114,10 @@ def test_request_ids_and_headers_of_the_callers_own(scripted: Scripted) -> None:
     assert failure.value.request_id == "import-8", "also where the server does not repeat it"
 
 
-def test_repeats_end_when_patience_does(scripted: Scripted) -> None:
+def test_repeats_end_when_patience_does(connect: Connect, scripted: Scripted) -> None:
     scripted.replies(Reply(503, b"", {"Retry-After": "5"}))
     began = time.monotonic()
-    with Client(scripted.url, retries=Retries(patience=1.0)) as client, pytest.raises(ServerFailed):
+    with connect(scripted.url, retries=Retries(patience=1.0)) as client, pytest.raises(ServerFailed):
         client.predict("m", {})
     assert time.monotonic() - began < 3
     assert len(scripted.seen) == 1
@@ -125,66 +125,66 @@ def test_repeats_end_when_patience_does(scripted: Scripted) -> None:
     assert total / 2 > 15, "the only worker of a server is back by then"
 
 
-def test_nobody_listens() -> None:
+def test_nobody_listens(connect: Connect) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{probe.getsockname()[1]}"
-    with Client(url, retries=QUICK) as client, pytest.raises(ServerUnreachable, match="Connection refused"):
+    with connect(url, retries=QUICK) as client, pytest.raises(ServerUnreachable, match="Connection refused"):
         client.predict("m", {})
 
 
-def test_no_answer_in_time_is_not_repeated_unless_asked(scripted: Scripted) -> None:
+def test_no_answer_in_time_is_not_repeated_unless_asked(connect: Connect, scripted: Scripted) -> None:
     def slow(seen: Seen) -> Reply:
         time.sleep(0.2)
         return Reply(body={})
 
     scripted.reply = slow
-    with Client(scripted.url, timeout=(1, 0.05), retries=QUICK) as client, pytest.raises(Timeout, match=r"0\.05 s"):
+    with connect(scripted.url, timeout=(1, 0.05), retries=QUICK) as client, pytest.raises(Timeout, match=r"0\.05 s"):
         client.predict("m", {})
     assert len(scripted.seen) == 1
     patient = Retries(attempts=2, backoff=0.001, after_timeout=True)
-    with Client(scripted.url, timeout=(1, 0.05), retries=patient) as client, pytest.raises(Timeout):
+    with connect(scripted.url, timeout=(1, 0.05), retries=patient) as client, pytest.raises(Timeout):
         client.predict("m", {})
     assert len(scripted.seen) == 3
 
 
-def test_a_wrong_address_is_an_error_of_ours() -> None:
-    with Client("nonsense") as client, pytest.raises(ClientError, match="can't be sent"):
+def test_a_wrong_address_is_an_error_of_ours(connect: Connect) -> None:
+    with connect("nonsense") as client, pytest.raises(ClientError, match="can't be sent"):
         client.predict("m", {})
 
 
-def test_a_broken_connection_is_repeated(scripted: Scripted) -> None:
+def test_a_broken_connection_is_repeated(connect: Connect, scripted: Scripted) -> None:
     scripted.replies(None, None, Reply(body={"prediction": 1}))
-    with Client(scripted.url, retries=QUICK) as client:
+    with connect(scripted.url, retries=QUICK) as client:
         assert client.predict("m", {}) == {"prediction": 1}
 
 
-def test_but_not_for_ever(scripted: Scripted) -> None:
+def test_but_not_for_ever(connect: Connect, scripted: Scripted) -> None:
     scripted.replies(None)
-    with Client(scripted.url, retries=QUICK) as client, pytest.raises(ServerUnreachable):
+    with connect(scripted.url, retries=QUICK) as client, pytest.raises(ServerUnreachable):
         client.predict("m", {})
     assert len(scripted.seen) == 3
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 507])
-def test_a_failure_that_may_pass_is_repeated(scripted: Scripted, status: int) -> None:
+def test_a_failure_that_may_pass_is_repeated(connect: Connect, scripted: Scripted, status: int) -> None:
     scripted.replies(Reply(status, {}), Reply(body={"prediction": 1}))
-    with Client(scripted.url, retries=QUICK) as client:
+    with connect(scripted.url, retries=QUICK) as client:
         assert client.predict("m", {}) == {"prediction": 1}
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 405, 413, 415, 501])
-def test_what_does_not_pass_is_not(scripted: Scripted, status: int) -> None:
+def test_what_does_not_pass_is_not(connect: Connect, scripted: Scripted, status: int) -> None:
     scripted.replies(Reply(status, {}), Reply(body={"prediction": 1}))
-    with Client(scripted.url, retries=QUICK) as client, pytest.raises(ClientError):
+    with connect(scripted.url, retries=QUICK) as client, pytest.raises(ClientError):
         client.predict("m", {})
     assert len(scripted.seen) == 1
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 503])
-def test_not_now_is_repeated_when_the_server_says_when(scripted: Scripted, status: int) -> None:
+def test_not_now_is_repeated_when_the_server_says_when(connect: Connect, scripted: Scripted, status: int) -> None:
     scripted.replies(Reply(status, {}, {"Retry-After": "0"}), Reply(body={"prediction": 1}))
-    with Client(scripted.url, retries=Retries(attempts=3, backoff=0.001, after_failure=False)) as client:
+    with connect(scripted.url, retries=Retries(attempts=3, backoff=0.001, after_failure=False)) as client:
         assert client.predict("m", {}) == {"prediction": 1}
 
 

@@ -171,7 +171,7 @@ class TestBeforeItIsSent:
         for _ in range(3):
             client.predict("adult", GOOD, validate=True)
         assert asked.count("application/schema-request+json") == 1
-        monkeypatch.setattr("fastmar_client.client.SCHEMA_KEPT", 0.0)
+        monkeypatch.setattr("fastmar_client.calls.SCHEMA_KEPT", 0.0)
         client.predict("adult", GOOD, validate=True)
         assert asked.count("application/schema-request+json") == 2
 

@@ -1,4 +1,4 @@
-"""Requests to one server: repeated where that is safe, and what goes wrong turned into ClientErrors."""
+"""Requests to one server, as steps: headers and keys, repetition where it is safe, and errors as ClientErrors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from fastmar_client.errors import ClientError, ServerFailed, Unauthorized
 from fastmar_client.keys import Keys
 from fastmar_client.refusals import REQUEST_ID, refusal, start
 from fastmar_client.retries import Retries
-from fastmar_client.sender import Reply, Sender, header
+from fastmar_client.sender import Reply, header
+from fastmar_client.steps import Pause, Send, Steps
 
 JSON = "application/json"
 LINES = "application/jsonlines"  # one answer a line, for a request of that type
@@ -19,12 +20,11 @@ LINES = "application/jsonlines"  # one answer a line, for a request of that type
 Headers = Mapping[str, str]
 
 
-class Transport:
-    """Sends requests to one server and returns the JSON of its answers. Safe to use from several threads."""
+class Requester:
+    """Makes the requests to one server and reads its replies; sends nothing. Safe to use from several threads."""
 
     def __init__(
         self,
-        sender: Sender,
         *,
         keys: Keys,
         timeout: tuple[float, float],
@@ -32,14 +32,9 @@ class Transport:
         headers: Headers | Callable[[], Headers] | None = None,
     ) -> None:
         self.retries = retries
-        self._own_headers = headers if callable(headers) else lambda: headers or {}
         self.timeout = timeout
-        self._sender = sender
+        self._own_headers = headers if callable(headers) else lambda: headers or {}
         self._keys = keys
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._sender.close()
 
     def request(
         self,
@@ -52,8 +47,12 @@ class Transport:
         retries: Retries | None = None,
         timeout: tuple[float, float] | None = None,
         request_id: str | None = None,
-    ) -> Any:
-        """Send a request and return its answer's JSON; raises a ClientError for any status of 400 and more."""
+    ) -> Steps[Any]:
+        """A request, repeated as `retries` says; the result is the JSON of the answer.
+
+        Raises:
+            ClientError: there was no answer, or one with a status of 400 or more.
+        """
         plan = retries or self.retries
         headers = _headers(body, content_type, self._own_headers(), request_id)
         key_was_renewed = False
@@ -65,7 +64,7 @@ class Transport:
             try:
                 key = self._keys.key()
                 authorized = headers | {"Authorization": f"Bearer {key}"} if key else headers
-                reply = self._sender.send(method, path, body, authorized, timeout or self.timeout)
+                reply: Reply = yield Send(method, path, body, authorized, timeout or self.timeout)
             except ClientError as error:
                 failure, again = error, plan.allows(error, attempt)
                 failure.model = failure.model or model
@@ -88,7 +87,7 @@ class Transport:
             deadline = deadline or now + plan.patience
             if not again or now + pause > deadline:
                 raise failure
-            time.sleep(pause)
+            yield Pause(pause)
 
 
 def _headers(body: bytes | None, content_type: str, own: Headers, request_id: str | None) -> dict[str, str]:

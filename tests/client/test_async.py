@@ -1,0 +1,165 @@
+"""What is `AsyncClient`'s alone; all else is tested together with `Client`, through the fixture `connect`."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from tests.client.scripted import Reply, Scripted, Seen, echo
+from tests.runtime import tiny
+
+from fastmar_client import AsyncClient, Client, RecordRefused, ServerFailed
+from fastmar_client.sender import cause_of
+from fastmar_client.testing import FakeServer
+from fastmar_runtime.schema import describe
+
+SYNC_ONLY = {"score_csv"}
+
+
+def test_its_methods_and_their_arguments_are_those_of_the_client() -> None:
+    for name in ("__init__", *(name for name in vars(Client) if not name.startswith("_") and name not in SYNC_ONLY)):
+        ours, theirs = (inspect.signature(getattr(cls, name)).parameters for cls in (AsyncClient, Client))
+        assert list(ours) == list(theirs)
+        assert all(ours[each].default == theirs[each].default and ours[each].kind == theirs[each].kind for each in ours)
+
+
+def test_records_that_come_one_by_one(scripted: Scripted) -> None:
+    scripted.reply = echo
+
+    async def records() -> AsyncIterator[dict[str, int]]:
+        for number in range(5):
+            await asyncio.sleep(0)
+            yield {"x": number}
+
+    async def ask() -> list[Any]:
+        async with AsyncClient(scripted.url) as client:
+            one_by_one = [answer async for answer in client.predict_many("m", records(), batch_size=2)]
+            assert await client.predict("m", records()) == one_by_one
+            return one_by_one
+
+    assert asyncio.run(ask()) == [{"prediction": {"x": number}} for number in range(5)]
+
+
+def test_calls_run_at_the_same_time(scripted: Scripted) -> None:
+    together = threading.Barrier(4, timeout=60)
+
+    def reply(seen: Seen) -> Reply:
+        together.wait()
+        return echo(seen)
+
+    scripted.reply = reply
+
+    async def ask() -> list[Any]:
+        async with AsyncClient(scripted.url) as client:
+            return await asyncio.gather(*(client.predict("m", {"x": number}) for number in range(4)))
+
+    assert asyncio.run(ask()) == [{"prediction": {"x": number}} for number in range(4)]
+
+
+def test_a_call_that_is_cancelled_ends_at_once(scripted: Scripted) -> None:
+    released = threading.Event()
+
+    def reply(seen: Seen) -> Reply:
+        released.wait(30)
+        return echo(seen)
+
+    scripted.reply = reply
+
+    async def ask() -> None:
+        async with AsyncClient(scripted.url) as client:
+            for call in (client.predict("m", {}), client.predict("m", [{}] * 200)):
+                with pytest.raises(TimeoutError):
+                    await asyncio.wait_for(call, 0.2)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    began = time.monotonic()
+    asyncio.run(ask())
+    assert time.monotonic() - began < 10
+    released.set()
+
+
+def test_answers_that_nobody_takes_are_cancelled(scripted: Scripted) -> None:
+    scripted.reply = echo
+
+    async def ask(on_error: Any) -> None:
+        async with AsyncClient(scripted.url) as client:
+            answers = client.predict_many("m", [{"x": 1}] * 50, batch_size=1, on_error=on_error)
+            assert await anext(answers) == {"prediction": {"x": 1}}
+            await answers.aclose()
+            assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(ask("keep"))
+    asyncio.run(ask("raise"))
+
+
+def test_pictures_are_read_beside_the_event_loop(scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = []
+
+    def read(path: Path) -> bytes:
+        threads.append(threading.current_thread())
+        return b"BM"
+
+    monkeypatch.setattr(Path, "read_bytes", read)
+
+    async def ask() -> None:
+        async with AsyncClient(scripted.url) as client:
+            await client.predict("m", Path("a.bmp"))
+
+    asyncio.run(ask())
+    assert threads
+    assert threading.main_thread() not in threads
+
+
+def test_a_session_of_the_callers_own(scripted: Scripted) -> None:
+    async def ask() -> None:
+        async with httpx.AsyncClient(headers={"X-Mine": "1"}) as session:
+            async with AsyncClient(scripted.url, session=session) as client:
+                await client.predict("m", {})
+            assert not session.is_closed
+
+    asyncio.run(ask())
+    assert scripted.seen[0].headers["x-mine"] == "1"
+
+
+def test_the_systems_message_is_found_below_those_of_libraries() -> None:
+    refused = ConnectionRefusedError(111, "Connect call failed ('::1', 8080, 0, 0)")
+    several = OSError("All connection attempts failed")
+    several.__cause__ = ExceptionGroup("multiple connection attempts failed", [refused, refused])
+    error = httpx.ConnectError("All connection attempts failed")
+    error.__cause__ = several
+    assert cause_of(error) == "Connection refused"
+
+
+def test_a_fake_server() -> None:
+    server = FakeServer(describe(tiny.spec()))
+
+    async def ask() -> None:
+        async with server.async_client() as client:
+            assert await client.predict("tiny", tiny.record()) == server.client().predict("tiny", tiny.record())
+            with pytest.raises(RecordRefused):
+                await client.predict("tiny", {})
+            server.fail(503)
+            with pytest.raises(ServerFailed):
+                await client.predict("tiny", tiny.record())
+
+    asyncio.run(ask())
+
+
+def test_without_httpx() -> None:
+    code = (
+        "import sys; sys.modules.update(httpx=None)\n"
+        "from fastmar_client import AsyncClient\n"
+        "try: AsyncClient()\n"
+        "except ModuleNotFoundError as error: assert \"pip install 'fastmar[async]'\" in str(error), error\n"
+        "else: raise AssertionError"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
