@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from fastmar_contract.files import read_picture
 from fastmar_runtime import pictures
-from fastmar_runtime.decode_pictures import read_png
+from fastmar_runtime.masks import read_png
 from fastmar_runtime.pictures import Picture
 from fastmar_runtime.report import Report
 

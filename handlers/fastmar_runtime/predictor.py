@@ -12,9 +12,9 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from fastmar_contract.errors import RecordError
+from fastmar_runtime.answers import load_decoder
 from fastmar_runtime.bundle import GRAPH, SPEC, BundleFiles
 from fastmar_runtime.checks import check_session, read_spec
-from fastmar_runtime.decode import load_decoder
 from fastmar_runtime.errors import BundleUnreadable, GraphFailed
 from fastmar_runtime.frames import Frame
 from fastmar_runtime.operators import check_operators

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 
-from fastmar_runtime.decode import load_decoder, sigmoid, softmax
+from fastmar_runtime.activations import sigmoid, softmax
+from fastmar_runtime.answers import load_decoder
 from fastmar_runtime.errors import BundleUnreadable
 from tests.runtime import tiny
 

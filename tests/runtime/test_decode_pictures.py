@@ -9,10 +9,10 @@ import orjson
 import pytest
 from jsonschema import Draft202012Validator
 
-from fastmar_runtime.decode import load_decoder
-from fastmar_runtime.decode_pictures import read_png
+from fastmar_runtime.answers import load_decoder
 from fastmar_runtime.frames import Frame, through_layers
 from fastmar_runtime.golden import OUTPUT, Golden, check_golden
+from fastmar_runtime.masks import read_png
 from fastmar_runtime.pictures import Picture
 from fastmar_runtime.schema import answer_schema, describe, record_schema
 from tests.runtime import tiny_pictures as tiny
