@@ -71,6 +71,13 @@ def _answer(old: Spec, new: Spec) -> Iterator[Change]:
     if before != after:
         what = f"the numbers in an answer were {before}, and are {after}"
         yield Change(BREAKING, "answer", what, "answers have another shape")
+    if old.decode.get("top") != new.decode.get("top"):
+        were, are = (
+            "all labels" if top is None else f"the {top} most probable"
+            for top in (spec.decode.get("top") for spec in (old, new))
+        )
+        caller = "answers hold the probabilities of other labels"
+        yield Change(BREAKING, "answer", f"probabilities were those of {were}, and are those of {are}", caller)
 
 
 def _fields(old: Spec, new: Spec) -> Iterator[Change]:
