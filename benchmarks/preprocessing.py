@@ -23,8 +23,8 @@ from rich.table import Table
 from benchmarks import machine
 from benchmarks.contenders import ours
 from fastmar_runtime import payload
+from fastmar_runtime.answers import load_decoder
 from fastmar_runtime.columns import gather
-from fastmar_runtime.decode import load_decoder
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.report import Report
 from fastmar_runtime.steps import load_step

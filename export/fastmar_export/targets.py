@@ -23,6 +23,10 @@ TARGET_TRANSFORMS = (CATEGORIZE, REGRESSION, *MULTI)
 _FIX_LABELS = "train with labels that are all strings, or all numbers."
 THRESHOLD = 0.5  # fastai's own for losses that have one
 
+MOST_PROBABILITIES = 100
+TOP = 10
+"""How many probabilities an answer has where the model knows more labels than `MOST_PROBABILITIES`."""
+
 State = dict[str, Any]
 Notice = dict[str, Any]
 
@@ -43,6 +47,15 @@ def decoder_state(
         UnsupportedTransform: several category targets at once, or labels that JSON can't carry.
         ParityFailed: the network has another number of outputs than there are labels.
     """
+    state, notices = _state(transforms, names, loss, size, asked)
+    if len(state.get("vocab", ())) > MOST_PROBABILITIES:
+        state["top"] = TOP
+    return state, notices
+
+
+def _state(
+    transforms: list[Record], names: list[str], loss: Any, size: int, asked: str | None
+) -> tuple[State, list[Notice]]:
     activation = activation_of(loss, asked)
     regression = bool(transforms) and all(t.path == REGRESSION for t in transforms)
     notices = [] if activation.known or regression else [_raw_notice(loss)]

@@ -30,10 +30,6 @@ MASK, POINT = "fastai.vision.core.PILMask", "fastai.vision.core.TensorPoint"
 
 _SMOOTHING = "LabelSmoothingCrossEntropy"  # also ...Flat: their decodes know no axis
 
-MOST_PROBABILITIES = 100
-TOP = 10
-"""How many probabilities an answer tells where the model knows more labels than `MOST_PROBABILITIES`."""
-
 
 def target_name(transforms: list[Any]) -> str:
     """What a model of pictures predicts, in a word: fastai records no name."""
@@ -80,10 +76,7 @@ def picture_decoder(
     if _is_points(transforms):
         return _points_state(transforms, learner.loss, shape[0], asked)
     known = [t for t in transforms if name_of(t) in TARGET_TRANSFORMS]
-    state, notices = decoder_state(known, names, learner.loss, shape[0], asked)
-    if len(state.get("vocab", ())) > MOST_PROBABILITIES:
-        state["top"] = TOP
-    return state, notices
+    return decoder_state(known, names, learner.loss, shape[0], asked)
 
 
 def _points_state(transforms: list[Any], loss: Any, size: int, asked: str | None) -> tuple[State, list[Notice]]:

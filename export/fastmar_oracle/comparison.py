@@ -17,6 +17,7 @@ import numpy as np
 from fastmar_contract.errors import FastmarError
 from fastmar_contract.files import read_input
 from fastmar_contract.summary import prediction
+from fastmar_oracle.answers import Prediction, Sides, compare
 from fastmar_runtime import payload
 from fastmar_runtime.columns import gather
 from fastmar_runtime.predictor import Predictor
@@ -88,8 +89,8 @@ def compare_with_fastai(
     refused = []
     for record, ours in zip(records, predictor.predict(records), strict=True):
         if "error" not in ours:
-            theirs = ask_fastai(learn, as_row(predictor, record), predictor.spec.decode)
-            largest = max(largest, _difference(record, ours, theirs))
+            theirs = ask_fastai(learn, as_row(predictor, record))
+            largest = max(largest, _difference(str(record), compare(ours, theirs, predictor.spec.decode), ours))
             compared += 1
         else:
             refused.append(f"record {ours['error']['record'] - len(golden)}: {ours['error']['message']}")
@@ -123,11 +124,8 @@ def _compare_pictures(predictor: Predictor, learner: Path, golden: list[Any], da
         if "error" in answer:
             refused.append(f"{picture!r}: {answer['error']['message']}")
             continue
-        ours, theirs, same = picture_oracle.compare(learn, picture, answer, predictor.spec.decode)
-        difference = _relative(ours, theirs)
-        if not difference <= TOLERANCE or not same:
-            raise _differ(repr(picture), prediction(answer), "the same" if same else "otherwise", difference)
-        largest, compared = max(largest, difference), compared + 1
+        sides = compare(answer, picture_oracle.ask_fastai(learn, picture), predictor.spec.decode)
+        largest, compared = max(largest, _difference(repr(picture), sides, answer)), compared + 1
     return Compared(compared, largest, refused)
 
 
@@ -171,27 +169,18 @@ def _as_trained(value: Any, categories: tuple[Any, ...]) -> Any:
     return trimmed[0] if len(trimmed) == 1 else value
 
 
-def ask_fastai(learn: Any, row: dict[str, Any], decode: dict[str, Any]) -> dict[str, Any]:
-    """What `learn.predict` says to one row, in the form of our answers."""
+def ask_fastai(learn: Any, row: dict[str, Any]) -> Prediction:
+    """What `learn.predict` says to one row."""
     import pandas as pd  # noqa: PLC0415 - comes with fastai
 
     with learn.no_bar(), learn.no_logging(), contextlib.redirect_stdout(io.StringIO()):
         try:
-            _, decoded, predictions = learn.predict(pd.Series(_as_columns(learn, row), dtype=object))
+            return Prediction(*learn.predict(pd.Series(_as_columns(learn, row), dtype=object)))
         except Exception as error:
             raise FastaiUnavailable(
                 f"learn.predict fails on {row} ({type(error).__name__}: {error}).",
                 fix="fastai itself can't answer this learner's records: compare with learn.get_preds by hand.",
             ) from error
-    values = np.atleast_1d(np.asarray(predictions, dtype=np.float64))
-    if decode["decoder"] == "category":
-        labels = [str(label) for label in decode["vocab"]]
-        return {"prediction": labels[int(decoded)], "values": values}
-    if decode["decoder"] == "multi_category":
-        labels = [str(label) for label in decode["vocab"]]
-        chosen = [label for label, on in zip(labels, np.asarray(decoded).tolist(), strict=True) if on]
-        return {"prediction": chosen, "values": values}
-    return {"prediction": None, "values": values}
 
 
 def _as_columns(learn: Any, row: dict[str, Any]) -> dict[Any, Any]:
@@ -200,17 +189,13 @@ def _as_columns(learn: Any, row: dict[str, Any]) -> dict[Any, Any]:
     return {recorded.get(name, name): value for name, value in row.items()}
 
 
-def _difference(record: dict[str, Any], ours: dict[str, Any], theirs: dict[str, Any]) -> float:
-    values = np.array(list(ours["probabilities"].values()) if "probabilities" in ours else ours["prediction"])
-    difference = _relative(values, theirs["values"])
-    same_label = theirs["prediction"] is None or theirs["prediction"] == ours["prediction"]
-    if not difference <= TOLERANCE or not same_label:
-        raise _differ(str(record), ours["prediction"], theirs["prediction"], difference)
+def _difference(record: str, sides: Sides, answer: dict[str, Any]) -> float:
+    """The largest difference of two answers' numbers, relative where they are above 1."""
+    ours, theirs = sides.ours, sides.theirs
+    difference = float(np.max(np.abs(ours - theirs) / np.maximum(1.0, np.abs(theirs))))
+    if not difference <= TOLERANCE or not sides.same:
+        raise _differ(record, prediction(answer), "the same" if sides.same else "otherwise", difference)
     return difference
-
-
-def _relative(ours: Any, theirs: Any) -> float:
-    return float(np.max(np.abs(ours - theirs) / np.maximum(1.0, np.abs(theirs))))
 
 
 def _differ(record: str, ours: Any, theirs: Any, difference: float) -> AnswersDiffer:

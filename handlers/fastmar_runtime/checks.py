@@ -9,8 +9,8 @@ from typing import Any
 from fastmar_contract.members import SPEC
 from fastmar_contract.values import CATEGORY, DATE
 from fastmar_runtime import spec as spec_format
+from fastmar_runtime.answers import answer_kind, load_decoder
 from fastmar_runtime.bundle import BundleFiles
-from fastmar_runtime.decode import ACTIVATIONS, load_decoder
 from fastmar_runtime.errors import BundleError
 from fastmar_runtime.preprocess import load_preprocessor
 from fastmar_runtime.spec import IMAGE, TABULAR, Spec
@@ -23,29 +23,6 @@ from fastmar_runtime.steps.pil_image import PILImage
 from fastmar_runtime.steps.read_tab_batch import ReadTabBatch
 from fastmar_runtime.steps.to_tensor import ToTensor
 from fastmar_runtime.validation import build, unreadable, wrong
-
-Threshold = float | tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Labels:
-    vocab: tuple[Any, ...]
-    activation: str
-    top: int | None = None
-    threshold: Threshold = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class _Numbers:
-    size: int
-    activation: str = "identity"
-
-
-@dataclass(frozen=True, slots=True)
-class _Classes:
-    classes: tuple[Any, ...]
-    activation: str
-    threshold: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +37,6 @@ class _SizedLayer:
     size: tuple[int, int] | None = None
 
 
-_DECODERS: dict[str, Any] = {
-    "category": _Labels, "multi_category": _Labels, "regression": _Numbers, "points": _Numbers,
-    "segmentation": _Classes,
-}  # fmt: skip
 _TABLE_STEPS = (AddDatepart, Categorify, FillMissing, Normalize, ReadTabBatch)
 _ONNX_TYPES = {"int64": "tensor(int64)", "float32": "tensor(float)", "uint8": "tensor(uint8)"}
 _LARGEST_SIDE = 1 << 16
@@ -166,30 +139,9 @@ def _check_columns(spec: Spec, preprocess: Any) -> None:
 
 
 def _check_decode(spec: Spec) -> None:
-    state, path = spec.decode, "spec.json: decode"
-    name = state.get("decoder")
-    if not isinstance(name, str) or name not in _DECODERS:
-        load_decoder(state)
-        return
-    cls = _DECODERS[name]
-    known = {key: value for key, value in state.items() if key in cls.__dataclass_fields__}
-    decoder = build(cls, known, path)
-    if decoder.activation not in ACTIVATIONS:
-        raise wrong(f"{path}.activation", f"one of {', '.join(ACTIVATIONS)}", decoder.activation)
-    width = spec.outputs[0].shape[1] if len(spec.outputs[0].shape) > 1 else None
-    if isinstance(decoder, _Labels):
-        if not decoder.vocab or (isinstance(width, int) and width != len(decoder.vocab)):
-            raise unreadable(f"{path}.vocab has {len(decoder.vocab)} labels, and the graph has {width} outputs")
-        if decoder.top is not None and decoder.top < 1:
-            raise wrong(f"{path}.top", "at least 1", decoder.top)
-        thresholds = decoder.threshold if isinstance(decoder.threshold, tuple) else (decoder.threshold,)
-        if len(thresholds) not in (1, len(decoder.vocab)):
-            raise wrong(f"{path}.threshold", f"a number, or {len(decoder.vocab)} of them", thresholds)
-    elif isinstance(decoder, _Numbers) and decoder.size < 1:
-        raise wrong(f"{path}.size", "at least 1", decoder.size)
-    elif isinstance(decoder, _Classes) and decoder.activation == "sigmoid" and decoder.threshold is None:
-        raise unreadable(f"{path} has no 'threshold'")
-    load_decoder(state)
+    shape = spec.outputs[0].shape
+    answer_kind(spec.decode).check(spec.decode, shape[1] if len(shape) > 1 else None, "spec.json: decode")
+    load_decoder(spec.decode)
 
 
 def _check_layer(layer: dict[str, Any], path: str) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from fastmar_contract.values import CATEGORY, DATE, NUMBER
+from fastmar_runtime.answers import answer_kind
 from fastmar_runtime.docs_assets import CSS, SCRIPT
 from fastmar_runtime.docs_commands import PICTURES, RECORDS, commands
 from fastmar_runtime.openapi import ERRORS
@@ -144,7 +145,7 @@ def _values(field: Field) -> Iterator[str]:
 
 def _answer(spec: Spec) -> str:
     parts = ", ".join(f"<code>{escape(name)}</code>" for name in answer_schema(spec)["properties"])
-    labels = [str(label) for label in spec.decode.get("vocab") or spec.decode.get("classes") or ()]
+    labels = answer_kind(spec.decode).labels(spec.decode)
     known = f"<p>Labels: {_listed(labels, LABELS)}.</p>" if labels else ""
     targets = f"<p>Predicted: {_listed([*spec.targets], LABELS)}.</p>" if spec.targets else ""
     return f"<p>A JSON object with {parts}.</p>{targets}{known}"

@@ -157,7 +157,7 @@ def _answers(predictor: Predictor, records: list[Any]) -> list[dict[str, Any]]:
 
 
 def _mask_difference(ours: str, theirs: str) -> float | None:
-    from fastmar_runtime.decode_pictures import mask_difference  # noqa: PLC0415 - Pillow only where pictures are
+    from fastmar_runtime.masks import mask_difference  # noqa: PLC0415 - Pillow only where pictures are
 
     return mask_difference(ours, theirs)
 

@@ -12,25 +12,22 @@ from urllib.parse import quote
 import orjson
 
 from fastmar_contract.values import NUMBER
+from fastmar_runtime.answers import answer_kind
 from fastmar_runtime.openapi_schemas import (
     ANSWER,
     ERROR,
     ERROR_TEXT,
     INFER_REQUEST,
     INFER_RESPONSE,
-    MASK_SIZE,
     METADATA,
     RECORD,
     RECORDS,
     RESULTS,
     components,
     example_record,
-    in_comment,
-    ref,
 )
+from fastmar_runtime.schema_parts import JSON, in_comment, ref
 from fastmar_runtime.spec import IMAGE, VISION, Spec
-
-JSON = dict[str, Any]
 
 V31, V30 = "3.1.0", "3.0.3"
 KEY = "bearerKey"
@@ -163,7 +160,7 @@ _BINARY: JSON = {"type": "string", "format": "binary"}
 
 def _form(spec: Spec) -> JSON:
     """A form with one file. It has a path of its own: generators confuse several media types of one path."""
-    parts = {IMAGE: _BINARY} | ({"mask_size": MASK_SIZE} if spec.decode["decoder"] == "segmentation" else {})
+    parts = {IMAGE: _BINARY, **answer_kind(spec.decode).component_options()}
     return {"multipart/form-data": {"schema": {"type": "object", "properties": parts, "required": [IMAGE]}}}
 
 

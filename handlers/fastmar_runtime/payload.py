@@ -20,6 +20,7 @@ from fastmar_contract.media_types import BMP, FORM, IMAGE, JSON, TABLE, MediaTyp
 from fastmar_contract.media_types import LINES as JSON_LINES
 from fastmar_contract.text import decode
 from fastmar_runtime import picture_bodies, protocol_v2, refusals
+from fastmar_runtime.answers import answer_kind
 from fastmar_runtime.bodies import forms, json_shapes, json_text, multipart
 from fastmar_runtime.bodies.multipart import Part
 from fastmar_runtime.bodies.request import INSTANCES, LINES, LIST, ONE, V2, Request
@@ -296,8 +297,4 @@ def refused(error: RequestError) -> Response:
 
 def least_bytes(spec: Spec) -> int:
     """Bytes that the answer to a record has at least, where it is scored."""
-    shortest: dict[str, Any] = {"prediction": 0, "warnings": []}
-    if spec.decode["decoder"] in ("category", "multi_category"):
-        labels = sorted(map(str, spec.decode["vocab"]), key=len)[: spec.decode.get("top")]
-        shortest["probabilities"] = dict.fromkeys(labels, 0.0)
-    return len(orjson.dumps(shortest))
+    return len(orjson.dumps({**answer_kind(spec.decode).shortest(spec.decode), "warnings": []}))

@@ -13,9 +13,9 @@ import onnxruntime as ort
 
 from fastmar_contract.errors import RecordError
 from fastmar_contract.members import GRAPH, SPEC
+from fastmar_runtime.answers import load_decoder
 from fastmar_runtime.bundle import BundleFiles
 from fastmar_runtime.checks import check_session, read_spec
-from fastmar_runtime.decode import load_decoder
 from fastmar_runtime.errors import BundleUnreadable, GraphFailed
 from fastmar_runtime.frames import Frame
 from fastmar_runtime.operators import check_operators

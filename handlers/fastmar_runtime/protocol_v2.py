@@ -14,14 +14,15 @@ import orjson
 
 from fastmar_contract.display import sendable, shown
 from fastmar_contract.errors import RequestError
+from fastmar_runtime.answers import OutputTensor, answer_kind
 from fastmar_runtime.bodies import tensors
 from fastmar_runtime.bodies.tensors import BINARY_SIZE, BYTES, Binary, bad_tensor
 from fastmar_runtime.spec import VISION, Spec
 
 JSON_LENGTH = "inference-header-content-length"  # header: bytes of JSON in front of binary tensors
 BINARY_TYPE = "application/octet-stream"
+WARNINGS = "warnings"  # output that every model has
 
-Output = dict[str, Any]
 Answers = Sequence[dict[str, Any]]
 
 _FIX = 'send {"inputs": [{"name": COLUMN, "shape": [N], "datatype": ..., "data": [...]}, ...]}, each with N values.'
@@ -108,9 +109,7 @@ def _check_outputs(request: dict[str, Any], spec: Spec) -> None:
 
 
 def _output_names(spec: Spec) -> list[str]:
-    if "top" in spec.decode:
-        return ["prediction", "labels", "probabilities", "warnings"]
-    return ["prediction", "probabilities", "warnings"] if "vocab" in spec.decode else ["prediction", "warnings"]
+    return [*(tensor.name for tensor in answer_kind(spec.decode).tensors(spec.decode)), WARNINGS]
 
 
 def respond(request: dict[str, Any], answers: Answers, spec: Spec) -> tuple[bytes, dict[str, str]]:
@@ -136,72 +135,23 @@ def _parameters(tensor: dict[str, Any]) -> dict[str, Any]:
 def write(request: dict[str, Any], answers: Answers, spec: Spec) -> dict[str, Any]:
     """The inference response in JSON, one output for each part of the answers that was requested.
 
-    ``prediction`` [N] or [N, targets]; where there are labels, ``probabilities`` [N, labels] row by row; where there is
-    something to say or it is requested, ``warnings`` [N], each a JSON list.
+    Those of the kind of answer, which the model's metadata lists; and where an answer has a warning or they are
+    requested, ``warnings`` [N], each a JSON list.
     """
     asked = [output["name"] for output in request.get("outputs") or ()]
-    outputs = [_PREDICTIONS.get(spec.decode["decoder"], _numbers)([answer["prediction"] for answer in answers])]
-    if "top" in spec.decode:
-        outputs += _largest(answers)
-    elif "vocab" in spec.decode:
-        outputs.append(_probabilities(answers, [str(label) for label in spec.decode["vocab"]]))
-    if "warnings" in asked or any(answer["warnings"] for answer in answers):
-        outputs.append(_output("warnings", BYTES, [orjson.dumps(answer["warnings"]).decode() for answer in answers]))
-    if asked:
-        outputs = [output for output in outputs if output["name"] in asked]
+    known = answer_kind(spec.decode).tensors(spec.decode)
+    outputs = [tensor.response(answers) for tensor in known if not asked or tensor.name in asked]
+    if WARNINGS in asked or (not asked and any(answer["warnings"] for answer in answers)):
+        outputs.append(_WARNINGS.response(answers))
     response = {"model_name": spec.name, "model_version": spec.version, "outputs": outputs}
     return response | {"id": sendable(request["id"])} if isinstance(request.get("id"), str) else response
 
 
-def _output(name: str, datatype: str, data: list[Any], shape: list[int] | None = None) -> Output:
-    return {"name": name, "shape": shape or [len(data)], "datatype": datatype, "data": data}
+def _warning_texts(answers: Sequence[dict[str, Any]]) -> list[Any]:
+    return [orjson.dumps(answer["warnings"]).decode() for answer in answers]
 
 
-def _label(predictions: list[Any]) -> Output:
-    return _output("prediction", BYTES, predictions)
-
-
-def _labels(predictions: list[Any]) -> Output:
-    return _output("prediction", BYTES, [";".join(map(str, labels)) for labels in predictions])
-
-
-def _masks(predictions: list[Any]) -> Output:
-    return _output("prediction", BYTES, [prediction["mask"] for prediction in predictions])
-
-
-def _points(predictions: list[Any]) -> Output:
-    numbers = [number for points in predictions for point in points for number in point]
-    return _output("prediction", "FP32", numbers, [len(predictions), len(predictions[0]) if predictions else 0, 2])
-
-
-def _numbers(predictions: list[Any]) -> Output:
-    rows = [p if isinstance(p, list) else [p] for p in predictions]
-    shape = [len(rows), len(rows[0]) if rows else 0]
-    return _output("prediction", "FP32", [number for row in rows for number in row], shape)
-
-
-_PREDICTIONS: dict[str, Callable[[list[Any]], Output]] = {
-    "category": _label,
-    "multi_category": _labels,
-    "segmentation": _masks,
-    "points": _points,
-}
-
-
-def _probabilities(answers: Answers, labels: list[str]) -> Output:
-    data = [answer["probabilities"][label] for answer in answers for label in labels]
-    output = _output("probabilities", "FP32", data, [len(answers), len(labels)])
-    return output | {"parameters": {"labels": ";".join(labels)}}
-
-
-def _largest(answers: Answers) -> list[Output]:
-    """``labels`` and ``probabilities`` [N, K] where answers have the K largest only, the largest first."""
-    rows = [list(answer["probabilities"].items()) for answer in answers]
-    shape = [len(rows), len(rows[0]) if rows else 0]
-    return [
-        _output("labels", BYTES, [label for row in rows for label, _ in row], shape),
-        _output("probabilities", "FP32", [value for row in rows for _, value in row], shape),
-    ]
+_WARNINGS = OutputTensor(WARNINGS, BYTES, (-1,), _warning_texts)
 
 
 def refuse(error: dict[str, Any]) -> dict[str, Any]:

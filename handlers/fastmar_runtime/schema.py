@@ -1,4 +1,4 @@
-"""JSON Schema of a record and of an answer, and an OpenAPI document, from a bundle's spec."""
+"""JSON Schema of a record and of an answer, from a bundle's spec."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from typing import Any
 
 from fastmar_contract.values import CATEGORY, DATE, NUMBER
 from fastmar_runtime import picture_schemas
+from fastmar_runtime.answers import answer_kind
+from fastmar_runtime.schema_parts import JSON, MAX_LISTED
 from fastmar_runtime.spec import VISION, Field, Spec
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-MAX_LISTED = 1000  # categories of a column that the schema lists; more are for a look-up, not a page
-
-JSON = dict[str, Any]
 
 
 def record_schema(spec: Spec) -> JSON:
@@ -109,25 +108,7 @@ _WARNINGS: JSON = {
 
 def answer_schema(spec: Spec) -> JSON:
     """Schema of an answer to one record."""
-    decode = spec.decode
-    prediction: JSON
-    properties: JSON = {}
-    if decode["decoder"] in ("category", "multi_category"):
-        labels = [str(label) for label in decode["vocab"]]
-        one: JSON = {"type": "string", "enum": labels}
-        prediction = one if decode["decoder"] == "category" else {"type": "array", "items": one}
-        if decode["decoder"] == "category":
-            properties["index"] = {"type": "integer", "minimum": 0, "maximum": len(labels) - 1}
-        probability: JSON = {"type": "number"}
-        if decode["activation"] != "identity":
-            probability |= {"minimum": 0, "maximum": 1}
-        properties["probabilities"] = _probabilities(labels, probability, decode.get("top"))
-    elif decode["decoder"] == "regression" and decode["size"] == 1:
-        prediction = {"type": "number"}
-    else:
-        prediction = {"type": "array", "items": {"type": "number"}}
-    if decode["decoder"] in picture_schemas.PREDICTIONS:
-        prediction, properties = picture_schemas.PREDICTIONS[decode["decoder"]]()
+    prediction, properties = answer_kind(spec.decode).schema(spec.decode)
     properties = {"prediction": {**prediction, "x-fastmar": {"targets": list(spec.targets)}}, **properties}
     name = {"name": picture_schemas.NAME} if spec.kind == VISION else {}
     return {
@@ -137,20 +118,6 @@ def answer_schema(spec: Spec) -> JSON:
         "properties": {**name, **properties, "warnings": _WARNINGS},
         "required": [*properties, "warnings"],
         "additionalProperties": False,
-    }
-
-
-def _probabilities(labels: list[str], probability: JSON, top: int | None) -> JSON:
-    """One for each label, or the `top` ones of many, the largest first."""
-    if top is None:
-        known = dict.fromkeys(labels, probability)
-        return {"type": "object", "properties": known, "required": sorted(set(labels))}
-    return {
-        "type": "object",
-        "description": f"the {top} largest of {len(labels)}, the largest first",
-        "propertyNames": {"enum": labels},
-        "additionalProperties": probability,
-        "maxProperties": top,
     }
 
 

@@ -297,6 +297,14 @@ class TestAnswers:
         old = replace(OLD, decode=tiny.MULTI_DECODER)
         assert only(old, replace(old, decode={**tiny.MULTI_DECODER, "threshold": 0.7})).level == NOTICED
 
+    def test_the_most_probable_labels_alone_break(self) -> None:
+        """A caller may read the probability of a label that the new version leaves out."""
+        new = replace(OLD, decode={**OLD.decode, "top": 1})
+        for old, other in ((OLD, new), (new, OLD)):
+            change = only(old, other)
+            assert (change.level, change.where) == (BREAKING, "answer")
+        assert "1 most probable" in only(OLD, new).what
+
 
 class TestCommand:
     def bundle(self, folder: Path, spec: Spec, weights: Any = None) -> str:

@@ -13,7 +13,7 @@ from fastmar_cli import overlays
 from fastmar_cli.gallery import Gallery, GalleryUnwritable
 from fastmar_cli.overlays import LARGEST, LEGEND_WIDTH, SMALLEST, Caption, colour
 from fastmar_contract import summary as shown
-from fastmar_runtime.decode_pictures import png
+from fastmar_runtime.masks import png
 
 GREY = (128, 128, 128)
 

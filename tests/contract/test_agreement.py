@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fastmar_contract.agreement import difference, prediction_changed, same_answer
-from fastmar_runtime.decode_pictures import mask_difference, png
+from fastmar_runtime.masks import mask_difference, png
 
 LABELS = ["a", "b", "c"]
 

@@ -8,9 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from fastai.tabular.all import MultiCategoryBlock
 
+from fastmar_contract.members import RECORDS
 from fastmar_export.exporter import Exported, Options, export_learner
-from fastmar_runtime.predictor import Predictor
+from fastmar_export.targets import MOST_PROBABILITIES, TOP
+from fastmar_oracle.comparison import compare_with_fastai
+from fastmar_runtime.predictor import BundleFiles, Predictor
 from tests.export.tables import CASES, Case, as_record, make_learner, rows
 
 TOLERANCE = 1e-5  # float32 sums in another order; measured at most a tenth of it
@@ -28,6 +32,11 @@ def fastai_answer(learn: Any, row: dict[str, Any]) -> tuple[Any, np.ndarray]:
     return (decoded_row, decoded), np.atleast_1d(predictions.numpy().astype(np.float64))
 
 
+def shown(probabilities: np.ndarray) -> np.ndarray:
+    """Those that an answer holds: of many labels the most probable ones."""
+    return probabilities if len(probabilities) <= MOST_PROBABILITIES else np.sort(probabilities)[::-1][:TOP]
+
+
 def assert_same(learn: Any, predictor: Predictor, asked: list[dict[str, Any]], case: Case) -> float:
     """Every row alone by fastai, all of them at once by us. The value is the largest difference."""
     answers = predictor.predict([as_record(row) for row in asked])
@@ -40,9 +49,11 @@ def assert_same(learn: Any, predictor: Predictor, asked: list[dict[str, Any]], c
             assert answer["prediction"] == str(decoded_row.decode().items[case.y].iloc[0]), row
             assert answer["index"] == int(decoded)
             ours = list(answer["probabilities"].values())
+            theirs = shown(theirs)
         elif kind == "multi_category":
             assert answer["prediction"] == [name for name, on in zip(case.y, decoded.tolist(), strict=True) if on]
             ours = list(answer["probabilities"].values())
+            theirs = shown(theirs)
         else:
             ours = answer["prediction"]
         difference = np.abs(np.atleast_1d(ours) - theirs) / np.maximum(1.0, np.abs(theirs))
@@ -58,3 +69,35 @@ def test_answers_are_fastais(name: str, tmp_path: Path, record_property: Any) ->
     asked = rows(case, df)
     _, predictor = exported(learn, tmp_path)
     record_property("largest difference", assert_same(learn, predictor, asked, case))
+
+
+def one_of(count: int) -> Case:
+    """A learner of `count` labels."""
+    return Case(y="many", change=lambda df: df.assign(many=[f"label {row % count}" for row in range(len(df))]))
+
+
+def some_of(count: int) -> Case:
+    """A learner of `count` labels, of which a row has several."""
+    names = [f"label {number}" for number in range(count)]
+
+    def change(df: pd.DataFrame) -> pd.DataFrame:
+        on = {name: [(row + number) % 3 == 0 for row in range(len(df))] for number, name in enumerate(names)}
+        return pd.concat([df, pd.DataFrame(on, index=df.index)], axis=1)
+
+    return Case(y=names, change=change, loaders={"y_block": MultiCategoryBlock(encoded=True, vocab=names)})
+
+
+@pytest.mark.parametrize(
+    ("case", "top"),
+    [(one_of(MOST_PROBABILITIES), None), (one_of(MOST_PROBABILITIES + 1), TOP), (some_of(MOST_PROBABILITIES + 1), TOP)],
+    ids=["one of 100", "one of 101", "some of 101"],
+)
+def test_of_many_labels_the_ten_most_probable_are_answered(case: Case, top: int | None, tmp_path: Path) -> None:
+    learn, df = make_learner(case)
+    result, predictor = exported(learn, tmp_path)
+    assert predictor.spec.decode.get("top") == top
+    assert_same(learn, predictor, rows(case, df)[:4], case)
+    answer = predictor.predict([as_record(rows(case, df)[0])])[0]
+    assert len(answer["probabilities"]) == (top or MOST_PROBABILITIES)
+    golden = BundleFiles(result.path).json(RECORDS)[:4]
+    assert compare_with_fastai(predictor, tmp_path / "learner.pkl", golden).records == 4

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from fastmar_export.exporter import Exported, Options, export_learner
-from fastmar_export.vision_targets import MOST_PROBABILITIES, TOP
-from fastmar_runtime.decode_pictures import read_png
+from fastmar_export.targets import MOST_PROBABILITIES, TOP
+from fastmar_runtime.masks import read_png
 from fastmar_runtime.predictor import Predictor
 from tests.export.pictures import CASES, make_learner, odd_pictures
 

@@ -16,8 +16,9 @@ from openapi_spec_validator import OpenAPIV30SpecValidator, OpenAPIV31SpecValida
 from fastmar_runtime import payload
 from fastmar_runtime.documents import documents
 from fastmar_runtime.openapi import V30, V31, openapi
-from fastmar_runtime.openapi_schemas import declarable, example_record, in_comment
+from fastmar_runtime.openapi_schemas import declarable, example_record
 from fastmar_runtime.predictor import Predictor
+from fastmar_runtime.schema_parts import in_comment
 from fastmar_runtime.spec import Spec
 from tests.openapi.models import HOSTILE_NAMES, MODELS, PICTURES, TABLES, USUAL_NAMES
 from tests.runtime import tiny, tiny_pictures

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fastmar_client import RecordRefused
-from fastmar_runtime.decode_pictures import png
+from fastmar_runtime.masks import png
 from fastmar_web import backend
 from tests.browser import PATIENCE
 from tests.pictures import picture

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from fastmar_contract.values import CATEGORY, DATE, NUMBER
+from fastmar_runtime.answers import answer_kind
 from fastmar_runtime.report import Report
 from fastmar_runtime.schema import plain, record_schema
 from fastmar_runtime.spec import Field, Spec
@@ -19,7 +20,6 @@ from fastmar_runtime.steps.categorify import Categorify, vocabulary
 BREAKING, NOTICED, INSIDE = "breaking", "noticed", "inside"
 LEVELS = (BREAKING, NOTICED, INSIDE)
 MOST_NAMED = 8  # categories or labels in a sentence
-ROWS_OF_NUMBERS = ("regression", "raw", "points")  # decoders whose answers hold as many numbers as the network gives
 
 
 @dataclass(frozen=True)
@@ -57,14 +57,27 @@ def _model(old: Spec, new: Spec) -> Iterator[Change]:
     if old.targets != new.targets:
         what = f"predicts {', '.join(new.targets)} in place of {', '.join(old.targets)}"
         yield Change(BREAKING, "target", what, "answers are about something else")
-    if old.decode["decoder"] != new.decode["decoder"]:
-        what = f"answers are of the kind {new.decode['decoder']}, which were {old.decode['decoder']}"
+    yield from _answer(old, new)
+
+
+def _answer(old: Spec, new: Spec) -> Iterator[Change]:
+    """The kind of answer and its shape."""
+    was, now = answer_kind(old.decode), answer_kind(new.decode)
+    if was.name != now.name:
+        what = f"answers are of the kind {now.name}, which were {was.name}"
         yield Change(BREAKING, "answer", what, "answers have another shape")
-    elif new.decode["decoder"] in ROWS_OF_NUMBERS:
-        before, after = ("x".join(map(str, spec.outputs[0].shape[1:])) for spec in (old, new))
-        if before != after:
-            what = f"the numbers in an answer were {before}, and are {after}"
-            yield Change(BREAKING, "answer", what, "answers have another shape")
+        return
+    before, after = ("x".join(map(str, now.dimensions(spec.outputs[0]))) for spec in (old, new))
+    if before != after:
+        what = f"the numbers in an answer were {before}, and are {after}"
+        yield Change(BREAKING, "answer", what, "answers have another shape")
+    if old.decode.get("top") != new.decode.get("top"):
+        were, are = (
+            "all labels" if top is None else f"the {top} most probable"
+            for top in (spec.decode.get("top") for spec in (old, new))
+        )
+        caller = "answers hold the probabilities of other labels"
+        yield Change(BREAKING, "answer", f"probabilities were those of {were}, and are those of {are}", caller)
 
 
 def _fields(old: Spec, new: Spec) -> Iterator[Change]:
@@ -171,7 +184,7 @@ def _unknown(categories: Iterable[Any], field: Field) -> list[Any]:
 
 
 def _labels(old: Spec, new: Spec) -> Iterator[Change]:
-    before, after = (list(map(str, spec.decode.get("vocab", spec.decode.get("classes", ())))) for spec in (old, new))
+    before, after = (answer_kind(spec.decode).labels(spec.decode) for spec in (old, new))
     added, gone = _missing(after, before), _missing(before, after)
     if gone:
         yield Change(BREAKING, "labels", f"no longer predicts {_named(gone)}", "these are never answered again")

@@ -18,10 +18,10 @@ MOST_LABELS = 3  # in a prediction that is counted by what it was and became; mo
 
 
 def mask_difference(ours: str, theirs: str) -> float | None:
-    """See `fastmar_runtime.decode_pictures`, which is imported where there are masks."""
-    from fastmar_runtime import decode_pictures  # noqa: PLC0415
+    """See `fastmar_runtime.masks`, which is imported where there are masks."""
+    from fastmar_runtime import masks  # noqa: PLC0415
 
-    return decode_pictures.mask_difference(ours, theirs)
+    return masks.mask_difference(ours, theirs)
 
 
 @dataclass

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from fastmar_contract.members import OPENAPI, SPEC, read_member
+from fastmar_runtime.answers import answer_kind
+from fastmar_runtime.errors import BundleError
 from fastmar_serving.torchserve.archives import UNREADABLE, reads_bodies
 from fastmar_serving.torchserve.root_documents import root_openapi
 
 DATATYPES = {"number": "FP64"}  # of a column; any other comes as text
-PREDICTIONS = {"regression": "FP32", "points": "FP32", "raw": "FP32"}  # by decoder; any other is text
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class Facts:
     """What an archive says of its model.
 
     Attributes:
-        tensors: inputs and outputs as the protocol names them; None where another tool made the archive.
+        tensors: inputs and outputs as the protocol names them; None where another tool made the archive, or a newer
+            fastmar with a kind of answer that this one does not know.
         raw_bodies: whether it reads bodies of every media type itself.
         openapi: its OpenAPI document; None where it has none.
     """
@@ -58,7 +60,7 @@ def model_metadata(name: str, versions: list[str], facts: Facts) -> dict[str, An
 def _tensors_of(archive: zipfile.ZipFile) -> dict[str, Any] | None:
     try:
         return _tensors(json.loads(read_member(archive, SPEC)))
-    except (KeyError, TypeError, AttributeError, ValueError):
+    except (KeyError, TypeError, AttributeError, ValueError, BundleError):
         return None
 
 
@@ -77,11 +79,7 @@ def _tensors(spec: dict[str, Any]) -> dict[str, Any]:
         for field in spec["fields"]
     ]
     decode = spec["decode"]
-    datatype = PREDICTIONS.get(decode["decoder"], "BYTES")
-    outputs = [{"name": "prediction", "datatype": datatype, "shape": [-1] if datatype == "BYTES" else [-1, -1]}]
-    if "vocab" in decode and decode["decoder"] != "segmentation":
-        labels = decode.get("top") or len(decode["vocab"])
-        outputs.append({"name": "probabilities", "datatype": "FP32", "shape": [-1, labels]})
+    outputs = [tensor.metadata() for tensor in answer_kind(decode).tensors(decode)]
     return {"platform": "onnxruntime_onnx", "inputs": inputs, "outputs": outputs}
 
 

@@ -1,4 +1,4 @@
-"""Graph outputs to answers where they are places in a picture: points and masks."""
+"""Masks: from the graph's output to a PNG, and back. Imports Pillow."""
 
 from __future__ import annotations
 
@@ -11,41 +11,25 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from fastmar_runtime.answers import Answers
 from fastmar_runtime.frames import Frame
 from fastmar_runtime.pictures import ORIGINAL_SIZE
-
-Answers = list[dict[str, Any]]
 
 MOST_IN_A_BYTE = 255  # classes that leave a value of an 8 bit mask for pixels that the model did not see
 
 
-class Points:
-    """fastai's TensorPoint: ``{"prediction": [[x, y], ...], "points_model": [[x, y], ...]}``.
+class MaskDecoder:
+    """Turns the graph's output into answers with a mask.
 
-    The network says where points are between -1 and 1 of its input. `points_model` are pixels of that, as
-    `learn.predict` has them; `prediction` are pixels of the picture that was sent.
+    Args:
+        names: of the classes.
+        threshold: above which the sigmoid of the one output makes a pixel the second class; None where the largest of
+            several outputs names the class.
     """
 
-    def __init__(self, state: dict[str, Any]) -> None:
-        self._count = int(state["size"]) // 2
-
-    def __call__(self, output: npt.NDArray[Any], frames: Sequence[Frame] = ()) -> Answers:
-        """Output [batch, 2 * points] float32."""
-        answers = []
-        for row, frame in zip(output.reshape(len(output), self._count, 2), frames, strict=True):
-            # fastai's order of operations, in float32: (y + 1) * size / 2
-            points = (row + np.float32(1)) * np.array(frame.size, np.float32) / np.float32(2)
-            sent = points.astype(np.float64) * frame.scale + frame.offset
-            answers.append({"prediction": sent.tolist(), "points_model": points.tolist()})
-        return answers
-
-
-class Segmentation:
-    """A class for each pixel, as a PNG: ``{"prediction": {"mask", "width", "height", "classes"}}``."""
-
-    def __init__(self, state: dict[str, Any]) -> None:
-        self._names = [str(name) for name in state["classes"]]
-        self._threshold = np.float32(float(state["threshold"])) if state["activation"] == "sigmoid" else None
+    def __init__(self, names: list[str], threshold: float | None) -> None:
+        self._names = names
+        self._threshold = None if threshold is None else np.float32(threshold)
 
     def __call__(self, output: npt.NDArray[Any], frames: Sequence[Frame] = ()) -> Answers:
         """Output [batch, classes, height, width] float32, before activation, which changes no largest value."""

@@ -1,0 +1,36 @@
+"""Activations of fastai's losses: from the graph's output to what an answer holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastmar_runtime.validation import wrong
+
+
+def softmax(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Over the last axis, shifted by the maximum as torch does; float32 in, float32 out."""
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return np.asarray(e / e.sum(axis=-1, keepdims=True))
+
+
+def sigmoid(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Elementwise, without overflow at either end."""
+    e = np.exp(-np.abs(x))
+    return np.asarray(np.where(x >= 0, 1 / (1 + e), e / (1 + e)), dtype=x.dtype)
+
+
+ACTIVATIONS: dict[str, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]] = {
+    "softmax": softmax,
+    "sigmoid": sigmoid,
+    "identity": lambda x: x,
+}
+
+
+def check_activation(name: str, path: str) -> None:
+    """Raise `BundleUnreadable` where there is no activation of that name; `path` is where it stands."""
+    if name not in ACTIVATIONS:
+        raise wrong(f"{path}.activation", f"one of {', '.join(ACTIVATIONS)}", name)

@@ -1,0 +1,139 @@
+"""One label of several, with a probability for each: ``{"prediction", "index", "probabilities"}``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy.typing as npt
+
+from fastmar_runtime.activations import ACTIVATIONS, check_activation
+from fastmar_runtime.answers import FP32, JSON, AnswerKind, Answers, Decoder, OutputTensor, State
+from fastmar_runtime.bodies.tensors import BYTES
+from fastmar_runtime.frames import Frame
+from fastmar_runtime.schema_parts import COUNT, FLOAT, MAX_LISTED, TEXT, named
+from fastmar_runtime.validation import build, unreadable, wrong
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    vocab: tuple[Any, ...]
+    activation: str
+    top: int | None = None
+    threshold: float | tuple[float, ...] = 0.5
+
+
+class Category(AnswerKind):
+    """The label with the largest probability, the first of equals as torch has it."""
+
+    name = "category"
+
+    def check(self, state: State, width: str | int | None, path: str) -> None:
+        found = build(_State, state, path, ignored=state)
+        check_activation(found.activation, path)
+        if not found.vocab or (isinstance(width, int) and width != len(found.vocab)):
+            raise unreadable(f"{path}.vocab has {len(found.vocab)} labels, and the graph has {width} outputs")
+        if found.top is not None and found.top < 1:
+            raise wrong(f"{path}.top", "at least 1", found.top)
+        thresholds = found.threshold if isinstance(found.threshold, tuple) else (found.threshold,)
+        if len(thresholds) not in (1, len(found.vocab)):
+            raise wrong(f"{path}.threshold", f"a number, or {len(found.vocab)} of them", thresholds)
+
+    def decoder(self, state: State) -> Decoder:
+        labels = self.labels(state)
+        activation = ACTIVATIONS[state["activation"]]
+        shown = shown_probabilities(labels, state.get("top"))
+
+        def decode(output: npt.NDArray[Any], frames: Sequence[Frame] = ()) -> Answers:
+            probabilities = activation(output)
+            return [
+                {"prediction": labels[index], "index": index, "probabilities": shown(row)}
+                for index, row in zip(probabilities.argmax(axis=-1).tolist(), probabilities.tolist(), strict=True)
+            ]
+
+        return decode
+
+    def schema(self, state: State) -> tuple[JSON, JSON]:
+        labels = self.labels(state)
+        probability: JSON = {"type": "number"}
+        if state["activation"] != "identity":
+            probability |= {"minimum": 0, "maximum": 1}
+        index = {"type": "integer", "minimum": 0, "maximum": len(labels) - 1}
+        probabilities = _probabilities_schema(labels, probability, state.get("top"))
+        return {"type": "string", "enum": labels}, {"index": index, "probabilities": probabilities}
+
+    def component(self, state: State, targets: Sequence[str]) -> JSON:
+        labels = self.labels(state)
+        return {
+            "prediction": {**TEXT, "description": f"one of {named(labels)}", "x-labels": labels[:MAX_LISTED]},
+            "index": {**COUNT, "description": "number of the label, from 0"},
+            "probabilities": _probabilities_component(labels, state.get("top")),
+        }
+
+    def tensors(self, state: State) -> list[OutputTensor]:
+        prediction = OutputTensor("prediction", BYTES, (-1,), lambda answers: [each["prediction"] for each in answers])
+        return [prediction, *_probability_tensors(self.labels(state), state.get("top"))]
+
+    def labels(self, state: State) -> list[str]:
+        return [str(label) for label in state["vocab"]]
+
+    def shortest(self, state: State) -> JSON:
+        labels = sorted(self.labels(state), key=len)[: state.get("top")]
+        return {"prediction": 0, "probabilities": dict.fromkeys(labels, 0.0)}
+
+
+def shown_probabilities(labels: list[str], top: int | None) -> Callable[[list[float]], dict[str, float]]:
+    """Chooses an answer's probabilities: all in the order of the labels, or the `top` largest, the largest first."""
+    if top is None:
+        return lambda row: dict(zip(labels, row, strict=True))
+    return lambda row: {labels[i]: row[i] for i in sorted(range(len(row)), key=row.__getitem__, reverse=True)[:top]}
+
+
+def _probabilities_schema(labels: list[str], probability: JSON, top: int | None) -> JSON:
+    if top is None:
+        known = dict.fromkeys(labels, probability)
+        return {"type": "object", "properties": known, "required": sorted(set(labels))}
+    return {
+        "type": "object",
+        "description": f"the {top} largest of {len(labels)}, the largest first",
+        "propertyNames": {"enum": labels},
+        "additionalProperties": probability,
+        "maxProperties": top,
+    }
+
+
+def _probabilities_component(labels: list[str], top: int | None) -> JSON:
+    """A map, since labels are no identifiers: `<50k` and `>=50k` are one name to most generators."""
+    which = f"for the {top} most probable of {len(labels):,} labels" if top else f"by label: {named(labels)}"
+    return {
+        "type": "object",
+        "description": f"probabilities {which}",
+        "additionalProperties": FLOAT,
+        "x-labels": labels[:MAX_LISTED],
+    }
+
+
+def _probability_tensors(labels: list[str], top: int | None) -> list[OutputTensor]:
+    """``probabilities`` [N, labels]; where answers have the `top` largest only, ``labels`` beside it, both [N, top]."""
+    if top is None:
+
+        def probabilities(answers: Sequence[dict[str, Any]]) -> list[Any]:
+            return [answer["probabilities"][label] for answer in answers for label in labels]
+
+        return [OutputTensor("probabilities", FP32, (-1, len(labels)), probabilities, {"labels": ";".join(labels)})]
+    shape = (-1, min(top, len(labels)))
+    return [
+        OutputTensor(
+            "labels", BYTES, shape, lambda answers: [label for answer in answers for label in answer["probabilities"]]
+        ),
+        OutputTensor(
+            "probabilities",
+            FP32,
+            shape,
+            lambda answers: [value for answer in answers for value in answer["probabilities"].values()],
+        ),
+    ]
+
+
+KIND = Category()

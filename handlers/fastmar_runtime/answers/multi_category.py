@@ -1,0 +1,64 @@
+"""Any number of labels, with a probability for each: ``{"prediction": [...], "probabilities"}``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastmar_runtime.activations import ACTIVATIONS
+from fastmar_runtime.answers import JSON, Answers, Decoder, OutputTensor, State
+from fastmar_runtime.answers.category import Category, shown_probabilities
+from fastmar_runtime.bodies.tensors import BYTES
+from fastmar_runtime.frames import Frame
+from fastmar_runtime.schema_parts import TEXTS, named
+
+
+class MultiCategory(Category):
+    """The labels whose probability is above the loss's threshold; there is one threshold, or one for each label."""
+
+    name = "multi_category"
+
+    def decoder(self, state: State) -> Decoder:
+        labels = self.labels(state)
+        activation = ACTIVATIONS[state["activation"]]
+        # torch compares with a number as float32; with a tensor in the wider of both types.
+        several = isinstance(state["threshold"], list)
+        threshold = np.asarray(state["threshold"], dtype=np.float64 if several else np.float32)
+        if several and threshold.shape != (len(labels),):
+            raise ValueError("there must be one threshold for each label")
+        shown = shown_probabilities(labels, state.get("top"))
+
+        def decode(output: npt.NDArray[Any], frames: Sequence[Frame] = ()) -> Answers:
+            probabilities = activation(output)
+            return [
+                {
+                    "prediction": [label for label, on in zip(labels, chosen, strict=True) if on],
+                    "probabilities": shown(row),
+                }
+                for chosen, row in zip((probabilities > threshold).tolist(), probabilities.tolist(), strict=True)
+            ]
+
+        return decode
+
+    def schema(self, state: State) -> tuple[JSON, JSON]:
+        label, beside = super().schema(state)
+        return {"type": "array", "items": label}, {"probabilities": beside["probabilities"]}
+
+    def component(self, state: State, targets: Sequence[str]) -> JSON:
+        probabilities = super().component(state, targets)["probabilities"]
+        prediction = {**TEXTS, "description": f"of {named(self.labels(state))}"}
+        return {"prediction": prediction, "probabilities": probabilities}
+
+    def tensors(self, state: State) -> list[OutputTensor]:
+        _, *others = super().tensors(state)
+        return [OutputTensor("prediction", BYTES, (-1,), _joined), *others]
+
+
+def _joined(answers: Sequence[dict[str, Any]]) -> list[Any]:
+    return [";".join(map(str, answer["prediction"])) for answer in answers]
+
+
+KIND = MultiCategory()

@@ -1,0 +1,55 @@
+"""A number, or a list of them in the order of the targets: ``{"prediction": ...}``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy.typing as npt
+
+from fastmar_runtime.activations import ACTIVATIONS, check_activation
+from fastmar_runtime.answers import JSON, Answers, Decoder, State
+from fastmar_runtime.answers.raw import Raw
+from fastmar_runtime.frames import Frame
+from fastmar_runtime.schema_parts import FLOAT, named
+from fastmar_runtime.validation import build, wrong
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    size: int
+    activation: str = "identity"
+
+
+class Regression(Raw):
+    """As many numbers as there are targets."""
+
+    name = "regression"
+
+    def check(self, state: State, width: str | int | None, path: str) -> None:
+        found = build(_State, state, path, ignored=state)
+        check_activation(found.activation, path)
+        if found.size < 1:
+            raise wrong(f"{path}.size", "at least 1", found.size)
+
+    def decoder(self, state: State) -> Decoder:
+        single = state["size"] == 1
+        activation = ACTIVATIONS[state["activation"]]
+
+        def decode(output: npt.NDArray[Any], frames: Sequence[Frame] = ()) -> Answers:
+            rows = activation(output).reshape(len(output), -1).tolist()
+            return [{"prediction": row[0] if single else row} for row in rows]
+
+        return decode
+
+    def schema(self, state: State) -> tuple[JSON, JSON]:
+        return ({"type": "number"}, {}) if state["size"] == 1 else super().schema(state)
+
+    def component(self, state: State, targets: Sequence[str]) -> JSON:
+        if state["size"] == 1:
+            return {"prediction": {**FLOAT, "description": named([*targets])}}
+        return super().component(state, targets)
+
+
+KIND = Regression()

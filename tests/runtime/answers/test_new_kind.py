@@ -1,0 +1,97 @@
+"""A further kind of answer is one file: everything that depends on the kind asks its object."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import orjson
+import pytest
+from jsonschema import Draft202012Validator
+from tests.runtime import tiny
+
+import fastmar_runtime.answers
+from fastmar_runtime import payload, protocol_v2
+from fastmar_runtime.answers import answer_kind, kind_names, load_decoder
+from fastmar_runtime.errors import BundleUnreadable
+from fastmar_runtime.openapi import openapi
+from fastmar_runtime.schema import answer_schema
+from fastmar_serving.rollout.changes import BREAKING, changes
+
+SIGN = '''
+"""Whether the network's output is positive: ``{"prediction": true}``."""
+
+from fastmar_runtime.answers import AnswerKind, OutputTensor
+
+
+class Sign(AnswerKind):
+    name = "sign"
+
+    def decoder(self, state):
+        return lambda output, frames=(): [{"prediction": row[0] > 0} for row in output.tolist()]
+
+    def schema(self, state):
+        return {"type": "boolean"}, {}
+
+    def component(self, state, targets):
+        return {"prediction": {"type": "boolean"}}
+
+    def tensors(self, state):
+        return [OutputTensor("prediction", "BOOL", (-1,), lambda answers: [each["prediction"] for each in answers])]
+
+
+KIND = Sign()
+'''
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _sign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    folder: Path = tmp_path_factory.mktemp("kinds")
+    (folder / "sign.py").write_text(SIGN)
+    fastmar_runtime.answers.__path__.append(str(folder))
+    yield
+    fastmar_runtime.answers.__path__.remove(str(folder))
+
+
+SPEC = tiny.spec(decode={"decoder": "sign"})
+
+
+def test_it_is_found_by_its_file() -> None:
+    assert "sign" in kind_names()
+    assert answer_kind(SPEC.decode).name == "sign"
+
+
+def test_it_is_answered_and_described() -> None:
+    predictor = tiny.predictor(decode=SPEC.decode)
+    answers = predictor.predict([tiny.record(), tiny.record(age=20)])
+    assert {type(answer["prediction"]) for answer in answers} == {bool}
+    for answer in answers:
+        Draft202012Validator(answer_schema(SPEC)).validate(answer)
+    assert openapi(SPEC)["components"]["schemas"]["Answer"]["properties"]["prediction"] == {"type": "boolean"}
+    [output] = protocol_v2.write({}, answers, SPEC)["outputs"]
+    assert (output["shape"], output["datatype"]) == ([2], "BOOL")
+    assert answer_kind(SPEC.decode).tensors(SPEC.decode)[0].metadata()["shape"] == [-1]
+    assert payload.least_bytes(SPEC) <= min(len(orjson.dumps(answer)) for answer in answers)
+
+
+def test_another_kind_breaks_callers() -> None:
+    [change] = changes(replace(SPEC, decode=tiny.RAW_DECODER), SPEC)
+    assert (change.level, change.where) == (BREAKING, "answer")
+    assert changes(SPEC, SPEC) == []
+
+
+def test_every_kind_has_its_name_and_what_is_no_kind_is_refused() -> None:
+    for name in kind_names():
+        assert answer_kind({"decoder": name}).name == name
+    for state in ({}, {"decoder": "__init__"}, {"decoder": ["raw"]}, {"decoder": None}, {"decoder": "a.b"}):
+        with pytest.raises(BundleUnreadable):
+            load_decoder(state)
+
+
+def test_decoders_do_not_change_the_output() -> None:
+    output = np.array([[1.0, -1.0]], np.float32)
+    for decode in (tiny.CATEGORY_DECODER, tiny.MULTI_DECODER, tiny.TWO_NUMBERS_DECODER, tiny.RAW_DECODER):
+        load_decoder(decode)(output)
+    assert output.tolist() == [[1.0, -1.0]]
