@@ -96,8 +96,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def show_notices() -> None:
-    """Show what `fastmar_serving` logs; the terminal's module is imported with the first notice."""
-    log = logging.getLogger("fastmar_serving")
+    """Show what rollouts log; the terminal's module is imported with the first notice."""
+    log = logging.getLogger("fastmar_serving.rollout")
     if not log.handlers:
         log.addHandler(_Notices())
         log.propagate = False

@@ -16,6 +16,7 @@ from fastmar_client.problems import Column, Problem
 from fastmar_client.schema import IMAGE, VISION, Schema
 from fastmar_contract.cells import cell_reader
 from fastmar_contract.csv_rows import CsvRows
+from fastmar_contract.errors import RecordError
 from fastmar_contract.values import CATEGORY, DATE
 
 _DATE = "2024-01-31"
@@ -37,6 +38,8 @@ def record(schema: Schema) -> JSON:
 
 def answer(schema: Schema, asked: Any, place: int) -> JSON:
     """The answer to a record, always the same to the same; an error where the model would give one."""
+    if isinstance(asked, RecordError):
+        return asked.as_dict(place)
     problems = [] if isinstance(asked, bytes) else schema.problems(asked)
     name = {"name": asked["name"]} if schema.kind == VISION and isinstance(asked, dict) and "name" in asked else {}
     refused = next((problem for problem in problems if problem.weight == "refused"), None)
@@ -55,6 +58,7 @@ def read_body(body: bytes, content_type: str, schema: Schema) -> tuple[list[Any]
 
     Raises:
         ValueError: it is none that the model reads.
+        TableUnreadable: it is a CSV without a usable header, or without rows.
     """
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type == "text/csv":
@@ -139,8 +143,8 @@ def _read_csv(text: str, schema: Schema) -> list[Any]:
     rows = CsvRows(io.StringIO(text, newline=""), sorted(schema.names))
     columns = [schema.columns.get(name) for name in rows.header]
     readers = [cell_reader(column.kind, column.categories) if column else str for column in columns]
+    rows.check_not_empty()
     return [
-        {name: read(cell) for name, read, cell in zip(rows.header, readers, row.cells, strict=True)}
+        row.error or {name: read(cell) for name, read, cell in zip(rows.header, readers, row.cells, strict=True)}
         for row in rows
-        if row.error is None
     ]

@@ -29,6 +29,7 @@ from fastmar_client.retries import Retries
 from fastmar_client.schema import Schema
 from fastmar_client.sender import Reply, timed_out, unreachable
 from fastmar_client.served import SCHEMA_REQUEST
+from fastmar_contract.errors import TableUnreadable
 from fastmar_contract.members import SCHEMA
 
 if TYPE_CHECKING:
@@ -179,6 +180,8 @@ class FakeServer:
     def _predict(self, schema: Schema, request: Request) -> Reply:
         try:
             records, shape = plausible.read_body(request.body, request.headers.get("Content-Type", JSON), schema)
+        except TableUnreadable as error:
+            return _json(400, error.as_dict())
         except ValueError as error:
             report = {"code": "bad_request", "field": None, "message": f"{error}.", "fix": "send what the model reads."}
             return _json(400, {"error": report})

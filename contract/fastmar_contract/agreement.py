@@ -83,6 +83,8 @@ def _same_labels(ours: Answer, theirs: Answer, decode: dict[str, Any]) -> bool:
     if "index" in theirs:
         if ours["index"] == theirs["index"]:
             return bool(after == before)
+        if not isinstance(before, str) or not isinstance(after, str):
+            return False
         return _close(_probability(probabilities, after), _probability(probabilities, before))
     if not isinstance(before, list) or not isinstance(after, list) or not _is_labels(before) or not _is_labels(after):
         return bool(before == after)
@@ -107,7 +109,10 @@ def _probability(probabilities: dict[str, Any], label: Any) -> Any:
 def _close(ours: Any, theirs: Any) -> bool:
     """Whether two pieces of JSON agree, numbers within the tolerance."""
     if _is_number(ours) and _is_number(theirs):
-        return bool(ours == theirs or abs(ours - theirs) <= TOLERANCE * max(1.0, abs(theirs)))
+        try:
+            return bool(ours == theirs or abs(ours - theirs) <= TOLERANCE * max(1.0, abs(theirs)))
+        except OverflowError:  # an integer that is no float
+            return False
     if isinstance(ours, list) and isinstance(theirs, list):
         return len(ours) == len(theirs) and all(map(_close, ours, theirs))
     if isinstance(ours, dict) and isinstance(theirs, dict):

@@ -14,6 +14,7 @@ from fastmar_contract.display import shown
 from fastmar_contract.errors import RecordError, TableUnreadable
 
 UTF8 = "utf-8-sig"
+NO_HEADER = "no_header"  # code of the error for a table whose first line names no column of the model
 _DELIMITERS = ",;\t"
 _LONGEST_CELL = 1_000_000  # characters
 _BOM = b"\xef\xbb\xbf"
@@ -58,6 +59,8 @@ class CsvRows:
         delimiter: between cells.
         line_end: of the header, which is taken for that of the file.
     """
+
+    _may_be_undecoded = False  # whether bytes that are not in the encoding can stand in the text
 
     def __init__(self, text: TextIO, known: Collection[str], *, name: str = "the CSV") -> None:
         """Reads the header; `known` are the names of the model's columns, `text` keeps its line ends (newline="").
@@ -117,6 +120,7 @@ class CsvRows:
             raise TableUnreadable(
                 f"the first line is {shown(line)}, which names no column of the model.",
                 fix=_SAVE_AS_UTF8 if "\0" in line else example,
+                code=NO_HEADER,
             )
         if len(header) > _MOST_COLUMNS:
             raise TableUnreadable(
@@ -154,10 +158,10 @@ class CsvRows:
                 f"the row has {len(cells)} cells where the header has {len(self.header)}.",
                 fix="give each row a cell for each column; quote cells that hold the delimiter.",
             )
-        if not all(map(str.isascii, cells)) and any(map(_NOT_DECODED.search, cells)):
+        if self._may_be_undecoded and not all(map(str.isascii, cells)) and any(map(_NOT_DECODED.search, cells)):
             error = RecordError("not_utf8", "the row is not in UTF-8.", fix=_SAVE_AS_UTF8)
             cells = [_NOT_DECODED.sub("\ufffd", cell) for cell in cells]
-        return Row(self._fitted(cells), error)
+        return Row(cells if len(cells) == len(self.header) else self._fitted(cells), error)
 
     def _spoilt(self, error: csv.Error) -> Row:
         """One line that can't be read; those that were taken for its continuation are rows of their own."""
@@ -201,6 +205,8 @@ class CsvFile(CsvRows):
     Attributes:
         has_bom: whether the file begins with a byte order mark.
     """
+
+    _may_be_undecoded = True
 
     def __init__(self, file: IO[bytes], known: Collection[str], *, encoding: str = UTF8, name: str = "the CSV") -> None:
         """Reads the header; see `CsvRows`.

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from typing import IO, Any
 
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
 _FAR = 1 << 40  # bytes under a lock can't be read on Windows; a file never gets as long as this
 
 
 def acquire(file: IO[Any]) -> bool:
     """Take the lock of an open file until it is closed; False where another program has it.
 
-    On a file system without locks it is taken as free.
+    On a file system without locks it counts as taken by nobody.
+
+    Raises:
+        OSError: the system fails on the file for another reason.
     """
     try:
         if sys.platform == "win32":
@@ -26,6 +31,7 @@ def acquire(file: IO[Any]) -> bool:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):
         return False
-    except OSError:
-        return True
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
     return True

@@ -49,6 +49,17 @@ def check_members(members: Sequence[zipfile.ZipInfo]) -> None:
     Raises:
         PartRefused: one of them is outside of what an export writes.
     """
+    check_names(members)
+    for member in members:
+        check_member(member)
+
+
+def check_names(members: Sequence[zipfile.ZipInfo]) -> None:
+    """Check the number and the names of all parts.
+
+    Raises:
+        PartRefused: there are too many, or two of one name, or one would be unpacked outside of the archive's folder.
+    """
     if len(members) > _MAX_MEMBERS:
         raise PartRefused(f"it has {len(members):,} parts, over the limit of {_MAX_MEMBERS:,}")
     names = set()
@@ -59,7 +70,6 @@ def check_members(members: Sequence[zipfile.ZipInfo]) -> None:
         if name.startswith("/") or "\\" in name or ".." in name.split("/"):
             raise PartRefused(f"its part {name!r:.80} would be unpacked outside of its folder")
         names.add(name)
-        check_member(member)
 
 
 def check_member(member: zipfile.ZipInfo) -> None:

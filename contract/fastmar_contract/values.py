@@ -62,7 +62,7 @@ def check_number(value: Any, column: Column) -> float | int | None:
         return int(value)  # as fastai reads a column of bools
     if kind is str and type(number := _number_in(value)) is not str:
         return check_number(number, column)
-    if hasattr(value, "dtype") and hasattr(value, "item"):  # a number of numpy
+    if _is_scalar(value):
         return check_number(value.item(), column)
     raise RecordError(
         "not_a_number",
@@ -70,6 +70,11 @@ def check_number(value: Any, column: Column) -> float | int | None:
         fix="send a number.",
         field=column.name,
     )
+
+
+def _is_scalar(value: Any) -> bool:
+    """Whether `value` is a scalar of numpy."""
+    return hasattr(value, "dtype") and hasattr(value, "item") and not getattr(value, "shape", ())
 
 
 def _number_in(text: str) -> Any:
@@ -103,7 +108,7 @@ def check_category(value: Any, column: Column) -> Any:
         return value
     if isinstance(value, str | int | float):
         return None if value != value else value  # noqa: PLR0124 - NaN is pandas' null
-    if hasattr(value, "dtype") and hasattr(value, "item") and not getattr(value, "shape", ()):
+    if _is_scalar(value):
         return check_category(value.item(), column)
     raise RecordError(
         "not_a_value",

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from fastmar_contract.cells import cell_reader
-from fastmar_contract.csv_rows import CsvRows
+from fastmar_contract.csv_rows import NO_HEADER, CsvRows
 from fastmar_contract.errors import TableUnreadable
 from fastmar_runtime.spec import Field
 
@@ -51,8 +51,8 @@ def names_columns(text: str, fields: Sequence[Field]) -> bool:
     known = _by_name(fields)
     try:
         header = CsvRows(io.StringIO(text, newline=""), known).header
-    except TableUnreadable:
-        return False
+    except TableUnreadable as error:
+        return error.code != NO_HEADER  # else it is a table, whose reader will say what is wrong
     return len(known.keys() & set(header)) >= min(2, len(fields))
 
 
@@ -71,8 +71,9 @@ def _records(text: str, fields: Sequence[Field]) -> Iterator[Any]:
 
 def _by_name(fields: Sequence[Field]) -> dict[str, Field]:
     """Fields by all names that a header may have for them; of two fields with one name the first."""
-    known: dict[str, Field] = {}
+    known = {field.name: field for field in reversed(fields)}
+    known = {field.name: known[field.name] for field in fields}  # in their order, which a message shows
     for field in fields:
-        for name in (field.name, *field.aliases):
-            known.setdefault(name, field)
+        for alias in field.aliases:
+            known.setdefault(alias, field)
     return known

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 
-log = logging.getLogger("fastmar_serving")
+LOGGER = "fastmar_serving.rollout"
+
+log = logging.getLogger(LOGGER)
 
 
 def notice(message: str) -> None:

@@ -20,6 +20,7 @@ from fastmar_client import (
     ModelNotFound,
     RecordRefused,
     Retries,
+    Schema,
     ServerFailed,
     ServerUnreachable,
     Timeout,
@@ -204,3 +205,16 @@ def test_numbers_in_a_table_are_refused_as_the_model_refuses_them(cell: str) -> 
     [answer] = model.predict(read_csv(body, model.spec.fields))
     [made_up] = FakeServer(describe(model.spec)).client().predict_body("tiny", body.encode(), "text/csv")
     assert made_up.get("error") == answer.get("error")
+
+
+def test_tables_are_refused_as_the_server_refuses_them(fake: FakeServer) -> None:
+    client = fake.client()
+    schema = Schema(client.schema("adult"))
+    header = ",".join(schema.required)
+    row = ",".join(str(fake.example("adult")[name]) for name in schema.required)
+    answers = client.predict_body("adult", f"{header}\n{row}\n1\n{row}\n".encode(), "text/csv")
+    assert [answer.get("error", {}).get("code") for answer in answers] == [None, "ragged_row", None]
+    for table, code in ((b"x,y\n1,2\n", "no_header"), (f"{header}\n".encode(), "no_rows")):
+        with pytest.raises(RecordRefused) as refused:
+            client.predict_body("adult", table, "text/csv")
+        assert refused.value.code == code

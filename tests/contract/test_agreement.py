@@ -187,3 +187,11 @@ def test_a_tampered_label_is_not_the_same() -> None:
     assert not same_answer(answer, answer | {"prediction": "nonsense", "index": 7}, {}, mask_difference)
     assert not same_answer(answer, answer | {"warnings": [{}]}, {}, mask_difference)
     assert not same_answer(answer | {"name": "a.jpg"}, answer, {}, mask_difference)
+
+
+def test_labels_that_are_no_text_and_enormous_numbers_do_not_agree() -> None:
+    answer = {"prediction": 1, "index": 1, "probabilities": {"a": 0.5, "b": 0.5}, "warnings": []}
+    assert not same_answer(answer, answer | {"prediction": 0, "index": 0}, {}, mask_difference)
+    assert not same_answer(
+        {"prediction": 10**400, "warnings": []}, {"prediction": 0.5, "warnings": []}, {}, mask_difference
+    )

@@ -210,3 +210,9 @@ def test_numpy_scalars_are_numbers_and_categories():
     columns, report = gathered(tiny.record(age=np.int64(7)))
     assert not report.errors
     assert columns["age"] == [7]
+
+
+def test_an_array_in_a_record_is_refused_alone():
+    report = Report(2)
+    columns = gather([{"age": np.array([1, 2])}, {"age": np.float64(3)}], [Field("age", NUMBER)], report)
+    assert (columns["age"], report.errors[0].code) == ([None, 3.0], "not_a_number")

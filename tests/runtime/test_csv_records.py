@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from fastmar_contract.cells import NULLS
 from fastmar_contract.errors import RecordError, RequestError
 from fastmar_contract.values import CATEGORY, DATE, NUMBER
-from fastmar_runtime.csv_records import read_csv
+from fastmar_runtime.csv_records import names_columns, read_csv
 from fastmar_runtime.spec import Field
 from tests.runtime import tiny
 
@@ -221,3 +221,15 @@ def test_what_pandas_wrote_is_read_as_pandas_reads_it(rows, delimiter):
                 assert ours[name] == pytest.approx(theirs[name], rel=1e-15)
             else:
                 assert ours[name] == theirs[name]
+
+
+def test_a_table_whose_header_is_at_fault_is_still_a_table():
+    assert names_columns("age,age,hours\n1,2,3\n", tiny.FIELDS)
+    assert not names_columns('{"age": 3}', tiny.FIELDS)
+
+
+def test_the_header_in_a_fix_names_a_date_once():
+    date = Field("saledate", DATE, optional=True, aliases=("sale_date", "sale date"))
+    with pytest.raises(RequestError) as caught:
+        read_csv("x\n1\n", [date, Field("age", NUMBER), Field("job", CATEGORY)])
+    assert "saledate,age,job" in caught.value.fix

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fastmar_contract.members import MANIFEST, RECORDS, read_member
+from fastmar_contract.members import MANIFEST, RECORDS, check_names, read_member
 from fastmar_serving.torchserve.defaults import Default, read_defaults
 from fastmar_serving.torchserve.errors import ArchiveRefused, StoreEmpty
 
@@ -98,6 +98,7 @@ def read_archive(path: Path) -> Archive:
         raise ArchiveRefused(f"TorchServe can't load a file named {path.name!r}.", fix="rename it: no comma, no '='.")
     try:
         with zipfile.ZipFile(path) as archive:
+            check_names(archive.infolist())
             members = set(archive.namelist())
             if MANIFEST not in members:
                 raise _broken(path, f"it has no {MANIFEST}")

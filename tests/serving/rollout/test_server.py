@@ -57,7 +57,7 @@ def management_key_of(server: Any) -> str | None:
 
 
 def inference_key_of(server: Any) -> str | None:
-    key: str | None = server.client._transport._keys.key()
+    key: str | None = server.client._calls.requester._keys.key()
     return key
 
 
