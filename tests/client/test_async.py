@@ -8,7 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,12 @@ from fastmar_client.testing import FakeServer
 from fastmar_runtime.schema import describe
 
 SYNC_ONLY = {"score_csv"}
+
+
+def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """The result of a coroutine, in a thread of its own: Playwright may keep an event loop in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()
 
 
 def test_its_methods_and_their_arguments_are_those_of_the_client() -> None:
@@ -46,7 +53,7 @@ def test_records_that_come_one_by_one(scripted: Scripted) -> None:
             assert await client.predict("m", records()) == one_by_one
             return one_by_one
 
-    assert asyncio.run(ask()) == [{"prediction": {"x": number}} for number in range(5)]
+    assert run(ask()) == [{"prediction": {"x": number}} for number in range(5)]
 
 
 def test_calls_run_at_the_same_time(scripted: Scripted) -> None:
@@ -62,7 +69,7 @@ def test_calls_run_at_the_same_time(scripted: Scripted) -> None:
         async with AsyncClient(scripted.url) as client:
             return await asyncio.gather(*(client.predict("m", {"x": number}) for number in range(4)))
 
-    assert asyncio.run(ask()) == [{"prediction": {"x": number}} for number in range(4)]
+    assert run(ask()) == [{"prediction": {"x": number}} for number in range(4)]
 
 
 def test_a_call_that_is_cancelled_ends_at_once(scripted: Scripted) -> None:
@@ -82,7 +89,7 @@ def test_a_call_that_is_cancelled_ends_at_once(scripted: Scripted) -> None:
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     began = time.monotonic()
-    asyncio.run(ask())
+    run(ask())
     assert time.monotonic() - began < 10
     released.set()
 
@@ -97,8 +104,8 @@ def test_answers_that_nobody_takes_are_cancelled(scripted: Scripted) -> None:
             await answers.aclose()
             assert asyncio.all_tasks() == {asyncio.current_task()}
 
-    asyncio.run(ask("keep"))
-    asyncio.run(ask("raise"))
+    run(ask("keep"))
+    run(ask("raise"))
 
 
 def test_pictures_are_read_beside_the_event_loop(scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,7 +121,7 @@ def test_pictures_are_read_beside_the_event_loop(scripted: Scripted, monkeypatch
         async with AsyncClient(scripted.url) as client:
             await client.predict("m", Path("a.bmp"))
 
-    asyncio.run(ask())
+    run(ask())
     assert threads
     assert threading.main_thread() not in threads
 
@@ -126,7 +133,7 @@ def test_a_session_of_the_callers_own(scripted: Scripted) -> None:
                 await client.predict("m", {})
             assert not session.is_closed
 
-    asyncio.run(ask())
+    run(ask())
     assert scripted.seen[0].headers["x-mine"] == "1"
 
 
@@ -151,7 +158,7 @@ def test_a_fake_server() -> None:
             with pytest.raises(ServerFailed):
                 await client.predict("tiny", tiny.record())
 
-    asyncio.run(ask())
+    run(ask())
 
 
 def test_without_httpx() -> None:
