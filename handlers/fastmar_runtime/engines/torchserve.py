@@ -98,8 +98,9 @@ class Handler:
         path = _asked_path(row, index, context)
         if path:
             return self._service.document(path)
+        headers = _headers(index, context)
         return self._service.receive(
-            lambda most: _request(row, index, context, self._service.spec, most), v2=_is_v2(_headers(index, context))
+            lambda most: _request(row, index, context, headers, self._service.spec, most), v2=_is_v2(headers)
         )
 
 
@@ -170,13 +171,14 @@ def _is_v2(headers: Mapping[str, str]) -> bool:
     return headers.get(PROTOCOL) == "v2" or protocol_v2.JSON_LENGTH in headers
 
 
-def _request(row: dict[str, Any], index: int, context: Any, spec: Spec, most: int) -> Request:
+def _request(
+    row: dict[str, Any], index: int, context: Any, headers: Mapping[str, str], spec: Spec, most: int
+) -> Request:
     """The request in one row: its raw body, a body that TorchServe read, or the parts of a form.
 
     Raises:
         RequestError: it can't be read as records.
     """
-    headers = _headers(index, context)
     raw_type = headers.get(RAW_TYPE)
     if raw_type is not None:
         body = row.get("body", row.get("data", b""))
