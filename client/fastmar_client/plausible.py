@@ -14,10 +14,9 @@ from fastmar_client.encoding import encode
 from fastmar_client.pictures import png
 from fastmar_client.problems import Column, Problem
 from fastmar_client.schema import IMAGE, VISION, Schema
-from fastmar_contract.cells import cell_reader
 from fastmar_contract.csv_rows import CsvRows
 from fastmar_contract.errors import RecordError
-from fastmar_contract.values import CATEGORY, DATE
+from fastmar_contract.values import CATEGORY, DATE, cell_reader
 
 _DATE = "2024-01-31"
 _SIZE = 8  # of a made-up mask, in pixels

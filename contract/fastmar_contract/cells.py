@@ -5,21 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from fastmar_contract.values import CATEGORY, NUMBER
-
 # pandas' documentation of read_csv, `na_values`.
 _NULL_WORDS = "#N/A|#N/A N/A|#NA|-1.#IND|-1.#QNAN|-NaN|-nan|1.#IND|1.#QNAN|<NA>|N/A|NA|NULL|NaN|None|n/a|nan|null"
 NULLS = frozenset(["", *_NULL_WORDS.split("|")])
 _BOOLS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False}
-
-
-def cell_reader(kind: str, categories: Sequence[Any] = ()) -> Callable[[str], Any]:
-    """The function that reads the cells of a column; other kinds than numbers and categories stay text or null."""
-    if kind == NUMBER:
-        return read_number
-    if kind == CATEGORY:
-        return _category_reader(categories)
-    return read_text
 
 
 def read_text(cell: str) -> str | None:
@@ -39,7 +28,7 @@ def read_number(cell: str) -> Any:
         return cell
 
 
-def _category_reader(categories: Sequence[Any]) -> Callable[[str], Any]:
+def category_reader(categories: Sequence[Any]) -> Callable[[str], Any]:
     """Strings stay as they are; a vocabulary of numbers or bools has its cells read as such."""
     strings = frozenset(x for x in categories if isinstance(x, str))
     has_bools = any(isinstance(x, bool) for x in categories)

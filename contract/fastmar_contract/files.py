@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from fastmar_contract.errors import FastmarError
+from fastmar_contract.errors import FastmarError, RequestError
 from fastmar_contract.media_types import BMP, picture_type
+from fastmar_contract.text import decode
 
 JSON, LINES, CSV = "application/json", "application/jsonlines", "text/csv"
 PICTURE = "application/octet-stream"  # the model looks for itself which kind of picture it is
@@ -53,9 +54,6 @@ def read_input(source: str, encoding: str | None = None) -> tuple[bytes, str]:
 
 
 def _text(body: bytes, content_type: str, name: str, encoding: str | None) -> tuple[bytes, str]:
-    from fastmar_contract.errors import RequestError  # noqa: PLC0415
-    from fastmar_contract.text import decode  # noqa: PLC0415 - the runtime, where it is needed
-
     if content_type == PICTURE or (content_type == CSV and encoding is None):
         return body, content_type
     try:
@@ -90,9 +88,6 @@ def _sniff(body: bytes) -> str:
 
 def as_utf8(body: bytes) -> bytes:
     """A text that may be UTF-16 or UTF-32, as Windows' tools write it, in UTF-8; other bytes as they are."""
-    from fastmar_contract.errors import RequestError  # noqa: PLC0415
-    from fastmar_contract.text import decode  # noqa: PLC0415 - the runtime, where it is needed
-
     try:
         return decode(body).encode()
     except RequestError:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+from fastmar_contract.cells import category_reader, read_number, read_text
 from fastmar_contract.display import shown
 from fastmar_contract.errors import RecordError
 
@@ -60,7 +61,7 @@ def check_number(value: Any, column: Column) -> float | int | None:
         return None  # a later step fills it
     if kind is bool:
         return int(value)  # as fastai reads a column of bools
-    if kind is str and type(number := _number_in(value)) is not str:
+    if kind is str and type(number := read_number(value)) is not str:
         return check_number(number, column)
     if _is_scalar(value):
         return check_number(value.item(), column)
@@ -75,12 +76,6 @@ def check_number(value: Any, column: Column) -> float | int | None:
 def _is_scalar(value: Any) -> bool:
     """Whether `value` is a scalar of numpy."""
     return hasattr(value, "dtype") and hasattr(value, "item") and not getattr(value, "shape", ())
-
-
-def _number_in(text: str) -> Any:
-    from fastmar_contract.cells import read_number  # noqa: PLC0415 - cells need the kinds of columns
-
-    return read_number(text)
 
 
 def null_not_filled(name: str) -> RecordError:
@@ -143,3 +138,12 @@ def check_date(value: Any, column: Column) -> Any:
 
 CHECKS: dict[str, Callable[[Any, Column], Any]] = {NUMBER: check_number, CATEGORY: check_category, DATE: check_date}
 """The check of a value by the kind of its column."""
+
+
+def cell_reader(kind: str, categories: Sequence[Any] = ()) -> Callable[[str], Any]:
+    """The function that reads the cells of a column; other kinds than numbers and categories stay text or null."""
+    if kind == NUMBER:
+        return read_number
+    if kind == CATEGORY:
+        return category_reader(categories)
+    return read_text

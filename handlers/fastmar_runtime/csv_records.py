@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from fastmar_contract.cells import cell_reader
 from fastmar_contract.csv_rows import NO_HEADER, CsvRows
 from fastmar_contract.errors import TableUnreadable
+from fastmar_contract.values import cell_reader
 from fastmar_runtime.spec import Field
 
 
@@ -70,9 +70,13 @@ def _records(text: str, fields: Sequence[Field]) -> Iterator[Any]:
 
 
 def _by_name(fields: Sequence[Field]) -> dict[str, Field]:
-    """Fields by all names that a header may have for them; of two fields with one name the first."""
-    known = {field.name: field for field in reversed(fields)}
-    known = {field.name: known[field.name] for field in fields}  # in their order, which a message shows
+    """Fields by all names that a header may have for them; of two fields with one name the first.
+
+    The fields' own names come first, in their order: a message shows the first ones.
+    """
+    known: dict[str, Field] = {}
+    for field in fields:
+        known.setdefault(field.name, field)
     for field in fields:
         for alias in field.aliases:
             known.setdefault(alias, field)

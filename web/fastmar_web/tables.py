@@ -15,10 +15,10 @@ from typing import Any
 from fastmar_client import Schema
 from fastmar_client.problems import Column
 from fastmar_contract.categories import UNKNOWN
-from fastmar_contract.cells import NULLS, cell_reader
+from fastmar_contract.cells import NULLS
 from fastmar_contract.csv_rows import UTF8, CsvFile, Row
 from fastmar_contract.errors import TableUnreadable
-from fastmar_contract.values import DATE, as_date
+from fastmar_contract.values import DATE, as_date, cell_reader
 from fastmar_web.errors import Refused, sentence
 
 JSON = dict[str, Any]
