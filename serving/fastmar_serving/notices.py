@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 
-LOGGER = "fastmar_serving.rollout"
-
-log = logging.getLogger(LOGGER)
+log = logging.getLogger("fastmar_serving.rollout")
 
 
 def notice(message: str) -> None:
