@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,12 @@ NOBODY = "http://127.0.0.1:9"  # the discard port: nobody listens there
 
 
 @contextmanager
-def running(*arguments: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
+def running(
+    *arguments: str, command: list[str] | None = None, **environment: str
+) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
     """`fastmar web` on a free port; what it printed until it was ready."""
-    words = [sys.executable, "-m", "fastmar_cli.main", "web", "--port", "0", "--url", NOBODY, *arguments]
+    web = [sys.executable, "-m", "fastmar_cli.main", "web", "--port", "0", "--url", NOBODY, *arguments]
+    words = command or web
     process = subprocess.Popen(
         words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}
     )
@@ -58,6 +61,38 @@ def test_it_says_where_it_is_and_ends_when_told(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
         assert not list(tmp_path.iterdir())  # its folder is gone
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_a_finalizer_ends_it_too(number: int) -> None:
+    """Python drops an exception that a signal handler raises while `__del__` runs."""
+    code = f"""
+import os, signal, sys
+from fastmar_web import slow
+from fastmar_web.serving import Settings, serve
+
+class Dropped:
+    def __del__(self):
+        os.kill(os.getpid(), {int(number)})
+        sum(range(100))
+
+count = [0]
+readable = slow.Channel.readable
+
+def first_drops(channel):
+    count[0] += 1
+    if count[0] == 1:
+        Dropped()
+    return readable(channel)
+
+slow.Channel.readable = first_drops
+sys.exit(serve(Settings(url={NOBODY!r}, port=0)))
+"""
+    with running(command=[sys.executable, "-c", code]) as (process, lines):
+        [address] = [line.split()[-1] for line in lines if line.startswith("Web app")]
+        with suppress(requests.RequestException):  # it ends before or after the answer
+            requests.get(f"{address}/health", timeout=10)
+        assert process.wait(10) == 0
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="the system has no terminals that hang up")

@@ -40,7 +40,8 @@ def serve(settings: Settings, *, open_browser: bool = False, say: Callable[[str]
     app = create_app(settings, backend)
     jobs: Jobs = app.extensions["fastmar_jobs"]
     try:
-        server = create_server(app, settings)
+        sockets = Sockets()
+        server = create_server(app, settings, sockets)
     except OSError as error:
         jobs.close()
         raise WebError(
@@ -56,19 +57,33 @@ def serve(settings: Settings, *, open_browser: bool = False, say: Callable[[str]
     sys.stdout.flush()
     if open_browser:
         webbrowser.open(url)
-    _end_when_told()
+    _end_on_signals(sockets)
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # many pictures at once are no news
     try:
         server.run()
-    except (KeyboardInterrupt, SystemExit):
-        pass
     finally:
         server.close()
         jobs.close()
     return 0
 
 
-def create_server(app: Flask, settings: Settings) -> Any:
+class Sockets(dict[int, Any]):
+    """What waitress listens on, and its connections, by file descriptor; its loop runs while this is true."""
+
+    _ended = False
+
+    def __bool__(self) -> bool:
+        return not self._ended and len(self) > 0
+
+    def end(self) -> None:
+        """Make `run()` return. May be called in a signal handler."""
+        self._ended = True
+        for each in list(self.values()):
+            if isinstance(each, BaseWSGIServer):
+                each.pull_trigger()  # the loop waits for a second otherwise
+
+
+def create_server(app: Flask, settings: Settings, sockets: Sockets | None = None) -> Any:
     """The app behind waitress, listening; `run()` serves.
 
     Raises:
@@ -80,7 +95,7 @@ def create_server(app: Flask, settings: Settings) -> Any:
             "trusted_proxy": settings.trusted_proxy,
             "trusted_proxy_headers": {"x-forwarded-for", "x-forwarded-proto"},
         }
-    sockets: dict[int, Any] = {}  # where waitress keeps what it listens on, and its connections
+    sockets = Sockets() if sockets is None else sockets
     server = waitress.create_server(
         app,
         map=sockets,
@@ -102,15 +117,18 @@ def create_server(app: Flask, settings: Settings) -> Any:
     return server
 
 
-def _end_when_told() -> None:
-    """End in order, so that no table stays behind: also when the terminal is closed, unless nohup keeps that away."""
+def _end_on_signals(sockets: Sockets) -> None:
+    """End in order, so that no table stays behind: also when the terminal is closed, unless nohup prevents that.
+
+    The handler raises no exception: Python drops one that is raised while an object is finalized.
+    """
 
     def end(number: int, _: Any) -> None:
-        signal.signal(number, signal.SIG_IGN)  # a shell says it, and the system too: the end must not be broken off
-        raise SystemExit
+        signal.signal(number, signal.SIG_IGN)  # SIGHUP comes from the shell and from the kernel
+        sockets.end()
 
     if threading.current_thread() is threading.main_thread():
-        for each in (signal.SIGTERM, getattr(signal, "SIGHUP", None)):  # Windows has no SIGHUP
+        for each in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", None)):  # Windows has no SIGHUP
             if each is not None and signal.getsignal(each) is not signal.SIG_IGN:
                 signal.signal(each, end)
 
