@@ -19,7 +19,7 @@ EXCEPTION = re.compile(r"(?P<type>[A-Za-z_][\w.]*)(?P<message>: .*)?")
 WORKER_GAVE_UP = "Backend worker process died."
 OWN_WORDS = "fastmar: "
 FATAL = "Fatal Python error: "
-FAILED_IN_INITIALIZE = "Failed to load model {model}, exception "
+FAILED_IN_INITIALIZE = "Failed to load model {model}, exception "  # then the rest of the message, then a traceback
 # What every worker prints as it starts, and what Java prints of itself. Nobody needs to read it.
 CHATTER = re.compile(
     r"s_name_part0=|Listening on |Successfully loaded .*metrics|\[PID\]|Torch worker started|Python runtime: "
@@ -90,10 +90,13 @@ class ServerLog:
         model, worker = (match["model"], match["id"]) if match else (thread, thread)
         if CHATTER.match(text):
             return
-        self._workers[model, worker].append(text)
+        lines = self._workers[model, worker]
+        # TorchServe may kill the worker before it says that it gave up. The line after the announcement can be the fix.
+        announced = bool(lines) and lines[-1].startswith(FAILED_IN_INITIALIZE.format(model=model))
+        lines.append(text)
         if text == WORKER_GAVE_UP:
             self.failures.setdefault(model, text)
-        if text == WORKER_GAVE_UP or text.startswith((OWN_WORDS, FATAL)):
+        if announced or text == WORKER_GAVE_UP or text.startswith((OWN_WORDS, FATAL)):
             self._tell(model, worker)
         if self._loaded and text.strip():
             self._show(f"{model}: {text}")

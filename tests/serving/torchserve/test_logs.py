@@ -86,11 +86,17 @@ def test_last_words_of_workers_are_written_down_for_those_who_deploy(tmp_path: P
         line(9002, "3.0", "ValueError: no weights"),
         line(9002, "3.0", "Backend worker process died."),
         line(9003, "4.0", "Fatal Python error: Segmentation fault"),
+        line(9004, "5.0", "Failed to load model my_model, exception no weights"),  # and then TorchServe kills it
+        line(9004, "5.0", "Fix: copy them."),
+        line(9005, "6.0", "Failed to load model my_model, exception no weights"),
+        line(9005, "6.0", "Traceback (most recent call last):"),
     ]
     ServerLog(lines, lambda _: None, file).wait_for_end(5)
     assert json.loads(file.read_text()) == {
         "9001": {"model": "my_model", "reason": "my_model can't be served: no graph.", "fix": "export it again."},
         "9002": {"model": "my_model", "reason": "ValueError: no weights", "fix": None},
         "9003": {"model": "my_model", "reason": "Fatal Python error: Segmentation fault", "fix": None},
+        "9004": {"model": "my_model", "reason": "no weights", "fix": "copy them."},
+        "9005": {"model": "my_model", "reason": "no weights", "fix": None},
     }
     assert [path.name for path in tmp_path.iterdir()] == ["failures.json"]
