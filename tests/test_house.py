@@ -29,8 +29,7 @@ import fastmar_serving
 from fastmar_cli.main import command_names
 from fastmar_client.errors import ClientError
 from fastmar_contract.errors import FastmarError
-from fastmar_runtime.answers import kind_names
-from fastmar_runtime.steps import step_names
+from fastmar_runtime import registry
 from tests.supported import PAGE, with_table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,12 +42,12 @@ SLOW = ("torch", "onnxruntime", "pandas", "fastai", "requests", "numpy")
 def test_a_transform_has_three_rooms_of_one_name() -> None:
     converters = {info.name for info in pkgutil.iter_modules(fastmar_export.converters.__path__) if not info.ispkg}
     tests = {path.stem.removeprefix("test_") for path in (ROOT / "tests/runtime/steps").glob("test_*.py")}
-    assert converters == set(step_names()) == tests
+    assert converters == set(registry.names("steps")) == tests
 
 
 def test_a_kind_of_answer_has_a_test_of_its_name() -> None:
     tests = {path.stem.removeprefix("test_") for path in (ROOT / "tests/runtime/answers").glob("test_*.py")}
-    assert set(kind_names()) == tests - {"answers", "new_kind"}
+    assert set(registry.names("answers")) == tests - {"answers", "new_kind"}
 
 
 def test_a_layer_of_the_graph_has_three_rooms_of_one_name() -> None:

@@ -34,9 +34,9 @@ from fastmar_export.reference import refine
 from fastmar_export.replacement import check_same_model, check_same_pickle, check_version
 from fastmar_runtime import __version__
 from fastmar_runtime.golden import OUTPUT, Golden, check_golden, thinned
+from fastmar_runtime.modalities import modality
 from fastmar_runtime.pillow_versions import pillow_versions
 from fastmar_runtime.predictor import Predictor
-from fastmar_runtime.preprocess import load_preprocessor
 from fastmar_runtime.spec import PROTOCOL, VISION, Spec
 
 __all__ = ["Exported", "Options", "export_learner"]
@@ -228,7 +228,7 @@ def _draft(
 
 
 def _samples(draft: Spec, records: list[dict[str, Any]]) -> dict[str, npt.NDArray[Any]]:
-    samples, report = load_preprocessor(draft)(records)
+    samples, report = modality(draft.kind).preprocessor(draft)(records)
     if report.errors:
         error = next(iter(report.errors.values()))
         raise ExportError(

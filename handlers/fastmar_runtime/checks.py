@@ -7,21 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastmar_contract.members import SPEC
-from fastmar_contract.values import CATEGORY, DATE
 from fastmar_runtime import spec as spec_format
 from fastmar_runtime.answers import answer_kind, load_decoder
 from fastmar_runtime.bundle import BundleFiles
-from fastmar_runtime.errors import BundleError
-from fastmar_runtime.preprocess import load_preprocessor
-from fastmar_runtime.spec import IMAGE, TABULAR, Spec
+from fastmar_runtime.modalities import modality
+from fastmar_runtime.spec import Spec
 from fastmar_runtime.steps import load_step
 from fastmar_runtime.steps.add_datepart import AddDatepart
-from fastmar_runtime.steps.categorify import Categorify
-from fastmar_runtime.steps.fill_missing import FillMissing
-from fastmar_runtime.steps.normalize import Normalize
-from fastmar_runtime.steps.pil_image import PILImage
-from fastmar_runtime.steps.read_tab_batch import ReadTabBatch
-from fastmar_runtime.steps.to_tensor import ToTensor
 from fastmar_runtime.validation import build, unreadable, wrong
 
 
@@ -37,7 +29,6 @@ class _SizedLayer:
     size: tuple[int, int] | None = None
 
 
-_TABLE_STEPS = (AddDatepart, Categorify, FillMissing, Normalize, ReadTabBatch)
 _ONNX_TYPES = {"int64": "tensor(int64)", "float32": "tensor(float)", "uint8": "tensor(uint8)"}
 _LARGEST_SIDE = 1 << 16
 
@@ -70,72 +61,7 @@ def check_spec(spec: Spec) -> None:
     for at, step in enumerate(steps):
         if isinstance(step, AddDatepart) and step.date not in names:
             raise wrong(f"spec.json: steps[{at}].date", "the name of a field", step.date)
-    preprocess = load_preprocessor(spec)
-    if spec.kind == TABULAR:
-        _check_kinds(spec, steps)
-        _check_columns(spec, preprocess)
-        return
-    if names != [IMAGE] and names:
-        raise unreadable(f"spec.json: fields must be {IMAGE!r} alone where kind is {spec.kind!r}")
-    _check_picture_steps(steps)
-
-
-def _check_kinds(spec: Spec, steps: list[Any]) -> None:
-    """Text must become codes or parts of a date before anything computes with it."""
-    text = {field.name for field in spec.fields if field.kind in (CATEGORY, DATE)}
-    codes: set[str] = set()
-    for at, step in enumerate(steps):
-        wrong_ones: set[str] = set()
-        match step:
-            case AddDatepart():
-                text.discard(step.date)
-            case Categorify():
-                codes |= step.vocabularies.keys()
-                text -= codes
-            case FillMissing():
-                wrong_ones = text & step.fills.keys()
-            case Normalize():
-                wrong_ones = text & step.means.keys()
-            case ReadTabBatch():
-                wrong_ones = (set(step.cats) - codes) | (text & set(step.conts))
-        if wrong_ones:
-            name = min(wrong_ones)
-            raise unreadable(
-                f"spec.json: steps[{at}] takes {name!r:.60} for a number, and no step before it makes it one"
-            )
-
-
-def _check_picture_steps(steps: list[Any]) -> None:
-    """A picture is opened first and becomes a tensor last; each step between takes an open picture and gives one."""
-    for at, step in enumerate(steps):
-        is_first, is_last = at == 0, at == len(steps) - 1
-        opens, ends = isinstance(step, PILImage), isinstance(step, ToTensor)
-        if (opens, ends) != (is_first, is_last) or isinstance(step, _TABLE_STEPS):
-            raise unreadable(
-                f"spec.json: steps[{at}] can't be there: steps of pictures begin with pil_image and end with to_tensor"
-            )
-    if not steps:
-        raise unreadable("spec.json: steps is empty, where pictures need pil_image and to_tensor")
-
-
-def _check_columns(spec: Spec, preprocess: Any) -> None:
-    """Run the steps on no records: a column that no field and no step makes is missed, and so is an input."""
-    try:
-        inputs, _ = preprocess([])
-    except BundleError:
-        raise
-    except Exception as error:  # a step's own, such as a KeyError for a column
-        raise unreadable(f"spec.json: steps don't fit the fields ({type(error).__name__}: {error!s:.80})") from error
-    wanted = {tensor.name: tensor for tensor in spec.inputs}
-    if inputs.keys() != wanted.keys():
-        raise unreadable(f"spec.json: steps make {sorted(inputs)}, and graph.inputs names {sorted(wanted)}")
-    for name, array in inputs.items():
-        tensor = wanted[name]
-        if len(tensor.shape) != 2 or str(array.dtype) != tensor.dtype or array.shape[1:] != tensor.shape[1:]:
-            made = f"{array.dtype} {array.shape[1:]}"
-            raise unreadable(
-                f"spec.json: steps make {name} as {made}, and graph.inputs has {tensor.dtype} {tensor.shape}"
-            )
+    modality(spec.kind).check(spec, steps)
 
 
 def _check_decode(spec: Spec) -> None:

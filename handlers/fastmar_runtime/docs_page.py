@@ -17,11 +17,12 @@ import orjson
 from fastmar_contract.values import CATEGORY, DATE, NUMBER
 from fastmar_runtime.answers import answer_kind
 from fastmar_runtime.docs_assets import CSS, SCRIPT
-from fastmar_runtime.docs_commands import PICTURES, RECORDS, commands
+from fastmar_runtime.docs_commands import commands
+from fastmar_runtime.modalities import modality
 from fastmar_runtime.openapi import ERRORS
 from fastmar_runtime.openapi_schemas import example_record
 from fastmar_runtime.schema import answer_schema, plain
-from fastmar_runtime.spec import IMAGE, VISION, Field, Spec
+from fastmar_runtime.spec import IMAGE, Field, Spec
 
 LISTED = 40  # categories of a column
 LABELS = 100
@@ -111,11 +112,9 @@ def _listed(values: list[Any], limit: int) -> str:
 
 
 def _fields(spec: Spec) -> str:
-    if spec.kind == VISION:
-        return (
-            "<p>A picture file (JPEG, PNG, GIF, BMP, WebP or TIFF) as the body, files in a multipart form, or JSON: "
-            '<code>{"image": {"b64": "…"}}</code>.</p>'
-        )
+    described = modality(spec.kind).docs_record
+    if described is not None:
+        return described
     rows = ((_code(f.name), _TYPES[f.kind], _needed(f), "<br>".join(_values(f))) for f in spec.fields)
     return _table("Columns of a record", ("Column", "Type", "Needed", "Values"), rows)
 
@@ -153,7 +152,7 @@ def _answer(spec: Spec) -> str:
 
 def _commands(spec: Spec) -> str:
     url = URL.format(name=escape(spec.name))
-    found = commands(PICTURES if spec.kind == VISION else RECORDS, _sample(spec), MARK)
+    found = commands(modality(spec.kind).docs_commands, _sample(spec), MARK)
     return "".join(
         f'<h3>{tool}</h3><pre tabindex="0"><code>{escape(text, quote=False).replace(MARK, url)}</code></pre>'
         for tool, text in found.items()
@@ -166,9 +165,8 @@ def _sample(spec: Spec) -> Any:
 
 
 def _form(spec: Spec) -> str:
-    if spec.kind == VISION:
-        body = '<label for="file">Picture</label><input id="file" name="file" type="file" accept="image/*" required>'
-    else:
+    body = modality(spec.kind).docs_input
+    if body is None:
         sample = escape(orjson.dumps(_sample(spec), option=orjson.OPT_INDENT_2).decode())
         body = (
             '<label for="body">Body, as JSON: a record or a list of records</label>'

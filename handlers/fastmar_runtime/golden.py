@@ -17,16 +17,15 @@ from fastmar_contract.errors import FastmarError
 from fastmar_contract.members import ANSWERS, ARRAYS, RECORDS
 from fastmar_runtime.bundle import BundleFiles
 from fastmar_runtime.errors import GoldenMismatch
+from fastmar_runtime.modalities import modality
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.preprocess import Arrays
-from fastmar_runtime.spec import VISION
 from fastmar_runtime.validation import check, unreadable
 
 MOST_NUMBERS = 10_007
 """Numbers of one record's output that are recorded, spread evenly."""
 
 OUTPUT = "output"
-_FIX_PILLOW = "install the versions that the archive was exported with, or export it again on this machine."
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +91,10 @@ def check_golden(predictor: Predictor, golden: Golden) -> float:
     try:
         return _replay(predictor, golden)
     except GoldenMismatch as error:
-        if predictor.spec.kind != VISION or (versions := _other_pillow(predictor)) is None:
+        if (cause := modality(predictor.spec.kind).mismatch_cause(predictor.spec)) is None:
             raise
-        raise GoldenMismatch(f"{error.message} {versions}", fix=_FIX_PILLOW) from error
-
-
-def _other_pillow(predictor: Predictor) -> str | None:
-    from fastmar_runtime.pillow_versions import other_versions  # noqa: PLC0415 - Pillow only where pictures are
-
-    return other_versions(predictor.spec.provenance)
+        what, fix = cause
+        raise GoldenMismatch(f"{error.message} {what}", fix=fix) from error
 
 
 def _replay(predictor: Predictor, golden: Golden) -> float:

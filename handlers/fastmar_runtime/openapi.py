@@ -12,7 +12,7 @@ from urllib.parse import quote
 import orjson
 
 from fastmar_contract.values import NUMBER
-from fastmar_runtime.answers import answer_kind
+from fastmar_runtime.modalities import modality
 from fastmar_runtime.openapi_schemas import (
     ANSWER,
     ERROR,
@@ -27,7 +27,7 @@ from fastmar_runtime.openapi_schemas import (
     example_record,
 )
 from fastmar_runtime.schema_parts import JSON, in_comment, ref
-from fastmar_runtime.spec import IMAGE, VISION, Spec
+from fastmar_runtime.spec import Spec
 
 V31, V30 = "3.1.0", "3.0.3"
 KEY = "bearerKey"
@@ -94,12 +94,12 @@ def _paths(spec: Spec) -> JSON:
     example = example_record(spec)
     record: JSON = _json(RECORD, example)
     of_version = f"with version {in_comment(spec.version)}"
-    if spec.kind == VISION:
-        one = _operation("predict", "Predict one picture", record, ANSWER, _OTHER_PICTURES)
-        versioned = _operation("predict_file", f"Predict one picture file {of_version}", _form(spec), ANSWER)
+    reads = modality(spec.kind)
+    one = _operation("predict", f"Predict one {reads.record}", record, ANSWER, reads.other_bodies)
+    if parts := reads.form_parts(spec):
+        versioned = _operation("predict_file", f"Predict one {reads.record} file {of_version}", _form(parts), ANSWER)
     else:
-        one = _operation("predict", "Predict one record", record, ANSWER, _OTHER_TABLES)
-        versioned = _operation("predict_version", f"Predict one record {of_version}", record, ANSWER)
+        versioned = _operation("predict_version", f"Predict one {reads.record} {of_version}", record, ANSWER)
     return {
         f"/predictions/{name}": {"post": one},
         f"/predictions/{name}/{version}": {"post": versioned},
@@ -146,22 +146,10 @@ def _operation(
     }
 
 
-_OTHER_TABLES = (
-    "A JSON list of records, CSV with a header (text/csv) and JSON lines (application/jsonlines) are accepted too, and "
-    "answered with a list or with lines in their order."
-)
-_OTHER_PICTURES = (
-    "A picture file as the body (image/jpeg and the like, application/octet-stream), multipart forms with one or "
-    "several files, a JSON list of records and JSON lines are accepted too. Several pictures are answered with a list "
-    "or with lines in their order."
-)
-_BINARY: JSON = {"type": "string", "format": "binary"}
-
-
-def _form(spec: Spec) -> JSON:
+def _form(parts: JSON) -> JSON:
     """A form with one file. It has a path of its own: generators confuse several media types of one path."""
-    parts = {IMAGE: _BINARY, **answer_kind(spec.decode).component_options()}
-    return {"multipart/form-data": {"schema": {"type": "object", "properties": parts, "required": [IMAGE]}}}
+    schema = {"type": "object", "properties": parts, "required": [next(iter(parts))]}
+    return {"multipart/form-data": {"schema": schema}}
 
 
 def _json(schema: str, example: Any) -> JSON:

@@ -16,16 +16,17 @@ import orjson
 from fastmar_contract import media_types
 from fastmar_contract.display import shown
 from fastmar_contract.errors import RequestError
-from fastmar_contract.media_types import BMP, FORM, IMAGE, JSON, TABLE, MediaType, picture_type
+from fastmar_contract.media_types import FORM, IMAGE, JSON, TABLE, MediaType
 from fastmar_contract.media_types import LINES as JSON_LINES
 from fastmar_contract.text import decode
-from fastmar_runtime import picture_bodies, protocol_v2, refusals
+from fastmar_runtime import protocol_v2, refusals
 from fastmar_runtime.answers import answer_kind
 from fastmar_runtime.bodies import forms, json_shapes, json_text, multipart
 from fastmar_runtime.bodies.multipart import Part
 from fastmar_runtime.bodies.request import INSTANCES, LINES, LIST, ONE, V2, Request
 from fastmar_runtime.csv_records import names_columns, read_rows
-from fastmar_runtime.spec import TABULAR, VISION, Spec
+from fastmar_runtime.modalities import Modality, modality
+from fastmar_runtime.spec import Spec
 
 __all__ = ["INSTANCES", "LINES", "LIST", "ONE", "V2", "Request", "Response", "read", "read_form", "refused", "write"]
 
@@ -36,8 +37,6 @@ TOO_MANY = "too_many_records"  # the code of a refusal that is answered with sta
 ENCODED = "content_encoding"  # the code of a refusal that is answered with status 415
 _STATUSES = {TOO_MANY: 413, ENCODED: 415}
 
-_FORMATS = "send a JSON record, a JSON list of records, JSON lines, or CSV with a header and Content-Type: text/csv."
-_FIXES = {TABULAR: _FORMATS, VISION: picture_bodies.FORMATS}
 _BRACKETS = ("{", "[", b"{", b"[")
 _NO_HEADERS: Mapping[str, str] = {}
 Bytes = bytes | bytearray | memoryview
@@ -65,6 +64,10 @@ class _Body:
     options: Mapping[str, Any]
     most: int | None
     v2: bool = False
+
+    @property
+    def reads(self) -> Modality:
+        return modality(self.spec.kind)
 
     def text(self) -> str:
         return decode(self.content, self.media_type.parameters.get("charset"))
@@ -102,7 +105,7 @@ def read(
         if isinstance(body, _TEXT):
             return _read_body(_Body(body, media_type, spec, parts or {}, most, v2))
         if media_type.format == TABLE:
-            raise RequestError(f"found {shown(body)} where text belongs.", fix=_FORMATS)
+            raise RequestError(f"found {shown(body)} where text belongs.", fix=modality("tabular").formats)
         return _from_json(body, spec, most, v2)
     except RequestError as error:
         error.v2 = error.v2 or v2 or protocol_v2.JSON_LENGTH in headers
@@ -117,15 +120,15 @@ def read_form(
     Raises:
         RequestError: there is nothing in it that the model reads.
     """
-    return forms.read(forms.from_row(parts, content_types), spec, most, _part_reader(spec, parts))
+    return _read_parts(forms.from_row(parts, content_types), spec, most, parts)
 
 
 def _read_body(body: _Body) -> Request:
     if not len(body.content) and body.media_type.format != JSON_LINES:  # a batch job may cut off an empty part
-        raise RequestError("the request has no body.", fix=_FIXES[body.spec.kind])
-    picture = None if body.v2 else _PICTURES[body.spec.kind](body)
-    if picture is not None:
-        return picture
+        raise RequestError("the request has no body.", fix=body.reads.formats)
+    request = None if body.v2 else body.reads.read_body(body.content, body.media_type, body.options)
+    if request is not None:
+        return request
     return _READERS[_format(body)](body)
 
 
@@ -136,32 +139,15 @@ def _format(body: _Body) -> str:
         return JSON
     if known is not None and known != IMAGE:
         return known
-    if body.content[:1] in _BRACKETS or body.spec.kind != TABULAR:
+    if body.content[:1] in _BRACKETS or not body.reads.reads_csv:
         return JSON
     text = body.text().lstrip()
     return TABLE if text[:1] not in ("{", "[") and names_columns(text, body.spec.fields) else JSON
 
 
-def _body_picture(body: _Body) -> Request | None:
-    size = picture_bodies.option(body.options)
-    picture = picture_bodies.body_picture(body.content, body.media_type.name, size)
-    return None if picture is None else Request([picture], ONE)
-
-
-def _no_picture(body: _Body) -> Request | None:
-    if body.content[:1] in _BRACKETS or isinstance(body.content, str):
-        return None
-    if picture_type(body.content) not in (None, BMP):
-        raise RequestError("the body is a picture, and the model reads records.", fix=_FORMATS)
-    return None
-
-
-_PICTURES: dict[str, Callable[[_Body], Request | None]] = {TABULAR: _no_picture, VISION: _body_picture}
-
-
 def _read_table(body: _Body) -> Request:
-    if body.spec.kind != TABULAR:
-        raise RequestError("the body is a table, and the model reads pictures.", fix=_FIXES[body.spec.kind])
+    if not body.reads.reads_csv:
+        raise RequestError(f"the body is a table, and the model reads {body.reads.records}.", fix=body.reads.formats)
     return Request(read_rows(body.text(), body.spec.fields, body.most))
 
 
@@ -174,7 +160,7 @@ def _read_json(body: _Body) -> Request:
             pass
     text = body.text()
     try:
-        data = json_text.read_document(text, _FIXES[body.spec.kind])
+        data = json_text.read_document(text, body.reads.formats)
     except RequestError:
         if body.v2 or not json_text.is_lines(text):
             raise
@@ -190,7 +176,11 @@ def _read_multipart(body: _Body) -> Request:
     if isinstance(body.content, str):
         raise RequestError("a form arrived as text.", fix="send it as multipart/form-data.")
     parts = multipart.parse(body.content, body.media_type.parameters.get("boundary"))
-    return forms.read(parts, body.spec, body.most, _part_reader(body.spec, body.options))
+    return _read_parts(parts, body.spec, body.most, body.options)
+
+
+def _read_parts(parts: Sequence[Part], spec: Spec, most: int | None, options: Mapping[str, Any]) -> Request:
+    return modality(spec.kind).read_form(forms.sent(parts), most, _part_reader(spec, options))
 
 
 def _part_reader(spec: Spec, options: Mapping[str, Any]) -> forms.ReadPart:
@@ -229,7 +219,7 @@ def _check_encoding(value: str) -> None:
 
 def _read_binary_v2(body: bytes, length: str, spec: Spec, most: int | None) -> Request:
     head, binary = protocol_v2.split(body, length)
-    data = json_text.read_document(decode(head), _FIXES[spec.kind])
+    data = json_text.read_document(decode(head), modality(spec.kind).formats)
     return Request(protocol_v2.read(data, spec, most, binary), V2, data)
 
 
@@ -239,7 +229,7 @@ def _from_json(data: Any, spec: Spec, most: int | None, v2: bool = False) -> Req
     if isinstance(data, list):
         return Request(data)
     if not isinstance(data, dict):
-        raise RequestError(f"found {shown(data)} where a record belongs.", fix=_FIXES[spec.kind])
+        raise RequestError(f"found {shown(data)} where a record belongs.", fix=modality(spec.kind).formats)
     if "instances" in data and not _has_column(spec, "instances"):
         if isinstance(data["instances"], list):
             return Request(json_shapes.name_columns(data["instances"], spec, "instances"), INSTANCES)

@@ -18,8 +18,9 @@ from fastmar_runtime.bundle import BundleFiles
 from fastmar_runtime.checks import check_session, read_spec
 from fastmar_runtime.errors import BundleUnreadable, GraphFailed
 from fastmar_runtime.frames import Frame
+from fastmar_runtime.modalities import modality
 from fastmar_runtime.operators import check_operators
-from fastmar_runtime.preprocess import Arrays, Group, load_preprocessor
+from fastmar_runtime.preprocess import Arrays, Group
 from fastmar_runtime.report import Report
 from fastmar_runtime.spec import Spec
 
@@ -45,7 +46,7 @@ class Predictor:
     ) -> None:
         self.spec = spec
         self.files = files
-        self.preprocess = load_preprocessor(spec)
+        self.preprocess = modality(spec.kind).preprocessor(spec)
         self._decode = load_decoder(spec.decode)
         check_operators(graph)
         self._session = _session(graph, threads, gpu)

@@ -6,7 +6,7 @@ request with a record that can not be scored is refused whole.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
@@ -17,7 +17,8 @@ from fastmar_contract.errors import RequestError
 from fastmar_runtime.answers import OutputTensor, answer_kind
 from fastmar_runtime.bodies import tensors
 from fastmar_runtime.bodies.tensors import BINARY_SIZE, BYTES, Binary, bad_tensor
-from fastmar_runtime.spec import VISION, Spec
+from fastmar_runtime.modalities import modality
+from fastmar_runtime.spec import Spec
 
 JSON_LENGTH = "inference-header-content-length"  # header: bytes of JSON in front of binary tensors
 BINARY_TYPE = "application/octet-stream"
@@ -60,6 +61,7 @@ def read(data: Any, spec: Spec, most: int | None = None, binary: bytes = b"") ->
         raise RequestError("the request has no inputs.", fix=_FIX)
     _check_outputs(data, spec)
     rest = Binary(binary)
+    reads = modality(spec.kind)
     columns: dict[str, list[Any]] = {}
     for tensor in inputs:
         if not isinstance(tensor, dict) or not isinstance(tensor.get("name"), str):
@@ -67,7 +69,7 @@ def read(data: Any, spec: Spec, most: int | None = None, binary: bytes = b"") ->
         name = tensor["name"]
         if name in columns:
             raise RequestError(f"input {name!r} is there twice.", fix=_FIX)
-        columns[name] = _VALUES.get(spec.kind, _texts)(name, tensors.read(tensor, rest))
+        columns[name] = reads.tensor_values(name, tensors.read(tensor, rest))
     rest.check_end()
     (first, size), *others = ((name, len(values)) for name, values in columns.items())
     for name, length in others:
@@ -75,22 +77,6 @@ def read(data: Any, spec: Spec, most: int | None = None, binary: bytes = b"") ->
             raise RequestError(f"inputs differ in length: {first!r} {size}, {name!r} {length}.", fix=_FIX)
     rows = islice(zip(*columns.values(), strict=True), most)
     return [dict(zip(columns, row, strict=True)) for row in rows]
-
-
-def _texts(name: str, values: list[Any]) -> list[Any]:
-    """Values of a table's column: bytes are text in UTF-8."""
-    try:
-        return [value.decode() if isinstance(value, bytes) else value for value in values]
-    except UnicodeDecodeError as error:
-        raise bad_tensor(f"a value of input {name!r} is not UTF-8.", "encode strings as UTF-8.") from error
-
-
-def _pictures(name: str, values: list[Any]) -> list[Any]:  # noqa: ARG001
-    """Pictures: bytes are a picture's file, or its base64."""
-    return [value.decode() if isinstance(value, bytes) and value.isascii() else value for value in values]
-
-
-_VALUES: dict[str, Callable[[str, list[Any]], list[Any]]] = {VISION: _pictures}
 
 
 def _check_outputs(request: dict[str, Any], spec: Spec) -> None:

@@ -15,8 +15,8 @@ from fastmar_cli.main import main
 from fastmar_contract.members import RECORDS
 from fastmar_contract.values import CATEGORY, DATE, NUMBER
 from fastmar_runtime.golden import Golden
+from fastmar_runtime.modalities import modality
 from fastmar_runtime.predictor import Predictor
-from fastmar_runtime.preprocess import load_preprocessor
 from fastmar_runtime.schema import plain
 from fastmar_runtime.spec import Field, Spec, Tensor
 from fastmar_serving.rollout.changes import BREAKING, INSIDE, NOTICED, Change, changes
@@ -258,7 +258,7 @@ class TestDates:
     @given(models, models)
     def test_what_is_compatible_is_answered_and_what_breaks_is_refused(self, old: Spec, new: Spec) -> None:
         for told, spec in ((old, old), (new, new), (old, new)):
-            _, report = load_preprocessor(spec)(least_records(told))
+            _, report = modality(spec.kind).preprocessor(spec)(least_records(told))
             found = changes(told, spec)
             assert bool(report.errors) == any(change.level == BREAKING for change in found), (report.errors, found)
 

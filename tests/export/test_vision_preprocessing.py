@@ -16,7 +16,7 @@ from fastmar_export.learner import open_learner
 from fastmar_export.options import Options
 from fastmar_export.reader import read_torch_file
 from fastmar_export.vision import convert_vision
-from fastmar_runtime.preprocess import PicturePreprocessor
+from fastmar_runtime.modalities.vision.preprocessing import PicturePreprocessor
 from fastmar_runtime.spec import Spec
 from tests.export.pictures import CONFIGS, odd_pictures, tiny_learner
 

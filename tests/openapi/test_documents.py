@@ -160,9 +160,9 @@ def test_tensors_of_the_example_are_answered(name: str) -> None:
 
 
 def test_the_example_of_the_schema_goes_before_made_up_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    from fastmar_runtime import openapi_schemas
+    from fastmar_runtime import record_schemas
 
-    monkeypatch.setattr(openapi_schemas, "record_schema", lambda spec: {"examples": [{"age": 17}]})
+    monkeypatch.setattr(record_schemas, "record_schema", lambda spec: {"examples": [{"age": 17}]})
     assert example_record(tiny.spec()) == {"age": 17}
 
 

@@ -17,8 +17,8 @@ import fastmar_runtime
 from fastmar_contract.errors import RecordError
 from fastmar_runtime import payload, predictor
 from fastmar_runtime.errors import BundleUnreadable, ProtocolUnknown
+from fastmar_runtime.modalities.tabular.preprocessing import CHUNK
 from fastmar_runtime.predictor import BundleFiles, Predictor
-from fastmar_runtime.preprocess import CHUNK
 from tests.runtime import tiny
 
 RUNTIME = Path(fastmar_runtime.__file__).parents[1]

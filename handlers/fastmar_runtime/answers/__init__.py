@@ -7,16 +7,14 @@ answers, what schemas and tensors describe them, and what two versions of a mode
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, ClassVar, Protocol
 
 import numpy.typing as npt
 
+from fastmar_runtime import registry
 from fastmar_runtime.errors import BundleUnreadable
 from fastmar_runtime.frames import Frame
 from fastmar_runtime.spec import Tensor
@@ -122,11 +120,6 @@ class AnswerKind(ABC):
         return {"prediction": 0}
 
 
-def kind_names() -> list[str]:
-    """Names of all kinds, read off the folder."""
-    return sorted(info.name for info in pkgutil.iter_modules(__path__))
-
-
 def answer_kind(state: State) -> AnswerKind:
     """The kind of answer that the spec's `decode` names.
 
@@ -134,17 +127,10 @@ def answer_kind(state: State) -> AnswerKind:
         BundleUnreadable: there is no kind of that name.
     """
     name = state.get("decoder")
-    kind = _kind(name) if isinstance(name, str) else None
-    if kind is None:
+    module = registry.load("answers", name)
+    if module is None:
         raise _unknown(f"{name!r:.80}")
-    return kind
-
-
-@cache
-def _kind(name: str) -> AnswerKind | None:
-    if name not in kind_names():
-        return None
-    kind: AnswerKind = importlib.import_module(f"{__name__}.{name}").KIND
+    kind: AnswerKind = module.KIND
     return kind
 
 

@@ -1,4 +1,4 @@
-"""The parts of a multipart form to records: pictures, or tables and JSON in one part or several."""
+"""The parts of a multipart form, and the records of those that hold tables or JSON."""
 
 from __future__ import annotations
 
@@ -9,11 +9,8 @@ from fastmar_contract import media_types
 from fastmar_contract.display import shown
 from fastmar_contract.errors import RequestError
 from fastmar_contract.media_types import picture_type
-from fastmar_runtime import picture_bodies
 from fastmar_runtime.bodies.multipart import Part
-from fastmar_runtime.bodies.request import LIST, ONE, V2, Request
-from fastmar_runtime.pictures import MASK_SIZE, Picture
-from fastmar_runtime.spec import TABULAR, VISION, Spec
+from fastmar_runtime.bodies.request import LIST, V2, Request
 
 ReadPart = Callable[[Part, int | None], Request]
 """Reads a part that is no picture, as a body of its own; the number is of records to stop at."""
@@ -40,40 +37,18 @@ def from_row(row: Mapping[str, Any], content_types: Mapping[str, str] | None = N
     ]
 
 
-def read(parts: Sequence[Part], spec: Spec, most: int | None, read_part: ReadPart) -> Request:
-    """The records of a form, in the order of its parts.
+def sent(parts: Sequence[Part]) -> list[Part]:
+    """The parts of a form but for file inputs where no file was chosen."""
+    return [part for part in parts if part.filename != "" or len(part.content)]
+
+
+def read_documents(parts: Sequence[Part], most: int | None, read_part: ReadPart) -> Request:
+    """The records of the tables and the JSON in a form, in the order of its parts.
 
     Raises:
         RequestError: there are none, or a part can't be read.
     """
-    parts = [part for part in parts if part.filename != "" or len(part.content)]  # "": no file was chosen
-    return _READERS[spec.kind](parts, most, read_part)
-
-
-def _read_pictures(parts: Sequence[Part], most: int | None, read_part: ReadPart) -> Request:
-    options = {part.name: part.content for part in parts if part.name == MASK_SIZE}
-    size = picture_bodies.option(options)
-    requests = []
-    for part in parts:
-        if part.name in picture_bodies.NOT_PICTURES:
-            continue
-        if _is_document(part):
-            requests.append(read_part(part, most))
-        elif isinstance(part.content, bytes | bytearray | memoryview) and (
-            part.filename is not None
-            or part.content_type.startswith("image/")
-            or picture_type(part.content) is not None
-        ):
-            requests.append(Request([Picture(bytes(part.content), _name(part), size)], ONE))
-    if not requests:
-        raise RequestError(
-            "the request is a form without a picture, or was cut short on its way.", fix=picture_bodies.FORMATS
-        )
-    return _joined(requests)
-
-
-def _read_tables(parts: Sequence[Part], most: int | None, read_part: ReadPart) -> Request:
-    files = [part for part in parts if part.filename is not None or _is_document(part)]
+    files = [part for part in parts if part.filename is not None or is_document(part)]
     if not files:
         names = ", ".join(shown(part.name) for part in parts[:5])
         raise RequestError(
@@ -88,16 +63,16 @@ def _read_tables(parts: Sequence[Part], most: int | None, read_part: ReadPart) -
         try:
             requests.append(read_part(part, left))
         except RequestError as error:
-            where = f"the part {shown(_name(part))}: "
+            where = f"the part {shown(part_name(part))}: "
             raise RequestError(where + error.message, code=error.code, fix=error.fix) from error
         if left is not None:
             left -= min(left, len(requests[-1].records))
             if not left:
                 break
-    return _joined(requests)
+    return joined(requests)
 
 
-def _joined(requests: list[Request]) -> Request:
+def joined(requests: list[Request]) -> Request:
     """One part is answered as a body would be; the records of several in one list."""
     if len(requests) == 1:
         return requests[0]
@@ -106,7 +81,7 @@ def _joined(requests: list[Request]) -> Request:
     return Request([record for request in requests for record in request.records], LIST)
 
 
-def _is_document(part: Part) -> bool:
+def is_document(part: Part) -> bool:
     """Whether a part holds JSON or a table rather than a picture or a field's text."""
     if not isinstance(part.content, bytes | bytearray | memoryview):
         return isinstance(part.content, dict | list) or media_types.parse(part.content_type).format in _DOCUMENTS
@@ -119,12 +94,6 @@ def _is_document(part: Part) -> bool:
     return bytes(part.content[:64]).lstrip()[:1] in (b"{", b"[")
 
 
-def _name(part: Part) -> str:
+def part_name(part: Part) -> str:
     """What the part's answer is called: as its file, else as its field."""
     return part.filename if part.filename and part.filename != _NAMELESS_FILE else part.name
-
-
-_READERS: dict[str, Callable[[Sequence[Part], int | None, ReadPart], Request]] = {
-    TABULAR: _read_tables,
-    VISION: _read_pictures,
-}

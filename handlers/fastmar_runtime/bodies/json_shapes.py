@@ -12,7 +12,8 @@ from typing import Any
 from fastmar_contract.display import shown
 from fastmar_contract.errors import RequestError
 from fastmar_runtime.bodies.request import INSTANCES, Request
-from fastmar_runtime.spec import TABULAR, Spec
+from fastmar_runtime.modalities import modality
+from fastmar_runtime.spec import Spec
 
 _CODE = "unnamed_columns"
 
@@ -24,7 +25,7 @@ def read(data: dict[str, Any], spec: Spec) -> Request | None:
         RequestError: it is such a shape, and can't be read as records.
     """
     wrapped = not _WRAPPERS.keys().isdisjoint(data)
-    by_columns = spec.kind == TABULAR and isinstance(next(iter(data.values()), None), dict | list)
+    by_columns = modality(spec.kind).reads_csv and isinstance(next(iter(data.values()), None), dict | list)
     if not wrapped and not by_columns:
         return None
     if {f.name for f in spec.fields}.union(*(f.aliases for f in spec.fields)).isdisjoint(data):
@@ -39,7 +40,7 @@ def name_columns(rows: list[Any], spec: Spec, shape: str) -> list[Any]:
     Raises:
         RequestError: they are.
     """
-    if spec.kind == TABULAR and any(isinstance(row, list) for row in rows):
+    if modality(spec.kind).reads_csv and any(isinstance(row, list) for row in rows):
         names = [f.name for f in spec.fields if not f.optional] or [f.name for f in spec.fields]
         example = ", ".join(f'"{name}": ...' for name in names[:3]) + (", ..." if len(names) > 3 else "")
         raise RequestError(
@@ -113,7 +114,7 @@ def _data(data: dict[str, Any], spec: Spec) -> Request:
 
 def _records_of(rows: list[Any], spec: Spec, shape: str) -> list[Any]:
     """`rows` where they are records; values of one row without names are refused as rows of them are."""
-    if spec.kind == TABULAR and rows and not any(isinstance(row, dict | list) for row in rows):
+    if modality(spec.kind).reads_csv and rows and not any(isinstance(row, dict | list) for row in rows):
         rows = [rows]
     return name_columns(rows, spec, shape)
 

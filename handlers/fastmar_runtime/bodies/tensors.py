@@ -193,3 +193,15 @@ def to_binary(output: dict[str, Any]) -> bytes:
 def bad_tensor(message: str, fix: str) -> RequestError:
     """The refusal of a request for one of its tensors."""
     return RequestError(message, code=_CODE, fix=fix)
+
+
+def as_text(name: str, values: list[Any]) -> list[Any]:
+    """Values of an input whose bytes are text in UTF-8.
+
+    Raises:
+        RequestError: they are not.
+    """
+    try:
+        return [value.decode() if isinstance(value, bytes) else value for value in values]
+    except UnicodeDecodeError as error:
+        raise bad_tensor(f"a value of input {name!r} is not UTF-8.", "encode strings as UTF-8.") from error

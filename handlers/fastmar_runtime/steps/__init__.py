@@ -7,11 +7,10 @@ what it has to say about a record to the `Report`.
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from fastmar_runtime import registry
 from fastmar_runtime.errors import BundleUnreadable
 from fastmar_runtime.report import Report
 
@@ -27,11 +26,6 @@ class Step(Protocol):
         ...
 
 
-def step_names() -> list[str]:
-    """Names of all steps, read off the folder."""
-    return sorted(info.name for info in pkgutil.iter_modules(__path__))
-
-
 def load_step(state: dict[str, Any], path: str = "spec.json: steps[]") -> Step:
     """The step that `state` describes: ``{"step": NAME, ...}``; `path` is where it stands, for messages.
 
@@ -39,11 +33,11 @@ def load_step(state: dict[str, Any], path: str = "spec.json: steps[]") -> Step:
         BundleUnreadable: there is no step of that name, or its state lacks a part.
     """
     name = state.get("step") if isinstance(state, dict) else state
-    if name not in step_names():
+    module = registry.load("steps", name)
+    if module is None:
         raise BundleUnreadable(
             f"{path} names the step {name!r:.80}, which this runtime does not know.", fix="export the learner again."
         )
-    module = importlib.import_module(f"{__name__}.{name}")
     from_state: Callable[[dict[str, Any], str], Step] = module.from_state
     try:
         return from_state(state, path)

@@ -13,8 +13,8 @@ from jsonschema import Draft202012Validator
 from tests.runtime import tiny
 
 import fastmar_runtime.answers
-from fastmar_runtime import payload, protocol_v2
-from fastmar_runtime.answers import answer_kind, kind_names, load_decoder
+from fastmar_runtime import payload, protocol_v2, registry
+from fastmar_runtime.answers import answer_kind, load_decoder
 from fastmar_runtime.errors import BundleUnreadable
 from fastmar_runtime.openapi import openapi
 from fastmar_runtime.schema import answer_schema
@@ -59,7 +59,7 @@ SPEC = tiny.spec(decode={"decoder": "sign"})
 
 
 def test_it_is_found_by_its_file() -> None:
-    assert "sign" in kind_names()
+    assert "sign" in registry.names("answers")
     assert answer_kind(SPEC.decode).name == "sign"
 
 
@@ -83,7 +83,7 @@ def test_another_kind_breaks_callers() -> None:
 
 
 def test_every_kind_has_its_name_and_what_is_no_kind_is_refused() -> None:
-    for name in kind_names():
+    for name in registry.names("answers"):
         assert answer_kind({"decoder": name}).name == name
     for state in ({}, {"decoder": "__init__"}, {"decoder": ["raw"]}, {"decoder": None}, {"decoder": "a.b"}):
         with pytest.raises(BundleUnreadable):

@@ -1,15 +1,18 @@
-"""The parts of a model's JSON Schemas that only models of pictures have."""
+"""Schemas of a picture in JSON, and an example."""
 
 from __future__ import annotations
 
 from fastmar_runtime.answers import answer_kind
-from fastmar_runtime.schema_parts import BASE64, JSON
+from fastmar_runtime.schema_parts import BASE64, JSON, TEXT, closed_object
 from fastmar_runtime.spec import IMAGE, Spec
+
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAAAAADhZOFXAAAAEElEQVR42mNsYIAAJgaKGAAmCACQtTEKkQAAAABJRU5ErkJggg=="
+"""A grey picture of 8 by 8 pixels, for examples."""
 
 NAME: JSON = {"type": "string", "description": "what the request calls the picture: the name of its part, or its name"}
 
 
-def record(spec: Spec) -> JSON:
+def record_schema(spec: Spec) -> JSON:
     """Schema of a picture in JSON."""
     opening = next((step for step in spec.steps if step["step"] == "pil_image"), {})
     told = ("max_pixels", "max_bytes", "exif_transpose")
@@ -25,3 +28,18 @@ def record(spec: Spec) -> JSON:
         "required": [IMAGE],
         "additionalProperties": True,
     }
+
+
+def component(spec: Spec) -> JSON:
+    """OpenAPI schema of a picture in JSON."""
+    exact = record_schema(spec)["properties"]
+    properties: JSON = {
+        IMAGE: {
+            **TEXT,
+            "description": exact[IMAGE]["description"],
+            "x-fastmar": exact[IMAGE]["x-fastmar"],
+        },
+        "name": {**TEXT, "description": "name of the picture; the answer repeats it"},
+    }
+    properties |= answer_kind(spec.decode).component_options()
+    return {**closed_object(properties, (IMAGE,)), "description": "One picture."}

@@ -1,0 +1,76 @@
+"""Pictures out of request bodies and out of the parts of a form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastmar_contract.errors import RecordError, RequestError
+from fastmar_contract.media_types import picture_type
+from fastmar_runtime.bodies import forms
+from fastmar_runtime.bodies.forms import ReadPart
+from fastmar_runtime.bodies.multipart import Part
+from fastmar_runtime.bodies.request import ONE, Request
+from fastmar_runtime.pictures import MASK_SIZE, MODEL_SIZE, Picture, mask_size
+
+FORMATS = (
+    'send a picture as the body with its Content-Type, a multipart form with a file a part, or JSON such as {"image": '
+    '{"b64": "..."}}.'
+)
+
+_TYPES = ("application/x-image", "application/octet-stream")
+NOT_PICTURES = ("model_name", "model_version", MASK_SIZE)
+"""Parts that are no pictures: TorchServe puts the query of /invocations among them."""
+
+
+def read_body(body: Any, media_type: str, options: Mapping[str, Any]) -> Request | None:
+    """The picture that `body` is, by its Content-Type or by how it begins; None where it is something else.
+
+    Raises:
+        RequestError: `options` name a size of masks that there is not.
+    """
+    size = option(options)
+    if not isinstance(body, bytes | bytearray | memoryview):
+        return None
+    if media_type.startswith("image/") or media_type in _TYPES or picture_type(body) is not None:
+        return Request([Picture(bytes(body), mask_size=size)], ONE)
+    return None
+
+
+def option(parts: Mapping[str, Any]) -> str:
+    """The size of masks that a form or a query asks for.
+
+    Raises:
+        RequestError: there is no such size.
+    """
+    value = parts.get(MASK_SIZE, MODEL_SIZE)
+    text = bytes(value[:100]).decode("utf-8", "replace") if isinstance(value, bytes | bytearray) else value
+    try:
+        return mask_size(text.strip() if isinstance(text, str) else text)
+    except RecordError as error:
+        raise RequestError(error.message, fix=error.fix, code=error.code) from error
+
+
+def read_form(parts: Sequence[Part], most: int | None, read_part: ReadPart) -> Request:
+    """The pictures of a form, and those in JSON in its parts.
+
+    Raises:
+        RequestError: there are none, or a part can't be read.
+    """
+    options = {part.name: part.content for part in parts if part.name == MASK_SIZE}
+    size = option(options)
+    requests = []
+    for part in parts:
+        if part.name in NOT_PICTURES:
+            continue
+        if forms.is_document(part):
+            requests.append(read_part(part, most))
+        elif isinstance(part.content, bytes | bytearray | memoryview) and (
+            part.filename is not None
+            or part.content_type.startswith("image/")
+            or picture_type(part.content) is not None
+        ):
+            requests.append(Request([Picture(bytes(part.content), forms.part_name(part), size)], ONE))
+    if not requests:
+        raise RequestError("the request is a form without a picture, or was cut short on its way.", fix=FORMATS)
+    return forms.joined(requests)

@@ -1,0 +1,172 @@
+"""Schemas and examples of a record that is an object with a value for each field of the spec."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Any
+
+from fastmar_contract.values import CATEGORY, DATE, NUMBER
+from fastmar_runtime.schema_parts import FLOAT, JSON, MAX_LISTED, TEXT, closed_object, in_comment, named
+from fastmar_runtime.spec import Field, Spec
+
+
+def record_schema(spec: Spec) -> JSON:
+    """JSON Schema of a record. Columns that are not listed are allowed, and ignored with a warning."""
+    required = [f.name for f in spec.fields if not f.optional]
+    return {
+        "type": "object",
+        "properties": {f.name: _field_schema(f) for f in spec.fields},
+        "required": required,
+        "additionalProperties": True,
+        **_date_alternatives(spec),
+        **_examples(spec),
+    }
+
+
+def example(spec: Spec) -> JSON:
+    """A plausible record: the schema's own example, else the default of each column."""
+    examples = record_schema(spec).get("examples")
+    if examples and isinstance(examples[0], dict):
+        return dict(examples[0])
+    return {f.name: _example(f) for f in spec.fields if not f.optional or f.kind == DATE}
+
+
+def _example(field: Field) -> Any:
+    if field.default is not None:
+        return plain(field.default)
+    if field.kind == CATEGORY:
+        return plain(field.categories[0]) if field.categories else None
+    return "2024-01-31" if field.kind == DATE else 0.0
+
+
+def component(spec: Spec) -> JSON:
+    """OpenAPI schema of a record, in the subset of JSON Schema that client generators handle."""
+    exact = record_schema(spec)["properties"]
+    notes = ["One record: a value for each column.", *(_date_note(f) for f in spec.fields if f.kind == DATE)]
+    if not declarable([f.name for f in spec.fields]):
+        notes.append(f"A map, since its columns are no distinct names in all languages: {_names(spec)}.")
+        columns = {f.name: exact[f.name].get("x-fastmar", {}) for f in spec.fields}
+        return {"type": "object", "additionalProperties": True, "description": " ".join(notes), "x-columns": columns}
+    properties = {f.name: _column(f, exact[f.name]) for f in spec.fields}
+    required = [f.name for f in spec.fields if not f.optional]
+    return {**closed_object(properties, required), "description": " ".join(notes)}
+
+
+def _names(spec: Spec) -> str:
+    return named([f.name for f in spec.fields])
+
+
+def _date_note(field: Field) -> str:
+    names = " or ".join(in_comment(repr(name)) for name in (field.name, *field.aliases))
+    return f"The date is sent as {names}; parts of it that are absent are computed."
+
+
+def declarable(names: list[str]) -> bool:
+    """Whether all names become distinct identifiers in every language; generators drop or confuse others."""
+    seen = Counter(map(_identifier, names))
+    taken = _MEMBERS.union(*(_accessors(name) for name in seen))
+    return len(seen) == len(names) and not taken & seen.keys() and all(map(_SAFE.fullmatch, names))
+
+
+_SAFE = re.compile(r"""[^\W_][^\x00-\x1f"'`\\$*/{}<>#@%;\x7f]*""", re.ASCII)
+_MEMBERS = frozenset(  # of the classes that generators write
+    ("additionalproperties", "additionalkeys", "fromdict", "todict", "tomap", "marshaljson", "unmarshaljson")
+)
+
+
+def _identifier(name: str) -> str:
+    """What the least exact generator makes of a name."""
+    return re.sub(r"[^0-9a-z]", "", name.lower())
+
+
+def _accessors(identifier: str) -> set[str]:
+    """Methods that Go's generator adds for a field."""
+    patterns = ("get{}", "get{}ok", "has{}", "set{}", "set{}nil", "unset{}")
+    return {pattern.format(identifier) for pattern in patterns}
+
+
+def _column(field: Field, exact: JSON) -> JSON:
+    """One type for one column. Booleans that a number accepts and other types of a category are not declared."""
+    schema: JSON = {NUMBER: FLOAT, DATE: TEXT}.get(field.kind) or _category_type(field)
+    description = exact.get("description", "")
+    if field.kind == CATEGORY and field.categories:
+        description += f": {named([plain(value) for value in field.categories])}"
+    return {
+        **schema,
+        **({"nullable": True} if field.nullable or field.kind == CATEGORY else {}),
+        **({"description": description} if description else {}),
+        **{key: value for key, value in exact.items() if key.startswith("x-")},
+    }
+
+
+def _category_type(field: Field) -> JSON:
+    kinds = {type(plain(value)) for value in field.categories}
+    if kinds == {bool}:
+        return {"type": "boolean"}
+    if kinds == {int}:
+        return {"type": "integer", "format": "int64"}
+    if kinds and kinds <= {int, float}:
+        return dict(FLOAT)
+    return dict(TEXT) if kinds <= {str} else {}  # of several types: any value
+
+
+def _examples(spec: Spec) -> JSON:
+    """One plausible record, of the fields' defaults; none where a column that may not be null has no default.
+
+    A date stands for its parts.
+    """
+    sent = [f for f in spec.fields if f.kind == DATE or not f.optional]
+    if not sent or any(f.default is None and (f.kind == DATE or not f.nullable) for f in sent):
+        return {}
+    return {"examples": [{f.name: plain(f.default) for f in sent}]}
+
+
+def _date_alternatives(spec: Spec) -> JSON:
+    """Each date: itself under one of its names, or all of its parts."""
+    aliases = {f.name: f.aliases for f in spec.fields}
+    rules = [
+        {
+            "anyOf": [
+                *({"required": [name]} for name in (step["date"], *aliases[step["date"]])),
+                {"required": [step["prefix"] + part for part in step["parts"]]},
+            ]
+        }
+        for step in spec.steps
+        if step["step"] == "add_datepart"
+    ]
+    return {"allOf": rules} if rules else {}
+
+
+def _field_schema(field: Field) -> JSON:
+    null = ["null"] if field.nullable else []
+    schema: JSON
+    if field.kind == NUMBER:
+        schema = {"type": ["number", "boolean", *null]}
+        if field.default is not None:
+            schema["default"] = field.default
+    elif field.kind == DATE:
+        schema = {"type": ["string", *null], "description": "an ISO 8601 date, from which the parts are computed"}
+        if field.default is not None:
+            schema["default"] = field.default
+    else:
+        schema = {
+            "type": ["string", "number", "boolean", "null"],  # of another type it is unknown, and answered so
+            "description": "one of the known categories; any other is answered as unknown, with a warning",
+        }
+        if field.default is not None:
+            schema["default"] = plain(field.default)
+    schema["x-fastmar"] = {"kind": field.kind}
+    if field.kind == CATEGORY:
+        schema["x-fastmar"] |= {
+            "categories": [plain(value) for value in field.categories[:MAX_LISTED]],
+            "category_count": len(field.categories),
+        }
+    statistics = {"standard_deviation": field.spread, "minimum": field.minimum, "maximum": field.maximum}
+    schema["x-fastmar"] |= {name: value for name, value in statistics.items() if value is not None}
+    return schema
+
+
+def plain(value: Any) -> Any:
+    """A category as a caller sends it: a date is its ISO string."""
+    return value["timestamp"] if isinstance(value, dict) else value
