@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from statistics import median
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from examples import textures
@@ -20,7 +21,6 @@ from rich.table import Table
 from fastmar_runtime import payload
 from fastmar_runtime.pictures import Picture
 from fastmar_runtime.predictor import Predictor
-from fastmar_runtime.report import Report
 from fastmar_runtime.steps import load_step
 
 CACHE = Path(__file__).resolve().parents[1] / ".build" / "pictures"
@@ -111,12 +111,12 @@ def stations(archive: Path, paths: list[Path], threads: int) -> dict[str, float]
         return now
 
     for data in [path.read_bytes() for path in paths] * REPEATS:
-        report, batch = Report(1), {"picture": [Picture(data)]}
+        picture: Any = Picture(data)
         now = perf_counter()
         for station, step in steps:
-            batch = step(batch, report)
+            picture = step(picture)
             now = lap(station, now)
-        predictor.run({predictor.spec.inputs[0].name: np.stack(batch["image"])})
+        predictor.run({predictor.spec.inputs[0].name: picture.image[None]})
         lap("graph", now)
         request = payload.read(data, "image/jpeg", predictor.spec)
         now = perf_counter()

@@ -6,7 +6,7 @@ functions, so that the pixels are the same to the last bit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from PIL import Image
 
 from fastmar_contract.errors import RecordError
 from fastmar_runtime.frames import Size
-from fastmar_runtime.report import Report
+from fastmar_runtime.steps import DecodedPicture
 from fastmar_runtime.validation import wrong
 
 ZEROS, BORDER, REFLECTION = "zeros", "border", "reflection"
@@ -86,25 +86,17 @@ def _padded(image: Any, sides: tuple[int, int, int, int], pad_mode: str) -> Any:
     return Image.fromarray(np.pad(pixels, widths, mode))
 
 
-def cut_all(batch: dict[str, Any], report: Report, plan: Callable[[Size], Sequence[Cut]]) -> dict[str, Any]:
-    """`batch` with each picture cut as `plan` says for its size; each with its frame.
+def cut_in_turn(picture: DecodedPicture, cuts: Sequence[Cut]) -> DecodedPicture:
+    """`picture` after each of `cuts`, with its frame.
 
-    A picture that can't be cut is reported and leaves None in its place.
+    Raises:
+        RecordError: as `cut_picture` has it.
     """
-    images, frames = list(batch["image"]), list(batch["frame"])
-    for row, image in enumerate(images):
-        if image is None:
-            continue
-        frame = frames[row]
-        try:
-            for cut in plan(image.size):
-                image = cut_picture(image, cut)  # noqa: PLW2901 - one picture on its way
-                frame = frame.cut(cut.corner, cut.size, cut.resize_to or cut.size)
-        except RecordError as error:
-            report.refuse(row, error)
-            image = None  # noqa: PLW2901
-        images[row], frames[row] = image, frame
-    return {**batch, "image": images, "frame": frames}
+    image, frame = picture.image, picture.frame
+    for cut in cuts:
+        image = cut_picture(image, cut)
+        frame = frame.cut(cut.corner, cut.size, cut.resize_to or cut.size)
+    return DecodedPicture(image, frame)
 
 
 def centred(size: Size, target: Size) -> tuple[int, int]:

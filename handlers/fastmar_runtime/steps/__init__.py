@@ -1,17 +1,21 @@
-"""The steps between a record's columns and the graph's inputs, one file each, named like its step.
+"""The steps between a record and the graph's inputs, one file each, named like its step.
 
-A step is a frozen dataclass with its state as attributes, `from_state` to read that state from `spec.json`, and one
-pure method: it is called with the columns of a batch and returns new ones. It changes nothing it was given, and says
-what it has to say about a record to the `Report`.
+A step is a frozen dataclass with its state as attributes and one pure method, and its module has `from_state` to read
+that state from `spec.json`. A step of a table is called with the columns of a batch and returns new ones; it reports
+what it finds in a record to the `Report`. A step of pictures is called with one picture; it raises `RecordError` for
+one that it refuses.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from fastmar_runtime import registry
 from fastmar_runtime.errors import BundleUnreadable
+from fastmar_runtime.frames import Frame
 from fastmar_runtime.report import Report
 
 Batch = dict[str, Any]
@@ -19,15 +23,42 @@ Batch = dict[str, Any]
 
 
 class Step(Protocol):
-    """One transform, as data and a pure function."""
+    """One transform of a table, as data and a pure function."""
 
     def __call__(self, batch: Batch, report: Report) -> Batch:
         """`batch` transformed; refusals and warnings go to `report`."""
         ...
 
 
-def load_step(state: dict[str, Any], path: str = "spec.json: steps[]") -> Step:
-    """The step that `state` describes: ``{"step": NAME, ...}``; `path` is where it stands, for messages.
+@dataclass(frozen=True, slots=True)
+class DecodedPicture:
+    """A picture between two steps.
+
+    Attributes:
+        image: Pillow's; behind the last step uint8 [channels, height, width].
+        frame: where its pixels lie in the picture that was sent.
+    """
+
+    image: Any
+    frame: Frame
+
+
+class PictureStep(ABC):
+    """One transform of a picture. The first step is called with the `Picture` that was sent instead."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def __call__(self, picture: DecodedPicture) -> DecodedPicture:
+        """The picture transformed.
+
+        Raises:
+            RecordError: it is refused.
+        """
+
+
+def load_step(state: dict[str, Any], path: str = "spec.json: steps[]") -> Any:
+    """The `Step` or `PictureStep` that `state`, ``{"step": NAME, ...}``, describes; `path` is its place in messages.
 
     Raises:
         BundleUnreadable: there is no step of that name, or its state lacks a part.
@@ -38,7 +69,7 @@ def load_step(state: dict[str, Any], path: str = "spec.json: steps[]") -> Step:
         raise BundleUnreadable(
             f"{path} names the step {name!r:.80}, which this runtime does not know.", fix="export the learner again."
         )
-    from_state: Callable[[dict[str, Any], str], Step] = module.from_state
+    from_state: Callable[[dict[str, Any], str], Any] = module.from_state
     try:
         return from_state(state, path)
     except (KeyError, TypeError, ValueError, AttributeError) as error:

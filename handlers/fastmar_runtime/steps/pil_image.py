@@ -15,9 +15,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from fastmar_contract.errors import RecordError
 from fastmar_runtime.frames import Frame
 from fastmar_runtime.pictures import Picture, called
-from fastmar_runtime.report import Report
 from fastmar_runtime.spec import IMAGE
-from fastmar_runtime.steps import Batch
+from fastmar_runtime.steps import DecodedPicture, PictureStep
 from fastmar_runtime.validation import build, wrong
 
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "MPO", "DIB", "PPM", "AVIF", "JPEG2000", "TGA", "PCX")
@@ -34,7 +33,7 @@ _OPENING = threading.Lock()  # warnings are turned into errors for the whole pro
 
 
 @dataclass(frozen=True, slots=True)
-class PILImage:
+class PILImage(PictureStep):
     """A picture's bytes, decoded.
 
     Attributes:
@@ -48,19 +47,14 @@ class PILImage:
     max_pixels: int
     max_bytes: int
 
-    def __call__(self, batch: Batch, report: Report) -> Batch:
-        """``picture`` (a list of `Picture` or None) becomes ``image`` (Pillow's) and ``frame``."""
-        images: list[Any] = []
-        frames: list[Frame | None] = []
-        for row, picture in enumerate(batch["picture"]):
-            try:
-                image = None if picture is None else self._decode(picture)
-            except RecordError as error:
-                report.refuse(row, error)
-                image = None
-            images.append(image)
-            frames.append(image and Frame(image.size, image.size, mask_size=picture.mask_size))
-        return {"image": images, "frame": frames}
+    def __call__(self, picture: Picture) -> DecodedPicture:  # type: ignore[override]  # the first step
+        """The picture decoded.
+
+        Raises:
+            RecordError: it is refused.
+        """
+        image = self._decode(picture)
+        return DecodedPicture(image, Frame(image.size, image.size, mask_size=picture.mask_size))
 
     def _decode(self, picture: Picture) -> Any:
         who = called(picture.name)

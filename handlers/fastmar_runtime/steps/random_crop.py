@@ -6,21 +6,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastmar_runtime.frames import Size
-from fastmar_runtime.framing import Cut, centred, check_geometry, cut_all
-from fastmar_runtime.report import Report
-from fastmar_runtime.steps import Batch
+from fastmar_runtime.framing import Cut, centred, check_geometry, cut_in_turn
+from fastmar_runtime.steps import DecodedPicture, PictureStep
 from fastmar_runtime.validation import build
 
 
 @dataclass(frozen=True, slots=True)
-class RandomCrop:
+class RandomCrop(PictureStep):
     """Attributes: `size` (width, height)."""
 
     size: Size
 
-    def __call__(self, batch: Batch, report: Report) -> Batch:
-        """Every picture in `size`."""
-        return cut_all(batch, report, lambda size: [Cut(self.size, centred(size, self.size))])
+    def __call__(self, picture: DecodedPicture) -> DecodedPicture:
+        """The picture in `size`."""
+        return cut_in_turn(picture, [Cut(self.size, centred(picture.image.size, self.size))])
 
 
 def from_state(state: dict[str, Any], path: str = "spec.json: step") -> RandomCrop:

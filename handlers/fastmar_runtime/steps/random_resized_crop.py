@@ -7,25 +7,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastmar_runtime.frames import Size
-from fastmar_runtime.framing import Cut, centred, check_geometry, cut_all
-from fastmar_runtime.report import Report
-from fastmar_runtime.steps import Batch
+from fastmar_runtime.framing import Cut, centred, check_geometry, cut_in_turn
+from fastmar_runtime.steps import DecodedPicture, PictureStep
 from fastmar_runtime.validation import build, wrong
 
 
 @dataclass(frozen=True, slots=True)
-class RandomResizedCrop:
+class RandomResizedCrop(PictureStep):
     """Attributes: `size` (width, height), `val_xtra` (share of it that is cut away), `resample` (Pillow's number)."""
 
     size: Size
     val_xtra: float
     resample: int
 
-    def __call__(self, batch: Batch, report: Report) -> Batch:
-        """Every picture in `size`."""
-        return cut_all(batch, report, self._plan)
+    def __call__(self, picture: DecodedPicture) -> DecodedPicture:
+        """The picture in `size`."""
+        return cut_in_turn(picture, self._cuts(picture.image.size))
 
-    def _plan(self, size: Size) -> list[Cut]:
+    def _cuts(self, size: Size) -> list[Cut]:
         extra = math.ceil(max(self.size) * self.val_xtra / 8) * 8
         larger = (self.size[0] + extra, self.size[1] + extra)
         squeezed = Cut(size, (0, 0), resize_to=larger, resample=self.resample)

@@ -9,24 +9,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastmar_runtime.frames import Size
-from fastmar_runtime.framing import REFLECTION, Cut, check_geometry, cut_all, fitted
-from fastmar_runtime.report import Report
-from fastmar_runtime.steps import Batch
+from fastmar_runtime.framing import REFLECTION, Cut, check_geometry, cut_in_turn, fitted
+from fastmar_runtime.steps import DecodedPicture, PictureStep
 from fastmar_runtime.validation import build
 
 
 @dataclass(frozen=True, slots=True)
-class RatioResize:
+class RatioResize(PictureStep):
     """Attributes: `max_size`, pixels of the longer side, and `resample`, Pillow's number of the filter."""
 
     max_size: int
     resample: int
 
-    def __call__(self, batch: Batch, report: Report) -> Batch:
-        """Pictures of several sizes."""
-        return cut_all(batch, report, self._plan)
+    def __call__(self, picture: DecodedPicture) -> DecodedPicture:
+        """The picture with its longer side of `max_size` pixels."""
+        return cut_in_turn(picture, self._cuts(picture.image.size))
 
-    def _plan(self, size: Size) -> list[Cut]:
+    def _cuts(self, size: Size) -> list[Cut]:
         w, h = size
         longest = self.max_size
         width, height = (longest, int(h * longest / w)) if w >= h else (int(w * longest / h), longest)

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastmar_runtime.frames import Size
-from fastmar_runtime.framing import Cut, check_geometry, cut_all, fitted
-from fastmar_runtime.report import Report
-from fastmar_runtime.steps import Batch
+from fastmar_runtime.framing import Cut, check_geometry, cut_in_turn, fitted
+from fastmar_runtime.steps import DecodedPicture, PictureStep
 from fastmar_runtime.validation import build, wrong
 
 CROP, PAD, SQUISH = "crop", "pad", "squish"
@@ -16,7 +15,7 @@ METHODS = (CROP, PAD, SQUISH)
 
 
 @dataclass(frozen=True, slots=True)
-class Resize:
+class Resize(PictureStep):
     """Attributes: `size` (width, height), `method`, `pad_mode`, and `resample`, Pillow's number of the filter."""
 
     size: Size
@@ -24,11 +23,11 @@ class Resize:
     pad_mode: str
     resample: int
 
-    def __call__(self, batch: Batch, report: Report) -> Batch:
-        """Every picture in `size`."""
-        return cut_all(batch, report, self._plan)
+    def __call__(self, picture: DecodedPicture) -> DecodedPicture:
+        """The picture in `size`."""
+        return cut_in_turn(picture, self._cuts(picture.image.size))
 
-    def _plan(self, size: Size) -> list[Cut]:
+    def _cuts(self, size: Size) -> list[Cut]:
         if self.method == SQUISH:
             return [Cut(size, (0, 0), self.pad_mode, self.size, self.resample)]
         return [fitted(size, self.size, pad=self.method == PAD, pad_mode=self.pad_mode, resample=self.resample)]

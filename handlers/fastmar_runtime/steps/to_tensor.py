@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 
 from fastmar_contract.errors import RecordError
-from fastmar_runtime.report import Report
 from fastmar_runtime.spec import IMAGE
-from fastmar_runtime.steps import Batch
+from fastmar_runtime.steps import DecodedPicture, PictureStep
 from fastmar_runtime.validation import build
 
 
 @dataclass(frozen=True, slots=True)
-class ToTensor:
+class ToTensor(PictureStep):
     """A picture's bytes by channel. The limits are of learners that leave pictures in several sizes.
 
     Attributes:
@@ -28,15 +27,16 @@ class ToTensor:
     max_pixels: int | None = None
     max_side: int | None = None
 
-    def __call__(self, batch: Batch, report: Report) -> Batch:
-        """Each ``image`` uint8 [3, height, width], or [1, height, width] where it is grey."""
-        images = []
-        for row, image in enumerate(batch["image"]):
-            error = None if image is None else self._refusal(*image.size)
-            if error is not None:
-                report.refuse(row, error)
-            images.append(None if image is None or error is not None else _channels(image))
-        return {**batch, "image": images}
+    def __call__(self, picture: DecodedPicture) -> DecodedPicture:
+        """The picture's `image` as uint8 [3, height, width], or [1, height, width] where it is grey.
+
+        Raises:
+            RecordError: the network does not take one of its size.
+        """
+        error = self._refusal(*picture.image.size)
+        if error is not None:
+            raise error
+        return DecodedPicture(_channels(picture.image), picture.frame)
 
     def _refusal(self, width: int, height: int) -> RecordError | None:
         size = f"{width} x {height} pixels"

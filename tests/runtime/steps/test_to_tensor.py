@@ -8,19 +8,23 @@ import numpy as np
 import pytest
 from tests.runtime import tiny_pictures as tiny
 
-from fastmar_runtime.report import Report
-from fastmar_runtime.steps import load_step
+from fastmar_contract.errors import RecordError
+from fastmar_runtime.frames import Frame
+from fastmar_runtime.steps import DecodedPicture, load_step
+
+
+def converted(image: Any, **state: Any) -> Any:
+    picture = DecodedPicture(image, Frame(image.size, image.size))
+    found = load_step({"step": "to_tensor", **state})(picture)
+    assert found.frame == picture.frame
+    return found.image
 
 
 def test_channels_come_first() -> None:
     colour, grey = tiny.noise((7, 5)), tiny.noise((7, 5), 1)
-    batch = load_step({"step": "to_tensor"})({"image": [colour, None, grey], "frame": [1, 2, 3]}, Report(3))
-    first, none, last = batch["image"]
-    assert np.array_equal(first, np.moveaxis(np.asarray(colour), 2, 0))
-    assert none is None
-    assert np.array_equal(last, np.asarray(grey)[None])
-    assert first.dtype == last.dtype == np.uint8
-    assert batch["frame"] == [1, 2, 3]
+    assert np.array_equal(converted(colour), np.moveaxis(np.asarray(colour), 2, 0))
+    assert np.array_equal(converted(grey), np.asarray(grey)[None])
+    assert converted(colour).dtype == converted(grey).dtype == np.uint8
 
 
 @pytest.mark.parametrize(
@@ -32,10 +36,7 @@ def test_channels_come_first() -> None:
     ],
 )
 def test_pictures_that_the_network_does_not_take(state: Any, fits: Any, refused: Any, code: str) -> None:
-    report = Report(2)
-    step = load_step({"step": "to_tensor", **state})
-    images = step({"image": [tiny.noise(fits), tiny.noise(refused)]}, report)["image"]
-    assert images[0].shape == (3, *fits[::-1])
-    assert images[1] is None
-    assert {row: error.code for row, error in report.errors.items()} == {1: code}
-    assert f"{refused[0]} x {refused[1]}" in report.errors[1].message
+    assert converted(tiny.noise(fits), **state).shape == (3, *fits[::-1])
+    with pytest.raises(RecordError, match=f"{refused[0]} x {refused[1]}") as caught:
+        converted(tiny.noise(refused), **state)
+    assert caught.value.code == code

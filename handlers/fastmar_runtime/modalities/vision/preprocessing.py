@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fastmar_contract.errors import RecordError
 from fastmar_runtime import pictures
-from fastmar_runtime.frames import Frame, through_layers
+from fastmar_runtime.frames import through_layers
 from fastmar_runtime.preprocess import Answer, Arrays, Group
 from fastmar_runtime.report import Report
 from fastmar_runtime.spec import IMAGE, Spec
-from fastmar_runtime.steps import load_step
+from fastmar_runtime.steps import DecodedPicture, load_step
 
 PICTURES = 32  # pictures that are looked at together
 PIXELS = PICTURES * 224 * 224  # of them, pixels that go through the graph at once: it keeps maps of each
@@ -46,39 +45,34 @@ class PicturePreprocessor:
     def groups(self, records: Sequence[Any]) -> tuple[list[Group], Report]:
         """Groups for each size that pictures end up in, as large as memory should be taken for."""
         report = Report(len(records))
-        found = pictures.gather(records, report)
-        by_shape: dict[tuple[int, ...], list[tuple[int, npt.NDArray[Any], Frame]]] = {}
-        for row, picture in enumerate(found):
-            if picture is None:
+        by_shape: dict[tuple[int, ...], list[tuple[int, DecodedPicture]]] = {}
+        for row, sent in enumerate(pictures.gather(records, report)):
+            if sent is None:
                 continue
-            batch = self._run(picture, row, report)
-            if batch is not None:
-                pixels = batch["image"][0]
-                by_shape.setdefault(pixels.shape, []).append((row, pixels, batch["frame"][0]))
+            try:
+                picture = self._run(sent)
+            except RecordError as error:
+                report.refuse(row, _named(error, sent.name))
+            else:
+                by_shape.setdefault(picture.image.shape, []).append((row, picture))
         groups = []
         for shape, members in by_shape.items():
             at_once = max(1, self._pixels // (shape[1] * shape[2]))
             groups += [self._group(members[start : start + at_once]) for start in range(0, len(members), at_once)]
         return groups, report
 
-    def _group(self, members: list[tuple[int, npt.NDArray[Any], Frame]]) -> Group:
+    def _group(self, members: list[tuple[int, DecodedPicture]]) -> Group:
         return Group(
-            [row for row, _, _ in members],
-            {self._input: np.stack([pixels for _, pixels, _ in members])},
-            [through_layers(frame, self._layers) for _, _, frame in members],
+            [row for row, _ in members],
+            {self._input: np.stack([picture.image for _, picture in members])},
+            [through_layers(picture.frame, self._layers) for _, picture in members],
         )
 
-    def _run(self, picture: pictures.Picture, row: int, report: Report) -> dict[str, Any] | None:
-        """The picture as a batch of one behind the last step, or None where it was refused."""
-        alone = Report(1)
-        batch: dict[str, Any] = {"picture": [picture]}
+    def _run(self, sent: pictures.Picture) -> DecodedPicture:
+        picture: Any = sent
         for step in self._steps:
-            batch = step(batch, alone)
-            if alone.errors:
-                report.refuse(row, _named(alone.errors[0], picture.name))
-                return None
-        report.warnings[row] += alone.warnings[0]
-        return batch
+            picture = step(picture)
+        return picture  # type: ignore[no-any-return]
 
     def named(self, records: Sequence[Any], answers: list[Answer]) -> list[Answer]:
         """What the caller calls each picture comes first in its answer."""
