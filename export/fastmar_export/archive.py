@@ -23,6 +23,7 @@ import fastmar_contract
 import fastmar_runtime
 from fastmar_contract.members import ANSWERS, ARRAYS, CONFIG, GRAPH, MANIFEST, OPENAPI, RECORDS, SCHEMA, SPEC
 from fastmar_export.errors import ExportError
+from fastmar_export.extensions import package_sources, sources_of
 from fastmar_runtime import spec as spec_format
 from fastmar_runtime.golden import Golden
 from fastmar_runtime.openapi import openapi
@@ -127,7 +128,9 @@ def _files(bundle: Bundle) -> Iterator[tuple[str, bytes]]:
     yield MANIFEST, _manifest(spec)
     yield CONFIG, yaml.safe_dump(SERVING[spec.kind], sort_keys=False).encode()
     yield HANDLER, _handler_source()
-    yield from _runtime_sources()
+    for package in (fastmar_contract, fastmar_runtime):
+        yield from package_sources(package.__name__)
+    yield from sources_of(spec)
     yield GRAPH, bundle.graph
     yield SPEC, orjson.dumps(spec_format.to_dict(spec), option=_JSON)
     yield SCHEMA, orjson.dumps(describe(spec), option=_JSON)
@@ -152,10 +155,3 @@ def _manifest(spec: Spec) -> bytes:
 def _handler_source() -> bytes:
     """The handler's file, which lies beside the runtime."""
     return (Path(fastmar_runtime.__file__).parents[1] / HANDLER).read_bytes()
-
-
-def _runtime_sources() -> Iterator[tuple[str, bytes]]:
-    for package in (fastmar_contract, fastmar_runtime):
-        root = Path(str(package.__file__)).parent
-        for path in sorted(root.rglob("*.py")):
-            yield path.relative_to(root.parent).as_posix(), path.read_bytes()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastmar_export.errors import UnsupportedLearner
+from fastmar_export.extensions import harmless_callbacks
 from fastmar_export.learner import Learner, listed, name_of
 from fastmar_export.members import written_members
 from fastmar_export.reader import Record
@@ -48,6 +49,7 @@ def check_callbacks(learner: Learner, ignored: list[str]) -> list[dict[str, str]
         UnsupportedLearner: a callback that may change answers, and that the user did not say to ignore.
     """
     dropped = []
+    harmless = HARMLESS | harmless_callbacks()
     callbacks = listed(learner.record.get("cbs"))
     names = {name for path in map(name_of, callbacks) for name in (path, path.rpartition(".")[2])}
     if unknown := [name for name in ignored if name not in names]:
@@ -58,7 +60,7 @@ def check_callbacks(learner: Learner, ignored: list[str]) -> list[dict[str, str]
         path = name_of(callback)
         if path in ignored or path.rpartition(".")[2] in ignored:
             reason = "ignored, as asked"
-        elif path in HARMLESS and not _replaced(callback):
+        elif path in harmless and not _replaced(callback):
             reason = "trains, logs or saves; it changes no answer"
         elif _is_seen_harmless(callback):
             reason = "its code has no event between a record and its answer"

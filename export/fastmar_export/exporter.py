@@ -22,6 +22,7 @@ from fastmar_export.archive import Bundle, check_output, created, write_archive
 from fastmar_export.callbacks import check_callbacks
 from fastmar_export.conversion import Conversion
 from fastmar_export.errors import ExportError, ParityFailed
+from fastmar_export.extensions import layer_packages
 from fastmar_export.golden_pictures import OPEN_SIZE
 from fastmar_export.kinds import kind_of
 from fastmar_export.learner import check_classes, open_learner
@@ -105,7 +106,7 @@ def export_learner(
     dropped = check_callbacks(learner, list(options.ignored_callbacks))
     conversion = kind.convert(learner, options)
     on_stage("Rebuilding the network")
-    network = rebuild(learner.model, modules=options.modules)
+    network = rebuild(learner.model, modules=[*options.modules, *layer_packages()])
     network = nn.Sequential(*(layer.module for layer in conversion.layers), network) if conversion.layers else network
     on_stage("Exporting the network to ONNX")
     draft = _draft(options, learner.kind, conversion, source, dropped)

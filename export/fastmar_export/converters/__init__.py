@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from fastmar_export import extensions
 from fastmar_export.errors import UnsupportedTransform
 from fastmar_export.reader import Record
 
@@ -90,9 +91,10 @@ def converter(path: str, *, domain: str) -> Callable[[Converter], Converter]:
 
 
 def registry() -> dict[tuple[str, str], Converter]:
-    """All converters by class path and domain; finds them by listing this folder."""
+    """All converters by class path and domain; finds them by listing this folder, and in installed packages."""
     for info in pkgutil.walk_packages(__path__, f"{__name__}."):
         importlib.import_module(info.name)
+    extensions.loaded(extensions.CONVERTERS)
     return dict(_REGISTRY)
 
 
