@@ -18,6 +18,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, Protocol
 
+from fastmar_runtime.observer import Observer
+
 REQUESTS = "fastmar_requests_total"  # by status
 SECONDS = "fastmar_request_seconds"  # _bucket by le, _sum, _count: of a request in the worker, as long as its batch
 BATCHES = "fastmar_batches_total"
@@ -42,7 +44,7 @@ class Declared(Protocol):
         ...
 
 
-class Metrics:
+class Metrics(Observer):
     """Counts of one worker. What the server's metrics.yaml does not declare is not said.
 
     Args:
@@ -70,8 +72,8 @@ class Metrics:
             self._say_start()
             threading.Thread(target=self._say_often, name="metrics", daemon=True).start()
 
-    def answers(self, answers: list[dict[str, Any]]) -> None:
-        """The answers to a request's records, for their warnings and errors."""
+    def answered(self, answers: Sequence[dict[str, Any]]) -> None:
+        """See `Observer`: codes of warnings and errors are counted."""
         self._records += len(answers)
         for answer in answers:
             if "error" in answer:
@@ -80,11 +82,11 @@ class Metrics:
                 self._codes += [(WARNINGS, warning["code"]) for warning in answer["warnings"]]
 
     def refused(self, code: str) -> None:
-        """A request could not be read as records."""
+        """See `Observer`."""
         self._codes.append((REFUSED, code))
 
-    def batch(self, statuses: Sequence[int], seconds: float) -> None:
-        """A batch is answered: the status of each request, and how long all of them took together."""
+    def responded(self, statuses: Sequence[int], seconds: float) -> None:
+        """See `Observer`."""
         with self._lock:
             for status, count in Counter(statuses).items():
                 self._counts[REQUESTS, str(status)] += count

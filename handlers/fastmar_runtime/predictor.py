@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,12 +64,13 @@ class Predictor:
         check_session(predictor.spec, predictor._session)
         return predictor
 
-    def predict(self, records: Sequence[Any]) -> list[dict[str, Any]]:
+    def predict(self, records: Sequence[Any], prepared: Callable[[Group], None] | None = None) -> list[dict[str, Any]]:
         """One answer a record, in order.
 
         Args:
             records: dicts of column to value, or pictures (see `pictures`); a `RecordError` in place of one that could
                 not be read.
+            prepared: is called with each group of records, once they are prepared.
 
         Returns:
             ``{"prediction", ..., "warnings"}``, or ``{"error": {...}}`` for a record that can't be scored, whose
@@ -78,11 +79,16 @@ class Predictor:
         chunk = self.preprocess.chunk
         answers: list[dict[str, Any]] = []
         for start in range(0, len(records), chunk):
-            answers += self._predict_chunk(records[start : start + chunk], start)
+            answers += self._predict_chunk(records[start : start + chunk], start, prepared)
         return answers
 
-    def _predict_chunk(self, records: Sequence[Any], start: int) -> list[dict[str, Any]]:
+    def _predict_chunk(
+        self, records: Sequence[Any], start: int, prepared: Callable[[Group], None] | None
+    ) -> list[dict[str, Any]]:
         groups, report = self.preprocess.groups(records)
+        if prepared is not None:
+            for group in groups:
+                prepared(group)
         decoded: dict[int, dict[str, Any]] = {}
         for group, output in self._outputs_of(groups, report):
             kept = list(self._finite(output, group.rows, report))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -23,11 +23,13 @@ class Group:
         rows: their positions among the records.
         inputs: the graph's inputs for them, in the order of `rows`.
         frames: where their pixels lie in the pictures sent; empty for tables.
+        columns: of tables, the values of `rows` behind their checks, before the first step.
     """
 
     rows: list[int]
     inputs: Arrays
     frames: list[Frame] = field(default_factory=list)
+    columns: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
     def single(self) -> Iterator[Group]:
         """Each record as a group of its own."""

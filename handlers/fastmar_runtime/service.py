@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 
 from fastmar_contract.errors import RequestError
 from fastmar_runtime import payload
 from fastmar_runtime.documents import documents
+from fastmar_runtime.observer import Observer
 from fastmar_runtime.payload import Request, Response
 from fastmar_runtime.predictor import Predictor
+from fastmar_runtime.preprocess import Group
 
 log = logging.getLogger(__name__)
 
-MOST_RECORDS = 250_000
+MAX_RECORDS = 250_000
 """Of a request: being answered they take over a kilobyte each, so that a small body of many could fill the memory.
 The 6 MB that SageMaker's batch jobs send at once hold as many lines of 25 bytes."""
-
-
-class Observer(Protocol):
-    """Is called with what happens; metrics are one."""
-
-    def refused(self, code: str) -> None:
-        """A request could not be read as records."""
-
-    def answers(self, answers: list[dict[str, Any]]) -> None:
-        """The answers to a request's records."""
 
 
 class Service:
@@ -46,7 +39,7 @@ class Service:
         self._max_response = max_response
         self._observers = observers
         self._documents = documents(self.spec)
-        self._most = max(1, min(MOST_RECORDS, max_response // payload.least_bytes(self.spec)))
+        self._max_records = max(1, min(MAX_RECORDS, max_response // payload.least_bytes(self.spec)))
 
     def document(self, path: str) -> Response:
         """The document below the model: its schema, OpenAPI, or page for people; status 404 where there is none."""
@@ -68,55 +61,77 @@ class Service:
             v2: whether an error is one of protocol v2.
         """
         try:
-            return self._limited(read(self._most + 1))
+            return self._limited(read(self._max_records + 1))
         except RequestError as error:
             for observer in self._observers:
                 observer.refused(error.code)
             return payload.refused(error)
         except Exception:
-            return _our_fault(v2=v2)
+            return _internal_error(v2=v2)
 
-    def respond(self, received: Sequence[Request | Response]) -> list[Response]:
-        """Responses to what was received, in order; all records go through the graph at once."""
+    def respond(self, received: Sequence[Request | Response], since: float | None = None) -> list[Response]:
+        """Responses to what was received, in order; all records go through the graph at once.
+
+        Args:
+            received: see `receive`.
+            since: when the batch began, in seconds of `time.perf_counter`; None is now.
+        """
+        began = time.perf_counter() if since is None else since
         requests = [item for item in received if isinstance(item, Request)]
         records = [record for request in requests for record in request.records]
         written: Iterator[Response]
-        if len(records) > self._most:  # together they would take the memory that one request may not take
+        if len(records) > self._max_records:  # together they would take the memory that one request may not take
             written = iter([self._answer_alone(request) for request in requests])
         else:
             written = iter(self._answer_together(requests, records))
-        return [next(written) if isinstance(item, Request) else item for item in received]
+        responses = [next(written) if isinstance(item, Request) else item for item in received]
+        seconds = time.perf_counter() - began
+        for observer in self._observers:
+            observer.responded([response.status for response in responses], seconds)
+        return responses
 
     def _limited(self, request: Request) -> Request:
         """`request`, which is refused before it takes the model's time where it has too many records."""
-        if len(request.records) <= self._most:
+        if len(request.records) <= self._max_records:
             return request
         error = RequestError(
-            f"the request has more than {self._most:,} records.",
+            f"the request has more than {self._max_records:,} records.",
             code=payload.TOO_MANY,
-            fix=f"send at most {self._most:,} at once, or a table with `fastmar score` or score_csv, which cut it.",
+            fix=f"send at most {self._max_records:,} at once, or a table with `fastmar score` or score_csv, "
+            "which cut it.",
         )
         error.v2 = request.shape == payload.V2
         raise error
 
     def _answer_together(self, requests: list[Request], records: list[Any]) -> list[Response]:
         try:
-            answers = iter(self._predictor.predict(records))
-            return [self._write(request, [next(answers) for _ in request.records]) for request in requests]
+            return self._answer(requests, records)
         except Exception:  # a fault of ours must not fail the neighbours in the batch
             log.exception("a batch of %d requests failed; each is tried alone", len(requests))
             return [self._answer_alone(request) for request in requests]
 
     def _answer_alone(self, request: Request) -> Response:
         try:
-            return self._write(request, self._predictor.predict(request.records))
+            return self._answer([request], request.records)[0]
         except Exception:
-            return _our_fault(v2=request.shape == payload.V2)
+            return _internal_error(v2=request.shape == payload.V2)
+
+    def _answer(self, requests: list[Request], records: list[Any]) -> list[Response]:
+        """Responses to `requests`, whose records are `records`; observers are called once all are written."""
+        groups: list[Group] = []
+        answers = iter(self._predictor.predict(records, groups.append))
+        answered = [[next(answers) for _ in request.records] for request in requests]
+        responses = [self._write(request, each) for request, each in zip(requests, answered, strict=True)]
+        for observer in self._observers:
+            for group in groups:
+                if group.columns:
+                    observer.prepared(group.columns)
+            for each in answered:
+                observer.answered(each)
+        return responses
 
     def _write(self, request: Request, answers: list[dict[str, Any]]) -> Response:
         response = payload.write(request, answers, self.spec)
-        for observer in self._observers:
-            observer.answers(answers)
         if len(response.body) <= self._max_response:
             return response
         error = RequestError(
@@ -128,7 +143,7 @@ class Service:
         return payload.refused(error)
 
 
-def _our_fault(*, v2: bool = False) -> Response:
+def _internal_error(*, v2: bool = False) -> Response:
     """The response to a request that failed in this code; called where the exception is being handled."""
     log.exception("a request failed")
     error = RequestError("the server failed on this request.", code="internal", fix="see the server's log.")

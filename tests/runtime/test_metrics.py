@@ -68,12 +68,12 @@ def test_it_starts_at_zero_so_that_the_first_request_is_an_increase(told, counte
 
 
 def test_requests_records_and_codes_of_several_batches_are_summed_up(told, counted):
-    counted.answers([PLAIN])
-    counted.answers([WARNED, REFUSED, PLAIN])
+    counted.answered([PLAIN])
+    counted.answered([WARNED, REFUSED, PLAIN])
     counted.refused("bad_request")
-    counted.batch([200, 200, 400], 0.004)
-    counted.answers([WARNED])
-    counted.batch([200], 0.3)
+    counted.responded([200, 200, 400], 0.004)
+    counted.answered([WARNED])
+    counted.responded([200], 0.3)
     before = told.lines
     counted.say()
     assert told.of(metrics.REQUESTS) == {"200": 3, "400": 1, "500": 0}
@@ -87,9 +87,9 @@ def test_requests_records_and_codes_of_several_batches_are_summed_up(told, count
 
 
 def test_buckets_are_a_histogram_of_prometheus(told, counted):
-    counted.batch([200] * 3, 0.0005)  # on a bound: it belongs to it
-    counted.batch([200, 400], 0.003)
-    counted.batch([200], 60.0)
+    counted.responded([200] * 3, 0.0005)  # on a bound: it belongs to it
+    counted.responded([200, 400], 0.003)
+    counted.responded([200], 60.0)
     counted.say()
     buckets = told.of("fastmar_request_seconds_bucket")
     assert list(buckets)[-1] == "+Inf"
@@ -101,7 +101,7 @@ def test_buckets_are_a_histogram_of_prometheus(told, counted):
 def test_it_speaks_by_itself(told):
     counted = Metrics(told, tuple(MODEL), "9000", every=0.01)
     for expected in (1, 2):
-        counted.batch([200], 0.001)
+        counted.responded([200], 0.001)
         with told.at_least:
             told.at_least.wait_for(lambda n=expected: told.of(metrics.BATCHES) == {(): n}, timeout=30)
         assert told.of(metrics.BATCHES) == {(): expected}
@@ -117,8 +117,8 @@ def test_nothing_is_lost_while_it_speaks(told, counted):
     speaker = threading.Thread(target=speak)
     speaker.start()
     for _ in range(2000):
-        counted.answers([WARNED])
-        counted.batch([200, 200], 0.001)
+        counted.answered([WARNED])
+        counted.responded([200, 200], 0.001)
     stop.set()
     speaker.join()
     counted.say()
@@ -133,8 +133,8 @@ def test_a_name_that_would_break_torchserves_line(told):
 
 def test_a_server_that_does_not_declare_them_is_served_all_the_same():
     counted = Metrics({}, tuple(MODEL), "9000", every=0.0)
-    counted.answers([WARNED])
-    counted.batch([200], 0.001)
+    counted.answered([WARNED])
+    counted.responded([200], 0.001)
     counted.say()
 
 
@@ -154,7 +154,7 @@ def test_torchserve_declares_all_of_them(tmp_path, monkeypatch, caplog):
     with caplog.at_level(logging.INFO, logger="ts.metrics.caching_metric"):
         worker = Worker(tiny.write_bundle(tmp_path / "model"), cache)
         worker.ask(post(tiny.record(extra=1)), post({}), post(b"{"))
-        worker.handler._metrics.say()
+        worker.handler._service._observers[0].say()
     lines = [message for message in caplog.messages if "fastmar_" in message]
     assert {line.partition("]")[2].partition(".")[0] for line in lines} == {
         name

@@ -390,11 +390,11 @@ class TestManyRecords:
     @pytest.fixture
     def asked(self, folder, monkeypatch):
         """A worker that takes five records a request, and how many its model was asked for each time."""
-        monkeypatch.setattr(service, "MOST_RECORDS", 5)
+        monkeypatch.setattr(service, "MAX_RECORDS", 5)
         worker = Worker(folder)
         predictor, counts = worker.handler._service._predictor, []
         predict = predictor.predict
-        monkeypatch.setattr(predictor, "predict", lambda records: counts.append(len(records)) or predict(records))
+        monkeypatch.setattr(predictor, "predict", lambda records, _: counts.append(len(records)) or predict(records))
         return worker, counts
 
     @pytest.mark.parametrize("body", MANY.values(), ids=MANY)
@@ -418,7 +418,9 @@ class TestManyRecords:
     def test_a_small_body_of_a_great_many(self, folder, monkeypatch):
         worker = Worker(folder)
         asked = []
-        monkeypatch.setattr(worker.handler._service._predictor, "predict", lambda records: asked.extend(records) or [])
+        monkeypatch.setattr(
+            worker.handler._service._predictor, "predict", lambda records, _: asked.extend(records) or []
+        )
         (answer,) = worker.ask(post(b"[" + b"0," * 1_000_000 + b"0]"))
         assert (answer.status, asked) == (413, [])
 

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from fastmar_runtime.predictor import BundleFiles, Predictor
-from fastmar_runtime.service import MOST_RECORDS
+from fastmar_runtime.service import MAX_RECORDS
 from fastmar_serving.torchserve.testing import RunningServer
 from tests.serving.conftest import OURS
 
@@ -201,6 +201,6 @@ def test_white_space_that_a_form_lost_is_found_again(server: RunningServer, cook
 
 def test_too_many_records_are_refused_at_once(ours: Any) -> None:
     url, records, answers = ours
-    reply = post(url, [0] * (MOST_RECORDS + 1))
+    reply = post(url, [0] * (MAX_RECORDS + 1))
     assert (reply.status_code, reply.json()["error"]["code"]) == (413, "too_many_records")
     assert_close([post(url, records[0]).json()], answers[:1])

@@ -77,20 +77,20 @@ class Handler:
         except Exception as error:  # a fault of ours, or of the machine's
             log.exception("loading failed")
             _give_up(context.model_name, f"{error!r}.", "see the worker's log, and export the learner again.", error)
-        self._metrics = Metrics(_declared(context), (context.model_name, predictor.spec.version), _worker())
-        self._service = Service(predictor, self._max_response - _ROOM, [self._metrics])
+        metrics = Metrics(_declared(context), (context.model_name, predictor.spec.version), _worker())
+        self._service = Service(predictor, self._max_response - _ROOM, [metrics])
 
     def handle(self, data: Sequence[dict[str, Any]], context: Any) -> list[Any]:
         """Answer a batch of requests, each with a status, a Content-Type and a body of its own."""
         began = time.perf_counter()
-        responses = self._service.respond([self._receive(row, index, context) for index, row in enumerate(data)])
+        received = [self._receive(row, index, context) for index, row in enumerate(data)]
+        responses = self._service.respond(received, began)
         for index, response in enumerate(responses):
             if response.status != 200:
                 context.set_response_status(response.status, PHRASES[response.status], index)
             context.set_response_content_type(index, response.content_type)
             for name, value in response.headers.items():
                 context.set_response_header(index, name, value)
-        self._metrics.batch([response.status for response in responses], time.perf_counter() - began)
         return [response.body for response in responses]
 
     def _receive(self, row: dict[str, Any], index: int, context: Any) -> Request | Response:

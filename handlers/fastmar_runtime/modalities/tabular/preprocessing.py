@@ -55,7 +55,8 @@ class TablePreprocessor:
         good = [place for place in range(len(rows)) if place not in part.errors]
         if len(good) < len(rows):
             inputs = {name: array[good] for name, array in inputs.items()}
-        return ([Group([rows[place] for place in good], inputs)] if good else []), report
+            batch = {name: [column[place] for place in good] for name, column in batch.items()}
+        return ([Group([rows[place] for place in good], inputs, columns=batch)] if good else []), report
 
     def named(self, records: Sequence[Any], answers: list[Answer]) -> list[Answer]:  # noqa: ARG002
         """Rows of a table have no names."""
