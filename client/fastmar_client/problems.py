@@ -127,7 +127,7 @@ class Column:
             fix = f"send one of its {len(self.categories)} categories, such as {', '.join(map(repr, some))}."
             yield Problem("ignored", near.warning, self.name, near.message, fix, value)
         else:
-            fix = f"send {self.categories[near.code - 1]!r}."
+            fix = f"send {self.categories[near.category_code - 1]!r}."
             yield Problem("unusual", near.warning, self.name, near.message, fix, value)
 
 

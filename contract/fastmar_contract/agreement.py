@@ -23,18 +23,18 @@ def is_mask(answer: Answer) -> bool:
     return isinstance(value, dict) and "mask" in value
 
 
-def same_answer(ours: Any, theirs: Any, decode: dict[str, Any], mask_difference: MaskDifference) -> bool:
-    """Whether two answers agree: numbers within the tolerance, labels except where so little decides.
+def same_answer(answer: Any, expected: Any, decode: dict[str, Any], mask_difference: MaskDifference) -> bool:
+    """Whether an answer agrees with the expected one: numbers within the tolerance, labels unless a tie decides.
 
     `decode` is the archive's: it has the threshold of several labels, and `top` where only the likeliest are answered.
     """
-    if not isinstance(ours, dict) or not isinstance(theirs, dict) or ours.keys() != theirs.keys():
-        return _close(ours, theirs)
-    if any(ours[key] != theirs[key] for key in ("warnings", "name", "error") if key in theirs):
+    if not isinstance(answer, dict) or not isinstance(expected, dict) or answer.keys() != expected.keys():
+        return _close(answer, expected)
+    if any(answer[key] != expected[key] for key in ("warnings", "name", "error") if key in expected):
         return False
-    if not isinstance(theirs.get("probabilities"), dict):
-        return not prediction_changed(ours, theirs, mask_difference)
-    return _same_probabilities(ours, theirs, decode) and _same_labels(ours, theirs, decode)
+    if not isinstance(expected.get("probabilities"), dict):
+        return not prediction_changed(answer, expected, mask_difference)
+    return _same_probabilities(answer, expected, decode) and _same_labels(answer, expected, decode)
 
 
 def prediction_changed(old: Answer, new: Answer, mask_difference: MaskDifference) -> bool:
@@ -69,19 +69,19 @@ def difference(old: Answer, new: Answer, mask_difference: MaskDifference) -> flo
     return max((abs(a - b) for a, b in pairs if _is_number(a) and _is_number(b)), default=None)
 
 
-def _same_probabilities(ours: Answer, theirs: Answer, decode: dict[str, Any]) -> bool:
-    before, after = theirs["probabilities"], ours["probabilities"]
+def _same_probabilities(answer: Answer, expected: Answer, decode: dict[str, Any]) -> bool:
+    before, after = expected["probabilities"], answer["probabilities"]
     if not isinstance(after, dict) or ("top" not in decode and list(after) != list(before)):
         return False
     both = before.keys() & after.keys()  # of the largest, those at the end may change places
     return _close(list(after.values()), list(before.values())) and all(_close(after[k], before[k]) for k in both)
 
 
-def _same_labels(ours: Answer, theirs: Answer, decode: dict[str, Any]) -> bool:
-    probabilities = theirs["probabilities"]
-    before, after = theirs.get("prediction"), ours.get("prediction")
-    if "index" in theirs:
-        if ours["index"] == theirs["index"]:
+def _same_labels(answer: Answer, expected: Answer, decode: dict[str, Any]) -> bool:
+    probabilities = expected["probabilities"]
+    before, after = expected.get("prediction"), answer.get("prediction")
+    if "index" in expected:
+        if answer["index"] == expected["index"]:
             return bool(after == before)
         if not isinstance(before, str) or not isinstance(after, str):
             return False
@@ -106,27 +106,27 @@ def _probability(probabilities: dict[str, Any], label: Any) -> Any:
     return probabilities.get(label, 0.0) if isinstance(label, str) else None
 
 
-def _close(ours: Any, theirs: Any) -> bool:
+def _close(answer: Any, expected: Any) -> bool:
     """Whether two pieces of JSON agree, numbers within the tolerance."""
-    if _is_number(ours) and _is_number(theirs):
+    if _is_number(answer) and _is_number(expected):
         try:
-            return bool(ours == theirs or abs(ours - theirs) <= TOLERANCE * max(1.0, abs(theirs)))
+            return bool(answer == expected or abs(answer - expected) <= TOLERANCE * max(1.0, abs(expected)))
         except OverflowError:  # an integer that is no float
             return False
-    if isinstance(ours, list) and isinstance(theirs, list):
-        return len(ours) == len(theirs) and all(map(_close, ours, theirs))
-    if isinstance(ours, dict) and isinstance(theirs, dict):
-        return ours.keys() == theirs.keys() and all(_close(ours[key], theirs[key]) for key in theirs)
-    return type(ours) is type(theirs) and bool(ours == theirs)
+    if isinstance(answer, list) and isinstance(expected, list):
+        return len(answer) == len(expected) and all(map(_close, answer, expected))
+    if isinstance(answer, dict) and isinstance(expected, dict):
+        return answer.keys() == expected.keys() and all(_close(answer[key], expected[key]) for key in expected)
+    return type(answer) is type(expected) and bool(answer == expected)
 
 
-def _pairs(ours: Any, theirs: Any) -> Iterator[tuple[Any, Any]]:
+def _pairs(answer: Any, expected: Any) -> Iterator[tuple[Any, Any]]:
     """What stands in the same places of two predictions."""
-    if isinstance(ours, list) and isinstance(theirs, list):
-        for a, b in zip(ours, theirs, strict=False):
+    if isinstance(answer, list) and isinstance(expected, list):
+        for a, b in zip(answer, expected, strict=False):
             yield from _pairs(a, b)
     else:
-        yield ours, theirs
+        yield answer, expected
 
 
 def _is_number(value: Any) -> bool:

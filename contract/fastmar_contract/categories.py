@@ -23,13 +23,13 @@ class NearMiss:
     """A value that is not spelled as any category.
 
     Attributes:
-        code: of the category that it is taken for, from 1; 0 for unknown.
+        category_code: of the category that it is taken for, from 1; 0 for unknown.
         warning: code of the warning, or None where the value is a known date in another notation.
         message: of the warning.
         similar: of an unknown value, the category that it is probably a misspelling of.
     """
 
-    code: int
+    category_code: int
     warning: str | None = None
     message: str = ""
     similar: Any = None
@@ -71,7 +71,7 @@ class Categories:
         """Whether several categories differ from `text` in nothing but the white space around them."""
         return text not in self.codes and text.strip() in self._ambiguous
 
-    def with_white_space(self, text: str) -> str:
+    def without_white_space(self, text: str) -> str:
         """The category that `text` is without regard to the white space around it; else `text` itself."""
         return text if text in self.codes else self._trimmed.get(text.strip(), text)
 

@@ -1,4 +1,4 @@
-"""Rows of a CSV of any size, a few at a time; a row that can't be read is handed out with the reason."""
+"""Rows of a CSV of any size, a few at a time; a row that can't be read comes with its error."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from fastmar_contract.errors import RecordError, TableUnreadable
 UTF8 = "utf-8-sig"
 NO_HEADER = "no_header"  # code of the error for a table whose first line names no column of the model
 _DELIMITERS = ",;\t"
-_LONGEST_CELL = 1_000_000  # characters
+_MAX_CELL = 1_000_000  # characters
 _BOM = b"\xef\xbb\xbf"
 _BOMS_16 = (b"\xff\xfe", b"\xfe\xff")
 _UTF16 = ("utf-16", "utf16", "utf-16-le", "utf-16le", "utf-16-be", "utf-16be")
-_LONGEST_LINE = 8_000_000  # characters: what has none of a file's line ends is no CSV, and would fill the memory
+_MAX_LINE = 8_000_000  # characters: what has none of a file's line ends is no CSV, and would fill the memory
 # Lines behind a quote that is never closed are read again. That is little in a file with some such quotes; in one that
 # was made for it, each line would be read once for every line before it.
-_MOST_AGAIN = 10  # times as many characters as the file had so far,
-_AGAIN_FOR_ALL = 1_000_000  # and so many more
-_MOST_COLUMNS = 20_000  # far more than any table has that a model reads
+_MAX_REREAD_RATIO = 10  # times as many characters as the file had so far,
+_REREAD_ALLOWANCE = 1_000_000  # and so many more
+_MAX_COLUMNS = 20_000  # far more than any table has that a model reads
 # Rows that are too short are filled up with empty cells. A wide header over many of them would make gigabytes out of a
 # few megabytes; this allows about as many cells as the text of the rows' errors has characters.
-_MOST_FILLED = 100  # times as many cells as the file had characters so far,
-_FILLED_FOR_ALL = 1_000_000  # and so many more
-_NOT_DECODED = re.compile("[\udc80-\udcff]")  # how Python hands out bytes that are not in the encoding
+_MAX_FILL_RATIO = 100  # times as many cells as the file had characters so far,
+_FILL_ALLOWANCE = 1_000_000  # and so many more
+_NOT_DECODED = re.compile("[\udc80-\udcff]")  # how Python represents bytes that are not in the encoding
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class CsvRows:
     """The rows of a CSV with a header, in order, read as a stream.
 
     The delimiter is the comma, semicolon or tab that makes most columns of the model out of the header. Empty lines are
-    no rows. A quote that is never closed spoils its own line, not those behind it. A row of delimiters alone is an
+    no rows. A quote that is never closed makes its own line unreadable, not those after it. A row of delimiters alone is an
     error, since a model would answer it from the means of its training.
 
     Attributes:
@@ -63,13 +63,13 @@ class CsvRows:
     _may_be_undecoded = False  # whether bytes that are not in the encoding can stand in the text
 
     def __init__(self, text: TextIO, known: Collection[str], *, name: str = "the CSV") -> None:
-        """Reads the header; `known` are the names of the model's columns, `text` keeps its line ends (newline="").
+        """Read the header; `known` are the names of the model's columns, `text` keeps its line ends (newline="").
 
         Raises:
             TableUnreadable: there is no header, or it names no column of the model, or one of them twice, or too many.
         """
         # Python's limit is one for the whole process, so that it is only ever raised.
-        csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL))
+        csv.field_size_limit(max(csv.field_size_limit(), _MAX_CELL))
         self.name = name
         self._lines = _Lines(text, name)
         self._filled = 0  # cells that rows were short of
@@ -77,7 +77,7 @@ class CsvRows:
         self.line_end = "\r\n" if self._lines.last.endswith("\r\n") else "\n"
 
     def __iter__(self) -> Iterator[Row]:
-        """The rows; to be asked for once.
+        """The rows. Can be iterated once.
 
         Raises:
             TableUnreadable: a row is too long, too many quotes are never closed, or too many cells are missing.
@@ -90,7 +90,7 @@ class CsvRows:
             except StopIteration:
                 return
             except csv.Error as error:
-                yield self._spoilt(error)
+                yield self._unreadable(error)
                 continue
             if cells:
                 yield self._row(cells)
@@ -122,10 +122,10 @@ class CsvRows:
                 fix=_SAVE_AS_UTF8 if "\0" in line else example,
                 code=NO_HEADER,
             )
-        if len(header) > _MOST_COLUMNS:
+        if len(header) > _MAX_COLUMNS:
             raise TableUnreadable(
                 f"the header of {self.name} has {len(header):,} columns.",
-                fix=f"take out columns that the model does not need, until there are at most {_MOST_COLUMNS:,}.",
+                fix=f"take out columns that the model does not need, until there are at most {_MAX_COLUMNS:,}.",
             )
         twice = next((column for column, times in Counter(header).items() if times > 1 and column in known), None)
         if twice is not None:
@@ -137,7 +137,7 @@ class CsvRows:
         return header, delimiter
 
     def _header(self, delimiter: str) -> list[str]:
-        """What the header is with one delimiter; the lines that it took are put back."""
+        """The header split at one delimiter; its lines are read again afterwards."""
         self._lines.begin()
         try:
             return next(csv.reader(self._lines, delimiter=delimiter, strict=True), [])
@@ -161,23 +161,23 @@ class CsvRows:
         if self._may_be_undecoded and not all(map(str.isascii, cells)) and any(map(_NOT_DECODED.search, cells)):
             error = RecordError("not_utf8", "the row is not in UTF-8.", fix=_SAVE_AS_UTF8)
             cells = [_NOT_DECODED.sub("\ufffd", cell) for cell in cells]
-        return Row(cells if len(cells) == len(self.header) else self._fitted(cells), error)
+        return Row(cells if len(cells) == len(self.header) else self._at_header_width(cells), error)
 
-    def _spoilt(self, error: csv.Error) -> Row:
-        """One line that can't be read; those that were taken for its continuation are rows of their own."""
+    def _unreadable(self, error: csv.Error) -> Row:
+        """The error of one line; lines that csv.reader took for its continuation are read again, as rows of their own."""
         line = self._lines.keep_first()
         message = f"line {self._lines.number} of the CSV can't be read ({error})."
         fix = "close each quote, double a quote inside a quoted cell, and keep cells under a million characters."
         cells = _NOT_DECODED.sub("\ufffd", line.rstrip("\r\n")).split(self.delimiter)
-        return Row(self._fitted(cells), RecordError("bad_row", message, fix=fix))
+        return Row(self._at_header_width(cells), RecordError("bad_row", message, fix=fix))
 
-    def _fitted(self, cells: list[str]) -> list[str]:
-        """As many cells as the header has: what is too much stays in the last one, so that nothing is lost."""
+    def _at_header_width(self, cells: list[str]) -> list[str]:
+        """As many cells as the header has: the last one holds those that are too many."""
         width = len(self.header)
         if len(cells) > width:
             return [*cells[: width - 1], self.delimiter.join(cells[width - 1 :])]
         self._filled += width - len(cells)
-        if self._filled > _MOST_FILLED * self._lines.read + _FILLED_FOR_ALL:
+        if self._filled > _MAX_FILL_RATIO * self._lines.read + _FILL_ALLOWANCE:
             raise TableUnreadable(
                 f"too many rows have far fewer cells than the header of {self.name}, one of them in line "
                 f"{self._lines.number}.",
@@ -246,7 +246,7 @@ class _Lines:
         self._taken: list[str] = []
         self._size = 0  # of the lines that this row took
         self._ahead: deque[str] = deque()
-        self._again = 0  # characters that were put back
+        self._reread = 0  # characters that were put back
 
     def __iter__(self) -> _Lines:
         return self
@@ -255,20 +255,18 @@ class _Lines:
         if self._ahead:
             line = self._ahead.popleft()
         else:
-            line = self._text.readline(_LONGEST_LINE)
+            line = self._text.readline(_MAX_LINE)
             line = line if self.read else line.removeprefix("\ufeff")
             self.read += len(line)
         if not line:
             raise StopIteration
         self._size += len(line)
-        if self._size >= _LONGEST_LINE:  # a row whose cells hold line ends may take many lines, each of them short
+        if self._size >= _MAX_LINE:  # a row whose cells hold line ends may take many lines, each of them short
             what = (
-                f"line {self.number + 1}"
-                if len(line) == _LONGEST_LINE
-                else f"the row that ends in line {self.number + 1}"
+                f"line {self.number + 1}" if len(line) == _MAX_LINE else f"the row that ends in line {self.number + 1}"
             )
             raise TableUnreadable(
-                f"{what} of {self._name} is over {_LONGEST_LINE:,} characters long.",
+                f"{what} of {self._name} is over {_MAX_LINE:,} characters long.",
                 fix="check that the file is a CSV.",
             )
         self.number += 1
@@ -295,8 +293,8 @@ class _Lines:
         del self._taken[kept:]
         self._ahead.extendleft(reversed(back))
         self.number -= len(back)
-        self._again += sum(map(len, back))
-        if self._again > _MOST_AGAIN * self.read + _AGAIN_FOR_ALL:
+        self._reread += sum(map(len, back))
+        if self._reread > _MAX_REREAD_RATIO * self.read + _REREAD_ALLOWANCE:
             raise TableUnreadable(
                 f"too many quotes of {self._name} are never closed, one of them in line {self.number}.",
                 fix="close each quote, and double a quote inside a quoted cell.",

@@ -7,7 +7,7 @@ import sys
 from typing import IO, Any
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
-_FAR = 1 << 40  # bytes under a lock can't be read on Windows; a file never gets as long as this
+_LOCK_OFFSET = 1 << 40  # bytes under a lock can't be read on Windows; a file never gets as long as this
 
 
 def acquire(file: IO[Any]) -> bool:
@@ -22,7 +22,7 @@ def acquire(file: IO[Any]) -> bool:
         if sys.platform == "win32":
             import msvcrt  # noqa: PLC0415 - there is one on Windows alone
 
-            file.seek(_FAR)
+            file.seek(_LOCK_OFFSET)
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
             file.seek(0)
         else:

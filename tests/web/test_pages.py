@@ -343,7 +343,7 @@ def test_answers_that_can_not_be_saved_are_said(
 def test_a_cell_that_is_too_long_leaves_the_first_answers_out(
     web: FlaskClient, fake: FakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fastmar_contract.csv_rows._LONGEST_CELL", 131_072)  # less than usual, for a small table
+    monkeypatch.setattr("fastmar_contract.csv_rows._MAX_CELL", 131_072)  # less than usual, for a small table
     before = csv.field_size_limit(131_072)
     try:
         page = scored(web, send_table(web, table_of(fake, ["38", "1" * 131_073, "39"])))

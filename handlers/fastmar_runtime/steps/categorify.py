@@ -38,11 +38,11 @@ class Categorify:
 
 
 def _near_miss(name: str, value: Any, known: Categories, row: int, report: Report) -> int:
-    """The code of what was surely meant, or 0; either way the answer says so."""
+    """The code of the category that a misspelled value is taken for, or 0 for unknown; both come with a warning."""
     near = known.near_miss(value, may_search=report.may_search)
     if near.warning is not None:
         report.warn(row, field=name, code=near.warning, value=value, message=near.message)
-    return near.code
+    return near.category_code
 
 
 def from_state(state: dict[str, Any], path: str = "spec.json: step") -> Categorify:
