@@ -49,9 +49,9 @@ class Row:
 class CsvRows:
     """The rows of a CSV with a header, in order, read as a stream.
 
-    The delimiter is the comma, semicolon or tab that makes most columns of the model out of the header. Empty lines are
-    no rows. A quote that is never closed makes its own line unreadable, not those after it. A row of delimiters alone is an
-    error, since a model would answer it from the means of its training.
+    The delimiter is the comma, semicolon or tab that splits the header into most columns of the model. Empty lines are
+    no rows. A quote that is never closed makes its own line unreadable, not those after it. A row of delimiters alone
+    is an error, since a model would answer it from the means of its training.
 
     Attributes:
         name: of the table, for messages.
@@ -164,7 +164,7 @@ class CsvRows:
         return Row(cells if len(cells) == len(self.header) else self._at_header_width(cells), error)
 
     def _unreadable(self, error: csv.Error) -> Row:
-        """The error of one line; lines that csv.reader took for its continuation are read again, as rows of their own."""
+        """The error of one line; the lines that csv.reader took for its continuation are read again."""
         line = self._lines.keep_first()
         message = f"line {self._lines.number} of the CSV can't be read ({error})."
         fix = "close each quote, double a quote inside a quoted cell, and keep cells under a million characters."
