@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastmar_export.errors import NotALearner, UnsupportedLearner
-from fastmar_export.picture_class import is_picture
 from fastmar_export.reader import Global, Record, path_of
-from fastmar_runtime.spec import TABULAR, VISION
+
+DATASETS = "fastai.data.core.Datasets"
 
 # Classes whose `predict` is fastai's own. A subclass may compute anything.
 _LEARNERS = ("fastai.learner.Learner", "fastai.tabular.learner.TabularLearner", "fastai.text.learner.TextLearner")
@@ -60,17 +60,17 @@ class Learner:
     loss: Any
 
     @property
-    def kind(self) -> str:
-        """``"tabular"`` or ``"vision"``, or the classes of what it reads."""
-        if self.dataset.path in ("fastai.tabular.core.TabularPandas",):
-            return TABULAR
-        if self.dataset.path == "fastai.data.core.Datasets":
-            inputs = (listed(self.dataset.get("tls")) or [None])[0]
-            found = transforms(inputs.get("tfms")) if isinstance(inputs, Record) else []
-            if any(is_picture(transform) for transform in found):
-                return VISION
-            return f"{self.dataset.path} of {', '.join(map(described, found)) or 'nothing'}"
-        return self.dataset.path
+    def input_transforms(self) -> list[Any]:
+        """The transforms that make the inputs of a `Datasets`, in order; empty for other datasets."""
+        first = (listed(self.dataset.get("tls")) or [None])[0]
+        return transforms(first.get("tfms")) if isinstance(first, Record) else []
+
+    @property
+    def reads(self) -> str:
+        """The class of the dataset, for messages; of a `Datasets`, also the transforms of its inputs."""
+        if self.dataset.path != DATASETS:
+            return self.dataset.path
+        return f"{self.dataset.path} of {', '.join(map(described, self.input_transforms)) or 'nothing'}"
 
 
 def open_learner(root: Any) -> Learner:
