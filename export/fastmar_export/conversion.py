@@ -56,3 +56,8 @@ class Conversion:
     layers: tuple[Layer, ...] = ()
     dropped: list[dict[str, str]] = field(default_factory=list)
     open_axes: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+
+    @property
+    def layer_states(self) -> tuple[State, ...]:
+        """States of the layers, for the spec."""
+        return tuple(layer.state for layer in self.layers)

@@ -1,4 +1,4 @@
-"""A learner's pickle to an archive: the whole way, one call for each station."""
+"""The export of a learner's pickle to an archive, one call for each stage."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import numpy.typing as npt
 import onnx
 import onnxruntime
 import torch
@@ -20,19 +18,16 @@ from fastmar_export.archive import Bundle, check_output, created, write_archive
 from fastmar_export.callbacks import check_callbacks
 from fastmar_export.conversion import Conversion
 from fastmar_export.errors import ExportError
-from fastmar_export.learner import check_classes, open_learner
+from fastmar_export.learner import Learner, check_classes, open_learner
 from fastmar_export.modalities import Modality, check_options, modality_of
-from fastmar_export.networks.graph import check_alone, check_graph, export_graph
 from fastmar_export.networks.rebuild import rebuild
 from fastmar_export.options import FIRST_VERSION, Options
 from fastmar_export.presentation import read_ui
 from fastmar_export.reader import LearnerFile, read_torch_file, require_learner
 from fastmar_export.reference import refine
 from fastmar_export.replacement import check_same_model, check_same_pickle, check_version
+from fastmar_export.trial import Trial, prove, try_network
 from fastmar_runtime import __version__
-from fastmar_runtime.golden import OUTPUT, Golden, check_golden, thinned
-from fastmar_runtime.predictor import Predictor
-from fastmar_runtime.preprocess import load_preprocessor
 from fastmar_runtime.spec import PROTOCOL, Spec
 
 __all__ = ["Exported", "Options", "export_learner"]
@@ -83,55 +78,58 @@ def export_learner(
     Raises:
         FastmarError: it can't be read, converted or proved; nothing is written then.
     """
-    _check_name(options)
-    archive = check_output(options.output, options.name)
-    if not options.force:
-        check_version(archive, options.version)
+    archive = _check_request(options)
     on_stage("Reading the pickle, without running it")
-    source = read_torch_file(pickle)
-    on_read(source)
-    require_learner(source.root)
-    if not (options.force or options.live):
-        check_same_pickle(archive, source, Path(pickle))
+    source = _read(Path(pickle), archive, options, on_read)
     learner = open_learner(source.root)
     modality = modality_of(learner)
     check_options(modality, options)
     on_stage("Converting the transforms")
+    conversion = _convert(learner, modality, options)
+    on_stage("Rebuilding the network")
+    network = _rebuild(learner, conversion, options)
+    on_stage("Exporting the network to ONNX")
+    trial = try_network(network, learner, modality, conversion, options.activation)
+    spec = _spec(options, source, modality, conversion, trial)
+    on_stage("Proving that the graph answers as the network does")
+    golden, difference = prove(trial, spec, modality, conversion)
+    on_stage("Writing the archive")
+    path = _write(Bundle(spec, trial.graph.model, golden), archive, options)
+    return Exported(path, spec, source, difference)
+
+
+def _check_request(options: Options) -> Path:
+    """Check what does not depend on the learner; the value is the archive's path."""
+    _check_name(options)
+    created()
+    archive = check_output(options.output, options.name)
+    if not options.force:
+        check_version(archive, options.version)
+    return archive
+
+
+def _read(pickle: Path, archive: Path, options: Options, on_read: Callable[[LearnerFile], None]) -> LearnerFile:
+    source = read_torch_file(pickle)
+    on_read(source)
+    require_learner(source.root)
+    if not (options.force or options.live):
+        check_same_pickle(archive, source, pickle)
+    return source
+
+
+def _convert(learner: Learner, modality: Modality, options: Options) -> Conversion:
     check_classes(learner)
     dropped = check_callbacks(learner, list(options.ignored_callbacks))
     conversion = modality.convert(learner, options)
-    on_stage("Rebuilding the network")
+    fields = conversion.fields if options.reference is None else refine(conversion.fields, options.reference)
+    return replace(conversion, fields=fields, dropped=[*conversion.dropped, *dropped])
+
+
+def _rebuild(learner: Learner, conversion: Conversion, options: Options) -> nn.Module:
+    """The network, behind its layers."""
     network = rebuild(learner.model, modules=options.modules)
-    network = nn.Sequential(*(layer.module for layer in conversion.layers), network) if conversion.layers else network
-    on_stage("Exporting the network to ONNX")
-    draft = _draft(options, modality, conversion, source, dropped)
-    records = modality.golden(replace(conversion, fields=draft.fields))
-    samples = _samples(draft, records)
-    with modality.trying(conversion):
-        graph, expected = export_graph(network.eval(), samples, conversion.positions, conversion.open_axes)
-        decode, notices = modality.decoder(conversion, learner, expected.shape[1:], options.activation)
-    spec = replace(
-        draft,
-        inputs=graph.inputs,
-        outputs=graph.outputs,
-        decode=decode,
-        notices=tuple(conversion.notices + notices),
-    )
-    if options.ui is not None:
-        spec = replace(spec, ui=read_ui(options.ui, spec))
-    on_stage("Proving that the graph answers as the network does")
-    predictor = Predictor(spec, graph.model)
-    difference = check_graph(predictor.run(samples), expected, modality.tolerance)
-    check_alone(predictor.run({name: array[:1] for name, array in samples.items()}), expected[:1])
-    difference = max(difference, modality.prove(conversion, network, predictor, samples, expected))
-    golden = Golden(records, predictor.predict(records), {**samples, OUTPUT: thinned(expected)})
-    check_golden(predictor, golden)
-    on_stage("Writing the archive")
-    bundle = Bundle(spec, graph.model, golden)
-    if options.live and not options.force:
-        check_same_model(archive, bundle)
-    path = write_archive(bundle, options.output)
-    return Exported(path, spec, source, difference)
+    layers = [layer.module for layer in conversion.layers]
+    return nn.Sequential(*layers, network) if layers else network
 
 
 def _check_name(options: Options) -> None:
@@ -144,25 +142,23 @@ def _check_name(options: Options) -> None:
         raise ExportError(f"the version is {options.version!r}.", fix="use numbers and dots, such as 1.0.")
 
 
-def _draft(
-    options: Options, modality: Modality, conversion: Conversion, source: LearnerFile, dropped: list[dict[str, str]]
-) -> Spec:
-    """The spec as far as it is known before the network ran."""
+def _spec(options: Options, source: LearnerFile, modality: Modality, conversion: Conversion, trial: Trial) -> Spec:
     date = created()
-    return Spec(
+    spec = Spec(
         protocol=PROTOCOL,
         name=options.name,
         version=options.version,
         kind=modality.name,
         runtime=__version__,
-        fields=refine(conversion.fields, options.reference) if options.reference else conversion.fields,
+        fields=conversion.fields,
         steps=conversion.steps,
-        inputs=(),
-        outputs=(),
-        decode={},
+        inputs=trial.graph.inputs,
+        outputs=trial.graph.outputs,
+        decode=trial.decode,
         targets=conversion.targets,
-        layers=tuple(layer.state for layer in conversion.layers),
-        dropped=(*conversion.dropped, *dropped),
+        layers=conversion.layer_states,
+        notices=(*conversion.notices, *trial.notices),
+        dropped=tuple(conversion.dropped),
         provenance={
             "pickle": {"sha256": source.sha256, "bytes": source.size},
             "fastmar": __version__,
@@ -174,13 +170,10 @@ def _draft(
             "created": date.isoformat() if date else None,
         },
     )
+    return spec if options.ui is None else replace(spec, ui=read_ui(options.ui, spec))
 
 
-def _samples(draft: Spec, records: list[dict[str, Any]]) -> dict[str, npt.NDArray[Any]]:
-    samples, report = load_preprocessor(draft)(records)
-    if report.errors:
-        error = next(iter(report.errors.values()))
-        raise ExportError(
-            f"a record made from the learner's own vocabulary was refused: {error.message}", fix=error.fix
-        )
-    return samples
+def _write(bundle: Bundle, archive: Path, options: Options) -> Path:
+    if options.live and not options.force:
+        check_same_model(archive, bundle)
+    return write_archive(bundle, options.output)

@@ -26,8 +26,8 @@ TOLERANCE = 1e-4
 
 
 def spec_of(conversion: Conversion) -> Spec:
-    layers = tuple(layer.state for layer in conversion.layers)
-    return Spec(1, "m", "1.0", "vision", "0", conversion.fields, conversion.steps, (), (), {}, ("label",), layers)
+    fields, steps, layers = conversion.fields, conversion.steps, conversion.layer_states
+    return Spec(1, "m", "1.0", "vision", "0", fields, steps, (), (), {}, ("label",), layers)
 
 
 def converted(learn: Any, folder: Path, **options: Any) -> Conversion:
