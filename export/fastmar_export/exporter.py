@@ -118,7 +118,7 @@ def _read(pickle: Path, archive: Path, options: Options, on_read: Callable[[Lear
 
 
 def _convert(learner: Learner, modality: Modality, options: Options) -> Conversion:
-    check_classes(learner)
+    check_classes(learner, modality.classes)
     dropped = check_callbacks(learner, list(options.ignored_callbacks))
     conversion = modality.convert(learner, options)
     fields = conversion.fields if options.reference is None else refine(conversion.fields, options.reference)

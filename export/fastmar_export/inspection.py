@@ -54,7 +54,7 @@ def inspect_pickle(path: str | Path) -> Facts:
         learner = open_learner(source.root)
     except NotALearner as error:
         return facts | {"kind": None, "problems": [str(error)]}
-    return facts | _learner_facts(learner)
+    return facts | learner_facts(learner)
 
 
 def _some(items: Sequence[Any], describe: Callable[[Any], str]) -> list[str]:
@@ -64,7 +64,8 @@ def _some(items: Sequence[Any], describe: Callable[[Any], str]) -> list[str]:
     return [*lines, f"... and {more:,} more"] if more else lines
 
 
-def _learner_facts(learner: Learner) -> Facts:
+def learner_facts(learner: Learner) -> Facts:
+    """The facts that `inspect_pickle` gives of a learner, without those of its file."""
     problems = []
     network = list_layers(learner.model)
     for layer in network:
@@ -77,7 +78,7 @@ def _learner_facts(learner: Learner) -> Facts:
         modality = modality_of(learner)
     if modality is not None:  # of a learner of another library, its classes are a part of what was said
         with _collected(problems):
-            check_classes(learner)
+            check_classes(learner, modality.classes)
     with _collected(problems):
         check_callbacks(learner, [])
     if modality is not None:

@@ -46,6 +46,7 @@ class Modality(ABC):
         name: the spec's `kind`.
         reads: what its learners read, in the plural, for messages.
         loaders: the class of fastai's loaders for such learners, for messages.
+        classes: of such learners, their loaders and data loaders, beside those that all modalities have.
         tolerance: for differences between the graph and the network.
         domains: of the transforms, by the pipeline's attribute in the learner.
         options: names of the `Options`, None by default, that this modality takes and others do not.
@@ -54,6 +55,7 @@ class Modality(ABC):
     name: ClassVar[str]
     reads: ClassVar[str]
     loaders: ClassVar[str]
+    classes: ClassVar[tuple[str, ...]] = ()
     tolerance: ClassVar[Tolerance]
     domains: ClassVar[Mapping[str, Domain]]
     options: ClassVar[tuple[str, ...]] = ()

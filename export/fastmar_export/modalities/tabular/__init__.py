@@ -29,6 +29,10 @@ class Tabular(Modality):
     name = "tabular"
     reads = "tables"
     loaders = "TabularDataLoaders"
+    classes = (
+        *("fastai.tabular.learner.TabularLearner", "fastai.tabular.data.TabularDataLoaders"),
+        *("fastai.tabular.core.TabDataLoader", "fastai.tabular.core.TabWeightedDL", "fastai.collab.CollabDataLoaders"),
+    )
     tolerance = SHALLOW
     domains: ClassVar[Mapping[str, Domain]] = {"procs": TABLE, "after_batch": TABLE}
 

@@ -36,6 +36,7 @@ class Vision(Modality):
     name = "vision"
     reads = "pictures"
     loaders = "ImageDataLoaders"
+    classes = ("fastai.vision.data.ImageDataLoaders", "fastai.vision.data.SegmentationDataLoaders")
     tolerance = DEEP
     domains: ClassVar[Mapping[str, Domain]] = {"after_item": ITEM, "before_batch": BATCH, "after_batch": BATCH}
     options = ("picture_size", "max_pixels")
