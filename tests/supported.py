@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fastmar_export.converters import BATCH, registry
+from fastmar_export.converters import Domain
 from fastmar_export.dropped import TRAINING_ONLY
 from fastmar_export.losses import LOSSES
+from fastmar_export.modalities import converters
+from fastmar_export.modalities.vision.pictures import BATCH
+from fastmar_export.modalities.vision.targets import MASK_CODES, POINT_SCALER
 from fastmar_export.networks.fastai_layers import LAYERS
 from fastmar_export.targets import TARGET_TRANSFORMS
-from fastmar_export.vision_targets import MASK_CODES, POINT_SCALER
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "supported.md"
 BEGIN, END = "<!-- supported: begin -->", "<!-- supported: end -->"
@@ -17,7 +19,7 @@ BEGIN, END = "<!-- supported: begin -->", "<!-- supported: end -->"
 
 def supported() -> str:
     """Markdown: a row for each class that is served, and what it becomes."""
-    rows = [(path, _becomes(domain, function.__name__)) for (path, domain), function in registry().items()]
+    rows = [(path, _becomes(domain, function.__name__)) for (path, domain), function in converters().items()]
     rows += [(path, f"left out: {reason}") for path, reason in TRAINING_ONLY.items()]
     rows += [(path, "places and names in the answers") for path in (POINT_SCALER, MASK_CODES)]
     rows += [(path, "labels and values of the answers") for path in TARGET_TRANSFORMS]
@@ -27,8 +29,8 @@ def supported() -> str:
     return "\n".join(lines + [f"| `{path}` | {becomes} |" for path, becomes in sorted(rows)])
 
 
-def _becomes(domain: str, name: str) -> str:
-    return f"layer `{name}` in front of the network (vision)" if domain == BATCH else f"step `{name}` ({domain})"
+def _becomes(domain: Domain, name: str) -> str:
+    return f"layer `{name}` in front of the network (vision)" if domain == BATCH else f"step `{name}` ({domain.name})"
 
 
 def with_table(text: str) -> str:

@@ -20,8 +20,7 @@ import fastmar_cli
 import fastmar_client
 import fastmar_contract
 import fastmar_export
-import fastmar_export.converters
-import fastmar_export.converters.graph
+import fastmar_export.modalities
 import fastmar_export.networks.batch_layers
 import fastmar_runtime
 import fastmar_runtime.steps
@@ -33,6 +32,7 @@ from fastmar_runtime import registry
 from tests.supported import PAGE, with_table
 
 ROOT = Path(__file__).resolve().parents[1]
+MODALITIES = Path(fastmar_export.modalities.__file__).parent
 README, DOCS = ROOT / "README.md", ROOT / "docs"
 DOCUMENTS = [README, ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
 PICTURE = "docs/images/answer-desktop-light.png"  # of the README, made by `make screenshots`
@@ -40,7 +40,8 @@ SLOW = ("torch", "onnxruntime", "pandas", "fastai", "requests", "numpy")
 
 
 def test_a_transform_has_three_rooms_of_one_name() -> None:
-    converters = {info.name for info in pkgutil.iter_modules(fastmar_export.converters.__path__) if not info.ispkg}
+    folders = [str(path) for path in MODALITIES.glob("*/converters")]
+    converters = {info.name for info in pkgutil.iter_modules(folders) if not info.ispkg}
     tests = {path.stem.removeprefix("test_") for path in (ROOT / "tests/runtime/steps").glob("test_*.py")}
     assert converters == set(registry.names("steps")) == tests
 
@@ -52,8 +53,9 @@ def test_a_kind_of_answer_has_a_test_of_its_name() -> None:
 
 def test_a_layer_of_the_graph_has_three_rooms_of_one_name() -> None:
     """Transforms of a batch run in the graph: there a class of that name takes the place of the step."""
-    converters = {info.name for info in pkgutil.iter_modules(fastmar_export.converters.graph.__path__)}
-    tests = {path.stem.removeprefix("test_") for path in (ROOT / "tests/export/graph").glob("test_*.py")}
+    folder = "vision/converters/graph"
+    converters = {info.name for info in pkgutil.iter_modules([str(MODALITIES / folder)])}
+    tests = {path.stem.removeprefix("test_") for path in (ROOT / "tests/export/modalities" / folder).glob("test_*.py")}
     layers = {name.lower() for name in vars(fastmar_export.networks.batch_layers)}
     assert converters == tests
     assert {name.replace("_", "") for name in converters} <= layers

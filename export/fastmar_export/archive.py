@@ -24,37 +24,16 @@ import fastmar_runtime
 from fastmar_contract.members import ANSWERS, ARRAYS, CONFIG, GRAPH, MANIFEST, OPENAPI, RECORDS, SCHEMA, SPEC
 from fastmar_export.errors import ExportError
 from fastmar_export.extensions import package_sources, sources_of
+from fastmar_export.modalities import modalities
 from fastmar_runtime import spec as spec_format
 from fastmar_runtime.golden import Golden
 from fastmar_runtime.openapi import openapi
 from fastmar_runtime.schema import describe
-from fastmar_runtime.spec import TABULAR, VISION, Spec
+from fastmar_runtime.spec import Spec
 
 SUFFIX = ".mar"
 
 HANDLER = "fastmar_handler.py"
-
-# One worker with micro-batches beats more workers at these sizes: `make bench` prints both. A lone request waits at
-# most the delay, in milliseconds: little beside the tens that a network of pictures takes. Tables want one thread;
-# pictures as many as there are cores for each worker, which 0 stands for.
-_WORKERS = {"minWorkers": 1, "maxWorkers": 1}
-_RAW_BODIES = {"raw_bodies": True}  # the runtime reads bodies itself, so that the front passes them as bytes
-SERVING: dict[str, dict[str, Any]] = {
-    TABULAR: {
-        **_WORKERS,
-        "batchSize": 16,
-        "maxBatchDelay": 1,
-        "responseTimeout": 60,
-        "fastmar": {"threads": 1, **_RAW_BODIES},
-    },
-    VISION: {
-        **_WORKERS,
-        "batchSize": 8,
-        "maxBatchDelay": 1,
-        "responseTimeout": 120,
-        "fastmar": {"threads": 0, **_RAW_BODIES},
-    },
-}
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip can hold
 _JSON = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
@@ -126,7 +105,7 @@ def check_output(folder: Path, name: str) -> Path:
 def _files(bundle: Bundle) -> Iterator[tuple[str, bytes]]:
     spec = bundle.spec
     yield MANIFEST, _manifest(spec)
-    yield CONFIG, yaml.safe_dump(SERVING[spec.kind], sort_keys=False).encode()
+    yield CONFIG, yaml.safe_dump(modalities()[spec.kind].workers(), sort_keys=False).encode()
     yield HANDLER, _handler_source()
     for package in (fastmar_contract, fastmar_runtime):
         yield from package_sources(package.__name__)

@@ -1,4 +1,4 @@
-"""A learner's pickle to an archive: the whole way, one call for each station."""
+"""The export of a learner's pickle to an archive, one call for each stage."""
 
 from __future__ import annotations
 
@@ -7,12 +7,8 @@ import re
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from math import prod
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import onnx
 import onnxruntime
 import torch
@@ -21,24 +17,19 @@ from torch import nn
 from fastmar_export.archive import Bundle, check_output, created, write_archive
 from fastmar_export.callbacks import check_callbacks
 from fastmar_export.conversion import Conversion
-from fastmar_export.errors import ExportError, ParityFailed
+from fastmar_export.errors import ExportError
 from fastmar_export.extensions import layer_packages
-from fastmar_export.golden_pictures import OPEN_SIZE
-from fastmar_export.kinds import kind_of
-from fastmar_export.learner import check_classes, open_learner
-from fastmar_export.networks.graph import check_alone, check_graph, export_graph
+from fastmar_export.learner import Learner, check_classes, open_learner
+from fastmar_export.modalities import Modality, check_options, modality_of
 from fastmar_export.networks.rebuild import rebuild
 from fastmar_export.options import FIRST_VERSION, Options
 from fastmar_export.presentation import read_ui
 from fastmar_export.reader import LearnerFile, read_torch_file, require_learner
 from fastmar_export.reference import refine
 from fastmar_export.replacement import check_same_model, check_same_pickle, check_version
+from fastmar_export.trial import Trial, prove, try_network
 from fastmar_runtime import __version__
-from fastmar_runtime.golden import OUTPUT, Golden, check_golden, thinned
-from fastmar_runtime.modalities import modality
-from fastmar_runtime.pillow_versions import pillow_versions
-from fastmar_runtime.predictor import Predictor
-from fastmar_runtime.spec import PROTOCOL, VISION, Spec
+from fastmar_runtime.spec import PROTOCOL, Spec
 
 __all__ = ["Exported", "Options", "export_learner"]
 
@@ -88,90 +79,58 @@ def export_learner(
     Raises:
         FastmarError: it can't be read, converted or proved; nothing is written then.
     """
+    archive = _check_request(options)
+    on_stage("Reading the pickle, without running it")
+    source = _read(Path(pickle), archive, options, on_read)
+    learner = open_learner(source.root)
+    modality = modality_of(learner)
+    check_options(modality, options)
+    on_stage("Converting the transforms")
+    conversion = _convert(learner, modality, options)
+    on_stage("Rebuilding the network")
+    network = _rebuild(learner, conversion, options)
+    on_stage("Exporting the network to ONNX")
+    trial = try_network(network, learner, modality, conversion, options.activation)
+    spec = _spec(options, source, modality, conversion, trial)
+    on_stage("Proving that the graph answers as the network does")
+    golden, difference = prove(trial, spec, modality, conversion)
+    on_stage("Writing the archive")
+    path = _write(Bundle(spec, trial.graph.model, golden), archive, options)
+    return Exported(path, spec, source, difference)
+
+
+def _check_request(options: Options) -> Path:
+    """Check what does not depend on the learner; the value is the archive's path."""
     _check_name(options)
+    created()
     archive = check_output(options.output, options.name)
     if not options.force:
         check_version(archive, options.version)
-    on_stage("Reading the pickle, without running it")
+    return archive
+
+
+def _read(pickle: Path, archive: Path, options: Options, on_read: Callable[[LearnerFile], None]) -> LearnerFile:
     source = read_torch_file(pickle)
     on_read(source)
     require_learner(source.root)
     if not (options.force or options.live):
-        check_same_pickle(archive, source, Path(pickle))
-    learner = open_learner(source.root)
-    kind = kind_of(learner)
-    _check_kind(options, learner.kind)
-    on_stage("Converting the transforms")
-    check_classes(learner)
+        check_same_pickle(archive, source, pickle)
+    return source
+
+
+def _convert(learner: Learner, modality: Modality, options: Options) -> Conversion:
+    check_classes(learner, modality.classes)
     dropped = check_callbacks(learner, list(options.ignored_callbacks))
-    conversion = kind.convert(learner, options)
-    on_stage("Rebuilding the network")
+    conversion = modality.convert(learner, options)
+    fields = conversion.fields if options.reference is None else refine(conversion.fields, options.reference)
+    return replace(conversion, fields=fields, dropped=[*conversion.dropped, *dropped])
+
+
+def _rebuild(learner: Learner, conversion: Conversion, options: Options) -> nn.Module:
+    """The network, behind its layers."""
     network = rebuild(learner.model, modules=[*options.modules, *layer_packages()])
-    network = nn.Sequential(*(layer.module for layer in conversion.layers), network) if conversion.layers else network
-    on_stage("Exporting the network to ONNX")
-    draft = _draft(options, learner.kind, conversion, source, dropped)
-    records = kind.golden(draft)
-    samples = _samples(draft, records)
-    try:
-        graph, expected = export_graph(network.eval(), samples, kind.positions, conversion.open_axes)
-        decode, notices = kind.decoder(
-            conversion.target_transforms, list(conversion.targets), learner, expected.shape[1:], options.activation
-        )
-    except ParityFailed as error:
-        if not conversion.open_axes:
-            raise
-        size = " x ".join(map(str, OPEN_SIZE))
-        raise ParityFailed(
-            f"the learner takes pictures as they come, and on one of {size} pixels {error.message}",
-            fix=f"{error.fix} If all its pictures have one size, export with --picture-size WIDTHxHEIGHT.",
-        ) from error
-    spec = replace(
-        draft,
-        inputs=graph.inputs,
-        outputs=graph.outputs,
-        decode=decode,
-        notices=tuple(conversion.notices + notices),
-    )
-    if options.ui is not None:
-        spec = replace(spec, ui=read_ui(options.ui, spec))
-    on_stage("Proving that the graph answers as the network does")
-    predictor = Predictor(spec, graph.model)
-    difference = check_graph(predictor.run(samples), expected, image=kind.image)
-    check_alone(predictor.run({name: array[:1] for name, array in samples.items()}), expected[:1])
-    if conversion.open_axes:
-        difference = max(difference, _check_other_size(network, predictor, samples, expected))
-    golden = Golden(records, predictor.predict(records), {**samples, OUTPUT: thinned(expected)})
-    check_golden(predictor, golden)
-    on_stage("Writing the archive")
-    bundle = Bundle(spec, graph.model, golden)
-    if options.live and not options.force:
-        check_same_model(archive, bundle)
-    path = write_archive(bundle, options.output)
-    return Exported(path, spec, source, difference)
-
-
-def _check_other_size(
-    network: nn.Module, predictor: Predictor, samples: dict[str, npt.NDArray[Any]], first: npt.NDArray[np.float32]
-) -> float:
-    """Largest difference on pictures of another size than the graph was made with, whose output was `first`.
-
-    Raises:
-        ParityFailed: it is too large, or the network takes no other size.
-    """
-    (name, pictures), *_ = samples.items()
-    other = {name: np.ascontiguousarray(np.pad(pictures, ((0, 0), (0, 0), (0, 37), (0, 101)), "reflect"))}
-    try:
-        with torch.no_grad():
-            expected = network(torch.from_numpy(other[name])).numpy()
-        if expected.ndim == 2 and expected.shape[1:] != first.shape[1:]:
-            raise ValueError("the number of outputs depends on the picture's size")
-        return check_graph(predictor.run(other), expected, image=True)
-    except Exception as error:  # ONNX Runtime's exceptions have no common base
-        raise ParityFailed(
-            "the learner takes pictures of any size, and its network's graph does not.",
-            fix="export with --picture-size WIDTHxHEIGHT if all pictures have one size; otherwise train with Resize "
-            "among the item transforms.",
-        ) from error
+    layers = [layer.module for layer in conversion.layers]
+    return nn.Sequential(*layers, network) if layers else network
 
 
 def _check_name(options: Options) -> None:
@@ -184,37 +143,23 @@ def _check_name(options: Options) -> None:
         raise ExportError(f"the version is {options.version!r}.", fix="use numbers and dots, such as 1.0.")
 
 
-def _check_kind(options: Options, kind: str) -> None:
-    if kind != VISION and (options.picture_size, options.max_pixels) != (None, None):
-        raise ExportError(
-            f"the learner is {kind}, and reads no pictures.", fix="leave --picture-size and --max-pixels out."
-        )
-    if options.max_pixels is not None and options.max_pixels < prod(OPEN_SIZE):
-        raise ExportError(
-            f"a limit of {options.max_pixels:,} pixels is too low to try the learner with.",
-            fix=f"give a --max-pixels of {prod(OPEN_SIZE):,} or more.",
-        )
-
-
-def _draft(
-    options: Options, kind: str, conversion: Conversion, source: LearnerFile, dropped: list[dict[str, str]]
-) -> Spec:
-    """The spec as far as it is known before the network ran."""
+def _spec(options: Options, source: LearnerFile, modality: Modality, conversion: Conversion, trial: Trial) -> Spec:
     date = created()
-    return Spec(
+    spec = Spec(
         protocol=PROTOCOL,
         name=options.name,
         version=options.version,
-        kind=kind,
+        kind=modality.name,
         runtime=__version__,
-        fields=refine(conversion.fields, options.reference) if options.reference else conversion.fields,
+        fields=conversion.fields,
         steps=conversion.steps,
-        inputs=(),
-        outputs=(),
-        decode={},
+        inputs=trial.graph.inputs,
+        outputs=trial.graph.outputs,
+        decode=trial.decode,
         targets=conversion.targets,
-        layers=tuple(layer.state for layer in conversion.layers),
-        dropped=(*conversion.dropped, *dropped),
+        layers=conversion.layer_states,
+        notices=(*conversion.notices, *trial.notices),
+        dropped=tuple(conversion.dropped),
         provenance={
             "pickle": {"sha256": source.sha256, "bytes": source.size},
             "fastmar": __version__,
@@ -222,17 +167,14 @@ def _draft(
             "onnx": onnx.__version__,
             "onnxruntime": onnxruntime.__version__,
             "python": platform.python_version(),
-            **(pillow_versions() if kind == VISION else {}),
+            **modality.provenance(),
             "created": date.isoformat() if date else None,
         },
     )
+    return spec if options.ui is None else replace(spec, ui=read_ui(options.ui, spec))
 
 
-def _samples(draft: Spec, records: list[dict[str, Any]]) -> dict[str, npt.NDArray[Any]]:
-    samples, report = modality(draft.kind).preprocessor(draft)(records)
-    if report.errors:
-        error = next(iter(report.errors.values()))
-        raise ExportError(
-            f"a record made from the learner's own vocabulary was refused: {error.message}", fix=error.fix
-        )
-    return samples
+def _write(bundle: Bundle, archive: Path, options: Options) -> Path:
+    if options.live and not options.force:
+        check_same_model(archive, bundle)
+    return write_archive(bundle, options.output)

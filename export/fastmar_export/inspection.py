@@ -8,27 +8,22 @@ from pathlib import Path
 from typing import Any
 
 from fastmar_export.callbacks import check_callbacks
-from fastmar_export.column_names import column_name
-from fastmar_export.converters import BATCH, ITEM, registry
-from fastmar_export.dropped import TRAINING_ONLY, reason_to_drop, transform_is_getter
+from fastmar_export.dropped import TRAINING_ONLY
 from fastmar_export.errors import ExportError, NotALearner
-from fastmar_export.kinds import kind_of
 from fastmar_export.learner import Learner, check_classes, listed, name_of, open_learner, transforms
 from fastmar_export.losses import activation_of
+from fastmar_export.modalities import SOURCE, Modality, becomes, converters, modalities, modality_of
+from fastmar_export.modalities.tabular.column_names import column_name
 from fastmar_export.networks.listing import list_layers
 from fastmar_export.options import Options
-from fastmar_export.picture_class import MODES, PICTURES, created_class
 from fastmar_export.plain import NotPlain, plain
 from fastmar_export.reader import Record, describe_call, read_torch_file
 from fastmar_export.reader.records import brief
 from fastmar_export.targets import TARGET_TRANSFORMS
-from fastmar_export.vision_targets import MASK_CODES, POINT, POINT_SCALER
-from fastmar_runtime.spec import VISION
 
 Facts = dict[str, Any]
 
 _MAX_LISTED = 100  # calls, leaks, and transforms of one pipeline
-_SOURCE = "source"  # where items come from: pictures, and what they are trained to be
 
 
 def inspect_pickle(path: str | Path) -> Facts:
@@ -59,7 +54,7 @@ def inspect_pickle(path: str | Path) -> Facts:
         learner = open_learner(source.root)
     except NotALearner as error:
         return facts | {"kind": None, "problems": [str(error)]}
-    return facts | _learner_facts(learner)
+    return facts | learner_facts(learner)
 
 
 def _some(items: Sequence[Any], describe: Callable[[Any], str]) -> list[str]:
@@ -69,7 +64,8 @@ def _some(items: Sequence[Any], describe: Callable[[Any], str]) -> list[str]:
     return [*lines, f"... and {more:,} more"] if more else lines
 
 
-def _learner_facts(learner: Learner) -> Facts:
+def learner_facts(learner: Learner) -> Facts:
+    """The facts that `inspect_pickle` gives of a learner, without those of its file."""
     problems = []
     network = list_layers(learner.model)
     for layer in network:
@@ -77,31 +73,31 @@ def _learner_facts(learner: Learner) -> Facts:
             problems.append(f"{layer['where']} is {layer['class']}, which is not in fastmar's allow-list of layers.")
     targets = _columns(learner, "y_names")
     notices: list[Facts] = []
-    kind = None
+    modality = None
     with _collected(problems):
-        kind = kind_of(learner)
-    if kind is not None:  # of a learner of another library, its classes are a part of what was said
+        modality = modality_of(learner)
+    if modality is not None:  # of a learner of another library, its classes are a part of what was said
         with _collected(problems):
-            check_classes(learner)
+            check_classes(learner, modality.classes)
     with _collected(problems):
         check_callbacks(learner, [])
-    if kind is not None:
+    if modality is not None:
         with _collected(problems):
-            conversion = kind.convert(learner, Options(name="inspected"))
+            conversion = modality.convert(learner, Options(name="inspected"))
             targets, notices = list(conversion.targets), conversion.notices
     activation = None
     with _collected(problems):
         known = activation_of(learner.loss, None)
         activation = known.name if known.known else None
     return {
-        "kind": learner.kind,
+        "kind": learner.reads if modality is None else modality.name,
         "columns": {
             "categories": _columns(learner, "cat_names"),
             "numbers": _columns(learner, "cont_names"),
         },
         "targets": targets,
         "labels": _labels(learner),
-        "transforms": _transforms(learner),
+        "transforms": _transforms(learner, modality),
         "loss": {"class": name_of(learner.loss), "activation": activation},
         "callbacks": [name_of(callback) for callback in listed(learner.record.get("cbs"))[:_MAX_LISTED]],
         "network": network,
@@ -125,21 +121,21 @@ def _collected(problems: list[str]) -> Iterator[None]:
             problems.append(str(error))
 
 
-def _transforms(learner: Learner) -> list[Facts]:
-    places = [("dls.procs", learner.dataset.get("procs"), learner.kind)]
+def _transforms(learner: Learner, modality: Modality | None) -> list[Facts]:
+    domains = {} if modality is None else modality.domains
+    describe = becomes if modality is None else modality.becomes
+    places = [("dls.procs", learner.dataset.get("procs"), domains.get("procs"))]
     places += [
-        (f"dls.tls[{index}].tfms", part.get("tfms"), _SOURCE)
+        (f"dls.tls[{index}].tfms", part.get("tfms"), SOURCE)
         for index, part in enumerate(listed(learner.dataset.get("tls"))[:_MAX_LISTED])
         if isinstance(part, Record)
     ]
-    domains = {
-        "after_item": ITEM,
-        "before_batch": BATCH,
-        "after_batch": BATCH if learner.kind == VISION else learner.kind,
-    }
-    places += [(f"dls.{name}", learner.loader.get(name), domain) for name, domain in domains.items()]
+    places += [
+        (f"dls.{name}", learner.loader.get(name), domains.get(name))
+        for name in ("after_item", "before_batch", "after_batch")
+    ]
     return [
-        {"where": f"{where}[{index}]", "class": name_of(transform), "becomes": _becomes(transform, domain)}
+        {"where": f"{where}[{index}]", "class": name_of(transform), "becomes": describe(transform, domain)}
         for where, pipeline, domain in places
         for index, transform in enumerate(transforms(pipeline)[:_MAX_LISTED])
     ]
@@ -165,30 +161,13 @@ def _plain_labels(vocab: list[Any]) -> list[Any]:
         return []
 
 
-def _becomes(transform: Any, domain: str) -> str | None:
-    """What an archive makes of `transform`, in words; None where it can't be served."""
-    path = name_of(transform)
-    if path in (*TARGET_TRANSFORMS, POINT_SCALER, MASK_CODES):
-        return "the answer's labels" if path in TARGET_TRANSFORMS else "how answers are written"
-    if (created := created_class(transform)) is not None:
-        return f"{created.rpartition('.')[2]}.create" if created in (*MODES, POINT) else None
-    found = registry().get((path, domain))
-    if found is not None:
-        return f"{'layer' if domain == BATCH else 'step'} {found.__name__}"
-    if reason_to_drop(transform) is not None or (domain == _SOURCE and transform_is_getter(path)):
-        return "nothing: only training needs it"
-    return None
-
-
 def supported_table() -> list[tuple[str, str, str]]:
-    """Class path, domain and what it becomes, for every transform that is served: printed from the registry."""
+    """Class path, domain and what it becomes, for every transform that is served: printed from the registries."""
     rows = [
-        (path, domain, f"{'layer' if domain == BATCH else 'step'} `{function.__name__}`")
-        for (path, domain), function in registry().items()
+        (path, domain.name, f"{domain.makes} `{function.__name__}`")
+        for (path, domain), function in converters().items()
     ]
-    rows += [
-        (path, "target", "labels and values of answers") for path in (*TARGET_TRANSFORMS, POINT_SCALER, MASK_CODES)
-    ]
-    rows += [(f"{path}.create", ITEM, "step `pil_image`") for path in PICTURES]
+    rows += [(path, "target", "labels and values of answers") for path in TARGET_TRANSFORMS]
+    rows += [row for modality in modalities().values() for row in modality.supported()]
     rows += [(path, "dropped", reason) for path, reason in TRAINING_ONLY.items()]
     return sorted(rows, key=lambda row: (row[1], row[0]))

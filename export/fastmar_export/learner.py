@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from fastmar_export.errors import NotALearner, UnsupportedLearner
-from fastmar_export.picture_class import is_picture
 from fastmar_export.reader import Global, Record, path_of
-from fastmar_runtime.spec import TABULAR, VISION
 
-# Classes whose `predict` is fastai's own. A subclass may compute anything.
-_LEARNERS = ("fastai.learner.Learner", "fastai.tabular.learner.TabularLearner", "fastai.text.learner.TextLearner")
-_LOADERS = (
-    *("fastai.data.core.DataLoaders", "fastai.tabular.data.TabularDataLoaders", "fastai.text.data.TextDataLoaders"),
-    *("fastai.vision.data.ImageDataLoaders", "fastai.vision.data.SegmentationDataLoaders"),
-    "fastai.collab.CollabDataLoaders",
-)
-_LOADER = (
-    *("fastai.data.core.TfmdDL", "fastai.tabular.core.TabDataLoader", "fastai.tabular.core.TabWeightedDL"),
-    *("fastai.callback.data.WeightedDL", "fastai.callback.data.PartialDL", "fastai.text.data.SortedDL"),
+DATASETS = "fastai.data.core.Datasets"
+
+# Classes that predict as fastai documents it, in every modality. A subclass may compute anything.
+_KNOWN = (
+    *("fastai.learner.Learner", "fastai.data.core.DataLoaders", "fastai.data.core.TfmdDL"),
+    *("fastai.callback.data.WeightedDL", "fastai.callback.data.PartialDL"),
 )
 _NESTED_LISTS = 8  # an L in an L; a hostile file nests more, or lets one hold itself
 _REPLACEABLE = ("predict", "get_preds", "test_dl", "one_batch", "create_batch")
@@ -60,17 +55,17 @@ class Learner:
     loss: Any
 
     @property
-    def kind(self) -> str:
-        """``"tabular"`` or ``"vision"``, or the classes of what it reads."""
-        if self.dataset.path in ("fastai.tabular.core.TabularPandas",):
-            return TABULAR
-        if self.dataset.path == "fastai.data.core.Datasets":
-            inputs = (listed(self.dataset.get("tls")) or [None])[0]
-            found = transforms(inputs.get("tfms")) if isinstance(inputs, Record) else []
-            if any(is_picture(transform) for transform in found):
-                return VISION
-            return f"{self.dataset.path} of {', '.join(map(described, found)) or 'nothing'}"
-        return self.dataset.path
+    def input_transforms(self) -> list[Any]:
+        """The transforms that make the inputs of a `Datasets`, in order; empty for other datasets."""
+        first = (listed(self.dataset.get("tls")) or [None])[0]
+        return transforms(first.get("tfms")) if isinstance(first, Record) else []
+
+    @property
+    def reads(self) -> str:
+        """The class of the dataset, for messages; of a `Datasets`, also the transforms of its inputs."""
+        if self.dataset.path != DATASETS:
+            return self.dataset.path
+        return f"{self.dataset.path} of {', '.join(map(described, self.input_transforms)) or 'nothing'}"
 
 
 def open_learner(root: Any) -> Learner:
@@ -93,21 +88,20 @@ def open_learner(root: Any) -> Learner:
     return Learner(record, loader, dataset, record.get("model"), record.get("loss_func"))
 
 
-def check_classes(learner: Learner) -> None:
+def check_classes(learner: Learner, known: Collection[str]) -> None:
     """Refuse a learner or loaders of a class of the user's, or with a method replaced: they may answer otherwise.
+
+    Args:
+        learner: to check.
+        known: the modality's classes of learners and loaders.
 
     Raises:
         UnsupportedLearner: naming it.
     """
-    dls = learner.record.get("dls")
-    places = [
-        ("learn", learner.record, _LEARNERS),
-        ("learn.dls", dls, _LOADERS),
-        ("dls.valid", learner.loader, _LOADER),
-    ]
-    for where, record, known in places:
+    places = {"learn": learner.record, "learn.dls": learner.record.get("dls"), "dls.valid": learner.loader}
+    for where, record in places.items():
         replaced = [name for name in _REPLACEABLE if name in record.attrs]
-        if record.path not in known or replaced:
+        if replaced or (record.path not in _KNOWN and record.path not in known):
             what = f"{where} is {record.path}" + (f" with its own `{replaced[0]}`" if replaced else "")
             raise UnsupportedLearner(
                 f"{what}, which may answer otherwise than fastai's own.",

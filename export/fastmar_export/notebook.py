@@ -11,14 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from fastmar_contract.values import CATEGORY, NUMBER
 from fastmar_export.errors import ExportError
 from fastmar_export.exporter import Exported, export_learner, next_step
+from fastmar_export.modalities import modalities
 from fastmar_export.options import FIRST_VERSION, Options
-from fastmar_runtime.schema import plain
-from fastmar_runtime.spec import VISION, Field, Spec
-
-MOST_CATEGORIES = 6  # of a column that are listed
+from fastmar_runtime.spec import Spec
 
 
 class Learner(Protocol):
@@ -184,20 +181,7 @@ def _holders(learn: Learner, error: Exception) -> list[str]:
 
 
 def _rows(spec: Spec) -> list[tuple[str, str]]:
-    if spec.kind == VISION:
-        _, _, height, width = spec.inputs[0].shape
-        return [("a picture", f"seen at {width} x {height} px" if isinstance(width, int) else "seen as large as it is")]
-    return [(field.name, _field(field)) for field in spec.fields]
-
-
-def _field(field: Field) -> str:
-    if field.kind == CATEGORY:
-        known = [repr(plain(category)) for category in field.categories[:MOST_CATEGORIES]]
-        more = f", ... ({len(field.categories)} in all)" if len(field.categories) > MOST_CATEGORIES else ""
-        return f"one of {', '.join(known)}{more}"
-    if field.kind == NUMBER and field.default is not None:
-        return f"a number, such as {field.default:g}"
-    return f"a {field.kind}"
+    return modalities()[spec.kind].summary(spec)
 
 
 def _notes(spec: Spec) -> list[str]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from math import prod
 from typing import Any
 
-from fastmar_export.converters import model_notice
+from fastmar_export.conversion import State, model_notice
 from fastmar_export.errors import ParityFailed, UnsupportedLoss, UnsupportedTransform
-from fastmar_export.learner import Learner, listed, name_of
+from fastmar_export.learner import listed, name_of
 from fastmar_export.losses import LOSSES, activation_of
 from fastmar_export.plain import NotPlain, plain
 from fastmar_export.reader import Record
@@ -27,7 +26,6 @@ MOST_PROBABILITIES = 100
 TOP = 10
 """How many probabilities an answer has where the model knows more labels than `MOST_PROBABILITIES`."""
 
-State = dict[str, Any]
 Notice = dict[str, Any]
 
 
@@ -97,13 +95,6 @@ def _state(
     if activation.name == "softmax":  # classes that were numbered by hand: their numbers are their labels
         return {"decoder": "category", "activation": "softmax", "vocab": list(range(size))}, notices
     return {"decoder": "regression", "activation": activation.name, "size": size}, notices
-
-
-def table_decoder(
-    transforms: list[Record], names: list[str], learner: Learner, shape: tuple[int, ...], asked: str | None
-) -> tuple[State, list[Notice]]:
-    """`decoder_state` for a table; `shape` is that of the network's output for one row."""
-    return decoder_state(transforms, names, learner.loss, prod(shape), asked)
 
 
 def _vocab(transform: Record, size: int) -> list[Any]:

@@ -20,7 +20,7 @@ import pytest
 from tests.docker.archives import NAME, OLD, RECORD, write_version
 from tests.docker.watched import ROOT, free_port, needs, wait_for
 
-from fastmar_export.archive import SERVING
+from fastmar_export.modalities import modalities
 from fastmar_serving.torchserve.testing import RunningServer, running_server
 
 pytestmark = pytest.mark.torchserve
@@ -225,4 +225,4 @@ def test_a_connection_that_the_server_has_closed_costs_no_answer(tmp_path: Path)
 )
 def test_a_front_waits_for_longer_than_a_model_takes(config: Path) -> None:
     [seconds] = re.findall(r"proxy_read_timeout (\d+)s;", config.read_text("utf-8"))
-    assert int(seconds) > max(settings["responseTimeout"] for settings in SERVING.values())
+    assert int(seconds) > max(each.workers()["responseTimeout"] for each in modalities().values())

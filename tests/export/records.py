@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastmar_export.converters import Pictures, registry
-from fastmar_export.front import layer_of
+from fastmar_export.converters import Domain
+from fastmar_export.converters import convert as converted
+from fastmar_export.modalities.vision.layers import layer_of
+from fastmar_export.modalities.vision.pictures import Pictures
 from fastmar_export.reader import Global, Record
 
 
@@ -15,9 +17,9 @@ def record(path: str, **attributes: Any) -> Record:
 
 
 def convert(
-    domain: str, path: str, before: tuple[int, int] | None = (64, 48), /, **attributes: Any
+    domain: Domain, path: str, before: tuple[int, int] | None = (64, 48), /, **attributes: Any
 ) -> tuple[Any, Pictures]:
     """What a transform of `attributes` becomes behind ones that leave pictures in size `before` (width, height)."""
     pictures = Pictures(before)
-    state = registry()[path, domain](record(path, **attributes), "dls.after_batch[0]", pictures)
+    state = converted(record(path, **attributes), "dls.after_batch[0]", domain, pictures)
     return layer_of(state, before), pictures

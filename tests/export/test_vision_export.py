@@ -27,11 +27,12 @@ from fastmar_export.errors import ExportError, UnsupportedLearner, UnsupportedLo
 from fastmar_export.exporter import Options, export_learner
 from fastmar_export.inspection import inspect_pickle, supported_table
 from fastmar_export.learner import open_learner
+from fastmar_export.modalities import modality_of
 from fastmar_export.reader import read_torch_file
 from fastmar_runtime.golden import check_golden, read_golden
 from fastmar_runtime.predictor import Predictor
+from tests.export.modalities.vision.test_conversion import converted
 from tests.export.pictures import Config, dls_of, encoded, odd_pictures, pixels, small_learner, tiny_learner
-from tests.export.test_vision_preprocessing import converted
 
 
 class MyResize(Resize):
@@ -108,7 +109,7 @@ def test_ratio_resize_is_said_to_be_random_in_fastai(tmp_path: Path) -> None:
     learn.dls = dls_of(Config([RatioResize(48)]), folder)
     conversion = converted(learn, tmp_path)
     assert [notice["code"] for notice in conversion.notices] == ["ratio_resize"]
-    assert conversion.open_axes == ("H", "W")
+    assert conversion.open_axes == {"image": {2: "height", 3: "width"}}
 
 
 def test_boxes_are_refused(tmp_path: Path) -> None:
@@ -218,7 +219,7 @@ def test_inspection_names_what_becomes_of_each_transform(tmp_path: Path) -> None
     assert becomes["Halve"] is None
     assert becomes["Brightness"].startswith("nothing")
     assert any("Halve" in problem for problem in facts["problems"])
-    assert open_learner(read_torch_file(tmp_path / "learner.pkl").root).kind == "vision"
+    assert modality_of(open_learner(read_torch_file(tmp_path / "learner.pkl").root)).name == "vision"
     assert len({path for path, _, _ in supported_table()}) > 30
 
 

@@ -10,10 +10,11 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -31,18 +32,29 @@ OPSET = 20
 OUTPUT = "output"
 BATCH = "batch"
 
-OPEN = {"H": (2, "height"), "W": (3, "width")}
-"""Axes of a picture that may be open: number, and name in the graph."""
 ALONE_TOLERANCE = 1e-3  # far over rounding, far below what another batch does to a batch norm without statistics
 
-TOLERANCE = 1e-5
-"""Tabular networks. Largest difference between graph and module, relative to outputs over 1: float32 sums in another
-order, over a few hundred terms in a few layers."""
 
-IMAGE_TOLERANCE = 1e-4
-"""Networks for pictures. Largest difference, relative to the largest output: sums over thousands of terms in up to
-hundreds of layers, each of which may multiply the rounding of those before it. Networks of random weights, whose batch
-norms fit them, were measured at 1e-7 to 2e-5; torch's float32 is as far from its float64."""
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """For differences between the outputs of a graph and those of its module.
+
+    Attributes:
+        largest: difference that passes, relative to the output if that is over 1.
+        of_largest: differences are relative to the largest of all outputs instead.
+    """
+
+    largest: float
+    of_largest: bool = False
+
+
+SHALLOW = Tolerance(1e-5)
+"""Networks of a few layers, whose float32 sums of a few hundred terms are in another order."""
+
+DEEP = Tolerance(1e-4, of_largest=True)
+"""Networks of up to hundreds of layers, which sum thousands of terms, and each of which may multiply the rounding of
+those before it. Networks for pictures with random weights, whose batch norms fit them, were measured at 1e-7 to 2e-5;
+torch's float32 is as far from its float64."""
 
 _MOST_BYTES = 2**31 - 1  # of a protobuf message, which an ONNX file is
 
@@ -69,7 +81,10 @@ class _Named(nn.Module):
 
 
 def export_graph(
-    network: nn.Module, samples: dict[str, npt.NDArray[Any]], positions: Sequence[str], dynamic: Sequence[str] = ()
+    network: nn.Module,
+    samples: dict[str, npt.NDArray[Any]],
+    positions: Sequence[str],
+    open_axes: Mapping[str, Mapping[int, str]] = MappingProxyType({}),
 ) -> tuple[Graph, npt.NDArray[np.float32]]:
     """Export `network` and run it.
 
@@ -77,8 +92,8 @@ def export_graph(
         network: in evaluation mode.
         samples: the graph's inputs, [batch, ...] each, with a batch of at least 2.
         positions: names of the network's positional arguments; one that is not in `samples` is given None.
-        dynamic: ``"H"`` and ``"W"`` of pictures among the inputs ([batch, channels, height, width]), where the graph is
-            to take other sizes than the samples'.
+        open_axes: names of an input's axes, by their number, that may be longer or shorter than the samples'. The
+            batch is always one of them.
 
     Returns:
         The graph, and the network's own output for `samples`, [batch, ...] float32.
@@ -110,7 +125,7 @@ def export_graph(
             "the network's outputs for plausible records are not finite: there is NaN in its weights or statistics.",
             fix="train it again: its loss ended in NaN, or its data held missing values that were not filled.",
         )
-    axes = {name: {0: BATCH} | _open_axes(samples[name], dynamic) for name in names}
+    axes = {name: {0: BATCH, **open_axes.get(name, {})} for name in names}
     model = _to_onnx(module, tensors, axes)
     expected = output.numpy().astype(np.float32)
     inputs = tuple(Tensor(n, str(samples[n].dtype), _shape(samples[n].shape, axes[n])) for n in names)
@@ -139,10 +154,6 @@ def _check_size(network: nn.Module) -> None:
             f"the network's weights take {size / 1e9:.1f} GB, and an ONNX file holds at most 2.",
             fix="train a smaller network.",
         )
-
-
-def _open_axes(sample: npt.NDArray[Any], dynamic: Sequence[str]) -> dict[int, str]:
-    return dict(OPEN[axis] for axis in dynamic) if sample.ndim == 4 else {}
 
 
 def _shape(shape: Sequence[int], axes: dict[int, str]) -> tuple[str | int, ...]:
@@ -248,22 +259,21 @@ def _quiet() -> Iterator[None]:
                 logger.setLevel(level)
 
 
-def check_graph(ours: npt.NDArray[np.float32], theirs: npt.NDArray[np.float32], *, image: bool = False) -> float:
-    """Largest difference between the graph's outputs and the module's.
-
-    Relative to outputs over 1; for networks for pictures (`image`), to the largest output if that is over 1.
+def check_graph(
+    ours: npt.NDArray[np.float32], theirs: npt.NDArray[np.float32], tolerance: Tolerance = SHALLOW
+) -> float:
+    """Largest relative difference between the graph's outputs and the module's.
 
     Raises:
-        ParityFailed: it is over `TOLERANCE`, or `IMAGE_TOLERANCE`.
+        ParityFailed: it is over the tolerance.
     """
     scale = np.maximum(1.0, np.abs(theirs))
-    if image:
+    if tolerance.of_largest:
         scale = np.max(scale, initial=1.0)
-    tolerance = IMAGE_TOLERANCE if image else TOLERANCE
     difference = float(np.max(np.abs(ours - theirs) / scale, initial=0.0))
-    if not difference <= tolerance:
+    if not difference <= tolerance.largest:
         raise ParityFailed(
-            f"the ONNX graph differs from the torch network by {difference:.2g} (at most {tolerance:g}).",
+            f"the ONNX graph differs from the torch network by {difference:.2g} (at most {tolerance.largest:g}).",
             fix="try another version of torch, and report the network.",
         )
     return difference

@@ -157,7 +157,8 @@ def test_the_graph_computes_the_same_from_bytes(name: str) -> None:
     batches = [
         random.integers(0, 256, (count, 3, *each), dtype=np.uint8) for count, each in zip((2, 1, 5), sizes, strict=True)
     ]
-    graph, _ = export_graph(chain.eval(), {"image": batches[0]}, ["image"], dynamic=() if size else ("H", "W"))
+    open_axes = {} if size else {"image": {2: "height", 3: "width"}}
+    graph, _ = export_graph(chain.eval(), {"image": batches[0]}, ["image"], open_axes)
     assert graph.inputs[0].dtype == "uint8"
     assert graph.inputs[0].shape == ("batch", 3, *(size or ("height", "width")))
     session = onnxruntime.InferenceSession(graph.model)

@@ -16,7 +16,7 @@ from torch import nn
 
 from fastmar_export.errors import ExportError, ParityFailed, UnsupportedOperator
 from fastmar_export.networks import export_graph, graph, rebuild
-from fastmar_export.networks.graph import check_graph
+from fastmar_export.networks.graph import DEEP, check_graph
 from tests.export.networks.makers import NETS, answer, layers_of_fastai, make_learner, recorded
 
 
@@ -38,19 +38,21 @@ def test_the_same_network_gives_the_same_bytes_without_a_path() -> None:
 
 def test_open_sizes(network: nn.Module) -> None:
     sample = {"image": torch.rand(2, 3, 64, 96).numpy()}
-    exported, _ = export_graph(network, sample, ["image"], dynamic=("H", "W"))
+    exported, _ = export_graph(network, sample, ["image"], open_axes={"image": {2: "height", 3: "width"}})
     assert exported.inputs[0].shape == ("batch", 3, "height", "width")
     assert exported.outputs[0].shape == ("batch", 3, "height", "width")
     session = onnxruntime.InferenceSession(exported.model)
     for shape in ((1, 3, 64, 64), (3, 3, 32, 32), (2, 3, 101, 77)):
         x = torch.rand(shape)
-        check_graph(session.run(None, {"image": x.numpy()})[0], answer(network, x).numpy(), image=True)
+        check_graph(session.run(None, {"image": x.numpy()})[0], answer(network, x).numpy(), DEEP)
 
 
 def test_a_network_of_one_size_can_not_be_opened() -> None:
     network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 2)).eval()
     with pytest.raises(ExportError, match=r"can't export the network(?s:.)*Fix:"):
-        export_graph(network, {"image": np.zeros((2, 3, 8, 8), np.float32)}, ["image"], dynamic=("H",))
+        export_graph(
+            network, {"image": np.zeros((2, 3, 8, 8), np.float32)}, ["image"], open_axes={"image": {2: "height"}}
+        )
 
 
 def test_traces_go_from_graphs_in_graphs_too() -> None:
@@ -124,8 +126,8 @@ def test_anything_but_one_output_a_record_is_refused(network: nn.Module) -> None
 def test_differences_are_measured_by_kind() -> None:
     theirs = np.array([[100.0, 0.001]], np.float32)
     ours = theirs + np.array([[0.005, 0.005]], np.float32)
-    assert check_graph(ours, theirs, image=True) == pytest.approx(5e-5, rel=0.01)
+    assert check_graph(ours, theirs, DEEP) == pytest.approx(5e-5, rel=0.01)
     with pytest.raises(ParityFailed):
         check_graph(ours, theirs)
     with pytest.raises(ParityFailed):
-        check_graph(ours * np.nan, theirs, image=True)
+        check_graph(ours * np.nan, theirs, DEEP)

@@ -27,8 +27,9 @@ CHAINS = {
 }
 
 
-def milliseconds(network: nn.Module, sample: np.ndarray, dynamic: tuple[str, ...] = ()) -> float:
-    graph, _ = export_graph(network.eval(), {"image": sample}, ["image"], dynamic)
+def milliseconds(network: nn.Module, sample: np.ndarray, *, any_size: bool = False) -> float:
+    open_axes = {"image": {2: "height", 3: "width"}} if any_size else {}
+    graph, _ = export_graph(network.eval(), {"image": sample}, ["image"], open_axes)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(graph.model, options)
@@ -46,7 +47,7 @@ def main() -> None:
     for name, (layer, size) in CHAINS.items():
         sample = np.zeros((2, 3, *(size or (460, 460))), np.uint8)
         chain = nn.Sequential(IntToFloatTensor(), layer, Normalize([0.5] * 3, [0.25] * 3))
-        cost = milliseconds(chain, sample, () if size else ("H", "W"))
+        cost = milliseconds(chain, sample, any_size=not size)
         print(f"{name:32}{cost:8.2f} ms {cost / network:6.0%} of the network")
 
 

@@ -1,0 +1,70 @@
+"""Learners of tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+from typing import Any, ClassVar
+
+from fastmar_contract.values import CATEGORY, NUMBER
+from fastmar_export.conversion import Conversion, State
+from fastmar_export.converters import Domain
+from fastmar_export.learner import Learner
+from fastmar_export.modalities import Modality, worker_configuration
+from fastmar_export.modalities.tabular.conversion import convert_tabular
+from fastmar_export.modalities.tabular.golden import golden_records
+from fastmar_export.modalities.tabular.table import TABLE
+from fastmar_export.networks.graph import SHALLOW
+from fastmar_export.options import Options
+from fastmar_export.targets import Notice, decoder_state
+from fastmar_runtime.schema import plain
+from fastmar_runtime.spec import Field, Spec
+
+MOST_CATEGORIES = 6  # of a column that a summary lists
+
+
+class Tabular(Modality):
+    """Learners of tables."""
+
+    name = "tabular"
+    reads = "tables"
+    loaders = "TabularDataLoaders"
+    classes = (
+        *("fastai.tabular.learner.TabularLearner", "fastai.tabular.data.TabularDataLoaders"),
+        *("fastai.tabular.core.TabDataLoader", "fastai.tabular.core.TabWeightedDL", "fastai.collab.CollabDataLoaders"),
+    )
+    tolerance = SHALLOW
+    domains: ClassVar[Mapping[str, Domain]] = {"procs": TABLE, "after_batch": TABLE}
+
+    def matches(self, learner: Learner) -> bool:
+        return learner.dataset.path == "fastai.tabular.core.TabularPandas"
+
+    def convert(self, learner: Learner, options: Options) -> Conversion:
+        return convert_tabular(learner)
+
+    def golden(self, conversion: Conversion) -> list[Any]:
+        return golden_records(conversion.fields, conversion.steps)
+
+    def decoder(
+        self, conversion: Conversion, learner: Learner, shape: tuple[int, ...], asked: str | None
+    ) -> tuple[State, list[Notice]]:
+        return decoder_state(conversion.target_transforms, list(conversion.targets), learner.loss, prod(shape), asked)
+
+    def workers(self) -> dict[str, Any]:
+        return worker_configuration(batch=16, seconds=60, threads=1)
+
+    def summary(self, spec: Spec) -> list[tuple[str, str]]:
+        return [(field.name, _summary(field)) for field in spec.fields]
+
+
+def _summary(field: Field) -> str:
+    if field.kind == CATEGORY:
+        known = [repr(plain(category)) for category in field.categories[:MOST_CATEGORIES]]
+        more = f", ... ({len(field.categories)} in all)" if len(field.categories) > MOST_CATEGORIES else ""
+        return f"one of {', '.join(known)}{more}"
+    if field.kind == NUMBER and field.default is not None:
+        return f"a number, such as {field.default:g}"
+    return f"a {field.kind}"
+
+
+MODALITY = Tabular()

@@ -1,0 +1,194 @@
+"""Tabular learners: procs to steps, columns to fields, targets to a decoder."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from fastmar_contract.values import CATEGORY, DATE, NUMBER
+from fastmar_export.conversion import Conversion, State
+from fastmar_export.converters import converter_of
+from fastmar_export.errors import UnsupportedLearner, UnsupportedTransform
+from fastmar_export.learner import Learner, transforms
+from fastmar_export.modalities.tabular.column_names import integer_names_notice, recorded_names
+from fastmar_export.modalities.tabular.converters.add_datepart import Typical, add_datepart, date_names, typical_date
+from fastmar_export.modalities.tabular.plausible import typical_category
+from fastmar_export.modalities.tabular.table import TABLE, Table
+from fastmar_export.networks.wrappers import unwrapped
+from fastmar_export.reader import Record
+from fastmar_export.targets import REGRESSION, TARGET_TRANSFORMS
+from fastmar_runtime.schema import plain as as_sent
+from fastmar_runtime.spec import Field
+from fastmar_runtime.steps.add_datepart import ELAPSED
+
+POSITIONS = ("x_cat", "x_cont")  # arguments of the network's forward
+_EPOCH = datetime(1970, 1, 1)
+_DIGITS = 4  # significant digits of a default: it is an example, not a statistic
+
+
+def convert_tabular(learner: Learner) -> Conversion:
+    """Fields and steps of a tabular learner.
+
+    Raises:
+        UnsupportedTransform: a proc or batch transform has no converter.
+        UnsupportedLearner: the table's columns are not recorded, or have no names that a record can carry.
+    """
+    dataset = learner.dataset
+    table = Table(cats=recorded_names(dataset, "cat_names"), conts=recorded_names(dataset, "cont_names"))
+    targets = tuple(recorded_names(dataset, "y_names"))
+    if (notice := integer_names_notice(dataset)) is not None:
+        table.notices.append(notice)
+    steps: list[State] = []
+    target_transforms: list[Record] = []
+    for index, proc in enumerate(transforms(dataset.get("procs"))):
+        if isinstance(proc, Record) and proc.path in TARGET_TRANSFORMS:
+            target_transforms.append(proc)
+        else:
+            steps.append(_step(proc, f"dls.procs[{index}]", table))
+    _refuse_target_among_inputs(table, targets, target_transforms)
+    for name in ("after_item", "before_batch"):
+        for index, transform in enumerate(transforms(learner.loader.get(name))):
+            raise UnsupportedTransform(f"dls.{name}[{index}]", getattr(transform, "path", type(transform).__name__))
+    for index, transform in enumerate(transforms(learner.loader.get("after_batch"))):
+        steps.append(_step(transform, f"dls.after_batch[{index}]", table))
+    _check_categories_encoded(table, steps)
+    typical = _typical_numbers(learner, table, steps)
+    columns = _sent_columns(table, steps)
+    dates = add_datepart(columns, targets, typical, _vocabularies(steps))
+    for date in dates:
+        table.notice(
+            date["date"],
+            "date_taken_apart",
+            f"columns such as {date['prefix'] + date['parts'][0]!r} look like those of add_datepart: a record may "
+            f"carry the date itself, as {date['date']!r}, and they are computed as fastai computes them.",
+        )
+        elapsed = date["prefix"] + ELAPSED
+        if elapsed in columns and ELAPSED not in date["parts"]:
+            table.notice(
+                elapsed,
+                "elapsed_unit_unknown",
+                f"the learner does not tell in which unit {elapsed!r} counts: a record must carry it as a number, as "
+                f"the training table did, also where it carries {date['date']!r}.",
+            )
+    fields = _fields(table, steps, dates, typical, targets)
+    return Conversion(
+        fields=fields,
+        steps=tuple(dates + steps),
+        positions=POSITIONS,
+        target_transforms=target_transforms,
+        targets=targets,
+        notices=table.notices,
+    )
+
+
+def _step(record: Any, where: str, table: Table) -> State:
+    """The step for `record`, which is the transform at `where`."""
+    convert = converter_of(record, where, TABLE)
+    if record.get("split_idx") is not None or "encodes" in record.attrs:
+        # fastai skips such a transform in one of the two splits, or runs code of the user's in its place.
+        raise UnsupportedTransform(
+            where,
+            record.path,
+            why="whose split_idx or encodes was set on the instance",
+            fix="give the transform fastai's own back (del proc.encodes; proc.split_idx = None), and export again.",
+        )
+    return convert(record, where, table)
+
+
+def _refuse_target_among_inputs(table: Table, targets: tuple[str, ...], target_transforms: list[Record]) -> None:
+    """A target that is encoded would be encoded among the inputs as well."""
+    both = [name for name in targets if name in (*table.cats, *table.conts)]
+    if both and any(transform.path != REGRESSION for transform in target_transforms):
+        raise UnsupportedLearner(
+            f"{both[0]!r} is a target and an input.",
+            fix="leave it out of cat_names and cont_names, and train again: it tells the model what to predict.",
+        )
+
+
+def _check_categories_encoded(table: Table, steps: list[State]) -> None:
+    encoded = {name for step in steps if step["step"] == "categorify" for name in step["vocabularies"]}
+    missing = [name for name in table.cats if name not in encoded]
+    if missing:
+        raise UnsupportedLearner(
+            f"the category column {missing[0]!r} has no vocabulary: Categorify is not among the procs.",
+            fix="train with procs=[Categorify, FillMissing, Normalize], or name the column among cont_names.",
+        )
+
+
+def _vocabularies(steps: list[State]) -> dict[str, list[Any]]:
+    return {n: v for step in steps if step["step"] == "categorify" for n, v in step["vocabularies"].items()}
+
+
+def _fills(steps: list[State]) -> dict[str, float]:
+    return {name: value for step in steps if step["step"] == "fill_missing" for name, value in step["fills"].items()}
+
+
+def _sent_columns(table: Table, steps: list[State]) -> list[str]:
+    """Columns that a caller sends: all but FillMissing's flags."""
+    flags = {
+        f"{name}_na" for step in steps if step["step"] == "fill_missing" and step["add_col"] for name in step["fills"]
+    }
+    return [name for name in (*table.cats, *table.conts) if name not in flags]
+
+
+def _typical_numbers(learner: Learner, table: Table, steps: list[State]) -> Typical:
+    """Mean and standard deviation of number columns: Normalize's, else the running ones of the network's batch norm.
+
+    Those began with mean 0 and variance 1, which is taken out of them again.
+    """
+    for step in steps:
+        if step["step"] == "normalize":
+            return {name: (step["means"][name], step["stds"][name]) for name in table.conts}
+    model = unwrapped(learner.model)
+    norm = model.get("_modules", {}).get("bn_cont") if isinstance(model, Record) else None
+    if not isinstance(norm, Record):
+        return {}
+    buffers = norm.get("_buffers", {})
+    try:
+        means, variances = buffers["running_mean"].tolist(), buffers["running_var"].tolist()
+        first = (1 - norm.get("momentum")) ** buffers["num_batches_tracked"].item()  # the share of what they began with
+        return {
+            name: (mean / (1 - first), max(0.0, (variance - first) / (1 - first)) ** 0.5)
+            for name, mean, variance in zip(table.conts, means, variances, strict=True)
+        }
+    except (KeyError, AttributeError, ValueError, TypeError, ZeroDivisionError):  # another network, or never trained
+        return {}
+
+
+def _fields(
+    table: Table, steps: list[State], dates: list[State], typical: Typical, targets: tuple[str, ...]
+) -> tuple[Field, ...]:
+    vocabularies = _vocabularies(steps)
+    fills = _fills(steps)
+    columns = _sent_columns(table, steps)
+    from_dates = {date["prefix"] + part for date in dates for part in date["parts"]}
+    fields = []
+    for date in dates:
+        about = typical_date(date, typical, vocabularies)
+        fields.append(_date_field(date, {*columns, *targets}, {*vocabularies, *fills}, about))
+    for name in columns:
+        optional = name in from_dates
+        if name in vocabularies:
+            categories = tuple(vocabularies[name])
+            default = typical_category([as_sent(category) for category in categories])
+            fields.append(Field(name, CATEGORY, optional=optional, categories=categories, default=default))
+        else:
+            mean, std = typical.get(name, (None, None))
+            default = fills.get(name, None if mean is None else float(f"{mean:.{_DIGITS}g}"))
+            fields.append(Field(name, NUMBER, name in fills, optional, default=default, spread=std))
+    return tuple(fields)
+
+
+def _date_field(date: State, taken: set[str], nullable_columns: set[str], about: tuple[float, float] | None) -> Field:
+    """The date that may be sent in place of its parts: null where all of them can be, and typically `about` a day."""
+    parts = [date["prefix"] + part for part in date["parts"]]
+    aliases = tuple(date_names(date["prefix"], taken)[1:])
+    field = Field(date["date"], DATE, nullable_columns.issuperset(parts), optional=True, aliases=aliases)
+    if about is None:
+        return field
+    days, spread = about
+    try:
+        return replace(field, default=(_EPOCH + timedelta(days=days)).date().isoformat(), spread=spread)
+    except (OverflowError, ValueError):  # beyond the calendar, or no number: so were the years in training
+        return field

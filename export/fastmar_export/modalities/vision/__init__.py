@@ -1,0 +1,100 @@
+"""Learners of pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from math import prod
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from torch import nn
+
+from fastmar_export.conversion import Conversion, State
+from fastmar_export.converters import Domain
+from fastmar_export.errors import ExportError
+from fastmar_export.learner import DATASETS, Learner, name_of
+from fastmar_export.modalities import Arrays, Modality, worker_configuration
+from fastmar_export.modalities.vision.conversion import convert_vision
+from fastmar_export.modalities.vision.golden import OPEN_SIZE, golden_pictures
+from fastmar_export.modalities.vision.picture_class import MODES, PICTURES, created_class, is_picture
+from fastmar_export.modalities.vision.pictures import BATCH, ITEM
+from fastmar_export.modalities.vision.sizes import check_other_size, naming_size
+from fastmar_export.modalities.vision.targets import MASK_CODES, POINT, POINT_SCALER, picture_decoder
+from fastmar_export.networks.graph import DEEP
+from fastmar_export.options import Options
+from fastmar_export.targets import Notice
+from fastmar_runtime.pillow_versions import pillow_versions
+from fastmar_runtime.predictor import Predictor
+from fastmar_runtime.spec import Spec
+
+
+class Vision(Modality):
+    """Learners of pictures."""
+
+    name = "vision"
+    reads = "pictures"
+    loaders = "ImageDataLoaders"
+    classes = ("fastai.vision.data.ImageDataLoaders", "fastai.vision.data.SegmentationDataLoaders")
+    tolerance = DEEP
+    domains: ClassVar[Mapping[str, Domain]] = {"after_item": ITEM, "before_batch": BATCH, "after_batch": BATCH}
+    options = ("picture_size", "max_pixels")
+
+    def matches(self, learner: Learner) -> bool:
+        return learner.dataset.path == DATASETS and any(map(is_picture, learner.input_transforms))
+
+    def check_options(self, options: Options) -> None:
+        if options.max_pixels is not None and options.max_pixels < prod(OPEN_SIZE):
+            raise ExportError(
+                f"a limit of {options.max_pixels:,} pixels is too low to try the learner with.",
+                fix=f"give a --max-pixels of {prod(OPEN_SIZE):,} or more.",
+            )
+
+    def convert(self, learner: Learner, options: Options) -> Conversion:
+        return convert_vision(learner, options)
+
+    def golden(self, conversion: Conversion) -> list[Any]:
+        return golden_pictures(conversion.steps)
+
+    def decoder(
+        self, conversion: Conversion, learner: Learner, shape: tuple[int, ...], asked: str | None
+    ) -> tuple[State, list[Notice]]:
+        return picture_decoder(conversion.target_transforms, list(conversion.targets), learner.loss, shape, asked)
+
+    def trying(self, conversion: Conversion) -> AbstractContextManager[None]:
+        return naming_size(conversion)
+
+    def prove(
+        self,
+        conversion: Conversion,
+        network: nn.Module,
+        predictor: Predictor,
+        samples: Arrays,
+        expected: npt.NDArray[np.float32],
+    ) -> float:
+        return check_other_size(network, predictor, samples, expected) if conversion.open_axes else 0.0
+
+    def workers(self) -> dict[str, Any]:
+        return worker_configuration(batch=8, seconds=120, threads=0)
+
+    def provenance(self) -> dict[str, Any]:
+        return pillow_versions()
+
+    def becomes(self, transform: Any, domain: Domain | None) -> str | None:
+        if name_of(transform) in (POINT_SCALER, MASK_CODES):
+            return "how answers are written"
+        if (created := created_class(transform)) is not None:
+            return f"{created.rpartition('.')[2]}.create" if created in (*MODES, POINT) else None
+        return super().becomes(transform, domain)
+
+    def supported(self) -> list[tuple[str, str, str]]:
+        rows = [(path, "target", "labels and values of answers") for path in (POINT_SCALER, MASK_CODES)]
+        return rows + [(f"{path}.create", ITEM.name, "step `pil_image`") for path in PICTURES]
+
+    def summary(self, spec: Spec) -> list[tuple[str, str]]:
+        _, _, height, width = spec.inputs[0].shape
+        return [("a picture", f"seen at {width} x {height} px" if isinstance(width, int) else "seen as large as it is")]
+
+
+MODALITY = Vision()

@@ -1,0 +1,179 @@
+"""Learners of pictures: item transforms to steps, batch transforms to layers of the graph, targets to a decoder."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+from fastmar_export.conversion import Conversion, Layer, State
+from fastmar_export.converters import convert
+from fastmar_export.dropped import getter, reason_to_drop
+from fastmar_export.errors import ExportError, UnsupportedLearner, UnsupportedTransform
+from fastmar_export.learner import Learner, described, listed, name_of, transforms
+from fastmar_export.modalities.vision.converters.pil_image import pil_image
+from fastmar_export.modalities.vision.layers import layer_of
+from fastmar_export.modalities.vision.picture_class import PICTURES, created_class, is_picture
+from fastmar_export.modalities.vision.pictures import BATCH, ITEM, Pictures
+from fastmar_export.modalities.vision.targets import MASK_CODES, POINT_SCALER, target_name
+from fastmar_export.options import Options
+from fastmar_export.reader import Record
+from fastmar_export.targets import TARGET_TRANSFORMS
+from fastmar_runtime.spec import IMAGE, Field
+
+OPEN_AXES = {IMAGE: {2: "height", 3: "width"}}
+
+_TARGETS_OF_ITEMS = (POINT_SCALER, MASK_CODES)  # they stand among the item transforms, and leave pictures as they are
+_BOXES = ("fastai.vision.core.TensorBBox", "fastai.vision.core.BBoxLabeler")
+
+
+def _type_transforms(transform_list: Any) -> list[Any]:
+    return transforms(transform_list.get("tfms")) if isinstance(transform_list, Record) else []
+
+
+def convert_vision(learner: Learner, options: Options) -> Conversion:
+    """Steps and layers of a learner of pictures.
+
+    Raises:
+        UnsupportedTransform: a transform has no converter, and is not one that only training needs.
+        UnsupportedLearner: it takes more than one picture, or finds boxes.
+    """
+    pictures = Pictures() if options.max_pixels is None else Pictures(max_pixels=options.max_pixels)
+    dropped: list[dict[str, str]] = []
+    lists = listed(learner.dataset.get("tls"))
+    _check_inputs(learner, lists)
+    steps = [_opening(lists[0], dropped, options)]
+    targets = [transform for part in lists[1:] for transform in _type_transforms(part)]
+    target_transforms = list(_targets(targets, dropped))
+    for index, transform in enumerate(transforms(learner.loader.get("after_item"))):
+        where = f"dls.after_item[{index}]"
+        if name_of(transform) in _TARGETS_OF_ITEMS:
+            target_transforms.append(transform)
+        elif not _is_dropped(transform, where, dropped):
+            steps.append(convert(transform, where, ITEM, pictures))
+    for index, transform in enumerate(transforms(learner.loader.get("before_batch"))):
+        raise UnsupportedTransform(f"dls.before_batch[{index}]", name_of(transform))
+    _check_tensor(steps)
+    if options.picture_size is not None:
+        _fix_size(steps, pictures, options.picture_size)
+    if options.max_pixels is not None and pictures.size is not None:
+        raise ExportError("the network sees all pictures in one size.", fix="leave --max-pixels out.")
+    open_axes = OPEN_AXES if pictures.size is None else {}
+    layers = _layers(learner, pictures, dropped)
+    return Conversion(
+        fields=(Field(IMAGE, IMAGE, nullable=False),),
+        steps=tuple(steps),
+        positions=(IMAGE,),
+        target_transforms=target_transforms,
+        targets=(target_name(target_transforms),),
+        notices=pictures.notices,
+        layers=layers,
+        dropped=dropped,
+        open_axes=open_axes,
+    )
+
+
+def _fix_size(steps: list[State], pictures: Pictures, size: tuple[int, int]) -> None:
+    """Take pictures of `size` alone, as the user asked."""
+    if pictures.size is not None or len(steps) > 2:
+        raise ExportError(
+            "the learner's own item transforms say in which size its network sees pictures.",
+            fix="leave --picture-size out.",
+        )
+    pictures.size = size
+    steps[-1] = {"step": "to_tensor", "size": list(size)}
+
+
+def _layers(learner: Learner, pictures: Pictures, dropped: list[dict[str, str]]) -> tuple[Layer, ...]:
+    layers: list[Layer] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # torch's, of grids of one column, which stand for one axis here
+        for index, transform in enumerate(transforms(learner.loader.get("after_batch"))):
+            where = f"dls.after_batch[{index}]"
+            if not _is_dropped(transform, where, dropped):
+                size = pictures.size
+                layers.append(layer_of(convert(transform, where, BATCH, pictures), size))
+    return tuple(layers)
+
+
+def _check_inputs(learner: Learner, lists: list[Any]) -> None:
+    n_inp = learner.dataset.get("n_inp", learner.loader.get("_n_inp", 1))
+    if isinstance(n_inp, int) and n_inp != 1:
+        raise UnsupportedLearner(
+            f"the learner takes {n_inp} inputs, where fastmar serves networks of one picture.",
+            fix="train with one ImageBlock as the input.",
+        )
+    if len(lists) > 2 and not _finds_boxes(lists):
+        names = ", ".join(_target(part) for part in lists[1:])
+        raise UnsupportedLearner(
+            f"the learner has {len(lists) - 1} targets ({names}) for one network; fastai's learn.predict fails on it.",
+            fix="train one learner for each target, with one target block, and export each.",
+        )
+    for index, part in enumerate(lists):
+        for transform in _type_transforms(part):
+            path = created_class(transform) or name_of(transform)
+            if path in _BOXES:
+                raise UnsupportedTransform(
+                    f"dls.tls[{index}]",
+                    path,
+                    why="and fastai itself has no way from a network's outputs to boxes",
+                    fix="export a learner that answers with labels, numbers, points or a mask.",
+                )
+
+
+def _finds_boxes(lists: list[Any]) -> bool:
+    found = [transform for part in lists for transform in _type_transforms(part)]
+    return any((created_class(transform) or name_of(transform)) in _BOXES for transform in found)
+
+
+def _target(part: Any) -> str:
+    """The last transform of a target, which makes it what the network predicts."""
+    found = [created_class(t) or name_of(t) for t in _type_transforms(part)]
+    return found[-1].rpartition(".")[2] if found else "nothing"
+
+
+def _opening(part: Record, dropped: list[dict[str, str]], options: Options) -> State:
+    """The step that opens a picture; what stands before it finds the file, what stands behind it is unknown."""
+    found: State | None = None
+    for index, transform in enumerate(_type_transforms(part)):
+        where = f"dls.tls[0].tfms[{index}]"
+        created = created_class(transform)
+        if found is not None:
+            raise UnsupportedTransform(where, described(transform), why="which changes a picture after it was opened")
+        if created in PICTURES:
+            found = pil_image(str(created), exif_transpose=options.exif_transpose)
+        elif created is not None and is_picture(transform):
+            raise UnsupportedTransform(
+                where,
+                f"{created}.create",
+                why="which is not one of fastai's classes of pictures, PILImage and PILImageBW",
+                fix="train with ImageBlock(PILImage) or ImageBlock(PILImageBW), and export that learner.",
+            )
+        else:
+            dropped.append(getter(f"{where}: {described(transform)}"))
+    assert found is not None  # noqa: S101 - for the type checker: its kind says so
+    return found
+
+
+def _targets(found: list[Any], dropped: list[dict[str, str]]) -> Iterator[Any]:
+    """What of the targets' transforms says how to answer; the others made targets in training."""
+    for transform in found:
+        if name_of(transform) in TARGET_TRANSFORMS or created_class(transform) is not None:
+            yield transform
+        else:
+            dropped.append(getter(f"a target's transform: {described(transform)}"))
+
+
+def _is_dropped(transform: Any, where: str, dropped: list[dict[str, str]]) -> bool:
+    reason = reason_to_drop(transform)
+    if reason is not None:
+        dropped.append({"what": f"{where}: {name_of(transform)}", "reason": reason})
+    return reason is not None
+
+
+def _check_tensor(steps: list[State]) -> None:
+    if steps[-1]["step"] != "to_tensor":
+        raise UnsupportedLearner(
+            "the learner's item transforms do not end with ToTensor.",
+            fix="train with a DataBlock of ImageBlock, which adds it.",
+        )

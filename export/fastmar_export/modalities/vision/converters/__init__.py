@@ -1,0 +1,5 @@
+"""Converters of transforms of a picture, one file each, named like its step."""
+
+from fastmar_export.converters import import_all
+
+import_all(__name__, __path__)

@@ -1,0 +1,76 @@
+"""fastai's answers to rows of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from fastmar_contract.files import read_input
+from fastmar_oracle.answers import Prediction
+from fastmar_oracle.learner import FastaiUnavailable, predict
+from fastmar_oracle.modalities import Modality
+from fastmar_runtime import payload
+from fastmar_runtime.columns import gather
+from fastmar_runtime.report import Report
+from fastmar_runtime.spec import Spec
+from fastmar_runtime.steps.add_datepart import from_state
+
+
+class Tabular(Modality):
+    """Rows of a table, as records."""
+
+    def read(self, golden: Sequence[Any], files: Sequence[Path], spec: Spec) -> list[Any]:
+        records = list(golden)
+        for path in files:
+            records += payload.read(*read_input(str(path)), spec).records
+        return records
+
+    def ask(self, learn: Any, record: Any, spec: Spec) -> Prediction:
+        import pandas as pd  # noqa: PLC0415 - comes with fastai
+
+        row = as_row(record, spec)
+        try:
+            return predict(learn, pd.Series(_as_columns(learn, row), dtype=object))
+        except Exception as error:
+            raise FastaiUnavailable(
+                f"learn.predict fails on {row} ({type(error).__name__}: {error}).",
+                fix="fastai itself can't answer this learner's records: compare with learn.get_preds by hand.",
+            ) from error
+
+    def place(self, record: Any, number: int) -> str:
+        return f"record {number}"
+
+
+def as_row(record: dict[str, Any], spec: Spec) -> dict[str, Any]:
+    """`record` as users pass it to `learn.predict`: dates taken apart, spellings as trained, dates as dates."""
+    report = Report(1)
+    batch: dict[str, Any] = gather([record], spec.fields, report)
+    for state in spec.steps:
+        if state["step"] == "add_datepart":
+            batch = from_state(state)(batch, report)
+    row = {name: column[0] for name, column in batch.items()}
+    for field in spec.fields:
+        if field.name in row:
+            row[field.name] = _as_trained(row[field.name], field.categories)
+    return row
+
+
+def _as_trained(value: Any, categories: tuple[Any, ...]) -> Any:
+    if not isinstance(value, str) or value in categories:
+        return value
+    dates = {category["timestamp"] for category in categories if isinstance(category, dict)}
+    if value in dates:
+        return datetime.fromisoformat(value)
+    trimmed = [c for c in categories if isinstance(c, str) and c.strip() == value.strip()]
+    return trimmed[0] if len(trimmed) == 1 else value
+
+
+def _as_columns(learn: Any, row: dict[str, Any]) -> dict[Any, Any]:
+    """`row` by the learner's own names of columns: integers where its table had integers."""
+    recorded = {str(key): key for key in (*learn.dls.cat_names, *learn.dls.cont_names)}
+    return {recorded.get(name, name): value for name, value in row.items()}
+
+
+MODALITY = Tabular()

@@ -1,0 +1,235 @@
+"""Dates that were taken apart before training: the date itself is answered as fastai answers its parts."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from fastai.tabular.all import Categorify, FillMissing, RegressionBlock, add_datepart, cont_cat_split, tabular_config
+from tests.export.tables import ROWS, Case, as_record, make_learner, table
+from tests.export.test_tabular_parity import TOLERANCE, exported, fastai_answer
+
+from fastmar_contract.values import DATE
+from fastmar_export.exporter import Exported
+from fastmar_export.modalities.tabular.converters.add_datepart import add_datepart as steps_for
+from fastmar_export.modalities.tabular.golden import golden_records
+from fastmar_runtime.predictor import Predictor
+from fastmar_runtime.spec import Field
+
+DAYS = np.random.default_rng(4).permutation(np.arange(ROWS) / ROWS)  # places in a span of dates, from 0 to 1
+NO_STATISTICS: dict[str, Any] = {
+    "procs": [Categorify, FillMissing],
+    "learner": {"config": tabular_config(use_bn=False, bn_cont=False)},
+}
+
+
+def days(first: str, count: int) -> pd.Series:
+    return pd.Series(pd.Timestamp(first) + pd.to_timedelta((DAYS * count).astype(int), unit="D"))
+
+
+def apart(dates: Any, y: str = "label", **others: Any) -> Case:
+    """A case whose `saledate` is `dates`; columns and their kinds as fastai's `cont_cat_split` finds them."""
+
+    def change(df: pd.DataFrame) -> pd.DataFrame:
+        df = df[["size", "label", "price"]].assign(saledate=dates)
+        return add_datepart(df.rename(columns={"price": "sale"}), "saledate")
+
+    numbers, categories = cont_cat_split(change(table()), dep_var=["label", "sale"])
+    return Case(cats=categories, conts=numbers, y=y, change=change, **others)
+
+
+def asked(case: Case, folder: Path) -> tuple[Exported, Predictor, Any, pd.DataFrame]:
+    learn, df = make_learner(case)
+    result, predictor = exported(learn, folder)
+    return result, predictor, learn, df
+
+
+def divisor(result: Exported) -> int:
+    [step] = [step for step in result.spec.steps if step["step"] == "add_datepart"]
+    return int(step["elapsed_divisor"]) if "Elapsed" in step["parts"] else 0
+
+
+def told(case: Case) -> int:
+    """The divisor, by the statistics that Normalize and Categorify would take from a case's table."""
+    df = case.change(table())
+    typical = {name: (float(df[name].mean()), float(df[name].std(ddof=0))) for name in case.conts}
+    vocabularies = {name: sorted(df[name].unique().tolist()) for name in case.cats}
+    [step] = steps_for([*case.cats, *case.conts], ["label"], typical, vocabularies)
+    return int(step["elapsed_divisor"]) if "Elapsed" in step["parts"] else 0
+
+
+def assert_dates_answer_as_fastai(
+    case: Case, dates: pd.Series, folder: Path, seconds: int, *, send: tuple[str, ...] = ()
+) -> Exported:
+    """Every 17th date, sent as a date with the columns `send` beside it, against `learn.predict` of its parts."""
+    result, predictor, learn, df = asked(case, folder)
+    assert divisor(result) == seconds
+    for index in range(0, ROWS, 17):
+        row = df.iloc[index][[*case.cats, *case.conts]].to_dict()
+        whole = {name: value for name, value in as_record(row).items() if name in ("size", *send)}
+        [answer] = predictor.predict([whole | {"saledate": pd.Timestamp(dates[index]).isoformat()}])
+        assert answer.get("warnings") == [], answer
+        _, theirs = fastai_answer(learn, row)
+        ours = list(answer["probabilities"].values()) if "probabilities" in answer else answer["prediction"]
+        assert np.abs(np.atleast_1d(ours) - theirs).max() <= TOLERANCE
+    return result
+
+
+SPANS = {
+    "recent": ("2010-01-01", 3000),
+    "a week": ("2019-12-29", 7),
+    "births": ("1950-01-01", 15000),
+    "around 1970": ("1968-01-01", 1500),
+    "a year around 1970": ("1969-06-01", 400),
+    "centuries": ("1700-01-01", 110_000),
+}
+UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9}
+
+
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("span", SPANS)
+def test_elapsed_has_the_unit_that_pandas_kept_the_dates_in(span: str, unit: str) -> None:
+    assert told(apart(days(*SPANS[span]).astype(f"datetime64[{unit}]"))) == UNITS[unit]
+
+
+@pytest.mark.parametrize(
+    ("span", "unit"),
+    [
+        ("recent", "s"),
+        ("a week", "us"),
+        ("births", "ns"),
+        ("around 1970", "us"),
+        ("a year around 1970", "ms"),
+        ("centuries", "s"),
+    ],
+)
+def test_dates_of_each_unit_are_answered_as_their_parts(span: str, unit: str, tmp_path: Path) -> None:
+    dates = days(*SPANS[span]).astype(f"datetime64[{unit}]")
+    assert_dates_answer_as_fastai(apart(dates), dates, tmp_path, UNITS[unit])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda texts: [date.fromisoformat(text) for text in texts],
+        lambda texts: np.array(texts, dtype="datetime64[D]"),
+        lambda texts: pd.to_datetime(pd.Series(texts)),
+        lambda texts: pd.to_datetime([datetime.fromisoformat(f"{t}T00:00Z").timestamp() for t in texts], unit="s"),
+    ],
+    ids=["date", "numpy", "text", "seconds"],
+)
+def test_the_unit_is_found_whatever_the_dates_were_made_of(make: Any) -> None:
+    texts = [str(day.date()) for day in days("2010-01-01", 3000)]
+    kept = pd.Series(make(texts))
+    kept = kept if kept.dtype.kind == "M" else pd.to_datetime(kept)
+    seconds = UNITS[np.datetime_data(kept.dtype)[0]]
+    assert told(apart(make(texts))) == seconds
+
+
+@pytest.mark.parametrize(("span", "unit"), [("recent", "s"), ("births", "ns")])
+def test_the_batch_norms_statistics_tell_the_unit_as_well(span: str, unit: str, tmp_path: Path) -> None:
+    dates = days(*SPANS[span]).astype(f"datetime64[{unit}]")
+    case = apart(dates, procs=[Categorify, FillMissing])
+    assert_dates_answer_as_fastai(case, dates, tmp_path, UNITS[unit])
+
+
+@pytest.mark.parametrize("unit", ["ns", "s"])
+def test_missing_dates_do_not_hide_the_unit(unit: str, tmp_path: Path) -> None:
+    dates = days("2005-01-01", 9000).astype(f"datetime64[{unit}]")
+    dates[pd.Series(range(ROWS)) % 5 == 1] = pd.NaT
+    result, *_ = asked(apart(dates), tmp_path)
+    assert divisor(result) == UNITS[unit]
+
+
+def test_a_unit_that_nothing_tells_leaves_elapsed_to_be_sent(tmp_path: Path) -> None:
+    dates = days("2010-01-01", 3000)
+    # scaled, so that a network without any norm can be compared
+    plain = apart(dates, **NO_STATISTICS)
+    scaled = Case(
+        **{**vars(plain), "change": lambda df: plain.change(df).assign(saleElapsed=lambda d: d["saleElapsed"] / 1e9)}
+    )
+    result = assert_dates_answer_as_fastai(scaled, dates, tmp_path, 0, send=("saleElapsed",))
+    field = next(f for f in result.spec.fields if f.name == "saleElapsed")
+    assert not field.optional
+    [said] = [n for n in result.spec.notices if n["code"] == "elapsed_unit_unknown"]
+    assert said["field"] == "saleElapsed"
+    predictor = Predictor.open(result.path)
+    [without] = predictor.predict([{"size": "S", "saledate": "2012-03-04"}])
+    assert (without["error"]["code"], without["error"]["field"]) == ("missing_column", "saleElapsed")
+
+
+ALWAYS = ["Year", "Month", "Week", "Day", "Dayofweek", "Dayofyear", "Is_month_end"]
+
+
+def units(elapsed: tuple[float, float], parts: dict[str, Any], without: str = "") -> int:
+    """The divisor for a mean and standard deviation of Elapsed and what is known of other parts; 0 for none."""
+    columns = [*(part for part in ALWAYS if part != without), "Elapsed"]
+    numbers = {"Elapsed": elapsed} | {name: value for name, value in parts.items() if isinstance(value, tuple)}
+    vocabularies = {name: value for name, value in parts.items() if isinstance(value, list)}
+    [step] = steps_for(["sale" + part for part in columns], (), prefixed(numbers), prefixed(vocabularies))
+    return step["elapsed_divisor"] if "Elapsed" in step["parts"] else 0
+
+
+def prefixed(parts: dict[str, Any]) -> dict[str, Any]:
+    return {"sale" + name: value for name, value in parts.items()}
+
+
+YEAR = 31556952
+
+
+class TestWhatCanNotBeDecided:
+    def test_without_the_year(self) -> None:
+        assert units((45 * YEAR, 2 * YEAR), {"Year": (2014.5, 2.0)}) == 1
+        assert units((45 * YEAR, 2 * YEAR), {}, without="Year") == 0
+
+    def test_a_year_of_text(self) -> None:
+        assert units((45 * YEAR, 2 * YEAR), {"Year": ["2014", "2015"]}) == 0
+
+    def test_days_or_years_that_somebody_made_of_it(self) -> None:
+        for mean, std in [(16000.0, 700.0), (45.0, 2.0), (0.0, 1.0)]:
+            assert units((mean, std), {"Year": (2014.5, 2.0)}) == 0
+        assert units((10.0, 4000.0), {"Year": (1969.6, 11.0), "Dayofyear": (183.0, 105.0)}) == 0
+
+    def test_days_of_1970(self) -> None:
+        hours = (4 * 3600.0, 2 * 3600.0)  # with microseconds they were days all through that year
+        assert units(hours, {"Year": [1970], "Dayofyear": [1]}) == 1
+        assert units(hours, {"Year": [1970]}, without="Dayofyear") == 0
+        new_year = (0.0, 86400.0)  # some on the last of December, some on the first of January
+        assert units(new_year, {"Year": (1969.5, 0.5), "Dayofyear": (183.0, 182.0)}) == 0
+        assert units((0.5 * YEAR / 1000, 0.29 * YEAR / 1000), {"Year": [1970], "Dayofyear": (183.0, 105.0)}) == 1000
+
+    def test_statistics_that_are_no_numbers(self) -> None:
+        nan = float("nan")
+        assert units((nan, nan), {"Year": (2014.5, 2.0)}) == 0
+        assert units((45 * YEAR, 2 * YEAR), {"Year": (nan, nan)}) == 0
+
+
+def test_dates_at_the_ends_of_the_calendar_make_golden_records() -> None:
+    for default in ("0001-02-03", "9999-12-30"):
+        fields = (Field("when", DATE, default=default, spread=1e12),)
+        dates = {record["when"].strip() for record in golden_records(fields, ())}
+        assert {"0001-01-01", "9999-12-31"} <= dates
+
+
+@pytest.fixture(scope="module")
+def predictor_of_sale(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
+    """`saledate` leaves `saleYear`, so that `sale` may be the date as well; but here it is the target."""
+    case = apart(days("2010-01-01", 3000), y="sale", loaders={"y_block": RegressionBlock()})
+    return asked(case, tmp_path_factory.mktemp("target"))[1]
+
+
+def test_the_target_is_no_name_of_the_date(predictor_of_sale: Predictor) -> None:
+    [field] = [f for f in predictor_of_sale.spec.fields if f.kind == DATE]
+    assert (field.name, field.aliases) == ("saledate", ("saleDate",))
+
+
+def test_a_training_row_with_its_target_is_answered(predictor_of_sale: Predictor) -> None:
+    row = as_record(apart(days("2010-01-01", 3000)).change(table()).astype(object).iloc[3].to_dict())
+    parts = {name: value for name, value in row.items() if name not in ("sale", "label")}
+    [whole], [bare] = predictor_of_sale.predict([row]), predictor_of_sale.predict([parts])
+    assert whole["prediction"] == bare["prediction"]
+    assert {(w["field"], w["code"]) for w in whole["warnings"]} == {("sale", "extra_column"), ("label", "extra_column")}
