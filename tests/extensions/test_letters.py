@@ -1,0 +1,128 @@
+"""A modality, a kind of answer and a step of an installed package, through all of the product."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from fastmar_client import Client, RecordRefused
+from fastmar_serving.torchserve.testing import RunningServer, running_server
+from fastmar_web.app import create_app
+from fastmar_web.backend import Backend
+from fastmar_web.settings import Settings
+
+PACKAGE = Path(__file__).parent / "letters"
+LETTERS = """
+from string import ascii_lowercase
+from fastai.data.all import Transform, tensor
+
+
+class LetterCounts(Transform):
+    def encodes(self, text: str):
+        return tensor([float(text.lower().count(letter)) for letter in ascii_lowercase])
+
+
+class VowelsMinusOthers(Transform):
+    def encodes(self, text: str):
+        return tensor(float(sum(1 if letter in "aeiou" else -1 for letter in text.lower() if letter.isalpha())))
+"""
+TRAIN = """
+import json
+import fastai.callback.progress
+from fastai.data.all import Datasets
+from fastai.learner import Learner
+from fastai.losses import MSELossFlat
+from torch import nn
+from letters import LetterCounts, VowelsMinusOthers
+
+texts = ["aeiou", "xyz", "banana", "queue", "rhythm", "audio", "Strength", "idea"] * 8
+data = Datasets(texts, [[LetterCounts()], [VowelsMinusOthers()]], splits=[list(range(48)), list(range(48, 64))])
+learn = Learner(data.dataloaders(bs=16), nn.Linear(26, 1), loss_func=MSELossFlat())
+with learn.no_bar(), learn.no_logging():
+    learn.fit(30, 0.05)
+    learn.export("learner.pkl")
+    asked = ["aei", "Trust", "ooo", "zzz", ""]
+    print(json.dumps([[text, float(learn.predict(text)[2]) > 0] for text in asked]))
+"""
+
+pytestmark = [pytest.mark.torchserve, pytest.mark.training]
+
+
+def run(*words: str | Path, path: list[Path], folder: Path, status: int = 0) -> str:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path))}
+    done = subprocess.run(
+        [sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == status, done.stderr
+    return done.stderr if status else done.stdout
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict[str, bool]]:
+    """The folder with the archive, the folder with the installed package, and fastai's answers."""
+    folder = tmp_path_factory.mktemp("letters")
+    site, users = folder / "site", folder / "users"
+    users.mkdir()
+    (users / "letters.py").write_text(LETTERS)
+    shutil.copytree(PACKAGE, folder / "package")  # building leaves files there
+    pip = ["-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--target", site]
+    run(*pip, folder / "package", path=[], folder=folder)
+    answers = dict(json.loads(run("-c", TRAIN, path=[users], folder=folder)))
+    assert set(answers.values()) == {True, False}
+    run("-m", "fastmar_cli.main", "export", "learner.pkl", "--name", "letters", path=[site], folder=folder)
+    return folder, site, answers
+
+
+@pytest.fixture(scope="module")
+def server(exported: tuple[Path, Path, Any]) -> Iterator[RunningServer]:
+    """The archive in a server that does not have the package."""
+    with running_server(exported[0] / "model_store") as running:
+        yield running
+
+
+def test_the_client_gets_fastais_answers(server: RunningServer, exported: tuple[Path, Path, dict[str, bool]]) -> None:
+    client, (_, _, answers) = Client(server.url), exported
+    assert client.schema("letters")["kind"] == "letters"
+    found = client.predict("letters", [{"text": text} for text in answers])
+    assert [answer["prediction"] for answer in found] == list(answers.values())
+    with pytest.raises(RecordRefused, match="the record has no text"):
+        client.predict("letters", {"words": "none"})
+
+
+def test_other_paths(server: RunningServer, exported: tuple[Path, Path, dict[str, bool]]) -> None:
+    text, expected = next(iter(exported[2].items()))
+    tensors = {"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": [text]}]}
+    reply = requests.post(f"{server.url}/v2/models/letters/infer", json=tensors, timeout=30).json()
+    assert [(each["name"], each["datatype"], each["data"]) for each in reply["outputs"]] == [
+        ("prediction", "BOOL", [expected])
+    ]
+    page = requests.get(f"{server.url}/predictions/letters/1.0/docs", timeout=30).text
+    assert "A text: <code>" in page
+
+
+def test_the_form_shows_it(server: RunningServer, exported: tuple[Path, Path, dict[str, bool]]) -> None:
+    settings = Settings(url=server.url)
+    browser = create_app(settings, Backend(settings)).test_client()
+    page = browser.get("/models/letters").text
+    [name] = re.findall(r'<(?:input|textarea)[^>]* name="([^"]*text[^"]*)"', page)
+    for text, expected in list(exported[2].items())[:2]:
+        answer = browser.post("/models/letters", data={name: text}).text
+        assert ("true" in answer.lower()) is expected
+
+
+def test_an_archive_is_read_only_where_the_package_is_installed(exported: tuple[Path, Path, Any]) -> None:
+    folder, site, answers = exported
+    (folder / "text.json").write_text(json.dumps({"text": next(iter(answers))}))
+    predict = ("-m", "fastmar_cli.main", "predict", "model_store/letters.mar", "text.json", "--json")
+    assert json.loads(run(*predict, path=[site], folder=folder))["prediction"] is next(iter(answers.values()))
+    assert "does not know" in run(*predict, path=[], folder=folder, status=1)
