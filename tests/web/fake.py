@@ -155,8 +155,9 @@ class _Rows:
         self.schema = client.schema(name, version)
         self.identity = json.dumps(self.schema)
 
-    def answer(self, body: bytes) -> list[JSON]:
-        rows = list(csv.DictReader(io.StringIO(body.decode())))
+    def answer(self, body: bytes, content_type: str) -> list[JSON]:
+        is_csv = content_type == "text/csv"
+        rows = list(csv.DictReader(io.StringIO(body.decode()))) if is_csv else json.loads(body)
         found = []
         for row in rows:
             try:
