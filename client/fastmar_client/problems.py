@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -85,7 +86,7 @@ class Column:
         return cls(
             name,
             kind=ours.get("kind", ""),
-            nullable="null" in types,
+            nullable="null" in types or None in schema.get("enum", ()),
             default=schema.get("default"),
             categories=categories,
             all_listed=ours.get("category_count", len(categories)) == len(categories),
@@ -104,6 +105,9 @@ class Column:
         """What reads its cells in a CSV."""
         if self.kind in CHECKS:
             return cell_reader(self.kind, self.categories)
+        if self.options:
+            by_text = {each if isinstance(each, str) else json.dumps(each): each for each in self.options}
+            return lambda cell: by_text.get(cell, None if self.nullable and not cell else cell)
         return partial(from_text, types=self.types)
 
     @cached_property

@@ -88,6 +88,10 @@ class Schema:
         needed = self.required or self.columns
         return bool(self.columns) and all(self.columns[name].fits_a_cell for name in needed)
 
+    def leaves_out(self, name: str, cell: str) -> bool:
+        """Whether a row's record is sent without a cell: it is empty, and the column may be missing."""
+        return not cell and self.traits.reads_csv is None and name not in self.required
+
     def problems(self, record: Any) -> list[Problem]:
         """Everything that is wrong with a record; nothing where nothing is."""
         if isinstance(record, str):

@@ -188,7 +188,7 @@ class _Asking:
         self._places = [place for place, name in enumerate(header) if name in sent]
         columns = [schema.columns.get(header[place]) for place in self._places]
         self._readers = [column.cell_reader() if column else str for column in columns]
-        self._required = schema.required
+        self._schema = schema
         self._as_csv = schema.traits.reads_csv is True
 
     def __call__(self, rows: list[Row]) -> list[Answer]:
@@ -216,11 +216,11 @@ class _Asking:
         return CsvWriter().text([cells[place] for place in self._places] for cells in table).encode()
 
     def _record(self, cells: Sequence[str]) -> dict[str, Any]:
-        """The record of a row; a column that may be missing is left out where its cell is empty."""
+        """The record of a row, for JSON."""
         return {
             self._header[place]: read(cells[place])
             for place, read in zip(self._places, self._readers, strict=True)
-            if cells[place] or self._header[place] in self._required
+            if not self._schema.leaves_out(self._header[place], cells[place])
         }
 
 
