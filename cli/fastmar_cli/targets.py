@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote
 
 from fastmar_contract.errors import FastmarError
 from fastmar_contract.files import CSV, PICTURE, InputUnreadable, as_utf8, read_picture
-from fastmar_runtime.spec import IMAGE, TABULAR, VISION, Field, Spec
+from fastmar_runtime.errors import BundleUnreadable
+from fastmar_runtime.modalities import modality
+from fastmar_runtime.spec import IMAGE, Field, Spec
 
 if TYPE_CHECKING:
     from fastmar_client import Client, Scored
+    from fastmar_client.client import MaskSize
     from fastmar_client.scoring import Model
 
 Answers = Iterator[dict[str, Any]]
@@ -48,7 +50,7 @@ class Target(Protocol):
         ...
 
 
-def open_target(target: str, key_file: Path | None, mask_size: str | None = None) -> Target:
+def open_target(target: str, key_file: Path | None, mask_size: MaskSize | None = None) -> Target:
     """What `target` names, a URL or an archive; masks that answer pictures come in `mask_size`."""
     if target.startswith(("http://", "https://")):
         return Served(target, key_file, mask_size)
@@ -58,7 +60,7 @@ def open_target(target: str, key_file: Path | None, mask_size: str | None = None
 class Archive:
     """An archive, run in this process, after its golden records were reproduced here."""
 
-    def __init__(self, path: str, mask_size: str | None) -> None:
+    def __init__(self, path: str, mask_size: MaskSize | None) -> None:
         from fastmar_runtime.golden import replay_golden  # noqa: PLC0415 - ONNX Runtime, where it is needed
         from fastmar_runtime.predictor import Predictor  # noqa: PLC0415
 
@@ -75,7 +77,9 @@ class Archive:
         from fastmar_cli.rows import ArchiveRows  # noqa: PLC0415
 
         spec = self._predictor.spec
-        if _is_table(content_type, spec):
+        if content_type == CSV:
+            reads = modality(spec.kind)
+            _check_table(spec.name, reads.records, reads_csv=reads.reads_csv)
             yield from _csv_answers(ArchiveRows(self._predictor), body)
         else:
             yield from self._predictor.predict(_records(body, content_type, spec, self._mask_size))
@@ -83,7 +87,7 @@ class Archive:
     def pictures(self, paths: Sequence[Path]) -> Answers:
         """See `Target`."""
         spec = self._predictor.spec
-        if spec.kind != VISION:
+        if not modality(spec.kind).reads_files:
             raise InputUnreadable(
                 f"{paths[0]} is a picture, and {spec.name} reads {spec.kind} records.",
                 fix="give a file of records, .json, .jsonl or .csv.",
@@ -109,7 +113,7 @@ class Archive:
 class Served:
     """A served model, through `fastmar_client`, which sends many records in batches."""
 
-    def __init__(self, url: str, key_file: Path | None, mask_size: str | None) -> None:
+    def __init__(self, url: str, key_file: Path | None, mask_size: MaskSize | None) -> None:
         base, _, rest = url.partition("/predictions/")
         self._name, _, version = unquote(rest).strip("/").partition("/")
         self._version = version or None
@@ -125,33 +129,38 @@ class Served:
 
     def records(self, body: bytes, content_type: str) -> Answers:
         """See `Target`. The body is read here as an archive in this process reads it, so that both answer the same."""
-        from fastmar_cli.rows import ServedRows  # noqa: PLC0415
+        from fastmar_client.schema import Schema  # noqa: PLC0415
+        from fastmar_client.served import ServedRows  # noqa: PLC0415
 
         if content_type == PICTURE:
-            from fastmar_client import image_record  # noqa: PLC0415
-
-            picture = _sized(image_record(body), self._mask_size) if self._mask_size else body
-            yield from self._client.predict_many(self._name, [picture], version=self._version)
-            return
-        schema = self._client.schema(self._name, self._version)
-        spec = _spec(schema)
-        if _is_table(content_type, spec):
-            yield from _csv_answers(ServedRows(self._client, self._name, self._version, schema), body)
+            yield from self._ask([body])
+        elif content_type == CSV:
+            rows = ServedRows(self._client, self._name, self._version)
+            schema = Schema(rows.schema)
+            _check_table(schema.name, schema.traits.records, reads_csv=schema.reads_csv)
+            yield from _csv_answers(rows, body)
         else:
-            yield from self._answers(_records(body, content_type, spec, self._mask_size))
+            spec = _spec(self._client.schema(self._name, self._version))
+            try:
+                records = _records(body, content_type, spec, self._mask_size)
+            except BundleUnreadable:  # a modality that only the server has
+                yield from self._client.predict_body(self._name, body, content_type, self._version)
+            else:
+                yield from self._answers(records)
 
     def pictures(self, paths: Sequence[Path]) -> Answers:
         """See `Target`."""
-        records = (_with_mask_size(path, self._mask_size) for path in paths) if self._mask_size else paths
-        answers = self._client.predict_many(
-            self._name, records, version=self._version, batch_size=PICTURES_AT_ONCE, concurrency=2
-        )
-        for position, answer in enumerate(answers):
+        for position, answer in enumerate(self._ask(paths, batch_size=PICTURES_AT_ONCE, concurrency=2)):
             yield _in_place(answer, paths[position], position)
 
     def score(self, source: Path, target: Path, **options: Any) -> Scored:
         """See `Target`."""
         return self._client.score_csv(self._name, source, target, version=self._version, **options)
+
+    def _ask(self, pictures: Sequence[Any], **options: Any) -> Answers:
+        return self._client.predict_many(
+            self._name, pictures, version=self._version, mask_size=self._mask_size, **options
+        )
 
     def _answers(self, records: Sequence[Any]) -> Answers:
         """Answers to what was read of a body; what could not be read has its error already."""
@@ -183,14 +192,12 @@ def _spec(schema: dict[str, Any]) -> Spec:
     return Spec(0, schema["name"], schema["version"], schema["kind"], "", fields, (), (), (), {}, ())
 
 
-def _is_table(content_type: str, spec: Spec) -> bool:
-    """Whether a body is CSV, which models of tables alone read."""
-    if content_type == CSV and spec.kind != TABULAR:
+def _check_table(name: str, records: str, *, reads_csv: bool) -> None:
+    if not reads_csv:
         raise InputUnreadable(
-            f"this is a table, and {spec.name} reads pictures.",
-            fix="give pictures, or .json or .jsonl with records as `fastmar inspect` shows them.",
+            f"this is a table, and {name} reads {records}.",
+            fix=f"give {records}, or .json or .jsonl with records as `fastmar inspect` shows them.",
         )
-    return content_type == CSV
 
 
 def _csv_answers(model: Model, body: bytes) -> Answers:
@@ -217,34 +224,13 @@ def _picture(path: Path, mask_size: str) -> Any:
         return RecordError("file_unreadable", error.message, fix=error.fix)
 
 
-def _records(body: bytes, content_type: str, spec: Spec, mask_size: str | None) -> list[Any]:
-    """What a body holds, as `payload.read` has it; pictures with the size of masks that was asked for."""
+def _records(body: bytes, content_type: str, spec: Spec, mask_size: MaskSize | None) -> list[Any]:
+    """What a body holds, as `payload.read` has it; records of pictures with the size of masks that was asked for."""
     from fastmar_runtime import payload  # noqa: PLC0415
 
-    records = payload.read(body, content_type, spec).records
-    return [_sized(record, mask_size) for record in records] if spec.kind == VISION else records
-
-
-def _sized(record: Any, mask_size: str | None) -> Any:
-    """`record` with the size of masks that was asked for, unless it says one itself."""
-    from fastmar_runtime.pictures import MASK_SIZE, Picture  # noqa: PLC0415
-
-    if mask_size is None:
-        return record
-    if isinstance(record, Picture):
-        return replace(record, mask_size=mask_size)
-    if isinstance(record, str):
-        return {IMAGE: record, MASK_SIZE: mask_size}
-    return {MASK_SIZE: mask_size, **record} if isinstance(record, dict) else record
-
-
-def _with_mask_size(path: Path, mask_size: str) -> Any:
-    from fastmar_client import image_record  # noqa: PLC0415
-
-    try:
-        return _sized({"name": path.name, **image_record(path)}, mask_size)
-    except OSError:
-        return path  # the client says what is wrong with it
+    reads = modality(spec.kind)
+    options = {"mask_size": mask_size} if mask_size else {}
+    return [reads.with_options(record, options) for record in payload.read(body, content_type, spec).records]
 
 
 def _in_place(answer: dict[str, Any], path: Path, position: int) -> dict[str, Any]:

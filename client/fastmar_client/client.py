@@ -285,7 +285,7 @@ class Client:
             ClientError: the server can't be reached or fails; what was scored stays, and a new run goes on with it.
         """
         return scoring.score_csv(
-            ServedRows(self._calls.requester, self._sender, model, version),
+            ServedRows(self, model, version),
             source,
             target,
             columns=columns,

@@ -21,7 +21,7 @@ def prepared(record: Any, schema: Schema | None, mask_size: str | None = None) -
     """A record as it is sent, compared with `schema` first where there is one.
 
     Args:
-        record: a mapping, a picture, or a str, which is the path of a picture for models that read pictures.
+        record: a mapping, a picture, or a str, which is the path of a file for models that read files.
         schema: what it is compared with; a str needs it.
         mask_size: "model" or "original", of masks; None for the server's default.
 
@@ -37,7 +37,7 @@ def prepared(record: Any, schema: Schema | None, mask_size: str | None = None) -
         raise _refusal(wrong, schema.name)
     # What differs in white space the server remarks on itself.
     remarks = tuple(problem.as_warning() for problem in found if problem.code == "outside_training")
-    one = part(Path(record) if isinstance(record, str) else record, mask_size)
+    one = part(Path(record) if isinstance(record, str) and schema.traits.reads_files else record, mask_size)
     return Part(one.data, one.media_type, one.name, remarks) if remarks else one
 
 

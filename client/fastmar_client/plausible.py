@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import json
 import random
@@ -11,28 +10,32 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastmar_client.encoding import encode
-from fastmar_client.pictures import png
+from fastmar_client.json_schema import made_up
+from fastmar_client.picture_records import EXAMPLE_SIZE, black_png
 from fastmar_client.problems import Column, Problem
-from fastmar_client.schema import IMAGE, VISION, Schema
+from fastmar_client.schema import Schema
 from fastmar_contract.csv_rows import CsvRows
 from fastmar_contract.errors import RecordError
-from fastmar_contract.values import CATEGORY, DATE, cell_reader
+from fastmar_contract.values import CATEGORY, DATE, NUMBER
 
 _DATE = "2024-01-31"
-_SIZE = 8  # of a made-up mask, in pixels
 _MOST = 1000.0  # of a made-up number
+_GIVEN = ("name", "warnings")  # parts of an answer that are not made up
 
 JSON = dict[str, Any]
 
 
 def record(schema: Schema) -> JSON:
     """A record that is answered without a warning."""
-    if schema.kind == VISION:
-        return {IMAGE: {"b64": base64.b64encode(_black()).decode("ascii")}}
-    examples = (schema.described.get("record") or {}).get("examples")
+    if schema.traits.example is not None:
+        return schema.traits.example()
+    described = schema.described.get("record") or {}
+    examples = described.get("examples")
     if examples and isinstance(examples[0], dict):
         return dict(examples[0])
-    return {name: _value(schema.columns[name]) for name in (*schema.required, *schema.dates) or schema.columns}
+    names = (*schema.required, *schema.dates) or schema.columns
+    properties = described.get("properties") or {}
+    return {name: _value(schema.columns[name], properties.get(name) or {}) for name in names}
 
 
 def answer(schema: Schema, asked: Any, place: int) -> JSON:
@@ -40,16 +43,18 @@ def answer(schema: Schema, asked: Any, place: int) -> JSON:
     if isinstance(asked, RecordError):
         return asked.as_dict(place)
     problems = [] if isinstance(asked, bytes) else schema.problems(asked)
-    name = {"name": asked["name"]} if schema.kind == VISION and isinstance(asked, dict) and "name" in asked else {}
+    properties = (schema.described.get("answer") or {}).get("properties") or {}
+    name = {"name": asked["name"]} if "name" in properties and isinstance(asked, dict) and "name" in asked else {}
     refused = next((problem for problem in problems if problem.weight == "refused"), None)
     if refused is not None:
         report = {"code": refused.code, "field": refused.field, "message": refused.message, "fix": refused.fix}
         return {**name, "error": {**report, "record": place}}
     data = encode(asked) if not isinstance(asked, bytes) else asked
     chance = random.Random(zlib.crc32(data))  # noqa: S311 - guards nothing
-    properties = (schema.described.get("answer") or {}).get("properties") or {}
     told = [problem.as_warning() for problem in problems if _is_the_servers(problem)]
-    return {**name, **_prediction(properties, chance), "warnings": told}
+    made = _prediction(properties, chance)
+    others = {each: made_up(properties[each], chance) for each in properties if each not in {*_GIVEN, *made}}
+    return {**name, **made, **others, "warnings": told}
 
 
 def read_body(body: bytes, content_type: str, schema: Schema) -> tuple[list[Any], str]:
@@ -74,14 +79,16 @@ def read_body(body: bytes, content_type: str, schema: Schema) -> tuple[list[Any]
     return [data], "one"
 
 
-def _value(column: Column) -> Any:
+def _value(column: Column, described: JSON) -> Any:
     if column.default is not None:
         return column.default
     if column.kind == CATEGORY:
         return column.categories[0] if column.categories else None
     if column.kind == DATE:
         return _DATE
-    return column.minimum or 0
+    if column.kind == NUMBER:
+        return column.minimum or 0
+    return made_up(described, random.Random(0))  # noqa: S311 - guards nothing
 
 
 def _is_the_servers(problem: Problem) -> bool:
@@ -89,20 +96,21 @@ def _is_the_servers(problem: Problem) -> bool:
 
 
 def _prediction(properties: Mapping[str, Any], chance: random.Random) -> JSON:
+    """The prediction of a known kind of answer, with what belongs to it; of any other a value of its schema."""
     schema = properties.get("prediction") or {}
-    if "probabilities" in properties:
-        told = properties["probabilities"]
+    told = properties.get("probabilities") or {}
+    if _labels(told):
         made = _one_label(_labels(told), chance) if "index" in properties else _some_labels(_labels(told), chance)
         return {**made, "probabilities": _likeliest(made["probabilities"], told.get("maxProperties"))}
     if "points_model" in properties:
-        points = [[chance.uniform(0, _SIZE), chance.uniform(0, _SIZE)] for _ in range(2)]
+        points = [[chance.uniform(0, EXAMPLE_SIZE), chance.uniform(0, EXAMPLE_SIZE)] for _ in range(2)]
         return {"prediction": points, "points_model": points}
-    if schema.get("type") == "object":
+    if "mask" in (schema.get("properties") or {}):
         return {"prediction": _mask()}
-    if schema.get("type") == "array":
+    if schema.get("type") == "array" and schema.get("items", {}).get("type", "number") == "number":
         targets = schema.get("x-fastmar", {}).get("targets") or [None]
         return {"prediction": [chance.uniform(0, _MOST) for _ in targets]}
-    return {"prediction": chance.uniform(0, _MOST)}
+    return {"prediction": made_up(schema or {"type": "number"}, chance)}
 
 
 def _labels(schema: Mapping[str, Any]) -> list[str]:
@@ -128,20 +136,15 @@ def _some_labels(labels: list[str], chance: random.Random) -> JSON:
     return {"prediction": [label for label, share in shares.items() if share > 0.5], "probabilities": shares}
 
 
-def _black() -> bytes:
-    return png(_SIZE, _SIZE, 0, bytes(_SIZE * _SIZE))
-
-
 def _mask() -> JSON:
-    mask = base64.b64encode(_black()).decode("ascii")
-    classes = [{"index": 0, "name": "background", "pixels": _SIZE * _SIZE}]
-    return {"mask": mask, "width": _SIZE, "height": _SIZE, "classes": classes}
+    classes = [{"index": 0, "name": "background", "pixels": EXAMPLE_SIZE * EXAMPLE_SIZE}]
+    return {"mask": black_png(), "width": EXAMPLE_SIZE, "height": EXAMPLE_SIZE, "classes": classes}
 
 
 def _read_csv(text: str, schema: Schema) -> list[Any]:
     rows = CsvRows(io.StringIO(text, newline=""), sorted(schema.names))
     columns = [schema.columns.get(name) for name in rows.header]
-    readers = [cell_reader(column.kind, column.categories) if column else str for column in columns]
+    readers = [column.cell_reader() if column else str for column in columns]
     rows.check_not_empty()
     return [
         row.error or {name: read(cell) for name, read, cell in zip(rows.header, readers, row.cells, strict=True)}

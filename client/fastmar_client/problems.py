@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal
 
+from fastmar_client.json_schema import fits, from_text, types_of
 from fastmar_contract.categories import UNKNOWN, Categories
 from fastmar_contract.display import shown
 from fastmar_contract.errors import RecordError
-from fastmar_contract.values import CATEGORY, CHECKS, NUMBER, as_date, number_as_text
+from fastmar_contract.values import CATEGORY, CHECKS, NUMBER, as_date, cell_reader, number_as_text
 
 _NEAR = 3  # categories that a fix names, where none is similar
 
@@ -54,12 +56,14 @@ class Column:
 
     Attributes:
         name: as records have it.
-        kind: "number", "category", "date", or another that is not checked.
+        kind: "number", "category", "date", or another, whose values are compared with `types` and `options` alone.
         nullable: whether null may stand in it.
         default: a plausible value.
         categories: the values that are known, of a category.
         all_listed: whether these are all of them; a schema lists a thousand at most.
         minimum, maximum: of a number in the reference data of the export, where there was some.
+        types: JSON types of its values; empty where the schema does not say.
+        options: the values of its `enum`; empty where it has none.
     """
 
     name: str
@@ -70,22 +74,41 @@ class Column:
     all_listed: bool = True
     minimum: float | None = None
     maximum: float | None = None
+    types: tuple[str, ...] = ()
+    options: tuple[Any, ...] = ()
 
     @classmethod
     def of(cls, name: str, schema: Mapping[str, Any]) -> Column:
         """The column that a property of a record's JSON Schema describes."""
         ours = schema.get("x-fastmar", {})
+        types = types_of(schema)
         categories = tuple(ours.get("categories", ()))
         return cls(
             name,
             kind=ours.get("kind", ""),
-            nullable="null" in schema.get("type", ()),
+            nullable="null" in types or None in schema.get("enum", ()),
             default=schema.get("default"),
             categories=categories,
             all_listed=ours.get("category_count", len(categories)) == len(categories),
             minimum=ours.get("minimum"),
             maximum=ours.get("maximum"),
+            types=types,
+            options=tuple(schema.get("enum", ())),
         )
+
+    @property
+    def fits_a_cell(self) -> bool:
+        """Whether a cell of a CSV can hold its values."""
+        return not self.types or not {"object", "array", "null"}.issuperset(self.types)
+
+    def cell_reader(self) -> Callable[[str], Any]:
+        """What reads its cells in a CSV."""
+        if self.kind in CHECKS:
+            return cell_reader(self.kind, self.categories)
+        if self.options:
+            by_text = {each if isinstance(each, str) else json.dumps(each): each for each in self.options}
+            return lambda cell: by_text.get(cell, None if self.nullable and not cell else cell)
+        return partial(from_text, types=self.types)
 
     @cached_property
     def vocabulary(self) -> Categories:
@@ -96,6 +119,7 @@ class Column:
         """What is wrong with a value, in JSON's types, in this column."""
         check = CHECKS.get(self.kind)
         if check is None:
+            yield from self._unfit(value)
             return
         try:
             read = check(value, self)
@@ -106,6 +130,16 @@ class Column:
             yield from self._unusual_number(value, read)
         elif self.kind == CATEGORY and read is not None and self.all_listed:
             yield from self._unknown_category(read)
+
+    def _unfit(self, value: Any) -> Iterator[Problem]:
+        if self.options and value not in self.options:
+            message = f"{self.name!r} is {shown(value)}, which is not one of its {len(self.options)} values."
+            fix = f"send one of them, such as {', '.join(map(repr, self.options[:_NEAR]))}."
+            yield Problem("refused", "bad_option", self.name, message, fix, value)
+        elif self.types and not fits(value, self.types):
+            wanted = " or ".join(self.types)
+            message = f"{self.name!r} is {shown(value)}, where a value of the type {wanted} belongs."
+            yield Problem("refused", "wrong_type", self.name, message, f"send a value of the type {wanted}.", value)
 
     def _unusual_number(self, sent: Any, read: Any) -> Iterator[Problem]:
         if isinstance(sent, str):

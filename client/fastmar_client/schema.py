@@ -10,17 +10,13 @@ from typing import Any
 
 from fastmar_client.encoding import Part, as_read
 from fastmar_client.errors import RecordRefused
+from fastmar_client.json_schema import fits, types_of
+from fastmar_client.kinds import kind_of
 from fastmar_client.problems import Column, Problem
 from fastmar_contract.display import shown
 from fastmar_contract.values import SEND_DATE, as_date
 
-TABULAR, VISION = "tabular", "vision"
-IMAGE = "image"
-
 _AN_OBJECT = "a record is an object with a value for each column."
-_SEND_PICTURE = 'send {"image": {"b64": "..."}} with the picture\'s bytes in base64, or the picture itself as the body.'
-_OF_A_PICTURE = (IMAGE, "b64", "name", "mask_size")
-_MASK_SIZES = ("model", "original")
 _OF_NO_DATE = "Is_"  # in the names of a date's parts that are false, rather than missing, of a date that is missing
 
 
@@ -50,7 +46,8 @@ class Schema:
     Attributes:
         described: the schema as the server gives it.
         name, version: of the model.
-        kind: what it reads: "tabular" or "vision".
+        kind: what it reads: "tabular", "vision", or another that its server knows.
+        traits: what is known of the kind besides; see `kinds`.
         columns: of a record, by name.
         required: names of those that a record must have.
     """
@@ -62,8 +59,12 @@ class Schema:
         self.name = str(described.get("name"))
         self.version = None if version is None else str(version)
         self.kind = str(described.get("kind"))
-        self.columns = {name: Column.of(name, each) for name, each in record.get("properties", {}).items()}
+        self.traits = kind_of(self.kind)
         self.required = tuple(record.get("required", ()))
+        properties = record.get("properties", {})
+        properties = {**properties, **{name: {} for name in self.required if name not in properties}}
+        self.columns = {name: Column.of(name, each) for name, each in properties.items()}
+        self._types = types_of(record)
         self._dates = tuple(_date_rule(rule["anyOf"]) for rule in record.get("allOf", ()) if "anyOf" in rule)
 
     @property
@@ -76,18 +77,37 @@ class Schema:
         """All names that a record's columns may have: a date may have several."""
         return {*self.columns, *(name for rule in self._dates for name in rule.names)}
 
+    @property
+    def reads_csv(self) -> bool:
+        """Whether a row of a table can be a record: each column that a record must have takes text, a number or a bool.
+
+        A model of an unlisted kind gets its rows as JSON.
+        """
+        if self.traits.reads_csv is not None:
+            return self.traits.reads_csv
+        needed = self.required or self.columns
+        return bool(self.columns) and all(self.columns[name].fits_a_cell for name in needed)
+
+    def leaves_out(self, name: str, cell: str) -> bool:
+        """Whether a row's record is sent without a cell: it is empty, and the column may be missing."""
+        return not cell and self.traits.reads_csv is None and name not in self.required
+
     def problems(self, record: Any) -> list[Problem]:
         """Everything that is wrong with a record; nothing where nothing is."""
-        if isinstance(record, bytes | bytearray | str | os.PathLike | Part):
-            return [] if self.kind == VISION else [self._no_record(record)]
+        if isinstance(record, str):
+            return [] if self.traits.reads_files or "string" in self._types else [self._no_record(record)]
+        if isinstance(record, bytes | bytearray | os.PathLike | Part):
+            return [self._no_record(record)] if self.traits.reads_files is False else []
         try:
             plain = as_read(record)
         except RecordRefused as error:
             return [Problem("refused", error.code, None, error.message, error.fix)]
         if not isinstance(plain, dict):
+            if fits(plain, self._types):
+                return []
             return [Problem("refused", "not_an_object", None, f"found {shown(plain)}.", _AN_OBJECT, plain)]
-        if self.kind == VISION:
-            return list(_picture_problems(plain))
+        if self.traits.problems is not None:
+            return list(self.traits.problems(plain))
         known = self.names.difference(*(rule.names[1:] for rule in self._dates if not rule.absent(plain)))
         found = [*self.missing(plain), *self._extra(plain, known)]
         for name, value in plain.items():
@@ -149,20 +169,3 @@ def _date_rule(alternatives: list[dict[str, Any]]) -> DateRule:
     """The schema's alternatives: each name of the date alone, and last all of its parts."""
     *names, parts = (tuple(alternative.get("required", ())) for alternative in alternatives)
     return DateRule(tuple(name for each in names for name in each), parts)
-
-
-def _picture_problems(record: dict[str, Any]) -> Iterator[Problem]:
-    content = record.get(IMAGE, record if "b64" in record else None)
-    if isinstance(content, dict):
-        content = content.get("b64")
-    if IMAGE not in record and "b64" not in record:
-        yield Problem("refused", "missing_column", IMAGE, "the record has no 'image'.", _SEND_PICTURE)
-    elif not isinstance(content, str):
-        message = f"'image' is {shown(content)}, where base64 belongs."
-        yield Problem("refused", "not_a_picture", IMAGE, message, _SEND_PICTURE)
-    size = record.get("mask_size", _MASK_SIZES[0])
-    if size not in _MASK_SIZES:
-        fix = "send 'model' or 'original'."
-        yield Problem("refused", "bad_option", "mask_size", f"'mask_size' is {shown(size)}.", fix, size)
-    for name in (name for name in record if name not in _OF_A_PICTURE):
-        yield Problem("ignored", "extra_column", name, f"the model does not use {name!r}.", "take it out.")

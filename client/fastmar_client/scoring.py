@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -14,12 +14,14 @@ from typing import IO, Any, Protocol
 
 from fastmar_client.bulk import batches, halved, in_order
 from fastmar_client.csv_answers import AnswerColumns
+from fastmar_client.encoding import JSON, encode
 from fastmar_client.errors import CsvUnreadable, CsvUnwritable, RecordRefused, wrong_count
 from fastmar_client.journal import Output, beside
-from fastmar_client.schema import VISION, Schema
+from fastmar_client.schema import Schema
 from fastmar_client.steps import Steps, result_of
 from fastmar_contract.csv_rows import UTF8, CsvFile, CsvRows, CsvWriter, Row
 from fastmar_contract.errors import TableUnreadable
+from fastmar_contract.files import CSV
 
 Answer = dict[str, Any]
 
@@ -28,7 +30,7 @@ BYTES_A_REQUEST = 1_500_000  # well below the 16 MB that the server takes, and t
 
 
 class Model(Protocol):
-    """A model that answers bodies of CSV: on a server, or in this process."""
+    """A model that answers the rows of a table: on a server, or in this process."""
 
     @property
     def schema(self) -> Mapping[str, Any]:
@@ -40,8 +42,8 @@ class Model(Protocol):
         """Another text for another model: answers of two may not stand in one file."""
         ...
 
-    def answer(self, body: bytes) -> Sequence[Answer]:
-        """An answer for each row of a CSV with a header.
+    def answer(self, body: bytes, content_type: str) -> Sequence[Answer]:
+        """An answer for each row of a CSV with a header, or for each record of a JSON list.
 
         Raises:
             RecordRefused: the body is refused as a whole.
@@ -86,9 +88,10 @@ def score_csv(
     if batch_size < 1 or concurrency < 1:
         raise ValueError("batch_size and concurrency are 1 or more")
     schema = Schema(model.schema)
-    if schema.kind == VISION:
+    if not schema.reads_csv:
         raise CsvUnreadable(
-            f"{schema.name} reads pictures, not tables.", fix="give their paths to predict_many, or `fastmar predict`."
+            f"{schema.name} reads {schema.traits.records}, not tables.",
+            fix=f"give {schema.traits.to_give} to predict_many, or `fastmar predict`.",
         )
     with _opened(source) as file, _as_client_error():
         rows = CsvFile(file, schema.names, encoding=encoding, name=str(source))
@@ -120,13 +123,11 @@ class _Run:
     def __init__(
         self, model: Model, schema: Schema, rows: CsvFile, answers: AnswerColumns, output: Output, size: int
     ) -> None:
-        self._model = model
         self._rows = rows
         self._answers = answers
         self._output = output
         self._size = max(size, 1)
-        known = schema.names
-        self._sent = [place for place, name in enumerate(rows.header) if name in known]
+        self._ask = _Asking(model, schema, rows.header, schema.names)
 
     def so_far(self, share: float) -> Scored:
         state = self._output.state
@@ -146,12 +147,8 @@ class _Run:
             pass
         yield self.so_far(self._rows.position / self._size if self._output.resumed else 0.0)
         chunks = self._with_positions(batches(rows, _size, batch_size, BYTES_A_REQUEST))
-        header, places = self._rows.header, self._sent
-
-        def ask(sent: tuple[list[Row], int]) -> list[Answer]:
-            return answers_to(self._model, header, places, sent[0])
-
-        for (chunk, position), answers in in_order(chunks, ask, concurrency=concurrency):
+        asked = in_order(chunks, lambda sent: self._ask(sent[0]), concurrency=concurrency)
+        for (chunk, position), answers in asked:
             lines = (self._answers.cells(row.cells, answer) for row, answer in zip(chunk, answers, strict=True))
             self._output.append(
                 writer.text(lines).encode("utf-8", "replace"),
@@ -175,30 +172,56 @@ def answered(
         CsvUnreadable: the table has no row.
     """
     rows.check_not_empty()
-    places = range(len(rows.header))
-    chunks = batches(rows, _size, batch_size, BYTES_A_REQUEST)
-    return in_order(chunks, lambda chunk: answers_to(model, rows.header, places, chunk), concurrency=concurrency)
+    ask = _Asking(model, Schema(model.schema), rows.header, rows.header)
+    return in_order(batches(rows, _size, batch_size, BYTES_A_REQUEST), ask, concurrency=concurrency)
 
 
-def answers_to(model: Model, header: Sequence[str], places: Sequence[int], rows: list[Row]) -> list[Answer]:
-    """The model's answer to each row, to the cells in `places` of it; rows that can't be read have theirs already."""
-    readable = [row for row in rows if row.error is None]
-    found = iter(_ask(model, header, places, readable) if readable else ())
-    return [next(found) if row.error is None else row.error.as_dict() for row in rows]
+class _Asking:
+    """Asks a model for the answers to rows of a table; of their cells those under the names `sent` are sent.
 
+    They go as CSV where the server is known to read that, and as JSON otherwise.
+    """
 
-def _ask(model: Model, header: Sequence[str], places: Sequence[int], rows: list[Row]) -> list[Answer]:
-    def ask(some: list[Row]) -> Steps[Sequence[Answer]]:
-        yield from ()  # `model` sends by itself
-        table = [header, *(row.cells for row in some)]
-        body = CsvWriter().text([cells[place] for place in places] for cells in table)
-        answers = model.answer(body.encode())
-        if len(answers) != len(some):
-            raise wrong_count(len(answers), len(some))
-        return answers
+    def __init__(self, model: Model, schema: Schema, header: Sequence[str], sent: Container[str]) -> None:
+        self._model = model
+        self._header = header
+        self._places = [place for place, name in enumerate(header) if name in sent]
+        columns = [schema.columns.get(header[place]) for place in self._places]
+        self._readers = [column.cell_reader() if column else str for column in columns]
+        self._schema = schema
+        self._as_csv = schema.traits.reads_csv is True
 
-    found = result_of(halved(rows, ask, RecordRefused))
-    return [each.as_dict() if isinstance(each, RecordRefused) else each for each in found]
+    def __call__(self, rows: list[Row]) -> list[Answer]:
+        """The answer to each row; a row that can't be read has its error already."""
+        readable = [row for row in rows if row.error is None]
+        found = iter(self._answers(readable) if readable else ())
+        return [next(found) if row.error is None else row.error.as_dict() for row in rows]
+
+    def _answers(self, rows: list[Row]) -> list[Answer]:
+        def ask(some: list[Row]) -> Steps[Sequence[Answer]]:
+            yield from ()  # `model` sends by itself
+            if self._as_csv:
+                answers = self._model.answer(self._csv(some), CSV)
+            else:
+                answers = self._model.answer(encode([self._record(row.cells) for row in some]), JSON)
+            if len(answers) != len(some):
+                raise wrong_count(len(answers), len(some))
+            return answers
+
+        found = result_of(halved(rows, ask, RecordRefused))
+        return [each.as_dict() if isinstance(each, RecordRefused) else each for each in found]
+
+    def _csv(self, rows: list[Row]) -> bytes:
+        table = [self._header, *(row.cells for row in rows)]
+        return CsvWriter().text([cells[place] for place in self._places] for cells in table).encode()
+
+    def _record(self, cells: Sequence[str]) -> dict[str, Any]:
+        """The record of a row, for JSON."""
+        return {
+            self._header[place]: read(cells[place])
+            for place, read in zip(self._places, self._readers, strict=True)
+            if not self._schema.leaves_out(self._header[place], cells[place])
+        }
 
 
 def _size(row: Row) -> int:

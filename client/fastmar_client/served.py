@@ -6,17 +6,18 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 from urllib.parse import quote
 
 from fastmar_client.errors import ModelNotFound, RecordRefused, ServerFailed, ServerUnreachable, Timeout, Unauthorized
 from fastmar_client.keys import UNREADABLE
 from fastmar_client.requester import Requester
 from fastmar_client.retries import NO_RETRIES
-from fastmar_client.sender import Sender
-from fastmar_client.steps import Pause, Steps, run
+from fastmar_client.steps import Pause, Steps
 
-CSV = "text/csv"
+if TYPE_CHECKING:
+    from fastmar_client.client import Client
+
 SCHEMA_REQUEST = "application/schema-request+json"  # asks for the schema where the version is not known
 READY_POLL = 0.25
 
@@ -97,12 +98,11 @@ def wait_until_ready(requester: Requester, model: str, timeout: float, version: 
 
 
 class ServedRows:
-    """A version of a served model, for `scoring`: rows go as CSV, which the server reads as the training's was read."""
+    """The rows of a table, asked of one version of a served model; a `Model` of `scoring`."""
 
-    def __init__(self, requester: Requester, sender: Sender, name: str, version: str | None) -> None:
-        self.schema: Mapping[str, Any] = run(get_schema(requester, name, version), sender)
-        self._requester = requester
-        self._sender = sender
+    def __init__(self, client: Client, name: str, version: str | None) -> None:
+        self.schema: Mapping[str, Any] = client.schema(name, version)
+        self._client = client
         self._name = name
         # A deployment while this runs must not change who answers.
         self._version = version or self.schema.get("version")
@@ -113,9 +113,6 @@ class ServedRows:
         described = sha256(json.dumps(self.schema, sort_keys=True).encode()).hexdigest()
         return f"{self._name} {self._version} {described[:16]}"
 
-    def answer(self, body: bytes) -> Sequence[dict[str, Any]]:
+    def answer(self, body: bytes, content_type: str) -> Sequence[dict[str, Any]]:
         """See `scoring.Model`."""
-        path = path_of(self._name, self._version)
-        steps = self._requester.request("POST", path, body, content_type=CSV, model=self._name)
-        answers = run(steps, self._sender)
-        return answers if isinstance(answers, list) else [answers]
+        return self._client.predict_body(self._name, body, content_type, self._version)

@@ -16,7 +16,7 @@ from fastmar_web import Settings, create_app
 from fastmar_web.backend import Backend
 from fastmar_web.serving import create_server
 from tests.browser import PATIENCE
-from tests.web.fake import FakeClient
+from tests.web.fake import HOSTILE, TOY, FakeClient
 
 # The colour of a canvas at a place, from 0 to 1.
 PIXEL = "(canvas, [x, y]) => [...canvas.getContext('2d').getImageData(x * canvas.width, y * canvas.height, 1, 1).data]"
@@ -25,6 +25,14 @@ PIXEL = "(canvas, [x, y]) => [...canvas.getContext('2d').getImageData(x * canvas
 @pytest.fixture
 def fake() -> FakeClient:
     return FakeClient()
+
+
+@pytest.fixture
+def toy(fake: FakeClient) -> FakeClient:
+    """The fake server with one model, of a kind that the web app does not know."""
+    fake.schemas = {"toy": TOY}
+    fake.answers = {"toy": {"prediction": "good", "reasons": [{"word": HOSTILE}], "score": 0.123456, "warnings": []}}
+    return fake
 
 
 @pytest.fixture

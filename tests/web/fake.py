@@ -79,6 +79,29 @@ def answer(share: float = 0.94, label: str = ">=50k", other: str = "<50k", warni
     return {"prediction": label, "probabilities": {other: 1 - share, label: share}, "warnings": list(warnings)}
 
 
+_TOY_PROPERTIES: JSON = {
+    "text": {"type": "string", "description": "what somebody wrote"},
+    "stars": {"type": "integer", "minimum": 1, "maximum": 5, "default": 3},
+    "weight": {"type": ["number", "null"]},
+    "loud": {"type": "boolean", "default": True},
+    "seen": {"type": ["boolean", "null"]},
+    "tongue": {"enum": ["en", "de", 7], "default": "de"},
+    "spans": {"type": "array"},
+    "place": {"enum": ["north", "south"]},
+    "about": {"type": "object"},
+}
+TOY: JSON = {
+    "name": "toy",
+    "version": "1.0",
+    "kind": "toy",
+    "targets": ["mood"],
+    "record": {"type": "object", "properties": _TOY_PROPERTIES, "required": [*_TOY_PROPERTIES][:-2]},
+    "answer": {"type": "object", "properties": {"prediction": {"type": "string"}, "reasons": {"type": "array"}}},
+    "notices": [],
+}
+"""A model of a kind that the web app does not know; its last two properties are optional."""
+
+
 class FakeClient:
     """Stands in for `fastmar_client.Client`.
 
@@ -155,8 +178,9 @@ class _Rows:
         self.schema = client.schema(name, version)
         self.identity = json.dumps(self.schema)
 
-    def answer(self, body: bytes) -> list[JSON]:
-        rows = list(csv.DictReader(io.StringIO(body.decode())))
+    def answer(self, body: bytes, content_type: str) -> list[JSON]:
+        is_csv = content_type == "text/csv"
+        rows = list(csv.DictReader(io.StringIO(body.decode()))) if is_csv else json.loads(body)
         found = []
         for row in rows:
             try:

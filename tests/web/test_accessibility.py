@@ -11,7 +11,7 @@ import pytest
 
 from fastmar_client import RecordRefused
 from tests.web.conftest import watched
-from tests.web.fake import COUNTRIES, FakeClient, answer
+from tests.web.fake import COUNTRIES, TOY, FakeClient, answer
 
 expect: Any = getattr(pytest.importorskip("playwright.sync_api"), "expect")  # noqa: B009 - mypy needs no stubs
 AXE = "4.11.1"
@@ -93,6 +93,11 @@ def visit(page: Any, address: str, fake: FakeClient, pictures: list[Path], tmp_p
     page.get_by_role("button", name="Ask the model").click()
     page.locator("#answer .failure").wait_for()
     check("a problem")
+    fake.schemas["toy"], fake.answers["toy"] = TOY, {"prediction": "good", "reasons": [{"word": "so"}], "warnings": []}
+    page.goto(f"{address}/models/toy")
+    page.get_by_role("button", name="Ask the model").click()
+    page.locator("#answer .rest").wait_for()
+    check("an unknown kind")
     page.goto(f"{address}/models/fruit")
     check("the place for pictures")
     fake.answers["fruit"] = lambda data: (

@@ -31,6 +31,23 @@ def counted(page: Any) -> list[Any]:
     return posts
 
 
+def test_the_form_of_an_unknown_kind(page: Any, address: str, toy: FakeClient) -> None:
+    page.goto(f"{address}/models/toy")
+    page.get_by_label("Text").fill("so good")
+    page.get_by_label("Loud").uncheck()
+    page.get_by_label("Spans").fill("[1")
+    send(page)
+    expect(page.get_by_text("This is not JSON")).to_be_visible()
+    assert not toy.asked
+    page.get_by_label("Spans").fill('[{"from": 1}]')
+    send(page)
+    expect(page.locator("#answer .sentence")).to_have_text("Prediction: good")
+    expect(page.locator("#answer dd").last).to_have_text("0.1235")
+    [record] = toy.asked
+    assert (record["text"], record["loud"], record["spans"]) == ("so good", False, [{"from": 1}])
+    expect(page.locator("[data-history] li")).to_contain_text('Text so good, Loud no, Spans [{"from": 1}]')
+
+
 def answered_by_a_proxy(page: Any, address: str, status: int) -> None:
     """Something in between answers all that is sent, with a page."""
 

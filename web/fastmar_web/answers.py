@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fastmar_web.presentation import Presentation, filled, percent, rounded, trimmed
 
 JSON = dict[str, Any]
 BARS = 10  # of many labels; the others are left out
+_SHOWN = ("index", "points_model", "name", "warnings")  # parts of answers that are in the others, or beside the fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,15 @@ class Remark:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A part of an answer that has no place of its own: its title, and its value, which may be JSON."""
+
+    title: str
+    text: str
+    is_json: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Shown:
     """An answer for the eye.
 
@@ -42,6 +53,7 @@ class Shown:
         left_out: labels that are not in the chart.
         remarks: on the record.
         overlay: points or a mask, for the picture: ``{"points": ...}`` or ``{"mask": ..., "classes": ...}``.
+        rest: what else is in the answer.
     """
 
     sentence: str
@@ -50,6 +62,7 @@ class Shown:
     left_out: int = 0
     remarks: tuple[Remark, ...] = ()
     overlay: JSON | None = None
+    rest: tuple[Part, ...] = ()
 
     @property
     def short(self) -> str:
@@ -76,17 +89,26 @@ def cells(answer: JSON) -> JSON:
 
 def shown(answer: JSON, schema: JSON, presentation: Presentation) -> Shown:
     """`answer` for the eye."""
+    rest = tuple(_part(presentation.label(name), value) for name, value in answer.items() if _is_left(name, answer))
+    return replace(_prediction(answer, schema, presentation), rest=rest)
+
+
+def _prediction(answer: JSON, schema: JSON, presentation: Presentation) -> Shown:
     prediction = answer.get("prediction")
     remarks = tuple(_remarks(answer, presentation))
-    probabilities = answer.get("probabilities")
-    if isinstance(probabilities, dict):
+    shares = _shares(answer)
+    if shares is not None:
         if isinstance(prediction, list):
-            return _labels(prediction, probabilities, presentation, remarks)
-        return _label(str(prediction), probabilities, presentation, remarks)
+            return _labels(prediction, shares, presentation, remarks)
+        return _label(str(prediction), shares, presentation, remarks)
     if isinstance(prediction, dict) and "mask" in prediction:
         return _mask(prediction, presentation, remarks)
     if "points_model" in answer and isinstance(prediction, list):
         return _points(prediction, remarks)
+    if "prediction" not in answer:
+        return Shown("The model has answered.", remarks=remarks)
+    if _is_nested(prediction):
+        return Shown(f"Prediction: {_short(json.dumps(prediction, ensure_ascii=False))}", remarks=remarks)
     return _numbers(prediction, [str(target) for target in schema.get("targets", [])], presentation, remarks)
 
 
@@ -117,12 +139,12 @@ def _chart(shares: dict[str, float], chosen: set[str], texts: Presentation) -> t
 def _numbers(prediction: Any, targets: list[str], texts: Presentation, remarks: tuple[Remark, ...]) -> Shown:
     unit = f" {texts.unit}" if texts.unit else ""
     if not isinstance(prediction, list):
-        value = rounded(prediction) if isinstance(prediction, int | float) else trimmed(prediction)
+        value = _value(prediction)
         sentence = filled(
             texts.sentence or "Prediction: {prediction} {unit}", {"prediction": value, "unit": texts.unit}
         )
         return Shown(sentence, remarks=remarks)
-    values = [rounded(value) if isinstance(value, int | float) else trimmed(value) for value in prediction]
+    values = [_value(value) for value in prediction]
     if len(targets) == len(values):
         values = [f"{texts.label(name)} {value}{unit}" for name, value in zip(targets, values, strict=True)]
     short = ", ".join(values[:BARS]) + (f" and {len(values) - BARS} more" if len(values) > BARS else "")
@@ -151,6 +173,42 @@ def _mask(mask: JSON, texts: Presentation, remarks: tuple[Remark, ...]) -> Shown
     overlay["unseen"] = unseen["index"] if unseen else None
     left_out = len(shares) - len(bars)
     return Shown(f"Prediction: {short}", bars, "Share of what the model sees", left_out, remarks, overlay)
+
+
+def _is_left(name: str, answer: JSON) -> bool:
+    """Whether a part of an answer is shown nowhere else."""
+    if name == "prediction":
+        return _is_nested(answer[name]) and "points_model" not in answer
+    if name == "probabilities":
+        return _shares(answer) is None
+    return name not in _SHOWN
+
+
+def _is_nested(value: Any) -> bool:
+    """Whether a value is more than numbers or texts side by side."""
+    if isinstance(value, list):
+        return any(isinstance(item, list | dict) for item in value)
+    return isinstance(value, dict) and "mask" not in value
+
+
+def _shares(answer: JSON) -> dict[str, float] | None:
+    """The probability of each label; None where the answer has none."""
+    shares = answer.get("probabilities")
+    if isinstance(shares, dict) and all(isinstance(share, int | float) for share in shares.values()):
+        return shares
+    return None
+
+
+def _part(title: str, value: Any) -> Part:
+    if isinstance(value, list | dict):
+        return Part(title, json.dumps(value, ensure_ascii=False, indent=2), is_json=True)
+    return Part(title, _value(value), is_json=False)
+
+
+def _value(value: Any) -> str:
+    """A number, a text, true, false or null for the eye."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return rounded(value) if is_number else trimmed(value)
 
 
 def _remarks(answer: JSON, texts: Presentation) -> list[Remark]:

@@ -8,6 +8,7 @@ import traceback
 from flask import Flask, Response, jsonify, make_response, render_template, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
+from fastmar_client import Schema
 from fastmar_web import answer_pages, model_pages, table_pages
 from fastmar_web.backend import Backend
 from fastmar_web.errors import PageError
@@ -34,6 +35,7 @@ def create_app(settings: Settings | None = None, backend: Backend | None = None)
     app.config["MAX_FORM_MEMORY_SIZE"] = TEXT_FORM
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters["humanized"] = humanized
+    app.jinja_env.tests["read_from_csv"] = lambda schema: Schema(schema).reads_csv
     jobs = Jobs(settings.folder, visitor=settings.visitor, address=settings.address)
     app.extensions["fastmar_jobs"] = jobs
     protect(app, settings)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from fastmar_client.json_schema import types_of
 from fastmar_web.presentation import Presentation, number, trimmed
 
 JSON = dict[str, Any]
 
 SEARCHED = 12  # categories in a plain select box; more are searched
 DATES = ("date", "datetime-local")  # widgets
+YES = "yes"  # a checkbox that is ticked, in forms and links
 _TIMES = ("Hour", "Minute", "Second")  # parts of a date that a day alone does not tell
 
 
@@ -39,11 +42,15 @@ class Field:
         id: of the element in the page.
         name: the column's, and the parameter's in forms and links.
         label, help, unit: for the eye.
-        widget: "select", "suggest" (any text, some proposed), "number", "date", "datetime-local", "textarea", "text".
+        widget: "select", "suggest" (any text, some proposed), "checkbox", "number", "date", "datetime-local", "json",
+            "textarea", "text".
         default: as the form has it.
         choices: of select and suggest.
         searched: whether there are so many that one looks for them.
         nullable: whether it may be left empty.
+        optional: whether it is left out of the record where it is empty.
+        blank: of a select, whether it has an option for no value.
+        types: JSON types of the value; empty for columns of tables.
         least, most, step: what the owner allows, for the browser to check; texts, may be empty.
         nudge: by how much a number changes with the arrow keys.
         usual: the range of the reference data, where the export had some.
@@ -67,6 +74,9 @@ class Field:
     usual: tuple[float, float] | None = None
     hidden: bool = False
     numeric: bool = False  # suggest: the known categories are numbers, so what is typed is one
+    optional: bool = False
+    blank: bool = True
+    types: tuple[str, ...] = ()
 
     def choice(self, text: str) -> Choice | None:
         """The category that `text` means: by its key, its value or its label, white space apart. "" is no value."""
@@ -88,6 +98,10 @@ class Field:
         same = same or next((c for c in self.choices if c.value == value), None)
         if same or value is None:
             return same.key if same else ""
+        if self.widget == "checkbox":
+            return YES if value else ""
+        if self.widget == "json" or isinstance(value, dict | list):
+            return json.dumps(value, ensure_ascii=False)
         if isinstance(value, str) and (found := self.choice(value)):
             return found.key
         if self.widget in DATES:
@@ -107,7 +121,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """The form of a tabular model.
+    """The form of a model.
 
     Attributes:
         groups: what is shown, in order.
@@ -123,11 +137,12 @@ class Form:
 def make_form(schema: JSON, presentation: Presentation) -> Form:
     """The form for a record of the model."""
     properties: JSON = schema["record"].get("properties", {})
+    required = schema["record"].get("required", [])
     parts = computed(schema)
     names = [name for name in properties if name not in parts]
     timed = any(part.endswith(_TIMES) for part in parts)
     fields = {
-        name: _field(f"f{position}", name, properties[name], presentation, timed=timed)
+        name: _field(f"f{position}", name, properties[name], presentation, timed=timed, required=name in required)
         for position, name in enumerate(names)
     }
     shown = [name for name in names if not fields[name].hidden]
@@ -168,11 +183,10 @@ def as_input(widget: str, text: str) -> str | None:
     return moment.isoformat(timespec="seconds" if moment.second else "minutes")
 
 
-def _field(identity: str, name: str, schema: JSON, presentation: Presentation, *, timed: bool) -> Field:
+def _field(identity: str, name: str, schema: JSON, presentation: Presentation, *, timed: bool, required: bool) -> Field:
     told, own = presentation.field(name), schema.get("x-fastmar", {})
     kind = own.get("kind")
-    types = schema.get("type", [])
-    types = [types] if isinstance(types, str) else types
+    types = types_of(schema)
     default = told.get("default", schema.get("default"))
     common: dict[str, Any] = {
         "id": identity,
@@ -185,22 +199,46 @@ def _field(identity: str, name: str, schema: JSON, presentation: Presentation, *
     }
     if kind == "category":
         return _category(common, own, told, default)
-    if kind == "number" or (kind is None and "number" in types):
+    if kind == "number":
         return _number(common, own, told, default)
     if kind == "date":
         widget = "datetime-local" if timed else "date"
         text = as_input(widget, str(default)) or ""
         shown = common | {"hidden": common["hidden"] and text != ""}  # what is no date can't be sent unseen
         return Field(**shown, widget=widget, default=text)
-    long = kind == "text" or "object" in types or "array" in types
-    return Field(**common, widget="textarea" if long else "text", default="" if default is None else str(default))
+    return _by_type(common | {"types": types, "optional": not required}, schema, told, default)
+
+
+def _by_type(common: JSON, schema: JSON, told: JSON, default: Any) -> Field:
+    """The field of a value that only its JSON Schema describes."""
+    types = {*common["types"]} - {"null"}
+    common["help"] = common["help"] or str(schema.get("description") or "")
+    values = schema.get("enum") or ([True, False] if types == {"boolean"} and common["nullable"] else [])
+    if values:
+        common["nullable"] = common["nullable"] or None in values
+        choices = _choices([value for value in values if value is not None], _labels(told))
+        blank = common["nullable"] or common["optional"]
+        made = Field(**common, widget="select", choices=choices, searched=len(choices) > SEARCHED, blank=blank)
+    elif types == {"boolean"}:
+        made = Field(**common, widget="checkbox")
+    elif types and types <= {"number", "integer", "boolean"}:
+        least, most = (_given(told.get(bound, schema.get(bound))) for bound in ("minimum", "maximum"))
+        step = _given(told.get("step", 1 if types == {"integer"} else None))
+        made = Field(**common, widget="number", least=least, most=most, step=step, nudge=step or "1")
+    elif types and types <= {"object", "array"}:
+        made = Field(**common, widget="json")
+        if default is None and not (made.optional or made.nullable):
+            default = {} if "object" in types else []
+    else:
+        long = schema.get("x-fastmar", {}).get("kind") == "text" or types & {"object", "array"}
+        made = Field(**common, widget="textarea" if long else "text")
+    return _with_default(made, default)
 
 
 def _category(common: JSON, own: JSON, told: JSON, default: Any) -> Field:
     values = own.get("categories", [])
     count = int(own.get("category_count", len(values)))
-    labels = told.get("choices") if isinstance(told.get("choices"), dict) else {}
-    choices = _choices(values, {str(key).strip(): str(label) for key, label in (labels or {}).items()})
+    choices = _choices(values, _labels(told))
     numeric = bool(values) and all(type(value) in (int, float) for value in values)
     made = Field(
         **common,
@@ -210,6 +248,12 @@ def _category(common: JSON, own: JSON, told: JSON, default: Any) -> Field:
         numeric=numeric,
     )
     return _with_default(made, default)
+
+
+def _labels(told: JSON) -> dict[str, str]:
+    """The owner's names of choices."""
+    labels = told.get("choices")
+    return {str(key).strip(): str(label) for key, label in labels.items()} if isinstance(labels, dict) else {}
 
 
 def _choices(values: list[Any], labels: dict[str, str]) -> tuple[Choice, ...]:
@@ -243,12 +287,7 @@ def _number(common: JSON, own: JSON, told: JSON, default: Any) -> Field:
         nudge=_given(told.get("step")) or number(round(nudge, 12)),
         usual=usual,
     )
-    return _with_default(made, round_to(float(default), nudge) if mean else default)
-
-
-def round_to(value: float, unit: float) -> float:
-    """`value` to a multiple of `unit`, a power of ten."""
-    return round(value, -round(math.log10(unit)))
+    return _with_default(made, round(float(default), -round(math.log10(nudge))) if mean else default)
 
 
 def _with_default(made: Field, default: Any) -> Field:

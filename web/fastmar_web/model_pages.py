@@ -9,7 +9,9 @@ from flask import Flask, Response, jsonify, render_template, request
 
 from fastmar_web.backend import Backend, Model
 from fastmar_web.errors import PageError
+from fastmar_web.page_types import page_type
 from fastmar_web.presentation import Presentation, humanized
+from fastmar_web.references import split
 
 JSON = dict[str, Any]
 
@@ -36,33 +38,6 @@ def register(app: Flask, backend: Backend) -> None:
         return jsonify({"ready": True})
 
 
-def split(reference: str) -> tuple[str, str | None]:
-    """Name and version of "adult" or "adult@2.0"."""
-    name, at, version = reference.partition("@")
-    return name, version if at and version else None
-
-
-def joined(name: str, version: str | None) -> str:
-    """The inverse of `split`, for addresses."""
-    return f"{name}@{version}" if version else name
-
-
-def other_versions(model: Model, chosen: str | None) -> list[JSON]:
-    """What a page lists where there are several versions."""
-    if len(model.versions) < 2:
-        return []
-    current = chosen or model.version
-    return [
-        {
-            "version": version,
-            "reference": model.name if version == model.version else joined(model.name, version),
-            "default": version == model.version,
-            "current": version == current,
-        }
-        for version in model.versions
-    ]
-
-
 def _card(backend: Backend, model: Model) -> JSON:
     """A model as the list shows it. One that can't describe itself is in the list all the same."""
     card: JSON = {
@@ -72,7 +47,6 @@ def _card(backend: Backend, model: Model) -> JSON:
         "version": model.version,
         "ready": model.ready,
         "description": "",
-        "kind": "",
         "takes": "",
     }
     if not model.ready:
@@ -82,14 +56,10 @@ def _card(backend: Backend, model: Model) -> JSON:
     except PageError as error:
         return card | {"ready": False, "problem": error.message}
     texts = Presentation(schema)
-    properties = schema["record"].get("properties", {})
-    pictures = schema.get("kind") == "vision"
-    takes = "Pictures" if pictures else f"{len(properties)} value{'s' if len(properties) != 1 else ''}"
     targets = [texts.label(str(target)) for target in schema.get("targets", [])]
     return card | {
         "title": texts.title,
         "description": texts.description,
-        "kind": "pictures" if pictures else "table",
-        "takes": takes,
+        "takes": page_type(schema).takes(schema),
         "gives": ", ".join(targets[:3]) + (" ..." if len(targets) > 3 else ""),
     }

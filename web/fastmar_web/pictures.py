@@ -14,11 +14,6 @@ JSON = dict[str, Any]
 PICTURE = "picture"  # what the part is called: the file's own name stays here
 
 
-def takes_pictures(schema: JSON) -> bool:
-    """Whether the model is asked with pictures."""
-    return schema.get("kind") == "vision"
-
-
 def limit_of(schema: JSON, most: int) -> int:
     """Bytes that a picture may have: the model's own limit, if that is smaller."""
     own = schema["record"].get("properties", {}).get("image", {}).get("x-fastmar", {}).get("max_bytes")

@@ -12,15 +12,15 @@ from flask import Flask, Response, jsonify, redirect, render_template, request, 
 from werkzeug.datastructures import FileStorage
 from werkzeug.wrappers import Response as AnyResponse
 
-from fastmar_client import ModelNotFound, Scored
+from fastmar_client import ModelNotFound, Schema, Scored
 from fastmar_web.backend import Backend
 from fastmar_web.charsets import CHOICES, encoding_of
 from fastmar_web.errors import Refused
 from fastmar_web.jobs import CHECKING, DONE, Job, Jobs, Score, saving
 from fastmar_web.limits import client
-from fastmar_web.model_pages import other_versions, split
-from fastmar_web.pictures import takes_pictures
+from fastmar_web.page_types import page_type
 from fastmar_web.presentation import Presentation, megabytes, rounded
+from fastmar_web.references import other_versions, split
 from fastmar_web.security import limit
 from fastmar_web.settings import Settings
 from fastmar_web.snippets import Writer
@@ -39,8 +39,11 @@ def register(app: Flask, backend: Backend, settings: Settings, jobs: Jobs) -> No
     def model_of(reference: str) -> tuple[str, str | None, JSON]:
         name, version = split(reference)
         schema = backend.schema(name, version)
-        if takes_pictures(schema):
-            raise Refused("This model is asked with pictures, not with tables.", fix="open its own page.", status=404)
+        if not Schema(schema).reads_csv:
+            asked_with = page_type(schema).asked_with
+            raise Refused(
+                f"This model is asked with {asked_with}, not with tables.", fix="open its own page.", status=404
+            )
         return name, version, schema
 
     @app.get("/models/<reference>/table")

@@ -18,7 +18,7 @@ from fastmar_contract.categories import UNKNOWN
 from fastmar_contract.cells import NULLS
 from fastmar_contract.csv_rows import UTF8, CsvFile, Row
 from fastmar_contract.errors import TableUnreadable
-from fastmar_contract.values import DATE, as_date, cell_reader
+from fastmar_contract.values import DATE, as_date
 from fastmar_web.errors import Refused, sentence
 
 JSON = dict[str, Any]
@@ -116,7 +116,7 @@ def _look(path: Path, schema: JSON, on_row: Callable[[int], None], encoding: str
         unused = [name for name in header if name not in known]
         preview.unused, preview.more_unused = unused[:UNUSED], max(0, len(unused) - UNUSED)
         columns = [described.columns.get(name) for name in header]
-        checks = [_check(column) if column else None for column in columns]
+        checks = [_check(described, column) if column else None for column in columns]
         rows_a_word = max(1, CELLS_A_WORD // len(header))
         for number, row in enumerate(rows, start=1):
             preview.total = number
@@ -158,14 +158,16 @@ def _count(preview: Preview, problems: list[Problem]) -> None:
     preview.problems += problems[: LISTED - len(preview.problems)]
 
 
-def _check(column: Column) -> Check:
+def _check(schema: Schema, column: Column) -> Check:
     """A function that finds what is wrong with a cell of a column: a text, and whether it refuses the row."""
-    read = cell_reader(column.kind, column.categories)
+    read = column.cell_reader()
 
     @lru_cache(maxsize=4096)
     def check(cell: str) -> Finding | None:
         if column.kind == DATE and cell not in NULLS and as_date(cell) is None:
             return _SAID["not_a_date"], True
+        if schema.leaves_out(column.name, cell):
+            return None
         problems = [problem for problem in column.problems(read(cell)) if problem.code in _SAID]
         if not problems:
             return None
@@ -181,6 +183,8 @@ _SAID = {
     "out_of_range": "Too large a number for the model.",
     "not_a_date": "Not a date such as 2024-01-31.",
     "null_not_filled": "A value is missing.",
+    "wrong_type": "Not of a type that the model takes.",
+    "bad_option": "Not one of the values that the model takes.",
     UNKNOWN: NEW,
 }
 """What the preview says of a problem, by its code. Others are no problem: the value is taken as it was meant."""

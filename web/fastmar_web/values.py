@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fastmar_web.forms import DATES, Field, Form, as_input
+from fastmar_client.json_schema import fits
+from fastmar_web.forms import DATES, YES, Field, Form, as_input
 from fastmar_web.presentation import rounded
 
 JSON = dict[str, Any]
@@ -72,8 +73,11 @@ def from_post(form: Form, sent: Mapping[str, str]) -> Filled:
     """The record that a form asks about."""
     filled = Filled()
     for name, each in form.fields.items():
-        text = each.default if each.hidden else sent.get(name, each.default)
+        unsent = "" if each.widget == "checkbox" else each.default  # browsers send no checkbox that is not ticked
+        text = each.default if each.hidden else sent.get(name, unsent)
         filled.texts[name] = text
+        if each.optional and each.widget != "checkbox" and not text.strip():
+            continue
         try:
             filled.record[name] = value_of(each, text)
         except ValueError as error:
@@ -92,6 +96,8 @@ def value_of(each: Field, text: str) -> Any:
     """
     if each.widget in ("select", "suggest"):
         return _category(each, text)
+    if each.widget == "checkbox":
+        return text.strip() == YES
     blank = not text.strip()
     if blank and each.nullable:
         return None
@@ -101,10 +107,12 @@ def value_of(each: Field, text: str) -> Any:
         if blank:
             raise ValueError("Choose a date.")
         return text.strip()
+    if each.widget == "json":
+        return _json(each, text)
     if each.widget == "textarea" and text.strip()[:1] in ("{", "["):
         try:
             return json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return text
     return text
 
@@ -117,11 +125,13 @@ def unusual(each: Field, value: Any) -> str | None:
 
 
 def _category(each: Field, text: str) -> Any:
-    if not text:
+    if not text and each.blank:
         return None  # no value: the model knows that as a category of its own
     choice = each.choice(text)
     if choice:
         return choice.value
+    if each.widget == "select" and not text:
+        raise ValueError("Choose a value.")
     if each.widget == "select":
         raise ValueError(f"“{_short(text)}” is not one of the values to choose from.")
     return _as_number(text) if each.numeric else text
@@ -144,10 +154,25 @@ def _number(each: Field, text: str) -> Any:
     value = _as_number(text.strip())
     if isinstance(value, str):
         raise ValueError(f"“{_short(text)}” is not a number.")  # noqa: TRY004 - it is about the text
+    if each.types and not fits(value, each.types):
+        raise ValueError("Enter a whole number.")
     if each.least and value < float(each.least):
         raise ValueError(f"At least {each.least}.")
     if each.most and value > float(each.most):
         raise ValueError(f"At most {each.most}.")
+    return value
+
+
+def _json(each: Field, text: str) -> Any:
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"This is not JSON: {error.msg} (line {error.lineno}, column {error.colno}).") from error
+    except RecursionError as error:
+        raise ValueError("This JSON has too many levels.") from error
+    if not fits(value, each.types):
+        names = [name for name in each.types if name != "null"]
+        raise ValueError(f"Enter JSON for {' or '.join(f'an {name}' for name in names)}.")
     return value
 
 

@@ -111,7 +111,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _takes(spec: Spec) -> str:
     """What a record is."""
-    if spec.kind != "vision":
+    from fastmar_runtime.spec import IMAGE
+
+    if not any(f.kind == IMAGE for f in spec.fields):
         return f"{len(spec.fields)} columns ({', '.join(f.name for f in spec.fields)})"
     _, channels, height, width = spec.inputs[0].shape
     size = f"{width} x {height} px" if isinstance(width, int) else "any size"

@@ -19,6 +19,7 @@ from fastmar_cli.console import out, stages
 
 if TYPE_CHECKING:
     from fastmar_cli.targets import Target
+    from fastmar_client.client import MaskSize
 
 Answer = dict[str, Any]
 LIKELIEST = 3  # labels in a row of the table
@@ -52,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
 
     from fastmar_cli.targets import open_target
 
-    mask_size = args.mask_size or ("original" if args.save else None)
+    mask_size: MaskSize | None = args.mask_size or ("original" if args.save else None)
     target = open_target(args.target, args.key_file, mask_size)
     gallery = _gallery(args.save, target) if args.save else None
     table = None if args.json else _Table()

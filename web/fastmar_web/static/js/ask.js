@@ -69,8 +69,12 @@ function changed(part) {
   return found.map((control) => `${titleOf(control)} ${textOf(control) || "empty"}`).join(", ") || "as the form was opened";
 }
 
-function textOf(control) { return control.options ? control.selectedOptions[0]?.label ?? "" : control.value; }
+function textOf(control) {
+  if (control.type === "checkbox") return control.checked ? "yes" : "no";
+  return control.options ? control.selectedOptions[0]?.label ?? "" : control.value;
+}
 function openedWith(control) {
+  if (control.type === "checkbox") return control.defaultChecked ? "yes" : "no";
   return control.options ? [...control.options].find((option) => option.defaultSelected)?.label ?? "" : control.defaultValue;
 }
 function titleOf(control) { return control.closest(".field").querySelector("label").textContent.trim(); }
