@@ -33,7 +33,7 @@ test: setup  ## Run all tests (AGAIN=1: also if nothing has changed since they p
 	@AGAIN="$(AGAIN)" tests/run.sh $(BIN)/python
 
 quick: setup  ## Run the tests that need no Java, Docker, browser or training
-	@$(BIN)/python -m pytest -q --numprocesses auto --dist loadfile \
+	@$(BIN)/python -m pytest -q --numprocesses auto \
 	  -m "not torchserve and not docker and not clients and not browser and not training" --ignore tests/docker --ignore tests/clients
 
 parity: setup  ## Compare answers with fastai's, learner by learner

@@ -12,6 +12,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.browser import launched
+from tests.scheduling import LongestFirst, place
+
+# Threads of torch that wait for each other on cores that are busy with other tests take far longer than one alone. The
+# learners here are small.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # How long an example takes says something about the machine, and the first one imports torch or pandas. New examples
 # are looked for at people's desks; in CI they are always the same, so that it judges the change and not its luck.
@@ -43,15 +48,33 @@ def chromium() -> Iterator[Any]:
         yield browser
 
 
+def trains(path: Path) -> bool:
+    return bool(TRAINING.search(path.read_text("utf-8")))
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """`make quick` does not even import files that train: fastai alone takes longer than many of its tests."""
+    is_file = collection_path.name.startswith("test_") and collection_path.suffix == ".py"
+    return True if is_file and "not training" in config.option.markexpr and trains(collection_path) else None
+
+
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark what `make quick` leaves out: tests with a browser, and files of tests that train learners."""
-    trains = {path: bool(TRAINING.search(path.read_text("utf-8"))) for path in {item.path for item in items}}
+    training = {path: trains(path) for path in {item.path for item in items}}
     for item in items:
         if "chromium" in getattr(item, "fixturenames", ()):
             item.add_marker("browser")
-        if trains[item.path]:
+        if training[item.path]:
             item.add_marker("training")
+    if hasattr(config, "workerinput"):  # a process of pytest-xdist
+        items.sort(key=lambda item: place(item.nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    config.option.loadscopereorder = False  # by the number of tests, which says little about their time
+    return LongestFirst(config, log)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

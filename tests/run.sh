@@ -13,9 +13,9 @@ fi
 rm -f "$stamp"
 log=.build/tests.log
 rm -f "$log.ok"
-# Files of tests on all cores; those with images and containers, which have names, one after another.
+# On all cores, as tests/scheduling.py says; tests of images and containers, which have names, one after another.
 {
-  "$python" -m pytest -q --numprocesses auto --dist loadfile -m "not docker" --ignore tests/docker 2>&1 &&
+  "$python" -m pytest -q --numprocesses auto -m "not docker" --ignore tests/docker 2>&1 &&
     "$python" -m pytest -q -m docker tests/serving tests/deploy 2>&1 &&
     "$python" -m pytest -q tests/docker 2>&1 &&
     touch "$log.ok"

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from fastai.data.block import CategoryBlock, DataBlock, MultiCategoryBlock, RegressionBlock
 from fastai.data.transforms import FuncSplitter, Normalize, get_c
-from fastai.layers import AdaptiveConcatPool2d, Flatten, SigmoidRange
+from fastai.layers import AdaptiveConcatPool2d, Flatten, ResBlock, SigmoidRange
 from fastai.learner import Learner
 from fastai.losses import CrossEntropyLossFlat
 from fastai.torch_core import tensor
@@ -41,6 +41,7 @@ from fastai.vision.core import PILImage, PILImageBW, imagenet_stats
 from fastai.vision.data import ImageBlock, MaskBlock, PointBlock
 from fastai.vision.learner import unet_learner, vision_learner
 from fastai.vision.models import resnet18
+from fastai.vision.models.xresnet import XResNet
 from PIL import Image
 
 BILINEAR, NEAREST, BICUBIC = Image.Resampling.BILINEAR, Image.Resampling.NEAREST, Image.Resampling.BICUBIC
@@ -211,6 +212,15 @@ def small_learner(dls: Any, arch: Any, *, y_range: Any = None, n_in: int = 3, **
     return Learner(dls, network)
 
 
+def small_unet(dls: Any, arch: Any, *, pretrained: bool, normalize: bool) -> Learner:
+    """`unet_learner` with an encoder of two blocks; the body of an `xresnet` ends four layers before its end."""
+
+    def encoder(pretrained: bool = False) -> torch.nn.Module:
+        return XResNet(ResBlock, 1, [1, 1], widen=0.25, stem_szs=(8, 8, 64))
+
+    return unet_learner(dls, encoder, cut=-4, pretrained=pretrained, normalize=normalize)
+
+
 @dataclass
 class Case:
     """A way to make a learner that answers."""
@@ -234,14 +244,14 @@ CASES: dict[str, Case] = {
     "one number": Case(RegressionBlock, lambda path: 1.5, make=small_learner),
     "three numbers": Case(RegressionBlock(n_out=3), lambda path: [1.0, 2.0, 3.0], make=small_learner),
     "a number in a range": Case(RegressionBlock, lambda path: 1.5, learner={"y_range": (0, 5)}, make=small_learner),
-    "points": Case(PointBlock, lambda path: tensor([[10.0, 20.0], [30.0, 44.0]])),
+    "points": Case(PointBlock, lambda path: tensor([[10.0, 20.0], [30.0, 44.0]]), make=small_learner),
     "points behind a crop": Case(
         PointBlock,
         lambda path: tensor([[10.0, 20.0]]),
         Config([Resize(96, method="pad")], [*aug_transforms(size=64), _normalize()]),
         make=small_learner,
     ),
-    "mask": Case(MaskBlock(codes=np.array(["sky", "road", "car"])), mask_of, make=unet_learner),
+    "mask": Case(MaskBlock(codes=np.array(["sky", "road", "car"])), mask_of, make=small_unet),
     "grey": Case(
         CategoryBlock,
         lambda path: path.name[:3],
@@ -255,7 +265,9 @@ CASES: dict[str, Case] = {
         Config([Resize(128)], [*aug_transforms(size=64), _normalize()]),
         make=small_learner,
     ),
-    "pictures of any size": Case(CategoryBlock, lambda path: path.name[:3], Config([], [_normalize()])),
+    "pictures of any size": Case(
+        CategoryBlock, lambda path: path.name[:3], Config([], [_normalize()]), make=small_learner
+    ),
 }
 
 

@@ -1,4 +1,4 @@
-"""One real TorchServe for all tests of this folder, with the book's learner and one of our own."""
+"""One real TorchServe for all tests of this folder, with the book's learner and two of our own."""
 
 from __future__ import annotations
 
@@ -7,20 +7,25 @@ from pathlib import Path
 
 import pytest
 
-from fastmar_export.exporter import Options, export_learner
 from fastmar_serving.torchserve.testing import RunningServer, running_server
 from tests.conftest import COOKBOOK
-from tests.export.tables import CASES, make_learner
 
-OURS = "holes"
+OURS, COLOURS = "holes", "colours"
 
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    # Slow to import, and most tests of this folder need none of it.
+    from fastmar_export.exporter import Options, export_learner
+    from tests import pictures
+    from tests.export.tables import CASES, make_learner
+
     folder = tmp_path_factory.mktemp("served")
     learn, _ = make_learner(CASES["missing values everywhere"])
     learn.export(folder / "learner.pkl")
     export_learner(folder / "learner.pkl", Options(OURS, output=folder / "store"))
+    pictures.make_learner(folder / "pictures").export(folder / "pictures.pkl")
+    export_learner(folder / "pictures.pkl", Options(COLOURS, output=folder / "store"))
     if COOKBOOK.is_dir():
         export_learner(COOKBOOK / "adult_sample_model.pkl", Options("adult", output=folder / "store"))
     return folder / "store"

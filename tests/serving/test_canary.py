@@ -30,7 +30,7 @@ pytestmark = [
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "docker" / "canary" / "fastmar.conf.template"
 ANSWERS = {"1.0": ">=50k", "2.0": "<50k"}  # of each version to the same record
-COUNT = 2000  # requests; the share of one that is drawn with 10% is then within 3.4% of it, but for once in a million
+COUNT = 1000  # requests; the share of one that is drawn with 10% is then within 4.8% of it, but for once in a million
 
 MAIN = """
 daemon off;
@@ -141,7 +141,7 @@ def ask(front: Front, count: int) -> Counter[tuple[int, str | None, Any]]:
 def test_a_tenth_goes_to_the_new_version_and_the_header_says_which_answered(front: Front) -> None:
     outcomes = ask(front, COUNT)
     assert set(outcomes) == {(200, version, answer) for version, answer in ANSWERS.items()}
-    assert outcomes[200, "2.0", ANSWERS["2.0"]] / COUNT == pytest.approx(0.1, abs=0.034)
+    assert outcomes[200, "2.0", ANSWERS["2.0"]] / COUNT == pytest.approx(0.1, abs=0.048)
 
 
 def test_another_share_takes_effect_while_requests_go_on_and_none_fails(front: Front) -> None:

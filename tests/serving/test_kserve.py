@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,12 @@ import requests
 from jsonschema import Draft202012Validator
 
 from fastmar_runtime.predictor import BundleFiles
-from fastmar_serving.torchserve.testing import RunningServer, running_server
+from fastmar_serving.torchserve.testing import RunningServer
 from tests.serving.conftest import OURS
 from tests.serving.test_http import TIMEOUT, assert_close, post
 
 pytestmark = pytest.mark.torchserve
 
-KEY = "0123456789abcdef0123456789abcdef"
 UNKNOWN = "nothing-of-that-name"
 
 
@@ -206,29 +204,3 @@ def test_v2_a_model_of_a_version(server: RunningServer, golden: Any) -> None:
 
 def test_v1_no_model_explains(server: RunningServer, golden: Any) -> None:
     assert post(f"{server.url}/v1/models/{OURS}:explain", {"instances": golden[0]}).status_code >= 400
-
-
-@pytest.fixture(scope="module")
-def closed(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """A server that asks callers for a key."""
-    key_file = tmp_path_factory.mktemp("key") / "key"
-    key_file.write_text(KEY)
-    with running_server(store, "--models", OURS, "--token", "--key-file", str(key_file)) as running:
-        yield running
-
-
-@pytest.mark.parametrize("path", ["/ping", "/v2/health/ready", f"/v1/models/{OURS}", f"/v2/models/{OURS}/ready"])
-def test_probes_need_no_key(closed: RunningServer, path: str) -> None:
-    assert get(closed, path).status_code == 200
-
-
-def test_liveness_needs_no_key(closed: RunningServer) -> None:
-    assert get(closed, "/v2/health/live").status_code == 200
-
-
-@pytest.mark.parametrize("path", [f"/v1/models/{OURS}:predict", f"/v2/models/{OURS}/infer"])
-def test_answers_need_a_key(closed: RunningServer, golden: Any, path: str) -> None:
-    body = {"instances": golden[0][:1]} if path.startswith("/v1") else {"inputs": tensors(golden[0][:1])}
-    headers = {"Authorization": f"Bearer {KEY}"}
-    assert requests.post(f"{closed.url}{path}", json=body, timeout=TIMEOUT).status_code == 401
-    assert requests.post(f"{closed.url}{path}", json=body, headers=headers, timeout=TIMEOUT).status_code == 200

@@ -19,6 +19,7 @@ import requests
 from fastmar_cli.main import main
 from fastmar_serving.torchserve.audit import FILE as AUDIT
 from fastmar_serving.torchserve.java import find_java
+from fastmar_serving.torchserve.management import Management, management_key
 from fastmar_serving.torchserve.testing import RunningServer, running_server
 from tests.archives import (
     HANGS,
@@ -103,8 +104,6 @@ def as_before(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def management(server: RunningServer) -> Any:
-    from fastmar_serving.torchserve.management import Management, management_key
-
     assert server.key_file is not None
     key_file = server.key_file
     return Management(server.management, lambda: management_key(key_file))
@@ -182,7 +181,7 @@ class TestUnderLoad:
         assert streams.turns() == [[OLD, NEW]] * 8
 
 
-def wait_for_line(server: RunningServer, line: str, within: float = 5.0) -> None:
+def wait_for_line(server: RunningServer, line: str, within: float = 30.0) -> None:
     """The server's log holds the line, which it reads from the file a moment after it was written."""
     deadline = time.monotonic() + within
     while line not in (said := server.stderr.read_text()):
@@ -391,6 +390,8 @@ def test_a_restart_keeps_the_default(tmp_path: Path, capsys: pytest.CaptureFixtu
     store.mkdir()
     tiny_archive(store, "1.0")
     with running_server(store, "--workers", "2") as server:
+        [version] = Management(server.management).describe("tiny")
+        assert [worker["status"] for worker in version["workers"]] == ["READY", "READY"]
         assert main(["deploy", str(tiny_archive(tmp_path, "2.0", flipped=True)), "--url", server.url]) == 0
         assert workers(server) == 4  # as many as the version that it relieves
         assert main(["rollback", "tiny", "--url", server.url]) == 0

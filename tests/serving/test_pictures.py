@@ -17,31 +17,18 @@ import requests
 
 from fastmar_cli.main import main
 from fastmar_client import Client
-from fastmar_export.exporter import Options, export_learner
 from fastmar_runtime.predictor import Predictor
-from fastmar_serving.torchserve.testing import RunningServer, running_server
-from tests.pictures import COLOURS, file_of, make_learner, picture
+from fastmar_serving.torchserve.management import Management
+from fastmar_serving.torchserve.testing import RunningServer
+from tests.pictures import COLOURS, file_of, picture
+from tests.serving.conftest import COLOURS as NAME
 from tests.serving.test_http import TIMEOUT, post, worker_pids
 
 pytestmark = pytest.mark.torchserve
 
-NAME = "colours"
 TOLERANCE = 1e-5  # of a probability: a batch of another size may add in another order
 BOOK = ("26_100.jpg", "4_100.jpg", "5_100.jpg")
 GROWTH = 24 * 2**20  # bytes that a worker may grow by over thousands of requests: allocators keep some
-
-
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pictures")
-    make_learner(folder / "pictures").export(folder / "learner.pkl")
-    return export_learner(folder / "learner.pkl", Options(NAME, output=folder / "store")).path
-
-
-@pytest.fixture(scope="module")
-def server(archive: Path) -> Any:
-    with running_server(archive.parent) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +37,8 @@ def url(server: RunningServer) -> str:
 
 
 @pytest.fixture(scope="module")
-def predictor(archive: Path) -> Predictor:
-    return Predictor.open(archive)
+def predictor(store: Path) -> Predictor:
+    return Predictor.open(store / f"{NAME}.mar")
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +173,8 @@ def test_300_pictures_in_8_streams_of_which_30_are_bad(server: RunningServer, ur
 
 
 def test_a_worker_does_not_grow(server: RunningServer, url: str) -> None:
-    [worker] = [psutil.Process(pid) for pid in worker_pids(server)]
+    [version] = Management(server.management).describe(NAME)
+    [worker] = [psutil.Process(worker["pid"]) for worker in version["workers"]]
     bodies = [file_of(picture(colour, seed), "PNG") for seed, colour in enumerate(COLOURS)] + [GOOD[:300]]
     sessions = [requests.Session() for _ in range(8)]
 

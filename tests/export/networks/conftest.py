@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fastai.vision.all import ImageDataLoaders, Resize
 from PIL import Image
 
 LONG = "FASTMAR_LONG_TESTS"
@@ -28,6 +27,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def loaders(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """fastai's loaders of eight pictures of three kinds, 64 by 64."""
+    from fastai.vision.all import ImageDataLoaders, Resize  # slow to import
+
     folder: Path = tmp_path_factory.mktemp("pictures")
     random = np.random.default_rng(0)
     paths = [folder / f"{'abc'[number % 3]}_{number}.png" for number in range(8)]

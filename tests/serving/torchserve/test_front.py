@@ -400,7 +400,7 @@ class Hangs:
             if body == "hang":
                 time.sleep(600)
             if body == "compute":
-                end = time.monotonic() + 12
+                end = time.monotonic() + 6
                 while time.monotonic() < end:
                     pass
         return ["done"] * len(data)
@@ -412,7 +412,7 @@ def test_a_worker_that_hangs_is_replaced_and_one_that_computes_is_not(
 ) -> None:
     archive(tmp_path, "hangs", HANGS)
     text = "text/plain"
-    with running_server(tmp_path) as server:
+    with running_server(tmp_path, "--hang-timeout", "4") as server:
         workers = {process.pid for process in family(server) if "model_service_worker" in " ".join(process.cmdline())}
         assert ask(server, "POST", "/predictions/hangs", b"compute", Content_Type=text).body == b"done"
         assert workers < {process.pid for process in family(server)}

@@ -26,7 +26,7 @@ from fastmar_serving.torchserve.management import Management, ManagementError, m
 from fastmar_serving.torchserve.testing import RunningServer, running_server
 
 KEY = "0123456789abcdef-fixed"
-PROBES = ["/ping", "/v2/health/ready", "/v1/models/echo", "/v2/models/echo/ready", "/ping?a=b"]
+PROBES = ["/ping", "/v2/health/live", "/v2/health/ready", "/v1/models/echo", "/v2/models/echo/ready", "/ping?a=b"]
 
 torchserve = pytest.mark.torchserve
 
@@ -199,6 +199,11 @@ def test_the_list_of_models_needs_the_key(keyed: RunningServer) -> None:
 class TestFixedKey:
     def test_it_opens_the_inference_api(self, keyed: RunningServer) -> None:
         assert ask(keyed.url + "/predictions/echo", {"a": 1}, KEY) == Answer(200, {"prediction": {"a": 1}})
+
+    @pytest.mark.parametrize("path", ["/v1/models/echo:predict", "/v2/models/echo/infer"])
+    def test_it_opens_the_protocols_of_kserve(self, keyed: RunningServer, path: str) -> None:
+        assert ask(keyed.url + path, {"a": 1}).status == 401
+        assert ask(keyed.url + path, {"a": 1}, KEY).status == 200
 
     @pytest.mark.parametrize("key", [None, "", KEY[:-1], KEY + "x", KEY.upper()])
     def test_another_does_not(self, keyed: RunningServer, key: str | None) -> None:

@@ -209,11 +209,6 @@ class Partial:
 
 
 class TestWorkers:
-    def test_as_many_as_were_asked_for_are_ready(self, echo_store: Path) -> None:
-        with running_server(echo_store, "--workers", "2") as server:
-            [version] = Management(server.management).describe("echo")
-            assert [worker["status"] for worker in version["workers"]] == ["READY", "READY"]
-
     def test_one_of_them_that_does_not_load_is_told(self, tmp_path: Path, archive: Callable[..., Path]) -> None:
         otherwise = "raise RuntimeError('no memory is left')"
         archive(tmp_path / "store", "partial", PARTIAL.format(folder=str(tmp_path), otherwise=otherwise))

@@ -1,0 +1,57 @@
+"""How pytest-xdist spreads tests over processes: a file at a time, the longest files first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from xdist.scheduler.loadscope import LoadScopeScheduling
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# What takes more than a minute, the longest first: a long file that starts last leaves the other processes idle. Files
+# in one row share a server, which each process would start for itself.
+LONGEST = (
+    ("tests/serving/test_lifecycle.py",),
+    (
+        "tests/serving/torchserve/test_serve.py",
+        "tests/serving/torchserve/test_served_client.py",
+        "tests/serving/torchserve/test_front.py",
+    ),
+    ("tests/web/test_scripts.py",),
+    ("tests/export/test_vision_architectures.py",),
+    ("tests/export/test_tabular_parity.py",),
+    (
+        "tests/serving/test_http.py",
+        "tests/serving/test_cases.py",
+        "tests/serving/test_kserve.py",
+        "tests/serving/test_describe.py",
+        "tests/serving/test_pictures.py",
+    ),
+    ("tests/serving/torchserve/test_routes.py",),
+    ("tests/export/test_older_fastai.py",),
+    ("tests/export/test_vision_parity.py",),
+    ("tests/serving/test_upkeep.py",),
+    ("tests/serving/test_canary.py",),
+    ("tests/client/test_served.py", "tests/client/test_docs.py"),
+    ("tests/export/test_exporter.py",),
+    ("tests/web/test_browser.py",),
+    ("tests/cli/test_commands.py",),
+    ("tests/export/networks/test_graph.py",),
+)
+ROWS = {file: row for row, files in enumerate(LONGEST) for file in files}
+
+if MISSING := [file for file in ROWS if not (ROOT / file).is_file()]:
+    raise FileNotFoundError(f"tests/scheduling.py names {', '.join(MISSING)}, which are not there")
+
+
+def place(nodeid: str) -> int:
+    """Where a test comes in the order in which tests start."""
+    return ROWS.get(nodeid.partition("::")[0], len(LONGEST))
+
+
+class LongestFirst(LoadScopeScheduling):
+    """Gives a process that has run out of work the next file of the collection, or all files of a row."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return LONGEST[ROWS[file]][0] if file in ROWS else file

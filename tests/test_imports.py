@@ -1,0 +1,88 @@
+"""Each import rule of pyproject.toml is broken on purpose in a copy of the packages, and import-linter reports it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+CONTRACTS = PROJECT["tool"]["importlinter"]["contracts"]
+PACKAGES = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the packages side by side, and the rules."""
+    folder = tmp_path_factory.mktemp("packages")
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, folder / Path(package).name, ignore=lambda _, names: set(others(names)))
+    return folder
+
+
+def others(names: list[str]) -> list[str]:
+    """Files that are not Python's, and caches."""
+    return [name for name in names if name == "__pycache__" or Path(name).suffix not in ("", ".py")]
+
+
+def lint(folder: Path) -> tuple[int, str]:
+    """Exit status and output of `lint-imports`, which looks for packages in the current folder first."""
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def forbidden(contract: dict[str, Any]) -> set[tuple[str, str]]:
+    """The imports that a contract forbids: importer, imported."""
+    if contract["type"] == "layers":
+        layers = contract["layers"]  # the highest first
+        return {(low, high) for place, high in enumerate(layers) for low in layers[place + 1 :]}
+    return {(source, target) for source in contract["source_modules"] for target in contract["forbidden_modules"]}
+
+
+def test_no_contract_is_broken_as_it_is(copy: Path) -> None:
+    status, printed = lint(copy)
+    assert status == 0, printed
+    assert f"Contracts: {len(CONTRACTS)} kept, 0 broken." in printed
+
+
+@pytest.mark.parametrize("contract", CONTRACTS, ids=[contract["name"] for contract in CONTRACTS])
+def test_every_forbidden_import_is_reported(copy: Path, contract: dict[str, Any]) -> None:
+    imports = forbidden(contract)
+    before: dict[Path, str] = {}
+    try:
+        for importer, imported in sorted(imports):
+            path = copy.joinpath(*importer.split("."))
+            file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+            before.setdefault(file, file.read_text("utf-8"))
+            file.write_text(f"{file.read_text('utf-8')}\nimport {imported}\n", "utf-8")
+        status, printed = lint(copy)
+    finally:
+        for file, text in before.items():
+            file.write_text(text, "utf-8")
+    assert status == 1, printed
+    assert (
+        set(re.findall(r"^(\S+) is not allowed to import (\S+):$", report(printed, contract), re.MULTILINE)) == imports
+    )
+
+
+def report(printed: str, contract: dict[str, Any]) -> str:
+    """What is printed about a contract that is broken: its name underlined, and text up to the next such heading."""
+    _, _, text = printed.partition(f"\n{contract['name']}\n{'-' * len(contract['name'])}\n")
+    return re.split(r"\n[^\n]+\n-+\n", text)[0]
+
+
+def test_modules_of_ours_that_contracts_name_exist(copy: Path) -> None:
+    """A misspelt name would forbid nothing."""
+    named = {name for contract in CONTRACTS for pair in forbidden(contract) for name in pair}
+    for name in sorted(name for name in named if name.startswith("fastmar")):
+        path = copy.joinpath(*name.split("."))
+        assert path.is_dir() or path.with_suffix(".py").is_file(), name
