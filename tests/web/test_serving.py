@@ -97,26 +97,31 @@ sys.exit(serve(Settings(url={NOBODY!r}, port=0)))
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="the system has no terminals that hang up")
 def test_no_table_stays_behind_when_the_terminal_is_closed(tmp_path: Path) -> None:
-    with describing() as url, running("--url", url, TMPDIR=str(tmp_path)) as (process, lines):
+    with describing() as url, hang_ups(signal.SIG_DFL), running("--url", url, TMPDIR=str(tmp_path)) as (process, lines):
         send_table(lines)
         assert list(tmp_path.rglob("table.csv"))
         process.send_signal(signal.SIGHUP)
-        process.send_signal(signal.SIGHUP)  # a shell says it, and the system too
+        process.send_signal(signal.SIGHUP)  # the shell and the kernel both send it
         assert process.wait(60) == 0
         assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="the system has no terminals that hang up")
 def test_nohup_outlives_the_terminal(tmp_path: Path) -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does; the process inherits it
+    with describing() as url, hang_ups(signal.SIG_IGN), running("--url", url, TMPDIR=str(tmp_path)) as (process, lines):
+        send_table(lines)
+        process.send_signal(signal.SIGHUP)
+        send_table(lines)
+        assert process.poll() is None
+        assert len(list(tmp_path.rglob("table.csv"))) == 2
+
+
+@contextmanager
+def hang_ups(handler: Any) -> Iterator[None]:
+    """Processes that are started meanwhile inherit SIG_IGN, as under nohup, or SIG_DFL for SIGHUP."""
+    before = signal.signal(signal.SIGHUP, handler)
     try:
-        with describing() as url, running("--url", url, TMPDIR=str(tmp_path)) as (process, lines):
-            signal.signal(signal.SIGHUP, before)
-            send_table(lines)
-            process.send_signal(signal.SIGHUP)
-            send_table(lines)
-            assert process.poll() is None
-            assert len(list(tmp_path.rglob("table.csv"))) == 2
+        yield
     finally:
         signal.signal(signal.SIGHUP, before)
 
