@@ -143,7 +143,8 @@ class Client:
 
         A picture is the `Path` of its file, the file's bytes, an open file or BytesIO, a PIL image, or a numpy array of
         pixels (uint8, of shape (height, width), (height, width, 3) or (height, width, 4)). A `str` is a path if the
-        model reads pictures, and is refused otherwise; the model's schema is fetched to find out. The answer to a file
+        model reads files, a text if its record schema allows a string, and is refused otherwise; the model's schema is
+        fetched to find out. The answer to a file
         has its name as ``"name"``. A row of a DataFrame is a record. In a list, a record that can't be scored is
         answered with `{"error": {...}}` in its place.
 

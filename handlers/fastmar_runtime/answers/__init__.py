@@ -149,5 +149,6 @@ def load_decoder(state: State) -> Decoder:
 
 def _unknown(what: str) -> BundleUnreadable:
     return BundleUnreadable(
-        f"spec.json describes a decoder that this runtime does not know ({what}).", fix="export the learner again."
+        f"spec.json describes a decoder that this runtime does not know ({what}).",
+        fix="install the package that adds it, or export the learner again.",
     )

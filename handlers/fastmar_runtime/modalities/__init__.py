@@ -133,7 +133,7 @@ def modality(name: str) -> Modality:
     if found is None:
         raise BundleUnreadable(
             f"spec.json is of the kind {name!r}, which this runtime does not know.",
-            fix="use the version of fastmar that wrote the archive, or export the learner again.",
+            fix="install the package that adds it, or use the version of fastmar that wrote the archive.",
         )
     result: Modality = found.MODALITY
     return result

@@ -67,7 +67,8 @@ def load_step(state: dict[str, Any], path: str = "spec.json: steps[]") -> Any:
     module = registry.load("steps", name)
     if module is None:
         raise BundleUnreadable(
-            f"{path} names the step {name!r:.80}, which this runtime does not know.", fix="export the learner again."
+            f"{path} names the step {name!r:.80}, which this runtime does not know.",
+            fix="install the package that adds it, or export the learner again.",
         )
     from_state: Callable[[dict[str, Any], str], Any] = module.from_state
     try:
