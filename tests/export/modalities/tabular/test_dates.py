@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from fastai.tabular.all import Categorify, FillMissing, RegressionBlock, add_datepart, cont_cat_split, tabular_config
+from tests.export.tables import ROWS, Case, as_record, make_learner, table
+from tests.export.test_tabular_parity import TOLERANCE, exported, fastai_answer
 
 from fastmar_contract.values import DATE
 from fastmar_export.exporter import Exported
@@ -17,8 +19,6 @@ from fastmar_export.modalities.tabular.converters.add_datepart import add_datepa
 from fastmar_export.modalities.tabular.golden import golden_records
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.spec import Field
-from tests.export.tables import ROWS, Case, as_record, make_learner, table
-from tests.export.test_tabular_parity import TOLERANCE, exported, fastai_answer
 
 DAYS = np.random.default_rng(4).permutation(np.arange(ROWS) / ROWS)  # places in a span of dates, from 0 to 1
 NO_STATISTICS: dict[str, Any] = {
