@@ -27,8 +27,10 @@ settings.load_profile("house")
 
 MEASURED = "largest difference"
 
-# Imports of fastai, or of a module of ours that trains with it.
-TRAINING = re.compile(r"^\s*(from|import) (fastai\b|tests\.(pictures|frozen|export\.tables)|examples\b)", re.MULTILINE)
+# Left out by `make quick`: files that import fastai or a module of ours that trains with it, and fixtures that train.
+TRAINERS = r"pictures|frozen|web\.served|export\.(tables|pictures|networks\.makers|reader\.make_learners)"
+TRAINING = re.compile(rf"^\s*(from|import) (fastai\b|tests\.({TRAINERS})|examples\b)", re.MULTILINE)
+TRAINED = {"adult", "colours", "learners"}
 
 COOKBOOK = Path(__file__).resolve().parents[2] / "shared" / "data" / "cookbook"
 
@@ -60,12 +62,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what `make quick` leaves out: tests with a browser, and files of tests that train learners."""
+    """Mark tests with a browser, and tests that train."""
     training = {path: trains(path) for path in {item.path for item in items}}
     for item in items:
-        if "chromium" in getattr(item, "fixturenames", ()):
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if "chromium" in fixtures:
             item.add_marker("browser")
-        if training[item.path]:
+        if training[item.path] or fixtures & TRAINED:
             item.add_marker("training")
     if hasattr(config, "workerinput"):  # a process of pytest-xdist
         items.sort(key=lambda item: place(item.nodeid))

@@ -35,6 +35,7 @@ LONGEST = (
     ("tests/client/test_served.py", "tests/client/test_docs.py"),
     ("tests/export/test_exporter.py",),
     ("tests/web/test_browser.py",),
+    ("tests/examples/test_notebook.py",),
     ("tests/cli/test_commands.py",),
     ("tests/export/networks/test_graph.py",),
 )

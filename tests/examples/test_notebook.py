@@ -11,6 +11,7 @@ from nbclient import NotebookClient
 NOTEBOOK = Path(__file__).parents[2] / "examples" / "export_from_a_notebook.ipynb"
 
 
+@pytest.mark.training
 @pytest.mark.filterwarnings("default")  # Jupyter's packages warn of themselves
 def test_the_notebook_runs(tmp_path: Path) -> None:
     notebook = nbformat.read(NOTEBOOK, as_version=4)
