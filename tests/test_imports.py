@@ -7,7 +7,9 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from itertools import permutations, product
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 CONTRACTS = PROJECT["tool"]["importlinter"]["contracts"]
 PACKAGES = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+TOPS = sorted({package.partition("/")[0] for package in PACKAGES})
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +46,21 @@ def lint(folder: Path) -> tuple[int, str]:
 def forbidden(contract: dict[str, Any]) -> set[tuple[str, str]]:
     """The imports that a contract forbids: importer, imported."""
     if contract["type"] == "layers":
-        layers = contract["layers"]  # the highest first
-        return {(low, high) for place, high in enumerate(layers) for low in layers[place + 1 :]}
-    return {(source, target) for source in contract["source_modules"] for target in contract["forbidden_modules"]}
+        layers = [layer.split(" | ") for layer in contract["layers"]]  # the highest first
+        upwards = {
+            pair for place, high in enumerate(layers) for low in layers[place + 1 :] for pair in product(low, high)
+        }
+        return upwards.union(*(permutations(layer, 2) for layer in layers))
+    if contract["type"] == "independence":
+        return set(permutations([name for pattern in contract["modules"] for name in matching(pattern)], 2))
+    return set(product(contract["source_modules"], contract["forbidden_modules"]))
+
+
+def matching(pattern: str) -> list[str]:
+    """The modules that a contract's `package.*` means."""
+    package = pattern.removesuffix(".*")
+    [folder] = [ROOT / top / Path(*package.split(".")) for top in TOPS if (ROOT / top / package.split(".")[0]).is_dir()]
+    return [f"{package}.{info.name}" for info in iter_modules([str(folder)])] if package != pattern else [pattern]
 
 
 def test_no_contract_is_broken_as_it_is(copy: Path) -> None:
@@ -70,7 +85,8 @@ def test_every_forbidden_import_is_reported(copy: Path, contract: dict[str, Any]
             file.write_text(text, "utf-8")
     assert status == 1, printed
     assert (
-        set(re.findall(r"^(\S+) is not allowed to import (\S+):$", report(printed, contract), re.MULTILINE)) == imports
+        set(re.findall(r"^(\S+) is not allowed to import\s+(\S+):$", report(printed, contract), re.MULTILINE))
+        == imports
     )
 
 

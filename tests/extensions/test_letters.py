@@ -112,12 +112,14 @@ def test_other_paths(server: RunningServer, exported: tuple[Path, Path, dict[str
 
 def test_the_form_shows_it(server: RunningServer, exported: tuple[Path, Path, dict[str, bool]]) -> None:
     settings = Settings(url=server.url)
-    browser = create_app(settings, Backend(settings)).test_client()
+    app = create_app(settings, Backend(settings))
+    browser = app.test_client()
     page = browser.get("/models/letters").text
     [name] = re.findall(r'<(?:input|textarea)[^>]* name="([^"]*text[^"]*)"', page)
     for text, expected in list(exported[2].items())[:2]:
         page = browser.post("/models/letters", data={name: text}).text
         assert f"Vowels: {'yes' if expected else 'no'}" in page or f"Prediction: {'yes' if expected else 'no'}" in page
+    app.extensions["fastmar_jobs"].close()
 
 
 def test_an_archive_is_read_only_where_the_package_is_installed(exported: tuple[Path, Path, Any]) -> None:
