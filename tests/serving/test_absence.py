@@ -56,6 +56,7 @@ def test_a_worker_answers_without_fastai_fastcore_torchvision_and_pandas(store: 
     assert response.json()["probabilities"]
 
 
+@pytest.mark.training  # not for its learner: it installs an environment
 def test_export_and_predict_need_no_fastai(cookbook: Path, tmp_path: Path) -> None:
     python = python_without(tmp_path / "venv", {"fastai", "fastcore", "torchvision", "pandas", "ts", "requests"})
     learner, rows = cookbook / "adult_sample_model.pkl", cookbook / "adult_sample_test.csv"
