@@ -20,7 +20,7 @@ from fastmar_runtime.errors import BundleUnreadable, GraphFailed
 from fastmar_runtime.frames import Frame
 from fastmar_runtime.modalities import modality
 from fastmar_runtime.operators import check_operators
-from fastmar_runtime.preprocess import Arrays, Group
+from fastmar_runtime.preprocess import Arrays, Columns, Group
 from fastmar_runtime.report import Report
 from fastmar_runtime.spec import Spec
 
@@ -64,13 +64,15 @@ class Predictor:
         check_session(predictor.spec, predictor._session)
         return predictor
 
-    def predict(self, records: Sequence[Any], prepared: Callable[[Group], None] | None = None) -> list[dict[str, Any]]:
+    def predict(
+        self, records: Sequence[Any], prepared: Callable[[Columns], None] | None = None
+    ) -> list[dict[str, Any]]:
         """One answer a record, in order.
 
         Args:
             records: dicts of column to value, or pictures (see `pictures`); a `RecordError` in place of one that could
                 not be read.
-            prepared: is called with each group of records, once they are prepared.
+            prepared: is called with the columns of each group of records; see `Group`.
 
         Returns:
             ``{"prediction", ..., "warnings"}``, or ``{"error": {...}}`` for a record that can't be scored, whose
@@ -83,12 +85,13 @@ class Predictor:
         return answers
 
     def _predict_chunk(
-        self, records: Sequence[Any], start: int, prepared: Callable[[Group], None] | None
+        self, records: Sequence[Any], start: int, prepared: Callable[[Columns], None] | None
     ) -> list[dict[str, Any]]:
         groups, report = self.preprocess.groups(records)
         if prepared is not None:
             for group in groups:
-                prepared(group)
+                if group.columns:
+                    prepared(group.columns)
         decoded: dict[int, dict[str, Any]] = {}
         for group, output in self._outputs_of(groups, report):
             kept = list(self._finite(output, group.rows, report))

@@ -12,6 +12,7 @@ from fastmar_runtime.frames import Frame
 from fastmar_runtime.report import Report
 
 Arrays = dict[str, npt.NDArray[Any]]
+Columns = Mapping[str, Sequence[Any]]
 Answer = dict[str, Any]
 
 
@@ -29,7 +30,7 @@ class Group:
     rows: list[int]
     inputs: Arrays
     frames: list[Frame] = field(default_factory=list)
-    columns: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    columns: Columns = field(default_factory=dict)
 
     def single(self) -> Iterator[Group]:
         """Each record as a group of its own."""

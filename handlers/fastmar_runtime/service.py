@@ -15,7 +15,7 @@ from fastmar_runtime.documents import documents
 from fastmar_runtime.observer import Observer
 from fastmar_runtime.payload import Request, Response
 from fastmar_runtime.predictor import Predictor
-from fastmar_runtime.preprocess import Group
+from fastmar_runtime.preprocess import Columns
 
 log = logging.getLogger(__name__)
 
@@ -118,14 +118,13 @@ class Service:
 
     def _answer(self, requests: list[Request], records: list[Any]) -> list[Response]:
         """Responses to `requests`, whose records are `records`; observers are called once all are written."""
-        groups: list[Group] = []
-        answers = iter(self._predictor.predict(records, groups.append))
+        columns: list[Columns] = []  # the inputs are not kept: pictures would fill the memory
+        answers = iter(self._predictor.predict(records, columns.append))
         answered = [[next(answers) for _ in request.records] for request in requests]
         responses = [self._write(request, each) for request, each in zip(requests, answered, strict=True)]
         for observer in self._observers:
-            for group in groups:
-                if group.columns:
-                    observer.prepared(group.columns)
+            for of_group in columns:
+                observer.prepared(of_group)
             for each in answered:
                 observer.answered(each)
         return responses

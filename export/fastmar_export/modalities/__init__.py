@@ -7,7 +7,6 @@ reads: it recognises the learner, converts its transforms, makes golden records,
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -28,6 +27,7 @@ from fastmar_export.networks.graph import Tolerance
 from fastmar_export.networks.listing import unknown_layers
 from fastmar_export.options import Options
 from fastmar_export.targets import TARGET_TRANSFORMS, Notice
+from fastmar_runtime import registry
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.spec import Spec
 
@@ -162,7 +162,7 @@ def worker_configuration(*, batch: int, seconds: int, threads: int) -> dict[str,
 @cache
 def modalities() -> dict[str, Modality]:
     """All modalities by name, with their converters; found by listing this folder, and in installed packages."""
-    names = sorted(info.name for info in pkgutil.iter_modules(__path__))
+    names = registry.names("modalities", "fastmar_export")
     modules = [importlib.import_module(f"{__name__}.{name}") for name in names]
     found = {module.MODALITY.name: module.MODALITY for module in (*modules, *extensions.loaded(extensions.MODALITIES))}
     extensions.loaded(extensions.CONVERTERS)

@@ -32,7 +32,7 @@ class Tabular(Modality):
 
     def check(self, spec: Spec, steps: Sequence[Any]) -> None:
         """See `Modality`."""
-        check_types(spec, [*steps])
+        check_types(spec, steps)
         check_columns(spec, self.preprocessor(spec))
 
     def read_body(self, body: Bytes | str, media_type: MediaType, options: Mapping[str, Any]) -> Request | None:  # noqa: ARG002

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastmar_contract.values import CATEGORY, DATE
@@ -16,7 +17,7 @@ from fastmar_runtime.steps.read_tab_batch import ReadTabBatch
 from fastmar_runtime.validation import unreadable
 
 
-def check_types(spec: Spec, steps: list[Any]) -> None:
+def check_types(spec: Spec, steps: Sequence[Any]) -> None:
     """Text must become codes or parts of a date before anything computes with it."""
     text = {field.name for field in spec.fields if field.kind in (CATEGORY, DATE)}
     codes: set[str] = set()

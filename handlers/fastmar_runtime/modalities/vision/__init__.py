@@ -51,7 +51,7 @@ class Vision(Modality):
         from fastmar_runtime.modalities.vision.checks import check_fields, check_steps  # noqa: PLC0415 - Pillow
 
         check_fields(spec)
-        check_steps([*steps])
+        check_steps(steps)
 
     def mismatch_cause(self, spec: Spec) -> tuple[str, str] | None:
         """See `Modality`. Pixels depend on the versions of Pillow and of its JPEG library."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastmar_runtime.spec import IMAGE, Spec
@@ -18,7 +19,7 @@ def check_fields(spec: Spec) -> None:
         raise unreadable(f"spec.json: fields must be {IMAGE!r} alone where kind is {spec.kind!r}")
 
 
-def check_steps(steps: list[Any]) -> None:
+def check_steps(steps: Sequence[Any]) -> None:
     """A picture is opened first and becomes a tensor last; each step between takes an open picture and gives one."""
     for at, step in enumerate(steps):
         is_first, is_last = at == 0, at == len(steps) - 1
