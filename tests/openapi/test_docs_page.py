@@ -25,7 +25,7 @@ from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.spec import Spec
 from tests.openapi.models import HOSTILE_NAMES, HOSTILE_TEXTS, MODELS, awkward_spec
 from tests.runtime import tiny, tiny_pictures
-from tests.web.conftest import watched
+from tests.web.conftest import strict_page
 from tests.web.test_accessibility import axe  # noqa: F401 - a fixture
 
 each_model = pytest.mark.parametrize("spec", MODELS.values(), ids=MODELS)
@@ -157,7 +157,7 @@ def served(spec: Spec, network: bytes) -> Iterator[tuple[str, list[Any]]]:
 def test_a_record_is_sent_and_errors_are_shown(chromium: Any, axe: str) -> None:  # noqa: F811
     spec = awkward_spec()
     context = chromium.new_context(color_scheme="dark")
-    with served(spec, tiny.graph()) as (url, keys), watched(context) as page:
+    with served(spec, tiny.graph()) as (url, keys), strict_page(context) as page:
         page.goto(url)
         assert url.removesuffix("/docs") in page.locator("pre").first.inner_text()
         page.get_by_label("Key").fill("secret")
@@ -181,7 +181,10 @@ def test_a_record_is_sent_and_errors_are_shown(chromium: Any, axe: str) -> None:
 def test_a_picture_is_sent(chromium: Any, tmp_path: Path) -> None:
     path = tmp_path / "red.png"
     path.write_bytes(tiny_pictures.picture("red"))
-    with served(tiny_pictures.spec(), tiny_pictures.graph()) as (url, keys), watched(chromium.new_context()) as page:
+    with (
+        served(tiny_pictures.spec(), tiny_pictures.graph()) as (url, keys),
+        strict_page(chromium.new_context()) as page,
+    ):
         page.goto(url)
         page.get_by_label("Picture").set_input_files(path)
         page.get_by_role("button", name="Send").click()
@@ -191,7 +194,7 @@ def test_a_picture_is_sent(chromium: Any, tmp_path: Path) -> None:
 
 
 def test_the_page_of_a_hostile_model_runs_nothing_of_it(chromium: Any) -> None:
-    with served(MODELS["hostile"], tiny.graph()) as (url, _), watched(chromium.new_context()) as page:
+    with served(MODELS["hostile"], tiny.graph()) as (url, _), strict_page(chromium.new_context()) as page:
         page.goto(url)
         assert page.locator("img").count() == 0
         assert page.locator("script").count() == 1

@@ -1,4 +1,4 @@
-"""What the tests of the web app share: a fake model server, the app in this process, and real Chromium."""
+"""Fixtures of the web app's tests: a fake model server, the app in this process, and Chromium."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fastmar_web.serving import create_server
 from tests.browser import PATIENCE
 from tests.web.fake import HOSTILE, TOY, FakeClient
 
-# The colour of a canvas at a place, from 0 to 1.
+# The colour of a canvas at a position; coordinates are from 0 to 1.
 PIXEL = "(canvas, [x, y]) => [...canvas.getContext('2d').getImageData(x * canvas.width, y * canvas.height, 1, 1).data]"
 
 
@@ -29,7 +29,7 @@ def fake() -> FakeClient:
 
 @pytest.fixture
 def toy(fake: FakeClient) -> FakeClient:
-    """The fake server with one model, of a kind that the web app does not know."""
+    """The fake server with one model of a kind that the web app does not know."""
     fake.schemas = {"toy": TOY}
     fake.answers = {"toy": {"prediction": "good", "reasons": [{"word": HOSTILE}], "score": 0.123456, "warnings": []}}
     return fake
@@ -37,34 +37,34 @@ def toy(fake: FakeClient) -> FakeClient:
 
 @pytest.fixture
 def make_app(fake: FakeClient) -> Iterator[Callable[..., Flask]]:
-    """The app in front of the fake server; keyword arguments are settings."""
-    made = []
+    """Makes the app with the fake server; keyword arguments are settings."""
+    apps = []
 
     def make(**settings: Any) -> Flask:
         chosen = Settings(**{"table_patience": 0.0, **settings})
         app = create_app(chosen, Backend(chosen, fake))  # type: ignore[arg-type]
-        made.append(app)
+        apps.append(app)
         return app
 
     yield make
-    for app in made:
+    for app in apps:
         app.extensions["fastmar_jobs"].close()
 
 
 @pytest.fixture
 def web(make_app: Callable[..., Flask]) -> FlaskClient:
-    """Requests to the app in this process, as a browser on this machine sends them."""
+    """A client that sends requests to the app in this process."""
     return make_app().test_client()
 
 
 @contextmanager
 def listening(app: Flask, **settings: Any) -> Iterator[str]:
-    """The app behind waitress, as `fastmar web` runs it; the value is its address."""
+    """Run the app with waitress, as `fastmar web` does; yields its address."""
     server = create_server(app, Settings(port=0, **settings))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
 
-    def end() -> None:  # in the server's own thread, as it asks for
+    def end() -> None:  # must run in the server's thread
         for channel in list(server.active_channels.values()):
             channel.handle_close()
         server._map.clear()  # which ends its loop
@@ -80,31 +80,31 @@ def listening(app: Flask, **settings: Any) -> Iterator[str]:
 
 @pytest.fixture
 def address(make_app: Callable[..., Flask]) -> Iterator[str]:
-    """Address of the app in front of the fake server."""
+    """Address of the app with the fake server."""
     with listening(make_app()) as url:
         yield url
 
 
 @pytest.fixture
 def page(chromium: Any) -> Iterator[Any]:
-    """A page of a browser session of its own. The test fails where a script did, or the content policy was hurt."""
+    """A page in a new browser session; see `strict_page`."""
     context = chromium.new_context(viewport={"width": 1200, "height": 900}, color_scheme="light")
-    with watched(context) as page:
+    with strict_page(context) as page:
         yield page
 
 
 @contextmanager
-def watched(context: Any) -> Iterator[Any]:
-    """A page of `context` whose complaints are errors."""
+def strict_page(context: Any) -> Iterator[Any]:
+    """A page of `context`. Script errors, dialogs and violations of the content security policy fail the test."""
     context.set_default_timeout(PATIENCE)
     page = context.new_page()
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda said: complaints.append(said.text) if "Content Security" in said.text else None)
-    page.on("dialog", lambda dialog: complaints.append(dialog.message))
+    violations: list[str] = []
+    page.on("pageerror", lambda error: violations.append(str(error)))
+    page.on("console", lambda message: violations.append(message.text) if "Content Security" in message.text else None)
+    page.on("dialog", lambda dialog: violations.append(dialog.message))
     yield page
     context.close()
-    assert not complaints
+    assert not violations
 
 
 @pytest.fixture
@@ -120,15 +120,15 @@ def pictures(tmp_path: Path) -> list[Path]:
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Archives of learners of every kind that the pages show."""
-    from tests.web.served import make_store
+    """A model store with a learner of each kind."""
+    from tests.web.models import make_store
 
     return make_store(tmp_path_factory.mktemp("web"))
 
 
 @pytest.fixture(scope="session")
 def real(store: Path) -> Iterator[str]:
-    """Address of the app in front of a real TorchServe."""
+    """Address of the app with a real TorchServe."""
     from fastmar_serving.torchserve.testing import running_server
 
     with running_server(store) as server:

@@ -1,4 +1,4 @@
-"""A model server without a server: schemas as `describe()` gives them, and answers that tests choose."""
+"""A fake client of the model server, with schemas and answers that tests choose."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ QUOTED = "\"><img src=x onerror=alert(1)>'"
 
 
 def category(*values: Any, default: Any = None, count: int | None = None) -> JSON:
-    listed = {"kind": "category", "categories": list(values), "category_count": count or len(values)}
-    return {"type": ["string", "number", "boolean", "null"], "default": default or values[0], "x-fastmar": listed}
+    details = {"kind": "category", "categories": list(values), "category_count": count or len(values)}
+    return {"type": ["string", "number", "boolean", "null"], "default": default or values[0], "x-fastmar": details}
 
 
 def number(default: float, *, spread: float = 10.0, nullable: bool = False, **more: Any) -> JSON:
@@ -80,7 +80,7 @@ def answer(share: float = 0.94, label: str = ">=50k", other: str = "<50k", warni
 
 
 _TOY_PROPERTIES: JSON = {
-    "text": {"type": "string", "description": "what somebody wrote"},
+    "text": {"type": "string", "description": "the text of the review"},
     "stars": {"type": "integer", "minimum": 1, "maximum": 5, "default": 3},
     "weight": {"type": ["number", "null"]},
     "loud": {"type": "boolean", "default": True},
@@ -103,13 +103,13 @@ TOY: JSON = {
 
 
 class FakeClient:
-    """Stands in for `fastmar_client.Client`.
+    """Replaces `fastmar_client.Client`.
 
     Attributes:
-        schemas: by model's name.
-        answers: by model's name: what is answered, raised if it is an error, or a function of the record.
-        asked: every record and body, in order.
-        down: the error of every call, if there is one.
+        schemas: by the name of the model.
+        answers: by the name of the model: an answer, an error to raise, or a function of the record.
+        requests: all records and bodies, in order.
+        down: the error of each call, or None.
         loading: names of models that are not ready.
     """
 
@@ -124,13 +124,13 @@ class FakeClient:
             "fruit": answer(label="apple", other="pear"),
             "streets": answer(),
         }
-        self.asked: list[Any] = []
+        self.requests: list[Any] = []
         self.down: Exception | None = None
         self.loading: set[str] = set()
         self.versions = ["1.0"]
 
     def models(self) -> list[JSON]:
-        self._up()
+        self._raise_if_down()
         newest = self.versions[-1]
         return [
             {"name": name, "version": newest, "versions": self.versions, "ready": name not in self.loading}
@@ -138,15 +138,15 @@ class FakeClient:
         ]
 
     def schema(self, name: str, version: str | None = None) -> JSON:
-        self._up()
+        self._raise_if_down()
         version = version or self.versions[-1]
         if name not in self.schemas or version not in self.versions:
             raise ModelNotFound("Model not found", fix="look")
         return {**copy.deepcopy(self.schemas[name]), "version": version}
 
     def predict(self, name: str, record: Any, version: str | None = None) -> JSON:
-        self._up()
-        self.asked.append(record)
+        self._raise_if_down()
+        self.requests.append(record)
         found = self.answers[name]
         found = found(record) if callable(found) else found
         if isinstance(found, Exception):
@@ -157,20 +157,20 @@ class FakeClient:
         return [self.predict(name, (content_type, body), version)]
 
     def score_csv(self, name: str, source: Path, target: Path, *, version: Any = None, **more: Any) -> Any:
-        self._up()
+        self._raise_if_down()
         return score_csv(_Rows(self, name, version), source, target, **more)
 
-    def _up(self) -> None:
+    def _raise_if_down(self) -> None:
         if self.down is not None:
             raise self.down
 
-    def away(self) -> None:
-        """The server is gone."""
+    def go_down(self) -> None:
+        """Make the server unreachable."""
         self.down = ServerUnreachable("no answer from http://10.9.8.7:8080: refused.", fix="start it.")
 
 
 class _Rows:
-    """What `score_csv` asks: the fake's answer to each row."""
+    """The source of answers for `score_csv`: the fake's answer to each row."""
 
     def __init__(self, client: FakeClient, name: str, version: str | None) -> None:
         self._client = client

@@ -1,4 +1,4 @@
-"""axe-core finds no serious problem on any page: light on a desk, dark on a phone."""
+"""axe-core finds no serious problem on any page: light on a desktop, dark on a phone."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from typing import Any
 import pytest
 
 from fastmar_client import RecordRefused
-from tests.web.conftest import watched
+from tests.web.conftest import strict_page
 from tests.web.fake import COUNTRIES, TOY, FakeClient, answer
 
 expect: Any = getattr(pytest.importorskip("playwright.sync_api"), "expect")  # noqa: B009 - mypy needs no stubs
 AXE = "4.11.1"
 FOLDER = Path(__file__).resolve().parents[2] / ".build" / f"axe-core-{AXE}"
 SERIOUS = ("serious", "critical")
-WAYS = [("light", 1200), ("dark", 390)]
+DEVICES = [("light", 1200), ("dark", 390)]
 
 
 @pytest.fixture(scope="session")
 def axe() -> str:
-    """The source of axe-core, got from npm the first time."""
+    """The source of axe-core, installed with npm the first time."""
     script = FOLDER / "node_modules" / "axe-core" / "axe.min.js"
     if not script.exists():
         npm = shutil.which("npm")
         if npm is None:
-            pytest.skip("there is no npm to get axe-core with")
+            pytest.skip("needs npm, to install axe-core")
         FOLDER.mkdir(parents=True, exist_ok=True)
-        words = [npm, "install", "--prefix", str(FOLDER), "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run([*words, f"axe-core@{AXE}"], capture_output=True, text=True, timeout=120, check=False)
+        command = [npm, "install", "--prefix", str(FOLDER), "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"]
+        done = subprocess.run([*command, f"axe-core@{AXE}"], capture_output=True, text=True, timeout=120, check=False)
         if not script.exists():
-            pytest.skip(f"npm could not get axe-core: {done.stderr.strip()[-200:]}")
+            pytest.skip(f"npm could not install axe-core: {done.stderr.strip()[-200:]}")
     return script.read_text("utf-8")
 
 
-@pytest.mark.parametrize(("scheme", "width"), WAYS)
+@pytest.mark.parametrize(("scheme", "width"), DEVICES)
 def test_no_serious_problem(
     chromium: Any,
     address: str,
@@ -50,25 +50,25 @@ def test_no_serious_problem(
     touch = {"is_mobile": True, "has_touch": True} if width < 500 else {}
     context = chromium.new_context(color_scheme=scheme, viewport={"width": width, "height": 900}, **touch)
     found: list[str] = []
-    with watched(context) as page:
+    with strict_page(context) as page:
 
-        def check(where: str) -> None:
+        def check(page_name: str) -> None:
             page.evaluate(axe)
             result = page.evaluate("axe.run({ resultTypes: ['violations'] })")
             found.extend(
-                f"{where}: {violation['id']} ({violation['impact']}): {violation['nodes'][0]['html'][:200]}"
+                f"{page_name}: {violation['id']} ({violation['impact']}): {violation['nodes'][0]['html'][:200]}"
                 for violation in result["violations"]
                 if violation["impact"] in SERIOUS
             )
             if page.evaluate("document.documentElement.scrollWidth") > width:
-                found.append(f"{where} is wider than the window")
+                found.append(f"{page_name} is wider than the window")
 
         visit(page, address, fake, pictures, tmp_path, check)
     assert not found, "\n".join(found)
 
 
 def visit(page: Any, address: str, fake: FakeClient, pictures: list[Path], tmp_path: Path, check: Any) -> None:
-    """Every page, in every state that it has."""
+    """Check each page in each of its states."""
     fake.schemas["people"]["ui"] = {
         "description": "From a census.",
         "groups": [{"title": "Work", "fields": ["work-class", "hours"]}],
@@ -82,12 +82,12 @@ def visit(page: Any, address: str, fake: FakeClient, pictures: list[Path], tmp_p
     page.goto(f"{address}/models/people")
     check("the form")
     page.get_by_label("Native country").click()
-    check("the list of a searched field")
+    check("the options of a searchable field")
     page.keyboard.press("Escape")
     fake.answers["people"] = answer(warnings=[{"field": "age", "code": "odd", "value": 1, "message": "odd."}])
     page.get_by_role("button", name="Ask the model").click()
     page.locator("#answer .sentence").wait_for()
-    page.get_by_text("The request, to copy").click()
+    page.get_by_text("Code for this request").click()
     check("the answer")
     page.get_by_label("Age", exact=False).first.fill("")
     page.get_by_role("button", name="Ask the model").click()
@@ -99,7 +99,7 @@ def visit(page: Any, address: str, fake: FakeClient, pictures: list[Path], tmp_p
     page.locator("#answer .rest").wait_for()
     check("an unknown kind")
     page.goto(f"{address}/models/fruit")
-    check("the place for pictures")
+    check("the upload of pictures")
     fake.answers["fruit"] = lambda data: (
         RecordRefused("no picture.", fix="send one.", status=400)
         if data == pictures[0].read_bytes()
@@ -110,9 +110,9 @@ def visit(page: Any, address: str, fake: FakeClient, pictures: list[Path], tmp_p
     check("pictures")
     page.locator(".thumb").nth(1).click()
     page.locator("dialog[open]").wait_for()
-    check("a picture, large")
+    check("an enlarged picture")
     page.goto(f"{address}/models/people/table")
-    check("the place for a table")
+    check("the upload of a table")
     columns = ",".join(fake.schemas["people"]["record"]["properties"])
     row = f"Private,{COUNTRIES[1]},3,True,40,40,plain\n"
     (tmp_path / "t.csv").write_text(
@@ -123,9 +123,9 @@ def visit(page: Any, address: str, fake: FakeClient, pictures: list[Path], tmp_p
     check("a table")
     page.get_by_role("button", name="Score 4 rows").click()
     page.get_by_role("link", name="Download the answers").wait_for()
-    check("a table that is scored")
-    fake.away()
+    check("a scored table")
+    fake.go_down()
     page.goto(f"{address}/models/people")
-    check("the server is away")
+    check("the server is unreachable")
     page.goto(f"{address}/nowhere")
-    check("nothing there")
+    check("not found")

@@ -1,4 +1,4 @@
-"""Answers as sentences, bars and remarks; numbers and shares for people."""
+"""Views of answers: sentences, charts and remarks; formats of numbers and shares."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from typing import Any
 
 import pytest
 
-from fastmar_web.answers import cells, shown
-from fastmar_web.presentation import Presentation, filled, humanized, percent, rounded, trimmed
+from fastmar_web.answers import answer_view, table_cells
+from fastmar_web.presentation import Presentation, display_text, fill_template, format_number, format_percent, humanize
 from tests.web.fake import HOSTILE
 
 
 def sentence(answer: Any, ui: Any = None, targets: Any = ("price",)) -> str:
     schema = {"targets": list(targets), "ui": ui}
-    return shown({"warnings": [], **answer}, schema, Presentation(schema)).sentence
+    return answer_view({"warnings": [], **answer}, schema, Presentation(schema)).sentence
 
 
 LABEL = {"prediction": ">=50k", "probabilities": {"<50k": 0.06, ">=50k": 0.94}}
 
 
 @pytest.mark.parametrize(
-    ("answer", "ui", "says"),
+    ("answer", "ui", "expected"),
     [
         (LABEL, None, "Prediction: >=50k, 94% sure"),
         (
@@ -46,64 +46,64 @@ LABEL = {"prediction": ">=50k", "probabilities": {"<50k": 0.06, ">=50k": 0.94}}
         ({"prediction": [[1.0, 2.0]], "points_model": [[1.0, 2.0]]}, None, "Prediction: 1 point"),
     ],
 )
-def test_sentences(answer: Any, ui: Any, says: str) -> None:
-    assert sentence(answer, ui) == says
+def test_sentences(answer: Any, ui: Any, expected: str) -> None:
+    assert sentence(answer, ui) == expected
 
 
-def test_several_numbers_have_the_names_of_their_targets() -> None:
+def test_several_numbers_are_labelled_with_their_targets() -> None:
     assert (
         sentence({"prediction": [3.0, -1.5]}, None, ("price", "total_cost")) == "Prediction: Price 3, Total cost -1.5"
     )
 
 
-def test_the_chart_has_the_likeliest_first_and_ends_somewhere() -> None:
+def test_the_chart_has_the_ten_most_likely_labels() -> None:
     shares = {f"l{n}": n / 1000 for n in range(40)}
-    found = shown({"prediction": "l39", "probabilities": shares, "warnings": []}, {}, Presentation({}))
+    found = answer_view({"prediction": "l39", "probabilities": shares, "warnings": []}, {}, Presentation({}))
     assert [bar.name for bar in found.bars] == [f"l{n}" for n in range(39, 29, -1)]
     assert [bar.chosen for bar in found.bars] == [True, *[False] * 9]
     assert found.left_out == 30
 
 
-def test_a_mask_is_told_in_shares_of_what_the_model_saw() -> None:
+def test_shares_of_a_mask_leave_out_what_the_model_did_not_see() -> None:
     classes = [
         {"index": 0, "name": "sky", "pixels": 75},
         {"index": 1, "name": "road", "pixels": 25},
         {"index": 255, "name": None, "pixels": 900},
     ]
     prediction = {"mask": "AAAA", "width": 10, "height": 100, "classes": classes}
-    found = shown({"prediction": prediction, "warnings": []}, {}, Presentation({}))
+    found = answer_view({"prediction": prediction, "warnings": []}, {}, Presentation({}))
     assert found.sentence == "Prediction: sky 75%, road 25%"
     assert found.overlay == {
         "mask": "AAAA", "width": 10, "height": 100, "unseen": 255,
         "classes": [{"index": 0, "name": "sky", "share": "75%"}, {"index": 1, "name": "road", "share": "25%"}],
     }  # fmt: skip
-    assert cells({"prediction": prediction}) == {"prediction": "sky 75; road 25", "probability": ""}
+    assert table_cells({"prediction": prediction}) == {"prediction": "sky 75; road 25", "probability": ""}
 
 
-def test_remarks_name_their_field() -> None:
+def test_remarks_have_the_field_code_and_value_of_their_warning() -> None:
     warnings = [
         {"field": "work-class", "code": "unknown_category", "value": HOSTILE * 9, "message": "m"},
         {"field": "age", "code": "odd", "value": 1, "message": "what is odd."},
         {"field": "x", "code": "unknown_category", "value": None, "message": "m"},
     ]
-    found = shown({**LABEL, "warnings": warnings}, {}, Presentation({})).remarks
-    assert [(remark.field, remark.title) for remark in found] == [
-        ("work-class", "Work class"),
-        ("age", "Age"),
-        ("x", "X"),
+    found = answer_view({**LABEL, "warnings": warnings}, {}, Presentation({})).remarks
+    assert [(remark.field, remark.title, remark.code) for remark in found] == [
+        ("work-class", "Work class", "unknown_category"),
+        ("age", "Age", "odd"),
+        ("x", "X", "unknown_category"),
     ]
-    assert found[0].text.startswith("“<script>")
+    assert HOSTILE in found[0].text
     assert len(found[0].text) < 120
     assert found[1].text == "What is odd."
-    assert found[2].text.startswith("No value")
+    assert "None" not in found[2].text
 
 
 @pytest.mark.parametrize(
     ("share", "text"),
     [(1.0, "100%"), (0.9999, "over 99%"), (0.994, "99%"), (0.5, "50%"), (0.004, "under 1%"), (0.0, "0%")],
 )
-def test_percent_never_says_certain_where_it_is_not(share: float, text: str) -> None:
-    assert percent(share) == text
+def test_only_exact_shares_are_0_or_100_percent(share: float, text: str) -> None:
+    assert format_percent(share) == text
 
 
 @pytest.mark.parametrize(
@@ -111,16 +111,16 @@ def test_percent_never_says_certain_where_it_is_not(share: float, text: str) -> 
     [(0, "0"), (180600.0, "180,600"), (0.00123456, "0.001235"), (0.5, "0.5"), (-12.3456, "-12.35"),
      (99999.5, "100,000"), (1e20, "1.000e+20"), (float("nan"), "nan"), (float("-inf"), "-inf"), (0.012345, "0.01235")],
 )  # fmt: skip
-def test_rounded(value: float, text: str) -> None:
-    assert rounded(value) == text
+def test_numbers_have_four_significant_digits(value: float, text: str) -> None:
+    assert format_number(value) == text
 
 
-def test_names_and_values_for_the_eye() -> None:
-    assert [humanized(name) for name in ("marital-status", "plane_year", "saleYear", "x", "GDP", " ", "-")] == [
+def test_display_texts_of_names_and_values() -> None:
+    assert [humanize(name) for name in ("marital-status", "plane_year", "saleYear", "x", "GDP", " ", "-")] == [
         "Marital status", "Plane year", "Sale Year", "X", "GDP", " ", "-",
     ]  # fmt: skip
     dates = ("2015-02-05T00:00:00", "2015-02-05T08:00:00")
-    assert [trimmed(value) for value in (" a  b ", 3.0, 2.5, True, None, *dates)] == [
+    assert [display_text(value) for value in (" a  b ", 3.0, 2.5, True, None, *dates)] == [
         "a b", "3", "2.5", "yes", "", "2015-02-05", "2015-02-05T08:00:00",
     ]  # fmt: skip
-    assert filled("{name}", {"name": "{percent}", "percent": "9%"}) == "{percent}"  # what is put in is not read again
+    assert fill_template("{name}", {"name": "{percent}", "percent": "9%"}) == "{percent}"

@@ -1,4 +1,4 @@
-"""Real Chromium in front of a real TorchServe: what a person does, and what the page says then."""
+"""The pages in Chromium, with a real TorchServe."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from tests.browser import PATIENCE
-from tests.web.served import ADULT, COLOURS, PEOPLE, people
+from tests.web.models import ADULT, COLOURS, PEOPLE, people
 
 pytestmark = pytest.mark.torchserve
 expect: Any = getattr(pytest.importorskip("playwright.sync_api"), "expect")  # noqa: B009 - mypy needs no stubs
 
 
 def ask(page: Any) -> str:
-    """Send the form; the sentence that comes."""
+    """Send the form; returns the sentence of the answer."""
     with page.expect_response(lambda response: response.request.method == "POST"):
         page.get_by_role("button", name="Ask the model").click()
     expect(page.locator("#answer")).not_to_have_attribute("aria-busy", "true")
@@ -24,7 +24,7 @@ def ask(page: Any) -> str:
 
 
 def choose(page: Any, label: str, value: str) -> None:
-    """Choose in a select box, or in one that is searched."""
+    """Choose an option of a select box, also of one with a search."""
     field = page.get_by_label(label, exact=True)
     if field.get_attribute("role") != "combobox":
         field.select_option(value)
@@ -36,14 +36,14 @@ def choose(page: Any, label: str, value: str) -> None:
 @pytest.mark.parametrize(
     ("model", "education", "occupation"), [(PEOPLE, "Doctorate", "Executive"), (ADULT, "Masters", "Exec-managerial")]
 )
-def test_defaults_give_a_sentence_and_other_values_another(
+def test_other_values_get_another_answer(
     page: Any, real: str, request: pytest.FixtureRequest, model: str, education: str, occupation: str
 ) -> None:
     if model == ADULT:
         request.getfixturevalue("cookbook")
     page.goto(real)
     page.get_by_role("link", name=model.capitalize()).click()
-    page.wait_for_url(f"**/models/{model}")  # and its scripts: until then it works without them
+    page.wait_for_url(f"**/models/{model}")  # the scripts load with it
     first = ask(page)
     assert first.startswith("Prediction: ")
     assert first.endswith("% sure")
@@ -52,21 +52,21 @@ def test_defaults_give_a_sentence_and_other_values_another(
     second = ask(page)
     assert second.startswith("Prediction: ")
     assert second != first
-    expect(page.locator("#said")).to_have_text(second)  # what a screen reader says
+    expect(page.locator("#announcer")).to_have_text(second)  # for screen readers
     expect(page.locator("[data-history] li")).to_have_count(2)
     expect(page.locator("[data-history] li").first).to_contain_text(f"Education {education}, Occupation {occupation}")
 
 
-def test_the_chart_the_request_and_the_link(page: Any, real: str) -> None:
+def test_the_chart_the_code_example_and_the_link(page: Any, real: str) -> None:
     page.goto(f"{real}/models/{PEOPLE}")
     choose(page, "Native country", "Finland")
-    page.get_by_label("Age", exact=True).fill("")  # missing, which the model fills
+    page.get_by_label("Age", exact=True).fill("")  # the model fills a missing age
     sentence = ask(page)
     rows = page.locator("#answer .chart tbody tr")
     expect(rows).to_have_count(2)
     widths = [float(rect.get_attribute("width")) for rect in page.locator(".chart .fill").all()]
     assert sum(widths) == pytest.approx(100, abs=0.1)
-    page.get_by_text("The request, to copy").click()
+    page.get_by_text("Code for this request").click()
     code = page.get_by_role("region", name="curl command").inner_text()
     assert '"native-country": " Finland"' in code
     assert '"age": null' in code
@@ -76,20 +76,20 @@ def test_the_chart_the_request_and_the_link(page: Any, real: str) -> None:
     assert ask(page) == sentence
 
 
-def test_a_number_far_off_is_remarked_beside_its_field(page: Any, real: str) -> None:
+def test_a_number_outside_the_reference_range_gets_a_remark(page: Any, real: str) -> None:
     page.goto(f"{real}/models/{PEOPLE}")
     page.get_by_label("Age", exact=True).fill("400")
     ask(page)
     field = page.get_by_label("Age", exact=True)
-    place = page.locator(f"[id={field.get_attribute('id')}-said]")
-    expect(place).to_contain_text("The reference data has 17 to")
+    place = page.locator(f"[id={field.get_attribute('id')}-messages]")
+    expect(place.locator("[data-code=outside_range]")).to_contain_text("17 to")
     page.get_by_label("Hours per week").fill("")
     page.get_by_role("button", name="Ask the model").click()
     expect(page.get_by_label("Hours per week")).to_be_focused()
     expect(page.get_by_label("Hours per week")).to_have_attribute("aria-invalid", "true")
 
 
-def test_the_form_by_keyboard_alone(page: Any, real: str) -> None:
+def test_the_form_works_with_the_keyboard(page: Any, real: str) -> None:
     page.goto(f"{real}/models/{PEOPLE}")
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
@@ -126,7 +126,7 @@ def test_a_hostile_category_of_a_real_model_is_text(page: Any, real: str) -> Non
     assert page.locator("img").count() == 0
 
 
-def test_history_is_of_this_tab_alone(page: Any, real: str) -> None:
+def test_the_history_belongs_to_one_tab(page: Any, real: str) -> None:
     page.goto(f"{real}/models/{PEOPLE}")
     ask(page)
     page.reload()
@@ -134,12 +134,12 @@ def test_history_is_of_this_tab_alone(page: Any, real: str) -> None:
     other = page.context.new_page()
     other.goto(f"{real}/models/{PEOPLE}")
     expect(other.locator("[data-history]")).to_be_hidden()
-    page.get_by_role("button", name="Clear what was asked").click()
+    page.get_by_role("button", name="Clear the answers").click()
     page.reload()
     expect(page.locator("[data-history]")).to_be_hidden()
 
 
-def test_three_pictures_in_one_go_give_three_answers(
+def test_three_pictures_get_three_answers(
     page: Any, real: str, pictures: list[Path], request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     page.goto(f"{real}/models/{COLOURS}")
@@ -149,20 +149,20 @@ def test_three_pictures_in_one_go_give_three_answers(
     for card, path in zip(cards.all(), pictures, strict=True):
         expect(card.locator(".name")).to_have_text(path.name)
         expect(card.locator(".sentence")).to_contain_text(path.stem)  # the picture's colour
-    expect(page.locator("#said")).to_have_text("3 of 3 pictures answered.")
+    expect(page.locator("#announcer")).to_have_text("3 of 3 pictures answered.")
     with page.expect_download() as download:
         page.get_by_role("button", name="Download answers").click()
     with Path(download.value.path()).open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["picture"], row["prediction"]) for row in rows] == [(path.name, path.stem) for path in pictures]
-    page.get_by_role("button", name="Look at red.jpg larger").click()
+    page.get_by_role("button", name="Enlarge red.jpg").click()
     expect(page.get_by_role("dialog")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_be_hidden()
-    expect(page.get_by_role("button", name="Look at red.jpg larger")).to_be_focused()
+    expect(page.get_by_role("button", name="Enlarge red.jpg")).to_be_focused()
 
 
-def test_the_books_fruit(page: Any, real: str, cookbook: Path) -> None:
+def test_the_fruit_of_the_cookbook(page: Any, real: str, cookbook: Path) -> None:
     page.goto(f"{real}/models/{COLOURS}")
     fruit = [cookbook / name for name in ("26_100.jpg", "4_100.jpg", "5_100.jpg")]
     page.get_by_label("Choose one picture or many").set_input_files(fruit)
@@ -175,9 +175,9 @@ def test_a_bad_picture_fails_alone(page: Any, real: str, pictures: list[Path], t
     page.goto(f"{real}/models/{COLOURS}")
     page.get_by_label("Choose one picture or many").set_input_files([bad, pictures[0]])
     expect(page.locator(".picture .sentence")).to_have_count(1, timeout=PATIENCE)
-    expect(page.locator(".picture").first.locator(".problem")).to_contain_text("can't read")
+    expect(page.locator(".picture").first.locator(".problem[data-code]")).to_be_visible()
     expect(page.locator(".picture").first.locator(".name")).to_have_text(bad.name)
-    expect(page.locator("#said")).to_have_text("1 of 2 pictures answered.")
+    expect(page.locator("#announcer")).to_have_text("1 of 2 pictures answered.")
 
 
 def test_64_rows_of_csv_download_64_answers(page: Any, real: str, tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ def test_64_rows_of_csv_download_64_answers(page: Any, real: str, tmp_path: Path
     page.get_by_role("link", name="CSV file").click()
     page.get_by_label("Choose a CSV file").set_input_files(table)
     page.get_by_role("button", name="Score 64 rows").click()
-    expect(page.locator(".job-said")).to_have_text("All 64 rows are scored.", timeout=PATIENCE)
+    expect(page.locator(".job[data-rows='64'][data-errors='0']")).to_be_visible(timeout=PATIENCE)
     with page.expect_download() as download:
         page.get_by_role("link", name="Download the answers").click()
     assert download.value.suggested_filename == "64 people-answers.csv"
@@ -200,13 +200,13 @@ def test_64_rows_of_csv_download_64_answers(page: Any, real: str, tmp_path: Path
     page.get_by_label("Choose a CSV file").wait_for(state="attached")
 
 
-def test_what_is_chosen_before_the_script_is_there_is_sent(
+def test_files_chosen_before_the_script_has_loaded_are_sent(
     page: Any, real: str, pictures: list[Path], tmp_path: Path
 ) -> None:
-    held: list[Any] = []
+    routes: list[Any] = []
 
-    def hold(route: Any) -> None:  # Playwright marks it, which a list's own method does not allow
-        held.append(route)
+    def hold(route: Any) -> None:  # Playwright sets attributes on it, which list.append does not allow
+        routes.append(route)
 
     page.route("**/main.js", hold)
 
@@ -214,8 +214,8 @@ def test_what_is_chosen_before_the_script_is_there_is_sent(
         page.goto(f"{real}{path}", wait_until="commit")
         page.get_by_label(label).set_input_files(files)
         page.wait_for_function("() => document.querySelector('input[type=file]').files.length")
-        while held:
-            held.pop().continue_()
+        while routes:
+            routes.pop().continue_()
 
     table = tmp_path / "people.csv"
     people().drop(columns="income")[:3].to_csv(table, index=False)
@@ -225,10 +225,10 @@ def test_what_is_chosen_before_the_script_is_there_is_sent(
     expect(page.locator("[data-grid] .name")).to_have_count(2, timeout=PATIENCE)
 
 
-def test_the_books_64_rows(page: Any, real: str, cookbook: Path) -> None:
+def test_64_rows_of_the_cookbook(page: Any, real: str, cookbook: Path) -> None:
     page.goto(f"{real}/models/{ADULT}/table")
     page.get_by_label("Choose a CSV file").set_input_files(cookbook / "adult_sample_test.csv")
-    expect(page.get_by_text("Every cell is one that the model can read.")).to_be_visible()
+    expect(page.locator("[data-code=no_problems]")).to_be_visible()
     page.get_by_role("button", name="Score 64 rows").click()
     with page.expect_download() as download:
         page.get_by_role("link", name="Download the answers").click()
@@ -236,7 +236,7 @@ def test_the_books_64_rows(page: Any, real: str, cookbook: Path) -> None:
         assert len(list(csv.DictReader(file))) == 64
 
 
-def test_everything_without_scripts(chromium: Any, real: str, pictures: list[Path], tmp_path: Path) -> None:
+def test_all_pages_work_without_scripts(chromium: Any, real: str, pictures: list[Path], tmp_path: Path) -> None:
     context = chromium.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(f"{real}/models/{PEOPLE}")
@@ -252,7 +252,7 @@ def test_everything_without_scripts(chromium: Any, real: str, pictures: list[Pat
     people()[:5].to_csv(table, index=False)
     page.goto(f"{real}/models/{PEOPLE}/table")
     page.get_by_label("Choose a CSV file").set_input_files(table)
-    page.get_by_role("button", name="Look at it").click()
+    page.get_by_role("button", name="Check the file").click()
     page.get_by_role("button", name="Score 5 rows").click()
-    page.get_by_role("link", name="Download the answers").wait_for(timeout=PATIENCE)  # the page looks again by itself
+    page.get_by_role("link", name="Download the answers").wait_for(timeout=PATIENCE)  # the page reloads
     context.close()

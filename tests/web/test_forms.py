@@ -1,4 +1,4 @@
-"""A model's schema as a form, and what is entered as a record."""
+"""Forms made from schemas, and records made from forms."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fastmar_web.forms import Form, as_input, make_form
+from fastmar_web.forms import Form, date_input_value, make_form
 from fastmar_web.presentation import Presentation
 from fastmar_web.values import defaults, from_link, from_post, from_record
 from tests.web.fake import COUNTRIES, HOSTILE, PEOPLE, QUOTED, category, number, schema
@@ -17,9 +17,9 @@ def form_of(properties: Any, **more: Any) -> Form:
     return make_form(made, Presentation(made))
 
 
-def test_titles_come_from_names_and_white_space_is_for_the_model_alone() -> None:
+def test_labels_come_from_names_and_white_space_is_hidden() -> None:
     field = form_of(PEOPLE).fields["work-class"]
-    assert (field.label, field.widget, field.searched) == ("Work class", "select", False)
+    assert (field.label, field.widget, field.is_searchable) == ("Work class", "select", False)
     assert [(choice.key, choice.label, choice.value) for choice in field.choices] == [
         ("Private", "Private", " Private"),
         ("State-gov", "State-gov", " State-gov"),
@@ -28,22 +28,22 @@ def test_titles_come_from_names_and_white_space_is_for_the_model_alone() -> None
     assert field.default == "Private"
 
 
-def test_many_categories_are_searched_and_too_many_to_list_are_proposed() -> None:
-    assert form_of(PEOPLE).fields["native-country"].searched
+def test_long_lists_of_categories_are_searchable_and_incomplete_ones_are_suggestions() -> None:
+    assert form_of(PEOPLE).fields["native-country"].is_searchable
     field = form_of({"user": category("a", "b", count=5000)}).fields["user"]
-    assert (field.widget, field.searched) == ("suggest", True)
+    assert (field.widget, field.is_searchable) == ("suggest", True)
     form = form_of({"user": category("a", "b", count=5000), "item": category(1, 2, count=5000)})
     assert from_post(form, {"user": "zoe", "item": "77"}).record == {"user": "zoe", "item": 77}
 
 
-def test_categories_that_look_alike_keep_their_own_keys_and_types() -> None:
+def test_similar_categories_have_unique_keys_and_keep_their_types() -> None:
     form = form_of({"x": category(1, "1", " 1", 2.0, True, "", "yes")})
     field = form.fields["x"]
     keys = [choice.key for choice in field.choices]
     assert len(set(keys)) == len(keys)
     for choice in field.choices:
-        sent = from_post(form, {"x": choice.key}).record["x"]
-        assert (sent, type(sent)) == (choice.value, type(choice.value))
+        value = from_post(form, {"x": choice.key}).record["x"]
+        assert (value, type(value)) == (choice.value, type(choice.value))
     assert from_post(form, {"x": ""}).record == {"x": None}
 
 
@@ -58,19 +58,19 @@ def test_categories_that_look_alike_keep_their_own_keys_and_types() -> None:
         (-3.0, 0, "-3", "1"),
     ],
 )
-def test_a_mean_becomes_a_number_that_a_person_would_start_from(
-    default: float, spread: float, shown: str, nudge: str
-) -> None:
+def test_a_mean_is_rounded_for_the_default(default: float, spread: float, shown: str, nudge: str) -> None:
     field = form_of({"x": number(default, spread=spread)}).fields["x"]
-    assert (field.default, field.nudge) == (shown, nudge)
+    assert (field.default, field.arrow_step) == (shown, nudge)
 
 
-def test_a_median_of_a_reference_table_is_shown_as_it_is_and_its_range_is_known() -> None:
+def test_a_reference_table_gives_the_exact_default_and_a_range() -> None:
     form = form_of({"x": number(37.5, minimum=17, maximum=90)})
     assert form.fields["x"].default == "37.5"
     filled = from_post(form, {"x": "120"})
     assert filled.record == {"x": 120}
-    assert "17 to 90" in filled.remarks["x"][0]
+    [remark] = filled.remarks["x"]
+    assert remark.code == "outside_range"
+    assert "17 to 90" in remark.text
 
 
 @pytest.mark.parametrize(("text", "value"), [("38", 38), (" 38.5 ", 38.5), ("-1e3", -1000.0), ("007", 7)])
@@ -81,13 +81,13 @@ def test_numbers(text: str, value: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "old", "nan", "inf", "1e999", "1,5", HOSTILE])
-def test_what_is_no_number_is_said_beside_the_field(text: str) -> None:
+def test_texts_that_are_not_numbers_are_problems(text: str) -> None:
     filled = from_post(form_of({"x": number(1)}), {"x": text})
-    assert "x" in filled.problems
+    assert filled.problems["x"].code == ("not_a_number" if text else "value_missing")
     assert filled.texts["x"] == text
 
 
-def test_empty_is_null_where_the_model_fills_it() -> None:
+def test_an_empty_number_is_null_if_the_model_fills_it() -> None:
     assert from_post(form_of({"x": number(1, nullable=True)}), {"x": " "}).record == {"x": None}
 
 
@@ -102,16 +102,16 @@ RULES = {
 }
 
 
-def test_a_date_stands_for_its_parts() -> None:
+def test_a_date_replaces_its_parts() -> None:
     form = form_of(DATE, rules=RULES)
     assert [field.name for group in form.groups for field in group.fields] == ["saledate", "size"]
-    assert form.fields["saledate"].widget == "datetime-local"  # since there is a part of the clock
+    assert form.fields["saledate"].widget == "datetime-local"  # saleHour needs a time
     filled = from_post(form, {"saledate": "2020-01-31T08:30", "size": "M"})
     assert filled.record == {"saledate": "2020-01-31T08:30", "size": "M"}
-    assert "saledate" in from_post(form, {"saledate": ""}).problems
+    assert from_post(form, {"saledate": ""}).problems["saledate"].code == "value_missing"
 
 
-def test_a_date_without_the_clock() -> None:
+def test_a_date_without_a_time() -> None:
     days = {name: each for name, each in DATE.items() if name != "saleHour"}
     rules = {"allOf": [{"anyOf": [{"required": ["saledate"]}, {"required": ["saleYear", "saleWeek"]}]}]}
     field = form_of(days, rules=rules).fields["saledate"]
@@ -124,16 +124,16 @@ def test_a_date_without_the_clock() -> None:
         ("2011-01-26", "2011-01-26", "2011-01-26T00:00"),
         ("2011-11-16T08:30:00", "2011-11-16", "2011-11-16T08:30"),
         (" 2011-11-16 08:30:15.25 ", "2011-11-16", "2011-11-16T08:30:15"),
-        ("2011-11-16T23:30:00+05:00", "2011-11-16", "2011-11-16T23:30"),  # the clock on the wall, as the model has it
+        ("2011-11-16T23:30:00+05:00", "2011-11-16", "2011-11-16T23:30"),  # the offset is dropped
         ("0987-01-02T03:04Z", "0987-01-02", "0987-01-02T03:04"),
         ("", None, None),
         ("26 January 2011", None, None),
         ("2011-02-30", None, None),
     ],
 )
-def test_dates_are_told_as_the_browsers_fields_read_them(text: str, day: str | None, moment: str | None) -> None:
-    """Of `type=date` and `type=datetime-local` each stays blank for the other's text."""
-    assert (as_input("date", text), as_input("datetime-local", text)) == (day, moment)
+def test_dates_have_the_format_of_their_input(text: str, day: str | None, moment: str | None) -> None:
+    """Inputs of `type=date` stay blank for times, inputs of `type=datetime-local` for dates."""
+    assert (date_input_value("date", text), date_input_value("datetime-local", text)) == (day, moment)
 
 
 DAYS = {"day": {"type": ["string", "null"], "x-fastmar": {"kind": "date"}}, "saleYear": number(2019)}
@@ -141,8 +141,8 @@ DAY_RULES = {"allOf": [{"anyOf": [{"required": ["day"]}, {"required": ["saleYear
 MOMENT_RULES = {"allOf": [{"anyOf": [{"required": ["saledate"]}, {"required": ["saleYear", "saleHour"]}]}]}
 
 
-def test_a_default_an_example_and_a_link_say_a_date_as_its_field_reads_it() -> None:
-    moments = form_of(DATE, rules=MOMENT_RULES)  # its default is a day, as the exporter's own always is
+def test_dates_of_defaults_examples_and_links_have_the_format_of_their_input() -> None:
+    moments = form_of(DATE, rules=MOMENT_RULES)  # its default is a date without a time, as in exported schemas
     assert moments.fields["saledate"].default == "2019-04-14T00:00"
     assert from_record(moments, {"saledate": "2011-11-16"}) == {"saledate": "2011-11-16T00:00"}
     assert from_link(moments, {"saledate": "2011-11-16"}).texts["saledate"] == "2011-11-16T00:00"
@@ -154,23 +154,25 @@ def test_a_default_an_example_and_a_link_say_a_date_as_its_field_reads_it() -> N
     assert from_post(days, from_link(days, {"day": ""}).texts).record["day"] is None  # a link may leave it empty
 
 
-def test_a_link_or_an_example_with_what_is_no_date_shows_the_default_and_says_so() -> None:
+def test_an_invalid_date_in_a_link_is_replaced_by_the_default_with_a_remark() -> None:
     form = form_of(DATE, rules=MOMENT_RULES)
     for link in ({"saledate": "26 January"}, from_record(form, {"saledate": "26 January"})):
         filled = from_link(form, link)
         assert filled.texts["saledate"] == "2019-04-14T00:00"
-        assert filled.remarks["saledate"] == ["“26 January” is not a date; the default is shown."]
+        [remark] = filled.remarks["saledate"]
+        assert remark.code == "link_not_a_date"
+        assert "26 January" in remark.text
 
 
-def test_a_default_that_is_no_date_is_left_out_and_is_not_hidden() -> None:
-    told = {"default": "26 January", "hidden": True}
-    [day] = form_of({"day": DAYS["day"]}, ui={"fields": {"day": told}}).fields.values()
+def test_an_invalid_default_date_is_empty_and_visible() -> None:
+    options = {"default": "26 January", "hidden": True}
+    [day] = form_of({"day": DAYS["day"]}, ui={"fields": {"day": options}}).fields.values()
     assert (day.default, day.hidden) == ("", False)
-    [day] = form_of({"day": DAYS["day"]}, ui={"fields": {"day": told | {"default": "2004-01-31"}}}).fields.values()
+    [day] = form_of({"day": DAYS["day"]}, ui={"fields": {"day": options | {"default": "2004-01-31"}}}).fields.values()
     assert (day.default, day.hidden) == ("2004-01-31", True)
 
 
-def test_links_say_what_a_form_says_and_the_form_reads_them() -> None:
+def test_a_record_survives_a_link() -> None:
     form = form_of(PEOPLE)
     record = {
         "work-class": " ?",
@@ -194,16 +196,19 @@ def test_links_say_what_a_form_says_and_the_form_reads_them() -> None:
     assert again[HOSTILE] == QUOTED
 
 
-def test_a_link_with_what_is_not_there_shows_the_default_and_says_so() -> None:
+def test_an_unknown_category_in_a_link_is_replaced_by_the_default_with_a_remark() -> None:
     form = form_of(PEOPLE)
     filled = from_link(form, {"work-class": HOSTILE, "unknown": "x"})
     assert filled.texts["work-class"] == defaults(form).texts["work-class"]
     assert "unknown" not in filled.texts
-    assert HOSTILE in filled.remarks["work-class"][0]
+    [remark] = filled.remarks["work-class"]
+    assert remark.code == "link_not_a_choice"
+    assert HOSTILE in remark.text
 
 
-def test_a_category_that_is_not_to_choose_is_refused() -> None:
-    assert "work-class" in from_post(form_of(PEOPLE), {"work-class": "Astronaut"}).problems
+def test_an_unknown_category_of_a_select_box_is_a_problem() -> None:
+    problems = from_post(form_of(PEOPLE), {"work-class": "Astronaut"}).problems
+    assert problems["work-class"].code == "not_a_choice"
 
 
 UI = {
@@ -223,7 +228,7 @@ UI = {
             "maximum": 99,
         },
         "level": {"hidden": True, "default": 7},
-        "work-class": {"choices": {" Private": "A company", "?": "Not told"}},
+        "work-class": {"choices": {" Private": "A company", "?": "Unknown"}},
     },
     "examples": [{"title": "Old", "record": {"age": 80, "level": 11}}, {"record": {"age": 20}}],
 }
@@ -236,25 +241,25 @@ def test_presentation() -> None:
         ("Other", ["work-class", "native-country", "member", HOSTILE]),
     ]
     age = form.fields["age"]
-    assert (age.label, age.help, age.unit, age.default, age.least, age.most) == (
+    assert (age.label, age.help, age.unit, age.default, age.minimum, age.maximum) == (
         "How old", "In full years", "years", "50", "17", "99"
     )  # fmt: skip
-    assert [choice.label for choice in form.fields["work-class"].choices] == ["A company", "State-gov", "Not told"]
+    assert [choice.label for choice in form.fields["work-class"].choices] == ["A company", "State-gov", "Unknown"]
     filled = from_post(form, {"age": "100", "level": "3"})
-    assert filled.problems["age"] == "At most 99."
-    assert filled.record["level"] == 7  # hidden: the form has no say
+    assert filled.problems["age"].code == "above_maximum"
+    assert filled.record["level"] == 7  # hidden: the sent value is ignored
     assert Presentation({"ui": UI}).examples() == [("Old", {"age": 80, "level": 11}), ("Example 2", {"age": 20})]
 
 
 @pytest.mark.parametrize(
     "ui", [None, [], "x", {"fields": []}, {"groups": "x", "order": 3, "fields": {"age": "x"}}, {"labels": 1}]
 )
-def test_a_presentation_of_another_make_breaks_nothing(ui: Any) -> None:
+def test_invalid_presentations_are_ignored(ui: Any) -> None:
     form = form_of(PEOPLE, ui=ui)
     assert len(form.fields) == len(PEOPLE)
 
 
-def test_kinds_of_tomorrow_get_a_text_area_or_a_text_field() -> None:
+def test_text_columns_get_a_text_area_and_strings_a_text_field() -> None:
     form = form_of({"review": {"type": "string", "x-fastmar": {"kind": "text"}}, "id": {"type": "string"}})
     assert [field.widget for field in form.fields.values()] == ["textarea", "text"]
     assert from_post(form, {"review": "So good\nagain", "id": "7"}).record == {"review": "So good\nagain", "id": "7"}

@@ -1,4 +1,4 @@
-"""How long the web app asks a server that does not answer: a person does not wait, a table does."""
+"""Retries of the web app when the model server fails: few for a page, many for a table."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from tests.web.test_serving import Handler, listening
 
 
 @pytest.fixture
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backend_module, "PAUSE", 0.02)
-    monkeypatch.setattr(backend_module, "STEP", 0.01)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend_module, "RETRY_PAUSE", 0.02)
+    monkeypatch.setattr(backend_module, "POLL_SECONDS", 0.01)
 
 
 @pytest.fixture
@@ -33,21 +33,21 @@ def closed_port() -> str:
         return f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
-def test_a_question_to_a_server_that_is_down_is_soon_answered_in_words(closed_port: str) -> None:
+def test_a_prediction_fails_within_seconds_if_the_server_is_down(closed_port: str) -> None:
     begin = time.monotonic()
-    with pytest.raises(Unavailable, match="does not answer") as said:
+    with pytest.raises(Unavailable) as caught:
         Backend(Settings(url=closed_port)).predict("people", None, {"age": 1})
     assert time.monotonic() - begin < 2
-    assert (said.value.status, said.value.title) == (503, "The model server is away")
+    assert (caught.value.status, caught.value.code) == (503, "model_server_unreachable")
 
 
 @pytest.mark.parametrize(("status", "retry_after"), [(503, "60"), (500, ""), (429, "3600")])
-def test_a_question_to_a_server_that_fails_is_asked_twice_and_soon_answered(status: int, retry_after: str) -> None:
-    asked = []
+def test_a_prediction_is_sent_twice_to_a_server_that_fails(status: int, retry_after: str) -> None:
+    bodies = []
 
     class Server(Handler):
         def do_POST(self) -> None:
-            asked.append(self.rfile.read(int(self.headers["Content-Length"] or 0)))
+            bodies.append(self.rfile.read(int(self.headers["Content-Length"] or 0)))
             self.send_response(status)
             if retry_after:
                 self.send_header("Retry-After", retry_after)
@@ -55,14 +55,15 @@ def test_a_question_to_a_server_that_fails_is_asked_twice_and_soon_answered(stat
             self.end_headers()
 
     begin = time.monotonic()
-    with listening(Server) as url, pytest.raises(Unavailable):
+    with listening(Server) as url, pytest.raises(Unavailable) as caught:
         Backend(Settings(url=url)).predict("people", None, {"age": 1})
     assert time.monotonic() - begin < 4
-    assert len(asked) == RETRIES.attempts == 2
+    assert caught.value.code == "model_server_failed"
+    assert len(bodies) == RETRIES.attempts == 2
 
 
-class Away:
-    """A client whose server is away from the `begin`-th row on, for some attempts."""
+class FailingClient:
+    """A client whose server fails at row 1200, for some attempts."""
 
     def __init__(self, fake: FakeClient, error: Exception, attempts: int) -> None:
         self.fake, self.error, self.left = fake, error, attempts
@@ -96,20 +97,20 @@ def score(client: Any, table: Path, on_progress: Any = lambda _: None, *, patien
     "error", [ServerUnreachable("refused", fix="f"), ServerFailed("503", fix="f"), Timeout("60 s", fix="f")]
 )
 @pytest.mark.parametrize("resume", [True, False])
-def test_a_table_is_gone_on_with_when_the_server_is_back(
-    fake: FakeClient, table: Path, soon: None, error: Exception, resume: bool
+def test_a_table_continues_when_the_server_is_back(
+    fake: FakeClient, table: Path, short_pauses: None, error: Exception, resume: bool
 ) -> None:
-    client = Away(fake, error, attempts=5)
+    client = FailingClient(fake, error, attempts=5)
     scored = score(client, table, resume=resume)
     assert (scored.rows, scored.errors) == (1500, 0)
     assert client.resumed == [resume, *[True] * 5]
     lines = table.with_name("answers.csv").read_text().splitlines()
     assert len(lines) == 1501
-    assert sum(row["age"] == "7" for row in fake.asked) == 1  # what was scored is not scored again
+    assert sum(row["age"] == "7" for row in fake.requests) == 1  # what was scored is not scored again
 
 
-def test_a_table_whose_server_stays_away_fails_after_the_patience(fake: FakeClient, table: Path, soon: None) -> None:
-    client = Away(fake, ServerUnreachable("refused", fix="f"), attempts=10**9)
+def test_a_table_fails_after_table_patience(fake: FakeClient, table: Path, short_pauses: None) -> None:
+    client = FailingClient(fake, ServerUnreachable("refused", fix="f"), attempts=10**9)
     begin = time.monotonic()
     with pytest.raises(ServerUnreachable):
         score(client, table, patience=0.5)
@@ -117,41 +118,41 @@ def test_a_table_whose_server_stays_away_fails_after_the_patience(fake: FakeClie
     assert len(client.resumed) > 2
 
 
-def test_a_table_that_is_begun_anew_does_not_take_up_an_old_run(fake: FakeClient, table: Path, soon: None) -> None:
-    """Where the server is away before the first row, the file on the disk is still another run's."""
-    client = Away(fake, ServerUnreachable("refused", fix="f"), attempts=0)
+def test_a_new_run_does_not_continue_an_old_one(fake: FakeClient, table: Path, short_pauses: None) -> None:
+    """If the server fails before the first row, the answers on the disk are still those of another run."""
+    client = FailingClient(fake, ServerUnreachable("refused", fix="f"), attempts=0)
     original, failures = client.score_csv, [1, 1]
 
-    def fails_at_first(*arguments: Any, resume: bool, **more: Any) -> Any:
+    def fail_twice(*arguments: Any, resume: bool, **more: Any) -> Any:
         if failures:
             client.resumed.append(resume)
             failures.pop()
             raise ServerUnreachable("refused", fix="f")
         return original(*arguments, resume=resume, **more)
 
-    client.score_csv = fails_at_first  # type: ignore[method-assign]
+    client.score_csv = fail_twice  # type: ignore[method-assign]
     assert score(client, table, resume=False).rows == 1500
     assert client.resumed == [False, False, False]
 
 
-def test_a_table_that_is_removed_is_let_go_while_the_server_is_away(fake: FakeClient, table: Path) -> None:
-    client = Away(fake, ServerUnreachable("refused", fix="f"), attempts=10**9)
+def test_a_removed_table_ends_while_the_server_is_down(fake: FakeClient, table: Path) -> None:
+    client = FailingClient(fake, ServerUnreachable("refused", fix="f"), attempts=10**9)
 
-    class Stopped(Exception):
+    class Removed(Exception):
         pass
 
     def on_progress(rows: int) -> None:
         if len(client.resumed) == 1 and client.left < 10**9:
-            raise Stopped
+            raise Removed
 
     begin = time.monotonic()
-    with pytest.raises(Stopped):
+    with pytest.raises(Removed):
         score(client, table, on_progress, patience=60)
     assert time.monotonic() - begin < 1.5  # a whole pause lasts longer
 
 
-def test_what_another_attempt_does_not_mend_fails_at_once(fake: FakeClient, table: Path) -> None:
-    class Refusing(Away):
+def test_errors_that_a_retry_cannot_fix_are_not_retried(fake: FakeClient, table: Path) -> None:
+    class Refusing(FailingClient):
         def score_csv(self, *arguments: Any, **more: Any) -> Any:
             raise RecordRefused("no", fix="f")
 
@@ -161,18 +162,18 @@ def test_what_another_attempt_does_not_mend_fails_at_once(fake: FakeClient, tabl
     assert time.monotonic() - begin < 1
 
 
-def test_the_client_takes_the_encoding_and_resumes_over_http(tmp_path: Path, soon: None) -> None:
-    """The real client, with a server that is away for the first requests with rows."""
+def test_the_client_takes_the_encoding_and_resumes_over_http(tmp_path: Path, short_pauses: None) -> None:
+    """The real client, with a server that fails the first requests with rows."""
     from tests.web.fake import number, schema
 
-    described = json.dumps(schema("m", {"age": number(38)})).encode()
+    description = json.dumps(schema("m", {"age": number(38)})).encode()
     failures = [1] * (2 * RETRIES.attempts)
 
     class Server(Handler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"] or 0))
             if not body:
-                self.reply(200, described)
+                self.reply(200, description)
             elif failures:
                 failures.pop()
                 self.reply(503, b"{}")

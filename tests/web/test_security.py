@@ -1,4 +1,4 @@
-"""What the app takes and from whom, and that hostile names stay text."""
+"""Requests that the web app refuses, its headers, and hostile names, which must stay text."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ from fastmar_client import Unauthorized
 from fastmar_client.keys import KeyFile
 from fastmar_web.backend import Backend
 from fastmar_web.errors import WebError
-from fastmar_web.security import HEADERS, host_is_ours
+from fastmar_web.security import HEADERS, is_own_host
 from fastmar_web.settings import Settings, check_key_file
 from tests.web.conftest import listening
 from tests.web.fake import HOSTILE, QUOTED, FakeClient, answer
+from tests.web.html import code_of_error, codes
 
 KEY = "s3cret-key-of-the-model-server"
-JSON_WANTED = {"Accept": "application/json"}
+ACCEPT_JSON = {"Accept": "application/json"}
 PAGES = ["/", "/models/people", "/models/fruit", "/models/people/table", "/nowhere", "/models/nobody", "/status"]
 
 
@@ -47,7 +48,7 @@ def test_the_policy_allows_nothing_inline_and_nothing_from_elsewhere() -> None:
 
 
 class _Inline(HTMLParser):
-    """Finds what a strict policy forbids: scripts and styles in the page itself."""
+    """Finds inline scripts and styles, which the content security policy forbids."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,10 +56,10 @@ class _Inline(HTMLParser):
         self.links: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        if (tag == "script" and "src" not in given) or tag == "style" or "style" in given:
+        attributes = dict(attrs)
+        if (tag == "script" and "src" not in attributes) or tag == "style" or "style" in attributes:
             self.found.append(tag)
-        self.found += [name for name in given if name.startswith("on")]
+        self.found += [name for name in attributes if name.startswith("on")]
         self.links += [value or "" for name, value in attrs if name in ("src", "href", "action")]
 
 
@@ -71,7 +72,7 @@ def test_pages_have_nothing_inline_and_fetch_nothing_from_elsewhere(web: FlaskCl
 
 
 @pytest.mark.parametrize(
-    ("host", "settings", "ours"),
+    ("host", "settings", "expected"),
     [
         ("127.0.0.1:8501", {}, True),
         ("LOCALHOST", {}, True),
@@ -87,40 +88,40 @@ def test_pages_have_nothing_inline_and_fetch_nothing_from_elsewhere(web: FlaskCl
         ("127.0.0.1.evil.example", {"host": "0.0.0.0"}, False),
     ],
 )
-def test_names_of_ours(host: str, settings: dict[str, Any], ours: bool) -> None:
-    assert host_is_ours(host, Settings(**settings)) is ours
+def test_own_hosts(host: str, settings: dict[str, Any], expected: bool) -> None:
+    assert is_own_host(host, Settings(**settings)) is expected
 
 
-def test_another_name_gets_no_page(web: FlaskClient) -> None:
+def test_requests_with_an_unknown_host_are_refused(web: FlaskClient) -> None:
     response = web.get("/models/people", headers={"Host": "evil.example"})
     assert response.status_code == 400
-    assert "Unknown address" in response.text
+    assert code_of_error(response.text) == "unknown_host"
     assert "Work class" not in response.text
 
 
 @pytest.mark.parametrize(
-    ("headers", "taken"),
+    ("headers", "accepted"),
     [
         ({}, True),  # curl
         ({"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}, True),
-        ({"Origin": "https://localhost"}, True),  # a front that ends TLS
+        ({"Origin": "https://localhost"}, True),  # a reverse proxy that ends TLS
         ({"Origin": "http://evil.example", "Sec-Fetch-Site": "cross-site"}, False),
         ({"Origin": "http://localhost:9999"}, False),
         ({"Origin": "null"}, False),
         ({"Sec-Fetch-Site": "same-site"}, False),
     ],
 )
-def test_forms_of_other_sites_are_not_taken(
-    web: FlaskClient, fake: FakeClient, headers: dict[str, str], taken: bool
+def test_forms_of_other_sites_are_refused(
+    web: FlaskClient, fake: FakeClient, headers: dict[str, str], accepted: bool
 ) -> None:
     paths = ["/models/people", "/models/people/table", "/tables/x/score", "/tables/x/remove"]
     statuses = [web.post(path, data={"age": "30"}, headers=headers).status_code for path in paths]
-    assert (403 not in statuses) if taken else set(statuses) == {403}
-    assert bool(fake.asked) is taken
+    assert (403 not in statuses) if accepted else set(statuses) == {403}
+    assert bool(fake.requests) is accepted
 
 
 def test_hostile_names_are_text_on_every_page(web: FlaskClient, fake: FakeClient) -> None:
-    """Of models, columns, categories, labels, files, versions, warnings, errors, and of the owner's texts."""
+    """Names of models, columns, categories, labels, files, versions, warnings, errors, and texts of ui.yaml."""
     fake.schemas["people"]["ui"] = {
         "title": HOSTILE, "description": QUOTED, "labels": {">=50k": {"name": HOSTILE}},
         "fields": {"age": {"label": HOSTILE, "help": QUOTED, "unit": HOSTILE}},
@@ -137,7 +138,7 @@ def test_hostile_names_are_text_on_every_page(web: FlaskClient, fake: FakeClient
         web.get("/models/people", query_string={"work-class": HOSTILE, HOSTILE: QUOTED, QUOTED: "x"}).text,
         web.post("/models/people", data={"work-class": HOSTILE, "age": QUOTED}).text,
         web.post("/models/people", data={}).text,
-        web.post("/models/people", data={}, headers=JSON_WANTED).json["html"],  # type: ignore[index]
+        web.post("/models/people", data={}, headers=ACCEPT_JSON).json["html"],  # type: ignore[index]
         web.post(
             "/models/fruit", data={"pictures": (io.BytesIO(b"x"), f"'><img src=x onerror=alert(1)>{HOSTILE}.jpg")}
         ).text,
@@ -145,7 +146,8 @@ def test_hostile_names_are_text_on_every_page(web: FlaskClient, fake: FakeClient
         web.get("/models/people/table").text,
         web.get(f"/models/{HOSTILE}").text,
     ]
-    assert [number for number, page in enumerate(pages) if "alert(1)" not in page] == [8]  # which is "Not found"
+    # The page of an unknown model does not repeat its name.
+    assert [number for number, page in enumerate(pages) if "alert(1)" not in page] == [8]
     for page in pages:
         parser = _Inline()
         parser.feed(page)
@@ -154,36 +156,43 @@ def test_hostile_names_are_text_on_every_page(web: FlaskClient, fake: FakeClient
         assert "<img" not in page
 
 
-def test_20_megabytes_are_refused_in_words(address: str, fake: FakeClient) -> None:
-    def post(path: str, **sent: Any) -> requests.Response:
-        return requests.post(f"{address}{path}", timeout=20, **sent)
+def test_uploads_over_the_limits_are_refused(address: str, fake: FakeClient) -> None:
+    def post(path: str, **options: Any) -> requests.Response:
+        return requests.post(f"{address}{path}", timeout=20, **options)
 
     large = ("pictures", ("big.jpg", b"\xff\xd8\xff" + b"\0" * 20_000_000))
     small = ("pictures", ("small.jpg", b"\xff\xd8\xff"))
-    assert "The picture is 20 MB large; at most 6 MB are taken." in post("/models/fruit", files=[large]).text
-    assert post("/models/fruit", files=[large], headers=JSON_WANTED).status_code == 413
+    alone = post("/models/fruit", files=[large]).text
+    assert codes(alone) == ["picture_too_large"]
+    assert "20 MB" in alone
+    assert "6 MB" in alone
+    scripted = post("/models/fruit", files=[large], headers=ACCEPT_JSON)
+    assert (scripted.status_code, scripted.json()["code"]) == (413, "picture_too_large")
     both = post("/models/fruit", files=[large, small]).text
-    assert "at most 6 MB" in both
-    assert "apple, 94%" in both  # the small one is answered all the same
-    assert fake.asked == [small[1][1]]
-    for sent in ({"data": {"age": "1" * 20_000_000}}, {"files": {"age": b"1" * 20_000_000}}):
-        form = post("/models/people", **sent)
+    assert codes(both) == ["picture_too_large"]
+    assert "apple, 94%" in both  # the answer to the small one
+    assert fake.requests == [small[1][1]]
+    for body in ({"data": {"age": "1" * 20_000_000}}, {"files": {"age": b"1" * 20_000_000}}):
+        form = post("/models/people", **body)
         assert form.status_code == 413
-        assert "at most 2 MB are taken at once" in form.text
-    assert len(fake.asked) == 1
+        assert code_of_error(form.text) == "body_too_large"
+        assert "2 MB" in form.text
+    assert len(fake.requests) == 1
 
 
 def test_a_table_over_the_limit_is_refused(make_app: Callable[..., Flask]) -> None:
     with listening(make_app(table_bytes=1000)) as address:
-        sent = {"table": ("t.csv", b"x" * 20_000)}
-        response = requests.post(f"{address}/models/people/table", files=sent, headers=JSON_WANTED, timeout=20)
+        files = {"table": ("t.csv", b"x" * 20_000)}
+        response = requests.post(f"{address}/models/people/table", files=files, headers=ACCEPT_JSON, timeout=20)
     assert response.status_code == 413
-    assert "at most 11 kB" in response.json()["html"]
+    assert response.json()["code"] == "body_too_large"
+    assert "11 kB" in response.json()["html"]
 
 
 def test_too_many_pictures_at_once(web: FlaskClient) -> None:
     many = [(io.BytesIO(b"x"), f"{n}.jpg") for n in range(21)]
-    assert "at most 20" in web.post("/models/fruit", data={"pictures": many}).text
+    response = web.post("/models/fruit", data={"pictures": many})
+    assert (response.status_code, code_of_error(response.text)) == (400, "too_many_pictures")
 
 
 def test_the_key_is_on_no_page(tmp_path: Path, fake: FakeClient, capsys: Any) -> None:
@@ -199,7 +208,7 @@ def test_the_key_is_on_no_page(tmp_path: Path, fake: FakeClient, capsys: Any) ->
     headers = {"Host": "localhost"}
     pages = [web.get(path, headers=headers).text for path in PAGES]
     pages.append(web.post("/models/people", data={}, headers=headers).text)
-    pages.append(json.dumps(web.post("/models/people", data={}, headers=headers | JSON_WANTED).get_json()))
+    pages.append(json.dumps(web.post("/models/people", data={}, headers=headers | ACCEPT_JSON).get_json()))
     fake.down = Unauthorized(f"the key {KEY} in {key_file} is refused", fix=str(key_file), code="x")
     pages += [web.get(path, headers=headers).text for path in PAGES]
     app.extensions["fastmar_jobs"].close()
@@ -207,7 +216,7 @@ def test_the_key_is_on_no_page(tmp_path: Path, fake: FakeClient, capsys: Any) ->
         assert KEY not in page
         assert str(tmp_path) not in page
     assert "$FASTMAR_KEY" in pages[len(PAGES)]
-    assert "No access to the models" in pages[-len(PAGES)]
+    assert code_of_error(pages[-len(PAGES)]) == "key_refused"
 
 
 def test_key_files(tmp_path: Path) -> None:
@@ -218,8 +227,10 @@ def test_key_files(tmp_path: Path) -> None:
         check_key_file(path)
         assert KeyFile(path).key() == key  # what the client sends
     path.write_text(" ")
-    with pytest.raises(WebError, match="is empty"):
+    with pytest.raises(WebError) as caught:
         check_key_file(path)
-    with pytest.raises(WebError, match="can't be read") as refusal:
+    assert caught.value.code == "key_file_empty"
+    with pytest.raises(WebError) as caught:
         check_key_file(tmp_path / "none")
-    assert refusal.value.fix
+    assert caught.value.code == "key_file_unreadable"
+    assert caught.value.fix

@@ -1,4 +1,4 @@
-"""`fastmar web` as a process: what it says, where it listens, how it ends."""
+"""`fastmar web` as a process: its output, its address, and how it stops."""
 
 from __future__ import annotations
 
@@ -20,20 +20,21 @@ import pytest
 import requests
 
 from fastmar_cli.main import main
+from fastmar_web.serving import NO_LOGIN
 from tests.web.fake import number, schema
+from tests.web.html import code_of_error
 
-NOBODY = "http://127.0.0.1:9"  # the discard port: nobody listens there
+UNREACHABLE = "http://127.0.0.1:9"  # the discard port, where nothing listens
 
 
 @contextmanager
 def running(
     *arguments: str, command: list[str] | None = None, **environment: str
 ) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
-    """`fastmar web` on a free port; what it printed until it was ready."""
-    web = [sys.executable, "-m", "fastmar_cli.main", "web", "--port", "0", "--url", NOBODY, *arguments]
-    words = command or web
+    """`fastmar web` on a free port, and the lines that it printed until it was ready."""
+    web = [sys.executable, "-m", "fastmar_cli.main", "web", "--port", "0", "--url", UNREACHABLE, *arguments]
     process = subprocess.Popen(
-        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}
+        command or web, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}
     )
     try:
         lines = []
@@ -47,15 +48,15 @@ def running(
         process.communicate()
 
 
-def test_it_says_where_it_is_and_ends_when_told(tmp_path: Path) -> None:
+def test_it_prints_its_address_and_stops_on_sigterm(tmp_path: Path) -> None:
     with running(TMPDIR=str(tmp_path)) as (process, lines):
         [address] = [line.split()[-1] for line in lines if line.startswith("Web app")]
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+", address)
-        assert f"Model server  {NOBODY}" in lines
-        assert "the model server does not answer" in lines[-1]
-        assert not any("log-in" in line for line in lines)
+        assert f"Model server  {UNREACHABLE}" in lines
+        assert not re.match(r"Ready: \d+ model", lines[-1])  # the model server can't be reached
+        assert NO_LOGIN not in lines
         response = requests.get(f"{address}/", timeout=10)
-        assert response.status_code == 503
+        assert (response.status_code, code_of_error(response.text)) == (503, "model_server_unreachable")
         assert "Server" not in response.headers
         assert requests.get(f"{address}/health", timeout=10).text == "ok\n"
         process.send_signal(signal.SIGTERM)
@@ -64,11 +65,11 @@ def test_it_says_where_it_is_and_ends_when_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_in_a_finalizer_ends_it_too(number: int) -> None:
+def test_a_signal_in_a_finalizer_stops_it(number: int) -> None:
     """Python drops an exception that a signal handler raises while `__del__` runs."""
     code = f"""
 import os, signal, sys
-from fastmar_web import slow
+from fastmar_web import connections
 from fastmar_web.serving import Settings, serve
 
 class Dropped:
@@ -77,27 +78,31 @@ class Dropped:
         sum(range(100))
 
 count = [0]
-readable = slow.Channel.readable
+readable = connections.Channel.readable
 
-def first_drops(channel):
+def first_call_signals(channel):
     count[0] += 1
     if count[0] == 1:
         Dropped()
     return readable(channel)
 
-slow.Channel.readable = first_drops
-sys.exit(serve(Settings(url={NOBODY!r}, port=0)))
+connections.Channel.readable = first_call_signals
+sys.exit(serve(Settings(url={UNREACHABLE!r}, port=0)))
 """
     with running(command=[sys.executable, "-c", code]) as (process, lines):
         [address] = [line.split()[-1] for line in lines if line.startswith("Web app")]
-        with suppress(requests.RequestException):  # it ends before or after the answer
+        with suppress(requests.RequestException):  # it may stop before the answer
             requests.get(f"{address}/health", timeout=10)
         assert process.wait(10) == 0
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="the system has no terminals that hang up")
-def test_no_table_stays_behind_when_the_terminal_is_closed(tmp_path: Path) -> None:
-    with describing() as url, hang_ups(signal.SIG_DFL), running("--url", url, TMPDIR=str(tmp_path)) as (process, lines):
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs SIGHUP")
+def test_tables_are_deleted_when_the_terminal_is_closed(tmp_path: Path) -> None:
+    with (
+        model_server() as url,
+        sighup(signal.SIG_DFL),
+        running("--url", url, TMPDIR=str(tmp_path)) as (process, lines),
+    ):
         send_table(lines)
         assert list(tmp_path.rglob("table.csv"))
         process.send_signal(signal.SIGHUP)
@@ -106,9 +111,13 @@ def test_no_table_stays_behind_when_the_terminal_is_closed(tmp_path: Path) -> No
         assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="the system has no terminals that hang up")
-def test_nohup_outlives_the_terminal(tmp_path: Path) -> None:
-    with describing() as url, hang_ups(signal.SIG_IGN), running("--url", url, TMPDIR=str(tmp_path)) as (process, lines):
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs SIGHUP")
+def test_nohup_keeps_it_running(tmp_path: Path) -> None:
+    with (
+        model_server() as url,
+        sighup(signal.SIG_IGN),
+        running("--url", url, TMPDIR=str(tmp_path)) as (process, lines),
+    ):
         send_table(lines)
         process.send_signal(signal.SIGHUP)
         send_table(lines)
@@ -117,8 +126,8 @@ def test_nohup_outlives_the_terminal(tmp_path: Path) -> None:
 
 
 @contextmanager
-def hang_ups(handler: Any) -> Iterator[None]:
-    """Processes that are started meanwhile inherit SIG_IGN, as under nohup, or SIG_DFL for SIGHUP."""
+def sighup(handler: Any) -> Iterator[None]:
+    """Child processes inherit this handler of SIGHUP: SIG_IGN, as under nohup, or SIG_DFL."""
     before = signal.signal(signal.SIGHUP, handler)
     try:
         yield
@@ -127,7 +136,7 @@ def hang_ups(handler: Any) -> Iterator[None]:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """What servers here have in common."""
+    """Base class of the model servers in these tests."""
 
     def reply(self, status: int, body: bytes) -> None:
         self.send_response(status)
@@ -140,13 +149,13 @@ class Handler(BaseHTTPRequestHandler):
 
 def send_table(lines: list[str]) -> None:
     [address] = [line.split()[-1] for line in lines if line.startswith("Web app")]
-    sent = requests.post(f"{address}/models/m/table", files={"table": ("t.csv", b"age\n1\n")}, timeout=10)
-    assert sent.status_code == 200
+    response = requests.post(f"{address}/models/m/table", files={"table": ("t.csv", b"age\n1\n")}, timeout=10)
+    assert response.status_code == 200
 
 
 @contextmanager
-def describing() -> Iterator[str]:
-    """A server with one model, which does no more than describe itself."""
+def model_server() -> Iterator[str]:
+    """A server with one model that answers requests for its schema only."""
     body = json.dumps(schema("m", {"age": number(38)})).encode()
 
     class Server(Handler):
@@ -158,32 +167,34 @@ def describing() -> Iterator[str]:
         yield url
 
 
-def test_on_another_host_it_says_that_it_has_no_log_in() -> None:
+def test_on_another_host_it_warns_that_it_has_no_login() -> None:
     with running("--host", "0.0.0.0") as (_, lines):
-        assert [line for line in lines if "no log-in" in line] == [
-            "Note: the web app has no log-in of its own; put it behind a front that has one."
-        ]
+        assert NO_LOGIN in lines
 
 
-def test_what_it_can_not_do_is_one_readable_error(tmp_path: Path, capsys: Any) -> None:
+def test_an_unreadable_key_file_is_one_error(tmp_path: Path, capsys: Any) -> None:
     assert main(["web", "--port", "0", "--key-file", str(tmp_path / "none")]) == 1
-    assert "Fix:" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "WebError" in error
+    assert str(tmp_path / "none") in error
+    assert "Fix:" in error
 
 
-def test_a_port_that_is_taken(tmp_path: Path) -> None:
+def test_a_port_in_use_is_one_error(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        words = [sys.executable, "-m", "fastmar_cli.main", "web", "--port", port]
+        command = [sys.executable, "-m", "fastmar_cli.main", "web", "--port", port]
         environment = {**os.environ, "TMPDIR": str(tmp_path)}
-        done = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=30, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=30, check=False)
     assert done.returncode == 1
-    assert f"127.0.0.1:{port} can't be listened on" in done.stderr
+    assert "WebError" in done.stderr
+    assert f"127.0.0.1:{port}" in done.stderr
     assert "Fix:" in done.stderr
     assert not list(tmp_path.iterdir())
 
 
-def test_the_key_reaches_the_server_and_a_new_one_is_found(tmp_path: Path) -> None:
-    """Keys of `fastmar serve` may be new at each of its starts."""
+def test_a_changed_key_file_is_read_again(tmp_path: Path) -> None:
+    """`fastmar serve` may make a new key at each start."""
     from fastmar_web.backend import Backend
     from fastmar_web.errors import PageError
     from fastmar_web.settings import Settings
@@ -191,18 +202,19 @@ def test_the_key_reaches_the_server_and_a_new_one_is_found(tmp_path: Path) -> No
     key_file = tmp_path / "key"
     key_file.write_text("old")
     seen: list[str] = []
-    with answering(seen) as url:
+    with server_with_key(seen) as url:
         backend = Backend(Settings(url=url, key_file=key_file))
-        with pytest.raises(PageError, match="refuses the key"):
+        with pytest.raises(PageError) as caught:
             backend.models()
+        assert caught.value.code == "key_refused"
         key_file.write_text("new")
         assert backend.models() == []
     assert seen[-1] == "Bearer new"
 
 
 @contextmanager
-def answering(seen: list[str]) -> Iterator[str]:
-    """A server that takes the key "new" alone."""
+def server_with_key(seen: list[str]) -> Iterator[str]:
+    """A server that accepts the key "new" only."""
 
     class Server(Handler):
         def do_GET(self) -> None:

@@ -1,4 +1,4 @@
-"""The requests to copy do what the page did, whatever is in the values; the key is never in them."""
+"""Code examples send the same request as the page, whatever its values; they never contain the key."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fastmar_web.snippets import Writer
+from fastmar_web.snippets import SnippetWriter
 
 RECORD: dict[str, Any] = {
     "plain": " Private",
@@ -23,30 +23,30 @@ RECORD: dict[str, Any] = {
 }
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 @pytest.mark.parametrize("needs_key", [False, True])
 def test_curl_sends_exactly_the_record(needs_key: bool) -> None:
-    made = Writer("http://host:8080", "adult", "2.0", needs_key=needs_key).record(RECORD)
-    script = "curl() { printf '%s\\0' \"$@\"; }\n" + made.curl
+    snippets = SnippetWriter("http://host:8080", "adult", "2.0", needs_key=needs_key).record(RECORD)
+    script = "curl() { printf '%s\\0' \"$@\"; }\n" + snippets.curl
     done = subprocess.run(["bash", "-c", script], capture_output=True, check=True, env={"FASTMAR_KEY": "s3cret"})
-    words = done.stdout.decode().split("\0")
-    assert json.loads(words[words.index("-d") + 1]) == RECORD
-    assert words[1] == "http://host:8080/predictions/adult/2.0"
-    assert ("Authorization: Bearer s3cret" in words) is needs_key
-    assert "s3cret" not in made.curl
+    arguments = done.stdout.decode().split("\0")
+    assert json.loads(arguments[arguments.index("-d") + 1]) == RECORD
+    assert arguments[1] == "http://host:8080/predictions/adult/2.0"
+    assert ("Authorization: Bearer s3cret" in arguments) is needs_key
+    assert "s3cret" not in snippets.curl
 
 
-def test_python_is_python_and_has_the_record() -> None:
-    made = Writer("http://host:8080", "adult", None, needs_key=True).record(RECORD)
-    tree = ast.parse(made.python)
+def test_the_python_example_has_the_record() -> None:
+    snippets = SnippetWriter("http://host:8080", "adult", None, needs_key=True).record(RECORD)
+    tree = ast.parse(snippets.python)
     [record] = [
         node.value for node in ast.walk(tree) if isinstance(node, ast.Assign) and node.targets[0].id == "record"
     ]  # type: ignore[attr-defined]
     assert ast.literal_eval(record) == RECORD
-    assert 'token=os.environ["FASTMAR_KEY"]' in made.python
+    assert 'token=os.environ["FASTMAR_KEY"]' in snippets.python
 
 
-def test_the_python_of_every_kind_runs_with_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_python_examples_run_with_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
     import fastmar_client
 
     called: list[Any] = []
@@ -67,9 +67,9 @@ def test_the_python_of_every_kind_runs_with_the_client(monkeypatch: pytest.Monke
     real = fastmar_client.Client
     monkeypatch.setattr(fastmar_client, "Client", Recorder)
     monkeypatch.setenv("FASTMAR_KEY", "k")
-    writer = Writer("http://host", "m", "1.0", needs_key=True)
-    for made in (writer.record({"a": 1}), writer.picture(), writer.table()):
-        exec(made.python, {})
+    writer = SnippetWriter("http://host", "m", "1.0", needs_key=True)
+    for snippets in (writer.record({"a": 1}), writer.picture(), writer.table()):
+        exec(snippets.python, {})
     assert called == [
         (("http://host",), {"token": "k"}), ("predict", ("m", {"a": 1}), {"version": "1.0"}),
         (("http://host",), {"token": "k"}), ("predict", ("m", "photo.jpg"), {"version": "1.0"}),

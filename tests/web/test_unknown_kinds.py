@@ -1,4 +1,4 @@
-"""A model of a kind that the pages have never heard of: its JSON Schema makes the form, and its answer is readable."""
+"""Models of a kind that the web app does not know: forms come from the JSON Schema, and all answers are shown."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from fastmar_web.forms import Form, make_form
 from fastmar_web.presentation import Presentation
 from fastmar_web.values import defaults, from_link, from_post, from_record
 from tests.web.fake import HOSTILE, TOY, FakeClient
-from tests.web.test_pages import JSON_WANTED
+from tests.web.html import code_of_error, findings
+from tests.web.test_pages import ACCEPT_JSON
 
 RECORD = {
     "text": "so good",
@@ -39,16 +40,16 @@ def form() -> Form:
     return make_form(TOY, Presentation(TOY))
 
 
-def test_each_property_has_a_field_that_suits_its_type() -> None:
+def test_widgets_follow_the_types_of_properties() -> None:
     fields = form().fields
     assert {name: field.widget for name, field in fields.items()} == {
         "text": "text", "stars": "number", "weight": "number", "loud": "checkbox", "seen": "select",
         "tongue": "select", "place": "select", "spans": "json", "about": "json",
     }  # fmt: skip
     stars = fields["stars"]
-    assert (stars.least, stars.most, stars.step, stars.default) == ("1", "5", "1", "3")
-    assert [fields[name].blank for name in ("seen", "tongue", "place")] == [True, False, True]
-    assert fields["text"].help == "what somebody wrote"
+    assert (stars.minimum, stars.maximum, stars.step, stars.default) == ("1", "5", "1", "3")
+    assert [fields[name].has_blank for name in ("seen", "tongue", "place")] == [True, False, True]
+    assert fields["text"].help == "the text of the review"
     assert (fields["loud"].default, fields["tongue"].default, fields["spans"].default) == ("yes", "de", "[]")
 
 
@@ -58,7 +59,7 @@ def test_a_record_goes_through_a_link_and_the_form_unchanged() -> None:
     assert from_post(form(), from_link(form(), link).texts).record == RECORD
 
 
-def test_the_form_as_it_is_opened_is_a_record() -> None:
+def test_the_defaults_are_a_valid_record() -> None:
     filled = from_post(form(), defaults(form()).texts)
     assert not filled.problems
     assert filled.record == {
@@ -66,30 +67,29 @@ def test_the_form_as_it_is_opened_is_a_record() -> None:
     }  # fmt: skip
 
 
-def test_a_checkbox_that_is_not_ticked_is_false() -> None:
+def test_a_cleared_checkbox_is_false() -> None:
     sent = {name: text for name, text in SENT.items() if name != "loud"}
     filled = from_post(form(), sent)
     assert (filled.record["loud"], filled.texts["loud"]) == (False, "")
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "problem"),
+    ("name", "text", "code"),
     [
-        ("stars", "2.5", "whole number"),
-        ("stars", "many", "not a number"),
-        ("stars", "9", "At most 5."),
-        ("tongue", "", "Choose a value."),
-        ("tongue", "fr", "not one of the values"),
-        ("spans", "[1", "not JSON"),
-        ("spans", "3", "JSON for an array"),
-        ("spans", "[" * 100_000, "too many levels"),
-        ("about", "[]", "JSON for an object"),
+        ("stars", "2.5", "not_an_integer"),
+        ("stars", "many", "not_a_number"),
+        ("stars", "9", "above_maximum"),
+        ("tongue", "", "value_missing"),
+        ("tongue", "fr", "not_a_choice"),
+        ("spans", "[1", "not_json"),
+        ("spans", "3", "wrong_json_type"),
+        ("spans", "[" * 100_000, "json_too_deep"),
+        ("about", "[]", "wrong_json_type"),
     ],
 )
-def test_what_does_not_suit_is_said_beside_the_field(name: str, text: str, problem: str) -> None:
+def test_invalid_values_are_problems(name: str, text: str, code: str) -> None:
     filled = from_post(form(), SENT | {name: text})
-    assert list(filled.problems) == [name]
-    assert problem in filled.problems[name]
+    assert {field: problem.code for field, problem in filled.problems.items()} == {name: code}
 
 
 def test_the_page_without_a_script(web: FlaskClient, toy: FakeClient) -> None:
@@ -97,22 +97,21 @@ def test_the_page_without_a_script(web: FlaskClient, toy: FakeClient) -> None:
     page = web.get("/models/toy").text
     assert re.search(r'<input [^>]*name="loud" value="yes" type="checkbox" checked', page)
     assert re.search(r'<textarea [^>]*name="spans"[^>]*>\[\]<', page)
-    assert "CSV file" not in page  # an array has no place in a cell
-    asked = web.post("/models/toy", data=SENT)
-    assert asked.status_code == 200
-    assert toy.asked == [RECORD]
-    text = unescape(asked.text)
+    assert "CSV file" not in page  # arrays do not fit in a CSV cell
+    response = web.post("/models/toy", data=SENT)
+    assert response.status_code == 200
+    assert toy.requests == [RECORD]
+    text = unescape(response.text)
     assert "Prediction: good" in text
     assert re.search(r"<dt>Score</dt>\s*<dd>0.1235</dd>", text)
     assert json.dumps([{"word": HOSTILE}], indent=2) in text
-    assert HOSTILE not in asked.text
+    assert HOSTILE not in response.text
     table = web.get("/models/toy/table")
-    assert table.status_code == 404
-    assert "asked with a form, not with tables" in table.text
+    assert (table.status_code, code_of_error(table.text)) == (404, "tables_not_supported")
 
 
-def test_what_a_script_gets(web: FlaskClient, toy: FakeClient) -> None:
-    reply = web.post("/models/toy", data=SENT, headers=JSON_WANTED).get_json()
+def test_the_reply_to_a_script(web: FlaskClient, toy: FakeClient) -> None:
+    reply = web.post("/models/toy", data=SENT, headers=ACCEPT_JSON).get_json()
     assert (reply["sentence"], reply["failed"]) == ("Prediction: good", False)
     assert "<dt>Reasons</dt>" in reply["html"]
     assert {name: value for name, [value] in parse_qs(urlsplit(reply["link"]).query).items()} == SENT
@@ -124,12 +123,12 @@ def test_what_a_script_gets(web: FlaskClient, toy: FakeClient) -> None:
         ({"prediction": {"a": [1]}}, 'Prediction: {"a": [1]}', ["Prediction"]),
         ({"prediction": [[1, 2], [3]]}, "Prediction: [[1, 2], [3]]", ["Prediction"]),
         ({"prediction": True, "probabilities": [0.1]}, "Prediction: yes", ["Probabilities"]),
-        ({"vector": [0.5], "note": None}, "The model has answered.", ["Vector", "Note"]),
+        ({"vector": [0.5], "note": None}, "The model answered.", ["Vector", "Note"]),
     ],
 )
 def test_answers_of_any_shape(web: FlaskClient, toy: FakeClient, answer: Any, sentence: str, rest: list[str]) -> None:
     toy.answers["toy"] = {**answer, "warnings": []}
-    reply = web.post("/models/toy", data=SENT, headers=JSON_WANTED).get_json()
+    reply = web.post("/models/toy", data=SENT, headers=ACCEPT_JSON).get_json()
     assert reply["sentence"] == sentence
     assert re.findall(r"<dt>(.*)</dt>", reply["html"]) == rest
 
@@ -138,10 +137,8 @@ def test_a_table_of_flat_records(web: FlaskClient, toy: FakeClient) -> None:
     flat = {name: TOY["record"]["properties"][name] for name in ("text", "stars", "tongue", "place")}
     toy.schemas["toy"] = {**TOY, "record": {"properties": flat, "required": ["text", "tongue"]}}
     table = b"text,stars,tongue,place\nNA,4,en,\nb,,fr,north\nc,x,7,south\n"
-    sent = web.post("/models/toy/table", data={"table": (io.BytesIO(table), "t.csv")})
-    page = unescape(web.get(sent.location).text)
-    assert "2 rows can't be scored" in page
-    assert re.findall(r"<td>(\w+)</td><td>(\w+)</td><td>(Not [^<]+)</td>", page) == [
-        ("tongue", "fr", "Not one of the values that the model takes."),
-        ("stars", "x", "Not of a type that the model takes."),
-    ]
+    response = web.post("/models/toy/table", data={"table": (io.BytesIO(table), "t.csv")})
+    page = unescape(web.get(response.location).text)
+    assert findings(page) == {"error_rows": 2}
+    pattern = r'<tr class="bad" data-code="(\w+)"><th scope="row">\d+</th><td>(\w+)</td><td>(\w+)</td>'
+    assert re.findall(pattern, page) == [("bad_option", "tongue", "fr"), ("wrong_type", "stars", "x")]

@@ -1,4 +1,4 @@
-"""Forms made from a model's schema, in a browser: pages of Flask, answers through fastmar_client."""
+"""Web app with a form for each model, made from its schema: Flask for the pages, fastmar_client for the server."""
 
 from fastmar_web.app import create_app
 from fastmar_web.settings import Settings

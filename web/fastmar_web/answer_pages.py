@@ -1,4 +1,4 @@
-"""A model's own page and the answers to what is sent from it. Works without scripts; they exchange only the answer."""
+"""Routes of a model's page: show the form, answer it. Both work without scripts; a script replaces only the answer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from flask import Flask, Response
 
 from fastmar_web.backend import Backend
 from fastmar_web.page_types import open_page
-from fastmar_web.security import limit
+from fastmar_web.security import limit_body
 from fastmar_web.settings import Settings
 
 
@@ -20,5 +20,5 @@ def register(app: Flask, backend: Backend, settings: Settings) -> None:
     @app.post("/models/<reference>")
     def ask(reference: str) -> Response | str:
         page = open_page(backend, settings, reference)
-        limit(page.max_bytes)
+        limit_body(page.max_bytes)
         return page.answer()

@@ -1,4 +1,4 @@
-"""A model's answer for the eye: one sentence, bars, shares of a picture, and what the model remarks on the record."""
+"""Views of answers for the pages: a sentence, a chart, an overlay for the picture, and remarks."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fastmar_web.presentation import Presentation, filled, percent, rounded, trimmed
+from fastmar_web.presentation import Presentation, display_text, fill_template, format_number, format_percent
 
 JSON = dict[str, Any]
-BARS = 10  # of many labels; the others are left out
-_SHOWN = ("index", "points_model", "name", "warnings")  # parts of answers that are in the others, or beside the fields
+MAX_BARS = 10  # of a chart
+MAX_POINTS = 50  # of a chart
+_SHOWN_ELSEWHERE = ("index", "points_model", "name", "warnings")  # parts of answers
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A line of the chart: a name, its number in words, the bar's length (0 to 100), whether it is the answer."""
+    """A bar of the chart: its name, its value as text, its length (0 to 100), and whether it is predicted."""
 
     name: str
     text: str
@@ -26,16 +27,17 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """What the model says of a part of the record: its column, the column's title, and the words."""
+    """A warning of the model: its column, the label of the column, its code and text."""
 
     field: str
     title: str
+    code: str
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of an answer that has no place of its own: its title, and its value, which may be JSON."""
+    """Another part of an answer: its title, and its value as text or JSON."""
 
     title: str
     text: str
@@ -43,17 +45,17 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """An answer for the eye.
+class AnswerView:
+    """An answer as a page shows it.
 
     Attributes:
-        sentence: the answer.
-        bars: the chart; empty where there is nothing to compare.
-        caption: what the chart shows.
-        left_out: labels that are not in the chart.
-        remarks: on the record.
-        overlay: points or a mask, for the picture: ``{"points": ...}`` or ``{"mask": ..., "classes": ...}``.
-        rest: what else is in the answer.
+        sentence: the prediction as a sentence.
+        bars: the chart; empty for predictions without probabilities.
+        caption: of the chart.
+        left_out: number of bars that the chart leaves out.
+        remarks: warnings about the record.
+        overlay: points or a mask, drawn over the picture: ``{"points": ...}`` or ``{"mask": ..., "classes": ...}``.
+        rest: other parts of the answer.
     """
 
     sentence: str
@@ -66,16 +68,16 @@ class Shown:
 
     @property
     def short(self) -> str:
-        """The sentence for small places: without "Prediction:", which is clear there."""
+        """The sentence without "Prediction:", for the card of a picture."""
         return self.sentence.removeprefix("Prediction: ")
 
     @property
     def points(self) -> bool:
-        """Whether the bars are places, which have no length."""
+        """Whether the rows of the chart are points, which have no bar."""
         return bool(self.overlay and self.overlay.get("points"))
 
 
-def cells(answer: JSON) -> JSON:
+def table_cells(answer: JSON) -> JSON:
     """The answer for a table's row: ``{"prediction", "probability"}``."""
     prediction, shares = answer.get("prediction"), answer.get("probabilities")
     if isinstance(prediction, dict):
@@ -87,13 +89,13 @@ def cells(answer: JSON) -> JSON:
     return {"prediction": prediction, "probability": share}
 
 
-def shown(answer: JSON, schema: JSON, presentation: Presentation) -> Shown:
-    """`answer` for the eye."""
-    rest = tuple(_part(presentation.label(name), value) for name, value in answer.items() if _is_left(name, answer))
+def answer_view(answer: JSON, schema: JSON, presentation: Presentation) -> AnswerView:
+    """The view of an answer."""
+    rest = tuple(_part(presentation.label(name), value) for name, value in answer.items() if _is_other(name, answer))
     return replace(_prediction(answer, schema, presentation), rest=rest)
 
 
-def _prediction(answer: JSON, schema: JSON, presentation: Presentation) -> Shown:
+def _prediction(answer: JSON, schema: JSON, presentation: Presentation) -> AnswerView:
     prediction = answer.get("prediction")
     remarks = tuple(_remarks(answer, presentation))
     shares = _shares(answer)
@@ -106,82 +108,86 @@ def _prediction(answer: JSON, schema: JSON, presentation: Presentation) -> Shown
     if "points_model" in answer and isinstance(prediction, list):
         return _points(prediction, remarks)
     if "prediction" not in answer:
-        return Shown("The model has answered.", remarks=remarks)
+        return AnswerView("The model answered.", remarks=remarks)
     if _is_nested(prediction):
-        return Shown(f"Prediction: {_short(json.dumps(prediction, ensure_ascii=False))}", remarks=remarks)
+        return AnswerView(f"Prediction: {_short(json.dumps(prediction, ensure_ascii=False))}", remarks=remarks)
     return _numbers(prediction, [str(target) for target in schema.get("targets", [])], presentation, remarks)
 
 
-def _label(label: str, shares: dict[str, float], texts: Presentation, remarks: tuple[Remark, ...]) -> Shown:
-    values = {"name": texts.answer(label), "percent": percent(shares.get(label, 0.0))}
-    sentence = filled(texts.answer_sentence(label), values)
+def _label(label: str, shares: dict[str, float], texts: Presentation, remarks: tuple[Remark, ...]) -> AnswerView:
+    values = {"name": texts.answer(label), "percent": format_percent(shares.get(label, 0.0))}
+    sentence = fill_template(texts.answer_sentence(label), values)
     bars, left_out = _chart(shares, {label}, texts)
-    return Shown(sentence, bars, "How sure the model is", left_out, remarks)
+    return AnswerView(sentence, bars, "How sure the model is", left_out, remarks)
 
 
-def _labels(labels: list[Any], shares: dict[str, float], texts: Presentation, remarks: tuple[Remark, ...]) -> Shown:
+def _labels(
+    labels: list[Any], shares: dict[str, float], texts: Presentation, remarks: tuple[Remark, ...]
+) -> AnswerView:
     chosen = [str(label) for label in labels]
-    names = [f"{texts.answer(label)} ({percent(shares.get(label, 0.0))} sure)" for label in chosen]
-    sentence = f"Prediction: {listed(names) or 'none of the labels'}"
+    names = [f"{texts.answer(label)} ({format_percent(shares.get(label, 0.0))} sure)" for label in chosen]
+    sentence = f"Prediction: {join_names(names) or 'none of the labels'}"
     bars, left_out = _chart(shares, set(chosen), texts)
-    return Shown(sentence, bars, "How sure the model is of each", left_out, remarks)
+    return AnswerView(sentence, bars, "How sure the model is of each", left_out, remarks)
 
 
 def _chart(shares: dict[str, float], chosen: set[str], texts: Presentation) -> tuple[tuple[Bar, ...], int]:
     ordered = sorted(shares.items(), key=lambda item: -item[1])
     bars = tuple(
-        Bar(texts.answer(label), percent(share), round(100 * min(max(share, 0.0), 1.0), 2), label in chosen)
-        for label, share in ordered[:BARS]
+        Bar(texts.answer(label), format_percent(share), round(100 * min(max(share, 0.0), 1.0), 2), label in chosen)
+        for label, share in ordered[:MAX_BARS]
     )
     return bars, len(ordered) - len(bars)
 
 
-def _numbers(prediction: Any, targets: list[str], texts: Presentation, remarks: tuple[Remark, ...]) -> Shown:
+def _numbers(prediction: Any, targets: list[str], texts: Presentation, remarks: tuple[Remark, ...]) -> AnswerView:
     unit = f" {texts.unit}" if texts.unit else ""
     if not isinstance(prediction, list):
         value = _value(prediction)
-        sentence = filled(
+        sentence = fill_template(
             texts.sentence or "Prediction: {prediction} {unit}", {"prediction": value, "unit": texts.unit}
         )
-        return Shown(sentence, remarks=remarks)
+        return AnswerView(sentence, remarks=remarks)
     values = [_value(value) for value in prediction]
     if len(targets) == len(values):
         values = [f"{texts.label(name)} {value}{unit}" for name, value in zip(targets, values, strict=True)]
-    short = ", ".join(values[:BARS]) + (f" and {len(values) - BARS} more" if len(values) > BARS else "")
-    sentence = filled(texts.sentence or "Prediction: {prediction}", {"prediction": short, "unit": texts.unit})
-    return Shown(sentence, remarks=remarks)
+    short = ", ".join(values[:MAX_BARS]) + (f" and {len(values) - MAX_BARS} more" if len(values) > MAX_BARS else "")
+    sentence = fill_template(texts.sentence or "Prediction: {prediction}", {"prediction": short, "unit": texts.unit})
+    return AnswerView(sentence, remarks=remarks)
 
 
-def _points(points: list[Any], remarks: tuple[Remark, ...]) -> Shown:
+def _points(points: list[Any], remarks: tuple[Remark, ...]) -> AnswerView:
     short = "1 point" if len(points) == 1 else f"{len(points)} points"
-    bars = tuple(Bar(f"Point {n}", f"{x:.1f}, {y:.1f}", 0.0) for n, (x, y) in enumerate(points[:50], 1))
-    caption = "Where, in pixels from the left and from the top"
-    return Shown(f"Prediction: {short}", bars, caption, max(0, len(points) - 50), remarks, {"points": points})
+    bars = tuple(Bar(f"Point {n}", f"{x:.1f}, {y:.1f}", 0.0) for n, (x, y) in enumerate(points[:MAX_POINTS], 1))
+    caption = "Position in pixels from the left and from the top"
+    return AnswerView(
+        f"Prediction: {short}", bars, caption, max(0, len(points) - MAX_POINTS), remarks, {"points": points}
+    )
 
 
-def _mask(mask: JSON, texts: Presentation, remarks: tuple[Remark, ...]) -> Shown:
+def _mask(mask: JSON, texts: Presentation, remarks: tuple[Remark, ...]) -> AnswerView:
     classes = sorted((each for each in mask.get("classes", [])), key=lambda each: -int(each["pixels"]))
     named = [(texts.answer(str(each["name"])), each) for each in classes if each.get("name") is not None]
-    unseen = next((each for each in classes if each.get("name") is None), None)  # cut away before the model saw it
+    unseen = next((each for each in classes if each.get("name") is None), None)  # cropped, so the model did not see it
     seen = sum(each["pixels"] for _, each in named) or 1
     shares = [(name, each["index"], each["pixels"] / seen) for name, each in named]
-    legend = [{"index": index, "name": name, "share": percent(share)} for name, index, share in shares]
-    parts = [f"{name} {percent(share)}" for name, _, share in shares[:3]]
+    legend = [{"index": index, "name": name, "share": format_percent(share)} for name, index, share in shares]
+    parts = [f"{name} {format_percent(share)}" for name, _, share in shares[:3]]
     short = ", ".join(parts) + (f" and {len(shares) - 3} more" if len(shares) > 3 else "")
-    bars = tuple(Bar(name, percent(share), round(100 * share, 2)) for name, _, share in shares[:BARS])
+    bars = tuple(Bar(name, format_percent(share), round(100 * share, 2)) for name, _, share in shares[:MAX_BARS])
     overlay = {key: mask.get(key) for key in ("mask", "width", "height")} | {"classes": legend}
     overlay["unseen"] = unseen["index"] if unseen else None
     left_out = len(shares) - len(bars)
-    return Shown(f"Prediction: {short}", bars, "Share of what the model sees", left_out, remarks, overlay)
+    return AnswerView(f"Prediction: {short}", bars, "Share of the area that the model sees", left_out, remarks, overlay)
 
 
-def _is_left(name: str, answer: JSON) -> bool:
+def _is_other(name: str, answer: JSON) -> bool:
     """Whether a part of an answer is shown nowhere else."""
     if name == "prediction":
         return _is_nested(answer[name]) and "points_model" not in answer
     if name == "probabilities":
         return _shares(answer) is None
-    return name not in _SHOWN
+    return name not in _SHOWN_ELSEWHERE
 
 
 def _is_nested(value: Any) -> bool:
@@ -206,25 +212,30 @@ def _part(title: str, value: Any) -> Part:
 
 
 def _value(value: Any) -> str:
-    """A number, a text, true, false or null for the eye."""
+    """A number, a text, true, false or null as it is shown."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return rounded(value) if is_number else trimmed(value)
+    return format_number(value) if is_number else display_text(value)
 
 
 def _remarks(answer: JSON, texts: Presentation) -> list[Remark]:
-    """The model's warnings, in the page's words."""
+    """The warnings of an answer."""
     return [
-        Remark(str(warning.get("field") or ""), texts.label(str(warning.get("field") or "")), _worded(warning))
+        Remark(
+            str(warning.get("field") or ""),
+            texts.label(str(warning.get("field") or "")),
+            str(warning.get("code") or ""),
+            _warning_text(warning),
+        )
         for warning in answer.get("warnings") or []
     ]
 
 
-def _worded(warning: JSON) -> str:
-    value = trimmed(warning.get("value"))
+def _warning_text(warning: JSON) -> str:
+    value = display_text(warning.get("value"))
     if warning.get("code") == "unknown_category":
         if warning.get("value") is None:
-            return "No value was given; the model knows none like that."
-        return f"“{_short(value)}” is new to the model, which takes it as unknown."
+            return "The value is missing; the model treats it as unknown."
+        return f"“{_short(value)}” is new to the model, which treats it as unknown."
     message = str(warning.get("message") or warning.get("code") or "")
     return message[:1].upper() + message[1:]
 
@@ -233,7 +244,7 @@ def _short(text: str) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def listed(names: Sequence[str]) -> str:
+def join_names(names: Sequence[str]) -> str:
     """One name, "a and b", or "a, b and c"."""
     if len(names) < 2:
         return "".join(names)

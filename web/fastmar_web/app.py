@@ -1,4 +1,4 @@
-"""The Flask app: what each part is given, and what is shown when something goes wrong."""
+"""The Flask app: routes, checks and error pages."""
 
 from __future__ import annotations
 
@@ -13,28 +13,26 @@ from fastmar_web import answer_pages, model_pages, table_pages
 from fastmar_web.backend import Backend
 from fastmar_web.errors import PageError
 from fastmar_web.jobs import Jobs
-from fastmar_web.presentation import humanized
-from fastmar_web.security import protect, too_large
+from fastmar_web.security import body_too_large, protect
 from fastmar_web.settings import MEGABYTE, Settings
 
-RETRY_AFTER = 60  # seconds, with a 503 that does not say more
-TEXT_FORM = 2 * MEGABYTE  # largest request that is no upload
+DEFAULT_RETRY_AFTER = 60  # seconds, for a 503 without a time of its own
+MAX_FORM_BYTES = 2 * MEGABYTE  # of a request without files
 
 
 def create_app(settings: Settings | None = None, backend: Backend | None = None) -> Flask:
     """The web app, to be run by a WSGI server.
 
     Args:
-        settings: what whoever runs it says.
-        backend: replaces the model server, in tests.
+        settings: its settings.
+        backend: replaces the connection to the model server, in tests.
     """
     settings = settings or Settings()
     backend = backend or Backend(settings)
     app = Flask(__name__)
-    app.config["MAX_CONTENT_LENGTH"] = TEXT_FORM
-    app.config["MAX_FORM_MEMORY_SIZE"] = TEXT_FORM
+    app.config["MAX_CONTENT_LENGTH"] = MAX_FORM_BYTES
+    app.config["MAX_FORM_MEMORY_SIZE"] = MAX_FORM_BYTES
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.jinja_env.filters["humanized"] = humanized
     app.jinja_env.tests["read_from_csv"] = lambda schema: Schema(schema).reads_csv
     jobs = Jobs(settings.folder, visitor=settings.visitor, address=settings.address)
     app.extensions["fastmar_jobs"] = jobs
@@ -42,54 +40,66 @@ def create_app(settings: Settings | None = None, backend: Backend | None = None)
     model_pages.register(app, backend)
     answer_pages.register(app, backend, settings)
     table_pages.register(app, backend, settings, jobs)
-    app.teardown_request(lambda _: request.close())  # uploads that lie on the disk
-    app.register_error_handler(PageError, failed)
-    app.register_error_handler(HTTPException, _http)
-    app.register_error_handler(Exception, _ours)
+    app.teardown_request(lambda _: request.close())  # deletes uploads on the disk
+    app.register_error_handler(PageError, error_response)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _unexpected_error)
 
     @app.get("/health")
     def health() -> Response:
-        """Whether the web app itself runs; the model server has a health check of its own."""
+        """Health check of the web app; the model server has its own."""
         return Response("ok\n", mimetype="text/plain")
 
     return app
 
 
-def failed(error: PageError) -> Response:
-    """The page, or for a script the JSON, that says what went wrong."""
+def error_response(error: PageError) -> Response:
+    """The error as a page, or as JSON for scripts."""
     if request.accept_mimetypes.best == "application/json":
         response = jsonify(
             {
+                "code": error.code,
                 "sentence": f"{error.title}. {error.message}",
                 "html": render_template("_error.html", error=error),
                 "failed": True,
-                "retry": error.passing,
+                "retry": error.is_temporary,
             }
         )
     else:
         response = make_response(render_template("error.html", error=error))
     response.status_code = error.status
     if error.retry_after or error.status == 503:
-        response.headers["Retry-After"] = str(error.retry_after or RETRY_AFTER)
+        response.headers["Retry-After"] = str(error.retry_after or DEFAULT_RETRY_AFTER)
     return response
 
 
-def _http(error: HTTPException) -> Response:
+def _http_error(error: HTTPException) -> Response:
     if isinstance(error, RequestEntityTooLarge):
-        return failed(too_large(request.content_length or 0, request.max_content_length or TEXT_FORM))
-    said = {
-        404: ("There is no such page.", "go back to the list of models.", "Not found"),
-        405: (
-            "This address does not take that.",
-            "open the page itself, and send the form from there.",
-            "Not possible",
-        ),
-    }
+        return error_response(body_too_large(request.content_length or 0, request.max_content_length or MAX_FORM_BYTES))
     status = error.code or 500
-    message, fix, title = said.get(status, (error.name + ".", "go back, and try again.", "This did not work"))
-    return failed(PageError(message, fix=fix, status=status, title=title))
+    if status == 404:
+        page = PageError(
+            "This page does not exist.",
+            fix="go back to the list of models.",
+            code="page_not_found",
+            status=status,
+            title="Not found",
+        )
+    elif status == 405:
+        page = PageError(
+            f"This address does not accept {request.method}.",
+            fix="open the page itself, and send the form from there.",
+            code="method_not_allowed",
+            status=status,
+            title="Not possible",
+        )
+    else:
+        page = PageError(f"{error.name}.", fix="go back, and try again.", code="http_error", status=status)
+    return error_response(page)
 
 
-def _ours(error: Exception) -> Response:
+def _unexpected_error(error: Exception) -> Response:
     traceback.print_exception(error, file=sys.stderr)
-    return failed(PageError("The web app failed on this request.", fix="see the log of `fastmar web`.", status=500))
+    return error_response(
+        PageError("The web app failed on this request.", fix="see the log of `fastmar web`.", code="internal_error")
+    )

@@ -1,4 +1,4 @@
-"""The one file that knows the client: models, schemas and answers, and its errors as pages that say what to do."""
+"""The connection to the model server, by fastmar_client. Errors of the client become errors of pages."""
 
 from __future__ import annotations
 
@@ -27,17 +27,16 @@ from fastmar_client import (
     Unauthorized,
 )
 from fastmar_contract.csv_rows import UTF8
-from fastmar_web.errors import PageError, Refused, Unavailable, sentence
+from fastmar_web.errors import FieldMessage, PageError, RequestRefused, Unavailable, sentence
 from fastmar_web.settings import Settings, check_key_file
 
 JSON = dict[str, Any]
 TIMEOUT = (2.0, 60.0)  # seconds to connect, and without data
-# Somebody waits for the page, so one question is soon answered, if only by an error. A table is asked again for longer,
-# see `score_table`.
+# A visitor waits for the page, so a request fails after few retries. `score_table` retries for longer.
 RETRIES = Retries(attempts=2, longest=2.0)
-PAUSE = 2.0  # seconds between two attempts to go on with a table
-STEP = 0.1  # seconds after which a table that was removed meanwhile is let go
-KEPT = 5.0  # seconds for which a schema is not asked for again: many pictures are many requests
+RETRY_PAUSE = 2.0  # seconds between two attempts to continue a table
+POLL_SECONDS = 0.1  # how often a waiting table checks whether it was removed
+SCHEMA_SECONDS = 5.0  # how long a schema is cached: each picture is a request of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +44,9 @@ class Model:
     """A model on the server.
 
     Attributes:
-        name, version: the version is the one that answers where none is asked for.
-        versions: all of them.
-        ready: whether it answers now.
+        name, version: the version is the default version.
+        versions: all versions.
+        ready: whether the default version has a ready worker.
     """
 
     name: str
@@ -57,10 +56,10 @@ class Model:
 
 
 class Backend:
-    """The model server, as the pages use it. Safe to use from several threads."""
+    """The model server, for the pages. Safe to use from several threads."""
 
     def __init__(self, settings: Settings, client: Client | None = None) -> None:
-        """`client` replaces the one that the settings describe, in tests."""
+        """`client` replaces the one made from the settings, in tests."""
         self._settings = settings
         self._lock = threading.Lock()
         self._schemas: dict[tuple[str, str | None], tuple[float, JSON]] = {}
@@ -69,46 +68,55 @@ class Backend:
 
     @property
     def needs_key(self) -> bool:
-        """Whether requests carry a key, which a reader of the page does not get to see."""
+        """Whether requests need a key. No page shows it."""
         return self._settings.key_file is not None
 
     def models(self) -> list[Model]:
-        """The models that the server has, by name.
+        """The models of the server, sorted by name.
 
         Raises:
-            PageError: it can't be asked, or has no list.
+            PageError: the server can't be reached, or returned no list.
         """
-        with self._explained():
-            found = self._client.models()
-            return sorted((_model(entry) for entry in found), key=lambda model: model.name)
+        with self._page_errors():
+            return sorted((_model(entry) for entry in self._client.models()), key=lambda model: model.name)
 
     def model(self, name: str, version: str | None) -> Model:
-        """One of them, which is ready.
+        """A model that is ready.
 
         Raises:
-            PageError: it is not there, or not ready.
+            PageError: it does not exist, or is not ready.
         """
         found = next((model for model in self.models() if model.name == name), None)
         if found is None or (version is not None and version not in found.versions):
             raise _not_found()
         if not found.ready:
             raise Unavailable(
-                "The model is being loaded.",
+                "The model is loading.",
                 fix="wait a moment, then try again.",
+                code="model_not_ready",
                 title="Not ready yet",
             )
         return found
 
     def schema(self, name: str, version: str | None) -> JSON:
-        """What the model takes and gives; at most `KEPT` seconds old."""
+        """The schema of a model; at most `SCHEMA_SECONDS` old.
+
+        Raises:
+            PageError: it can't be read.
+        """
         key = (name, version)
-        kept = self._schemas.get(key)
-        if kept and time.monotonic() - kept[0] < KEPT:
-            return kept[1]
-        with self._explained():
+        cached = self._schemas.get(key)
+        if cached and time.monotonic() - cached[0] < SCHEMA_SECONDS:
+            return cached[1]
+        with self._page_errors():
             schema = self._client.schema(name, version)
         if not isinstance(schema, dict) or not isinstance(schema.get("record"), dict):
-            raise PageError("The model does not describe itself.", fix="export it with this fastmar.", status=502)
+            raise PageError(
+                "The model has no schema.",
+                fix="export it with this version of fastmar.",
+                code="schema_missing",
+                status=502,
+            )
         with self._lock:
             if len(self._schemas) > 100:
                 self._schemas.clear()
@@ -119,15 +127,15 @@ class Backend:
         """The model's answer.
 
         Raises:
-            PageError: there is none; `field` says what is wrong with the record.
+            PageError: the prediction failed; `field` names the column with the problem, if it is one.
         """
-        with self._explained():
+        with self._page_errors():
             answer: JSON = self._client.predict(name, record, version)
         return answer
 
     def predict_body(self, name: str, version: str | None, body: bytes, content_type: str) -> JSON:
         """The model's answer to the one picture in `body`."""
-        with self._explained():
+        with self._page_errors():
             answers = self._client.predict_body(name, body, content_type, version)
         return answers[0]
 
@@ -142,14 +150,17 @@ class Backend:
         encoding: str = UTF8,
         resume: bool = True,
     ) -> Scored:
-        """Score the rows of one CSV file into another, which has their answers beside them.
+        """Score the rows of a CSV file into another one, which has the answers beside them.
 
-        With `resume` it goes on with what was begun before; otherwise all rows are scored. The value is how they fared,
-        those that were scored before among them. While the server is away or fails, it is asked again, until no row was
-        answered for the settings' `table_patience`. `on_progress` ends that with an exception.
+        With `resume` it continues an interrupted run; otherwise all rows are scored. While the server can't be reached
+        or fails, it retries, until no row was answered for the setting `table_patience`. An exception of `on_progress`
+        ends the run.
+
+        Returns:
+            The counts of all rows, also of those scored by an earlier run.
 
         Raises:
-            ClientError: they can't be scored; see `explained`.
+            ClientError: the table can't be scored; see `page_error`.
         """
         rows, latest = -1, time.monotonic()
 
@@ -165,32 +176,38 @@ class Backend:
                     name, source, target, version=version, encoding=encoding, resume=resume, progress=progress
                 )
             except (ServerUnreachable, ServerFailed, Timeout):
-                if time.monotonic() + PAUSE > latest + self._settings.table_patience:
+                if time.monotonic() + RETRY_PAUSE > latest + self._settings.table_patience:
                     raise
-            resume = resume or rows >= 0  # from here on, the answers on the disk are this run's
-            for _ in range(round(PAUSE / STEP)):
+            resume = resume or rows >= 0  # the answers on the disk are now those of this run
+            for _ in range(round(RETRY_PAUSE / POLL_SECONDS)):
                 on_progress(max(rows, 0))
-                time.sleep(STEP)
+                time.sleep(POLL_SECONDS)
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _page_errors(self) -> Iterator[None]:
         try:
             yield
         except ClientError as error:
-            raise explained(error) from error
+            raise page_error(error) from error
 
 
-def explained(error: ClientError) -> PageError:
-    """What the client says, for somebody who looks at a page: without addresses, paths and keys."""
+def page_error(error: ClientError) -> PageError:
+    """An error of the client as an error of a page, without addresses, paths and keys."""
     match error:
         case RecordRefused():
             title = "The model can't read this"
-            refused = Refused(
-                sentence(error.message), fix=error.fix, status=error.status or 400, title=title, field=error.field
+            refused = RequestRefused(
+                sentence(error.message),
+                fix=error.fix,
+                code=error.code,
+                status=error.status or 400,
+                title=title,
+                field=error.field,
             )
             for fault in error.faults:
-                said = f"{fault.get('message', '')} {sentence(str(fault.get('fix', '')))}"
-                refused.faults.setdefault(str(fault.get("field")), said)
+                text = f"{fault.get('message', '')} {sentence(str(fault.get('fix', '')))}"
+                message = FieldMessage(str(fault.get("code", "")), text)
+                refused.faults.setdefault(str(fault.get("field")), message)
             return refused
         case ModelNotFound():
             return _not_found()
@@ -198,23 +215,28 @@ def explained(error: ClientError) -> PageError:
             print(f"fastmar web: {error.message}", file=sys.stderr, flush=True)
             return Unavailable(
                 "The model server refuses the key of this web app.",
-                fix="whoever runs it starts it with --key-file, or looks whether the key has expired.",
+                fix="ask the operator to start the web app with --key-file, or to check whether the key has expired.",
+                code="key_refused",
                 status=502,
                 title="No access to the models",
             )
         case CsvUnreadable():
-            return Refused(sentence(error.message), fix=error.fix, title="This is no table for the model")
+            return RequestRefused(
+                sentence(error.message), fix=error.fix, code=error.code, title="The model can't read this table"
+            )
         case CsvUnwritable():
             print(f"fastmar web: {error.message}", file=sys.stderr, flush=True)
             return Unavailable(
-                "The web app has no place for them, or can't write to it.",
-                fix="try again once whoever runs it has made room on its disk; its log says more.",
+                "The web app can't write to its disk.",
+                fix="ask the operator to free disk space, then try again; the web app's log has the details.",
+                code="answers_not_saved",
                 title="The answers could not be saved",
             )
         case ResumeRefused():
             return PageError(
-                "Some rows were scored by the model as it was before.",
-                fix="try again: all rows are then scored anew.",
+                "The model was replaced after some rows were scored.",
+                fix="try again: all rows are then scored by the new model.",
+                code="model_changed",
                 status=409,
                 title="The model has changed",
             )
@@ -222,27 +244,31 @@ def explained(error: ClientError) -> PageError:
             return Unavailable(
                 "The model server took too long to answer.",
                 fix="try again in a moment; it may be busy.",
+                code="model_server_timeout",
                 status=504,
                 title="No answer in time",
             )
         case ServerUnreachable():
             return Unavailable(
-                "The model server does not answer.",
+                "The model server can't be reached.",
                 fix="try again once it runs.",
-                title="The model server is away",
+                code="model_server_unreachable",
+                title="The model server is not running",
             )
     print(f"fastmar web: {error.message}", file=sys.stderr, flush=True)
     return Unavailable(
         "The model server could not answer.",
-        fix="try again in a moment; its log says more.",
+        fix="try again in a moment; its log has the details.",
+        code="model_server_failed",
         title="The model server failed",
     )
 
 
 def _not_found() -> PageError:
     return PageError(
-        "There is no such model on the server, or not in this version.",
-        fix="choose one of the list.",
+        "The server has no such model, or not this version.",
+        fix="choose a model from the list.",
+        code="model_not_found",
         status=404,
         title="No such model",
     )

@@ -1,13 +1,13 @@
-"""In which encoding a table is: chosen in the form, declared with the file, or UTF-8."""
+"""The encoding of a table: chosen in the form, declared with the file, or UTF-8."""
 
 from __future__ import annotations
 
 import codecs
 
 from fastmar_contract.csv_rows import UTF8
-from fastmar_web.errors import Refused
+from fastmar_web.errors import RequestRefused
 
-# What the form offers; Excel writes the ones of Windows where somebody saves as "CSV".
+# Choices in the form. Excel's "Save as CSV" writes the Windows encodings.
 CHOICES = {
     "": "UTF-8 or UTF-16 (Unicode)",
     "windows-1252": "Western European (Windows-1252)",
@@ -17,27 +17,28 @@ CHOICES = {
     "gb18030": "Chinese (GB 18030)",
     "shift_jis": "Japanese (Shift JIS)",
 }
-_NO_CHARSETS = frozenset(["idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "mbcs", "oem"])
+_NOT_CHARSETS = frozenset(["idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "mbcs", "oem"])
 
 
 def encoding_of(chosen: str, declared: str) -> str:
-    """Python's name of the encoding: what was chosen, else what the file's Content-Type declares, else UTF-8.
+    """Python's name of the encoding: `chosen` in the form, else `declared` by the file's Content-Type, else UTF-8.
 
     Raises:
-        Refused: there is no such encoding.
+        RequestRefused: Python knows no such encoding.
     """
     name = (chosen or declared).strip()[:40]
     if not name:
         return UTF8
     try:
         found = codecs.lookup(name).name
-        if found in _NO_CHARSETS:
+        if found in _NOT_CHARSETS:
             raise LookupError
-        b"a\0a\0".decode(found)  # not with a codec between bytes and bytes, such as zip
+        b"a\0a\0".decode(found)  # fails for codecs from bytes to bytes, such as zip
     except (LookupError, ValueError) as error:
-        raise Refused(
+        raise RequestRefused(
             f"The encoding “{name}” is unknown.",
-            fix="choose one of the form, or save the file as UTF-8.",
+            fix="choose one in the form, or save the file as UTF-8.",
+            code="unknown_charset",
             title="Unknown encoding",
         ) from error
     return UTF8 if found == "utf-8" else found

@@ -1,90 +1,114 @@
-"""What can go wrong in the web app, for the person who runs it and for the one who uses it.
+"""Errors of the web app.
 
-WebError                  a message with a fix, for whoever runs `fastmar web`
-└── PageError                 for whoever looks at the page: has an HTTP status
-    ├── Refused                   what was sent can't be taken: too large, no CSV, another site's form
-    ├── TooMany                   the visitor or the client address has as many tables as it may have
-    └── Unavailable               the model server is down, the model not ready: trying again may help
+WebError                  for the operator who runs `fastmar web`; carries a fix
+└── PageError                 for the visitor of a page; carries an HTTP status
+    ├── RequestRefused            the request is invalid: too large, not a CSV file, sent by another site
+    ├── TooManyTables             the visitor or the client address has reached its limit of tables
+    └── Unavailable               a temporary failure: the model server is down, the model is loading
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 
 class WebError(Exception):
-    """A message for a person: what was found, and what to do about it.
+    """A message for a person: what was found, and how to fix it.
 
     Attributes:
-        code: a stable name of the problem, for programs.
+        code: a stable name of the problem, for programs and tests.
         message: what was found.
         fix: what to do.
     """
 
     code = "web_error"
 
-    def __init__(self, message: str, *, fix: str) -> None:
+    def __init__(self, message: str, *, fix: str, code: str | None = None) -> None:
         super().__init__(message, fix)
         self.message = message
         self.fix = fix
+        if code is not None:
+            self.code = code
 
     def __str__(self) -> str:
         return f"{type(self).__name__}: {self.message}\n  Fix: {self.fix}"
 
 
+@dataclass(frozen=True, slots=True)
+class FieldMessage:
+    """A problem or a remark that is shown beside a field.
+
+    Attributes:
+        code: a stable name of the problem.
+        text: the message for the visitor.
+    """
+
+    code: str
+    text: str
+
+
 class PageError(WebError):
-    """A page that could not be made.
+    """An error that is shown as a page. Its code is in the HTML, as the attribute `data-code`.
 
     Attributes:
         status: HTTP status.
-        title: what the page is headed with.
-        field: the record's field that the problem is in, or None.
-        faults: problem by field, where the server lists several.
-        passing: whether it may pass by itself, so that trying again makes sense.
-        retry_after: seconds after which trying again makes sense, where that is known.
+        title: heading of the page.
+        field: name of the record's field with the problem, or None.
+        faults: problem by field, if the server lists several.
+        is_temporary: whether the same request may succeed later.
+        retry_after: seconds after which to try again, if known.
     """
 
     code = "page_error"
     status = 500
     title = "This did not work"
-    passing = False
+    is_temporary = False
     retry_after: int | None = None
 
     def __init__(
-        self, message: str, *, fix: str, status: int | None = None, title: str | None = None, field: str | None = None
+        self,
+        message: str,
+        *,
+        fix: str,
+        code: str | None = None,
+        status: int | None = None,
+        title: str | None = None,
+        field: str | None = None,
     ) -> None:
-        super().__init__(message, fix=fix)
+        super().__init__(message, fix=fix, code=code)
         self.status = status or self.status
         self.title = title or self.title
         self.field = field
-        self.faults: dict[str, str] = {}
+        self.faults: dict[str, FieldMessage] = {}
 
 
-class Refused(PageError):
-    """What was sent can't be taken."""
+class RequestRefused(PageError):
+    """The request is invalid."""
 
     code = "refused_by_the_page"
     status = 400
 
 
-class TooMany(PageError):
-    """The visitor or the client address has as many tables as it may have."""
+class TooManyTables(PageError):
+    """The visitor or the client address has reached its limit of tables."""
 
     code = "too_many_tables"
     status = 429
     title = "Too many tables"
 
-    def __init__(self, message: str, *, fix: str, retry_after: int) -> None:
-        super().__init__(message, fix=fix)
+    def __init__(self, message: str, *, fix: str, retry_after: int, code: str | None = None) -> None:
+        super().__init__(message, fix=fix, code=code)
         self.retry_after = retry_after
 
 
 class Unavailable(PageError):
-    """There is no answer now; there may be one later."""
+    """A temporary failure: the same request may succeed later."""
 
     code = "unavailable"
     status = 503
-    passing = True
+    is_temporary = True
 
 
 def sentence(text: str) -> str:
-    """The text with a capital letter at its beginning."""
+    """The text with a capital first letter."""
     return text[:1].upper() + text[1:]

@@ -1,24 +1,25 @@
-"""The page of a model that is asked with a form."""
+"""The page of a model whose records are entered in a form."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlencode
 
 from flask import Response, jsonify, make_response, render_template, request, url_for
 
-from fastmar_web.answers import Shown
-from fastmar_web.errors import PageError, Refused, sentence
+from fastmar_web.answers import AnswerView
+from fastmar_web.errors import FieldMessage, PageError, RequestRefused, sentence
 from fastmar_web.forms import make_form
 from fastmar_web.page import JSON, Page
 from fastmar_web.settings import MEGABYTE
-from fastmar_web.values import Filled, from_link, from_post, from_record
+from fastmar_web.values import FilledForm, from_link, from_post, from_record
 
 
 class FormPage(Page):
-    """See `Page`: a form with a field for each part of a record."""
+    """A form with a field for each column of a record. See `Page`."""
 
-    asked_with = "a form"
+    input_name = "one record in a form"
     max_bytes = 2 * MEGABYTE
 
     def __init__(self, *args: Any) -> None:
@@ -35,71 +36,78 @@ class FormPage(Page):
         """See `Page`."""
         return self._show(from_link(self._form, request.args))
 
-    def _show(self, filled: Filled, **more: Any) -> str:
+    def _show(self, filled: FilledForm, **more: Any) -> str:
         examples = [(title, self._link(from_record(self._form, record))) for title, record in self.texts.examples()]
         return self._render("ask.html", form=self._form, filled=filled, examples=examples, **more)
 
     def answer(self) -> Response | str:
         """See `Page`."""
         fields = self._form.fields
-        if twice := [name for name, values in request.form.lists() if name in fields and len(values) > 1]:
-            raise Refused(f"“{twice[0]}” was sent more than once.", fix="send each field once.")
+        if repeated := [name for name, values in request.form.lists() if name in fields and len(values) > 1]:
+            raise RequestRefused(
+                f"The request has the field “{repeated[0]}” more than once.",
+                fix="send each field once.",
+                code="repeated_field",
+            )
         filled = from_post(self._form, request.form)
         link = self._link({name: filled.texts[name] for name, each in fields.items() if not each.hidden})
-        answer, error = self._asked(filled)
-        parts: JSON = {"answer": answer, "error": error, "link": link, "loose": self._place(answer, filled)}
+        answer, error = self._predict(filled)
+        parts: JSON = {"answer": answer, "error": error, "link": link, "loose": self._place_remarks(answer, filled)}
         parts["snippets"] = self._writer().record(filled.record) if answer else None
         status = error.status if error else 200
-        if not self._scripted:
+        if not self._is_script:
             return make_response(self._show(filled, **parts), status)
         reply = jsonify(
             {
+                "code": error.code if error else None,
                 "sentence": answer.sentence if answer else f"{error.title}. {error.message}" if error else "",
                 "html": render_template("_answer.html", **parts),
-                "fields": self._said(filled),
+                "fields": self._field_messages(filled),
                 "link": link,
                 "failed": error is not None,
-                "retry": bool(error and error.passing),
+                "retry": bool(error and error.is_temporary),
             }
         )
         reply.status_code = status
         return reply
 
-    def _asked(self, filled: Filled) -> tuple[Shown | None, PageError | None]:
-        """The answer to what was filled in, or why there is none; what is wrong with a field is put beside it."""
+    def _predict(self, filled: FilledForm) -> tuple[AnswerView | None, PageError | None]:
+        """The model's answer, or the error. Problems of fields are added to `filled`."""
         if filled.problems:
             count = len(filled.problems)
-            said = "One value needs a look." if count == 1 else f"{count} values need a look."
-            return None, Refused(said, fix="see beside the fields.", status=422, title="Not asked yet")
+            message = "One value is invalid." if count == 1 else f"{count} values are invalid."
+            fix = "correct the marked fields."
+            return None, RequestRefused(message, fix=fix, code="invalid_values", status=422, title="Not sent yet")
         try:
-            return self._shown(self._backend.predict(self.name, self.version, filled.record)), None
+            return self._view(self._backend.predict(self.name, self.version, filled.record)), None
         except PageError as error:
             if error.field in self._form.fields:
-                filled.problems[error.field] = f"{error.message} {sentence(error.fix)}"
-                others = {name: said for name, said in error.faults.items() if name in self._form.fields}
+                text = f"{error.message} {sentence(error.fix)}"
+                filled.problems[error.field] = FieldMessage(error.code, text)
+                others = {name: message for name, message in error.faults.items() if name in self._form.fields}
                 filled.problems = others | filled.problems
             return None, error
 
-    def _said(self, filled: Filled) -> JSON:
-        """What stands beside each field, by the field's element."""
+    def _field_messages(self, filled: FilledForm) -> JSON:
+        """Problems and remarks of each field, by the id of its element."""
         names = [*filled.remarks, *filled.problems]
         return {
             self._form.fields[name].id: {
-                "remarks": filled.remarks.get(name, []),
-                "problem": filled.problems.get(name),
+                "remarks": [asdict(remark) for remark in filled.remarks.get(name, [])],
+                "problem": asdict(filled.problems[name]) if name in filled.problems else None,
             }
             for name in names
         }
 
-    def _place(self, answer: Shown | None, filled: Filled) -> list[Any]:
-        """Put the model's remarks beside the fields they speak of; those that speak of none are returned."""
+    def _place_remarks(self, answer: AnswerView | None, filled: FilledForm) -> list[Any]:
+        """Add the remarks of the answer to their fields; return those without a visible field."""
         loose = []
         for remark in answer.remarks if answer else ():
             each = self._form.fields.get(remark.field)
             if each is None or each.hidden:
                 loose.append(remark)
             else:
-                filled.remark(remark.field, remark.text)
+                filled.remark(remark.field, remark.code, remark.text)
         return loose
 
     def _link(self, texts: dict[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""A form made from a model's schema: its fields, what each is asked with, and how they are grouped."""
+"""The form of a model, field_ from its schema: fields, their widgets, and their groups."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from datetime import datetime
 from typing import Any
 
 from fastmar_client.json_schema import types_of
-from fastmar_web.presentation import Presentation, number, trimmed
+from fastmar_web.presentation import Presentation, display_text, plain_number
 
 JSON = dict[str, Any]
 
-SEARCHED = 12  # categories in a plain select box; more are searched
-DATES = ("date", "datetime-local")  # widgets
-YES = "yes"  # a checkbox that is ticked, in forms and links
-_TIMES = ("Hour", "Minute", "Second")  # parts of a date that a day alone does not tell
+MAX_SELECT = 12  # options of a plain select box; longer ones get a search
+DATES = ("date", "datetime-local")  # widgets for dates
+YES = "yes"  # value of a checked checkbox, in forms and links
+_TIMES = ("Hour", "Minute", "Second")  # suffixes of the parts of a date that need a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +24,9 @@ class Choice:
     """A known category.
 
     Attributes:
-        key: its text in the form and in links: without white space around it, and different from all others.
-        label: for the eye.
-        value: for the model.
+        key: its text in forms and links: unique, and without surrounding white space.
+        label: the text that is shown.
+        value: the value for the model.
     """
 
     key: str
@@ -36,25 +36,26 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One column.
+    """The field of one column.
 
     Attributes:
-        id: of the element in the page.
-        name: the column's, and the parameter's in forms and links.
-        label, help, unit: for the eye.
-        widget: "select", "suggest" (any text, some proposed), "checkbox", "number", "date", "datetime-local", "json",
-            "textarea", "text".
-        default: as the form has it.
-        choices: of select and suggest.
-        searched: whether there are so many that one looks for them.
-        nullable: whether it may be left empty.
-        optional: whether it is left out of the record where it is empty.
-        blank: of a select, whether it has an option for no value.
+        id: id of its element in the page.
+        name: name of the column, and of the parameter in forms and links.
+        label, help, unit: texts that are shown.
+        widget: "select", "suggest" (free text with suggestions), "checkbox", "number", "date", "datetime-local",
+            "json", "textarea", "text".
+        default: text of the default.
+        choices: options of select and suggest.
+        is_searchable: whether a select box gets a search.
+        nullable: whether the value may be null.
+        optional: whether an empty field is left out of the record.
+        has_blank: whether a select box has an option for no value.
         types: JSON types of the value; empty for columns of tables.
-        least, most, step: what the owner allows, for the browser to check; texts, may be empty.
-        nudge: by how much a number changes with the arrow keys.
-        usual: the range of the reference data, where the export had some.
-        hidden: sent with its default and not shown.
+        minimum, maximum, step: limits from ui.yaml or the JSON Schema, as texts; may be empty.
+        arrow_step: change of a number by an arrow key.
+        usual_range: range of the reference data, if the export had some.
+        hidden: whether it is sent with its default and not shown.
+        numeric: whether the known categories of a suggest are numbers, so that entered text is converted to one.
     """
 
     id: str
@@ -65,35 +66,35 @@ class Field:
     help: str = ""
     unit: str = ""
     choices: tuple[Choice, ...] = ()
-    searched: bool = False
+    is_searchable: bool = False
     nullable: bool = False
-    least: str = ""
-    most: str = ""
+    minimum: str = ""
+    maximum: str = ""
     step: str = ""
-    nudge: str = "1"
-    usual: tuple[float, float] | None = None
+    arrow_step: str = "1"
+    usual_range: tuple[float, float] | None = None
     hidden: bool = False
-    numeric: bool = False  # suggest: the known categories are numbers, so what is typed is one
+    numeric: bool = False
     optional: bool = False
-    blank: bool = True
+    has_blank: bool = True
     types: tuple[str, ...] = ()
 
     def choice(self, text: str) -> Choice | None:
-        """The category that `text` means: by its key, its value or its label, white space apart. "" is no value."""
+        """The category with this key, value or label; surrounding white space is ignored."""
         if not text:
             return None
-        for wanted in (text, text.strip()):
-            for found in (
-                next((c for c in self.choices if c.key == wanted), None),
-                next((c for c in self.choices if isinstance(c.value, str) and c.value == wanted), None),
-                next((c for c in self.choices if c.label == wanted), None),
+        for spelling in (text, text.strip()):
+            for match in (
+                next((c for c in self.choices if c.key == spelling), None),
+                next((c for c in self.choices if isinstance(c.value, str) and c.value == spelling), None),
+                next((c for c in self.choices if c.label == spelling), None),
             ):
-                if found:
-                    return found
+                if match:
+                    return match
         return None
 
     def key_of(self, value: Any) -> str:
-        """`value`, a part of a record, as the form has it."""
+        """The text of a record's value in forms and links."""
         same = next((c for c in self.choices if type(c.value) is type(value) and c.value == value), None)
         same = same or next((c for c in self.choices if c.value == value), None)
         if same or value is None:
@@ -105,15 +106,15 @@ class Field:
         if isinstance(value, str) and (found := self.choice(value)):
             return found.key
         if self.widget in DATES:
-            return as_input(self.widget, str(value)) or str(value)
+            return date_input_value(self.widget, str(value)) or str(value)
         if isinstance(value, bool):
             return str(int(value)) if self.widget == "number" else str(value)
-        return number(value) if isinstance(value, int | float) else str(value)
+        return plain_number(value) if isinstance(value, int | float) else str(value)
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Fields under one title, which may be empty."""
+    """Fields under one title; the title may be empty."""
 
     title: str
     fields: tuple[Field, ...]
@@ -124,9 +125,9 @@ class Form:
     """The form of a model.
 
     Attributes:
-        groups: what is shown, in order.
-        fields: all of them by name, hidden ones too.
-        parts: columns that are computed from a date of the form, and so are not asked for.
+        groups: the visible fields, in order.
+        fields: all fields by name, also hidden ones.
+        parts: columns that the model computes from a date of the form, so they have no field.
     """
 
     groups: tuple[Group, ...]
@@ -135,10 +136,10 @@ class Form:
 
 
 def make_form(schema: JSON, presentation: Presentation) -> Form:
-    """The form for a record of the model."""
+    """The form for the records of a model."""
     properties: JSON = schema["record"].get("properties", {})
     required = schema["record"].get("required", [])
-    parts = computed(schema)
+    parts = computed_columns(schema)
     names = [name for name in properties if name not in parts]
     timed = any(part.endswith(_TIMES) for part in parts)
     fields = {
@@ -153,13 +154,13 @@ def make_form(schema: JSON, presentation: Presentation) -> Form:
 
 
 def date_rules(schema: JSON) -> list[list[list[str]]]:
-    """For each date that the model takes apart: the sets of columns of which a record needs one."""
+    """For each date that the model splits into parts: the sets of columns of which a record needs one."""
     rules = schema["record"].get("allOf", [])
     return [[[str(name) for name in each.get("required", [])] for each in rule.get("anyOf", [])] for rule in rules]
 
 
-def computed(schema: JSON) -> set[str]:
-    """Columns that need not be sent, since the model computes them from a date of the record."""
+def computed_columns(schema: JSON) -> set[str]:
+    """Columns that the model computes from a date of the record."""
     properties = schema["record"].get("properties", {})
     found: set[str] = set()
     for sets in date_rules(schema):
@@ -168,11 +169,11 @@ def computed(schema: JSON) -> set[str]:
     return found
 
 
-def as_input(widget: str, text: str) -> str | None:
-    """An ISO 8601 date, with or without a time, as a browser's `widget` of `DATES` reads it; None for other texts.
+def date_input_value(widget: str, text: str) -> str | None:
+    """The value of a date input for an ISO 8601 date or time; None for other texts.
 
-    Browsers show nothing for a day in a "datetime-local", or for a time in a "date". An offset from UTC goes: a model
-    takes the time that is written.
+    Browsers show nothing for a date in a "datetime-local" input, or for a time in a "date" input. An offset from UTC is
+    dropped, since a model uses the time as it is written.
     """
     try:
         moment = datetime.fromisoformat(text.strip()).replace(tzinfo=None)
@@ -184,84 +185,88 @@ def as_input(widget: str, text: str) -> str | None:
 
 
 def _field(identity: str, name: str, schema: JSON, presentation: Presentation, *, timed: bool, required: bool) -> Field:
-    told, own = presentation.field(name), schema.get("x-fastmar", {})
-    kind = own.get("kind")
+    options, details = presentation.field(name), schema.get("x-fastmar", {})
+    kind = details.get("kind")
     types = types_of(schema)
-    default = told.get("default", schema.get("default"))
+    default = options.get("default", schema.get("default"))
     common: dict[str, Any] = {
         "id": identity,
         "name": name,
         "label": presentation.label(name),
-        "help": str(told.get("help") or ""),
-        "unit": str(told.get("unit") or ""),
-        "hidden": told.get("hidden") is True and default is not None,
+        "help": str(options.get("help") or ""),
+        "unit": str(options.get("unit") or ""),
+        "hidden": options.get("hidden") is True and default is not None,
         "nullable": "null" in types,
     }
     if kind == "category":
-        return _category(common, own, told, default)
+        return _category(common, details, options, default)
     if kind == "number":
-        return _number(common, own, told, default)
+        return _number(common, details, options, default)
     if kind == "date":
         widget = "datetime-local" if timed else "date"
-        text = as_input(widget, str(default)) or ""
-        shown = common | {"hidden": common["hidden"] and text != ""}  # what is no date can't be sent unseen
+        text = date_input_value(widget, str(default)) or ""
+        shown = common | {
+            "hidden": common["hidden"] and text != ""
+        }  # an invalid default must be visible to be corrected
         return Field(**shown, widget=widget, default=text)
-    return _by_type(common | {"types": types, "optional": not required}, schema, told, default)
+    return _by_type(common | {"types": types, "optional": not required}, schema, options, default)
 
 
-def _by_type(common: JSON, schema: JSON, told: JSON, default: Any) -> Field:
-    """The field of a value that only its JSON Schema describes."""
+def _by_type(common: JSON, schema: JSON, options: JSON, default: Any) -> Field:
+    """The field of a property that is described by its JSON Schema only."""
     types = {*common["types"]} - {"null"}
     common["help"] = common["help"] or str(schema.get("description") or "")
     values = schema.get("enum") or ([True, False] if types == {"boolean"} and common["nullable"] else [])
     if values:
         common["nullable"] = common["nullable"] or None in values
-        choices = _choices([value for value in values if value is not None], _labels(told))
+        choices = _choices([value for value in values if value is not None], _labels(options))
         blank = common["nullable"] or common["optional"]
-        made = Field(**common, widget="select", choices=choices, searched=len(choices) > SEARCHED, blank=blank)
+        field_ = Field(
+            **common, widget="select", choices=choices, is_searchable=len(choices) > MAX_SELECT, has_blank=blank
+        )
     elif types == {"boolean"}:
-        made = Field(**common, widget="checkbox")
+        field_ = Field(**common, widget="checkbox")
     elif types and types <= {"number", "integer", "boolean"}:
-        least, most = (_given(told.get(bound, schema.get(bound))) for bound in ("minimum", "maximum"))
-        step = _given(told.get("step", 1 if types == {"integer"} else None))
-        made = Field(**common, widget="number", least=least, most=most, step=step, nudge=step or "1")
+        minimum, maximum = (_number_text(options.get(bound, schema.get(bound))) for bound in ("minimum", "maximum"))
+        step = _number_text(options.get("step", 1 if types == {"integer"} else None))
+        field_ = Field(**common, widget="number", minimum=minimum, maximum=maximum, step=step, arrow_step=step or "1")
     elif types and types <= {"object", "array"}:
-        made = Field(**common, widget="json")
-        if default is None and not (made.optional or made.nullable):
+        field_ = Field(**common, widget="json")
+        if default is None and not (field_.optional or field_.nullable):
             default = {} if "object" in types else []
     else:
         long = schema.get("x-fastmar", {}).get("kind") == "text" or types & {"object", "array"}
-        made = Field(**common, widget="textarea" if long else "text")
-    return _with_default(made, default)
+        field_ = Field(**common, widget="textarea" if long else "text")
+    return _with_default(field_, default)
 
 
-def _category(common: JSON, own: JSON, told: JSON, default: Any) -> Field:
-    values = own.get("categories", [])
-    count = int(own.get("category_count", len(values)))
-    choices = _choices(values, _labels(told))
+def _category(common: JSON, details: JSON, options: JSON, default: Any) -> Field:
+    values = details.get("categories", [])
+    count = int(details.get("category_count", len(values)))
+    choices = _choices(values, _labels(options))
     numeric = bool(values) and all(type(value) in (int, float) for value in values)
-    made = Field(
+    field_ = Field(
         **common,
         widget="select" if count <= len(values) else "suggest",
         choices=choices,
-        searched=count > SEARCHED,
+        is_searchable=count > MAX_SELECT,
         numeric=numeric,
     )
-    return _with_default(made, default)
+    return _with_default(field_, default)
 
 
-def _labels(told: JSON) -> dict[str, str]:
-    """The owner's names of choices."""
-    labels = told.get("choices")
+def _labels(options: JSON) -> dict[str, str]:
+    """The display names of choices from ui.yaml."""
+    labels = options.get("choices")
     return {str(key).strip(): str(label) for key, label in labels.items()} if isinstance(labels, dict) else {}
 
 
 def _choices(values: list[Any], labels: dict[str, str]) -> tuple[Choice, ...]:
-    """A choice for each category, with keys that differ; the empty key stands for no value."""
+    """A choice for each category, with unique keys; the empty key means no value."""
     taken = {""}
     found = []
     for value in values:
-        text = trimmed(value)
+        text = display_text(value)
         label = labels.get(str(value).strip()) or labels.get(text) or text or "(empty)"
         key = text if text not in taken else f"{text} ({type(value).__name__} {value!r})".strip()
         while key in taken:
@@ -271,28 +276,28 @@ def _choices(values: list[Any], labels: dict[str, str]) -> tuple[Choice, ...]:
     return tuple(found)
 
 
-def _number(common: JSON, own: JSON, told: JSON, default: Any) -> Field:
-    spread = own.get("standard_deviation")
-    nudge = 10.0 ** math.floor(math.log10(spread / 10)) if isinstance(spread, int | float) and spread > 0 else 1.0
-    least, most = own.get("minimum"), own.get("maximum")
-    usual = (float(least), float(most)) if least is not None and most is not None else None
-    # Without a reference table the default is a mean: 38.44 years. Nobody starts from that.
-    mean = "default" not in told and usual is None and isinstance(default, int | float)
-    made = Field(
+def _number(common: JSON, details: JSON, options: JSON, default: Any) -> Field:
+    spread = details.get("standard_deviation")
+    arrow_step = 10.0 ** math.floor(math.log10(spread / 10)) if isinstance(spread, int | float) and spread > 0 else 1.0
+    minimum, maximum = details.get("minimum"), details.get("maximum")
+    usual_range = (float(minimum), float(maximum)) if minimum is not None and maximum is not None else None
+    # Without a reference table the default is a mean such as 38.44 years, which is rounded.
+    is_mean = "default" not in options and usual_range is None and isinstance(default, int | float)
+    field_ = Field(
         **common,
         widget="number",
-        least=_given(told.get("minimum")),
-        most=_given(told.get("maximum")),
-        step=_given(told.get("step")),
-        nudge=_given(told.get("step")) or number(round(nudge, 12)),
-        usual=usual,
+        minimum=_number_text(options.get("minimum")),
+        maximum=_number_text(options.get("maximum")),
+        step=_number_text(options.get("step")),
+        arrow_step=_number_text(options.get("step")) or plain_number(round(arrow_step, 12)),
+        usual_range=usual_range,
     )
-    return _with_default(made, round(float(default), -round(math.log10(nudge))) if mean else default)
+    return _with_default(field_, round(float(default), -round(math.log10(arrow_step))) if is_mean else default)
 
 
-def _with_default(made: Field, default: Any) -> Field:
-    return replace(made, default=made.key_of(default))
+def _with_default(field_: Field, default: Any) -> Field:
+    return replace(field_, default=field_.key_of(default))
 
 
-def _given(value: Any) -> str:
-    return number(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
+def _number_text(value: Any) -> str:
+    return plain_number(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""

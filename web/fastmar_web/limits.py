@@ -1,7 +1,7 @@
-"""How many tables one visitor, and one client address, may have, so that one of them leaves room for the others.
+"""Limits on the tables of one visitor and of one client address, so that one of them leaves room for the others.
 
-A visitor is a browser: a random id in a cookie. Whoever sends no cookie is a new visitor with each request, and is
-limited by the address alone.
+A visitor is a browser, identified by a random id in a cookie. A client that sends no cookie is a new visitor with each
+request, so only the limit of its address applies.
 """
 
 from __future__ import annotations
@@ -12,85 +12,86 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from fastmar_web.errors import TooMany
-from fastmar_web.presentation import megabytes
+from fastmar_web.errors import TooManyTables
+from fastmar_web.presentation import format_size
 
-SOON = 15  # seconds until a table that is at work may be done
+RETRY_SECONDS = 15  # until an active table may be done
 
 
 class Table(Protocol):
-    """What counts of a table."""
+    """The facts about a table that limits count."""
 
     @property
-    def at_work(self) -> bool:
-        """Whether it is being read or scored, or waits for that."""
+    def is_active(self) -> bool:
+        """Whether it is being read or scored, or waits in the queue."""
         ...
 
     @property
-    def held(self) -> int:
-        """Bytes that it takes on the disk."""
+    def stored_bytes(self) -> int:
+        """Bytes that its files take on the disk."""
         ...
 
     @property
     def remaining(self) -> float:
-        """Seconds until it is deleted if nobody looks at it."""
+        """Seconds until it is deleted, unless it is used again."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """What one visitor or one client address may have at a time.
+    """What one visitor or one client address may have at the same time.
 
     Attributes:
-        who: begins the message of a refusal: "This browser".
-        tables: at most.
-        at_work: tables that are being read or scored, or wait for that, at most.
-        held: bytes of tables and their answers, at most.
+        who: the subject of error messages: "This browser".
+        tables: maximum number of tables.
+        active: maximum number of tables that are being read or scored, or wait in the queue.
+        stored_bytes: maximum bytes of tables and their answers.
     """
 
     who: str
     tables: int
-    at_work: int
-    held: int
+    active: int
+    stored_bytes: int
 
-    def check_work(self, tables: Sequence[Table]) -> None:
-        """See that one more of the owner's `tables` may be at work.
+    def check_active(self, tables: Sequence[Table]) -> None:
+        """Check that one more of the owner's `tables` may be active.
 
         Raises:
-            TooMany: it may not.
+            TooManyTables: the limit is reached.
         """
-        at_work = sum(table.at_work for table in tables)
-        if at_work >= self.at_work:
-            raise TooMany(
-                f"{self.who} has {_tables(at_work)} at work, and may have {self.at_work}.",
-                fix="send it again when one of them is done, or stop one.",
-                retry_after=SOON,
+        active = sum(table.is_active for table in tables)
+        if active >= self.active:
+            raise TooManyTables(
+                f"{self.who} has {_tables(active)} in progress; the limit is {self.active}.",
+                fix="wait until one is done, or stop one, then send it again.",
+                retry_after=RETRY_SECONDS,
+                code="too_many_active_tables",
             )
 
     def check_room(self, tables: Sequence[Table], size: int) -> None:
-        """See that there is room for one more table, of `size` bytes, beside the owner's `tables`.
+        """Check that one more table of `size` bytes fits beside the owner's `tables`.
 
         Raises:
-            TooMany: there is not; says when there will be.
+            TooManyTables: it does not fit; `retry_after` says when it will.
         """
         if self.fits(tables, size):
             return
-        seconds = math.ceil(self._frees(tables, size))
-        held = sum(table.held for table in tables)
-        raise TooMany(
-            f"{self.who} has {_tables(len(tables))} of {megabytes(held)} here, and may have {self.tables} of "
-            f"{megabytes(self.held)} in all. There is room for this one in {_minutes(seconds)} at the latest if nobody "
-            "looks at them.",
+        seconds = math.ceil(self._seconds_until_room(tables, size))
+        stored = sum(table.stored_bytes for table in tables)
+        raise TooManyTables(
+            f"{self.who} has {_tables(len(tables))} of {format_size(stored)} here; the limit is {_tables(self.tables)} "
+            f"and {format_size(self.stored_bytes)}. If they are not used, there is room for this one in "
+            f"{_minutes(seconds)}.",
             fix="remove a table that is no longer needed, or send it again later.",
             retry_after=seconds,
         )
 
     def fits(self, tables: Sequence[Table], size: int) -> bool:
-        """Whether there is room for one more table, of `size` bytes, beside `tables`."""
-        return len(tables) < self.tables and sum(table.held for table in tables) + size <= self.held
+        """Whether one more table of `size` bytes fits beside `tables`."""
+        return len(tables) < self.tables and sum(table.stored_bytes for table in tables) + size <= self.stored_bytes
 
-    def _frees(self, tables: Sequence[Table], size: int) -> float:
-        """Seconds until so many of `tables` are deleted that the new one fits."""
+    def _seconds_until_room(self, tables: Sequence[Table], size: int) -> float:
+        """Seconds until enough of `tables` are deleted for the new one to fit."""
         left = sorted(tables, key=lambda table: table.remaining)
         seconds = 1.0
         while left and not self.fits(left, size):
@@ -98,21 +99,21 @@ class Limit:
         return seconds
 
 
-OF_A_VISITOR = Limit("This browser", tables=20, at_work=3, held=500_000_000)
-OF_AN_ADDRESS = Limit("This network address", tables=60, at_work=10, held=2_000_000_000)
+VISITOR_LIMIT = Limit("This browser", tables=20, active=3, stored_bytes=500_000_000)
+ADDRESS_LIMIT = Limit("This network address", tables=60, active=10, stored_bytes=2_000_000_000)
 
 
-def client(address: str) -> str:
-    """The client that an address belongs to: of IPv6, the network of 64 bits that one subscriber has."""
+def client_network(address: str) -> str:
+    """The client that an address belongs to; for IPv6, the /64 network, which is what one subscriber has."""
     try:
-        found = ipaddress.ip_address(address.strip("[]").partition("%")[0])
+        parsed = ipaddress.ip_address(address.strip("[]").partition("%")[0])
     except ValueError:
         return address
-    if isinstance(found, ipaddress.IPv4Address):
-        return str(found)
-    if found.ipv4_mapped is not None:
-        return str(found.ipv4_mapped)
-    return str(ipaddress.ip_network((found, 64), strict=False))
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((parsed, 64), strict=False))
 
 
 def _tables(count: int) -> str:

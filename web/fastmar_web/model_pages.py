@@ -1,4 +1,4 @@
-"""The list of models, and whether they answer."""
+"""The list of models, and their readiness."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from flask import Flask, Response, jsonify, render_template, request
 from fastmar_web.backend import Backend, Model
 from fastmar_web.errors import PageError
 from fastmar_web.page_types import page_type
-from fastmar_web.presentation import Presentation, humanized
-from fastmar_web.references import split
+from fastmar_web.presentation import Presentation, humanize
+from fastmar_web.references import split_reference
 
 JSON = dict[str, Any]
 
@@ -26,24 +26,26 @@ def register(app: Flask, backend: Backend) -> None:
 
     @app.get("/status")
     def status() -> Response:
-        """For scripts: whether the server, or one model, answers now."""
-        wanted = request.args.get("model", "")
+        """For scripts: whether the server, or one model, is ready."""
+        reference = request.args.get("model", "")
         try:
-            if wanted:
-                backend.model(*split(wanted))
+            if reference:
+                backend.model(*split_reference(reference))
             else:
                 backend.models()
         except PageError as error:
-            return jsonify({"ready": False, "passing": error.passing, "message": error.message})
+            return jsonify(
+                {"ready": False, "passing": error.is_temporary, "code": error.code, "message": error.message}
+            )
         return jsonify({"ready": True})
 
 
 def _card(backend: Backend, model: Model) -> JSON:
-    """A model as the list shows it. One that can't describe itself is in the list all the same."""
+    """A model in the list. A model whose schema can't be read is listed with the problem."""
     card: JSON = {
         "name": model.name,
         "path": quote(model.name),
-        "title": humanized(model.name),
+        "title": humanize(model.name),
         "version": model.version,
         "ready": model.ready,
         "description": "",
@@ -54,7 +56,7 @@ def _card(backend: Backend, model: Model) -> JSON:
     try:
         schema = backend.schema(model.name, None)
     except PageError as error:
-        return card | {"ready": False, "problem": error.message}
+        return card | {"ready": False, "problem": error.message, "code": error.code}
     texts = Presentation(schema)
     targets = [texts.label(str(target)) for target in schema.get("targets", [])]
     return card | {

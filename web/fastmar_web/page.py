@@ -1,4 +1,4 @@
-"""What the pages of models have in common."""
+"""The base class of the pages of models."""
 
 from __future__ import annotations
 
@@ -7,35 +7,35 @@ from typing import Any, ClassVar
 
 from flask import Response, render_template
 
-from fastmar_web.answers import Shown, shown
+from fastmar_web.answers import AnswerView, answer_view
 from fastmar_web.backend import Backend, Model
 from fastmar_web.presentation import Presentation
-from fastmar_web.references import other_versions, split
+from fastmar_web.references import other_versions, split_reference
 from fastmar_web.settings import Settings
-from fastmar_web.snippets import Writer
+from fastmar_web.snippets import SnippetWriter
 
 JSON = dict[str, Any]
 
 
 class Page(ABC):
-    """One request to one model's page.
+    """One request to the page of one model.
 
     Attributes:
-        asked_with: what a person asks the model with, for messages.
-        reference: the model as the address names it.
-        name, version: of the model; the version is None for the server's default.
+        input_name: what the model takes, for messages.
+        reference: the model and its version, as in the address.
+        name, version: of the model; the version is None for the default version.
         schema: of the model.
-        texts: how it wants to be shown.
+        texts: its titles, labels and sentences.
     """
 
-    asked_with: ClassVar[str]
+    input_name: ClassVar[str]
 
     def __init__(self, backend: Backend, settings: Settings, reference: str, schema: JSON, model: Model | None) -> None:
-        """`model` is None for a script, which gets only an answer."""
+        """`model` is None for a request of a script, which needs the answer only."""
         self._backend = backend
         self._settings = settings
         self.reference = reference
-        self.name, self.version = split(reference)
+        self.name, self.version = split_reference(reference)
         self.schema = schema
         self._model = model
         self.texts = Presentation(schema)
@@ -43,30 +43,30 @@ class Page(ABC):
     @classmethod
     @abstractmethod
     def takes(cls, schema: JSON) -> str:
-        """What the model takes, for the list of models."""
+        """A short description of the input, for the list of models."""
 
     @property
     @abstractmethod
     def max_bytes(self) -> int:
-        """Bytes that a request with something to ask may have."""
+        """Largest body of a prediction request, in bytes."""
 
     @abstractmethod
     def show(self) -> str:
-        """The page before anything is asked."""
+        """The page without an answer."""
 
     @abstractmethod
     def answer(self) -> Response | str:
-        """The answer to what was sent."""
+        """The page, or JSON for scripts, with the answer to the current request."""
 
     @property
-    def _scripted(self) -> bool:
+    def _is_script(self) -> bool:
         return self._model is None
 
-    def _shown(self, answer: JSON) -> Shown:
-        return shown(answer, self.schema, self.texts)
+    def _view(self, answer: JSON) -> AnswerView:
+        return answer_view(answer, self.schema, self.texts)
 
-    def _writer(self) -> Writer:
-        return Writer(self._settings.shown_url, self.name, self.version, needs_key=self._backend.needs_key)
+    def _writer(self) -> SnippetWriter:
+        return SnippetWriter(self._settings.shown_url, self.name, self.version, needs_key=self._backend.needs_key)
 
     def _render(self, template: str, **more: Any) -> str:
         versions = other_versions(self._model, self.version) if self._model else []

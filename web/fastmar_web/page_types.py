@@ -8,7 +8,7 @@ from fastmar_web.backend import Backend
 from fastmar_web.form_page import FormPage
 from fastmar_web.page import JSON, Page
 from fastmar_web.picture_page import PicturePage
-from fastmar_web.references import split
+from fastmar_web.references import split_reference
 from fastmar_web.settings import Settings
 
 _PAGE_TYPES: dict[str, type[Page]] = {"vision": PicturePage}
@@ -20,13 +20,13 @@ def page_type(schema: JSON) -> type[Page]:
 
 
 def open_page(backend: Backend, settings: Settings, reference: str) -> Page:
-    """The page that the current request asks for.
+    """The page of the model in the current request.
 
     Raises:
-        PageError: there is no such model, or it is not ready.
+        PageError: the model does not exist or is not ready.
     """
-    scripted = request.accept_mimetypes.best == "application/json"
-    # A model that is being loaded lets requests wait, so a whole page is made only of one that is ready.
-    model = None if scripted else backend.model(*split(reference))
-    schema = backend.schema(*split(reference))
+    is_script = request.accept_mimetypes.best == "application/json"
+    # Requests to a model that is loading wait, so a whole page is rendered only for a model that is ready.
+    model = None if is_script else backend.model(*split_reference(reference))
+    schema = backend.schema(*split_reference(reference))
     return page_type(schema)(backend, settings, reference, schema, model)

@@ -1,4 +1,4 @@
-"""The page of a model that is asked with pictures."""
+"""The page of a model that takes pictures."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import Any
 from flask import Response, jsonify, render_template, request
 
 from fastmar_web import pictures
-from fastmar_web.answers import Shown, cells
-from fastmar_web.errors import PageError, Refused
+from fastmar_web.answers import AnswerView, table_cells
+from fastmar_web.errors import PageError, RequestRefused
 from fastmar_web.page import JSON, Page
-from fastmar_web.presentation import megabytes
+from fastmar_web.presentation import format_size
 
-BARS_OF_A_CARD = 4
-PICTURES_AT_ONCE = 20  # without scripts; with them each goes alone
+BARS_PER_CARD = 4
+PICTURES_PER_FORM = 20  # without scripts; scripts send one picture per request
 
 
 class PicturePage(Page):
-    """See `Page`: pictures are chosen, dropped or pasted, and answered one by one."""
+    """Pictures are chosen, dropped or pasted, and answered one by one. See `Page`."""
 
-    asked_with = "pictures"
+    input_name = "pictures"
 
     @classmethod
     def takes(cls, schema: JSON) -> str:  # noqa: ARG003
@@ -36,48 +36,52 @@ class PicturePage(Page):
         return self._show()
 
     def _show(self, **more: Any) -> str:
-        most = self._most()
+        limit = self._picture_limit()
         snippets = self._writer().picture()
-        return self._render("pictures.html", most=most, most_text=megabytes(most), snippets=snippets, **more)
+        return self._render("pictures.html", limit=limit, limit_text=format_size(limit), snippets=snippets, **more)
 
     def answer(self) -> Response | str:
-        """See `Page`. A script sends one picture, a form several."""
+        """Scripts send one picture, forms several. See `Page`."""
         files = [file for file in request.files.getlist("pictures") if file.filename]
         if not files:
-            raise Refused("There is no picture in what was sent.", fix="choose one or more pictures.")
-        most = 1 if self._scripted else PICTURES_AT_ONCE
-        if len(files) > most:
-            are = "is" if most == 1 else "are"
-            raise Refused(f"These are {len(files)} pictures; at most {most} {are} taken at once.", fix="send fewer.")
+            raise RequestRefused("The request has no picture.", fix="choose one or more pictures.", code="no_picture")
+        limit = 1 if self._is_script else PICTURES_PER_FORM
+        if len(files) > limit:
+            raise RequestRefused(
+                f"The request has {len(files)} pictures; the limit is {limit}.",
+                fix="send fewer.",
+                code="too_many_pictures",
+            )
         results = []
         for file in files:
             result: JSON = {"name": file.filename, "answer": None, "error": None, "cells": None}
             try:
-                data = pictures.read(file.stream, self._most())
+                data = pictures.read(file.stream, self._picture_limit())
                 found = pictures.answer_to(self._backend, self.schema, self.name, self.version, data)
-                result |= {"answer": self._shown(found), "cells": cells(found)}
+                result |= {"answer": self._view(found), "cells": table_cells(found)}
             except PageError as error:
                 result["error"] = error
             results.append(result)
-        return _for_script(results[0]) if self._scripted else self._show(results=results)
+        return _json_response(results[0]) if self._is_script else self._show(results=results)
 
-    def _most(self) -> int:
-        return pictures.limit_of(self.schema, self._settings.picture_bytes)
+    def _picture_limit(self) -> int:
+        return pictures.size_limit(self.schema, self._settings.picture_bytes)
 
 
-def _for_script(result: JSON) -> Response:
-    """One picture's answer."""
-    answer: Shown | None = result["answer"]
+def _json_response(result: JSON) -> Response:
+    """The answer to one picture, for scripts."""
+    answer: AnswerView | None = result["answer"]
     error: PageError | None = result["error"]
     reply = jsonify(
         {
+            "code": error.code if error else None,
             "sentence": answer.sentence if answer else "",
             "short": answer.short if answer else "",
             "cells": result["cells"],
-            "html": render_template("_picture.html", most=BARS_OF_A_CARD, **result),
+            "html": render_template("_picture.html", max_bars=BARS_PER_CARD, **result),
             "overlay": answer.overlay if answer else None,
             "failed": error is not None,
-            "retry": bool(error and error.passing),
+            "retry": bool(error and error.is_temporary),
         }
     )
     reply.status_code = error.status if error else 200

@@ -1,4 +1,4 @@
-"""Pictures on their way to the model: one request each, so that a bad one fails alone."""
+"""Sends pictures to the model, one request each, so that a bad picture fails alone."""
 
 from __future__ import annotations
 
@@ -7,30 +7,31 @@ import secrets
 from typing import IO, Any
 
 from fastmar_web.backend import Backend
-from fastmar_web.errors import Refused
-from fastmar_web.presentation import megabytes
+from fastmar_web.errors import RequestRefused
+from fastmar_web.presentation import format_size
 
 JSON = dict[str, Any]
-PICTURE = "picture"  # what the part is called: the file's own name stays here
+PICTURE = "picture"  # name of the part; the file's own name is not sent
 
 
-def limit_of(schema: JSON, most: int) -> int:
-    """Bytes that a picture may have: the model's own limit, if that is smaller."""
+def size_limit(schema: JSON, limit: int) -> int:
+    """Largest picture in bytes: `limit`, or the model's own limit if that is smaller."""
     own = schema["record"].get("properties", {}).get("image", {}).get("x-fastmar", {}).get("max_bytes")
-    return min(most, int(own)) if own else most
+    return min(limit, int(own)) if own else limit
 
 
-def read(stream: IO[bytes], most: int) -> bytes:
+def read(stream: IO[bytes], limit: int) -> bytes:
     """The bytes of a picture's file.
 
     Raises:
-        Refused: there are more than `most`.
+        RequestRefused: it is larger than `limit`.
     """
     size = stream.seek(0, os.SEEK_END)
-    if size > most:
-        raise Refused(
-            f"The picture is {megabytes(size)} large; at most {megabytes(most)} are taken.",
+    if size > limit:
+        raise RequestRefused(
+            f"The picture has {format_size(size)}; the limit is {format_size(limit)}.",
             fix="make it smaller.",
+            code="picture_too_large",
             status=413,
             title="Too large",
         )
@@ -39,7 +40,7 @@ def read(stream: IO[bytes], most: int) -> bytes:
 
 
 def answer_to(backend: Backend, schema: JSON, name: str, version: str | None, data: bytes) -> JSON:
-    """The model's answer to a picture's file; masks come in the picture's own size, to be drawn over it."""
+    """The model's answer to a picture. Masks are requested in the size of the picture, to be drawn over it."""
     if "mask_size" not in schema["record"].get("properties", {}):
         return backend.predict(name, version, data)
     body, content_type = _form({"mask_size": b"original"}, data)
@@ -47,8 +48,8 @@ def answer_to(backend: Backend, schema: JSON, name: str, version: str | None, da
 
 
 def _form(texts: dict[str, bytes], picture: bytes) -> tuple[bytes, str]:
-    """A multipart body: a picture as a body of its own has no place for options."""
-    boundary = secrets.token_hex(16)  # can't occur in the picture but by a chance of one in 10^38
+    """A multipart body, which has room for options beside the picture."""
+    boundary = secrets.token_hex(16)  # occurs in the picture with a probability of 1 in 10^38
     parts = [b'name="%s"\r\n\r\n%s' % (name.encode(), text) for name, text in texts.items()]
     head = f'name="{PICTURE}"; filename="{PICTURE}"\r\nContent-Type: application/octet-stream\r\n\r\n'
     parts.append(head.encode() + picture)

@@ -1,4 +1,4 @@
-"""How a model wants to be shown: the optional part ``ui`` of its schema, and what is sensible without it."""
+"""Titles, labels and sentences of a model: from the part ``ui`` of its schema, with defaults for what it lacks."""
 
 from __future__ import annotations
 
@@ -13,51 +13,51 @@ _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{(percent|name|prediction|unit)\}")
 
 
 class Presentation:
-    """The texts of one model. Reads what it finds: an archive of somebody else's make must not break the page."""
+    """The texts of one model. Values of a wrong type are ignored, since archives may come from others."""
 
     def __init__(self, schema: JSON) -> None:
         self._ui = _dict(schema.get("ui"))
         self._fields = _dict(self._ui.get("fields"))
         self._labels = _dict(self._ui.get("labels"))
         self.name = str(schema.get("name", ""))
-        self.title = _text(self._ui.get("title")) or humanized(self.name)
+        self.title = _text(self._ui.get("title")) or humanize(self.name)
         self.description = _text(self._ui.get("description"))
         self.sentence = _text(self._ui.get("sentence"))
         self.unit = _text(self._ui.get("unit"))
 
     def field(self, name: str) -> JSON:
-        """What is said of one field: label, help, unit, default, hidden, minimum, maximum, step, choices."""
+        """Options of one field: label, help, unit, default, hidden, minimum, maximum, step, choices."""
         return _dict(self._fields.get(name))
 
     def label(self, name: str) -> str:
-        """A field's name for the eye."""
-        return _text(self.field(name).get("label")) or humanized(name)
+        """The label of a field."""
+        return _text(self.field(name).get("label")) or humanize(name)
 
     def answer(self, label: str) -> str:
-        """The name of a label that a model answers with."""
-        return _text(_dict(self._labels.get(label)).get("name")) or trimmed(label)
+        """The display name of a predicted label."""
+        return _text(_dict(self._labels.get(label)).get("name")) or display_text(label)
 
     def answer_sentence(self, label: str) -> str:
-        """The sentence for a label, with places for {percent} and {name}."""
+        """The sentence for a label, with the placeholders {percent} and {name}."""
         return _text(_dict(self._labels.get(label)).get("sentence")) or "Prediction: {name}, {percent} sure"
 
     def groups(self, names: list[str]) -> list[tuple[str, list[str]]]:
-        """`names` in the order that is wanted, in groups with a title; without groups in one that has no title."""
-        wanted = [str(name) for name in _list(self._ui.get("order")) if name in names]
-        ordered = [*dict.fromkeys(wanted), *(name for name in names if name not in wanted)]
+        """`names` in the configured order and groups; without groups, in one group without a title."""
+        order = [str(name) for name in _list(self._ui.get("order")) if name in names]
+        ordered = [*dict.fromkeys(order), *(name for name in names if name not in order)]
         groups = []
-        left = list(ordered)
+        remaining = list(ordered)
         for group in map(_dict, _list(self._ui.get("groups"))):
-            members = [name for name in map(str, _list(group.get("fields"))) if name in left]
+            members = [name for name in map(str, _list(group.get("fields"))) if name in remaining]
             if members:
                 groups.append((_text(group.get("title")), list(dict.fromkeys(members))))
-                left = [name for name in left if name not in members]
-        if left:
-            groups.append(("Other" if groups else "", left))
+                remaining = [name for name in remaining if name not in members]
+        if remaining:
+            groups.append(("Other" if groups else "", remaining))
         return groups
 
     def examples(self) -> list[tuple[str, JSON]]:
-        """Titles and records."""
+        """Titles and records of the examples."""
         found = [
             (_text(example.get("title")), _dict(example.get("record")))
             for example in map(_dict, _list(self._ui.get("examples")))
@@ -65,34 +65,34 @@ class Presentation:
         return [(title or f"Example {n}", record) for n, (title, record) in enumerate(found, 1) if record]
 
 
-def humanized(name: str) -> str:
+def humanize(name: str) -> str:
     """A column's name as a title: "marital-status" and "maritalStatus" become "Marital status"."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", " ", name)
     words = re.sub(r"[\s_\-.]+", " ", words).strip()
     return words[:1].upper() + words[1:] if words else name
 
 
-def trimmed(value: Any) -> str:
-    """A category or a label for the eye."""
+def display_text(value: Any) -> str:
+    """A category or a label as it is shown: without surplus white space."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int | float):
-        return number(value)
+        return plain_number(value)
     text = re.sub(r"\s+", " ", str(value)).strip()
     return re.sub(r"^(\d{4}-\d\d-\d\d)T00:00:00(\.0+)?$", r"\1", text)
 
 
-def number(value: float) -> str:
-    """A number as people write it in a form: without a needless fraction."""
+def plain_number(value: float) -> str:
+    """A number for a form: without a fraction if it is an integer."""
     if isinstance(value, int) or (value == int(value) if abs(value) < 1e15 else False):
         return str(int(value))
     return repr(float(value))
 
 
-def rounded(value: float) -> str:
-    """A number for reading: four digits that count, thousands apart."""
+def format_number(value: float) -> str:
+    """A number with four significant digits and thousands separators."""
     if not math.isfinite(value):
         return str(value)
     if value == 0:
@@ -104,8 +104,8 @@ def rounded(value: float) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def percent(share: float) -> str:
-    """A probability or a share: never 100% or 0% where it is not."""
+def format_percent(share: float) -> str:
+    """A probability or a share; only exact values are shown as 100% or 0%."""
     if 0.995 <= share < 1:
         return "over 99%"
     if 0 < share < 0.005:
@@ -113,18 +113,18 @@ def percent(share: float) -> str:
     return f"{share:.0%}"
 
 
-def filled(template: str, values: Mapping[str, str]) -> str:
-    """A sentence with its places filled. The owner's "{percent} %" has the sign already."""
+def fill_template(template: str, values: Mapping[str, str]) -> str:
+    """A sentence with its placeholders replaced. "{percent} %" gets only one percent sign."""
     template = re.sub(r"\{percent\}\s?%", "{percent}", template)
 
-    def put(match: re.Match[str]) -> str:
-        return values.get(match[1], "") if match[1] else match[0][0]  # a doubled brace stands for itself
+    def replacement(match: re.Match[str]) -> str:
+        return values.get(match[1], "") if match[1] else match[0][0]  # a doubled brace is an escaped brace
 
-    return _PLACEHOLDER.sub(put, template).strip()
+    return _PLACEHOLDER.sub(replacement, template).strip()
 
 
 def _zeros(value: float) -> int:
-    """Zeros between the point and the first digit that counts."""
+    """Number of digits after the decimal point up to the first significant one."""
     zeros = 0
     while value < 0.1:
         value *= 10
@@ -144,8 +144,8 @@ def _text(value: Any) -> str:
     return str(value).strip() if isinstance(value, str | int | float) else ""
 
 
-def megabytes(size: int) -> str:
-    """A size for a person."""
+def format_size(size: int) -> str:
+    """A size in kB or MB."""
     if size < 1_000_000:
         return f"{max(1, round(size / 1000))} kB"
     return f"{size / 1_000_000:.1f} MB".replace(".0 MB", " MB")

@@ -1,4 +1,4 @@
-"""The web app as a process: waitress, which is Python alone and runs on any system."""
+"""Runs the web app with waitress, a WSGI server in pure Python."""
 
 from __future__ import annotations
 
@@ -17,24 +17,26 @@ from waitress.server import BaseWSGIServer
 
 from fastmar_web.app import create_app
 from fastmar_web.backend import Backend
+from fastmar_web.connections import Channel
 from fastmar_web.errors import PageError, WebError
 from fastmar_web.jobs import Jobs
 from fastmar_web.settings import MEGABYTE, Settings
-from fastmar_web.slow import Channel
 
 THREADS = 8
-# waitress stops accepting at the limit, so slow or half-sent requests must neither fill it nor stay for long.
-CONNECTIONS = 900
-SILENCE = 20  # seconds without data after which a connection is closed; see slow.py for one that drips
-CLEANUP = 5  # seconds between two looks for such connections
-NO_LOG_IN = "Note: the web app has no log-in of its own; put it behind a front that has one."
+CONNECTIONS = 900  # of all clients; waitress accepts no more
+IDLE_SECONDS = 20  # without data, after which a connection is closed
+CLEANUP_SECONDS = 5  # between two checks for idle connections
+NO_LOGIN = "Note: the web app has no login; put it behind a reverse proxy that authenticates users."
 
 
 def serve(settings: Settings, *, open_browser: bool = False, say: Callable[[str], None] = print) -> int:
-    """Serve until the process is told to end; the value is its exit status.
+    """Serve until a signal ends the process; `say` prints a line.
+
+    Returns:
+        The exit status.
 
     Raises:
-        WebError: the key file can't be read, the address is taken.
+        WebError: the key file can't be read, or the address is in use.
     """
     backend = Backend(settings)
     app = create_app(settings, backend)
@@ -45,20 +47,21 @@ def serve(settings: Settings, *, open_browser: bool = False, say: Callable[[str]
     except OSError as error:
         jobs.close()
         raise WebError(
-            f"{settings.host}:{settings.port} can't be listened on: {error.strerror or error}.",
-            fix="give another --port, or end what is there.",
+            f"can't listen on {settings.host}:{settings.port}: {error.strerror or error}.",
+            fix="give another --port, or stop the program that uses this one.",
+            code="address_in_use",
         ) from error
     url = f"http://{_in_url(settings.host)}:{_port(server)}"
     say(f"Web app       {url}")
     say(f"Model server  {settings.url}")
     if not settings.is_local:
-        say(NO_LOG_IN)
+        say(NO_LOGIN)
     say(f"Ready: {_models(backend)}. Ctrl-C stops it.")
     sys.stdout.flush()
     if open_browser:
         webbrowser.open(url)
-    _end_on_signals(sockets)
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # many pictures at once are no news
+    _stop_on_signals(sockets)
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it warns of queued requests, such as many pictures
     try:
         server.run()
     finally:
@@ -68,26 +71,26 @@ def serve(settings: Settings, *, open_browser: bool = False, say: Callable[[str]
 
 
 class Sockets(dict[int, Any]):
-    """What waitress listens on, and its connections, by file descriptor; its loop runs while this is true."""
+    """Listening sockets and connections of waitress, by file descriptor. Its loop runs while this is true."""
 
-    _ended = False
+    _stopped = False
 
     def __bool__(self) -> bool:
-        return not self._ended and len(self) > 0
+        return not self._stopped and len(self) > 0
 
-    def end(self) -> None:
-        """Make `run()` return. May be called in a signal handler."""
-        self._ended = True
+    def stop(self) -> None:
+        """Make `run()` return. Safe to call in a signal handler."""
+        self._stopped = True
         for each in list(self.values()):
             if isinstance(each, BaseWSGIServer):
-                each.pull_trigger()  # the loop waits for a second otherwise
+                each.pull_trigger()  # or the loop would wait for a second
 
 
 def create_server(app: Flask, settings: Settings, sockets: Sockets | None = None) -> Any:
-    """The app behind waitress, listening; `run()` serves.
+    """A waitress server for the app that listens; `run()` serves.
 
     Raises:
-        OSError: the address can't be listened on.
+        OSError: it can't listen on the address.
     """
     proxy: dict[str, Any] = {}
     if settings.trusted_proxy:
@@ -103,10 +106,10 @@ def create_server(app: Flask, settings: Settings, sockets: Sockets | None = None
         port=settings.port,
         threads=THREADS,
         connection_limit=CONNECTIONS,
-        channel_timeout=SILENCE,
-        cleanup_interval=CLEANUP,
+        channel_timeout=IDLE_SECONDS,
+        cleanup_interval=CLEANUP_SECONDS,
         asyncore_use_poll=hasattr(select, "poll"),  # select() takes no file descriptor above 1023
-        ident=None,  # no need to say what this is
+        ident=None,  # no Server header
         max_request_body_size=settings.table_bytes + MEGABYTE,
         clear_untrusted_proxy_headers=True,
         **proxy,
@@ -117,32 +120,32 @@ def create_server(app: Flask, settings: Settings, sockets: Sockets | None = None
     return server
 
 
-def _end_on_signals(sockets: Sockets) -> None:
-    """End in order, so that no table stays behind: also when the terminal is closed, unless nohup prevents that.
+def _stop_on_signals(sockets: Sockets) -> None:
+    """Stop in order, so that uploaded tables are deleted: on SIGINT, SIGTERM and SIGHUP, unless nohup ignores the last.
 
-    The handler raises no exception: Python drops one that is raised while an object is finalized.
+    The handler does not raise an exception: Python drops one that is raised while an object is finalized.
     """
 
-    def end(number: int, _: Any) -> None:
-        signal.signal(number, signal.SIG_IGN)  # SIGHUP comes from the shell and from the kernel
-        sockets.end()
+    def stop(number: int, _: Any) -> None:
+        signal.signal(number, signal.SIG_IGN)  # SIGHUP is sent twice: by the shell and by the kernel
+        sockets.stop()
 
     if threading.current_thread() is threading.main_thread():
         for each in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", None)):  # Windows has no SIGHUP
             if each is not None and signal.getsignal(each) is not signal.SIG_IGN:
-                signal.signal(each, end)
+                signal.signal(each, stop)
 
 
 def _models(backend: Backend) -> str:
     try:
         count = len(backend.models())
     except PageError as error:
-        return f"{error.message[:1].lower()}{error.message[1:].rstrip('.')}; the page looks for it by itself"
+        return f"{error.message[:1].lower()}{error.message[1:].rstrip('.')}; pages keep checking"
     return "1 model" if count == 1 else f"{count} models"
 
 
 def _port(server: Any) -> int:
-    """The port that the system chose, where 0 was asked for."""
+    """The port that it listens on: with port 0 the system chose it."""
     if hasattr(server, "effective_listen"):  # localhost is two addresses
         return int(server.effective_listen[0][1])
     return int(server.effective_port)

@@ -1,4 +1,4 @@
-"""What whoever runs the web app may say."""
+"""Settings of the web app."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fastmar_web.errors import WebError
-from fastmar_web.limits import OF_A_VISITOR, OF_AN_ADDRESS, Limit
+from fastmar_web.limits import ADDRESS_LIMIT, VISITOR_LIMIT, Limit
 
 MEGABYTE = 1_000_000
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -14,23 +14,23 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What whoever runs the web app may say.
+    """Settings of the web app.
 
     Attributes:
         url: address of the model server, as this process reaches it.
-        public_url: the same as others reach it, for the requests to copy; `url` where empty.
+        public_url: address of the model server in the code examples on the pages; `url` if empty.
         host, port: address of the web app; port 0 picks a free one.
-        key_file: the model server's key: its key_file.json, or a text file that holds the one key.
-        allowed_hosts: names under which the web app may be called, beside loopback, IP addresses and `host`.
-        folder: where uploaded tables and their answers lie until they are an hour old; None for a temporary one.
+        key_file: the model server's key: its key_file.json, or a text file with one key.
+        allowed_hosts: host names that requests may have, beside loopback, IP addresses and `host`.
+        folder: where uploaded tables and their answers are stored, for an hour; None for a temporary folder.
         picture_bytes: largest picture; the model server takes 6.5 MB by default.
         form_bytes: largest request with pictures or a form.
         table_bytes: largest CSV file.
-        table_patience: seconds without an answered row after which the scoring of a table fails.
-        trusted_proxy: address of the reverse proxy whose X-Forwarded-For says where a request comes from; "*" trusts
-            every client, "" none.
-        visitor: the tables that one visitor, a browser, may have.
-        address: the tables that all visitors from one client address may have together.
+        table_patience: seconds without an answered row after which scoring a table fails.
+        trusted_proxy: address of the reverse proxy whose X-Forwarded-For header names the client; "*" trusts every
+            client, "" trusts none.
+        visitor: limit for the tables of one visitor (one browser).
+        address: limit for the tables of all visitors from one client address.
     """
 
     url: str = "http://127.0.0.1:8080"
@@ -45,22 +45,22 @@ class Settings:
     table_bytes: int = 100 * MEGABYTE
     table_patience: float = 60.0
     trusted_proxy: str = ""
-    visitor: Limit = OF_A_VISITOR
-    address: Limit = OF_AN_ADDRESS
+    visitor: Limit = VISITOR_LIMIT
+    address: Limit = ADDRESS_LIMIT
 
     @property
     def is_local(self) -> bool:
-        """Whether only this machine reaches the web app."""
+        """Whether the web app is reachable from this machine only."""
         return self.host in LOOPBACK
 
     @property
     def shown_url(self) -> str:
-        """The model server's address as a reader of the page would call it."""
+        """The model server's address in code examples."""
         return (self.public_url or self.url).rstrip("/")
 
 
 def check_key_file(path: Path | None) -> None:
-    """See at the start that the client will find a key in `path`.
+    """Check at the start that the client can read a key from `path`.
 
     Raises:
         WebError: the file can't be read or is empty.
@@ -68,10 +68,16 @@ def check_key_file(path: Path | None) -> None:
     if path is None:
         return
     try:
-        empty = not path.read_text("utf-8").strip()
+        is_empty = not path.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise WebError(
-            f"the key file {path} can't be read: {error}.", fix="give --key-file a readable file."
+            f"the key file {path} can't be read: {error}.",
+            fix="give --key-file a readable file.",
+            code="key_file_unreadable",
         ) from error
-    if empty:
-        raise WebError(f"the key file {path} is empty.", fix="give the file that `fastmar serve` names at its start.")
+    if is_empty:
+        raise WebError(
+            f"the key file {path} is empty.",
+            fix="give the key file that `fastmar serve` prints when it starts.",
+            code="key_file_empty",
+        )

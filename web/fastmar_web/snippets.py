@@ -1,4 +1,4 @@
-"""The request behind a page, to copy: curl and Python. A key is named, never told."""
+"""Code examples in curl and Python that send a page's request. They name the key's variable, never its value."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class Snippets:
     python: str
 
 
-class Writer:
-    """Writes requests to one model.
+class SnippetWriter:
+    """Writes code examples for one model.
 
     Args:
-        url: the model server's address as the reader would call it.
+        url: the model server's public address.
         model, version: the version may be None.
-        needs_key: whether the reader has to have a key.
+        needs_key: whether the server needs a key.
     """
 
     def __init__(self, url: str, model: str, version: str | None, *, needs_key: bool) -> None:
@@ -36,26 +36,26 @@ class Writer:
         self._needs_key = needs_key
 
     def record(self, record: dict[str, Any]) -> Snippets:
-        """A record."""
+        """Code that sends a record."""
         body = json.dumps(record, ensure_ascii=False)
         lines = [
             f"record = {_literal(record)}",
             "",
             *self._client(),
-            f"    answer = client.predict({self._asked('record')})",
+            f"    answer = client.predict({self._arguments('record')})",
         ]
         return Snippets(self._curl("application/json", f"-d {shlex.quote(body)}"), "\n".join([*lines, "print(answer)"]))
 
     def picture(self) -> Snippets:
-        """A picture, and several."""
-        asked = self._asked('"photo.jpg"')
-        lines = [*self._client(), f"    answer = client.predict({asked})", "print(answer)"]
+        """Code that sends a picture."""
+        arguments = self._arguments('"photo.jpg"')
+        lines = [*self._client(), f"    answer = client.predict({arguments})", "print(answer)"]
         return Snippets(self._curl("image/jpeg", "--data-binary @photo.jpg"), "\n".join(lines))
 
     def table(self) -> Snippets:
-        """A CSV file."""
-        asked = self._asked('"rows.csv", "answers.csv"')
-        lines = [*self._client(), f"    client.score_csv({asked})"]
+        """Code that sends a CSV file."""
+        arguments = self._arguments('"rows.csv", "answers.csv"')
+        lines = [*self._client(), f"    client.score_csv({arguments})"]
         return Snippets(self._curl("text/csv", "--data-binary @rows.csv"), "\n".join(lines))
 
     def _curl(self, content_type: str, data: str) -> str:
@@ -67,9 +67,9 @@ class Writer:
         imports = ["import os", ""] if self._needs_key else []
         return [*imports, "from fastmar_client import Client", "", f"with Client({self._base!r}{key}) as client:"]
 
-    def _asked(self, what: str) -> str:
+    def _arguments(self, data: str) -> str:
         version = f", version={self._version!r}" if self._version else ""
-        return f"{self._model!r}, {what}{version}"
+        return f"{self._model!r}, {data}{version}"
 
 
 def _literal(record: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""A table's way through the app: sent, looked at, scored in the background, downloaded, forgotten."""
+"""Routes of tables: upload, check, score in the background, download, remove."""
 
 from __future__ import annotations
 
@@ -15,40 +15,43 @@ from werkzeug.wrappers import Response as AnyResponse
 from fastmar_client import ModelNotFound, Schema, Scored
 from fastmar_web.backend import Backend
 from fastmar_web.charsets import CHOICES, encoding_of
-from fastmar_web.errors import Refused
-from fastmar_web.jobs import CHECKING, DONE, Job, Jobs, Score, saving
-from fastmar_web.limits import client
+from fastmar_web.errors import RequestRefused
+from fastmar_web.jobs import CHECKING, DONE, Job, Jobs, ScoreTable, storage_errors
+from fastmar_web.limits import client_network
 from fastmar_web.page_types import page_type
-from fastmar_web.presentation import Presentation, megabytes, rounded
-from fastmar_web.references import other_versions, split
-from fastmar_web.security import limit
+from fastmar_web.presentation import Presentation, format_number, format_size
+from fastmar_web.references import other_versions, split_reference
+from fastmar_web.security import limit_body
 from fastmar_web.settings import Settings
-from fastmar_web.snippets import Writer
-from fastmar_web.tables import SAMPLE_COLUMNS, SAMPLE_ROWS, Preview, look, shortened
+from fastmar_web.snippets import SnippetWriter
+from fastmar_web.tables import SAMPLE_COLUMNS, SAMPLE_ROWS, Preview, preview_table, shorten
 
 JSON = dict[str, Any]
-PATIENCE = 1.0  # seconds that a page waits for a small table, which then needs no second look
-VISITOR = "fastmar-visitor"  # cookie: a random id that only counts a visitor's tables, and opens nothing
+WAIT_SECONDS = 1.0  # how long a page waits for a small table, so that it need not reload
+VISITOR = "fastmar-visitor"  # cookie with a random id, to count a visitor's tables; it grants no access
 _TOKEN = re.compile(r"[\w-]{32}", re.ASCII)
-FORM_ROOM = 10_000  # bytes of a form around its file
+FORM_OVERHEAD = 10_000  # bytes of a form beside its file
 
 
 def register(app: Flask, backend: Backend, settings: Settings, jobs: Jobs) -> None:
     """Add the pages to the app."""
 
     def model_of(reference: str) -> tuple[str, str | None, JSON]:
-        name, version = split(reference)
+        name, version = split_reference(reference)
         schema = backend.schema(name, version)
         if not Schema(schema).reads_csv:
-            asked_with = page_type(schema).asked_with
-            raise Refused(
-                f"This model is asked with {asked_with}, not with tables.", fix="open its own page.", status=404
+            input_name = page_type(schema).input_name
+            raise RequestRefused(
+                f"This model takes {input_name}, not tables.",
+                fix="open its own page.",
+                code="tables_not_supported",
+                status=404,
             )
         return name, version, schema
 
     @app.get("/models/<reference>/table")
     def table(reference: str) -> str:
-        model = backend.model(*split(reference))
+        model = backend.model(*split_reference(reference))
         name, version, schema = model_of(reference)
         return render_template(
             "table.html",
@@ -56,54 +59,56 @@ def register(app: Flask, backend: Backend, settings: Settings, jobs: Jobs) -> No
             schema=schema,
             reference=reference,
             versions=other_versions(model, version),
-            most=settings.table_bytes,
-            most_text=megabytes(settings.table_bytes),
+            limit=settings.table_bytes,
+            limit_text=format_size(settings.table_bytes),
             charsets=CHOICES,
             columns=list(schema["record"].get("properties", {})),
-            snippets=Writer(settings.shown_url, name, version, needs_key=backend.needs_key).table(),
+            snippets=SnippetWriter(settings.shown_url, name, version, needs_key=backend.needs_key).table(),
         )
 
     @app.post("/models/<reference>/table")
     def send(reference: str) -> AnyResponse:
-        limit(settings.table_bytes + FORM_ROOM)
+        limit_body(settings.table_bytes + FORM_OVERHEAD)
         _, _, schema = model_of(reference)
-        visitor, address = _visitor(), client(request.remote_addr or "")
-        with saving():
+        visitor, address = _visitor(), client_network(request.remote_addr or "")
+        with storage_errors():
             jobs.make_room(request.content_length or 0, visitor, address)
-            file, encoding = _file_sent()
+            file, encoding = _uploaded_file()
 
         def work(path: Path, on_row: Any) -> Preview:
-            return look(path, schema, on_row, encoding)
+            return preview_table(path, schema, on_row, encoding)
 
         job = jobs.add(reference, file.filename or "", file.stream, work, visitor, address)
-        return _remembered(redirect(url_for("job", name=job.id), 303), visitor)
+        return _set_cookie(redirect(url_for("job", name=job.id), 303), visitor)
 
     @app.get("/tables/<name>")
     def job(name: str) -> str:
         found = jobs.get(name)
-        if found.at_work:
-            found.settled.wait(PATIENCE)
+        if found.is_active:
+            found.finished.wait(WAIT_SECONDS)
         _, _, schema = model_of(found.model)
         return render_template("job.html", texts=Presentation(schema), schema=schema, **_state(found, reference=True))
 
     @app.get("/tables/<name>/state")
     def state(name: str) -> Response:
-        """For scripts: what of the page changes."""
+        """For scripts: the part of the page that changes."""
         found = jobs.get(name)
         html = render_template("_job.html", **_state(found))
-        return jsonify({"html": html, "state": found.state, "at_work": found.at_work, "said": _said(found)})
+        return jsonify({"html": html, "state": found.state, "active": found.is_active, "sentence": _status_text(found)})
 
     @app.post("/tables/<name>/score")
     def score(name: str) -> AnyResponse:
         found = jobs.get(name)
-        jobs.score(found, _scoring(backend, found))
+        jobs.score(found, _score_function(backend, found))
         return redirect(url_for("job", name=name), 303)
 
     @app.get("/tables/<name>/answers.csv")
     def answers(name: str) -> Response:
         found = jobs.get(name)
         if found.state != DONE:
-            raise Refused("The answers are not complete yet.", fix="wait until the table is scored.", status=404)
+            raise RequestRefused(
+                "The table is not scored yet.", fix="wait until it is done.", code="answers_not_ready", status=404
+            )
         stem = Path(found.filename.replace("\\", "/")).stem[:80] or "table"
         return send_file(found.answers, mimetype="text/csv", as_attachment=True, download_name=f"{stem}-answers.csv")
 
@@ -114,71 +119,73 @@ def register(app: Flask, backend: Backend, settings: Settings, jobs: Jobs) -> No
         return redirect(url_for("table", reference=found.model), 303)
 
 
-def _file_sent() -> tuple[FileStorage, str]:
-    """The table that was sent, and its encoding.
+def _uploaded_file() -> tuple[FileStorage, str]:
+    """The uploaded table and its encoding.
 
     Raises:
-        Refused: there is none, or more than one; its encoding is unknown.
+        RequestRefused: there is no file, or more than one, or the encoding is unknown.
     """
     files = [file for file in request.files.getlist("table") if file.filename]
     if not files:
-        raise Refused("There is no file in what was sent.", fix="choose a CSV file.")
+        raise RequestRefused("The request has no file.", fix="choose a CSV file.", code="no_file")
     if len(files) > 1:
-        raise Refused(f"These are {len(files)} files; one is taken at a time.", fix="send each of them alone.")
+        raise RequestRefused(
+            f"The request has {len(files)} files; the limit is one.", fix="send each file alone.", code="too_many_files"
+        )
     [file] = files
     return file, encoding_of(request.form.get("charset", ""), file.mimetype_params.get("charset", ""))
 
 
-def _scoring(backend: Backend, job: Job) -> Score:
-    """What scores the table.
+def _score_function(backend: Backend, job: Job) -> ScoreTable:
+    """The function that scores the table.
 
-    What may pass by itself is gone on with, by the version that looked at the table, whatever was deployed since. After
-    any other failure, or where that version is gone, all rows are asked anew, of the one that answers now.
+    The version that checked the table also scores it, even if another one was deployed since. After a temporary failure
+    the run continues. After any other failure, or if that version is gone, the default version scores all rows.
     """
-    model, chosen = split(job.model)
+    model, chosen = split_reference(job.model)
     preview = job.preview or Preview()
-    resume = job.error is None or job.error.passing
+    resume = job.error is None or job.error.is_temporary
     if not resume:
         preview.version = None
-    looked = preview.version if chosen is None else None
+    checked = preview.version if chosen is None else None
 
     def work(source: Path, target: Path, on_progress: Any) -> Scored:
-        def by(version: str | None, *, resume: bool) -> Scored:
+        def score(version: str | None, *, resume: bool) -> Scored:
             return backend.score_table(
                 model, version, source, target, on_progress, encoding=preview.encoding, resume=resume
             )
 
         try:
-            return by(looked or chosen, resume=resume)
+            return score(checked or chosen, resume=resume)
         except ModelNotFound:
-            if looked is None:
+            if checked is None:
                 raise
             preview.version = None
-            return by(chosen, resume=False)
+            return score(chosen, resume=False)
 
     return work
 
 
 def _visitor() -> str:
     """The id in the visitor's cookie, or a new one."""
-    sent = request.cookies.get(VISITOR, "")
-    return sent if _TOKEN.fullmatch(sent) else secrets.token_urlsafe(24)
+    visitor = request.cookies.get(VISITOR, "")
+    return visitor if _TOKEN.fullmatch(visitor) else secrets.token_urlsafe(24)
 
 
-def _remembered(response: AnyResponse, visitor: str) -> AnyResponse:
-    """The response with the visitor's cookie."""
+def _set_cookie(response: AnyResponse, visitor: str) -> AnyResponse:
+    """The response, with the visitor's id as a cookie."""
     response.set_cookie(VISITOR, visitor, httponly=True, samesite="Strict", secure=request.is_secure)
     return response
 
 
 def _state(job: Job, *, reference: bool = False) -> JSON:
-    """What the page of a job shows."""
+    """Variables of the templates of a job."""
     more = {"reference": job.model} if reference else {}
-    return {**more, "job": job, "said": _said(job), "sample": _sample(job) if job.state == DONE else None}
+    return {**more, "job": job, "status": _status_text(job), "sample": _sample(job) if job.state == DONE else None}
 
 
-def _said(job: Job) -> str:
-    """The state in a sentence, for the eye and the ear."""
+def _status_text(job: Job) -> str:
+    """The state of a job as a sentence; screen readers read it aloud."""
     preview = job.preview
     total = preview.total if preview else 0
     if job.error:
@@ -186,25 +193,24 @@ def _said(job: Job) -> str:
     if job.state == CHECKING:
         return f"Reading the file: {job.done:,} rows." if job.done else "Reading the file."
     if job.state == DONE and job.scored:
-        return _how_it_went(job.scored)
-    if job.at_work:
+        return _result_text(job.scored)
+    if job.is_active:
         return f"{job.done:,} of {total:,} rows scored." if job.done else "Waiting for the first answers."
-    return "1 row is read." if total == 1 else f"{total:,} rows are read."
+    return "1 row." if total == 1 else f"{total:,} rows."
 
 
-def _how_it_went(scored: Scored) -> str:
-    """The end in a sentence, for the eye and the ear."""
+def _result_text(scored: Scored) -> str:
+    """The result of scoring as a sentence."""
     good = scored.rows - scored.errors
     if not scored.errors:
-        return "1 row is scored." if good == 1 else f"All {good:,} rows are scored."
+        return "1 row scored." if good == 1 else f"All {good:,} rows scored."
     if not good:
-        return "No row could be scored: the column error says why."
-    are_scored = "is scored" if good == 1 else "are scored"
-    return f"{good:,} of {scored.rows:,} rows {are_scored}; {scored.errors:,} could not be: the column error says why."
+        return "No row could be scored. The column error has the reasons."
+    return f"{good:,} of {scored.rows:,} rows scored, {scored.errors:,} failed. The column error has the reasons."
 
 
 def _sample(job: Job) -> JSON | None:
-    """The first rows of the answers: what was answered, then the table's own columns; None where a cell is too long."""
+    """The first rows of the answers, the columns of the answer first; None if a cell is too long to read."""
     with job.answers.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file, delimiter=_delimiter(file.readline()))
         file.seek(0)
@@ -213,23 +219,26 @@ def _sample(job: Job) -> JSON | None:
             rows = [row for row, _ in zip(reader, range(SAMPLE_ROWS), strict=False)]
         except csv.Error:
             return None
-    own = len(job.preview.columns) + job.preview.more_columns if job.preview else 0
-    answered = [at for at in range(own, len(header)) if any(len(row) > at and row[at] for row in rows)]
-    order = [*answered, *range(own)][:SAMPLE_COLUMNS]
+    table_columns = len(job.preview.columns) + job.preview.more_columns if job.preview else 0
+    answer_columns = [at for at in range(table_columns, len(header)) if any(len(row) > at and row[at] for row in rows)]
+    order = [*answer_columns, *range(table_columns)][:SAMPLE_COLUMNS]
     return {
         "header": [header[at] for at in order],
-        "rows": [[_shown(row[at], answer=at >= own) if at < len(row) else "" for at in order] for row in rows],
+        "rows": [
+            [_cell_text(row[at], is_answer=at >= table_columns) if at < len(row) else "" for at in order]
+            for row in rows
+        ],
     }
 
 
-def _shown(cell: str, *, answer: bool) -> str:
-    """A cell for the eye; a number of an answer needs no sixteen digits here."""
+def _cell_text(cell: str, *, is_answer: bool) -> str:
+    """A cell as it is shown; numbers of answers are rounded."""
     try:
-        return rounded(float(cell)) if answer else shortened(cell)
+        return format_number(float(cell)) if is_answer else shorten(cell)
     except ValueError:
-        return shortened(cell)
+        return shorten(cell)
 
 
 def _delimiter(header: str) -> str:
-    """The answers' file has the table's own."""
+    """The delimiter of the file of answers, which is that of the table."""
     return max(",;\t", key=header.count)

@@ -1,6 +1,6 @@
-"""A CSV file before it is scored: its first rows, and what is wrong in it by row and column.
+"""Checks a CSV file before it is scored: its first rows, and its problems by row and column.
 
-It is read as a stream: memory does not grow with the file.
+The file is read as a stream, so memory does not grow with it.
 """
 
 from __future__ import annotations
@@ -19,60 +19,67 @@ from fastmar_contract.cells import NULLS
 from fastmar_contract.csv_rows import UTF8, CsvFile, Row
 from fastmar_contract.errors import TableUnreadable
 from fastmar_contract.values import DATE, as_date
-from fastmar_web.errors import Refused, sentence
+from fastmar_web.errors import RequestRefused, sentence
 
 JSON = dict[str, Any]
-Finding = tuple[str, bool]  # what is wrong with a cell, and whether its row is refused
-Check = Callable[[str], "Finding | None"]
 
-SAMPLE_ROWS, SAMPLE_COLUMNS, CELL = 12, 60, 48  # of the preview; characters of a cell
-LISTED = 50  # problems that are shown one by one
-UNUSED = 12  # columns without use that are named
-CELLS_A_WORD = 100_000  # that are read from one word on how far it is to the next
-NEW = "New to the model."
-AMBIGUOUS = "Two categories of the model differ from this only in white space, so it is taken for neither."
+SAMPLE_ROWS, SAMPLE_COLUMNS = 12, 60  # of the preview
+CELL_LENGTH = 48  # characters of a cell that are shown
+MAX_PROBLEMS = 50  # that are listed
+MAX_UNUSED = 12  # unused columns that are listed
+CELLS_PER_REPORT = 100_000  # cells that are read between two calls of `on_row`
+AMBIGUOUS = "ambiguous_category"  # code: `UNKNOWN`, since two categories match the cell
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong in one cell, or in a whole row where there is no column.
+    """A problem of one cell, or of a whole row.
 
     Attributes:
-        row: 1 is the first below the header.
-        refuses: whether the row can't be scored; otherwise it is, and the model takes the cell for unknown.
+        row: number of the row; 1 is the first one below the header.
+        column: its name; empty for a problem of the whole row.
+        value: beginning of the cell.
+        code: a stable name of the problem.
+        text: the message for the visitor.
+        is_error: whether the row can't be scored. Otherwise the model treats the cell as an unknown category.
     """
 
     row: int
     column: str
     value: str
+    code: str
     text: str
-    refuses: bool
+    is_error: bool
+
+
+Check = Callable[[str], "tuple[str, bool] | None"]  # a cell to the code of its problem and `is_error`
+Sample = list[tuple[str, "Problem | None"]]  # cells of a row
 
 
 @dataclass
 class Preview:
-    """What a look at the whole file found.
+    """The result of checking a file.
 
     Attributes:
-        version: of the model, where it is to be asked; None for the one that answers when it is.
-        encoding: in which the file was read.
-        columns: of the sample.
-        rows: of the sample, each cell with what is wrong with it, or "".
-        total: rows below the header.
-        more_columns: columns that the sample leaves out.
-        missing: columns that the model needs.
-        unused: the first ones that it does not look at.
-        more_unused: how many more of these there are.
-        problems: the first ones.
-        bad_cells: how many cells of a column have a problem.
-        refused: rows that can't be scored.
-        remarked: rows that can, with a cell that the model does not know.
+        version: version of the model that checked it and will score it; None for the default version.
+        encoding: encoding of the file.
+        columns: names of the columns in the sample.
+        rows: the sample: the first rows, each cell with its problem.
+        total: number of rows.
+        more_columns: number of columns that the sample leaves out.
+        missing: columns that the model needs and the file lacks.
+        unused: the first columns that the model does not use.
+        more_unused: number of unused columns beyond `unused`.
+        problems: the first problems.
+        bad_cells: number of cells with a problem, by column.
+        error_rows: number of rows that can't be scored.
+        warning_rows: number of rows with an unknown value that can be scored.
     """
 
     version: str | None = None
     encoding: str = UTF8
     columns: list[str] = field(default_factory=list)
-    rows: list[list[tuple[str, str]]] = field(default_factory=list)
+    rows: list[Sample] = field(default_factory=list)
     total: int = 0
     more_columns: int = 0
     missing: list[str] = field(default_factory=list)
@@ -80,31 +87,44 @@ class Preview:
     more_unused: int = 0
     problems: list[Problem] = field(default_factory=list)
     bad_cells: Counter[str] = field(default_factory=Counter)
-    refused: int = 0
-    remarked: int = 0
+    error_rows: int = 0
+    warning_rows: int = 0
 
     @property
     def scorable(self) -> bool:
-        """Whether there is anything to ask the model."""
-        return not self.missing and self.total > self.refused
+        """Whether at least one row can be scored."""
+        return not self.missing and self.total > self.error_rows
 
 
-def look(path: Path, schema: JSON, on_row: Callable[[int], None], encoding: str = UTF8) -> Preview:
-    """Read the whole file and say what is in it. It is read as it will be when it is scored.
+def preview_table(path: Path, schema: JSON, on_row: Callable[[int], None], encoding: str = UTF8) -> Preview:
+    """Read the whole file, in the same way as for scoring, and list its problems.
+
+    Args:
+        path: the file.
+        schema: of the model.
+        on_row: called now and then with the number of rows that were read.
+        encoding: of the file.
 
     Raises:
-        Refused: it is no CSV that the model could read, or it has no row.
+        RequestRefused: the file is not a CSV file with columns of the model, or has no rows.
     """
     try:
-        preview = _look(path, schema, on_row, encoding)
+        preview = _read(path, schema, on_row, encoding)
     except TableUnreadable as error:
-        raise Refused(sentence(error.message), fix=error.fix, title="This is no table for the model") from error
+        raise RequestRefused(
+            sentence(error.message), fix=error.fix, code=error.code, title="The model can't read this table"
+        ) from error
     if not preview.total:
-        raise Refused("There is no row below the first line.", fix="give a file with at least one row.", title="Empty")
+        raise RequestRefused(
+            "The table has no row below its header.",
+            fix="send a file with at least one row.",
+            code="no_rows",
+            title="Empty",
+        )
     return preview
 
 
-def _look(path: Path, schema: JSON, on_row: Callable[[int], None], encoding: str) -> Preview:
+def _read(path: Path, schema: JSON, on_row: Callable[[int], None], encoding: str) -> Preview:
     described = Schema(schema)
     known = described.names
     with path.open("rb") as file:
@@ -114,10 +134,10 @@ def _look(path: Path, schema: JSON, on_row: Callable[[int], None], encoding: str
         preview.more_columns = max(0, len(header) - SAMPLE_COLUMNS)
         preview.missing = [problem.field or "" for problem in described.missing(header)]
         unused = [name for name in header if name not in known]
-        preview.unused, preview.more_unused = unused[:UNUSED], max(0, len(unused) - UNUSED)
+        preview.unused, preview.more_unused = unused[:MAX_UNUSED], max(0, len(unused) - MAX_UNUSED)
         columns = [described.columns.get(name) for name in header]
         checks = [_check(described, column) if column else None for column in columns]
-        rows_a_word = max(1, CELLS_A_WORD // len(header))
+        rows_per_report = max(1, CELLS_PER_REPORT // len(header))
         for number, row in enumerate(rows, start=1):
             preview.total = number
             problems = list(_problems(number, row, header, checks))
@@ -125,66 +145,68 @@ def _look(path: Path, schema: JSON, on_row: Callable[[int], None], encoding: str
                 _count(preview, problems)
             if number <= SAMPLE_ROWS:
                 preview.rows.append(_sample(row.cells, preview.columns, problems))
-            if number % rows_a_word == 0:
+            if number % rows_per_report == 0:
                 on_row(number)
     return preview
 
 
-def _sample(cells: list[str], columns: list[str], problems: list[Problem]) -> list[tuple[str, str]]:
-    wrong = {problem.column: problem.text for problem in problems}
-    return [(shortened(cell), wrong.get(name, "")) for name, cell in zip(columns, cells, strict=False)]
+def _sample(cells: list[str], columns: list[str], problems: list[Problem]) -> Sample:
+    by_column = {problem.column: problem for problem in problems}
+    return [(shorten(cell), by_column.get(name)) for name, cell in zip(columns, cells, strict=False)]
 
 
-def shortened(cell: str) -> str:
-    """A cell for the eye."""
-    return cell if len(cell) <= CELL else f"{cell[:CELL]}..."
+def shorten(cell: str) -> str:
+    """A cell as it is shown."""
+    return cell if len(cell) <= CELL_LENGTH else f"{cell[:CELL_LENGTH]}..."
 
 
 def _problems(number: int, row: Row, header: list[str], checks: list[Check | None]) -> Iterator[Problem]:
     if row.error is not None:
-        yield Problem(number, "", "", sentence(row.error.message), refuses=True)
+        yield Problem(number, "", "", row.error.code, sentence(row.error.message), is_error=True)
         return
     for name, cell, check in zip(header, row.cells, checks, strict=True):
         if check is not None and (found := check(cell)):
-            yield Problem(number, name, cell[:CELL], found[0], refuses=found[1])
+            code, is_error = found
+            yield Problem(number, name, cell[:CELL_LENGTH], code, _TEXTS[code], is_error)
 
 
 def _count(preview: Preview, problems: list[Problem]) -> None:
     preview.bad_cells.update(problem.column for problem in problems if problem.column)
-    if any(problem.refuses for problem in problems):
-        preview.refused += 1
+    if any(problem.is_error for problem in problems):
+        preview.error_rows += 1
     else:
-        preview.remarked += 1
-    preview.problems += problems[: LISTED - len(preview.problems)]
+        preview.warning_rows += 1
+    preview.problems += problems[: MAX_PROBLEMS - len(preview.problems)]
 
 
 def _check(schema: Schema, column: Column) -> Check:
-    """A function that finds what is wrong with a cell of a column: a text, and whether it refuses the row."""
+    """The function that finds the problem of a cell of `column`."""
     read = column.cell_reader()
 
     @lru_cache(maxsize=4096)
-    def check(cell: str) -> Finding | None:
+    def check(cell: str) -> tuple[str, bool] | None:
         if column.kind == DATE and cell not in NULLS and as_date(cell) is None:
-            return _SAID["not_a_date"], True
+            return "not_a_date", True
         if schema.leaves_out(column.name, cell):
             return None
-        problems = [problem for problem in column.problems(read(cell)) if problem.code in _SAID]
+        problems = [problem for problem in column.problems(read(cell)) if problem.code in _TEXTS]
         if not problems:
             return None
         if problems[0].code == UNKNOWN and column.vocabulary.is_ambiguous(cell):
             return AMBIGUOUS, False
-        return _SAID[problems[0].code], problems[0].weight == "refused"
+        return problems[0].code, problems[0].weight == "refused"
 
     return check
 
 
-_SAID = {
+_TEXTS = {
     "not_a_number": "Not a number.",
-    "out_of_range": "Too large a number for the model.",
+    "out_of_range": "The number is too large for the model.",
     "not_a_date": "Not a date such as 2024-01-31.",
     "null_not_filled": "A value is missing.",
-    "wrong_type": "Not of a type that the model takes.",
-    "bad_option": "Not one of the values that the model takes.",
-    UNKNOWN: NEW,
+    "wrong_type": "Not of a type that the model accepts.",
+    "bad_option": "Not one of the values that the model accepts.",
+    UNKNOWN: "New to the model.",
+    AMBIGUOUS: "Two categories differ from this only in white space, so the model matches neither.",
 }
-"""What the preview says of a problem, by its code. Others are no problem: the value is taken as it was meant."""
+"""Messages by code. Problems with other codes are not shown, since the model still reads the value as intended."""

@@ -1,4 +1,4 @@
-"""What a form or a link says, as a record for the model; and what is wrong with it, field by field."""
+"""The values of a form or a link as a record for the model, with problems and remarks by field."""
 
 from __future__ import annotations
 
@@ -9,40 +9,49 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastmar_client.json_schema import fits
-from fastmar_web.forms import DATES, YES, Field, Form, as_input
-from fastmar_web.presentation import rounded
+from fastmar_web.errors import FieldMessage
+from fastmar_web.forms import DATES, YES, Field, Form, date_input_value
+from fastmar_web.presentation import format_number
 
 JSON = dict[str, Any]
 
 
 @dataclass
-class Filled:
-    """A form with what was entered.
+class FilledForm:
+    """A form with the entered values. All dicts are by the field's name.
 
     Attributes:
-        texts: by field's name, as they are shown again.
-        record: for the model; complete where there are no problems.
-        problems: by field's name, why it can't be sent.
-        remarks: by field's name, what is odd but can be sent.
+        texts: the entered texts, to be shown again.
+        record: the record for the model; complete if there are no problems.
+        problems: values that can't be sent.
+        remarks: unusual values that can be sent.
     """
 
     texts: dict[str, str] = field(default_factory=dict)
     record: JSON = field(default_factory=dict)
-    problems: dict[str, str] = field(default_factory=dict)
-    remarks: dict[str, list[str]] = field(default_factory=dict)
+    problems: dict[str, FieldMessage] = field(default_factory=dict)
+    remarks: dict[str, list[FieldMessage]] = field(default_factory=dict)
 
-    def remark(self, name: str, text: str) -> None:
-        """Say something beside a field."""
-        self.remarks.setdefault(name, []).append(text)
-
-
-def defaults(form: Form) -> Filled:
-    """The form as it is opened."""
-    return Filled({name: each.default for name, each in form.fields.items()})
+    def remark(self, name: str, code: str, text: str) -> None:
+        """Add a remark to a field."""
+        self.remarks.setdefault(name, []).append(FieldMessage(code, text))
 
 
-def from_link(form: Form, query: Mapping[str, str]) -> Filled:
-    """The form as a link describes it: what the link does not say, or what can't be shown, is the default."""
+class InvalidValue(ValueError):
+    """A text that a field does not accept."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(code, text)
+        self.message = FieldMessage(code, text)
+
+
+def defaults(form: Form) -> FilledForm:
+    """The form with its defaults."""
+    return FilledForm({name: each.default for name, each in form.fields.items()})
+
+
+def from_link(form: Form, query: Mapping[str, str]) -> FilledForm:
+    """The form with the values of a link. Fields that it lacks, or whose value can't be shown, have their default."""
     filled = defaults(form)
     for name, each in form.fields.items():
         if each.hidden or name not in query:
@@ -51,13 +60,15 @@ def from_link(form: Form, query: Mapping[str, str]) -> Filled:
         if each.widget == "select" and text.strip():
             choice = each.choice(text)
             if choice is None:
-                filled.remark(name, f"“{_short(text)}” is not one of these; the default is shown.")
+                filled.remark(
+                    name, "link_not_a_choice", f"“{_short(text)}” is not a known value; the default is shown."
+                )
                 continue
             text = choice.key
         elif each.widget in DATES and text.strip():
-            date = as_input(each.widget, text)
+            date = date_input_value(each.widget, text)
             if date is None:
-                filled.remark(name, f"“{_short(text)}” is not a date; the default is shown.")
+                filled.remark(name, "link_not_a_date", f"“{_short(text)}” is not a date; the default is shown.")
                 continue
             text = date
         filled.texts[name] = text
@@ -65,34 +76,34 @@ def from_link(form: Form, query: Mapping[str, str]) -> Filled:
 
 
 def from_record(form: Form, record: JSON) -> dict[str, str]:
-    """A record, an example's for instance, as a link says it."""
+    """The parameters of a link for a record, such as an example."""
     return {name: each.key_of(record[name]) for name, each in form.fields.items() if name in record and not each.hidden}
 
 
-def from_post(form: Form, sent: Mapping[str, str]) -> Filled:
-    """The record that a form asks about."""
-    filled = Filled()
+def from_post(form: Form, sent: Mapping[str, str]) -> FilledForm:
+    """The form with the values that were sent, and their record."""
+    filled = FilledForm()
     for name, each in form.fields.items():
-        unsent = "" if each.widget == "checkbox" else each.default  # browsers send no checkbox that is not ticked
+        unsent = "" if each.widget == "checkbox" else each.default  # browsers do not send a cleared checkbox
         text = each.default if each.hidden else sent.get(name, unsent)
         filled.texts[name] = text
         if each.optional and each.widget != "checkbox" and not text.strip():
             continue
         try:
             filled.record[name] = value_of(each, text)
-        except ValueError as error:
-            filled.problems[name] = str(error)
+        except InvalidValue as error:
+            filled.problems[name] = error.message
             continue
-        if said := unusual(each, filled.record[name]):
-            filled.remark(name, said)
+        if remark := range_remark(each, filled.record[name]):
+            filled.remark(name, "outside_range", remark)
     return filled
 
 
 def value_of(each: Field, text: str) -> Any:
-    """What `text` stands for.
+    """The value of a record for the text of a field.
 
     Raises:
-        ValueError: it stands for nothing that the field takes; the message is for the page.
+        InvalidValue: the field does not accept the text.
     """
     if each.widget in ("select", "suggest"):
         return _category(each, text)
@@ -105,7 +116,7 @@ def value_of(each: Field, text: str) -> Any:
         return _number(each, text)
     if each.widget in DATES:
         if blank:
-            raise ValueError("Choose a date.")
+            raise InvalidValue("value_missing", "Choose a date.")
         return text.strip()
     if each.widget == "json":
         return _json(each, text)
@@ -117,23 +128,24 @@ def value_of(each: Field, text: str) -> Any:
     return text
 
 
-def unusual(each: Field, value: Any) -> str | None:
-    """What is odd about a value that can be sent."""
-    if each.usual and isinstance(value, int | float) and not each.usual[0] <= value <= each.usual[1]:
-        return f"The reference data has {rounded(each.usual[0])} to {rounded(each.usual[1])}; this is outside."
+def range_remark(each: Field, value: Any) -> str | None:
+    """A remark if a number is outside the range of the reference data."""
+    if each.usual_range and isinstance(value, int | float) and not each.usual_range[0] <= value <= each.usual_range[1]:
+        minimum, maximum = map(format_number, each.usual_range)
+        return f"The reference data ranges from {minimum} to {maximum}."
     return None
 
 
 def _category(each: Field, text: str) -> Any:
-    if not text and each.blank:
-        return None  # no value: the model knows that as a category of its own
+    if not text and each.has_blank:
+        return None  # the model has a category for missing values
     choice = each.choice(text)
     if choice:
         return choice.value
     if each.widget == "select" and not text:
-        raise ValueError("Choose a value.")
+        raise InvalidValue("value_missing", "Choose a value.")
     if each.widget == "select":
-        raise ValueError(f"“{_short(text)}” is not one of the values to choose from.")
+        raise InvalidValue("not_a_choice", f"“{_short(text)}” is not a known value.")
     return _as_number(text) if each.numeric else text
 
 
@@ -150,16 +162,16 @@ def _as_number(text: str) -> Any:
 
 def _number(each: Field, text: str) -> Any:
     if not text.strip():
-        raise ValueError("Enter a number.")
+        raise InvalidValue("value_missing", "Enter a number.")
     value = _as_number(text.strip())
     if isinstance(value, str):
-        raise ValueError(f"“{_short(text)}” is not a number.")  # noqa: TRY004 - it is about the text
+        raise InvalidValue("not_a_number", f"“{_short(text)}” is not a number.")
     if each.types and not fits(value, each.types):
-        raise ValueError("Enter a whole number.")
-    if each.least and value < float(each.least):
-        raise ValueError(f"At least {each.least}.")
-    if each.most and value > float(each.most):
-        raise ValueError(f"At most {each.most}.")
+        raise InvalidValue("not_an_integer", "Enter a whole number.")
+    if each.minimum and value < float(each.minimum):
+        raise InvalidValue("below_minimum", f"The minimum is {each.minimum}.")
+    if each.maximum and value > float(each.maximum):
+        raise InvalidValue("above_maximum", f"The maximum is {each.maximum}.")
     return value
 
 
@@ -167,12 +179,13 @@ def _json(each: Field, text: str) -> Any:
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
-        raise ValueError(f"This is not JSON: {error.msg} (line {error.lineno}, column {error.colno}).") from error
+        text = f"This is not JSON: {error.msg} (line {error.lineno}, column {error.colno})."
+        raise InvalidValue("not_json", text) from error
     except RecursionError as error:
-        raise ValueError("This JSON has too many levels.") from error
+        raise InvalidValue("json_too_deep", "This JSON has too many levels.") from error
     if not fits(value, each.types):
         names = [name for name in each.types if name != "null"]
-        raise ValueError(f"Enter JSON for {' or '.join(f'an {name}' for name in names)}.")
+        raise InvalidValue("wrong_json_type", f"Enter JSON for {' or '.join(f'an {name}' for name in names)}.")
     return value
 
 

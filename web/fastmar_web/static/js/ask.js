@@ -1,10 +1,10 @@
-// The form of values: only the answer is exchanged; the server says the same as it does without scripts.
-import { fill, onceReady, say, send, show, TRIES, unanswered } from "./page.js";
+// The form of a model: a script replaces only the answer, with the HTML that the server also sends without scripts.
+import { announce, failedReply, fill, MAX_RETRIES, send, show, whenReady } from "./page.js";
 import { makeCombobox } from "./combobox.js";
 import { History } from "./history.js";
 
-// A column's name is its control's: one called "action" hides the form's own `action`. So hardly anything is asked of
-// the form itself.
+// A control has the name of its column, and one called "action" hides the form's own `action`. So properties of the form
+// are hardly used.
 export function start(part) {
   const form = part.querySelector("form");
   const answer = part.querySelector("[data-answer]");
@@ -12,107 +12,111 @@ export function start(part) {
   const button = part.querySelector("button[type=submit]");
   const history = new History(part.querySelector("[data-history]"));
   let stopWaiting = () => {};
-  let asked = 0;
+  let latest = 0;
 
-  button.formNoValidate = true; // the server says it beside the field
+  button.formNoValidate = true; // the server reports problems at the field
   for (const select of part.querySelectorAll("select[data-search]")) makeCombobox(select);
-  for (const input of part.querySelectorAll("input[data-nudge]")) input.addEventListener("keydown", nudge);
+  for (const input of part.querySelectorAll("input[data-arrow-step]")) input.addEventListener("keydown", changeByArrow);
 
   part.addEventListener("submit", (event) => {
     event.preventDefault();
     ask();
   });
 
-  async function ask(tries = 0) {
-    const number = ++asked;
+  async function ask(retries = 0) {
+    const number = ++latest;
     stopWaiting();
     card.setAttribute("aria-busy", "true");
     button.setAttribute("aria-disabled", "true");
-    const reply = unreadable(part)
+    const reply = invalidInput(part)
       ?? await send(form.getAttribute("action"), { method: "POST", body: new URLSearchParams(new FormData(form)) });
-    if (number !== asked) return; // another one was asked since
+    if (number !== latest) return; // another request was sent since
     card.removeAttribute("aria-busy");
     button.removeAttribute("aria-disabled");
     fill(answer, reply.html);
     mark(part, reply.fields ?? {});
-    if (!reply.failed || !tries) say(reply.sentence);
+    if (!reply.failed || !retries) announce(reply.sentence);
     if (reply.failed) {
-      if (reply.retry && tries < TRIES) stopWaiting = onceReady(part.dataset.model, answer, () => ask(tries + 1));
-      if (!tries) (part.querySelector("[aria-invalid=true]") ?? card).focus();
+      if (reply.retry && retries < MAX_RETRIES) {
+        stopWaiting = whenReady(part.dataset.model, answer, () => ask(retries + 1));
+      }
+      if (!retries) (part.querySelector("[aria-invalid=true]") ?? card).focus();
       return;
     }
-    history.add({ text: reply.sentence, link: reply.link, about: changed(part) });
+    history.add({ text: reply.sentence, link: reply.link, about: changedValues(part) });
     show(card);
   }
 }
 
 /**
- * Half a date or number has the value "", as if nothing stood there, and a searched field with an unknown text has the
- * value before: what is said of them; null where there are none.
+ * The problems of incomplete input, or null. An incomplete date or number has the value "", as if it were empty, and a
+ * searched field with an unknown text has the value that was chosen before.
  */
-function unreadable(part) {
+function invalidInput(part) {
   const found = [...part.querySelectorAll("form input")]
     .filter(({ validity }) => validity.badInput || validity.customError);
   if (!found.length) return null;
-  const said = ({ type, validity, validationMessage }) => {
-    if (validity.customError) return validationMessage;
-    return type === "number" ? "This is not a number." : "This date is not complete.";
+  const problem = ({ type, validity, validationMessage }) => {
+    if (validity.customError) return { code: "not_a_choice", text: validationMessage };
+    if (type === "number") return { code: "not_a_number", text: "This is not a number." };
+    return { code: "incomplete_date", text: "This date is not complete." };
   };
-  const fields = Object.fromEntries(found.map((input) => [input.id, { problem: said(input) }]));
-  return { ...unanswered("Not asked yet", "See beside the fields."), fields };
+  const fields = Object.fromEntries(found.map((input) => [input.id, { problem: problem(input) }]));
+  return { ...failedReply("invalid_values", "Not sent yet", "Correct the marked fields."), fields };
 }
 
-/** What differs from the form as it was opened. */
-function changed(part) {
+/** The values that differ from those with which the form was opened, as text. */
+function changedValues(part) {
   const controls = [...part.querySelectorAll("form [name]")];
-  const found = controls.filter((control) => textOf(control) !== openedWith(control));
-  return found.map((control) => `${titleOf(control)} ${textOf(control) || "empty"}`).join(", ") || "as the form was opened";
+  const found = controls.filter((control) => textOf(control) !== initialTextOf(control));
+  return found.map((control) => `${titleOf(control)} ${textOf(control) || "empty"}`).join(", ") || "no changes";
 }
 
 function textOf(control) {
   if (control.type === "checkbox") return control.checked ? "yes" : "no";
   return control.options ? control.selectedOptions[0]?.label ?? "" : control.value;
 }
-function openedWith(control) {
+function initialTextOf(control) {
   if (control.type === "checkbox") return control.defaultChecked ? "yes" : "no";
   return control.options ? [...control.options].find((option) => option.defaultSelected)?.label ?? "" : control.defaultValue;
 }
 function titleOf(control) { return control.closest(".field").querySelector("label").textContent.trim(); }
 
-/** Puts what is said of each field beside it. */
+/** Show problems and remarks at their fields. */
 function mark(part, fields) {
-  for (const place of part.querySelectorAll(".said")) {
-    const id = place.id.replace(/-said$/, "");
+  for (const place of part.querySelectorAll(".field-messages")) {
+    const id = place.id.replace(/-messages$/, "");
     const { problem, remarks = [] } = fields[id] ?? {};
-    place.replaceChildren(...(problem ? [line("problem", problem)] : []), ...remarks.map((text) => line("remark", text)));
+    place.replaceChildren(...(problem ? [line("problem", problem)] : []), ...remarks.map((remark) => line("remark", remark)));
     const control = document.getElementById(id);
     if (problem) control.setAttribute("aria-invalid", "true");
     else control.removeAttribute("aria-invalid");
   }
 }
 
-function line(kind, text) {
-  const made = document.createElement("p");
-  made.className = kind;
-  made.textContent = text;
-  return made;
+function line(kind, { code, text }) {
+  const element = document.createElement("p");
+  element.className = kind;
+  element.dataset.code = code;
+  element.textContent = text;
+  return element;
 }
 
-/** Arrow keys change a number by a step that suits its range; typed numbers may be any. */
-function nudge(event) {
+/** Arrow keys change a number by a step that suits its range. Typed numbers need not be multiples of it. */
+function changeByArrow(event) {
   const input = event.target;
   const direction = { ArrowUp: 1, ArrowDown: -1 }[event.key];
   if (!direction || input.readOnly) return;
   event.preventDefault();
-  const step = Number(input.dataset.nudge) * (event.shiftKey ? 10 : 1);
-  const digits = Math.min(100, Math.max(decimals(input.value), decimals(input.dataset.nudge))); // more toFixed refuses
+  const step = Number(input.dataset.arrowStep) * (event.shiftKey ? 10 : 1);
+  const digits = Math.min(100, Math.max(decimals(input.value), decimals(input.dataset.arrowStep))); // toFixed accepts at most 100
   const next = (Number(input.value) || 0) + direction * step;
-  const least = input.min === "" ? -Infinity : Number(input.min);
-  const most = input.max === "" ? Infinity : Number(input.max);
-  input.value = String(Number(Math.min(most, Math.max(least, next)).toFixed(digits)));
+  const minimum = input.min === "" ? -Infinity : Number(input.min);
+  const maximum = input.max === "" ? Infinity : Number(input.max);
+  input.value = String(Number(Math.min(maximum, Math.max(minimum, next)).toFixed(digits)));
 }
 
-/** How many digits stand behind the point, as in "0.25" and "1e-7". */
+/** Number of digits after the decimal point, also of "1e-7". */
 function decimals(text) {
   const [digits, exponent = "0"] = text.toLowerCase().split("e");
   return Math.max(0, (digits.split(".")[1] ?? "").length - Number(exponent));

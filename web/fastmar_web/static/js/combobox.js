@@ -1,5 +1,5 @@
-// A select box with many options becomes one that is searched (ARIA: editable combobox with list). The select stays in
-// the form and holds the value.
+// Adds a search to a select box with many options (ARIA: editable combobox with list). The select box stays in the form
+// and holds the value.
 
 export function makeCombobox(select) {
   const options = [...select.options].map((option) => ({ value: option.value, label: option.label }));
@@ -13,7 +13,7 @@ export function makeCombobox(select) {
   input.type = "text";
   input.autocomplete = "off";
   input.spellcheck = false;
-  input.id = select.id; // so that the label and what is said of the field belong to it
+  input.id = select.id; // so that the label and the messages of the field belong to it
   select.id += "-select";
   list.id = `${input.id}-options`;
   list.hidden = true;
@@ -27,19 +27,19 @@ export function makeCombobox(select) {
   select.hidden = true;
   select.before(box);
   box.append(input, list, select);
-  reflect();
+  showChosen();
 
   input.addEventListener("focus", () => input.select());
   input.addEventListener("click", () => (list.hidden ? open("") : null));
   input.addEventListener("input", () => open(input.value));
-  input.addEventListener("blur", settle);
+  input.addEventListener("blur", chooseTyped);
   input.addEventListener("keydown", onKey);
-  list.addEventListener("mousedown", (event) => event.preventDefault()); // or the input would lose the focus first
+  list.addEventListener("mousedown", (event) => event.preventDefault()); // keeps the focus in the input
   list.addEventListener("click", (event) => {
     const at = [...list.children].indexOf(event.target.closest("li"));
     if (shown[at]) choose(shown[at]);
   });
-  select.addEventListener("change", reflect);
+  select.addEventListener("change", showChosen);
 
   function onKey(event) {
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
@@ -52,15 +52,15 @@ export function makeCombobox(select) {
     } else if (event.key === "Escape" && !list.hidden) {
       event.preventDefault();
       close();
-      reflect();
+      showChosen();
     } else if (event.key === "Tab" && !list.hidden && shown[active] && input.value !== labelOf(select.value)) {
       choose(shown[active]);
     }
   }
 
   function open(text) {
-    shown = found(options, text);
-    list.replaceChildren(...(shown.length ? shown.map((option, at) => item(option, at, text)) : [nothing()]));
+    shown = search(options, text);
+    list.replaceChildren(...(shown.length ? shown.map((option, at) => item(option, at, text)) : [noMatch()]));
     list.hidden = false;
     input.setAttribute("aria-expanded", "true");
     const chosen = shown.findIndex((option) => option.value === select.value);
@@ -85,21 +85,21 @@ export function makeCombobox(select) {
   function choose(option) {
     select.value = option.value;
     close();
-    reflect();
+    showChosen();
     select.dispatchEvent(new Event("change", { bubbles: true }));
   }
 
-  /** What was typed and not picked: it is chosen where it means one option; else it stays, and can't be sent. */
-  function settle() {
+  /** Choose the option that the typed text matches. A text that matches none, or several, stays and can't be sent. */
+  function chooseTyped() {
     close();
     const text = input.value.trim();
-    if (!text || text === labelOf(select.value)) return reflect();
-    const meant = meantBy(options, text);
-    if (meant) choose(meant);
+    if (!text || text === labelOf(select.value)) return showChosen();
+    const match = matchFor(options, text);
+    if (match) choose(match);
     else input.setCustomValidity("This is not one of the known values.");
   }
 
-  function reflect() {
+  function showChosen() {
     input.value = labelOf(select.value);
     input.setCustomValidity("");
   }
@@ -107,44 +107,44 @@ export function makeCombobox(select) {
   function labelOf(value) { return options.find((option) => option.value === value)?.label ?? ""; }
 
   function item(option, at, text) {
-    const made = document.createElement("li");
-    made.id = `${list.id}-${at}`;
-    made.setAttribute("role", "option");
+    const element = document.createElement("li");
+    element.id = `${list.id}-${at}`;
+    element.setAttribute("role", "option");
     const place = text ? option.label.toLowerCase().indexOf(text.trim().toLowerCase()) : -1;
-    if (place < 0) made.textContent = option.label;
+    if (place < 0) element.textContent = option.label;
     else {
       const mark = document.createElement("mark");
       const end = place + text.trim().length;
       mark.textContent = option.label.slice(place, end);
-      made.append(option.label.slice(0, place), mark, option.label.slice(end));
+      element.append(option.label.slice(0, place), mark, option.label.slice(end));
     }
-    return made;
+    return element;
   }
 }
 
-function nothing() {
-  const made = document.createElement("li");
-  made.className = "none";
-  made.setAttribute("role", "option");
-  made.setAttribute("aria-disabled", "true");
-  made.textContent = "Nothing like that is known";
-  return made;
+function noMatch() {
+  const element = document.createElement("li");
+  element.className = "none";
+  element.setAttribute("role", "option");
+  element.setAttribute("aria-disabled", "true");
+  element.textContent = "No known value matches";
+  return element;
 }
 
-/** The option that the text is, else the only one that it is but for capitals, else the only one that contains it. */
-function meantBy(options, text) {
+/** The option with exactly this label; else the only one that ignores case; else the only one that contains the text. */
+function matchFor(options, text) {
   const exact = options.find(({ label }) => label === text);
   const same = options.filter(({ label }) => label.toLowerCase() === text.toLowerCase());
-  const near = same.length ? same : found(options, text);
+  const near = same.length ? same : search(options, text);
   return exact ?? (near.length === 1 ? near[0] : undefined);
 }
 
-/** Options that contain the text; those that begin with it, or have a word that does, come first. */
-function found(options, text) {
-  const wanted = text.trim().toLowerCase();
-  if (!wanted) return options;
+/** Options that contain the text. Those that begin with it come first, then those with a word that begins with it. */
+function search(options, text) {
+  const query = text.trim().toLowerCase();
+  if (!query) return options;
   const rank = ({ label }) => {
-    const at = label.toLowerCase().indexOf(wanted);
+    const at = label.toLowerCase().indexOf(query);
     return at <= 0 ? at : /[\s\-_(]/.test(label[at - 1]) ? 1 : 2;
   };
   return options.filter((option) => rank(option) >= 0).sort((a, b) => rank(a) - rank(b));

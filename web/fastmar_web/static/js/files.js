@@ -1,7 +1,7 @@
-// Files that are dropped on a place, or pasted into the page.
+// Files that are dropped on an element, or pasted into the page.
 
 export function takeDrops(place, onFiles) {
-  let depth = 0; // entering a child leaves the parent
+  let depth = 0; // of dragenter events: entering a child also leaves the parent
   const over = (on) => place.classList.toggle("over", on);
   place.addEventListener("dragenter", (event) => { event.preventDefault(); depth += 1; over(true); });
   place.addEventListener("dragleave", () => { depth -= 1; if (depth <= 0) { depth = 0; over(false); } });
@@ -12,7 +12,7 @@ export function takeDrops(place, onFiles) {
     over(false);
     if (event.dataTransfer.files.length) onFiles([...event.dataTransfer.files]);
   });
-  // A file that misses the place must not replace the page.
+  // A file that is dropped elsewhere must not replace the page.
   for (const kind of ["dragover", "drop"]) window.addEventListener(kind, (event) => event.preventDefault());
 }
 

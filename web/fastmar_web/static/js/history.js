@@ -1,6 +1,6 @@
-// What was asked before in this browser tab: kept by the browser until the tab is closed, and nowhere else.
+// The previous answers in this browser tab, in the tab's session storage: they are gone when it is closed.
 
-const MOST = 20;
+const MAX_ENTRIES = 20;
 
 export class History {
   constructor(section) {
@@ -10,9 +10,9 @@ export class History {
     this.draw();
   }
 
-  add(entry, seen = true) {
-    this.save([{ ...entry, at: Date.now() }, ...this.load()].slice(0, MOST));
-    if (seen) this.draw();
+  add(entry, redraw = true) {
+    this.save([{ ...entry, at: Date.now() }, ...this.load()].slice(0, MAX_ENTRIES));
+    if (redraw) this.draw();
   }
 
   load() {
@@ -20,18 +20,18 @@ export class History {
   }
 
   save(entries) {
-    try { sessionStorage.setItem(this.key, JSON.stringify(entries)); } catch { /* switched off, or full: then without */ }
+    try { sessionStorage.setItem(this.key, JSON.stringify(entries)); } catch { /* storage is disabled or full: no history */ }
   }
 
   draw() {
     const entries = this.load();
     this.section.hidden = !entries.length;
-    this.section.querySelector("ol").replaceChildren(...entries.map(drawn));
+    this.section.querySelector("ol").replaceChildren(...entries.map(listItem));
   }
 }
 
-function drawn({ text, about = "", link, at }) {
-  const made = document.createElement("li");
+function listItem({ text, about = "", link, at }) {
+  const item = document.createElement("li");
   const line = document.createElement(link ? "a" : "strong");
   if (link) line.href = link;
   line.textContent = text;
@@ -40,6 +40,6 @@ function drawn({ text, about = "", link, at }) {
   time.dateTime = new Date(at).toISOString();
   time.textContent = new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
   below.append(time, about && ` · ${about}`);
-  made.append(line, below);
-  return made;
+  item.append(line, below);
+  return item;
 }

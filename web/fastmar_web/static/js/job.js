@@ -1,37 +1,37 @@
-// A table that is at work: its page is brought up to date until there is nothing more to come.
-import { fill, say, send } from "./page.js";
+// The page of a table: updated while the table is read or scored.
+import { announce, fill, send } from "./page.js";
 
 const PAUSE = 700;
 
 export function start(part) {
   const place = part.querySelector("[data-job]");
-  let told = 0;
-  if (part.dataset.work === "yes") setTimeout(look, PAUSE);
+  let announcedAt = 0;
+  if (part.dataset.active === "yes") setTimeout(update, PAUSE);
   part.addEventListener("submit", onSubmit);
 
-  async function look() {
-    const reply = await send(part.dataset.state);
-    if (reply.retry) { setTimeout(look, 4 * PAUSE); return; }
-    update(reply);
-    if (reply.at_work) setTimeout(look, PAUSE);
+  async function update() {
+    const reply = await send(part.dataset.url);
+    if (reply.retry) { setTimeout(update, 4 * PAUSE); return; }
+    draw(reply);
+    if (reply.active) setTimeout(update, PAUSE);
   }
 
-  function update(reply) {
-    if (!reply.state) { fill(place, reply.html); say(reply.sentence); return; }
+  function draw(reply) {
+    if (!reply.state) { fill(place, reply.html); announce(reply.sentence); return; } // an error
     const bar = place.querySelector("progress");
     const fresh = document.createElement("div");
     fill(fresh, reply.html);
     const next = fresh.querySelector("progress");
-    if (bar && next && reply.at_work) { // only what moves, so that nothing loses the focus
+    if (bar && next && reply.active) { // only the progress, so that the focus stays
       if (next.hasAttribute("value")) { bar.max = next.max; bar.value = next.value; }
       else bar.removeAttribute("value");
-      place.querySelector(".job-said").textContent = reply.said;
-      if (Date.now() - told > 8000) { told = Date.now(); say(reply.said); }
+      place.querySelector(".job-status").textContent = reply.sentence;
+      if (Date.now() - announcedAt > 8000) { announcedAt = Date.now(); announce(reply.sentence); }
       return;
     }
     place.replaceChildren(...fresh.childNodes);
-    say(reply.said);
-    if (!reply.at_work) place.querySelector("h2").focus({ preventScroll: true });
+    announce(reply.sentence);
+    if (!reply.active) place.querySelector("h2").focus({ preventScroll: true });
   }
 
   async function onSubmit(event) {
@@ -41,6 +41,6 @@ export function start(part) {
       const response = await fetch(event.target.action, { method: "POST", redirect: "manual" });
       if (response.type !== "opaqueredirect" && !response.ok) throw new Error(String(response.status));
     } catch { event.target.submit(); return; }
-    look();
+    update();
   }
 }

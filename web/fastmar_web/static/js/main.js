@@ -1,4 +1,4 @@
-// Each part of a page names its script; pages work without any.
+// Starts the scripts that the parts of a page name. Pages also work without scripts.
 import { start as models } from "./models.js";
 import { start as waiting } from "./waiting.js";
 import { start as ask } from "./ask.js";

@@ -1,11 +1,11 @@
-// The list of models: looks again, soon while one is being loaded.
-import { root, until } from "./page.js";
+// The list of models: updated now and then, more often while a model is loading.
+import { poll, root } from "./page.js";
 
 export function start(list) {
-  until(async () => { await renew(list); return false; }, 3000, list.dataset.waiting === "yes" ? 5000 : 30000);
+  poll(async () => { await update(list); return false; }, 3000, list.dataset.waiting === "yes" ? 5000 : 30000);
 }
 
-async function renew(list) {
+async function update(list) {
   let page;
   try {
     const response = await fetch(root);

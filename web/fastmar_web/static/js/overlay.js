@@ -1,4 +1,4 @@
-// Masks and points over a picture. The colours are those of `fastmar predict --save`.
+// Draws masks and points over a picture, in the colours of `fastmar predict --save`.
 
 const COLOURS = [
   [0, 114, 178], [230, 159, 0], [0, 158, 115], [204, 121, 167], [213, 94, 0], [86, 180, 233], [240, 228, 66],
@@ -14,19 +14,19 @@ export function colour(index) {
   });
 }
 
-/** The mask of an answer, as something that can be drawn. */
+/** The mask of an answer as a bitmap. */
 export async function maskOf(overlay) {
   const bytes = Uint8Array.from(atob(overlay.mask), (character) => character.charCodeAt(0));
   return createImageBitmap(new Blob([bytes], { type: "image/png" }), { colorSpaceConversion: "none", premultiplyAlpha: "none" });
 }
 
-/** Draws the classes of `mask` in their colours over what is on `canvas`. */
+/** Draw the classes of `mask` in their colours over the canvas. */
 export function drawMask(canvas, mask, overlay, opacity) {
   const layer = document.createElement("canvas");
   layer.width = canvas.width;
   layer.height = canvas.height;
   const context = layer.getContext("2d", { willReadFrequently: true });
-  context.imageSmoothingEnabled = false; // a class between two classes is none
+  context.imageSmoothingEnabled = false; // classes must not be interpolated
   context.drawImage(mask, 0, 0, layer.width, layer.height);
   const pixels = context.getImageData(0, 0, layer.width, layer.height);
   const colours = Array.from({ length: 256 }, (_, index) => [...colour(index), 255 * opacity]);
@@ -36,7 +36,7 @@ export function drawMask(canvas, mask, overlay, opacity) {
   canvas.getContext("2d").drawImage(layer, 0, 0);
 }
 
-/** Numbered dots at `points`, which are in pixels of a picture of `width`; hollow at the edge where they lie outside. */
+/** Draw numbered dots at `points`, in pixels of a picture of `width`. Points outside are hollow, at the edge. */
 export function drawPoints(canvas, points, width) {
   const context = canvas.getContext("2d");
   const scale = canvas.width / width;

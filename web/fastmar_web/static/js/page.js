@@ -1,11 +1,11 @@
-// What every script needs: asking this server, saying something aloud, HTML of this server as nodes, copying.
+// Shared by all scripts: requests to this server, messages for screen readers, HTML from the server, copying.
 
 export const root = document.documentElement.dataset.root;
-export const calm = matchMedia("(prefers-reduced-motion: reduce)");
+export const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
 
-export const TRIES = 5; // how often a page sends again by itself what was not answered
+export const MAX_RETRIES = 5; // of a request without an answer
 
-/** The JSON that this server answers with; where there is none, one of the same form that says so. */
+/** Send a request and return the server's JSON, or JSON of the same form that describes the failure. */
 export async function send(url, options = {}) {
   let status, text;
   try {
@@ -14,44 +14,45 @@ export async function send(url, options = {}) {
     text = await response.text();
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    return unanswered("No answer", "This web app does not answer. Is it still running?", true);
+    return failedReply("web_app_unreachable", "No answer", "The web app can't be reached. Check that it is running.", true);
   }
-  return replied(status, text);
+  return parseReply(status, text);
 }
 
-/** The JSON in an answer; where something between this page and its server gave the answer, one that says so. */
-export function replied(status, text) {
+/** The JSON of a response, or JSON of the same form if a proxy answered in place of the server. */
+export function parseReply(status, text) {
   try {
     const reply = JSON.parse(text);
     if ("html" in reply || "ready" in reply) return reply;
-  } catch { /* a page for people, of a proxy */ }
-  if (status === 413) return unanswered("Too large", "This is more than can be sent at once. Send less.");
-  if (status >= 500) return unanswered("No answer", `This web app can't be reached now (status ${status}).`, true);
-  return unanswered("No answer", "Something else answered, a log-in page perhaps. Reload this page.");
+  } catch { /* not JSON: a page of a proxy */ }
+  if (status === 413) return failedReply("body_too_large", "Too large", "The request is too large. Send less.");
+  if (status >= 500) return failedReply("web_app_unavailable", "No answer", `The web app can't be reached now (status ${status}).`, true);
+  return failedReply("unexpected_reply", "No answer", "Another server answered, perhaps with a login page. Reload this page.");
 }
 
-/** What there is instead of this server's JSON. */
-export function unanswered(title, message, retry = false) {
-  return { failed: true, retry, sentence: `${title}. ${message}`, html: failure(title, message) };
+/** JSON of the same form as the server's, for a failure that the server can't report. */
+export function failedReply(code, title, message, retry = false) {
+  return { failed: true, retry, code, sentence: `${title}. ${message}`, html: failure(code, title, message) };
 }
 
-/** Reads `text` to a screen reader. */
-export function say(text) {
-  const place = document.getElementById("said");
+/** Make screen readers read `text` aloud. */
+export function announce(text) {
+  const place = document.getElementById("announcer");
   place.textContent = "";
   requestAnimationFrame(() => { place.textContent = text; });
 }
 
-/** Puts HTML that this server wrote, and escaped, in place of what is in `element`. */
+/** Replace the content of `element` by HTML from this server, which has escaped it. */
 export function fill(element, html) {
   const parsed = new DOMParser().parseFromString(html, "text/html");
   element.replaceChildren(...parsed.body.childNodes);
 }
 
-/** The same look as _error.html, for what the server can't say itself. */
-export function failure(title, message) {
+/** The HTML of _error.html, for a failure that the server can't report. */
+export function failure(code, title, message) {
   const box = document.createElement("div");
   box.className = "failure";
+  box.dataset.code = code;
   const head = document.createElement("h2");
   head.textContent = title;
   const text = document.createElement("p");
@@ -60,49 +61,49 @@ export function failure(title, message) {
   return box.outerHTML;
 }
 
-/** Brings `element` into view where it is not. */
+/** Scroll to `element` if it is not visible. */
 export function show(element) {
   const box = element.getBoundingClientRect();
   if (box.top < 0 || box.top > innerHeight * 0.7) {
-    element.scrollIntoView({ behavior: calm.matches ? "auto" : "smooth", block: "start" });
+    element.scrollIntoView({ behavior: reducedMotion.matches ? "auto" : "smooth", block: "start" });
   }
 }
 
-/** Calls `check` again and again until it is true; less often as time goes by, and not while nobody looks. */
-export function until(check, soonest = 1500, latest = 10000) {
-  let pause = soonest;
+/** Call `check` until it returns true, with growing pauses, and not while the page is hidden. Returns a function that cancels it. */
+export function poll(check, firstPause = 1500, maxPause = 10000) {
+  let pause = firstPause;
   let timer = 0;
-  let over = false;
+  let ended = false;
   const again = async () => {
-    if (!document.hidden && await check()) { over = true; return; }
-    pause = Math.min(pause * 1.4, latest);
-    if (!over) timer = setTimeout(again, pause);
+    if (!document.hidden && await check()) { ended = true; return; }
+    pause = Math.min(pause * 1.4, maxPause);
+    if (!ended) timer = setTimeout(again, pause);
   };
   timer = setTimeout(again, pause);
-  return () => { over = true; clearTimeout(timer); };
+  return () => { ended = true; clearTimeout(timer); };
 }
 
-/** Whether the server, or one model, answers now. */
+/** Whether the server, or one model, is ready. */
 export async function isReady(model = "") {
   return (await send(`${root}status?${new URLSearchParams({ model })}`)).ready === true;
 }
 
-/** Does `then` once the model answers, and says in `place` that it will; the value puts an end to that. */
-export function onceReady(model, place, then) {
-  let over = false;
+/** Call `then` once the model is ready, and show a line in `place` until then. Returns a function that cancels it. */
+export function whenReady(model, place, then) {
+  let cancelled = false;
   const line = document.createElement("p");
   const dot = document.createElement("span");
   line.className = "retrying";
   dot.className = "dot wait";
   dot.setAttribute("aria-hidden", "true");
-  line.append(dot, "Trying again by itself");
+  line.append(dot, "Trying again automatically");
   place.append(line);
-  const cancel = until(async () => {
+  const cancel = poll(async () => {
     if (!await isReady(model)) return false;
-    if (!over) then();
+    if (!cancelled) then();
     return true;
   });
-  return () => { over = true; cancel(); line.remove(); };
+  return () => { cancelled = true; cancel(); line.remove(); };
 }
 
 async function copy(text, button) {
@@ -110,17 +111,17 @@ async function copy(text, button) {
   try {
     await navigator.clipboard.writeText(text);
   } catch {
-    done = copyOldWay(text);
+    done = copyWithCommand(text);
   }
   const label = button.firstChild;
   const before = label.textContent;
   label.textContent = done ? "Copied" : "Not copied";
-  say(label.textContent);
+  announce(label.textContent);
   setTimeout(() => { label.textContent = before; }, 1600);
 }
 
-/** The clipboard's own interface is there on secure pages alone. */
-function copyOldWay(text) {
+/** Copy without the Clipboard API, which browsers offer on secure pages only. */
+function copyWithCommand(text) {
   const area = document.createElement("textarea");
   area.value = text;
   area.className = "unseen";

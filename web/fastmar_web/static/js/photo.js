@@ -1,11 +1,11 @@
-// A picture's pixels as its file has them. Browsers turn photos as their camera says (EXIF); models of fastai do not, and
-// places in a picture are told in the pixels of the file.
+// Reads and shrinks pictures. Browsers rotate photos by their EXIF orientation; fastai's models do not, and coordinates in
+// answers are in pixels of the file.
 
 const EXIF = [0x45, 0x78, 0x69, 0x66, 0, 0]; // "Exif", two zeros
 const QUALITY = 0.92;
 
-/** The file without EXIF data, and that data, if it is a JPEG with some. */
-async function apart(file) {
+/** The file without EXIF data, and that data; null if it is not a JPEG file or has none. */
+async function splitExif(file) {
   const head = new Uint8Array(await file.slice(0, 262144).arrayBuffer());
   if (head[0] !== 0xff || head[1] !== 0xd8) return { bare: file, exif: null };
   for (let at = 2; at + 10 < head.length && head[at] === 0xff && head[at + 1] !== 0xda;) {
@@ -18,25 +18,25 @@ async function apart(file) {
   return { bare: file, exif: null };
 }
 
-/** The picture as the file has it (`raw`), or as its camera says. Null where the browser can't read it. */
-export async function opened(file, raw) {
+/** The picture as in the file (`raw`), or rotated by its EXIF orientation. Null if the browser can't read it. */
+export async function openPicture(file, raw) {
   try {
-    return await createImageBitmap(raw ? (await apart(file)).bare : file);
+    return await createImageBitmap(raw ? (await splitExif(file)).bare : file);
   } catch {
     return null;
   }
 }
 
-/** The picture as a smaller JPEG with the same EXIF data, of at most `most` bytes; null where that can't be. */
-export async function smaller(file, most) {
-  const { bare, exif } = await apart(file);
-  const bitmap = await opened(bare, false);
+/** The picture as a JPEG of at most `limit` bytes with the same EXIF data; null if that is not possible. */
+export async function shrink(file, limit) {
+  const { bare, exif } = await splitExif(file);
+  const bitmap = await openPicture(bare, false);
   if (!bitmap) return null;
-  let scale = Math.min(1, Math.sqrt(most / file.size));
+  let scale = Math.min(1, Math.sqrt(limit / file.size));
   for (let tries = 0; tries < 5; tries += 1, scale *= 0.75) {
     const canvas = canvasOf(bitmap, Math.max(bitmap.width, bitmap.height) * scale);
     const blob = await new Promise((done) => canvas.toBlob(done, "image/jpeg", QUALITY));
-    if (blob && blob.size + (exif?.size ?? 0) <= most) {
+    if (blob && blob.size + (exif?.size ?? 0) <= limit) {
       bitmap.close();
       return exif ? new Blob([blob.slice(0, 2), exif, blob.slice(2)], { type: "image/jpeg" }) : blob;
     }
@@ -45,10 +45,10 @@ export async function smaller(file, most) {
   return null;
 }
 
-/** A canvas with the picture, its longer side at most `longest` pixels; small ones are enlarged to `least`. */
-export function canvasOf(bitmap, longest, canvas = document.createElement("canvas"), least = 0) {
+/** A canvas with the picture, its longer side between `minimum` and `maximum` pixels. */
+export function canvasOf(bitmap, maximum, canvas = document.createElement("canvas"), minimum = 0) {
   const longer = Math.max(bitmap.width, bitmap.height);
-  const scale = longer < least ? least / longer : Math.min(1, longest / longer);
+  const scale = longer < minimum ? minimum / longer : Math.min(1, maximum / longer);
   canvas.width = Math.max(1, Math.round(bitmap.width * scale));
   canvas.height = Math.max(1, Math.round(bitmap.height * scale));
   const context = canvas.getContext("2d");

@@ -1,12 +1,12 @@
-// Pictures: chosen, dropped, pasted or taken; each is asked for alone, a few at a time, and answered on its own card.
-import { failure, fill, onceReady, say, send, show, TRIES } from "./page.js";
+// Pictures that are chosen, dropped, pasted or taken: each is sent alone, a few at a time, and has its own card.
+import { announce, failure, fill, MAX_RETRIES, send, show, whenReady } from "./page.js";
 import { takeDrops, takePastes } from "./files.js";
 import { History } from "./history.js";
-import { smaller } from "./photo.js";
+import { shrink } from "./photo.js";
 import { draw, paintBars, Viewer } from "./viewer.js";
 
-const AT_ONCE = 3;
-const MOST = 500; // cards: more is for the command line
+const CONCURRENCY = 3;
+const MAX_PICTURES = 500;
 
 export function start(part) {
   const form = part.querySelector("form");
@@ -15,12 +15,12 @@ export function start(part) {
   const viewer = new Viewer(document.getElementById("viewer"));
   const history = new History(part.querySelector("[data-history]"));
   const buttons = Object.fromEntries(["stop", "save", "clear-pictures"].map((name) => [name, part.querySelector(`[data-${name}]`)]));
-  const trouble = part.querySelector("[data-failure]");
-  const most = Number(part.dataset.most);
+  const failures = part.querySelector("[data-failure]");
+  const limit = Number(part.dataset.limit);
   let items = [];
   let waiting = [];
   let busy = 0;
-  let refused = 0;
+  let excess = 0;
   let stopped = new AbortController();
 
   takeDrops(form, add);
@@ -28,7 +28,7 @@ export function start(part) {
   for (const input of part.querySelectorAll("input[type=file]")) {
     const takeChosen = () => { add([...input.files]); input.value = ""; };
     input.addEventListener("change", takeChosen);
-    takeChosen(); // on a slow line they may be chosen before this script is there
+    takeChosen(); // files may be chosen before this script has loaded
   }
   form.addEventListener("submit", (event) => event.preventDefault());
   buttons.stop.addEventListener("click", stop);
@@ -37,23 +37,23 @@ export function start(part) {
 
   function add(files) {
     if (!files.length) return;
-    const added = files.slice(0, MOST - items.length).map(card);
-    refused += files.length - added.length;
+    const added = files.slice(0, MAX_PICTURES - items.length).map(card);
+    excess += files.length - added.length;
     items.push(...added);
     waiting.push(...added);
     results.hidden = false;
     grid.append(...added.map((item) => item.element));
     show(results);
     work();
-    if (refused) sayRefused(); // last: nothing is said over it
+    if (excess) reportExcess(); // last, so that no other announcement replaces it
   }
 
-  function sayRefused() {
-    const title = refused === 1 ? "1 picture was not taken" : `${refused} pictures were not taken`;
-    const message = `This page takes ${MOST}. For more, use “fastmar predict”, which takes any number.`;
-    fill(trouble, failure(title, message));
-    trouble.hidden = false;
-    say(`${title}. ${message}`);
+  function reportExcess() {
+    const title = excess === 1 ? "1 picture was not added" : `${excess} pictures were not added`;
+    const message = `The limit of this page is ${MAX_PICTURES}. “fastmar predict” has no limit.`;
+    fill(failures, failure("too_many_pictures", title, message));
+    failures.hidden = false;
+    announce(`${title}. ${message}`);
   }
 
   function card(file) {
@@ -61,47 +61,48 @@ export function start(part) {
     const name = file.name || "Picture";
     const item = { file, name, element, text: "", overlay: null, place: element.querySelector("[data-answer]") };
     element.querySelector(".name").textContent = name;
-    element.querySelector("[data-larger]").textContent = `Look at ${name} larger`;
+    element.querySelector("[data-larger]").textContent = `Enlarge ${name}`;
     element.querySelector(".thumb").addEventListener("click", () => viewer.open(item));
     return item;
   }
 
   function work() {
-    while (busy < AT_ONCE && waiting.length) {
+    while (busy < CONCURRENCY && waiting.length) {
       busy += 1;
-      one(waiting.shift()).finally(() => { busy -= 1; count(); work(); });
+      process(waiting.shift()).finally(() => { busy -= 1; count(); work(); });
     }
     count();
   }
 
-  async function one(item, tries = 0) {
+  async function process(item, retries = 0) {
     const { signal } = stopped;
     await preview(item);
-    if (item.file.size > most && !await shrink(item)) {
-      return failed(item, "Too large", `It is over ${part.dataset.mostText}, and this browser can't make it smaller.`);
+    if (item.file.size > limit && !await makeSmaller(item)) {
+      const message = `The limit is ${part.dataset.limitText}, and this browser can't make the picture smaller.`;
+      return fail(item, "picture_too_large", "Too large", message);
     }
     const body = new FormData();
     body.append("pictures", item.file, item.name);
     let reply;
     try {
       reply = await send(form.action, { method: "POST", body, signal });
-    } catch { return failed(item, "Stopped."); }
+    } catch { return fail(item, "stopped", "Stopped."); }
     fill(item.place, reply.html);
     item.failed = Boolean(reply.failed);
     if (reply.failed) {
-      if (reply.retry && tries < TRIES && !signal.aborted) await again(item, tries + 1, signal);
+      if (reply.retry && retries < MAX_RETRIES && !signal.aborted) await retry(item, retries + 1, signal);
       return;
     }
     Object.assign(item, { text: reply.short, cells: reply.cells, overlay: reply.overlay });
-    history.add({ text: `${item.name}: ${reply.short}` }, false); // it stands on its card
+    history.add({ text: `${item.name}: ${reply.short}` }, false); // its card shows it
     if (item.note) item.place.append(remark(item.note));
     if (reply.overlay) { paintBars(item.place, item.overlay); await preview(item); }
   }
 
-  /** The server was away: the picture is asked for again once it is back. */
-  function again(item, tries, signal) {
+  /** Send the picture again once the model is ready. */
+  function retry(item, retries, signal) {
     return new Promise((done) => {
-      const cancel = onceReady(part.dataset.model, item.place, () => one(item, tries).finally(done));
+      const cancel = whenReady(part.dataset.model, item.place, () => process(item, retries).finally(done));
       signal.addEventListener("abort", () => { cancel(); done(); });
     });
   }
@@ -113,19 +114,19 @@ export function start(part) {
     thumb.disabled = !seen;
   }
 
-  /** Whether the picture could be made as small as it has to be. */
-  async function shrink(item) {
-    const made = await smaller(item.file, most);
-    if (!made) return false;
-    item.file = made;
-    item.note = `Made smaller before it was sent: it was over ${part.dataset.mostText}.`;
+  /** Shrink the picture to the limit; whether that was possible. */
+  async function makeSmaller(item) {
+    const smaller = await shrink(item.file, limit);
+    if (!smaller) return false;
+    item.file = smaller;
+    item.note = `Made smaller before it was sent: the limit is ${part.dataset.limitText}.`;
     return true;
   }
 
   function stop() {
     stopped.abort();
     stopped = new AbortController();
-    for (const item of waiting) failed(item, "Not asked.");
+    for (const item of waiting) fail(item, "not_sent", "Not sent.");
     waiting = [];
     count();
   }
@@ -133,8 +134,8 @@ export function start(part) {
   function clear() {
     stop();
     items = [];
-    refused = 0;
-    trouble.hidden = true;
+    excess = 0;
+    failures.hidden = true;
     grid.replaceChildren();
     results.hidden = true;
     form.querySelector("input").focus();
@@ -150,24 +151,25 @@ export function start(part) {
     buttons["clear-pictures"].hidden = Boolean(left);
     if (left || !items.length) return;
     const failed = items.filter((item) => item.failed).length;
-    say(items.length === 1 && !failed ? `${items[0].name}: ${items[0].text}`
+    announce(items.length === 1 && !failed ? `${items[0].name}: ${items[0].text}`
       : `${items.length - failed} of ${items.length} pictures answered.`);
   }
 }
 
-function failed(item, title, message = "") {
-  fill(item.place, failure(title, message));
+function fail(item, code, title, message = "") {
+  fill(item.place, failure(code, title, message));
   item.failed = true;
 }
 
 function remark(text) {
-  const made = document.createElement("p");
-  made.className = "remark";
-  made.textContent = text;
-  return made;
+  const element = document.createElement("p");
+  element.className = "remark";
+  element.dataset.code = "made_smaller";
+  element.textContent = text;
+  return element;
 }
 
-/** The answers as a CSV file, made here: nothing is kept on the server. */
+/** Download the answers as a CSV file, made in the browser: the server stores nothing. */
 function save(items) {
   const rows = items.map(({ name, cells }) => [name, cells?.prediction ?? "", cells?.probability ?? ""]);
   const text = [["picture", "prediction", "probability"], ...rows].map((row) => row.map(cell).join(",")).join("\r\n");
@@ -178,7 +180,7 @@ function save(items) {
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
 
-/** A cell that no spreadsheet takes for a formula. */
+/** A CSV cell that spreadsheets do not run as a formula. */
 function cell(value) {
   const text = typeof value === "string" && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;

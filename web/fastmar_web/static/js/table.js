@@ -1,26 +1,26 @@
-// A CSV file is sent with a bar that shows how far it is; what comes back is the page of the table.
-import { failure, fill, replied, say } from "./page.js";
+// Uploads a CSV file with a progress bar, then opens the page of the table.
+import { announce, failure, fill, parseReply } from "./page.js";
 import { takeDrops } from "./files.js";
 
 export function start(part) {
   const form = part.querySelector("form");
   const input = form.querySelector("input[type=file]");
   const upload = form.querySelector(".upload");
-  const trouble = form.querySelector("[data-failure]");
+  const failures = form.querySelector("[data-failure]");
   takeDrops(form, ([file]) => sendFile(file));
   const sendChosen = () => { if (input.files[0]) sendFile(input.files[0]); };
   input.addEventListener("change", sendChosen);
-  sendChosen(); // on a slow line the file may be chosen before this script is there
+  sendChosen(); // the file may be chosen before this script has loaded
 
   function sendFile(file) {
-    trouble.replaceChildren();
-    if (file.size > Number(part.dataset.most)) {
-      return failed("Too large", `${file.name} is larger than ${part.dataset.mostText}.`);
+    failures.replaceChildren();
+    if (file.size > Number(part.dataset.limit)) {
+      return fail("body_too_large", "Too large", `The limit is ${part.dataset.limitText}; ${file.name} is larger.`);
     }
     const body = new FormData();
     body.append("charset", form.elements.charset.value);
     body.append("table", file);
-    const request = new XMLHttpRequest(); // fetch does not tell how much has been sent
+    const request = new XMLHttpRequest(); // fetch reports no upload progress
     const bar = upload.querySelector("progress");
     upload.hidden = false;
     bar.value = 0;
@@ -29,20 +29,20 @@ export function start(part) {
     request.addEventListener("load", () => {
       if (request.status < 400) return location.assign(request.responseURL);
       upload.hidden = true;
-      const reply = replied(request.status, request.responseText);
-      fill(trouble, reply.html);
-      say(reply.sentence);
+      const reply = parseReply(request.status, request.responseText);
+      fill(failures, reply.html);
+      announce(reply.sentence);
     });
-    request.addEventListener("error", () => failed("Not sent", "The connection broke. Send the file again."));
+    request.addEventListener("error", () => fail("connection_lost", "Not sent", "The connection was lost. Send the file again."));
     request.open("POST", form.action);
     request.setRequestHeader("Accept", "application/json");
     request.send(body);
     input.value = "";
   }
 
-  function failed(title, message) {
+  function fail(code, title, message) {
     upload.hidden = true;
-    fill(trouble, failure(title, message));
-    say(`${title}. ${message}`);
+    fill(failures, failure(code, title, message));
+    announce(`${title}. ${message}`);
   }
 }

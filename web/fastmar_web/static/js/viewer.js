@@ -1,12 +1,12 @@
-// One picture as large as the window allows, with its mask or points; the mask can be made fainter.
+// Shows one picture enlarged, with its mask or points. A slider sets the opacity of the mask.
 import { colour, drawMask, drawPoints, maskOf } from "./overlay.js";
-import { canvasOf, opened } from "./photo.js";
+import { canvasOf, openPicture } from "./photo.js";
 
 const LARGE = 1600;
 const SMALL = 480;
-const ENLARGED = 0.6; // of these: a picture of 64 pixels is nothing to look at
+const MIN_SCALE = 0.6; // of these sizes: smaller pictures are enlarged
 
-/** Draws a picture with its answer's overlay; whether it could be. */
+/** Draw a picture with the overlay of its answer; returns whether the browser can read it. */
 export async function draw(canvas, file, overlay) {
   const loaded = await load(file, overlay);
   if (!loaded) return false;
@@ -17,15 +17,15 @@ export async function draw(canvas, file, overlay) {
 
 async function load(file, overlay) {
   const mask = overlay?.mask ? await maskOf(overlay) : null;
-  const raw = await opened(file, Boolean(overlay));
+  const raw = await openPicture(file, Boolean(overlay));
   if (!raw || !mask || (raw.width === overlay.width && raw.height === overlay.height)) return raw && { bitmap: raw, mask };
-  const turned = await opened(file, false); // a model that does turn photos
+  const turned = await openPicture(file, false); // the model uses the EXIF orientation
   const fits = turned.width === overlay.width && turned.height === overlay.height;
   return { bitmap: fits ? turned : raw, mask };
 }
 
-function paint(canvas, { bitmap, mask }, overlay, longest, opacity) {
-  canvasOf(bitmap, longest, canvas, longest * ENLARGED);
+function paint(canvas, { bitmap, mask }, overlay, maximum, opacity) {
+  canvasOf(bitmap, maximum, canvas, maximum * MIN_SCALE);
   if (mask) drawMask(canvas, mask, overlay, opacity);
   if (overlay?.points) drawPoints(canvas, overlay.points, bitmap.width);
 }
@@ -46,7 +46,7 @@ export class Viewer {
     this.canvas.setAttribute("aria-label", `${item.name}: ${item.text}`);
     const classes = item.overlay?.classes ?? [];
     this.slider.closest("label").hidden = !item.overlay?.mask;
-    const unseen = item.overlay?.unseen == null ? [] : [plainItem("Dark: not seen by the model")];
+    const unseen = item.overlay?.unseen == null ? [] : [plainItem("Dark: outside the model's input")];
     this.dialog.querySelector(".legend").replaceChildren(...classes.map(legendItem), ...unseen);
     this.loaded?.bitmap.close();
     this.loaded = await load(item.file, item.overlay);
@@ -59,20 +59,20 @@ export class Viewer {
   }
 }
 
-/** Gives the bars of an answer its classes' colours. */
+/** Colour the bars of an answer like the classes of its mask. */
 export function paintBars(place, overlay) {
   const fills = place.querySelectorAll(".fill");
   (overlay?.classes ?? []).forEach(({ index }, at) => { if (fills[at]) fills[at].style.fill = `rgb(${colour(index).join(" ")})`; });
 }
 
 function plainItem(text) {
-  const made = document.createElement("li");
-  made.textContent = text;
-  return made;
+  const element = document.createElement("li");
+  element.textContent = text;
+  return element;
 }
 
 function legendItem({ index, name, share }) {
-  const made = document.createElement("li");
+  const element = document.createElement("li");
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   const rect = document.createElementNS("http://www.w3.org/2000/svg", "rect");
   svg.setAttribute("viewBox", "0 0 10 10");
@@ -81,6 +81,6 @@ function legendItem({ index, name, share }) {
   rect.setAttribute("height", "10");
   rect.setAttribute("fill", `rgb(${colour(index).join(" ")})`);
   svg.append(rect);
-  made.append(svg, `${name} ${share}`);
-  return made;
+  element.append(svg, `${name} ${share}`);
+  return element;
 }

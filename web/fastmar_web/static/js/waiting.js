@@ -1,8 +1,8 @@
-// A page that could not be made: comes back by itself once the server or the model answers.
-import { isReady, until } from "./page.js";
+// An error page: reloads once the server or the model is ready.
+import { isReady, poll } from "./page.js";
 
 export function start(part) {
-  until(async () => {
+  poll(async () => {
     if (!await isReady(part.dataset.model)) return false;
     location.reload();
     return true;

@@ -1,4 +1,4 @@
-"""Models of every kind that the pages show, trained in seconds, and the book's own where they are at hand."""
+"""Learners of each kind for the tests of the pages, trained in seconds, and those of the cookbook if it is there."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROWS = 400
 
 
 def people() -> pd.DataFrame:
-    """Earnings follow education and occupation."""
+    """Rows of people whose income depends on education and occupation."""
     random = np.random.default_rng(3)
     df = pd.DataFrame(
         {

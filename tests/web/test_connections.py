@@ -1,0 +1,109 @@
+"""Limits on slow requests and on connections of one client, with a real waitress."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+from flask import Flask
+
+from fastmar_web import connections, serving
+from tests.web.conftest import listening
+from tests.web.test_pages import FILLED
+
+HALF = b"POST /models/people/table HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000\r\n"
+
+
+@pytest.fixture
+def short_limits(monkeypatch: pytest.MonkeyPatch, make_app: Callable[..., Flask]) -> Iterator[str]:
+    """The app with short limits: 1 s for a request, and 1 s for each 100 bytes; 2 s of silence."""
+    monkeypatch.setattr(connections, "REQUEST_SECONDS", 1.0)
+    monkeypatch.setattr(connections, "MIN_BYTES_PER_SECOND", 100)
+    monkeypatch.setattr(serving, "IDLE_SECONDS", 2)
+    monkeypatch.setattr(serving, "CLEANUP_SECONDS", 1)
+    with listening(make_app()) as address:
+        yield address
+
+
+def connected(address: str, source: str = "127.0.0.1") -> socket.socket:
+    """A connection from `source` to the app."""
+    server = ("127.0.0.1", urlsplit(address).port or 0)
+    connection = socket.create_connection(server, timeout=20, source_address=(source, 0))
+    connection.settimeout(20)
+    return connection
+
+
+def is_closed(connection: socket.socket) -> bool:
+    """Whether the app closes the connection without a response, within 20 s."""
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
+    except TimeoutError:
+        return False
+
+
+def test_incomplete_requests_block_nobody_and_are_closed(short_limits: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "REQUEST_SECONDS", 4.0)  # all stay open while the form is answered
+    with ExitStack() as stack:
+        incomplete = []
+        for _ in range(300):
+            incomplete.append(stack.enter_context(connected(short_limits)))
+            incomplete[-1].sendall(HALF)  # at once, since silent connections are closed
+        begin = time.monotonic()
+        page = requests.post(f"{short_limits}/models/people", data=FILLED, timeout=10)
+        assert time.monotonic() - begin < 2
+        assert "94% sure" in page.text
+        assert all(map(is_closed, incomplete))
+
+
+@pytest.mark.parametrize("start", [b"", HALF + b"\r\n"], ids=["headers", "body"])
+def test_a_request_that_arrives_byte_by_byte_is_closed(short_limits: str, start: bytes) -> None:
+    """The connection is never idle, so the idle time-out does not close it."""
+    with connected(short_limits) as connection:
+        connection.sendall(start)
+        begin = time.monotonic()
+        connection.settimeout(0.1)
+        closed = False
+        while not closed and time.monotonic() - begin < 15:
+            try:
+                connection.sendall(b"x")
+                closed = connection.recv(1) == b""
+            except TimeoutError:
+                continue
+            except OSError:
+                closed = True
+        assert closed
+        assert time.monotonic() - begin < 8
+
+
+def test_a_slow_request_above_the_minimum_rate_is_answered(short_limits: str) -> None:
+    """600 bytes in 2 s: over the fixed time, but above 100 bytes per second."""
+    with connected(short_limits) as connection:
+        connection.sendall(b"POST /models/people HTTP/1.1\r\nHost: localhost\r\nContent-Length: 600\r\n")
+        connection.sendall(b"Content-Type: application/x-www-form-urlencoded\r\n\r\n")
+        for _ in range(20):
+            time.sleep(0.1)
+            connection.sendall(b"x" * 30)
+        assert connection.recv(12) == b"HTTP/1.1 200"
+
+
+def test_a_connection_stays_open_between_requests(short_limits: str) -> None:
+    with requests.Session() as session:
+        for _ in range(3):
+            assert session.get(f"{short_limits}/health", timeout=5).status_code == 200
+            time.sleep(0.6)
+
+
+def test_a_slow_answer_is_not_cut_off(short_limits: str, fake: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    may_end = threading.Event()
+    answers = fake.answers  # type: ignore[attr-defined]
+    reply = answers["people"]
+    monkeypatch.setitem(answers, "people", lambda _: (may_end.wait(2.5), reply)[1])
+    assert "94% sure" in requests.post(f"{short_limits}/models/people", data=FILLED, timeout=20).text
