@@ -53,7 +53,7 @@ def test_incomplete_requests_block_nobody_and_are_closed(short_limits: str, monk
     monkeypatch.setattr(connections, "REQUEST_SECONDS", 4.0)  # all stay open while the form is answered
     with ExitStack() as stack:
         incomplete = []
-        for _ in range(300):
+        for _ in range(connections.CONNECTIONS_PER_CLIENT - 10):
             incomplete.append(stack.enter_context(connected(short_limits)))
             incomplete[-1].sendall(HALF)  # at once, since silent connections are closed
         begin = time.monotonic()
@@ -107,3 +107,31 @@ def test_a_slow_answer_is_not_cut_off(short_limits: str, fake: object, monkeypat
     reply = answers["people"]
     monkeypatch.setitem(answers, "people", lambda _: (may_end.wait(2.5), reply)[1])
     assert "94% sure" in requests.post(f"{short_limits}/models/people", data=FILLED, timeout=20).text
+
+
+def test_one_client_cannot_use_all_connections(make_app: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a limit of its own, the client would block all others until the idle time-out of 20 s."""
+    monkeypatch.setattr(serving, "CONNECTIONS", 60)
+    monkeypatch.setattr(connections, "CONNECTIONS_PER_CLIENT", 40)
+    with listening(make_app()) as address, ExitStack() as stack:
+        try:
+            opened = [stack.enter_context(connected(address, source="127.0.0.2")) for _ in range(80)]
+        except OSError:
+            pytest.skip("the system has no address 127.0.0.2")
+        page = requests.post(f"{address}/models/people", data=FILLED, timeout=10)
+        assert "94% sure" in page.text
+        assert all(map(is_closed, opened[40:]))
+        opened[0].settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            opened[0].recv(1)  # still open
+
+
+@pytest.mark.parametrize("trusted", ["127.0.0.1", "*"])
+def test_connections_of_a_trusted_proxy_are_not_limited(
+    make_app: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch, trusted: str
+) -> None:
+    monkeypatch.setattr(connections, "CONNECTIONS_PER_CLIENT", 2)
+    with listening(make_app(), trusted_proxy=trusted) as address, ExitStack() as stack:
+        for _ in range(5):
+            stack.enter_context(connected(address))
+        assert requests.get(f"{address}/health", timeout=5).status_code == 200

@@ -17,13 +17,13 @@ from waitress.server import BaseWSGIServer
 
 from fastmar_web.app import create_app
 from fastmar_web.backend import Backend
-from fastmar_web.connections import Channel
+from fastmar_web.connections import channel_opener
 from fastmar_web.errors import PageError, WebError
 from fastmar_web.jobs import Jobs
 from fastmar_web.settings import MEGABYTE, Settings
 
 THREADS = 8
-CONNECTIONS = 900  # of all clients; waitress accepts no more
+CONNECTIONS = 900  # of all clients; waitress accepts no more. connections.py limits those of one client
 IDLE_SECONDS = 20  # without data, after which a connection is closed
 CLEANUP_SECONDS = 5  # between two checks for idle connections
 NO_LOGIN = "Note: the web app has no login; put it behind a reverse proxy that authenticates users."
@@ -116,7 +116,7 @@ def create_server(app: Flask, settings: Settings, sockets: Sockets | None = None
     )
     for each in sockets.values():
         if isinstance(each, BaseWSGIServer):
-            each.channel_class = Channel
+            each.channel_class = channel_opener(settings.trusted_proxy)
     return server
 
 
