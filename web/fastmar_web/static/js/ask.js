@@ -69,7 +69,7 @@ function invalidInput(part) {
 function changedValues(part) {
   const controls = [...part.querySelectorAll("form [name]")];
   const found = controls.filter((control) => textOf(control) !== initialTextOf(control));
-  return found.map((control) => `${titleOf(control)} ${textOf(control) || "empty"}`).join(", ") || "no changes";
+  return found.map((control) => `${titleOf(control)} ${textOf(control) || "empty"}`).join(", ") || "no values changed";
 }
 
 function textOf(control) {
