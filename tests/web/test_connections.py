@@ -110,7 +110,7 @@ def test_a_slow_answer_is_not_cut_off(short_limits: str, fake: object, monkeypat
 
 
 def test_one_client_cannot_use_all_connections(make_app: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a limit of its own, the client would block all others until the idle time-out of 20 s."""
+    """Without this limit, the client would block all others until the idle time-out of 20 s."""
     monkeypatch.setattr(serving, "CONNECTIONS", 60)
     monkeypatch.setattr(connections, "CONNECTIONS_PER_CLIENT", 40)
     with listening(make_app()) as address, ExitStack() as stack:

@@ -371,10 +371,10 @@ def test_an_exact_match_is_preferred_to_longer_categories(page: Any, address: st
     values[:2] = ["Niger", "niger"]
     page.goto(f"{address}/models/people")
     field = page.get_by_label("Native country")
-    for asked, (typed, meant) in enumerate([("Country-3", " Country-3"), ("niger", "niger"), ("Niger", "Niger")], 1):
+    for count, (typed, meant) in enumerate([("Country-3", " Country-3"), ("niger", "niger"), ("Niger", "Niger")], 1):
         field.fill(typed)
         send(page)
-        expect(page.locator("[data-history] li")).to_have_count(asked)
+        expect(page.locator("[data-history] li")).to_have_count(count)
         assert fake.requests[-1]["native-country"] == meant
 
 

@@ -139,19 +139,19 @@ def test_the_list_of_unused_columns_is_limited(tmp_path: Path) -> None:
 def test_the_names_of_a_schema_are_not_computed_for_each_column(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = 0
+    calls = 0
     names = Schema.names.fget
 
     def counted(self: Schema) -> Any:
-        nonlocal asked
-        asked += 1
+        nonlocal calls
+        calls += 1
         return names(self)  # type: ignore[misc]
 
     monkeypatch.setattr(Schema, "names", property(counted))
     checked(tmp_path, HEAD + "Private,3,True,38,40\n")
-    narrow, asked = asked, 0
+    narrow, calls = calls, 0
     checked(tmp_path, HEAD.rstrip() + ",x" * 5_000 + "\n1\n")
-    assert asked == narrow
+    assert calls == narrow
 
 
 def test_progress_is_reported_by_cells_not_by_rows(tmp_path: Path) -> None:

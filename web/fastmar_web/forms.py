@@ -1,4 +1,4 @@
-"""The form of a model, field_ from its schema: fields, their widgets, and their groups."""
+"""The form of a model, form_field from its schema: fields, their widgets, and their groups."""
 
 from __future__ import annotations
 
@@ -205,10 +205,8 @@ def _field(identity: str, name: str, schema: JSON, presentation: Presentation, *
     if kind == "date":
         widget = "datetime-local" if timed else "date"
         text = date_input_value(widget, str(default)) or ""
-        shown = common | {
-            "hidden": common["hidden"] and text != ""
-        }  # an invalid default must be visible to be corrected
-        return Field(**shown, widget=widget, default=text)
+        common["hidden"] = common["hidden"] and text != ""  # an invalid default must be visible to be corrected
+        return Field(**common, widget=widget, default=text)
     return _by_type(common | {"types": types, "optional": not required}, schema, options, default)
 
 
@@ -221,23 +219,25 @@ def _by_type(common: JSON, schema: JSON, options: JSON, default: Any) -> Field:
         common["nullable"] = common["nullable"] or None in values
         choices = _choices([value for value in values if value is not None], _labels(options))
         blank = common["nullable"] or common["optional"]
-        field_ = Field(
+        form_field = Field(
             **common, widget="select", choices=choices, is_searchable=len(choices) > MAX_SELECT, has_blank=blank
         )
     elif types == {"boolean"}:
-        field_ = Field(**common, widget="checkbox")
+        form_field = Field(**common, widget="checkbox")
     elif types and types <= {"number", "integer", "boolean"}:
         minimum, maximum = (_number_text(options.get(bound, schema.get(bound))) for bound in ("minimum", "maximum"))
         step = _number_text(options.get("step", 1 if types == {"integer"} else None))
-        field_ = Field(**common, widget="number", minimum=minimum, maximum=maximum, step=step, arrow_step=step or "1")
+        form_field = Field(
+            **common, widget="number", minimum=minimum, maximum=maximum, step=step, arrow_step=step or "1"
+        )
     elif types and types <= {"object", "array"}:
-        field_ = Field(**common, widget="json")
-        if default is None and not (field_.optional or field_.nullable):
+        form_field = Field(**common, widget="json")
+        if default is None and not (form_field.optional or form_field.nullable):
             default = {} if "object" in types else []
     else:
         long = schema.get("x-fastmar", {}).get("kind") == "text" or types & {"object", "array"}
-        field_ = Field(**common, widget="textarea" if long else "text")
-    return _with_default(field_, default)
+        form_field = Field(**common, widget="textarea" if long else "text")
+    return _with_default(form_field, default)
 
 
 def _category(common: JSON, details: JSON, options: JSON, default: Any) -> Field:
@@ -245,14 +245,14 @@ def _category(common: JSON, details: JSON, options: JSON, default: Any) -> Field
     count = int(details.get("category_count", len(values)))
     choices = _choices(values, _labels(options))
     numeric = bool(values) and all(type(value) in (int, float) for value in values)
-    field_ = Field(
+    form_field = Field(
         **common,
         widget="select" if count <= len(values) else "suggest",
         choices=choices,
         is_searchable=count > MAX_SELECT,
         numeric=numeric,
     )
-    return _with_default(field_, default)
+    return _with_default(form_field, default)
 
 
 def _labels(options: JSON) -> dict[str, str]:
@@ -263,17 +263,17 @@ def _labels(options: JSON) -> dict[str, str]:
 
 def _choices(values: list[Any], labels: dict[str, str]) -> tuple[Choice, ...]:
     """A choice for each category, with unique keys; the empty key means no value."""
-    taken = {""}
-    found = []
+    keys = {""}
+    choices = []
     for value in values:
         text = display_text(value)
         label = labels.get(str(value).strip()) or labels.get(text) or text or "(empty)"
-        key = text if text not in taken else f"{text} ({type(value).__name__} {value!r})".strip()
-        while key in taken:
+        key = text if text not in keys else f"{text} ({type(value).__name__} {value!r})".strip()
+        while key in keys:
             key += "'"
-        taken.add(key)
-        found.append(Choice(key, label, value))
-    return tuple(found)
+        keys.add(key)
+        choices.append(Choice(key, label, value))
+    return tuple(choices)
 
 
 def _number(common: JSON, details: JSON, options: JSON, default: Any) -> Field:
@@ -283,7 +283,7 @@ def _number(common: JSON, details: JSON, options: JSON, default: Any) -> Field:
     usual_range = (float(minimum), float(maximum)) if minimum is not None and maximum is not None else None
     # Without a reference table the default is a mean such as 38.44 years, which is rounded.
     is_mean = "default" not in options and usual_range is None and isinstance(default, int | float)
-    field_ = Field(
+    form_field = Field(
         **common,
         widget="number",
         minimum=_number_text(options.get("minimum")),
@@ -292,11 +292,11 @@ def _number(common: JSON, details: JSON, options: JSON, default: Any) -> Field:
         arrow_step=_number_text(options.get("step")) or plain_number(round(arrow_step, 12)),
         usual_range=usual_range,
     )
-    return _with_default(field_, round(float(default), -round(math.log10(arrow_step))) if is_mean else default)
+    return _with_default(form_field, round(float(default), -round(math.log10(arrow_step))) if is_mean else default)
 
 
-def _with_default(field_: Field, default: Any) -> Field:
-    return replace(field_, default=field_.key_of(default))
+def _with_default(form_field: Field, default: Any) -> Field:
+    return replace(form_field, default=form_field.key_of(default))
 
 
 def _number_text(value: Any) -> str:

@@ -113,7 +113,7 @@ class Job:
 
     @property
     def stored_bytes(self) -> int:
-        """Bytes of its files, at least the announced size: the table may still be being written."""
+        """Bytes of its files; while the table is being saved, at least its size."""
         files = [self.source, self.answers, self.folder / f"{self.answers.name}.part"]
         return max(self.size, sum(path.stat().st_size for path in files if path.is_file()))
 
@@ -179,8 +179,8 @@ class Jobs:
             self._check(size, visitor, address)
             self._make_room(size, visitor, address)
             folder = Path(tempfile.mkdtemp(dir=self._make_folder()))
-            name = secrets.token_urlsafe(24)
-            job = Job(name, model, filename, folder, visitor=visitor, address=address, size=size)
+            job_id = secrets.token_urlsafe(24)
+            job = Job(job_id, model, filename, folder, visitor=visitor, address=address, size=size)
             self._jobs[job.id] = job
             if self._cleaner is None:  # not in __init__: a server may fork before its first request
                 self._cleaner = threading.Thread(target=self._delete_expired, name="fastmar-web-cleanup", daemon=True)
