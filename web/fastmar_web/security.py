@@ -1,6 +1,6 @@
 """Security headers, and checks of the Host header and of the origin of forms.
 
-There is no log-in, and the only cookie counts tables, so there is no credential to steal. But an attacker's page in the
+There is no login, and the only cookie counts tables, so there is no credential to steal. But an attacker's page in the
 visitor's browser could use this process to reach the model server. So requests that call a model are accepted only from
 pages of the web app (`Origin`, `Sec-Fetch-Site`), and only under a known host name, which stops DNS rebinding (`Host`).
 """
