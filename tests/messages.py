@@ -31,7 +31,9 @@ def texts(source: str) -> list[str]:
             found.append("".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values))
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             found.append(node.value)
-    return sorted({text.strip() for text in found if len(_WORD.findall(text)) >= WORDS and not _NO_SENTENCE.search(text)})
+    return sorted(
+        {text.strip() for text in found if len(_WORD.findall(text)) >= WORDS and not _NO_SENTENCE.search(text)}
+    )
 
 
 def _docstrings(tree: ast.AST) -> Iterator[ast.AST]:
