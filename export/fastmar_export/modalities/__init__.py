@@ -161,12 +161,16 @@ def worker_configuration(*, batch: int, seconds: int, threads: int) -> dict[str,
 
 @cache
 def modalities() -> dict[str, Modality]:
-    """All modalities by name, with their converters; found by listing this folder, and in installed packages."""
+    """All modalities by name, with their converters registered: modules of this folder, and those of extensions.
+
+    Raises:
+        ExportError: an installed extension can't be imported.
+    """
     names = registry.names("modalities", "fastmar_export")
     modules = [importlib.import_module(f"{__name__}.{name}") for name in names]
-    found = {module.MODALITY.name: module.MODALITY for module in (*modules, *extensions.loaded(extensions.MODALITIES))}
-    extensions.loaded(extensions.CONVERTERS)
-    return found
+    extensions.check_extensions()
+    modules += extensions.load_entry_points(extensions.MODALITIES)
+    return {module.MODALITY.name: module.MODALITY for module in modules}
 
 
 def modality_of(learner: Learner) -> Modality:
