@@ -1,9 +1,9 @@
-"""fastmar in Python: `export` writes an archive of a learner, `load` opens one and answers in this process.
+"""fastmar's Python API: `export` writes an archive of a learner, `load` opens one for predictions in this process.
 
     fastmar.export(learn, "model_store", name="flights")
     model = fastmar.load("model_store/flights.mar")
 
-The command `fastmar` does everything else; `fastmar_client` asks a server.
+Everything else is in the command `fastmar`; `fastmar_client` sends records to a server.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Model", "Summary", "export", "load"]
 
-# Each is imported when it is first used: `import fastmar` is quick, and `load` works where torch is not installed.
+# Imported on first use: `import fastmar` is fast, and `load` works without torch.
 _MODULES = {
     "Model": "fastmar.model",
     "Summary": "fastmar_export.notebook",
@@ -35,6 +35,6 @@ def __getattr__(name: str) -> Any:
         if _MODULES[name] != "fastmar_export.notebook":
             raise
         raise ModuleNotFoundError(
-            f"{error.name} is not installed, which fastmar.{name} needs.\n  Fix: pip install 'fastmar[export]'",
+            f"fastmar.{name} needs {error.name}, which is not installed.\n  Fix: pip install 'fastmar[export]'",
             name=error.name,
         ) from error

@@ -1,4 +1,4 @@
-"""`fastmar.load`: a model that answers in this process. Needs neither a server nor torch."""
+"""`fastmar.load`: a model that predicts in this process, without a server and without torch."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def load(path: str | os.PathLike[str], *, verify: bool = True, threads: int = 1)
 
     Args:
         path: the archive (`.mar`), or the folder that it was unpacked to.
-        verify: whether to check first that the answers recorded at export are reproduced on this machine.
-        threads: threads that one prediction uses.
+        verify: whether to check first that this machine reproduces the answers recorded at export.
+        threads: number of threads for one prediction.
 
     Raises:
-        BundleError: the archive can't be read, or was written for another version; of `fastmar_runtime.errors`.
-        GoldenMismatch: a kind of BundleError: the recorded answers are not reproduced.
+        BundleError: the archive can't be read, or needs another version of fastmar; from `fastmar_runtime.errors`.
+        GoldenMismatch: a BundleError: this machine does not reproduce the recorded answers.
     """
     predictor = Predictor.open(os.fspath(path), threads=threads)
     if verify:
@@ -47,15 +47,15 @@ def load(path: str | os.PathLike[str], *, verify: bool = True, threads: int = 1)
 
 
 class Model:
-    """A model in this process. Safe to use from several threads; there is nothing to close.
+    """A model in this process. Thread-safe; it does not have to be closed.
 
     Attributes:
-        spec: what the archive says of the model: its columns, steps, labels.
-        schema: what the model takes and gives, as JSON Schema; the same as `Client.schema`.
+        spec: the archive's description of the model: columns, steps, labels.
+        schema: JSON Schema of the model's records and answers; the same as `Client.schema`.
     """
 
     def __init__(self, predictor: Predictor) -> None:
-        """Use `fastmar.load`."""
+        """Use `fastmar.load` instead."""
         self.spec: Spec = predictor.spec
         self.schema: dict[str, Any] = describe(predictor.spec)
         self._predictor = predictor
@@ -75,7 +75,7 @@ class Model:
         return f"<fastmar.Model {self.name} {self.version}, {self.spec.kind}>"
 
     @overload
-    def predict(  # type: ignore[overload-overlap]  # a str is a sequence of str too; it is taken as one record
+    def predict(  # type: ignore[overload-overlap]  # a str is also a sequence of str; it counts as one record
         self, record: Record | Picture, *, mask_size: MaskSize | None = None
     ) -> Answer: ...
 
@@ -88,19 +88,22 @@ class Model:
     def predict(self, record: Any, *, mask_size: MaskSize | None = None) -> Any: ...
 
     def predict(self, record: Any, *, mask_size: MaskSize | None = None) -> Any:
-        """The answer to a record or a picture; to several, or a DataFrame, a list in their order.
+        """Predict for one record or picture, or for several.
 
-        Records, pictures and answers are those of `fastmar_client.Client.predict`. In a list, a record that can't be
-        scored is answered with `{"error": {...}}` in its place.
+        Records, pictures and answers have the types of `fastmar_client.Client.predict`.
 
         Args:
             record: a dict or other mapping, a picture (the `Path` of its file, its bytes, an open file, a PIL image, an
                 array of pixels), an iterable of them, or a DataFrame.
-            mask_size: "model" or "original": the size of masks that answer pictures; None for the model's own.
+            mask_size: size of predicted masks: "model" or "original"; None for the model's default.
+
+        Returns:
+            The answer, or for several records the list of their answers in the same order, where
+            `{"error": {...}}` stands for a record that can't be scored.
 
         Raises:
-            RecordError: the one record can't be scored; of `fastmar_contract.errors`.
-            TypeError: it is a file of text, or an image or array that is no picture.
+            RecordError: the single record can't be scored; from `fastmar_contract.errors`.
+            TypeError: a file is opened as text, or an image or array is not a picture.
         """
         if mask_size is not None and mask_size not in MASK_SIZES:
             raise ValueError(f"mask_size is {mask_size!r}. Fix: give 'model' or 'original'.")
@@ -112,7 +115,7 @@ class Model:
         return answer
 
     def _answers(self, records: Iterable[Any], mask_size: str | None) -> Iterator[Answer]:
-        """An answer to each record. They are read in chunks, so that few pictures are in memory at a time."""
+        """The answer to each record. Records are read in chunks, to limit the pictures in memory."""
         rest = iter(records)
         done = 0
         while chunk := [self._read(record, mask_size) for record in islice(rest, self._predictor.preprocess.chunk)]:
@@ -121,7 +124,7 @@ class Model:
                 done += 1
 
     def _read(self, record: Any, mask_size: str | None) -> Any:
-        """A record as the predictor takes it; the error in the place of one that can't be read."""
+        """A record in the predictor's form, or the error if it can't be read."""
         try:
             if isinstance(record, Mapping):
                 plain = as_read(record)

@@ -1,1 +1,1 @@
-"""Turns a fastai learner's pickle into a model archive."""
+"""Converts the pickle of a fastai learner to a model archive."""

@@ -1,4 +1,4 @@
-"""The archive: TorchServe's layout, written so that the same learner gives the same bytes."""
+"""Writes archives in TorchServe's layout. The same learner always gives the same bytes."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ _JSON = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """Everything that goes into an archive."""
+    """The contents of an archive."""
 
     spec: Spec
     graph: bytes
     golden: Golden
 
 
-def created() -> datetime | None:
-    """When the archive says it was made: SOURCE_DATE_EPOCH, or nothing, so that the clock is not in its bytes."""
+def creation_date() -> datetime | None:
+    """The archive's creation date: SOURCE_DATE_EPOCH, or None, because the clock would change the archive's bytes."""
     epoch = os.environ.get("SOURCE_DATE_EPOCH")
     if epoch is None:
         return None
@@ -57,15 +57,17 @@ def created() -> datetime | None:
         return datetime.fromtimestamp(int(epoch), UTC)
     except (ValueError, OverflowError, OSError) as error:
         raise ExportError(
-            f"SOURCE_DATE_EPOCH is {epoch!r}.", fix="set it to seconds since 1970, or unset it."
+            f"the environment variable SOURCE_DATE_EPOCH is {epoch!r}.",
+            fix="set it to seconds since 1970, or unset it.",
+            code="invalid_source_date_epoch",
         ) from error
 
 
 def write_archive(bundle: Bundle, folder: Path) -> Path:
-    """Write ``NAME.mar`` into `folder`, whole or not at all; the value is its path. An older archive is replaced.
+    """Write ``NAME.mar`` atomically into `folder`, and return its path. An existing archive is replaced.
 
     Raises:
-        ExportError: `folder` can't be written to.
+        ExportError: `folder` is not writable.
     """
     path = check_output(folder, bundle.spec.name)
     descriptor, partial_name = tempfile.mkstemp(prefix=f".{bundle.spec.name}-", suffix=".partial", dir=folder)
@@ -79,7 +81,7 @@ def write_archive(bundle: Bundle, folder: Path) -> Path:
                     entry.external_attr = 0o644 << 16
                     archive.writestr(entry, data)
             file.flush()
-            os.fsync(file.fileno())  # a power cut must not leave the new name on an empty file
+            os.fsync(file.fileno())  # otherwise a power failure may leave an empty file under the final name
         partial.chmod(0o644)
         partial.replace(path)
     finally:
@@ -88,17 +90,21 @@ def write_archive(bundle: Bundle, folder: Path) -> Path:
 
 
 def check_output(folder: Path, name: str) -> Path:
-    """Make `folder` where it is missing; the value is the archive's path in it.
+    """Create `folder` if it is missing, and return the archive's path in it.
 
     Raises:
-        ExportError: it can't be written to.
+        ExportError: `folder` is not writable.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise ExportError(f"{folder} can't be written to ({error.strerror}).", fix="give another --output.") from error
+        raise ExportError(
+            f"the folder {folder} is not writable ({error.strerror}).",
+            fix="pass another folder with --output.",
+            code="output_not_writable",
+        ) from error
     return folder / f"{name}{SUFFIX}"
 
 
@@ -123,14 +129,14 @@ def _files(bundle: Bundle) -> Iterator[tuple[str, bytes]]:
 
 
 def _manifest(spec: Spec) -> bytes:
-    """torch-model-archiver's manifest, with our date in place of the clock's."""
+    """torch-model-archiver's manifest, with `creation_date` instead of the current time."""
     model = Model(spec.name, serialized_file=GRAPH, handler=HANDLER, model_version=spec.version, config_file=CONFIG)
     manifest: dict[str, Any] = Manifest("python", model).manifest_dict
-    date = created()
+    date = creation_date()
     manifest["createdOn"] = date.strftime("%d/%m/%Y %H:%M:%S") if date else "01/01/1980 00:00:00"
     return json.dumps(manifest, indent=2).encode()
 
 
 def _handler_source() -> bytes:
-    """The handler's file, which lies beside the runtime."""
+    """The source of the handler, which is installed beside the runtime."""
     return (Path(fastmar_runtime.__file__).parents[1] / HANDLER).read_bytes()

@@ -1,19 +1,19 @@
-"""Callbacks of a learner: which of them may change an answer, and so can't be left out in silence."""
+"""Callbacks of a learner: which of them may change an answer, so that an archive can't leave them out."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from fastmar_export.class_members import defined_members
 from fastmar_export.errors import UnsupportedLearner
 from fastmar_export.extensions import harmless_callbacks
-from fastmar_export.learner import Learner, listed, name_of
-from fastmar_export.members import written_members
+from fastmar_export.learner import Learner, as_list, name_of
 from fastmar_export.reader import Record
 
 BASE = "fastai.callback.core.Callback"
 
-# fastai's own that train, log or save, by module; read off 2.0 to 2.8. Not among them: MCDropoutCallback, which draws
-# answers at random, and whatever is unknown.
+# fastai's callbacks of versions 2.0 to 2.8 that only train, log or save, by module. MCDropoutCallback is missing on
+# purpose: it makes answers random.
 _HARMLESS = {
     "fastai.callback.azureml": ["AzureMLCallback"],
     "fastai.callback.channelslast": ["ChannelsLast"],
@@ -38,50 +38,55 @@ _HARMLESS = {
 }
 HARMLESS = frozenset(f"{module}.{name}" for module, names in _HARMLESS.items() for name in names)
 
-# Moments of `learn.predict` at which a callback can change an input or an output.
+# Events of `learn.predict` in which a callback can change an input or an output.
 EVENTS = frozenset(["before_validate", "before_batch", "after_pred", "after_loss", "after_batch", "after_validate"])
 
 
 def check_callbacks(learner: Learner, ignored: list[str]) -> list[dict[str, str]]:
-    """What is dropped of the learner's callbacks, with the reason.
+    """The callbacks that the archive leaves out, with the reasons.
 
     Raises:
-        UnsupportedLearner: a callback that may change answers, and that the user did not say to ignore.
+        UnsupportedLearner: a callback may change answers, and is not in `ignored`.
     """
     dropped = []
     harmless = HARMLESS | harmless_callbacks()
-    callbacks = listed(learner.record.get("cbs"))
+    callbacks = as_list(learner.record.get("cbs"))
     names = {name for path in map(name_of, callbacks) for name in (path, path.rpartition(".")[2])}
     if unknown := [name for name in ignored if name not in names]:
         own = ", ".join(sorted(name_of(callback).rpartition(".")[2] for callback in callbacks))
-        fix = f"name one of the learner's: {own}." if own else "leave --ignore-callback out."
-        raise UnsupportedLearner(f"there is no callback {unknown[0]}.", fix=fix)
+        fix = f"use one of the learner's callbacks: {own}." if own else "remove --ignore-callback."
+        raise UnsupportedLearner(
+            f"--ignore-callback names {unknown[0]}, which is not a callback of the learner.",
+            fix=fix,
+            code="unknown_callback",
+        )
     for index, callback in enumerate(callbacks):
         path = name_of(callback)
         if path in ignored or path.rpartition(".")[2] in ignored:
-            reason = "ignored, as asked"
-        elif path in harmless and not _replaced(callback):
-            reason = "trains, logs or saves; it changes no answer"
-        elif _is_seen_harmless(callback):
-            reason = "its code has no event between a record and its answer"
+            reason = "ignored with --ignore-callback"
+        elif path in harmless and not _has_instance_events(callback):
+            reason = "trains, logs or saves; it does not change answers"
+        elif _has_no_events(callback):
+            reason = "its code handles no event between a record and its answer"
         else:
             raise UnsupportedLearner(
-                f"learn.cbs[{index}] is {path}, which may change inputs or outputs while the learner predicts.",
+                f"learn.cbs[{index}] is {path}, which may change inputs or outputs when the learner predicts.",
                 fix=f"export with --ignore-callback {path.rpartition('.')[2]} if it only trains or logs, "
                 "or remove it from the learner.",
+                code="callback_may_change_answers",
             )
         dropped.append({"what": f"learn.cbs[{index}]: {path}", "reason": reason})
     return dropped
 
 
-def _replaced(callback: Any) -> bool:
-    """Whether an event hangs on the instance: ``Callback(after_pred=f)`` makes such ones."""
+def _has_instance_events(callback: Any) -> bool:
+    """Whether an event is an attribute of the instance, as in ``Callback(after_pred=f)``."""
     return isinstance(callback, Record) and bool(EVENTS & callback.attrs.keys())
 
 
-def _is_seen_harmless(callback: Any) -> bool:
-    """Whether cloudpickle wrote out the callback's class and its bases, and none of their methods is such an event."""
-    members = written_members(callback, known={BASE, *HARMLESS})
-    if members is None or _replaced(callback):
+def _has_no_events(callback: Any) -> bool:
+    """Whether the callback's class and bases are pickled by value, and none of their methods is one of `EVENTS`."""
+    members = defined_members(callback, known={BASE, *HARMLESS})
+    if members is None or _has_instance_events(callback):
         return False
     return not members & (EVENTS | {"__call__", "__getattr__", "__getattribute__", "__init_subclass__"})

@@ -1,4 +1,4 @@
-"""What a learner becomes before its network has run, for every modality."""
+"""The result of converting a learner, before its network is exported; the same type for all modalities."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ State = dict[str, Any]
 
 
 def model_notice(code: str, message: str) -> State:
-    """A notice about a whole model, which the export prints and the model's schema holds."""
+    """A notice about the whole model. The export prints it, and the model's schema contains it."""
     return {"field": None, "code": code, "message": message}
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A transform of a batch that runs in the graph, in front of the network.
+    """A batch transform that runs in the graph, before the network.
 
     Attributes:
         state: ``{"layer": NAME, ...}`` for `spec.json`.
-        module: what computes it.
+        module: the torch module that computes it.
     """
 
     state: State
@@ -33,18 +33,18 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """What a learner becomes.
+    """A converted learner.
 
     Attributes:
         fields: the fields of a record.
         steps: states of the steps, in order.
-        positions: names of the arguments of the network's forward, which are the graph's inputs.
+        positions: names of the network's positional arguments, which become the graph's inputs.
         target_transforms: records of the targets' transforms.
         targets: names of the targets.
-        notices: what a caller should know.
-        layers: what is put in front of the network.
+        notices: facts about the model that a caller should know.
+        layers: layers that are placed before the network.
         dropped: ``{"what", "reason"}`` for parts of the learner that inference does not need.
-        open_axes: names of an input's axes that differ between batches, apart from the first, by their number.
+        dynamic_axes: for each input, names of its axes of variable length by axis number, without the batch axis.
     """
 
     fields: tuple[Field, ...]
@@ -55,7 +55,7 @@ class Conversion:
     notices: list[State]
     layers: tuple[Layer, ...] = ()
     dropped: list[dict[str, str]] = field(default_factory=list)
-    open_axes: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+    dynamic_axes: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
 
     @property
     def layer_states(self) -> tuple[State, ...]:

@@ -1,7 +1,7 @@
-"""Converters: the record of a fastai transform becomes a step of `spec.json`, or a layer of the graph.
+"""Converters: functions that turn the record of a fastai transform into a step of `spec.json` or a layer of the graph.
 
-A converter is registered beside its function, keyed on the exact class path and the domain; a user's subclass of it is
-another class, and is refused rather than served as its parent. Each modality has a folder of converters.
+The decorator `converter` registers a function by the exact class path and the domain. A user's subclass has another
+path, so it is refused instead of being served as its parent. Each modality has a folder of converters.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from fastmar_export.reader import Record
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """A group of pipelines in which a class of transforms has the same converter.
+    """A group of pipelines in which a transform class has one converter.
 
     Attributes:
-        name: for documents.
-        makes: what a converter's state is: ``"step"`` or ``"layer"``.
+        name: shown in documentation.
+        makes: what the converters return the state of: ``"step"`` or ``"layer"``.
     """
 
     name: str
     makes: str = "step"
 
     def describe(self, function: Converter) -> str:
-        """What a transform becomes by the converter `function`, in words."""
+        """A text that says what the converter `function` makes of a transform."""
         return f"{self.makes} {function.__name__}"
 
 
 Converter = Callable[[Record, str, Any], State]
-"""Takes a transform's record, its place in the learner (for messages), and an object that converters of one domain
+"""Takes a transform's record, its place in the learner (for messages), and an object that the converters of a domain
 share."""
 
 _REGISTRY: dict[tuple[str, Domain], Converter] = {}
@@ -46,7 +46,7 @@ def converter(path: str, *, domain: Domain) -> Callable[[Converter], Converter]:
 
     def register(function: Converter) -> Converter:
         if (path, domain) in _REGISTRY:
-            raise ValueError(f"two converters for {path} in {domain}: {_REGISTRY[path, domain]} and {function}")
+            raise ValueError(f"{path} has two converters in {domain}: {_REGISTRY[path, domain]} and {function}")
         _REGISTRY[path, domain] = function
         return function
 
@@ -54,21 +54,21 @@ def converter(path: str, *, domain: Domain) -> Callable[[Converter], Converter]:
 
 
 def import_all(package: str, folders: Iterable[str]) -> None:
-    """Import all modules of `package`, so that their converters are registered."""
+    """Import all modules of `package`, which registers their converters."""
     for info in pkgutil.walk_packages(folders, f"{package}."):
         importlib.import_module(info.name)
 
 
-def registered() -> dict[tuple[str, Domain], Converter]:
+def registered_converters() -> dict[tuple[str, Domain], Converter]:
     """The converters of the modalities imported so far, by class path and domain."""
     return dict(_REGISTRY)
 
 
 def converter_of(record: Any, where: str, domain: Domain) -> Converter:
-    """The converter for `record`, which is the transform at `where` in a pipeline of `domain`.
+    """The converter for `record`, the transform at `where` in a pipeline of `domain`.
 
     Raises:
-        UnsupportedTransform: there is none.
+        UnsupportedTransform: no converter is registered for it.
     """
     path = record.path if isinstance(record, Record) else type(record).__name__
     found = _REGISTRY.get((path, domain))
@@ -81,6 +81,6 @@ def convert(record: Any, where: str, domain: Domain, shared: Any) -> State:
     """The state of the step or layer for `record`.
 
     Raises:
-        UnsupportedTransform: it has no converter, or holds what the state can't express.
+        UnsupportedTransform: it has no converter, or has a value that the state can't express.
     """
     return converter_of(record, where, domain)(record, where, shared)

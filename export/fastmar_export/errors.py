@@ -1,20 +1,20 @@
-"""What can go wrong while a learner is read and exported.
+"""Errors of reading and exporting a learner.
 
-    FastmarError                   (fastmar_runtime.errors) carries a message and a fix
-    └── ExportError                anything that stops an export
-        ├── UnreadableFile         not a learner's file at all: what it is instead, and what to do
+    FastmarError                   (fastmar_contract.errors) has a code, a message and a fix
+    └── ExportError                any error that stops an export
+        ├── UnreadableFile         the file was not written by `learn.export()`
         │   ├── TruncatedFile          the file ends too early or is damaged
-        │   └── HostileFile            a size, depth, count or bound that no honest learner reaches
-        ├── NotALearner            a torch file, but no `learn.export()` inside
-        ├── UnsupportedTransform   a transform or proc that has no converter
-        ├── UnsupportedModule      a layer outside the allow-list
-        ├── UnsupportedOperator    a network whose graph needs an operator outside the allow-list
-        ├── UnsupportedLoss        a loss whose answers fastmar can't decode
-        ├── UnsupportedLearner     a kind of learner, callback or set-up that fastmar can't serve
-        ├── ArchiveExists          the archive of another learner or version has the name already
-        └── ParityFailed           graph and network, or fastmar and fastai, disagree
+        │   └── HostileFile            the file exceeds a limit that exported learners stay below
+        ├── NotALearner            a torch file without a learner
+        ├── UnsupportedTransform   a transform or proc without a converter
+        ├── UnsupportedModule      a layer that is not in the allow-list
+        ├── UnsupportedOperator    an ONNX operator that is not in the allow-list
+        ├── UnsupportedLoss        a loss whose outputs fastmar can't decode
+        ├── UnsupportedLearner     a learner, callback or setting that fastmar can't serve
+        ├── ArchiveExists          an archive of another learner or version has the same name
+        └── ParityFailed           two computations of the same output differ
 
-Errors take facts and compose the sentence; every message ends with what to do.
+Each class has a code; a `code=` at a raise tells causes of one class apart.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from fastmar_contract.errors import FastmarError
 
 
 class ExportError(FastmarError):
-    """An export was stopped; nothing was written."""
+    """The export stopped, and wrote nothing."""
 
     code = "export_error"
 
 
 class UnreadableFile(ExportError):
-    """The file is not one that `learn.export()` of fastai 2 writes."""
+    """The file was not written by `learn.export()` of fastai 2."""
 
     code = "unreadable_file"
 
@@ -41,13 +41,13 @@ class TruncatedFile(UnreadableFile):
 
 
 class HostileFile(UnreadableFile):
-    """The file goes over a limit that no honest learner reaches."""
+    """The file exceeds a limit that exported learners stay below."""
 
     code = "hostile_file"
 
 
 class NotALearner(ExportError):
-    """A torch file without a fastai learner in it."""
+    """The file was written by torch, and contains no fastai learner."""
 
     code = "not_a_learner"
 
@@ -58,12 +58,18 @@ class UnsupportedTransform(ExportError):
     code = "unsupported_transform"
 
     def __init__(
-        self, where: str, path: str, *, why: str = "which fastmar can't serve", fix: str | None = None
+        self,
+        where: str,
+        path: str,
+        *,
+        why: str = "which fastmar can't serve",
+        fix: str | None = None,
+        code: str | None = None,
     ) -> None:
         super().__init__(
             f"{where} is {path}, {why}.",
-            fix=fix
-            or "remove it from the inference pipeline, or write its converter in a checkout (docs/converters.md).",
+            fix=fix or "remove it from the inference pipeline, or register a converter (docs/converters.md).",
+            code=code,
         )
         self.where, self.path = where, path
 
@@ -80,46 +86,48 @@ class UnsupportedModule(ExportError):
         *,
         why: str = "which is not in fastmar's allow-list of layers",
         fix: str | None = None,
+        code: str | None = None,
     ) -> None:
         super().__init__(
             f"{where} is {path}, {why}.",
-            fix=fix
-            or "build the network out of torch's, torchvision's, timm's or fastai's layers, and export it again.",
+            fix=fix or "build the network from layers of torch, torchvision, timm or fastai, and export it again.",
+            code=code,
         )
         self.where, self.path = where, path
 
 
 class UnsupportedOperator(ExportError):
-    """The network needs an operator of ONNX that archives may not hold."""
+    """The graph needs an ONNX operator that is not in the allow-list."""
 
     code = "unsupported_operator"
 
 
 class UnsupportedLoss(ExportError):
-    """The loss does not tell how outputs become answers."""
+    """The loss does not determine how outputs become answers."""
 
     code = "unsupported_loss"
 
-    def __init__(self, path: str, *, why: str, fix: str | None = None) -> None:
+    def __init__(self, path: str, *, why: str, fix: str | None = None, code: str | None = None) -> None:
         super().__init__(
             f"the learner's loss is {path}, {why}.",
-            fix=fix or "say how outputs become answers with --activation (softmax, sigmoid or identity).",
+            fix=fix or "set how outputs become answers with --activation (softmax, sigmoid or identity).",
+            code=code,
         )
 
 
 class UnsupportedLearner(ExportError):
-    """A kind of learner, a callback or a set-up that fastmar can't serve."""
+    """fastmar can't serve this kind of learner, one of its callbacks or one of its settings."""
 
     code = "unsupported_learner"
 
 
 class ArchiveExists(ExportError):
-    """An archive of another learner or version has the name already, and would be lost."""
+    """The export would replace an archive of another learner or version."""
 
     code = "archive_exists"
 
 
 class ParityFailed(ExportError):
-    """Two ways to the same answer disagree by more than the tolerance."""
+    """Two computations of the same output differ by more than the tolerance."""
 
     code = "parity_failed"

@@ -1,4 +1,4 @@
-"""The export of a learner's pickle to an archive, one call for each stage."""
+"""Exports a learner's pickle to an archive, with one function for each stage."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import onnxruntime
 import torch
 from torch import nn
 
-from fastmar_export.archive import Bundle, check_output, created, write_archive
+from fastmar_export.archive import Bundle, check_output, creation_date, write_archive
 from fastmar_export.callbacks import check_callbacks
 from fastmar_export.conversion import Conversion
 from fastmar_export.errors import ExportError
@@ -31,21 +31,21 @@ from fastmar_export.trial import Trial, prove, try_network
 from fastmar_runtime import __version__
 from fastmar_runtime.spec import PROTOCOL, Spec
 
-__all__ = ["Exported", "Options", "export_learner"]
+__all__ = ["ExportResult", "Options", "export_learner"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _VERSION = re.compile(r"[0-9]+(\.[0-9]+)*")
 
 
 @dataclass(frozen=True, slots=True)
-class Exported:
-    """What came of an export.
+class ExportResult:
+    """The result of an export.
 
     Attributes:
-        path: of the archive.
-        spec: what it says of itself.
-        source: the learner's file as it was read.
-        difference: the largest between the graph and the torch network on the golden records.
+        path: path of the archive.
+        spec: the archive's spec.
+        source: the content of the learner's file.
+        difference: largest difference between outputs of the graph and of the torch network on the golden records.
     """
 
     path: Path
@@ -55,7 +55,7 @@ class Exported:
 
 
 def next_step(archive: Path, version: str) -> str:
-    """What to run next: a first version is served, a later one is deployed where an earlier one is served."""
+    """The command to run next: `serve` for a first version, `deploy` for a later one."""
     serve = shlex.join(["fastmar", "serve", "--model-store", str(archive.parent)])
     if version == FIRST_VERSION:
         return serve
@@ -67,17 +67,17 @@ def export_learner(
     options: Options,
     on_stage: Callable[[str], None] = lambda _: None,
     on_read: Callable[[LearnerFile], None] = lambda _: None,
-) -> Exported:
-    """Turn the learner in `pickle` into an archive; runs nothing that the file names.
+) -> ExportResult:
+    """Export the learner in `pickle`, without running anything that the file names.
 
     Args:
-        pickle: written by `learn.export()` of any fastai 2.
-        options: see there.
-        on_stage: told what is being done, before each stage.
-        on_read: given the file as it was read, also where it turns out that it can't be exported.
+        pickle: file written by `learn.export()` of any fastai 2.
+        options: of the export.
+        on_stage: called before each stage with its description.
+        on_read: called with the content of the file, even if the learner turns out to be unsupported.
 
     Raises:
-        FastmarError: it can't be read, converted or proved; nothing is written then.
+        FastmarError: the learner can't be read, converted or proved; no archive is written.
     """
     archive = _check_request(options)
     on_stage("Reading the pickle, without running it")
@@ -96,13 +96,13 @@ def export_learner(
     golden, difference = prove(trial, spec, modality, conversion)
     on_stage("Writing the archive")
     path = _write(Bundle(spec, trial.graph.model, golden), archive, options)
-    return Exported(path, spec, source, difference)
+    return ExportResult(path, spec, source, difference)
 
 
 def _check_request(options: Options) -> Path:
-    """Check what does not depend on the learner; the value is the archive's path."""
+    """Check what does not depend on the learner, and return the archive's path."""
     _check_name(options)
-    created()
+    creation_date()
     archive = check_output(options.output, options.name)
     if not options.force:
         check_version(archive, options.version)
@@ -127,7 +127,7 @@ def _convert(learner: Learner, modality: Modality, options: Options) -> Conversi
 
 
 def _rebuild(learner: Learner, conversion: Conversion, options: Options) -> nn.Module:
-    """The network, behind its layers."""
+    """The network, with the layers before it."""
     network = rebuild(learner.model, modules=[*options.modules, *layer_packages()])
     layers = [layer.module for layer in conversion.layers]
     return nn.Sequential(*layers, network) if layers else network
@@ -136,15 +136,20 @@ def _rebuild(learner: Learner, conversion: Conversion, options: Options) -> nn.M
 def _check_name(options: Options) -> None:
     if not _NAME.fullmatch(options.name):
         raise ExportError(
-            f"the name {options.name!r} can't be a part of a URL.",
-            fix="use letters, digits, '-', '_' and '.', beginning with a letter or digit.",
+            f"the name {options.name!r} can't be part of a URL.",
+            fix="use letters, digits, '-', '_' and '.', starting with a letter or digit.",
+            code="invalid_name",
         )
     if not _VERSION.fullmatch(options.version):
-        raise ExportError(f"the version is {options.version!r}.", fix="use numbers and dots, such as 1.0.")
+        raise ExportError(
+            f"the version {options.version!r} is not made of numbers and dots.",
+            fix="use a version such as 1.0.",
+            code="invalid_version",
+        )
 
 
 def _spec(options: Options, source: LearnerFile, modality: Modality, conversion: Conversion, trial: Trial) -> Spec:
-    date = created()
+    date = creation_date()
     spec = Spec(
         protocol=PROTOCOL,
         name=options.name,

@@ -74,8 +74,8 @@ def check_extensions() -> None:
 def _not_importable(entry: EntryPoint, error: Exception) -> ExportError:
     package = entry.dist.name if entry.dist is not None else entry.value.partition(":")[0]
     return ExportError(
-        f"the installed package {package} has the entry point {entry.name} = {entry.value} ({entry.group}), which can't "
-        f"be imported ({type(error).__name__}: {error}).",
+        f"the entry point {entry.name} = {entry.value} ({entry.group}) of the installed package {package} can't be "
+        f"imported ({type(error).__name__}: {error}).",
         fix=f"install what {package} needs, or remove it with `pip uninstall {package}`, and export again.",
         code="extension_not_importable",
     )

@@ -1,4 +1,4 @@
-"""What a learner's file holds, told without running it, also where the learner can't be exported."""
+"""Describes the content of a learner's file without running it, even if the learner can't be exported."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from fastmar_export.callbacks import check_callbacks
-from fastmar_export.dropped import TRAINING_ONLY
+from fastmar_export.dropped_transforms import TRAINING_ONLY
 from fastmar_export.errors import ExportError, NotALearner
-from fastmar_export.learner import Learner, check_classes, listed, name_of, open_learner, transforms
+from fastmar_export.learner import Learner, as_list, check_classes, name_of, open_learner, transforms
 from fastmar_export.losses import activation_of
 from fastmar_export.modalities import SOURCE, Modality, becomes, converters, modalities, modality_of
 from fastmar_export.modalities.tabular.column_names import column_name
@@ -27,15 +27,15 @@ _MAX_LISTED = 100  # calls, leaks, and transforms of one pipeline
 
 
 def inspect_pickle(path: str | Path) -> Facts:
-    """Facts of the file at `path`, as JSON's types.
+    """Facts about the file at `path`, as JSON types.
 
-    Keys: ``file`` (sha256, bytes, torch's format), ``kind``, ``columns``, ``targets``, ``labels`` (a list for each
-    target that has some), ``transforms``, ``loss``, ``callbacks``, ``network``, ``runs_code`` (what a normal load would
-    have run), ``functions`` (bytecode in the file that a normal load does not run), ``leaks`` (training rows
-    inside), ``notices`` (what an export says of columns and transforms), and ``problems`` (what stops an export).
+    Keys: ``file`` (sha256, bytes, torch's format), ``kind``, ``columns``, ``targets``, ``labels`` (one list for each
+    target with labels), ``transforms``, ``loss``, ``callbacks``, ``network``, ``runs_code`` (code that `torch.load`
+    would run), ``functions`` (bytecode in the file that `torch.load` does not run), ``leaks`` (training rows in the
+    file), ``notices`` (notices of an export), and ``problems`` (reasons that stop an export).
 
     Raises:
-        UnreadableFile: it is no file of `torch.save`.
+        UnreadableFile: the file was not written by `torch.save`.
     """
     source = read_torch_file(path)
     facts: Facts = {
@@ -45,9 +45,9 @@ def inspect_pickle(path: str | Path) -> Facts:
             "pickle_protocol": source.pickle_protocol,
             "names": len(source.globals),
         },
-        "runs_code": _some(source.calls, describe_call),
-        "functions": _some(source.functions, describe_call),
-        "leaks": _some(source.leaks, str),
+        "runs_code": _describe_first(source.calls, describe_call),
+        "functions": _describe_first(source.functions, describe_call),
+        "leaks": _describe_first(source.leaks, str),
         "problems": [],
     }
     try:
@@ -57,15 +57,15 @@ def inspect_pickle(path: str | Path) -> Facts:
     return facts | learner_facts(learner)
 
 
-def _some(items: Sequence[Any], describe: Callable[[Any], str]) -> list[str]:
-    """A line for each of the first items, and one that counts the others."""
+def _describe_first(items: Sequence[Any], describe: Callable[[Any], str]) -> list[str]:
+    """One line for each of the first `_MAX_LISTED` items, and a line with the number of the others."""
     lines = [describe(item) for item in items[:_MAX_LISTED]]
     more = len(items) - len(lines)
     return [*lines, f"... and {more:,} more"] if more else lines
 
 
 def learner_facts(learner: Learner) -> Facts:
-    """The facts that `inspect_pickle` gives of a learner, without those of its file."""
+    """The facts of `inspect_pickle` that concern the learner, not its file."""
     problems = []
     network = list_layers(learner.model)
     for layer in network:
@@ -74,19 +74,19 @@ def learner_facts(learner: Learner) -> Facts:
     targets = _columns(learner, "y_names")
     notices: list[Facts] = []
     modality = None
-    with _collected(problems):
+    with _collect_problems(problems):
         modality = modality_of(learner)
-    if modality is not None:  # of a learner of another library, its classes are a part of what was said
-        with _collected(problems):
+    if modality is not None:  # otherwise the problem already names the classes
+        with _collect_problems(problems):
             check_classes(learner, modality.classes)
-    with _collected(problems):
+    with _collect_problems(problems):
         check_callbacks(learner, [])
     if modality is not None:
-        with _collected(problems):
+        with _collect_problems(problems):
             conversion = modality.convert(learner, Options(name="inspected"))
             targets, notices = list(conversion.targets), conversion.notices
     activation = None
-    with _collected(problems):
+    with _collect_problems(problems):
         known = activation_of(learner.loss, None)
         activation = known.name if known.known else None
     return {
@@ -99,7 +99,7 @@ def learner_facts(learner: Learner) -> Facts:
         "labels": _labels(learner),
         "transforms": _transforms(learner, modality),
         "loss": {"class": name_of(learner.loss), "activation": activation},
-        "callbacks": [name_of(callback) for callback in listed(learner.record.get("cbs"))[:_MAX_LISTED]],
+        "callbacks": [name_of(callback) for callback in as_list(learner.record.get("cbs"))[:_MAX_LISTED]],
         "network": network,
         "notices": notices,
         "problems": problems,
@@ -107,17 +107,17 @@ def learner_facts(learner: Learner) -> Facts:
 
 
 def _columns(learner: Learner, attribute: str) -> list[str]:
-    keys = listed(learner.dataset.get(attribute))
+    keys = as_list(learner.dataset.get(attribute))
     return [brief(key) if (name := column_name(key)) is None else name for key in keys]
 
 
 @contextmanager
-def _collected(problems: list[str]) -> Iterator[None]:
-    """Tell what stops an export among `problems`, and go on."""
+def _collect_problems(problems: list[str]) -> Iterator[None]:
+    """Add an `ExportError` to `problems` instead of raising it."""
     try:
         yield
     except ExportError as error:
-        if str(error) not in problems:  # a loss is looked at twice
+        if str(error) not in problems:  # the loss is checked twice
             problems.append(str(error))
 
 
@@ -127,7 +127,7 @@ def _transforms(learner: Learner, modality: Modality | None) -> list[Facts]:
     places = [("dls.procs", learner.dataset.get("procs"), domains.get("procs"))]
     places += [
         (f"dls.tls[{index}].tfms", part.get("tfms"), SOURCE)
-        for index, part in enumerate(listed(learner.dataset.get("tls"))[:_MAX_LISTED])
+        for index, part in enumerate(as_list(learner.dataset.get("tls"))[:_MAX_LISTED])
         if isinstance(part, Record)
     ]
     places += [
@@ -142,8 +142,8 @@ def _transforms(learner: Learner, modality: Modality | None) -> list[Facts]:
 
 
 def _labels(learner: Learner) -> list[list[Any]]:
-    """The labels of each target that has some."""
-    pipelines = [part.get("tfms") for part in listed(learner.dataset.get("tls")) if isinstance(part, Record)]
+    """The labels of each target with labels."""
+    pipelines = [part.get("tfms") for part in as_list(learner.dataset.get("tls")) if isinstance(part, Record)]
     pipelines.append(learner.dataset.get("procs"))
     vocabularies = [
         transform.get("vocab")
@@ -151,7 +151,7 @@ def _labels(learner: Learner) -> list[list[Any]]:
         for transform in transforms(pipeline)
         if name_of(transform) in TARGET_TRANSFORMS
     ]
-    return [labels for vocab in vocabularies if (labels := _plain_labels(listed(vocab)))]
+    return [labels for vocab in vocabularies if (labels := _plain_labels(as_list(vocab)))]
 
 
 def _plain_labels(vocab: list[Any]) -> list[Any]:
@@ -162,7 +162,7 @@ def _plain_labels(vocab: list[Any]) -> list[Any]:
 
 
 def supported_table() -> list[tuple[str, str, str]]:
-    """Class path, domain and what it becomes, for every transform that is served: printed from the registries."""
+    """Class path, domain and result of the conversion, for every supported transform, from the registries."""
     rows = [
         (path, domain.name, f"{domain.makes} `{function.__name__}`")
         for (path, domain), function in converters().items()

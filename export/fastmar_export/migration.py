@@ -1,4 +1,4 @@
-"""An old ui.yaml for a new version of its model: what still has something to speak of stays, the rest is told."""
+"""Migrates a ui.yaml to a new version of its model: keeps the entries that still apply, and reports the others."""
 
 from __future__ import annotations
 
@@ -6,22 +6,30 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastmar_contract.values import CATEGORY, NUMBER
-from fastmar_export.presentation import Ui, UiRefused, check_ui, check_value, give_white_space, labels_of, meant_by
+from fastmar_export.presentation import (
+    Ui,
+    UiRefused,
+    check_ui,
+    check_value,
+    labels_of,
+    restore_whitespace,
+    whitespace_restorer,
+)
 from fastmar_runtime.schema import plain
 from fastmar_runtime.spec import Field, Spec
 
 _ONLY_OF = {"choices": CATEGORY, "minimum": NUMBER, "maximum": NUMBER, "step": NUMBER}
-"""Parts of an entry that one kind of field alone has."""
+"""Keys of an entry that apply to one kind of field only."""
 
 
 @dataclass
-class Migrated:
-    """A ui.yaml that fits a model.
+class Migration:
+    """The result of a migration.
 
     Attributes:
-        ui: what stays.
-        dropped: parts of the old one that the model has nothing for.
-        unnamed: fields and labels of the model that it says nothing about: they get names by themselves.
+        ui: the migrated ui.yaml.
+        dropped: entries of the old file that do not apply to the model.
+        unnamed: fields and labels of the model without an entry, which get default names.
     """
 
     ui: Ui
@@ -29,25 +37,25 @@ class Migrated:
     unnamed: list[str] = field(default_factory=list)
 
 
-def migrate_ui(ui: Any, spec: Spec) -> Migrated:
-    """Carry `ui` over to the model that `spec` describes.
+def migrate_ui(ui: Any, spec: Spec) -> Migration:
+    """Migrate `ui` to the model of `spec`.
 
     Raises:
-        UiRefused: it is not a ui.yaml, whatever the model.
+        UiRefused: `ui` is invalid for any model.
     """
     try:
         migrated = _migrate(ui, spec)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UiRefused(
-            f"the old ui.yaml is not one ({error}).", fix="give the file that the old model was exported with."
+            f"the old ui.yaml is invalid ({error}).", fix="pass the file that the old model was exported with."
         ) from error
     check_ui(migrated.ui, spec)
     return migrated
 
 
-def _migrate(ui: Ui, spec: Spec) -> Migrated:
+def _migrate(ui: Ui, spec: Spec) -> Migration:
     fields, labels = {each.name: each for each in spec.fields}, labels_of(spec)
-    migrated = Migrated({})
+    migrated = Migration({})
     for part, value in ui.items():
         kept = value
         if part == "order":
@@ -70,55 +78,55 @@ def _migrate(ui: Ui, spec: Spec) -> Migrated:
     return migrated
 
 
-def _entries(value: Any, known: Any, where: str, migrated: Migrated) -> dict[Any, Any]:
+def _entries(value: Any, known: Any, where: str, migrated: Migration) -> dict[Any, Any]:
     migrated.dropped += [f"{where}.{name}" for name in value if str(name) not in known]
     return {name: entry for name, entry in value.items() if str(name) in known}
 
 
-def _known(names: Any, known: Any, where: str, migrated: Migrated) -> list[Any]:
+def _known(names: Any, known: Any, where: str, migrated: Migration) -> list[Any]:
     migrated.dropped += [f"{where}: {name}" for name in names if name not in known]
     return [name for name in names if name in known]
 
 
-def _group(group: Any, where: str, fields: dict[str, Field], migrated: Migrated) -> dict[str, Any]:
+def _group(group: Any, where: str, fields: dict[str, Field], migrated: Migration) -> dict[str, Any]:
     return {**group, "fields": _known(group["fields"], fields, f"{where}.fields", migrated)}
 
 
-def _field(entry: Any, where: str, known: Field, migrated: Migrated) -> dict[str, Any]:
-    """An entry without what belongs to another kind of field, or to categories that are gone."""
+def _field(entry: Any, where: str, known: Field, migrated: Migration) -> dict[str, Any]:
+    """The entry of a field without keys for another kind of field, and without removed categories."""
     kept = dict(entry)
     for name in entry:
         if known.kind != _ONLY_OF.get(name, known.kind):
             migrated.dropped.append(f"{where}.{name}")
             del kept[name]
     if known.kind == CATEGORY:
-        give_white_space(kept, known)
+        restore_whitespace(kept, known)
         if "choices" in kept:
             texts = [str(plain(category)) for category in known.categories]
             kept["choices"] = _entries(kept["choices"], texts, f"{where}.choices", migrated)
-    if "default" in kept and not _stands(kept["default"], known):
+    if "default" in kept and not _is_accepted(kept["default"], known):
         migrated.dropped.append(f"{where}.default: {kept.pop('default')!r}")
-    if kept.get("hidden") and "default" not in kept and known.default is None:  # it is sent with each record
+    if kept.get("hidden") and "default" not in kept and known.default is None:  # a hidden field sends its default
         migrated.dropped.append(f"{where}.hidden")
         del kept["hidden"]
     return kept
 
 
-def _example(example: Any, where: str, fields: dict[str, Field], migrated: Migrated) -> dict[str, Any]:
+def _example(example: Any, where: str, fields: dict[str, Field], migrated: Migration) -> dict[str, Any]:
     where = f"{where}.record"
     record = _entries(example["record"], fields, where, migrated)
     kept = {}
     for name, item in record.items():
-        value = meant_by(fields[name])(item)
-        if value is None or _stands(value, fields[name]):
+        value = whitespace_restorer(fields[name])(item)
+        if value is None or _is_accepted(value, fields[name]):
             kept[name] = value
         else:
             migrated.dropped.append(f"{where}.{name}: {value!r}")
     return {**example, "record": kept}
 
 
-def _stands(value: Any, known: Field) -> bool:
-    """Whether the model still takes a value that was sent in a field."""
+def _is_accepted(value: Any, known: Field) -> bool:
+    """Whether the model accepts `value` in a field."""
     try:
         check_value(value, "", known)
     except UiRefused:

@@ -1,4 +1,4 @@
-"""From a live learner to an archive, and a summary that a notebook shows."""
+"""`fastmar.export`: exports a learner in memory, and returns a summary for notebooks."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from fastmar_export.errors import ExportError
-from fastmar_export.exporter import Exported, export_learner, next_step
+from fastmar_export.exporter import ExportResult, export_learner, next_step
 from fastmar_export.modalities import modalities
 from fastmar_export.options import FIRST_VERSION, Options
 from fastmar_runtime.spec import Spec
 
 
 class Learner(Protocol):
-    """A fastai learner, as far as it matters here."""
+    """The part of a fastai learner's interface that is used here."""
 
     dls: Any
     opt: Any
@@ -30,12 +30,12 @@ class Learner(Protocol):
 
 @dataclass(frozen=True)
 class Summary:
-    """What came of an export; a notebook shows it as a table.
+    """The result of an export; a notebook shows it as a table.
 
     Attributes:
-        path: of the archive.
-        spec: what it says of itself.
-        difference: the largest between the graph and the torch network on the golden records.
+        path: path of the archive.
+        spec: the archive's spec.
+        difference: largest difference between outputs of the graph and of the torch network on the golden records.
     """
 
     path: Path
@@ -53,11 +53,11 @@ class Summary:
 
     @property
     def command(self) -> str:
-        """What to run next, in a terminal."""
+        """The command to run next, in a terminal."""
         return next_step(self.path, self.spec.version)
 
     def _repr_html_(self) -> str:
-        """For notebooks."""
+        """The table that a notebook shows."""
         spec, escape = self.spec, html.escape
         rows = "".join(
             f"<tr><th style='text-align:left'>{escape(name)}</th><td style='text-align:left'>{escape(what)}</td></tr>"
@@ -93,30 +93,30 @@ def export(
     force: bool = False,
     on_stage: Callable[[str], None] = lambda _: None,
 ) -> Summary:
-    """Turn a live fastai learner into a TorchServe archive.
+    """Export a fastai learner to a TorchServe archive.
 
-    It goes through the learner's own pickle, in a temporary folder: the archive is the one that `fastmar export` makes
-    of `learn.export()`. The learner stays as it is.
+    The function writes the learner's pickle to a temporary folder and exports that, so the archive is the same as from
+    `learn.export()` and `fastmar export`. The learner is not changed.
 
     Args:
         learn: the learner.
-        output: folder that the archive goes to.
-        name: of the model, in URLs.
-        version: of the model.
-        ui: YAML file that says how forms show the model.
-        reference: CSV of rows that tell defaults and ranges of the fields; none of them is stored.
-        activation: how outputs become predictions, where the loss does not tell.
-        ignored_callbacks: callbacks, by class name, that change no answer.
-        exif_transpose: turn photos as their cameras say, which fastai does not.
-        picture_size: width and height of all pictures, of a learner without Resize whose network takes no others.
-        max_pixels: that the network may be given, of a learner without Resize; None takes the usual limit.
-        modules: packages of your own that layers of the network come from.
-        force: replace an archive of the same name, also of another version or another learner. Without it, an
-            archive is replaced only where it is the same version with the same network and transforms.
-        on_stage: told what is being done, before each stage.
+        output: folder of the archive.
+        name: name of the model in URLs.
+        version: version of the model.
+        ui: YAML file with the presentation of the model in forms.
+        reference: CSV file with rows from which defaults and ranges of the fields are computed; no row is stored.
+        activation: softmax, sigmoid or identity, for a loss that does not determine it.
+        ignored_callbacks: class names of callbacks that do not change answers.
+        exif_transpose: whether to rotate photos by their EXIF orientation, which fastai does not do.
+        picture_size: width and height of all pictures, for a learner without Resize whose network needs one size.
+        max_pixels: limit of a picture's pixels, for a learner without Resize; None for the default limit.
+        modules: packages of your own with layers of the network.
+        force: whether to replace an archive of another version or learner. Without it, only an archive of the same
+            version with the same network and transforms is replaced.
+        on_stage: called before each stage with its description.
 
     Raises:
-        FastmarError: the learner can't be converted or proved; nothing is written then.
+        FastmarError: the learner can't be converted or proved; no archive is written.
     """
     options = Options(
         name=name,
@@ -137,47 +137,48 @@ def export(
         path = Path(folder).resolve() / "learner.pkl"
         on_stage("Writing the learner's pickle")
         _write(learn, path)
-        exported: Exported = export_learner(path, options, on_stage)
+        exported: ExportResult = export_learner(path, options, on_stage)
     return Summary(exported.path, exported.spec, exported.difference)
 
 
 def _write(learn: Learner, path: Path) -> None:
-    """`learn.export(path)`, after which the learner has its data and its optimizer again, whatever happened.
+    """Call `learn.export(path)`, and restore the learner's data and optimizer.
 
-    fastai takes both away before it pickles, and gives them back only where nothing goes wrong.
+    fastai removes both before pickling, and does not restore them after an error.
     """
     dls, opt = learn.dls, learn.opt
     try:
         learn.export(path)
     except Exception as error:
-        held = _holders(learn, error)
-        told, fix = "", f"remove what this speaks of, or make room in {path.parent.parent} if that is full"
-        if held:
-            told, fix = f" {', '.join(held)} can't be pickled.", f"remove {' and '.join(held)}"
+        causes = _unpicklable_attributes(learn, error)
+        details, fix = "", f"remove the object that can't be pickled, or free space in {path.parent.parent}"
+        if causes:
+            details, fix = f" {', '.join(causes)} can't be pickled.", f"remove {' and '.join(causes)}"
         raise ExportError(
-            f"learn.export() fails with {type(error).__name__}: {error}.{told}",
-            fix=f"{fix}, and export again; learn.remove_cb takes a callback out.",
+            f"learn.export() fails with {type(error).__name__}: {error}.{details}",
+            fix=f"{fix}, and export again; learn.remove_cb removes a callback.",
+            code="learner_not_picklable",
         ) from error
     finally:
         learn.dls, learn.opt = dls, opt
 
 
-def _holders(learn: Learner, error: Exception) -> list[str]:
-    """Attributes of the learner and of its callbacks that fail by themselves as `error` tells."""
+def _unpicklable_attributes(learn: Learner, error: Exception) -> list[str]:
+    """Attributes of the learner and its callbacks whose pickling fails with the message of `error`."""
     callbacks = vars(learn).get("cbs", ())
     values = [(f"learn.{name}", value) for name, value in vars(learn).items() if name not in ("cbs", "lock")]
     values += [(f"{type(each).__name__}.{name}", value) for each in callbacks for name, value in vars(each).items()]
-    held = []
+    found = []
     for name, value in values:
         if any(value is each for each in (learn, *callbacks)):
-            continue  # it holds all the others
+            continue  # it refers to all the others
         try:
-            with Path(os.devnull).open("wb") as nowhere:
-                pickle.dump(value, nowhere)
+            with Path(os.devnull).open("wb") as null:
+                pickle.dump(value, null)
         except Exception as other:
             if str(other) == str(error):
-                held.append(name)
-    return held
+                found.append(name)
+    return found
 
 
 def _rows(spec: Spec) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""What the user may say about an export."""
+"""Options of an export."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ FIRST_VERSION = "1.0"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the user may say about an export.
+    """Options of an export.
 
     Attributes:
         name, version: of the model.
-        output: folder that the archive goes to.
-        activation: how outputs become predictions, where the loss does not tell.
-        ignored_callbacks: callbacks, by class name, that change no answer.
-        ui: YAML file that says how forms show the model.
-        reference: CSV of rows that tell defaults and ranges of the fields.
-        force: replace an archive of the same name, whatever it holds.
-        live: the pickle was written for this export alone, so its digest does not identify the learner.
-        exif_transpose: turn photos as their cameras say, which fastai does not.
-        picture_size: width and height of all pictures, of a learner without Resize whose network takes no others.
-        max_pixels: that the network may be given, of a learner without Resize; None takes the usual limit.
-        modules: top packages of the user's own that layers of the network may be imported from.
+        output: folder of the archive.
+        activation: softmax, sigmoid or identity, for a loss that does not determine it.
+        ignored_callbacks: class names of callbacks that do not change answers.
+        ui: YAML file with the presentation of the model in forms.
+        reference: CSV file with rows from which defaults and ranges of the fields are computed.
+        force: whether to replace any archive of the same name.
+        live: whether the pickle was written only for this export, so that its digest does not identify the learner.
+        exif_transpose: whether to rotate photos by their EXIF orientation, which fastai does not do.
+        picture_size: width and height of all pictures, for a learner without Resize whose network needs one size.
+        max_pixels: limit of a picture's pixels, for a learner without Resize; None for the default limit.
+        modules: top-level packages of the user from which layers of the network may be imported.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Values out of a pickle as JSON's types."""
+"""Converts values of a pickle to JSON types."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from fastmar_export.reader import Record
 
-TIMESTAMP = "timestamp"  # how spec.json writes a date among categories
+TIMESTAMP = "timestamp"  # key of a date among the categories in spec.json
 _TIMESTAMP_PATHS = (
     "pandas._libs.tslibs.timestamps._unpickle_timestamp",
     "pandas._libs.tslibs.timestamps.Timestamp",
@@ -19,17 +19,17 @@ _NANOSECONDS = 10
 
 
 class NotPlain(ValueError):
-    """A value that JSON can't carry."""
+    """A value that has no JSON type."""
 
 
 def plain(value: Any) -> Any:
     """`value` as None, bool, int, float, str or ``{"timestamp": ISO 8601}``.
 
-    numpy's scalars become Python's by `.item()`, which is the equality that fastai's look-up sees: np.float32(0.1) is
+    numpy scalars are converted with `.item()`, because fastai's lookup compares these values: np.float32(0.1) becomes
     0.10000000149011612.
 
     Raises:
-        NotPlain: it is anything else.
+        NotPlain: `value` has another type.
     """
     if isinstance(value, np.generic):
         value = value.item() if not isinstance(value, np.datetime64) else value.astype("datetime64[us]").item()

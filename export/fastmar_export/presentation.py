@@ -1,7 +1,7 @@
-"""How people want to see a model: `ui.yaml`, checked against the model it is for.
+"""Reads `ui.yaml`, the presentation of a model in forms, and checks it against the model.
 
-It holds titles, labels, units, order, groups, defaults, hidden fields, sentences, examples. All of it is optional and
-none of it changes an answer. docs/web.md describes it.
+The file has titles, labels, units, order, groups, defaults, hidden fields, sentences and examples. All of them are
+optional, and none changes an answer. docs/web.md describes the format.
 """
 
 from __future__ import annotations
@@ -25,22 +25,31 @@ from fastmar_runtime.steps.categorify import vocabulary
 
 Ui = dict[str, Any]
 
-LONGEST = 2_000  # characters of a text
-MOST_NAMED = 8  # of what there is
-IN_LABELS, IN_SENTENCE = {"name", "percent"}, {"prediction", "unit"}  # what a sentence may hold in braces
+MAX_TEXT = 2_000  # characters of a text
+MAX_SUGGESTIONS = 8  # known names that a fix lists
+LABEL_PLACEHOLDERS = {"name", "percent"}  # allowed in the sentence of a label
+SENTENCE_PLACEHOLDERS = {"prediction", "unit"}  # allowed in the sentence of the model
 
 
 class UiRefused(ExportError):
-    """ui.yaml is not one, or speaks of what the model does not have."""
+    """ui.yaml is invalid, or does not match the model.
+
+    Attributes:
+        where: the invalid part, such as "fields.age.minimum"; None for the whole file.
+    """
 
     code = "ui_refused"
 
+    def __init__(self, message: str, *, fix: str, code: str | None = None, where: str | None = None) -> None:
+        super().__init__(message, fix=fix, code=code)
+        self.where = where
+
 
 class _Loader(yaml.SafeLoader):
-    """Truth values are true and false alone, numbers are decimal, dates are text.
+    """Reads only true and false as booleans, only decimal numbers, and dates as text.
 
-    YAML 1.1, which PyYAML reads, also takes yes, no, on and off for truth values, 10:30 for 630 and 02134 for 1116: of
-    categories and labels, that makes others. All that PyYAML writes reads back the same.
+    YAML 1.1, PyYAML's version, reads yes, no, on and off as booleans, 10:30 as 630 and 02134 as 1116, which would
+    change categories and labels. Files that PyYAML wrote keep their values.
     """
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's
@@ -56,45 +65,57 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile("[-+]?(?:0|[1-
 
 
 def read_ui(path: Path, spec: Spec) -> Ui:
-    """The presentation in the YAML file at `path`, checked against `spec`.
+    """Read the presentation from the YAML file at `path`, and check it against `spec`.
 
     Raises:
-        UiRefused: it can't be read, or a part of it is not as it should be; the message names the part.
+        UiRefused: the file can't be read, or a part of it is invalid.
     """
     ui = load_ui(path)
     try:
         return check_ui(ui, spec)
     except UiRefused as refusal:
-        raise UiRefused(refusal.message.replace("ui.yaml", path.name, 1), fix=refusal.fix) from None
+        message = refusal.message.replace("ui.yaml", path.name, 1)
+        raise UiRefused(message, fix=refusal.fix, code=refusal.code, where=refusal.where) from None
 
 
 def load_ui(path: Path) -> Any:
-    """The YAML file as data, not checked."""
+    """The content of a YAML file, without checks."""
     try:
         return _with_text_keys(yaml.load(path.read_text("utf-8"), _Loader) or {})  # noqa: S506 - a safe one
     except FileNotFoundError as error:
-        raise UiRefused(f"there is no file {path}.", fix="give --ui the path of a YAML file.") from error
+        raise UiRefused(
+            f"the file {path} does not exist.", fix="pass the path of a YAML file with --ui.", code="ui_file_not_found"
+        ) from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UiRefused(
-            f"{path} can't be read: {' '.join(str(error).split())}.", fix="give --ui a YAML file in UTF-8."
+            f"{path} can't be read: {' '.join(str(error).split())}.",
+            fix="pass a YAML file in UTF-8 with --ui.",
+            code="ui_file_unreadable",
         ) from error
 
 
 def _with_text_keys(value: Any) -> Any:
-    """`value` with the names that YAML takes for numbers or truth values as text: JSON knows no others."""
+    """`value` with all keys as text, since JSON has no other keys; YAML reads some as numbers or booleans."""
     if isinstance(value, dict):
         return {str(name): _with_text_keys(item) for name, item in value.items()}
     return [_with_text_keys(item) for item in value] if isinstance(value, list) else value
 
 
 def check_ui(ui: Any, spec: Spec) -> Ui:
-    """`ui` once each part is as it should be; categories that lack only white space around them are given theirs."""
+    """Check each part of `ui`.
+
+    Returns:
+        A copy in which categories without their leading or trailing white space are completed.
+
+    Raises:
+        UiRefused: a part is invalid.
+    """
     fields = {field.name: field for field in spec.fields}
     parts: dict[str, Callable[[Any, str], None]] = {
         "title": _text,
         "description": _text,
         "unit": _text,
-        "sentence": lambda value, where: _sentence(value, where, IN_SENTENCE),
+        "sentence": lambda value, where: _sentence(value, where, SENTENCE_PLACEHOLDERS),
         "order": lambda value, where: _names(value, where, fields),
         "groups": lambda value, where: _groups(value, where, fields),
         "fields": lambda value, where: _fields(value, where, fields),
@@ -109,7 +130,7 @@ def check_ui(ui: Any, spec: Spec) -> Ui:
 
 
 def labels_of(spec: Spec) -> list[str]:
-    """What the model can predict; empty where that is no list of labels."""
+    """The labels that the model can predict; empty if it does not predict labels."""
     return [str(label) for label in spec.decode.get("vocab", ())]
 
 
@@ -132,44 +153,51 @@ def _field(entry: Any, where: str, field: Field) -> None:
         checks["choices"] = lambda value, place: _choices(value, place, field)
     _mapping(entry, where, checks)
     if field.kind == CATEGORY:
-        give_white_space(entry, field)
+        restore_whitespace(entry, field)
     for name, value in entry.items():
         checks[name](value, f"{where}.{name}")
     if entry.get("hidden") and "default" not in entry and field.default is None:
-        raise _refused(where, "is hidden and has no default", "give it one: it is sent with each record.")
+        raise _refused(
+            where,
+            "is hidden and has no default",
+            "add a default, which is sent with each record.",
+            code="missing_default",
+        )
 
 
-def give_white_space(entry: Ui, field: Field) -> None:
-    """Forms show ' Private' as Private; so it may be written, where the model would take it for one known category."""
-    meant = meant_by(field)
+def restore_whitespace(entry: Ui, field: Field) -> None:
+    """Complete categories of `entry` that are written without white space: forms show ' Private' as Private."""
+    restore = whitespace_restorer(field)
     if "default" in entry:
-        entry["default"] = meant(entry["default"])
+        entry["default"] = restore(entry["default"])
     if isinstance(entry.get("choices"), dict):
-        entry["choices"] = {meant(name): label for name, label in entry["choices"].items()}
+        entry["choices"] = {restore(name): label for name, label in entry["choices"].items()}
 
 
-def meant_by(field: Field) -> Callable[[Any], Any]:
-    """What gives a value the white space that it lacks to be one of the field's categories."""
+def whitespace_restorer(field: Field) -> Callable[[Any], Any]:
+    """A function that returns the field's category that equals a value except for white space, or else the value."""
     known = vocabulary(field.categories)
 
-    def meant(value: Any) -> Any:
+    def restore(value: Any) -> Any:
         return known.without_white_space(value) if isinstance(value, str) else value
 
-    return meant
+    return restore
 
 
 def check_value(value: Any, where: str, field: Field) -> None:
-    """Whether `value`, which stands in `where`, can be sent in `field`.
+    """Check that `value`, the value of the part `where`, is valid for `field`.
 
     Raises:
-        UiRefused: it can't.
+        UiRefused: it is not.
     """
     if field.kind == NUMBER:
         _number(value, where)
     elif field.kind == CATEGORY:
         known = [plain(category) for category in field.categories]
         if value is not None and value not in known:
-            raise _refused(where, f"is {value!r}, which the model does not know", _nearest(value, known))
+            raise _refused(
+                where, f"is {value!r}, which is not a known category", _suggestion(value, known), code="unknown_name"
+            )
     elif field.kind == DATE and value is not None:
         _date(value, where)
 
@@ -178,40 +206,44 @@ def _choices(value: Any, where: str, field: Field) -> None:
     known = {str(plain(category)) for category in field.categories}
     for name, label in _mapping(value, where, None).items():
         if str(name) not in known:
-            raise _refused(where, f"names {name!r}, which the model does not know", _nearest(name, known))
+            raise _refused(
+                where, f"has {name!r}, which is not a known category", _suggestion(name, known), code="unknown_name"
+            )
         _text(label, f"{where}.{name}")
 
 
 def _labels(value: Any, where: str, known: list[str]) -> None:
     for name, entry in _mapping(value, where, None).items():
         if str(name) not in known:
-            raise _refused(where, f"names {name!r}, which is not predicted", _nearest(name, known))
+            raise _refused(
+                where, f"has {name!r}, which is not a label of the model", _suggestion(name, known), code="unknown_name"
+            )
         for part, text in _mapping(entry, f"{where}.{name}", ("name", "sentence")).items():
-            _sentence(text, f"{where}.{name}.{part}", IN_LABELS if part == "sentence" else set())
+            _sentence(text, f"{where}.{name}.{part}", LABEL_PLACEHOLDERS if part == "sentence" else set())
 
 
 def _groups(value: Any, where: str, fields: Iterable[str]) -> None:
-    for names, place in _titled(value, where, "fields"):
+    for names, place in _titled_entries(value, where, "fields"):
         _names(names, place, fields)
 
 
 def _examples(value: Any, where: str, fields: dict[str, Field]) -> None:
-    for record, place in _titled(value, where, "record"):
+    for record, place in _titled_entries(value, where, "record"):
         for name, item in _mapping(record, place, fields).items():
             if isinstance(item, list | dict):
-                raise _refused(f"{place}.{name}", "is a list or a mapping", "give it one value.")
-            record[name] = meant_by(fields[name])(item)
-            if item is not None:  # a field that is left empty
+                raise _refused(f"{place}.{name}", "is a list or a mapping", "use a single value.", code="wrong_type")
+            record[name] = whitespace_restorer(fields[name])(item)
+            if item is not None:  # None leaves the field empty
                 check_value(record[name], f"{place}.{name}", fields[name])
 
 
-def _titled(value: Any, where: str, part: str) -> Iterator[tuple[Any, str]]:
-    """The `part` of each entry of a list, which has a title too; and where it stands."""
+def _titled_entries(value: Any, where: str, part: str) -> Iterator[tuple[Any, str]]:
+    """The `part` of each entry of a list, and its place; each entry must also have a title."""
     for number, entry in enumerate(_list(value, where)):
         place = f"{where}[{number}]"
         _mapping(entry, place, ("title", part))
         if {"title", part} - entry.keys():
-            raise _refused(place, f"lacks a title or its {part}", "give it both.")
+            raise _refused(place, f"has no title or no {part}", "add both.", code="missing_part")
         _text(entry["title"], f"{place}.title")
         yield entry[part], f"{place}.{part}"
 
@@ -220,49 +252,62 @@ def _names(value: Any, where: str, known: Iterable[str]) -> None:
     known = list(known)
     for name in _list(value, where):
         if name not in known:
-            raise _refused(where, f"names {name!r}, which is no field", _nearest(name, known))
+            raise _refused(where, f"has {name!r}, which is not a field", _suggestion(name, known), code="unknown_name")
     if len(set(value)) != len(value):
-        raise _refused(where, "names a field twice", "name each once.")
+        raise _refused(where, "contains a field twice", "list each field once.", code="duplicate_field")
 
 
 def _mapping(value: Any, where: str, known: Iterable[str] | None) -> dict[Any, Any]:
     if not isinstance(value, dict):
-        raise _refused(where, f"is {_shown(value)}", "write `name: value` lines.")
+        raise _refused(where, f"is {_short_repr(value)}", "write `name: value` lines.", code="wrong_type")
     if known is not None:
         known = list(known)
         for name in value:
             if name not in known:
-                raise _refused(where, f"has {name!r}, which is not known there", _nearest(name, known))
+                raise _refused(where, f"has the unknown key {name!r}", _suggestion(name, known), code="unknown_name")
     return value
 
 
 def _list(value: Any, where: str) -> list[Any]:
     if not isinstance(value, list):
-        raise _refused(where, f"is {_shown(value)}", "write a list: lines that begin with a dash.")
+        raise _refused(
+            where, f"is {_short_repr(value)}", "write a list, with a dash before each item.", code="wrong_type"
+        )
     return value
 
 
 def _text(value: Any, where: str) -> None:
-    if not isinstance(value, str) or len(value) > LONGEST:
-        raise _refused(where, f"is {_shown(value)}", f"give it a text of at most {LONGEST} characters, in quotes.")
+    if not isinstance(value, str) or len(value) > MAX_TEXT:
+        raise _refused(
+            where,
+            f"is {_short_repr(value)}",
+            f"use a text of at most {MAX_TEXT} characters, in quotes.",
+            code="wrong_type",
+        )
 
 
 def _boolean(value: Any, where: str) -> None:
     if not isinstance(value, bool):
-        raise _refused(where, f"is {_shown(value)}", "say true or false.")
+        raise _refused(where, f"is {_short_repr(value)}", "use true or false.", code="wrong_type")
 
 
 def _number(value: Any, where: str) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not -FLOAT32_MAX <= value <= FLOAT32_MAX:
-        raise _refused(where, f"is {_shown(value)}", f"give it a number of at most {FLOAT32_MAX:.3g} in size.")
+        raise _refused(
+            where,
+            f"is {_short_repr(value)}",
+            f"use a number between -{FLOAT32_MAX:.3g} and {FLOAT32_MAX:.3g}.",
+            code="wrong_type",
+        )
 
 
 def _date(value: Any, where: str) -> None:
-    """As `fastmar_runtime.steps.add_datepart` reads it."""
+    """Check a date as `fastmar_runtime.steps.add_datepart` reads it."""
     try:
         datetime.fromisoformat(value.strip())
     except (AttributeError, ValueError):
-        raise _refused(where, f"is {_shown(value)}", "write the date as 2024-01-31 or 2024-01-31T08:30:00.") from None
+        fix = "write the date as 2024-01-31 or 2024-01-31T08:30:00."
+        raise _refused(where, f"is {_short_repr(value)}", fix, code="wrong_type") from None
 
 
 def _sentence(value: Any, where: str, known: set[str]) -> None:
@@ -270,27 +315,30 @@ def _sentence(value: Any, where: str, known: set[str]) -> None:
     try:
         parts = [(name, rest, conversion) for _, name, rest, conversion in string.Formatter().parse(value)]
     except ValueError as error:
-        raise _refused(where, f"has a brace that is not closed ({error})", "write {{ for a brace.") from error
+        raise _refused(
+            where, f"has an unmatched brace ({error})", "write {{ for a literal brace.", code="invalid_placeholder"
+        ) from error
     for name, rest, conversion in parts:
         if name is not None and (name not in known or rest or conversion):
-            may = ", ".join(f"{{{each}}}" for each in sorted(known)) or "nothing"
-            raise _refused(where, f"holds {{{name}}}", f"in braces it may hold {may}.")
+            allowed = ", ".join(f"{{{each}}}" for each in sorted(known))
+            fix = f"use only {allowed}." if allowed else "use a text without placeholders."
+            raise _refused(where, f"contains the placeholder {{{name}}}", fix, code="invalid_placeholder")
 
 
-def _refused(where: str, what: str, fix: str) -> UiRefused:
-    return UiRefused(f"in ui.yaml, {where} {what}.", fix=fix)
+def _refused(where: str, what: str, fix: str, *, code: str) -> UiRefused:
+    return UiRefused(f"in ui.yaml, {where} {what}.", fix=fix, code=code, where=where)
 
 
-def _nearest(name: Any, known: Iterable[Any]) -> str:
-    """What may have been meant, or what there is."""
+def _suggestion(name: Any, known: Iterable[Any]) -> str:
+    """A fix that suggests the most similar known name, or lists the known names."""
     texts = [str(each) for each in known]
     near = difflib.get_close_matches(str(name), texts, n=1)
     if near:
         return f"did you mean {near[0]!r}?"
-    more = ", ..." if len(texts) > MOST_NAMED else ""
-    return f"take one of: {', '.join(map(repr, texts[:MOST_NAMED]))}{more}." if texts else "leave it out."
+    more = ", ..." if len(texts) > MAX_SUGGESTIONS else ""
+    return f"use one of: {', '.join(map(repr, texts[:MAX_SUGGESTIONS]))}{more}." if texts else "remove it."
 
 
-def _shown(value: Any) -> str:
+def _short_repr(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

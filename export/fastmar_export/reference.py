@@ -1,7 +1,7 @@
-"""A reference table beside the learner: rows like those it will be asked, which tell defaults and ranges of its fields.
+"""The reference table: typical rows, from which defaults and ranges of the fields are computed.
 
-Only the statistics go into the archive: the median, smallest and largest number of a column, and its
-commonest category.
+Only statistics go into the archive: the median, minimum and maximum of a number column, and the most frequent category
+of a category column.
 """
 
 from __future__ import annotations
@@ -25,12 +25,15 @@ def refine(fields: Sequence[Field], path: Path) -> tuple[Field, ...]:
     """`fields` with defaults and ranges from the CSV at `path`.
 
     Raises:
-        ExportError: it can't be read, or has none of the columns.
+        ExportError: the file can't be read.
+        TableUnreadable: it has none of the columns.
     """
     try:
         rows = read_csv(path.read_text(encoding="utf-8-sig"), fields)
     except (OSError, UnicodeDecodeError) as error:
-        raise ExportError(f"{path} can't be read ({error}).", fix="give a CSV file in UTF-8.") from error
+        raise ExportError(
+            f"{path} can't be read ({error}).", fix="pass a CSV file in UTF-8.", code="reference_unreadable"
+        ) from error
     records = [row for row in rows if not isinstance(row, RecordError)]
     return tuple(_refine(field, [record.get(field.name) for record in records]) for field in fields)
 

@@ -1,7 +1,7 @@
-"""When an export may replace the archive that has its name: only where nothing of another learner is lost.
+"""Checks that an export may replace an existing archive of the same name: no other learner may be lost.
 
-The same pickle may be exported again, with other options. A live learner is pickled anew for each export, and each of
-its pickles has another digest; its archive may be replaced where the old one has the same network and transforms.
+The same pickle may be exported again, with other options. A learner in a notebook is pickled again for each export, and
+each pickle has another digest, so its archive may be replaced if the old one has the same network and transforms.
 """
 
 from __future__ import annotations
@@ -25,60 +25,66 @@ _HEX = 12  # digits of a digest that a message shows
 
 
 def check_version(path: Path, version: str) -> None:
-    """Refuse to replace the archive at `path`, if there is one, by another version.
+    """Refuse to replace an archive at `path` that has another version.
 
     Raises:
-        ArchiveExists: it holds another version, or is no archive of fastmar's.
+        ArchiveExists: the archive has another version, or was not written by fastmar.
     """
     old = _spec_at(path)
     if old is not None and old.version != version:
         raise ArchiveExists(
-            f"{path} holds version {old.version}, and this export is version {version}.",
-            fix=f"keep both with another folder (--version {version} --output new), or replace it {_FORCE}.",
+            f"{path} already exists with version {old.version}; this export has version {version}.",
+            fix=f"keep both by writing to another folder (--version {version} --output new), or replace it {_FORCE}.",
+            code="another_version_exists",
         )
 
 
 def check_same_pickle(path: Path, source: LearnerFile, pickle: Path) -> None:
-    """Refuse to replace the archive at `path`, if there is one, unless it was made from the same pickle.
+    """Refuse to replace an archive at `path` that was exported from another pickle.
 
     Args:
-        path: of the archive.
-        source: the pickle of this export, as it was read.
-        pickle: where it was read.
+        path: path of the archive.
+        source: content of this export's pickle.
+        pickle: path of this export's pickle.
 
     Raises:
-        ArchiveExists: the archive was made from another pickle; the message names both by digest and date.
+        ArchiveExists: the archive was exported from another pickle; the message has digest and date of both.
     """
     old = _spec_at(path)
     found = (old.provenance or {}).get("pickle", {}).get("sha256") if old is not None else None
     if old is None or found == source.sha256:
         return
-    made_from = f"sha256 {found[:_HEX]}..." if isinstance(found, str) else "of unknown digest"
+    digest = f"sha256 {found[:_HEX]}..." if isinstance(found, str) else "of unknown digest"
     raise ArchiveExists(
-        f"{path} (written {_modified(path)}) holds version {old.version} of another learner: it was made from a pickle "
-        f"({made_from}) that is not {pickle} (sha256 {source.sha256[:_HEX]}..., written {_modified(pickle)}).",
+        f"{path} (written {_modified(path)}) already exists with version {old.version} of another learner: it was "
+        f"exported from a pickle ({digest}) that differs from {pickle} (sha256 {source.sha256[:_HEX]}..., written "
+        f"{_modified(pickle)}).",
         fix=_keep_or_force(old.version),
+        code="another_learner_exists",
     )
 
 
 def check_same_model(path: Path, bundle: Bundle) -> None:
-    """Refuse to replace the archive at `path`, if there is one, unless it answers as `bundle` does.
+    """Refuse to replace an archive at `path` whose network or transforms differ from those of `bundle`.
 
     Raises:
-        ArchiveExists: its network or its transforms are others.
+        ArchiveExists: they differ.
     """
     old = _spec_at(path)
-    if old is None or (_answers(old) == _answers(bundle.spec) and BundleFiles(path).read(GRAPH) == bundle.graph):
+    if old is None or (
+        _computation(old) == _computation(bundle.spec) and BundleFiles(path).read(GRAPH) == bundle.graph
+    ):
         return
     raise ArchiveExists(
-        f"{path} (written {_modified(path)}) holds version {old.version} of another learner, or of this one before it "
-        "was trained further: its network or its transforms differ.",
+        f"{path} (written {_modified(path)}) already exists with version {old.version} of another learner, or of this "
+        "learner before more training: its network or its transforms differ.",
         fix='keep both with version="2.0" and another output folder, or replace it with force=True.',
+        code="another_model_exists",
     )
 
 
-def _answers(spec: Spec) -> dict[str, Any]:
-    """What of `spec` decides answers; not how they are documented and displayed, which an export may change."""
+def _computation(spec: Spec) -> dict[str, Any]:
+    """The parts of `spec` that determine answers, without documentation and presentation."""
     kept = replace(spec, fields=(), notices=(), dropped=(), provenance=None, ui=None, runtime="")
     return spec_format.to_dict(kept)
 
@@ -90,13 +96,17 @@ def _spec_at(path: Path) -> Spec | None:
         return spec_format.from_dict(BundleFiles(path).json(SPEC))
     except BundleError as error:
         raise ArchiveExists(
-            f"{path} is there already, and fastmar did not write it.", fix=f"move it away, or replace it {_FORCE}."
+            f"{path} already exists and was not written by fastmar.",
+            fix=f"move it to another folder, or replace it {_FORCE}.",
+            code="another_file_exists",
         ) from error
 
 
 def _keep_or_force(version: str) -> str:
     new = "2.0" if version != "2.0" else "3.0"
-    return f"keep both with a new version in another folder (--version {new} --output new), or replace it {_FORCE}."
+    return (
+        f"keep both by writing a new version to another folder (--version {new} --output new), or replace it {_FORCE}."
+    )
 
 
 def _modified(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Targets: what is predicted, from the learner's target transforms and its loss, as the state of a decoder."""
+"""Targets: the decoder's state, from the learner's target transforms and its loss."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from fastmar_export.conversion import State, model_notice
 from fastmar_export.errors import ParityFailed, UnsupportedLoss, UnsupportedTransform
-from fastmar_export.learner import listed, name_of
+from fastmar_export.learner import as_list, name_of
 from fastmar_export.losses import LOSSES, activation_of
 from fastmar_export.plain import NotPlain, plain
 from fastmar_export.reader import Record
@@ -17,44 +17,44 @@ REGRESSION = "fastai.data.transforms.RegressionSetup"
 MULTI = ("fastai.data.transforms.MultiCategorize", "fastai.data.transforms.EncodedMultiCategorize")
 
 TARGET_TRANSFORMS = (CATEGORIZE, REGRESSION, *MULTI)
-"""Transforms of targets: they run in training, and name the answers."""
+"""Transforms of targets, which run in training and contain the labels."""
 
 _FIX_LABELS = "train with labels that are all strings, or all numbers."
-THRESHOLD = 0.5  # fastai's own for losses that have one
+THRESHOLD = 0.5  # fastai's default
 
-MOST_PROBABILITIES = 100
-TOP = 10
-"""How many probabilities an answer has where the model knows more labels than `MOST_PROBABILITIES`."""
+MAX_PROBABILITIES = 100
+TOP_K = 10
+"""Number of probabilities in an answer of a model with more than `MAX_PROBABILITIES` labels."""
 
 Notice = dict[str, Any]
 
 
 def decoder_state(
-    transforms: list[Record], names: list[str], loss: Any, size: int, asked: str | None
+    transforms: list[Record], names: list[str], loss: Any, size: int, requested: str | None
 ) -> tuple[State, list[Notice]]:
-    """The decoder's state, and what a caller should know of it.
+    """The decoder's state, and notices about it.
 
     Args:
-        transforms: of the targets, out of `TARGET_TRANSFORMS`.
-        names: of the targets.
+        transforms: records of the targets' transforms, all in `TARGET_TRANSFORMS`.
+        names: names of the targets.
         loss: record of the loss.
-        size: number of the network's outputs for a record.
-        asked: activation that the user named, or None.
+        size: number of the network's outputs for one record.
+        requested: activation that the user requested, or None.
 
     Raises:
-        UnsupportedTransform: several category targets at once, or labels that JSON can't carry.
-        ParityFailed: the network has another number of outputs than there are labels.
+        UnsupportedTransform: there are several category targets, or labels without a JSON type.
+        ParityFailed: the number of the network's outputs differs from the number of labels.
     """
-    state, notices = _state(transforms, names, loss, size, asked)
-    if len(state.get("vocab", ())) > MOST_PROBABILITIES:
-        state["top"] = TOP
+    state, notices = _state(transforms, names, loss, size, requested)
+    if len(state.get("vocab", ())) > MAX_PROBABILITIES:
+        state["top"] = TOP_K
     return state, notices
 
 
 def _state(
-    transforms: list[Record], names: list[str], loss: Any, size: int, asked: str | None
+    transforms: list[Record], names: list[str], loss: Any, size: int, requested: str | None
 ) -> tuple[State, list[Notice]]:
-    activation = activation_of(loss, asked)
+    activation = activation_of(loss, requested)
     regression = bool(transforms) and all(t.path == REGRESSION for t in transforms)
     notices = [] if activation.known or regression else [_raw_notice(loss)]
     if regression and activation.name == "softmax":
@@ -64,13 +64,14 @@ def _state(
             fix="train with a loss for numbers, such as MSELossFlat, and export that learner."
             if name_of(loss) in LOSSES
             else "export with --activation identity.",
+            code="softmax_for_numbers",
         )
     categorize = [t for t in transforms if t.path == CATEGORIZE]
     if len(categorize) > 1 or (categorize and len(names) > 1):
         raise UnsupportedTransform(
             "the targets",
             CATEGORIZE,
-            why="once for several targets, with which fastai can't predict",
+            why="used for several targets, for which fastai can't predict",
             fix="train one learner for each target, and export each.",
         )
     if not activation.known and not regression:
@@ -88,34 +89,35 @@ def _state(
             raise UnsupportedLoss(
                 name_of(loss),
                 why=f"with {len(threshold)} thresholds for {len(vocab)} labels",
-                fix="set learn.loss_func.thresh to one number, or to a tensor with a number for each label.",
+                fix="set learn.loss_func.thresh to one number, or to a torch tensor with a number for each label.",
+                code="invalid_threshold",
             )
         state = {"decoder": "multi_category", "activation": activation.name, "vocab": vocab}
         return {**state, "threshold": threshold}, notices
-    if activation.name == "softmax":  # classes that were numbered by hand: their numbers are their labels
+    if activation.name == "softmax":  # classes that the user numbered: the numbers are the labels
         return {"decoder": "category", "activation": "softmax", "vocab": list(range(size))}, notices
     return {"decoder": "regression", "activation": activation.name, "size": size}, notices
 
 
 def _vocab(transform: Record, size: int) -> list[Any]:
     try:
-        vocab = [plain(item) for item in listed(transform.get("vocab"))]
+        vocab = [plain(item) for item in as_list(transform.get("vocab"))]
     except NotPlain as error:
         raise UnsupportedTransform(
-            "a target", transform.path, why=f"whose labels hold {error}", fix=_FIX_LABELS
+            "a target", transform.path, why=f"whose labels contain {error}", fix=_FIX_LABELS
         ) from error
     if len(vocab) != size:
         raise ParityFailed(
             f"the network has {size} outputs for {len(vocab)} labels.",
-            fix="train the learner with the network that belongs to its data, and export it again.",
+            fix="train the learner with a network for its data, and export it again.",
         )
     labels = [item["timestamp"] if isinstance(item, dict) else item for item in vocab]
-    twice = [text for text, count in Counter(map(str, labels)).items() if count > 1]
-    if twice:
+    duplicates = [text for text, count in Counter(map(str, labels)).items() if count > 1]
+    if duplicates:
         raise UnsupportedTransform(
             "a target",
             transform.path,
-            why=f"which has two labels that are written {twice[0]!r}",
+            why=f"which has two labels with the text {duplicates[0]!r}",
             fix=_FIX_LABELS,
         )
     return labels
@@ -124,23 +126,23 @@ def _vocab(transform: Record, size: int) -> list[Any]:
 def _not_softmax_notice(activation: str) -> Notice:
     return model_notice(
         "not_softmax",
-        f"the labels' numbers are {activation} of the network's outputs, each for itself: they do not add "
-        "up to 1. learn.predict may fail on such a learner.",
+        f"the probabilities are the {activation} of each output of the network, and do not add up to 1. "
+        "learn.predict may fail on such a learner.",
     )
 
 
 def threshold_notice(loss: Any, what: str) -> Notice:
-    """That a threshold was assumed for `what`, labels or pixels."""
+    """The notice that a default threshold is used for `what`: labels or pixels."""
     return model_notice(
         "threshold_assumed",
-        f"the loss {name_of(loss)} has no threshold: {what} over {THRESHOLD} are predicted, where "
-        "learn.predict gives numbers only.",
+        f"the loss {name_of(loss)} has no threshold: the model predicts {what} with more than {THRESHOLD}, and "
+        "learn.predict returns only numbers.",
     )
 
 
 def _raw_notice(loss: Any) -> Notice:
     return model_notice(
         "raw_outputs",
-        f"the loss {name_of(loss)} has no activation that fastmar knows: answers are the network's raw "
-        "outputs, as learn.predict's are. Export with --activation softmax (or sigmoid) for probabilities.",
+        f"fastmar does not know the activation of the loss {name_of(loss)}: answers are the network's raw outputs, as "
+        "in learn.predict. Export with --activation softmax (or sigmoid) to get probabilities.",
     )

@@ -1,4 +1,4 @@
-"""The trial of a network: it is exported and run on golden records, and the graph must answer them as it does."""
+"""The trial of a network: exports it, runs it on golden records, and compares outputs of graph and network."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fastmar_export.conversion import Conversion, State
 from fastmar_export.errors import ExportError
 from fastmar_export.learner import Learner
 from fastmar_export.modalities import Arrays, Modality
-from fastmar_export.networks.graph import Graph, check_alone, check_graph, export_graph
+from fastmar_export.networks.graph import Graph, check_batch_independence, check_graph, export_graph
 from fastmar_runtime import __version__
 from fastmar_runtime.golden import OUTPUT, Golden, check_golden, thinned
 from fastmar_runtime.modalities import modality as runtime_modality
@@ -23,16 +23,16 @@ from fastmar_runtime.spec import PROTOCOL, Spec
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A network, its graph, and what it gives for the golden records.
+    """A network, its graph, and its output for the golden records.
 
     Attributes:
-        network: in evaluation mode, behind its layers.
-        graph: the network as ONNX.
+        network: the network in evaluation mode, with the layers before it.
+        graph: the network in ONNX.
         records: the golden records.
-        samples: the graph's inputs for them.
+        samples: the graph's inputs for the golden records.
         expected: the network's output for `samples`.
         decode: the decoder's state.
-        notices: about the answers.
+        notices: notices about the answers.
     """
 
     network: nn.Module
@@ -47,16 +47,16 @@ class Trial:
 def try_network(
     network: nn.Module, learner: Learner, modality: Modality, conversion: Conversion, activation: str | None
 ) -> Trial:
-    """Export `network` and run it on golden records; `activation` is the one that the user named.
+    """Export `network` and run it on golden records; `activation` is the one that the user requested, or None.
 
     Raises:
-        ExportError: it can't be exported, or its output does not fit the targets.
+        ExportError: the network can't be exported, or its output does not match the targets.
     """
     network.eval()
     records = modality.golden(conversion)
     samples = _samples(records, modality, conversion)
-    with modality.trying(conversion):
-        graph, expected = export_graph(network, samples, conversion.positions, conversion.open_axes)
+    with modality.trial_context(conversion):
+        graph, expected = export_graph(network, samples, conversion.positions, conversion.dynamic_axes)
         decode, notices = modality.decoder(conversion, learner, expected.shape[1:], activation)
     return Trial(network, graph, records, samples, expected, decode, notices)
 
@@ -64,7 +64,7 @@ def try_network(
 def _samples(records: list[Any], modality: Modality, conversion: Conversion) -> Arrays:
     """The network's inputs for `records`.
 
-    The preprocessor reads fields, steps and layers of its spec; the rest of this one is empty.
+    The preprocessor needs only fields, steps and layers of a spec; the other attributes are empty here.
     """
     spec = Spec(
         protocol=PROTOCOL,
@@ -84,26 +84,26 @@ def _samples(records: list[Any], modality: Modality, conversion: Conversion) -> 
     if report.errors:
         error = next(iter(report.errors.values()))
         raise ExportError(
-            f"a record made from the learner's own vocabulary was refused: {error.message}", fix=error.fix
+            f"the preprocessing refuses a golden record: {error.message}", fix=error.fix, code="golden_record_refused"
         )
     return samples
 
 
 def prove(trial: Trial, spec: Spec, modality: Modality, conversion: Conversion) -> tuple[Golden, float]:
-    """Prove that the graph answers as the network does.
+    """Prove that the outputs of the graph equal those of the network.
 
     Returns:
         The golden records with their answers, and the largest difference between the outputs of graph and network.
 
     Raises:
-        ParityFailed: a difference is too large.
-        GoldenMismatch: the archive would not reproduce its golden answers.
+        ParityFailed: a difference exceeds the tolerance.
+        GoldenMismatch: the archive does not reproduce its golden answers.
     """
     predictor = Predictor(spec, trial.graph.model)
     samples, expected = trial.samples, trial.expected
     difference = check_graph(predictor.run(samples), expected, modality.tolerance)
-    check_alone(predictor.run({name: array[:1] for name, array in samples.items()}), expected[:1])
-    further = modality.prove(conversion, trial.network, predictor, samples, expected)
+    check_batch_independence(predictor.run({name: array[:1] for name, array in samples.items()}), expected[:1])
+    other = modality.prove(conversion, trial.network, predictor, samples, expected)
     golden = Golden(trial.records, predictor.predict(trial.records), {**samples, OUTPUT: thinned(expected)})
     check_golden(predictor, golden)
-    return golden, max(difference, further)
+    return golden, max(difference, other)

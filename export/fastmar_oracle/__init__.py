@@ -1,1 +1,1 @@
-"""fastai's own answers, for comparing an archive's with them. It imports fastai, which runs code of the pickle."""
+"""Compares an archive's answers with fastai's. It imports fastai, which runs code in the pickle."""

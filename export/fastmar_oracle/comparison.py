@@ -1,4 +1,4 @@
-"""The comparison of an archive's answers with fastai's own. Imports fastai, which runs what is in the pickle."""
+"""Compares an archive's answers with fastai's predictions. Loading the learner runs code in the pickle."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ import numpy as np
 
 from fastmar_contract.errors import FastmarError
 from fastmar_contract.summary import prediction
-from fastmar_oracle.answers import Sides, compare
+from fastmar_oracle.answers import AnswerPair, compare
 from fastmar_oracle.learner import load_learner
 from fastmar_oracle.modalities import modality
 from fastmar_runtime.predictor import Predictor
 
 TOLERANCE = 1e-5
-"""Largest difference of a probability or value: float32 sums in another order. Values over 1 count relatively."""
+"""Largest allowed difference of a number, from float32 sums in another order; relative for numbers above 1."""
 
 
 class AnotherLearner(FastmarError):
-    """The pickle is not the one that the archive was made from."""
+    """The archive was not exported from this pickle."""
 
     code = "another_learner"
 
 
 class AnswersDiffer(FastmarError):
-    """The archive answers otherwise than `learn.predict`."""
+    """The archive's answer differs from `learn.predict`."""
 
     code = "answers_differ"
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class Comparison:
     """The result of a comparison.
 
     Attributes:
-        records: how many were compared.
-        difference: the largest.
-        refused: the archive's errors for the others.
+        records: number of compared records.
+        difference: largest difference of their numbers.
+        refused: the archive's errors for the other records.
     """
 
     records: int
@@ -50,62 +50,59 @@ class Compared:
 
 def compare_with_fastai(
     predictor: Predictor, learner: Path, golden: list[dict[str, Any]], data: Sequence[Path] = ()
-) -> Compared:
-    """Ask both, record by record.
+) -> Comparison:
+    """Compare the archive's answers with `learn.predict`, record by record.
 
     Args:
-        predictor: of the archive.
-        learner: the pickle.
-        golden: the archive's own records.
-        data: files of further records, CSV, or of pictures where the model reads those.
+        predictor: predictor of the archive.
+        learner: path of the learner's pickle.
+        golden: the archive's golden records.
+        data: files with additional records: CSV, or pictures for a model of pictures.
 
     Raises:
-        FastaiUnavailable: fastai can't load the learner here, or can't answer.
-        AnotherLearner: it is not the learner that the archive was made from.
-        AnswersDiffer: a label differs, or a number by more than `TOLERANCE`.
+        FastaiUnavailable: fastai can't load the learner, or `learn.predict` fails.
+        AnotherLearner: the archive was not exported from this pickle.
+        AnswersDiffer: a label differs, or a number differs by more than `TOLERANCE`.
     """
     spec = predictor.spec
-    asked = modality(spec.kind)
-    records = asked.read(golden, data, spec)
+    oracle = modality(spec.kind)
+    records = oracle.read(golden, data, spec)
     _check_same(predictor, learner)
     learn = load_learner(learner)
     differences, refused = [], []
     for row, (record, answer) in enumerate(zip(records, predictor.predict(records), strict=True)):
         if "error" in answer:
-            refused.append(f"{asked.place(record, row - len(golden))}: {answer['error']['message']}")
+            refused.append(f"{oracle.describe(record, row - len(golden))}: {answer['error']['message']}")
         else:
-            sides = compare(answer, asked.ask(learn, record, spec), spec.decode)
-            differences.append(_difference(str(record), sides, answer))
-    return Compared(len(differences), max(differences, default=0.0), refused)
+            pair = compare(answer, oracle.predict(learn, record, spec), spec.decode)
+            differences.append(_difference(str(record), pair, answer))
+    return Comparison(len(differences), max(differences, default=0.0), refused)
 
 
 def _check_same(predictor: Predictor, learner: Path) -> None:
-    """Compare the pickle's hash with the one that the archive remembers."""
-    made_from = (predictor.spec.provenance or {}).get("pickle", {}).get("sha256")
+    """Compare the pickle's hash with the one in the archive's spec."""
+    expected = (predictor.spec.provenance or {}).get("pickle", {}).get("sha256")
     try:
         with learner.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise AnotherLearner(f"{learner} can't be read ({error.strerror}).", fix="check the path.") from error
-    if found != made_from:
+    if found != expected:
         raise AnotherLearner(
-            f"{learner} is not the pickle that the archive was made from: their sha256 differ.",
-            fix="give the pickle that it was made from, or export this one.",
+            f"the archive was not exported from {learner}: the sha256 differs.",
+            fix="pass the pickle that the archive was exported from, or export this one.",
         )
 
 
-def _difference(record: str, sides: Sides, answer: dict[str, Any]) -> float:
-    """The largest difference of two answers' numbers, relative where they are above 1."""
-    ours, theirs = sides.ours, sides.theirs
+def _difference(record: str, pair: AnswerPair, answer: dict[str, Any]) -> float:
+    """The largest difference of the numbers, relative for numbers above 1."""
+    ours, theirs = pair.ours, pair.theirs
     difference = float(np.max(np.abs(ours - theirs) / np.maximum(1.0, np.abs(theirs))))
-    if not difference <= TOLERANCE or not sides.same:
-        raise _differ(record, prediction(answer), "the same" if sides.same else "otherwise", difference)
+    if not difference <= TOLERANCE or not pair.same:
+        same = "the same prediction" if pair.same else "another prediction"
+        raise AnswersDiffer(
+            f"the archive predicts {prediction(answer)} for {record}, and fastai {same}; the numbers differ by "
+            f"{difference:.2g} (tolerance {TOLERANCE:g}).",
+            fix="report this with the archive's spec.json, and do not deploy the archive.",
+        )
     return difference
-
-
-def _differ(record: str, ours: Any, theirs: Any, difference: float) -> AnswersDiffer:
-    return AnswersDiffer(
-        f"{record} is answered {ours} here and {theirs} by fastai; "
-        f"numbers differ by {difference:.2g} (at most {TOLERANCE:g}).",
-        fix="report it with the archive's spec.json; do not deploy the archive.",
-    )

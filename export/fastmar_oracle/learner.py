@@ -1,4 +1,4 @@
-"""A learner as fastai loads it, and its answers. Loading runs what is in the pickle."""
+"""Loads a learner with fastai, and calls `learn.predict`. Loading runs code in the pickle."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from fastmar_oracle.answers import Prediction
 
 
 class FastaiUnavailable(FastmarError):
-    """fastai is not installed here, or can't load the pickle."""
+    """fastai is not installed, can't load the pickle, or can't predict."""
 
     code = "fastai_unavailable"
 
 
 def load_learner(path: Path) -> Any:
-    """The learner, by fastai.
+    """Load the learner with fastai.
 
     Raises:
-        FastaiUnavailable: fastai can't load it here.
+        FastaiUnavailable: fastai can't load it.
     """
     try:
         import fastai.callback.progress  # noqa: F401, PLC0415 - gives learners `no_bar`
-        from fastai.learner import load_learner as load  # noqa: PLC0415 - slow, and only here
+        from fastai.learner import load_learner as load  # noqa: PLC0415 - slow to import
 
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # fastai warns of pickle, and so does our own help
+            warnings.simplefilter("ignore")  # fastai warns about pickle, as does the help of `fastmar verify`
             return load(path)
-    except Exception as error:  # whatever an old pickle makes fastai raise
+    except Exception as error:  # old pickles may raise anything
         raise FastaiUnavailable(
-            f"fastai can't load {path} here ({type(error).__name__}: {error}).",
-            fix="verify where the fastai that wrote it is installed (an older one: pip install 'fastai<2.8').",
+            f"fastai can't load {path} ({type(error).__name__}: {error}).",
+            fix="install the version of fastai that wrote it (for an older version: pip install 'fastai<2.8').",
         ) from error
 
 
 def predict(learn: Any, item: Any) -> Prediction:
-    """What `learn.predict` returns for `item`, without fastai's output."""
+    """The result of `learn.predict` for `item`, without its terminal output."""
     with learn.no_bar(), learn.no_logging(), contextlib.redirect_stdout(io.StringIO()):
         return Prediction(*learn.predict(item))

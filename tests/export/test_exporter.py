@@ -25,7 +25,7 @@ from fastmar_export.errors import (
     UnsupportedModule,
     UnsupportedTransform,
 )
-from fastmar_export.exporter import Exported, Options, export_learner
+from fastmar_export.exporter import ExportResult, Options, export_learner
 from fastmar_runtime.golden import check_golden, read_golden
 from fastmar_runtime.predictor import BundleFiles, Predictor
 from tests.export.tables import CASES, Case, dated, make_learner, table
@@ -61,23 +61,23 @@ def learner(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def exported(learner: Path, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+def exported(learner: Path, tmp_path_factory: pytest.TempPathFactory) -> ExportResult:
     return export_learner(learner, Options("model", output=tmp_path_factory.mktemp("store")))
 
 
-def export_case(case: Case, folder: Path, **options: Any) -> Exported:
+def export_case(case: Case, folder: Path, **options: Any) -> ExportResult:
     learn, _ = make_learner(case)
     learn.export(folder / "learner.pkl")
     return export_learner(folder / "learner.pkl", Options("model", output=folder, force=True, **options))
 
 
-def test_same_learner_gives_the_same_bytes(learner: Path, exported: Exported, tmp_path: Path) -> None:
+def test_same_learner_gives_the_same_bytes(learner: Path, exported: ExportResult, tmp_path: Path) -> None:
     again = export_learner(learner, Options("model", output=tmp_path))
     assert again.path.read_bytes() == exported.path.read_bytes()
 
 
 def test_the_clock_is_in_the_archive_only_where_it_is_asked_for(
-    learner: Path, exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    learner: Path, exported: ExportResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     dated_archive = export_learner(learner, Options("model", output=tmp_path))
@@ -88,7 +88,7 @@ def test_the_clock_is_in_the_archive_only_where_it_is_asked_for(
     assert exported.spec.provenance["created"] is None
 
 
-def test_archive_has_torchserves_layout_and_neither_pickle_nor_torch(exported: Exported) -> None:
+def test_archive_has_torchserves_layout_and_neither_pickle_nor_torch(exported: ExportResult) -> None:
     with zipfile.ZipFile(exported.path) as archive:
         names = archive.namelist()
         manifest = json.loads(archive.read("MAR-INF/MANIFEST.json"))
@@ -121,7 +121,7 @@ def test_no_training_row_and_no_path_of_this_machine_is_in_the_archive(tmp_path:
     assert len(df) > len(BundleFiles(result.path).json("golden/records.json"))
 
 
-def test_golden_records_are_reproduced_by_the_archive(exported: Exported) -> None:
+def test_golden_records_are_reproduced_by_the_archive(exported: ExportResult) -> None:
     predictor = Predictor.open(exported.path)
     golden = read_golden(BundleFiles(exported.path), [t.name for t in predictor.spec.inputs])
     assert check_golden(predictor, golden) < 1e-5
@@ -130,7 +130,7 @@ def test_golden_records_are_reproduced_by_the_archive(exported: Exported) -> Non
     assert any(value is None for record in golden.records for value in record.values())
 
 
-def test_graph_does_not_depend_on_the_size_of_a_batch(exported: Exported) -> None:
+def test_graph_does_not_depend_on_the_size_of_a_batch(exported: ExportResult) -> None:
     predictor = Predictor.open(exported.path)
     records = BundleFiles(exported.path).json("golden/records.json")
     together = predictor.predict(records)
@@ -242,7 +242,7 @@ def test_float_and_bool_categories_are_said_loudly(tmp_path: Path) -> None:
     assert [(n["field"], n["code"]) for n in result.spec.notices] == [("flag", "bool_categories")]
 
 
-def test_flags_of_fill_missing_are_no_columns_of_a_record(exported: Exported) -> None:
+def test_flags_of_fill_missing_are_no_columns_of_a_record(exported: ExportResult) -> None:
     assert [f.name for f in exported.spec.fields] == ["color", "size", "age", "weight"]
     assert {f.name for f in exported.spec.fields if f.kind == "number" and f.nullable} == {"age", "weight"}
 

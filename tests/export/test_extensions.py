@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.export.tables import Case, make_learner
 
 from fastmar_export import extensions
 from fastmar_export.errors import ExportError
 from fastmar_export.exporter import Options, export_learner
 from fastmar_export.modalities import modalities
 from fastmar_runtime import registry
+from tests.export.tables import Case, make_learner
 
 Install = Callable[..., None]
 

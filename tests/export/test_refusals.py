@@ -21,13 +21,13 @@ from fastai.losses import BCEWithLogitsLossFlat, CrossEntropyLossFlat, MSELossFl
 from fastai.tabular.all import TabularDataLoaders, TabularLearner
 
 from fastmar_export.errors import UnsupportedLearner, UnsupportedLoss, UnsupportedModule, UnsupportedTransform
-from fastmar_export.exporter import Exported, Options, export_learner
+from fastmar_export.exporter import ExportResult, Options, export_learner
 from fastmar_export.inspection import inspect_pickle
 from fastmar_runtime.predictor import Predictor
 from tests.export.tables import CASES, Case, make_learner
 
 
-def export(learn: Any, folder: Path, **options: Any) -> Exported:
+def export(learn: Any, folder: Path, **options: Any) -> ExportResult:
     learn.export(folder / "learner.pkl")
     return export_learner(folder / "learner.pkl", Options("model", output=folder, force=True, **options))
 

@@ -11,8 +11,8 @@ import pytest
 from fastai.tabular.all import MultiCategoryBlock
 
 from fastmar_contract.members import RECORDS
-from fastmar_export.exporter import Exported, Options, export_learner
-from fastmar_export.targets import MOST_PROBABILITIES, TOP
+from fastmar_export.exporter import ExportResult, Options, export_learner
+from fastmar_export.targets import MAX_PROBABILITIES, TOP_K
 from fastmar_oracle.comparison import compare_with_fastai
 from fastmar_runtime.predictor import BundleFiles, Predictor
 from tests.export.tables import CASES, Case, as_record, make_learner, rows
@@ -20,7 +20,7 @@ from tests.export.tables import CASES, Case, as_record, make_learner, rows
 TOLERANCE = 1e-5  # float32 sums in another order; measured at most a tenth of it
 
 
-def exported(learn: Any, folder: Path) -> tuple[Exported, Predictor]:
+def exported(learn: Any, folder: Path) -> tuple[ExportResult, Predictor]:
     learn.export(folder / "learner.pkl")
     result = export_learner(folder / "learner.pkl", Options("model", output=folder))
     return result, Predictor.open(result.path)
@@ -34,7 +34,7 @@ def fastai_answer(learn: Any, row: dict[str, Any]) -> tuple[Any, np.ndarray]:
 
 def shown(probabilities: np.ndarray) -> np.ndarray:
     """Those that an answer holds: of many labels the most probable ones."""
-    return probabilities if len(probabilities) <= MOST_PROBABILITIES else np.sort(probabilities)[::-1][:TOP]
+    return probabilities if len(probabilities) <= MAX_PROBABILITIES else np.sort(probabilities)[::-1][:TOP_K]
 
 
 def assert_same(learn: Any, predictor: Predictor, asked: list[dict[str, Any]], case: Case) -> float:
@@ -89,7 +89,11 @@ def some_of(count: int) -> Case:
 
 @pytest.mark.parametrize(
     ("case", "top"),
-    [(one_of(MOST_PROBABILITIES), None), (one_of(MOST_PROBABILITIES + 1), TOP), (some_of(MOST_PROBABILITIES + 1), TOP)],
+    [
+        (one_of(MAX_PROBABILITIES), None),
+        (one_of(MAX_PROBABILITIES + 1), TOP_K),
+        (some_of(MAX_PROBABILITIES + 1), TOP_K),
+    ],
     ids=["one of 100", "one of 101", "some of 101"],
 )
 def test_of_many_labels_the_ten_most_probable_are_answered(case: Case, top: int | None, tmp_path: Path) -> None:
@@ -98,6 +102,6 @@ def test_of_many_labels_the_ten_most_probable_are_answered(case: Case, top: int 
     assert predictor.spec.decode.get("top") == top
     assert_same(learn, predictor, rows(case, df)[:4], case)
     answer = predictor.predict([as_record(rows(case, df)[0])])[0]
-    assert len(answer["probabilities"]) == (top or MOST_PROBABILITIES)
+    assert len(answer["probabilities"]) == (top or MAX_PROBABILITIES)
     golden = BundleFiles(result.path).json(RECORDS)[:4]
     assert compare_with_fastai(predictor, tmp_path / "learner.pkl", golden).records == 4

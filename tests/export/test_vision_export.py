@@ -109,7 +109,7 @@ def test_ratio_resize_is_said_to_be_random_in_fastai(tmp_path: Path) -> None:
     learn.dls = dls_of(Config([RatioResize(48)]), folder)
     conversion = converted(learn, tmp_path)
     assert [notice["code"] for notice in conversion.notices] == ["ratio_resize"]
-    assert conversion.open_axes == {"image": {2: "height", 3: "width"}}
+    assert conversion.dynamic_axes == {"image": {2: "height", 3: "width"}}
 
 
 def test_boxes_are_refused(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import fastai.callback.progress  # noqa: F401 - gives learners `no_bar`
 import numpy as np
 import pytest
 
-from fastmar_export.exporter import Exported, Options, export_learner
-from fastmar_export.targets import MOST_PROBABILITIES, TOP
+from fastmar_export.exporter import ExportResult, Options, export_learner
+from fastmar_export.targets import MAX_PROBABILITIES, TOP_K
 from fastmar_runtime.masks import read_png
 from fastmar_runtime.predictor import Predictor
 from tests.export.pictures import CASES, make_learner, odd_pictures
@@ -22,7 +22,7 @@ MASK_TOLERANCE = 1e-4  # share of pixels at which two classes are as good as equ
 ASKED = ("portrait", "landscape", "grey", "rgba", "palette", "cmyk", "turned by EXIF", "16 bits")
 
 
-def exported(name: str, folder: Path, **options: Any) -> tuple[Any, Exported, Predictor]:
+def exported(name: str, folder: Path, **options: Any) -> tuple[Any, ExportResult, Predictor]:
     learn = make_learner(CASES[name], folder / "pictures")
     learn.export(folder / "learner.pkl")
     result = export_learner(folder / "learner.pkl", Options("model", output=folder, **options))
@@ -50,8 +50,8 @@ def compared(answer: dict[str, Any], theirs: Any, decoder: str) -> float:
     if decoder == "category":
         assert answer["prediction"] == str(decoded)
         assert answer["index"] == int(index)
-        if len(raw) > MOST_PROBABILITIES:
-            largest = sorted(raw.tolist(), reverse=True)[:TOP]
+        if len(raw) > MAX_PROBABILITIES:
+            largest = sorted(raw.tolist(), reverse=True)[:TOP_K]
             assert next(iter(answer["probabilities"])) == answer["prediction"]
             return float(np.abs(np.subtract(list(answer["probabilities"].values()), largest)).max())
     if decoder == "multi_category":

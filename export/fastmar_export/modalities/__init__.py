@@ -1,7 +1,7 @@
-"""The modalities: kinds of learners by what they read. One module or package each, named like the modality.
+"""Modalities: kinds of learners by their input. Each has a module or package with its name.
 
-A modality is an object without state of its own, in its module's `MODALITY`. It does all that depends on what a learner
-reads: it recognises the learner, converts its transforms, makes golden records, and configures workers.
+A modality is a stateless object, in its module's `MODALITY`. It does everything that depends on the learner's input: it
+recognises the learner, converts its transforms, makes golden records, and configures workers.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from torch import nn
 
 from fastmar_export import extensions
 from fastmar_export.conversion import Conversion, State
-from fastmar_export.converters import Converter, Domain, registered
-from fastmar_export.dropped import reason_to_drop, transform_is_getter
+from fastmar_export.converters import Converter, Domain, registered_converters
+from fastmar_export.dropped_transforms import is_getter, reason_to_drop
 from fastmar_export.errors import ExportError, UnsupportedLearner
 from fastmar_export.learner import Learner, name_of
 from fastmar_export.networks.graph import Tolerance
@@ -36,8 +36,8 @@ Arrays = dict[str, npt.NDArray[Any]]
 SOURCE = Domain("source")
 """Pipelines that make items and targets; they have no converters."""
 
-_RAW_BODIES = {"raw_bodies": True}  # the runtime reads bodies itself, so that TorchServe's front passes them as bytes
-_SHOWN = 5  # layers that a refusal names
+_RAW_BODIES = {"raw_bodies": True}  # TorchServe's front must pass bodies as bytes, because the runtime parses them
+_MAX_SHOWN = 5  # layers that an error lists
 
 
 class Modality(ABC):
@@ -45,12 +45,12 @@ class Modality(ABC):
 
     Attributes:
         name: the spec's `kind`.
-        reads: what its learners read, in the plural, for messages.
-        loaders: the class of fastai's loaders for such learners, for messages.
-        classes: of such learners, their loaders and data loaders, beside those that all modalities have.
-        tolerance: for differences between the graph and the network.
-        domains: of the transforms, by the pipeline's attribute in the learner.
-        options: names of the `Options`, None by default, that this modality takes and others do not.
+        reads: the input of its learners, in the plural, for messages.
+        loaders: fastai's class of data loaders for such learners, for messages.
+        classes: class paths of its learners and data loaders, in addition to those of all modalities.
+        tolerance: tolerance for differences between the graph and the network.
+        domains: domains of the transforms, by the pipeline's attribute in the learner.
+        options: names of `Options` that only this modality has; their default is None.
     """
 
     name: ClassVar[str]
@@ -66,38 +66,38 @@ class Modality(ABC):
         """Whether `learner` is of this kind."""
 
     def check_options(self, options: Options) -> None:  # noqa: B027 - most options need no check
-        """Raise `ExportError` where one of the modality's own options makes no sense."""
+        """Raise `ExportError` if an option of this modality is invalid."""
 
     @abstractmethod
     def convert(self, learner: Learner, options: Options) -> Conversion:
         """Fields, steps and layers of `learner`.
 
         Raises:
-            ExportError: it holds what can't be converted.
+            ExportError: a part of it can't be converted.
         """
 
     @abstractmethod
     def golden(self, conversion: Conversion) -> list[Any]:
-        """Records that prove the archive, made without any training data."""
+        """The golden records, made without training data."""
 
     @abstractmethod
     def decoder(
-        self, conversion: Conversion, learner: Learner, shape: tuple[int, ...], asked: str | None
+        self, conversion: Conversion, learner: Learner, shape: tuple[int, ...], requested: str | None
     ) -> tuple[State, list[Notice]]:
         """The decoder's state, and notices about it.
 
         Args:
-            conversion: of the learner.
-            learner: its loss says how outputs become answers.
-            shape: of the network's output for one record.
-            asked: activation that the user named, or None.
+            conversion: the converted learner.
+            learner: the learner, whose loss determines how outputs become answers.
+            shape: shape of the network's output for one record.
+            requested: activation that the user requested, or None.
 
         Raises:
-            ExportError: the network's output does not fit the targets.
+            ExportError: the network's output does not match the targets.
         """
 
-    def trying(self, conversion: Conversion) -> AbstractContextManager[None]:
-        """A context for the first run of the network, which may add to a `ParityFailed` what was tried."""
+    def trial_context(self, conversion: Conversion) -> AbstractContextManager[None]:
+        """A context for the first run of the network, which may add details to a `ParityFailed`."""
         return nullcontext()
 
     def prove(
@@ -108,46 +108,51 @@ class Modality(ABC):
         samples: Arrays,
         expected: npt.NDArray[np.float32],
     ) -> float:
-        """The largest difference that further comparisons of the graph and the network find.
+        """Compare the graph and the network on additional inputs, and return the largest difference.
 
         Args:
-            conversion: of the learner.
-            network: in evaluation mode, behind its layers.
+            conversion: the converted learner.
+            network: the network in evaluation mode, with the layers before it.
             predictor: runs the graph.
-            samples: inputs that were compared already.
+            samples: inputs that are already compared.
             expected: the network's output for `samples`.
 
         Raises:
-            ParityFailed: a difference is too large.
+            ParityFailed: a difference exceeds the tolerance.
         """
         return 0.0
 
     @abstractmethod
     def workers(self) -> dict[str, Any]:
-        """What `model-config.yaml` says about the model's workers."""
+        """The content of `model-config.yaml`: the configuration of the model's workers."""
 
     def provenance(self) -> dict[str, Any]:
-        """Versions of libraries that decide answers, for the spec."""
+        """Versions of libraries that influence answers, for the spec."""
         return {}
 
     def becomes(self, transform: Any, domain: Domain | None) -> str | None:
-        """What an archive makes of `transform`, in words; None where it can't be served."""
+        """A text that says what `transform` becomes in an archive; None if it is not supported."""
         return becomes(transform, domain)
 
     def supported(self) -> list[tuple[str, str, str]]:
-        """Class path, domain and what it becomes, for transforms that are served without a converter."""
+        """Class path, domain and result of the conversion, for transforms that are supported without a converter."""
         return []
 
     @abstractmethod
     def summary(self, spec: Spec) -> list[tuple[str, str]]:
-        """Name and description of each field, as a notebook shows them."""
+        """Name and description of each field, for a notebook."""
 
 
 def worker_configuration(*, batch: int, seconds: int, threads: int) -> dict[str, Any]:
-    """`model-config.yaml` for workers with micro-batches of `batch` records, which may take `seconds`.
+    """The content of `model-config.yaml`.
 
-    One worker with micro-batches beats more workers at the sizes in use: `make bench` prints both. A lone request waits
-    at most the delay, one millisecond. 0 `threads` are as many as there are cores for each worker.
+    One worker with micro-batches is faster than several workers for models of the usual sizes; `make bench` measures
+    both. A single request waits at most the batch delay of one millisecond.
+
+    Args:
+        batch: maximum number of records of a micro-batch.
+        seconds: time limit of a micro-batch.
+        threads: threads of a worker; 0 for one thread for each core.
     """
     return {
         "minWorkers": 1,
@@ -177,7 +182,8 @@ def modality_of(learner: Learner) -> Modality:
     """The modality of `learner`.
 
     Raises:
-        UnsupportedLearner: it is of none.
+        UnsupportedLearner: no modality matches.
+        ExportError: an installed extension can't be imported.
     """
     known = modalities().values()
     for modality in known:
@@ -186,8 +192,9 @@ def modality_of(learner: Learner) -> Modality:
     raise UnsupportedLearner(
         f"the learner reads {learner.reads} (learn.dls is {name_of(learner.record.get('dls'))}){_layers(learner)}; "
         f"fastmar serves learners of {' and of '.join(modality.reads for modality in known)}.",
-        fix="write a TorchServe handler for this learner, or train one with fastai's "
+        fix="write a TorchServe handler for this learner, or train a learner with fastai's "
         f"{' or '.join(modality.loaders for modality in known)} and export that.",
+        code="unknown_modality",
     )
 
 
@@ -195,37 +202,42 @@ def _layers(learner: Learner) -> str:
     unknown = unknown_layers(learner.model)
     if not unknown:
         return ""
-    more = f" and {len(unknown) - _SHOWN} more" * (len(unknown) > _SHOWN)
-    return f", and its network has layers that fastmar does not know: {', '.join(unknown[:_SHOWN])}{more}"
+    more = f" and {len(unknown) - _MAX_SHOWN} more" * (len(unknown) > _MAX_SHOWN)
+    return f", and its network has layers that fastmar does not know: {', '.join(unknown[:_MAX_SHOWN])}{more}"
 
 
 def check_options(modality: Modality, options: Options) -> None:
-    """Refuse options that `modality` does not take.
+    """Refuse options that `modality` does not have.
 
     Raises:
-        ExportError: they are of another modality, or make no sense.
+        ExportError: an option belongs to another modality, or is invalid.
     """
     for other in modalities().values():
         foreign = set(other.options) - set(modality.options)
         if any(getattr(options, name) is not None for name in foreign):
             flags = " and ".join(f"--{name.replace('_', '-')}" for name in other.options)
-            raise ExportError(f"the learner is {modality.name}, and reads no {other.reads}.", fix=f"leave {flags} out.")
+            verb = "applies" if len(other.options) == 1 else "apply"
+            raise ExportError(
+                f"{flags} {verb} to learners of {other.reads}; this is a learner of {modality.reads}.",
+                fix=f"remove {flags}.",
+                code="option_not_applicable",
+            )
     modality.check_options(options)
 
 
 def converters() -> dict[tuple[str, Domain], Converter]:
     """All converters by class path and domain."""
     modalities()
-    return registered()
+    return registered_converters()
 
 
 def becomes(transform: Any, domain: Domain | None) -> str | None:
-    """What an archive makes of `transform` in any modality, in words; None where it can't be served."""
+    """A text that says what `transform` becomes in an archive of any modality; None if it is not supported."""
     path = name_of(transform)
     if path in TARGET_TRANSFORMS:
         return "the answer's labels"
     if domain is not None and (found := converters().get((path, domain))) is not None:
         return domain.describe(found)
-    if reason_to_drop(transform) is not None or (domain == SOURCE and transform_is_getter(path)):
+    if reason_to_drop(transform) is not None or (domain == SOURCE and is_getter(path)):
         return "nothing: only training needs it"
     return None

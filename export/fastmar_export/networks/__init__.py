@@ -1,4 +1,4 @@
-"""From the record of a network to an ONNX graph: layers by allow-list, the tree as recorded, one export."""
+"""Rebuilds a recorded network from allowed layers, and exports it to an ONNX graph."""
 
 from fastmar_export.networks.graph import Graph, export_graph
 from fastmar_export.networks.rebuild import rebuild

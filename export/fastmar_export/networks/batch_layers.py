@@ -1,17 +1,17 @@
-"""fastai's batch transforms as layers, so that they run inside the graph, in front of the network.
+"""fastai's batch transforms as layers, so that they run inside the graph, before the network.
 
-At inference the affine family is linear, separable, and fixed for a fixed input size: every row of the output is a
-weighted sum of rows of the input, and likewise every column. Written naively it costs as much as a network
-(`GridSample`, and `interpolate(mode="area")` as gathers), so it is written in the cheapest form that is equal:
+At inference, affine transforms are linear, separable, and constant for a fixed input size: each row of the output is a
+weighted sum of rows of the input, and each column of columns. A direct implementation (`GridSample`, and
+`interpolate(mode="area")` as gathers) is as slow as a network, so the layers use the fastest equal form:
 
-- nothing, where the size stays as it is: sampling a picture at its own pixels gives it back, but for rounding that
-  moves a pixel by at most 3e-5 of the range of its neighbours;
-- ONNX's `Resize`, where torch's bilinear `interpolate` is the same formula: at most 5e-5 from `grid_sample`;
-- one constant matrix an axis for the rest, made by torch's own functions from the identity: at most 2e-5;
-- the same matrices computed in the graph, where the input's size is open.
+- identity, if the size does not change: sampling a picture at its own pixels returns the picture, except for rounding
+  of at most 3e-5 of the range of neighbouring pixels
+- ONNX's `Resize`, if torch's bilinear `interpolate` has the same formula: differs from `grid_sample` by at most 5e-5
+- otherwise one constant matrix for each axis, computed by torch's functions from the identity: at most 2e-5
+- for inputs of any size, the same matrices, computed in the graph
 
-All of them take and give [batch, channels, height, width]. Formulas are those of `fastai/vision/augment.py` and
-`fastai/data/transforms.py`, for validation (`split_idx=1`).
+All layers map [batch, channels, height, width] to the same axes. The formulas are those of `fastai/vision/augment.py`
+and `fastai/data/transforms.py` for validation (`split_idx=1`).
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from fastmar_export.networks.sampling import (
     MODES,
     PAD_MODES,
     CentreCrop,
-    Grid,
-    Open,
+    DynamicMatrices,
+    GridSample,
     Sampling,
     Size,
     Slice,
     WholePicture,
-    fixed,
+    fixed_form,
 )
 
 __all__ = ["MODES", "PAD_MODES", "Affine", "IntToFloatTensor", "Normalize", "RandomResizedCropGPU", "Size"]
 
 
 class IntToFloatTensor(nn.Module):
-    """``x.float() / div``: bytes to numbers in [0, 1]."""
+    """``x.float() / div``: converts bytes to numbers in [0, 1]."""
 
     def __init__(self, div: float = 255.0) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class IntToFloatTensor(nn.Module):
 
 
 class Normalize(nn.Module):
-    """``(x - mean) / std``, a number a channel each."""
+    """``(x - mean) / std``, with one mean and one std for each channel."""
 
     mean: Tensor
     std: Tensor
@@ -67,9 +67,9 @@ class Normalize(nn.Module):
 
 
 class Affine(nn.Module):
-    """A transform of the affine family (`Flip`, `Rotate`, `Zoom`, `Warp`, `Dihedral`, `aug_transforms`), at validation.
+    """An affine transform (`Flip`, `Rotate`, `Zoom`, `Warp`, `Dihedral`, `aug_transforms`) at validation.
 
-    fastai skips its random matrix, but still samples on the identity's grid, and resizes where it has a size.
+    fastai then skips the random matrix, but still samples on the grid of the identity, and resizes if it has a size.
     """
 
     def __init__(
@@ -80,33 +80,33 @@ class Affine(nn.Module):
         align_corners: bool | None = True,
         input_size: Size | None = None,
     ) -> None:
-        """Make the cheapest form.
+        """Select the fastest form.
 
         Args:
-            size: height and width of the output; None for the input's.
+            size: height and width of the output; None for those of the input.
             mode: ``"bilinear"`` or ``"nearest"``.
             pad_mode: ``"zeros"``, ``"border"`` or ``"reflection"``.
-            align_corners: None, as a bare `AffineCoordTfm` has it, is False.
-            input_size: height and width of the input; None where they are open.
+            align_corners: None, the value of a plain `AffineCoordTfm`, means False.
+            input_size: height and width of the input; None for any size.
         """
         super().__init__()
         self.sampling = Sampling(mode, pad_mode, bool(align_corners))
         self.size, self.input_size = size, input_size
         self.form: nn.Module
         if input_size is not None:
-            self.form = fixed(self.sampling, input_size, size or input_size)
+            self.form = fixed_form(self.sampling, input_size, size or input_size)
         elif mode == "nearest":
-            self.form = nn.Identity() if size is None else Grid(self.sampling, size)
+            self.form = nn.Identity() if size is None else GridSample(self.sampling, size)
         else:
-            self.form = Open(self.sampling, size, WholePicture())
+            self.form = DynamicMatrices(self.sampling, size, WholePicture())
 
     def forward(self, x: Tensor) -> Any:
-        """float32 in and out; height and width to `size`."""
+        """float32 in and out, resized to `size`."""
         return self.form(x)
 
 
 class RandomResizedCropGPU(nn.Module):
-    """The centre of a picture, as large as `ratio` and `valid_scale` let it be, resized to `size`."""
+    """The largest centre crop that `ratio` and `valid_scale` allow, resized to `size`."""
 
     def __init__(
         self,
@@ -116,14 +116,14 @@ class RandomResizedCropGPU(nn.Module):
         mode: str = "bilinear",
         input_size: Size | None = None,
     ) -> None:
-        """Make the cheapest form.
+        """Select the fastest form.
 
         Args:
             size: height and width of the output.
-            ratio: least and greatest width over height of the crop.
-            valid_scale: of the crop, in height and in width.
+            ratio: minimum and maximum of the crop's width / height.
+            valid_scale: factor for height and width of the crop.
             mode: ``"bilinear"`` or ``"nearest"``.
-            input_size: height and width of the input; None where they are open.
+            input_size: height and width of the input; None for any size.
         """
         super().__init__()
         sampling = Sampling(mode)
@@ -131,12 +131,12 @@ class RandomResizedCropGPU(nn.Module):
         self.form: nn.Module
         if input_size is not None:
             top, left, height, width = crop.box(*input_size)
-            self.form = nn.Sequential(Slice(top, left, height, width), fixed(sampling, (height, width), size))
+            self.form = nn.Sequential(Slice(top, left, height, width), fixed_form(sampling, (height, width), size))
         elif mode == "nearest":
-            raise ValueError("a crop of open size by nearest pixels has no form in a graph")
+            raise ValueError("mode nearest is not supported for a crop of pictures of any size")
         else:
-            self.form = Open(sampling, size, crop)
+            self.form = DynamicMatrices(sampling, size, crop)
 
     def forward(self, x: Tensor) -> Any:
-        """float32 in and out; height and width to `size`."""
+        """float32 in and out, resized to `size`."""
         return self.form(x)

@@ -1,11 +1,11 @@
-"""fastai's own layers, forward only: what their `forward` computes at inference, on the attributes that they record.
+"""Implementations of fastai's layers for inference: only `forward`, with the attributes that a pickle records.
 
-Each class is keyed on the path that fastai gives it; most are torch's containers with another name. The formulas are
-fastai's (`fastai/layers.py`, `fastai/tabular/model.py`, `fastai/vision/`), the same in 2.0 to 2.8. Layers that look at
-their container's input are in `fastai_unet.py`.
+Each class is registered under the path of fastai's class; most are torch's containers with another name. The formulas
+are fastai's (`fastai/layers.py`, `fastai/tabular/model.py`, `fastai/vision/`), and the same in versions 2.0 to 2.8.
+Layers that need the input of their container are in `fastai_unet.py`.
 
-`fastai.layers.Lambda`, `PartialLambda` and `Debugger` have no entry: they run a function of the user's, or nothing that
-an answer needs.
+`fastai.layers.Lambda` and `PartialLambda` are missing because they run a function of the user, and `Debugger` because
+inference does not need it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LAYERS: dict[str, type[nn.Module]] = {}
 
 
 def layer(*paths: str) -> Callable[[type[nn.Module]], type[nn.Module]]:
-    """Register a class as the one that stands for fastai's class at each of `paths`."""
+    """Register a class as the implementation of fastai's classes at `paths`."""
 
     def register(cls: type[nn.Module]) -> type[nn.Module]:
         for path in paths:
@@ -35,12 +35,12 @@ def layer(*paths: str) -> Callable[[type[nn.Module]], type[nn.Module]]:
 
 @layer("fastai.layers.Embedding")
 class Embedding(nn.Embedding):
-    """An embedding whose weights fastai initialised in another way."""
+    """An embedding; fastai only initialises its weights differently."""
 
 
 @layer("fastai.layers.LinBnDrop")
 class LinBnDrop(nn.Sequential):
-    """Linear, batch norm, dropout and activation, in the order that the version of fastai put them in."""
+    """Linear, batch norm, dropout and activation, in the order of the fastai version that trained them."""
 
 
 @layer("fastai.layers.SigmoidRange")
@@ -57,7 +57,7 @@ class SigmoidRange(nn.Module):
 
 @layer("fastai.tabular.model.TabularModel")
 class TabularModel(nn.Module):
-    """Embeddings of the categories, batch-normed numbers, and layers on both."""
+    """Embeddings of categories and batch-normalised numbers, followed by layers for both."""
 
     embeds: nn.ModuleList
     emb_drop: nn.Module
@@ -67,10 +67,10 @@ class TabularModel(nn.Module):
     n_cont: int
 
     def forward(self, x_cat: Tensor | None, x_cont: Tensor | None) -> Any:
-        """x_cat int64 [batch, categories], x_cont float32 [batch, numbers]; None for one that the model has none of."""
+        """x_cat int64 [batch, categories], x_cont float32 [batch, numbers]; None if the model has no such columns."""
         parts = []
         if self.n_emb != 0:
-            assert x_cat is not None  # noqa: S101 - for the type checker: n_emb says so
+            assert x_cat is not None  # noqa: S101 - for the type checker: n_emb is not 0
             parts.append(torch.cat([embed(x_cat[:, i]) for i, embed in enumerate(self.embeds)], 1))
         if self.n_cont != 0:
             assert x_cont is not None  # noqa: S101 - likewise
@@ -78,7 +78,7 @@ class TabularModel(nn.Module):
         return self.layers(torch.cat(parts, 1))
 
 
-# Containers: torch's `forward`, with the layers as they were recorded.
+# Containers: torch's `forward` with the recorded layers.
 
 
 @layer(
@@ -87,7 +87,7 @@ class TabularModel(nn.Module):
     "fastai.layers.PoolFlatten",
     "fastai.layers.SimpleCNN",
     "fastai.vision.models.xresnet.XResNet",
-    # torchvision's, of versions before 0.9 to 0.13: a convolution, its norm and its activation.
+    # Classes of torchvision before 0.9 to 0.13, with a convolution, its norm and its activation.
     "torchvision.models.mobilenet.ConvBNReLU",
     "torchvision.models.mobilenet.ConvBNActivation",
     "torchvision.models.mobilenetv2.ConvBNReLU",
@@ -95,13 +95,13 @@ class TabularModel(nn.Module):
     "torchvision.models.mobilenetv3.ConvBNActivation",
     "torchvision.ops.misc.ConvNormActivation",
 )
-class InOrder(nn.Sequential):
-    """A `Sequential` by another name: its `__init__` chose the layers, which are recorded."""
+class PlainSequential(nn.Sequential):
+    """A `Sequential` under another name, whose `__init__` selected the recorded layers."""
 
 
 @layer("fastai.layers.Cat")
 class Cat(nn.ModuleList):
-    """Each layer's output for the same input, put together along `dim`."""
+    """Concatenates the outputs of all layers for the same input along `dim`."""
 
     dim: int
 
@@ -114,8 +114,8 @@ class Cat(nn.ModuleList):
 
 
 @layer("fastai.layers.Identity", "fastai.layers.ToTensorBase", "fastai.layers.ParameterModule")
-class Unchanged(nn.Module):
-    """Gives what it is given; `ToTensorBase` only changes the class of a tensor."""
+class NoOp(nn.Module):
+    """Returns its input; `ToTensorBase` only changes the class of a tensor."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Any tensor."""
@@ -124,7 +124,7 @@ class Unchanged(nn.Module):
 
 @layer("fastai.layers.Flatten")
 class Flatten(nn.Module):
-    """All axes but the batch's into one; all into one where `full`."""
+    """Flattens all axes except the batch axis, or all axes if `full`."""
 
     full: bool
 
@@ -135,7 +135,7 @@ class Flatten(nn.Module):
 
 @layer("fastai.layers.View")
 class View(nn.Module):
-    """A tensor in the shape `size`."""
+    """Reshapes a tensor to `size`."""
 
     size: tuple[int, ...]
 
@@ -146,7 +146,7 @@ class View(nn.Module):
 
 @layer("fastai.layers.ResizeBatch")
 class ResizeBatch(nn.Module):
-    """A batch whose items have the shape `size`."""
+    """Reshapes each item of a batch to `size`."""
 
     size: tuple[int, ...]
 
@@ -171,7 +171,7 @@ class BatchNorm1dFlat(nn.BatchNorm1d):
 
 @layer("fastai.layers.AdaptiveConcatPool1d", "fastai.layers.AdaptiveConcatPool2d")
 class AdaptiveConcatPool(nn.Module):
-    """Maximum and mean of a picture, in this order."""
+    """Concatenates the maximum and the mean over all pixels."""
 
     mp: nn.Module
     ap: nn.Module
@@ -181,7 +181,7 @@ class AdaptiveConcatPool(nn.Module):
         return torch.cat([self.mp(x), self.ap(x)], 1)
 
 
-# Activations. Since torch 1.9, fastai's Mish and Swish are torch's own.
+# Activations. Since torch 1.9, fastai uses torch's Mish and Swish.
 
 
 @layer("fastai.layers.Mish", "fastai.layers.MishJit")
@@ -207,7 +207,7 @@ class Swish(nn.Module):
 
 @layer("fastai.layers.ResBlock")
 class ResBlock(nn.Module):
-    """Activation of the sum of a path of convolutions and a path that passes on."""
+    """Activation of the sum of a convolution path and an identity path."""
 
     convpath: nn.Module
     idpath: nn.Module
@@ -238,7 +238,7 @@ class SelfAttention(nn.Module):
 
 @layer("fastai.layers.PooledSelfAttention2d")
 class PooledSelfAttention2d(nn.Module):
-    """Attention over pixels, with keys and values pooled by two."""
+    """Attention over pixels, with keys and values pooled by a factor of two."""
 
     query: nn.Module
     key: nn.Module
@@ -262,7 +262,7 @@ class PooledSelfAttention2d(nn.Module):
 class SimpleSelfAttention(nn.Module):
     """Attention without a softmax.
 
-    `sym` has no part in an answer: fastai makes the weight symmetric and the spectral norm then computes it anew.
+    `sym` is not needed: fastai makes the weight symmetric, but the spectral norm computes it again afterwards.
     """
 
     conv: nn.Module
@@ -278,7 +278,7 @@ class SimpleSelfAttention(nn.Module):
 
 @layer("fastai.vision.learner.TimmBody")
 class TimmBody(nn.Module):
-    """A network of timm without its head: features before the pooling where the head pools, else after it."""
+    """A timm network without its head: the features before pooling if the head pools, else after pooling."""
 
     model: Any
     needs_pool: bool

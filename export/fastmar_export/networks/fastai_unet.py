@@ -1,8 +1,7 @@
-"""fastai's layers that look at the input of the container they are in, among them its U-Net.
+"""Implementations of fastai's layers that need the input of their container, including its U-Net.
 
-fastai hangs that input on the tensor (`x.orig`), and the encoder's activations on hooks. Here both are arguments: a
-graph has no place for attributes and hooks. The formulas are those of `fastai/layers.py` and
-`fastai/vision/models/unet.py`.
+fastai stores that input in an attribute of the tensor (`x.orig`), and the encoder's activations in hooks. A graph has
+neither, so both are arguments here. The formulas are those of `fastai/layers.py` and `fastai/vision/models/unet.py`.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ _HOOK = "fastai.callback.hook.Hook"
 
 
 class WithOrig(nn.Module):
-    """A layer that takes the input of its `SequentialEx` beside its own."""
+    """A layer with two inputs: its own, and that of its `SequentialEx`."""
 
     def forward(self, x: Tensor, orig: Tensor) -> Tensor:
         """Both [batch, channels, height, width]."""
@@ -32,12 +31,12 @@ class WithOrig(nn.Module):
 
 @layer("fastai.layers.SequentialEx")
 class SequentialEx(nn.Module):
-    """A `Sequential` whose layers may look at its input."""
+    """A `Sequential` that passes its input to layers which need it."""
 
     layers: nn.ModuleList
 
     def forward(self, x: Tensor) -> Any:
-        """Whatever the layers take and give."""
+        """Input of the first layer to output of the last."""
         out = x
         for part in self.layers:
             out = part(out, x) if isinstance(part, WithOrig) else part(out)
@@ -46,18 +45,18 @@ class SequentialEx(nn.Module):
 
 @layer("fastai.layers.MergeLayer")
 class MergeLayer(WithOrig):
-    """A shortcut: the container's input is added, or put behind the channels where `dense`."""
+    """A shortcut connection: adds the container's input, or concatenates it to the channels if `dense`."""
 
     dense: bool
 
     def forward(self, x: Tensor, orig: Tensor) -> Tensor:
-        """[batch, channels, height, width] each; equal but for the channels where `dense`."""
+        """[batch, channels, height, width] each; if `dense`, channels may differ."""
         return torch.cat([x, orig], dim=1) if self.dense else x + orig
 
 
 @layer("fastai.layers.ProdLayer")
 class ProdLayer(WithOrig):
-    """The container's input is multiplied: the last part of a squeeze-and-excitation block."""
+    """Multiplies with the container's input: the last part of a squeeze-and-excitation block."""
 
     def forward(self, x: Tensor, orig: Tensor) -> Tensor:
         """[batch, channels, 1, 1] and [batch, channels, height, width]."""
@@ -66,18 +65,18 @@ class ProdLayer(WithOrig):
 
 @layer("fastai.vision.models.unet.ResizeToOrig")
 class ResizeToOrig(WithOrig):
-    """To the height and width of the container's input."""
+    """Resizes to the height and width of the container's input."""
 
     mode: str
 
     def forward(self, x: Tensor, orig: Tensor) -> Tensor:
-        """[batch, channels, height, width] each; height and width of the second are given."""
+        """[batch, channels, height, width] each; the output has height and width of `orig`."""
         return _to_size_of(orig, x, self.mode)
 
 
 @layer(_BLOCK)
 class UnetBlock(nn.Module):
-    """Doubles height and width, and puts the encoder's activation of that size beside it."""
+    """Doubles height and width, and concatenates the encoder's activation of that size."""
 
     shuf: nn.Module
     bn: nn.Module
@@ -86,17 +85,17 @@ class UnetBlock(nn.Module):
     conv2: nn.Module
 
     def forward(self, x: Tensor, kept: Tensor) -> Any:
-        """[batch, channels, height, width] each; `kept` is the encoder's."""
+        """[batch, channels, height, width] each; `kept` is the encoder's activation."""
         up = _to_size_of(kept, self.shuf(x), "nearest")
         return self.conv2(self.conv1(self.relu(torch.cat([up, self.bn(kept)], dim=1))))
 
 
 @layer(UNET)
 class DynamicUnet(SequentialEx):
-    """An encoder, whose activations the later blocks take, and these blocks.
+    """An encoder, and blocks that use its activations.
 
     Attributes:
-        taps: for each `UnetBlock` in order, the number of the encoder's layer whose output it takes.
+        taps: for each `UnetBlock` in order, the index of the encoder's layer whose output it uses.
     """
 
     taps: list[int]
@@ -105,7 +104,7 @@ class DynamicUnet(SequentialEx):
         """[batch, channels, height, width] to [batch, outputs, height, width]."""
         encoder, *rest = self.layers
         out, kept = x, []
-        for part in encoder:  # type: ignore[attr-defined] # a Sequential: `find_taps` sees to it
+        for part in encoder:  # type: ignore[attr-defined] # `find_taps` checks that it is a Sequential
             out = part(out)
             kept.append(out)
         taps = iter(self.taps)
@@ -118,9 +117,10 @@ class DynamicUnet(SequentialEx):
 
 
 def _to_size_of(other: Tensor, x: Tensor, mode: str) -> Tensor:
-    """`x`, resized where height or width differ from those of `other`.
+    """`x`, resized if its height or width differ from those of `other`.
 
-    While a graph of open sizes is exported, nobody can tell; `nearest` to the same size changes nothing.
+    During the export of a graph with dynamic sizes this is unknown, so the mode `nearest` always resizes, which does
+    not change pictures of the same size.
     """
     size = other.shape[-2:]
     if any(isinstance(length, torch.SymInt) for length in (*size, *x.shape[-2:])) and mode == "nearest":
@@ -129,35 +129,40 @@ def _to_size_of(other: Tensor, x: Tensor, mode: str) -> Tensor:
 
 
 def find_taps(record: Record, where: str) -> tuple[list[int], list[Record]]:
-    """Which of the encoder's layers each block of the recorded `DynamicUnet` takes, and the hooks that say so.
+    """For each block of the recorded `DynamicUnet`, the index of the encoder's layer that it uses, and its hook.
 
     Raises:
-        UnsupportedModule: the encoder is no plain `Sequential`, or a block's hook is not fastai's or hangs nowhere.
+        UnsupportedModule: the encoder is not a `Sequential`, or a block's hook is not fastai's or not in the encoder.
     """
     layers = _children(record.get("_modules", {}).get("layers"))
     encoder = layers[0] if layers else None
     if not isinstance(encoder, Record) or encoder.path != "torch.nn.modules.container.Sequential":
-        raise UnsupportedModule(f"{where}.layers.0", path_of(encoder), why="where a Sequential encoder belongs")
+        raise UnsupportedModule(f"{where}.layers.0", path_of(encoder), why="and must be a Sequential")
     owners: dict[int, int] = {}
     for number, child in enumerate(_children(encoder)):
         hooks = child.get("_forward_hooks") if isinstance(child, Record) else None
         for bound in hooks.values() if isinstance(hooks, dict) else ():
-            owners[id(hook_behind(bound))] = number
+            owners[id(hook_of_method(bound))] = number
     taps, own = [], []
     for number, block in enumerate(layers):
         if isinstance(block, Record) and block.path == _BLOCK:
             hook = block.get("hook")
             if not _is_fastais(hook) or id(hook) not in owners:
-                raise UnsupportedModule(f"{where}.layers.{number}.hook", path_of(hook), why="which is not fastai's own")
+                raise UnsupportedModule(
+                    f"{where}.layers.{number}.hook",
+                    path_of(hook),
+                    why="which is not fastai's hook",
+                    code="foreign_hook",
+                )
             taps.append(owners[id(hook)])
             own.append(hook)
     return taps, own
 
 
-def hook_behind(bound: Any) -> Record | None:
-    """The fastai `Hook` whose method `hook_fn` `bound` is, or None.
+def hook_of_method(bound: Any) -> Record | None:
+    """The fastai `Hook` if `bound` is its method `hook_fn`, else None.
 
-    A plain pickle writes the method as ``getattr(hook, "hook_fn")``, cloudpickle as ``MethodType(Hook.hook_fn, hook)``.
+    pickle writes the method as ``getattr(hook, "hook_fn")``, cloudpickle as ``MethodType(Hook.hook_fn, hook)``.
     """
     if not isinstance(bound, Record) or len(bound.args) != 2:
         return None
@@ -170,7 +175,7 @@ def hook_behind(bound: Any) -> Record | None:
 
 
 def _is_fastais(hook: Any) -> bool:
-    """Whether a hook only keeps what its layer gave."""
+    """Whether a hook is fastai's, which only stores the output of its layer."""
     return (
         isinstance(hook, Record) and hook.path == _HOOK and path_of(hook.get("hook_func")) == f"{_HOOK[:-4]}_hook_inner"
     )

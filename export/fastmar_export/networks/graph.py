@@ -1,7 +1,7 @@
-"""A torch module to an ONNX graph with a dynamic batch, and the proof that both give the same outputs.
+"""Exports a torch module to an ONNX graph with a dynamic batch axis, and compares the outputs of both.
 
-torch's newer exporter (`dynamo=True`) takes every network of the tests. The older one, which traces, is no way out
-where it does not: of a network that decides by values, tracing keeps one decision and says nothing.
+torch's newer exporter (`dynamo=True`) can export all networks of the tests. The older exporter is not a fallback: it
+traces, so for a network that branches on values it silently keeps one branch.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ OPSET = 20
 OUTPUT = "output"
 BATCH = "batch"
 
-ALONE_TOLERANCE = 1e-3  # far over rounding, far below what another batch does to a batch norm without statistics
+BATCH_TOLERANCE = 1e-3  # larger than rounding, smaller than the effect of the batch on a batch norm without statistics
 
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """For differences between the outputs of a graph and those of its module.
+    """A tolerance for differences between the outputs of a graph and of its module.
 
     Attributes:
-        largest: difference that passes, relative to the output if that is over 1.
-        of_largest: differences are relative to the largest of all outputs instead.
+        largest: largest allowed difference, relative to the output if that is above 1.
+        of_largest: whether differences are relative to the largest of all outputs instead.
     """
 
     largest: float
@@ -49,27 +49,32 @@ class Tolerance:
 
 
 SHALLOW = Tolerance(1e-5)
-"""Networks of a few layers, whose float32 sums of a few hundred terms are in another order."""
+"""For networks of a few layers: the order of float32 sums of a few hundred terms differs."""
 
 DEEP = Tolerance(1e-4, of_largest=True)
-"""Networks of up to hundreds of layers, which sum thousands of terms, and each of which may multiply the rounding of
-those before it. Networks for pictures with random weights, whose batch norms fit them, were measured at 1e-7 to 2e-5;
-torch's float32 is as far from its float64."""
+"""For networks of up to hundreds of layers: sums have thousands of terms, and each layer may amplify rounding errors of
+the layers before it. For picture networks with random weights and matching batch norms, the measured differences are
+1e-7 to 2e-5, as large as between float32 and float64 in torch."""
 
-_MOST_BYTES = 2**31 - 1  # of a protobuf message, which an ONNX file is
+_MAX_BYTES = 2**31 - 1  # size limit of protobuf messages, and so of ONNX files
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """Attributes: `model` (the ONNX file's bytes), `inputs` and `outputs` as `spec.json` lists them."""
+    """An ONNX graph.
+
+    Attributes:
+        model: bytes of the ONNX file.
+        inputs, outputs: as in `spec.json`.
+    """
 
     model: bytes
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
 
 
-class _Named(nn.Module):
-    """Takes the inputs that exist, by name, and calls the network with None for the others."""
+class _NamedInputs(nn.Module):
+    """Calls the network with the existing inputs by name, and with None for the others."""
 
     def __init__(self, network: nn.Module, names: Sequence[str], positions: Sequence[str]) -> None:
         super().__init__()
@@ -84,48 +89,51 @@ def export_graph(
     network: nn.Module,
     samples: dict[str, npt.NDArray[Any]],
     positions: Sequence[str],
-    open_axes: Mapping[str, Mapping[int, str]] = MappingProxyType({}),
+    dynamic_axes: Mapping[str, Mapping[int, str]] = MappingProxyType({}),
 ) -> tuple[Graph, npt.NDArray[np.float32]]:
     """Export `network` and run it.
 
     Args:
-        network: in evaluation mode.
+        network: the network in evaluation mode.
         samples: the graph's inputs, [batch, ...] each, with a batch of at least 2.
-        positions: names of the network's positional arguments; one that is not in `samples` is given None.
-        open_axes: names of an input's axes, by their number, that may be longer or shorter than the samples'. The
-            batch is always one of them.
+        positions: names of the network's positional arguments; those missing in `samples` are None.
+        dynamic_axes: for each input, names of its axes of variable length by axis number. The batch axis is always
+            dynamic.
 
     Returns:
-        The graph, and the network's own output for `samples`, [batch, ...] float32.
+        The graph, and the network's output for `samples`, [batch, ...] float32.
 
     Raises:
-        ExportError: torch can't export it, it gives more than one output, it is larger than an ONNX file can be, or it
-            needs an operator that archives may not hold.
+        ExportError: torch can't export the network, it has several outputs, it exceeds the size of an ONNX file, or it
+            needs an operator that is not in the allow-list.
     """
     _check_size(network)
     names = [name for name in positions if name in samples]
-    module = _Named(network, names, positions).eval()
+    module = _NamedInputs(network, names, positions).eval()
     tensors = tuple(torch.from_numpy(samples[name]) for name in names)
     try:
         with torch.no_grad():
             output = module(*tensors)
-    except Exception as error:  # layers raise what they like
-        said = " ".join(str(error).split())[:300]
+    except Exception as error:  # layers may raise anything
+        reason = " ".join(str(error).split())[:300]
         raise ParityFailed(
-            f"the network fails on records as the learner's transforms make them ({said}).",
-            fix="train the learner with the network that belongs to its data, and export it again.",
+            f"the network fails on the output of the learner's transforms ({reason}).",
+            fix="train the learner with a network for its data, and export it again.",
         ) from error
     if not isinstance(output, torch.Tensor) or output.dim() == 0 or len(output) != len(tensors[0]):
         raise ExportError(
-            f"the network gives {_shape_of(output)}, where one tensor with a row for each record belongs.",
+            f"the network returns {_shape_of(output)} instead of one tensor with a row for each record.",
             fix="train with a network that has one output.",
+            code="unexpected_output",
         )
     if not torch.isfinite(output).all():
         raise ExportError(
-            "the network's outputs for plausible records are not finite: there is NaN in its weights or statistics.",
-            fix="train it again: its loss ended in NaN, or its data held missing values that were not filled.",
+            "the network's outputs for the golden records are not finite, because its weights or statistics contain "
+            "NaN.",
+            fix="check the training for a loss of NaN and for missing values that were not filled, and train again.",
+            code="outputs_not_finite",
         )
-    axes = {name: {0: BATCH, **open_axes.get(name, {})} for name in names}
+    axes = {name: {0: BATCH, **dynamic_axes.get(name, {})} for name in names}
     model = _to_onnx(module, tensors, axes)
     expected = output.numpy().astype(np.float32)
     inputs = tuple(Tensor(n, str(samples[n].dtype), _shape(samples[n].shape, axes[n])) for n in names)
@@ -136,23 +144,23 @@ def export_graph(
 
 
 def _check_operators(graph: bytes) -> None:
-    """Refuse what the runtime would refuse to load."""
+    """Refuse a graph that the runtime refuses to load."""
     try:
         check_operators(graph)
     except GraphRefused as error:
-        what = error.message.removeprefix("model.onnx holds ").partition(",")[0]
         raise UnsupportedOperator(
-            f"torch writes the network as a graph with {what}, which archives may not hold.",
-            fix="take out the layer that needs it: random numbers, loops and lists of tensors are not served.",
+            f"the graph of the network is not allowed in an archive: {error.message}",
+            fix="remove the layer that needs it; random numbers, loops and lists of tensors are not supported.",
         ) from error
 
 
 def _check_size(network: nn.Module) -> None:
     size = sum(tensor.numel() * tensor.element_size() for tensor in (*network.parameters(), *network.buffers()))
-    if size > _MOST_BYTES:
+    if size > _MAX_BYTES:
         raise ExportError(
-            f"the network's weights take {size / 1e9:.1f} GB, and an ONNX file holds at most 2.",
+            f"the network's weights have {size / 1e9:.1f} GB; the limit of an ONNX file is 2 GB.",
             fix="train a smaller network.",
+            code="network_too_large",
         )
 
 
@@ -161,11 +169,11 @@ def _shape(shape: Sequence[int], axes: dict[int, str]) -> tuple[str | int, ...]:
 
 
 def _output_shape(model: onnx.ModelProto, shape: Sequence[int]) -> tuple[str | int, ...]:
-    """As the graph tells it: an axis that is not open has its length there, others a name or a formula of names."""
-    told = model.graph.output[0].type.tensor_type.shape.dim
-    if len(told) != len(shape):
+    """The shape in the graph: lengths of fixed axes, and names or formulas of dynamic axes."""
+    dims = model.graph.output[0].type.tensor_type.shape.dim
+    if len(dims) != len(shape):
         return (BATCH, *shape[1:])
-    return (BATCH, *(dim.dim_value or dim.dim_param or length for dim, length in zip(told[1:], shape[1:], strict=True)))
+    return (BATCH, *(dim.dim_value or dim.dim_param or length for dim, length in zip(dims[1:], shape[1:], strict=True)))
 
 
 def _shape_of(output: Any) -> str:
@@ -173,10 +181,10 @@ def _shape_of(output: Any) -> str:
 
 
 def _to_onnx(module: nn.Module, tensors: tuple[torch.Tensor, ...], axes: dict[str, dict[int, str]]) -> onnx.ModelProto:
-    """The graph, with traces of where it was made. `axes`: names of the open axes of each input."""
+    """Export the graph, with torch's notes on source files; `axes` has the dynamic axes of each input."""
     batch = torch.export.Dim(BATCH, min=1)
-    # The module takes *inputs, so the shapes come as one tuple for them. Of an axis that only has a name, torch finds
-    # out which lengths the network takes, and fails where it is one.
+    # The module has the signature *inputs, so there is one tuple of shapes. For an axis with a name only, torch
+    # determines the possible lengths, and fails if there is only one.
     shapes = (tuple({axis: batch if name == BATCH else name for axis, name in some.items()} for some in axes.values()),)
     try:
         with _quiet(), TemporaryDirectory() as folder:
@@ -204,19 +212,20 @@ def _to_onnx(module: nn.Module, tensors: tuple[torch.Tensor, ...], axes: dict[st
         reason = (str(cause).strip().splitlines() or [""])[0]
         raise ExportError(
             f"torch {torch.__version__} can't export the network to ONNX ({type(cause).__name__}: {reason}).",
-            fix="build the network out of layers whose shapes do not depend on values, or report this network.",
+            fix="build the network from layers whose shapes do not depend on values, or report this network.",
+            code="onnx_export_failed",
         ) from error
 
 
 def _cause_of(error: BaseException) -> BaseException:
-    """What went wrong in the first place: torch's exporter wraps it in errors of its own."""
-    while (behind := error.__cause__ or error.__context__) is not None and not isinstance(error, UnsupportedModule):
-        error = behind
+    """The original error, which torch's exporter wraps in other errors."""
+    while (cause := error.__cause__ or error.__context__) is not None and not isinstance(error, UnsupportedModule):
+        error = cause
     return error
 
 
 def _without_traces(model: onnx.ModelProto) -> bytes:
-    """The graph without torch's notes on source files: they hold this machine's paths, and differ between machines."""
+    """The graph without torch's notes on source files, because they contain paths of this machine."""
     del model.metadata_props[:]
     model.doc_string = ""
     for graph in (model.graph, *model.functions):
@@ -227,7 +236,7 @@ def _without_traces(model: onnx.ModelProto) -> bytes:
 
 
 def _clean(graph: Any) -> None:
-    """Clean a graph or function, and the graphs that its nodes hold."""
+    """Remove the notes from a graph or function, and from the graphs in its nodes."""
     del graph.metadata_props[:]
     graph.doc_string = ""
     values = () if isinstance(graph, onnx.FunctionProto) else (*graph.input, *graph.output, *graph.initializer)
@@ -239,13 +248,13 @@ def _clean(graph: Any) -> None:
             attribute.doc_string = ""
             if attribute.HasField("t"):
                 attribute.t.doc_string = ""
-            for held in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
-                _clean(held)
+            for inner in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
+                _clean(inner)
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep torch's exporter from talking: what it prints is about itself, not about the learner."""
+    """Suppress messages of torch's exporter, which do not concern the learner."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
@@ -262,10 +271,10 @@ def _quiet() -> Iterator[None]:
 def check_graph(
     ours: npt.NDArray[np.float32], theirs: npt.NDArray[np.float32], tolerance: Tolerance = SHALLOW
 ) -> float:
-    """Largest relative difference between the graph's outputs and the module's.
+    """The largest relative difference between the outputs of the graph and of the module.
 
     Raises:
-        ParityFailed: it is over the tolerance.
+        ParityFailed: it exceeds the tolerance.
     """
     scale = np.maximum(1.0, np.abs(theirs))
     if tolerance.of_largest:
@@ -273,25 +282,26 @@ def check_graph(
     difference = float(np.max(np.abs(ours - theirs) / scale, initial=0.0))
     if not difference <= tolerance.largest:
         raise ParityFailed(
-            f"the ONNX graph differs from the torch network by {difference:.2g} (at most {tolerance.largest:g}).",
-            fix="try another version of torch, and report the network.",
+            f"the outputs of the ONNX graph and the torch network differ by {difference:.2g} (tolerance "
+            f"{tolerance.largest:g}).",
+            fix="try another version of torch, and report this network.",
         )
     return difference
 
 
-def check_alone(ours: npt.NDArray[np.float32], theirs: npt.NDArray[np.float32]) -> None:
-    """Refuse a network whose output for a record depends on the others of its batch.
+def check_batch_independence(ours: npt.NDArray[np.float32], theirs: npt.NDArray[np.float32]) -> None:
+    """Refuse a network whose output for a record depends on the other records of its batch.
 
     Args:
-        ours: the graph's output for a record alone.
-        theirs: the module's for the same record among others.
+        ours: the graph's output for a batch of one record.
+        theirs: the module's output for the same record in a larger batch.
 
     Raises:
         ParityFailed: they differ.
     """
     difference = float(np.max(np.abs(ours - theirs) / np.maximum(1.0, np.abs(theirs)), initial=0.0))
-    if not difference <= ALONE_TOLERANCE:
+    if not difference <= BATCH_TOLERANCE:
         raise ParityFailed(
-            f"a record alone is answered otherwise than among others, by {difference:.2g}.",
-            fix="train with batch norms that track running statistics: these normalise by the batch at hand.",
+            f"the output for a record depends on the other records of its batch: it differs by {difference:.2g}.",
+            fix="train with batch norms that track running statistics instead of using those of the batch.",
         )

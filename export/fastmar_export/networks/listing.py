@@ -1,4 +1,4 @@
-"""The layers of a network's record, for people: which classes they are, and which of them are not in the allow-list."""
+"""Lists the layers of a recorded network: their classes, and whether they are in the allow-list."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from fastmar_export.networks.rebuild import is_module, resolve_class
 from fastmar_export.networks.wrappers import unwrapped
 
 _MAX_LAYERS = 500
-_MAX_NAME = 100  # letters of a layer's name
+_MAX_NAME = 100  # characters of a layer's name
 
 
 def list_layers(model: Any) -> list[dict[str, Any]]:
-    """``{"where", "depth", "class", "parameters", "served"}`` of each layer, from the root down, as recorded."""
+    """``{"where", "depth", "class", "parameters", "served"}`` for each layer, from the root down."""
     layers: list[dict[str, Any]] = []
     pending = [("model", 0, model)]
     while pending and len(layers) < _MAX_LAYERS:
@@ -37,5 +37,5 @@ def list_layers(model: Any) -> list[dict[str, Any]]:
 
 
 def unknown_layers(model: Any) -> list[str]:
-    """Classes of layers that are not in the allow-list, each once."""
+    """The distinct classes of layers that are not in the allow-list."""
     return list(dict.fromkeys(layer["class"] for layer in list_layers(model) if not layer["served"]))

@@ -1,6 +1,6 @@
-"""A network's record to a torch module: classes out of an allow-list, made without their `__init__`, filled with what
-was recorded. The recorded tree is what runs; hyperparameters are never read, since fastai's versions order layers
-differently.
+"""Rebuilds a recorded network as a torch module: instances of allowed classes, made without `__init__`, with the
+recorded attributes. The recorded tree of layers is used instead of hyperparameters, because the order of layers differs
+between versions of fastai.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ import torch
 from torch import nn
 
 from fastmar_export.errors import UnsupportedModule
-from fastmar_export.networks.allowed import refused_layer, resolve_class, resolve_value
-from fastmar_export.networks.fastai_unet import UNET, find_taps, hook_behind
+from fastmar_export.networks.allow_list import resolve_class, resolve_value, unsupported_layer
+from fastmar_export.networks.fastai_unet import UNET, find_taps, hook_of_method
 from fastmar_export.networks.weight_hooks import fold, is_norm
 from fastmar_export.networks.wrappers import unwrapped
 from fastmar_export.reader import Global, Record
-from fastmar_export.reader.records import is_written_out
+from fastmar_export.reader.records import is_pickled_by_value
 
-__all__ = ["NotServed", "is_module", "rebuild", "resolve_class"]
+__all__ = ["UnsupportedValue", "is_module", "rebuild", "resolve_class"]
 
-# Bookkeeping of nn.Module that has no part in an answer, or is empty in an exported learner.
+# Internal attributes of nn.Module that do not influence answers, or are empty in an exported learner.
 _HOOKS = (
     "_forward_hooks",
     "_forward_hooks_with_kwargs",
@@ -44,10 +44,10 @@ _PLAIN = (type(None), bool, int, float, complex, str, bytes, torch.Tensor, torch
 _MAX_DEPTH = 200
 
 
-class NotServed:
-    """Stands where a network recorded something that fastmar does not rebuild; any use of it is refused by name.
+class UnsupportedValue:
+    """A placeholder for a recorded attribute that fastmar does not rebuild. Any use raises `UnsupportedModule`.
 
-    Comparing is a use: an answer of False could send `forward` down another branch.
+    Comparisons raise too, because a result of False could change the branch that `forward` takes.
     """
 
     def __init__(self, where: str, path: str) -> None:
@@ -67,13 +67,12 @@ def rebuild(record: Any, where: str = "model", modules: Sequence[str] = ()) -> n
     """The network of `record`, in evaluation mode, in float32, on the CPU.
 
     Args:
-        record: of an nn.Module, as the reader gives it.
-        where: how messages name it.
-        modules: top packages of the user's own: their layers are imported and run as they are, since the user asks
-            for it. Of anyone else's, nothing is.
+        record: the record of an nn.Module.
+        where: place of the network in the learner, for messages.
+        modules: top-level packages of the user, whose layers are imported and run. No other package is imported.
 
     Raises:
-        UnsupportedModule: a layer is outside the allow-list, or carries code of its own; the message names it.
+        UnsupportedModule: a layer is not in the allow-list, or has its own code, such as hooks.
     """
     return _Rebuilder(modules).module(record, where, 0).float().eval()
 
@@ -84,7 +83,7 @@ def is_module(value: Any) -> bool:
 
 
 class _Rebuilder:
-    """One walk over a tree of records; a module that stands in two places is made once."""
+    """Rebuilds a tree of records; a module that occurs in two places is rebuilt once."""
 
     def __init__(self, modules: Sequence[str]) -> None:
         self._modules = modules
@@ -94,12 +93,12 @@ class _Rebuilder:
     def module(self, record: Any, where: str, depth: int) -> nn.Module:
         record = unwrapped(record)
         if not is_module(record):
-            raise UnsupportedModule(where, _name(record), why="which is no recorded layer")
+            raise UnsupportedModule(where, _name(record), why="which is not a layer")
         if id(record) in self._made:
             return self._made[id(record)]
         cls = self._class_of(record)
         if cls is None:
-            raise refused_layer(where, record.path, written_out=is_written_out(record.callee))
+            raise unsupported_layer(where, record.path, by_value=is_pickled_by_value(record.callee))
         if depth > _MAX_DEPTH:
             raise UnsupportedModule(where, record.path, why=f"nested more than {_MAX_DEPTH} layers deep")
         more: dict[str, Any] = {}
@@ -117,37 +116,40 @@ class _Rebuilder:
             raise UnsupportedModule(
                 where,
                 record.path,
-                why="which keeps no running statistics: an answer would depend on the other records of its batch",
+                why="which has no running statistics, so that an answer depends on the other records of its batch",
                 fix="train with track_running_stats=True, torch's default, and export that learner.",
+                code="no_running_statistics",
             )
         return made
 
     def _class_of(self, record: Record) -> type[nn.Module] | None:
-        """A class that the pickle wrote out may say that it lies anywhere; it is nobody's but the pickle's."""
-        return None if is_written_out(record.callee) else resolve_class(record.path, self._modules)
+        """The class of `record`; None if it is pickled by value, because its path may then be that of another class."""
+        return None if is_pickled_by_value(record.callee) else resolve_class(record.path, self._modules)
 
     def _refuse_code(self, record: Record, where: str) -> list[Record]:
-        """Hooks and methods on the instance would change what the layer computes; those that we know are given back."""
+        """Refuse hooks and a `forward` on the instance, which change the layer's output; return known weight norms."""
         norms = []
         for name in _HOOKS:
             hooks = record.get(name)
             for hook in hooks.values() if isinstance(hooks, dict) else [hooks] if hooks else []:
                 if name == "_forward_pre_hooks" and is_norm(hook):
                     norms.append(hook)
-                elif name != "_forward_hooks" or id(hook_behind(hook)) not in self._unet_hooks:
-                    words = name.strip("_").replace("_", " ")
+                elif name != "_forward_hooks" or id(hook_of_method(hook)) not in self._unet_hooks:
+                    kind = name.strip("_").replace("_", " ")
                     raise UnsupportedModule(
                         where,
                         record.path,
-                        why=f"which carries {words} ({_name(hook)})",
+                        why=f"which has {kind} ({_name(hook)})",
                         fix=f"remove it: {_in_notebook(where)}.{name}.clear(), and export the learner again.",
+                        code="layer_hooks",
                     )
         if "forward" in record.attrs:
             raise UnsupportedModule(
                 where,
                 record.path,
                 why="whose `forward` was replaced on the instance",
-                fix=f"give the layer its own back: del {_in_notebook(where)}.forward, and export the learner again.",
+                fix=f"restore it: del {_in_notebook(where)}.forward, and export the learner again.",
+                code="forward_replaced",
             )
         return norms
 
@@ -167,9 +169,9 @@ class _Rebuilder:
         return state
 
     def _value(self, value: Any, where: str, depth: int) -> Any:
-        """An attribute: plain data as it is, layers rebuilt, functions by allow-list; the rest is refused when used."""
+        """The value of an attribute: plain data, a rebuilt layer, an allowed function, or an `UnsupportedValue`."""
         if depth > _MAX_DEPTH:
-            return NotServed(where, "nested too deep")
+            return UnsupportedValue(where, "nested too deeply")
         if isinstance(value, _PLAIN):
             return value
         if type(value) in (list, tuple, set, frozenset, torch.Size):
@@ -180,17 +182,17 @@ class _Rebuilder:
         if is_module(value) and self._class_of(value):
             return self.module(value, where, depth + 1)
         found = resolve_value(value, self._modules)
-        return NotServed(where, _name(value)) if found is None else found
+        return UnsupportedValue(where, _name(value)) if found is None else found
 
 
 def _dict(value: Any, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise UnsupportedModule(where, _name(value), why="where layers by name belong")
+        raise UnsupportedModule(where, _name(value), why="and must be a dict of layers by name")
     return value
 
 
 def _in_notebook(where: str) -> str:
-    """Python for the layer at `where`, such as model.layers.0."""
+    """The Python expression for the layer at `where`, such as model.layers.0."""
     name = where.partition(".")[2]
     return f"learn.model.get_submodule({name!r})" if name else "learn.model"
 

@@ -1,6 +1,6 @@
-"""The ways to sample a picture on a grid that is no more than another size: each equal to fastai's, none as slow.
+"""Implementations of fastai's grid sampling for grids that only change the size. All are faster than `grid_sample`.
 
-`batch_layers.py` tells when which is taken, and how far each is from `grid_sample`.
+`batch_layers.py` says when each of them is used, and how much it differs from `grid_sample`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PAD_MODES = ("zeros", "border", "reflection")
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How fastai's `_grid_sample` samples under the identity: `mode`, `pad_mode` and `align_corners` as there."""
+    """The parameters of fastai's `_grid_sample` for the identity: `mode`, `pad_mode` and `align_corners`."""
 
     mode: str = "bilinear"
     pad_mode: str = "reflection"
@@ -30,18 +30,20 @@ class Sampling:
 
     def __post_init__(self) -> None:
         if self.mode not in MODES or self.pad_mode not in PAD_MODES:
-            raise ValueError(f"mode {self.mode!r} of {MODES} and pad_mode {self.pad_mode!r} of {PAD_MODES} are known")
+            raise ValueError(
+                f"mode {self.mode!r} is not one of {MODES}, or pad_mode {self.pad_mode!r} is not one of {PAD_MODES}"
+            )
 
     def zoom(self, out: Size) -> float:
-        """`z`: 2 over the span of the sampling grid. fastai itself divides by zero where the output is one pixel."""
+        """Fastai's `z`: 2 divided by the span of the sampling grid. For one pixel, fastai divides by zero."""
         longest = max(out)
         return 1.0 if self.align_corners else longest / max(longest - 1, 1)
 
     def area(self, size: Size, out: Size) -> Size:
-        """The size that fastai first averages to: `size` itself where it does not.
+        """The size to which fastai averages first; `size` if it does not average.
 
-        ``d = min(height / out_width, width / 2) / 2``: where fastai means the grid's height and width it reads its last
-        axes, which are width and the pair of coordinates.
+        ``d = min(height / out_width, width / 2) / 2``: fastai uses the last two axes of the grid, which are the width
+        and the pair of coordinates, instead of height and width.
         """
         d = min(size[0] / out[1], size[1] / 2) / 2
         if self.mode != "bilinear" or not (d > 1 and d > self.zoom(out)):
@@ -49,22 +51,21 @@ class Sampling:
         return math.floor(float(size[0]) * (1 / d)), math.floor(float(size[1]) * (1 / d))
 
     def grid(self, out: Size) -> Tensor:
-        """[1, height, width, 2]: where each pixel of the output lies in the input, under the identity."""
-        with (
-            warnings.catch_warnings()
-        ):  # torch warns of sides that are one pixel long: its version 1.2 put them elsewhere
-            warnings.simplefilter("ignore")
+        """[1, height, width, 2]: the position in the input of each output pixel, for the identity."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns that sides of one pixel changed after version 1.2
             return F.affine_grid(torch.eye(2, 3)[None], [1, 1, *out], align_corners=self.align_corners)
 
     def is_resize(self) -> bool:
-        """Whether torch's `interpolate` is the same: samples beyond the outermost pixels are clamped to them, if any.
+        """Whether torch's `interpolate` computes the same: samples outside the picture have the value of its border.
 
-        Reflection clamps too: samples lie at most half a pixel beyond, and are mirrored at the pixel's outer edge.
+        This includes reflection, because samples are at most half a pixel outside, and are reflected at the outer edge
+        of the border pixels.
         """
         return self.mode == "bilinear" and (self.align_corners or self.pad_mode != "zeros")
 
     def matrix(self, length: int, area: int, out: int) -> Tensor:
-        """[out, length]: what averaging to `area` and then sampling makes of one axis, from torch's own functions."""
+        """[out, length]: averaging to `area` and sampling of one axis as a matrix, computed by torch's functions."""
         eye = torch.eye(length, dtype=torch.float32).view(1, length, length, 1)
         averaged = eye if area == length else F.adaptive_avg_pool2d(eye, (area, 1))
         grid = self.grid((out, 1))
@@ -72,19 +73,19 @@ class Sampling:
         return sampled[0, :, :, 0].T.contiguous()
 
 
-def fixed(sampling: Sampling, size: Size, out: Size) -> nn.Module:
-    """The cheapest form for an input of `size`."""
+def fixed_form(sampling: Sampling, size: Size, out: Size) -> nn.Module:
+    """The fastest form for an input of `size`."""
     area = sampling.area(size, out)
     if area == size and out == size:
         return nn.Identity()
     if area == size and 1 not in out and sampling.is_resize():
         return Resize(out, sampling.align_corners)
     matrices = [sampling.matrix(*lengths) for lengths in zip(size, area, out, strict=True)]
-    return Pick(*matrices) if sampling.mode == "nearest" else Matrices(*matrices)
+    return SelectPixels(*matrices) if sampling.mode == "nearest" else Matrices(*matrices)
 
 
 class Slice(nn.Module):
-    """A box of a picture."""
+    """Crops a box."""
 
     def __init__(self, top: int, left: int, height: int, width: int) -> None:
         super().__init__()
@@ -123,8 +124,8 @@ class Matrices(nn.Module):
         return torch.matmul(self.rows, torch.matmul(x, self.columns))
 
 
-class Pick(nn.Module):
-    """Nearest pixels: every row of the matrices has a single one, so rows and columns are picked."""
+class SelectPixels(nn.Module):
+    """Nearest pixels: each row of the matrices has a single 1, so rows and columns are selected by index."""
 
     rows: Tensor
     columns: Tensor
@@ -139,8 +140,8 @@ class Pick(nn.Module):
         return x.index_select(2, self.rows).index_select(3, self.columns)
 
 
-class Grid(nn.Module):
-    """Nearest pixels of an open size: torch's own sampling, since ties fall as its rounding falls."""
+class GridSample(nn.Module):
+    """Nearest pixels of inputs of any size: torch's `grid_sample`, because ties depend on its rounding."""
 
     grid: Tensor
 
@@ -157,21 +158,21 @@ class Grid(nn.Module):
 
 
 class WholePicture:
-    """The box of a transform that crops nothing."""
+    """The crop box of a transform that does not crop."""
 
-    def open_box(self, height: Tensor, width: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def dynamic_box(self, height: Tensor, width: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Top, left, height and width, as float64 scalars."""
         return torch.zeros_like(height), torch.zeros_like(width), height, width
 
 
 class CentreCrop:
-    """The box that `RandomResizedCropGPU` takes at validation: top, left, height and width."""
+    """The crop box of `RandomResizedCropGPU` at validation: top, left, height and width."""
 
     def __init__(self, ratio: tuple[float, float], valid_scale: float) -> None:
         self.low, self.high, self.scale = ratio[0], ratio[1], valid_scale
 
     def box(self, height: int, width: int) -> tuple[int, int, int, int]:
-        """Fastai's words, but for the names."""
+        """fastai's formula."""  # noqa: D403 - its name
         tall, wide = height, width
         if width / height < self.low:
             tall = int(width / self.low)
@@ -180,16 +181,16 @@ class CentreCrop:
         tall, wide = int(tall * self.scale), int(wide * self.scale)
         return (height - tall) // 2, (width - wide) // 2, tall, wide
 
-    def open_box(self, height: Tensor, width: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The same in float64 scalars."""
+    def dynamic_box(self, height: Tensor, width: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The same formula for float64 scalars."""
         tall = torch.where(width / height < self.low, torch.floor(width / self.low), height)
         wide = torch.where(width / height > self.high, torch.floor(height * self.high), width)
         tall, wide = torch.floor(tall * self.scale), torch.floor(wide * self.scale)
         return torch.floor((height - tall) / 2), torch.floor((width - wide) / 2), tall, wide
 
 
-class Open(nn.Module):
-    """The matrices, computed in the graph from the size of each batch. Sizes are float64 scalars there."""
+class DynamicMatrices(nn.Module):
+    """`Matrices` that the graph computes from the size of each batch. Sizes are float64 scalars."""
 
     def __init__(self, sampling: Sampling, out: Size | None, crop: WholePicture | CentreCrop) -> None:
         super().__init__()
@@ -197,10 +198,10 @@ class Open(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[batch, channels, height, width] in and out."""
-        rows, columns = _count(x.shape[2]), _count(x.shape[3])
+        rows, columns = _arange(x.shape[2]), _arange(x.shape[3])
         height, width = rows[-1] + 1, columns[-1] + 1
-        top, left, tall, wide = self.crop.open_box(height, width)
-        out_rows, out_columns = (rows, columns) if self.out is None else (_count(self.out[0]), _count(self.out[1]))
+        top, left, tall, wide = self.crop.dynamic_box(height, width)
+        out_rows, out_columns = (rows, columns) if self.out is None else (_arange(self.out[0]), _arange(self.out[1]))
         out_height, out_width = out_rows[-1] + 1, out_columns[-1] + 1
         longest = torch.maximum(out_height, out_width)
         zoom = torch.ones_like(longest) if self.sampling.align_corners else longest / (longest - 1)
@@ -211,13 +212,13 @@ class Open(nn.Module):
         return torch.matmul(by_rows, torch.matmul(x, by_columns.T))
 
     def _matrix(self, pixels: Tensor, length: Tensor, area: Tensor, places: Tensor, out: Tensor) -> Tensor:
-        """[out, pixels]: each place is a mixture of two averages, each over an interval of pixels.
+        """[out, pixels]: each output place is a weighted sum of two averages, each over an interval of pixels.
 
-        Average k of `area` is over pixels from ``floor(k * length / area)`` up to ``ceil((k + 1) * length / area)``.
-        Pixels outside of the crop have numbers below 0 or from `length` on, and lie in no interval.
+        Average k of `area` covers pixels from ``floor(k * length / area)`` to ``ceil((k + 1) * length / area)``. Pixels
+        outside the crop have indices below 0 or at least `length`, and are in no interval.
         """
         if self.sampling.align_corners:
-            # torch puts the only place of a side of one pixel in the middle.
+            # For a side of one pixel, torch uses the middle.
             place = torch.where(out > 1, places * (area - 1) / torch.clamp(out - 1, min=1), (area - 1) / 2)
         else:
             place = (2 * places + 1) * area / (2 * out) - 0.5
@@ -230,7 +231,7 @@ class Open(nn.Module):
 
     @staticmethod
     def _average(k: Tensor, pixels: Tensor, length: Tensor, area: Tensor) -> Tensor:
-        """[len(k), pixels]; rows of zeros for a k that is none, as padding with zeros has it."""
+        """[len(k), pixels]; rows of zeros for k outside of the averages, as in padding with zeros."""
         first = torch.floor(k * length / area)[:, None]
         end = torch.ceil((k + 1) * length / area)[:, None]
         exists = ((k >= 0) & (k < area))[:, None]
@@ -238,6 +239,6 @@ class Open(nn.Module):
         return inside.double() / (end - first)
 
 
-def _count(length: int) -> Tensor:
-    """0, 1, ... as float64; `length` may be open."""
+def _arange(length: int) -> Tensor:
+    """0, 1, ... as float64; `length` may be dynamic."""
     return torch.arange(length).double()

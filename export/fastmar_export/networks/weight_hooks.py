@@ -1,7 +1,7 @@
-"""Weight and spectral norm: torch computes a layer's weight in a hook before each call. Here it is computed once.
+"""Weight norm and spectral norm: torch computes a layer's weight in a hook before each call; here it is computed once.
 
-Only the hooks of `torch.nn.utils.weight_norm` and `spectral_norm` can stand in a pickle: torch refuses to pickle a
-layer with the newer `torch.nn.utils.parametrizations`.
+Only the hooks of `torch.nn.utils.weight_norm` and `spectral_norm` can be in a pickle, because torch can't pickle layers
+with the newer `torch.nn.utils.parametrizations`.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ def is_norm(hook: Any) -> bool:
 
 
 def fold(layer: nn.Module, hook: Record, where: str) -> None:
-    """Put the weight that `hook` would compute in evaluation mode into `layer`, in place of what it computes it from.
+    """Replace the tensors from which `hook` computes the weight of `layer` by the weight in evaluation mode.
 
     Raises:
-        UnsupportedModule: the record lacks a part.
+        UnsupportedModule: one of these tensors is missing.
     """
     name = hook.get("name")
     compute, parts = _FORMULAS[NORMS.index(hook.path)]
     tensors = [getattr(layer, f"{name}{part}", None) for part in parts]
     dim = hook.get("dim")
     if not isinstance(name, str) or type(dim) is not int or not all(isinstance(tensor, Tensor) for tensor in tensors):
-        raise UnsupportedModule(where, hook.path, why="which lacks a part of what it computes the weight from")
+        raise UnsupportedModule(where, hook.path, why="which lacks a tensor for computing the weight")
     with torch.no_grad():
         weight = compute(dim, *(tensor for tensor in tensors if tensor is not None)).detach().clone()
     for part in ("", *parts):
@@ -44,12 +44,12 @@ def fold(layer: nn.Module, hook: Record, where: str) -> None:
 
 
 def _weight_norm(dim: int, g: Tensor, v: Tensor) -> Tensor:
-    """``g * v / |v|``, the norm over all axes but `dim` (all of them where it is -1)."""
+    """``g * v / |v|``, with the norm over all axes except `dim` (over all axes if `dim` is -1)."""
     return torch._weight_norm(v, g, dim)
 
 
 def _spectral_norm(dim: int, weight: Tensor, u: Tensor, v: Tensor) -> Tensor:
-    """``weight / (u' W v)``, W being the weight as a matrix with `dim` first."""
+    """``weight / (u' W v)``, where W is the weight as a matrix with `dim` first."""
     matrix = weight.permute(dim, *[axis for axis in range(weight.dim()) if axis != dim]) if dim else weight
     matrix = matrix.reshape(matrix.size(0), -1)
     return weight / torch.dot(u, torch.mv(matrix, v))

@@ -1,4 +1,4 @@
-"""Wrappers around a network or layer that compute what the layer inside computes."""
+"""Wrappers around a network or layer that do not change its output."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from fastmar_export.reader import Record
 _CHILD = {
     "torch.nn.parallel.data_parallel.DataParallel": "module",
     "torch.nn.parallel.distributed.DistributedDataParallel": "module",
-    "torch._dynamo.eval_frame.OptimizedModule": "_orig_mod",  # what torch.compile returns
+    "torch._dynamo.eval_frame.OptimizedModule": "_orig_mod",  # the result of torch.compile
 }
 
 
 def unwrapped(record: Any) -> Any:
-    """The record inside of all wrappers, or `record` itself."""
+    """The record inside all wrappers; `record` itself if it is not a wrapper."""
     while isinstance(record, Record) and record.path in _CHILD:
         modules = record.get("_modules")
         if isinstance(modules, dict):
             record = modules.get(_CHILD[record.path])
-        else:  # torch's newer versions pickle a compiled module as a call with the original
+        else:  # newer versions of torch pickle a compiled module as a call with the original module
             record = record.args[0] if record.args else None
     return record

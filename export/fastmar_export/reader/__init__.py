@@ -1,9 +1,9 @@
-"""The inert reader: a fastai learner's file as plain data, without importing, calling or running what it names."""
+"""Reads the file of a fastai learner as plain data, without importing, calling or running anything that it names."""
 
-from .audit import Leak, calls_that_run, describe_call, find_leaks
+from .audit import Leak, calls_that_run_code, describe_call, find_leaks
 from .learner_file import LearnerFile, read_learner_file, read_torch_file, require_learner
 from .limits import Limits
-from .records import Global, Record, bases_of, is_written_out, path_of
+from .records import Global, Record, bases_of, is_pickled_by_value, path_of
 from .walk import Node, walk
 
 __all__ = [
@@ -14,10 +14,10 @@ __all__ = [
     "Node",
     "Record",
     "bases_of",
-    "calls_that_run",
+    "calls_that_run_code",
     "describe_call",
     "find_leaks",
-    "is_written_out",
+    "is_pickled_by_value",
     "path_of",
     "read_learner_file",
     "read_torch_file",

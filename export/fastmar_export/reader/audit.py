@@ -1,4 +1,4 @@
-"""Two audits of a learner's file: what loading it normally would run, and which training rows went out with it."""
+"""Two audits of a learner's file: the code that `torch.load` would run, and the training rows in the file."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from .records import Global, Record, brief, is_function, is_written_out, path_of
+from .records import Global, Record, brief, is_function, is_pickled_by_value, path_of
 from .walk import Node, walk
 
-# Packages whose classes exported learners are made of: `cls.__new__` and `__setstate__` of theirs run library code.
+# Packages with classes of exported learners: their `cls.__new__` and `__setstate__` run library code only.
 _LIBRARIES = frozenset({
     "IPython", "PIL", "beartype", "collections", "confection", "cymem", "datetime", "decimal", "enum", "fastai",
     "fastcore", "fastdownload", "fastprogress", "fasttransform", "fractions", "functools", "inspect", "numpy",
     "operator", "pandas", "pathlib", "plum", "preshed", "random", "re", "scipy", "sentencepiece", "sklearn", "spacy",
     "srsly", "thinc", "timm", "tokenizers", "torch", "torchvision", "transformers", "typing", "uuid",
 })  # fmt: skip
-_WRITES_FILES = frozenset({"numpy.memmap", "numpy._core.memmap.memmap"})  # classes whose `__new__` does more
+_WRITES_FILES = frozenset({"numpy.memmap", "numpy._core.memmap.memmap"})  # classes whose `__new__` has side effects
 
-# Functions that put an object together and do nothing else; of classes, those that pickle calls instead of `__new__`.
+# Functions that only construct an object, and classes that pickle calls instead of `__new__`.
 _RECONSTRUCTIONS = frozenset({
     "_operator.attrgetter", "_operator.itemgetter", "builtins.object", "cloudpickle.cloudpickle._builtin_type",
     "cloudpickle.cloudpickle._make_cell", "cloudpickle.cloudpickle._make_empty_cell",
@@ -43,31 +43,31 @@ _RECONSTRUCTIONS = frozenset({
     "spacy.strings.StringStore", "spacy.tokenizer.Tokenizer", "spacy.vectors.unpickle_vectors",
     "spacy.vocab.unpickle_vocab", "uuid.UUID",
 })  # fmt: skip
-# Private functions of these two libraries whose only use is to restore an object from a pickle.
+# Private functions of pandas and pyarrow that only restore an object from a pickle.
 _RESTORE = re.compile(
     r"(pandas|pyarrow)\.([\w.]+\.)?(__pyx_unpickle_\w+|_new_\w*Index|_restore_\w+|_unpickle_\w+|_reconstruct_\w+)"
 )
-_OFFSETS = re.compile(r"pandas\._libs\.tslibs\.offsets\.[A-Z]\w*")  # frequencies of dates, such as MonthEnd
-# Enumerations: pickle calls the class with a member's value.
+_OFFSETS = re.compile(r"pandas\._libs\.tslibs\.offsets\.[A-Z]\w*")  # date frequencies, such as MonthEnd
+# Enumerations, whose class pickle calls with a member's value.
 _ENUMS = frozenset({
     "fastai.callback.fp16.AMPMode", "inspect._ParameterKind", "torchvision.transforms.functional.InterpolationMode",
 })  # fmt: skip
-_DYNAMO = "torch._dynamo.eval_frame"  # what torch.compile wraps a network in
-_COMPILERS = ("contextlib", "torch")  # packages of what a compiled network names
+_DYNAMO = "torch._dynamo.eval_frame"  # module of the wrapper that torch.compile makes
+_COMPILER_PACKAGES = ("contextlib", "torch")
 
-_PARTS, _COLUMNS = 8, 50  # of a manager's state, and of the columns that a leak names
-_ROW_ARRAYS = 100  # numbers in one column that are no longer statistics but rows
+_PARTS, _COLUMNS = 8, 50  # parts of a manager's state that are searched, and columns of a leak that are listed
+_MIN_ROWS = 100  # one-dimensional arrays of at least this length are rows; shorter ones are statistics
 
 
 @dataclass(frozen=True, slots=True)
 class Leak:
-    """Training rows that were exported with the learner.
+    """Training rows in the file of a learner.
 
     Attributes:
         where: attribute path from the learner.
-        what: what holds them: a class, or a kind of array.
-        rows: how many.
-        columns: names of their columns; empty where they have none.
+        what: the object that contains them: a class, or a kind of array.
+        rows: number of rows.
+        columns: names of their columns, if they have names.
     """
 
     where: str
@@ -80,35 +80,34 @@ class Leak:
         return f"{self.where}: {self.rows:,} rows in {self.what}{columns}"
 
 
-def calls_that_run(records: Iterable[Record]) -> list[Record]:
-    """The records whose making would have run code that no library's class brings along, in the pickle's order.
+def calls_that_run_code(records: Iterable[Record]) -> list[Record]:
+    """The records whose construction would run code other than library classes, in the pickle's order.
 
-    Functions that cloudpickle wrote into the file are not among them: loading makes them and does not call them (see
-    `functions_inside`).
+    Functions that are pickled by value are not included, because loading does not call them (see `pickled_functions`).
 
-    An empty list does not make a file safe to load normally: libraries have classes that do harm with a state made for
-    it. Reading it with fastmar is safe either way.
+    An empty list does not mean that the file is safe to load: some library classes are harmful with a crafted state.
+    Reading the file with fastmar is always safe.
     """
     return [record for record in records if not (is_function(record) or _is_harmless(record))]
 
 
-def functions_inside(records: Iterable[Record]) -> list[Record]:
+def pickled_functions(records: Iterable[Record]) -> list[Record]:
     """Functions whose bytecode is in the file, in the pickle's order.
 
-    cloudpickle writes them out, also some of fastai's own. Nothing proves that a function is the library's whose name
-    it has. Loading the file runs none of them; predicting with the loaded learner may.
+    cloudpickle pickles them by value, including some functions of fastai. A function with a library's name may differ
+    from the library's function. Loading the file does not run them, but predictions with the loaded learner may.
     """
     return [record for record in records if is_function(record)]
 
 
 def describe_call(record: Record) -> str:
-    """One line about a call: what, with which arguments, and where in the pickle."""
+    """One line about a call: its function, its arguments, and its position in the pickle."""
     at = f"(byte {record.offset:,} of data.pkl)"
-    if is_written_out(record):
+    if is_pickled_by_value(record):
         kind = "function" if is_function(record) else "class"
         return f"{path_of(record)}: a {kind} whose bytecode is in the file {at}"
     if record.is_instance:
-        return f"{record.path}: an object of a class that is no library's {at}"
+        return f"{record.path}: an object of a class outside the known libraries {at}"
     args = [brief(arg) for arg in record.args]
     args += [f"{name!s:.40}={brief(arg)}" for name, arg in record.kwargs.items()]
     return f"{record.path}({', '.join(args):.200}) {at}"
@@ -125,15 +124,15 @@ def _is_harmless(record: Record) -> bool:
     if record.is_instance:
         return package in _LIBRARIES and callee.path not in _WRITES_FILES
     match callee.path, args:
-        case "builtins.type", (_,):  # the type of something: None's, mostly
+        case "builtins.type", (_,):  # the type of an object, usually None
             return True
         case path, (str() | int(),) if path in _ENUMS:
             return True
         case "torch._dynamo.eval_frame.OptimizedModule", (_, Record(callee=Global(module, "OptimizeContext"))):
             return module == _DYNAMO
         case "torch._dynamo.eval_frame.OptimizeContext", parts:
-            named = [part.callee if isinstance(part, Record) else part for part in parts]
-            return all(_is_compilers(part) for part in named if not isinstance(part, bool | str | None))
+            callees = [part.callee if isinstance(part, Record) else part for part in parts]
+            return all(_is_of_compiler(part) for part in callees if not isinstance(part, bool | str | None))
         case "builtins.getattr", (_, str(name), *_):
             return not name.startswith("__")
         case "functools.reduce", (Global("_operator", "or_"), tuple(types)):  # a union of types in an annotation
@@ -144,15 +143,15 @@ def _is_harmless(record: Record) -> bool:
     return callee.path in _RECONSTRUCTIONS or bool(_RESTORE.fullmatch(callee.path) or _OFFSETS.fullmatch(callee.path))
 
 
-def _is_compilers(callee: Any) -> bool:
-    return isinstance(callee, Global) and callee.module.partition(".")[0] in _COMPILERS
+def _is_of_compiler(callee: Any) -> bool:
+    return isinstance(callee, Global) and callee.module.partition(".")[0] in _COMPILER_PACKAGES
 
 
 def find_leaks(root: Any) -> list[Leak]:
-    """Rows that hang on a learner: frames, items of data sets, arrays that callbacks kept.
+    """Training rows in a learner: data frames, items of datasets, and arrays that callbacks stored.
 
-    Weights, optimiser state, vocabularies and statistics are not rows. Exported learners normally hold none: their
-    frames and items are empty. A root that is no object, such as a state dict, holds none: its arrays are weights.
+    Weights, optimiser state, vocabularies and statistics are not rows. Exported learners normally contain no rows,
+    because their frames and items are empty. A root that is not an object, such as a state dict, contains only weights.
     """
     leaks: list[Leak] = []
     if not isinstance(root, Record):
@@ -164,7 +163,7 @@ def find_leaks(root: Any) -> list[Leak]:
     return leaks
 
 
-# Attributes below which numbers are weights, vocabularies, statistics or a transform's own.
+# Attributes below which arrays are weights, vocabularies, statistics or parameters of a transform.
 _NOT_ROWS = frozenset({
     ".model", "._parameters", "._buffers", ".opt", ".loss_func", ".vocab", ".classes", ".o2i", ".na_dict", ".means",
     ".stds", ".rng", ".procs", ".tfms", ".fs", ".after_item", ".before_batch", ".after_batch",
@@ -174,7 +173,7 @@ _FRAMES = ("DataFrame", "Series", "BlockManager", "SingleBlockManager")
 
 
 def _may_hold_rows(node: Node) -> bool:
-    # A frame is reported as a whole; random states and vocabularies hold arrays, but not of rows.
+    # A frame is reported as a whole; arrays of random states and vocabularies are not rows.
     thing = node.thing
     if not isinstance(thing, Record):
         return True
@@ -198,14 +197,14 @@ def _leak_of(node: Node) -> Leak | None:
         return Leak(node.where, f"a {type(thing).__name__} of items", len(thing))
     elif isinstance(thing, np.ndarray | torch.Tensor) and thing.ndim and not node.is_below(_NOT_ROWS):
         rows = thing.shape[0]
-        if rows >= _ROW_ARRAYS or (rows > 1 and thing.ndim > 1):
+        if rows >= _MIN_ROWS or (rows > 1 and thing.ndim > 1):
             kind = "an array" if isinstance(thing, np.ndarray) else "a tensor"
             return Leak(node.where, f"{kind} of shape {tuple(thing.shape)} and {thing.dtype}", rows)
     return None
 
 
 def _axes(manager: Any) -> list[Any]:
-    """The axes of a BlockManager: columns and rows, as pandas 2 (arguments) or pandas 1 (state) writes them."""
+    """The axes of a BlockManager, columns and rows: in its arguments (pandas 2) or in its state (pandas 1)."""
     if not isinstance(manager, Record):
         return []
     for holder in (manager.args, manager.state):
@@ -226,13 +225,13 @@ def _index_data(index: Any) -> Any:
 
 
 def _length(index: Any) -> int:
-    described = _index_data(index)
-    if {"start", "stop", "step"} <= described.keys():
-        bounds = [described[key] for key in ("start", "stop", "step")]
+    data = _index_data(index)
+    if {"start", "stop", "step"} <= data.keys():
+        bounds = [data[key] for key in ("start", "stop", "step")]
         if all(type(bound) is int and bound.bit_length() < 60 for bound in bounds) and bounds[2]:
             return len(range(*bounds))
         return 0
-    values = _values(described.get("data"))
+    values = _values(data.get("data"))
     return len(values) if values is not None else 0
 
 
@@ -243,7 +242,7 @@ def _labels(index: Any) -> tuple[str, ...]:
 
 
 def _values(data: Any) -> Any:
-    """The array inside an index's data: itself, or that of a StringArray."""
+    """The array of an index's data, which may be in a StringArray."""
     if isinstance(data, np.ndarray):
         return data.reshape(-1)
     if isinstance(data, Record) and isinstance(data.state, tuple):

@@ -1,7 +1,7 @@
-"""What the names, calls and changes in a pickle mean to the reader: records, and a few rebuilt values.
+"""Interprets a pickle without importing or calling what it names.
 
-Nothing is imported or called. A name becomes a `Global`. A call becomes a `Record`, unless the table of
-reconstructions (plain values, arrays, tensors) has a function of fastmar's own for it.
+A name becomes a `Global`. A call becomes a `Record`, unless the table of reconstructions (plain values, arrays,
+tensors) has a function of fastmar for it.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from .tensors import DTYPES, Tensors
 from .torchzip import TorchZip
 
 _CLOUDPICKLE = "cloudpickle.cloudpickle"
-_ENTRY = 128  # cost of an entry that is copied
-_CALL, _RECORD = 200, 320 + WALKED  # cost of a call, and of keeping it with its arguments and state
+_ENTRY = 128  # cost of copying an entry
+_CALL, _RECORD = 200, 320 + WALKED  # cost of a call, and of storing its record
 _STORAGE, _NAME = 300, 30
-_LONGEST_NAME = 500
+_MAX_NAME = 500
 
 
 class InertMachine(PickleMachine):
-    """Runs one pickle into records.
+    """Interprets one pickle.
 
     Attributes:
-        globals: how often each dotted path is named.
-        records: every record in the order of the pickle, also those that it threw away again.
+        globals: how often the pickle names each dotted path.
+        records: all records in the order of the pickle, including those that it discards.
     """
 
     def __init__(self, pickled: bytes, archive: TorchZip, budget: Budget) -> None:
@@ -56,17 +56,17 @@ class InertMachine(PickleMachine):
         self.records: list[Record] = []
 
     def release(self) -> None:
-        """Let go of everything but the records and the names, so that memory is free again without a collection."""
+        """Release all references except records and names, so that memory is freed without garbage collection."""
         self.stack, self.outer, self.memo = [], [], Memo(self.budget)
         self._table.clear()
         self._tensors.table().clear()
 
     def name(self, module: str, name: str) -> Any:
-        """A `Global` under its name of today, or one of torch's dtypes."""
-        if len(module) + len(name) > _LONGEST_NAME:
-            raise ValueError("a name is longer than any name is")
+        """A `Global` under its current name, or a torch dtype."""
+        if len(module) + len(name) > _MAX_NAME:
+            raise ValueError(f"a name has more than {_MAX_NAME} characters")
         if (module, name) not in self._names:
-            self._names[module, name] = _named_today(module, name)
+            self._names[module, name] = _current_name(module, name)
             self.budget.spend(_RECORD)
         self.budget.spend(_NAME)
         named = self._names[module, name]
@@ -74,47 +74,47 @@ class InertMachine(PickleMachine):
         return DTYPES.get(named, named)
 
     def call(self, callee: Any, args: Any, kwargs: Any = None, *, is_instance: bool = False) -> Any:
-        """What the table rebuilds; else a record."""
+        """The rebuilt value if the table has a function for `callee`, else a record."""
         if not isinstance(callee, Global | Record):
             raise TypeError(f"a {type(callee).__name__} is called")
         if type(args) is not tuple or not (kwargs is None or type(kwargs) is dict):
-            raise TypeError("a call has no tuple of arguments")
+            raise TypeError("the arguments of a call are not a tuple")
         self.budget.spend(_CALL)
         if isinstance(callee, Global) and callee.path in self._table and not kwargs:
             try:
                 return self._table[callee.path](*args)
             except Inert:
-                pass  # the call is kept, and the audit tells of it
+                pass  # the call becomes a record, which the audit reports
         return self._keep(Record(callee, args, kwargs or {}, is_instance, offset=self.at - 1))
 
     def persistent(self, pid: Any) -> Any:
-        """A tensor's storage, read when it is needed."""
+        """A tensor's storage, which is read later."""
         self.budget.spend(_STORAGE)
         return self._tensors.storage(pid)
 
     def build(self, target: Any, state: Any) -> None:
-        """Keep a record's state; fill arrays and dtypes."""
+        """Store a record's state, or fill an array or dtype."""
         if isinstance(target, np.ndarray):
             self._arrays.fill(target, state)
         elif isinstance(target, np.dtype):
             set_dtype_state(target, state)
         elif is_alias(target):
-            self._reach_out(target, "__setstate__", (state,))
+            self._record_outside_change(target, "__setstate__", (state,))
         elif isinstance(target, Record):
             self._set_state(target, state)
-        # Else a plain value that once had attributes (an OrderedDict, a parameter), which it does without here.
+        # Otherwise a plain value, such as an OrderedDict or a parameter, whose attributes are dropped.
 
     def append(self, target: Any, items: list[Any]) -> None:
-        """Lengthen a list, or keep what a record would have been given."""
+        """Extend a list, or store the items in a record."""
         if type(target) is list:
             target.extend(items)
         elif isinstance(target, Record) and not is_alias(target):
             target.items.extend(items)
         else:
-            self._reach_out(target, "extend", (items,))
+            self._record_outside_change(target, "extend", (items,))
 
     def set_items(self, target: Any, flat: list[Any]) -> None:
-        """Fill a dict, or keep what a record would have been given."""
+        """Update a dict, or store the entries in a record."""
         pairs = list(zip(flat[::2], flat[1::2], strict=True))
         if type(target) is dict:
             for key, value in pairs:
@@ -124,10 +124,10 @@ class InertMachine(PickleMachine):
             self.budget.spend((sys.getsizeof(()) + WALKED) * len(pairs))
             target.entries.extend(pairs)
         else:
-            self._reach_out(target, "update", (pairs,))
+            self._record_outside_change(target, "update", (pairs,))
 
     def add_items(self, target: Any, items: list[Any]) -> None:
-        """Fill a set, or keep what a record would have been given."""
+        """Update a set, or store the items in a record."""
         if type(target) is set:
             for item in items:
                 self._keys.check(item)
@@ -135,10 +135,10 @@ class InertMachine(PickleMachine):
         elif isinstance(target, Record) and not is_alias(target):
             target.items.extend(items)
         else:
-            self._reach_out(target, "update", (items,))
+            self._record_outside_change(target, "update", (items,))
 
     def freeze(self, items: list[Any]) -> frozenset[Any]:
-        """A frozenset whose elements can be hashed in a short time."""
+        """A frozenset, after checking that its elements can be hashed quickly."""
         for item in items:
             self._keys.check(item)
         return frozenset(items)
@@ -148,8 +148,8 @@ class InertMachine(PickleMachine):
         self.records.append(record)
         return record
 
-    def _reach_out(self, target: Any, method: str, args: tuple[Any, ...]) -> None:
-        # The pickle would change something that it did not make: a class, a module's attribute, sys.path.
+    def _record_outside_change(self, target: Any, method: str, args: tuple[Any, ...]) -> None:
+        # The pickle would change an object outside itself: a class, a module's attribute, sys.path.
         if not is_alias(target):
             raise TypeError(f"a {type(target).__name__} has no {method}")
         bound = Record(Global("builtins", "getattr"), (target, method), offset=self.at - 1)
@@ -165,7 +165,7 @@ class InertMachine(PickleMachine):
         return self.call(cls, args, kwargs, is_instance=True)
 
     def _set_state(self, target: Any, state: Any, /) -> Any:
-        # A second state adds to the first, as it would on a real object.
+        # A second state updates the first, as for a real object.
         if not isinstance(target, Record) or is_alias(target):
             raise Inert
         if type(target.state) is dict and type(state) is dict:
@@ -175,8 +175,8 @@ class InertMachine(PickleMachine):
         return target
 
 
-def _named_today(module: str, name: str) -> Global:
-    """Python 2's, numpy 1's and cloudpickle's old names under those of today."""
+def _current_name(module: str, name: str) -> Global:
+    """The `Global` with old names of Python 2, numpy 1 and cloudpickle replaced by current ones."""
     if (module, name) in _compat_pickle.NAME_MAPPING:
         module, name = _compat_pickle.NAME_MAPPING[module, name]
     else:

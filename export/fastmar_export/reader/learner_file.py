@@ -1,4 +1,4 @@
-"""A learner's file from its path to what is in it."""
+"""Reads a learner's file, and audits its content."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from typing import Any
 import torch
 
 from ..errors import NotALearner, UnreadableFile
-from .audit import Leak, calls_that_run, find_leaks, functions_inside
+from .audit import Leak, calls_that_run_code, find_leaks, pickled_functions
 from .inert import InertMachine
-from .limits import Budget, Limits, too_much
+from .limits import Budget, Limits, limit_exceeded
 from .lookalikes import HEAD_BYTES, refuse_lookalike, refuse_preview
 from .opcodes import run
 from .records import Record, path_of
@@ -26,18 +26,18 @@ from .unfold import check_unfolded
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LearnerFile:
-    """What a file of `learn.export()` holds, and what is to be known about the file.
+    """The content of a learner's file, and facts about the file.
 
     Attributes:
-        root: what the pickle holds; the learner's record after `read_learner_file`.
-        sha256: of the whole file, in hexadecimal.
-        size: of the file, in bytes.
-        pickle_protocol: of the pickle in it.
-        archive_version: of torch's zip format.
+        root: the pickled object; the learner's record after `read_learner_file`.
+        sha256: hash of the file, in hexadecimal.
+        size: size of the file in bytes.
+        pickle_protocol: protocol of the pickle in the file.
+        archive_version: version of torch's zip format.
         globals: how often the pickle names each class or function, by dotted path.
-        calls: what would have run code of the file's own, had it been loaded normally (see `describe_call`).
-        functions: those whose bytecode is in the file; loading runs none, predicting with the loaded learner may.
-        leaks: training rows that were exported with the learner.
+        calls: calls with which `torch.load` would run code from the file (see `describe_call`).
+        functions: functions whose bytecode is in the file; `torch.load` does not run them, but predictions may.
+        leaks: training rows in the file.
     """
 
     root: Any
@@ -55,11 +55,11 @@ _DEFAULT_LIMITS = Limits()
 
 
 def read_learner_file(path: str | Path, limits: Limits = _DEFAULT_LIMITS) -> LearnerFile:
-    """Read a learner that `learn.export()` of fastai 2 wrote, as data: nothing in it is imported or run.
+    """Read a learner written by `learn.export()` of fastai 2 as data, without importing or running anything in it.
 
     Raises:
-        UnreadableFile: it is no such file, is damaged, or goes over a limit.
-        NotALearner: it is a torch file that holds something else.
+        UnreadableFile: the file was not written by torch, is damaged, or exceeds a limit.
+        NotALearner: the file contains another object.
     """
     file = read_torch_file(path, limits)
     require_learner(file.root)
@@ -67,24 +67,24 @@ def read_learner_file(path: str | Path, limits: Limits = _DEFAULT_LIMITS) -> Lea
 
 
 def read_torch_file(path: str | Path, limits: Limits = _DEFAULT_LIMITS) -> LearnerFile:
-    """The same for any file of `torch.save`, whatever its root: for audits.
+    """Read any file of `torch.save`, for audits.
 
     Raises:
-        UnreadableFile: it is no such file, is damaged, or goes over a limit.
+        UnreadableFile: the file was not written by torch, is damaged, or exceeds a limit.
     """
     path = Path(path)
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise UnreadableFile(f"{path} is a folder or a device.", fix="give the file that learn.export() wrote.")
+            raise UnreadableFile(f"{path} is a folder or a device.", fix="pass the file that learn.export() wrote.")
         size = status.st_size
         with path.open("rb") as file:
             if size > limits.file_bytes:
-                raise too_much("the file's size", "bytes", limits.file_bytes)
+                raise limit_exceeded("the file's size", f"{limits.file_bytes:,} bytes")
             refuse_lookalike(file.read(HEAD_BYTES), size)
             archive = open_torch_zip(file, size, limits)
             if archive.nbytes("data.pkl") > limits.pickle_bytes:
-                raise too_much("the pickle's size", "bytes", limits.pickle_bytes)
+                raise limit_exceeded("the pickle's size", f"{limits.pickle_bytes:,} bytes")
             budget = Budget(limits, file_bytes=size, pickle_bytes=archive.nbytes("data.pkl"))
             machine = InertMachine(archive.read("data.pkl"), archive, budget)
             try:
@@ -97,19 +97,19 @@ def read_torch_file(path: str | Path, limits: Limits = _DEFAULT_LIMITS) -> Learn
             file.seek(0)
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             version = archive.text("version")
-    except (OSError, ValueError) as problem:  # ValueError: no path at all
+    except (OSError, ValueError) as problem:  # ValueError: invalid path
         raise UnreadableFile(
-            f"{path} can't be read: {problem}.", fix="check the path and your rights on the file."
+            f"{path} can't be read: {problem}.", fix="check the path and the permissions of the file."
         ) from problem
-    calls = calls_that_run(machine.records)
-    functions = functions_inside(machine.records)
+    calls = calls_that_run_code(machine.records)
+    functions = pickled_functions(machine.records)
     counts = dict(machine.globals.most_common())
     return LearnerFile(root, sha256, size, machine.protocol, version, counts, calls, functions, find_leaks(root))
 
 
 @contextmanager
 def _no_collections() -> Iterator[None]:
-    """Reading makes millions of objects and no garbage to speak of, and each collection would visit all of them."""
+    """Disable garbage collection: reading makes millions of objects without garbage, and each collection visits all."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -120,24 +120,27 @@ def _no_collections() -> Iterator[None]:
 
 
 def require_learner(root: Any) -> Record:
-    """The learner that a pickle holds: a record with ``dls`` and ``model``.
+    """Return `root` if it is a learner: a record with ``dls`` and ``model``.
 
     Raises:
-        NotALearner: it holds something else.
+        NotALearner: it is another object.
     """
     if isinstance(root, Record) and {"dls", "model"} <= root.attrs.keys():
         return root
+    content, code = _content_of(root)
     raise NotALearner(
-        f"this is a file of torch, but it holds {_what_else(root)} and no learner.",
-        fix="in the notebook where the learner is, call learn.export('learner.pkl') and give that file.",
+        f"this file was written by torch, but contains {content} instead of a learner.",
+        fix="in the notebook with the learner, call learn.export('learner.pkl'), and pass that file.",
+        code=code,
     )
 
 
-def _what_else(root: Any) -> str:
+def _content_of(root: Any) -> tuple[str, str | None]:
+    """A description of an object that is not a learner, and an error code for it."""
     if isinstance(root, Record):
-        return f"an object of {path_of(root)}"
+        return f"an object of {path_of(root)}", None
     if isinstance(root, dict) and {"model", "opt"} <= root.keys():
-        return "the weights and optimiser state that learn.save() writes"
+        return "the weights and optimiser state that learn.save() writes", "saved_weights"
     if isinstance(root, dict) and root and all(isinstance(value, torch.Tensor) for value in root.values()):
-        return "the weights of a network (a state dict)"
-    return f"a {type(root).__name__}"
+        return "the weights of a network (a state dict)", "state_dict"
+    return f"a {type(root).__name__}", None

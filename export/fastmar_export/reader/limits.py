@@ -1,4 +1,4 @@
-"""How much of everything a learner's file may hold, and may make the reader build."""
+"""Limits for the content of a learner's file, and a budget for the objects that the reader builds from it."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ _MIB = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds that learners of `learn.export()` stay far below.
+    """Limits that are far above the values of exported learners.
 
-    Time and memory are proportional to the file. Each byte of the pickle costs one turn of the opcode loop at most.
-    What an opcode allocates, and the time that it takes beyond that turn, is charged to a `Budget` of `spare_units`
-    plus `pickle_units` for each byte of the pickle plus `file_units` for each byte of the file.
+    Time and memory are proportional to the size of the file. Each byte of the pickle takes at most one iteration of the
+    opcode loop. Memory that an opcode allocates, and additional time, are charged to a `Budget` of `spare_units`, plus
+    `pickle_units` for each byte of the pickle, plus `file_units` for each byte of the file.
 
     Attributes:
         file_bytes: size of the file.
-        entries: files in the zip.
-        pickle_bytes: size of `data.pkl`; weights are not in it.
-        opcodes: opcodes of the pickle.
-        marks: MARK opcodes open at once, which bounds how deep lists and calls may be written within each other.
-        storages: storages of tensors that the pickle may name.
-        range_items: length of a `range`, which takes no memory until somebody walks it.
-        equal_hashes: different keys with one hash, which dicts and sets compare one by one.
-        levels: lists and tuples within each other when the pickle has been read.
-        spare_elements, unfolded_elements: how many elements they may have, each counted as often as it is used:
-            a fixed number, plus one for each byte of the pickle.
+        entries: number of files in the zip.
+        pickle_bytes: size of `data.pkl`, which does not include weights.
+        opcodes: number of opcodes in the pickle.
+        marks: number of nested MARK opcodes, which limits the nesting of lists and calls.
+        storages: number of tensor storages that the pickle names.
+        range_items: length of a `range`, which needs no memory before it is iterated.
+        equal_hashes: number of different keys with one hash, which dicts and sets compare one by one.
+        levels: nesting depth of lists and tuples.
+        spare_elements, unfolded_elements: limit of their elements, where a shared element counts as often as it is
+            used: a fixed number, plus a number for each byte of the pickle.
         spare_units: part of the budget that does not depend on the file.
         pickle_units: part of the budget for each byte of the pickle.
-        file_units: part of the budget for each byte of the file: tensors are views of its storages.
+        file_units: part of the budget for each byte of the file, because tensors are views of its storages.
     """
 
     file_bytes: int = 16 * 1024 * _MIB
@@ -51,9 +51,9 @@ class Limits:
 
 
 class Budget:
-    """What building objects may cost, in units of one byte of memory or about 10 ns of processor time.
+    """The allowed cost of building objects, in units of one byte of memory or about 10 ns of processor time.
 
-    A charge is the larger of the two. So neither the memory nor the time of reading goes over the budget.
+    A charge is the larger of the two, so the budget limits both memory and time.
     """
 
     def __init__(self, limits: Limits, *, file_bytes: int, pickle_bytes: int) -> None:
@@ -62,19 +62,22 @@ class Budget:
         self.left = self.total
 
     def spend(self, units: int) -> None:
-        """Take `units` off; raise `HostileFile` when they are not there."""
+        """Charge `units`; raise `HostileFile` if the budget is exceeded."""
         self.left -= units
         if self.left < 0:
-            raise too_much("the objects that the pickle builds", "bytes of memory", self.total)
+            raise limit_exceeded(
+                "the memory for the pickle's objects", f"{self.total:,} bytes", code="memory_budget_exceeded"
+            )
 
 
-def too_much(what: str, unit: str, limit: int) -> HostileFile:
-    """The error for a bound that was passed."""
+def limit_exceeded(what: str, limit: str, *, code: str = "limit_exceeded") -> HostileFile:
+    """The error for a file that exceeds a limit."""
     return HostileFile(
-        f"{what} exceed {limit:,} {unit}; no learner of learn.export() comes near.",
-        fix="don't load this file anywhere; ask whoever made it for one written by learn.export().",
+        f"{what} exceeds the limit of {limit}, which exported learners do not reach.",
+        fix="do not load this file anywhere; ask its author for a file written by learn.export().",
+        code=code,
     )
 
 
 WALKED = 220
-"""Cost of one container or record when the audits walk through what was read: a node and an entry of a set."""
+"""Cost of one container or record in the audits: a node and an entry of a set."""

@@ -1,4 +1,4 @@
-"""A machine for pickles: stack, memo and place in the pickle. What names and calls mean is left to a subclass."""
+"""The pickle machine: stack, memo and position in the pickle. Subclasses define the results of names and calls."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 from .limits import WALKED, Budget
 
-_MEMO_ENTRY = 120  # cost of an entry of a dict with an integer as its key
+_MEMO_ENTRY = 120  # cost of a dict entry with an integer key
 
 
 class Memo:
-    """The objects that the pickle numbered. Pickles number from 0 without gaps, so that a list holds nearly all."""
+    """The memoized objects by number. Pickles use numbers from 0 without gaps, so nearly all are in a list."""
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
@@ -37,11 +37,11 @@ class Memo:
 
 
 class PickleMachine(ABC):
-    """One pickle and how far it has been read; `opcodes.run` runs it.
+    """The state of interpreting one pickle; `opcodes.run` runs its opcodes.
 
     Attributes:
-        protocol: the pickle's protocol; 0 where it does not say.
-        budget: what building objects may cost.
+        protocol: the pickle's protocol; 0 if it is not specified.
+        budget: allowed cost of building objects.
     """
 
     def __init__(self, pickled: bytes, budget: Budget) -> None:
@@ -54,43 +54,43 @@ class PickleMachine(ABC):
 
     @abstractmethod
     def name(self, module: str, name: str) -> Any:
-        """What a name stands for."""
+        """The object for a name."""
 
     @abstractmethod
     def call(self, callee: Any, args: Any, kwargs: Any = None, *, is_instance: bool = False) -> Any:
-        """What a call makes, or ``cls.__new__`` where `is_instance`."""
+        """The result of a call, or of ``cls.__new__`` if `is_instance`."""
 
     @abstractmethod
     def persistent(self, pid: Any) -> Any:
-        """What a persistent id stands for."""
+        """The object for a persistent id."""
 
     @abstractmethod
     def build(self, target: Any, state: Any) -> None:
-        """Give an object its state."""
+        """Set the state of an object."""
 
     @abstractmethod
     def append(self, target: Any, items: list[Any]) -> None:
-        """Lengthen a list."""
+        """Extend a list."""
 
     @abstractmethod
     def set_items(self, target: Any, flat: list[Any]) -> None:
-        """Put keys and values, which stand one after another, into a dict."""
+        """Add alternating keys and values to a dict."""
 
     @abstractmethod
     def add_items(self, target: Any, items: list[Any]) -> None:
-        """Put items into a set."""
+        """Add items to a set."""
 
     @abstractmethod
     def freeze(self, items: list[Any]) -> Any:
         """A frozenset of items."""
 
     def push(self, value: Any) -> None:
-        """Push a new value, and charge for its memory."""
+        """Push a new value, and charge its memory."""
         self.budget.spend(sys.getsizeof(value))
         self.stack.append(value)
 
     def push_container(self, value: Any) -> None:
-        """Push a new container, and charge for its memory and for walking through it."""
+        """Push a new container, and charge its memory and the cost of walking it."""
         self.budget.spend(sys.getsizeof(value) + WALKED)
         self.stack.append(value)
 
@@ -109,7 +109,7 @@ class PickleMachine(ABC):
         return value
 
     def line(self) -> bytes:
-        """The next line, without its end."""
+        """The next line, without the newline."""
         end = self.data.index(b"\n", self.at)
         line = self.data[self.at : end]
         self.at = end + 1
@@ -120,7 +120,7 @@ class PickleMachine(ABC):
         return kind.unpack(self.take(kind.size))[0]
 
     def pop_mark(self) -> list[Any]:
-        """Everything above the latest MARK."""
+        """Pop everything above the last MARK."""
         items = self.stack
         self.stack = self.outer.pop()
         return items

@@ -1,4 +1,4 @@
-"""Pickle's opcodes: how a pickle is spelt, for protocols 0 to 5, as `pickle._Unpickler` reads them."""
+"""Implementations of pickle's opcodes, protocols 0 to 5, equivalent to `pickle._Unpickler`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import TruncatedFile
-from .limits import too_much
+from .limits import limit_exceeded
 from .machine import PickleMachine
 from .torchzip import FIX_DAMAGED
 
 _U1, _U2, _I4, _U4, _U8, _F8 = (struct.Struct(code) for code in ("<B", "<H", "<i", "<I", "<Q", ">d"))
-# What a handler or numpy raises when the pickle makes no sense; torch raises RuntimeError.
+# Exceptions that an opcode, numpy or torch (RuntimeError) raises for an invalid pickle.
 _DAMAGE = (IndexError, KeyError, TypeError, ValueError, OverflowError, RuntimeError, struct.error)
 
 Opcode = Callable[[PickleMachine], None]
@@ -29,11 +29,11 @@ def _opcode(code: bytes) -> Callable[[Opcode], Opcode]:
 
 
 def run(m: PickleMachine) -> Any:
-    """What the pickle holds.
+    """Run the opcodes of the pickle, and return its object.
 
     Raises:
-        TruncatedFile: it ends too early, or makes no sense.
-        HostileFile: it goes over a limit.
+        TruncatedFile: the pickle ends too early, or is invalid.
+        HostileFile: it exceeds a limit.
     """
     opcodes, start = 0, 0
     try:
@@ -46,10 +46,12 @@ def run(m: PickleMachine) -> Any:
             _OPCODES[code](m)
             opcodes += 1
             if opcodes > m.limits.opcodes:
-                raise too_much("the pickle's opcodes", "opcodes", m.limits.opcodes)
+                raise limit_exceeded("the number of the pickle's opcodes", f"{m.limits.opcodes:,} opcodes")
     except _DAMAGE as problem:
         raise TruncatedFile(
-            f"data.pkl is damaged at byte {start:,}: {type(problem).__name__} ({problem!s:.120}).", fix=FIX_DAMAGED
+            f"data.pkl is damaged at byte {start:,}: {type(problem).__name__} ({problem!s:.120}).",
+            fix=FIX_DAMAGED,
+            code="damaged_pickle",
         ) from problem
 
 
@@ -65,13 +67,13 @@ def _proto(m: PickleMachine) -> None:
 
 @_opcode(pickle.FRAME)
 def _frame(m: PickleMachine) -> None:
-    m.take(8)  # frames help to read ahead; everything is in memory already
+    m.take(8)  # frames are for reading ahead, and the pickle is already in memory
 
 
 @_opcode(pickle.MARK)
 def _mark(m: PickleMachine) -> None:
     if len(m.outer) >= m.limits.marks:
-        raise too_much("lists and calls within each other", "levels", m.limits.marks)
+        raise limit_exceeded("the nesting of lists and calls", f"{m.limits.marks:,} levels")
     m.outer.append(m.stack)
     m.stack = []
 
@@ -117,7 +119,7 @@ _memo_opcodes(pickle.BINPUT, pickle.BINGET, lambda m: m.byte())
 _memo_opcodes(pickle.LONG_BINPUT, pickle.LONG_BINGET, lambda m: int(m.unpack(_U4)))
 
 
-# Values that are written out
+# Values
 
 
 def _value_opcode(code: bytes, value: Callable[[PickleMachine], Any]) -> None:
@@ -135,7 +137,7 @@ def _container_opcode(code: bytes, make: Callable[[PickleMachine], Any]) -> None
 
 
 def _shared_opcode(code: bytes, value: Callable[[PickleMachine], Any]) -> None:
-    # Values of which the interpreter has one each: no memory is taken.
+    # Values that the interpreter shares, so that they need no memory.
     def run(m: PickleMachine) -> None:
         m.stack.append(value(m))
 
@@ -143,7 +145,7 @@ def _shared_opcode(code: bytes, value: Callable[[PickleMachine], Any]) -> None:
 
 
 def _old_string(raw: bytes) -> str | bytes:
-    # Python 2 wrote text and bytes alike.
+    # Python 2 wrote text and bytes in the same way.
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
@@ -154,7 +156,7 @@ def _quoted(m: PickleMachine) -> str:
     line = m.line().decode()
     if len(line) < 2 or line[0] != line[-1] or line[0] not in "\"'":
         raise ValueError("a string has no quotes")
-    if "\\" in line:  # torch's zip files are younger than Python 2, whose escapes these are
+    if "\\" in line:  # escapes of Python 2, which does not exist in torch's zip files
         raise ValueError("a string has escapes")
     return line[1:-1]
 
@@ -302,7 +304,7 @@ def _stack_global(m: PickleMachine) -> None:
 
 
 def _extension(m: PickleMachine, code: int) -> None:
-    # Numbers that somebody gave to names with copyreg.add_extension; only their own interpreter knows which.
+    # A number that copyreg.add_extension assigned to a name in the interpreter that wrote the pickle.
     m.stack.append(m.name("copyreg", f"extension_{code}"))
 
 

@@ -1,8 +1,8 @@
-"""Plain Python values that pickles spell as calls: collections, numbers, bytes, dates.
+"""Rebuilds plain Python values that pickles write as calls: collections, numbers, bytes, dates.
 
-Each function here stands for one callable of the standard library and takes its positional arguments. It builds the
-value where all arguments are plain data, and raises `Inert` where they aren't: then the call stays a record.
-A `TypeError` or `ValueError` means that the file is damaged.
+Each function replaces one callable of the standard library, and has its positional arguments. It builds the value if
+all arguments are plain data, and otherwise raises `Inert`, so that the call stays a record. A `TypeError` or
+`ValueError` means that the file is damaged.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from .keys import Keys
-from .limits import WALKED, Budget, too_much
+from .limits import WALKED, Budget, limit_exceeded
 
 Rebuild = Callable[..., Any]
 
@@ -22,17 +22,17 @@ _CONTAINER = 64 + WALKED
 
 
 class Inert(Exception):
-    """The arguments are not plain data, so that the call is kept instead of made."""
+    """The arguments are not plain data, so the call stays a record."""
 
 
 class PlainValues:
-    """Rebuilds plain values within a budget; `table` names them by their dotted path."""
+    """Rebuilds plain values within a budget; `table` has the functions by dotted path."""
 
     def __init__(self, budget: Budget, keys: Keys) -> None:
         self._budget, self._keys = budget, keys
 
     def table(self) -> dict[str, Rebuild]:
-        """Dotted path to function, for every callable that is known here."""
+        """The rebuilding functions by the dotted path of the callable that they replace."""
         builtin: dict[str, Rebuild] = {
             "dict": self.mapping, "list": self.make_list, "tuple": self.make_tuple, "set": self.make_set,
             "frozenset": self.make_frozenset, "bytes": self.make_bytes, "bytearray": self.make_bytearray,
@@ -74,7 +74,7 @@ class PlainValues:
         return made
 
     def defaultdict(self, _factory: Any = None, source: Any = (), /) -> dict[Any, Any]:
-        """A defaultdict as a dict: its factory is code, and reading never needs it."""
+        """A defaultdict as a dict, without its factory, which is code."""
         return self.mapping(source)
 
     def make_list(self, source: Any = (), /) -> list[Any]:
@@ -103,16 +103,16 @@ class PlainValues:
         return self.make_list(source)
 
     def make_range(self, *bounds: Any) -> range:
-        """A range of bounded length."""
+        """A range of limited length."""
         if not all(type(bound) is int and bound.bit_length() < 63 for bound in bounds):
             raise Inert
         made = range(*bounds)
         if len(made) > self._budget.limits.range_items:
-            raise too_much("the numbers of a range", "items", self._budget.limits.range_items)
+            raise limit_exceeded("the length of a range", f"{self._budget.limits.range_items:,} items")
         return made
 
     def make_bytes(self, source: Any = b"", encoding: str = "latin1", /) -> bytes:
-        """Bytes, of themselves, of numbers or of text."""
+        """Bytes from bytes, numbers or text."""
         if type(source) is str:
             return bytes(self.encode(source, encoding))
         if type(source) in (list, tuple):
@@ -124,14 +124,14 @@ class PlainValues:
         return bytes(source)
 
     def make_bytearray(self, source: Any = b"", encoding: str = "latin1", /) -> bytearray:
-        """A bytearray, of the same or of a length."""
+        """A bytearray from bytes, numbers, text or a length."""
         if type(source) is int:
             self._budget.spend(source)
             return bytearray(source)
         return bytearray(self.make_bytes(source, encoding))
 
     def encode(self, text: Any, encoding: Any = "utf-8", /) -> Any:
-        """Bytes, which protocol 2 spells as text in latin-1."""
+        """Bytes, which protocol 2 writes as text in latin-1."""
         if type(text) is not str or encoding not in ("latin1", "latin-1", "utf-8", "ascii"):
             raise Inert
         self._budget.spend(len(text))
@@ -173,7 +173,7 @@ def _str(value: Any = "", /) -> str:
 
 
 def _dates(kind: Callable[..., Any], parts: tuple[Any, ...]) -> Any:
-    # Pickles hold dates as their packed bytes; Python 2 wrote those bytes as text.
+    # Pickles contain dates as packed bytes; Python 2 wrote these bytes as text.
     packed = tuple(part.encode("latin1") if type(part) is str else part for part in parts)
     if not all(type(part) in (bytes, int, float) or isinstance(part, dt.timedelta | dt.timezone) for part in packed):
         raise Inert

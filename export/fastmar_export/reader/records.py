@@ -1,7 +1,7 @@
-"""What the reader makes of a pickle: plain data, tensors, and inert records.
+"""Records: the reader's representation of the objects in a pickle.
 
-A pickle is a program that names classes and functions and calls them. The reader runs none of it: a name
-becomes a `Global`, a call becomes a `Record` that keeps what would have been called with what.
+A pickle is a program that names classes and functions and calls them. The reader does not run it: a name becomes a
+`Global`, and a call becomes a `Record` with the callee and the arguments.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Global:
-    """A class or function that the pickle names. It was not looked up or imported."""
+    """A class or function that the pickle names; it is not imported."""
 
     module: str
     name: str
 
     @property
     def path(self) -> str:
-        """Dotted path, with old spellings renamed to today's.
+        """Dotted path, with old module names replaced by current ones.
 
-        Python 2's ``__builtin__`` is ``builtins``, numpy 1's ``numpy.core`` is ``numpy._core``.
+        Python 2's ``__builtin__`` becomes ``builtins``, and numpy 1's ``numpy.core`` becomes ``numpy._core``.
         """
         return f"{self.module}.{self.name}"
 
@@ -31,17 +31,17 @@ class Global:
 
 @dataclass(slots=True, eq=False, repr=False)
 class Record:
-    """An object that the pickle would have built, or the result of a call it would have made.
+    """An object that unpickling would build: an instance, or the result of a call.
 
     Attributes:
-        callee: what would have been called: a `Global`, or another `Record` (a class made by cloudpickle, a method).
+        callee: the called object: a `Global`, or another `Record` (a class made by cloudpickle, a method).
         args: positional arguments.
         kwargs: keyword arguments.
-        is_instance: True where the pickle asked for ``cls.__new__``; False where it asked for any other call.
-        state: what ``__setstate__`` would have been given, or None.
-        items: what ``append``/``extend``/``add`` would have been given.
-        entries: key and value pairs that ``__setitem__`` would have been given.
-        offset: byte in the pickle where the call stands, for messages.
+        is_instance: True for ``cls.__new__``, False for any other call.
+        state: argument of ``__setstate__``, or None.
+        items: arguments of ``append``, ``extend`` and ``add``.
+        entries: keys and values for ``__setitem__``.
+        offset: position of the call in the pickle in bytes, for messages.
     """
 
     callee: Global | Record
@@ -55,17 +55,17 @@ class Record:
 
     @property
     def path(self) -> str:
-        """Dotted path of the class or function, also for classes and functions that cloudpickle wrote out."""
+        """Dotted path of the class or function, including those pickled by value."""
         return path_of(self.callee)
 
     @property
     def attrs(self) -> dict[str, Any]:
-        """The instance's attributes as far as its state is a dict (or a pair of dict and slots); else empty."""
+        """The instance's attributes if its state is a dict, or a pair of a dict and slots; else empty."""
         parts = self._dicts()
         return parts[0] if len(parts) == 1 else {name: value for part in parts for name, value in part.items()}
 
     def get(self, name: str, default: Any = None) -> Any:
-        """Attribute `name`, or `default`."""
+        """The attribute `name`, or `default`."""
         return next((part[name] for part in reversed(self._dicts()) if name in part), default)
 
     def _dicts(self) -> list[dict[str, Any]]:
@@ -80,26 +80,27 @@ class Record:
 _CLASS_MAKERS = ("_make_skeleton_class", "_make_skeleton_enum")
 _FUNCTION_MAKERS = ("_make_function",)
 _FINDERS = ("subimport", "_builtin_type")
-_DEEPEST = 8  # callees within callees; a hostile file nests more, nobody else does
+_MAX_DEPTH = 8  # nesting of callees; only a hostile file has more
 
 
 def path_of(thing: Any) -> str:
-    """Dotted path of a `Global`, of a class or function that cloudpickle wrote out, or of a bound method.
+    """Dotted path of a `Global`, of a class or function pickled by value, or of a bound method.
 
-    Things defined in a notebook are named with their module where the pickle tells it (``__main__.get_y``).
-    An instance has the path of its class. Never raises; what it can't name is ``?``.
+    Objects defined in a notebook have the path of their module if it is known (``__main__.get_y``). An instance has the
+    path of its class. Never raises; the path is ``?`` if it is unknown.
     """
     attributes = ""
-    for _ in range(_DEEPEST):
+    for _ in range(_MAX_DEPTH):
         if isinstance(thing, Global):
             return thing.path + attributes
         if not isinstance(thing, Record):
             break
         maker = _cloudpickle_maker(thing)
         if maker in _CLASS_MAKERS and len(thing.args) > 1:
-            return f"{_told(thing, '__module__', '__main__')}.{_short(thing.args[1])}{attributes}"
+            return f"{_text_of(thing, '__module__', '__main__')}.{_short(thing.args[1])}{attributes}"
         if maker in _FUNCTION_MAKERS:
-            return f"{_told(thing, '__module__', '__main__')}.{_told(thing, '__qualname__', '<lambda>')}{attributes}"
+            module, name = _text_of(thing, "__module__", "__main__"), _text_of(thing, "__qualname__", "<lambda>")
+            return f"{module}.{name}{attributes}"
         if maker == "_builtin_type":
             return f"types.{_interpreter_type(thing)}{attributes}"
         if maker == "subimport" and len(thing.args) == 1:
@@ -115,9 +116,9 @@ def path_of(thing: Any) -> str:
 
 
 def bases_of(thing: Any) -> tuple[Any, ...]:
-    """The bases of a class that cloudpickle wrote out, or of the class of an instance; else empty.
+    """The bases of a class that is pickled by value, or of an instance's class; else empty.
 
-    Only such classes tell their bases: those of a `Global` are in its module, which is not read.
+    The bases of a `Global` are unknown, because its module is not imported.
     """
     cls = thing.callee if isinstance(thing, Record) and _cloudpickle_maker(thing) not in _CLASS_MAKERS else thing
     if isinstance(cls, Record) and _cloudpickle_maker(cls) in _CLASS_MAKERS:
@@ -127,18 +128,18 @@ def bases_of(thing: Any) -> tuple[Any, ...]:
     return ()
 
 
-def is_written_out(thing: Any) -> bool:
-    """Whether `thing` is a class or function that cloudpickle wrote into the file, bytecode included."""
+def is_pickled_by_value(thing: Any) -> bool:
+    """Whether `thing` is a class or function that cloudpickle pickled by value, with its bytecode."""
     return isinstance(thing, Record) and _cloudpickle_maker(thing) in (*_CLASS_MAKERS, *_FUNCTION_MAKERS)
 
 
 def is_function(thing: Any) -> bool:
-    """Whether `thing` is a function that cloudpickle wrote into the file as bytecode."""
+    """Whether `thing` is a function that cloudpickle pickled by value."""
     return isinstance(thing, Record) and _cloudpickle_maker(thing) in _FUNCTION_MAKERS
 
 
 def is_alias(thing: Any) -> bool:
-    """Whether `thing` is something that exists outside the pickle, so that a change to it reaches further."""
+    """Whether `thing` refers to an object outside the pickle, such as a module, which a change would affect."""
     if isinstance(thing, Global):
         return True
     return isinstance(thing, Record) and (_is_getattr(thing) or _cloudpickle_maker(thing) in _FINDERS)
@@ -155,7 +156,7 @@ def _cloudpickle_maker(record: Record) -> str:
 
 
 def _interpreter_type(record: Record) -> str:
-    """Name of a type that cloudpickle finds in Python's `types`: ``CodeType``, ``MethodType``."""
+    """Name of a type that cloudpickle looks up in the module `types`: ``CodeType``, ``MethodType``."""
     found = _cloudpickle_maker(record) == "_builtin_type" and len(record.args) == 1
     return _short(record.args[0]) if found else ""
 
@@ -164,14 +165,14 @@ def _short(name: Any) -> str:
     return name[:200] if isinstance(name, str) else "?"
 
 
-def _told(record: Record, key: str, default: str) -> str:
-    """What the state that cloudpickle hangs on a class or function tells under `key`."""
-    told = record.get(key)
-    return _short(told) if isinstance(told, str) else default
+def _text_of(record: Record, key: str, default: str) -> str:
+    """The text under `key` in the state of a class or function pickled by value, or `default`."""
+    value = record.get(key)
+    return _short(value) if isinstance(value, str) else default
 
 
 def brief(thing: Any) -> str:
-    """A few words about anything: the repr of what is nested, or of a long integer, can take for ever."""
+    """A short text for any object; the repr of a nested object or a large integer could take forever."""
     if isinstance(thing, str | bytes):
         return f"{thing[:60]!r}{'...' * (len(thing) > 60)}"
     if isinstance(thing, Global | Record):

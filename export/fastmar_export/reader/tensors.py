@@ -1,4 +1,4 @@
-"""Tensors out of a torch zip, rebuilt on the CPU with every bound checked before torch sees it."""
+"""Rebuilds tensors of a torch zip on the CPU, after checking all bounds."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 import torch
 
 from ..errors import HostileFile, TruncatedFile, UnreadableFile
-from .limits import Budget, too_much
+from .limits import Budget, limit_exceeded
 from .plain import Inert, Rebuild
 from .records import Global, brief
 from .torchzip import FIX_DAMAGED, TorchZip
 
 _MAX_DIMS = 64
 _INT64 = 1 << 63
-_TENSOR = 2_000  # cost of a tensor's object: torch takes some 15 microseconds for one
+_TENSOR = 2_000  # cost of a tensor object, which takes torch about 15 microseconds
 
 _STORAGES = {
     "DoubleStorage": torch.float64, "FloatStorage": torch.float32, "HalfStorage": torch.float16,
@@ -28,11 +28,11 @@ _STORAGE_MODULES = ("torch", "torch.cuda", "torch.storage")
 DTYPES = {
     Global("torch", name): dtype for name, dtype in vars(torch).items() if isinstance(dtype, torch.dtype)
 }  # fmt: skip
-"""Names of torch's dtypes as a pickle gives them, aliases like ``torch.half`` included."""
+"""torch's dtypes by their names in a pickle, including aliases such as ``torch.half``."""
 
 
 class Storage:
-    """One storage of the file; read when a tensor first needs it."""
+    """A storage of the file, which is read when a tensor needs it for the first time."""
 
     def __init__(self, archive: TorchZip, name: str, dtype: torch.dtype) -> None:
         self._archive, self._name, self.dtype = archive, name, dtype
@@ -40,7 +40,7 @@ class Storage:
         self._data: torch.UntypedStorage | None = None
 
     def data(self) -> torch.UntypedStorage:
-        """The bytes, in this machine's order."""
+        """The bytes in this machine's byte order."""
         if self._data is None:
             data = self._archive.load(self._name)
             if self._archive.byteorder != sys.byteorder:
@@ -51,7 +51,7 @@ class Storage:
 
 
 class Tensors:
-    """Rebuilds tensors, parameters and devices; `table` names the callables that a pickle spells them with."""
+    """Rebuilds tensors, parameters and devices; `table` has the functions by dotted path."""
 
     def __init__(self, archive: TorchZip, budget: Budget) -> None:
         self._archive, self._budget = archive, budget
@@ -72,30 +72,31 @@ class Tensors:
         }
 
     def table(self) -> dict[str, Rebuild]:
-        """Dotted path to function, for every callable that is known here."""
+        """The rebuilding functions by the dotted path of the callable that they replace."""
         return self._table
 
     def storage(self, pid: Any) -> Storage:
-        """What a persistent id stands for: ``("storage", class, key, location, count)``."""
+        """The storage for a persistent id ``("storage", class, key, location, count)``."""
         if type(pid) is not tuple or len(pid) < 5 or pid[0] != "storage" or type(pid[2]) is not str:
             raise ValueError("a persistent id is not that of a storage")
         _tag, cls, key, _location, count = pid[:5]
         dtype = _STORAGES.get(cls.name) if isinstance(cls, Global) and cls.module in _STORAGE_MODULES else None
         if dtype is None:
             raise UnreadableFile(
-                f"a tensor is stored as {brief(cls)}, a kind of storage that fastmar can't read.",
-                fix="export the learner with its network in float32, float16 or bfloat16, not quantised.",
+                f"a tensor has the storage {brief(cls)}, which fastmar can't read.",
+                fix="export the learner with a network in float32, float16 or bfloat16 that is not quantised.",
+                code="unsupported_storage",
             )
         if f"data/{key}" not in self._archive:
-            raise TruncatedFile(f"storage {key!r:.40} is not in the file.", fix=FIX_DAMAGED)
+            raise TruncatedFile(f"the storage {key!r:.40} is missing in the file.", fix=FIX_DAMAGED)
         if key not in self._storages:
             if len(self._storages) >= self._budget.limits.storages:
-                raise too_much("the storages of the file", "storages", self._budget.limits.storages)
+                raise limit_exceeded("the number of storages", f"{self._budget.limits.storages:,} storages")
             self._storages[key] = Storage(self._archive, f"data/{key}", dtype)
         storage = self._storages[key]
         if storage.dtype != dtype or type(count) is not int or storage.nbytes != count * dtype.itemsize:
             raise TruncatedFile(
-                f"storage {key!r:.40} has {storage.nbytes} bytes, and the pickle wants {brief(count)} of {dtype}.",
+                f"the storage {key!r:.40} has {storage.nbytes} bytes; the pickle expects {brief(count)} of {dtype}.",
                 fix=FIX_DAMAGED,
             )
         return storage
@@ -111,7 +112,7 @@ class Tensors:
         metadata: Any = None,
         /,
     ) -> torch.Tensor:
-        """A view of a storage, of the storage's own dtype."""
+        """A view of a storage, with the storage's dtype."""
         if not isinstance(storage, Storage):
             raise TypeError("a tensor has no storage")
         return self._view(storage, storage.dtype, (offset, size, stride), requires_grad, metadata)
@@ -134,7 +135,7 @@ class Tensors:
         return self._view(storage, dtype, (offset, size, stride), requires_grad, metadata)
 
     def parameter(self, data: Any, requires_grad: Any, _hooks: Any = None, _state: Any = None, /) -> Any:
-        """A parameter; attributes that somebody hung on it are left out."""
+        """A parameter, without additional attributes."""
         if not isinstance(data, torch.Tensor):
             raise Inert
         self._budget.spend(_TENSOR)
@@ -148,7 +149,7 @@ class Tensors:
         return known(*args)
 
     def fastai_tensor(self, _cls: Any, /, *args: Any) -> torch.Tensor:
-        """The same, as fastai 2.0 wrote it."""
+        """A tensor of a subclass, in the form of fastai 2.0."""
         return self.tensor(*args)
 
     def _view(
@@ -157,14 +158,14 @@ class Tensors:
         offset, size, stride = layout
         sizes, strides = _size(size), _size(stride)
         if len(sizes) != len(strides) or type(offset) is not int or not 0 <= offset < _INT64:
-            raise ValueError("a tensor's sizes, strides and offset don't fit together")
+            raise ValueError("a tensor's sizes, strides and offset do not match")
         count, last = 1, offset
         for length, step in zip(sizes, strides, strict=True):
             count *= length
             last += (length - 1) * step
         if max(count, last) >= _INT64 or (count and (last + 1) * dtype.itemsize > storage.nbytes):
             raise HostileFile(
-                f"a tensor of size {sizes!r:.80} reaches beyond its storage of {storage.nbytes} bytes.", fix=FIX_DAMAGED
+                f"a tensor of size {sizes!r:.80} exceeds its storage of {storage.nbytes} bytes.", fix=FIX_DAMAGED
             )
         self._budget.spend(_TENSOR + count * dtype.itemsize)
         tensor = torch.empty(0, dtype=dtype)
@@ -173,7 +174,7 @@ class Tensors:
         else:
             tensor = torch.empty_strided(sizes, strides, dtype=dtype)
         if isinstance(metadata, dict):
-            # Bits that tell that a view is to be read conjugated or negated.
+            # Flags of views that are conjugated or negated lazily.
             tensor = tensor.conj() if metadata.get("conj") is True else tensor
             tensor = torch._neg_view(tensor) if metadata.get("neg") is True else tensor
         return tensor.requires_grad_(_grad(dtype, grad))
@@ -181,7 +182,7 @@ class Tensors:
 
 def _grad(dtype: torch.dtype, requires_grad: Any) -> bool:
     if type(requires_grad) is not bool or (requires_grad and not (dtype.is_floating_point or dtype.is_complex)):
-        raise ValueError(f"a tensor of {dtype} has {brief(requires_grad)} for requires_grad")
+        raise ValueError(f"a tensor of {dtype} has the invalid requires_grad {brief(requires_grad)}")
     return requires_grad
 
 
@@ -191,7 +192,7 @@ def _size(dims: Any, /) -> tuple[int, ...]:
         or len(dims) > _MAX_DIMS
         or not all(type(n) is int and 0 <= n < _INT64 for n in dims)
     ):
-        raise ValueError(f"a tensor has {brief(dims)} for sizes or strides")
+        raise ValueError(f"a tensor has the invalid sizes or strides {brief(dims)}")
     return tuple(dims)
 
 
@@ -206,6 +207,7 @@ def _device(kind: Any = "cpu", index: Any = None, /) -> torch.device:
 
 def _refuse_quantized(*_args: Any) -> Any:
     raise UnreadableFile(
-        "the network holds quantised tensors, which fastmar can't read.",
+        "the network contains quantised tensors, which fastmar can't read.",
         fix="export the learner before its network is quantised.",
+        code="quantized_tensors",
     )

@@ -1,7 +1,8 @@
-"""How large plain data would be if nothing in it were shared.
+"""Limits the size that plain data would have if no element were shared.
 
-Sixty bytes of pickle make nested tuples of 2**40 elements, each of which holds the next one twice. Such data takes no
-memory, but printing, comparing or converting it takes for ever, and deep nesting overflows the interpreter's stack.
+Sixty bytes of pickle can make nested tuples with 2**40 elements, where each tuple contains the next one twice. Such
+data needs little memory, but printing, comparing or converting it takes forever, and deep nesting overflows the
+interpreter's stack.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .limits import Limits, too_much
+from .limits import Limits, limit_exceeded
 from .records import Record
 
 _CONTAINERS = frozenset({list, tuple, dict, set, frozenset})
@@ -19,11 +20,14 @@ _Measure = tuple[int, int]  # elements and levels
 
 
 def check_unfolded(root: Any, limits: Limits, pickle_bytes: int) -> None:
-    """Raise `HostileFile` where lists, tuples, dicts and sets are too deep, hold themselves, or unfold too far.
+    """Check the nesting depth and the unfolded size of all lists, tuples, dicts and sets.
 
-    Records count as one element: what they hold is measured by itself.
+    A record counts as one element; its content is measured separately.
+
+    Raises:
+        HostileFile: a container is nested too deeply, is too large, or contains itself.
     """
-    most = limits.spare_elements + limits.unfolded_elements * pickle_bytes
+    max_elements = limits.spare_elements + limits.unfolded_elements * pickle_bytes
     measured: dict[int, _Measure | None] = {}
     seen, pending = {id(root)}, [root]
     while pending:
@@ -31,7 +35,7 @@ def check_unfolded(root: Any, limits: Limits, pickle_bytes: int) -> None:
         parts = _record_parts(thing) if isinstance(thing, Record) else (thing,)
         for part in parts:
             if _is_container(part):
-                for record in _measure(part, measured, limits, most):
+                for record in _measure(part, measured, limits, max_elements):
                     if id(record) not in seen:
                         seen.add(id(record))
                         pending.append(record)
@@ -40,14 +44,14 @@ def check_unfolded(root: Any, limits: Limits, pickle_bytes: int) -> None:
                 pending.append(part)
 
 
-def _measure(start: Any, measured: dict[int, _Measure | None], limits: Limits, most: int) -> list[Record]:
-    """Measure `start` and what is below it; the value is the records that were met."""
+def _measure(start: Any, measured: dict[int, _Measure | None], limits: Limits, max_elements: int) -> list[Record]:
+    """Measure `start` and everything below it, and return the records in it."""
     records: list[Record] = []
     stack: list[tuple[Any, list[Any] | None]] = [(start, None)]
     while stack:
         thing, inner = stack.pop()
         if inner is not None:
-            measured[id(thing)] = _sum(len(_elements(thing)), inner, measured, limits, most)
+            measured[id(thing)] = _sum(len(_elements(thing)), inner, measured, limits, max_elements)
         elif id(thing) not in measured:
             measured[id(thing)] = None  # until everything below it is measured
             parts = [part for part in _elements(thing) if type(part) in _MEASURED and _holds_others(part)]
@@ -58,18 +62,20 @@ def _measure(start: Any, measured: dict[int, _Measure | None], limits: Limits, m
     return records
 
 
-def _sum(size: int, inner: list[Any], measured: dict[int, _Measure | None], limits: Limits, most: int) -> _Measure:
+def _sum(
+    size: int, inner: list[Any], measured: dict[int, _Measure | None], limits: Limits, max_elements: int
+) -> _Measure:
     levels = 0
     for part in inner:
         below = measured[id(part)]
         if below is None:
-            raise too_much("lists and tuples that hold themselves", "levels", limits.levels)
+            raise limit_exceeded("the nesting of a list or tuple that contains itself", f"{limits.levels} levels")
         size += below[0]
         levels = max(levels, below[1])
     if levels >= limits.levels:
-        raise too_much("lists and tuples within each other", "levels", limits.levels)
-    if size > most:
-        raise too_much("lists and tuples, each counted as often as it is used,", "elements", most)
+        raise limit_exceeded("the nesting of lists and tuples", f"{limits.levels} levels")
+    if size > max_elements:
+        raise limit_exceeded("the size of lists and tuples, with repeated elements,", f"{max_elements:,} elements")
     return size, levels + 1
 
 
@@ -86,7 +92,7 @@ def _is_container(thing: Any) -> bool:
 
 def _elements(thing: Any) -> Any:
     if type(thing) is dict:
-        return thing.values()  # keys are bounded when they enter
+        return thing.values()  # keys are checked when they are added
     return thing.reshape(-1) if type(thing) is np.ndarray else thing
 
 

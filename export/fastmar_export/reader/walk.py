@@ -1,4 +1,4 @@
-"""Walking through what the reader made, without recursion: a file may nest as deep as it likes."""
+"""Walks the objects of a pickle without recursion, because a file may be nested deeply."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from .records import Global, Record, brief
 _LIST_CLASS = Global("fastcore.foundation", "L")
 _LEAVES = frozenset({str, bytes, bytearray, int, float, bool, complex, type(None)})
 _CONTAINERS = frozenset({list, tuple, dict, set, frozenset})
-_LONGEST = 64  # steps of a path that are told; a hostile file can make it as long as the file
+_MAX_LABELS = 64  # steps of a path in messages; a hostile file can have longer paths
 
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """An object, and where it hangs.
+    """An object, and its path from the root.
 
     Attributes:
         thing: the object.
-        label: how it is reached from its parent: ``.model``, ``[0]``.
-        parent: the node it hangs on; None for the root.
-        is_state: whether it is a record's state, so that what it holds are the record's attributes.
+        label: the step from the parent to the object: ``.model``, ``[0]``.
+        parent: the parent's node; None for the root.
+        is_state: whether the object is a record's state, so that its entries are the record's attributes.
     """
 
     thing: Any
@@ -44,18 +44,18 @@ class Node:
 
     def _labels(self) -> Iterator[str]:
         node: Node | None = self
-        for _ in range(_LONGEST):
+        for _ in range(_MAX_LABELS):
             if node is None:
                 return
             yield node.label
             node = node.parent
 
 
-Reach = tuple[Any, str, bool]  # an object, the label that leads to it, whether it is a record's state
+Child = tuple[Any, str, bool]  # an object, its label, and whether it is a record's state
 
 
-def _parts(node: Node) -> Iterator[Reach]:
-    """What hangs directly on an object: state, arguments, elements and values."""
+def _children(node: Node) -> Iterator[Child]:
+    """The objects that an object refers to directly: state, arguments, elements and values."""
     thing = node.thing
     if isinstance(thing, Record):
         if thing.callee == _LIST_CLASS and isinstance(thing.get("items"), list):
@@ -85,15 +85,15 @@ def _parts(node: Node) -> Iterator[Reach]:
 
 
 def _is_walked(thing: Any) -> bool:
-    """Whether `thing` may hold others, or is an array: most of what a large file holds is neither."""
+    """Whether `thing` may refer to other objects, or is an array; most objects of a large file are neither."""
     kind = type(thing)
     return kind not in _LEAVES and not (kind in _CONTAINERS and not thing)
 
 
 def walk(root: Any, enter: Callable[[Node], bool] = lambda _: True) -> Iterator[Node]:
-    """Every object that can be reached, once, along its shortest path; below a node only where `enter` says so.
+    """All reachable objects, each once with its shortest path. Nodes for which `enter` is False are not entered.
 
-    Numbers, text and empty containers are left out.
+    Numbers, text and empty containers are skipped.
     """
     start = Node(root)
     seen, queue = {id(root)}, deque([start])
@@ -102,7 +102,7 @@ def walk(root: Any, enter: Callable[[Node], bool] = lambda _: True) -> Iterator[
         yield node
         if not enter(node):
             continue
-        for thing, label, is_state in _parts(node):
+        for thing, label, is_state in _children(node):
             if id(thing) not in seen and _is_walked(thing):
                 seen.add(id(thing))
                 queue.append(Node(thing, label, node, is_state))

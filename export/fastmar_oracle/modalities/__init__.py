@@ -1,6 +1,6 @@
-"""How fastai is asked, one module for each modality, named like it.
+"""Predictions of fastai, with one module for each modality, which has the modality's name.
 
-A modality is an object without state of its own, in its module's `MODALITY`.
+A modality is a stateless object, in its module's `MODALITY`.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from fastmar_runtime.spec import Spec
 
 
 class Modality(ABC):
-    """How records of one modality are read, named and handed to `learn.predict`."""
+    """Reads records of one modality, and calls `learn.predict` for them."""
 
     @abstractmethod
     def read(self, golden: Sequence[Any], files: Sequence[Path], spec: Spec) -> list[Any]:
-        """The golden records, and then those in the files."""
+        """The golden records, followed by the records in the files."""
 
     @abstractmethod
-    def ask(self, learn: Any, record: Any, spec: Spec) -> Prediction:
-        """What `learn.predict` returns for `record`.
+    def predict(self, learn: Any, record: Any, spec: Spec) -> Prediction:
+        """The result of `learn.predict` for `record`.
 
         Raises:
-            FastaiUnavailable: fastai can't answer it.
+            FastaiUnavailable: `learn.predict` fails.
         """
 
     @abstractmethod
-    def place(self, record: Any, number: int) -> str:
-        """What messages call a record that was refused, the one of that number behind the golden records."""
+    def describe(self, record: Any, number: int) -> str:
+        """A name of the record for messages; `number` is its position after the golden records."""
 
 
 def modality(kind: str) -> Modality:
-    """The modality of a spec's `kind`; found by its module in this folder."""
+    """The modality of a spec's `kind`, from the module of that name in this folder."""
     found: Modality = importlib.import_module(f"{__name__}.{kind}").MODALITY
     return found

@@ -1,4 +1,4 @@
-"""fastai's answers to rows of a table."""
+"""fastai's predictions for rows of a table."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fastmar_runtime.steps.add_datepart import from_state
 
 
 class Tabular(Modality):
-    """Rows of a table, as records."""
+    """Rows of a table."""
 
     def read(self, golden: Sequence[Any], files: Sequence[Path], spec: Spec) -> list[Any]:
         records = list(golden)
@@ -27,7 +27,7 @@ class Tabular(Modality):
             records += payload.read(*read_input(str(path)), spec).records
         return records
 
-    def ask(self, learn: Any, record: Any, spec: Spec) -> Prediction:
+    def predict(self, learn: Any, record: Any, spec: Spec) -> Prediction:
         import pandas as pd  # noqa: PLC0415 - comes with fastai
 
         row = as_row(record, spec)
@@ -36,15 +36,15 @@ class Tabular(Modality):
         except Exception as error:
             raise FastaiUnavailable(
                 f"learn.predict fails on {row} ({type(error).__name__}: {error}).",
-                fix="fastai itself can't answer this learner's records: compare with learn.get_preds by hand.",
+                fix="compare the archive's answers with learn.get_preds in Python instead.",
             ) from error
 
-    def place(self, record: Any, number: int) -> str:
+    def describe(self, record: Any, number: int) -> str:
         return f"record {number}"
 
 
 def as_row(record: dict[str, Any], spec: Spec) -> dict[str, Any]:
-    """`record` as users pass it to `learn.predict`: dates taken apart, spellings as trained, dates as dates."""
+    """`record` in the form for `learn.predict`: dates replaced by their parts, categories as in training."""
     report = Report(1)
     batch: dict[str, Any] = gather([record], spec.fields, report)
     for state in spec.steps:
@@ -68,7 +68,7 @@ def _as_trained(value: Any, categories: tuple[Any, ...]) -> Any:
 
 
 def _as_columns(learn: Any, row: dict[str, Any]) -> dict[Any, Any]:
-    """`row` by the learner's own names of columns: integers where its table had integers."""
+    """`row` with the learner's column keys, which are integers if those of its table are."""
     recorded = {str(key): key for key in (*learn.dls.cat_names, *learn.dls.cont_names)}
     return {recorded.get(name, name): value for name, value in row.items()}
 

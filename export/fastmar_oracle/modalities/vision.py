@@ -1,4 +1,4 @@
-"""fastai's answers to pictures."""
+"""fastai's predictions for pictures."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from fastmar_runtime.spec import Spec
 
 
 class Vision(Modality):
-    """Pictures, as the bytes of their files."""
+    """Pictures, passed as the bytes of their files."""
 
     def read(self, golden: Sequence[Any], files: Sequence[Path], spec: Spec) -> list[Any]:
         read = pictures.gather(golden, Report(len(golden)))
         return [picture for picture in read if picture is not None] + [Picture(read_picture(f), f.name) for f in files]
 
-    def ask(self, learn: Any, record: Any, spec: Spec) -> Prediction:
+    def predict(self, learn: Any, record: Any, spec: Spec) -> Prediction:
         return predict(learn, record.data)
 
-    def place(self, record: Any, number: int) -> str:
+    def describe(self, record: Any, number: int) -> str:
         return str(record)
 
 

@@ -46,7 +46,7 @@ class Series(Modality):
     def convert(self, learner, options):
         found = transforms(learner.loader.get("after_item"))
         steps = tuple(convert(each, f"dls.after_item[{at}]", WINDOW, None) for at, each in enumerate(found))
-        return Conversion((), steps, ("x",), [], ("next",), [], open_axes={"x": {1: "time"}})
+        return Conversion((), steps, ("x",), [], ("next",), [], dynamic_axes={"x": {1: "time"}})
 
     def golden(self, conversion):
         return [{}]

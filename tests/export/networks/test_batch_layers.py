@@ -62,7 +62,7 @@ def test_affine_samples_as_fastai_does(mode: str, pad_mode: str, align_corners: 
             layer = Affine(pair(out), mode, pad_mode, align_corners, input_size)
             assert difference(layer(x), theirs) <= (TOLERANCE if mode == "bilinear" else 0), (size, out, input_size)
             forms.add(type(layer.form).__name__)
-    expected = {"Identity", "Pick", "Grid"} if mode == "nearest" else {"Identity", "Matrices", "Open"}
+    expected = {"Identity", "SelectPixels", "GridSample"} if mode == "nearest" else {"Identity", "Matrices", "DynamicMatrices"}
     resizes = mode == "bilinear" and (align_corners or pad_mode != "zeros")
     assert forms == expected | ({"Resize"} if resizes else set())
 
@@ -157,8 +157,8 @@ def test_the_graph_computes_the_same_from_bytes(name: str) -> None:
     batches = [
         random.integers(0, 256, (count, 3, *each), dtype=np.uint8) for count, each in zip((2, 1, 5), sizes, strict=True)
     ]
-    open_axes = {} if size else {"image": {2: "height", 3: "width"}}
-    graph, _ = export_graph(chain.eval(), {"image": batches[0]}, ["image"], open_axes)
+    dynamic_axes = {} if size else {"image": {2: "height", 3: "width"}}
+    graph, _ = export_graph(chain.eval(), {"image": batches[0]}, ["image"], dynamic_axes)
     assert graph.inputs[0].dtype == "uint8"
     assert graph.inputs[0].shape == ("batch", 3, *(size or ("height", "width")))
     session = onnxruntime.InferenceSession(graph.model)

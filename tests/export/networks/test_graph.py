@@ -38,7 +38,7 @@ def test_the_same_network_gives_the_same_bytes_without_a_path() -> None:
 
 def test_open_sizes(network: nn.Module) -> None:
     sample = {"image": torch.rand(2, 3, 64, 96).numpy()}
-    exported, _ = export_graph(network, sample, ["image"], open_axes={"image": {2: "height", 3: "width"}})
+    exported, _ = export_graph(network, sample, ["image"], dynamic_axes={"image": {2: "height", 3: "width"}})
     assert exported.inputs[0].shape == ("batch", 3, "height", "width")
     assert exported.outputs[0].shape == ("batch", 3, "height", "width")
     session = onnxruntime.InferenceSession(exported.model)
@@ -51,7 +51,7 @@ def test_a_network_of_one_size_can_not_be_opened() -> None:
     network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 2)).eval()
     with pytest.raises(ExportError, match=r"can't export the network(?s:.)*Fix:"):
         export_graph(
-            network, {"image": np.zeros((2, 3, 8, 8), np.float32)}, ["image"], open_axes={"image": {2: "height"}}
+            network, {"image": np.zeros((2, 3, 8, 8), np.float32)}, ["image"], dynamic_axes={"image": {2: "height"}}
         )
 
 
@@ -76,7 +76,7 @@ def test_traces_go_from_graphs_in_graphs_too() -> None:
 
 
 def test_more_than_an_onnx_file_holds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(graph, "_MOST_BYTES", 100)
+    monkeypatch.setattr(graph, "_MAX_BYTES", 100)
     with pytest.raises(ExportError, match=r"at most 2(?s:.)*Fix:"):
         export_graph(nn.Linear(10, 10).eval(), {"x": np.zeros((2, 10), np.float32)}, ["x"])
 

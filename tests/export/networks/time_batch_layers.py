@@ -28,8 +28,8 @@ CHAINS = {
 
 
 def milliseconds(network: nn.Module, sample: np.ndarray, *, any_size: bool = False) -> float:
-    open_axes = {"image": {2: "height", 3: "width"}} if any_size else {}
-    graph, _ = export_graph(network.eval(), {"image": sample}, ["image"], open_axes)
+    dynamic_axes = {"image": {2: "height", 3: "width"}} if any_size else {}
+    graph, _ = export_graph(network.eval(), {"image": sample}, ["image"], dynamic_axes)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(graph.model, options)

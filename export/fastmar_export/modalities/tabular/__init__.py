@@ -1,4 +1,4 @@
-"""Learners of tables."""
+"""The modality of learners whose input is a table."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from fastmar_export.targets import Notice, decoder_state
 from fastmar_runtime.schema import plain
 from fastmar_runtime.spec import Field, Spec
 
-MOST_CATEGORIES = 6  # of a column that a summary lists
+MAX_CATEGORIES = 6  # categories of a column in a summary
 
 
 class Tabular(Modality):
-    """Learners of tables."""
+    """Learners whose input is a table."""
 
     name = "tabular"
     reads = "tables"
@@ -46,9 +46,10 @@ class Tabular(Modality):
         return golden_records(conversion.fields, conversion.steps)
 
     def decoder(
-        self, conversion: Conversion, learner: Learner, shape: tuple[int, ...], asked: str | None
+        self, conversion: Conversion, learner: Learner, shape: tuple[int, ...], requested: str | None
     ) -> tuple[State, list[Notice]]:
-        return decoder_state(conversion.target_transforms, list(conversion.targets), learner.loss, prod(shape), asked)
+        targets = list(conversion.targets)
+        return decoder_state(conversion.target_transforms, targets, learner.loss, prod(shape), requested)
 
     def workers(self) -> dict[str, Any]:
         return worker_configuration(batch=16, seconds=60, threads=1)
@@ -59,8 +60,8 @@ class Tabular(Modality):
 
 def _summary(field: Field) -> str:
     if field.kind == CATEGORY:
-        known = [repr(plain(category)) for category in field.categories[:MOST_CATEGORIES]]
-        more = f", ... ({len(field.categories)} in all)" if len(field.categories) > MOST_CATEGORIES else ""
+        known = [repr(plain(category)) for category in field.categories[:MAX_CATEGORIES]]
+        more = f", ... ({len(field.categories)} in all)" if len(field.categories) > MAX_CATEGORIES else ""
         return f"one of {', '.join(known)}{more}"
     if field.kind == NUMBER and field.default is not None:
         return f"a number, such as {field.default:g}"

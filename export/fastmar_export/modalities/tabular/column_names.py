@@ -1,4 +1,4 @@
-"""Names of a table's columns: strings, and integers, which are written as their digits."""
+"""Names of a table's columns: strings, and integers, whose digits become the name."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import numpy as np
 
 from fastmar_export.conversion import State, model_notice
 from fastmar_export.errors import UnsupportedLearner
-from fastmar_export.learner import listed
+from fastmar_export.learner import as_list
 from fastmar_export.reader import Record
 from fastmar_export.reader.records import brief
 
-_SHOWN = 3  # columns that the notice lists
+_MAX_SHOWN = 3  # columns that the notice lists
 _BITS = 64
 
 
 def column_name(key: Any) -> str | None:
-    """What the column that a learner knows as `key` is called in records; None where `key` names no column."""
+    """The name in records of the column with the key `key`; None if `key` is not a valid column key."""
     if isinstance(key, np.integer):
         key = key.item()
     if isinstance(key, str):
@@ -26,7 +26,7 @@ def column_name(key: Any) -> str | None:
 
 
 def by_column(values: dict[Any, Any]) -> dict[str, Any]:
-    """What a transform recorded for each column, by the column's name in records."""
+    """The values that a transform recorded, by column name instead of column key."""
     return {name: value for key, value in values.items() if (name := column_name(key)) is not None}
 
 
@@ -36,35 +36,37 @@ def recorded_names(dataset: Record, attribute: str) -> list[str]:
     Raises:
         UnsupportedLearner: one of them is neither a string nor an integer.
     """
-    keys = listed(dataset.get(attribute))
+    keys = as_list(dataset.get(attribute))
     names = [column_name(key) for key in keys]
     if None in names:
         raise UnsupportedLearner(
-            f"dls.{attribute} holds {brief(keys[names.index(None)])}, where the name of a column belongs.",
-            fix="name the table's columns with strings, train and export again.",
+            f"dls.{attribute} contains {brief(keys[names.index(None)])}, which is not a column name.",
+            fix="use strings as names of the table's columns, train and export again.",
+            code="invalid_column_name",
         )
     return [name for name in names if name is not None]
 
 
 def integer_names_notice(dataset: Record) -> State | None:
-    """That columns with integer names are called by their digits; None where all names are strings.
+    """The notice that integer column names are written as text in records; None if all names are strings.
 
     Raises:
-        UnsupportedLearner: an integer and a string would become one name.
+        UnsupportedLearner: an integer and a string have the same text.
     """
-    keys = [key for attribute in ("cat_names", "cont_names", "y_names") for key in listed(dataset.get(attribute))]
+    keys = [key for attribute in ("cat_names", "cont_names", "y_names") for key in as_list(dataset.get(attribute))]
     strings = {key for key in keys if isinstance(key, str)}
     integers = list(dict.fromkeys(name for key in keys if not isinstance(key, str) and (name := column_name(key))))
     for name in integers:
         if name in strings:
             raise UnsupportedLearner(
                 f"the table has a column {name!r} (a string) and a column {name} (an integer).",
-                fix="give one of the two another name, train and export again.",
+                fix="rename one of the two, train and export again.",
+                code="ambiguous_column_name",
             )
     if not integers:
         return None
-    shown = ", ".join(f'"{name}"' for name in integers[:_SHOWN]) + ", ..." * (len(integers) > _SHOWN)
+    shown = ", ".join(f'"{name}"' for name in integers[:_MAX_SHOWN]) + ", ..." * (len(integers) > _MAX_SHOWN)
     return model_notice(
         "integer_column_names",
-        f"columns are named with integers; records, which are JSON or CSV, name them {shown}.",
+        f"the table's column names are integers; use their text in records: {shown}.",
     )

@@ -1,4 +1,4 @@
-"""Tabular learners: procs to steps, columns to fields, targets to a decoder."""
+"""Converts tabular learners: procs to steps, and columns to fields."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from fastmar_export.errors import UnsupportedLearner, UnsupportedTransform
 from fastmar_export.learner import Learner, transforms
 from fastmar_export.modalities.tabular.column_names import integer_names_notice, recorded_names
 from fastmar_export.modalities.tabular.converters.add_datepart import Typical, add_datepart, date_names, typical_date
-from fastmar_export.modalities.tabular.plausible import typical_category
 from fastmar_export.modalities.tabular.table import TABLE, Table
+from fastmar_export.modalities.tabular.typical_category import typical_category
 from fastmar_export.networks.wrappers import unwrapped
 from fastmar_export.reader import Record
 from fastmar_export.targets import REGRESSION, TARGET_TRANSFORMS
@@ -24,7 +24,7 @@ from fastmar_runtime.steps.add_datepart import ELAPSED
 
 POSITIONS = ("x_cat", "x_cont")  # arguments of the network's forward
 _EPOCH = datetime(1970, 1, 1)
-_DIGITS = 4  # significant digits of a default: it is an example, not a statistic
+_DIGITS = 4  # significant digits of a default, which is only an example
 
 
 def convert_tabular(learner: Learner) -> Conversion:
@@ -32,7 +32,7 @@ def convert_tabular(learner: Learner) -> Conversion:
 
     Raises:
         UnsupportedTransform: a proc or batch transform has no converter.
-        UnsupportedLearner: the table's columns are not recorded, or have no names that a record can carry.
+        UnsupportedLearner: the names of the table's columns are not strings or integers, or are ambiguous.
     """
     dataset = learner.dataset
     table = Table(cats=recorded_names(dataset, "cat_names"), conts=recorded_names(dataset, "cont_names"))
@@ -60,16 +60,16 @@ def convert_tabular(learner: Learner) -> Conversion:
         table.notice(
             date["date"],
             "date_taken_apart",
-            f"columns such as {date['prefix'] + date['parts'][0]!r} look like those of add_datepart: a record may "
-            f"carry the date itself, as {date['date']!r}, and they are computed as fastai computes them.",
+            f"columns such as {date['prefix'] + date['parts'][0]!r} look like the output of add_datepart: a record may "
+            f"contain the date itself, as {date['date']!r}, and these columns are then computed as in fastai.",
         )
         elapsed = date["prefix"] + ELAPSED
         if elapsed in columns and ELAPSED not in date["parts"]:
             table.notice(
                 elapsed,
                 "elapsed_unit_unknown",
-                f"the learner does not tell in which unit {elapsed!r} counts: a record must carry it as a number, as "
-                f"the training table did, also where it carries {date['date']!r}.",
+                f"the unit of {elapsed!r} is not known from the learner: a record must contain it as a number, as in "
+                f"the training table, even if it contains {date['date']!r}.",
             )
     fields = _fields(table, steps, dates, typical, targets)
     return Conversion(
@@ -83,26 +83,28 @@ def convert_tabular(learner: Learner) -> Conversion:
 
 
 def _step(record: Any, where: str, table: Table) -> State:
-    """The step for `record`, which is the transform at `where`."""
+    """The step for `record`, the transform at `where`."""
     convert = converter_of(record, where, TABLE)
     if record.get("split_idx") is not None or "encodes" in record.attrs:
-        # fastai skips such a transform in one of the two splits, or runs code of the user's in its place.
+        # fastai skips such a transform in one of the two splits, or runs the user's code instead.
         raise UnsupportedTransform(
             where,
             record.path,
             why="whose split_idx or encodes was set on the instance",
-            fix="give the transform fastai's own back (del proc.encodes; proc.split_idx = None), and export again.",
+            fix="restore fastai's values (del proc.encodes; proc.split_idx = None), and export again.",
+            code="instance_attribute",
         )
     return convert(record, where, table)
 
 
 def _refuse_target_among_inputs(table: Table, targets: tuple[str, ...], target_transforms: list[Record]) -> None:
-    """A target that is encoded would be encoded among the inputs as well."""
+    """Refuse an encoded target that is also an input, because it would be encoded among the inputs too."""
     both = [name for name in targets if name in (*table.cats, *table.conts)]
     if both and any(transform.path != REGRESSION for transform in target_transforms):
         raise UnsupportedLearner(
-            f"{both[0]!r} is a target and an input.",
-            fix="leave it out of cat_names and cont_names, and train again: it tells the model what to predict.",
+            f"the column {both[0]!r} is a target and an input.",
+            fix="remove it from cat_names and cont_names, train again and export that learner.",
+            code="target_is_input",
         )
 
 
@@ -111,8 +113,9 @@ def _check_categories_encoded(table: Table, steps: list[State]) -> None:
     missing = [name for name in table.cats if name not in encoded]
     if missing:
         raise UnsupportedLearner(
-            f"the category column {missing[0]!r} has no vocabulary: Categorify is not among the procs.",
-            fix="train with procs=[Categorify, FillMissing, Normalize], or name the column among cont_names.",
+            f"the category column {missing[0]!r} has no vocabulary, because Categorify is not one of the procs.",
+            fix="train with procs=[Categorify, FillMissing, Normalize], or move the column to cont_names.",
+            code="no_vocabulary",
         )
 
 
@@ -125,7 +128,7 @@ def _fills(steps: list[State]) -> dict[str, float]:
 
 
 def _sent_columns(table: Table, steps: list[State]) -> list[str]:
-    """Columns that a caller sends: all but FillMissing's flags."""
+    """Columns that a caller sends: all except FillMissing's flags."""
     flags = {
         f"{name}_na" for step in steps if step["step"] == "fill_missing" and step["add_col"] for name in step["fills"]
     }
@@ -133,9 +136,9 @@ def _sent_columns(table: Table, steps: list[State]) -> list[str]:
 
 
 def _typical_numbers(learner: Learner, table: Table, steps: list[State]) -> Typical:
-    """Mean and standard deviation of number columns: Normalize's, else the running ones of the network's batch norm.
+    """Mean and standard deviation of number columns, from Normalize or else from the network's batch norm.
 
-    Those began with mean 0 and variance 1, which is taken out of them again.
+    The running statistics of a batch norm start at mean 0 and variance 1. The share of these initial values is removed.
     """
     for step in steps:
         if step["step"] == "normalize":
@@ -147,7 +150,7 @@ def _typical_numbers(learner: Learner, table: Table, steps: list[State]) -> Typi
     buffers = norm.get("_buffers", {})
     try:
         means, variances = buffers["running_mean"].tolist(), buffers["running_var"].tolist()
-        first = (1 - norm.get("momentum")) ** buffers["num_batches_tracked"].item()  # the share of what they began with
+        first = (1 - norm.get("momentum")) ** buffers["num_batches_tracked"].item()  # share of the initial values
         return {
             name: (mean / (1 - first), max(0.0, (variance - first) / (1 - first)) ** 0.5)
             for name, mean, variance in zip(table.conts, means, variances, strict=True)
@@ -181,7 +184,10 @@ def _fields(
 
 
 def _date_field(date: State, taken: set[str], nullable_columns: set[str], about: tuple[float, float] | None) -> Field:
-    """The date that may be sent in place of its parts: null where all of them can be, and typically `about` a day."""
+    """The field of a date that may be sent instead of its parts.
+
+    It is nullable if all parts are. `about` is mean and standard deviation of the date, in days since 1970.
+    """
     parts = [date["prefix"] + part for part in date["parts"]]
     aliases = tuple(date_names(date["prefix"], taken)[1:])
     field = Field(date["date"], DATE, nullable_columns.issuperset(parts), optional=True, aliases=aliases)
@@ -190,5 +196,5 @@ def _date_field(date: State, taken: set[str], nullable_columns: set[str], about:
     days, spread = about
     try:
         return replace(field, default=(_EPOCH + timedelta(days=days)).date().isoformat(), spread=spread)
-    except (OverflowError, ValueError):  # beyond the calendar, or no number: so were the years in training
+    except (OverflowError, ValueError):  # not a date, because the training table had no real years
         return field

@@ -1,4 +1,4 @@
-"""Golden records for a new archive: made from vocabularies and statistics alone, so that no training row gets out."""
+"""Golden records for a new archive, made from vocabularies and statistics only, so they contain no training row."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from fastmar_runtime.spec import Field
 
 COUNT = 32
 UNKNOWN = "a category that nobody trained with"
-_GOLDEN_RATIO = 0.6180339887498949  # steps of it fill an interval evenly: every record gets another place in it
-_RANGE = 2.0  # standard deviations to either side
+_GOLDEN_RATIO = 0.6180339887498949  # its multiples modulo 1 are distributed evenly
+_RANGE = 2.0  # standard deviations on each side of the mean
 _DIGITS = 6
-_DAYS = 1000.0  # spread of a date that the learner tells nothing of
+_DAYS = 1000.0  # standard deviation of a date without statistics
 _FIRST_DAY, _LAST_DAY = date.min.toordinal(), date.max.toordinal()
 
 
 def golden_records(fields: Sequence[Field], steps: Sequence[State]) -> list[dict[str, Any]]:
-    """`COUNT` records: plausible ones through all categories, then one each of nulls, unknowns and stray spaces."""
+    """`COUNT` records: plausible ones with all categories; the last three have nulls, unknown categories and spaces."""
     dates = {step["date"]: step for step in steps if step["step"] == "add_datepart"}
     records = [{f.name: _value(f, row, column) for column, f in enumerate(fields)} for row in range(COUNT)]
-    for row, record in enumerate(records):  # the date itself in every other record, its parts in the others
+    for row, record in enumerate(records):  # every second record has the date's parts instead of the date
         for name_of_date, step in dates.items():
             for name in [name_of_date] if row % 2 else [step["prefix"] + part for part in step["parts"]]:
                 record.pop(name, None)
@@ -44,7 +44,7 @@ def _value(field: Field, row: int, column: int) -> Any:
         if row == 0 and field.default is not None:
             return field.default
         return plain(field.categories[(row + column) % len(field.categories)]) if field.categories else None
-    if row == 0 and field.default is not None:  # the first record is the one that examples show
+    if row == 0 and field.default is not None:  # documentation shows the first record as an example
         return field.default
     middle = field.default if isinstance(field.default, int | float) else 0.0
     spread = field.spread if field.spread is not None else max(1.0, abs(middle))
@@ -52,7 +52,7 @@ def _value(field: Field, row: int, column: int) -> Any:
 
 
 def _place(row: int, column: int) -> float:
-    """A place between 0 and 1, another one for each record and column."""
+    """A number between 0 and 1, which differs between records and columns."""
     return ((row + 1) * _GOLDEN_RATIO + column * 0.37) % 1.0
 
 

@@ -1,4 +1,4 @@
-"""What converters of tabular transforms share."""
+"""The object that converters of tabular transforms share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fastmar_export.conversion import State
 from fastmar_export.converters import Domain
 
 TABLE = Domain("tabular")
-"""Transforms of a table: procs, and those of a batch of rows."""
+"""Transforms of a table: procs and batch transforms."""
 
 
 @dataclass(slots=True)
@@ -17,7 +17,7 @@ class Table:
 
     Attributes:
         cats, conts: names of the category and number columns, in the network's order.
-        notices: ``{"field", "code", "message"}`` for what a caller should know.
+        notices: facts that a caller should know, each as ``{"field", "code", "message"}``.
     """
 
     cats: list[str]
@@ -25,5 +25,5 @@ class Table:
     notices: list[State] = field(default_factory=list)
 
     def notice(self, column: str | None, code: str, message: str) -> None:
-        """Add a notice, which the export prints and the model's schema holds."""
+        """Add a notice. The export prints it, and the model's schema contains it."""
         self.notices.append({"field": column, "code": code, "message": message})

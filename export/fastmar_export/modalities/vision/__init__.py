@@ -1,4 +1,4 @@
-"""Learners of pictures."""
+"""The modality of learners whose input is a picture."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from fastmar_export.errors import ExportError
 from fastmar_export.learner import DATASETS, Learner, name_of
 from fastmar_export.modalities import Arrays, Modality, worker_configuration
 from fastmar_export.modalities.vision.conversion import convert_vision
-from fastmar_export.modalities.vision.golden import OPEN_SIZE, golden_pictures
+from fastmar_export.modalities.vision.golden import GOLDEN_SIZE, golden_pictures
 from fastmar_export.modalities.vision.picture_class import MODES, PICTURES, created_class, is_picture
 from fastmar_export.modalities.vision.pictures import BATCH, ITEM
-from fastmar_export.modalities.vision.sizes import check_other_size, naming_size
+from fastmar_export.modalities.vision.sizes import add_size_to_error, check_other_size
 from fastmar_export.modalities.vision.targets import MASK_CODES, POINT, POINT_SCALER, picture_decoder
 from fastmar_export.networks.graph import DEEP
 from fastmar_export.options import Options
@@ -31,7 +31,7 @@ from fastmar_runtime.spec import Spec
 
 
 class Vision(Modality):
-    """Learners of pictures."""
+    """Learners whose input is a picture."""
 
     name = "vision"
     reads = "pictures"
@@ -45,10 +45,11 @@ class Vision(Modality):
         return learner.dataset.path == DATASETS and any(map(is_picture, learner.input_transforms))
 
     def check_options(self, options: Options) -> None:
-        if options.max_pixels is not None and options.max_pixels < prod(OPEN_SIZE):
+        if options.max_pixels is not None and options.max_pixels < prod(GOLDEN_SIZE):
             raise ExportError(
-                f"a limit of {options.max_pixels:,} pixels is too low to try the learner with.",
-                fix=f"give a --max-pixels of {prod(OPEN_SIZE):,} or more.",
+                f"--max-pixels is {options.max_pixels}, which is less than the golden pictures have.",
+                fix=f"use at least {prod(GOLDEN_SIZE)}.",
+                code="max_pixels_too_low",
             )
 
     def convert(self, learner: Learner, options: Options) -> Conversion:
@@ -58,12 +59,12 @@ class Vision(Modality):
         return golden_pictures(conversion.steps)
 
     def decoder(
-        self, conversion: Conversion, learner: Learner, shape: tuple[int, ...], asked: str | None
+        self, conversion: Conversion, learner: Learner, shape: tuple[int, ...], requested: str | None
     ) -> tuple[State, list[Notice]]:
-        return picture_decoder(conversion.target_transforms, list(conversion.targets), learner.loss, shape, asked)
+        return picture_decoder(conversion.target_transforms, list(conversion.targets), learner.loss, shape, requested)
 
-    def trying(self, conversion: Conversion) -> AbstractContextManager[None]:
-        return naming_size(conversion)
+    def trial_context(self, conversion: Conversion) -> AbstractContextManager[None]:
+        return add_size_to_error(conversion)
 
     def prove(
         self,
@@ -73,7 +74,7 @@ class Vision(Modality):
         samples: Arrays,
         expected: npt.NDArray[np.float32],
     ) -> float:
-        return check_other_size(network, predictor, samples, expected) if conversion.open_axes else 0.0
+        return check_other_size(network, predictor, samples, expected) if conversion.dynamic_axes else 0.0
 
     def workers(self) -> dict[str, Any]:
         return worker_configuration(batch=8, seconds=120, threads=0)
@@ -83,7 +84,7 @@ class Vision(Modality):
 
     def becomes(self, transform: Any, domain: Domain | None) -> str | None:
         if name_of(transform) in (POINT_SCALER, MASK_CODES):
-            return "how answers are written"
+            return "the form of answers"
         if (created := created_class(transform)) is not None:
             return f"{created.rpartition('.')[2]}.create" if created in (*MODES, POINT) else None
         return super().becomes(transform, domain)
@@ -94,7 +95,8 @@ class Vision(Modality):
 
     def summary(self, spec: Spec) -> list[tuple[str, str]]:
         _, _, height, width = spec.inputs[0].shape
-        return [("a picture", f"seen at {width} x {height} px" if isinstance(width, int) else "seen as large as it is")]
+        size = f"resized to {width} x {height} px" if isinstance(width, int) else "in its own size"
+        return [("picture", size)]
 
 
 MODALITY = Vision()

@@ -1,4 +1,4 @@
-"""Learners of pictures: item transforms to steps, batch transforms to layers of the graph, targets to a decoder."""
+"""Converts learners of pictures: item transforms to steps, and batch transforms to layers of the graph."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 from fastmar_export.conversion import Conversion, Layer, State
 from fastmar_export.converters import convert
-from fastmar_export.dropped import getter, reason_to_drop
+from fastmar_export.dropped_transforms import dropped_getter, reason_to_drop
 from fastmar_export.errors import ExportError, UnsupportedLearner, UnsupportedTransform
-from fastmar_export.learner import Learner, described, listed, name_of, transforms
+from fastmar_export.learner import Learner, as_list, describe_transform, name_of, transforms
 from fastmar_export.modalities.vision.converters.pil_image import pil_image
 from fastmar_export.modalities.vision.layers import layer_of
 from fastmar_export.modalities.vision.picture_class import PICTURES, created_class, is_picture
@@ -21,9 +21,9 @@ from fastmar_export.reader import Record
 from fastmar_export.targets import TARGET_TRANSFORMS
 from fastmar_runtime.spec import IMAGE, Field
 
-OPEN_AXES = {IMAGE: {2: "height", 3: "width"}}
+DYNAMIC_AXES = {IMAGE: {2: "height", 3: "width"}}
 
-_TARGETS_OF_ITEMS = (POINT_SCALER, MASK_CODES)  # they stand among the item transforms, and leave pictures as they are
+_TARGET_ITEM_TRANSFORMS = (POINT_SCALER, MASK_CODES)  # item transforms that only change targets
 _BOXES = ("fastai.vision.core.TensorBBox", "fastai.vision.core.BBoxLabeler")
 
 
@@ -35,19 +35,19 @@ def convert_vision(learner: Learner, options: Options) -> Conversion:
     """Steps and layers of a learner of pictures.
 
     Raises:
-        UnsupportedTransform: a transform has no converter, and is not one that only training needs.
-        UnsupportedLearner: it takes more than one picture, or finds boxes.
+        UnsupportedTransform: a transform has no converter and is needed for inference.
+        UnsupportedLearner: the learner has several inputs, or predicts boxes.
     """
     pictures = Pictures() if options.max_pixels is None else Pictures(max_pixels=options.max_pixels)
     dropped: list[dict[str, str]] = []
-    lists = listed(learner.dataset.get("tls"))
+    lists = as_list(learner.dataset.get("tls"))
     _check_inputs(learner, lists)
-    steps = [_opening(lists[0], dropped, options)]
+    steps = [_opening_step(lists[0], dropped, options)]
     targets = [transform for part in lists[1:] for transform in _type_transforms(part)]
     target_transforms = list(_targets(targets, dropped))
     for index, transform in enumerate(transforms(learner.loader.get("after_item"))):
         where = f"dls.after_item[{index}]"
-        if name_of(transform) in _TARGETS_OF_ITEMS:
+        if name_of(transform) in _TARGET_ITEM_TRANSFORMS:
             target_transforms.append(transform)
         elif not _is_dropped(transform, where, dropped):
             steps.append(convert(transform, where, ITEM, pictures))
@@ -57,8 +57,12 @@ def convert_vision(learner: Learner, options: Options) -> Conversion:
     if options.picture_size is not None:
         _fix_size(steps, pictures, options.picture_size)
     if options.max_pixels is not None and pictures.size is not None:
-        raise ExportError("the network sees all pictures in one size.", fix="leave --max-pixels out.")
-    open_axes = OPEN_AXES if pictures.size is None else {}
+        raise ExportError(
+            "--max-pixels does not apply, because the learner resizes all pictures to one size.",
+            fix="remove --max-pixels.",
+            code="max_pixels_not_applicable",
+        )
+    dynamic_axes = DYNAMIC_AXES if pictures.size is None else {}
     layers = _layers(learner, pictures, dropped)
     return Conversion(
         fields=(Field(IMAGE, IMAGE, nullable=False),),
@@ -69,16 +73,17 @@ def convert_vision(learner: Learner, options: Options) -> Conversion:
         notices=pictures.notices,
         layers=layers,
         dropped=dropped,
-        open_axes=open_axes,
+        dynamic_axes=dynamic_axes,
     )
 
 
 def _fix_size(steps: list[State], pictures: Pictures, size: tuple[int, int]) -> None:
-    """Take pictures of `size` alone, as the user asked."""
+    """Accept only pictures of `size`, the value of --picture-size."""
     if pictures.size is not None or len(steps) > 2:
         raise ExportError(
-            "the learner's own item transforms say in which size its network sees pictures.",
-            fix="leave --picture-size out.",
+            "--picture-size does not apply, because the learner's item transforms determine the size of pictures.",
+            fix="remove --picture-size.",
+            code="picture_size_not_applicable",
         )
     pictures.size = size
     steps[-1] = {"step": "to_tensor", "size": list(size)}
@@ -87,7 +92,7 @@ def _fix_size(steps: list[State], pictures: Pictures, size: tuple[int, int]) -> 
 def _layers(learner: Learner, pictures: Pictures, dropped: list[dict[str, str]]) -> tuple[Layer, ...]:
     layers: list[Layer] = []
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # torch's, of grids of one column, which stand for one axis here
+        warnings.simplefilter("ignore", UserWarning)  # torch warns about grids of one column, which are intended here
         for index, transform in enumerate(transforms(learner.loader.get("after_batch"))):
             where = f"dls.after_batch[{index}]"
             if not _is_dropped(transform, where, dropped):
@@ -100,14 +105,16 @@ def _check_inputs(learner: Learner, lists: list[Any]) -> None:
     n_inp = learner.dataset.get("n_inp", learner.loader.get("_n_inp", 1))
     if isinstance(n_inp, int) and n_inp != 1:
         raise UnsupportedLearner(
-            f"the learner takes {n_inp} inputs, where fastmar serves networks of one picture.",
+            f"the learner has {n_inp} inputs; fastmar serves networks with one picture as input.",
             fix="train with one ImageBlock as the input.",
+            code="several_inputs",
         )
     if len(lists) > 2 and not _finds_boxes(lists):
         names = ", ".join(_target(part) for part in lists[1:])
         raise UnsupportedLearner(
-            f"the learner has {len(lists) - 1} targets ({names}) for one network; fastai's learn.predict fails on it.",
+            f"the learner has {len(lists) - 1} targets ({names}) for one network; learn.predict fails for it.",
             fix="train one learner for each target, with one target block, and export each.",
+            code="several_targets",
         )
     for index, part in enumerate(lists):
         for transform in _type_transforms(part):
@@ -116,8 +123,9 @@ def _check_inputs(learner: Learner, lists: list[Any]) -> None:
                 raise UnsupportedTransform(
                     f"dls.tls[{index}]",
                     path,
-                    why="and fastai itself has no way from a network's outputs to boxes",
-                    fix="export a learner that answers with labels, numbers, points or a mask.",
+                    why="and fastai can't decode a network's outputs to boxes",
+                    fix="export a learner that predicts labels, numbers, points or a mask.",
+                    code="boxes",
                 )
 
 
@@ -127,41 +135,43 @@ def _finds_boxes(lists: list[Any]) -> bool:
 
 
 def _target(part: Any) -> str:
-    """The last transform of a target, which makes it what the network predicts."""
+    """The class name of a target's last transform."""
     found = [created_class(t) or name_of(t) for t in _type_transforms(part)]
     return found[-1].rpartition(".")[2] if found else "nothing"
 
 
-def _opening(part: Record, dropped: list[dict[str, str]], options: Options) -> State:
-    """The step that opens a picture; what stands before it finds the file, what stands behind it is unknown."""
+def _opening_step(part: Record, dropped: list[dict[str, str]], options: Options) -> State:
+    """The step that opens a picture. Transforms before it find the file; transforms after it are not supported."""
     found: State | None = None
     for index, transform in enumerate(_type_transforms(part)):
         where = f"dls.tls[0].tfms[{index}]"
         created = created_class(transform)
         if found is not None:
-            raise UnsupportedTransform(where, described(transform), why="which changes a picture after it was opened")
+            why = "which changes a picture after it was opened"
+            raise UnsupportedTransform(where, describe_transform(transform), why=why)
         if created in PICTURES:
             found = pil_image(str(created), exif_transpose=options.exif_transpose)
         elif created is not None and is_picture(transform):
             raise UnsupportedTransform(
                 where,
                 f"{created}.create",
-                why="which is not one of fastai's classes of pictures, PILImage and PILImageBW",
+                why="which is not one of fastai's picture classes PILImage and PILImageBW",
                 fix="train with ImageBlock(PILImage) or ImageBlock(PILImageBW), and export that learner.",
+                code="unsupported_picture_class",
             )
         else:
-            dropped.append(getter(f"{where}: {described(transform)}"))
-    assert found is not None  # noqa: S101 - for the type checker: its kind says so
+            dropped.append(dropped_getter(f"{where}: {describe_transform(transform)}"))
+    assert found is not None  # noqa: S101 - for the type checker: `Vision.matches` ensures it
     return found
 
 
 def _targets(found: list[Any], dropped: list[dict[str, str]]) -> Iterator[Any]:
-    """What of the targets' transforms says how to answer; the others made targets in training."""
+    """The targets' transforms that the decoder needs; the others are dropped."""
     for transform in found:
         if name_of(transform) in TARGET_TRANSFORMS or created_class(transform) is not None:
             yield transform
         else:
-            dropped.append(getter(f"a target's transform: {described(transform)}"))
+            dropped.append(dropped_getter(f"a target's transform: {describe_transform(transform)}"))
 
 
 def _is_dropped(transform: Any, where: str, dropped: list[dict[str, str]]) -> bool:
@@ -176,4 +186,5 @@ def _check_tensor(steps: list[State]) -> None:
         raise UnsupportedLearner(
             "the learner's item transforms do not end with ToTensor.",
             fix="train with a DataBlock of ImageBlock, which adds it.",
+            code="no_to_tensor",
         )

@@ -1,4 +1,4 @@
-"""Golden pictures for a new archive: drawn here, so that none of anybody's pictures gets out."""
+"""Golden pictures for a new archive. They are synthetic, so that an archive contains no training picture."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from fastmar_export.conversion import State
 from fastmar_runtime.spec import IMAGE
 
 _SEED = 20
-# Several proportions and kinds of files; a model of pictures of any size gets them in one.
+# Modes, widths and heights. For a model of pictures of any size, all have `GOLDEN_SIZE`.
 _SHAPES = (("RGB", 96, 72), ("RGB", 60, 110), ("L", 80, 80), ("RGBA", 73, 41), ("P", 40, 64), ("RGB", 200, 30))
-OPEN_SIZE = (96, 80)
+GOLDEN_SIZE = (96, 80)
 _BARS = 5
 
 
 def golden_pictures(steps: Sequence[State]) -> list[dict[str, Any]]:
-    """Records of a few small PNGs, in base64, for any model of pictures."""
+    """Records with a few small PNG files in base64."""
     open_size = not any(step.get("size") for step in steps)
     only_size = next((step["size"] for step in steps if step["step"] == "to_tensor" and "size" in step), None)
     generator = np.random.default_rng(_SEED)
     records = []
     for number, (mode, width, height) in enumerate(_SHAPES):
-        size = OPEN_SIZE if open_size else (width, height)
+        size = GOLDEN_SIZE if open_size else (width, height)
         if only_size:
             size = (only_size[0], only_size[1])
         name = f"{number}-{mode.lower()}-{size[0]}x{size[1]}.png"
-        data = base64.b64encode(_drawn(mode, *size, generator)).decode()
+        data = base64.b64encode(_draw_png(mode, *size, generator)).decode()
         records.append({IMAGE: {"b64": data}, "name": name})
     return records
 
 
-def _drawn(mode: str, width: int, height: int, generator: np.random.Generator) -> bytes:
-    """A PNG of slopes, bars and grain: smooth parts, edges and detail, as photographs have."""
+def _draw_png(mode: str, width: int, height: int, generator: np.random.Generator) -> bytes:
+    """A PNG with gradients, bars and noise, to have smooth areas, edges and details as in photographs."""
     down, across = np.mgrid[0:height, 0:width].astype(np.float64)
     slope = across / width * 160 + down / height * 60
     bars = 60 * ((across * _BARS // width + down * _BARS // height) % 2)

@@ -1,4 +1,4 @@
-"""What stands in front of a network of pictures: the states that converters made of batch transforms, as modules."""
+"""Layers before a network for pictures: turns the states of batch transforms into torch modules."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from fastmar_export.conversion import Layer, State
 from fastmar_export.networks.batch_layers import Affine, IntToFloatTensor, Normalize, RandomResizedCropGPU
 
 Size = tuple[int, int]
-"""Width and height in states; modules take height and width."""
+"""Width and height, in states; modules take height and width."""
 
 
 def layer_of(state: State, size: Size | None) -> Layer:
-    """The layer of `state`, for pictures of `size`, or of any size where that is None."""
+    """The layer of `state` for pictures of `size`; None means any size."""
     return Layer(state, _MODULES[state["layer"]](state, _swapped(size)))
 
 

@@ -1,4 +1,4 @@
-"""Which class of pictures a transform makes: fastai records `PILImage.create` as a bound method, in several ways."""
+"""Finds the picture class that a transform creates; fastai records the method `PILImage.create` in several ways."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ MODES = {"fastai.vision.core.PILImage": "RGB", "fastai.vision.core.PILImageBW": 
 """Pillow's mode by class, as in fastai's `_open_args`."""
 
 PICTURES = ("fastai.vision.core.PILImage", "fastai.vision.core.PILImageBW")
-"""Those that a network reads."""
+"""The classes that can be a network's input."""
 
-_HOLDERS = ("encodes", "_f", "__wrapped__", "funcs", "d", "f", "func", "create")  # where a version keeps the function
-_MOST = 1000  # objects of a transform that are looked at
+_FUNCTION_ATTRIBUTES = ("encodes", "_f", "__wrapped__", "funcs", "d", "f", "func", "create")  # in different versions
+_MAX_OBJECTS = 1000  # objects of a transform that are searched
 
 
 def is_picture(transform: Any) -> bool:
-    """Whether `transform` opens pictures, be it with a class that is not known."""
+    """Whether `transform` opens pictures, even with an unknown class."""
     return created_class(transform) is not None
 
 
 def created_class(transform: Any) -> str | None:
-    """Path of the class whose `create` this transform is, such as fastai.vision.core.PILImage; None for any other."""
+    """Path of the class whose method `create` is this transform, such as fastai.vision.core.PILImage; else None."""
     pending: list[Any] = [transform]
     seen: set[int] = set()
     while pending:
         value = pending.pop()
-        if id(value) in seen or len(seen) > _MOST:
+        if id(value) in seen or len(seen) > _MAX_OBJECTS:
             continue
         seen.add(id(value))
         if isinstance(value, Record):
             owner = _owner_of_create(value)
             if owner is not None:
                 return path_of(owner)
-            pending += [value.get(name) for name in _HOLDERS]
+            pending += [value.get(name) for name in _FUNCTION_ATTRIBUTES]
             pending += [*value.args, *value.items, *(v for _, v in value.entries)]
         elif isinstance(value, list | tuple):
             pending += value
@@ -44,7 +44,7 @@ def created_class(transform: Any) -> str | None:
 
 
 def _owner_of_create(record: Record) -> Any:
-    """The class that `record` is the bound method `create` of: written out by cloudpickle, or looked up by pickle."""
+    """The class if `record` is its bound method `create`, pickled by cloudpickle or by pickle; else None."""
     if len(record.args) != 2:
         return None
     first, second = record.args

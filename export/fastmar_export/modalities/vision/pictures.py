@@ -1,4 +1,4 @@
-"""What converters of transforms of pictures share."""
+"""The object that converters of picture transforms share."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ BATCH = Domain("vision batch", makes="layer")
 
 @dataclass(slots=True)
 class Pictures:
-    """What the transforms so far make of pictures.
+    """The properties of pictures after the transforms converted so far.
 
     Attributes:
-        size: width and height that the transforms before this one leave; None where pictures differ.
-        max_pixels: that the network may be given where pictures differ.
-        notices: ``{"field", "code", "message"}`` for what a caller should know.
+        size: width and height of the pictures; None if they differ.
+        max_pixels: limit of a picture's pixels at the network's input, if sizes differ.
+        notices: facts that a caller should know, each as ``{"field", "code", "message"}``.
     """
 
     size: tuple[int, int] | None = None
@@ -29,5 +29,5 @@ class Pictures:
     notices: list[State] = field(default_factory=list)
 
     def notice(self, code: str, message: str) -> None:
-        """Add a notice, which the export prints and the model's schema holds."""
+        """Add a notice. The export prints it, and the model's schema contains it."""
         self.notices.append(model_notice(code, message))

@@ -1,4 +1,4 @@
-"""Networks that take pictures of any size: the graph is compared with the network in a second size."""
+"""Networks for pictures of any size: compares the graph with the network on pictures of a second size."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from torch import nn
 
 from fastmar_export.conversion import Conversion
 from fastmar_export.errors import ParityFailed
-from fastmar_export.modalities.vision.golden import OPEN_SIZE
+from fastmar_export.modalities.vision.golden import GOLDEN_SIZE
 from fastmar_export.networks.graph import DEEP, check_graph
 from fastmar_runtime.predictor import Predictor
 
-_MORE = ((0, 0), (0, 0), (0, 37), (0, 101))  # rows and columns that the second size has beside the first
+_PADDING = ((0, 0), (0, 0), (0, 37), (0, 101))  # added to the first size to get the second
 
 
 @contextmanager
-def naming_size(conversion: Conversion) -> Iterator[None]:
-    """Add the pictures' size to a `ParityFailed`, where the learner takes pictures of any size."""
+def add_size_to_error(conversion: Conversion) -> Iterator[None]:
+    """Add the pictures' size to a `ParityFailed` of a learner for pictures of any size."""
     try:
         yield
     except ParityFailed as error:
-        if not conversion.open_axes:
+        if not conversion.dynamic_axes:
             raise
-        size = " x ".join(map(str, OPEN_SIZE))
+        size = " x ".join(map(str, GOLDEN_SIZE))
         raise ParityFailed(
-            f"the learner takes pictures as they come, and on one of {size} pixels {error.message}",
+            f"the learner does not resize pictures, and for a picture of {size} pixels {error.message}",
             fix=f"{error.fix} If all its pictures have one size, export with --picture-size WIDTHxHEIGHT.",
         ) from error
 
@@ -38,13 +38,19 @@ def naming_size(conversion: Conversion) -> Iterator[None]:
 def check_other_size(
     network: nn.Module, predictor: Predictor, samples: dict[str, npt.NDArray[Any]], first: npt.NDArray[np.float32]
 ) -> float:
-    """Largest difference on pictures of another size than the graph was made with, whose output was `first`.
+    """Largest difference between graph and network on pictures of a second size.
+
+    Args:
+        network: the network in evaluation mode, with the layers before it.
+        predictor: runs the graph.
+        samples: inputs in the first size, with which the graph was exported.
+        first: the network's output for `samples`.
 
     Raises:
-        ParityFailed: it is too large, or the network takes no other size.
+        ParityFailed: the difference exceeds the tolerance, or the network or graph does not accept the second size.
     """
     (name, pictures), *_ = samples.items()
-    other = {name: np.ascontiguousarray(np.pad(pictures, _MORE, "reflect"))}
+    other = {name: np.ascontiguousarray(np.pad(pictures, _PADDING, "reflect"))}
     try:
         with torch.no_grad():
             expected = network(torch.from_numpy(other[name])).numpy()
@@ -53,7 +59,7 @@ def check_other_size(
         return check_graph(predictor.run(other), expected, DEEP)
     except Exception as error:  # ONNX Runtime's exceptions have no common base
         raise ParityFailed(
-            "the learner takes pictures of any size, and its network's graph does not.",
+            "the learner accepts pictures of any size, but the graph of its network does not.",
             fix="export with --picture-size WIDTHxHEIGHT if all pictures have one size; otherwise train with Resize "
-            "among the item transforms.",
+            "as an item transform.",
         ) from error

@@ -14,7 +14,7 @@ from tests.export.tables import ROWS, Case, as_record, make_learner, table
 from tests.export.test_tabular_parity import TOLERANCE, exported, fastai_answer
 
 from fastmar_contract.values import DATE
-from fastmar_export.exporter import Exported
+from fastmar_export.exporter import ExportResult
 from fastmar_export.modalities.tabular.converters.add_datepart import add_datepart as steps_for
 from fastmar_export.modalities.tabular.golden import golden_records
 from fastmar_runtime.predictor import Predictor
@@ -42,13 +42,13 @@ def apart(dates: Any, y: str = "label", **others: Any) -> Case:
     return Case(cats=categories, conts=numbers, y=y, change=change, **others)
 
 
-def asked(case: Case, folder: Path) -> tuple[Exported, Predictor, Any, pd.DataFrame]:
+def asked(case: Case, folder: Path) -> tuple[ExportResult, Predictor, Any, pd.DataFrame]:
     learn, df = make_learner(case)
     result, predictor = exported(learn, folder)
     return result, predictor, learn, df
 
 
-def divisor(result: Exported) -> int:
+def divisor(result: ExportResult) -> int:
     [step] = [step for step in result.spec.steps if step["step"] == "add_datepart"]
     return int(step["elapsed_divisor"]) if "Elapsed" in step["parts"] else 0
 
@@ -64,7 +64,7 @@ def told(case: Case) -> int:
 
 def assert_dates_answer_as_fastai(
     case: Case, dates: pd.Series, folder: Path, seconds: int, *, send: tuple[str, ...] = ()
-) -> Exported:
+) -> ExportResult:
     """Every 17th date, sent as a date with the columns `send` beside it, against `learn.predict` of its parts."""
     result, predictor, learn, df = asked(case, folder)
     assert divisor(result) == seconds

@@ -1,4 +1,4 @@
-"""Converters of the procs of a table, one file each, named like its step."""
+"""Converters of tabular transforms. Each has a file with the name of its step."""
 
 from fastmar_export.converters import import_all
 

@@ -1,6 +1,7 @@
-"""add_datepart: users call it before the learner sees the table, so it is recognised by the columns that it leaves.
+"""add_datepart: recognised by the columns that it adds.
 
-There is no record of it in the pickle, and so nothing to register.
+Users call the function before they make the learner, so the pickle has no record of it, and there is no converter to
+register.
 """
 
 from __future__ import annotations
@@ -12,36 +13,36 @@ from typing import Any
 from fastmar_export.conversion import State
 from fastmar_runtime.steps.add_datepart import ELAPSED, PARTS
 
-# fastai's function always adds these; Hour, Minute and Second come with time=True, and a user may have dropped some
-# columns afterwards. Half a dozen of them under one prefix is no accident.
+# fastai always adds these parts; Hour, Minute and Second only with time=True. A user may have removed some columns, so
+# six of the parts with one prefix are enough.
 _ALWAYS = [part for part in PARTS if part not in ("Hour", "Minute", "Second")]
 _ENOUGH = 6
 
-# Seconds in a unit of Elapsed, where pandas kept the dates in nano-, micro-, milliseconds or seconds.
+# Seconds in a unit of Elapsed, for dates that pandas stored in nanoseconds, microseconds, milliseconds or seconds.
 _DIVISORS = (1, 10**3, 10**6, 10**9)
-_YEAR = 31556952.0  # seconds of the calendar's mean year
+_YEAR = 31556952.0  # seconds of the mean Gregorian year
 _DAY = 86400.0
-_SLACK = 0.05  # of the years since 1970: filled rows and float32 blur the statistics
-_BLUR = 0.01  # years: not all are of one length
-_ALIKE = 5.0  # times that a spread may be off, since of categories it is a guess: divisors are a thousand apart
+_SLACK = 0.05  # relative to the years since 1970: filled rows and float32 make the statistics inexact
+_YEAR_ERROR = 0.01  # years, because their lengths differ
+_SPREAD_FACTOR = 5.0  # allowed ratio of spreads, which are estimates for categories; divisors differ by 1000
 
 Typical = dict[str, tuple[float, float]]
 """Mean and standard deviation of number columns."""
 
 _Range = tuple[float, float, float]
-"""Two values between which a mean lies, and the standard deviation."""
+"""Lower and upper bound of a mean, and the standard deviation."""
 
 
 def add_datepart(
     columns: list[str], targets: Sequence[str], typical: Typical, vocabularies: dict[str, list[Any]]
 ) -> list[State]:
-    """A step for each date that was taken apart; without ``Elapsed`` among its parts where nothing tells its unit.
+    """A step for each date that was replaced by its parts; without the part ``Elapsed`` if its unit is unknown.
 
     Args:
         columns: all input columns of the table.
-        targets: columns that the date can't have been called like either.
-        typical: of number columns, as far as the learner tells it.
-        vocabularies: of category columns.
+        targets: target columns, whose names the date can't have.
+        typical: statistics of number columns, if the learner has them.
+        vocabularies: categories of category columns.
     """
     names = set(columns)
     prefixes = {name.removesuffix(part) for name in columns for part in _ALWAYS if name.endswith(part)}
@@ -64,20 +65,20 @@ def add_datepart(
 
 
 def date_names(prefix: str, taken: set[str]) -> list[str]:
-    """What the date's column may have been called, the likeliest first.
+    """Possible names of the date's column, the most probable first.
 
-    fastai cut a trailing "date" or "Date" off its name: "saledate", "saleDate" and "sale" all leave "saleYear".
+    fastai removes "date" or "Date" from the end of the name: "saledate", "saleDate" and "sale" all become "saleYear".
     """
     candidates = [f"{prefix}date", f"{prefix}Date", prefix]
     return [name for name in candidates if name and name not in taken]
 
 
 def typical_date(step: State, typical: Typical, vocabularies: dict[str, list[Any]]) -> tuple[float, float] | None:
-    """Mean and standard deviation of a step's dates, in days since 1970, where the learner tells them."""
+    """Mean and standard deviation of a step's dates, in days since 1970; None if they are unknown."""
     elapsed, divisor = typical.get(step["prefix"] + ELAPSED), step["elapsed_divisor"]
-    if elapsed and ELAPSED in step["parts"] and divisor != max(_DIVISORS):  # its units of 32 years tell too little
+    if elapsed and ELAPSED in step["parts"] and divisor != max(_DIVISORS):  # units of 32 years are too coarse
         mean, std = elapsed
-        return (mean + 0.5) * divisor / _DAY, std * divisor / _DAY  # + 0.5: it was rounded down
+        return (mean + 0.5) * divisor / _DAY, std * divisor / _DAY  # + 0.5, because Elapsed was rounded down
     years = _years(step["prefix"], typical, vocabularies)
     if years is None:
         return None
@@ -86,22 +87,23 @@ def typical_date(step: State, typical: Typical, vocabularies: dict[str, list[Any
 
 
 def _elapsed_divisor(prefix: str, typical: Typical, vocabularies: dict[str, list[Any]]) -> int | None:
-    """Seconds in a unit of ``Elapsed``: what makes its dates lie where ``Year`` says; None where that is not clear.
+    """Seconds in a unit of ``Elapsed``, such that its dates match ``Year``; None if they match for no or several units.
 
-    The pickle does not tell in which unit pandas kept the dates, and fastai divided them all by 10**9.
+    fastai divides all dates by 10**9, and the pickle does not contain the unit in which pandas stored them.
     """
     elapsed, years = _range(prefix + ELAPSED, typical, vocabularies), _years(prefix, typical, vocabularies)
     if elapsed is None or years is None:
         return None
     low, high, least, most = years
     slack = _SLACK * max(1.0, abs(low), abs(high))
-    near_1970 = low - slack <= 0 <= high + slack  # any dates come to lie there if the divisor is small enough
+    near_1970 = low - slack <= 0 <= high + slack  # with a small divisor, all dates are near 1970
     fits = []
     for divisor in _DIVISORS:
         unit = divisor / _YEAR
-        first, last, around = elapsed[0] * unit, (elapsed[1] + 1) * unit, elapsed[2] * unit  # + 1: it was rounded down
-        alike = (least - _BLUR) / _ALIKE - unit / 2 <= around <= (most + _BLUR) * _ALIKE + unit / 2
-        if first <= high + slack and last >= low - slack and (alike or not near_1970):
+        first, last, spread = elapsed[0] * unit, (elapsed[1] + 1) * unit, elapsed[2] * unit  # + 1: rounded down
+        smallest = (least - _YEAR_ERROR) / _SPREAD_FACTOR - unit / 2
+        largest = (most + _YEAR_ERROR) * _SPREAD_FACTOR + unit / 2
+        if first <= high + slack and last >= low - slack and (smallest <= spread <= largest or not near_1970):
             fits.append(divisor)
     return fits[0] if len(fits) == 1 else None
 
@@ -109,10 +111,11 @@ def _elapsed_divisor(prefix: str, typical: Typical, vocabularies: dict[str, list
 def _years(
     prefix: str, typical: Typical, vocabularies: dict[str, list[Any]]
 ) -> tuple[float, float, float, float] | None:
-    """Where the dates lie, in years since 1970, as ``Year`` and ``Dayofyear`` tell.
+    """The range of the dates in years since 1970, computed from ``Year`` and ``Dayofyear``.
 
-    Two values between which their mean lies, and two between which their standard deviation does: a date is a sum of
-    the two parts, which may depend on each other in any way.
+    Returns:
+        Lower and upper bound of the mean, and lower and upper bound of the standard deviation. A date is the sum of the
+        two parts, whose correlation is unknown.
     """
     year, day = (_range(prefix + part, typical, vocabularies) for part in ("Year", "Dayofyear"))
     if year is None:
@@ -124,7 +127,7 @@ def _years(
 
 
 def _range(name: str, typical: Typical, vocabularies: dict[str, list[Any]]) -> _Range | None:
-    """Where a column's values lie; each of its categories counts once."""
+    """The range of a column's values; each category counts once."""
     if name in typical:
         mean, std = typical[name]
         return mean, mean, std

@@ -1,4 +1,4 @@
-"""FillMissing: the learned values of `na_dict`; every strategy ends in one, so the strategy itself is not needed."""
+"""FillMissing: the values of `na_dict`, which all strategies produce, so the strategy itself is not needed."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def fill_missing(record: Record, where: str, table: Table) -> State:  # noqa: AR
     """``{"fills": {column: value}, "add_col": bool}``."""
     na_dict = record.get("na_dict")
     if not isinstance(na_dict, dict):
-        raise UnsupportedTransform(where, record.path, why="which holds no learned values (was it ever set up?)")
+        raise UnsupportedTransform(where, record.path, why="which has no fill values (it was never set up)")
     try:
         fills = {name: plain(value) for name, value in by_column(na_dict).items()}
     except NotPlain as error:
-        raise UnsupportedTransform(where, record.path, why=f"which fills with {error}, not with a number") from error
+        raise UnsupportedTransform(where, record.path, why=f"whose fill value is {error}, not a number") from error
     return {"step": "fill_missing", "fills": fills, "add_col": bool(record.get("add_col", True))}

@@ -1,4 +1,4 @@
-"""ReadTabBatch: which columns become the network's inputs."""
+"""ReadTabBatch: the columns of the network's inputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Converters of transforms of a picture, one file each, named like its step."""
+"""Converters of picture transforms. Each has a file with the name of its step."""
 
 from fastmar_export.converters import import_all
 

@@ -1,12 +1,12 @@
-"""CropPad: the middle of a picture, padded where it is small."""
+"""CropPad: a centre crop, with padding for small pictures."""
 
 from __future__ import annotations
 
 from fastmar_export.conversion import State
 from fastmar_export.converters import converter
+from fastmar_export.modalities.vision.attributes import choice_of, size_of
 from fastmar_export.modalities.vision.converters.resize import PAD_MODES
 from fastmar_export.modalities.vision.pictures import ITEM, Pictures
-from fastmar_export.modalities.vision.recorded import choice_of, size_of
 from fastmar_export.reader import Record
 
 

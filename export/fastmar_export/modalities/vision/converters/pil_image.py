@@ -1,6 +1,6 @@
-"""PILImage.create and PILImageBW.create: how a picture's bytes become pixels.
+"""PILImage.create and PILImageBW.create: decode a picture's bytes to pixels.
 
-They are bound methods, which `picture_class` recognises, and so there is nothing to register.
+They are bound methods, which `picture_class` recognises, so no converter is registered.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""RandomCrop: at inference the middle."""
+"""RandomCrop: at inference, a centre crop."""
 
 from __future__ import annotations
 
 from fastmar_export.conversion import State
 from fastmar_export.converters import converter
+from fastmar_export.modalities.vision.attributes import require_always, size_of
 from fastmar_export.modalities.vision.pictures import ITEM, Pictures
-from fastmar_export.modalities.vision.recorded import require_always, size_of
 from fastmar_export.reader import Record
 
 

@@ -1,11 +1,11 @@
-"""RandomResizedCrop: at inference the middle of a squeezed picture."""
+"""RandomResizedCrop: at inference, a centre crop of a resized picture."""
 
 from __future__ import annotations
 
 from fastmar_export.conversion import State
 from fastmar_export.converters import converter
+from fastmar_export.modalities.vision.attributes import number_of, require_always, resample_of, size_of
 from fastmar_export.modalities.vision.pictures import ITEM, Pictures
-from fastmar_export.modalities.vision.recorded import number_of, require_always, resample_of, size_of
 from fastmar_export.reader import Record
 
 

@@ -1,11 +1,11 @@
-"""RatioResize: random in fastai also when it predicts, here always the middle."""
+"""RatioResize: fastai crops at a random position, even for predictions; here the crop is centred."""
 
 from __future__ import annotations
 
 from fastmar_export.conversion import State
 from fastmar_export.converters import converter
+from fastmar_export.modalities.vision.attributes import number_of, resample_of
 from fastmar_export.modalities.vision.pictures import ITEM, Pictures
-from fastmar_export.modalities.vision.recorded import number_of, resample_of
 from fastmar_export.reader import Record
 
 
@@ -15,8 +15,8 @@ def ratio_resize(record: Record, where: str, pictures: Pictures) -> State:
     pictures.size = None
     pictures.notice(
         "ratio_resize",
-        "learn.predict with RatioResize cuts up to a pixel off at a random side, so that its answers to one picture "
-        "differ; this model always cuts off both sides evenly.",
+        "learn.predict with RatioResize crops up to one pixel at a random side, so that its answers for the same "
+        "picture differ; this model always crops both sides evenly.",
     )
     return {
         "step": "ratio_resize",

@@ -1,11 +1,11 @@
-"""Resize of pictures: its size is recorded as (width, height)."""
+"""Resize: its size is recorded as (width, height)."""
 
 from __future__ import annotations
 
 from fastmar_export.conversion import State
 from fastmar_export.converters import converter
+from fastmar_export.modalities.vision.attributes import choice_of, require_always, resample_of, size_of
 from fastmar_export.modalities.vision.pictures import ITEM, Pictures
-from fastmar_export.modalities.vision.recorded import choice_of, require_always, resample_of, size_of
 from fastmar_export.reader import Record
 
 PAD_MODES = ("zeros", "border", "reflection")

@@ -1,4 +1,4 @@
-"""ToTensor of pictures, and the limits of networks that take them in any size."""
+"""ToTensor for pictures, with limits for networks that accept any size."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fastmar_export.reader import Record
 
 @converter("fastai.data.transforms.ToTensor", domain=ITEM)
 def to_tensor(record: Record, where: str, pictures: Pictures) -> State:  # noqa: ARG001
-    """``{"max_pixels", "max_side"}`` where pictures differ in size: nothing makes a photo smaller for the network."""
+    """``{"max_pixels", "max_side"}`` if pictures of any size reach the network without being resized."""
     if pictures.size is not None:
         return {"step": "to_tensor"}
     return {"step": "to_tensor", "max_pixels": pictures.max_pixels, "max_side": 2 * isqrt(pictures.max_pixels)}

@@ -1,1 +1,1 @@
-"""Converters of transforms of a batch of pictures: each becomes a layer of the graph, in front of the network."""
+"""Converters of batch transforms of pictures, which become layers of the graph before the network."""

@@ -1,7 +1,7 @@
-"""The affine family: Flip, Rotate, Zoom, Warp, Dihedral, and the one that `aug_transforms` merges them to.
+"""Affine transforms: Flip, Rotate, Zoom, Warp, Dihedral, and the one that `aug_transforms` merges them into.
 
-At inference each samples the picture where it is, in its own size or another. What `split_idx` says of them was left by
-the last batch that they saw, and is ignored.
+At inference, each only resamples the picture, in the same size or another. Their `split_idx` is ignored: it is the
+split of the last batch.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from fastmar_export.conversion import State
 from fastmar_export.converters import converter
 from fastmar_export.errors import UnsupportedTransform
+from fastmar_export.modalities.vision.attributes import choice_of, size_of
 from fastmar_export.modalities.vision.converters.resize import PAD_MODES
 from fastmar_export.modalities.vision.pictures import BATCH, Pictures
-from fastmar_export.modalities.vision.recorded import choice_of, size_of
 from fastmar_export.reader import Record
 
 MODES = ("bilinear", "nearest")

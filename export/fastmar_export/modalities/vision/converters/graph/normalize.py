@@ -1,4 +1,4 @@
-"""Normalize of pictures: a mean and a standard deviation for each channel."""
+"""Normalize for pictures: a mean and a standard deviation for each channel."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fastmar_export.errors import UnsupportedTransform
 from fastmar_export.modalities.vision.pictures import BATCH, Pictures
 from fastmar_export.reader import Record
 
-_MOST_CHANNELS = 64
+_MAX_CHANNELS = 64
 
 
 @converter("fastai.data.transforms.Normalize", domain=BATCH)
@@ -24,7 +24,7 @@ def normalize(record: Record, where: str, pictures: Pictures) -> State:  # noqa:
 
 def _channels(record: Record, name: str, where: str) -> list[float]:
     value: Any = record.get(name)
-    if not isinstance(value, torch.Tensor) or not 0 < value.numel() <= _MOST_CHANNELS:
-        raise UnsupportedTransform(where, record.path, why=f"which holds no {name} for each channel")
+    if not isinstance(value, torch.Tensor) or not 0 < value.numel() <= _MAX_CHANNELS:
+        raise UnsupportedTransform(where, record.path, why=f"which has no {name} for each channel")
     channels: list[float] = value.detach().float().flatten().tolist()
     return channels

@@ -1,13 +1,13 @@
-"""RandomResizedCropGPU: at inference the middle of a picture in the proportions allowed, sampled in one size."""
+"""RandomResizedCropGPU: at inference, a centre crop with an allowed aspect ratio, resized to one size."""
 
 from __future__ import annotations
 
 from fastmar_export.conversion import State
 from fastmar_export.converters import converter
 from fastmar_export.errors import UnsupportedTransform
+from fastmar_export.modalities.vision.attributes import choice_of, number_of, require_always, size_of
 from fastmar_export.modalities.vision.converters.graph.affine import MODES
 from fastmar_export.modalities.vision.pictures import BATCH, Pictures
-from fastmar_export.modalities.vision.recorded import choice_of, number_of, require_always, size_of
 from fastmar_export.reader import Record
 
 
@@ -24,7 +24,11 @@ def random_resized_crop_gpu(record: Record, where: str, pictures: Pictures) -> S
     mode = choice_of(record, where, "mode", MODES)
     if pictures.size is None and mode == "nearest":
         raise UnsupportedTransform(
-            where, record.path, why="which cuts pictures of any size by nearest pixels", fix="add Resize to item_tfms."
+            where,
+            record.path,
+            why="which crops pictures of any size with mode nearest",
+            fix="add Resize to item_tfms, train and export again.",
+            code="nearest_crop_of_any_size",
         )
     pictures.size = size
     state = {"layer": "random_resized_crop_gpu", "size": list(size), "ratio": [low, high]}

@@ -12,7 +12,7 @@ from tests.export.pictures import Config, tiny_learner
 
 from fastmar_export.errors import UnsupportedTransform
 from fastmar_export.exporter import Options, export_learner
-from fastmar_export.modalities.vision.recorded import resample_of
+from fastmar_export.modalities.vision.attributes import resample_of
 from fastmar_export.reader import Global, Record
 
 RESAMPLING = Global("PIL.Image", "Resampling")

@@ -1,4 +1,4 @@
-"""A plausible category where no table tells the commonest one: a learner does not record how often it saw each."""
+"""A plausible default category, for exports without a reference table: a learner does not record frequencies."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _NO_VALUE = frozenset(
 
 
 def typical_category(categories: Sequence[Any]) -> Any:
-    """The middle one of those that name a value, so neither "?" nor the first of the alphabet; None of none.
+    """The middle category, without placeholders such as "?"; None if there are no categories.
 
-    A vocabulary is sorted, so the middle of numbers is near their median. Of false and true it is false: a flag is
-    mostly not set.
+    A vocabulary is sorted, so for numbers the middle is near the median. For booleans it is False, the usual value of a
+    flag.
     """
     named = [category for category in categories if str(category).strip().lower() not in _NO_VALUE] or categories
     if not named:

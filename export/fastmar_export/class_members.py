@@ -1,4 +1,4 @@
-"""What a user's class defines, as far as the pickle shows it: cloudpickle writes classes of a notebook out."""
+"""Lists the names that a user's class defines, if cloudpickle pickled the class by value, as it does in notebooks."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Collection
 from typing import Any
 
 from fastmar_export.reader import Record, bases_of, path_of
-from fastmar_export.reader.records import is_written_out
+from fastmar_export.reader.records import is_pickled_by_value
 
-_DEEPEST = 16  # bases of bases
+_MAX_DEPTH = 16  # of the class hierarchy
 
 
-def written_members(instance: Any, known: Collection[str]) -> set[str] | None:
-    """Names that the class of `instance` and its bases define, apart from bases in `known`.
+def defined_members(instance: Any, known: Collection[str]) -> set[str] | None:
+    """Names that the class of `instance` and its bases define, except bases in `known`.
 
-    None where a class on the way is only named in the pickle, so that nobody can tell what it does.
+    None if one of these classes is pickled by reference, so that its members are unknown.
     """
     return _members(instance.callee, known, 0) if isinstance(instance, Record) else None
 
@@ -22,7 +22,7 @@ def written_members(instance: Any, known: Collection[str]) -> set[str] | None:
 def _members(cls: Any, known: Collection[str], depth: int) -> set[str] | None:
     if path_of(cls) in known:
         return set()
-    if depth > _DEEPEST or not is_written_out(cls):
+    if depth > _MAX_DEPTH or not is_pickled_by_value(cls):
         return None
     found = {str(name) for name in cls.attrs}
     for base in bases_of(cls):

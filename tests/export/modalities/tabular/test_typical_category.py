@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fastmar_export.modalities.tabular.plausible import typical_category
+from fastmar_export.modalities.tabular.typical_category import typical_category
 
 
 @pytest.mark.parametrize(
