@@ -106,7 +106,7 @@ class Model:
             TypeError: a file is opened as text, or an image or array is not a picture.
         """
         if mask_size is not None and mask_size not in MASK_SIZES:
-            raise ValueError(f"mask_size is {mask_size!r}. Fix: give 'model' or 'original'.")
+            raise ValueError(f"mask_size is {mask_size!r}. Fix: use 'model' or 'original'.")
         if not is_one(record):
             return list(self._answers(records_in(record), mask_size))
         [answer] = self._predictor.predict([self._read(record, mask_size)])

@@ -45,7 +45,7 @@ def served(archive: Path) -> Client:
     return Client(sender=InProcess(Predictor.open(archive)))
 
 
-def test_it_describes_itself(model: fastmar.Model, archive: Path) -> None:
+def test_model_has_name_version_and_schema(model: fastmar.Model, archive: Path) -> None:
     assert (model.name, model.version, model.spec.kind) == ("tiny", "1.2", "tabular")
     assert model.schema == served(archive).schema("tiny")
     assert repr(model) == "<fastmar.Model tiny 1.2, tabular>"
@@ -63,7 +63,7 @@ RECORDS: list[Any] = [
 ]
 
 
-def test_answers_are_those_of_a_server(model: fastmar.Model, archive: Path) -> None:
+def test_answers_equal_those_of_a_server(model: fastmar.Model, archive: Path) -> None:
     expected = served(archive).predict("tiny", RECORDS)
     answers = model.predict(RECORDS)
     assert answers[:4] == expected[:4]
@@ -77,14 +77,14 @@ def test_answers_are_those_of_a_server(model: fastmar.Model, archive: Path) -> N
 
 
 @pytest.mark.parametrize("record", RECORDS[3:])
-def test_one_record_that_is_refused_raises(model: fastmar.Model, record: Any) -> None:
+def test_error_of_a_single_record_is_raised(model: fastmar.Model, record: Any) -> None:
     [answer] = model.predict([record])
-    with pytest.raises(RecordError) as refusal:
+    with pytest.raises(RecordError) as caught:
         model.predict(record)
-    assert refusal.value.as_dict(0) == answer
+    assert caught.value.as_dict(0) == answer
 
 
-def test_a_frame(model: fastmar.Model) -> None:
+def test_data_frame(model: fastmar.Model) -> None:
     frame = pd.DataFrame([tiny.record(), tiny.record(age=None), tiny.record(hours="old")], index=[7, 7, 9])
     answers = model.predict(frame)
     assert [("prediction" in answer, "error" in answer) for answer in answers] == [
@@ -93,17 +93,18 @@ def test_a_frame(model: fastmar.Model) -> None:
         (False, True),
     ]
     assert answers[2]["error"]["record"] == 2
-    with pytest.raises(TypeError, match=r"series.to_dict\(\)"):
+    with pytest.raises(TypeError) as caught:
         model.predict(frame.iloc[0])
+    assert "to_dict()" in str(caught.value)
 
 
-@pytest.mark.parametrize("given", ["good film", b"\x89PNG", Path("cat.png"), io.BytesIO(b"BM"), 5])
-def test_what_is_no_record(model: fastmar.Model, given: Any) -> None:
-    [answer] = model.predict([given])
+@pytest.mark.parametrize("value", ["good film", b"\x89PNG", Path("cat.png"), io.BytesIO(b"BM"), 5])
+def test_values_that_are_not_records(model: fastmar.Model, value: Any) -> None:
+    [answer] = model.predict([value])
     assert answer["error"]["code"] in ("not_an_object", "file_unreadable")
 
 
-def test_a_position_counts_all_records(model: fastmar.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_has_the_position_in_all_records(model: fastmar.Model, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model._predictor.preprocess, "chunk", 3)
     answers = model.predict([tiny.record()] * 7 + [{}])
     assert [answer.get("error", {}).get("record") for answer in answers] == [None] * 7 + [7]
@@ -115,9 +116,9 @@ def test_pictures(pictures: fastmar.Model, tmp_path: Path) -> None:
     expected = served(PICTURES).predict(pictures.name, file)
     image = Image.open(file)
     with file.open("rb") as opened:
-        given = [file, str(file), file.read_bytes(), io.BytesIO(file.read_bytes()), opened, image, np.asarray(image)]
-        answers = [pictures.predict(each) for each in given]
-        assert pictures.predict(given) == answers
+        inputs = [file, str(file), file.read_bytes(), io.BytesIO(file.read_bytes()), opened, image, np.asarray(image)]
+        answers = [pictures.predict(each) for each in inputs]
+        assert pictures.predict(inputs) == answers
     assert answers[0] == expected
     assert [answer.get("name") for answer in answers] == ["red.png", "red.png", None, None, "red.png", None, None]
     for answer in answers:
@@ -127,18 +128,19 @@ def test_pictures(pictures: fastmar.Model, tmp_path: Path) -> None:
 
 
 def test_pictures_that_cannot_be_read(pictures: fastmar.Model, tmp_path: Path) -> None:
-    with pytest.raises(RecordError) as refusal:
+    with pytest.raises(RecordError) as caught:
         pictures.predict(tmp_path / "none.png")
-    assert refusal.value.code == "file_unreadable"
+    assert caught.value.code == "file_unreadable"
     with pytest.raises(RecordError):
         pictures.predict(b"BAD")
-    with pytest.raises(TypeError, match="'rb'"):
+    with pytest.raises(TypeError) as text_file:
         pictures.predict(io.StringIO("text"))
-    with pytest.raises(ValueError, match="give 'model' or 'original'"):
+    assert "'rb'" in str(text_file.value)
+    with pytest.raises(ValueError, match="huge"):
         pictures.predict(b"", mask_size="huge")  # type: ignore[call-overload]
 
 
-def test_the_recorded_answers_are_verified(tmp_path: Path) -> None:
+def test_recorded_answers_are_verified(tmp_path: Path) -> None:
     _, answers = golden(tiny_archive(tmp_path))
     answers[0]["probabilities"] = dict.fromkeys(answers[0]["probabilities"], 0.5)
     archive = changed(tmp_path / "tiny-1.0.mar", golden__answers=answers)
@@ -149,7 +151,7 @@ def test_the_recorded_answers_are_verified(tmp_path: Path) -> None:
         fastmar.load(tmp_path / "none.mar")
 
 
-def test_import_is_quick_and_load_needs_no_extra(archive: Path) -> None:
+def test_import_loads_no_slow_module_and_load_needs_no_extra(archive: Path) -> None:
     code = f"""
 import sys
 import fastmar
@@ -161,7 +163,7 @@ assert fastmar.load({str(PICTURES)!r}).predict([b"BAD"])[0]["error"]
 try:
     fastmar.export
 except ModuleNotFoundError as error:
-    assert "pip install 'fastmar[export]'" in str(error), error
+    assert "fastmar[export]" in str(error), error
 else:
     raise AssertionError("export without torch")
 """

@@ -1,4 +1,4 @@
-"""`fastmar.export(learn, ...)`: the archive that `fastmar export` makes of the same learner's pickle."""
+"""`fastmar.export(learn, ...)` writes the same archive as `fastmar export` from the learner's pickle."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import fastmar
 from fastmar_export.errors import ArchiveExists, ExportError
 from fastmar_export.exporter import Options, export_learner
 from fastmar_runtime.predictor import Predictor
+from tests.export.errors import raises
 from tests.export.tables import CASES, make_learner
 
 
@@ -22,10 +23,10 @@ def summary(tmp_path_factory: pytest.TempPathFactory) -> fastmar.Summary:
     learn, _ = make_learner(CASES["missing values everywhere"])
     folder = tmp_path_factory.mktemp("notebook")
     summary = fastmar.export(learn, folder / "live", name="people", version="1.2")
-    learn.export(folder / "learner.pkl")  # it still works, and says the same
+    learn.export(folder / "learner.pkl")  # the learner is unchanged, so this gives the same archive
     by_command = export_learner(folder / "learner.pkl", Options("people", "1.2", output=folder / "command"))
     one, other = (Predictor.open(path) for path in (summary.path, by_command.path))
-    # fastai's two pickles differ in their bytes, whose hash is the provenance
+    # the two pickles have different bytes, and the provenance has their hash
     assert replace(one.spec, provenance=None) == replace(other.spec, provenance=None)
     assert one.files is not None
     assert other.files is not None
@@ -33,7 +34,7 @@ def summary(tmp_path_factory: pytest.TempPathFactory) -> fastmar.Summary:
     return summary
 
 
-def test_it_prints_what_came_of_it(summary: fastmar.Summary) -> None:
+def test_summary_as_text(summary: fastmar.Summary) -> None:
     text = repr(summary)
     assert text.startswith(f"{summary.path}  people 1.2, tabular")
     assert "  age: a number, such as" in text
@@ -44,28 +45,28 @@ def test_it_prints_what_came_of_it(summary: fastmar.Summary) -> None:
     assert first.command == serve
 
 
-def test_a_notebook_shows_a_table_and_nothing_of_the_data_is_markup(summary: fastmar.Summary) -> None:
+def test_summary_as_html_escapes_data(summary: fastmar.Summary) -> None:
     page = summary._repr_html_()
     assert page.count("<tr>") == len(summary.spec.fields)
     assert "&#x27;red&#x27;" in page
 
 
-def test_a_name_that_is_no_name_is_refused(tmp_path: Path) -> None:
+def test_invalid_name_is_refused(tmp_path: Path) -> None:
     learn, _ = make_learner(CASES["missing values everywhere"])
-    with pytest.raises(ExportError):
+    with raises(ExportError, "invalid_name"):
         fastmar.export(learn, tmp_path, name="a b")
     assert list(tmp_path.iterdir()) == []
 
 
 class HoldsLock(Callback):
-    """As callbacks do that write to a service."""
+    """A callback that can't be pickled, such as one with a connection to a service."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
 
 
 class Interrupts(Callback):
-    """Stands for whatever ends an export midway: Ctrl-C, a full disk."""
+    """A callback that interrupts an export, as Ctrl-C or a full disk does."""
 
     def __init__(self, ends_with: BaseException) -> None:
         self.ends_with = ends_with
@@ -74,14 +75,14 @@ class Interrupts(Callback):
         raise self.ends_with
 
 
-def test_a_learner_that_cannot_be_pickled_is_refused_and_stays_as_it_is(tmp_path: Path) -> None:
+def test_learner_that_cannot_be_pickled_is_refused_and_unchanged(tmp_path: Path) -> None:
     learn, _ = make_learner(CASES["missing values everywhere"])
     loaders, optimizer = learn.dls, learn.opt
     assert optimizer is not None
     learn.add_cb(HoldsLock())
-    with pytest.raises(ExportError, match=r"'_thread.lock'.*HoldsLock.lock") as refused:
+    with raises(ExportError, "learner_not_picklable", "'_thread.lock'", "HoldsLock.lock") as caught:
         fastmar.export(learn, tmp_path, name="people")
-    assert "learn.remove_cb" in refused.value.fix
+    assert "learn.remove_cb" in caught.value.fix
     assert learn.dls is loaders
     assert learn.opt is optimizer
     assert len(learn.dls.train_ds) > 0
@@ -89,33 +90,33 @@ def test_a_learner_that_cannot_be_pickled_is_refused_and_stays_as_it_is(tmp_path
     assert fastmar.export(learn, tmp_path, name="people").path.exists()
 
 
-def test_what_a_learner_holds_itself_is_named_where_it_cannot_be_pickled(tmp_path: Path) -> None:
+def test_error_names_the_attribute_that_cannot_be_pickled(tmp_path: Path) -> None:
     learn, _ = make_learner(CASES["missing values everywhere"])
     learn.guard = threading.Lock()
-    with pytest.raises(ExportError, match=r"learn\.guard can't be pickled"):
+    with raises(ExportError, "learner_not_picklable", "learn.guard"):
         fastmar.export(learn, tmp_path, name="people")
 
 
-def test_an_export_that_ends_midway_leaves_the_learner_as_it_is(tmp_path: Path) -> None:
+def test_interrupted_export_does_not_change_the_learner(tmp_path: Path) -> None:
     learn, _ = make_learner(CASES["missing values everywhere"])
     loaders, optimizer = learn.dls, learn.opt
-    for ends_with, seen in ((KeyboardInterrupt(), KeyboardInterrupt), (OSError("no space left"), ExportError)):
+    for ends_with, expected in ((KeyboardInterrupt(), KeyboardInterrupt), (OSError("no space left"), ExportError)):
         learn.add_cb(Interrupts(ends_with))
-        with pytest.raises(seen):
+        with pytest.raises(expected):
             fastmar.export(learn, tmp_path, name="people")
         assert learn.dls is loaders
         assert learn.opt is optimizer
         learn.remove_cb(Interrupts)
 
 
-def test_a_learner_without_an_optimizer_is_given_none(tmp_path: Path) -> None:
+def test_learner_without_optimizer_gets_none(tmp_path: Path) -> None:
     learn, _ = make_learner(CASES["missing values everywhere"])
     learn.opt = None
     fastmar.export(learn, tmp_path, name="people")
     assert learn.opt is None
 
 
-def test_a_cell_may_run_again_but_another_learner_is_replaced_only_by_force(tmp_path: Path) -> None:
+def test_repeated_export_is_allowed_but_replacing_another_learner_needs_force(tmp_path: Path) -> None:
     learn, _ = make_learner(CASES["two classes"])
     path = fastmar.export(learn, tmp_path, name="people").path
     before = path.read_bytes()
@@ -123,9 +124,9 @@ def test_a_cell_may_run_again_but_another_learner_is_replaced_only_by_force(tmp_
     assert path.read_bytes() != before
     before = path.read_bytes()
     learn.model.layers[0][0].weight.data += 0.1  # as training does
-    with pytest.raises(ArchiveExists, match="trained further") as refused:
+    with raises(ArchiveExists, "another_model_exists") as caught:
         fastmar.export(learn, tmp_path, name="people")
-    assert "force=True" in refused.value.fix
+    assert "force=True" in caught.value.fix
     assert path.read_bytes() == before
     fastmar.export(learn, tmp_path, name="people", force=True)
     assert path.read_bytes() != before

@@ -1,4 +1,4 @@
-"""Each modality of the export is compared with fastai, by its own way to read records and to ask for answers."""
+"""The oracle has a modality for each modality of the export, which reads records and calls `learn.predict`."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from fastmar_oracle.learner import FastaiUnavailable
 from fastmar_oracle.modalities import Modality, modality
 
 
-class Learn:
-    """In place of a learner: `predict` returns what it is given, or fails."""
+class FakeLearner:
+    """`predict` returns its argument, or raises an error."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
@@ -32,27 +32,29 @@ class Learn:
 
 
 @pytest.mark.parametrize("name", modalities())
-def test_each_modality_of_the_export_can_be_compared(name: str) -> None:
+def test_oracle_has_all_modalities_of_the_export(name: str) -> None:
     assert isinstance(modality(name), Modality)
 
 
-def test_records_of_files_come_behind_the_golden_ones(tmp_path: Path) -> None:
+def test_records_of_files_follow_golden_records(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("age\n31\n32\n")
     records = modality("tabular").read([tiny.record()], [tmp_path / "rows.csv"], tiny.spec())
     assert [record["age"] for record in records[1:]] == [31, 32]
     assert records[0] == tiny.record()
 
 
-def test_pictures_of_files_are_asked_by_their_bytes(tmp_path: Path) -> None:
+def test_pictures_are_passed_to_fastai_as_bytes(tmp_path: Path) -> None:
     buffer = io.BytesIO()
     Image.new("RGB", (4, 3)).save(buffer, "PNG")
     (tmp_path / "red.png").write_bytes(buffer.getvalue())
     vision = modality("vision")
     [picture] = vision.read([], [tmp_path / "red.png"], tiny.spec())
-    assert vision.ask(Learn(), picture, tiny.spec()).decoded == buffer.getvalue()
-    assert vision.place(picture, 0).startswith("red.png of ")
+    assert vision.predict(FakeLearner(), picture, tiny.spec()).decoded == buffer.getvalue()
+    assert "red.png" in vision.describe(picture, 0)
 
 
-def test_a_row_that_fastai_cannot_answer_is_named() -> None:
-    with pytest.raises(FastaiUnavailable, match=r"'age'.*KeyError"):
-        modality("tabular").ask(Learn(KeyError("age")), tiny.record(), tiny.spec())
+def test_error_has_the_row_for_which_fastai_fails() -> None:
+    with pytest.raises(FastaiUnavailable) as caught:
+        modality("tabular").predict(FakeLearner(KeyError("broken")), tiny.record(age=31), tiny.spec())
+    assert "'age': 31" in caught.value.message
+    assert "KeyError: 'broken'" in caught.value.message

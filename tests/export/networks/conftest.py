@@ -1,4 +1,4 @@
-"""Pictures to make learners of, and the mark of tests that only a long run takes."""
+"""Loaders for learners, and the marker of tests that run only on request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Learners as users make them, with numbers in their networks that make outputs depend on everything."""
+"""Learners with the usual network architectures, and weights with which outputs depend on all inputs."""
 
 from __future__ import annotations
 
@@ -42,7 +42,13 @@ LOSS = nn.CrossEntropyLoss()
 
 @dataclass(frozen=True)
 class Net:
-    """Attributes: `make` a learner of loaders; `channels` and `size` of its pictures; whether its export is `quick`."""
+    """A network.
+
+    Attributes:
+        make: makes a learner from loaders.
+        channels, size: of its pictures.
+        quick: whether its export is fast.
+    """
 
     make: Callable[[Any], Learner]
     channels: int = 3
@@ -133,9 +139,9 @@ NETS: dict[str, Net] = {
 
 
 def make_learner(net: Net, loaders: Any, seed: int = 0) -> Learner:
-    """A learner whose batch norms fit its random weights, and none of whose parts is still at zero or one.
+    """A learner whose batch norms match its random weights, and whose parameters are not at initial values such as 0.
 
-    Batch norms that fit nothing give outputs that explode, or that depend on no pixel.
+    Otherwise outputs could be very large, or independent of the input.
     """
     torch.manual_seed(seed)
     learn = net.make(loaders)
@@ -163,7 +169,7 @@ def randomise(network: nn.Module) -> None:
 
 
 def pictures(net: Net, count: int) -> torch.Tensor:
-    """float32 [count, channels, height, width], each of another brightness."""
+    """float32 [count, channels, height, width], with different brightness."""
     return torch.rand(count, net.channels, *net.size) * torch.rand(count, net.channels, 1, 1)
 
 
@@ -173,7 +179,7 @@ def answer(network: nn.Module, x: torch.Tensor) -> torch.Tensor:
 
 
 def recorded(learn: Learner, folder: Path, plain: bool = False) -> Any:
-    """The record of the network in what `learn.export` writes: today's way, or (`plain`) that before fastai 2.8."""
+    """The record of the network in the file of `learn.export`; `plain` uses pickle, as fastai before 2.8."""
     path = folder / "learner.pkl"
     learn.export(path, **({"pickle_module": pickle} if plain else {}))
     model = open_learner(read_learner_file(path).root).model

@@ -1,4 +1,4 @@
-"""The graph's file: the same bytes each time, nothing of this machine, open sizes where they are asked for."""
+"""ONNX graphs: reproducible bytes without local paths, dynamic axes, and refused networks."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from torch import nn
 from fastmar_export.errors import ExportError, ParityFailed, UnsupportedOperator
 from fastmar_export.networks import export_graph, graph, rebuild
 from fastmar_export.networks.graph import DEEP, check_graph
+from tests.export.errors import raises
 from tests.export.networks.makers import NETS, answer, make_learner, recorded
 
 
@@ -26,7 +27,7 @@ def network(loaders: Any, tmp_path: Path) -> nn.Module:
     return rebuild(recorded(make_learner(NETS["small unet"], loaders), tmp_path))
 
 
-def test_the_same_network_gives_the_same_bytes_without_a_path() -> None:
+def test_same_network_gives_same_bytes_without_local_paths() -> None:
     network = nn.Sequential(ConvLayer(3, 4), AdaptiveAvgPool(2), nn.Flatten(), nn.Linear(16, 2)).eval()
     x = {"image": torch.rand(2, 3, 64, 64).numpy()}
     one, other = (export_graph(network, x, ["image"])[0].model for _ in range(2))
@@ -36,7 +37,7 @@ def test_the_same_network_gives_the_same_bytes_without_a_path() -> None:
     assert not [t for t in onnx.load_from_string(one).graph.initializer if t.data_location == TensorProto.EXTERNAL]
 
 
-def test_open_sizes(network: nn.Module) -> None:
+def test_dynamic_axes(network: nn.Module) -> None:
     sample = {"image": torch.rand(2, 3, 64, 96).numpy()}
     exported, _ = export_graph(network, sample, ["image"], dynamic_axes={"image": {2: "height", 3: "width"}})
     assert exported.inputs[0].shape == ("batch", 3, "height", "width")
@@ -47,15 +48,15 @@ def test_open_sizes(network: nn.Module) -> None:
         check_graph(session.run(None, {"image": x.numpy()})[0], answer(network, x).numpy(), DEEP)
 
 
-def test_a_network_of_one_size_can_not_be_opened() -> None:
+def test_network_for_one_size_is_refused_with_dynamic_axes() -> None:
     network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 2)).eval()
-    with pytest.raises(ExportError, match=r"can't export the network(?s:.)*Fix:"):
+    with raises(ExportError, "onnx_export_failed"):
         export_graph(
             network, {"image": np.zeros((2, 3, 8, 8), np.float32)}, ["image"], dynamic_axes={"image": {2: "height"}}
         )
 
 
-def test_traces_go_from_graphs_in_graphs_too() -> None:
+def test_notes_are_removed_from_nested_graphs() -> None:
     def body(name: str) -> onnx.GraphProto:
         node = helper.make_node("Identity", ["x"], [name], doc_string="File /secret/a.py")
         node.metadata_props.add(key="stack", value="/secret/b.py")
@@ -75,9 +76,9 @@ def test_traces_go_from_graphs_in_graphs_too() -> None:
     assert b"/secret" not in graph._without_traces(model)
 
 
-def test_more_than_an_onnx_file_holds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_network_larger_than_an_onnx_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(graph, "_MAX_BYTES", 100)
-    with pytest.raises(ExportError, match=r"at most 2(?s:.)*Fix:"):
+    with raises(ExportError, "network_too_large"):
         export_graph(nn.Linear(10, 10).eval(), {"x": np.zeros((2, 10), np.float32)}, ["x"])
 
 
@@ -86,8 +87,8 @@ class Noise(nn.Module):
         return x + torch.rand_like(x)
 
 
-def test_an_operator_that_archives_may_not_hold_is_refused() -> None:
-    with pytest.raises(UnsupportedOperator, match=r"the operator RandomUniform(?s:.)*Fix:"):
+def test_operator_outside_the_allow_list_is_refused() -> None:
+    with raises(UnsupportedOperator, None, "RandomUniform"):
         export_graph(Noise().eval(), {"x": np.zeros((2, 10), np.float32)}, ["x"])
 
 
@@ -118,12 +119,12 @@ class Two(nn.Module):
 
 
 @pytest.mark.parametrize("network", [Two(), nn.Flatten(0)])
-def test_anything_but_one_output_a_record_is_refused(network: nn.Module) -> None:
-    with pytest.raises(ExportError, match="one tensor with a row for each record"):
+def test_output_without_a_row_for_each_record_is_refused(network: nn.Module) -> None:
+    with raises(ExportError, "unexpected_output"):
         export_graph(network.eval(), {"x": np.zeros((2, 10), np.float32)}, ["x"])
 
 
-def test_differences_are_measured_by_kind() -> None:
+def test_tolerance_of_deep_networks_is_relative_to_the_largest_output() -> None:
     theirs = np.array([[100.0, 0.001]], np.float32)
     ours = theirs + np.array([[0.005, 0.005]], np.float32)
     assert check_graph(ours, theirs, DEEP) == pytest.approx(5e-5, rel=0.01)

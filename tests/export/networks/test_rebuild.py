@@ -1,4 +1,4 @@
-"""Networks rebuilt from the record of a learner's file, against fastai's own: the same operations, so the same bits."""
+"""Networks rebuilt from a learner's file have the same operations as fastai's, so the outputs must be equal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fastmar_export.networks.graph import DEEP, check_graph
 from tests.conftest import MEASURED
 from tests.export.networks.makers import NETS, answer, make_learner, pictures, recorded
 
-pytestmark = [  # what fastai calls
+pytestmark = [  # warnings about fastai's calls
     pytest.mark.filterwarnings("ignore:.*torch.nn.utils.weight_norm:FutureWarning"),
     pytest.mark.filterwarnings("ignore:The parameter 'pretrained' is deprecated:UserWarning"),
     pytest.mark.filterwarnings("ignore:Arguments other than a weight enum:UserWarning"),
@@ -33,7 +33,7 @@ def one_thread() -> Any:
 
 
 @pytest.mark.parametrize(("name", "plain"), [(name, False) for name in NETS] + [(name, True) for name in PLAIN])
-def test_a_rebuilt_network_gives_what_fastais_gives(name: str, plain: bool, loaders: Any, tmp_path: Path) -> None:
+def test_rebuilt_network_equals_fastai(name: str, plain: bool, loaders: Any, tmp_path: Path) -> None:
     learn = make_learner(NETS[name], loaders)
     x = pictures(NETS[name], 3)
     theirs = answer(learn.model, x)
@@ -46,7 +46,7 @@ def test_a_rebuilt_network_gives_what_fastais_gives(name: str, plain: bool, load
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=() if net.quick else pytest.mark.slow) for name, net in NETS.items()]
 )
-def test_a_graph_gives_what_the_network_gives(name: str, loaders: Any, tmp_path: Path, record_property: Any) -> None:
+def test_graph_equals_network(name: str, loaders: Any, tmp_path: Path, record_property: Any) -> None:
     learn = make_learner(NETS[name], loaders)
     network = rebuild(recorded(learn, tmp_path))
     x = pictures(NETS[name], 5)

@@ -1,4 +1,4 @@
-"""Prints what a batch transform costs beside a resnet18, in ONNX Runtime on one thread.
+"""Prints the time of batch transforms, relative to a resnet18, in ONNX Runtime with one thread.
 
 python -m tests.export.networks.time_batch_layers
 """
@@ -17,13 +17,13 @@ from fastmar_export.networks.batch_layers import Affine, IntToFloatTensor, Norma
 
 CHAINS = {
     "bytes to floats, normalise": (nn.Identity(), (224, 224)),
-    "augmented at its own size": (Affine(input_size=(224, 224)), (224, 224)),
+    "augmented, not resized": (Affine(input_size=(224, 224)), (224, 224)),
     "256 to 224": (Affine((224, 224), input_size=(256, 256)), (256, 256)),
     "460 to 224": (Affine((224, 224), input_size=(460, 460)), (460, 460)),
     "460 to 128, averaged first": (Affine((128, 128), input_size=(460, 460)), (460, 460)),
     "460 to 224, centre crop": (RandomResizedCropGPU((224, 224), input_size=(460, 500)), (460, 500)),
-    "open, at its own size": (Affine(), None),
-    "open, 460 to 224": (Affine((224, 224)), None),
+    "any size, not resized": (Affine(), None),
+    "any size, 460 to 224": (Affine((224, 224)), None),
 }
 
 

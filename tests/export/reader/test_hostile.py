@@ -1,4 +1,4 @@
-"""Pickles that would do harm: nothing of them may happen, and the audit names what would have."""
+"""Malicious pickles: the reader must not run their code, and the audit must name it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.export.errors import raises
 from tests.export.reader.conftest import WriteZip, torch_zip
 
 from fastmar_export.errors import HostileFile, TruncatedFile, UnreadableFile
@@ -67,7 +68,7 @@ RUNS = {
 
 
 @pytest.mark.parametrize("trick", RUNS)
-def test_nothing_runs_and_the_audit_names_it(trick: str, write_zip: WriteZip, tmp_path: Path) -> None:
+def test_code_is_not_run_and_named_by_the_audit(trick: str, write_zip: WriteZip, tmp_path: Path) -> None:
     marker = tmp_path / "ran"
     make, path = RUNS[trick]
     file = read_torch_file(write_zip(make(command(marker))))
@@ -95,18 +96,18 @@ def test_case_noise_amp_type(pickled: bytes, write_zip: WriteZip) -> None:
 
 
 @pytest.mark.parametrize("path", ["pandas.evil\n_restores", "fastai.callback.fp16\nOther", "pyarrow.lib\nrun"])
-def test_other_functions_of_libraries_are_named(path: str, write_zip: WriteZip) -> None:
+def test_other_functions_of_libraries_are_named_by_the_audit(path: str, write_zip: WriteZip) -> None:
     file = read_torch_file(write_zip(b"\x80\x02c" + path.encode() + b"\n" + text("x") + b"\x85R."))
     assert [call.path for call in file.calls] == [path.replace("\n", ".")]
 
 
-def test_a_layers_weights_are_no_training_data(tmp_path: Path) -> None:
+def test_weights_are_not_training_rows(tmp_path: Path) -> None:
     torch.save(torch.nn.Linear(300, 200), tmp_path / "layer.pkl")
     torch.save(torch.nn.Linear(300, 200).state_dict(), tmp_path / "weights.pkl")
     assert read_torch_file(tmp_path / "layer.pkl").leaks == read_torch_file(tmp_path / "weights.pkl").leaks == []
 
 
-def test_what_a_reduce_method_would_run(tmp_path: Path) -> None:
+def test_calls_of_a_reduce_method_are_not_run(tmp_path: Path) -> None:
     marker = tmp_path / "ran"
 
     class Evil:
@@ -133,9 +134,10 @@ def test_what_a_reduce_method_would_run(tmp_path: Path) -> None:
     ],
     ids=repr,
 )  # fmt: skip
-def test_nonsense_is_refused(pickled: bytes, write_zip: WriteZip) -> None:
-    with pytest.raises(UnreadableFile, match="Fix:"):
+def test_invalid_pickle_is_refused(pickled: bytes, write_zip: WriteZip) -> None:
+    with pytest.raises(UnreadableFile) as caught:
         read_torch_file(write_zip(pickled))
+    assert caught.value.fix
 
 
 BOMBS = {
@@ -160,8 +162,9 @@ BOMBS = {
 
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_bombs_are_refused(bomb: str, write_zip: WriteZip) -> None:
-    with pytest.raises((HostileFile, TruncatedFile), match="Fix:"):
+    with pytest.raises((HostileFile, TruncatedFile)) as caught:
         read_torch_file(write_zip(BOMBS[bomb]))
+    assert caught.value.fix
 
 
 @pytest.mark.parametrize(
@@ -176,7 +179,7 @@ def test_bombs_are_refused(bomb: str, write_zip: WriteZip) -> None:
     ],
     ids=["laughs in a slice", "deep calls", "deep getattr", "big state"],
 )
-def test_what_is_deep_or_shared_is_walked_once(pickled: bytes, write_zip: WriteZip) -> None:
+def test_deep_and_shared_objects_are_walked_once(pickled: bytes, write_zip: WriteZip) -> None:
     file = read_torch_file(write_zip(pickled))
     nodes = list(walk(file.root))
     assert len(nodes[-1].where) < 10_000
@@ -187,52 +190,54 @@ def test_what_is_deep_or_shared_is_walked_once(pickled: bytes, write_zip: WriteZ
 def test_limits(write_zip: WriteZip) -> None:
     path = write_zip(b"\x80\x02" + b"N0" * 50 + b"N.", {"extra": b""})
     for limits in (Limits(file_bytes=100), Limits(entries=2), Limits(pickle_bytes=50), Limits(opcodes=50)):
-        with pytest.raises(HostileFile, match="comes near"):
+        with raises(HostileFile, "limit_exceeded"):
             read_torch_file(path, limits)
     assert read_torch_file(path).root is None
 
 
-def test_zips_that_are_not_plain(tmp_path: Path) -> None:
+def test_unusual_zips_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "made.pkl"
     whole = torch_zip(b"N.", {"data/0": b"abcd", "data/1": b"efgh"})
     # The directory's entries: sizes at 20 and 24, the place of the entry's own header at 42.
     first, last = whole.index(b"PK\x01\x02"), whole.rindex(b"PK\x01\x02")
     huge = b"\xff\xff\xff\x7f"
-    cases = {
-        "compressed": torch_zip(b"N.", {"data/0": bytes(10_000_000)}, compression=zipfile.ZIP_DEFLATED),
-        "the same name": whole.replace(b"data/1", b"data/0"),
-        "have the same name": torch_zip(b"N.", {"DATA.PKL": b"cos\nsystem\n."}),
-        "outside of its folder": whole.replace(b"archive/data/1", b"brchive/data/1"),
-        "begin at the beginning": whole[:4] + b"junk" + whole,
-        "overlaps": whole[: last + 42] + whole[first + 42 : first + 46] + whole[last + 46 :],
-        "two sizes": whole[: last + 24] + huge + whole[last + 28 :],
-        "beyond the end": whole[: last + 20] + huge + huge + whole[last + 28 :],
-        "checksum": whole.replace(b"N.", b"].", 1),
-        "directory": whole[:-10],
-        "not where": whole.replace(b"PK\x03\x04", b"PK\x03\x05").replace(b"PK\x03\x05", b"PK\x03\x04", 1),
-    }
-    for message, content in cases.items():
+    cases = [
+        ("compressed_zip_entry", torch_zip(b"N.", {"data/0": bytes(10_000_000)}, compression=zipfile.ZIP_DEFLATED)),
+        ("duplicate_zip_entry", whole.replace(b"data/1", b"data/0")),
+        ("duplicate_zip_entry", torch_zip(b"N.", {"DATA.PKL": b"cos\nsystem\n."})),
+        ("zip_entry_outside_folder", whole.replace(b"archive/data/1", b"brchive/data/1")),
+        ("zip_with_prefix", whole[:4] + b"junk" + whole),
+        ("overlapping_zip_entry", whole[: last + 42] + whole[first + 42 : first + 46] + whole[last + 46 :]),
+        ("inconsistent_zip_entry", whole[: last + 24] + huge + whole[last + 28 :]),
+        ("truncated_zip_entry", whole[: last + 20] + huge + huge + whole[last + 28 :]),
+        ("wrong_checksum", whole.replace(b"N.", b"].", 1)),
+        ("damaged_zip_directory", whole[:-10]),
+        (
+            "misplaced_zip_entry",
+            whole.replace(b"PK\x03\x04", b"PK\x03\x05").replace(b"PK\x03\x05", b"PK\x03\x04", 1),
+        ),
+    ]
+    for code, content in cases:
         path.write_bytes(content)
-        with pytest.raises(UnreadableFile, match=message) as refusal:
+        with raises(UnreadableFile, code):
             read_torch_file(path)
-        assert "Fix:" in str(refusal.value)
 
 
 def _tuples_of_one_hash(count: int) -> list[tuple[int, int]]:
-    """Pairs of integers with one hash: CPython mixes each element in by steps that can be undone."""
+    """Pairs of integers with equal hashes, found by inverting the steps of CPython's hash of tuples."""
     mask, p1, p2, p5 = (1 << 64) - 1, 11400714785074694791, 14029467366897019727, 2870177450012600261
     undo1, undo2 = pow(p1, -1, 1 << 64), pow(p2, -1, 1 << 64)
 
     def rotate(x: int, by: int) -> int:
         return ((x << by) | (x >> (64 - by))) & mask
 
-    wanted = rotate((12345678901234567890 - (2 ^ (p5 ^ 3527539))) * undo1 & mask, 33)
+    target = rotate((12345678901234567890 - (2 ^ (p5 ^ 3527539))) * undo1 & mask, 33)
     pairs: list[tuple[int, int]] = []
     first = 0
     while len(pairs) < count:
         first += 1
         mixed = rotate((p5 + first * p2) & mask, 31) * p1 & mask
-        second = (wanted - mixed) * undo2 & mask
+        second = (target - mixed) * undo2 & mask
         second -= (1 << 64) if second >> 63 else 0
         if abs(second) < (1 << 61) - 1 and second != -1:
             pairs.append((first, second))
@@ -255,35 +260,38 @@ def test_case_hostile_pickles_hash_collisions(container: str, write_zip: WriteZi
         "over many dicts": b"\x80\x04(" + b"".join(b"}" + key + b"Ns" for key in keys) + b"l.",
         "nested": b"\x80\x04}(" + b"".join(key + b"\x85N" for key in keys) + b"u.",
     }[container]
-    with pytest.raises(HostileFile, match="keys of one hash"):
+    with raises(HostileFile, "too_many_equal_hashes"):
         read_torch_file(write_zip(pickled))
 
 
-def test_floats_and_durations_of_one_hash(write_zip: WriteZip) -> None:
-    powers = b"".join(b"G" + struct.pack(">d", 2.0 ** (61 * n)) + b"N" for n in range(17))  # 2**61 is 1 in their hash
-    with pytest.raises(HostileFile, match="keys of one hash"):
+def test_floats_with_equal_hashes_are_refused(write_zip: WriteZip) -> None:
+    # hashes of floats are modulo 2**61 - 1
+    powers = b"".join(
+        b"G" + struct.pack(">d", 2.0 ** (61 * n)) + b"N" for n in range(17)
+    )
+    with raises(HostileFile, "too_many_equal_hashes"):
         read_torch_file(write_zip(b"\x80\x04}(" + powers + b"u."))
 
 
-def test_many_honest_keys_are_read(write_zip: WriteZip) -> None:
+def test_many_usual_keys_are_read(write_zip: WriteZip) -> None:
     keys = [*range(-1000, 1000), *(n / 7 for n in range(1000)), *((n, str(n)) for n in range(1000)), -1, -2, 2**61 - 1]
     assert read_torch_file(write_zip(pickle.dumps(dict.fromkeys(keys)))).root == dict.fromkeys(keys)
 
 
-def test_long_keys_that_are_compared_again_and_again_are_refused(write_zip: WriteZip) -> None:
+def test_repeated_comparison_of_long_keys_is_refused(write_zip: WriteZip) -> None:
     twice = text("k" * 1_000_000) + b"q\x000" + text("k" * 1_000_000) + b"q\x010"
-    with pytest.raises(HostileFile, match="objects that the pickle builds"):
+    with raises(HostileFile, "memory_budget_exceeded"):
         read_torch_file(write_zip(b"\x80\x02" + twice + b"}h\x00Ns" + b"h\x01Ns" * 100_000 + b"."))
 
 
-def test_tuples_that_are_hashed_again_and_again_are_refused(write_zip: WriteZip) -> None:
+def test_repeated_hashing_of_tuples_is_refused(write_zip: WriteZip) -> None:
     key = b"(" + b"K\x01" * 90 + b"tq\x000"
-    with pytest.raises(HostileFile, match="objects that the pickle builds"):
+    with raises(HostileFile, "memory_budget_exceeded"):
         read_torch_file(write_zip(b"\x80\x02" + key + b"}" + b"h\x00Ns" * 100_000 + b"."))
 
 
 @pytest.mark.parametrize("opcodes", [b"}", b"]", b"\x8f", b"N\x85", b"(t", b"h\x00)R", b"h\x00)\x81"], ids=repr)
 def test_many_small_objects_are_refused(opcodes: bytes, write_zip: WriteZip) -> None:
     many = opcodes * (3_000_000 // len(opcodes))
-    with pytest.raises(HostileFile, match="objects that the pickle builds"):
+    with raises(HostileFile, "memory_budget_exceeded"):
         read_torch_file(write_zip(b"\x80\x04cos\nsystem\nq\x000(" + many + b"l."))

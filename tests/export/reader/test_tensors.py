@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.export.errors import raises
 from tests.export.reader.conftest import WriteZip
 
 from fastmar_export.errors import HostileFile, TruncatedFile, UnreadableFile
@@ -27,7 +28,7 @@ def round_trip(thing: Any, path: Path, protocol: int = 2) -> Any:
 
 
 def tensors(rebuild: Any = "_rebuild_tensor_v2", **changes: Any) -> bytes:
-    """A pickle of one tensor whose parts are given by hand."""
+    """A pickle of one tensor with the given parts."""
     parts = {"offset": 0, "size": (2, 2), "stride": (2, 1), "grad": False, "key": "0", "count": 4} | changes
 
     class Storage:
@@ -118,25 +119,25 @@ def test_big_endian_files(write_zip: WriteZip) -> None:
     ],
     ids=repr,
 )  # fmt: skip
-def test_tensors_beyond_their_storage(changes: dict[str, Any], write_zip: WriteZip) -> None:
+def test_invalid_tensors_are_refused(changes: dict[str, Any], write_zip: WriteZip) -> None:
     path = write_zip(tensors(**changes), {"data/0": bytes(16)})
-    with pytest.raises((HostileFile, TruncatedFile)) as refusal:
+    with pytest.raises((HostileFile, TruncatedFile)) as caught:
         read_torch_file(path)
-    assert "Fix:" in str(refusal.value)
+    assert caught.value.fix
 
 
-def test_overlapping_views_within_bounds_are_fine(write_zip: WriteZip) -> None:
+def test_overlapping_views_within_bounds_are_read(write_zip: WriteZip) -> None:
     path = write_zip(tensors(size=(3, 2), stride=(1, 1)), {"data/0": np.arange(4, dtype="f4").tobytes()})
     assert read_torch_file(path).root.tolist() == [[0, 1], [1, 2], [2, 3]]
 
 
-def test_quantised_tensors_are_refused_by_name(tmp_path: Path) -> None:
+def test_quantised_tensors_are_refused(tmp_path: Path) -> None:
     import warnings
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.save(torch.quantize_per_tensor(torch.ones(4), 0.1, 0, torch.qint8), tmp_path / "t")
-    with pytest.raises(UnreadableFile, match="storage that fastmar can't read"):
+    with raises(UnreadableFile, "unsupported_storage"):
         read_torch_file(tmp_path / "t")
 
 
@@ -157,7 +158,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @given(layout=layouts())
-def test_any_layout_is_what_torch_makes_of_it_or_refused(layout: dict[str, Any], folder: Path) -> None:
+def test_any_layout_equals_torch_or_is_refused(layout: dict[str, Any], folder: Path) -> None:
     from tests.export.reader.conftest import torch_zip
 
     numbers = np.arange(64, dtype="f4")

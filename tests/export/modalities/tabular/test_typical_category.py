@@ -1,4 +1,4 @@
-"""The category that a form starts from where no table tells the commonest one."""
+"""The default category of a field without a reference table."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ from fastmar_export.modalities.tabular.typical_category import typical_category
         ([], None),
     ],
 )
-def test_it_names_a_value_and_is_not_the_first_of_the_alphabet(categories: list[Any], typical: Any) -> None:
+def test_typical_category_is_the_middle_value_without_placeholders(categories: list[Any], typical: Any) -> None:
     assert typical_category(categories) == typical

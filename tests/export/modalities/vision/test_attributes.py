@@ -1,4 +1,4 @@
-"""Numbers of transforms, in each form that a pickle may hold them in."""
+"""Attributes of picture transforms, in all forms of pickles."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from fastai.vision.augment import Resize
 from PIL import Image
+from tests.export.errors import raises
 from tests.export.pictures import Config, tiny_learner
 
 from fastmar_export.errors import UnsupportedTransform
@@ -19,7 +20,7 @@ RESAMPLING = Global("PIL.Image", "Resampling")
 
 
 def by_name(name: str) -> Record:
-    """How Python 3.11.0 to 3.11.3 wrote a member of an enumeration."""
+    """A member of an enumeration in the form of Python 3.11.0 to 3.11.3."""
     return Record(Global("builtins", "getattr"), (RESAMPLING, name))
 
 
@@ -28,7 +29,7 @@ def transform(value: Any) -> Record:
 
 
 @pytest.mark.parametrize("member", [each for each in Image.Resampling if each in range(6)])
-def test_a_filter_by_its_number_or_its_name(member: Image.Resampling) -> None:
+def test_filter_by_number_or_name(member: Image.Resampling) -> None:
     for value in (int(member), Record(RESAMPLING, (int(member),)), by_name(member.name)):
         assert resample_of(transform(value), "here") == member
 
@@ -43,12 +44,12 @@ def test_a_filter_by_its_number_or_its_name(member: Image.Resampling) -> None:
         None,
     ],
 )
-def test_what_is_no_filter_is_refused(value: Any) -> None:
-    with pytest.raises(UnsupportedTransform, match="whose filter is"):
+def test_unknown_filter_is_refused(value: Any) -> None:
+    with raises(UnsupportedTransform, "unknown_filter"):
         resample_of(transform(value), "here")
 
 
-def test_a_learner_of_an_older_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_learner_of_an_older_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     learner = tiny_learner(Config(item=[Resize(32)]), tmp_path)
     monkeypatch.setattr(Image.Resampling, "__reduce_ex__", lambda self, _: (getattr, (type(self), self.name)))
     learner.export(tmp_path / "learner.pkl")

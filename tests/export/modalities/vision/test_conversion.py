@@ -1,4 +1,4 @@
-"""What the network is given, against fastai's own transforms: bytes to the last bit, floats within a tolerance."""
+"""The network's input, compared with fastai's transforms: bytes must be equal, floats within a tolerance."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from fastmar_runtime.modalities.vision.preprocessing import PicturePreprocessor
 from fastmar_runtime.spec import Spec
 
 TOLERANCE = 1e-4
-"""Of the range of the network's input: layers in the graph sum in another order, and take short ways (batch_layers)."""
+"""Relative to the range of the network's input; layers in the graph use other formulas (see batch_layers)."""
 
 
 def spec_of(conversion: Conversion) -> Spec:
@@ -38,11 +38,11 @@ def converted(learn: Any, folder: Path, **options: Any) -> Conversion:
 
 
 def fastais(learn: Any, data: bytes) -> tuple[torch.Tensor, torch.Tensor] | None:
-    """Its bytes behind the item transforms, and the network's input; None where it fails on the picture."""
+    """fastai's bytes after the item transforms, and its network input; None if it fails for the picture."""
     dl = learn.dls.test_dl([data], num_workers=0)
     dl.before_iter()  # tells the transforms that this is not training
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of Pillow and torch, about what fastai does
+        warnings.simplefilter("ignore")  # of Pillow and torch, about fastai's calls
         try:
             item = dl.do_item(0)[0]
         except (ValueError, SystemError):
@@ -51,7 +51,7 @@ def fastais(learn: Any, data: bytes) -> tuple[torch.Tensor, torch.Tensor] | None
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_the_networks_input_is_fastais(name: str, tmp_path: Path, tmp_path_factory: Any) -> None:
+def test_network_input_equals_fastai(name: str, tmp_path: Path, tmp_path_factory: Any) -> None:
     config = CONFIGS[name]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's, of fastai's affine_grid

@@ -1,4 +1,4 @@
-"""The affine family as a layer; that it computes what fastai computes is in test_vision_preprocessing.py."""
+"""The layer for affine transforms; `modalities/vision/test_conversion.py` compares its output with fastai."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ATTRIBUTES: dict[str, Any] = {"size": None, "mode": "bilinear", "pad_mode": "ref
 
 @pytest.mark.parametrize("name", FAMILY)
 @pytest.mark.parametrize("split_idx", [None, 0, 1])
-def test_the_family_runs_whatever_split_it_saw_last(name: str, split_idx: Any) -> None:
+def test_split_idx_is_ignored(name: str, split_idx: Any) -> None:
     layer, pictures = convert(BATCH, PATH + name, **ATTRIBUTES, split_idx=split_idx)
     assert layer.state["layer"] == "affine"
     assert pictures.size == (64, 48)
@@ -29,7 +29,7 @@ def test_the_family_runs_whatever_split_it_saw_last(name: str, split_idx: Any) -
 
 @pytest.mark.parametrize(("size", "expected"), [(32, (32, 32)), ((24, 40), (40, 24))])
 @pytest.mark.parametrize("before", [(64, 48), None])
-def test_a_size_is_height_and_width(size: Any, expected: Any, before: Any) -> None:
+def test_recorded_size_is_height_and_width(size: Any, expected: Any, before: Any) -> None:
     layer, pictures = convert(BATCH, f"{PATH}Flip", before, **(ATTRIBUTES | {"size": size}))
     assert pictures.size == expected
     assert layer.state["size"] == list(expected)
@@ -39,6 +39,6 @@ def test_a_size_is_height_and_width(size: Any, expected: Any, before: Any) -> No
 @pytest.mark.parametrize(
     "change", [{"mode": "bicubic"}, {"pad_mode": "wrap"}, {"size": "large"}, {"size": (3, 0)}, {"align_corners": 3.5}]
 )
-def test_what_is_refused(change: Any) -> None:
+def test_invalid_attributes_are_refused(change: Any) -> None:
     with pytest.raises(UnsupportedTransform):
         convert(BATCH, f"{PATH}Flip", **(ATTRIBUTES | change))

@@ -1,4 +1,4 @@
-"""IntToFloatTensor as a layer."""
+"""The layer for IntToFloatTensor."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.export.errors import raises
 from tests.export.records import convert
 
 from fastmar_export.errors import UnsupportedTransform
@@ -24,6 +25,6 @@ def test_bytes_are_divided(div: Any) -> None:
     assert pictures.size == (64, 48)
 
 
-def test_what_is_no_number() -> None:
-    with pytest.raises(UnsupportedTransform, match="div"):
+def test_divisor_that_is_not_a_number_is_refused() -> None:
+    with raises(UnsupportedTransform, None, "div"):
         convert(BATCH, PATH, div="255")

@@ -1,4 +1,4 @@
-"""Normalize of pictures as a layer."""
+"""The layer for Normalize of pictures."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.export.errors import raises
 from tests.export.records import convert
 
 from fastmar_export.errors import UnsupportedTransform
@@ -27,6 +28,6 @@ def test_channels() -> None:
 
 
 @pytest.mark.parametrize("mean", [None, 0.5, torch.zeros(0), torch.zeros(3, 64, 64)])
-def test_what_is_not_a_number_for_each_channel(mean: Any) -> None:
-    with pytest.raises(UnsupportedTransform, match="mean"):
+def test_mean_without_a_number_for_each_channel_is_refused(mean: Any) -> None:
+    with raises(UnsupportedTransform, None, "mean"):
         convert(BATCH, PATH, mean=mean, std=torch.ones(1, 3, 1, 1))

@@ -1,4 +1,4 @@
-"""RandomResizedCropGPU as a layer; that it computes what fastai computes is in test_vision_preprocessing.py."""
+"""The layer for RandomResizedCropGPU; `modalities/vision/test_conversion.py` compares its output with fastai."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.export.errors import raises
 from tests.export.records import convert
 
 from fastmar_export.errors import UnsupportedTransform
@@ -23,7 +24,7 @@ ATTRIBUTES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("before", [(64, 48), (200, 48), None])
-def test_every_picture_comes_out_in_the_size(before: Any) -> None:
+def test_output_has_the_recorded_size(before: Any) -> None:
     layer, pictures = convert(BATCH, PATH, before, **ATTRIBUTES)
     width, height = before or (70, 90)
     assert layer.module(torch.rand(2, 3, height, width)).shape == (2, 3, 40, 56)
@@ -35,11 +36,11 @@ def test_every_picture_comes_out_in_the_size(before: Any) -> None:
 @pytest.mark.parametrize(
     "change", [{"ratio": 1}, {"ratio": ("a", 1)}, {"size": None}, {"p": 0.5}, {"mode": "cubic"}, {"valid_scale": "x"}]
 )
-def test_what_is_refused(change: Any) -> None:
+def test_invalid_attributes_are_refused(change: Any) -> None:
     with pytest.raises(UnsupportedTransform):
         convert(BATCH, PATH, **(ATTRIBUTES | change))
 
 
-def test_nearest_pixels_of_any_size_are_refused() -> None:
-    with pytest.raises(UnsupportedTransform, match="Resize"):
+def test_mode_nearest_for_pictures_of_any_size_is_refused() -> None:
+    with raises(UnsupportedTransform, "nearest_crop_of_any_size"):
         convert(BATCH, PATH, None, **(ATTRIBUTES | {"mode": "nearest"}))
