@@ -1,10 +1,10 @@
-"""Export all small learners of the tests, and write digests of their archives.
+"""Exports all small learners of the tests, and writes digests of their archives.
 
     python -m tests.export.compare_exports OUT.json [--learners FOLDER] [--with OTHER.json]
 
-The learners are pickled into FOLDER, or taken from there, so that two versions of the exporter get the same bytes. The
-digests cover all members of an archive but the sources of the runtime. `--with` compares them with those of another
-run: the exit status is 1 where they differ.
+The learners are pickled to FOLDER, or read from there, so that two versions of the exporter have the same input. The
+digests cover all members of an archive except the sources of the runtime. `--with` compares them with those of another
+run; the exit status is 1 if they differ.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def learners(folder: Path) -> Iterator[tuple[str, Callable[[], Any]]]:
 
 
 def pickled(name: str, make: Callable[[], Any], folder: Path) -> Path:
-    """The learner's pickle in `folder`, made where it is missing."""
+    """The learner's pickle in `folder`, written if it is missing."""
     path = folder / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.pkl"
     if not path.exists():
         for seed in (random.seed, np.random.seed, torch.manual_seed):
@@ -56,7 +56,7 @@ def pickled(name: str, make: Callable[[], Any], folder: Path) -> Path:
 
 
 def digests(pickle: Path) -> dict[str, Any]:
-    """Digests of what an export writes, and its stages; the refusal of a learner that can't be exported."""
+    """Digests of the archive's members, and the export's stages; the error of a learner that can't be exported."""
     stages: list[str] = []
     with tempfile.TemporaryDirectory() as output:
         try:

@@ -1,4 +1,4 @@
-"""Run by `test_older_fastai.py` with an older fastai before today's on PYTHONPATH: trains, exports, notes the answers.
+"""Trains and exports learners, and writes fastai's answers; `test_older_fastai.py` runs it with an older fastai.
 
 Arguments: folder to write to, names of cases.
 """
@@ -17,8 +17,8 @@ folder = Path(sys.argv[1])
 for name in sys.argv[2:]:
     learn, df = make_learner(CASES[name])
     learn.export(folder / f"{name}.pkl")
-    asked = rows(CASES[name], df)
+    inputs = rows(CASES[name], df)
     with learn.no_bar(), learn.no_logging():
-        values = [np.atleast_1d(learn.predict(pd.Series(row, dtype=object))[2].numpy()).tolist() for row in asked]
-    answers = [[as_record(row), value] for row, value in zip(asked, values, strict=True)]
+        values = [np.atleast_1d(learn.predict(pd.Series(row, dtype=object))[2].numpy()).tolist() for row in inputs]
+    answers = [[as_record(row), value] for row, value in zip(inputs, values, strict=True)]
     (folder / f"{name}.json").write_text(json.dumps({"fastai": fastai.__version__, "answers": answers}))

@@ -1,4 +1,4 @@
-"""Run by `test_older_fastai.py` with an older fastai before today's on PYTHONPATH: a picture learner and its answers.
+"""Exports a picture learner, and writes fastai's answers; `test_older_fastai.py` runs it with an older fastai.
 
 Argument: folder to write to.
 """
@@ -36,6 +36,6 @@ learn = vision_learner(dls, resnet18, pretrained=False, normalize=True)
 with learn.no_bar(), learn.no_logging():
     learn.fit(1, 1e-3)
     learn.export(folder / "pictures.pkl")
-    asked = sorted(pictures.rglob("*.png"))[::3]
-    answers = [[str(path), learn.predict(path)[2].tolist()] for path in asked]
+    paths = sorted(pictures.rglob("*.png"))[::3]
+    answers = [[str(path), learn.predict(path)[2].tolist()] for path in paths]
 (folder / "pictures.json").write_text(json.dumps({"fastai": fastai.__version__, "answers": answers}))

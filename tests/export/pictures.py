@@ -1,4 +1,4 @@
-"""Odd pictures, and small learners of every kind that reads pictures, made with fastai itself."""
+"""Unusual pictures, and small learners of all kinds whose input is a picture, made with fastai."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ BILINEAR, NEAREST, BICUBIC = Image.Resampling.BILINEAR, Image.Resampling.NEAREST
 
 
 def pixels(width: int, height: int, channels: int = 3, seed: int = 0) -> np.ndarray:
-    """Slopes with grain, uint8 [height, width, channels]."""
+    """Gradients with noise, uint8 [height, width, channels]."""
     generator = np.random.default_rng(seed)
     down, across = np.mgrid[0:height, 0:width]
     slope = (across * 200 // max(width, 1) + down * 50 // max(height, 1))[..., None]
@@ -62,7 +62,7 @@ def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
 
 
 def turned() -> bytes:
-    """A photo that its camera took on its side."""
+    """A photo with an EXIF orientation."""
     image = Image.fromarray(pixels(90, 50))
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -77,7 +77,7 @@ def palette(transparency: Any = None) -> bytes:
 
 @cache
 def odd_pictures() -> dict[str, bytes]:
-    """Every shape and mode that has been seen to go wrong somewhere."""
+    """Pictures in all shapes and modes that have caused errors."""
     frames = [Image.fromarray(pixels(40, 30, seed=s)).quantize(16) for s in range(2)]
     deep = (pixels(50, 60, 1)[..., 0].astype(np.uint16) * 7).astype(np.uint16)
     return {
@@ -105,7 +105,7 @@ def odd_pictures() -> dict[str, bytes]:
 
 @dataclass
 class Config:
-    """Transforms of a learner, and the pictures' class."""
+    """Transforms of a learner, and its picture class."""
 
     item: list[Any] = field(default_factory=list)
     batch: list[Any] = field(default_factory=list)
@@ -189,7 +189,7 @@ def dls_of(config: Config, folder: Path, block: Any = None, get_y: Callable[[Pat
 
 
 def tiny_learner(config: Config, folder: Path) -> Learner:
-    """A learner with a network of one layer, for tests of what comes before it."""
+    """A learner with a network of one layer, for tests of transforms."""
     dls = dls_of(config, folder)
     channels = 1 if config.cls is PILImageBW else 3
     pool = torch.nn.AdaptiveAvgPool2d(4)
@@ -205,7 +205,7 @@ def mask_of(path: Path) -> Path:
 
 
 def small_learner(dls: Any, arch: Any, *, y_range: Any = None, n_in: int = 3, **_: Any) -> Learner:
-    """In place of `vision_learner`, with a network that is exported in a second."""
+    """A replacement for `vision_learner` with a network whose export takes a second."""
     layers = [torch.nn.Conv2d(n_in, 8, 5, stride=3), torch.nn.BatchNorm2d(8), torch.nn.ReLU(), AdaptiveConcatPool2d(1)]
     end = [] if y_range is None else [SigmoidRange(*y_range)]
     network = torch.nn.Sequential(*layers, Flatten(), torch.nn.Linear(16, get_c(dls)), *end)
@@ -223,7 +223,7 @@ def small_unet(dls: Any, arch: Any, *, pretrained: bool, normalize: bool) -> Lea
 
 @dataclass
 class Case:
-    """A way to make a learner that answers."""
+    """Describes a learner."""
 
     block: Any
     get_y: Callable[[Path], Any]
@@ -272,7 +272,7 @@ CASES: dict[str, Case] = {
 
 
 def make_learner(case: Case, folder: Path) -> Learner:
-    """A learner with random weights; its batch norms have seen a few batches, so that numbers stay in proportion."""
+    """A learner with random weights, and batch norms with statistics of a few batches."""
     torch.manual_seed(0)
     dls = dls_of(case.config, folder, case.block, case.get_y)
     learn = case.make(dls, resnet18, pretrained=False, normalize=False, **case.learner)

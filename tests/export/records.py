@@ -1,4 +1,4 @@
-"""Records of transforms as the reader gives them, without a pickle."""
+"""Records of transforms, made without a pickle."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def record(path: str, **attributes: Any) -> Record:
 def convert(
     domain: Domain, path: str, before: tuple[int, int] | None = (64, 48), /, **attributes: Any
 ) -> tuple[Any, Pictures]:
-    """What a transform of `attributes` becomes behind ones that leave pictures in size `before` (width, height)."""
+    """The layer for a transform with `attributes`; pictures have the width and height `before`, or any size if None."""
     pictures = Pictures(before)
     state = converted(record(path, **attributes), "dls.after_batch[0]", domain, pictures)
     return layer_of(state, before), pictures

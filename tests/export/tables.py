@@ -1,4 +1,4 @@
-"""Small learners of every tabular kind, made with fastai itself, and rows to ask them."""
+"""Small tabular learners of all kinds, made with fastai, and rows for predictions."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ PROCS = [Categorify, FillMissing, Normalize]
 
 @dataclass
 class Case:
-    """A way to make a learner.
+    """Describes a learner.
 
     Attributes:
         cats, conts: columns.
         y: target or targets.
-        change: turns the basic table into this case's.
-        loaders, learner: further arguments of fastai's functions.
+        change: makes this case's table from the basic table.
+        loaders, learner: additional arguments of fastai's functions.
     """
 
     cats: list[Any] = field(default_factory=lambda: ["color", "size"])
@@ -165,9 +165,9 @@ CASES: dict[str, Case] = {
 
 
 def make_learner(case: Case) -> tuple[Any, pd.DataFrame]:
-    """A learner, trained for a moment so that its batch norms have statistics, and its table."""
+    """A learner, trained for one epoch so that its batch norms have statistics, and its table."""
     targets = case.y if isinstance(case.y, list) else [case.y]
-    df = case.change(table())[[*case.cats, *case.conts, *targets]]  # fastai can't take columns in another order
+    df = case.change(table())[[*case.cats, *case.conts, *targets]]  # fastai needs the columns in this order
     loaders = {"valid_idx": list(range_of(df))[-40:], "bs": 32} | case.loaders
     dls = TabularDataLoaders.from_df(
         df,
@@ -185,17 +185,17 @@ def make_learner(case: Case) -> tuple[Any, pd.DataFrame]:
 
 
 def rows(case: Case, df: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows of the table, and odd ones: unknown categories, nulls where there were some, values of another type."""
+    """Rows of the table, and unusual ones: unknown categories, nulls in columns with nulls, values of another type."""
     columns = [*case.cats, *case.conts]
-    asked = [dict(row) for row in df.loc[df.index[::17], columns].astype(object).to_dict("records")]
-    odd = dict(asked[0])
-    odd |= {name: "never seen" for name in case.cats if not is_date(odd[name])}
-    asked.append(odd)
-    asked.append(asked[1] | dict.fromkeys(case.cats))
-    holed = [name for name in case.conts if df[name].isna().any()]
-    asked.append(asked[2] | dict.fromkeys(holed))
-    asked += [asked[3] | {name: value} for name in case.cats for value in (3, 3.0, True, 1, "1", 1.5, 0.1, "True")]
-    return asked
+    found = [dict(row) for row in df.loc[df.index[::17], columns].astype(object).to_dict("records")]
+    unknown = dict(found[0])
+    unknown |= {name: "never seen" for name in case.cats if not is_date(unknown[name])}
+    found.append(unknown)
+    found.append(found[1] | dict.fromkeys(case.cats))
+    nullable = [name for name in case.conts if df[name].isna().any()]
+    found.append(found[2] | dict.fromkeys(nullable))
+    found += [found[3] | {name: value} for name in case.cats for value in (3, 3.0, True, 1, "1", 1.5, 0.1, "True")]
+    return found
 
 
 def is_date(value: Any) -> bool:
@@ -203,7 +203,7 @@ def is_date(value: Any) -> bool:
 
 
 def as_record(row: dict[str, Any]) -> dict[str, Any]:
-    """A row as JSON carries it."""
+    """A row with JSON types."""
     return {str(name): _as_json(value) for name, value in row.items()}
 
 

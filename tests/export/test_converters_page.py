@@ -1,4 +1,4 @@
-"""The package of docs/converters.md, installed by pip: a learner with its transform is exported and served."""
+"""The package in docs/converters.md is installed with pip, and a learner with its transform is exported and served."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def run(*words: str | Path, path: list[Path], folder: Path) -> str:
 
 
 @pytest.mark.torchserve
-def test_the_package_of_the_page_is_exported_and_served(tmp_path: Path) -> None:
+def test_learner_with_the_package_of_the_page_is_exported_and_served(tmp_path: Path) -> None:
     package, site, users = tmp_path / "package", tmp_path / "site", tmp_path / "users"
     users.mkdir()
     files = dict(re.findall(r'^```\w+ title="([^"]+)"\n(.*?)^```', PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL))

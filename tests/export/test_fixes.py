@@ -1,4 +1,4 @@
-"""What the fix of a refusal says is done, and the learner is not refused again."""
+"""Fixes of errors: after doing what the fix says, the learner is no longer refused."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from tests.export.tables import CASES, PROCS, Case, make_learner
 from tests.export.tables import table as data
 
 
-class Proved(Exception):
-    """Nothing was refused before the graph is compared with the network."""
+class NotRefused(Exception):
+    """The export reached the comparison of graph and network."""
 
 
 @pytest.fixture(autouse=True)
 def without_graph(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The network itself in place of its ONNX graph, which takes seconds to make and refuses nothing here."""
+    """Use the network instead of its ONNX graph, whose export takes seconds and has no errors in these tests."""
 
     def run(network: Any, samples: Any, positions: tuple[str, ...], _: Any) -> tuple[Any, npt.NDArray[np.float32]]:
         with torch.no_grad():
@@ -50,20 +50,20 @@ def without_graph(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def refusal_of(learn: Any, folder: Path, **options: Any) -> ExportError | None:
-    """What stops the export of `learn`, or None."""
+    """The error that stops the export of `learn`, or None."""
 
     def on_stage(stage: str) -> None:
         if stage.startswith("Proving"):
-            raise Proved
+            raise NotRefused
 
     learn.export(folder / "learner.pkl")
     try:
         export_learner(folder / "learner.pkl", Options("model", output=folder, **options), on_stage)
     except ExportError as error:
         return error
-    except Proved:
+    except NotRefused:
         return None
-    raise AssertionError("the export was neither refused nor stopped")
+    raise AssertionError("the export was not stopped")
 
 
 @functools.cache
@@ -73,7 +73,7 @@ def trained(y: str = "label") -> Any:
 
 
 def table(y: str = "label", **changes: Any) -> Any:
-    """A copy of a learner of a table, with other attributes."""
+    """A copy of a tabular learner with changed attributes."""
     learn = copy.deepcopy(trained(y))
     for name, value in changes.items():
         setattr(learn, name, value)
@@ -131,14 +131,14 @@ def with_proc(**changes: Any) -> Any:
 
 
 def executed(learn: Any, fix: str) -> Any:
-    """`learn` after the statement of Python in a fix was run."""
+    """`learn` after running the Python statement in a fix."""
     [statement] = re.findall(r"(?:del )?learn\.\S+(?:\([^)]*\))?(?: = [^ ,]+)?(?=,| \()", fix)
     exec(statement, {"learn": learn})
     return learn
 
 
 def without_categorify() -> Any:
-    """By hand: fastai's `tabular_learner` refuses such a table too."""
+    """A learner made without `tabular_learner`, which refuses such a table."""
     df = data()[["digit", "age", "label"]]
     procs = [FillMissing, Normalize]
     dls = TabularDataLoaders.from_df(df, procs=procs, cat_names=["digit"], cont_names=["age"], y_names="label", bs=32)
@@ -156,12 +156,12 @@ Attempt = tuple[Any, dict[str, Any]]
 
 @dataclass(frozen=True)
 class Fix:
-    """A refusal and what its fix tells to do.
+    """An error and its fix.
 
     Attributes:
-        refused: the learner that is refused, and the options of its export.
-        fix: what the fix must say.
-        fixed: the same after it was done; it is given the refused learner and the fix.
+        refused: makes the refused learner, and the options of its export.
+        fix: pattern of the facts in the fix: options, classes, statements.
+        fixed: makes the fixed learner and options from the refused learner and the fix.
     """
 
     refused: Callable[[Path], Attempt]
@@ -201,27 +201,27 @@ FIXES = {
     ),
     "callback, removed": Fix(
         given(lambda: table(cbs=[*trained().cbs, Changes()])),
-        "or remove it from the learner",
+        "remove",
         lambda folder, learn, fix: (table(), {}),
     ),
     "no such callback": Fix(
         given(table, ignored_callbacks=["Nobody"]),
-        "name one of the learner's: .*Recorder",
+        "Recorder",
         with_options(ignored_callbacks=["Recorder"]),
     ),
     "class of the learner": Fix(
         given(lambda: of_class(table(), learner=OwnLearner)),
-        "fastai's own Learner with its own DataLoaders",
+        "Learner.*DataLoaders",
         lambda folder, learn, fix: (TabularLearner(learn.dls, learn.model, learn.loss_func), {}),
     ),
     "class of the loaders": Fix(
         given(lambda: of_class(table(), loaders=OwnLoaders)),
-        "fastai's own Learner with its own DataLoaders",
+        "Learner.*DataLoaders",
         lambda folder, learn, fix: (of_class(learn), {}),
     ),
     "method of the loss": Fix(
         given(lambda: table(loss_func=_with(CrossEntropyLossFlat(), decodes=lambda x: x))),
-        "put the original loss back",
+        "original loss",
         lambda folder, learn, fix: (table(loss_func=CrossEntropyLossFlat()), {}),
     ),
     "axis of the loss": Fix(
@@ -231,7 +231,7 @@ FIXES = {
     ),
     "another activation": Fix(
         given(lambda: table(loss_func=CrossEntropyLossFlat()), activation="sigmoid"),
-        "leave --activation out",
+        "remove --activation",
         with_options(),
     ),
     "unknown activation": Fix(
@@ -262,12 +262,12 @@ FIXES = {
     ),
     "no Categorify, column of numbers": Fix(
         given(without_categorify),
-        "or name the column among cont_names",
+        "cont_names",
         retrained(Case(cats=[], conts=["age", "weight", "digit"], procs=[FillMissing, Normalize])),
     ),
     "thresholds": Fix(
         given(lambda: _labels(torch.tensor([0.2, 0.9]))),
-        "to one number, or to a tensor with a number for each label",
+        r"learn\.loss_func\.thresh",
         lambda folder, learn, fix: (_labels(torch.tensor([0.2, 0.9, 0.5])), {}),
     ),
     "forward of a layer": Fix(
@@ -317,19 +317,17 @@ FIXES = {
     ),
     "points with an activation": Fix(
         picture("points", 2, OwnLoss(), activation="sigmoid"),
-        "such as MSELossFlat, and export without --activation",
+        "MSELossFlat.*without --activation",
         picture_again("points", 2, MSELossFlat()),
     ),
     "size that the learner knows": Fix(
-        picture("points", 2, MSELossFlat(), picture_size=(64, 64)), "leave --picture-size out", with_options()
+        picture("points", 2, MSELossFlat(), picture_size=(64, 64)), "remove --picture-size", with_options()
     ),
     "limit that the learner does not need": Fix(
-        picture("points", 2, MSELossFlat(), max_pixels=10_000), "leave --max-pixels out", with_options()
+        picture("points", 2, MSELossFlat(), max_pixels=10_000), "remove --max-pixels", with_options()
     ),
-    "limit for a table": Fix(
-        given(table, max_pixels=10_000), "leave --picture-size and --max-pixels out", with_options()
-    ),
-    "version": Fix(given(table, version="first"), r"such as 1\.0", with_options(version="1.0")),
+    "limit for a table": Fix(given(table, max_pixels=10_000), "remove --picture-size and --max-pixels", with_options()),
+    "version": Fix(given(table, version="first"), r"1\.0", with_options(version="1.0")),
 }
 
 
@@ -357,7 +355,7 @@ def _with_module(package: str) -> Any:
 
 @pytest.fixture(autouse=True)
 def _their_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A package of the user's that can be imported here."""
+    """A package of the user that can be imported."""
     module: Any = ModuleType("their_package")
     module.Same = type("Same", (torch.nn.Identity,), {"__module__": "their_package"})
     monkeypatch.setitem(sys.modules, "their_package", module)
@@ -369,7 +367,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", FIXES)
-def test_the_fix_of_a_refusal_is_not_refused(name: str, folder: Path, tmp_path: Path) -> None:
+def test_fixed_learner_is_not_refused(name: str, folder: Path, tmp_path: Path) -> None:
     case = FIXES[name]
     learn, options = case.refused(folder)
     refusal = refusal_of(learn, tmp_path, **options)
@@ -379,13 +377,13 @@ def test_the_fix_of_a_refusal_is_not_refused(name: str, folder: Path, tmp_path: 
     assert refusal_of(learn, tmp_path, **options) is None
 
 
-def test_pictures_of_a_users_class_are_taken_as_fastais(tmp_path: Path) -> None:
+def test_fix_for_a_custom_picture_class(tmp_path: Path) -> None:
     class Own(PILImage):
         pass
 
     refusal = refusal_of(_opened_by(Own, tmp_path), tmp_path)
     assert refusal is not None
-    assert "train with ImageBlock(PILImage)" in refusal.fix
+    assert "ImageBlock(PILImage)" in refusal.fix
     assert refusal_of(_opened_by(PILImage, tmp_path), tmp_path) is None
 
 

@@ -1,4 +1,4 @@
-"""What inspection tells of learners that can't be exported, and of files that are damaged."""
+"""Inspection of learners that can't be exported, and of damaged files."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tests.export.tables import CASES, make_learner
 
 
 class OwnLoss(CrossEntropyLossFlat):
-    """With an activation that is code."""
+    """A loss with its own activation, which is code."""
 
     def activation(self, x: Any) -> Any:
         return x.sigmoid()
 
 
 class NoTensor:
-    """Where a layer's weights belong."""
+    """An object in the place of a layer's weights."""
 
 
 @functools.cache
@@ -30,7 +30,7 @@ def learner() -> Any:
     return make_learner(CASES["two classes"])[0]
 
 
-def test_a_learner_whose_loss_is_unknown_is_told_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_learner_with_unknown_loss_is_described(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(learner(), "loss_func", OwnLoss())
     learner().export(tmp_path / "learner.pkl")
     facts = inspect_pickle(tmp_path / "learner.pkl")
@@ -41,7 +41,7 @@ def test_a_learner_whose_loss_is_unknown_is_told_all_the_same(tmp_path: Path, mo
     assert sum("OwnLoss" in problem for problem in facts["problems"]) == 1, facts["problems"]
 
 
-def test_what_stands_for_weights_and_is_none_is_not_counted(tmp_path: Path) -> None:
+def test_objects_other_than_tensors_are_not_counted_as_weights(tmp_path: Path) -> None:
     learn = learner()
     layer = next(each for each in learn.model.modules() if isinstance(each, torch.nn.Linear))
     weights = dict(layer._parameters)

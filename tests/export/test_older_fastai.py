@@ -1,4 +1,4 @@
-"""Learners of an older fastai, made by it: its modules lie elsewhere, and it pickles without cloudpickle."""
+"""Learners made by an older fastai, which has other module paths and pickles without cloudpickle."""
 
 from __future__ import annotations
 
@@ -35,20 +35,18 @@ def older(tmp_path_factory: pytest.TempPathFactory) -> Path:
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(packages), *PACKAGES]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            pytest.skip(f"fastai 2.7 can't be had here: {done.stderr[-200:]}")
+            pytest.skip(f"fastai 2.7 can't be installed: {done.stderr[-200:]}")
     folder = tmp_path_factory.mktemp("older")
     environment = os.environ | {"PYTHONPATH": f"{packages}{os.pathsep}{ROOT}"}
     for maker, names in (("make_older.py", NAMES), ("make_older_pictures.py", [])):
-        # -P: beside the makers lie modules whose names fastai has too
+        # -P, because the folder of the scripts has modules with the names of fastai modules
         command = [sys.executable, "-P", "-W", "ignore", str(Path(__file__).with_name(maker)), str(folder), *names]
         subprocess.run(command, check=True, env=environment)
     return folder
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_answers_are_those_of_the_fastai_that_wrote_it(
-    name: str, older: Path, tmp_path: Path, record_property: Any
-) -> None:
+def test_answers_equal_the_older_fastai(name: str, older: Path, tmp_path: Path, record_property: Any) -> None:
     noted = json.loads((older / f"{name}.json").read_text())
     assert noted["fastai"].startswith("2.7")
     exported = export_learner(older / f"{name}.pkl", Options("model", output=tmp_path))
@@ -68,7 +66,7 @@ def test_answers_are_those_of_the_fastai_that_wrote_it(
 
 
 @pytest.mark.parametrize("name", DATED)
-def test_dates_are_answered_as_their_parts_by_the_fastai_that_wrote_it(name: str, older: Path, tmp_path: Path) -> None:
+def test_answers_for_dates_equal_the_older_fastai(name: str, older: Path, tmp_path: Path) -> None:
     noted = json.loads((older / f"{name}.json").read_text())["answers"]
     exported = export_learner(older / f"{name}.pkl", Options("model", output=tmp_path))
     predictor = Predictor.open(exported.path)
@@ -81,9 +79,7 @@ def test_dates_are_answered_as_their_parts_by_the_fastai_that_wrote_it(name: str
         assert list(answer["probabilities"].values()) == pytest.approx(theirs, abs=1e-5)
 
 
-def test_pictures_are_answered_as_by_the_fastai_that_wrote_it(
-    older: Path, tmp_path: Path, record_property: Any
-) -> None:
+def test_answers_for_pictures_equal_the_older_fastai(older: Path, tmp_path: Path, record_property: Any) -> None:
     noted = json.loads((older / "pictures.json").read_text())
     assert noted["fastai"].startswith("2.7")
     exported = export_learner(older / "pictures.pkl", Options("model", output=tmp_path))

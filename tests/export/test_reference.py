@@ -1,4 +1,4 @@
-"""What a table beside the learner tells of its fields."""
+"""Defaults and ranges of fields from a reference table."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from fastmar_runtime.spec import Field
 
 
 @pytest.mark.parametrize("cell", ["inf", "-inf", "NAN", "1e39", "1e400", "", "many", "NaN"])
-def test_a_cell_that_is_no_number_the_model_takes_tells_nothing(tmp_path: Path, cell: str) -> None:
+def test_cell_without_a_valid_number_is_ignored(tmp_path: Path, cell: str) -> None:
     path = tmp_path / "rows.csv"
     path.write_text(f"x,y\n1,0\n{cell},0\n3,0\n")
     (x,) = refine((Field("x", NUMBER),), path)
     assert (x.default, x.minimum, x.maximum) == (2, 1, 3)
 
 
-def test_a_column_without_a_number_leaves_its_field_as_it_is(tmp_path: Path) -> None:
+def test_column_without_numbers_does_not_change_its_field(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("x\ninf\nNAN\n")
     field = Field("x", NUMBER, default=5.0)

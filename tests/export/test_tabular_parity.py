@@ -1,4 +1,4 @@
-"""Answers of an archive against `learn.predict`, for every kind of tabular learner. fastai is the oracle."""
+"""Compares answers of archives with `learn.predict`, for all kinds of tabular learners."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fastmar_oracle.comparison import compare_with_fastai
 from fastmar_runtime.predictor import BundleFiles, Predictor
 from tests.export.tables import CASES, Case, as_record, make_learner, rows
 
-TOLERANCE = 1e-5  # float32 sums in another order; measured at most a tenth of it
+TOLERANCE = 1e-5  # float32 sums in another order; measured differences are at most a tenth
 
 
 def exported(learn: Any, folder: Path) -> tuple[ExportResult, Predictor]:
@@ -32,16 +32,16 @@ def fastai_answer(learn: Any, row: dict[str, Any]) -> tuple[Any, np.ndarray]:
     return (decoded_row, decoded), np.atleast_1d(predictions.numpy().astype(np.float64))
 
 
-def shown(probabilities: np.ndarray) -> np.ndarray:
-    """Those that an answer holds: of many labels the most probable ones."""
+def largest_probabilities(probabilities: np.ndarray) -> np.ndarray:
+    """The probabilities in an answer: all, or the largest ones if there are many labels."""
     return probabilities if len(probabilities) <= MAX_PROBABILITIES else np.sort(probabilities)[::-1][:TOP_K]
 
 
-def assert_same(learn: Any, predictor: Predictor, asked: list[dict[str, Any]], case: Case) -> float:
-    """Every row alone by fastai, all of them at once by us. The value is the largest difference."""
-    answers = predictor.predict([as_record(row) for row in asked])
+def assert_same(learn: Any, predictor: Predictor, inputs: list[dict[str, Any]], case: Case) -> float:
+    """Compare answers for all rows in one batch with fastai's for single rows; return the largest difference."""
+    answers = predictor.predict([as_record(row) for row in inputs])
     largest = 0.0
-    for row, answer in zip(asked, answers, strict=True):
+    for row, answer in zip(inputs, answers, strict=True):
         assert "error" not in answer, (row, answer)
         (decoded_row, decoded), theirs = fastai_answer(learn, row)
         kind = predictor.spec.decode["decoder"]
@@ -49,11 +49,11 @@ def assert_same(learn: Any, predictor: Predictor, asked: list[dict[str, Any]], c
             assert answer["prediction"] == str(decoded_row.decode().items[case.y].iloc[0]), row
             assert answer["index"] == int(decoded)
             ours = list(answer["probabilities"].values())
-            theirs = shown(theirs)
+            theirs = largest_probabilities(theirs)
         elif kind == "multi_category":
             assert answer["prediction"] == [name for name, on in zip(case.y, decoded.tolist(), strict=True) if on]
             ours = list(answer["probabilities"].values())
-            theirs = shown(theirs)
+            theirs = largest_probabilities(theirs)
         else:
             ours = answer["prediction"]
         difference = np.abs(np.atleast_1d(ours) - theirs) / np.maximum(1.0, np.abs(theirs))
@@ -63,12 +63,11 @@ def assert_same(learn: Any, predictor: Predictor, asked: list[dict[str, Any]], c
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_answers_are_fastais(name: str, tmp_path: Path, record_property: Any) -> None:
+def test_answers_equal_fastai(name: str, tmp_path: Path, record_property: Any) -> None:
     case = CASES[name]
     learn, df = make_learner(case)
-    asked = rows(case, df)
     _, predictor = exported(learn, tmp_path)
-    record_property("largest difference", assert_same(learn, predictor, asked, case))
+    record_property("largest difference", assert_same(learn, predictor, rows(case, df), case))
 
 
 def one_of(count: int) -> Case:
@@ -77,7 +76,7 @@ def one_of(count: int) -> Case:
 
 
 def some_of(count: int) -> Case:
-    """A learner of `count` labels, of which a row has several."""
+    """A learner of `count` labels, where a row has several labels."""
     names = [f"label {number}" for number in range(count)]
 
     def change(df: pd.DataFrame) -> pd.DataFrame:
@@ -96,7 +95,7 @@ def some_of(count: int) -> Case:
     ],
     ids=["one of 100", "one of 101", "some of 101"],
 )
-def test_of_many_labels_the_ten_most_probable_are_answered(case: Case, top: int | None, tmp_path: Path) -> None:
+def test_answer_has_the_ten_largest_of_many_probabilities(case: Case, top: int | None, tmp_path: Path) -> None:
     learn, df = make_learner(case)
     result, predictor = exported(learn, tmp_path)
     assert predictor.spec.decode.get("top") == top

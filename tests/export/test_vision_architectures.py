@@ -1,6 +1,7 @@
-"""Answers of an archive against `learn.predict`, architecture by architecture: torchvision's, timm's and fastai's.
+"""Compares answers of archives with `learn.predict`, for architectures of torchvision, timm and fastai.
 
-Shallow networks, since an export takes as long as a network has layers. With FASTMAR_LONG_TESTS=1 the usual ones too.
+The networks are shallow, because the duration of an export depends on the number of layers. FASTMAR_LONG_TESTS=1 adds
+the usual networks.
 """
 
 from __future__ import annotations
@@ -34,13 +35,13 @@ from tests.conftest import MEASURED
 from tests.export.networks.makers import small_xresnet
 from tests.export.pictures import encoded, odd_pictures, pixels
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:torchvision.models._utils")  # of how fastai calls it
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:torchvision.models._utils")  # about fastai's call
 
 TOLERANCE = 1e-4  # of a probability: float32 sums of a deep network in another order
 
 
 def shallow(make: Callable[[], nn.Module]) -> Callable[..., nn.Module]:
-    """An architecture as `vision_learner` takes it."""
+    """An architecture in the form for `vision_learner`."""
     return lambda pretrained=False: make()
 
 
@@ -48,7 +49,7 @@ def densenet(weights: Any = None) -> nn.Module:
     return DenseNet(8, (2, 2), 16)
 
 
-model_meta[densenet] = model_meta[tv.densenet121]  # fastai's table of where it cuts networks off
+model_meta[densenet] = model_meta[tv.densenet121]  # fastai's table with the layer at which a network is cut
 
 
 def mobilenet() -> nn.Module:
@@ -68,7 +69,7 @@ def convnext() -> nn.Module:
     return ConvNeXt([CNBlockConfig(16, 32, 1), CNBlockConfig(32, None, 1)])
 
 
-# Architecture, and further arguments of `vision_learner`.
+# Architecture, and additional arguments of `vision_learner`.
 SHALLOW: dict[str, tuple[Any, dict[str, Any]]] = {
     "ResNet": (shallow(lambda: ResNet(BasicBlock, [1, 1, 1, 1])), {}),
     "DenseNet": (densenet, {}),
@@ -100,7 +101,7 @@ USUAL: dict[str, tuple[Any, dict[str, Any]]] = {
     "timm vit_tiny": ("vit_tiny_patch16_224", {}),
 }
 ARCHITECTURES = SHALLOW | (USUAL if os.environ.get("FASTMAR_LONG_TESTS") else {})
-ASKED = ("portrait", "landscape", "grey", "rgba", "cmyk")
+PICTURES = ("portrait", "landscape", "grey", "rgba", "cmyk")
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +116,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_answers_are_fastais(name: str, pictures: Path, tmp_path: Path, record_property: Any) -> None:
+def test_answers_equal_fastai(name: str, pictures: Path, tmp_path: Path, record_property: Any) -> None:
     architecture, options = ARCHITECTURES[name]
     size = 224 if name == "timm vit_tiny" else 64
     loaders = ImageDataLoaders.from_folder(
@@ -126,9 +127,9 @@ def test_answers_are_fastais(name: str, pictures: Path, tmp_path: Path, record_p
         learn.fit(1, 1e-4)  # so that batch norms have seen pictures
         learn.export(tmp_path / "learner.pkl")
         predictor = Predictor.open(export_learner(tmp_path / "learner.pkl", Options("model", output=tmp_path)).path)
-        asked = [odd_pictures()[kind] for kind in ASKED]
+        inputs = [odd_pictures()[kind] for kind in PICTURES]
         largest = 0.0
-        for data, answer in zip(asked, predictor.predict(asked), strict=True):
+        for data, answer in zip(inputs, predictor.predict(inputs), strict=True):
             label, _, probabilities = learn.predict(data)
             assert answer["prediction"] == str(label)
             ours = np.array(list(answer["probabilities"].values()))

@@ -1,4 +1,4 @@
-"""Answers of an archive against `learn.predict`, for every kind of learner of pictures. fastai is the oracle."""
+"""Compares answers of archives with `learn.predict`, for all kinds of learners of pictures."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from fastmar_runtime.predictor import Predictor
 from tests.export.pictures import CASES, make_learner, odd_pictures
 
 TOLERANCE = 1e-4  # float32 sums of a deep network in another order
-MASK_TOLERANCE = 1e-4  # share of pixels at which two classes are as good as equal
+MASK_TOLERANCE = 1e-4  # share of pixels where two classes are nearly equally probable
 
-ASKED = ("portrait", "landscape", "grey", "rgba", "palette", "cmyk", "turned by EXIF", "16 bits")
+PICTURES = ("portrait", "landscape", "grey", "rgba", "palette", "cmyk", "turned by EXIF", "16 bits")
 
 
 def exported(name: str, folder: Path, **options: Any) -> tuple[Any, ExportResult, Predictor]:
@@ -35,8 +35,8 @@ def fastais(learn: Any, data: bytes) -> Any:
         return learn.predict(data)
 
 
-def compared(answer: dict[str, Any], theirs: Any, decoder: str) -> float:
-    """The largest difference of numbers; labels are compared by equality."""
+def compare(answer: dict[str, Any], theirs: Any, decoder: str) -> float:
+    """Assert that labels are equal, and return the largest difference of numbers."""
     decoded, index, raw = theirs
     if decoder == "segmentation":
         ours, mask = read_png(answer["prediction"]["mask"]), index.numpy()
@@ -63,13 +63,13 @@ def compared(answer: dict[str, Any], theirs: Any, decoder: str) -> float:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_answers_are_fastais(name: str, tmp_path: Path, record_property: Any) -> None:
+def test_answers_equal_fastai(name: str, tmp_path: Path, record_property: Any) -> None:
     learn, result, predictor = exported(name, tmp_path)
-    pictures = [odd_pictures()[kind] for kind in ASKED]
+    pictures = [odd_pictures()[kind] for kind in PICTURES]
     answers = predictor.predict(pictures)
     largest = 0.0
-    for kind, data, answer in zip(ASKED, pictures, answers, strict=True):
+    for kind, data, answer in zip(PICTURES, pictures, answers, strict=True):
         assert "error" not in answer, (kind, answer)
-        largest = max(largest, compared(answer, fastais(learn, data), result.spec.decode["decoder"]))
+        largest = max(largest, compare(answer, fastais(learn, data), result.spec.decode["decoder"]))
     assert largest <= TOLERANCE
     record_property("largest difference", largest)

@@ -266,9 +266,7 @@ def test_case_hostile_pickles_hash_collisions(container: str, write_zip: WriteZi
 
 def test_floats_with_equal_hashes_are_refused(write_zip: WriteZip) -> None:
     # hashes of floats are modulo 2**61 - 1
-    powers = b"".join(
-        b"G" + struct.pack(">d", 2.0 ** (61 * n)) + b"N" for n in range(17)
-    )
+    powers = b"".join(b"G" + struct.pack(">d", 2.0 ** (61 * n)) + b"N" for n in range(17))
     with raises(HostileFile, "too_many_equal_hashes"):
         read_torch_file(write_zip(b"\x80\x04}(" + powers + b"u."))
 

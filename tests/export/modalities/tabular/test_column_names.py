@@ -25,9 +25,7 @@ def table_of(cats: list[Any], conts: list[Any], targets: list[Any]) -> Any:
     return record("fastai.tabular.core.TabularPandas", cat_names=cats, cont_names=conts, y_names=targets)
 
 
-def test_export_and_verify_with_integer_names(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_export_and_verify_with_integer_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     procs = [Categorify, FillMissing(add_col=False)]  # new instances, because fastai changes them
     case = replace(CASES["integer column names, missing values"], procs=procs)
     learn, df = make_learner(case)
