@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fastmar_export.converters import Domain
-from fastmar_export.dropped import TRAINING_ONLY
+from fastmar_export.dropped_transforms import TRAINING_ONLY
 from fastmar_export.losses import LOSSES
 from fastmar_export.modalities import converters
 from fastmar_export.modalities.vision.pictures import BATCH

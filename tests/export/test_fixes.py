@@ -181,7 +181,7 @@ def statement(folder: Path, learn: Any, fix: str) -> Attempt:
     return executed(learn, fix), {}
 
 
-def given(make: Callable[[], Any], **options: Any) -> Callable[[Path], Attempt]:
+def attempt(make: Callable[[], Any], **options: Any) -> Callable[[Path], Attempt]:
     return lambda folder: (make(), options)
 
 
@@ -195,93 +195,93 @@ def picture_again(kind: str, outputs: int, loss: Any) -> Callable[[Path, Any, st
 
 FIXES = {
     "callback, ignored": Fix(
-        given(lambda: table(cbs=[*trained().cbs, Changes()])),
+        attempt(lambda: table(cbs=[*trained().cbs, Changes()])),
         "export with --ignore-callback Changes",
         with_options(ignored_callbacks=["Changes"]),
     ),
     "callback, removed": Fix(
-        given(lambda: table(cbs=[*trained().cbs, Changes()])),
+        attempt(lambda: table(cbs=[*trained().cbs, Changes()])),
         "remove",
         lambda folder, learn, fix: (table(), {}),
     ),
     "no such callback": Fix(
-        given(table, ignored_callbacks=["Nobody"]),
+        attempt(table, ignored_callbacks=["Nobody"]),
         "Recorder",
         with_options(ignored_callbacks=["Recorder"]),
     ),
     "class of the learner": Fix(
-        given(lambda: of_class(table(), learner=OwnLearner)),
+        attempt(lambda: of_class(table(), learner=OwnLearner)),
         "Learner.*DataLoaders",
         lambda folder, learn, fix: (TabularLearner(learn.dls, learn.model, learn.loss_func), {}),
     ),
     "class of the loaders": Fix(
-        given(lambda: of_class(table(), loaders=OwnLoaders)),
+        attempt(lambda: of_class(table(), loaders=OwnLoaders)),
         "Learner.*DataLoaders",
         lambda folder, learn, fix: (of_class(learn), {}),
     ),
     "method of the loss": Fix(
-        given(lambda: table(loss_func=_with(CrossEntropyLossFlat(), decodes=lambda x: x))),
+        attempt(lambda: table(loss_func=_with(CrossEntropyLossFlat(), decodes=lambda x: x))),
         "original loss",
         lambda folder, learn, fix: (table(loss_func=CrossEntropyLossFlat()), {}),
     ),
     "axis of the loss": Fix(
-        given(lambda: table(loss_func=CrossEntropyLossFlat(axis=0))),
+        attempt(lambda: table(loss_func=CrossEntropyLossFlat(axis=0))),
         r"set learn\.loss_func\.axis = -1 ",
         statement,
     ),
     "another activation": Fix(
-        given(lambda: table(loss_func=CrossEntropyLossFlat()), activation="sigmoid"),
+        attempt(lambda: table(loss_func=CrossEntropyLossFlat()), activation="sigmoid"),
         "remove --activation",
         with_options(),
     ),
     "unknown activation": Fix(
-        given(lambda: table("price", loss_func=OwnLoss())),
+        attempt(lambda: table("price", loss_func=OwnLoss())),
         r"--activation \(softmax, sigmoid or identity\)",
         with_options(activation="identity"),
     ),
     "softmax of numbers": Fix(
-        given(lambda: table("price", loss_func=OwnLoss()), activation="softmax"),
+        attempt(lambda: table("price", loss_func=OwnLoss()), activation="softmax"),
         "export with --activation identity",
         with_options(activation="identity"),
     ),
     "loss of labels for numbers": Fix(
-        given(lambda: table("price", loss_func=CrossEntropyLossFlat())),
+        attempt(lambda: table("price", loss_func=CrossEntropyLossFlat())),
         "such as MSELossFlat",
         lambda folder, learn, fix: (table("price", loss_func=MSELossFlat()), {}),
     ),
     "proc of one split": Fix(
-        given(lambda: with_proc(split_idx=0)), r"proc\.split_idx = None", lambda folder, learn, fix: (with_proc(), {})
+        attempt(lambda: with_proc(split_idx=0)), r"proc\.split_idx = None", lambda folder, learn, fix: (with_proc(), {})
     ),
     "code of a proc": Fix(
-        given(lambda: with_proc(encodes=print)), r"del proc\.encodes", lambda folder, learn, fix: (with_proc(), {})
+        attempt(lambda: with_proc(encodes=print)), r"del proc\.encodes", lambda folder, learn, fix: (with_proc(), {})
     ),
     "no Categorify": Fix(
-        given(without_categorify),
+        attempt(without_categorify),
         r"procs=\[Categorify, FillMissing, Normalize\]",
         retrained(Case(cats=["digit"], procs=list(PROCS))),
     ),
     "no Categorify, column of numbers": Fix(
-        given(without_categorify),
+        attempt(without_categorify),
         "cont_names",
         retrained(Case(cats=[], conts=["age", "weight", "digit"], procs=[FillMissing, Normalize])),
     ),
     "thresholds": Fix(
-        given(lambda: _labels(torch.tensor([0.2, 0.9]))),
+        attempt(lambda: _labels(torch.tensor([0.2, 0.9]))),
         r"learn\.loss_func\.thresh",
         lambda folder, learn, fix: (_labels(torch.tensor([0.2, 0.9, 0.5])), {}),
     ),
     "forward of a layer": Fix(
-        given(lambda: with_layer(lambda layer: setattr(layer, "forward", torch.relu))),
+        attempt(lambda: with_layer(lambda layer: setattr(layer, "forward", torch.relu))),
         r"del learn\.model\.get_submodule\('layers\.0\.0'\)\.forward",
         statement,
     ),
     "hook of a layer": Fix(
-        given(lambda: with_layer(lambda layer: layer.register_forward_hook(print))),
+        attempt(lambda: with_layer(lambda layer: layer.register_forward_hook(print))),
         r"learn\.model\.get_submodule\('layers\.0\.0'\)\._forward_hooks\.clear\(\)",
         statement,
     ),
     "layer that can be imported": Fix(
-        given(lambda: _with_module("their_package")),
+        attempt(lambda: _with_module("their_package")),
         "export with --module their_package",
         with_options(modules=["their_package"]),
     ),
@@ -326,8 +326,10 @@ FIXES = {
     "limit that the learner does not need": Fix(
         picture("points", 2, MSELossFlat(), max_pixels=10_000), "remove --max-pixels", with_options()
     ),
-    "limit for a table": Fix(given(table, max_pixels=10_000), "remove --picture-size and --max-pixels", with_options()),
-    "version": Fix(given(table, version="first"), r"1\.0", with_options(version="1.0")),
+    "limit for a table": Fix(
+        attempt(table, max_pixels=10_000), "remove --picture-size and --max-pixels", with_options()
+    ),
+    "version": Fix(attempt(table, version="first"), r"1\.0", with_options(version="1.0")),
 }
 
 

@@ -84,7 +84,7 @@ def export(learn: Any, folder: Path, **options: Any) -> Any:
         (Config([Resize(64), Always()]), "dls.after_item[1]", "Always", None),
         (Config([Resize(64)], [Halve()]), "dls.after_batch[", "Halve", None),
         (Config([Resize(64, p=0.5)]), "dls.after_item[0]", "Resize", "random_transform"),
-        (Config([Resize(64)], cls=MyImage), "dls.tls[0].tfms[0]", "MyImage.create", "unsupported_picture_class"),
+        (Config([Resize(64)], cls=MyImage), "dls.tls[0].tfms[", "MyImage.create", "unsupported_picture_class"),
     ],
 )
 def test_unknown_transforms_are_refused(

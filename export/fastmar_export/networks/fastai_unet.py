@@ -84,10 +84,10 @@ class UnetBlock(nn.Module):
     conv1: nn.Module
     conv2: nn.Module
 
-    def forward(self, x: Tensor, kept: Tensor) -> Any:
-        """[batch, channels, height, width] each; `kept` is the encoder's activation."""
-        up = _to_size_of(kept, self.shuf(x), "nearest")
-        return self.conv2(self.conv1(self.relu(torch.cat([up, self.bn(kept)], dim=1))))
+    def forward(self, x: Tensor, skip: Tensor) -> Any:
+        """[batch, channels, height, width] each; `skip` is the encoder's activation."""
+        up = _to_size_of(skip, self.shuf(x), "nearest")
+        return self.conv2(self.conv1(self.relu(torch.cat([up, self.bn(skip)], dim=1))))
 
 
 @layer(UNET)
@@ -103,14 +103,14 @@ class DynamicUnet(SequentialEx):
     def forward(self, x: Tensor) -> Any:
         """[batch, channels, height, width] to [batch, outputs, height, width]."""
         encoder, *rest = self.layers
-        out, kept = x, []
+        out, skips = x, []
         for part in encoder:  # type: ignore[attr-defined] # `find_taps` checks that it is a Sequential
             out = part(out)
-            kept.append(out)
+            skips.append(out)
         taps = iter(self.taps)
         for part in rest:
             if isinstance(part, UnetBlock):
-                out = part(out, kept[next(taps)])
+                out = part(out, skips[next(taps)])
             else:
                 out = part(out, x) if isinstance(part, WithOrig) else part(out)
         return out

@@ -106,13 +106,13 @@ class _Rebuilder:
             more["taps"], hooks = find_taps(record, where)
             self._unet_hooks |= {id(hook) for hook in hooks}
         norms = self._refuse_code(record, where)
-        made = cls.__new__(cls)
-        self._made[id(record)] = made
-        nn.Module.__init__(made)
-        made.__setstate__(self._state(record, where, depth) | more)  # type: ignore[no-untyped-call]
+        layer = cls.__new__(cls)
+        self._made[id(record)] = layer
+        nn.Module.__init__(layer)
+        layer.__setstate__(self._state(record, where, depth) | more)  # type: ignore[no-untyped-call]
         for norm in norms:
-            fold(made, norm, where)
-        if isinstance(made, nn.modules.batchnorm._BatchNorm) and getattr(made, "running_mean", None) is None:
+            fold(layer, norm, where)
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm) and getattr(layer, "running_mean", None) is None:
             raise UnsupportedModule(
                 where,
                 record.path,
@@ -120,7 +120,7 @@ class _Rebuilder:
                 fix="train with track_running_stats=True, torch's default, and export that learner.",
                 code="no_running_statistics",
             )
-        return made
+        return layer
 
     def _class_of(self, record: Record) -> type[nn.Module] | None:
         """The class of `record`; None if it is pickled by value, because its path may then be that of another class."""

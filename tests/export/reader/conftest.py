@@ -1,4 +1,4 @@
-"""Learners made by fastai, and torch zips made by hand."""
+"""Learners made by fastai, and torch zips with given pickles."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COOKBOOK = Path(__file__).parents[4] / "shared/data/cookbook/adult_sample_model.
 def torch_zip(
     pickled: bytes, entries: dict[str, bytes] | None = None, *, compression: int = zipfile.ZIP_STORED
 ) -> bytes:
-    """A torch zip around a pickle written by hand."""
+    """A torch zip with the given pickle and entries."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", compression) as archive:
         archive.writestr("archive/data.pkl", pickled)

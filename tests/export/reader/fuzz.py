@@ -1,9 +1,9 @@
-"""Fuzz `fastmar inspect` with damaged learners and with large hostile pickles.
+"""Fuzzes `fastmar inspect` with damaged learners and large malicious pickles.
 
     python -m tests.export.reader.fuzz --minutes 20
 
-Each execution runs in a process of its own, whose processor time and resident memory the kernel reports. A file of up
-to 10 MB may take 10 seconds and, over the memory of the imports, 1 GB; it is read or refused by an error with a code.
+Each file is inspected in a separate process, whose processor time and resident memory the kernel reports. A file of up
+to 10 MB may take 10 seconds and 1 GB in addition to the memory of the imports; it must be read, or refused with a code.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _TENSOR = (
     + _text("cpu") + b"K\x04tQK\x00K\x04\x85K\x01\x85\x89)tR"
 )  # fmt: skip
 
-# What the memo holds before the repeated part: objects that a few bytes name again.
+# Objects in the memo, which the repeated part can refer to with a few bytes.
 _OBJECTS = (
     lambda rng: _text("k" * rng.choice((1, 60, 1_000_000))),
     lambda rng: b"(" + b"K\x01" * rng.choice((2, 90, 5_000)) + b"t",
@@ -65,7 +65,7 @@ _OBJECTS = (
     lambda _: b"\x8f",
     lambda _: b"cos\nsystem\n)R",
 )  # fmt: skip
-# Opcodes of the repeated part. None of them takes more from the stack than the ones before it put there, mostly.
+# Opcodes of the repeated part. Most of them pop no more objects than the opcodes before them push.
 _PIECES = (
     *(b"h" + bytes([n]) for n in range(8)), b"h\x00", b"h\x01", b"h\x02",
     b"N", b"K\x01", b"M\x00\x01", b")", b"]", b"}", b"\x8f", b"G?\xf0\x00\x00\x00\x00\x00\x00", b"X\x01\x00\x00\x00a",
@@ -78,7 +78,7 @@ _TEMPLATES = (
     b"h\x01\x85", b"h\x01\x85R", b"h\x00]\x81}b", b"G?\xf0\x00\x00\x00\x00\x00\x00", b"X\x01\x00\x00\x00a",
     b"h\x002\x86R",
 )  # fmt: skip
-# Places in a learner where the structure goes, so that what inspects it afterwards meets it.
+# Places in a learner for the repeated part, so that the inspection reads it.
 _PLACES = ("dls", "model", "loss_func", "cbs", "opt", "opt_func")
 _MODULE = b"ctorch.nn.modules.linear\nLinear\n)\x81"
 
@@ -94,7 +94,7 @@ def large(seed: int) -> tuple[str, bytes]:
     size = rng.choice((10_000, 1_000_000, LARGEST - len(prologue) - 2_000))
     body = b"(" + piece * max(1, size // len(piece)) + rng.choice((b"l", b"t", b"d", b"\x91"))
     keyed = rng.random()
-    if keyed < 0.15:  # distinct keys that the file's author can choose
+    if keyed < 0.15:  # distinct keys whose hashes an attacker can choose
         step = rng.choice((1, 1 << 20, (1 << 61) - 1, 1 << 40))
         count = size // 14
         keys = (b"\x8a\x09" + ((n * step) % (1 << 63)).to_bytes(9, "little") + b"N" for n in range(count))
@@ -129,7 +129,7 @@ def _in_learner(body: bytes, rng: random.Random) -> bytes:
 
 @dataclass(frozen=True)
 class Execution:
-    """What one file took: processor seconds, bytes of resident memory over that of the imports, and its result."""
+    """The cost and result of one file: processor seconds, and resident memory without the imports in bytes."""
 
     name: str
     seconds: float
@@ -153,13 +153,13 @@ def execute(path: Path, name: str) -> Execution:
     seconds = usage.ru_utime + usage.ru_stime
     memory = usage.ru_maxrss * 1024 - before
     if result in ("read", "refused") and (seconds > SECONDS or memory > MEMORY):
-        result = f"failed: {result} over the bounds"
+        result = f"failed: {result} above the limits"
     return Execution(name, seconds, memory, result)
 
 
-def _written(path: Path, learner: bytes, seed: int) -> str:
-    """Write the file of a seed; the value is its name. In a process of its own: memory left over from it would hide
-    what reading the file takes."""
+def _write(path: Path, learner: bytes, seed: int) -> str:
+    """Write the file of a seed, and return its name. A separate process does it, because its unused memory would hide
+    the memory that reading needs."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -184,7 +184,7 @@ def _inspect(path: Path) -> int:
         json.dumps(inspect_pickle(path), default=str)
     except ExportError as error:
         return _REFUSED if error.code and error.fix else _FAILED
-    except BaseException as error:  # what this looks for
+    except BaseException as error:  # the failures that fuzzing looks for
         import traceback
 
         place = traceback.extract_tb(error.__traceback__)[-1]
@@ -198,8 +198,8 @@ def _resident() -> int:
 
 
 def run(learner: bytes, minutes: float, first: int) -> int:
-    """Fuzz for `minutes`; print a summary; the value is the number of failures."""
-    import fastmar_export.inspection  # noqa: F401 - imported once, before the processes fork
+    """Fuzz for `minutes`, print a summary, and return the number of failures."""
+    import fastmar_export.inspection  # noqa: F401 - imported before the processes fork
 
     tally: Counter[str] = Counter()
     slowest = largest = Execution("none", 0.0, 0, "")
@@ -207,7 +207,7 @@ def run(learner: bytes, minutes: float, first: int) -> int:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "fuzzed.pkl"
         while time.monotonic() < end:
-            done = execute(path, _written(path, learner, seed))
+            done = execute(path, _write(path, learner, seed))
             kind = done.result if done.result in ("read", "refused") else "failed"
             tally[kind] += 1
             if kind == "failed":
@@ -218,7 +218,7 @@ def run(learner: bytes, minutes: float, first: int) -> int:
     counts = f"{tally['read']:,} read, {tally['refused']:,} refused, {tally['failed']} failed"
     print(f"{seed - first:,} executions: {counts}")
     print(f"slowest: {slowest.seconds:.2f} s of processor time ({slowest.name})")
-    print(f"largest: {largest.memory >> 20} MB over the imports ({largest.name})")
+    print(f"largest: {largest.memory >> 20} MB without the imports ({largest.name})")
     return tally["failed"]
 
 
@@ -227,8 +227,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--first", type=int, default=0, help="seed of the first file")
-    parser.add_argument("--only", type=int, help="inspect the file of one seed, and print what it took")
-    parser.add_argument("--learner", type=Path, help="the learner to damage; a small one is made without it")
+    parser.add_argument("--only", type=int, help="inspect only the file of one seed, and print its cost")
+    parser.add_argument("--learner", type=Path, help="the learner to damage (default: a small learner)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         learner = options.learner
@@ -242,7 +242,7 @@ def main() -> None:
             import fastmar_export.inspection  # noqa: F401
 
             path = Path(folder) / "one.pkl"
-            print(execute(path, _written(path, content, options.only)))
+            print(execute(path, _write(path, content, options.only)))
             return
     sys.exit(min(1, run(content, options.minutes, options.first)))
 

@@ -1,4 +1,4 @@
-"""Small learners of fastai, with things of a notebook's own hung on them."""
+"""Small fastai learners with objects that are defined in a notebook."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from types import ModuleType
 def make(folder: Path) -> None:
     """Export tabular.pkl, plain.pkl, leaky.pkl and vision.pkl into `folder`."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # fastai's own, of pandas and torch
+        warnings.simplefilter("ignore")  # fastai's, about pandas and torch
         from tests.export.reader import notebook
 
         _tabular(folder, notebook)
@@ -37,7 +37,7 @@ def _tabular(folder: Path, notebook: ModuleType) -> None:
     )
     learner = tabular_learner(dls, layers=[8], metrics=accuracy)
     learner.export(folder / "plain.pkl", pickle_module=pickle)
-    learner.rows = rows  # what a careless notebook does
+    learner.rows = rows  # training rows in an attribute
     learner.add_cb(notebook.RememberBatches())
     learner.remember_batches.batches = np.zeros((40, 3))
     learner.export(folder / "leaky.pkl", pickle_module=pickle)

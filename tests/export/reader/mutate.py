@@ -1,4 +1,4 @@
-"""Damaged copies of a learner's file, and what the reader makes of them.
+"""Reads damaged copies of a learner's file.
 
     python tests/export/reader/mutate.py learner.pkl --count 1000
 
@@ -26,7 +26,7 @@ _EXTREMES = (0, 1, 0x7F, 0x80, 0xFF)
 
 
 class TooSlow(BaseException):
-    """Not an Exception, so that nothing in the reader can swallow it."""
+    """A BaseException, so that the reader can't catch it."""
 
 
 def flip(data: bytes, rng: random.Random) -> bytes:
@@ -60,7 +60,7 @@ def drop(data: bytes, rng: random.Random) -> bytes:
 
 
 def opcodes(data: bytes, rng: random.Random) -> bytes:
-    """Bytes replaced by opcodes: more of the pickle stays readable than with any byte."""
+    """Replace bytes by opcodes, which keeps more of the pickle readable than arbitrary bytes."""
     changed = bytearray(data)
     for _ in range(rng.choice((1, 3, 20))):
         changed[rng.randrange(len(changed))] = rng.choice(
@@ -73,13 +73,13 @@ DAMAGES: tuple[Callable[[bytes, random.Random], bytes], ...] = (flip, truncate, 
 
 
 def mutant(data: bytes, seed: int) -> tuple[str, bytes]:
-    """A name and a damaged copy of a torch zip: of its bytes, its directory, or its pickle with the checksum mended."""
+    """A name and a copy of a torch zip with damaged bytes, directory, or pickle (with a correct checksum)."""
     rng = random.Random(seed)
     damage = rng.choice(DAMAGES)
     target = rng.choice(("file", "headers", "pickle", "pickle", "pickle"))
     if target == "file":
         return f"{seed} {damage.__name__} file", damage(data, rng)
-    if target == "headers":  # the directory stands at the end, the first local header at the start
+    if target == "headers":  # the directory is at the end, the first local header at the start
         tail = min(len(data) // 2, 4096)
         head, middle, directory = data[:128], data[128:-tail], data[-tail:]
         if rng.random() < 0.3:
@@ -91,7 +91,7 @@ def mutant(data: bytes, seed: int) -> tuple[str, bytes]:
 
 
 def with_pickle(data: bytes, change: Callable[[bytes], bytes]) -> bytes:
-    """The same torch zip with another pickle, and a right checksum."""
+    """The same torch zip with another pickle and a correct checksum."""
     out = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as new:
         for entry in old.infolist():
@@ -101,7 +101,7 @@ def with_pickle(data: bytes, change: Callable[[bytes], bytes]) -> bytes:
 
 
 def outcome(path: Path) -> str:
-    """``read``, ``refused``, or what went wrong."""
+    """``read``, ``refused``, or an error message."""
     from fastmar_export.errors import NotALearner, UnreadableFile
     from fastmar_export.reader import describe_call, read_learner_file
 
@@ -118,7 +118,7 @@ def outcome(path: Path) -> str:
             str(leak)
     except (UnreadableFile, NotALearner):
         return "refused"
-    except BaseException as problem:  # anything else is what this looks for
+    except BaseException as problem:  # a failure of the reader
         return f"{type(problem).__name__}: {problem}"
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
@@ -126,8 +126,8 @@ def outcome(path: Path) -> str:
 
 
 def run(source: Path, count: int, first: int) -> int:
-    """Read `count` mutants in this process; print and return how many failed."""
-    import torch  # noqa: F401 - its memory is not the reader's
+    """Read `count` mutants in this process; print and return the number of failures."""
+    import torch  # noqa: F401 - its memory is not counted
 
     import fastmar_export.reader  # noqa: F401
 
@@ -163,7 +163,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--first", type=int, default=0, help="seed of the first copy")
     options = parser.parse_args()
-    # A child of its own: the limits are not taken off again, and a crash of the interpreter is seen.
+    # A child process, because the limits can't be removed, and to detect a crash of the interpreter.
     child = multiprocessing.get_context("spawn").Process(
         target=_exit_with_failures, args=(options.file, options.count, options.first)
     )

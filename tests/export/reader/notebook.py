@@ -1,4 +1,4 @@
-"""What somebody defined in a notebook: exported by value, as `__main__` would be, or by name."""
+"""Objects as in a notebook: pickled by value, like those of `__main__`, or by reference."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from fastai.callback.core import Callback
 
 
 class RememberBatches(Callback):
-    """A callback that keeps what it saw."""
+    """A callback that stores batches."""
 
     batches: Any = None
 
     def before_batch(self) -> None:
-        """Nothing here; what matters is that it is the user's."""
+        """Does nothing; a user's method is enough for the tests."""
 
 
 def label(row: Any) -> str:

@@ -15,7 +15,7 @@ BY_VALUE = "tests.export.reader.notebook"
 
 
 def elements(thing: Any) -> list[Any]:
-    """What is in a list or in fastcore's L; fastai's versions differ in which they keep."""
+    """The items of a list or of fastcore's L, which differ between versions of fastai."""
     return thing.get("items") if isinstance(thing, Record) else thing
 
 
@@ -48,7 +48,7 @@ def test_the_state_of_the_transforms(learners: Path) -> None:
     assert 0 < mean < 1
 
 
-def test_weights_equal_those_of_a_normal_load(learners: Path) -> None:
+def test_weights_equal_those_of_torch_load(learners: Path) -> None:
     for name in ("tabular.pkl", "vision.pkl"):
         read = {
             id(node.thing): node.thing
@@ -63,7 +63,7 @@ def test_weights_equal_those_of_a_normal_load(learners: Path) -> None:
         assert True in kinds
 
 
-def test_cloudpickled_things_are_named(learners: Path) -> None:
+def test_objects_pickled_by_value_have_paths(learners: Path) -> None:
     file = read_learner_file(learners / "tabular.pkl")
     assert path_of(file.root.get("label")) == f"{BY_VALUE}.label"
     assert path_of(file.root.get("get_y")).endswith("<lambda>")
@@ -73,13 +73,16 @@ def test_cloudpickled_things_are_named(learners: Path) -> None:
     assert bases_of(callback.callee) == bases_of(callback)
     assert bases_of(file.root) == ()
     assert not any(call in file.functions for call in file.calls)
-    lines = "\n".join(describe_call(call) for call in [*file.calls, *file.functions])
-    assert f"{BY_VALUE}.label: a function whose bytecode is in the file (byte " in lines
-    assert f"{BY_VALUE}.RememberBatches: a class whose bytecode is in the file" in lines
-    assert f"{BY_VALUE}.RememberBatches: an object of a class that is no library's" in lines
+    lines = [describe_call(call) for call in [*file.calls, *file.functions]]
+    assert [(": a function" in line, "(byte " in line) for line in lines if f"{BY_VALUE}.label" in line] == [
+        (True, True)
+    ]
+    of_class = [line for line in lines if f"{BY_VALUE}.RememberBatches" in line]
+    assert sum(": a class" in line for line in of_class) == 1
+    assert sum(": an object" in line for line in of_class) == 1
 
 
-def test_things_exported_by_name(learners: Path) -> None:
+def test_objects_pickled_by_reference(learners: Path) -> None:
     file = read_learner_file(learners / "plain.pkl")
     assert file.calls == []
     file = read_learner_file(learners / "leaky.pkl")
@@ -89,7 +92,7 @@ def test_things_exported_by_name(learners: Path) -> None:
     assert not any(call.is_instance for call in file.calls)
 
 
-def test_bound_methods_are_named() -> None:
+def test_bound_methods_have_paths() -> None:
     function = Record(Global("cloudpickle.cloudpickle", "_make_function"), state=({}, {"__qualname__": "f"}))
     method_type = Record(Global("cloudpickle.cloudpickle", "_builtin_type"), ("MethodType",))
     assert path_of(Record(method_type, (function, None))) == "__main__.f"
@@ -97,17 +100,18 @@ def test_bound_methods_are_named() -> None:
     assert path_of(3) == "?"
 
 
-def test_leaked_rows_are_found_and_nothing_else(learners: Path) -> None:
+def test_only_training_rows_are_leaks(learners: Path) -> None:
     leaks = read_learner_file(learners / "leaky.pkl").leaks
     assert {leak.where: leak.rows for leak in leaks} == {"rows": 40, "remember_batches.batches": 40}
     frame = next(leak for leak in leaks if leak.where == "rows")
     assert frame.columns == ("colour", "age", "sold")
-    assert str(frame) == "rows: 40 rows in a pandas DataFrame with columns colour, age, sold"
+    for fact in ("rows", "40", "pandas DataFrame", "colour, age, sold"):
+        assert fact in str(frame)
     for name in ("tabular.pkl", "plain.pkl", "vision.pkl"):
         assert read_learner_file(learners / name).leaks == []
 
 
-def test_the_cookbooks_learner(cookbook: Path) -> None:
+def test_learner_of_the_cookbook(cookbook: Path) -> None:
     file = read_learner_file(cookbook)
     assert len(file.globals) == 62
     assert (file.calls, file.leaks) == ([], [])
@@ -117,7 +121,7 @@ def test_the_cookbooks_learner(cookbook: Path) -> None:
     assert names[-1] == "education-num_na"
 
 
-def test_nothing_that_the_pickle_names_is_imported(learners: Path) -> None:
+def test_reading_imports_no_module_of_the_pickle(learners: Path) -> None:
     code = (
         "import sys; from fastmar_export.reader import read_learner_file; before = set(sys.modules);"
         f"read_learner_file({str(learners / 'tabular.pkl')!r});"

@@ -1,4 +1,4 @@
-"""Dates that were taken apart before training: the date itself is answered as fastai answers its parts."""
+"""Dates that add_datepart replaced before training: answers for a date equal fastai's answers for its parts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fastmar_export.modalities.tabular.golden import golden_records
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.spec import Field
 
-DAYS = np.random.default_rng(4).permutation(np.arange(ROWS) / ROWS)  # places in a span of dates, from 0 to 1
+DAYS = np.random.default_rng(4).permutation(np.arange(ROWS) / ROWS)  # positions in a span of dates, from 0 to 1
 NO_STATISTICS: dict[str, Any] = {
     "procs": [Categorify, FillMissing],
     "learner": {"config": tabular_config(use_bn=False, bn_cont=False)},
@@ -31,8 +31,8 @@ def days(first: str, count: int) -> pd.Series:
     return pd.Series(pd.Timestamp(first) + pd.to_timedelta((DAYS * count).astype(int), unit="D"))
 
 
-def apart(dates: Any, y: str = "label", **others: Any) -> Case:
-    """A case whose `saledate` is `dates`; columns and their kinds as fastai's `cont_cat_split` finds them."""
+def date_case(dates: Any, y: str = "label", **others: Any) -> Case:
+    """A case with the `saledate` `dates`, and with columns by fastai's `cont_cat_split`."""
 
     def change(df: pd.DataFrame) -> pd.DataFrame:
         df = df[["size", "label", "price"]].assign(saledate=dates)
@@ -42,7 +42,7 @@ def apart(dates: Any, y: str = "label", **others: Any) -> Case:
     return Case(cats=categories, conts=numbers, y=y, change=change, **others)
 
 
-def asked(case: Case, folder: Path) -> tuple[ExportResult, Predictor, Any, pd.DataFrame]:
+def train_and_export(case: Case, folder: Path) -> tuple[ExportResult, Predictor, Any, pd.DataFrame]:
     learn, df = make_learner(case)
     result, predictor = exported(learn, folder)
     return result, predictor, learn, df
@@ -53,8 +53,8 @@ def divisor(result: ExportResult) -> int:
     return int(step["elapsed_divisor"]) if "Elapsed" in step["parts"] else 0
 
 
-def told(case: Case) -> int:
-    """The divisor, by the statistics that Normalize and Categorify would take from a case's table."""
+def divisor_from_statistics(case: Case) -> int:
+    """The divisor, from the statistics that Normalize and Categorify would compute for a case's table."""
     df = case.change(table())
     typical = {name: (float(df[name].mean()), float(df[name].std(ddof=0))) for name in case.conts}
     vocabularies = {name: sorted(df[name].unique().tolist()) for name in case.cats}
@@ -65,8 +65,8 @@ def told(case: Case) -> int:
 def assert_dates_answer_as_fastai(
     case: Case, dates: pd.Series, folder: Path, seconds: int, *, send: tuple[str, ...] = ()
 ) -> ExportResult:
-    """Every 17th date, sent as a date with the columns `send` beside it, against `learn.predict` of its parts."""
-    result, predictor, learn, df = asked(case, folder)
+    """Compare answers for every 17th date, sent with the columns `send`, with `learn.predict` for its parts."""
+    result, predictor, learn, df = train_and_export(case, folder)
     assert divisor(result) == seconds
     for index in range(0, ROWS, 17):
         row = df.iloc[index][[*case.cats, *case.conts]].to_dict()
@@ -92,8 +92,8 @@ UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9}
 
 @pytest.mark.parametrize("unit", UNITS)
 @pytest.mark.parametrize("span", SPANS)
-def test_elapsed_has_the_unit_that_pandas_kept_the_dates_in(span: str, unit: str) -> None:
-    assert told(apart(days(*SPANS[span]).astype(f"datetime64[{unit}]"))) == UNITS[unit]
+def test_unit_of_elapsed_is_that_of_pandas(span: str, unit: str) -> None:
+    assert divisor_from_statistics(date_case(days(*SPANS[span]).astype(f"datetime64[{unit}]"))) == UNITS[unit]
 
 
 @pytest.mark.parametrize(
@@ -107,9 +107,9 @@ def test_elapsed_has_the_unit_that_pandas_kept_the_dates_in(span: str, unit: str
         ("centuries", "s"),
     ],
 )
-def test_dates_of_each_unit_are_answered_as_their_parts(span: str, unit: str, tmp_path: Path) -> None:
+def test_answers_for_dates_of_each_unit_equal_fastai(span: str, unit: str, tmp_path: Path) -> None:
     dates = days(*SPANS[span]).astype(f"datetime64[{unit}]")
-    assert_dates_answer_as_fastai(apart(dates), dates, tmp_path, UNITS[unit])
+    assert_dates_answer_as_fastai(date_case(dates), dates, tmp_path, UNITS[unit])
 
 
 @pytest.mark.parametrize(
@@ -122,41 +122,41 @@ def test_dates_of_each_unit_are_answered_as_their_parts(span: str, unit: str, tm
     ],
     ids=["date", "numpy", "text", "seconds"],
 )
-def test_the_unit_is_found_whatever_the_dates_were_made_of(make: Any) -> None:
+def test_unit_is_found_for_all_types_of_dates(make: Any) -> None:
     texts = [str(day.date()) for day in days("2010-01-01", 3000)]
-    kept = pd.Series(make(texts))
-    kept = kept if kept.dtype.kind == "M" else pd.to_datetime(kept)
-    seconds = UNITS[np.datetime_data(kept.dtype)[0]]
-    assert told(apart(make(texts))) == seconds
+    dates = pd.Series(make(texts))
+    dates = dates if dates.dtype.kind == "M" else pd.to_datetime(dates)
+    seconds = UNITS[np.datetime_data(dates.dtype)[0]]
+    assert divisor_from_statistics(date_case(make(texts))) == seconds
 
 
 @pytest.mark.parametrize(("span", "unit"), [("recent", "s"), ("births", "ns")])
-def test_the_batch_norms_statistics_tell_the_unit_as_well(span: str, unit: str, tmp_path: Path) -> None:
+def test_unit_is_found_from_batch_norm_statistics(span: str, unit: str, tmp_path: Path) -> None:
     dates = days(*SPANS[span]).astype(f"datetime64[{unit}]")
-    case = apart(dates, procs=[Categorify, FillMissing])
+    case = date_case(dates, procs=[Categorify, FillMissing])
     assert_dates_answer_as_fastai(case, dates, tmp_path, UNITS[unit])
 
 
 @pytest.mark.parametrize("unit", ["ns", "s"])
-def test_missing_dates_do_not_hide_the_unit(unit: str, tmp_path: Path) -> None:
+def test_unit_is_found_with_missing_dates(unit: str, tmp_path: Path) -> None:
     dates = days("2005-01-01", 9000).astype(f"datetime64[{unit}]")
     dates[pd.Series(range(ROWS)) % 5 == 1] = pd.NaT
-    result, *_ = asked(apart(dates), tmp_path)
+    result, *_ = train_and_export(date_case(dates), tmp_path)
     assert divisor(result) == UNITS[unit]
 
 
-def test_a_unit_that_nothing_tells_leaves_elapsed_to_be_sent(tmp_path: Path) -> None:
+def test_elapsed_of_unknown_unit_must_be_sent(tmp_path: Path) -> None:
     dates = days("2010-01-01", 3000)
-    # scaled, so that a network without any norm can be compared
-    plain = apart(dates, **NO_STATISTICS)
+    # scaled, because the network has no norm
+    plain = date_case(dates, **NO_STATISTICS)
     scaled = Case(
         **{**vars(plain), "change": lambda df: plain.change(df).assign(saleElapsed=lambda d: d["saleElapsed"] / 1e9)}
     )
     result = assert_dates_answer_as_fastai(scaled, dates, tmp_path, 0, send=("saleElapsed",))
     field = next(f for f in result.spec.fields if f.name == "saleElapsed")
     assert not field.optional
-    [said] = [n for n in result.spec.notices if n["code"] == "elapsed_unit_unknown"]
-    assert said["field"] == "saleElapsed"
+    [notice] = [n for n in result.spec.notices if n["code"] == "elapsed_unit_unknown"]
+    assert notice["field"] == "saleElapsed"
     predictor = Predictor.open(result.path)
     [without] = predictor.predict([{"size": "S", "saledate": "2012-03-04"}])
     assert (without["error"]["code"], without["error"]["field"]) == ("missing_column", "saleElapsed")
@@ -166,7 +166,7 @@ ALWAYS = ["Year", "Month", "Week", "Day", "Dayofweek", "Dayofyear", "Is_month_en
 
 
 def units(elapsed: tuple[float, float], parts: dict[str, Any], without: str = "") -> int:
-    """The divisor for a mean and standard deviation of Elapsed and what is known of other parts; 0 for none."""
+    """The divisor for mean and standard deviation of Elapsed and statistics of other parts; 0 if it is unknown."""
     columns = [*(part for part in ALWAYS if part != without), "Elapsed"]
     numbers = {"Elapsed": elapsed} | {name: value for name, value in parts.items() if isinstance(value, tuple)}
     vocabularies = {name: value for name, value in parts.items() if isinstance(value, list)}
@@ -181,7 +181,7 @@ def prefixed(parts: dict[str, Any]) -> dict[str, Any]:
 YEAR = 31556952
 
 
-class TestWhatCanNotBeDecided:
+class TestAmbiguousUnits:
     def test_without_the_year(self) -> None:
         assert units((45 * YEAR, 2 * YEAR), {"Year": (2014.5, 2.0)}) == 1
         assert units((45 * YEAR, 2 * YEAR), {}, without="Year") == 0
@@ -189,26 +189,26 @@ class TestWhatCanNotBeDecided:
     def test_a_year_of_text(self) -> None:
         assert units((45 * YEAR, 2 * YEAR), {"Year": ["2014", "2015"]}) == 0
 
-    def test_days_or_years_that_somebody_made_of_it(self) -> None:
+    def test_elapsed_that_the_user_converted(self) -> None:
         for mean, std in [(16000.0, 700.0), (45.0, 2.0), (0.0, 1.0)]:
             assert units((mean, std), {"Year": (2014.5, 2.0)}) == 0
         assert units((10.0, 4000.0), {"Year": (1969.6, 11.0), "Dayofyear": (183.0, 105.0)}) == 0
 
     def test_days_of_1970(self) -> None:
-        hours = (4 * 3600.0, 2 * 3600.0)  # with microseconds they were days all through that year
+        hours = (4 * 3600.0, 2 * 3600.0)  # as microseconds, these would be days of the whole year
         assert units(hours, {"Year": [1970], "Dayofyear": [1]}) == 1
         assert units(hours, {"Year": [1970]}, without="Dayofyear") == 0
-        new_year = (0.0, 86400.0)  # some on the last of December, some on the first of January
+        new_year = (0.0, 86400.0)  # December 31 and January 1
         assert units(new_year, {"Year": (1969.5, 0.5), "Dayofyear": (183.0, 182.0)}) == 0
         assert units((0.5 * YEAR / 1000, 0.29 * YEAR / 1000), {"Year": [1970], "Dayofyear": (183.0, 105.0)}) == 1000
 
-    def test_statistics_that_are_no_numbers(self) -> None:
+    def test_statistics_that_are_nan(self) -> None:
         nan = float("nan")
         assert units((nan, nan), {"Year": (2014.5, 2.0)}) == 0
         assert units((45 * YEAR, 2 * YEAR), {"Year": (nan, nan)}) == 0
 
 
-def test_dates_at_the_ends_of_the_calendar_make_golden_records() -> None:
+def test_golden_records_for_dates_at_the_ends_of_the_calendar() -> None:
     for default in ("0001-02-03", "9999-12-30"):
         fields = (Field("when", DATE, default=default, spread=1e12),)
         dates = {record["when"].strip() for record in golden_records(fields, ())}
@@ -217,18 +217,18 @@ def test_dates_at_the_ends_of_the_calendar_make_golden_records() -> None:
 
 @pytest.fixture(scope="module")
 def predictor_of_sale(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
-    """`saledate` leaves `saleYear`, so that `sale` may be the date as well; but here it is the target."""
-    case = apart(days("2010-01-01", 3000), y="sale", loaders={"y_block": RegressionBlock()})
-    return asked(case, tmp_path_factory.mktemp("target"))[1]
+    """A predictor whose columns, such as `saleYear`, may come from `saledate` or `sale`; here `sale` is the target."""
+    case = date_case(days("2010-01-01", 3000), y="sale", loaders={"y_block": RegressionBlock()})
+    return train_and_export(case, tmp_path_factory.mktemp("target"))[1]
 
 
-def test_the_target_is_no_name_of_the_date(predictor_of_sale: Predictor) -> None:
+def test_target_is_not_an_alias_of_the_date(predictor_of_sale: Predictor) -> None:
     [field] = [f for f in predictor_of_sale.spec.fields if f.kind == DATE]
     assert (field.name, field.aliases) == ("saledate", ("saleDate",))
 
 
-def test_a_training_row_with_its_target_is_answered(predictor_of_sale: Predictor) -> None:
-    row = as_record(apart(days("2010-01-01", 3000)).change(table()).astype(object).iloc[3].to_dict())
+def test_training_row_with_its_target_is_answered(predictor_of_sale: Predictor) -> None:
+    row = as_record(date_case(days("2010-01-01", 3000)).change(table()).astype(object).iloc[3].to_dict())
     parts = {name: value for name, value in row.items() if name not in ("sale", "label")}
     [whole], [bare] = predictor_of_sale.predict([row]), predictor_of_sale.predict([parts])
     assert whole["prediction"] == bare["prediction"]
