@@ -236,7 +236,9 @@ def test_verify_says_which_rows_it_could_not_compare(archive: Path, learner: Pat
 def test_a_callback_that_is_not_there_is_said(learner: Path, tmp_path: Path, capsys: Any) -> None:
     command = ["export", str(learner), "--name", "model", "--output", str(tmp_path), "--ignore-callback", "Nope"]
     assert main(command) == 1
-    assert "there is no callback Nope" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "UnsupportedLearner" in error
+    assert "Nope" in error
 
 
 def test_an_output_that_is_no_folder_is_said_at_once(learner: Path, tmp_path: Path, capsys: Any) -> None:
