@@ -23,7 +23,7 @@ def is_mask(answer: Answer) -> bool:
     return isinstance(value, dict) and "mask" in value
 
 
-def same_answer(answer: Any, expected: Any, decode: dict[str, Any], mask_difference: MaskDifference) -> bool:
+def answers_agree(answer: Any, expected: Any, decode: dict[str, Any], mask_difference: MaskDifference) -> bool:
     """Whether an answer agrees with the expected one: numbers within the tolerance, labels unless a tie decides.
 
     `decode` is the archive's: it has the threshold of several labels, and `top` where only the likeliest are answered.
@@ -89,11 +89,11 @@ def _same_labels(answer: Answer, expected: Answer, decode: dict[str, Any]) -> bo
     if not isinstance(before, list) or not isinstance(after, list) or not _is_labels(before) or not _is_labels(after):
         return bool(before == after)
     return all(
-        _close(_probability(probabilities, label), threshold_of(decode, label)) for label in set(before) ^ set(after)
+        _close(_probability(probabilities, label), label_threshold(decode, label)) for label in set(before) ^ set(after)
     )
 
 
-def threshold_of(decode: dict[str, Any], label: str) -> Any:
+def label_threshold(decode: dict[str, Any], label: str) -> Any:
     """The threshold of one label of several; None where there is none."""
     threshold = decode.get("threshold")
     if not isinstance(threshold, list):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from fastmar_contract.display import shown
+from fastmar_contract.display import short_repr
 from fastmar_contract.similar import Names
 from fastmar_contract.values import as_date
 
@@ -86,8 +86,8 @@ class Categories:
             if (meant := self._trimmed.get(value.strip())) is not None:
                 message = f"taken as {meant!r}: the two differ only in white space around them."
                 return NearMiss(self.codes[meant], WHITE_SPACE, message)
-        message = f"the model was not trained with {shown(value)}; it was answered as an unknown category."
-        text = value if isinstance(value, str) else shown(value)
+        message = f"the model was not trained with {short_repr(value)}; it was answered as an unknown category."
+        text = value if isinstance(value, str) else short_repr(value)
         if (similar := self._printed.get(text)) is not None:  # the string "3" for the number 3, and the like
             message += f" Did you mean {similar!r} ({type(similar).__name__})? Categories are matched with their type."
         elif isinstance(value, str) and may_search() and (similar := self._names.closest(value)) is not None:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import IO, TextIO
 
-from fastmar_contract.display import shown
+from fastmar_contract.display import short_repr
 from fastmar_contract.errors import RecordError, TableUnreadable
 
 UTF8 = "utf-8-sig"
@@ -118,7 +118,7 @@ class CsvRows:
             first = sorted(known) if isinstance(names, Set) else list(names)
             example = f"begin the CSV with a header such as {','.join(first[:3])}."
             raise TableUnreadable(
-                f"the first line is {shown(line)}, which names no column of the model.",
+                f"the first line is {short_repr(line)}, which names no column of the model.",
                 fix=_SAVE_AS_UTF8 if "\0" in line else example,
                 code=NO_HEADER,
             )

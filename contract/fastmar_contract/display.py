@@ -12,7 +12,7 @@ _KEPT = "\n\t"
 _ESCAPED = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 
 
-def shown(value: Any) -> str:
+def short_repr(value: Any) -> str:
     """`value` for a message: its repr, cut to a length that fits a line."""
     try:
         text = repr(value)
@@ -31,7 +31,7 @@ def sendable(value: Any) -> Any:
         text = value.encode("utf-8", "replace").decode("utf-8")
         return text if len(text) <= _SENT else f"{text[:_SENT]}..."
     if isinstance(value, int) and value.bit_length() >= 64:
-        return shown(value)
+        return short_repr(value)
     return value
 
 

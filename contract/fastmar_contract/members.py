@@ -23,7 +23,7 @@ _RATIO, _SPARE = 200, _MIB  # deflate makes at most 1,032 bytes of one; weights 
 _MAX_MEMBERS = 10_000
 
 
-class PartRefused(ValueError):
+class MemberRefused(ValueError):
     """A part that no export writes."""
 
 
@@ -32,14 +32,14 @@ def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
 
     Raises:
         KeyError: there is no such part.
-        PartRefused: it is larger than any export writes, unpacks to too many times its size, or its size is a lie.
+        MemberRefused: it is larger than any export writes, unpacks to too many times its size, or its size is a lie.
     """
     member = archive.getinfo(name)
     check_member(member)
     with archive.open(member) as stream:  # its size in the directory may be a lie: no more than that is unpacked
         data = stream.read(member.file_size + 1)
     if len(data) != member.file_size:
-        raise PartRefused(f"{name} has another size than the archive says")
+        raise MemberRefused(f"{name} has another size than the archive says")
     return data
 
 
@@ -47,7 +47,7 @@ def check_members(members: Sequence[zipfile.ZipInfo]) -> None:
     """Check the names and sizes of all parts.
 
     Raises:
-        PartRefused: one of them is outside of what an export writes.
+        MemberRefused: one of them is outside of what an export writes.
     """
     check_names(members)
     for member in members:
@@ -58,17 +58,17 @@ def check_names(members: Sequence[zipfile.ZipInfo]) -> None:
     """Check the number and the names of all parts.
 
     Raises:
-        PartRefused: there are too many, or two of one name, or one would be unpacked outside of the archive's folder.
+        MemberRefused: there are too many, or two of one name, or one would be unpacked outside of the archive's folder.
     """
     if len(members) > _MAX_MEMBERS:
-        raise PartRefused(f"it has {len(members):,} parts, over the limit of {_MAX_MEMBERS:,}")
+        raise MemberRefused(f"it has {len(members):,} parts, over the limit of {_MAX_MEMBERS:,}")
     names = set()
     for member in members:
         name = member.filename
         if name in names:
-            raise PartRefused(f"it holds {name!r:.80} twice")
+            raise MemberRefused(f"it holds {name!r:.80} twice")
         if name.startswith("/") or "\\" in name or ".." in name.split("/"):
-            raise PartRefused(f"its part {name!r:.80} would be unpacked outside of its folder")
+            raise MemberRefused(f"its part {name!r:.80} would be unpacked outside of its folder")
         names.add(name)
 
 
@@ -76,19 +76,19 @@ def check_member(member: zipfile.ZipInfo) -> None:
     """Check the size of one part.
 
     Raises:
-        PartRefused: it is over its limit, or unpacks to too many times its size.
+        MemberRefused: it is over its limit, or unpacks to too many times its size.
     """
     check_size(member.filename, member.file_size)
     if member.file_size > _SPARE + _RATIO * member.compress_size:
-        raise PartRefused(f"{member.filename!r:.80} unpacks to more than {_RATIO} times its size")
+        raise MemberRefused(f"{member.filename!r:.80} unpacks to more than {_RATIO} times its size")
 
 
 def check_size(name: str, size: int) -> None:
     """Check the size of a part that is called `name`.
 
     Raises:
-        PartRefused: it is over its limit.
+        MemberRefused: it is over its limit.
     """
     limit = LIMITS.get(name) or LIMITS.get(f"{name.partition('/')[0]}/", _OTHERS)
     if size > limit:
-        raise PartRefused(f"{name} has {size:,} bytes, over the limit of {limit:,}")
+        raise MemberRefused(f"{name} has {size:,} bytes, over the limit of {limit:,}")

@@ -9,7 +9,7 @@ from fastmar_contract.agreement import is_mask
 POINTS = 4  # that are written out
 
 
-def prediction(answer: dict[str, Any]) -> str:
+def describe_prediction(answer: dict[str, Any]) -> str:
     """What is predicted: a label, several, numbers, points, or the classes of a mask with their shares."""
     value = answer["prediction"]
     if is_mask(answer):
@@ -23,7 +23,7 @@ def prediction(answer: dict[str, Any]) -> str:
     return _number(value)
 
 
-def likeliest(answer: dict[str, Any], count: int) -> list[tuple[str, float]]:
+def top_labels(answer: dict[str, Any], count: int) -> list[tuple[str, float]]:
     """The labels with the largest probabilities."""
     return sorted(answer.get("probabilities", {}).items(), key=lambda item: -item[1])[:count]
 

@@ -6,7 +6,7 @@ import codecs
 import json
 import re
 
-from fastmar_contract.display import shown
+from fastmar_contract.display import short_repr
 from fastmar_contract.errors import RequestError
 
 _MARKS = (  # UTF-32's marks first: the little-endian one begins as that of UTF-16 does
@@ -51,7 +51,7 @@ def decode(body: bytes | bytearray | memoryview | str, charset: str | None = Non
     except UnicodeDecodeError as error:
         label = charset if charset and not data.startswith(tuple(mark for mark, _ in _MARKS)) else name.upper()
         raise RequestError(
-            f"the body is not {shown(label) if charset else label.removesuffix('-SIG')} ({error.reason}).",
+            f"the body is not {short_repr(label) if charset else label.removesuffix('-SIG')} ({error.reason}).",
             fix="encode it as UTF-8, or declare its charset, as in Content-Type: text/csv; charset=windows-1252.",
         ) from error
 
@@ -71,7 +71,7 @@ def _codec(charset: str) -> str:
         name = ""
     if not _CHARSETS.fullmatch(name):
         raise RequestError(
-            f"the charset {shown(charset)} is unknown.",
+            f"the charset {short_repr(charset)} is unknown.",
             code="unknown_charset",
             fix="send UTF-8, or declare a charset such as utf-8, utf-16, iso-8859-1 or windows-1252.",
         )

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from fastmar_contract.cells import category_reader, read_number, read_text
-from fastmar_contract.display import shown
+from fastmar_contract.display import short_repr
 from fastmar_contract.errors import RecordError
 
 NUMBER, CATEGORY, DATE = "number", "category", "date"  # kinds of columns
@@ -51,7 +51,7 @@ def check_number(value: Any, column: Column) -> float | int | None:
             return check_number(None, column)
         raise RecordError(
             "out_of_range",
-            f"{column.name!r} is {shown(value)}, which is over the largest number that the model can take.",
+            f"{column.name!r} is {short_repr(value)}, which is over the largest number that the model can take.",
             fix=f"send a finite number of at most {FLOAT32_MAX:.3g} in size.",
             field=column.name,
         )
@@ -67,7 +67,7 @@ def check_number(value: Any, column: Column) -> float | int | None:
         return check_number(value.item(), column)
     raise RecordError(
         "not_a_number",
-        f"{column.name!r} is {shown(value)}, where a number belongs.",
+        f"{column.name!r} is {short_repr(value)}, where a number belongs.",
         fix="send a number.",
         field=column.name,
     )
@@ -90,7 +90,7 @@ def null_not_filled(name: str) -> RecordError:
 
 def number_as_text(name: str, sent: str, read: Any) -> str:
     """The warning for a number that was sent as text."""
-    return f"{name!r} is the text {shown(sent)}; it was read as {'null' if read is None else repr(read)}."
+    return f"{name!r} is the text {short_repr(sent)}; it was read as {'null' if read is None else repr(read)}."
 
 
 def check_category(value: Any, column: Column) -> Any:
@@ -107,7 +107,7 @@ def check_category(value: Any, column: Column) -> Any:
         return check_category(value.item(), column)
     raise RecordError(
         "not_a_value",
-        f"{column.name!r} is {shown(value)}, where one category belongs.",
+        f"{column.name!r} is {short_repr(value)}, where one category belongs.",
         fix="send one string, number, true, false or null.",
         field=column.name,
     )
@@ -130,7 +130,7 @@ def check_date(value: Any, column: Column) -> Any:
         return value
     raise RecordError(
         "not_a_date",
-        f"{column.name!r} is {shown(value)}, where a date belongs.",
+        f"{column.name!r} is {short_repr(value)}, where a date belongs.",
         fix=SEND_DATE,
         field=column.name,
     )

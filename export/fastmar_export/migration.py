@@ -7,7 +7,7 @@ from typing import Any
 
 from fastmar_contract.values import CATEGORY, NUMBER
 from fastmar_export.presentation import Ui, UiRefused, check_ui, check_value, give_white_space, labels_of, meant_by
-from fastmar_runtime.schema import plain
+from fastmar_runtime.schema import json_value
 from fastmar_runtime.spec import Field, Spec
 
 _ONLY_OF = {"choices": CATEGORY, "minimum": NUMBER, "maximum": NUMBER, "step": NUMBER}
@@ -94,7 +94,7 @@ def _field(entry: Any, where: str, known: Field, migrated: Migrated) -> dict[str
     if known.kind == CATEGORY:
         give_white_space(kept, known)
         if "choices" in kept:
-            texts = [str(plain(category)) for category in known.categories]
+            texts = [str(json_value(category)) for category in known.categories]
             kept["choices"] = _entries(kept["choices"], texts, f"{where}.choices", migrated)
     if "default" in kept and not _stands(kept["default"], known):
         migrated.dropped.append(f"{where}.default: {kept.pop('default')!r}")

@@ -15,7 +15,7 @@ from fastmar_export.learner import Learner
 from fastmar_export.modalities import Arrays, Modality
 from fastmar_export.networks.graph import Graph, check_alone, check_graph, export_graph
 from fastmar_runtime import __version__
-from fastmar_runtime.golden import OUTPUT, Golden, check_golden, thinned
+from fastmar_runtime.golden import OUTPUT, GoldenRecords, check_golden, subsample
 from fastmar_runtime.modalities import modality as runtime_modality
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.spec import PROTOCOL, Spec
@@ -89,7 +89,7 @@ def _samples(records: list[Any], modality: Modality, conversion: Conversion) -> 
     return samples
 
 
-def prove(trial: Trial, spec: Spec, modality: Modality, conversion: Conversion) -> tuple[Golden, float]:
+def prove(trial: Trial, spec: Spec, modality: Modality, conversion: Conversion) -> tuple[GoldenRecords, float]:
     """Prove that the graph answers as the network does.
 
     Returns:
@@ -104,6 +104,6 @@ def prove(trial: Trial, spec: Spec, modality: Modality, conversion: Conversion) 
     difference = check_graph(predictor.run(samples), expected, modality.tolerance)
     check_alone(predictor.run({name: array[:1] for name, array in samples.items()}), expected[:1])
     further = modality.prove(conversion, trial.network, predictor, samples, expected)
-    golden = Golden(trial.records, predictor.predict(trial.records), {**samples, OUTPUT: thinned(expected)})
+    golden = GoldenRecords(trial.records, predictor.predict(trial.records), {**samples, OUTPUT: subsample(expected)})
     check_golden(predictor, golden)
     return golden, max(difference, further)

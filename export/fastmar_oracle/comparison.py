@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fastmar_contract.errors import FastmarError
-from fastmar_contract.summary import prediction
+from fastmar_contract.summary import describe_prediction
 from fastmar_oracle.answers import Sides, compare
 from fastmar_oracle.learner import load_learner
 from fastmar_oracle.modalities import modality
@@ -99,7 +99,7 @@ def _difference(record: str, sides: Sides, answer: dict[str, Any]) -> float:
     ours, theirs = sides.ours, sides.theirs
     difference = float(np.max(np.abs(ours - theirs) / np.maximum(1.0, np.abs(theirs))))
     if not difference <= TOLERANCE or not sides.same:
-        raise _differ(record, prediction(answer), "the same" if sides.same else "otherwise", difference)
+        raise _differ(record, describe_prediction(answer), "the same" if sides.same else "otherwise", difference)
     return difference
 
 

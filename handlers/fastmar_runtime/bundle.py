@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from fastmar_contract.members import GRAPH, SPEC, PartRefused, check_members, check_size, read_member
+from fastmar_contract.members import GRAPH, SPEC, MemberRefused, check_members, check_size, read_member
 from fastmar_runtime.errors import BundleUnreadable
 from fastmar_runtime.validation import check_depth
 
@@ -43,7 +43,7 @@ class BundleFiles:
             with zipfile.ZipFile(self.path) as archive:
                 check_members(archive.infolist())
                 return read_member(archive, name)
-        except PartRefused as error:
+        except MemberRefused as error:
             raise BundleUnreadable(
                 f"{self.path} is no archive of fastmar's: {error}.", fix="copy or export it again."
             ) from error

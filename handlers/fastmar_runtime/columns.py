@@ -9,7 +9,7 @@ from os.path import commonprefix
 from types import MappingProxyType
 from typing import Any
 
-from fastmar_contract.display import shown
+from fastmar_contract.display import short_repr
 from fastmar_contract.errors import RecordError
 from fastmar_contract.similar import Names
 from fastmar_contract.values import CHECKS, DATE, FLOAT32_MAX, NUMBER, number_as_text
@@ -70,7 +70,7 @@ class Gatherer:
                 report.refuse(row, record)
                 continue
             if not isinstance(record, dict):
-                report.refuse(row, RecordError("not_an_object", f"found {shown(record)}.", fix=_NOT_AN_OBJECT))
+                report.refuse(row, RecordError("not_an_object", f"found {short_repr(record)}.", fix=_NOT_AN_OBJECT))
                 continue
             found = 0
             faults: list[RecordError] = []
@@ -125,7 +125,7 @@ def _warn_number(row: int, sent: Any, read: Any, field: Field, usual: Range | No
         message = number_as_text(field.name, sent, read)
         report.warn(row, field=field.name, code="number_as_text", value=sent, message=message)
     if usual is not None and read is not None and not usual.low <= read <= usual.high:
-        message = f"{field.name!r} is {shown(read)}; {usual.about}."
+        message = f"{field.name!r} is {short_repr(read)}; {usual.about}."
         report.warn(row, field=field.name, code="far_from_training", value=read, message=message)
 
 

@@ -14,26 +14,26 @@ from fastmar_contract.values import cell_reader
 from fastmar_runtime.spec import Field
 
 
-def read_csv(text: str, fields: Sequence[Field], most: int | None = None) -> list[Any]:
+def read_csv(text: str, fields: Sequence[Field], max_records: int | None = None) -> list[Any]:
     """Records of `text`, whose first line names the columns; a `RecordError` for a row that can't be read.
 
-    No more than `most` records are read; None reads all.
+    No more than `max_records` records are read; None reads all.
 
     Raises:
         TableUnreadable: as `CsvRows` has it.
     """
-    return list(islice(_records(text, fields), most))
+    return list(islice(_records(text, fields), max_records))
 
 
-def read_rows(text: str, fields: Sequence[Field], most: int | None = None) -> list[Any]:
+def read_rows(text: str, fields: Sequence[Field], max_records: int | None = None) -> list[Any]:
     """The same, of a table that must have a row.
 
     Raises:
         TableUnreadable: as `CsvRows` has it; or there is no row behind the header.
     """
     try:
-        records = read_csv(text, fields, most)
-        if not records and most != 0:
+        records = read_csv(text, fields, max_records)
+        if not records and max_records != 0:
             raise TableUnreadable(
                 "there is no row behind the header of the CSV.",
                 code="no_rows",

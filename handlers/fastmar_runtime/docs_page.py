@@ -21,7 +21,7 @@ from fastmar_runtime.docs_commands import commands
 from fastmar_runtime.modalities import modality
 from fastmar_runtime.openapi import ERRORS
 from fastmar_runtime.openapi_schemas import example_record
-from fastmar_runtime.schema import answer_schema, plain
+from fastmar_runtime.schema import answer_schema, json_value
 from fastmar_runtime.spec import IMAGE, Field, Spec
 
 LISTED = 40  # categories of a column
@@ -130,14 +130,14 @@ def _needed(field: Field) -> str:
 
 def _values(field: Field) -> Iterator[str]:
     if field.categories:
-        yield _listed([plain(value) for value in field.categories], LISTED)
+        yield _listed([json_value(value) for value in field.categories], LISTED)
     if field.kind == DATE:
         yield 'an ISO 8601 date such as <code>"2024-01-31"</code>'
     if field.aliases:
         yield f"also as {_listed([*field.aliases], LISTED)}"
     if field.default is not None and field.kind != CATEGORY:
         spread = "" if field.spread is None else f" ± {_code(field.spread)}"
-        yield f"typical: {_code(plain(field.default))}{spread}"
+        yield f"typical: {_code(json_value(field.default))}{spread}"
     if field.minimum is not None and field.maximum is not None:
         yield f"in the reference data: {_code(field.minimum)} to {_code(field.maximum)}"
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastmar_contract.agreement import TOLERANCE, same_answer
-from fastmar_contract.display import shown
+from fastmar_contract.agreement import TOLERANCE, answers_agree
+from fastmar_contract.display import short_repr
 from fastmar_contract.errors import FastmarError
 from fastmar_contract.members import ANSWERS, ARRAYS, RECORDS
 from fastmar_runtime.bundle import BundleFiles
@@ -29,7 +29,7 @@ OUTPUT = "output"
 
 
 @dataclass(frozen=True, slots=True)
-class Golden:
+class GoldenRecords:
     """Records, their answers, the graph's inputs for them, and its output before activation."""
 
     records: list[Any]
@@ -37,14 +37,14 @@ class Golden:
     arrays: dict[str, npt.NDArray[Any]]
 
 
-def read_golden(files: BundleFiles, input_names: list[str]) -> Golden:
+def read_golden(files: BundleFiles, input_names: list[str]) -> GoldenRecords:
     """The golden records of a bundle.
 
     Raises:
         BundleUnreadable: a part is missing or damaged.
     """
     records, answers = read_records(files)
-    return Golden(
+    return GoldenRecords(
         records=records,
         answers=answers,
         arrays={name: files.array(ARRAYS.format(name=name)) for name in [*input_names, OUTPUT]},
@@ -81,7 +81,7 @@ def _read_list(files: BundleFiles, name: str, item: Any) -> list[Any]:
     return items
 
 
-def check_golden(predictor: Predictor, golden: Golden) -> float:
+def check_golden(predictor: Predictor, golden: GoldenRecords) -> float:
     """Replay `golden`; the value is the largest difference seen.
 
     Raises:
@@ -97,7 +97,7 @@ def check_golden(predictor: Predictor, golden: Golden) -> float:
         raise GoldenMismatch(f"{error.message} {what}", fix=fix) from error
 
 
-def _replay(predictor: Predictor, golden: Golden) -> float:
+def _replay(predictor: Predictor, golden: GoldenRecords) -> float:
     try:
         inputs, report = predictor.preprocess(golden.records)
     except (ValueError, MemoryError) as error:  # pictures of several sizes
@@ -110,14 +110,16 @@ def _replay(predictor: Predictor, golden: Golden) -> float:
     if not inputs:
         raise _mismatch("the golden records make no inputs")
     largest = max(_compare(f"input {name}", inputs[name], golden.arrays[name]) for name in inputs)
-    largest = max(largest, _compare("output", thinned(_run(predictor, inputs)), golden.arrays[OUTPUT]))
+    largest = max(largest, _compare("output", subsample(_run(predictor, inputs)), golden.arrays[OUTPUT]))
     for row, (ours, theirs) in enumerate(zip(_answers(predictor, golden.records), golden.answers, strict=True)):
-        if not same_answer(ours, theirs, predictor.spec.decode, _mask_difference):
-            raise _mismatch(f"the answer to golden record {row} is {shown(ours)}, recorded was {shown(theirs)}")
+        if not answers_agree(ours, theirs, predictor.spec.decode, _mask_difference):
+            raise _mismatch(
+                f"the answer to golden record {row} is {short_repr(ours)}, recorded was {short_repr(theirs)}"
+            )
     return largest
 
 
-def thinned(output: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def subsample(output: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """`output` as it is recorded: of a mask's millions of numbers, evenly spread ones."""
     size = output[0].size
     return output if size <= MOST_NUMBERS else output.reshape(len(output), -1)[:, :: -(-size // MOST_NUMBERS)]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from fastmar_runtime.answers import Answers
-from fastmar_runtime.frames import Frame
+from fastmar_runtime.geometry import Geometry
 from fastmar_runtime.pictures import ORIGINAL_SIZE
 
 MOST_IN_A_BYTE = 255  # classes that leave a value of an 8 bit mask for pixels that the model did not see
@@ -31,21 +31,21 @@ class MaskDecoder:
         self._names = names
         self._threshold = None if threshold is None else np.float32(threshold)
 
-    def __call__(self, output: npt.NDArray[Any], frames: Sequence[Frame] = ()) -> Answers:
+    def __call__(self, output: npt.NDArray[Any], geometries: Sequence[Geometry] = ()) -> Answers:
         """Output [batch, classes, height, width] float32, before activation, which changes no largest value."""
         if self._threshold is None:
             masks = output.argmax(axis=1)
         else:
             # sigmoid(x) > t is x > log(t / (1 - t)), except at the very border
             masks = (output[:, 0] > np.log(self._threshold / (1 - self._threshold))).astype(np.int64)
-        return [self._answer(mask, frame) for mask, frame in zip(masks, frames, strict=True)]
+        return [self._answer(mask, geometry) for mask, geometry in zip(masks, geometries, strict=True)]
 
-    def _answer(self, mask: npt.NDArray[Any], frame: Frame) -> dict[str, Any]:
+    def _answer(self, mask: npt.NDArray[Any], geometry: Geometry) -> dict[str, Any]:
         small = len(self._names) <= MOST_IN_A_BYTE
         mask = mask.astype(np.uint8 if small else np.uint16)
         unseen = 255 if small else 65535
-        if frame.mask_size == ORIGINAL_SIZE:
-            mask = to_sent_picture(mask, frame, unseen)
+        if geometry.mask_size == ORIGINAL_SIZE:
+            mask = to_sent_picture(mask, geometry, unseen)
         values, counts = np.unique(mask, return_counts=True)
         classes = [
             {"index": int(value), "name": None if value == unseen else self._name(int(value)), "pixels": int(count)}
@@ -58,15 +58,15 @@ class MaskDecoder:
         return self._names[value] if value < len(self._names) else str(value)
 
 
-def to_sent_picture(mask: npt.NDArray[Any], frame: Frame, unseen: int) -> npt.NDArray[Any]:
+def to_sent_picture(mask: npt.NDArray[Any], geometry: Geometry, unseen: int) -> npt.NDArray[Any]:
     """`mask` in the size of the picture that was sent, each pixel the nearest of the mask's.
 
     Pixels that were cut away before the network saw them are `unseen`.
     """
     height, width = mask.shape
-    columns = _nearest(frame.sent[0], frame.scale[0], frame.offset[0])
-    rows = _nearest(frame.sent[1], frame.scale[1], frame.offset[1])
-    full = np.full((frame.sent[1], frame.sent[0]), unseen, mask.dtype)
+    columns = _nearest(geometry.sent[0], geometry.scale[0], geometry.offset[0])
+    rows = _nearest(geometry.sent[1], geometry.scale[1], geometry.offset[1])
+    full = np.full((geometry.sent[1], geometry.sent[0]), unseen, mask.dtype)
     across, down = (columns >= 0) & (columns < width), (rows >= 0) & (rows < height)
     full[np.ix_(down, across)] = mask[np.ix_(rows[down], columns[across])]
     return full

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from fastmar_contract import media_types
-from fastmar_contract.display import shown
+from fastmar_contract.display import short_repr
 from fastmar_contract.errors import RequestError
 from fastmar_contract.media_types import FORM, IMAGE, JSON, TABLE, MediaType
 from fastmar_contract.media_types import LINES as JSON_LINES
@@ -62,7 +62,7 @@ class _Body:
     media_type: MediaType
     spec: Spec
     options: Mapping[str, Any]
-    most: int | None
+    max_records: int | None
     v2: bool = False
 
     @property
@@ -78,7 +78,7 @@ def read(
     content_type: str | None,
     spec: Spec,
     parts: Mapping[str, Any] | None = None,
-    most: int | None = None,
+    max_records: int | None = None,
     headers: Mapping[str, str] = _NO_HEADERS,
     v2: bool = False,
 ) -> Request:
@@ -89,7 +89,7 @@ def read(
         content_type: the request's header, or None.
         spec: of the model that is asked.
         parts: what came beside the body, such as the query of a request.
-        most: records to stop at where they are made one by one, as of CSV; those of a JSON list are there already.
+        max_records: number of records to stop reading at, for formats that are read record by record, such as CSV.
         headers: the request's, by names in lower case.
         v2: whether the request came by a path of protocol v2.
 
@@ -101,26 +101,26 @@ def read(
         if "content-encoding" in headers:
             _check_encoding(headers["content-encoding"])
         if isinstance(body, _BYTES) and (length := headers.get(protocol_v2.JSON_LENGTH)) is not None:
-            return _read_binary_v2(bytes(body), length, spec, most)
+            return _read_binary_v2(bytes(body), length, spec, max_records)
         if isinstance(body, _TEXT):
-            return _read_body(_Body(body, media_type, spec, parts or {}, most, v2))
+            return _read_body(_Body(body, media_type, spec, parts or {}, max_records, v2))
         if media_type.format == TABLE:
-            raise RequestError(f"found {shown(body)} where text belongs.", fix=modality("tabular").formats)
-        return _from_json(body, spec, most, v2)
+            raise RequestError(f"found {short_repr(body)} where text belongs.", fix=modality("tabular").formats)
+        return _from_json(body, spec, max_records, v2)
     except RequestError as error:
         error.v2 = error.v2 or v2 or protocol_v2.JSON_LENGTH in headers
         raise
 
 
 def read_form(
-    parts: Mapping[str, Any], spec: Spec, most: int | None = None, content_types: Mapping[str, str] | None = None
+    parts: Mapping[str, Any], spec: Spec, max_records: int | None = None, content_types: Mapping[str, str] | None = None
 ) -> Request:
     """Records of a multipart form that a server took apart: its parts by their names.
 
     Raises:
         RequestError: there is nothing in it that the model reads.
     """
-    return _read_parts(forms.from_row(parts, content_types), spec, most, parts)
+    return _read_parts(forms.from_row(parts, content_types), spec, max_records, parts)
 
 
 def _read_body(body: _Body) -> Request:
@@ -148,14 +148,14 @@ def _format(body: _Body) -> str:
 def _read_table(body: _Body) -> Request:
     if not body.reads.reads_csv:
         raise RequestError(f"the body is a table, and the model reads {body.reads.records}.", fix=body.reads.formats)
-    return Request(read_rows(body.text(), body.spec.fields, body.most))
+    return Request(read_rows(body.text(), body.spec.fields, body.max_records))
 
 
 def _read_json(body: _Body) -> Request:
     """One JSON value; or JSON lines that are labelled as JSON, or not labelled."""
     if "charset" not in body.media_type.parameters:
         try:  # the quick way: no copy, no search for a byte order mark
-            return _from_json(orjson.loads(body.content), body.spec, body.most, body.v2)
+            return _from_json(orjson.loads(body.content), body.spec, body.max_records, body.v2)
         except orjson.JSONDecodeError:
             pass
     text = body.text()
@@ -164,37 +164,37 @@ def _read_json(body: _Body) -> Request:
     except RequestError:
         if body.v2 or not json_text.is_lines(text):
             raise
-        return Request(json_text.read_lines(text, body.most), LINES)
-    return _from_json(data, body.spec, body.most, body.v2)
+        return Request(json_text.read_lines(text, body.max_records), LINES)
+    return _from_json(data, body.spec, body.max_records, body.v2)
 
 
 def _read_lines(body: _Body) -> Request:
-    return Request(json_text.read_lines(body.text(), body.most), LINES)
+    return Request(json_text.read_lines(body.text(), body.max_records), LINES)
 
 
 def _read_multipart(body: _Body) -> Request:
     if isinstance(body.content, str):
         raise RequestError("a form arrived as text.", fix="send it as multipart/form-data.")
     parts = multipart.parse(body.content, body.media_type.parameters.get("boundary"))
-    return _read_parts(parts, body.spec, body.most, body.options)
+    return _read_parts(parts, body.spec, body.max_records, body.options)
 
 
-def _read_parts(parts: Sequence[Part], spec: Spec, most: int | None, options: Mapping[str, Any]) -> Request:
-    return modality(spec.kind).read_form(forms.sent(parts), most, _part_reader(spec, options))
+def _read_parts(parts: Sequence[Part], spec: Spec, max_records: int | None, options: Mapping[str, Any]) -> Request:
+    return modality(spec.kind).read_form(forms.sent(parts), max_records, _part_reader(spec, options))
 
 
 def _part_reader(spec: Spec, options: Mapping[str, Any]) -> forms.ReadPart:
     """Reads a part as a body of its own: by its Content-Type, by the ending of its file's name, or by its content."""
 
-    def read_part(part: Part, most: int | None) -> Request:
+    def read_part(part: Part, max_records: int | None) -> Request:
         media_type = media_types.parse(part.content_type)
         if media_type.format == FORM:
             raise RequestError("a part of the form is a form.", code="bad_multipart", fix="send its parts as parts.")
         if media_type.format is None and (known := media_types.format_of_file(part.filename or "")) is not None:
             media_type = media_types.named(known, media_type)
         if not isinstance(part.content, _TEXT):
-            return _from_json(part.content, spec, most)
-        return _read_body(_Body(part.content, media_type, spec, options, most))
+            return _from_json(part.content, spec, max_records)
+        return _read_body(_Body(part.content, media_type, spec, options, max_records))
 
     return read_part
 
@@ -211,34 +211,34 @@ def _check_encoding(value: str) -> None:
     """Refuse a body that is still compressed: decompressing, with a limit, is the server's part."""
     if value.strip().lower() not in ("", "identity"):
         raise RequestError(
-            f"the body has the Content-Encoding {shown(value)}, which is not read here.",
+            f"the body has the Content-Encoding {short_repr(value)}, which is not read here.",
             code=ENCODED,
             fix="send the body as it is, without Content-Encoding.",
         )
 
 
-def _read_binary_v2(body: bytes, length: str, spec: Spec, most: int | None) -> Request:
+def _read_binary_v2(body: bytes, length: str, spec: Spec, max_records: int | None) -> Request:
     head, binary = protocol_v2.split(body, length)
     data = json_text.read_document(decode(head), modality(spec.kind).formats)
-    return Request(protocol_v2.read(data, spec, most, binary), V2, data)
+    return Request(protocol_v2.read(data, spec, max_records, binary), V2, data)
 
 
-def _from_json(data: Any, spec: Spec, most: int | None, v2: bool = False) -> Request:
+def _from_json(data: Any, spec: Spec, max_records: int | None, v2: bool = False) -> Request:
     if v2:
-        return _read_v2(data, spec, most)
+        return _read_v2(data, spec, max_records)
     if isinstance(data, list):
         return Request(data)
     if not isinstance(data, dict):
-        raise RequestError(f"found {shown(data)} where a record belongs.", fix=modality(spec.kind).formats)
+        raise RequestError(f"found {short_repr(data)} where a record belongs.", fix=modality(spec.kind).formats)
     if "instances" in data and not _has_column(spec, "instances"):
         if isinstance(data["instances"], list):
             return Request(json_shapes.name_columns(data["instances"], spec, "instances"), INSTANCES)
         raise RequestError(
-            f"instances is {shown(data['instances'])}, where a list of records belongs.",
+            f"instances is {short_repr(data['instances'])}, where a list of records belongs.",
             fix='send {"instances": [RECORD, ...]}, also for one record.',
         )
     if isinstance(data.get("inputs"), list) and not _has_column(spec, "inputs"):
-        return _read_v2(data, spec, most)
+        return _read_v2(data, spec, max_records)
     return json_shapes.read(data, spec) or Request([data], ONE)
 
 
@@ -246,9 +246,9 @@ def _has_column(spec: Spec, name: str) -> bool:
     return any(f.name == name for f in spec.fields)
 
 
-def _read_v2(data: Any, spec: Spec, most: int | None) -> Request:
+def _read_v2(data: Any, spec: Spec, max_records: int | None) -> Request:
     try:
-        return Request(protocol_v2.read(data, spec, most), V2, data)
+        return Request(protocol_v2.read(data, spec, max_records), V2, data)
     except RequestError as error:
         error.v2 = True
         raise
@@ -285,6 +285,6 @@ def refused(error: RequestError) -> Response:
     )
 
 
-def least_bytes(spec: Spec) -> int:
+def min_answer_bytes(spec: Spec) -> int:
     """Bytes that the answer to a record has at least, where it is scored."""
     return len(orjson.dumps({**answer_kind(spec.decode).shortest(spec.decode), "warnings": []}))

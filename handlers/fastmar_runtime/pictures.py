@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fastmar_contract.display import sendable, shown
+from fastmar_contract.display import sendable, short_repr
 from fastmar_contract.errors import RecordError
 from fastmar_runtime.report import Report
 from fastmar_runtime.spec import IMAGE
@@ -71,7 +71,7 @@ def _read(record: Any, row: int, report: Report) -> Picture:
     if isinstance(record, str):
         return Picture(_decoded(record, None))
     if not isinstance(record, dict):
-        raise RecordError("not_a_picture", f"found {shown(record)} where a picture belongs.", fix=_RECORD_FIX)
+        raise RecordError("not_a_picture", f"found {short_repr(record)} where a picture belongs.", fix=_RECORD_FIX)
     name = name_of(record)
     content = record.get(IMAGE, record if BASE64 in record else None)
     if isinstance(content, dict):
@@ -82,7 +82,7 @@ def _read(record: Any, row: int, report: Report) -> Picture:
         data = _decoded(content, name)
     elif IMAGE in record or BASE64 in record:
         raise RecordError(
-            "not_a_picture", f"'image' is {shown(content)}, where base64 belongs.", fix=_RECORD_FIX, field=IMAGE
+            "not_a_picture", f"'image' is {short_repr(content)}, where base64 belongs.", fix=_RECORD_FIX, field=IMAGE
         )
     else:
         raise RecordError("missing_column", "the record has no 'image'.", fix=_RECORD_FIX, field=IMAGE)
@@ -98,7 +98,7 @@ def mask_size(value: Any) -> str:
     """
     if value not in _MASK_SIZES:
         raise RecordError(
-            "bad_option", f"'mask_size' is {shown(value)}.", fix="send 'model' or 'original'.", field=MASK_SIZE
+            "bad_option", f"'mask_size' is {short_repr(value)}.", fix="send 'model' or 'original'.", field=MASK_SIZE
         )
     return str(value)
 
@@ -124,7 +124,7 @@ _TO_STANDARD = {ord("-"): "+", ord("_"): "/", ord("="): None, **dict.fromkeys(ma
 
 def called(name: str | None) -> str:
     """How a message names a picture."""
-    return "the picture" if name is None else f"the picture {shown(name)}"
+    return "the picture" if name is None else f"the picture {short_repr(name)}"
 
 
 def _warn_extra(record: dict[Any, Any], row: int, report: Report) -> None:

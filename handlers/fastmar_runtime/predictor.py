@@ -17,7 +17,7 @@ from fastmar_runtime.answers import load_decoder
 from fastmar_runtime.bundle import BundleFiles
 from fastmar_runtime.checks import check_session, read_spec
 from fastmar_runtime.errors import BundleUnreadable, GraphFailed
-from fastmar_runtime.frames import Frame
+from fastmar_runtime.geometry import Geometry
 from fastmar_runtime.modalities import modality
 from fastmar_runtime.operators import check_operators
 from fastmar_runtime.preprocess import Arrays, Columns, Group
@@ -96,8 +96,8 @@ class Predictor:
         for group, output in self._outputs_of(groups, report):
             kept = list(self._finite(output, group.rows, report))
             finite = output if len(kept) == len(group.rows) else output[kept]
-            frames = [group.frames[i] for i in kept] if group.frames else ()
-            decoded |= zip((group.rows[i] for i in kept), self._decoded(finite, frames), strict=True)
+            geometries = [group.geometries[i] for i in kept] if group.geometries else ()
+            decoded |= zip((group.rows[i] for i in kept), self._decoded(finite, geometries), strict=True)
         answers = []
         for row in range(len(records)):
             error = report.errors.get(row)
@@ -115,7 +115,7 @@ class Predictor:
             try:
                 output = self.run(group.inputs)
             except Exception as failure:  # ONNX Runtime's exceptions have no common base
-                if not group.frames:
+                if not group.geometries:
                     raise
                 if len(group.rows) == 1:
                     _refuse_picture(group, report, failure)
@@ -136,9 +136,9 @@ class Predictor:
             else:
                 report.refuse(row, _not_finite())
 
-    def _decoded(self, output: npt.NDArray[Any], frames: Sequence[Frame]) -> list[dict[str, Any]]:
+    def _decoded(self, output: npt.NDArray[Any], geometries: Sequence[Geometry]) -> list[dict[str, Any]]:
         try:
-            return self._decode(output, frames)
+            return self._decode(output, geometries)
         except (ValueError, IndexError, TypeError) as error:
             raise GraphFailed(
                 f"the output of model.onnx, {output.dtype} {output.shape}, can't be decoded ({error!s:.200}).",
@@ -161,8 +161,8 @@ def _refuse_picture(group: Group, report: Report, error: Exception) -> None:
     """The one picture of `group`, which the graph can't take: others of the batch go on."""
     said = " ".join(str(error).split())
     log.warning("the graph failed on a picture: %s", said[:500])
-    (row,), (frame,) = group.rows, group.frames
-    size = f"{frame.sent[0]} x {frame.sent[1]} pixels"
+    (row,), (geometry,) = group.rows, group.geometries
+    size = f"{geometry.sent[0]} x {geometry.sent[1]} pixels"
     if any(word in said for word in _NO_MEMORY):
         refused = RecordError(
             "out_of_memory",

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy.typing as npt
 
-from fastmar_runtime.frames import Frame
+from fastmar_runtime.geometry import Geometry
 from fastmar_runtime.report import Report
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -23,20 +23,20 @@ class Group:
     Attributes:
         rows: their positions among the records.
         inputs: the graph's inputs for them, in the order of `rows`.
-        frames: where their pixels lie in the pictures sent; empty for tables.
+        geometries: where their pixels lie in the pictures sent; empty for tables.
         columns: of tables, the values of `rows` behind their checks, before the first step.
     """
 
     rows: list[int]
     inputs: Arrays
-    frames: list[Frame] = field(default_factory=list)
+    geometries: list[Geometry] = field(default_factory=list)
     columns: Columns = field(default_factory=dict)
 
     def single(self) -> Iterator[Group]:
         """Each record as a group of its own."""
         for place, row in enumerate(self.rows):
             inputs = {name: array[place : place + 1] for name, array in self.inputs.items()}
-            yield Group([row], inputs, self.frames[place : place + 1])
+            yield Group([row], inputs, self.geometries[place : place + 1])
 
 
 class Preprocessor(Protocol):

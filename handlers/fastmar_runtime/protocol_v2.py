@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from fastmar_contract.display import sendable, shown
+from fastmar_contract.display import sendable, short_repr
 from fastmar_contract.errors import RequestError
 from fastmar_runtime.answers import OutputTensor, answer_kind
 from fastmar_runtime.bodies import tensors
@@ -37,19 +37,19 @@ def split(body: bytes, length: str) -> tuple[bytes, bytes]:
     """
     if not (length.isascii() and length.isdecimal() and len(length) < 20 and int(length) <= len(body)):
         raise RequestError(
-            f"Inference-Header-Content-Length is {shown(length)}, and the body has {len(body):,} bytes.",
+            f"Inference-Header-Content-Length is {short_repr(length)}, and the body has {len(body):,} bytes.",
             fix="send the number of bytes of JSON in front of the binary data.",
         )
     return body[: int(length)], body[int(length) :]
 
 
-def read(data: Any, spec: Spec, most: int | None = None, binary: bytes = b"") -> list[dict[str, Any]]:
+def read(data: Any, spec: Spec, max_records: int | None = None, binary: bytes = b"") -> list[dict[str, Any]]:
     """Records out of the tensors of an inference request; null stands for a missing value, also in a BYTES tensor.
 
     Args:
         data: the request's JSON.
         spec: of the model.
-        most: records to stop at; None makes all.
+        max_records: records to stop at; None makes all.
         binary: what follows the JSON.
 
     Raises:
@@ -75,7 +75,7 @@ def read(data: Any, spec: Spec, most: int | None = None, binary: bytes = b"") ->
     for name, length in others:
         if length != size:
             raise RequestError(f"inputs differ in length: {first!r} {size}, {name!r} {length}.", fix=_FIX)
-    rows = islice(zip(*columns.values(), strict=True), most)
+    rows = islice(zip(*columns.values(), strict=True), max_records)
     return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
@@ -91,7 +91,7 @@ def _check_outputs(request: dict[str, Any], spec: Spec) -> None:
         raise RequestError("outputs is no list of names.", fix='send [{"name": "prediction"}], or leave it out.')
     for output in outputs:
         if output["name"] not in names:
-            raise bad_tensor(f"the model has no output {shown(output['name'])}.", f"ask for {' or '.join(names)}.")
+            raise bad_tensor(f"the model has no output {short_repr(output['name'])}.", f"ask for {' or '.join(names)}.")
 
 
 def _output_names(spec: Spec) -> list[str]:

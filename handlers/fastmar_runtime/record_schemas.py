@@ -34,9 +34,9 @@ def example(spec: Spec) -> JSON:
 
 def _example(field: Field) -> Any:
     if field.default is not None:
-        return plain(field.default)
+        return json_value(field.default)
     if field.kind == CATEGORY:
-        return plain(field.categories[0]) if field.categories else None
+        return json_value(field.categories[0]) if field.categories else None
     return "2024-01-31" if field.kind == DATE else 0.0
 
 
@@ -91,7 +91,7 @@ def _column(field: Field, exact: JSON) -> JSON:
     schema: JSON = {NUMBER: FLOAT, DATE: TEXT}.get(field.kind) or _category_type(field)
     description = exact.get("description", "")
     if field.kind == CATEGORY and field.categories:
-        description += f": {named([plain(value) for value in field.categories])}"
+        description += f": {named([json_value(value) for value in field.categories])}"
     return {
         **schema,
         **({"nullable": True} if field.nullable or field.kind == CATEGORY else {}),
@@ -101,7 +101,7 @@ def _column(field: Field, exact: JSON) -> JSON:
 
 
 def _category_type(field: Field) -> JSON:
-    kinds = {type(plain(value)) for value in field.categories}
+    kinds = {type(json_value(value)) for value in field.categories}
     if kinds == {bool}:
         return {"type": "boolean"}
     if kinds == {int}:
@@ -119,7 +119,7 @@ def _examples(spec: Spec) -> JSON:
     sent = [f for f in spec.fields if f.kind == DATE or not f.optional]
     if not sent or any(f.default is None and (f.kind == DATE or not f.nullable) for f in sent):
         return {}
-    return {"examples": [{f.name: plain(f.default) for f in sent}]}
+    return {"examples": [{f.name: json_value(f.default) for f in sent}]}
 
 
 def _date_alternatives(spec: Spec) -> JSON:
@@ -155,11 +155,11 @@ def _field_schema(field: Field) -> JSON:
             "description": "one of the known categories; any other is answered as unknown, with a warning",
         }
         if field.default is not None:
-            schema["default"] = plain(field.default)
+            schema["default"] = json_value(field.default)
     schema["x-fastmar"] = {"kind": field.kind}
     if field.kind == CATEGORY:
         schema["x-fastmar"] |= {
-            "categories": [plain(value) for value in field.categories[:MAX_LISTED]],
+            "categories": [json_value(value) for value in field.categories[:MAX_LISTED]],
             "category_count": len(field.categories),
         }
     statistics = {"standard_deviation": field.spread, "minimum": field.minimum, "maximum": field.maximum}
@@ -167,6 +167,6 @@ def _field_schema(field: Field) -> JSON:
     return schema
 
 
-def plain(value: Any) -> Any:
+def json_value(value: Any) -> Any:
     """A category as a caller sends it: a date is its ISO string."""
     return value["timestamp"] if isinstance(value, dict) else value

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from fastmar_runtime.answers import answer_kind
 from fastmar_runtime.modalities import modality
-from fastmar_runtime.record_schemas import plain
+from fastmar_runtime.record_schemas import json_value
 from fastmar_runtime.schema_parts import JSON, MAX_LISTED
 from fastmar_runtime.spec import Spec
 
-__all__ = ["DIALECT", "MAX_LISTED", "answer_schema", "describe", "plain", "record_schema"]
+__all__ = ["DIALECT", "MAX_LISTED", "answer_schema", "describe", "json_value", "record_schema"]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

@@ -39,7 +39,7 @@ class Service:
         self._max_response = max_response
         self._observers = observers
         self._documents = documents(self.spec)
-        self._max_records = max(1, min(MAX_RECORDS, max_response // payload.least_bytes(self.spec)))
+        self._max_records = max(1, min(MAX_RECORDS, max_response // payload.min_answer_bytes(self.spec)))
 
     def document(self, path: str) -> Response:
         """The document below the model: its schema, OpenAPI, or page for people; status 404 where there is none."""

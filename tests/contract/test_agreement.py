@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from fastmar_contract.agreement import difference, prediction_changed, same_answer
+from fastmar_contract.agreement import answers_agree, difference, prediction_changed
 from fastmar_runtime.masks import mask_difference, png
 
 LABELS = ["a", "b", "c"]
@@ -88,8 +88,8 @@ def masks(draw: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
 @given(st.one_of(single_labels(), several_labels(), numbers(), points(), masks()))
 def test_an_answer_agrees_with_its_copy(case: tuple[dict[str, Any], dict[str, Any], dict[str, Any]]) -> None:
     ours, theirs, decode = case
-    assert same_answer(ours, theirs, decode, mask_difference) in (True, False)
-    assert same_answer(theirs, copy.deepcopy(theirs), decode, mask_difference)
+    assert answers_agree(ours, theirs, decode, mask_difference) in (True, False)
+    assert answers_agree(theirs, copy.deepcopy(theirs), decode, mask_difference)
 
 
 ONE = {"probabilities": {"a": 0.6, "b": 0.4}, "prediction": "a", "index": 0, "warnings": []}
@@ -120,7 +120,7 @@ THRESHOLD = {"decoder": "multi_category", "threshold": 0.5}
     ],
 )
 def test_how_far_answers_may_differ(answer: Any, changes: Any, decode: Any, agree: bool) -> None:
-    assert same_answer(answer | changes, answer, decode, mask_difference) == agree
+    assert answers_agree(answer | changes, answer, decode, mask_difference) == agree
 
 
 anything = st.recursive(
@@ -140,8 +140,8 @@ anything = st.recursive(
 @given(anything, anything, anything)
 def test_nothing_that_a_server_may_answer_breaks_it(ours: Any, theirs: Any, decode: Any) -> None:
     settings = decode if isinstance(decode, dict) else {}
-    assert same_answer(ours, theirs, settings, mask_difference) in (True, False)
-    assert same_answer(ours, copy.deepcopy(ours), settings, mask_difference) or isinstance(ours, dict)
+    assert answers_agree(ours, theirs, settings, mask_difference) in (True, False)
+    assert answers_agree(ours, copy.deepcopy(ours), settings, mask_difference) or isinstance(ours, dict)
     if isinstance(ours, dict) and isinstance(theirs, dict):
         assert prediction_changed(ours, theirs, mask_difference) in (True, False)
         apart = difference(ours, theirs, mask_difference)
@@ -183,15 +183,15 @@ def test_masks_differ_by_their_share_of_pixels() -> None:
 
 def test_a_tampered_label_is_not_the_same() -> None:
     answer = {"prediction": "a", "index": 0, "probabilities": {"a": 0.9, "b": 0.1}, "warnings": []}
-    assert not same_answer(answer, answer | {"prediction": "nonsense"}, {}, mask_difference)
-    assert not same_answer(answer, answer | {"prediction": "nonsense", "index": 7}, {}, mask_difference)
-    assert not same_answer(answer, answer | {"warnings": [{}]}, {}, mask_difference)
-    assert not same_answer(answer | {"name": "a.jpg"}, answer, {}, mask_difference)
+    assert not answers_agree(answer, answer | {"prediction": "nonsense"}, {}, mask_difference)
+    assert not answers_agree(answer, answer | {"prediction": "nonsense", "index": 7}, {}, mask_difference)
+    assert not answers_agree(answer, answer | {"warnings": [{}]}, {}, mask_difference)
+    assert not answers_agree(answer | {"name": "a.jpg"}, answer, {}, mask_difference)
 
 
 def test_labels_that_are_no_text_and_enormous_numbers_do_not_agree() -> None:
     answer = {"prediction": 1, "index": 1, "probabilities": {"a": 0.5, "b": 0.5}, "warnings": []}
-    assert not same_answer(answer, answer | {"prediction": 0, "index": 0}, {}, mask_difference)
-    assert not same_answer(
+    assert not answers_agree(answer, answer | {"prediction": 0, "index": 0}, {}, mask_difference)
+    assert not answers_agree(
         {"prediction": 10**400, "warnings": []}, {"prediction": 0.5, "warnings": []}, {}, mask_difference
     )

@@ -290,7 +290,7 @@ def main() -> None:
 def make_archives(folder: Path) -> list[tuple[Path, Path]]:
     """An archive of a table and one of pictures, each with an input to predict."""
     from fastmar_export.archive import Bundle, write_archive
-    from fastmar_runtime.golden import OUTPUT, Golden
+    from fastmar_runtime.golden import OUTPUT, GoldenRecords
     from tests.archives import tiny_archive
     from tests.runtime import tiny, tiny_pictures
 
@@ -302,7 +302,7 @@ def make_archives(folder: Path) -> list[tuple[Path, Path]]:
     predictor = tiny_pictures.predictor()
     records = [{"image": tiny_pictures.b64(tiny_pictures.encoded(tiny_pictures.noise(seed=seed)))} for seed in (0, 1)]
     inputs, _ = predictor.preprocess(records)
-    golden = Golden(records, predictor.predict(records), {**inputs, OUTPUT: predictor.run(inputs)})
+    golden = GoldenRecords(records, predictor.predict(records), {**inputs, OUTPUT: predictor.run(inputs)})
     pictures = write_archive(Bundle(predictor.spec, tiny_pictures.graph(), golden), folder / "pictures")
     return [(table, record), (pictures, picture)]
 

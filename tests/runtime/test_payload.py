@@ -164,9 +164,9 @@ class TestCsv:
         (b'{"inputs": [{"name": "age", "data": [1, 2, 3, 4]}]}', JSON),
     ],
 )
-@pytest.mark.parametrize("most", [0, 1, 2])
-def test_what_is_made_record_by_record_ends_at_the_most(body, content_type, most):
-    assert len(payload.read(body, content_type, tiny.spec(), most=most).records) == most
+@pytest.mark.parametrize("max_records", [0, 1, 2])
+def test_what_is_made_record_by_record_ends_at_the_most(body, content_type, max_records):
+    assert len(payload.read(body, content_type, tiny.spec(), max_records=max_records).records) == max_records
 
 
 class TestWrite:
@@ -249,7 +249,7 @@ class TestWrite:
         for record in (tiny.record(), tiny.record(hours=-1e6), tiny.record(hours=1e6)):
             [answer] = predictor.predict([record])
             answer["warnings"] = []  # of a number far from the training data
-            assert payload.least_bytes(predictor.spec) <= len(orjson.dumps(answer)) < 200
+            assert payload.min_answer_bytes(predictor.spec) <= len(orjson.dumps(answer)) < 200
 
     def test_too_many(self):
         assert payload.refused(RequestError("m", fix="f", code=payload.TOO_MANY)).status == 413

@@ -16,7 +16,7 @@ from fastmar_contract.members import ANSWERS, ARRAYS, GRAPH, RECORDS, SPEC
 from fastmar_contract.values import CATEGORY, DATE, NUMBER
 from fastmar_runtime import __version__
 from fastmar_runtime import spec as spec_format
-from fastmar_runtime.golden import OUTPUT, Golden
+from fastmar_runtime.golden import OUTPUT, GoldenRecords
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.spec import Field, Spec, Tensor
 
@@ -136,7 +136,7 @@ def predictor(**changes: Any) -> Predictor:
     return Predictor(model, graph(weights_for(model)))
 
 
-def golden(model: Predictor, records: list[Any] | None = None) -> Golden:
+def golden(model: Predictor, records: list[Any] | None = None) -> GoldenRecords:
     records = records or [
         record(),
         record(workclass="Private", grade=3, age=20, hours=60),
@@ -144,7 +144,7 @@ def golden(model: Predictor, records: list[Any] | None = None) -> Golden:
         record(workclass=" State-gov", grade=11, hours=-20.0, extra=1),
     ]
     inputs, _ = model.preprocess(records)
-    return Golden(records, model.predict(records), {**inputs, OUTPUT: model.run(inputs)})
+    return GoldenRecords(records, model.predict(records), {**inputs, OUTPUT: model.run(inputs)})
 
 
 def write_bundle(folder: Path, model: Spec | None = None, network: bytes | None = None) -> Path:
@@ -154,7 +154,7 @@ def write_bundle(folder: Path, model: Spec | None = None, network: bytes | None 
     return write_files(folder, model, network, golden(Predictor(model, network)))
 
 
-def write_files(folder: Path, model: Spec, network: bytes, samples: Golden) -> Path:
+def write_files(folder: Path, model: Spec, network: bytes, samples: GoldenRecords) -> Path:
     """The files of a bundle."""
     (folder / "golden" / "arrays").mkdir(parents=True)
     (folder / SPEC).write_bytes(orjson.dumps(spec_format.to_dict(model)))

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from fastmar_runtime import registry
 from fastmar_runtime.errors import BundleUnreadable
-from fastmar_runtime.frames import Frame
+from fastmar_runtime.geometry import Geometry
 from fastmar_runtime.spec import Tensor
 
 JSON = dict[str, Any]
@@ -29,8 +29,8 @@ FP32 = "FP32"  # the datatype of all numbers in outputs of protocol v2
 class Decoder(Protocol):
     """Turns the graph's output into answers."""
 
-    def __call__(self, output: npt.NDArray[Any], frames: Sequence[Frame] = ()) -> Answers:
-        """An answer for each row of `output`; `frames` say where pixels lie in the pictures that were sent."""
+    def __call__(self, output: npt.NDArray[Any], geometries: Sequence[Geometry] = ()) -> Answers:
+        """An answer for each row of `output`; `geometries` say where pixels lie in the pictures that were sent."""
         ...
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from fastmar_runtime.activations import ACTIVATIONS, check_activation
 from fastmar_runtime.answers import FP32, JSON, AnswerKind, Answers, Decoder, OutputTensor, State
 from fastmar_runtime.bodies.tensors import BYTES
-from fastmar_runtime.frames import Frame
+from fastmar_runtime.geometry import Geometry
 from fastmar_runtime.schema_parts import COUNT, FLOAT, MAX_LISTED, TEXT, named
 from fastmar_runtime.validation import build, unreadable, wrong
 
@@ -45,7 +45,7 @@ class Category(AnswerKind):
         activation = ACTIVATIONS[state["activation"]]
         shown = shown_probabilities(labels, state.get("top"))
 
-        def decode(output: npt.NDArray[Any], frames: Sequence[Frame] = ()) -> Answers:
+        def decode(output: npt.NDArray[Any], geometries: Sequence[Geometry] = ()) -> Answers:
             probabilities = activation(output)
             return [
                 {"prediction": labels[index], "index": index, "probabilities": shown(row)}

@@ -12,7 +12,7 @@ from fastmar_runtime.activations import ACTIVATIONS
 from fastmar_runtime.answers import JSON, Answers, Decoder, OutputTensor, State
 from fastmar_runtime.answers.category import Category, shown_probabilities
 from fastmar_runtime.bodies.tensors import BYTES
-from fastmar_runtime.frames import Frame
+from fastmar_runtime.geometry import Geometry
 from fastmar_runtime.schema_parts import TEXTS, named
 
 
@@ -31,7 +31,7 @@ class MultiCategory(Category):
             raise ValueError("there must be one threshold for each label")
         shown = shown_probabilities(labels, state.get("top"))
 
-        def decode(output: npt.NDArray[Any], frames: Sequence[Frame] = ()) -> Answers:
+        def decode(output: npt.NDArray[Any], geometries: Sequence[Geometry] = ()) -> Answers:
             probabilities = activation(output)
             return [
                 {

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from fastmar_runtime.answers import FP32, JSON, Answers, Decoder, OutputTensor, State
 from fastmar_runtime.answers.regression import Regression
-from fastmar_runtime.frames import Frame
+from fastmar_runtime.geometry import Geometry
 from fastmar_runtime.schema_parts import FLOATS
 
 _SCHEMA: JSON = {
@@ -32,12 +32,12 @@ class Points(Regression):
     def decoder(self, state: State) -> Decoder:
         count = _count(state)
 
-        def decode(output: npt.NDArray[Any], frames: Sequence[Frame] = ()) -> Answers:
+        def decode(output: npt.NDArray[Any], geometries: Sequence[Geometry] = ()) -> Answers:
             answers = []
-            for row, frame in zip(output.reshape(len(output), count, 2), frames, strict=True):
+            for row, geometry in zip(output.reshape(len(output), count, 2), geometries, strict=True):
                 # fastai's order of operations, in float32: (y + 1) * size / 2
-                points = (row + np.float32(1)) * np.array(frame.size, np.float32) / np.float32(2)
-                sent = points.astype(np.float64) * frame.scale + frame.offset
+                points = (row + np.float32(1)) * np.array(geometry.size, np.float32) / np.float32(2)
+                sent = points.astype(np.float64) * geometry.scale + geometry.offset
                 answers.append({"prediction": sent.tolist(), "points_model": points.tolist()})
             return answers
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy.typing as npt
 
 from fastmar_runtime.answers import FP32, JSON, AnswerKind, Answers, Decoder, OutputTensor, State
-from fastmar_runtime.frames import Frame
+from fastmar_runtime.geometry import Geometry
 from fastmar_runtime.schema_parts import FLOATS, named
 from fastmar_runtime.spec import Tensor
 
@@ -19,7 +19,7 @@ class Raw(AnswerKind):
     name = "raw"
 
     def decoder(self, state: State) -> Decoder:
-        def decode(output: npt.NDArray[Any], frames: Sequence[Frame] = ()) -> Answers:
+        def decode(output: npt.NDArray[Any], geometries: Sequence[Geometry] = ()) -> Answers:
             return [{"prediction": row} for row in output.reshape(len(output), -1).tolist()]
 
         return decode

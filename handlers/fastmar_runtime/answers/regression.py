@@ -11,7 +11,7 @@ import numpy.typing as npt
 from fastmar_runtime.activations import ACTIVATIONS, check_activation
 from fastmar_runtime.answers import JSON, Answers, Decoder, State
 from fastmar_runtime.answers.raw import Raw
-from fastmar_runtime.frames import Frame
+from fastmar_runtime.geometry import Geometry
 from fastmar_runtime.schema_parts import FLOAT, named
 from fastmar_runtime.validation import build, wrong
 
@@ -37,7 +37,7 @@ class Regression(Raw):
         single = state["size"] == 1
         activation = ACTIVATIONS[state["activation"]]
 
-        def decode(output: npt.NDArray[Any], frames: Sequence[Frame] = ()) -> Answers:
+        def decode(output: npt.NDArray[Any], geometries: Sequence[Geometry] = ()) -> Answers:
             rows = activation(output).reshape(len(output), -1).tolist()
             return [{"prediction": row[0] if single else row} for row in rows]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fastmar_contract import media_types
-from fastmar_contract.display import shown
+from fastmar_contract.display import short_repr
 from fastmar_contract.errors import RequestError
 from fastmar_contract.media_types import picture_type
 from fastmar_runtime.bodies.multipart import Part
@@ -42,7 +42,7 @@ def sent(parts: Sequence[Part]) -> list[Part]:
     return [part for part in parts if part.filename != "" or len(part.content)]
 
 
-def read_documents(parts: Sequence[Part], most: int | None, read_part: ReadPart) -> Request:
+def read_documents(parts: Sequence[Part], max_records: int | None, read_part: ReadPart) -> Request:
     """The records of the tables and the JSON in a form, in the order of its parts.
 
     Raises:
@@ -50,7 +50,7 @@ def read_documents(parts: Sequence[Part], most: int | None, read_part: ReadPart)
     """
     files = [part for part in parts if part.filename is not None or is_document(part)]
     if not files:
-        names = ", ".join(shown(part.name) for part in parts[:5])
+        names = ", ".join(short_repr(part.name) for part in parts[:5])
         raise RequestError(
             f"the request is a form without a table; its parts are {names}."
             if parts
@@ -58,12 +58,12 @@ def read_documents(parts: Sequence[Part], most: int | None, read_part: ReadPart)
             fix=_TABLE_FIX,
         )
     requests: list[Request] = []
-    left = most
+    left = max_records
     for part in files:
         try:
             requests.append(read_part(part, left))
         except RequestError as error:
-            where = f"the part {shown(part_name(part))}: "
+            where = f"the part {short_repr(part_name(part))}: "
             raise RequestError(where + error.message, code=error.code, fix=error.fix) from error
         if left is not None:
             left -= min(left, len(requests[-1].records))

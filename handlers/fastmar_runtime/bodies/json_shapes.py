@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fastmar_contract.display import shown
+from fastmar_contract.display import short_repr
 from fastmar_contract.errors import RequestError
 from fastmar_runtime.bodies.request import INSTANCES, Request
 from fastmar_runtime.modalities import modality
@@ -154,7 +154,7 @@ def _tensor_rows(tensor: dict[str, Any]) -> list[Any] | None:
 
 
 def _not_a(value: Any, name: str, example: str) -> RequestError:
-    return RequestError(f"{name} is {shown(value)}.", fix=f"send {example}, or a list of records.")
+    return RequestError(f"{name} is {short_repr(value)}.", fix=f"send {example}, or a list of records.")
 
 
 _WRAPPERS: dict[str, Callable[[dict[str, Any], Spec], Request]] = {

@@ -60,10 +60,10 @@ def is_lines(text: str) -> bool:
         return False
 
 
-def read_lines(text: str, most: int | None) -> list[Any]:
+def read_lines(text: str, max_records: int | None) -> list[Any]:
     """A record a line; a `RecordError` for a line that is no JSON."""
     lines = enumerate(io.StringIO(text, newline="\n"), start=1)
-    return list(islice((_read_line(line, number) for number, line in lines if line.strip()), most))
+    return list(islice((_read_line(line, number) for number, line in lines if line.strip()), max_records))
 
 
 def _read_line(line: str, number: int) -> Any:

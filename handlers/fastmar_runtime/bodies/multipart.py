@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 from urllib.parse import unquote_to_bytes
 
-from fastmar_contract.display import shown
+from fastmar_contract.display import short_repr
 from fastmar_contract.errors import RequestError
 
 MOST_PARTS = 1000
@@ -47,7 +47,7 @@ def parse(body: bytes | bytearray | memoryview, boundary: str | None) -> list[Pa
     """
     if boundary is None or not _BOUNDARY.fullmatch(boundary):
         _malformed(
-            f"the Content-Type declares the boundary {shown(boundary)}."
+            f"the Content-Type declares the boundary {short_repr(boundary)}."
             if boundary
             else "the Content-Type declares no boundary.",
             "let the HTTP client write the Content-Type of a form; do not set it yourself.",
@@ -99,7 +99,8 @@ def _part(data: bytes, start: int, end: int, position: int) -> Part:
     encoding = found.get("content-transfer-encoding", "").strip().lower()
     if encoding not in _PLAIN_ENCODINGS:
         _malformed(
-            f"part {position} of the form has the Content-Transfer-Encoding {shown(encoding)}.", "send plain bytes."
+            f"part {position} of the form has the Content-Transfer-Encoding {short_repr(encoding)}.",
+            "send plain bytes.",
         )
     kind, _, rest = found.get("content-disposition", "").partition(";")
     parameters = {

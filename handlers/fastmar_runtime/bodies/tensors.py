@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from fastmar_contract.display import shown
+from fastmar_contract.display import short_repr
 from fastmar_contract.errors import RequestError
 
 BINARY_SIZE = "binary_data_size"
@@ -85,7 +85,7 @@ def read(tensor: dict[str, Any], binary: Binary) -> list[Any]:
     name, datatype, shape = tensor["name"], tensor.get("datatype"), tensor.get("shape")
     if datatype is not None and datatype != BYTES and (not isinstance(datatype, str) or datatype not in DATATYPES):
         raise bad_tensor(
-            f"input {name!r} has the datatype {shown(datatype)}.", f"use one of {', '.join([*DATATYPES, BYTES])}."
+            f"input {name!r} has the datatype {short_repr(datatype)}.", f"use one of {', '.join([*DATATYPES, BYTES])}."
         )
     if shape is not None:
         _check_shape(name, shape)
@@ -93,7 +93,7 @@ def read(tensor: dict[str, Any], binary: Binary) -> list[Any]:
     size = parameters.get(BINARY_SIZE) if isinstance(parameters, dict) else None
     if size is not None:
         if type(size) is not int or size < 0:
-            raise bad_tensor(f"input {name!r} has the binary_data_size {shown(size)}.", "send a number of bytes.")
+            raise bad_tensor(f"input {name!r} has the binary_data_size {short_repr(size)}.", "send a number of bytes.")
         return _from_binary(name, datatype, shape, binary.take(size, name))
     values = tensor.get("data")
     if not isinstance(values, list):
@@ -112,7 +112,7 @@ def _check_shape(name: str, shape: Any) -> None:
         or math.prod(shape[1:]) != 1
     ):
         raise bad_tensor(
-            f"input {name!r} has the shape {shown(shape)}.", "send one value a record: the shape [N] or [N, 1]."
+            f"input {name!r} has the shape {short_repr(shape)}.", "send one value a record: the shape [N] or [N, 1]."
         )
 
 
@@ -147,7 +147,7 @@ def _check_values(name: str, values: Sequence[Any], datatype: str) -> None:
             good = kind.low <= value <= kind.high
         if not good:
             raise bad_tensor(
-                f"value {position} of input {name!r} is {shown(value)}, which is no {datatype}.",
+                f"value {position} of input {name!r} is {short_repr(value)}, which is no {datatype}.",
                 f"send {kind.what}, or declare another datatype.",
             )
 

@@ -100,7 +100,8 @@ class Handler:
             return self._service.document(path)
         headers = _headers(index, context)
         return self._service.receive(
-            lambda most: _request(row, index, context, headers, self._service.spec, most), v2=_is_v2(headers)
+            lambda max_records: _request(row, index, context, headers, self._service.spec, max_records),
+            v2=_is_v2(headers),
         )
 
 
@@ -172,7 +173,7 @@ def _is_v2(headers: Mapping[str, str]) -> bool:
 
 
 def _request(
-    row: dict[str, Any], index: int, context: Any, headers: Mapping[str, str], spec: Spec, most: int
+    row: dict[str, Any], index: int, context: Any, headers: Mapping[str, str], spec: Spec, max_records: int
 ) -> Request:
     """The request in one row: its raw body, a body that TorchServe read, or the parts of a form.
 
@@ -182,16 +183,18 @@ def _request(
     raw_type = headers.get(RAW_TYPE)
     if raw_type is not None:
         body = row.get("body", row.get("data", b""))
-        return payload.read(body, raw_type, spec, _beside(row, "body"), most, headers, headers.get(PROTOCOL) == "v2")
+        return payload.read(
+            body, raw_type, spec, _beside(row, "body"), max_records, headers, headers.get(PROTOCOL) == "v2"
+        )
     content_type = headers.get("content-type")
     own_types = {name: _part_type(index, context, name) for name in row}
     is_form = (content_type or "").lower().startswith("multipart/")
     if is_form and sum(isinstance(part, bytes | bytearray) for part in row.values()) > 1:
-        return payload.read_form(row, spec, most, own_types)
+        return payload.read_form(row, spec, max_records, own_types)
     for key in ("body", "data"):  # `or` won't do: 0, [] and {} are bodies too
         if key in row:
-            return payload.read(row[key], own_types[key] or content_type, spec, _beside(row, key), most, headers)
-    return payload.read_form(row, spec, most, own_types)
+            return payload.read(row[key], own_types[key] or content_type, spec, _beside(row, key), max_records, headers)
+    return payload.read_form(row, spec, max_records, own_types)
 
 
 def _beside(row: Mapping[str, Any], key: str) -> dict[str, Any]:

@@ -86,13 +86,13 @@ class Modality(ABC):
         """
         return None
 
-    def read_form(self, parts: Sequence[Part], most: int | None, read_part: forms.ReadPart) -> Request:
+    def read_form(self, parts: Sequence[Part], max_records: int | None, read_part: forms.ReadPart) -> Request:
         """The records of a form, in the order of its parts; see `forms`.
 
         Raises:
             RequestError: there are none, or a part can't be read.
         """
-        return forms.read_documents(parts, most, read_part)
+        return forms.read_documents(parts, max_records, read_part)
 
     def tensor_values(self, name: str, values: list[Any]) -> list[Any]:
         """Values of a protocol v2 input as they stand in records. The default takes bytes for text in UTF-8.

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from fastmar_runtime import registry
 from fastmar_runtime.errors import BundleUnreadable
-from fastmar_runtime.frames import Frame
+from fastmar_runtime.geometry import Geometry
 from fastmar_runtime.report import Report
 
 Batch = dict[str, Any]
@@ -36,11 +36,11 @@ class DecodedPicture:
 
     Attributes:
         image: Pillow's; behind the last step uint8 [channels, height, width].
-        frame: where its pixels lie in the picture that was sent.
+        geometry: where its pixels lie in the picture that was sent.
     """
 
     image: Any
-    frame: Frame
+    geometry: Geometry
 
 
 class PictureStep(ABC):

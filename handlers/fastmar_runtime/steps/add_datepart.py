@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from fastmar_contract.display import shown
+from fastmar_contract.display import short_repr
 from fastmar_contract.errors import RecordError
 from fastmar_runtime.columns import MISSING
 from fastmar_runtime.report import Report
@@ -97,7 +97,7 @@ class AddDatepart:
         except ValueError as error:
             raise RecordError(
                 "not_a_date",
-                f"{self.date!r} is {shown(value)}, which is no ISO 8601 date.",
+                f"{self.date!r} is {short_repr(value)}, which is no ISO 8601 date.",
                 fix='send it as "2024-01-31" or "2024-01-31T08:30:00".',
                 field=self.date,
             ) from error

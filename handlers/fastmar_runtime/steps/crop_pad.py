@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from fastmar_runtime.frames import Size
-from fastmar_runtime.framing import Cut, centred, check_geometry, cut_in_turn
+from fastmar_runtime.cropping import Crop, apply_crops, centre_corner, check_geometry
+from fastmar_runtime.geometry import Size
 from fastmar_runtime.steps import DecodedPicture, PictureStep
 from fastmar_runtime.validation import build
 
@@ -20,7 +20,7 @@ class CropPad(PictureStep):
 
     def __call__(self, picture: DecodedPicture) -> DecodedPicture:
         """The picture in `size`."""
-        return cut_in_turn(picture, [Cut(self.size, centred(picture.image.size, self.size), self.pad_mode)])
+        return apply_crops(picture, [Crop(self.size, centre_corner(picture.image.size, self.size), self.pad_mode)])
 
 
 def from_state(state: dict[str, Any], path: str = "spec.json: step") -> CropPad:

@@ -13,7 +13,7 @@ from typing import Any
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fastmar_contract.errors import RecordError
-from fastmar_runtime.frames import Frame
+from fastmar_runtime.geometry import Geometry
 from fastmar_runtime.pictures import Picture, called
 from fastmar_runtime.spec import IMAGE
 from fastmar_runtime.steps import DecodedPicture, PictureStep
@@ -54,7 +54,7 @@ class PILImage(PictureStep):
             RecordError: it is refused.
         """
         image = self._decode(picture)
-        return DecodedPicture(image, Frame(image.size, image.size, mask_size=picture.mask_size))
+        return DecodedPicture(image, Geometry(image.size, image.size, mask_size=picture.mask_size))
 
     def _decode(self, picture: Picture) -> Any:
         who = called(picture.name)

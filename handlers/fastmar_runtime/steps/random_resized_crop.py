@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from fastmar_runtime.frames import Size
-from fastmar_runtime.framing import Cut, centred, check_geometry, cut_in_turn
+from fastmar_runtime.cropping import Crop, apply_crops, centre_corner, check_geometry
+from fastmar_runtime.geometry import Size
 from fastmar_runtime.steps import DecodedPicture, PictureStep
 from fastmar_runtime.validation import build, wrong
 
@@ -22,13 +22,13 @@ class RandomResizedCrop(PictureStep):
 
     def __call__(self, picture: DecodedPicture) -> DecodedPicture:
         """The picture in `size`."""
-        return cut_in_turn(picture, self._cuts(picture.image.size))
+        return apply_crops(picture, self._crops(picture.image.size))
 
-    def _cuts(self, size: Size) -> list[Cut]:
+    def _crops(self, size: Size) -> list[Crop]:
         extra = math.ceil(max(self.size) * self.val_xtra / 8) * 8
         larger = (self.size[0] + extra, self.size[1] + extra)
-        squeezed = Cut(size, (0, 0), resize_to=larger, resample=self.resample)
-        return [squeezed] if extra == 0 else [squeezed, Cut(self.size, centred(larger, self.size))]
+        squeezed = Crop(size, (0, 0), resize_to=larger, resample=self.resample)
+        return [squeezed] if extra == 0 else [squeezed, Crop(self.size, centre_corner(larger, self.size))]
 
 
 def from_state(state: dict[str, Any], path: str = "spec.json: step") -> RandomResizedCrop:

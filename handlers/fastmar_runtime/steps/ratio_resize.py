@@ -1,6 +1,6 @@
 """fastai's RatioResize: the longer side to one length, the other in proportion.
 
-fastai rounds the size and then cuts what is over at a random place, also in `learn.predict`; here it is the middle.
+fastai rounds the size and then crops what is over at a random place, also in `learn.predict`; here it is the middle.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from fastmar_runtime.frames import Size
-from fastmar_runtime.framing import REFLECTION, Cut, check_geometry, cut_in_turn, fitted
+from fastmar_runtime.cropping import REFLECTION, Crop, apply_crops, check_geometry, fit_crop
+from fastmar_runtime.geometry import Size
 from fastmar_runtime.steps import DecodedPicture, PictureStep
 from fastmar_runtime.validation import build
 
@@ -23,15 +23,15 @@ class RatioResize(PictureStep):
 
     def __call__(self, picture: DecodedPicture) -> DecodedPicture:
         """The picture with its longer side of `max_size` pixels."""
-        return cut_in_turn(picture, self._cuts(picture.image.size))
+        return apply_crops(picture, self._crops(picture.image.size))
 
-    def _cuts(self, size: Size) -> list[Cut]:
+    def _crops(self, size: Size) -> list[Crop]:
         w, h = size
         longest = self.max_size
         width, height = (longest, int(h * longest / w)) if w >= h else (int(w * longest / h), longest)
         if min(width, height) < 1:
-            return [Cut((0, 0), (0, 0))]  # refused there
-        return [fitted(size, (width, height), pad=False, pad_mode=REFLECTION, resample=self.resample)]
+            return [Crop((0, 0), (0, 0))]  # refused there
+        return [fit_crop(size, (width, height), pad=False, pad_mode=REFLECTION, resample=self.resample)]
 
 
 def from_state(state: dict[str, Any], path: str = "spec.json: step") -> RatioResize:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from fastmar_runtime.frames import Size
-from fastmar_runtime.framing import Cut, check_geometry, cut_in_turn, fitted
+from fastmar_runtime.cropping import Crop, apply_crops, check_geometry, fit_crop
+from fastmar_runtime.geometry import Size
 from fastmar_runtime.steps import DecodedPicture, PictureStep
 from fastmar_runtime.validation import build, wrong
 
@@ -25,12 +25,12 @@ class Resize(PictureStep):
 
     def __call__(self, picture: DecodedPicture) -> DecodedPicture:
         """The picture in `size`."""
-        return cut_in_turn(picture, self._cuts(picture.image.size))
+        return apply_crops(picture, self._crops(picture.image.size))
 
-    def _cuts(self, size: Size) -> list[Cut]:
+    def _crops(self, size: Size) -> list[Crop]:
         if self.method == SQUISH:
-            return [Cut(size, (0, 0), self.pad_mode, self.size, self.resample)]
-        return [fitted(size, self.size, pad=self.method == PAD, pad_mode=self.pad_mode, resample=self.resample)]
+            return [Crop(size, (0, 0), self.pad_mode, self.size, self.resample)]
+        return [fit_crop(size, self.size, pad=self.method == PAD, pad_mode=self.pad_mode, resample=self.resample)]
 
 
 def from_state(state: dict[str, Any], path: str = "spec.json: step") -> Resize:

@@ -36,7 +36,7 @@ class ToTensor(PictureStep):
         error = self._refusal(*picture.image.size)
         if error is not None:
             raise error
-        return DecodedPicture(_channels(picture.image), picture.frame)
+        return DecodedPicture(_channels(picture.image), picture.geometry)
 
     def _refusal(self, width: int, height: int) -> RecordError | None:
         size = f"{width} x {height} pixels"

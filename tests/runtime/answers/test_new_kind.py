@@ -30,7 +30,7 @@ class Sign(AnswerKind):
     name = "sign"
 
     def decoder(self, state):
-        return lambda output, frames=(): [{"prediction": row[0] > 0} for row in output.tolist()]
+        return lambda output, geometries=(): [{"prediction": row[0] > 0} for row in output.tolist()]
 
     def schema(self, state):
         return {"type": "boolean"}, {}
@@ -73,7 +73,7 @@ def test_it_is_answered_and_described() -> None:
     [output] = protocol_v2.write({}, answers, SPEC)["outputs"]
     assert (output["shape"], output["datatype"]) == ([2], "BOOL")
     assert answer_kind(SPEC.decode).tensors(SPEC.decode)[0].metadata()["shape"] == [-1]
-    assert payload.least_bytes(SPEC) <= min(len(orjson.dumps(answer)) for answer in answers)
+    assert payload.min_answer_bytes(SPEC) <= min(len(orjson.dumps(answer)) for answer in answers)
 
 
 def test_another_kind_breaks_callers() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from tests.runtime import tiny_pictures as tiny
 
 from fastmar_runtime.answers import load_decoder
-from fastmar_runtime.frames import Frame
+from fastmar_runtime.geometry import Geometry
 from fastmar_runtime.masks import read_png
 
 
@@ -14,7 +14,7 @@ def test_a_mask_in_the_models_size() -> None:
     output = np.zeros((1, 3, 4, 5), np.float32)
     output[0, 2, 1:3, :2] = 1
     decode = load_decoder(tiny.MASK)
-    prediction = decode(output, [Frame((5, 4), (5, 4))])[0]["prediction"]
+    prediction = decode(output, [Geometry((5, 4), (5, 4))])[0]["prediction"]
     mask = read_png(prediction["mask"])
     assert np.array_equal(mask, output.argmax(1)[0])
     assert (prediction["width"], prediction["height"]) == (5, 4)
@@ -26,10 +26,10 @@ def test_a_mask_in_the_models_size() -> None:
 
 def test_a_mask_in_the_pictures_size() -> None:
     """Each model pixel covers ten of the picture; what was cut away to the left and right has no class."""
-    frame = Frame((60, 40), (60, 40), mask_size="original").cut((10, 0), (40, 40), (4, 4))
+    geometry = Geometry((60, 40), (60, 40), mask_size="original").cut((10, 0), (40, 40), (4, 4))
     output = np.zeros((1, 3, 4, 4), np.float32)
     output[0, 1, :, 2:] = 1
-    prediction = load_decoder(tiny.MASK)(output, [frame])[0]["prediction"]
+    prediction = load_decoder(tiny.MASK)(output, [geometry])[0]["prediction"]
     mask = read_png(prediction["mask"])
     assert mask.shape == (40, 60)
     assert (mask[:, :10] == 255).all()
@@ -40,17 +40,17 @@ def test_a_mask_in_the_pictures_size() -> None:
 
 
 def test_padding_is_no_part_of_the_picture() -> None:
-    frame = Frame((40, 20), (40, 20), mask_size="original").cut((0, -10), (40, 40), (8, 8))
+    geometry = Geometry((40, 20), (40, 20), mask_size="original").cut((0, -10), (40, 40), (8, 8))
     output = np.zeros((1, 3, 8, 8), np.float32)
     output[0, 2, 2:6] = 1
-    prediction = load_decoder(tiny.MASK)(output, [frame])[0]["prediction"]
+    prediction = load_decoder(tiny.MASK)(output, [geometry])[0]["prediction"]
     assert (read_png(prediction["mask"]) == 2).all()
     assert prediction["classes"] == [{"index": 2, "name": "blue", "pixels": 800}]
 
 
 def test_one_class_by_its_threshold() -> None:
     output = np.array([[[[-1.0, 0.0, 1e-3, 5.0]]]], np.float32)
-    prediction = load_decoder(tiny.ONE_CLASS)(output, [Frame((4, 1), (4, 1))])[0]["prediction"]
+    prediction = load_decoder(tiny.ONE_CLASS)(output, [Geometry((4, 1), (4, 1))])[0]["prediction"]
     assert read_png(prediction["mask"]).tolist() == [[0, 0, 1, 1]]
 
 
@@ -58,6 +58,6 @@ def test_more_classes_than_a_byte_holds() -> None:
     output = np.zeros((1, 400, 2, 2), np.float32)
     output[0, 399, 0, 0] = 1
     state = {"decoder": "segmentation", "activation": "softmax", "classes": [f"c{i}" for i in range(300)]}
-    prediction = load_decoder(state)(output, [Frame((2, 2), (2, 2))])[0]["prediction"]
+    prediction = load_decoder(state)(output, [Geometry((2, 2), (2, 2))])[0]["prediction"]
     assert read_png(prediction["mask"]).tolist() == [[399, 0], [0, 0]]
     assert prediction["classes"][1]["name"] == "399"

@@ -30,7 +30,7 @@ def turned(side: int = 6) -> bytes:
 def test_a_photo_is_turned_only_where_that_was_asked_for() -> None:
     assert opened(turned()).image.size == (20, 10)
     picture = opened(turned(), exif_transpose=True)
-    assert picture.image.size == picture.frame.sent == (10, 20)
+    assert picture.image.size == picture.geometry.sent == (10, 20)
     expected = np.rot90(np.asarray(tiny.noise((20, 10))), -1)
     assert np.array_equal(np.asarray(picture.image), expected)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.runtime.cutting import cut, pixels, refused
+from tests.runtime.cropping import cut, pixels, refused
 
 STATE = {"step": "ratio_resize", "max_size": 40, "resample": 2}
 
@@ -13,9 +13,9 @@ STATE = {"step": "ratio_resize", "max_size": 40, "resample": 2}
     ("size", "expected"), [((80, 40), (40, 20)), ((40, 80), (20, 40)), ((100, 37), (40, 14)), ((7, 7), (40, 40))]
 )
 def test_the_longer_side(size: tuple[int, int], expected: tuple[int, int]) -> None:
-    found, frame = cut(STATE, size)
+    found, geometry = cut(STATE, size)
     assert found.shape == (expected[1], expected[0], 3)
-    assert frame.size == expected
+    assert geometry.size == expected
 
 
 def test_a_picture_in_the_size_is_left_alone() -> None:

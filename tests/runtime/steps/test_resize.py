@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.runtime.cutting import cut, pixels, refused
+from tests.runtime.cropping import cut, pixels, refused
 
 from fastmar_runtime.errors import BundleUnreadable
 
@@ -15,15 +15,15 @@ STATE = {"step": "resize", "size": [20, 10], "method": "crop", "pad_mode": "zero
 @pytest.mark.parametrize("pad_mode", ["zeros", "border", "reflection"])
 @pytest.mark.parametrize("size", [(40, 40), (31, 7), (5, 90), (20, 10), (3, 2)])
 def test_every_picture_comes_out_in_the_size(method: str, pad_mode: str, size: tuple[int, int]) -> None:
-    found, frame = cut({**STATE, "method": method, "pad_mode": pad_mode}, size)
+    found, geometry = cut({**STATE, "method": method, "pad_mode": pad_mode}, size)
     assert found.shape == (10, 20, 3)
-    assert (frame.sent, frame.size) == (size, (20, 10))
+    assert (geometry.sent, geometry.size) == (size, (20, 10))
 
 
 def test_a_picture_in_the_size_is_left_alone() -> None:
-    found, frame = cut(STATE, (20, 10))
+    found, geometry = cut(STATE, (20, 10))
     assert np.array_equal(found, pixels((20, 10)))
-    assert (frame.scale, frame.offset) == ((1.0, 1.0), (0.0, 0.0))
+    assert (geometry.scale, geometry.offset) == ((1.0, 1.0), (0.0, 0.0))
 
 
 def test_places() -> None:

@@ -9,14 +9,14 @@ import pytest
 from tests.runtime import tiny_pictures as tiny
 
 from fastmar_contract.errors import RecordError
-from fastmar_runtime.frames import Frame
+from fastmar_runtime.geometry import Geometry
 from fastmar_runtime.steps import DecodedPicture, load_step
 
 
 def converted(image: Any, **state: Any) -> Any:
-    picture = DecodedPicture(image, Frame(image.size, image.size))
+    picture = DecodedPicture(image, Geometry(image.size, image.size))
     found = load_step({"step": "to_tensor", **state})(picture)
-    assert found.frame == picture.frame
+    assert found.geometry == picture.geometry
     return found.image
 
 

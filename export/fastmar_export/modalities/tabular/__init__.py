@@ -17,7 +17,7 @@ from fastmar_export.modalities.tabular.table import TABLE
 from fastmar_export.networks.graph import SHALLOW
 from fastmar_export.options import Options
 from fastmar_export.targets import Notice, decoder_state
-from fastmar_runtime.schema import plain
+from fastmar_runtime.schema import json_value
 from fastmar_runtime.spec import Field, Spec
 
 MOST_CATEGORIES = 6  # of a column that a summary lists
@@ -59,7 +59,7 @@ class Tabular(Modality):
 
 def _summary(field: Field) -> str:
     if field.kind == CATEGORY:
-        known = [repr(plain(category)) for category in field.categories[:MOST_CATEGORIES]]
+        known = [repr(json_value(category)) for category in field.categories[:MOST_CATEGORIES]]
         more = f", ... ({len(field.categories)} in all)" if len(field.categories) > MOST_CATEGORIES else ""
         return f"one of {', '.join(known)}{more}"
     if field.kind == NUMBER and field.default is not None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastmar_contract.values import CATEGORY, DATE
 from fastmar_export.conversion import State
-from fastmar_runtime.schema import plain
+from fastmar_runtime.schema import json_value
 from fastmar_runtime.spec import Field
 
 COUNT = 32
@@ -43,7 +43,7 @@ def _value(field: Field, row: int, column: int) -> Any:
     if field.kind == CATEGORY:
         if row == 0 and field.default is not None:
             return field.default
-        return plain(field.categories[(row + column) % len(field.categories)]) if field.categories else None
+        return json_value(field.categories[(row + column) % len(field.categories)]) if field.categories else None
     if row == 0 and field.default is not None:  # the first record is the one that examples show
         return field.default
     middle = field.default if isinstance(field.default, int | float) else 0.0

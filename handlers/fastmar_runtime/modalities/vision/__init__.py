@@ -65,9 +65,9 @@ class Vision(Modality):
         """See `Modality`."""
         return bodies.read_body(body, media_type.name, options)
 
-    def read_form(self, parts: Sequence[Part], most: int | None, read_part: ReadPart) -> Request:
+    def read_form(self, parts: Sequence[Part], max_records: int | None, read_part: ReadPart) -> Request:
         """See `Modality`."""
-        return bodies.read_form(parts, most, read_part)
+        return bodies.read_form(parts, max_records, read_part)
 
     def tensor_values(self, name: str, values: list[Any]) -> list[Any]:  # noqa: ARG002
         """See `Modality`. Bytes are a picture's file, or its base64."""

@@ -51,7 +51,7 @@ def option(parts: Mapping[str, Any]) -> str:
         raise RequestError(error.message, fix=error.fix, code=error.code) from error
 
 
-def read_form(parts: Sequence[Part], most: int | None, read_part: ReadPart) -> Request:
+def read_form(parts: Sequence[Part], max_records: int | None, read_part: ReadPart) -> Request:
     """The pictures of a form, and those in JSON in its parts.
 
     Raises:
@@ -64,7 +64,7 @@ def read_form(parts: Sequence[Part], most: int | None, read_part: ReadPart) -> R
         if part.name in NOT_PICTURES:
             continue
         if forms.is_document(part):
-            requests.append(read_part(part, most))
+            requests.append(read_part(part, max_records))
         elif isinstance(part.content, bytes | bytearray | memoryview) and (
             part.filename is not None
             or part.content_type.startswith("image/")

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastmar_contract.errors import RecordError
 from fastmar_runtime import pictures
-from fastmar_runtime.frames import through_layers
+from fastmar_runtime.geometry import apply_layers
 from fastmar_runtime.preprocess import Answer, Arrays, Group
 from fastmar_runtime.report import Report
 from fastmar_runtime.spec import IMAGE, Spec
@@ -65,7 +65,7 @@ class PicturePreprocessor:
         return Group(
             [row for row, _ in members],
             {self._input: np.stack([picture.image for _, picture in members])},
-            [through_layers(picture.frame, self._layers) for _, picture in members],
+            [apply_layers(picture.geometry, self._layers) for _, picture in members],
         )
 
     def _run(self, sent: pictures.Picture) -> DecodedPicture:

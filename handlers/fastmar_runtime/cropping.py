@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from fastmar_contract.errors import RecordError
-from fastmar_runtime.frames import Size
+from fastmar_runtime.geometry import Size
 from fastmar_runtime.steps import DecodedPicture
 from fastmar_runtime.validation import wrong
 
@@ -28,7 +28,7 @@ MAX_PADDED = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class Crop:
     """What is done to a picture: `size` pixels from `corner` on, padded where they lie outside, then resized.
 
     Attributes:
@@ -46,7 +46,7 @@ class Cut:
     resample: int = Image.Resampling.BILINEAR
 
 
-def cut_picture(image: Any, cut: Cut) -> Any:
+def crop_picture(image: Any, cut: Crop) -> Any:
     """Fastai's `crop_pad` of a Pillow image.
 
     Raises:
@@ -86,25 +86,25 @@ def _padded(image: Any, sides: tuple[int, int, int, int], pad_mode: str) -> Any:
     return Image.fromarray(np.pad(pixels, widths, mode))
 
 
-def cut_in_turn(picture: DecodedPicture, cuts: Sequence[Cut]) -> DecodedPicture:
-    """`picture` after each of `cuts`, with its frame.
+def apply_crops(picture: DecodedPicture, crops: Sequence[Crop]) -> DecodedPicture:
+    """`picture` after each of `crops`, with its geometry.
 
     Raises:
-        RecordError: as `cut_picture` has it.
+        RecordError: as `crop_picture` has it.
     """
-    image, frame = picture.image, picture.frame
-    for cut in cuts:
-        image = cut_picture(image, cut)
-        frame = frame.cut(cut.corner, cut.size, cut.resize_to or cut.size)
-    return DecodedPicture(image, frame)
+    image, geometry = picture.image, picture.geometry
+    for cut in crops:
+        image = crop_picture(image, cut)
+        geometry = geometry.cut(cut.corner, cut.size, cut.resize_to or cut.size)
+    return DecodedPicture(image, geometry)
 
 
-def centred(size: Size, target: Size) -> tuple[int, int]:
+def centre_corner(size: Size, target: Size) -> tuple[int, int]:
     """Corner of a cut of `target` pixels in the middle; rounds down, also below zero, as fastai's tuples do."""
     return (size[0] - target[0]) // 2, (size[1] - target[1]) // 2
 
 
-def fitted(size: Size, target: Size, *, pad: bool, pad_mode: str, resample: int) -> Cut:
+def fit_crop(size: Size, target: Size, *, pad: bool, pad_mode: str, resample: int) -> Crop:
     """Fastai's Resize by cropping or padding: the middle of a picture in the target's proportions."""
     (w, h), (tw, th) = size, target
     across, down = w / tw, h / th
@@ -112,7 +112,7 @@ def fitted(size: Size, target: Size, *, pad: bool, pad_mode: str, resample: int)
     cw, ch = int(ratio * tw), int(ratio * th)
     # int() rounds towards zero, so that padding differs by a pixel from what // would give.
     corner = (int(0.5 * (w - cw)), int(0.5 * (h - ch)))
-    return Cut((cw, ch), corner, pad_mode, target, resample)
+    return Crop((cw, ch), corner, pad_mode, target, resample)
 
 
 def check_geometry(path: str, *, size: Size, pad_mode: str = ZEROS, resample: int = 0) -> None:

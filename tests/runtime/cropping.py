@@ -1,4 +1,4 @@
-"""One picture through one step that cuts or resizes."""
+"""One picture through one step that crops or resizes."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ import numpy as np
 import pytest
 
 from fastmar_contract.errors import RecordError
-from fastmar_runtime.frames import Frame
+from fastmar_runtime.geometry import Geometry
 from fastmar_runtime.steps import DecodedPicture, load_step
 from tests.runtime import tiny_pictures as tiny
 
 
-def cut(state: dict[str, Any], size: tuple[int, int]) -> tuple[Any, Frame]:
-    """Pixels [height, width, 3] and frame of a noisy picture of `size` (width, height) behind the step."""
-    before = DecodedPicture(tiny.noise(size), Frame(size, size))
+def cut(state: dict[str, Any], size: tuple[int, int]) -> tuple[Any, Geometry]:
+    """Pixels [height, width, 3] and geometry of a noisy picture of `size` (width, height) behind the step."""
+    before = DecodedPicture(tiny.noise(size), Geometry(size, size))
     after = load_step(state)(before)
     assert np.array_equal(np.asarray(before.image), pixels(size)), "a step changes nothing it was given"
-    return np.asarray(after.image), after.frame
+    return np.asarray(after.image), after.geometry
 
 
 def refused(state: dict[str, Any], size: tuple[int, int]) -> str:
     """Code of the refusal of a picture of `size`."""
     with pytest.raises(RecordError) as caught:
-        load_step(state)(DecodedPicture(tiny.noise(size), Frame(size, size)))
+        load_step(state)(DecodedPicture(tiny.noise(size), Geometry(size, size)))
     return caught.value.code
 
 

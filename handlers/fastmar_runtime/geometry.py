@@ -11,7 +11,7 @@ Size = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class Geometry:
     """Where a picture on its way to the network lies in the picture that was sent.
 
     Attributes:
@@ -28,9 +28,9 @@ class Frame:
     offset: tuple[float, float] = (0.0, 0.0)
     mask_size: str = "model"
 
-    def cut(self, corner: tuple[int, int], cut: Size, size: Size) -> Frame:
-        """The frame after `cut` pixels from `corner` on became a picture of `size`."""
-        return Frame(
+    def cut(self, corner: tuple[int, int], cut: Size, size: Size) -> Geometry:
+        """The geometry after `cut` pixels from `corner` on became a picture of `size`."""
+        return Geometry(
             self.sent,
             size,
             (self.scale[0] * cut[0] / size[0], self.scale[1] * cut[1] / size[1]),
@@ -39,19 +39,19 @@ class Frame:
         )
 
 
-def through_layers(frame: Frame, layers: Sequence[dict[str, Any]]) -> Frame:
+def apply_layers(geometry: Geometry, layers: Sequence[dict[str, Any]]) -> Geometry:
     """Where the network's own input lies, behind the layers that cut or resize within the graph."""
     for layer in layers:
         size: Any = layer.get("size")
         if layer["layer"] == "random_resized_crop_gpu":
-            (w, h), (low, high), scale = frame.size, layer["ratio"], layer["valid_scale"]
+            (w, h), (low, high), scale = geometry.size, layer["ratio"], layer["valid_scale"]
             if w / h < low:
                 h = int(w / low)
             elif w / h > high:
                 w = int(h * high)
             w, h = int(w * scale), int(h * scale)
-            corner = ((frame.size[0] - w) // 2, (frame.size[1] - h) // 2)
-            frame = frame.cut(corner, (w, h), (size[0], size[1]))
+            corner = ((geometry.size[0] - w) // 2, (geometry.size[1] - h) // 2)
+            geometry = geometry.cut(corner, (w, h), (size[0], size[1]))
         elif size is not None:
-            frame = frame.cut((0, 0), frame.size, (size[0], size[1]))
-    return frame
+            geometry = geometry.cut((0, 0), geometry.size, (size[0], size[1]))
+    return geometry
