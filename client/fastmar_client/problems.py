@@ -153,7 +153,7 @@ class Column:
     def _unknown_category(self, value: Any) -> Iterator[Problem]:
         if self.vocabulary.code(value):
             return
-        near = self.vocabulary.near_miss(value)
+        near = self.vocabulary.find_near_miss(value)
         if near.warning is None:
             return
         if near.warning == UNKNOWN:

@@ -1,4 +1,4 @@
-"""Two answers side by side: are they the same, is another thing predicted, how far apart are the numbers.
+"""Comparison of two answers: whether they agree, whether the prediction changed, how far the numbers differ.
 
 A worker checks its golden records by these rules, and `fastmar deploy` compares two versions by them.
 """
@@ -10,10 +10,10 @@ from typing import Any
 
 Answer = dict[str, Any]
 MaskDifference = Callable[[str, str], "float | None"]
-"""The share of the pixels in which two masks differ, PNGs in base64; None where they have different sizes, or one is no
-picture. Reading pictures takes more than the standard library, so that callers give it."""
+"""Returns the share of pixels in which two masks differ, given as base64 PNGs; None if their sizes differ or one is not
+a picture. Callers pass the function, because decoding pictures needs more than the standard library."""
 
-TOLERANCE = 1e-4  # of a number, relative where it is above 1: other processors sum in another order
+TOLERANCE = 1e-4  # of numbers, relative above 1: other processors sum in another order
 MASK_TOLERANCE = 1e-2  # share of a mask's pixels
 
 
@@ -24,9 +24,10 @@ def is_mask(answer: Answer) -> bool:
 
 
 def answers_agree(answer: Any, expected: Any, decode: dict[str, Any], mask_difference: MaskDifference) -> bool:
-    """Whether an answer agrees with the expected one: numbers within the tolerance, labels unless a tie decides.
+    """Whether an answer agrees with the expected one: numbers within the tolerance, labels equal except for ties.
 
-    `decode` is the archive's: it has the threshold of several labels, and `top` where only the likeliest are answered.
+    `decode` is that of the archive's spec: it holds the threshold of a multi-label model, and `top` if answers have
+    only the largest probabilities.
     """
     if not isinstance(answer, dict) or not isinstance(expected, dict) or answer.keys() != expected.keys():
         return _close(answer, expected)
@@ -38,10 +39,10 @@ def answers_agree(answer: Any, expected: Any, decode: dict[str, Any], mask_diffe
 
 
 def prediction_changed(old: Answer, new: Answer, mask_difference: MaskDifference) -> bool:
-    """Whether something else is predicted.
+    """Whether the prediction changed.
 
-    That is another label or set of labels, a number or a point that differs by more than the tolerance, a mask that
-    differs in more than `MASK_TOLERANCE` of its pixels.
+    It did if the label or the set of labels differs, if a number or point differs by more than the tolerance, or if a
+    mask differs in more than `MASK_TOLERANCE` of its pixels.
     """
     if is_mask(old) and is_mask(new):
         share = mask_difference(old["prediction"]["mask"], new["prediction"]["mask"])
@@ -55,9 +56,9 @@ def prediction_changed(old: Answer, new: Answer, mask_difference: MaskDifference
 
 
 def difference(old: Answer, new: Answer, mask_difference: MaskDifference) -> float | None:
-    """Largest difference of a probability, or of a predicted value, or the share of a mask's pixels that differ.
+    """Largest difference of a probability or of a predicted value; for masks, the share of pixels that differ.
 
-    None where the two have no number in common.
+    None if the answers have no number in common.
     """
     if is_mask(old) and is_mask(new):
         return mask_difference(old["prediction"]["mask"], new["prediction"]["mask"])
@@ -73,7 +74,7 @@ def _same_probabilities(answer: Answer, expected: Answer, decode: dict[str, Any]
     before, after = expected["probabilities"], answer["probabilities"]
     if not isinstance(after, dict) or ("top" not in decode and list(after) != list(before)):
         return False
-    both = before.keys() & after.keys()  # of the largest, those at the end may change places
+    both = before.keys() & after.keys()  # with `top`, the last labels may differ
     return _close(list(after.values()), list(before.values())) and all(_close(after[k], before[k]) for k in both)
 
 
@@ -94,7 +95,7 @@ def _same_labels(answer: Answer, expected: Answer, decode: dict[str, Any]) -> bo
 
 
 def label_threshold(decode: dict[str, Any], label: str) -> Any:
-    """The threshold of one label of several; None where there is none."""
+    """The threshold of one label of a multi-label model; None if it has none."""
     threshold = decode.get("threshold")
     if not isinstance(threshold, list):
         return threshold
@@ -111,7 +112,7 @@ def _close(answer: Any, expected: Any) -> bool:
     if _is_number(answer) and _is_number(expected):
         try:
             return bool(answer == expected or abs(answer - expected) <= TOLERANCE * max(1.0, abs(expected)))
-        except OverflowError:  # an integer that is no float
+        except OverflowError:  # an integer too large for a float
             return False
     if isinstance(answer, list) and isinstance(expected, list):
         return len(answer) == len(expected) and all(map(_close, answer, expected))
@@ -121,7 +122,7 @@ def _close(answer: Any, expected: Any) -> bool:
 
 
 def _pairs(answer: Any, expected: Any) -> Iterator[tuple[Any, Any]]:
-    """What stands in the same places of two predictions."""
+    """Pairs of values at the same position of two predictions."""
     if isinstance(answer, list) and isinstance(expected, list):
         for a, b in zip(answer, expected, strict=False):
             yield from _pairs(a, b)

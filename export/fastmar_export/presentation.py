@@ -153,7 +153,7 @@ def meant_by(field: Field) -> Callable[[Any], Any]:
     known = vocabulary(field.categories)
 
     def meant(value: Any) -> Any:
-        return known.without_white_space(value) if isinstance(value, str) else value
+        return known.match_ignoring_white_space(value) if isinstance(value, str) else value
 
     return meant
 

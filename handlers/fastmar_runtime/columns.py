@@ -11,7 +11,7 @@ from typing import Any
 
 from fastmar_contract.display import short_repr
 from fastmar_contract.errors import RecordError
-from fastmar_contract.similar import Names
+from fastmar_contract.similar import SimilarNames
 from fastmar_contract.values import CHECKS, DATE, FLOAT32_MAX, NUMBER, number_as_text
 from fastmar_runtime.faults import MissingColumn, combined
 from fastmar_runtime.ranges import Range
@@ -137,7 +137,7 @@ def _with_near_names(
     extra = [name for name in islice(record, _MOST_COMPARED) if isinstance(name, str) and name not in known]
     if not extra:
         return faults
-    names = Names(extra)
+    names = SimilarNames(extra)
     return [
         MissingColumn(fault.field, nullable=fault.nullable, near=names.closest(fault.field))
         if isinstance(fault, MissingColumn) and fault.field is not None and report.may_search()

@@ -191,7 +191,7 @@ def _part_reader(spec: Spec, options: Mapping[str, Any]) -> forms.ReadPart:
         if media_type.format == FORM:
             raise RequestError("a part of the form is a form.", code="bad_multipart", fix="send its parts as parts.")
         if media_type.format is None and (known := media_types.format_of_file(part.filename or "")) is not None:
-            media_type = media_types.named(known, media_type)
+            media_type = media_types.with_format(known, media_type)
         if not isinstance(part.content, _TEXT):
             return _from_json(part.content, spec, max_records)
         return _read_body(_Body(part.content, media_type, spec, options, max_records))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fastmar_contract.display import sendable, short_repr
+from fastmar_contract.display import json_safe, short_repr
 from fastmar_contract.errors import RecordError
 from fastmar_runtime.report import Report
 from fastmar_runtime.spec import IMAGE
@@ -58,7 +58,7 @@ def gather(records: Sequence[Any], report: Report) -> list[Picture | None]:
 def name_of(record: Any) -> str | None:
     """What the caller calls the picture of `record`, also where it can't be read."""
     name = record.get(NAME) if isinstance(record, dict) else getattr(record, "name", None)
-    return str(sendable(name)) if isinstance(name, str) else None
+    return str(json_safe(name)) if isinstance(name, str) else None
 
 
 def _read(record: Any, row: int, report: Report) -> Picture:

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from fastmar_contract.display import sendable, short_repr
+from fastmar_contract.display import json_safe, short_repr
 from fastmar_contract.errors import RequestError
 from fastmar_runtime.answers import OutputTensor, answer_kind
 from fastmar_runtime.bodies import tensors
@@ -130,7 +130,7 @@ def write(request: dict[str, Any], answers: Answers, spec: Spec) -> dict[str, An
     if WARNINGS in asked or (not asked and any(answer["warnings"] for answer in answers)):
         outputs.append(_WARNINGS.response(answers))
     response = {"model_name": spec.name, "model_version": spec.version, "outputs": outputs}
-    return response | {"id": sendable(request["id"])} if isinstance(request.get("id"), str) else response
+    return response | {"id": json_safe(request["id"])} if isinstance(request.get("id"), str) else response
 
 
 def _warning_texts(answers: Sequence[dict[str, Any]]) -> list[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fastmar_contract.display import sendable
+from fastmar_contract.display import json_safe
 from fastmar_contract.errors import RecordError
 from fastmar_runtime.faults import joined
 from fastmar_runtime.refusals import EXPLAINED
@@ -32,7 +32,7 @@ class Report:
 
     def warn(self, row: int, *, field: str, code: str, value: Any, message: str) -> None:
         """Add a warning to a record, which is answered all the same."""
-        warning = {"field": sendable(field), "code": code, "value": sendable(value), "message": message}
+        warning = {"field": json_safe(field), "code": code, "value": json_safe(value), "message": message}
         self.warnings[row].append(warning)
 
     def refuse(self, row: int, error: RecordError) -> None:

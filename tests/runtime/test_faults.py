@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastmar_contract.similar import Names
+from fastmar_contract.similar import SimilarNames
 from fastmar_contract.values import NUMBER
 from fastmar_runtime import payload, protocol_v2
 from fastmar_runtime.faults import listed
@@ -79,17 +79,17 @@ class TestDidYouMean:
 
     @pytest.mark.parametrize("sent", ["", "?", "zebra", "x" * 10**6, "\u0130" * 50])
     def test_nothing_alike(self, sent: str) -> None:
-        assert Names(["Private", "State-gov"]).closest(sent) is None
+        assert SimilarNames(["Private", "State-gov"]).closest(sent) is None
 
     def test_other_digits_are_another_name(self) -> None:
-        assert Names(["A12345", "02134"]).closest("A12346") is None
+        assert SimilarNames(["A12345", "02134"]).closest("A12346") is None
 
     @given(st.text(max_size=30), st.lists(st.text(max_size=30), max_size=20))
     def test_any_text(self, text: str, names: list[str]) -> None:
-        assert Names(names).closest(text) in (None, *names)
+        assert SimilarNames(names).closest(text) in (None, *names)
 
     def test_a_large_vocabulary_takes_little_time(self) -> None:
-        names = Names(
+        names = SimilarNames(
             [f"aaaaaaaa{chr(97 + i % 26)}{chr(97 + i // 26 % 26)}{chr(97 + i // 676)}" for i in range(10_000)]
         )
         names.closest("a")

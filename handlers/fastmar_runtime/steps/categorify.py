@@ -39,7 +39,7 @@ class Categorify:
 
 def _near_miss(name: str, value: Any, known: Categories, row: int, report: Report) -> int:
     """The code of the category that a misspelled value is taken for, or 0 for unknown; both come with a warning."""
-    near = known.near_miss(value, may_search=report.may_search)
+    near = known.find_near_miss(value, may_search=report.may_search)
     if near.warning is not None:
         report.warn(row, field=name, code=near.warning, value=value, message=near.message)
     return near.category_code
