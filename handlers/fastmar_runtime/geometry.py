@@ -1,4 +1,4 @@
-"""Where the network's pixels lie in the picture that was sent."""
+"""The position of the network's pixels in the original picture."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """Where a picture on its way to the network lies in the picture that was sent.
+    """The position of a preprocessed picture in the original picture, which the caller sent.
 
     Attributes:
-        sent: size of the picture that was sent.
-        size: size that it has now.
-        scale: pixels of the picture that was sent for one pixel now, across and down.
-        offset: place in the picture that was sent of the upper left corner, which may be outside of it.
-        mask_size: what the caller asked for masks; see `Picture`.
+        sent: size of the original picture.
+        size: current size.
+        scale: original pixels per current pixel, horizontally and vertically.
+        offset: original coordinates of the upper left corner, which may be outside of the original picture.
+        mask_size: requested size of masks; see `Picture`.
     """
 
     sent: Size
@@ -28,19 +28,19 @@ class Geometry:
     offset: tuple[float, float] = (0.0, 0.0)
     mask_size: str = "model"
 
-    def cut(self, corner: tuple[int, int], cut: Size, size: Size) -> Geometry:
-        """The geometry after `cut` pixels from `corner` on became a picture of `size`."""
+    def crop(self, corner: tuple[int, int], box: Size, size: Size) -> Geometry:
+        """The geometry after cropping a box of size `box` at `corner`, and resizing it to `size`."""
         return Geometry(
             self.sent,
             size,
-            (self.scale[0] * cut[0] / size[0], self.scale[1] * cut[1] / size[1]),
+            (self.scale[0] * box[0] / size[0], self.scale[1] * box[1] / size[1]),
             (self.offset[0] + corner[0] * self.scale[0], self.offset[1] + corner[1] * self.scale[1]),
             self.mask_size,
         )
 
 
 def apply_layers(geometry: Geometry, layers: Sequence[dict[str, Any]]) -> Geometry:
-    """Where the network's own input lies, behind the layers that cut or resize within the graph."""
+    """The geometry after the layers of the graph, some of which crop or resize."""
     for layer in layers:
         size: Any = layer.get("size")
         if layer["layer"] == "random_resized_crop_gpu":
@@ -51,7 +51,7 @@ def apply_layers(geometry: Geometry, layers: Sequence[dict[str, Any]]) -> Geomet
                 w = int(h * high)
             w, h = int(w * scale), int(h * scale)
             corner = ((geometry.size[0] - w) // 2, (geometry.size[1] - h) // 2)
-            geometry = geometry.cut(corner, (w, h), (size[0], size[1]))
+            geometry = geometry.crop(corner, (w, h), (size[0], size[1]))
         elif size is not None:
-            geometry = geometry.cut((0, 0), geometry.size, (size[0], size[1]))
+            geometry = geometry.crop((0, 0), geometry.size, (size[0], size[1]))
     return geometry

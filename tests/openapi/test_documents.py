@@ -18,7 +18,7 @@ from fastmar_runtime.documents import documents
 from fastmar_runtime.openapi import V30, V31, openapi
 from fastmar_runtime.openapi_schemas import declarable, example_record
 from fastmar_runtime.predictor import Predictor
-from fastmar_runtime.schema_parts import in_comment
+from fastmar_runtime.schema_parts import comment_safe
 from fastmar_runtime.spec import Spec
 from tests.openapi.models import HOSTILE_NAMES, MODELS, PICTURES, TABLES, USUAL_NAMES
 from tests.runtime import tiny, tiny_pictures
@@ -253,7 +253,7 @@ def test_no_text_ends_a_comment_of_generated_code(spec: Spec) -> None:
 
 @given(st.text(alphabet='*/\\"\n\u2028ab', max_size=20))
 def test_comments(text: str) -> None:
-    assert not re.search(r'\*/|/\*|\\|"|\n|\u2028', in_comment(text))
+    assert not re.search(r'\*/|/\*|\\|"|\n|\u2028', comment_safe(text))
 
 
 @each_model

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from fastmar_contract.similar import SimilarNames
 from fastmar_contract.values import NUMBER
 from fastmar_runtime import payload, protocol_v2
-from fastmar_runtime.faults import listed
+from fastmar_runtime.faults import list_names
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.ranges import expected_ranges
-from fastmar_runtime.refusals import EXPLAINED, numbered
+from fastmar_runtime.refusals import EXPLAINED_ERRORS, number_errors
 from fastmar_runtime.spec import Field
 from tests.runtime import tiny
 
@@ -62,8 +62,8 @@ class TestAllFaults:
         ]
 
     def test_many_columns_are_named_up_to_twenty(self) -> None:
-        assert listed(range(23)).endswith("19 and 3 more")
-        assert listed("a") == "'a'"
+        assert list_names(range(23)).endswith("19 and 3 more")
+        assert list_names("a") == "'a'"
 
 
 class TestDidYouMean:
@@ -137,14 +137,14 @@ class TestManyRefusals:
     GOOD: ClassVar[Any] = {"prediction": 1.0, "warnings": []}
 
     def test_the_first_are_explained(self) -> None:
-        answers = numbered([self.BAD] * 1000)
+        answers = number_errors([self.BAD] * 1000)
         assert [a["error"]["record"] for a in answers] == list(range(1000))
         assert all(a["error"].keys() == self.BAD["error"].keys() for a in answers)
-        assert [len(a["error"]["message"]) == 300 for a in answers] == [True] * EXPLAINED + [False] * 900
-        assert len(orjson.dumps(answers[EXPLAINED:])) < 900 * 110
+        assert [len(a["error"]["message"]) == 300 for a in answers] == [True] * EXPLAINED_ERRORS + [False] * 900
+        assert len(orjson.dumps(answers[EXPLAINED_ERRORS:])) < 900 * 110
 
     def test_as_many_as_were_answered_are_explained(self) -> None:
-        answers = numbered([self.BAD, self.GOOD] * 300)
+        answers = number_errors([self.BAD, self.GOOD] * 300)
         assert all(len(a["error"]["message"]) == 300 for a in answers if "error" in a)
 
     @pytest.mark.parametrize("line", [b"{}\n", b"1\n"])

@@ -56,7 +56,7 @@ def told():
 
 @pytest.fixture
 def counted(told):
-    return Metrics(told, tuple(MODEL), "9000", every=3600)
+    return Metrics(told, tuple(MODEL), "9000", interval=3600)
 
 
 def test_it_starts_at_zero_so_that_the_first_request_is_an_increase(told, counted):
@@ -75,14 +75,14 @@ def test_requests_records_and_codes_of_several_batches_are_summed_up(told, count
     counted.answered([WARNED])
     counted.responded([200], 0.3)
     before = told.lines
-    counted.say()
+    counted.flush()
     assert told.of(metrics.REQUESTS) == {"200": 3, "400": 1, "500": 0}
     assert told.of(metrics.RECORDS) == {(): 5}
     assert told.of(metrics.BATCHES) == {(): 2}
     assert told.of(metrics.WARNINGS) == {"extra_column": 2, "unknown_category": 2}
     assert told.of(metrics.REFUSED) == {"missing_column": 1, "bad_request": 1}
     assert told.lines - before < 30
-    counted.say()
+    counted.flush()
     assert told.of(metrics.BATCHES) == {(): 2}, "said once"
 
 
@@ -90,7 +90,7 @@ def test_buckets_are_a_histogram_of_prometheus(told, counted):
     counted.responded([200] * 3, 0.0005)  # on a bound: it belongs to it
     counted.responded([200, 400], 0.003)
     counted.responded([200], 60.0)
-    counted.say()
+    counted.flush()
     buckets = told.of("fastmar_request_seconds_bucket")
     assert list(buckets)[-1] == "+Inf"
     assert (buckets["0.0005"], buckets["0.0025"], buckets["0.005"], buckets["10.0"], buckets["+Inf"]) == (3, 3, 5, 5, 6)
@@ -99,7 +99,7 @@ def test_buckets_are_a_histogram_of_prometheus(told, counted):
 
 
 def test_it_speaks_by_itself(told):
-    counted = Metrics(told, tuple(MODEL), "9000", every=0.01)
+    counted = Metrics(told, tuple(MODEL), "9000", interval=0.01)
     for expected in (1, 2):
         counted.responded([200], 0.001)
         with told.at_least:
@@ -112,7 +112,7 @@ def test_nothing_is_lost_while_it_speaks(told, counted):
 
     def speak():
         while not stop.is_set():
-            counted.say()
+            counted.flush()
 
     speaker = threading.Thread(target=speak)
     speaker.start()
@@ -121,21 +121,21 @@ def test_nothing_is_lost_while_it_speaks(told, counted):
         counted.responded([200, 200], 0.001)
     stop.set()
     speaker.join()
-    counted.say()
+    counted.flush()
     assert told.of(metrics.REQUESTS)["200"] == 4000
     assert told.of(metrics.WARNINGS)["extra_column"] == told.of(metrics.RECORDS)[()] == 2000
 
 
 def test_a_name_that_would_break_torchserves_line(told):
-    Metrics(told, ("a,b:c|d e", "1.0"), "0", every=3600)
+    Metrics(told, ("a,b:c|d e", "1.0"), "0", interval=3600)
     assert {key[1] for key in told.values} == {"a_b_c_d_e"}
 
 
 def test_a_server_that_does_not_declare_them_is_served_all_the_same():
-    counted = Metrics({}, tuple(MODEL), "9000", every=0.0)
+    counted = Metrics({}, tuple(MODEL), "9000", interval=0.0)
     counted.answered([WARNED])
     counted.responded([200], 0.001)
-    counted.say()
+    counted.flush()
 
 
 def test_torchserve_declares_all_of_them(tmp_path, monkeypatch, caplog):
@@ -154,7 +154,7 @@ def test_torchserve_declares_all_of_them(tmp_path, monkeypatch, caplog):
     with caplog.at_level(logging.INFO, logger="ts.metrics.caching_metric"):
         worker = Worker(tiny.write_bundle(tmp_path / "model"), cache)
         worker.ask(post(tiny.record(extra=1)), post({}), post(b"{"))
-        worker.handler._service._observers[0].say()
+        worker.handler._service._observers[0].flush()
     lines = [message for message in caplog.messages if "fastmar_" in message]
     assert {line.partition("]")[2].partition(".")[0] for line in lines} == {
         name

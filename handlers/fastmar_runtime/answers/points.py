@@ -1,7 +1,7 @@
 """Points in a picture: ``{"prediction": [[x, y], ...], "points_model": [[x, y], ...]}``.
 
-The network says where points are between -1 and 1 of its input. `points_model` are pixels of that, as `learn.predict`
-has them; `prediction` are pixels of the picture that was sent.
+The network's outputs are coordinates from -1 to 1. `points_model` are pixels of the network's input, as in
+`learn.predict`; `prediction` are pixels of the original picture.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _COMPONENT: JSON = {"type": "array", "items": FLOATS}
 
 
 class Points(Regression):
-    """fastai's TensorPoint: two numbers of the network's output for each point."""
+    """fastai's TensorPoint: two outputs of the network per point."""
 
     name = "points"
 

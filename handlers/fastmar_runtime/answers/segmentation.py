@@ -24,7 +24,7 @@ class _State:
 
 
 class Segmentation(AnswerKind):
-    """A mask whose values are the indexes of the classes."""
+    """Predicts a mask whose values are the indexes of the classes."""
 
     name = "segmentation"
 
@@ -35,7 +35,7 @@ class Segmentation(AnswerKind):
             raise unreadable(f"{path} has no 'threshold'")
 
     def decoder(self, state: State) -> Decoder:
-        from fastmar_runtime.masks import MaskDecoder  # noqa: PLC0415 - Pillow only where pictures are
+        from fastmar_runtime.masks import MaskDecoder  # noqa: PLC0415 - imports Pillow
 
         threshold = float(state["threshold"]) if state["activation"] == "sigmoid" else None
         return MaskDecoder(self.labels(state), threshold)

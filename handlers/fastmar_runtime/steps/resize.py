@@ -1,14 +1,14 @@
-"""fastai's Resize: a picture to one size, by cutting, padding or squeezing it."""
+"""fastai's Resize: resizes pictures to one size by cropping, padding or squishing."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from fastmar_runtime.cropping import Crop, apply_crops, check_geometry, fit_crop
+from fastmar_runtime.cropping import Crop, apply_crops, check_crop_options, fit_crop
 from fastmar_runtime.geometry import Size
 from fastmar_runtime.steps import DecodedPicture, PictureStep
-from fastmar_runtime.validation import build, wrong
+from fastmar_runtime.validation import build, invalid
 
 CROP, PAD, SQUISH = "crop", "pad", "squish"
 METHODS = (CROP, PAD, SQUISH)
@@ -24,7 +24,7 @@ class Resize(PictureStep):
     resample: int
 
     def __call__(self, picture: DecodedPicture) -> DecodedPicture:
-        """The picture in `size`."""
+        """The picture with size `size`."""
         return apply_crops(picture, self._crops(picture.image.size))
 
     def _crops(self, size: Size) -> list[Crop]:
@@ -34,9 +34,9 @@ class Resize(PictureStep):
 
 
 def from_state(state: dict[str, Any], path: str = "spec.json: step") -> Resize:
-    """Read ``{"size": [width, height], "method", "pad_mode", "resample"}``; `path` is where it stands, for messages."""
+    """Read ``{"size": [width, height], "method", "pad_mode", "resample"}``; `path` is its place, for messages."""
     step = build(Resize, state, path, ignored=("step",))
     if step.method not in METHODS:
-        raise wrong(f"{path}.method", f"one of {', '.join(METHODS)}", step.method)
-    check_geometry(path, size=step.size, pad_mode=step.pad_mode, resample=step.resample)
+        raise invalid(f"{path}.method", f"one of {', '.join(METHODS)}", step.method)
+    check_crop_options(path, size=step.size, pad_mode=step.pad_mode, resample=step.resample)
     return step

@@ -11,7 +11,7 @@ SENT = Geometry((200, 100), (200, 100))
 
 
 def test_points_in_the_models_pixels_and_in_the_pictures() -> None:
-    geometry = SENT.cut((50, 0), (100, 100), (64, 64))
+    geometry = SENT.crop((50, 0), (100, 100), (64, 64))
     output = np.array([[-1, -1, 1, 1, 0, 0.5]], np.float32)
     answer = load_decoder({"decoder": "points", "size": 6})(output, [geometry])[0]
     assert answer["points_model"] == [[0, 0], [64, 64], [32, 48]]

@@ -26,7 +26,7 @@ def test_a_mask_in_the_models_size() -> None:
 
 def test_a_mask_in_the_pictures_size() -> None:
     """Each model pixel covers ten of the picture; what was cut away to the left and right has no class."""
-    geometry = Geometry((60, 40), (60, 40), mask_size="original").cut((10, 0), (40, 40), (4, 4))
+    geometry = Geometry((60, 40), (60, 40), mask_size="original").crop((10, 0), (40, 40), (4, 4))
     output = np.zeros((1, 3, 4, 4), np.float32)
     output[0, 1, :, 2:] = 1
     prediction = load_decoder(tiny.MASK)(output, [geometry])[0]["prediction"]
@@ -40,7 +40,7 @@ def test_a_mask_in_the_pictures_size() -> None:
 
 
 def test_padding_is_no_part_of_the_picture() -> None:
-    geometry = Geometry((40, 20), (40, 20), mask_size="original").cut((0, -10), (40, 40), (8, 8))
+    geometry = Geometry((40, 20), (40, 20), mask_size="original").crop((0, -10), (40, 40), (8, 8))
     output = np.zeros((1, 3, 8, 8), np.float32)
     output[0, 2, 2:6] = 1
     prediction = load_decoder(tiny.MASK)(output, [geometry])[0]["prediction"]

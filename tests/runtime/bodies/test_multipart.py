@@ -57,9 +57,9 @@ def test_headers_that_are_refused(headers):
 
 def test_too_many_parts():
     part = b"--x\r\nContent-Disposition: form-data; name=a\r\n\r\n1\r\n"
-    assert len(parse(part * multipart.MOST_PARTS + b"--x--", "x")) == multipart.MOST_PARTS
+    assert len(parse(part * multipart.MAX_PARTS + b"--x--", "x")) == multipart.MAX_PARTS
     with pytest.raises(RequestError) as caught:
-        parse(part * (multipart.MOST_PARTS + 1) + b"--x--", "x")
+        parse(part * (multipart.MAX_PARTS + 1) + b"--x--", "x")
     assert caught.value.code == "too_many_records"
 
 
