@@ -13,21 +13,21 @@ from fastmar_runtime.steps import DecodedPicture, load_step
 from tests.runtime import tiny_pictures as tiny
 
 
-def cut(state: dict[str, Any], size: tuple[int, int]) -> tuple[Any, Geometry]:
-    """Pixels [height, width, 3] and geometry of a noisy picture of `size` (width, height) behind the step."""
+def apply_step(state: dict[str, Any], size: tuple[int, int]) -> tuple[Any, Geometry]:
+    """Pixels [height, width, 3] and geometry after the step of a noisy picture of `size` (width, height)."""
     before = DecodedPicture(tiny.noise(size), Geometry(size, size))
     after = load_step(state)(before)
-    assert np.array_equal(np.asarray(before.image), pixels(size)), "a step changes nothing it was given"
+    assert np.array_equal(np.asarray(before.image), pixels(size)), "a step must not change its input"
     return np.asarray(after.image), after.geometry
 
 
-def refused(state: dict[str, Any], size: tuple[int, int]) -> str:
-    """Code of the refusal of a picture of `size`."""
+def refusal(state: dict[str, Any], size: tuple[int, int]) -> str:
+    """The error code for a picture of `size`."""
     with pytest.raises(RecordError) as caught:
         load_step(state)(DecodedPicture(tiny.noise(size), Geometry(size, size)))
     return caught.value.code
 
 
 def pixels(size: tuple[int, int]) -> Any:
-    """Those of the picture before the step."""
+    """The pixels of the picture before the step."""
     return np.asarray(tiny.noise(size))
