@@ -111,6 +111,10 @@ THRESHOLD = {"decoder": "multi_category", "threshold": 0.5}
             True,
         ),  # a tie within the tolerance
         (ONE, {"warnings": [{"code": "x"}]}, {}, False),
+        (ONE | {"warnings": [{"code": "x", "message": "a"}]}, {"warnings": [{"code": "x", "message": "b"}]}, {}, True),
+        (ONE | {"warnings": [{"code": "x", "value": 1}]}, {"warnings": [{"code": "x", "value": 2}]}, {}, False),
+        ({"error": {"code": "x", "fix": "a"}}, {"error": {"code": "x", "fix": "b"}}, {}, True),
+        ({"error": {"code": "x", "fix": "a"}}, {"error": {"code": "y", "fix": "a"}}, {}, False),
         (ONE, {"probabilities": {"b": 0.4, "a": 0.6}}, {}, False),
         (ONE, {"probabilities": {"b": 0.4, "a": 0.6}}, {"top": 2}, False),
         (SEVERAL, {"prediction": ["a"]}, THRESHOLD, True),  # b is at the threshold

@@ -1,4 +1,4 @@
-"""One picture through one step that crops or resizes."""
+"""Runs a step that crops or resizes a picture."""
 
 from __future__ import annotations
 

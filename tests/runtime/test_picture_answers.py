@@ -1,4 +1,4 @@
-"""Models of pictures: their answers fit their schemas, golden pictures are reproduced."""
+"""Picture models: answers match their schemas, golden pictures are reproduced."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.runtime import tiny_pictures as tiny
 SENT = Geometry((200, 100), (200, 100))
 
 
-def test_layers_of_the_graph_move_places_too() -> None:
+def test_geometry_after_layers_of_the_graph() -> None:
     affine = {"layer": "affine", "size": [50, 25]}
     assert apply_layers(SENT, [affine]).scale == (4.0, 4.0)
     assert apply_layers(SENT, [{"layer": "normalize"}]) == SENT
@@ -44,7 +44,7 @@ def models() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", models())
-def test_answers_and_records_fit_their_schemas(kind: str) -> None:
+def test_answers_and_records_match_their_schemas(kind: str) -> None:
     model = models()[kind]
     records = [{"image": {"b64": tiny.b64(tiny.picture())}, "name": "a"}, {"image": tiny.b64(tiny.picture("blue"))}]
     for schema in (answer_schema(model.spec), record_schema(model.spec)):
@@ -65,7 +65,7 @@ def test_golden_pictures_are_reproduced(kind: str) -> None:
     assert check_golden(model, golden) == 0.0
 
 
-def test_the_largest_of_many_labels() -> None:
+def test_top_labels() -> None:
     answer = models()["top"].predict([tiny.picture("white")])[0]
     assert list(answer["probabilities"])[:2] == ["c119", "c118"]
     assert len(answer["probabilities"]) == 10

@@ -1,4 +1,4 @@
-"""Points: their numbers, and where they lie in the picture that was sent."""
+"""Answers with points: pixels of the network's input and of the original picture."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fastmar_runtime.geometry import Geometry
 SENT = Geometry((200, 100), (200, 100))
 
 
-def test_points_in_the_models_pixels_and_in_the_pictures() -> None:
+def test_points_in_pixels_of_the_input_and_of_the_original() -> None:
     geometry = SENT.crop((50, 0), (100, 100), (64, 64))
     output = np.array([[-1, -1, 1, 1, 0, 0.5]], np.float32)
     answer = load_decoder({"decoder": "points", "size": 6})(output, [geometry])[0]

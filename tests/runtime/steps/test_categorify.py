@@ -88,9 +88,7 @@ def test_codes_and_warnings(value, kind, expected):
         assert [w["code"] for w in warnings] == ["unknown_category"]
 
 
-OF_PANDAS = [
-    c for c in CASES if "timestamps" not in c.id and not isinstance(c.values[2], str)
-]  # without near misses
+OF_PANDAS = [c for c in CASES if "timestamps" not in c.id and not isinstance(c.values[2], str)]  # without near misses
 
 
 @pytest.mark.parametrize(("value", "kind", "expected"), OF_PANDAS)
