@@ -15,10 +15,8 @@ a picture. Callers pass the function, because decoding pictures needs more than 
 
 TOLERANCE = 1e-4  # of numbers, relative above 1: other processors sum in another order
 MASK_TOLERANCE = 1e-2  # share of a mask's pixels
-_WORDING = (
-    "message",
-    "fix",
-)  # of warnings and errors, whose codes are the contract: other versions word them differently
+# Texts of warnings and errors, which may differ between versions.
+_WORDING = ("message", "fix")
 
 
 def is_mask(answer: Answer) -> bool:

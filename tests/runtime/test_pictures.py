@@ -152,8 +152,8 @@ def test_pictures_of_several_sizes_are_answered_in_order() -> None:
     groups, _ = predictor.preprocess.groups(records)
     assert sorted(group.rows for group in groups) == [[0, 2, 6], [1, 5], [4]]
     answers = predictor.predict(records)
-    named = {"red": "red", "lime": "green", "blue": "blue"}
-    expected = [named[colour] for colour, _ in colours]
+    classes = {"red": "red", "lime": "green", "blue": "blue"}
+    expected = [classes[colour] for colour, _ in colours]
     expected.insert(3, None)
     assert [answer.get("prediction") for answer in answers] == expected
     assert answers[3]["error"]["record"] == 3
@@ -176,7 +176,7 @@ def batch_sizes(predictor: Any, monkeypatch: pytest.MonkeyPatch) -> list[int]:
         (1300, tiny.mask_graph, tiny.MASK, [1] * 32),
     ],
 )
-def test_large_pictures_go_through_the_graph_few_batch_sizes(
+def test_batches_of_large_pictures_are_small(
     side: int, network: Any, decode: Any, groups: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shape = ("batch", 3) if decode is tiny.LABELS else ("batch", 3, "height", "width")
@@ -211,7 +211,7 @@ def test_a_batch_on_which_the_graph_fails_is_retried_one_by_one(
     assert second["error"]["record"] == 1
 
 
-def test_more_pictures_than_go_through_the_graph_batch_sizes() -> None:
+def test_more_pictures_than_a_batch() -> None:
     colours = ["red", "blue"] * 50
     answers = tiny.predictor().predict([tiny.picture(colour) for colour in colours])
     assert [answer["prediction"] for answer in answers] == colours

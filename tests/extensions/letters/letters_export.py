@@ -1,4 +1,4 @@
-"""Learners of texts by their letters: a `Datasets` whose inputs go through `letters.LetterCounts`."""
+"""Exports learners of texts: a `Datasets` whose inputs are transformed by `letters.LetterCounts`."""
 
 from __future__ import annotations
 
