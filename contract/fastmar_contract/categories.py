@@ -48,17 +48,17 @@ class Categories:
     def __init__(self, values: Iterable[Any]) -> None:
         """`values` are the categories in the order of their codes; dates are `datetime`s."""
         values = list(values)
-        spelled: dict[str, list[str]] = {}
+        by_trimmed: dict[str, list[str]] = {}
         for value in values:
             if isinstance(value, str):
-                spelled.setdefault(value.strip(), []).append(value)
+                by_trimmed.setdefault(value.strip(), []).append(value)
         # Of equal values, such as 1 and True, the first one wins.
         self.codes: dict[Any, int] = {value: code for code, value in reversed(list(enumerate(values, 1)))}
         self.takes_bools = not all(type(x) in (int, float) for x in values)
         self._has_dates = any(isinstance(x, datetime) for x in values)
         self._printed = {str(value): value for value in values}
-        self._trimmed = {text: same[0] for text, same in spelled.items() if len(same) == 1}
-        self._ambiguous = {text for text, same in spelled.items() if len(same) > 1}
+        self._trimmed = {text: same[0] for text, same in by_trimmed.items() if len(same) == 1}
+        self._ambiguous = {text for text, same in by_trimmed.items() if len(same) > 1}
         self._names = SimilarNames(value for value in values if isinstance(value, str))
 
     def code(self, value: Any) -> int:

@@ -20,7 +20,7 @@ _MAX_CELL = 1_000_000  # characters
 _BOM = b"\xef\xbb\xbf"
 _BOMS_16 = (b"\xff\xfe", b"\xfe\xff")
 _UTF16 = ("utf-16", "utf16", "utf-16-le", "utf-16le", "utf-16-be", "utf-16be")
-_MAX_LINE = 8_000_000  # characters; a longer line is no CSV, and would fill the memory
+_MAX_LINE = 8_000_000  # characters; a file with a longer line is not a CSV, and would fill the memory
 # Lines after an unclosed quote are read again. A few such quotes cost little; in a malicious file, each line would be
 # read once for every line before it.
 _MAX_REREAD_RATIO = 10  # characters read again, per character of the file so far,
@@ -89,7 +89,7 @@ class CsvRows:
         """
         rows = csv.reader(self._lines, delimiter=self.delimiter, strict=True)
         while True:
-            self._lines.begin()
+            self._lines.start_row()
             try:
                 cells = next(rows)
             except StopIteration:
@@ -137,13 +137,13 @@ class CsvRows:
             raise TableUnreadable(f"the header names {twice!r} twice.", fix="give each column a different name.")
         if any(map(_NOT_DECODED.search, header)):
             raise TableUnreadable(f"the header of {self.name} is not in UTF-8.", fix=_SAVE_AS_UTF8)
-        self._lines.begin()
+        self._lines.start_row()
         next(csv.reader(self._lines, delimiter=delimiter, strict=True))
         return header, delimiter
 
     def _header(self, delimiter: str) -> list[str]:
         """The header split at one delimiter; its lines are put back afterwards."""
-        self._lines.begin()
+        self._lines.start_row()
         try:
             return next(csv.reader(self._lines, delimiter=delimiter, strict=True), [])
         except csv.Error:  # quotes that are invalid with this delimiter
@@ -223,10 +223,10 @@ class CsvFile(CsvRows):
         encoding = encoding.lower().replace("_", "-")
         if encoding in ("utf-8", "utf8"):
             encoding = UTF8
-        begins = file.read(len(_BOM))
+        start = file.read(len(_BOM))
         file.seek(0)
-        is_utf16 = begins.startswith(_BOMS_16) and encoding in (UTF8, *_UTF16)
-        self.has_bom = is_utf16 or (encoding == UTF8 and begins == _BOM)
+        is_utf16 = start.startswith(_BOMS_16) and encoding in (UTF8, *_UTF16)
+        self.has_bom = is_utf16 or (encoding == UTF8 and start == _BOM)
         self._text = _open_text(file, "utf-16" if is_utf16 else encoding)
         super().__init__(self._text, known, name=name)
 
@@ -283,7 +283,7 @@ class _Lines:
         """The last line returned."""
         return self._taken[-1] if self._taken else ""
 
-    def begin(self) -> None:
+    def start_row(self) -> None:
         """Start a new row."""
         self._taken.clear()
         self._size = 0
@@ -316,7 +316,7 @@ class _Lines:
 
     def has_more(self) -> bool:
         """Whether a non-empty line is left."""
-        self.begin()
+        self.start_row()
         self.skip_empty()
         return bool(self._ahead)
 

@@ -21,7 +21,7 @@ _BINARY = (
     (b"PK\x03\x04", "a zip file or an Excel workbook", _AS_CSV),
     (b"\xd0\xcf\x11\xe0", "an Excel workbook", _AS_CSV),
     (b"PAR1", "a Parquet file", _AS_CSV),
-    (b"\x1f\x8b", "gzip", "declare Content-Encoding: gzip where the server decompresses, or send it uncompressed."),
+    (b"\x1f\x8b", "gzip", "declare Content-Encoding: gzip if the server supports it, or send it uncompressed."),
 )
 # Python's codecs that are character sets. Some of the others take quadratic time: idna, punycode.
 _CHARSETS = re.compile(

@@ -68,7 +68,7 @@ def openapi(spec: Spec, dialect: str = V31) -> JSON:
             "responses": {f"Error{status}": _error(text, ERROR) for status, text in ERRORS.items()}
             | {f"InferError{status}": _error(text, ERROR_TEXT) for status, text in ERRORS.items()},
             "securitySchemes": {
-                KEY: {"type": "http", "scheme": "bearer", "description": "Needed where the server asks for a key."}
+                KEY: {"type": "http", "scheme": "bearer", "description": "Required if the server uses keys."}
             },
         },
     }
@@ -78,15 +78,15 @@ def _with_null_types(schema: Any) -> Any:
     """Convert a component schema to JSON Schema 2020-12, where null is a type instead of `nullable`."""
     if not isinstance(schema, dict):
         return schema
-    found = {key: value for key, value in schema.items() if key != "nullable"}
+    converted = {key: value for key, value in schema.items() if key != "nullable"}
     if schema.get("nullable") and "type" in schema:
-        found["type"] = [schema["type"], "null"]
+        converted["type"] = [schema["type"], "null"]
     for key in ("items", "additionalProperties"):
         if key in schema:
-            found[key] = _with_null_types(schema[key])
+            converted[key] = _with_null_types(schema[key])
     if "properties" in schema:
-        found["properties"] = {name: _with_null_types(each) for name, each in schema["properties"].items()}
-    return found
+        converted["properties"] = {name: _with_null_types(each) for name, each in schema["properties"].items()}
+    return converted
 
 
 def _paths(spec: Spec) -> JSON:

@@ -41,7 +41,7 @@ def test_a_zip_bomb_is_not_unpacked(tmp_path):
 
 
 def test_a_wrong_declared_size(tmp_path):
-    path = tmp_path / "lies.mar"
+    path = tmp_path / "wrong-size.mar"
     archive(path, [("spec.json", b" " * 3000)])
     data = path.read_bytes()
     at = data.rindex(b"PK\x01\x02") + 24

@@ -30,15 +30,15 @@ class Category(AnswerKind):
     name = "category"
 
     def check(self, state: State, width: str | int | None, path: str) -> None:
-        found = build(_State, state, path, ignored=state)
-        check_activation(found.activation, path)
-        if not found.vocab or (isinstance(width, int) and width != len(found.vocab)):
-            raise unreadable(f"{path}.vocab has {len(found.vocab)} labels, but the graph has {width} outputs")
-        if found.top is not None and found.top < 1:
-            raise invalid(f"{path}.top", "at least 1", found.top)
-        thresholds = found.threshold if isinstance(found.threshold, tuple) else (found.threshold,)
-        if len(thresholds) not in (1, len(found.vocab)):
-            raise invalid(f"{path}.threshold", f"a number or {len(found.vocab)} numbers", thresholds)
+        parsed = build(_State, state, path, ignored=state)
+        check_activation(parsed.activation, path)
+        if not parsed.vocab or (isinstance(width, int) and width != len(parsed.vocab)):
+            raise unreadable(f"{path}.vocab has {len(parsed.vocab)} labels, but the graph has {width} outputs")
+        if parsed.top is not None and parsed.top < 1:
+            raise invalid(f"{path}.top", "at least 1", parsed.top)
+        thresholds = parsed.threshold if isinstance(parsed.threshold, tuple) else (parsed.threshold,)
+        if len(thresholds) not in (1, len(parsed.vocab)):
+            raise invalid(f"{path}.threshold", f"a number or {len(parsed.vocab)} numbers", thresholds)
 
     def decoder(self, state: State) -> Decoder:
         labels = self.labels(state)

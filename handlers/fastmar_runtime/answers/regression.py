@@ -28,10 +28,10 @@ class Regression(Raw):
     name = "regression"
 
     def check(self, state: State, width: str | int | None, path: str) -> None:
-        found = build(_State, state, path, ignored=state)
-        check_activation(found.activation, path)
-        if found.size < 1:
-            raise invalid(f"{path}.size", "at least 1", found.size)
+        parsed = build(_State, state, path, ignored=state)
+        check_activation(parsed.activation, path)
+        if parsed.size < 1:
+            raise invalid(f"{path}.size", "at least 1", parsed.size)
 
     def decoder(self, state: State) -> Decoder:
         single = state["size"] == 1

@@ -29,9 +29,9 @@ class Segmentation(AnswerKind):
     name = "segmentation"
 
     def check(self, state: State, width: str | int | None, path: str) -> None:
-        found = build(_State, state, path, ignored=state)
-        check_activation(found.activation, path)
-        if found.activation == "sigmoid" and found.threshold is None:
+        parsed = build(_State, state, path, ignored=state)
+        check_activation(parsed.activation, path)
+        if parsed.activation == "sigmoid" and parsed.threshold is None:
             raise unreadable(f"{path} has no 'threshold'")
 
     def decoder(self, state: State) -> Decoder:
