@@ -136,6 +136,32 @@ def check_date(value: Any, column: Column) -> Any:
     )
 
 
+def not_an_object(value: Any) -> RecordError:
+    """The error for a record that is not an object."""
+    return RecordError(
+        "not_an_object",
+        f"the record must be an object; got {short_repr(value)}.",
+        fix="send an object with a value for each column.",
+    )
+
+
+def missing_date(name: str, part: str) -> RecordError:
+    """The error for a record without a date and without one of its parts."""
+    return RecordError(
+        "missing_column",
+        f"the record has neither the date {name!r} (under any name) nor {part!r}.",
+        fix=f'send the date as {name!r}, for example "2024-01-31".',
+        field=name,
+    )
+
+
+def invalid_date(name: str, value: Any) -> RecordError:
+    """The error for a text that is not a date."""
+    return RecordError(
+        "not_a_date", f"{name!r} must be an ISO 8601 date; got {short_repr(value)}.", fix=SEND_DATE, field=name
+    )
+
+
 CHECKS: dict[str, Callable[[Any, Column], Any]] = {NUMBER: check_number, CATEGORY: check_category, DATE: check_date}
 """The check for each kind of column."""
 

@@ -12,7 +12,7 @@ from typing import Any
 from fastmar_contract.display import short_repr
 from fastmar_contract.errors import RecordError
 from fastmar_contract.similar import SimilarNames
-from fastmar_contract.values import CHECKS, DATE, FLOAT32_MAX, NUMBER, number_as_text
+from fastmar_contract.values import CHECKS, DATE, FLOAT32_MAX, NUMBER, not_an_object, number_as_text
 from fastmar_runtime.faults import MissingColumn, combine
 from fastmar_runtime.ranges import Range
 from fastmar_runtime.report import Report
@@ -29,8 +29,6 @@ _MAX_EXTRA = 20  # unknown columns that get a warning each
 _MAX_COMPARED = 200  # columns of a record that are searched for a misspelling of a missing one
 
 _EMPTY_RANGE = (math.inf, -math.inf)  # no number is accepted without further checks
-
-_SEND_AN_OBJECT = "send an object with a value for each column."
 
 
 def gather(
@@ -70,8 +68,7 @@ class Gatherer:
                 report.refuse(row, record)
                 continue
             if not isinstance(record, dict):
-                message = f"the record must be an object; got {short_repr(record)}."
-                report.refuse(row, RecordError("not_an_object", message, fix=_SEND_AN_OBJECT))
+                report.refuse(row, not_an_object(record))
                 continue
             found = 0
             faults: list[RecordError] = []

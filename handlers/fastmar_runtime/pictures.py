@@ -126,7 +126,7 @@ _TO_STANDARD = {ord("-"): "+", ord("_"): "/", ord("="): None, **dict.fromkeys(ma
 
 
 def describe_picture(name: str | None) -> str:
-    """A picture as messages call it."""
+    """The picture and its name, for messages."""
     return "the picture" if name is None else f"the picture {short_repr(name)}"
 
 

@@ -136,4 +136,4 @@ def test_the_archive_needs_the_installed_package(exported: tuple[Path, Path, Any
     assert json.loads(run(*predict, path=[site], folder=folder))["prediction"] is next(iter(answers.values()))
     error = run(*predict, path=[], folder=folder, status=1)
     assert "BundleUnreadable" in error
-    assert "letters" in error
+    assert "'sign'" in error

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from fastmar_contract.display import short_repr
 from fastmar_contract.errors import RecordError
+from fastmar_contract.values import invalid_date, missing_date
 from fastmar_runtime.columns import MISSING
 from fastmar_runtime.report import Report
 from fastmar_runtime.steps import Batch
@@ -84,23 +84,13 @@ class AddDatepart:
 
     def _compute(self, value: Any, parts: list[str], row: int, report: Report) -> dict[str, Any]:
         if value is MISSING:
-            raise RecordError(
-                "missing_column",
-                f"the record has neither the date {self.date!r} (under any name) nor {self.prefix + parts[0]!r}.",
-                fix=f'send the date as {self.date!r}, for example "2024-01-31".',
-                field=self.date,
-            )
+            raise missing_date(self.date, self.prefix + parts[0])
         if value is None:
             return {part: False if part in _FALSE_IF_NULL else None for part in parts}
         try:
             date = datetime.fromisoformat(value.strip())
         except ValueError as error:
-            raise RecordError(
-                "not_a_date",
-                f"{self.date!r} must be an ISO 8601 date; got {short_repr(value)}.",
-                fix='send it as "2024-01-31" or "2024-01-31T08:30:00".',
-                field=self.date,
-            ) from error
+            raise invalid_date(self.date, value) from error
         if date.utcoffset():
             message = f"the UTC offset of {self.date!r} was ignored; the date is read as local time."
             report.warn(row, field=self.date, code="offset_ignored", value=value, message=message)
