@@ -1,7 +1,7 @@
-"""TorchServe's entry point of every archive."""
+"""The entry point of every archive for TorchServe."""
 
 from fastmar_runtime.engines.torchserve import Handler
 
 
 class FastmarHandler(Handler):
-    """One class, no logic: TorchServe wants exactly one class in the handler's file."""
+    """The only class of the file, which TorchServe requires; `Handler` has the logic."""

@@ -1,4 +1,4 @@
-"""Real archives of the tiny model, small enough to be made for a single test."""
+"""Archives of the tiny model, which are fast to make."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fastmar_export.archive import Bundle, write_archive
 from fastmar_runtime.predictor import Predictor
 from tests.runtime import tiny
 
-# A handler that is TorchServe's alone: it checks nothing, and answers every record with what the archive says.
+# A plain TorchServe handler without checks, which answers every record with the archive's answer.json.
 UNCHECKED = """
 import json, pathlib
 
@@ -26,7 +26,7 @@ class Unchecked:
         return [self.answer.encode()] * len(data)
 """
 
-# Reproduces the golden records once, then refuses every record.
+# Answers with the golden answers once, then refuses every record.
 REFUSES_LATER = """
 import json, pathlib
 
@@ -74,7 +74,7 @@ class Hangs:
 def tiny_archive(
     folder: Path, version: str = "1.0", *, name: str = "tiny", flipped: bool = False, file: str | None = None
 ) -> Path:
-    """The tiny model; `flipped` predicts the other label to every record."""
+    """An archive of the tiny model; with `flipped`, it predicts the other label for every record."""
     spec = tiny.spec(name=name, version=version)
     weights = tiny.weights_for(spec)
     graph = tiny.graph(-weights if flipped else weights)
@@ -86,9 +86,10 @@ def tiny_archive(
 
 
 def changed(archive: Path, **members: Any) -> Path:
-    """The archive with some members replaced or added: `changed(path, golden__answers=[...])`, as JSON unless text.
+    """Replace or add members of an archive: `changed(path, golden__answers=[...])`.
 
-    Two underscores stand for a slash, `_py` and the like for endings; those without are JSON.
+    In names, two underscores stand for a slash and `_py` for the extension; others get `.json`. Values that are not
+    text are written as JSON.
     """
     with zipfile.ZipFile(archive) as read:
         content = {name: read.read(name) for name in read.namelist()}
@@ -103,25 +104,25 @@ def changed(archive: Path, **members: Any) -> Path:
 
 
 def with_column_renamed(archive: Path, old: str, new: str) -> Path:
-    """The archive with another name for a column: it works, and refuses every record of before."""
+    """The archive with a renamed column: it is valid, but refuses the previous records."""
     names = ("spec.json", "golden/records.json")
     texts = {name: member(archive, name).decode().replace(json.dumps(old), json.dumps(new)) for name in names}
     return changed(archive, **{name.removesuffix(".json").replace("/", "__"): text for name, text in texts.items()})
 
 
 def renamed(archive: Path, name: str, version: str) -> Path:
-    """The archive under another model's name and version, as TorchServe knows them: any text."""
+    """The archive with another model name and version in its manifest: any text."""
     manifest = json.loads(member(archive, "MAR-INF/MANIFEST.json"))
     manifest["model"] |= {"modelName": name, "modelVersion": version}
     return changed(archive, **{"MAR-INF__MANIFEST": manifest})
 
 
 def member(archive: Path, name: str) -> bytes:
-    """A part of an archive."""
+    """The bytes of a member of an archive."""
     with zipfile.ZipFile(archive) as read:
         return read.read(name)
 
 
 def golden(archive: Path) -> tuple[list[Any], list[Any]]:
-    """Golden records and their answers."""
+    """The golden records and their answers."""
     return json.loads(member(archive, "golden/records.json")), json.loads(member(archive, "golden/answers.json"))

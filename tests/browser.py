@@ -1,4 +1,4 @@
-"""A real Chromium for tests of pages."""
+"""Chromium for tests of pages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PATIENCE = 20_000  # milliseconds
 
 @contextmanager
 def launched() -> Iterator[Any]:
-    """Chromium without a window; skips where there is none."""
+    """A headless Chromium; skips the test if it is not installed."""
     api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if CHROMIUM is None:
         pytest.skip("there is no Chromium (Debian: apt-get install chromium)")

@@ -1,4 +1,4 @@
-"""Small picture learners, trained in a second or two on pictures that are made here."""
+"""Small picture learners, trained in seconds on generated pictures."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def picture(colour: str, seed: int, size: tuple[int, int] = (80, 60)) -> Image.I
 
 
 def file_of(image: Image.Image, kind: str = "JPEG", **options: Any) -> bytes:
-    """The bytes of the file of a picture."""
+    """The bytes of a picture file."""
     buffer = BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
 def make_learner(folder: Path, kind: str = "label") -> Any:
-    """A fastai learner that answers with a label, a mask or two points; its pictures are in `folder`."""
+    """A fastai learner that predicts a label, a mask or two points. Its pictures are written to `folder`."""
     import torch
     from fastai.vision.all import (
         CategoryBlock,

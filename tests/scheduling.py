@@ -1,4 +1,4 @@
-"""How pytest-xdist spreads tests over processes: a file at a time, the longest files first."""
+"""Scheduling for pytest-xdist: whole files, the slowest first."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# What takes more than a minute, the longest first: a long file that starts last leaves the other processes idle. Files
-# in one row share a server, which each process would start for itself.
+# Files that take more than a minute, the slowest first: if one started last, the other processes would be idle. Files
+# in the same row share a server, and therefore run in one process.
 LONGEST = (
     ("tests/serving/test_lifecycle.py",),
     (
@@ -42,16 +42,16 @@ LONGEST = (
 ROWS = {file: row for row, files in enumerate(LONGEST) for file in files}
 
 if MISSING := [file for file in ROWS if not (ROOT / file).is_file()]:
-    raise FileNotFoundError(f"tests/scheduling.py names {', '.join(MISSING)}, which are not there")
+    raise FileNotFoundError(f"tests/scheduling.py names {', '.join(MISSING)}, which do not exist")
 
 
-def place(nodeid: str) -> int:
-    """Where a test comes in the order in which tests start."""
+def row_of(nodeid: str) -> int:
+    """The position of a test's file in `LONGEST`; other files come last."""
     return ROWS.get(nodeid.partition("::")[0], len(LONGEST))
 
 
 class LongestFirst(LoadScopeScheduling):
-    """Gives a process that has run out of work the next file of the collection, or all files of a row."""
+    """Gives an idle process the next file, or all files of a row."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]

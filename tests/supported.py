@@ -18,7 +18,7 @@ BEGIN, END = "<!-- supported: begin -->", "<!-- supported: end -->"
 
 
 def supported() -> str:
-    """Markdown: a row for each class that is served, and what it becomes."""
+    """The table in Markdown: a row for each supported class, with its counterpart in the archive."""
     rows = [(path, _becomes(domain, function.__name__)) for (path, domain), function in converters().items()]
     rows += [(path, f"left out: {reason}") for path, reason in TRAINING_ONLY.items()]
     rows += [(path, "places and names in the answers") for path in (POINT_SCALER, MASK_CODES)]
@@ -34,7 +34,7 @@ def _becomes(domain: Domain, name: str) -> str:
 
 
 def with_table(text: str) -> str:
-    """`text` with the table between its marks."""
+    """`text` with the table between its markers."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n{supported()}\n{END}{after}"

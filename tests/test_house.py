@@ -1,4 +1,4 @@
-"""The house itself: files where a newcomer looks for them, documents that say what the code does."""
+"""Conventions of the repository: structure of tests, documents that match the code, error codes."""
 
 from __future__ import annotations
 
@@ -35,24 +35,24 @@ ROOT = Path(__file__).resolve().parents[1]
 MODALITIES = Path(fastmar_export.modalities.__file__).parent
 README, DOCS = ROOT / "README.md", ROOT / "docs"
 DOCUMENTS = [README, ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
-PICTURE = "docs/images/answer-desktop-light.png"  # of the README, made by `make screenshots`
+PICTURE = "docs/images/answer-desktop-light.png"  # in the README, made by `make screenshots`
 SLOW = ("torch", "onnxruntime", "pandas", "fastai", "requests", "numpy")
 
 
-def test_a_transform_has_three_rooms_of_one_name() -> None:
+def test_a_transform_has_a_converter_a_step_and_a_test_of_the_same_name() -> None:
     folders = [str(path) for path in MODALITIES.glob("*/converters")]
     converters = {info.name for info in pkgutil.iter_modules(folders) if not info.ispkg}
     tests = {path.stem.removeprefix("test_") for path in (ROOT / "tests/runtime/steps").glob("test_*.py")}
     assert converters == set(registry.names("steps")) == tests
 
 
-def test_a_kind_of_answer_has_a_test_of_its_name() -> None:
+def test_a_kind_of_answer_has_a_test_of_the_same_name() -> None:
     tests = {path.stem.removeprefix("test_") for path in (ROOT / "tests/runtime/answers").glob("test_*.py")}
     assert set(registry.names("answers")) == tests - {"answers", "new_kind"}
 
 
-def test_a_layer_of_the_graph_has_three_rooms_of_one_name() -> None:
-    """Transforms of a batch run in the graph: there a class of that name takes the place of the step."""
+def test_a_layer_has_a_converter_a_class_and_a_test_of_the_same_name() -> None:
+    """Batch transforms run in the graph, as a torch class instead of a step."""
     folder = "vision/converters/graph"
     converters = {info.name for info in pkgutil.iter_modules([str(MODALITIES / folder)])}
     tests = {path.stem.removeprefix("test_") for path in (ROOT / "tests/export/modalities" / folder).glob("test_*.py")}
@@ -61,7 +61,7 @@ def test_a_layer_of_the_graph_has_three_rooms_of_one_name() -> None:
     assert {name.replace("_", "") for name in converters} <= layers
 
 
-def test_the_supported_classes_are_those_that_are_registered() -> None:
+def test_the_table_of_supported_classes_is_current() -> None:
     text = PAGE.read_text("utf-8")
     assert with_table(text) == text, "run: python -m tests.supported"
 
@@ -71,7 +71,7 @@ def test_the_readme_is_short() -> None:
 
 
 def test_every_command_of_the_documents_exists() -> None:
-    """In blocks of code and in `code`; sentences may begin with the project's name."""
+    """Checks code blocks and `code`; sentences may start with the project's name."""
     for document in DOCUMENTS:
         named = set(re.findall(r"(?:`|\$ )fastmar ([a-z][a-z-]*)", document.read_text("utf-8")))
         for block in blocks_of(document):
@@ -94,7 +94,7 @@ def blocks_of(document: Path) -> list[str]:
     return re.findall(r"^ *```\w+\n(.*?)^ *```", document.read_text("utf-8"), re.MULTILINE | re.DOTALL)
 
 
-def test_links_between_documents_lead_somewhere() -> None:
+def test_links_between_documents_have_targets() -> None:
     for document in DOCUMENTS:
         for target in re.findall(r"\]\(([^)#]+)", document.read_text("utf-8")):
             assert target.startswith("http") or (document.parent / target).exists(), f"{document.name}: {target}"
@@ -119,20 +119,20 @@ def test_the_reference_has_every_command_and_every_public_name() -> None:
     assert named("fastmar_client.md", r"^::: fastmar_client\.(\w+)$") == set(fastmar_client.__all__)
 
 
-def test_make_image_names_both_images_whatever_the_server_s_is_called(tmp_path: Path) -> None:
-    """With a docker that writes down what it is asked; building is for the tests of the images themselves."""
-    asked, docker = tmp_path / "asked", tmp_path / "docker"
-    docker.write_text('#!/bin/sh\necho "$@" >> "$ASKED"\n')
+def test_make_image_builds_both_images(tmp_path: Path) -> None:
+    """Runs with a fake docker that records its arguments."""
+    calls, docker = tmp_path / "calls", tmp_path / "docker"
+    docker.write_text('#!/bin/sh\necho "$@" >> "$CALLS"\n')
     docker.chmod(0o755)
-    planned = subprocess.run(
+    printed = subprocess.run(
         ["make", "-n", "--no-print-directory", "image"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
-    environ = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "ASKED": str(asked), "PYTHON": "false"}
-    for line in planned.splitlines():
+    environ = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "CALLS": str(calls), "PYTHON": "false"}
+    for line in printed.splitlines():
         subprocess.run(line, shell=True, cwd=ROOT, env=environ | {"VARIANT": "gpu", "IMAGE": "mine"}, check=False)
-    builds = [line.split() for line in asked.read_text().splitlines() if line.startswith("build ")]
-    named = [(words[words.index("--tag") + 1], words[words.index("--file") + 1]) for words in builds]
-    assert named == [("mine", "docker/Dockerfile"), ("fastmar-web:latest", "docker/Dockerfile.web")]
+    builds = [line.split() for line in calls.read_text().splitlines() if line.startswith("build ")]
+    images = [(call[call.index("--tag") + 1], call[call.index("--file") + 1]) for call in builds]
+    assert images == [("mine", "docker/Dockerfile"), ("fastmar-web:latest", "docker/Dockerfile.web")]
 
 
 def all_errors() -> list[type[Exception]]:
@@ -148,7 +148,7 @@ def all_errors() -> list[type[Exception]]:
     return found
 
 
-def test_errors_have_codes_of_their_own_and_a_fix() -> None:
+def test_error_classes_have_distinct_codes_and_require_a_fix() -> None:
     errors = all_errors()
     assert len(errors) > 20
     codes = [cls.code for cls in errors]  # type: ignore[attr-defined]
@@ -158,7 +158,7 @@ def test_errors_have_codes_of_their_own_and_a_fix() -> None:
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["export", "--help"], ["serve", "--help"]])
-def test_help_is_quick_it_imports_nothing_slow(arguments: list[str]) -> None:
+def test_help_imports_no_slow_packages(arguments: list[str]) -> None:
     code = (
         "import sys; from fastmar_cli.main import main\n"
         f"try: main({arguments!r})\nexcept SystemExit: pass\n"
@@ -169,13 +169,13 @@ def test_help_is_quick_it_imports_nothing_slow(arguments: list[str]) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_nothing_that_can_be_made_again_is_in_git() -> None:
+def test_no_generated_files_in_git() -> None:
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
     if listed.returncode != 0:
-        pytest.skip("this is no git checkout")
+        pytest.skip("this is not a git checkout")
     made = (".mar", ".pkl", ".pth", ".onnx", ".whl", ".jar", ".jpg", ".png", ".csv", ".npy")
     found = [name for name in listed.stdout.split() if name.endswith(made)]
-    # Users have no Java compiler, and readers of the README no browser with the forms.
+    # Users may have no Java compiler, and the README shows the picture.
     kept = {"serving/fastmar_serving/torchserve/front/front.jar", PICTURE}
     assert {name for name in found if not name.startswith("tests/frozen/")} == kept
     assert (ROOT / PICTURE).stat().st_size < 120_000

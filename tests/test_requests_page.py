@@ -1,4 +1,4 @@
-"""docs/requests.md: each test that it names exists, and each test of a case is named."""
+"""docs/requests.md names existing tests, and all tests of cases."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "requests.md"
 
 
-def named() -> set[str]:
+def named_tests() -> set[str]:
     return set(re.findall(r"`(tests/[\w/]+\.py::\w+)`", PAGE.read_text("utf-8")))
 
 
-def defined(pattern: str) -> set[str]:
+def defined_tests(pattern: str) -> set[str]:
     return {
         f"{path.relative_to(ROOT).as_posix()}::{name}"
         for path in (ROOT / "tests").rglob("test_*.py")
@@ -21,10 +21,10 @@ def defined(pattern: str) -> set[str]:
     }
 
 
-def test_each_test_of_the_page_exists() -> None:
-    assert len(named()) > 50
-    assert named() - defined(r"test_\w+") == set()
+def test_all_tests_on_the_page_exist() -> None:
+    assert len(named_tests()) > 50
+    assert named_tests() - defined_tests(r"test_\w+") == set()
 
 
-def test_each_test_of_a_case_is_on_the_page() -> None:
-    assert defined(r"test_case_\w+") - named() == set(), f"add them to {PAGE.name}"
+def test_all_tests_of_cases_are_on_the_page() -> None:
+    assert defined_tests(r"test_case_\w+") - named_tests() == set(), f"add them to {PAGE.name}"

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastmar_client.pictures import png
 from fastmar_client.problems import Problem
-from fastmar_contract.display import shown
+from fastmar_contract.display import short_repr
 
 IMAGE = "image"
 EXAMPLE_SIZE = 8  # pixels of each side
@@ -26,12 +26,12 @@ def problems(record: dict[str, Any]) -> Iterator[Problem]:
     if IMAGE not in record and "b64" not in record:
         yield Problem("refused", "missing_column", IMAGE, "the record has no 'image'.", _SEND_PICTURE)
     elif not isinstance(content, str):
-        message = f"'image' is {shown(content)}, where base64 belongs."
+        message = f"'image' is {short_repr(content)}, where base64 belongs."
         yield Problem("refused", "not_a_picture", IMAGE, message, _SEND_PICTURE)
     size = record.get("mask_size", _MASK_SIZES[0])
     if size not in _MASK_SIZES:
         fix = "send 'model' or 'original'."
-        yield Problem("refused", "bad_option", "mask_size", f"'mask_size' is {shown(size)}.", fix, size)
+        yield Problem("refused", "bad_option", "mask_size", f"'mask_size' is {short_repr(size)}.", fix, size)
     for name in (name for name in record if name not in _PARTS):
         yield Problem("ignored", "extra_column", name, f"the model does not use {name!r}.", "take it out.")
 

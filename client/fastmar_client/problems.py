@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from fastmar_client.json_schema import fits, from_text, types_of
 from fastmar_contract.categories import UNKNOWN, Categories
-from fastmar_contract.display import shown
+from fastmar_contract.display import short_repr
 from fastmar_contract.errors import RecordError
 from fastmar_contract.values import CATEGORY, CHECKS, NUMBER, as_date, cell_reader, number_as_text
 
@@ -133,12 +133,12 @@ class Column:
 
     def _unfit(self, value: Any) -> Iterator[Problem]:
         if self.options and value not in self.options:
-            message = f"{self.name!r} is {shown(value)}, which is not one of its {len(self.options)} values."
+            message = f"{self.name!r} is {short_repr(value)}, which is not one of its {len(self.options)} values."
             fix = f"send one of them, such as {', '.join(map(repr, self.options[:_NEAR]))}."
             yield Problem("refused", "bad_option", self.name, message, fix, value)
         elif self.types and not fits(value, self.types):
             wanted = " or ".join(self.types)
-            message = f"{self.name!r} is {shown(value)}, where a value of the type {wanted} belongs."
+            message = f"{self.name!r} is {short_repr(value)}, where a value of the type {wanted} belongs."
             yield Problem("refused", "wrong_type", self.name, message, f"send a value of the type {wanted}.", value)
 
     def _unusual_number(self, sent: Any, read: Any) -> Iterator[Problem]:
@@ -147,13 +147,13 @@ class Column:
             fix = "send the number without quotation marks."
             yield Problem("unusual", "number_as_text", self.name, message, fix, sent)
         if read is not None and (known := _range_left(read, self)):
-            message = f"{self.name!r} is {shown(read)}, and the reference data has {known}."
+            message = f"{self.name!r} is {short_repr(read)}, and the reference data has {known}."
             yield Problem("unusual", "outside_training", self.name, message, "check the number and its unit.", sent)
 
     def _unknown_category(self, value: Any) -> Iterator[Problem]:
         if self.vocabulary.code(value):
             return
-        near = self.vocabulary.near_miss(value)
+        near = self.vocabulary.find_near_miss(value)
         if near.warning is None:
             return
         if near.warning == UNKNOWN:

@@ -13,8 +13,8 @@ from fastmar_client.errors import RecordRefused
 from fastmar_client.json_schema import fits, types_of
 from fastmar_client.kinds import kind_of
 from fastmar_client.problems import Column, Problem
-from fastmar_contract.display import shown
-from fastmar_contract.values import SEND_DATE, as_date
+from fastmar_contract.display import short_repr
+from fastmar_contract.values import as_date, invalid_date, missing_date, not_an_object
 
 _AN_OBJECT = "a record is an object with a value for each column."
 _OF_NO_DATE = "Is_"  # in the names of a date's parts that are false, rather than missing, of a date that is missing
@@ -105,7 +105,7 @@ class Schema:
         if not isinstance(plain, dict):
             if fits(plain, self._types):
                 return []
-            return [Problem("refused", "not_an_object", None, f"found {shown(plain)}.", _AN_OBJECT, plain)]
+            return [Problem.refusal(not_an_object(plain), plain)]
         if self.traits.problems is not None:
             return list(self.traits.problems(plain))
         known = self.names.difference(*(rule.names[1:] for rule in self._dates if not rule.absent(plain)))
@@ -122,10 +122,7 @@ class Schema:
         for rule in self._dates:
             absent = rule.absent(there)
             if absent and not any(name in there for name in rule.names):
-                date = rule.names[0]
-                message = f"the record has no date {date!r}, under any of its names, and no {absent[0]!r}."
-                fix = f'send the date as {date!r}, for example "2024-01-31".'
-                found.append(Problem("refused", "missing_column", date, message, fix))
+                found.append(Problem.refusal(missing_date(rule.names[0], absent[0]), None))
         return found
 
     def _date_problems(self, rule: DateRule, record: dict[str, Any]) -> Iterator[Problem]:
@@ -136,8 +133,7 @@ class Schema:
             message = f"the offset from UTC was ignored: {rule.names[0]!r} is taken as the time that is written."
             yield Problem("ignored", "offset_ignored", rule.names[0], message, "send the time without it.", value)
         if isinstance(value, str) and date is None and absent:
-            message = f"{rule.names[0]!r} is {shown(value)}, which is no ISO 8601 date."
-            yield Problem("refused", "not_a_date", rule.names[0], message, SEND_DATE, value)
+            yield Problem.refusal(invalid_date(rule.names[0], value), value)
         if value is None and any(name in record for name in rule.names):
             for part in absent:
                 if _OF_NO_DATE not in part and (column := self.columns.get(part)) is not None:
@@ -156,7 +152,7 @@ class Schema:
             yield Problem("ignored", "extra_column", name, f"the model does not use {name!r}.", fix)
 
     def _no_record(self, given: Any) -> Problem:
-        what = f"the text {shown(given)}" if isinstance(given, str) else "a picture"
+        what = f"the text {short_repr(given)}" if isinstance(given, str) else "a picture"
         return Problem("refused", "not_an_object", None, f"{self.name} reads records, and this is {what}.", _AN_OBJECT)
 
     def _column(self, name: str) -> Column | None:

@@ -1,5 +1,5 @@
-"""Rules that both ends of HTTP share: how cells are read, categories matched, tables taken apart, answers compared.
+"""Rules that client and server share: reading cells, matching categories, parsing CSV, comparing answers.
 
-The runtime in an archive, the client, the forms and the server import it, so that each rule is written once. It needs
-the standard library alone.
+The runtime in an archive, the client, the forms and the server import this package, so that each rule is written once.
+It depends only on the standard library.
 """

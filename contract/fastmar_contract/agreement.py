@@ -1,4 +1,4 @@
-"""Two answers side by side: are they the same, is another thing predicted, how far apart are the numbers.
+"""Comparison of two answers: whether they agree, whether the prediction changed, how far the numbers differ.
 
 A worker checks its golden records by these rules, and `fastmar deploy` compares two versions by them.
 """
@@ -10,11 +10,13 @@ from typing import Any
 
 Answer = dict[str, Any]
 MaskDifference = Callable[[str, str], "float | None"]
-"""The share of the pixels in which two masks differ, PNGs in base64; None where they have different sizes, or one is no
-picture. Reading pictures takes more than the standard library, so that callers give it."""
+"""Returns the share of pixels in which two masks differ, given as base64 PNGs; None if their sizes differ or one is not
+a picture. Callers pass the function, because decoding pictures needs more than the standard library."""
 
-TOLERANCE = 1e-4  # of a number, relative where it is above 1: other processors sum in another order
+TOLERANCE = 1e-4  # of numbers, relative above 1: other processors sum in another order
 MASK_TOLERANCE = 1e-2  # share of a mask's pixels
+# Texts of warnings and errors, which may differ between versions.
+_WORDING = ("message", "fix")
 
 
 def is_mask(answer: Answer) -> bool:
@@ -23,14 +25,16 @@ def is_mask(answer: Answer) -> bool:
     return isinstance(value, dict) and "mask" in value
 
 
-def same_answer(answer: Any, expected: Any, decode: dict[str, Any], mask_difference: MaskDifference) -> bool:
-    """Whether an answer agrees with the expected one: numbers within the tolerance, labels unless a tie decides.
+def answers_agree(answer: Any, expected: Any, decode: dict[str, Any], mask_difference: MaskDifference) -> bool:
+    """Whether an answer agrees with the expected one: numbers within the tolerance, labels equal except for ties.
 
-    `decode` is the archive's: it has the threshold of several labels, and `top` where only the likeliest are answered.
+    `decode` is that of the archive's spec: it holds the threshold of a multi-label model, and `top` if answers have
+    only the largest probabilities.
     """
     if not isinstance(answer, dict) or not isinstance(expected, dict) or answer.keys() != expected.keys():
         return _close(answer, expected)
-    if any(answer[key] != expected[key] for key in ("warnings", "name", "error") if key in expected):
+    facts = [key for key in ("warnings", "name", "error") if key in expected]
+    if any(_without_wording(answer[key]) != _without_wording(expected[key]) for key in facts):
         return False
     if not isinstance(expected.get("probabilities"), dict):
         return not prediction_changed(answer, expected, mask_difference)
@@ -38,16 +42,16 @@ def same_answer(answer: Any, expected: Any, decode: dict[str, Any], mask_differe
 
 
 def prediction_changed(old: Answer, new: Answer, mask_difference: MaskDifference) -> bool:
-    """Whether something else is predicted.
+    """Whether the prediction changed.
 
-    That is another label or set of labels, a number or a point that differs by more than the tolerance, a mask that
-    differs in more than `MASK_TOLERANCE` of its pixels.
+    It did if the label or the set of labels differs, if a number or point differs by more than the tolerance, or if a
+    mask differs in more than `MASK_TOLERANCE` of its pixels.
     """
     if is_mask(old) and is_mask(new):
         share = mask_difference(old["prediction"]["mask"], new["prediction"]["mask"])
         return share is None or share > MASK_TOLERANCE
     if "prediction" not in old or "prediction" not in new:
-        return not _close(old, new)
+        return not _close(_without_wording(old), _without_wording(new))
     before, after = old["prediction"], new["prediction"]
     if _is_labels(before) and _is_labels(after):
         return set(before) != set(after)
@@ -55,9 +59,9 @@ def prediction_changed(old: Answer, new: Answer, mask_difference: MaskDifference
 
 
 def difference(old: Answer, new: Answer, mask_difference: MaskDifference) -> float | None:
-    """Largest difference of a probability, or of a predicted value, or the share of a mask's pixels that differ.
+    """Largest difference of a probability or of a predicted value; for masks, the share of pixels that differ.
 
-    None where the two have no number in common.
+    None if the answers have no number in common.
     """
     if is_mask(old) and is_mask(new):
         return mask_difference(old["prediction"]["mask"], new["prediction"]["mask"])
@@ -73,7 +77,7 @@ def _same_probabilities(answer: Answer, expected: Answer, decode: dict[str, Any]
     before, after = expected["probabilities"], answer["probabilities"]
     if not isinstance(after, dict) or ("top" not in decode and list(after) != list(before)):
         return False
-    both = before.keys() & after.keys()  # of the largest, those at the end may change places
+    both = before.keys() & after.keys()  # with `top`, the last labels may differ
     return _close(list(after.values()), list(before.values())) and all(_close(after[k], before[k]) for k in both)
 
 
@@ -89,12 +93,12 @@ def _same_labels(answer: Answer, expected: Answer, decode: dict[str, Any]) -> bo
     if not isinstance(before, list) or not isinstance(after, list) or not _is_labels(before) or not _is_labels(after):
         return bool(before == after)
     return all(
-        _close(_probability(probabilities, label), threshold_of(decode, label)) for label in set(before) ^ set(after)
+        _close(_probability(probabilities, label), label_threshold(decode, label)) for label in set(before) ^ set(after)
     )
 
 
-def threshold_of(decode: dict[str, Any], label: str) -> Any:
-    """The threshold of one label of several; None where there is none."""
+def label_threshold(decode: dict[str, Any], label: str) -> Any:
+    """The threshold of one label of a multi-label model; None if it has none."""
     threshold = decode.get("threshold")
     if not isinstance(threshold, list):
         return threshold
@@ -106,12 +110,19 @@ def _probability(probabilities: dict[str, Any], label: Any) -> Any:
     return probabilities.get(label, 0.0) if isinstance(label, str) else None
 
 
+def _without_wording(value: Any) -> Any:
+    """Warnings or an error without their texts."""
+    if isinstance(value, dict):
+        return {key: _without_wording(item) for key, item in value.items() if key not in _WORDING}
+    return [_without_wording(item) for item in value] if isinstance(value, list) else value
+
+
 def _close(answer: Any, expected: Any) -> bool:
     """Whether two pieces of JSON agree, numbers within the tolerance."""
     if _is_number(answer) and _is_number(expected):
         try:
             return bool(answer == expected or abs(answer - expected) <= TOLERANCE * max(1.0, abs(expected)))
-        except OverflowError:  # an integer that is no float
+        except OverflowError:  # an integer too large for a float
             return False
     if isinstance(answer, list) and isinstance(expected, list):
         return len(answer) == len(expected) and all(map(_close, answer, expected))
@@ -121,7 +132,7 @@ def _close(answer: Any, expected: Any) -> bool:
 
 
 def _pairs(answer: Any, expected: Any) -> Iterator[tuple[Any, Any]]:
-    """What stands in the same places of two predictions."""
+    """Pairs of values at the same position of two predictions."""
     if isinstance(answer, list) and isinstance(expected, list):
         for a, b in zip(answer, expected, strict=False):
             yield from _pairs(a, b)

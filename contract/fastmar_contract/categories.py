@@ -1,7 +1,7 @@
-"""Which category of a vocabulary a value is: fastai's matching, and what was probably meant by a near miss.
+"""Matching of values with the categories of a vocabulary, as fastai does it, and suggestions for near misses.
 
-The matching is `learn.predict`'s: Python's equality (1 is 1.0, and 0 and 1 are a vocabulary's False and True), except
-that a bool never matches a vocabulary of numbers. Nothing is turned into a string or out of one.
+Values match by Python's equality, as in `learn.predict` (1 matches 1.0, and 0 and 1 match False and True), except that
+a bool never matches a vocabulary of numbers. Values are not converted to or from strings.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from fastmar_contract.display import shown
-from fastmar_contract.similar import Names
+from fastmar_contract.display import short_repr
+from fastmar_contract.similar import SimilarNames
 from fastmar_contract.values import as_date
 
 WHITE_SPACE, UNKNOWN = "category_whitespace", "unknown_category"  # codes of warnings
@@ -20,13 +20,13 @@ WHITE_SPACE, UNKNOWN = "category_whitespace", "unknown_category"  # codes of war
 
 @dataclass(frozen=True, slots=True)
 class NearMiss:
-    """A value that is not spelled as any category.
+    """The interpretation of a value that does not match any category exactly.
 
     Attributes:
-        category_code: of the category that it is taken for, from 1; 0 for unknown.
-        warning: code of the warning, or None where the value is a known date in another notation.
+        category_code: code of the category that the value is read as, from 1; 0 if it is unknown.
+        warning: code of the warning; None if the value is a known date in another notation.
         message: of the warning.
-        similar: of an unknown value, the category that it is probably a misspelling of.
+        similar: for an unknown value, the category that it probably misspells.
     """
 
     category_code: int
@@ -40,7 +40,7 @@ class Categories:
 
     Attributes:
         codes: category to code, from 1.
-        takes_bools: whether a bool can match: not where all categories are numbers.
+        takes_bools: whether a bool can match: False if all categories are numbers.
     """
 
     __slots__ = ("_ambiguous", "_has_dates", "_names", "_printed", "_trimmed", "codes", "takes_bools")
@@ -48,48 +48,48 @@ class Categories:
     def __init__(self, values: Iterable[Any]) -> None:
         """`values` are the categories in the order of their codes; dates are `datetime`s."""
         values = list(values)
-        spelled: dict[str, list[str]] = {}
+        by_trimmed: dict[str, list[str]] = {}
         for value in values:
             if isinstance(value, str):
-                spelled.setdefault(value.strip(), []).append(value)
+                by_trimmed.setdefault(value.strip(), []).append(value)
         # Of equal values, such as 1 and True, the first one wins.
         self.codes: dict[Any, int] = {value: code for code, value in reversed(list(enumerate(values, 1)))}
         self.takes_bools = not all(type(x) in (int, float) for x in values)
         self._has_dates = any(isinstance(x, datetime) for x in values)
         self._printed = {str(value): value for value in values}
-        self._trimmed = {text: same[0] for text, same in spelled.items() if len(same) == 1}
-        self._ambiguous = {text for text, same in spelled.items() if len(same) > 1}
-        self._names = Names(value for value in values if isinstance(value, str))
+        self._trimmed = {text: same[0] for text, same in by_trimmed.items() if len(same) == 1}
+        self._ambiguous = {text for text, same in by_trimmed.items() if len(same) > 1}
+        self._names = SimilarNames(value for value in values if isinstance(value, str))
 
     def code(self, value: Any) -> int:
-        """The code of a value that is spelled as a category; 0 where it is not."""
+        """The code of a value that matches a category exactly, else 0."""
         if value in self.codes and (type(value) is not bool or self.takes_bools):
             return self.codes[value]
         return 0
 
     def is_ambiguous(self, text: str) -> bool:
-        """Whether several categories differ from `text` in nothing but the white space around them."""
+        """Whether `text` matches no category exactly, and several if surrounding white space is ignored."""
         return text not in self.codes and text.strip() in self._ambiguous
 
-    def without_white_space(self, text: str) -> str:
-        """The category that `text` is without regard to the white space around it; else `text` itself."""
+    def match_ignoring_white_space(self, text: str) -> str:
+        """The only category that differs from `text` at most in surrounding white space; else `text` itself."""
         return text if text in self.codes else self._trimmed.get(text.strip(), text)
 
-    def near_miss(self, value: Any, *, may_search: Callable[[], bool] = lambda: True) -> NearMiss:
-        """What a value without a code is taken for, and the warning.
+    def find_near_miss(self, value: Any, *, may_search: Callable[[], bool] = lambda: True) -> NearMiss:
+        """Interpret a value that matches no category exactly.
 
-        `may_search` is asked before a similar name is searched, which takes time where there are many categories.
+        `may_search` is called before the search for a similar name, which is slow if there are many categories.
         """
         if isinstance(value, str):
             if self._has_dates and (date := as_date(value)) in self.codes:
                 return NearMiss(self.codes[date])
             if (meant := self._trimmed.get(value.strip())) is not None:
-                message = f"taken as {meant!r}: the two differ only in white space around them."
+                message = f"read as {meant!r}: the two differ only in surrounding white space."
                 return NearMiss(self.codes[meant], WHITE_SPACE, message)
-        message = f"the model was not trained with {shown(value)}; it was answered as an unknown category."
-        text = value if isinstance(value, str) else shown(value)
-        if (similar := self._printed.get(text)) is not None:  # the string "3" for the number 3, and the like
-            message += f" Did you mean {similar!r} ({type(similar).__name__})? Categories are matched with their type."
+        message = f"the model was not trained with {short_repr(value)}; it was treated as an unknown category."
+        text = value if isinstance(value, str) else short_repr(value)
+        if (similar := self._printed.get(text)) is not None:  # such as the string "3" for the number 3
+            message += f" Did you mean {similar!r} ({type(similar).__name__})? The types must match, too."
         elif isinstance(value, str) and may_search() and (similar := self._names.closest(value)) is not None:
             message += f" Did you mean {similar!r}?"
         return NearMiss(0, UNKNOWN, message, similar)

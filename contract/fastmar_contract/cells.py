@@ -1,4 +1,4 @@
-"""Cells of a CSV as values, as pandas reads them: null words, numbers, bools and categories."""
+"""Cells of a CSV to values, as pandas reads them: null words, numbers, bools and categories."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def read_text(cell: str) -> str | None:
 
 
 def read_number(cell: str) -> Any:
-    """A number, bool or null; other text stays as it is, and is refused later with the column's name."""
+    """A number, bool or null; other text is returned unchanged, and refused later with the column's name."""
     if cell in NULLS:
         return None
     if cell in _BOOLS:
@@ -29,7 +29,10 @@ def read_number(cell: str) -> Any:
 
 
 def category_reader(categories: Sequence[Any]) -> Callable[[str], Any]:
-    """Strings stay as they are; a vocabulary of numbers or bools has its cells read as such."""
+    """The function that parses the cells of a column of categories.
+
+    Cells stay strings unless the vocabulary has numbers or bools.
+    """
     strings = frozenset(x for x in categories if isinstance(x, str))
     has_bools = any(isinstance(x, bool) for x in categories)
     has_numbers = any(type(x) in (int, float) for x in categories)

@@ -1,8 +1,8 @@
-"""Errors of records and requests, in the shape in which they cross HTTP.
+"""Errors of records and requests, in the form in which they are sent over HTTP.
 
-FastmarError              a message for a person; carries a fix
+FastmarError              base class; has a code, a message and a fix
 ├── RequestError          a whole request can't be read as records (HTTP 400, 413, 415)
-│   └── TableUnreadable       a CSV has no usable header, or can't be taken apart
+│   └── TableUnreadable       a CSV has no usable header, no rows, or can't be parsed
 └── RecordError           one record can't be scored (HTTP 400 for it alone)
 """
 
@@ -11,16 +11,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-_MOST_FAULTS = 100  # faults of one record that its answer lists
+_MAX_FAULTS = 100  # faults of one record that its answer lists
 
 
 class FastmarError(Exception):
-    """A message for a person: what was found, where, and what to do about it.
+    """A message for people: what was found, where, and how to fix it.
 
     Attributes:
         code: a stable snake_case name of the problem, for programs.
-        message: one sentence that says what was found and where.
-        fix: one sentence that says what to do.
+        message: one sentence: what was found and where.
+        fix: one sentence in the imperative: what to do.
     """
 
     code = "error"
@@ -37,33 +37,33 @@ class FastmarError(Exception):
 
 
 class RequestError(FastmarError):
-    """A request can't be read as records at all: it is answered with status 400, 413 or 415.
+    """A whole request can't be read as records; it is answered with status 400, 413 or 415.
 
     Attributes:
-        v2: whether the request is one of protocol v2, where an error is one string.
+        v2: whether the request uses protocol v2, where an error is a single string.
     """
 
     code = "bad_request"
     v2 = False
 
     def as_dict(self) -> dict[str, Any]:
-        """The body of the answer: ``{"error": {"code", "field", "message", "fix"}}``."""
+        """The body of the response: ``{"error": {"code", "field", "message", "fix"}}``."""
         return {"error": {"code": self.code, "field": None, "message": self.message, "fix": self.fix}}
 
 
 class TableUnreadable(RequestError):
-    """A CSV has no header of the model's columns, no rows, or can't be taken apart."""
+    """A CSV has no header with the model's columns, no rows, or can't be parsed."""
 
     code = "table_unreadable"
 
 
 class RecordError(FastmarError):
-    """One record can't be scored. Others of its request and of its batch are answered.
+    """One record can't be scored. The other records of its request and batch are answered.
 
     Attributes:
         field: the column that the problem is in, or None.
-        faults: where the record has several faults, each of them; `code` and `field` are the first one's then, and
-            `message` and `fix` speak of all.
+        faults: all faults, if the record has several. `code` and `field` are then those of the first fault; `message`
+            and `fix` cover all of them.
     """
 
     code = "bad_record"
@@ -77,14 +77,14 @@ class RecordError(FastmarError):
 
     @classmethod
     def from_dict(cls, error: Mapping[str, Any]) -> RecordError:
-        """The error that `as_dict` describes under "error"."""
+        """The error that `as_dict` wrote under "error"."""
         faults = [cls.from_dict(fault) for fault in error.get("errors", ())]
         return cls(error["code"], error["message"], fix=error["fix"], field=error["field"], faults=faults)
 
     def as_dict(self, record: int | None = None) -> dict[str, Any]:
         """The answer for this record: ``{"error": {"code", "field", "record", "message", "fix"}}``.
 
-        A record with several faults has ``"errors": [{"code", "field", "message", "fix"}, ...]`` beside them.
+        A record with several faults also has ``"errors": [{"code", "field", "message", "fix"}, ...]``.
         """
         error: dict[str, Any] = {
             "code": self.code,
@@ -96,6 +96,6 @@ class RecordError(FastmarError):
         if self.faults:
             error["errors"] = [
                 {"code": fault.code, "field": fault.field, "message": fault.message, "fix": fault.fix}
-                for fault in self.faults[:_MOST_FAULTS]
+                for fault in self.faults[:_MAX_FAULTS]
             ]
         return {"error": error}

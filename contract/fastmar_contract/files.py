@@ -1,4 +1,4 @@
-"""Files of records and pictures, and standard input, as the bytes of a request and their Content-Type."""
+"""Input files and standard input as request bodies: their bytes and Content-Type."""
 
 from __future__ import annotations
 
@@ -10,37 +10,41 @@ from fastmar_contract.media_types import BMP, picture_type
 from fastmar_contract.text import decode
 
 JSON, LINES, CSV = "application/json", "application/jsonlines", "text/csv"
-PICTURE = "application/octet-stream"  # the model looks for itself which kind of picture it is
+PICTURE = "application/octet-stream"  # the model detects the picture format
 _TYPES = {".json": JSON, ".jsonl": LINES, ".ndjson": LINES, ".csv": CSV, ".tsv": CSV, ".tab": CSV}
 _PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 
 
 class InputUnreadable(FastmarError):
-    """An input is not there, or is of a kind that no model reads."""
+    """An input doesn't exist, can't be read, or has an unsupported file type."""
 
     code = "input_unreadable"
 
 
 def is_picture(source: str) -> bool:
-    """Whether `source` is named as a picture's file is."""
+    """Whether the file name of `source` has the extension of a picture."""
     return Path(source).suffix.lower() in _PICTURES
 
 
 def read_picture(path: Path) -> bytes:
-    """Bytes of a picture's file."""
+    """The bytes of a picture file.
+
+    Raises:
+        InputUnreadable: the file can't be read.
+    """
     return _read(path)
 
 
 def read_input(source: str, encoding: str | None = None) -> tuple[bytes, str]:
-    """Bytes and Content-Type of `source`, a path or ``-``. Text comes in UTF-8.
+    """Bytes and Content-Type of `source`. Text is converted to UTF-8.
 
     Args:
-        source: a path, or ``-``.
-        encoding: of text; None for UTF-8, and for UTF-16 and UTF-32 that their bytes tell.
+        source: a path, or ``-`` for standard input.
+        encoding: of text; None detects UTF-8, UTF-16 and UTF-32.
 
     Raises:
-        InputUnreadable: the file can't be read, or is not in the encoding. Of a CSV without an `encoding` each row is
-            checked alone, later.
+        InputUnreadable: the file can't be read, or is not valid in the encoding. Without an `encoding`, the rows of a
+            CSV are checked one by one later.
     """
     if source == "-":
         body = sys.stdin.buffer.read()
@@ -49,7 +53,7 @@ def read_input(source: str, encoding: str | None = None) -> tuple[bytes, str]:
     content_type = _TYPES.get(path.suffix.lower())
     if content_type is None:
         endings = ", ".join([*_TYPES, *_PICTURES])
-        raise InputUnreadable(f"{source} is no file of records.", fix=f"give one that ends in {endings}, or -.")
+        raise InputUnreadable(f"{source} has an unsupported file type.", fix=f"use one of {endings}, or -.")
     return _text(_read(path), content_type, source, encoding)
 
 
@@ -62,7 +66,7 @@ def _text(body: bytes, content_type: str, name: str, encoding: str | None) -> tu
         is_text = error.code != "not_text"
         raise InputUnreadable(
             f"{name}: {error.message}",
-            fix="name its encoding, such as --encoding cp1252, or save it as UTF-8."
+            fix="specify its encoding, such as --encoding cp1252, or save it as UTF-8."
             if is_text
             else "unpack it or save it as text.",
         ) from error
@@ -76,8 +80,8 @@ def _read(path: Path) -> bytes:
 
 
 def _sniff(body: bytes) -> str:
-    """JSON begins with a bracket; JSON lines have a second object behind the first line; the rest is CSV."""
-    if picture_type(body) not in (None, BMP):  # a CSV may begin with the two letters of a BMP
+    """Detect the format: JSON starts with a bracket, JSON lines have several objects, anything else is CSV."""
+    if picture_type(body) not in (None, BMP):  # a CSV may start with BM, the signature of a BMP
         return PICTURE
     text = as_utf8(body).lstrip()
     if text[:1] not in (b"{", b"["):
@@ -87,8 +91,8 @@ def _sniff(body: bytes) -> str:
 
 
 def as_utf8(body: bytes) -> bytes:
-    """A text that may be UTF-16 or UTF-32, as Windows' tools write it, in UTF-8; other bytes as they are."""
+    """Text in UTF-16 or UTF-32, as Windows tools write it, converted to UTF-8; other bytes unchanged."""
     try:
         return decode(body).encode()
     except RequestError:
-        return body  # the model's reader, or the table's, says what is wrong and where
+        return body  # the parser of records or tables reports what is wrong and where

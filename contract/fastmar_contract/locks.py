@@ -1,4 +1,4 @@
-"""One program at a time: a lock on a file, which ends with the program however it ends."""
+"""File locks between processes; the system releases a lock when its process ends."""
 
 from __future__ import annotations
 
@@ -7,26 +7,27 @@ import sys
 from typing import IO, Any
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
-_LOCK_OFFSET = 1 << 40  # bytes under a lock can't be read on Windows; a file never gets as long as this
+_LOCK_OFFSET = 1 << 40  # bytes under a lock can't be read on Windows; no file is as long as this
 
 
 def acquire(file: IO[Any]) -> bool:
-    """Take the lock of an open file until it is closed; False where another program has it.
+    """Lock an open file until it is closed.
 
-    On a file system without locks it counts as taken by nobody.
+    Returns:
+        False if another process holds the lock. Always True on a file system without locks.
 
     Raises:
-        OSError: the system fails on the file for another reason.
+        OSError: locking failed for another reason.
     """
     try:
         if sys.platform == "win32":
-            import msvcrt  # noqa: PLC0415 - there is one on Windows alone
+            import msvcrt  # noqa: PLC0415 - exists only on Windows
 
             file.seek(_LOCK_OFFSET)
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
             file.seek(0)
         else:
-            import fcntl  # noqa: PLC0415 - and everywhere else
+            import fcntl  # noqa: PLC0415 - does not exist on Windows
 
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):

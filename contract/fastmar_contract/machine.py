@@ -1,4 +1,4 @@
-"""What a process may use of the machine."""
+"""CPU cores that a process may use."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 
 def usable_cores() -> int:
-    """The cores that this process may run on, where the system says so; else those of the machine."""
+    """Number of cores that this process may run on; all cores of the machine if the system does not tell."""
     if hasattr(os, "sched_getaffinity"):  # Linux
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""Media types: parameters, aliases, the format that each one names, and the types of pictures by how they begin."""
+"""Media types: parsing, aliases, the format of each, and detection of picture formats by their signatures."""
 
 from __future__ import annotations
 
@@ -36,36 +36,36 @@ _ENDINGS = {
     "tsv": TABLE,
     "tab": TABLE,
 }
-_LONGEST = 1000  # characters of a header that are read: a boundary has at most 70, a charset far fewer
+_MAX_HEADER = 1000  # characters of a header that are parsed: a boundary has at most 70, a charset far fewer
 _PARAMETER = re.compile(r';\s*([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))')
 
 
 @dataclass(frozen=True, slots=True)
 class MediaType:
-    """A Content-Type: its name in lower case, and its parameters by their names in lower case."""
+    """A Content-Type: its name and its parameters by name. Names are in lower case."""
 
     name: str = ""
     parameters: dict[str, str] = field(default_factory=dict)
 
     @property
     def format(self) -> str | None:
-        """The format that the name stands for; None where the content has to tell."""
+        """The format that the name stands for; None if it has to be detected from the content."""
         known = _FORMATS.get(self.name)
         if known is None and self.name.startswith("image/"):
             return IMAGE
         return JSON if known is None and self.name.endswith("+json") else known
 
 
-def named(known: str, declared: MediaType) -> MediaType:
-    """A media type of the format `known`, with the parameters that were declared."""
+def with_format(known: str, declared: MediaType) -> MediaType:
+    """A media type of the format `known`, with the parameters of `declared`."""
     name = next(name for name, stands_for in _FORMATS.items() if stands_for == known)
     return MediaType(name, declared.parameters)
 
 
 @lru_cache(maxsize=256)
 def parse(content_type: str | None) -> MediaType:
-    """The media type that a header names; the empty one where there is no header."""
-    text = (content_type or "")[:_LONGEST]
+    """The media type of a Content-Type header; empty if there is no header."""
+    text = (content_type or "")[:_MAX_HEADER]
     name, _, _ = text.partition(";")
     found = {key.lower(): quoted or plain for key, quoted, plain in _PARAMETER.findall(text[len(name) :])}
     return MediaType(name.strip().lower(), found)
@@ -85,9 +85,9 @@ _PICTURES = (
 
 
 def picture_type(data: bytes | bytearray | memoryview) -> str | None:
-    """The media type of a picture's file by how it begins; None where it is none of the usual kinds.
+    """The media type of a picture file by its signature; None for other content.
 
-    Text may begin with the two letters of a BMP.
+    Text may also start with BM, the signature of a BMP.
     """
     start = bytes(data[:16])
     if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
@@ -96,6 +96,6 @@ def picture_type(data: bytes | bytearray | memoryview) -> str | None:
 
 
 def format_of_file(name: str) -> str | None:
-    """The format that the ending of a file's name stands for."""
+    """The format that the extension of a file name stands for."""
     _, dot, ending = name.rpartition(".")
     return _ENDINGS.get(ending.lower()) if dot else None

@@ -1,4 +1,4 @@
-"""The parts of an archive: bounded before they are unpacked, so that a small file can't fill the memory."""
+"""Members of an archive: their names, and limits that are checked before unpacking, so that memory can't overflow."""
 
 from __future__ import annotations
 
@@ -17,37 +17,45 @@ LIMITS = {
     "golden/": 256 * _MIB,
     "MAR-INF/": _MIB,
 }
-"""Bytes of a part, by its name or folder."""
-_OTHERS = 64 * _MIB
-_RATIO, _SPARE = 200, _MIB  # deflate makes at most 1,032 bytes of one; weights and JSON are far below 200
+"""Maximum bytes of a member, by its name or folder."""
+_DEFAULT_LIMIT = 64 * _MIB
+_MAX_RATIO, _RATIO_ALLOWANCE = 200, _MIB  # deflate expands at most 1,032-fold; weights and JSON stay far below 200
 _MAX_MEMBERS = 10_000
 
 
-class PartRefused(ValueError):
-    """A part that no export writes."""
+class MemberRefused(ValueError):
+    """An archive member that no export writes.
+
+    Attributes:
+        code: a stable name of the cause.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
-    """The bytes of one part, whose size is checked first.
+    """The bytes of one member, whose size is checked first.
 
     Raises:
-        KeyError: there is no such part.
-        PartRefused: it is larger than any export writes, unpacks to too many times its size, or its size is a lie.
+        KeyError: there is no such member.
+        MemberRefused: it is over a limit, or its size differs from the declared one.
     """
     member = archive.getinfo(name)
     check_member(member)
-    with archive.open(member) as stream:  # its size in the directory may be a lie: no more than that is unpacked
+    with archive.open(member) as stream:  # the declared size may be wrong: no more than that is unpacked
         data = stream.read(member.file_size + 1)
     if len(data) != member.file_size:
-        raise PartRefused(f"{name} has another size than the archive says")
+        raise MemberRefused("wrong_member_size", f"{name} does not have the size that the archive declares")
     return data
 
 
 def check_members(members: Sequence[zipfile.ZipInfo]) -> None:
-    """Check the names and sizes of all parts.
+    """Check the names and sizes of all members.
 
     Raises:
-        PartRefused: one of them is outside of what an export writes.
+        MemberRefused: a name or size that no export writes.
     """
     check_names(members)
     for member in members:
@@ -55,40 +63,44 @@ def check_members(members: Sequence[zipfile.ZipInfo]) -> None:
 
 
 def check_names(members: Sequence[zipfile.ZipInfo]) -> None:
-    """Check the number and the names of all parts.
+    """Check the number and the names of all members.
 
     Raises:
-        PartRefused: there are too many, or two of one name, or one would be unpacked outside of the archive's folder.
+        MemberRefused: there are too many, a name is repeated, or a member would be unpacked outside of the folder.
     """
     if len(members) > _MAX_MEMBERS:
-        raise PartRefused(f"it has {len(members):,} parts, over the limit of {_MAX_MEMBERS:,}")
+        raise MemberRefused("too_many_members", f"it has {len(members):,} members, over the limit of {_MAX_MEMBERS:,}")
     names = set()
     for member in members:
         name = member.filename
         if name in names:
-            raise PartRefused(f"it holds {name!r:.80} twice")
+            raise MemberRefused("repeated_member", f"it contains {name!r:.80} twice")
         if name.startswith("/") or "\\" in name or ".." in name.split("/"):
-            raise PartRefused(f"its part {name!r:.80} would be unpacked outside of its folder")
+            raise MemberRefused(
+                "member_outside_folder", f"its member {name!r:.80} would be unpacked outside of the folder"
+            )
         names.add(name)
 
 
 def check_member(member: zipfile.ZipInfo) -> None:
-    """Check the size of one part.
+    """Check the size and the compression ratio of one member.
 
     Raises:
-        PartRefused: it is over its limit, or unpacks to too many times its size.
+        MemberRefused: one of them is over its limit.
     """
     check_size(member.filename, member.file_size)
-    if member.file_size > _SPARE + _RATIO * member.compress_size:
-        raise PartRefused(f"{member.filename!r:.80} unpacks to more than {_RATIO} times its size")
+    if member.file_size > _RATIO_ALLOWANCE + _MAX_RATIO * member.compress_size:
+        raise MemberRefused(
+            "compression_ratio", f"{member.filename!r:.80} unpacks to more than {_MAX_RATIO} times its size"
+        )
 
 
 def check_size(name: str, size: int) -> None:
-    """Check the size of a part that is called `name`.
+    """Check the size of the member `name`.
 
     Raises:
-        PartRefused: it is over its limit.
+        MemberRefused: it is over its limit.
     """
-    limit = LIMITS.get(name) or LIMITS.get(f"{name.partition('/')[0]}/", _OTHERS)
+    limit = LIMITS.get(name) or LIMITS.get(f"{name.partition('/')[0]}/", _DEFAULT_LIMIT)
     if size > limit:
-        raise PartRefused(f"{name} has {size:,} bytes, over the limit of {limit:,}")
+        raise MemberRefused("member_too_large", f"{name} has {size:,} bytes, over the limit of {limit:,}")

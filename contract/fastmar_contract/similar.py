@@ -6,21 +6,21 @@ import difflib
 from collections.abc import Iterable
 from functools import cached_property
 
-_MAX_NAME = 100  # characters of a name; longer ones are not compared
-_MAX_COMPARED = 200  # names that one is compared with, letter by letter
-_MIN_RATIO = 0.8  # difflib's similarity from which two names are alike
+_MAX_NAME = 100  # characters; longer names are not compared
+_MAX_COMPARED = 200  # candidates that a name is compared with letter by letter
+_MIN_RATIO = 0.8  # difflib's similarity above which two names are similar
 
 
-class Names:
-    """Names to choose from. They are put in order when the first name is looked up, which may never be needed."""
+class SimilarNames:
+    """Search for a similar name among given ones, which are indexed at the first search."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = tuple(name for name in names if len(name) <= _MAX_NAME)
 
     def closest(self, name: str) -> str | None:
-        """The one that differs from `name` in case, spaces and punctuation alone; else one that is spelled alike.
+        """The name that differs from `name` only in case, spaces and punctuation; else one with a similar spelling.
 
-        Names with other digits are never alike: "A12" is not a misspelled "A13".
+        Names with different digits are never similar: "A12" is not a misspelled "A13".
         """
         if len(name) > _MAX_NAME or not (letters := _letters(name)):
             return None
@@ -37,7 +37,7 @@ class Names:
 
     @cached_property
     def _by_letters(self) -> dict[str, str]:
-        """Each name by its letters and digits; of several the first."""
+        """Names by their letters and digits; the first name wins."""
         return {letters: name for name in reversed(self._names) if (letters := _letters(name))}
 
     @cached_property
@@ -53,5 +53,5 @@ def _letters(name: str) -> str:
 
 
 def _group_key(letters: str) -> tuple[str, str]:
-    """Only names of one group are compared: they begin with the same letter and have the same digits."""
+    """Only names of the same group are compared: they start with the same letter and have the same digits."""
     return letters[0], "".join(character for character in letters if character.isdigit())

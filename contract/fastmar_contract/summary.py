@@ -1,4 +1,4 @@
-"""Answers in a few words, for a table's row or a picture's caption."""
+"""Short texts for answers, for the row of a table or the caption of a picture."""
 
 from __future__ import annotations
 
@@ -6,38 +6,38 @@ from typing import Any
 
 from fastmar_contract.agreement import is_mask
 
-POINTS = 4  # that are written out
+MAX_POINTS = 4  # in a text
 
 
-def prediction(answer: dict[str, Any]) -> str:
-    """What is predicted: a label, several, numbers, points, or the classes of a mask with their shares."""
+def describe_prediction(answer: dict[str, Any]) -> str:
+    """The prediction as text: a label, several labels, numbers, points, or the classes of a mask with their shares."""
     value = answer["prediction"]
     if is_mask(answer):
         shares = mask_shares(value)
         return ", ".join(f"{name} {share:.1%}" for _, name, share in shares) or "nothing"
     if is_points(answer):
-        told = ", ".join(f"({x:.0f}, {y:.0f})" for x, y in value[:POINTS])
-        return told + (f", ... ({len(value)} points)" if len(value) > POINTS else "")
+        points = ", ".join(f"({x:.0f}, {y:.0f})" for x, y in value[:MAX_POINTS])
+        return points + (f", ... ({len(value)} points)" if len(value) > MAX_POINTS else "")
     if isinstance(value, list):
         return ", ".join(map(_number, value)) or "none"
     return _number(value)
 
 
-def likeliest(answer: dict[str, Any], count: int) -> list[tuple[str, float]]:
+def top_labels(answer: dict[str, Any], count: int) -> list[tuple[str, float]]:
     """The labels with the largest probabilities."""
     return sorted(answer.get("probabilities", {}).items(), key=lambda item: -item[1])[:count]
 
 
 def is_points(answer: dict[str, Any]) -> bool:
-    """Whether the answer is places in the picture."""
+    """Whether the prediction is points in the picture."""
     return "points_model" in answer
 
 
 def mask_shares(mask: dict[str, Any]) -> list[tuple[int, str, float]]:
-    """Index, name and share of the pixels that the model saw, of each class in a mask; the largest first."""
-    seen = [entry for entry in mask["classes"] if entry["name"] is not None]
-    total = sum(entry["pixels"] for entry in seen) or 1
-    shares = [(entry["index"], entry["name"], entry["pixels"] / total) for entry in seen]
+    """Index, name and share of each class in a mask, the largest first; only pixels that the model saw count."""
+    known = [entry for entry in mask["classes"] if entry["name"] is not None]
+    total = sum(entry["pixels"] for entry in known) or 1
+    shares = [(entry["index"], entry["name"], entry["pixels"] / total) for entry in known]
     return sorted(shares, key=lambda share: -share[2])
 
 

@@ -1,4 +1,4 @@
-"""Values of a record against their columns: which are taken, which are refused, and with what error."""
+"""Checks of a record's values against their columns, with an error for each value that is refused."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from fastmar_contract.cells import category_reader, read_number, read_text
-from fastmar_contract.display import shown
+from fastmar_contract.display import short_repr
 from fastmar_contract.errors import RecordError
 
 NUMBER, CATEGORY, DATE = "number", "category", "date"  # kinds of columns
@@ -18,19 +18,19 @@ SEND_DATE = 'send it as "2024-01-31" or "2024-01-31T08:30:00".'
 
 
 class Column(Protocol):
-    """As much of a column as the checks use."""
+    """The properties of a column that the checks use."""
 
     @property
     def name(self) -> str:
-        """Its name in records."""
+        """The name in records."""
 
     @property
     def nullable(self) -> bool:
-        """Whether null may stand in it."""
+        """Whether null is accepted."""
 
 
 def as_date(value: Any) -> datetime | None:
-    """The date that a text is in ISO 8601, or None."""
+    """The date of an ISO 8601 text, or None."""
     try:
         return datetime.fromisoformat(value.strip()) if isinstance(value, str) else None
     except ValueError:
@@ -38,7 +38,7 @@ def as_date(value: Any) -> datetime | None:
 
 
 def check_number(value: Any, column: Column) -> float | int | None:
-    """The number, or None for null. Text is read as a cell of a CSV is.
+    """The number, or None for null. Text is parsed like a CSV cell.
 
     Raises:
         RecordError: `null_not_filled`, `out_of_range` or `not_a_number`.
@@ -51,8 +51,8 @@ def check_number(value: Any, column: Column) -> float | int | None:
             return check_number(None, column)
         raise RecordError(
             "out_of_range",
-            f"{column.name!r} is {shown(value)}, which is over the largest number that the model can take.",
-            fix=f"send a finite number of at most {FLOAT32_MAX:.3g} in size.",
+            f"{column.name!r} is {short_repr(value)}, outside of the range of numbers that the model accepts.",
+            fix=f"send a number from -{FLOAT32_MAX:.3g} to {FLOAT32_MAX:.3g}.",
             field=column.name,
         )
     if value is None:
@@ -60,41 +60,41 @@ def check_number(value: Any, column: Column) -> float | int | None:
             raise null_not_filled(column.name)
         return None  # a later step fills it
     if kind is bool:
-        return int(value)  # as fastai reads a column of bools
+        return int(value)  # as fastai treats a column of bools
     if kind is str and type(number := read_number(value)) is not str:
         return check_number(number, column)
     if _is_scalar(value):
         return check_number(value.item(), column)
     raise RecordError(
         "not_a_number",
-        f"{column.name!r} is {shown(value)}, where a number belongs.",
+        f"{column.name!r} must be a number; got {short_repr(value)}.",
         fix="send a number.",
         field=column.name,
     )
 
 
 def _is_scalar(value: Any) -> bool:
-    """Whether `value` is a scalar of numpy."""
+    """Whether `value` is a numpy scalar."""
     return hasattr(value, "dtype") and hasattr(value, "item") and not getattr(value, "shape", ())
 
 
 def null_not_filled(name: str) -> RecordError:
-    """The error for a null in a column of numbers for which training has no filling."""
+    """The error for a null in a column of numbers that had no missing values in training."""
     return RecordError(
         "null_not_filled",
-        f"{name!r} is null, and no missing values were seen in it when the model was trained.",
-        fix=f"send a number for {name!r}, or train with missing values in it.",
+        f"{name!r} must not be null: the column had no missing values when the model was trained.",
+        fix=f"send a number for {name!r}, or train the model with missing values in it.",
         field=name,
     )
 
 
 def number_as_text(name: str, sent: str, read: Any) -> str:
     """The warning for a number that was sent as text."""
-    return f"{name!r} is the text {shown(sent)}; it was read as {'null' if read is None else repr(read)}."
+    return f"{name!r} is the text {short_repr(sent)}; it was read as {'null' if read is None else repr(read)}."
 
 
 def check_category(value: Any, column: Column) -> Any:
-    """A string, number, bool, or None for null. Whether the model knows it is for `categories` to decide.
+    """A string, number, bool, or None for null. `categories` decides whether the model knows it.
 
     Raises:
         RecordError: `not_a_value`.
@@ -107,14 +107,14 @@ def check_category(value: Any, column: Column) -> Any:
         return check_category(value.item(), column)
     raise RecordError(
         "not_a_value",
-        f"{column.name!r} is {shown(value)}, where one category belongs.",
+        f"{column.name!r} must be a single category; got {short_repr(value)}.",
         fix="send one string, number, true, false or null.",
         field=column.name,
     )
 
 
 def check_date(value: Any, column: Column) -> Any:
-    """A string or null; the step that computes with it reads it.
+    """A string or null; the step that uses the date parses it.
 
     Raises:
         RecordError: `null_not_filled` or `not_a_date`.
@@ -122,7 +122,7 @@ def check_date(value: Any, column: Column) -> Any:
     if value is None and not column.nullable:
         raise RecordError(
             "null_not_filled",
-            f"the date {column.name!r} is null, and no missing dates were seen when the model was trained.",
+            f"the date {column.name!r} must not be null: no dates were missing when the model was trained.",
             fix='send it as "2024-01-31".',
             field=column.name,
         )
@@ -130,18 +130,44 @@ def check_date(value: Any, column: Column) -> Any:
         return value
     raise RecordError(
         "not_a_date",
-        f"{column.name!r} is {shown(value)}, where a date belongs.",
+        f"{column.name!r} must be a date; got {short_repr(value)}.",
         fix=SEND_DATE,
         field=column.name,
     )
 
 
+def not_an_object(value: Any) -> RecordError:
+    """The error for a record that is not an object."""
+    return RecordError(
+        "not_an_object",
+        f"the record must be an object; got {short_repr(value)}.",
+        fix="send an object with a value for each column.",
+    )
+
+
+def missing_date(name: str, part: str) -> RecordError:
+    """The error for a record without a date and without one of its parts."""
+    return RecordError(
+        "missing_column",
+        f"the record has neither the date {name!r} (under any name) nor {part!r}.",
+        fix=f'send the date as {name!r}, for example "2024-01-31".',
+        field=name,
+    )
+
+
+def invalid_date(name: str, value: Any) -> RecordError:
+    """The error for a text that is not a date."""
+    return RecordError(
+        "not_a_date", f"{name!r} must be an ISO 8601 date; got {short_repr(value)}.", fix=SEND_DATE, field=name
+    )
+
+
 CHECKS: dict[str, Callable[[Any, Column], Any]] = {NUMBER: check_number, CATEGORY: check_category, DATE: check_date}
-"""The check of a value by the kind of its column."""
+"""The check for each kind of column."""
 
 
 def cell_reader(kind: str, categories: Sequence[Any] = ()) -> Callable[[str], Any]:
-    """The function that reads the cells of a column; other kinds than numbers and categories stay text or null."""
+    """The function that parses the cells of a column; dates and other kinds stay text or null."""
     if kind == NUMBER:
         return read_number
     if kind == CATEGORY:

@@ -26,7 +26,7 @@ from fastmar_export.errors import ExportError
 from fastmar_export.extensions import package_sources, sources_of
 from fastmar_export.modalities import modalities
 from fastmar_runtime import spec as spec_format
-from fastmar_runtime.golden import Golden
+from fastmar_runtime.golden import GoldenRecords
 from fastmar_runtime.openapi import openapi
 from fastmar_runtime.schema import describe
 from fastmar_runtime.spec import Spec
@@ -45,7 +45,7 @@ class Bundle:
 
     spec: Spec
     graph: bytes
-    golden: Golden
+    golden: GoldenRecords
 
 
 def creation_date() -> datetime | None:

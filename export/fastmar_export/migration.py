@@ -102,7 +102,7 @@ def _field(entry: Any, where: str, known: Field, migrated: Migration) -> dict[st
     if known.kind == CATEGORY:
         restore_whitespace(kept, known)
         if "choices" in kept:
-            texts = [str(plain(category)) for category in known.categories]
+            texts = [str(json_value(category)) for category in known.categories]
             kept["choices"] = _entries(kept["choices"], texts, f"{where}.choices", migrated)
     if "default" in kept and not _is_accepted(kept["default"], known):
         migrated.dropped.append(f"{where}.default: {kept.pop('default')!r}")

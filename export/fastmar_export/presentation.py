@@ -19,7 +19,7 @@ import yaml
 
 from fastmar_contract.values import CATEGORY, DATE, FLOAT32_MAX, NUMBER
 from fastmar_export.errors import ExportError
-from fastmar_runtime.schema import plain
+from fastmar_runtime.schema import json_value
 from fastmar_runtime.spec import Field, Spec
 from fastmar_runtime.steps.categorify import vocabulary
 
@@ -193,7 +193,7 @@ def check_value(value: Any, where: str, field: Field) -> None:
     if field.kind == NUMBER:
         _number(value, where)
     elif field.kind == CATEGORY:
-        known = [plain(category) for category in field.categories]
+        known = [json_value(category) for category in field.categories]
         if value is not None and value not in known:
             raise _refused(
                 where, f"is {value!r}, which is not a known category", _suggestion(value, known), code="unknown_name"
@@ -203,7 +203,7 @@ def check_value(value: Any, where: str, field: Field) -> None:
 
 
 def _choices(value: Any, where: str, field: Field) -> None:
-    known = {str(plain(category)) for category in field.categories}
+    known = {str(json_value(category)) for category in field.categories}
     for name, label in _mapping(value, where, None).items():
         if str(name) not in known:
             raise _refused(

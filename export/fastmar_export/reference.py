@@ -17,7 +17,7 @@ from fastmar_contract.errors import RecordError
 from fastmar_contract.values import CATEGORY, FLOAT32_MAX, NUMBER
 from fastmar_export.errors import ExportError
 from fastmar_runtime.csv_records import read_csv
-from fastmar_runtime.schema import plain
+from fastmar_runtime.schema import json_value
 from fastmar_runtime.spec import Field
 
 
@@ -44,7 +44,7 @@ def _refine(field: Field, values: list[Any]) -> Field:
         if numbers:
             return replace(field, default=median(numbers), minimum=min(numbers), maximum=max(numbers))
     if field.kind == CATEGORY:
-        known = {plain(category) for category in field.categories}
+        known = {json_value(category) for category in field.categories}
         common = Counter(v for v in values if v in known).most_common(1)
         if common:
             return replace(field, default=common[0][0])

@@ -15,7 +15,7 @@ from fastmar_export.learner import Learner
 from fastmar_export.modalities import Arrays, Modality
 from fastmar_export.networks.graph import Graph, check_batch_independence, check_graph, export_graph
 from fastmar_runtime import __version__
-from fastmar_runtime.golden import OUTPUT, Golden, check_golden, thinned
+from fastmar_runtime.golden import OUTPUT, GoldenRecords, check_golden, subsample
 from fastmar_runtime.modalities import modality as runtime_modality
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.spec import PROTOCOL, Spec

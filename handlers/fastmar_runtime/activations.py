@@ -1,4 +1,4 @@
-"""Activations of fastai's losses: from the graph's output to what an answer holds."""
+"""Activations of fastai's losses, applied to the graph's output."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastmar_runtime.validation import wrong
+from fastmar_runtime.validation import invalid
 
 
 def softmax(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -31,6 +31,6 @@ ACTIVATIONS: dict[str, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]] = {
 
 
 def check_activation(name: str, path: str) -> None:
-    """Raise `BundleUnreadable` where there is no activation of that name; `path` is where it stands."""
+    """Raise `BundleUnreadable` if the activation is unknown; `path` is the place of the decoder in the spec."""
     if name not in ACTIVATIONS:
-        raise wrong(f"{path}.activation", f"one of {', '.join(ACTIVATIONS)}", name)
+        raise invalid(f"{path}.activation", f"one of {', '.join(ACTIVATIONS)}", name)

@@ -1,4 +1,4 @@
-"""The files of a bundle: an archive, or the folder that TorchServe unpacked one to. Reads data, runs nothing."""
+"""The files of a bundle: an archive, or the folder that TorchServe unpacked it to. Files are read as data only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from fastmar_contract.members import GRAPH, SPEC, PartRefused, check_members, check_size, read_member
+from fastmar_contract.members import GRAPH, SPEC, MemberRefused, check_members, check_size, read_member
 from fastmar_runtime.errors import BundleUnreadable
 from fastmar_runtime.validation import check_depth
 
@@ -33,8 +33,8 @@ class BundleFiles:
         """The bytes of one file.
 
         Raises:
-            BundleUnreadable: the bundle is not there, is no archive, has no such file, or has a larger one than any
-                export writes.
+            BundleUnreadable: the bundle does not exist, is not an archive, lacks the file, or has a member that no
+                export writes; see `MemberRefused` for the codes.
         """
         try:
             if self.path.is_dir():
@@ -43,19 +43,22 @@ class BundleFiles:
             with zipfile.ZipFile(self.path) as archive:
                 check_members(archive.infolist())
                 return read_member(archive, name)
-        except PartRefused as error:
+        except MemberRefused as error:
             raise BundleUnreadable(
-                f"{self.path} is no archive of fastmar's: {error}.", fix="copy or export it again."
+                f"{self.path} is not an archive of fastmar: {error}.", fix="copy or export it again.", code=error.code
             ) from error
         except FileNotFoundError as error:
             missing = name if self.path.exists() else str(self.path)
             raise BundleUnreadable(
-                f"there is no {missing}.", fix="give the path of an archive that `fastmar export` wrote."
+                f"{missing} does not exist.",
+                fix="check the path, which must be that of an archive that `fastmar export` wrote.",
+                code="bundle_not_found",
             ) from error
         except KeyError as error:
             raise BundleUnreadable(
-                f"{self.path} holds no {name}: fastmar did not write it.",
+                f"{self.path} does not contain {name}: fastmar did not write it.",
                 fix="export the learner with `fastmar export`.",
+                code="member_missing",
             ) from error
         except (
             zipfile.BadZipFile,
@@ -66,23 +69,27 @@ class BundleFiles:
             NotImplementedError,
             RuntimeError,
         ) as error:
-            # ValueError: a name or number in the zip that makes no sense; NotImplementedError: a kind of compression
-            # that this Python does not know; RuntimeError: encrypted.
+            # ValueError: an invalid name or number in the zip; NotImplementedError: a compression that this Python does
+            # not support; RuntimeError: encrypted.
             raise BundleUnreadable(
-                f"{self.path} is damaged or no archive ({error}).", fix="copy or export it again."
+                f"{self.path} is damaged or not an archive ({error}).",
+                fix="copy or export it again.",
+                code="bundle_damaged",
             ) from error
 
     def json(self, name: str) -> Any:
-        """One file, read as JSON."""
+        """One file, parsed as JSON."""
         try:
             value = orjson.loads(self.read(name))
         except orjson.JSONDecodeError as error:
-            raise BundleUnreadable(f"{name} in {self.path} is no JSON.", fix="export the learner again.") from error
+            raise BundleUnreadable(
+                f"{name} in {self.path} is not valid JSON.", fix="export the learner again."
+            ) from error
         check_depth(value, name)
         return value
 
     def array(self, name: str) -> npt.NDArray[Any]:
-        """One file of numpy's format, which holds numbers alone."""
+        """One file in numpy's format, which must contain numbers."""
         stream = io.BytesIO(self.read(name))
         try:
             version = np.lib.format.read_magic(stream)
@@ -93,18 +100,18 @@ class BundleFiles:
             shape, fortran, dtype = read_header(stream)
             data = stream.read()
             if dtype.kind not in "fiub" or len(data) != dtype.itemsize * _count(shape):
-                raise ValueError("its header and its data do not belong together")
+                raise ValueError("its data does not match its header")
             return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
-        except Exception as error:  # numpy reads the header as Python source, whose parser has many errors
+        except Exception as error:  # numpy parses the header as Python source, which raises many kinds of errors
             raise BundleUnreadable(
-                f"{name} in {self.path} is damaged ({error}).", fix="copy or export it again."
+                f"{name} in {self.path} is damaged ({error}).", fix="copy or export it again.", code="array_damaged"
             ) from error
 
     def check(self) -> None:
-        """Check the names and sizes of all parts without reading them.
+        """Check the names and sizes of all members without reading them.
 
         Raises:
-            BundleUnreadable: as `read`.
+            BundleUnreadable: see `read`.
         """
         self.read(SPEC)
 

@@ -1,4 +1,4 @@
-"""Whether the parts of a bundle fit together, found out when it is opened and not by its first record."""
+"""Checks that the parts of a bundle are consistent, when it is opened."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fastmar_runtime.modalities import modality
 from fastmar_runtime.spec import Spec
 from fastmar_runtime.steps import load_step
 from fastmar_runtime.steps.add_datepart import AddDatepart
-from fastmar_runtime.validation import build, unreadable, wrong
+from fastmar_runtime.validation import build, invalid, unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +30,14 @@ class _SizedLayer:
 
 
 _ONNX_TYPES = {"int64": "tensor(int64)", "float32": "tensor(float)", "uint8": "tensor(uint8)"}
-_LARGEST_SIDE = 1 << 16
+_MAX_SIDE = 1 << 16
 
 
 def read_spec(files: BundleFiles) -> Spec:
-    """The spec of a bundle, its parts checked.
+    """The checked spec of a bundle.
 
     Raises:
-        BundleError: it can't be read, speaks another protocol, or has parts that don't fit together.
+        BundleError: it can't be read, uses another protocol, or is inconsistent.
     """
     spec = spec_format.from_dict(files.json(SPEC))
     check_spec(spec)
@@ -45,22 +45,24 @@ def read_spec(files: BundleFiles) -> Spec:
 
 
 def check_spec(spec: Spec) -> None:
-    """Raise `BundleUnreadable` where the spec's parts don't fit together."""
+    """Raise `BundleUnreadable` if the parts of the spec are inconsistent."""
     if not spec.inputs or not spec.outputs:
         raise unreadable("spec.json: graph must have inputs and outputs")
     for tensor in (*spec.inputs, *spec.outputs):
         if tensor.dtype not in _ONNX_TYPES or not tensor.shape:
-            raise wrong(f"spec.json: graph.{tensor.name}", f"of a dtype among {', '.join(_ONNX_TYPES)}", tensor.dtype)
+            raise invalid(
+                f"spec.json: graph.{tensor.name}", f"a tensor with a dtype of {', '.join(_ONNX_TYPES)}", tensor.dtype
+            )
     _check_decode(spec)
     for at, layer in enumerate(spec.layers):
         _check_layer(layer, f"spec.json: graph.layers[{at}]")
     names = [field.name for field in spec.fields]
     if len(set(names)) != len(names):
-        raise unreadable("spec.json: fields has two of one name")
+        raise unreadable("spec.json: fields has a repeated name")
     steps = [load_step(state, f"spec.json: steps[{at}]") for at, state in enumerate(spec.steps)]
     for at, step in enumerate(steps):
         if isinstance(step, AddDatepart) and step.date not in names:
-            raise wrong(f"spec.json: steps[{at}].date", "the name of a field", step.date)
+            raise invalid(f"spec.json: steps[{at}].date", "the name of a field", step.date)
     modality(spec.kind).check(spec, steps)
 
 
@@ -72,21 +74,23 @@ def _check_decode(spec: Spec) -> None:
 
 def _check_layer(layer: dict[str, Any], path: str) -> None:
     if not isinstance(layer.get("layer"), str):
-        raise unreadable(f"{path} has no name of a layer")
+        raise unreadable(f"{path} has no layer name")
     cls: Any = _CropLayer if layer["layer"] == "random_resized_crop_gpu" else _SizedLayer
-    made = build(cls, {key: value for key, value in layer.items() if key in cls.__dataclass_fields__}, path)
-    if made.size is not None and not all(0 < side <= _LARGEST_SIDE for side in made.size):
-        raise wrong(f"{path}.size", f"two numbers from 1 to {_LARGEST_SIDE}", list(made.size))
-    if isinstance(made, _CropLayer) and not (min(*made.ratio, made.valid_scale) > 0 and math.isfinite(sum(made.ratio))):
-        raise unreadable(f"{path}.ratio and valid_scale must be over 0")
+    checked = build(cls, {key: value for key, value in layer.items() if key in cls.__dataclass_fields__}, path)
+    if checked.size is not None and not all(0 < side <= _MAX_SIDE for side in checked.size):
+        raise invalid(f"{path}.size", f"two numbers from 1 to {_MAX_SIDE}", list(checked.size))
+    if isinstance(checked, _CropLayer) and not (
+        min(*checked.ratio, checked.valid_scale) > 0 and math.isfinite(sum(checked.ratio))
+    ):
+        raise unreadable(f"{path}.ratio and valid_scale must be greater than 0")
 
 
 def check_session(spec: Spec, session: Any) -> None:
-    """Raise `BundleUnreadable` where the graph's inputs and outputs are not those of the spec."""
+    """Raise `BundleUnreadable` if the inputs and outputs of the graph differ from those of the spec."""
     try:
         _check_tensors(spec, session)
-    except UnicodeDecodeError as error:  # ONNX Runtime decodes names when they are read
-        raise unreadable("model.onnx has an input, output or axis whose name is no text") from error
+    except UnicodeDecodeError as error:  # ONNX Runtime decodes names on access
+        raise unreadable("model.onnx has an input, output or axis whose name is not text") from error
 
 
 def _check_tensors(spec: Spec, session: Any) -> None:
@@ -94,19 +98,19 @@ def _check_tensors(spec: Spec, session: Any) -> None:
         ("inputs", spec.inputs, session.get_inputs()),
         ("outputs", spec.outputs, session.get_outputs()),
     ):
-        of_name = {each.name: each for each in found}
-        if kind == "inputs" and of_name.keys() != {tensor.name for tensor in tensors}:
-            raise unreadable(f"model.onnx has the inputs {sorted(of_name)}, and spec.json names others")
+        by_name = {each.name: each for each in found}
+        if kind == "inputs" and by_name.keys() != {tensor.name for tensor in tensors}:
+            raise unreadable(f"model.onnx has the inputs {sorted(by_name)}, but spec.json has others")
         for tensor in tensors:
-            ours = of_name.get(tensor.name)
+            ours = by_name.get(tensor.name)
             if ours is None or ours.type != _ONNX_TYPES[tensor.dtype] or not _same_shape(tensor.shape, ours.shape):
-                got = "none" if ours is None else f"{ours.type} {ours.shape}"
-                raise unreadable(f"spec.json: graph.{kind} has {tensor.name!r:.60}, of which model.onnx has {got}")
+                actual = "missing" if ours is None else f"{ours.type} {ours.shape}"
+                raise unreadable(f"spec.json: graph.{kind} has {tensor.name!r:.60}; in model.onnx it is {actual}")
 
 
 def _same_shape(ours: tuple[str | int, ...], theirs: Any) -> bool:
-    """Whether two shapes agree; names of dynamic axes may differ."""
-    if not theirs:  # a graph need not say
+    """Whether two shapes are compatible; names of dynamic axes may differ."""
+    if not theirs:  # a graph may omit shapes
         return True
     pairs = zip(ours, theirs, strict=False)
     return len(ours) == len(theirs) and all(a == b for a, b in pairs if isinstance(a, int) and isinstance(b, int))

@@ -1,4 +1,4 @@
-"""Records to columns: the first stage of a tabular record, where its values are checked against the fields."""
+"""Records to columns, with checks of the values against the fields."""
 
 from __future__ import annotations
 
@@ -9,28 +9,26 @@ from os.path import commonprefix
 from types import MappingProxyType
 from typing import Any
 
-from fastmar_contract.display import shown
+from fastmar_contract.display import short_repr
 from fastmar_contract.errors import RecordError
-from fastmar_contract.similar import Names
-from fastmar_contract.values import CHECKS, DATE, FLOAT32_MAX, NUMBER, number_as_text
-from fastmar_runtime.faults import MissingColumn, combined
+from fastmar_contract.similar import SimilarNames
+from fastmar_contract.values import CHECKS, DATE, FLOAT32_MAX, NUMBER, not_an_object, number_as_text
+from fastmar_runtime.faults import MissingColumn, combine
 from fastmar_runtime.ranges import Range
 from fastmar_runtime.report import Report
 from fastmar_runtime.spec import Field
 
 Columns = dict[str, list[Any]]
-"""A batch by column name; every list is as long as the batch. Plain Python values: at the sizes of a batch they are
-quicker than arrays, and Python's numbers are the float64 and the exact integers that fastai computes with."""
+"""A batch by column name. Values are plain Python values: for the sizes of a batch they are faster than arrays, and
+they are the float64 numbers and exact integers that fastai computes with."""
 
 MISSING: Any = type("Missing", (), {"__repr__": lambda _: "MISSING", "__slots__": ()})()
-"""Stands in an optional column where the record does not have it."""
+"""The value of an optional column that a record does not have."""
 
-_MOST_EXTRA = 20  # columns too many that are named one by one
-_MOST_COMPARED = 200  # columns of a record that a missing one is searched among
+_MAX_EXTRA = 20  # unknown columns that get a warning each
+_MAX_COMPARED = 200  # columns of a record that are searched for a misspelling of a missing one
 
-_NONE_USUAL = (math.inf, -math.inf)  # least and largest number that is taken without another look: no number is
-
-_NOT_AN_OBJECT = "a record is an object with a value for each column."
+_EMPTY_RANGE = (math.inf, -math.inf)  # no number is accepted without further checks
 
 
 def gather(
@@ -39,50 +37,50 @@ def gather(
     report: Report,
     ranges: Mapping[str, Range] = MappingProxyType({}),
 ) -> Columns:
-    """Columns of `records`: `Gatherer` for one call."""
+    """Columns of `records`: a single call of `Gatherer`."""
     return Gatherer(fields, ranges)(records, report)
 
 
 class Gatherer:
-    """Makes columns of records, one for each field, in any order of a record's own columns.
+    """Turns records into columns, one for each field.
 
-    A number that is sent as text is read as in a CSV, with a warning: "49" is 49, "" and "NA" are null. A number that
-    is outside of its column's range in `ranges` gets a warning too.
+    A number that is sent as text is parsed as in a CSV, with a warning: "49" is 49, "" and "NA" are null. A number
+    outside of its column's range in `ranges` gets a warning, too.
     """
 
     def __init__(self, fields: Sequence[Field], ranges: Mapping[str, Range]) -> None:
         self._fields = fields
         self._ranges = ranges
-        self._checks = [(f.name, *(_usual(f, ranges) if f.kind == NUMBER else _NONE_USUAL), f) for f in fields]
+        self._checks = [(f.name, *(_fast_range(f, ranges) if f.kind == NUMBER else _EMPTY_RANGE), f) for f in fields]
         self._parts = {f.name: _parts(f, fields) for f in fields if f.aliases}
 
     def __call__(self, records: Sequence[Any], report: Report) -> Columns:
         """Columns of `records`.
 
-        A record that has to be refused is reported with all its faults and leaves None in place of the values at fault,
-        so that rows keep their positions.
+        A refused record is reported with its faults; its invalid values are None in the columns, so that rows keep
+        their positions.
         """
         columns: Columns = {f.name: [None] * len(records) for f in self._fields}
         parts, ranges = self._parts, self._ranges
-        absent: dict[str, MissingColumn] = {}  # one error for all records that lack a column
+        absent: dict[str, MissingColumn] = {}  # errors are shared by records
         for row, record in enumerate(records):
-            if isinstance(record, RecordError):  # the payload already found that it can't be read
+            if isinstance(record, RecordError):  # the parser of the body already found an error
                 report.refuse(row, record)
                 continue
             if not isinstance(record, dict):
-                report.refuse(row, RecordError("not_an_object", f"found {shown(record)}.", fix=_NOT_AN_OBJECT))
+                report.refuse(row, not_an_object(record))
                 continue
             found = 0
             faults: list[RecordError] = []
             for name, low, high, field in self._checks:
                 value = record.get(name, MISSING)
                 kind = type(value)
-                if (kind is float or kind is int) and low <= value <= high:  # most values of most records
+                if (kind is float or kind is int) and low <= value <= high:  # the fast path
                     columns[name][row] = value
                     found += 1
                     continue
                 if value is MISSING and field.optional:
-                    if field.aliases and not _has(record, parts[name]):  # else it is some other column of that name
+                    if field.aliases and not _has(record, parts[name]):  # else the alias is an ordinary column
                         value = next((record[alias] for alias in field.aliases if alias in record), MISSING)
                     if value is MISSING:
                         columns[name][row] = MISSING
@@ -97,7 +95,7 @@ class Gatherer:
                     columns[name][row] = read = CHECKS[field.kind](value, field)
                     found += 1
                 except RecordError as fault:
-                    faults.append(fault.with_traceback(None))  # which would keep every column of the batch alive
+                    faults.append(fault.with_traceback(None))  # its frames would keep the columns of the batch alive
                     if len(faults) == 1 and not report.explain(row):
                         break
                     continue
@@ -105,39 +103,39 @@ class Gatherer:
                     _warn_number(row, value, read, field, ranges.get(name), report)
             if faults:
                 if row in report.explained:
-                    faults = _with_near_names(faults, record, self._fields, report)
-                report.refuse(row, combined(faults))
+                    faults = _add_misspellings(faults, record, self._fields, report)
+                report.refuse(row, combine(faults))
             elif found < len(record):
-                read = [f for f in self._fields if f.aliases and not _has(record, parts[f.name])]
-                _warn_extra(row, record, {*columns, *(alias for f in read for alias in f.aliases)}, report)
+                dates = [f for f in self._fields if f.aliases and not _has(record, parts[f.name])]
+                _warn_extra(row, record, {*columns, *(alias for f in dates for alias in f.aliases)}, report)
         return columns
 
 
-def _usual(field: Field, ranges: Mapping[str, Range]) -> tuple[float, float]:
-    """The least and the largest number of a column that is taken without another look."""
-    usual = ranges.get(field.name)
-    return (-FLOAT32_MAX, FLOAT32_MAX) if usual is None else (usual.low, usual.high)
+def _fast_range(field: Field, ranges: Mapping[str, Range]) -> tuple[float, float]:
+    """The smallest and the largest number of a column that need no further checks."""
+    expected = ranges.get(field.name)
+    return (-FLOAT32_MAX, FLOAT32_MAX) if expected is None else (expected.low, expected.high)
 
 
-def _warn_number(row: int, sent: Any, read: Any, field: Field, usual: Range | None, report: Report) -> None:
-    """Warn of a number that was sent as text, and of one that is far from the training data."""
+def _warn_number(row: int, sent: Any, read: Any, field: Field, expected: Range | None, report: Report) -> None:
+    """Warn about a number that was sent as text, or that is far from the training data."""
     if isinstance(sent, str):
         message = number_as_text(field.name, sent, read)
         report.warn(row, field=field.name, code="number_as_text", value=sent, message=message)
-    if usual is not None and read is not None and not usual.low <= read <= usual.high:
-        message = f"{field.name!r} is {shown(read)}; {usual.about}."
+    if expected is not None and read is not None and not expected.low <= read <= expected.high:
+        message = f"{field.name!r} is {short_repr(read)}; {expected.about}."
         report.warn(row, field=field.name, code="far_from_training", value=read, message=message)
 
 
-def _with_near_names(
+def _add_misspellings(
     faults: list[RecordError], record: dict[Any, Any], fields: Sequence[Field], report: Report
 ) -> list[RecordError]:
-    """`faults`; of missing columns with the name that the record probably has in place of theirs."""
+    """`faults`, where missing columns have the name of a column in the record that probably misspells theirs."""
     known = {name for f in fields for name in (f.name, *f.aliases)}
-    extra = [name for name in islice(record, _MOST_COMPARED) if isinstance(name, str) and name not in known]
+    extra = [name for name in islice(record, _MAX_COMPARED) if isinstance(name, str) and name not in known]
     if not extra:
         return faults
-    names = Names(extra)
+    names = SimilarNames(extra)
     return [
         MissingColumn(fault.field, nullable=fault.nullable, near=names.closest(fault.field))
         if isinstance(fault, MissingColumn) and fault.field is not None and report.may_search()
@@ -147,8 +145,8 @@ def _with_near_names(
 
 
 def _parts(date: Field, fields: Sequence[Field]) -> set[str]:
-    """Columns that are computed from a date of several names; theirs begin with what those have in common."""
-    prefix = commonprefix([date.name, *date.aliases])  # noqa: RUF071 - character by character is what is meant
+    """Columns that are computed from a date; their names start with the common prefix of the date's names."""
+    prefix = commonprefix([date.name, *date.aliases])  # noqa: RUF071 - compares characters on purpose
     return {f.name for f in fields if f.optional and f.kind != DATE and f.name.startswith(prefix)}
 
 
@@ -158,9 +156,9 @@ def _has(record: dict[str, Any], parts: set[str]) -> bool:
 
 def _warn_extra(row: int, record: dict[str, Any], known: set[str], report: Report) -> None:
     extra = [str(name) for name in record if name not in known]
-    for name in extra[:_MOST_EXTRA]:
+    for name in extra[:_MAX_EXTRA]:
         message = "the model does not use this column; it was ignored."
         report.warn(row, field=name, code="extra_column", value=None, message=message)
-    if (more := len(extra) - _MOST_EXTRA) > 0:
+    if (more := len(extra) - _MAX_EXTRA) > 0:
         message = f"the model does not use {more} more columns; they were ignored."
-        report.warn(row, field=extra[_MOST_EXTRA], code="extra_column", value=None, message=message)
+        report.warn(row, field=extra[_MAX_EXTRA], code="extra_column", value=None, message=message)

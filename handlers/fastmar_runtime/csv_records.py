@@ -1,4 +1,4 @@
-"""CSV with a header to records: each cell becomes what its field expects, as pandas would have read it in training."""
+"""CSV with a header to records: cells are parsed by the kind of their field, as pandas reads them in training."""
 
 from __future__ import annotations
 
@@ -14,45 +14,48 @@ from fastmar_contract.values import cell_reader
 from fastmar_runtime.spec import Field
 
 
-def read_csv(text: str, fields: Sequence[Field], most: int | None = None) -> list[Any]:
-    """Records of `text`, whose first line names the columns; a `RecordError` for a row that can't be read.
+def read_csv(text: str, fields: Sequence[Field], max_records: int | None = None) -> list[Any]:
+    """Records of a CSV, with a `RecordError` in place of a row that can't be read.
 
-    No more than `most` records are read; None reads all.
+    Args:
+        text: the CSV; its first line is the header.
+        fields: of the model.
+        max_records: number of records to stop at; None reads all.
 
     Raises:
-        TableUnreadable: as `CsvRows` has it.
+        TableUnreadable: see `CsvRows`.
     """
-    return list(islice(_records(text, fields), most))
+    return list(islice(_records(text, fields), max_records))
 
 
-def read_rows(text: str, fields: Sequence[Field], most: int | None = None) -> list[Any]:
-    """The same, of a table that must have a row.
+def read_rows(text: str, fields: Sequence[Field], max_records: int | None = None) -> list[Any]:
+    """Like `read_csv`, but refuses a CSV without rows.
 
     Raises:
-        TableUnreadable: as `CsvRows` has it; or there is no row behind the header.
+        TableUnreadable: see `CsvRows`; or there are no rows.
     """
     try:
-        records = read_csv(text, fields, most)
-        if not records and most != 0:
+        records = read_csv(text, fields, max_records)
+        if not records and max_records != 0:
             raise TableUnreadable(
-                "there is no row behind the header of the CSV.",
+                "the CSV has a header but no rows.",
                 code="no_rows",
-                fix="send the rows too, each on a line of its own.",
+                fix="send the rows below the header, one per line.",
             )
     except TableUnreadable as error:
-        if not re.search(r"[\r\n].", text.lstrip("\r\n")):  # one line, which curl's -d makes of any table
-            error.fix = f"{error.fix.removesuffix('.')}; with curl, use --data-binary, since -d strips line ends."
+        if not re.search(r"[\r\n].", text.lstrip("\r\n")):  # a single line: curl's -d removes line ends
+            error.fix = f"{error.fix.removesuffix('.')}; with curl, use --data-binary, because -d removes line ends."
         raise
     return records
 
 
 def names_columns(text: str, fields: Sequence[Field]) -> bool:
-    """Whether the first line of `text` is a header of the model's columns, at least two where the model has as many."""
+    """Whether the first line of `text` is a header: it names two of the model's columns, or all if there are fewer."""
     known = _by_name(fields)
     try:
         header = CsvRows(io.StringIO(text, newline=""), known).header
     except TableUnreadable as error:
-        return error.code != NO_HEADER  # else it is a table, whose reader will say what is wrong
+        return error.code != NO_HEADER  # with another error, the header names columns of the model
     return len(known.keys() & set(header)) >= min(2, len(fields))
 
 
@@ -70,9 +73,9 @@ def _records(text: str, fields: Sequence[Field]) -> Iterator[Any]:
 
 
 def _by_name(fields: Sequence[Field]) -> dict[str, Field]:
-    """Fields by all names that a header may have for them; of two fields with one name the first.
+    """Fields by name and alias; if two fields share a name, the first one.
 
-    The fields' own names come first, in their order: a message shows the first ones.
+    Names come before aliases, in the order of the fields, because messages show the first ones.
     """
     known: dict[str, Field] = {}
     for field in fields:

@@ -1,4 +1,4 @@
-"""Style and script of the page `docs`. They are constants, so that the page's content policy can name their hashes."""
+"""Style and script of the page `docs`, as constants whose hashes are in the page's Content-Security-Policy."""
 
 CSS = """
 :root { color-scheme: light dark; --ground: #fff; --text: #1b1b1b; --line: #8886; --soft: #8881;
@@ -37,7 +37,7 @@ SCRIPT = """
   const status = document.getElementById("status");
   const answer = document.getElementById("answer");
   const button = form.querySelector("button");
-  const say = (text, bad) => { status.textContent = text; status.className = bad ? "bad" : ""; };
+  const show = (text, bad) => { status.textContent = text; status.className = bad ? "bad" : ""; };
 
   const request = () => {
     const headers = {};
@@ -56,25 +56,25 @@ SCRIPT = """
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     answer.textContent = "";
-    let sent;
-    try { sent = request(); } catch (error) { say("The body is not valid JSON: " + error.message, true); return; }
+    let options;
+    try { options = request(); } catch (error) { show("The body is not valid JSON: " + error.message, true); return; }
     button.disabled = true;
-    say("Waiting for the answer.", false);
-    const began = performance.now();
+    show("Waiting for the answer.", false);
+    const started = performance.now();
     try {
-      const response = await fetch(url, sent);
+      const response = await fetch(url, options);
       let text = await response.text();
-      let said = "Status " + response.status + " after " + Math.round(performance.now() - began) + " ms.";
+      let summary = "Status " + response.status + " after " + Math.round(performance.now() - started) + " ms.";
       try {
         const value = JSON.parse(text);
         text = JSON.stringify(value, null, 2);
         const error = value && value.error;
-        if (error && error.message) said += " " + error.message + " Fix: " + error.fix;
+        if (error && error.message) summary += " " + error.message + " Fix: " + error.fix;
       } catch { /* not JSON: shown as it is */ }
-      say(said, !response.ok);
+      show(summary, !response.ok);
       answer.textContent = text.slice(0, 100000);
     } catch (error) {
-      say("The server did not answer: " + error.message, true);
+      show("The server did not answer: " + error.message, true);
     } finally {
       button.disabled = false;
     }

@@ -1,4 +1,4 @@
-"""Commands on the page `docs` that send a request: curl, Python, JavaScript."""
+"""Example commands on the page `docs`: curl, Python, JavaScript."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ _LITERALS: dict[str, Callable[[Any], str]] = {
 
 
 def commands(templates: dict[str, str], record: Any, url: str) -> dict[str, str]:
-    """The command of each tool, with `record` as a literal of its language."""
+    """The command for each tool, with `record` as a literal of the tool's language."""
     return {
         tool: Template(text).substitute(record=_LITERALS[tool](record), url=url) for tool, text in templates.items()
     }

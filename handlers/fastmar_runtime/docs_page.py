@@ -1,7 +1,7 @@
-"""The page `docs` of a model: its columns and labels, commands to copy, and a form that sends a request.
+"""The page `docs` of a model: its columns and labels, example commands, and a form that sends a request.
 
-The page is one file that loads nothing. All text of the model is escaped, and the content policy in its head allows
-only the style and the script of `docs_assets.py`.
+The page is a single file without external resources. All text of the model is escaped, and the Content-Security-Policy
+in its head allows only the style and the script of `docs_assets.py`.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from fastmar_runtime.docs_commands import commands
 from fastmar_runtime.modalities import modality
 from fastmar_runtime.openapi import ERRORS
 from fastmar_runtime.openapi_schemas import example_record
-from fastmar_runtime.schema import answer_schema, plain
+from fastmar_runtime.schema import answer_schema, json_value
 from fastmar_runtime.spec import IMAGE, Field, Spec
 
-LISTED = 40  # categories of a column
-LABELS = 100
-LONGEST = 80  # characters of one category or label
-MARK = "\0"  # stands for the URL in commands; JSON and repr write it as an escape, so that no record has it
+MAX_CATEGORIES = 40  # categories of a column
+MAX_LABELS = 100
+MAX_LENGTH = 80  # characters of one category or label
+MARK = "\0"  # placeholder for the URL in commands; cannot occur in records, where JSON and repr escape it
 URL = '<span class="url">http://127.0.0.1:8080/predictions/{name}</span>'
 
 
 def docs_page(spec: Spec) -> str:
-    """HTML of the page."""
+    """The HTML of the page."""
     name, version = escape(spec.name), escape(spec.version)
     return f"""<!doctype html>
 <html lang="en">
@@ -55,7 +55,7 @@ def docs_page(spec: Spec) -> str:
 <h2>Answer</h2>
 {_answer(spec)}
 <h2>Commands</h2>
-<p>Leave the header <code>Authorization</code> out where the server needs no key.</p>
+<p>Omit the header <code>Authorization</code> if the server needs no key.</p>
 {_commands(spec)}
 <h2>Try it</h2>
 {_form(spec)}
@@ -101,12 +101,12 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def _code(value: Any) -> str:
-    """A value as it stands in JSON, escaped, and cut where it is long."""
+    """A value as JSON in HTML; long values are cut."""
     text = orjson.dumps(value).decode()
-    return f"<code>{escape(text if len(text) <= LONGEST else text[:LONGEST] + '…')}</code>"
+    return f"<code>{escape(text if len(text) <= MAX_LENGTH else text[:MAX_LENGTH] + '…')}</code>"
 
 
-def _listed(values: list[Any], limit: int) -> str:
+def _list(values: list[Any], limit: int) -> str:
     shown = ", ".join(_code(value) for value in values[:limit])
     return shown if len(values) <= limit else f"{shown}, and {len(values) - limit:,} more"
 
@@ -115,14 +115,14 @@ def _fields(spec: Spec) -> str:
     described = modality(spec.kind).docs_record
     if described is not None:
         return described
-    rows = ((_code(f.name), _TYPES[f.kind], _needed(f), "<br>".join(_values(f))) for f in spec.fields)
-    return _table("Columns of a record", ("Column", "Type", "Needed", "Values"), rows)
+    rows = ((_code(f.name), _TYPES[f.kind], _requirement(f), "<br>".join(_values(f))) for f in spec.fields)
+    return _table("Columns of a record", ("Column", "Type", "Required", "Values"), rows)
 
 
 _TYPES = {NUMBER: "number", CATEGORY: "category", DATE: "date", IMAGE: "image"}
 
 
-def _needed(field: Field) -> str:
+def _requirement(field: Field) -> str:
     if field.optional:
         return "the date, or all of its parts" if field.kind == DATE else "no: computed from the date"
     return "yes; null is allowed" if field.nullable or field.kind == CATEGORY else "yes"
@@ -130,14 +130,14 @@ def _needed(field: Field) -> str:
 
 def _values(field: Field) -> Iterator[str]:
     if field.categories:
-        yield _listed([plain(value) for value in field.categories], LISTED)
+        yield _list([json_value(value) for value in field.categories], MAX_CATEGORIES)
     if field.kind == DATE:
         yield 'an ISO 8601 date such as <code>"2024-01-31"</code>'
     if field.aliases:
-        yield f"also as {_listed([*field.aliases], LISTED)}"
+        yield f"alias: {_list([*field.aliases], MAX_CATEGORIES)}"
     if field.default is not None and field.kind != CATEGORY:
         spread = "" if field.spread is None else f" ± {_code(field.spread)}"
-        yield f"typical: {_code(plain(field.default))}{spread}"
+        yield f"typical: {_code(json_value(field.default))}{spread}"
     if field.minimum is not None and field.maximum is not None:
         yield f"in the reference data: {_code(field.minimum)} to {_code(field.maximum)}"
 
@@ -145,8 +145,8 @@ def _values(field: Field) -> Iterator[str]:
 def _answer(spec: Spec) -> str:
     parts = ", ".join(f"<code>{escape(name)}</code>" for name in answer_schema(spec)["properties"])
     labels = answer_kind(spec.decode).labels(spec.decode)
-    known = f"<p>Labels: {_listed(labels, LABELS)}.</p>" if labels else ""
-    targets = f"<p>Predicted: {_listed([*spec.targets], LABELS)}.</p>" if spec.targets else ""
+    known = f"<p>Labels: {_list(labels, MAX_LABELS)}.</p>" if labels else ""
+    targets = f"<p>Predicted: {_list([*spec.targets], MAX_LABELS)}.</p>" if spec.targets else ""
     return f"<p>A JSON object with {parts}.</p>{targets}{known}"
 
 
@@ -160,7 +160,7 @@ def _commands(spec: Spec) -> str:
 
 
 def _sample(spec: Spec) -> Any:
-    """The example as it is after a round trip through JSON, which has no NaN."""
+    """The example record after a JSON round trip, which removes NaN."""
     return orjson.loads(orjson.dumps(example_record(spec)))
 
 
@@ -175,7 +175,7 @@ def _form(spec: Spec) -> str:
     return f"""<noscript><p>This form needs JavaScript. The commands above don't.</p></noscript>
 <form id="try">
 {body}
-<label for="key">Key, where the server needs one</label>
+<label for="key">Key, if the server needs one</label>
 <input id="key" name="key" type="password" autocomplete="off">
 <button type="submit">Send</button>
 </form>

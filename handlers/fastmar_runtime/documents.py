@@ -1,4 +1,4 @@
-"""The documents of a model, by the name that `GET /predictions/NAME/DOCUMENT` asks for."""
+"""The documents of a model, served at `/predictions/NAME/VERSION/DOCUMENT`."""
 
 from __future__ import annotations
 
@@ -23,6 +23,6 @@ ALIASES = {"openapi": "openapi.json"}
 
 
 def documents(spec: Spec) -> dict[str, tuple[str, bytes]]:
-    """Media type and body of each document, by name and by the older names."""
+    """Media type and body of each document, by name and alias."""
     found = {name: (media_type, write(spec)) for name, (media_type, write) in DOCUMENTS.items()}
     return found | {alias: found[name] for alias, name in ALIASES.items()}

@@ -1,12 +1,12 @@
-"""What can go wrong while a bundle is opened.
+"""Errors of bundles.
 
-BundleError               an archive or its folder can't be served
-├── BundleUnreadable      not an archive of fastmar's, or a part is missing
-├── ProtocolUnknown       written by another protocol than this runtime reads
-├── RuntimeMismatch       needs another version of the runtime
-├── GraphRefused          the graph holds an operator that no export writes
+BundleError               an archive, or the folder it was unpacked to, can't be used
+├── BundleUnreadable      not an archive of fastmar, or a member is missing or invalid
+├── ProtocolUnknown       the spec has a protocol number that this runtime does not read
+├── RuntimeMismatch       the archive needs another version of the runtime
+├── GraphRefused          the graph contains an operator that no export writes
 ├── GraphFailed           ONNX Runtime fails on the graph, or its output can't be decoded
-└── GoldenMismatch        the golden records are not reproduced here
+└── GoldenMismatch        this machine does not reproduce the golden records
 """
 
 from __future__ import annotations
@@ -15,37 +15,37 @@ from fastmar_contract.errors import FastmarError
 
 
 class BundleError(FastmarError):
-    """An archive, or the folder it was unpacked to, can't be served."""
+    """An archive, or the folder it was unpacked to, can't be used."""
 
     code = "bundle_error"
 
 
 class BundleUnreadable(BundleError):
-    """Not an archive that fastmar wrote, or a part of it is missing or damaged."""
+    """Not an archive that fastmar wrote, or a member is missing or invalid."""
 
     code = "bundle_unreadable"
 
 
 class ProtocolUnknown(BundleError):
-    """The bundle speaks a protocol number that this runtime does not read."""
+    """The spec has a protocol number that this runtime does not read."""
 
     code = "protocol_unknown"
 
 
 class RuntimeMismatch(BundleError):
-    """The bundle was written for another version of the runtime than the one that opened it."""
+    """The bundle was written for another version of the runtime than the installed one."""
 
     code = "runtime_mismatch"
 
 
 class GraphRefused(BundleError):
-    """The graph holds something that no export writes."""
+    """The graph contains something that no export writes."""
 
     code = "graph_refused"
 
 
 class GraphFailed(BundleError):
-    """ONNX Runtime fails on the graph, or the graph answers something else than the spec says."""
+    """ONNX Runtime fails on the graph, or the graph's output does not match the spec."""
 
     code = "graph_failed"
 

@@ -1,4 +1,4 @@
-"""All faults of a record in one error, so that its sender can mend them at once."""
+"""Combines all faults of a record in one error, so that the sender can fix them together."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Iterable, Sequence
 from fastmar_contract.errors import RecordError
 
 MISSING_COLUMN = "missing_column"
-_NAMED = 20  # columns that a message names
-_SENTENCES = 10  # other faults that a message describes
+_MAX_NAMED = 20  # columns in a message
+_MAX_SENTENCES = 10  # other faults in a message
 
 
 class MissingColumn(RecordError):
     """A column that the record does not have.
 
     Attributes:
-        nullable: whether null may stand in its place.
-        near: a name in the record that is probably this column's, misspelled; or None.
+        nullable: whether null is accepted.
+        near: a name in the record that is probably a misspelling of this column, or None.
     """
 
     code = "missing_column"
@@ -29,12 +29,12 @@ class MissingColumn(RecordError):
         self.near = near
 
 
-def combined(faults: Sequence[RecordError]) -> RecordError:
-    """One error for all `faults` of a record, of which there is at least one; missing columns share a sentence."""
+def combine(faults: Sequence[RecordError]) -> RecordError:
+    """One error for all `faults` of a record (at least one); missing columns share a sentence."""
     if len(faults) == 1:
         return faults[0]
     missing = [fault for fault in faults if isinstance(fault, MissingColumn)]
-    messages: dict[str, None] = {}  # in order, and each once
+    messages: dict[str, None] = {}  # used as an ordered set
     fixes: dict[str, None] = {}
     described = 0
     named = False
@@ -43,40 +43,43 @@ def combined(faults: Sequence[RecordError]) -> RecordError:
             if named:
                 continue
             named = True
-            messages[f"the record has no {listed(m.field for m in missing)}."] = None
+            messages[f"the record has no {list_names(m.field for m in missing)}."] = None
             fixes |= dict.fromkeys(_missing_fixes(missing))
-        elif described < _SENTENCES:
+        elif described < _MAX_SENTENCES:
             described += 1
             messages[fault.message] = None
             fixes[fault.fix] = None
     if more := len(faults) - len(missing) - described:
-        messages[f"{more} more values can't be read."] = None
+        messages[f"{more} more values are invalid."] = None
     first = faults[0]
-    return RecordError(first.code, _joined(messages), fix=_joined(fixes), field=first.field, faults=faults)
+    return RecordError(
+        first.code, _join_sentences(messages), fix=_join_sentences(fixes), field=first.field, faults=faults
+    )
 
 
-def joined(known: RecordError, later: RecordError) -> RecordError:
-    """`known`, what was found in a record before, with what a later step found in another column of it.
+def add_fault(known: RecordError, later: RecordError) -> RecordError:
+    """The error `known` of a record, with the fault that a `later` step found.
 
-    A second fault of the same column follows from the first, and so does any of a record that could not be read at all.
+    The later fault is ignored if its column already has a fault, or if the whole record could not be read: then it is a
+    consequence.
     """
     faults = known.faults or (known,)
     fields = {fault.field for fault in faults}
     if later.field is None or later.field in fields or None in fields:
         return known
-    return combined([*faults, later])
+    return combine([*faults, later])
 
 
-def listed(names: Iterable[object]) -> str:
-    """Names for a message: ``'a', 'b' and 'c'``; of many the first ones, and how many more there are."""
+def list_names(names: Iterable[object]) -> str:
+    """Names for a message: ``'a', 'b' and 'c'``; a long list ends with the number of further names."""
     quoted = [repr(name) for name in names]
-    shown, last = (quoted[:-1], quoted[-1]) if len(quoted) <= _NAMED else (quoted[:_NAMED], "")
-    last = last or f"{len(quoted) - _NAMED} more"
-    return f"{', '.join(shown)} and {last}" if shown else last
+    first, last = (quoted[:-1], quoted[-1]) if len(quoted) <= _MAX_NAMED else (quoted[:_MAX_NAMED], "")
+    last = last or f"{len(quoted) - _MAX_NAMED} more"
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _missing_fixes(missing: Sequence[MissingColumn]) -> list[str]:
-    fixes = [fault.fix for fault in missing if fault.near is not None][:_NAMED]
+    fixes = [fault.fix for fault in missing if fault.near is not None][:_MAX_NAMED]
     unsent = [fault for fault in missing if fault.near is None]
     if len(unsent) == 1:
         fixes.append(unsent[0].fix)
@@ -84,14 +87,14 @@ def _missing_fixes(missing: Sequence[MissingColumn]) -> list[str]:
         nullable = [fault.field for fault in unsent if fault.nullable]
         or_null = ""
         if len(nullable) == len(unsent):
-            or_null = ", or null where it is not known"
+            or_null = ", or null if it is not known"
         elif nullable:
-            or_null = f"; null is accepted for {listed(nullable)}"
+            or_null = f"; null is accepted for {list_names(nullable)}"
         each = "each of these columns" if not fixes else "each other missing column"
         fixes.append(f"send a value for {each}{or_null}.")
     return fixes
 
 
-def _joined(sentences: Iterable[str]) -> str:
+def _join_sentences(sentences: Iterable[str]) -> str:
     first, *others = sentences
     return " ".join([first, *(other[:1].upper() + other[1:] for other in others)])

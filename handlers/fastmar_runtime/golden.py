@@ -1,6 +1,6 @@
-"""Golden records: inputs with their answers, stored at export and reproduced wherever the bundle is loaded.
+"""Golden records: records with their answers, stored at export and replayed wherever the bundle is loaded.
 
-They are made from the vocabularies and statistics in the learner, never from rows of anybody's data.
+They are made from the vocabularies and statistics in the learner, never from rows of training data.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastmar_contract.agreement import TOLERANCE, same_answer
-from fastmar_contract.display import shown
+from fastmar_contract.agreement import TOLERANCE, answers_agree
+from fastmar_contract.display import short_repr
 from fastmar_contract.errors import FastmarError
 from fastmar_contract.members import ANSWERS, ARRAYS, RECORDS
 from fastmar_runtime.bundle import BundleFiles
@@ -22,29 +22,29 @@ from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.preprocess import Arrays
 from fastmar_runtime.validation import check, unreadable
 
-MOST_NUMBERS = 10_007
-"""Numbers of one record's output that are recorded, spread evenly."""
+MAX_NUMBERS = 10_007
+"""Maximum numbers of one record's output that are recorded."""
 
 OUTPUT = "output"
 
 
 @dataclass(frozen=True, slots=True)
-class Golden:
-    """Records, their answers, the graph's inputs for them, and its output before activation."""
+class GoldenRecords:
+    """Records, their answers, and in `arrays` the graph's inputs and its output before the activation."""
 
     records: list[Any]
     answers: list[dict[str, Any]]
     arrays: dict[str, npt.NDArray[Any]]
 
 
-def read_golden(files: BundleFiles, input_names: list[str]) -> Golden:
+def read_golden(files: BundleFiles, input_names: list[str]) -> GoldenRecords:
     """The golden records of a bundle.
 
     Raises:
-        BundleUnreadable: a part is missing or damaged.
+        BundleUnreadable: a member is missing or damaged.
     """
     records, answers = read_records(files)
-    return Golden(
+    return GoldenRecords(
         records=records,
         answers=answers,
         arrays={name: files.array(ARRAYS.format(name=name)) for name in [*input_names, OUTPUT]},
@@ -55,17 +55,17 @@ def read_records(files: BundleFiles) -> tuple[list[Any], list[dict[str, Any]]]:
     """The golden records and their answers, without the arrays.
 
     Raises:
-        BundleUnreadable: a part is missing or damaged.
+        BundleUnreadable: a member is missing or damaged.
     """
     return _read_list(files, RECORDS, Any), _read_list(files, ANSWERS, dict[str, Any])
 
 
 def replay_golden(predictor: Predictor) -> int:
-    """Replay the golden records of the bundle that `predictor` was opened from; the value is their number.
+    """Replay the golden records of the bundle that `predictor` was opened from; returns their number.
 
     Raises:
-        GoldenMismatch: they are not reproduced.
-        BundleUnreadable: they can't be read.
+        GoldenMismatch: an answer differs.
+        BundleUnreadable: the golden records can't be read.
     """
     if predictor.files is None:
         return 0
@@ -81,12 +81,12 @@ def _read_list(files: BundleFiles, name: str, item: Any) -> list[Any]:
     return items
 
 
-def check_golden(predictor: Predictor, golden: Golden) -> float:
-    """Replay `golden`; the value is the largest difference seen.
+def check_golden(predictor: Predictor, golden: GoldenRecords) -> float:
+    """Replay `golden`; returns the largest difference.
 
     Raises:
-        GoldenMismatch: an input, an output or an answer is not reproduced; it names the first, and for pictures the
-            versions of Pillow where they differ from those at export.
+        GoldenMismatch: an input, an output or an answer differs. The message names the first one, and for pictures the
+            versions of Pillow if they differ from those at export.
     """
     try:
         return _replay(predictor, golden)
@@ -97,30 +97,32 @@ def check_golden(predictor: Predictor, golden: Golden) -> float:
         raise GoldenMismatch(f"{error.message} {what}", fix=fix) from error
 
 
-def _replay(predictor: Predictor, golden: Golden) -> float:
+def _replay(predictor: Predictor, golden: GoldenRecords) -> float:
     try:
         inputs, report = predictor.preprocess(golden.records)
-    except (ValueError, MemoryError) as error:  # pictures of several sizes
-        raise _mismatch(f"the golden records make no one input ({error!s:.200})") from error
+    except (ValueError, MemoryError) as error:  # pictures of different sizes
+        raise _mismatch(f"the golden records do not fit into one input ({error!s:.200})") from error
     if report.errors:
         row, refusal = next(iter(report.errors.items()))
         raise _mismatch(f"golden record {row} was refused: {refusal.message}")
     if inputs.keys() | {OUTPUT} != golden.arrays.keys() or len(golden.records) != len(golden.answers):
-        raise _mismatch("the golden records, their arrays and their answers do not belong together")
+        raise _mismatch("the golden records, their arrays and their answers are inconsistent")
     if not inputs:
-        raise _mismatch("the golden records make no inputs")
+        raise _mismatch("the golden records give no inputs")
     largest = max(_compare(f"input {name}", inputs[name], golden.arrays[name]) for name in inputs)
-    largest = max(largest, _compare("output", thinned(_run(predictor, inputs)), golden.arrays[OUTPUT]))
+    largest = max(largest, _compare("output", subsample(_run(predictor, inputs)), golden.arrays[OUTPUT]))
     for row, (ours, theirs) in enumerate(zip(_answers(predictor, golden.records), golden.answers, strict=True)):
-        if not same_answer(ours, theirs, predictor.spec.decode, _mask_difference):
-            raise _mismatch(f"the answer to golden record {row} is {shown(ours)}, recorded was {shown(theirs)}")
+        if not answers_agree(ours, theirs, predictor.spec.decode, _mask_difference):
+            raise _mismatch(
+                f"the answer to golden record {row} is {short_repr(ours)}; recorded was {short_repr(theirs)}"
+            )
     return largest
 
 
-def thinned(output: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """`output` as it is recorded: of a mask's millions of numbers, evenly spread ones."""
+def subsample(output: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The part of `output` that is recorded: evenly spaced numbers of large outputs, such as masks."""
     size = output[0].size
-    return output if size <= MOST_NUMBERS else output.reshape(len(output), -1)[:, :: -(-size // MOST_NUMBERS)]
+    return output if size <= MAX_NUMBERS else output.reshape(len(output), -1)[:, :: -(-size // MAX_NUMBERS)]
 
 
 def _run(predictor: Predictor, inputs: Arrays) -> npt.NDArray[Any]:
@@ -132,12 +134,12 @@ def _run(predictor: Predictor, inputs: Arrays) -> npt.NDArray[Any]:
 
 def _compare(what: str, ours: npt.NDArray[Any], theirs: npt.NDArray[Any]) -> float:
     if ours.shape != theirs.shape or ours.dtype != theirs.dtype:
-        raise _mismatch(f"{what} is {ours.dtype} {ours.shape}, recorded was {theirs.dtype} {theirs.shape}")
+        raise _mismatch(f"{what} is {ours.dtype} {ours.shape}; recorded was {theirs.dtype} {theirs.shape}")
     if ours.size == 0:
         return 0.0
     difference = float(np.max(np.abs(ours.astype(np.float64) - theirs) / np.maximum(1.0, np.abs(theirs))))
     if not difference <= TOLERANCE:
-        raise _mismatch(f"{what} differs by {difference:.2g} (at most {TOLERANCE:g})")
+        raise _mismatch(f"{what} differs by {difference:.2g}, over the tolerance of {TOLERANCE:g}")
     return difference
 
 
@@ -146,12 +148,12 @@ def _answers(predictor: Predictor, records: list[Any]) -> list[dict[str, Any]]:
         return predictor.predict(records)
     except FastmarError:
         raise
-    except Exception as error:  # a graph that answers in another shape than spec.json says
+    except Exception as error:  # the output has another shape than in spec.json
         raise _mismatch(f"the graph's output can't be decoded ({type(error).__name__}: {error!s:.200})") from error
 
 
 def _mask_difference(ours: str, theirs: str) -> float | None:
-    from fastmar_runtime.masks import mask_difference  # noqa: PLC0415 - Pillow only where pictures are
+    from fastmar_runtime.masks import mask_difference  # noqa: PLC0415 - imports Pillow
 
     return mask_difference(ours, theirs)
 

@@ -1,4 +1,4 @@
-"""Masks: from the graph's output to a PNG, and back. Imports Pillow."""
+"""Masks: conversion of the graph's output to PNG, and back. Imports Pillow."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import numpy.typing as npt
 from PIL import Image
 
 from fastmar_runtime.answers import Answers
-from fastmar_runtime.frames import Frame
+from fastmar_runtime.geometry import Geometry
 from fastmar_runtime.pictures import ORIGINAL_SIZE
 
-MOST_IN_A_BYTE = 255  # classes that leave a value of an 8 bit mask for pixels that the model did not see
+MAX_8_BIT_CLASSES = 255  # the remaining value of 8 bits marks pixels that the model did not see
 
 
 class MaskDecoder:
@@ -23,29 +23,29 @@ class MaskDecoder:
 
     Args:
         names: of the classes.
-        threshold: above which the sigmoid of the one output makes a pixel the second class; None where the largest of
-            several outputs names the class.
+        threshold: for networks with one output: a pixel whose sigmoid is above it has the second class. None if there
+            is an output per class.
     """
 
     def __init__(self, names: list[str], threshold: float | None) -> None:
         self._names = names
         self._threshold = None if threshold is None else np.float32(threshold)
 
-    def __call__(self, output: npt.NDArray[Any], frames: Sequence[Frame] = ()) -> Answers:
-        """Output [batch, classes, height, width] float32, before activation, which changes no largest value."""
+    def __call__(self, output: npt.NDArray[Any], geometries: Sequence[Geometry] = ()) -> Answers:
+        """Decode `output`, [batch, classes, height, width] float32, before the activation, which keeps the argmax."""
         if self._threshold is None:
             masks = output.argmax(axis=1)
         else:
-            # sigmoid(x) > t is x > log(t / (1 - t)), except at the very border
+            # sigmoid(x) > t is x > log(t / (1 - t)), except for rounding at the threshold
             masks = (output[:, 0] > np.log(self._threshold / (1 - self._threshold))).astype(np.int64)
-        return [self._answer(mask, frame) for mask, frame in zip(masks, frames, strict=True)]
+        return [self._answer(mask, geometry) for mask, geometry in zip(masks, geometries, strict=True)]
 
-    def _answer(self, mask: npt.NDArray[Any], frame: Frame) -> dict[str, Any]:
-        small = len(self._names) <= MOST_IN_A_BYTE
+    def _answer(self, mask: npt.NDArray[Any], geometry: Geometry) -> dict[str, Any]:
+        small = len(self._names) <= MAX_8_BIT_CLASSES
         mask = mask.astype(np.uint8 if small else np.uint16)
         unseen = 255 if small else 65535
-        if frame.mask_size == ORIGINAL_SIZE:
-            mask = to_sent_picture(mask, frame, unseen)
+        if geometry.mask_size == ORIGINAL_SIZE:
+            mask = to_original_size(mask, geometry, unseen)
         values, counts = np.unique(mask, return_counts=True)
         classes = [
             {"index": int(value), "name": None if value == unseen else self._name(int(value)), "pixels": int(count)}
@@ -58,24 +58,24 @@ class MaskDecoder:
         return self._names[value] if value < len(self._names) else str(value)
 
 
-def to_sent_picture(mask: npt.NDArray[Any], frame: Frame, unseen: int) -> npt.NDArray[Any]:
-    """`mask` in the size of the picture that was sent, each pixel the nearest of the mask's.
+def to_original_size(mask: npt.NDArray[Any], geometry: Geometry, unseen: int) -> npt.NDArray[Any]:
+    """Resize `mask` to the original picture by nearest neighbour.
 
-    Pixels that were cut away before the network saw them are `unseen`.
+    Pixels that were cropped away before the network are `unseen`.
     """
     height, width = mask.shape
-    columns = _nearest(frame.sent[0], frame.scale[0], frame.offset[0])
-    rows = _nearest(frame.sent[1], frame.scale[1], frame.offset[1])
-    full = np.full((frame.sent[1], frame.sent[0]), unseen, mask.dtype)
+    columns = _nearest(geometry.sent[0], geometry.scale[0], geometry.offset[0])
+    rows = _nearest(geometry.sent[1], geometry.scale[1], geometry.offset[1])
+    full = np.full((geometry.sent[1], geometry.sent[0]), unseen, mask.dtype)
     across, down = (columns >= 0) & (columns < width), (rows >= 0) & (rows < height)
     full[np.ix_(down, across)] = mask[np.ix_(rows[down], columns[across])]
     return full
 
 
 def _nearest(length: int, scale: float, offset: float) -> npt.NDArray[np.int64]:
-    """For each pixel of the picture sent, by its middle, the pixel of the mask that lies there."""
-    places: npt.NDArray[np.int64] = np.floor((np.arange(length) + 0.5 - offset) / scale).astype(np.int64)
-    return places
+    """For each pixel along a side of the original picture, the index of the mask's pixel at its centre."""
+    indexes: npt.NDArray[np.int64] = np.floor((np.arange(length) + 0.5 - offset) / scale).astype(np.int64)
+    return indexes
 
 
 def png(mask: npt.NDArray[Any]) -> str:
@@ -92,9 +92,9 @@ def read_png(text: str) -> npt.NDArray[Any]:
 
 
 def mask_difference(ours: str, theirs: str) -> float | None:
-    """The share of the pixels in which two masks differ, PNGs in base64.
+    """The share of pixels in which two masks differ, given as base64 PNGs.
 
-    None where they have different sizes, or one is no picture.
+    None if their sizes differ or one is not a picture.
     """
     try:
         a, b = read_png(ours), read_png(theirs)

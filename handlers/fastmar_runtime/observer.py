@@ -1,4 +1,4 @@
-"""What a service reports while it answers, for metrics and for profiles of the data."""
+"""Callbacks of a service, for metrics and for profiles of the data."""
 
 from __future__ import annotations
 
@@ -7,16 +7,33 @@ from typing import Any
 
 
 class Observer:
-    """Is called by a `Service`, in the thread that answers. Each method does nothing by default."""
+    """Base class of observers. A `Service` calls the methods in the thread that answers; by default they do nothing."""
 
     def refused(self, code: str) -> None:
-        """A request could not be read as records; `code` is that of its error."""
+        """A request could not be read as records.
+
+        Args:
+            code: of the error.
+        """
 
     def prepared(self, columns: Mapping[str, Sequence[Any]]) -> None:
-        """The columns of answered records behind their checks, as the first step takes them; not of pictures."""
+        """A group of records was prepared for the graph. Not called for pictures.
+
+        Args:
+            columns: checked values of the records by column, as the first step receives them.
+        """
 
     def answered(self, answers: Sequence[dict[str, Any]]) -> None:
-        """The answers to a request's records; a refused record has `error` instead."""
+        """The records of a request were answered.
+
+        Args:
+            answers: one per record; the answer of a refused record has only `error`.
+        """
 
     def responded(self, statuses: Sequence[int], seconds: float) -> None:
-        """A batch is done: the status of each request, and how long all of them took together."""
+        """A batch was answered.
+
+        Args:
+            statuses: HTTP status of each request.
+            seconds: duration of the whole batch.
+        """

@@ -1,7 +1,7 @@
 """OpenAPI documents of a model's HTTP paths, for people, tools and client generators.
 
-Each path has one shape of body, so that generated clients have typed arguments and answers. The other bodies that
-`/predictions/NAME` accepts (lists, CSV, JSON lines) are named in the description of the operation.
+Each path has one kind of body, so that generated clients have typed arguments and answers. The other bodies that
+`/predictions/NAME` accepts (lists, CSV, JSON lines) are listed in the description of the operation.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from fastmar_runtime.openapi_schemas import (
     components,
     example_record,
 )
-from fastmar_runtime.schema_parts import JSON, in_comment, ref
+from fastmar_runtime.schema_parts import JSON, comment_safe, ref
 from fastmar_runtime.spec import Spec
 
 V31, V30 = "3.1.0", "3.0.3"
@@ -34,9 +34,9 @@ KEY = "bearerKey"
 JSON_TYPE = "application/json"
 
 ERRORS = {
-    "400": "The request or the record was refused; the body says why and what to do.",
+    "400": "The request or the record was refused; the body has the error and its fix.",
     "401": "The key is missing or wrong.",
-    "404": "There is no such model, version or path.",
+    "404": "The model, version or path does not exist.",
     "413": "The body is too large, or has too many records.",
     "415": "The body's encoding is not supported.",
     "500": "The server failed on this request.",
@@ -52,7 +52,7 @@ def openapi(spec: Spec, dialect: str = V31) -> JSON:
     return {
         "openapi": dialect,
         "info": {
-            "title": in_comment(spec.name),
+            "title": comment_safe(spec.name),
             "version": spec.version,
             "description": "A fastai model, served by fastmar.",
         },
@@ -68,38 +68,38 @@ def openapi(spec: Spec, dialect: str = V31) -> JSON:
             "responses": {f"Error{status}": _error(text, ERROR) for status, text in ERRORS.items()}
             | {f"InferError{status}": _error(text, ERROR_TEXT) for status, text in ERRORS.items()},
             "securitySchemes": {
-                KEY: {"type": "http", "scheme": "bearer", "description": "Needed where the server asks for a key."}
+                KEY: {"type": "http", "scheme": "bearer", "description": "Required if the server uses keys."}
             },
         },
     }
 
 
 def _with_null_types(schema: Any) -> Any:
-    """A component schema in JSON Schema 2020-12: null is one of the types, and there is no `nullable`."""
+    """Convert a component schema to JSON Schema 2020-12, where null is a type instead of `nullable`."""
     if not isinstance(schema, dict):
         return schema
-    found = {key: value for key, value in schema.items() if key != "nullable"}
+    converted = {key: value for key, value in schema.items() if key != "nullable"}
     if schema.get("nullable") and "type" in schema:
-        found["type"] = [schema["type"], "null"]
+        converted["type"] = [schema["type"], "null"]
     for key in ("items", "additionalProperties"):
         if key in schema:
-            found[key] = _with_null_types(schema[key])
+            converted[key] = _with_null_types(schema[key])
     if "properties" in schema:
-        found["properties"] = {name: _with_null_types(each) for name, each in schema["properties"].items()}
-    return found
+        converted["properties"] = {name: _with_null_types(each) for name, each in schema["properties"].items()}
+    return converted
 
 
 def _paths(spec: Spec) -> JSON:
     name, version = quote(spec.name, safe=""), quote(spec.version, safe="")
     example = example_record(spec)
     record: JSON = _json(RECORD, example)
-    of_version = f"with version {in_comment(spec.version)}"
-    reads = modality(spec.kind)
-    one = _operation("predict", f"Predict one {reads.record}", record, ANSWER, reads.other_bodies)
-    if parts := reads.form_parts(spec):
-        versioned = _operation("predict_file", f"Predict one {reads.record} file {of_version}", _form(parts), ANSWER)
+    version_text = f"with version {comment_safe(spec.version)}"
+    kind = modality(spec.kind)
+    one = _operation("predict", f"Predict one {kind.record}", record, ANSWER, kind.other_bodies)
+    if parts := kind.form_parts(spec):
+        versioned = _operation("predict_file", f"Predict one {kind.record} file {version_text}", _form(parts), ANSWER)
     else:
-        versioned = _operation("predict_version", f"Predict one {reads.record} {of_version}", record, ANSWER)
+        versioned = _operation("predict_version", f"Predict one {kind.record} {version_text}", record, ANSWER)
     return {
         f"/predictions/{name}": {"post": one},
         f"/predictions/{name}/{version}": {"post": versioned},
@@ -109,8 +109,8 @@ def _paths(spec: Spec) -> JSON:
                 "Predict several records",
                 _json(RECORDS, {"instances": [example]}),
                 RESULTS,
-                "Answers come in the order of the records. A refused record has `error` in place of its answer; the "
-                "status is 400 only where all records were refused.",
+                "Answers are in the order of the records. A refused record has `error` instead of its answer; the "
+                "status is 400 only if all records were refused.",
             )
         },
         f"/v2/models/{name}/infer": {
@@ -119,7 +119,7 @@ def _paths(spec: Spec) -> JSON:
                 "Predict several records as tensors (Open Inference Protocol v2)",
                 _json(INFER_REQUEST, {"inputs": [_tensor(spec, key, value) for key, value in example.items()]}),
                 INFER_RESPONSE,
-                "One input tensor for each column. A request with a refused record is refused as a whole.",
+                "One input tensor per column. If a record is refused, the whole request is refused.",
                 "InferError",
             )
         },
@@ -147,14 +147,14 @@ def _operation(
 
 
 def _form(parts: JSON) -> JSON:
-    """A form with one file. It has a path of its own: generators confuse several media types of one path."""
+    """A form with one file, on a separate path, because generators confuse several media types of one path."""
     schema = {"type": "object", "properties": parts, "required": [next(iter(parts))]}
     return {"multipart/form-data": {"schema": schema}}
 
 
 def _json(schema: str, example: Any) -> JSON:
     content: JSON = {"schema": ref(schema)}
-    if b'"$ref"' not in orjson.dumps(example):  # tools take it for a reference, even in an example
+    if b'"$ref"' not in orjson.dumps(example):  # tools resolve it as a reference, even in an example
         content["example"] = example
     return {JSON_TYPE: content}
 

@@ -1,8 +1,8 @@
-"""Component schemas of the OpenAPI documents, in the subset of JSON Schema that client generators handle.
+"""Component schemas of the OpenAPI documents, in the subset of JSON Schema that client generators support.
 
-`schema.py` describes records and answers exactly. Generators turn that into code that does not compile, or that loses
-values: alternatives (`anyOf`), property names that differ only in punctuation (`<50k` and `>=50k`), enums of labels,
-several types of one value. Here each value has one type, and labels are keys of a map.
+`schema.py` describes records and answers exactly. From such schemas, generators make code that does not compile or
+loses values, because of alternatives (`anyOf`), property names that differ only in punctuation (`<50k` and `>=50k`),
+enums of labels, and values with several types. Here each value has one type, and labels are keys of a map.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ INFER_REQUEST, INFER_RESPONSE, METADATA = "InferRequest", "InferResponse", "Mode
 
 
 def components(spec: Spec) -> JSON:
-    """All component schemas by name. `nullable` stands for OpenAPI 3.0 and is rewritten for 3.1."""
+    """All component schemas by name, for OpenAPI 3.0 (with `nullable`, which `openapi` converts for 3.1)."""
     required, optional = _answer(spec)
     error = ref("ErrorDetail")
     return {
@@ -29,7 +29,7 @@ def components(spec: Spec) -> JSON:
         ANSWER: open_object({**required, **optional}, required),
         RESULT: {
             **open_object({**required, **optional, "error": error}, ()),
-            "description": "the answer to one record of a list, or `error` alone where that record was refused",
+            "description": "the answer to a record of a list, or only `error` if the record was refused",
         },
         RECORDS: closed_object({"instances": {"type": "array", "items": ref(RECORD)}}, ("instances",)),
         RESULTS: closed_object({"predictions": {"type": "array", "items": ref(RESULT)}}, ("predictions",)),
@@ -44,7 +44,7 @@ def example_record(spec: Spec) -> JSON:
 
 
 def _answer(spec: Spec) -> tuple[JSON, JSON]:
-    """Properties that every answer has, and those that some have."""
+    """Required and optional properties of an answer."""
     required = answer_kind(spec.decode).component(spec.decode, spec.targets)
     required["warnings"] = {"type": "array", "items": ref("AnswerWarning")}
     return required, modality(spec.kind).answer_component
@@ -62,10 +62,10 @@ def shared() -> JSON:
     data = {"data": {"type": "array", "items": any_value}}
     parameters = {"parameters": {"type": "object", "additionalProperties": True}}
     fault: JSON = {
-        "code": {**TEXT, "description": "name of the problem, for programs"},
-        "field": {**nullable_text, "description": "the column that the problem is in"},
+        "code": {**TEXT, "description": "stable name of the problem, for programs"},
+        "field": {**nullable_text, "description": "the column with the problem"},
         "message": {**TEXT, "description": "what was found, and where"},
-        "fix": {**TEXT, "description": "what to do about it"},
+        "fix": {**TEXT, "description": "how to fix it"},
     }
     return {
         "AnswerWarning": open_object(

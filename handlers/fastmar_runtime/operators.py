@@ -1,8 +1,8 @@
-"""Which operators a graph may have, read off its bytes without the `onnx` package.
+"""Checks the operators of a graph, without the `onnx` package.
 
-ONNX Runtime runs whatever a graph holds: loops without end, operators of other domains, weights out of other files.
-An exported network needs none of them, so that a graph with anything outside of `ALLOWED` is refused before it is
-loaded. The parser below reads protobuf's wire format as far as operators, shapes and external data need it.
+ONNX Runtime runs anything in a graph: endless loops, operators of other domains, weights from other files. Exported
+networks need none of these, so a graph with operators outside of `ALLOWED` is refused before it is loaded. The parser
+reads as much of protobuf's wire format as operators, shapes and external data need.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ ALLOWED = frozenset({
     "SpaceToDepth", "Split", "Sqrt", "Squeeze", "Sub", "Sum", "Swish", "Tan", "Tanh", "ThresholdedRelu", "Tile",
     "TopK", "Transpose", "Trilu", "Unsqueeze", "Where", "Xor",
 })  # fmt: skip
-"""Operators of ONNX's own domain that are functions of their inputs: no subgraphs, no random numbers, no sequences, no
+"""Operators of ONNX's default domain that are functions of their inputs: no subgraphs, random numbers, sequences or
 text.
 
-The list is made of the operators that torch's exporter can write (`torch.onnx`'s and onnxscript's translations of
-torch's functions, which the test of this module reads), without those of the kinds above, of signals (DFT, STFT,
-windows), of boxes (NonMaxSuppression, RoiAlign, MaxRoiPool) and of losses; and of the operators that other exporters
-write for the same layers (GlobalAveragePool, the quantized ones). `export` checks each graph that it writes against the
-list, so that a layer that needs another operator is refused there.
+The list has the operators that torch's exporter can write (the translations of torch functions in `torch.onnx` and
+onnxscript, which the test of this module reads), except those excluded above and those for signals (DFT, STFT,
+windows), boxes (NonMaxSuppression, RoiAlign, MaxRoiPool) and losses. It also has operators that other exporters write
+for the same layers (GlobalAveragePool, quantized operators). The export checks its graphs against the list, so layers
+that need other operators are refused there.
 """
 
-MOST_ELEMENTS = 1 << 28
-"""Elements of a tensor whose size the graph itself writes down, such as a constant to fill or to expand to."""
+MAX_ELEMENTS = 1 << 28
+"""Maximum elements of a tensor whose shape is a constant in the graph, such as that of ConstantOfShape or Expand."""
 
-_SIZED = {"ConstantOfShape": 0, "Expand": 1, "Col2Im": 1}  # operators whose output has the shape in this input
+_SIZED = {"ConstantOfShape": 0, "Expand": 1, "Col2Im": 1}  # operators with the input that is their output's shape
 _MAX_NODES = 200_000
 _MAX_RANK = 16
 
-# Numbers of the fields in onnx.proto.
+# Field numbers of onnx.proto.
 _MODEL_GRAPH, _MODEL_FUNCTIONS, _MODEL_TRAINING = 7, 25, 20
 _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_SPARSE = 1, 5, 15
 _NODE_INPUT, _NODE_OUTPUT, _NODE_OP, _NODE_ATTRIBUTE, _NODE_DOMAIN = 1, 2, 4, 5, 7
@@ -60,19 +60,19 @@ _OWN_DOMAINS = (b"", b"ai.onnx")
 
 
 def check_operators(graph: bytes) -> None:
-    """Refuse a graph with operators outside of `ALLOWED`, with subgraphs, functions, or weights in other files.
+    """Check that a graph has only operators in `ALLOWED`, no subgraphs or functions, and no weights in other files.
 
     Raises:
-        BundleUnreadable: it is no graph.
-        GraphRefused: it holds something else, which the message names.
+        BundleUnreadable: the bytes are not a graph.
+        GraphRefused: the graph contains anything else, which the message names.
     """
     graphs = 0
     try:
         for number, value in _fields(memoryview(graph)):
             if number == _MODEL_FUNCTIONS:
-                raise _refused("a function of its own")
+                raise _refused("a function")
             if number == _MODEL_TRAINING:
-                raise _refused("a part for training")
+                raise _refused("training information")
             if number == _MODEL_GRAPH:
                 graphs += 1
                 _check_graph(value)
@@ -82,13 +82,13 @@ def check_operators(graph: bytes) -> None:
         ) from error
     if graphs != 1:
         raise BundleUnreadable(
-            f"model.onnx holds {graphs} graphs, where there must be one.",
+            f"model.onnx has {graphs} graphs instead of one.",
             fix="copy the archive again, or export the learner again.",
         )
 
 
 def operators(graph: bytes) -> set[str]:
-    """Names of the operators in a graph, those of other domains with their domain."""
+    """Names of the operators in a graph; those of other domains have the domain as a prefix."""
     found = set()
     for number, value in _fields(memoryview(graph)):
         if number == _MODEL_GRAPH:
@@ -118,8 +118,8 @@ def _check_graph(graph: memoryview) -> None:
         elements = 1
         for size in shapes.get(name, ()):
             elements *= max(1, abs(size))
-        if elements > MOST_ELEMENTS:
-            raise _refused(f"the operator {operator} that makes {elements:,} numbers")
+        if elements > MAX_ELEMENTS:
+            raise _refused(f"the operator {operator} with an output of {elements:,} numbers")
 
 
 def _check_node(node: memoryview, shapes: dict[bytes, list[int]], sized: list[tuple[str, bytes]]) -> None:
@@ -135,7 +135,7 @@ def _check_node(node: memoryview, shapes: dict[bytes, list[int]], sized: list[tu
         elif number == _NODE_ATTRIBUTE:
             for inner, part in _fields(value):
                 if inner in (_ATTRIBUTE_GRAPH, _ATTRIBUTE_GRAPHS):
-                    raise _refused(f"the operator {_operator(dict(_fields(node)))} with a graph of its own")
+                    raise _refused(f"the operator {_operator(dict(_fields(node)))} with a subgraph")
                 if inner in (_ATTRIBUTE_TENSOR, _ATTRIBUTE_TENSORS):
                     constant = _check_tensor(part)[1]
         else:
@@ -156,7 +156,7 @@ def _operator(node: dict[int, Any]) -> str:
 
 
 def _check_tensor(tensor: memoryview) -> tuple[bytes, list[int] | None]:
-    """The tensor's name, and its numbers where they could be a shape."""
+    """Check a tensor. Returns its name, and its numbers if they could be a shape."""
     name, kind, raw = b"", 0, memoryview(b"")
     dims: list[int] = []
     numbers: list[int] = []
@@ -181,7 +181,7 @@ def _check_tensor(tensor: memoryview) -> tuple[bytes, list[int] | None]:
 
 
 def _integers(value: Any) -> list[int]:
-    """The integers of a repeated field: one alone, or a packed run of them."""
+    """The integers of a repeated field: a single one, or several packed ones."""
     if isinstance(value, int):
         return [value]
     found: list[int] = []
@@ -193,9 +193,9 @@ def _integers(value: Any) -> list[int]:
 
 
 def _fields(message: Any) -> Iterator[tuple[int, Any]]:
-    """Number and value of each field; a message, text or bytes is a view of its bytes."""
+    """Number and value of each field; messages, strings and bytes are memoryviews."""
     if not isinstance(message, memoryview):
-        raise TypeError("a field has another type than ONNX gives it")
+        raise TypeError("a field has an unexpected type")
     at, end = 0, len(message)
     while at < end:
         key, at = _varint(message, at)
@@ -214,7 +214,7 @@ def _fields(message: Any) -> Iterator[tuple[int, Any]]:
         else:
             raise ValueError(f"a field has the unknown wire type {wire}")
         if at > end:
-            raise IndexError("a field reaches beyond the end")
+            raise IndexError("a field extends beyond the end")
         yield number, value
 
 
@@ -239,6 +239,6 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
 
 def _refused(what: str) -> GraphRefused:
     return GraphRefused(
-        f"model.onnx holds {what}, which no export of fastmar writes.",
-        fix="don't serve this archive; export the learner again with `fastmar export`.",
+        f"model.onnx contains {what}, which `fastmar export` never writes.",
+        fix="do not serve this archive; export the learner again with `fastmar export`.",
     )

@@ -1,8 +1,8 @@
 """Request bodies to records, and answers to response bodies.
 
-Understood are one JSON record, a JSON list of records, ``{"instances": [...]}``, JSON lines, the shapes of other tools,
-and the Open Inference Protocol's ``{"inputs": [...]}``; for tables CSV with a header; for models of pictures a picture
-as the body; and multipart forms of those. Answers come back in the shape of the request.
+Accepted bodies are a JSON record, a JSON list of records, ``{"instances": [...]}``, JSON lines, JSON of other tools,
+and the Open Inference Protocol's ``{"inputs": [...]}``; CSV with a header for tables; pictures for models of pictures;
+and multipart forms of these. The response has the format of the request.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from fastmar_contract import media_types
-from fastmar_contract.display import shown
+from fastmar_contract.display import short_repr
 from fastmar_contract.errors import RequestError
 from fastmar_contract.media_types import FORM, IMAGE, JSON, TABLE, MediaType
 from fastmar_contract.media_types import LINES as JSON_LINES
@@ -33,20 +33,20 @@ __all__ = ["INSTANCES", "LINES", "LIST", "ONE", "V2", "Request", "Response", "re
 JSON_TYPE = "application/json"
 LINES_TYPE = "application/jsonlines"
 
-TOO_MANY = "too_many_records"  # the code of a refusal that is answered with status 413
-ENCODED = "content_encoding"  # the code of a refusal that is answered with status 415
+TOO_MANY = "too_many_records"  # error code with status 413
+ENCODED = "content_encoding"  # error code with status 415
 _STATUSES = {TOO_MANY: 413, ENCODED: 415}
 
 _BRACKETS = ("{", "[", b"{", b"[")
 _NO_HEADERS: Mapping[str, str] = {}
 Bytes = bytes | bytearray | memoryview
-_BYTES = (bytes, bytearray, memoryview)  # tuples: a union is slower, and this runs once a request
+_BYTES = (bytes, bytearray, memoryview)  # tuples, which isinstance checks faster than a union
 _TEXT = (*_BYTES, str)
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """Status, body, Content-Type and other headers of an answer."""
+    """An HTTP response: status, body, Content-Type and other headers."""
 
     status: int
     body: bytes
@@ -56,17 +56,17 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class _Body:
-    """A body that is bytes or text, and what is known of it; see `read`."""
+    """A body of bytes or text, with the parameters of `read`."""
 
     content: Bytes | str
     media_type: MediaType
     spec: Spec
     options: Mapping[str, Any]
-    most: int | None
+    max_records: int | None
     v2: bool = False
 
     @property
-    def reads(self) -> Modality:
+    def modality(self) -> Modality:
         return modality(self.spec.kind)
 
     def text(self) -> str:
@@ -78,20 +78,20 @@ def read(
     content_type: str | None,
     spec: Spec,
     parts: Mapping[str, Any] | None = None,
-    most: int | None = None,
+    max_records: int | None = None,
     headers: Mapping[str, str] = _NO_HEADERS,
     v2: bool = False,
 ) -> Request:
-    """Records of a request.
+    """Parse a request.
 
     Args:
-        body: bytes or text, or what a server already parsed as JSON.
-        content_type: the request's header, or None.
-        spec: of the model that is asked.
-        parts: what came beside the body, such as the query of a request.
-        most: records to stop at where they are made one by one, as of CSV; those of a JSON list are there already.
-        headers: the request's, by names in lower case.
-        v2: whether the request came by a path of protocol v2.
+        body: bytes or text, or a value that a server already parsed as JSON.
+        content_type: header of the request, or None.
+        spec: of the model.
+        parts: further parameters, such as the query of the request.
+        max_records: number of records to stop reading at, for formats that are read record by record, such as CSV.
+        headers: of the request, by name in lower case.
+        v2: whether the path is one of protocol v2.
 
     Raises:
         RequestError: it can't be read as records.
@@ -101,100 +101,104 @@ def read(
         if "content-encoding" in headers:
             _check_encoding(headers["content-encoding"])
         if isinstance(body, _BYTES) and (length := headers.get(protocol_v2.JSON_LENGTH)) is not None:
-            return _read_binary_v2(bytes(body), length, spec, most)
+            return _read_binary_v2(bytes(body), length, spec, max_records)
         if isinstance(body, _TEXT):
-            return _read_body(_Body(body, media_type, spec, parts or {}, most, v2))
+            return _read_body(_Body(body, media_type, spec, parts or {}, max_records, v2))
         if media_type.format == TABLE:
-            raise RequestError(f"found {shown(body)} where text belongs.", fix=modality("tabular").formats)
-        return _from_json(body, spec, most, v2)
+            raise RequestError(f"the body must be text; got {short_repr(body)}.", fix=modality("tabular").formats)
+        return _from_json(body, spec, max_records, v2)
     except RequestError as error:
         error.v2 = error.v2 or v2 or protocol_v2.JSON_LENGTH in headers
         raise
 
 
 def read_form(
-    parts: Mapping[str, Any], spec: Spec, most: int | None = None, content_types: Mapping[str, str] | None = None
+    parts: Mapping[str, Any], spec: Spec, max_records: int | None = None, content_types: Mapping[str, str] | None = None
 ) -> Request:
-    """Records of a multipart form that a server took apart: its parts by their names.
+    """Parse the parts, by name, of a multipart form that a server has split.
 
     Raises:
-        RequestError: there is nothing in it that the model reads.
+        RequestError: no part can be read as records.
     """
-    return _read_parts(forms.from_row(parts, content_types), spec, most, parts)
+    return _read_parts(forms.from_row(parts, content_types), spec, max_records, parts)
 
 
 def _read_body(body: _Body) -> Request:
-    if not len(body.content) and body.media_type.format != JSON_LINES:  # a batch job may cut off an empty part
-        raise RequestError("the request has no body.", fix=body.reads.formats)
-    request = None if body.v2 else body.reads.read_body(body.content, body.media_type, body.options)
+    if not len(body.content) and body.media_type.format != JSON_LINES:  # a batch job may send an empty part of a file
+        raise RequestError("the request has no body.", fix=body.modality.formats)
+    request = None if body.v2 else body.modality.read_body(body.content, body.media_type, body.options)
     if request is not None:
         return request
-    return _READERS[_format(body)](body)
+    return _READERS[_detect_format(body)](body)
 
 
-def _format(body: _Body) -> str:
-    """The format by the media type; where that says nothing, by the content."""
+def _detect_format(body: _Body) -> str:
+    """The format of a body, by the media type if it names one, else by the content."""
     known = body.media_type.format
     if body.v2:
         return JSON
     if known is not None and known != IMAGE:
         return known
-    if body.content[:1] in _BRACKETS or not body.reads.reads_csv:
+    if body.content[:1] in _BRACKETS or not body.modality.reads_csv:
         return JSON
     text = body.text().lstrip()
     return TABLE if text[:1] not in ("{", "[") and names_columns(text, body.spec.fields) else JSON
 
 
 def _read_table(body: _Body) -> Request:
-    if not body.reads.reads_csv:
-        raise RequestError(f"the body is a table, and the model reads {body.reads.records}.", fix=body.reads.formats)
-    return Request(read_rows(body.text(), body.spec.fields, body.most))
+    if not body.modality.reads_csv:
+        raise RequestError(
+            f"the body is a table, but the model reads {body.modality.records}.", fix=body.modality.formats
+        )
+    return Request(read_rows(body.text(), body.spec.fields, body.max_records))
 
 
 def _read_json(body: _Body) -> Request:
-    """One JSON value; or JSON lines that are labelled as JSON, or not labelled."""
+    """Parse a JSON value, or JSON lines whose Content-Type is JSON or missing."""
     if "charset" not in body.media_type.parameters:
-        try:  # the quick way: no copy, no search for a byte order mark
-            return _from_json(orjson.loads(body.content), body.spec, body.most, body.v2)
+        try:  # the fast path: no copy, no search for a byte order mark
+            return _from_json(orjson.loads(body.content), body.spec, body.max_records, body.v2)
         except orjson.JSONDecodeError:
             pass
     text = body.text()
     try:
-        data = json_text.read_document(text, body.reads.formats)
+        data = json_text.read_document(text, body.modality.formats)
     except RequestError:
         if body.v2 or not json_text.is_lines(text):
             raise
-        return Request(json_text.read_lines(text, body.most), LINES)
-    return _from_json(data, body.spec, body.most, body.v2)
+        return Request(json_text.read_lines(text, body.max_records), LINES)
+    return _from_json(data, body.spec, body.max_records, body.v2)
 
 
 def _read_lines(body: _Body) -> Request:
-    return Request(json_text.read_lines(body.text(), body.most), LINES)
+    return Request(json_text.read_lines(body.text(), body.max_records), LINES)
 
 
 def _read_multipart(body: _Body) -> Request:
     if isinstance(body.content, str):
         raise RequestError("a form arrived as text.", fix="send it as multipart/form-data.")
     parts = multipart.parse(body.content, body.media_type.parameters.get("boundary"))
-    return _read_parts(parts, body.spec, body.most, body.options)
+    return _read_parts(parts, body.spec, body.max_records, body.options)
 
 
-def _read_parts(parts: Sequence[Part], spec: Spec, most: int | None, options: Mapping[str, Any]) -> Request:
-    return modality(spec.kind).read_form(forms.sent(parts), most, _part_reader(spec, options))
+def _read_parts(parts: Sequence[Part], spec: Spec, max_records: int | None, options: Mapping[str, Any]) -> Request:
+    return modality(spec.kind).read_form(forms.without_empty_files(parts), max_records, _part_reader(spec, options))
 
 
 def _part_reader(spec: Spec, options: Mapping[str, Any]) -> forms.ReadPart:
-    """Reads a part as a body of its own: by its Content-Type, by the ending of its file's name, or by its content."""
+    """The function that parses a part like a body: by its Content-Type, its file extension, or its content."""
 
-    def read_part(part: Part, most: int | None) -> Request:
+    def read_part(part: Part, max_records: int | None) -> Request:
         media_type = media_types.parse(part.content_type)
         if media_type.format == FORM:
-            raise RequestError("a part of the form is a form.", code="bad_multipart", fix="send its parts as parts.")
+            raise RequestError(
+                "a part of the form is a form.", code="bad_multipart", fix="send a single form with all parts."
+            )
         if media_type.format is None and (known := media_types.format_of_file(part.filename or "")) is not None:
-            media_type = media_types.named(known, media_type)
+            media_type = media_types.with_format(known, media_type)
         if not isinstance(part.content, _TEXT):
-            return _from_json(part.content, spec, most)
-        return _read_body(_Body(part.content, media_type, spec, options, most))
+            return _from_json(part.content, spec, max_records)
+        return _read_body(_Body(part.content, media_type, spec, options, max_records))
 
     return read_part
 
@@ -208,37 +212,39 @@ _READERS: dict[str, Callable[[_Body], Request]] = {
 
 
 def _check_encoding(value: str) -> None:
-    """Refuse a body that is still compressed: decompressing, with a limit, is the server's part."""
+    """Raise `RequestError` for a compressed body: the server must decompress it, with a limit."""
     if value.strip().lower() not in ("", "identity"):
         raise RequestError(
-            f"the body has the Content-Encoding {shown(value)}, which is not read here.",
+            f"the Content-Encoding {short_repr(value)} is not supported.",
             code=ENCODED,
-            fix="send the body as it is, without Content-Encoding.",
+            fix="send the body uncompressed, without Content-Encoding.",
         )
 
 
-def _read_binary_v2(body: bytes, length: str, spec: Spec, most: int | None) -> Request:
+def _read_binary_v2(body: bytes, length: str, spec: Spec, max_records: int | None) -> Request:
     head, binary = protocol_v2.split(body, length)
     data = json_text.read_document(decode(head), modality(spec.kind).formats)
-    return Request(protocol_v2.read(data, spec, most, binary), V2, data)
+    return Request(protocol_v2.read(data, spec, max_records, binary), V2, data)
 
 
-def _from_json(data: Any, spec: Spec, most: int | None, v2: bool = False) -> Request:
+def _from_json(data: Any, spec: Spec, max_records: int | None, v2: bool = False) -> Request:
     if v2:
-        return _read_v2(data, spec, most)
+        return _read_v2(data, spec, max_records)
     if isinstance(data, list):
         return Request(data)
     if not isinstance(data, dict):
-        raise RequestError(f"found {shown(data)} where a record belongs.", fix=modality(spec.kind).formats)
+        raise RequestError(
+            f"the body must be a record or a list of records; got {short_repr(data)}.", fix=modality(spec.kind).formats
+        )
     if "instances" in data and not _has_column(spec, "instances"):
         if isinstance(data["instances"], list):
-            return Request(json_shapes.name_columns(data["instances"], spec, "instances"), INSTANCES)
+            return Request(json_shapes.check_named(data["instances"], spec, "instances"), INSTANCES)
         raise RequestError(
-            f"instances is {shown(data['instances'])}, where a list of records belongs.",
+            f"instances must be a list of records; got {short_repr(data['instances'])}.",
             fix='send {"instances": [RECORD, ...]}, also for one record.',
         )
     if isinstance(data.get("inputs"), list) and not _has_column(spec, "inputs"):
-        return _read_v2(data, spec, most)
+        return _read_v2(data, spec, max_records)
     return json_shapes.read(data, spec) or Request([data], ONE)
 
 
@@ -246,21 +252,21 @@ def _has_column(spec: Spec, name: str) -> bool:
     return any(f.name == name for f in spec.fields)
 
 
-def _read_v2(data: Any, spec: Spec, most: int | None) -> Request:
+def _read_v2(data: Any, spec: Spec, max_records: int | None) -> Request:
     try:
-        return Request(protocol_v2.read(data, spec, most), V2, data)
+        return Request(protocol_v2.read(data, spec, max_records), V2, data)
     except RequestError as error:
         error.v2 = True
         raise
 
 
 def write(request: Request, answers: Sequence[dict[str, Any]], spec: Spec) -> Response:
-    """The response to `request`: status 200, or 400 where no record of it could be scored.
+    """The response to `request`: status 200, or 400 if none of its records could be scored.
 
-    JSON lines are answered with 200 whatever they hold: batch jobs cut a file anywhere, and a part of bad lines alone
-    must not fail the job.
+    For JSON lines, the status is always 200: batch jobs split files anywhere, and a part with only bad lines must not
+    fail the job.
     """
-    answers = refusals.numbered(answers)
+    answers = refusals.number_errors(answers)
     status = 400 if answers and all("error" in answer for answer in answers) else 200
     if request.shape == ONE:
         return Response(status, orjson.dumps(answers[0]))
@@ -278,13 +284,13 @@ def write(request: Request, answers: Sequence[dict[str, Any]], spec: Spec) -> Re
 
 
 def refused(error: RequestError) -> Response:
-    """The response to a request that can't be read, or asks for too much."""
+    """The response with the error of a request."""
     body = error.as_dict()
     return Response(
         _STATUSES.get(error.code, 400), orjson.dumps(protocol_v2.refuse(body["error"]) if error.v2 else body)
     )
 
 
-def least_bytes(spec: Spec) -> int:
-    """Bytes that the answer to a record has at least, where it is scored."""
+def min_answer_bytes(spec: Spec) -> int:
+    """Minimum bytes of an answer to a record."""
     return len(orjson.dumps({**answer_kind(spec.decode).shortest(spec.decode), "warnings": []}))

@@ -1,4 +1,4 @@
-"""Records of pictures: bytes of a file with its name, however a request spelled them."""
+"""Records of pictures: the bytes of a file and its name, from any of the accepted forms of a request."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fastmar_contract.display import sendable, shown
+from fastmar_contract.display import json_safe, short_repr
 from fastmar_contract.errors import RecordError
 from fastmar_runtime.report import Report
 from fastmar_runtime.spec import IMAGE
@@ -20,7 +20,7 @@ _MASK_SIZES = (MODEL_SIZE, ORIGINAL_SIZE)
 BASE64 = "b64"
 NAME = "name"
 _KNOWN = (IMAGE, BASE64, NAME, MASK_SIZE)
-_MOST_EXTRA = 20  # members too many that are named one by one
+_MAX_EXTRA = 20  # unknown members that get a warning each
 
 _RECORD_FIX = 'send {"image": {"b64": "..."}} with the picture\'s bytes in base64, or the picture itself as the body.'
 
@@ -31,8 +31,8 @@ class Picture:
 
     Attributes:
         data: bytes of its file.
-        name: what the caller calls it: a file's name; None where it has none.
-        mask_size: ``"model"`` or ``"original"``: the size of a mask that answers it.
+        name: given by the caller, such as a file name; None if there is none.
+        mask_size: ``"model"`` or ``"original"``: the size of a mask in the answer.
     """
 
     data: bytes
@@ -44,7 +44,7 @@ class Picture:
 
 
 def gather(records: Sequence[Any], report: Report) -> list[Picture | None]:
-    """The picture of each record; None for one that had to be refused, so that rows keep their positions."""
+    """The picture of each record; None for a refused record, so that positions are kept."""
     pictures: list[Picture | None] = []
     for row, record in enumerate(records):
         try:
@@ -56,22 +56,22 @@ def gather(records: Sequence[Any], report: Report) -> list[Picture | None]:
 
 
 def name_of(record: Any) -> str | None:
-    """What the caller calls the picture of `record`, also where it can't be read."""
+    """The name that the caller gave to the picture of `record`, which may be unreadable."""
     name = record.get(NAME) if isinstance(record, dict) else getattr(record, "name", None)
-    return str(sendable(name)) if isinstance(name, str) else None
+    return str(json_safe(name)) if isinstance(name, str) else None
 
 
 def _read(record: Any, row: int, report: Report) -> Picture:
-    if isinstance(record, RecordError):  # the payload already found that it can't be read
+    if isinstance(record, RecordError):  # the parser of the body already found an error
         raise record
     if isinstance(record, Picture):
         return record
     if isinstance(record, bytes | bytearray | memoryview):
         return Picture(bytes(record))
     if isinstance(record, str):
-        return Picture(_decoded(record, None))
+        return Picture(_decode_base64(record, None))
     if not isinstance(record, dict):
-        raise RecordError("not_a_picture", f"found {shown(record)} where a picture belongs.", fix=_RECORD_FIX)
+        raise RecordError("not_a_picture", f"the record must be a picture; got {short_repr(record)}.", fix=_RECORD_FIX)
     name = name_of(record)
     content = record.get(IMAGE, record if BASE64 in record else None)
     if isinstance(content, dict):
@@ -79,10 +79,10 @@ def _read(record: Any, row: int, report: Report) -> Picture:
     if isinstance(content, bytes | bytearray | memoryview):
         data = bytes(content)
     elif isinstance(content, str):
-        data = _decoded(content, name)
+        data = _decode_base64(content, name)
     elif IMAGE in record or BASE64 in record:
         raise RecordError(
-            "not_a_picture", f"'image' is {shown(content)}, where base64 belongs.", fix=_RECORD_FIX, field=IMAGE
+            "not_a_picture", f"'image' must be base64 text; got {short_repr(content)}.", fix=_RECORD_FIX, field=IMAGE
         )
     else:
         raise RecordError("missing_column", "the record has no 'image'.", fix=_RECORD_FIX, field=IMAGE)
@@ -91,20 +91,23 @@ def _read(record: Any, row: int, report: Report) -> Picture:
 
 
 def mask_size(value: Any) -> str:
-    """The size that a caller wants masks in.
+    """Check the requested size of masks.
 
     Raises:
-        RecordError: there is no such size.
+        RecordError: it is neither "model" nor "original".
     """
     if value not in _MASK_SIZES:
         raise RecordError(
-            "bad_option", f"'mask_size' is {shown(value)}.", fix="send 'model' or 'original'.", field=MASK_SIZE
+            "bad_option",
+            f"'mask_size' must be 'model' or 'original'; got {short_repr(value)}.",
+            fix="send one of these two values.",
+            field=MASK_SIZE,
         )
     return str(value)
 
 
-def _decoded(text: str, name: str | None) -> bytes:
-    """The bytes that base64 stands for, also behind a data URL's prefix, with line breaks, or URL-safe."""
+def _decode_base64(text: str, name: str | None) -> bytes:
+    """Decode base64: standard or URL-safe, with or without line breaks, padding or the prefix of a data URL."""
     if text.startswith("data:"):
         text = text.partition(",")[2]
     try:
@@ -113,8 +116,8 @@ def _decoded(text: str, name: str | None) -> bytes:
     except (binascii.Error, ValueError) as error:
         raise RecordError(
             "bad_base64",
-            f"{called(name)} is no valid base64 ({error}).",
-            fix="encode the file's bytes with base64, all of them.",
+            f"{describe_picture(name)} is not valid base64 ({error}).",
+            fix="encode all bytes of the file with base64.",
             field=IMAGE,
         ) from error
 
@@ -122,13 +125,13 @@ def _decoded(text: str, name: str | None) -> bytes:
 _TO_STANDARD = {ord("-"): "+", ord("_"): "/", ord("="): None, **dict.fromkeys(map(ord, " \t\r\n"))}
 
 
-def called(name: str | None) -> str:
-    """How a message names a picture."""
-    return "the picture" if name is None else f"the picture {shown(name)}"
+def describe_picture(name: str | None) -> str:
+    """The picture and its name, for messages."""
+    return "the picture" if name is None else f"the picture {short_repr(name)}"
 
 
 def _warn_extra(record: dict[Any, Any], row: int, report: Report) -> None:
     extra = [str(key) for key in record if key not in _KNOWN]
-    for key in extra[:_MOST_EXTRA]:
-        message = "the model reads a picture; this was ignored."
+    for key in extra[:_MAX_EXTRA]:
+        message = "the model does not use this member; it was ignored."
         report.warn(row, field=key, code="extra_column", value=None, message=message)

@@ -1,4 +1,4 @@
-"""Records to answers: opens a bundle and runs it, in TorchServe's worker or in any other process."""
+"""Opens a bundle and predicts records with it, in a server's worker or in any other process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fastmar_runtime.answers import load_decoder
 from fastmar_runtime.bundle import BundleFiles
 from fastmar_runtime.checks import check_session, read_spec
 from fastmar_runtime.errors import BundleUnreadable, GraphFailed
-from fastmar_runtime.frames import Frame
+from fastmar_runtime.geometry import Geometry
 from fastmar_runtime.modalities import modality
 from fastmar_runtime.operators import check_operators
 from fastmar_runtime.preprocess import Arrays, Columns, Group
@@ -29,16 +29,16 @@ log = logging.getLogger(__name__)
 __all__ = ["GRAPH", "SPEC", "BundleFiles", "Predictor", "providers"]
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
-_NO_MEMORY = ("Failed to allocate", "bad_alloc", "Unable to allocate")  # how ONNX Runtime and numpy tell of it
+_NO_MEMORY = ("Failed to allocate", "bad_alloc", "Unable to allocate")  # in messages of ONNX Runtime and numpy
 
 
 class Predictor:
-    """A model that is ready to answer. Holds no state between calls; safe to call from several threads.
+    """A loaded model. Keeps no state between calls; safe to call from several threads.
 
     Attributes:
-        spec: what the bundle says of itself.
-        preprocess: from records to the graph's inputs.
-        files: where it came from.
+        spec: the description of the model.
+        preprocess: turns records into the graph's inputs.
+        files: the bundle that it was opened from, or None.
     """
 
     def __init__(
@@ -54,10 +54,10 @@ class Predictor:
 
     @classmethod
     def open(cls, path: str | Path, *, threads: int = 1, gpu: int | None = None) -> Predictor:
-        """Open an archive (`.mar`) or the folder that TorchServe unpacked one to; `gpu` is a graphics card's number.
+        """Open an archive (`.mar`) or the folder that TorchServe unpacked it to; `gpu` is the number of the device.
 
         Raises:
-            BundleError: it can't be read, or speaks another protocol.
+            BundleError: it can't be read, is invalid, or uses another protocol.
         """
         files = BundleFiles(path)
         predictor = cls(read_spec(files), files.read(GRAPH), threads=threads, gpu=gpu, files=files)
@@ -67,16 +67,16 @@ class Predictor:
     def predict(
         self, records: Sequence[Any], prepared: Callable[[Columns], None] | None = None
     ) -> list[dict[str, Any]]:
-        """One answer a record, in order.
+        """Predict records.
 
         Args:
-            records: dicts of column to value, or pictures (see `pictures`); a `RecordError` in place of one that could
-                not be read.
-            prepared: is called with the columns of each group of records; see `Group`.
+            records: dicts of column to value, or pictures (see `pictures`); a `RecordError` in place of a record that
+                could not be read.
+            prepared: called with the columns of each group of records; see `Group`.
 
         Returns:
-            ``{"prediction", ..., "warnings"}``, or ``{"error": {...}}`` for a record that can't be scored, whose
-            ``record`` is its position in `records`. A picture that has a name is answered with ``"name"``.
+            For each record ``{"prediction", ..., "warnings"}``, or ``{"error": {...}}`` if it can't be scored; the
+            error's ``record`` is the position in `records`. The answer to a picture with a name has ``"name"``.
         """
         chunk = self.preprocess.chunk
         answers: list[dict[str, Any]] = []
@@ -96,8 +96,8 @@ class Predictor:
         for group, output in self._outputs_of(groups, report):
             kept = list(self._finite(output, group.rows, report))
             finite = output if len(kept) == len(group.rows) else output[kept]
-            frames = [group.frames[i] for i in kept] if group.frames else ()
-            decoded |= zip((group.rows[i] for i in kept), self._decoded(finite, frames), strict=True)
+            geometries = [group.geometries[i] for i in kept] if group.geometries else ()
+            decoded |= zip((group.rows[i] for i in kept), self._decoded(finite, geometries), strict=True)
         answers = []
         for row in range(len(records)):
             error = report.errors.get(row)
@@ -107,25 +107,25 @@ class Predictor:
             else:
                 answer = error.as_dict(start + row)
             answers.append(answer)
-        return self.preprocess.named(records, answers)
+        return self.preprocess.add_names(records, answers)
 
     def _outputs_of(self, groups: Iterable[Group], report: Report) -> Iterator[tuple[Group, npt.NDArray[np.float32]]]:
-        """The graph's output for each group; pictures that it fails on together are given to it one by one."""
+        """The graph's output for each group. If it fails on a group of pictures, they are tried one by one."""
         for group in groups:
             try:
                 output = self.run(group.inputs)
             except Exception as failure:  # ONNX Runtime's exceptions have no common base
-                if not group.frames:
+                if not group.geometries:
                     raise
                 if len(group.rows) == 1:
                     _refuse_picture(group, report, failure)
                 else:
-                    yield from self._outputs_of(group.single(), report)
+                    yield from self._outputs_of(group.split(), report)
             else:
                 yield group, output
 
     def _finite(self, output: npt.NDArray[Any], rows: list[int], report: Report) -> Iterator[int]:
-        """Places in `output` but for those that the network overflowed on: NaN would be argmax's favourite label."""
+        """Indexes of finite rows of `output`; records of other rows are refused, because argmax would pick NaN."""
         if np.isfinite(output).all():
             yield from range(len(rows))
             return
@@ -136,9 +136,9 @@ class Predictor:
             else:
                 report.refuse(row, _not_finite())
 
-    def _decoded(self, output: npt.NDArray[Any], frames: Sequence[Frame]) -> list[dict[str, Any]]:
+    def _decoded(self, output: npt.NDArray[Any], geometries: Sequence[Geometry]) -> list[dict[str, Any]]:
         try:
-            return self._decode(output, frames)
+            return self._decode(output, geometries)
         except (ValueError, IndexError, TypeError) as error:
             raise GraphFailed(
                 f"the output of model.onnx, {output.dtype} {output.shape}, can't be decoded ({error!s:.200}).",
@@ -146,7 +146,7 @@ class Predictor:
             ) from error
 
     def run(self, inputs: Arrays) -> npt.NDArray[np.float32]:
-        """The graph's first output, [batch, ...] float32, before the loss's activation."""
+        """Run the graph. Returns its first output, [batch, ...] float32, before the activation."""
         try:
             output: npt.NDArray[np.float32] = self._session.run(self._outputs, inputs)[0]
         except Exception as error:  # ONNX Runtime's exceptions have no common base
@@ -158,38 +158,38 @@ class Predictor:
 
 
 def _refuse_picture(group: Group, report: Report, error: Exception) -> None:
-    """The one picture of `group`, which the graph can't take: others of the batch go on."""
-    said = " ".join(str(error).split())
-    log.warning("the graph failed on a picture: %s", said[:500])
-    (row,), (frame,) = group.rows, group.frames
-    size = f"{frame.sent[0]} x {frame.sent[1]} pixels"
-    if any(word in said for word in _NO_MEMORY):
-        refused = RecordError(
+    """Refuse the only picture of `group`, on which the graph failed."""
+    reason = " ".join(str(error).split())
+    log.warning("the graph failed on a picture: %s", reason[:500])
+    (row,), (geometry,) = group.rows, group.geometries
+    size = f"{geometry.sent[0]} x {geometry.sent[1]} pixels"
+    if any(text in reason for text in _NO_MEMORY):
+        refusal = RecordError(
             "out_of_memory",
             f"there was not enough memory for a picture of {size}.",
             fix="send a smaller picture, or give the server's process more memory.",
         )
     else:
-        refused = RecordError(
+        refusal = RecordError(
             "bad_shape",
-            f"the network can't take a picture of {size}.",
+            f"the network fails on a picture of {size}.",
             fix="send a larger picture, or train with Resize among the item transforms.",
         )
-    report.refuse(row, refused)
+    report.refuse(row, refusal)
 
 
 def _not_finite() -> RecordError:
     return RecordError(
         "not_finite",
         "the network's output for this record is not a finite number.",
-        fix="check the record's numbers and their units: one may be far from what the model was trained with.",
+        fix="check the record's numbers and their units: one may be far from the training data.",
     )
 
 
 def providers(gpu: int | None) -> list[str | tuple[str, dict[str, Any]]]:
-    """Where ONNX Runtime computes: the graphics card where there is one and this build can use it, then the processor.
+    """Execution providers of ONNX Runtime: CUDA if a device is given and this build supports it, then the CPU.
 
-    TF32, a card's default, rounds to 10 bits: its answers would not be those that were recorded at export.
+    TF32, the default of CUDA, is disabled: it rounds to 10 bits, so that golden records would not be reproduced.
     """
     if gpu is None or CUDA not in ort.get_available_providers():
         return [CPU]
@@ -201,14 +201,14 @@ def _session(graph: bytes, threads: int, gpu: int | None) -> Any:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    # Threads that spin between two small requests take the cores from the server that feeds them.
+    # Spinning threads would take cores from the server between requests.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # A graph may name files to read weights from. Ours never does; a foreign one gets a folder that is not there.
+    # A foreign graph may refer to files with weights; it gets a folder that does not exist.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", "/nonexistent")
     try:
         return ort.InferenceSession(graph, options, providers=providers(gpu))
     except Exception as error:  # ONNX Runtime's exceptions have no common base
         raise BundleUnreadable(
             f"ONNX Runtime {ort.__version__} can't load {GRAPH} ({error}).",
-            fix="install the onnxruntime that the archive was exported with, or export again.",
+            fix="install the version of onnxruntime that the archive was exported with, or export the learner again.",
         ) from error

@@ -1,4 +1,4 @@
-"""Records to the graph's inputs: what the preprocessor of every modality offers."""
+"""The interface of preprocessors, which turn records into the graph's inputs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy.typing as npt
 
-from fastmar_runtime.frames import Frame
+from fastmar_runtime.geometry import Geometry
 from fastmar_runtime.report import Report
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -21,38 +21,38 @@ class Group:
     """Records that go through the graph together.
 
     Attributes:
-        rows: their positions among the records.
+        rows: positions of the records.
         inputs: the graph's inputs for them, in the order of `rows`.
-        frames: where their pixels lie in the pictures sent; empty for tables.
-        columns: of tables, the values of `rows` behind their checks, before the first step.
+        geometries: position of each picture's pixels in the original picture; empty for tables.
+        columns: for tables, the checked values of `rows` before the first step.
     """
 
     rows: list[int]
     inputs: Arrays
-    frames: list[Frame] = field(default_factory=list)
+    geometries: list[Geometry] = field(default_factory=list)
     columns: Columns = field(default_factory=dict)
 
-    def single(self) -> Iterator[Group]:
-        """Each record as a group of its own."""
+    def split(self) -> Iterator[Group]:
+        """A group for each record."""
         for place, row in enumerate(self.rows):
             inputs = {name: array[place : place + 1] for name, array in self.inputs.items()}
-            yield Group([row], inputs, self.frames[place : place + 1])
+            yield Group([row], inputs, self.geometries[place : place + 1])
 
 
 class Preprocessor(Protocol):
-    """From records to the graph's inputs. Holds no state between calls."""
+    """Turns records into the graph's inputs. Keeps no state between calls."""
 
     chunk: int
-    """Records that are worth taking at once: more would only take memory."""
+    """Number of records to process together: more only take memory."""
 
     def groups(self, records: Sequence[Any]) -> tuple[list[Group], Report]:
-        """The graph's inputs for the records that can be answered, and what there is to say about each record."""
+        """The graph's inputs for records that are not refused, and a report on all records."""
         ...
 
-    def named(self, records: Sequence[Any], answers: list[Answer]) -> list[Answer]:
-        """`answers`, each with the ``name`` of its record where it has one."""
+    def add_names(self, records: Sequence[Any], answers: list[Answer]) -> list[Answer]:
+        """`answers`, with the ``name`` of each record that has one."""
         ...
 
     def __call__(self, records: Sequence[Any]) -> tuple[Arrays, Report]:
-        """The graph's inputs for all of `records` at once; without meaning for rows that were refused."""
+        """The graph's inputs for all of `records`; rows of refused records are meaningless."""
         ...

@@ -1,4 +1,4 @@
-"""Where the numbers of a column are expected: a number far from the training data is answered with a warning."""
+"""Expected ranges of numbers: a number far from the training data gets a warning."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from fastmar_contract.values import FLOAT32_MAX, NUMBER
 from fastmar_runtime.spec import Field, Spec
 
 _DEVIATIONS = 20.0
-"""Standard deviations from the mean that are not far yet. By Chebyshev's inequality at most one training row in 400 is
-further away, whatever the distribution: columns with a long tail, such as incomes, must not warn of ordinary rows."""
+"""Distance from the mean, in standard deviations, from which a number is far. By Chebyshev's inequality, at most one
+training row in 400 is further away, whatever the distribution: ordinary rows of columns with a long tail, such as
+incomes, must not get warnings."""
 
 _DEVIATIONS_OF_BATCHES = 50.0
-"""The same, where mean and deviation are the running ones of a batch norm layer, which follow the last few batches."""
+"""The same for the running mean and deviation of a batch norm layer, which depend on the last few batches."""
 
-_ROUNDED = 1e-3  # share of a field's default by which it may differ from the mean
+_ROUNDED = 1e-3  # relative difference of a field's default from the mean
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """The numbers from `low` to `high` get no warning; `about` describes the training data."""
+    """Numbers from `low` to `high` get no warning; `about` describes the training data."""
 
     low: float
     high: float
@@ -29,9 +30,10 @@ class Range:
 
 
 def expected_ranges(spec: Spec) -> dict[str, Range]:
-    """Ranges by column, from Normalize's statistics, else the field's own; columns without any have no range.
+    """Ranges by column, from the statistics of Normalize or else of the field; columns without statistics have no
+    range.
 
-    Numbers within the range of the reference data are never far.
+    Numbers within the range of the reference data never get a warning.
     """
     means: dict[str, Any] = {}
     deviations: dict[str, Any] = {}
@@ -43,13 +45,17 @@ def expected_ranges(spec: Spec) -> dict[str, Range]:
         if field.kind != NUMBER:
             continue
         if _are_numbers(means.get(field.name), deviations.get(field.name)):
-            made = _around(field, means[field.name], deviations[field.name], _DEVIATIONS, 0.0)
-        elif _are_numbers(field.default, field.spread) and field.minimum is None:  # else a median of the reference data
-            made = _around(field, field.default, field.spread, _DEVIATIONS_OF_BATCHES, _ROUNDED * abs(field.default))
+            expected = _around(field, means[field.name], deviations[field.name], _DEVIATIONS, 0.0)
+        elif (
+            _are_numbers(field.default, field.spread) and field.minimum is None
+        ):  # with a minimum, the default is a median of the reference data
+            expected = _around(
+                field, field.default, field.spread, _DEVIATIONS_OF_BATCHES, _ROUNDED * abs(field.default)
+            )
         else:
-            made = _around_reference(field)
-        if made is not None:
-            found[field.name] = made
+            expected = _around_reference(field)
+        if expected is not None:
+            found[field.name] = expected
     return found
 
 
@@ -66,7 +72,7 @@ def _around(field: Field, mean: float, deviation: Any, deviations: float, rounde
 
 
 def _around_reference(field: Field) -> Range | None:
-    """Where the learner has no statistics of a column."""
+    """The range of a column without statistics in the learner."""
     if not _are_numbers(field.minimum, field.maximum):
         return None
     low, high = float(field.minimum), float(field.maximum)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Schemas and examples of a record that is an object with a value for each field of the spec."""
+"""Schemas and examples of records that are objects with a value for each field of the spec."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections import Counter
 from typing import Any
 
 from fastmar_contract.values import CATEGORY, DATE, NUMBER
-from fastmar_runtime.schema_parts import FLOAT, JSON, MAX_LISTED, TEXT, closed_object, in_comment, named
+from fastmar_runtime.schema_parts import FLOAT, JSON, MAX_LISTED, TEXT, closed_object, comment_safe, list_values
 from fastmar_runtime.spec import Field, Spec
 
 
 def record_schema(spec: Spec) -> JSON:
-    """JSON Schema of a record. Columns that are not listed are allowed, and ignored with a warning."""
+    """JSON Schema of a record. Other columns are allowed, and ignored with a warning."""
     required = [f.name for f in spec.fields if not f.optional]
     return {
         "type": "object",
@@ -25,7 +25,7 @@ def record_schema(spec: Spec) -> JSON:
 
 
 def example(spec: Spec) -> JSON:
-    """A plausible record: the schema's own example, else the default of each column."""
+    """A plausible record: the example of the schema, else the default of each column."""
     examples = record_schema(spec).get("examples")
     if examples and isinstance(examples[0], dict):
         return dict(examples[0])
@@ -34,9 +34,9 @@ def example(spec: Spec) -> JSON:
 
 def _example(field: Field) -> Any:
     if field.default is not None:
-        return plain(field.default)
+        return json_value(field.default)
     if field.kind == CATEGORY:
-        return plain(field.categories[0]) if field.categories else None
+        return json_value(field.categories[0]) if field.categories else None
     return "2024-01-31" if field.kind == DATE else 0.0
 
 
@@ -45,7 +45,7 @@ def component(spec: Spec) -> JSON:
     exact = record_schema(spec)["properties"]
     notes = ["One record: a value for each column.", *(_date_note(f) for f in spec.fields if f.kind == DATE)]
     if not declarable([f.name for f in spec.fields]):
-        notes.append(f"A map, since its columns are no distinct names in all languages: {_names(spec)}.")
+        notes.append(f"A map, because its columns are not distinct identifiers in all languages: {_names(spec)}.")
         columns = {f.name: exact[f.name].get("x-fastmar", {}) for f in spec.fields}
         return {"type": "object", "additionalProperties": True, "description": " ".join(notes), "x-columns": columns}
     properties = {f.name: _column(f, exact[f.name]) for f in spec.fields}
@@ -54,44 +54,44 @@ def component(spec: Spec) -> JSON:
 
 
 def _names(spec: Spec) -> str:
-    return named([f.name for f in spec.fields])
+    return list_values([f.name for f in spec.fields])
 
 
 def _date_note(field: Field) -> str:
-    names = " or ".join(in_comment(repr(name)) for name in (field.name, *field.aliases))
+    names = " or ".join(comment_safe(repr(name)) for name in (field.name, *field.aliases))
     return f"The date is sent as {names}; parts of it that are absent are computed."
 
 
 def declarable(names: list[str]) -> bool:
-    """Whether all names become distinct identifiers in every language; generators drop or confuse others."""
+    """Whether all names become distinct identifiers in every language; generators drop or confuse other names."""
     seen = Counter(map(_identifier, names))
     taken = _MEMBERS.union(*(_accessors(name) for name in seen))
     return len(seen) == len(names) and not taken & seen.keys() and all(map(_SAFE.fullmatch, names))
 
 
 _SAFE = re.compile(r"""[^\W_][^\x00-\x1f"'`\\$*/{}<>#@%;\x7f]*""", re.ASCII)
-_MEMBERS = frozenset(  # of the classes that generators write
+_MEMBERS = frozenset(  # members of the classes that generators write
     ("additionalproperties", "additionalkeys", "fromdict", "todict", "tomap", "marshaljson", "unmarshaljson")
 )
 
 
 def _identifier(name: str) -> str:
-    """What the least exact generator makes of a name."""
+    """The identifier that the least precise generator makes of a name."""
     return re.sub(r"[^0-9a-z]", "", name.lower())
 
 
 def _accessors(identifier: str) -> set[str]:
-    """Methods that Go's generator adds for a field."""
+    """Methods that the Go generator adds for a field."""
     patterns = ("get{}", "get{}ok", "has{}", "set{}", "set{}nil", "unset{}")
     return {pattern.format(identifier) for pattern in patterns}
 
 
 def _column(field: Field, exact: JSON) -> JSON:
-    """One type for one column. Booleans that a number accepts and other types of a category are not declared."""
+    """A single type for each column; a number's booleans and a category's other types are not declared."""
     schema: JSON = {NUMBER: FLOAT, DATE: TEXT}.get(field.kind) or _category_type(field)
     description = exact.get("description", "")
     if field.kind == CATEGORY and field.categories:
-        description += f": {named([plain(value) for value in field.categories])}"
+        description += f": {list_values([json_value(value) for value in field.categories])}"
     return {
         **schema,
         **({"nullable": True} if field.nullable or field.kind == CATEGORY else {}),
@@ -101,29 +101,29 @@ def _column(field: Field, exact: JSON) -> JSON:
 
 
 def _category_type(field: Field) -> JSON:
-    kinds = {type(plain(value)) for value in field.categories}
+    kinds = {type(json_value(value)) for value in field.categories}
     if kinds == {bool}:
         return {"type": "boolean"}
     if kinds == {int}:
         return {"type": "integer", "format": "int64"}
     if kinds and kinds <= {int, float}:
         return dict(FLOAT)
-    return dict(TEXT) if kinds <= {str} else {}  # of several types: any value
+    return dict(TEXT) if kinds <= {str} else {}  # several types: any value
 
 
 def _examples(spec: Spec) -> JSON:
-    """One plausible record, of the fields' defaults; none where a column that may not be null has no default.
+    """One plausible record of the fields' defaults, with dates instead of their parts.
 
-    A date stands for its parts.
+    No example if a column that must not be null has no default.
     """
-    sent = [f for f in spec.fields if f.kind == DATE or not f.optional]
-    if not sent or any(f.default is None and (f.kind == DATE or not f.nullable) for f in sent):
+    columns = [f for f in spec.fields if f.kind == DATE or not f.optional]
+    if not columns or any(f.default is None and (f.kind == DATE or not f.nullable) for f in columns):
         return {}
-    return {"examples": [{f.name: plain(f.default) for f in sent}]}
+    return {"examples": [{f.name: json_value(f.default) for f in columns}]}
 
 
 def _date_alternatives(spec: Spec) -> JSON:
-    """Each date: itself under one of its names, or all of its parts."""
+    """A rule for each date: it is required under one of its names, or all of its parts are."""
     aliases = {f.name: f.aliases for f in spec.fields}
     rules = [
         {
@@ -151,15 +151,15 @@ def _field_schema(field: Field) -> JSON:
             schema["default"] = field.default
     else:
         schema = {
-            "type": ["string", "number", "boolean", "null"],  # of another type it is unknown, and answered so
-            "description": "one of the known categories; any other is answered as unknown, with a warning",
+            "type": ["string", "number", "boolean", "null"],  # a value of another type is an unknown category
+            "description": "one of the known categories; others are treated as unknown, with a warning",
         }
         if field.default is not None:
-            schema["default"] = plain(field.default)
+            schema["default"] = json_value(field.default)
     schema["x-fastmar"] = {"kind": field.kind}
     if field.kind == CATEGORY:
         schema["x-fastmar"] |= {
-            "categories": [plain(value) for value in field.categories[:MAX_LISTED]],
+            "categories": [json_value(value) for value in field.categories[:MAX_LISTED]],
             "category_count": len(field.categories),
         }
     statistics = {"standard_deviation": field.spread, "minimum": field.minimum, "maximum": field.maximum}
@@ -167,6 +167,6 @@ def _field_schema(field: Field) -> JSON:
     return schema
 
 
-def plain(value: Any) -> Any:
-    """A category as a caller sends it: a date is its ISO string."""
+def json_value(value: Any) -> Any:
+    """A category or default as a caller sends it: dates are ISO strings."""
     return value["timestamp"] if isinstance(value, dict) else value

@@ -1,8 +1,8 @@
-"""Steps, kinds of answer and modalities by their names: modules of this package's folders, and of extensions.
+"""Lookup of steps, kinds of answer and modalities by name, in this package and in extensions.
 
-An extension is a package of somebody else with folders of the same names, for instance `my_extension/steps/reverse.py`.
-It is found by an entry point of the group `fastmar.runtime`, whose value is the package's import name. An archive that
-needs it holds its source, and the names of its extensions beside the runtime, in `extensions.json`.
+An extension is another package with folders of the same names, for example `my_extension/steps/reverse.py`. It is found
+by an entry point of the group `fastmar.runtime`, whose value is the package's import name. An archive contains the
+source of the extensions that it needs, and their names in `extensions.json` next to the runtime.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from pathlib import Path
 from types import ModuleType
 
 GROUP = "fastmar.runtime"
-LIST = "extensions.json"  # beside this file in an archive: the import names of its extensions
+LIST = "extensions.json"  # in an archive, next to this file: import names of its extensions
 
 
 def names(folder: str, package: str = "fastmar_runtime") -> list[str]:
-    """Names of the modules in a folder of a package; none where it has no such folder."""
+    """Names of the modules in a folder of a package; empty if the package has no such folder."""
     try:
         found = importlib.import_module(f"{package}.{folder}")
     except ModuleNotFoundError as error:
@@ -31,7 +31,7 @@ def names(folder: str, package: str = "fastmar_runtime") -> list[str]:
 
 
 def load(folder: str, name: object) -> ModuleType | None:
-    """The module `name` of a folder, of this package or else of an extension; None where there is none."""
+    """Import the module `name` in `folder` of this package or of an extension; None if there is no such module."""
     return _load(folder, name) if isinstance(name, str) else None
 
 
@@ -43,7 +43,7 @@ def _load(folder: str, name: str) -> ModuleType | None:
 
 @cache
 def package_of(folder: str, name: str) -> str | None:
-    """The package that has the module `name` in `folder`; this one comes first."""
+    """The first package with a module `name` in `folder`, this package or an extension; None if there is none."""
     for package in ("fastmar_runtime", *extensions()):
         if name in names(folder, package):
             return package
@@ -52,7 +52,7 @@ def package_of(folder: str, name: str) -> str | None:
 
 @cache
 def extensions() -> tuple[str, ...]:
-    """Import names of the extensions: those of the archive that this runtime is part of, else those installed."""
+    """Import names of extensions: those in the archive, if this runtime is part of one, else the installed ones."""
     listed = Path(__file__).with_name(LIST)
     if listed.exists():
         return tuple(json.loads(listed.read_text("utf-8")))

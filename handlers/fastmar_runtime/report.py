@@ -1,25 +1,25 @@
-"""Warnings and errors of each record of a batch, collected while the batch is answered."""
+"""Warnings and errors of the records of a batch, collected while the batch is processed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from fastmar_contract.display import sendable
+from fastmar_contract.display import json_safe
 from fastmar_contract.errors import RecordError
-from fastmar_runtime.faults import joined
-from fastmar_runtime.refusals import EXPLAINED
+from fastmar_runtime.faults import add_fault
+from fastmar_runtime.refusals import EXPLAINED_ERRORS
 
-_MOST_SEARCHES = 50  # searches for similar names in one batch
+_MAX_SEARCHES = 50  # searches for similar names in one batch
 
 
 class Report:
-    """Warnings and errors of a batch, by the record's position in it.
+    """Warnings and errors of a batch, by the position of the record.
 
     Attributes:
         warnings: of each record.
-        errors: of records that are refused.
-        explained: refused records of which all faults are searched for; of the others one is enough.
+        errors: of refused records.
+        explained: refused records for which all faults are reported; for the others, the first fault is.
     """
 
     __slots__ = ("_searches", "errors", "explained", "warnings")
@@ -28,37 +28,37 @@ class Report:
         self.warnings: list[list[dict[str, Any]]] = [[] for _ in range(size)]
         self.errors: dict[int, RecordError] = {}
         self.explained: set[int] = set()
-        self._searches = _MOST_SEARCHES
+        self._searches = _MAX_SEARCHES
 
     def warn(self, row: int, *, field: str, code: str, value: Any, message: str) -> None:
-        """Add a warning to a record, which is answered all the same."""
-        warning = {"field": sendable(field), "code": code, "value": sendable(value), "message": message}
+        """Add a warning to a record, which is still answered."""
+        warning = {"field": json_safe(field), "code": code, "value": json_safe(value), "message": message}
         self.warnings[row].append(warning)
 
     def refuse(self, row: int, error: RecordError) -> None:
-        """Refuse a record. Faults that are found later in other columns of it are added; others of the batch go on."""
+        """Refuse a record. Later faults in other columns of the record are added to its error."""
         known = self.errors.get(row)
-        self.errors[row] = error if known is None else joined(known, error)
+        self.errors[row] = error if known is None else add_fault(known, error)
 
     def explain(self, row: int) -> bool:
-        """Whether to search for all faults of a record: of the first ones that are refused, for the time it takes."""
-        if len(self.explained) >= EXPLAINED:
+        """Whether to report all faults of a record: only the first refused records of a batch, to save time."""
+        if len(self.explained) >= EXPLAINED_ERRORS:
             return False
         self.explained.add(row)
         return True
 
     def may_search(self) -> bool:
-        """Whether to search for a similar name once more: a batch of misspelled names must not take much longer."""
+        """Whether to search for a similar name: the number of searches in a batch is limited, because they are slow."""
         self._searches -= 1
         return self._searches >= 0
 
-    def part(self, rows: Sequence[int]) -> Report:
-        """A report of the records `rows` alone; `take_back` adds what was found to this one."""
-        part = Report(0)
-        part.warnings = [self.warnings[row] for row in rows]  # the same lists
-        part.errors = {place: self.errors[row] for place, row in enumerate(rows) if row in self.errors}
-        return part
+    def subset(self, rows: Sequence[int]) -> Report:
+        """A report of the records `rows` only; `merge` adds its errors to this one."""
+        subset = Report(0)
+        subset.warnings = [self.warnings[row] for row in rows]  # shared with this report
+        subset.errors = {place: self.errors[row] for place, row in enumerate(rows) if row in self.errors}
+        return subset
 
-    def take_back(self, part: Report, rows: Sequence[int]) -> None:
-        """Add what was found in a `part` of `rows`."""
-        self.errors |= {rows[place]: error for place, error in part.errors.items()}
+    def merge(self, subset: Report, rows: Sequence[int]) -> None:
+        """Add the errors of a `subset` of `rows`."""
+        self.errors |= {rows[place]: error for place, error in subset.errors.items()}

@@ -1,22 +1,22 @@
-"""JSON Schema of a record and of an answer, from a bundle's spec."""
+"""JSON Schemas of records and answers, made from a spec."""
 
 from __future__ import annotations
 
 from fastmar_runtime.answers import answer_kind
 from fastmar_runtime.modalities import modality
-from fastmar_runtime.record_schemas import plain
+from fastmar_runtime.record_schemas import json_value
 from fastmar_runtime.schema_parts import JSON, MAX_LISTED
 from fastmar_runtime.spec import Spec
 
-__all__ = ["DIALECT", "MAX_LISTED", "answer_schema", "describe", "plain", "record_schema"]
+__all__ = ["DIALECT", "MAX_LISTED", "answer_schema", "describe", "json_value", "record_schema"]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def record_schema(spec: Spec) -> JSON:
-    """Schema of a record that is answered."""
-    reads = modality(spec.kind)
-    return {"$schema": DIALECT, "title": f"{spec.name}: a {reads.record}", **reads.record_schema(spec)}
+    """Schema of a record."""
+    kind = modality(spec.kind)
+    return {"$schema": DIALECT, "title": f"{spec.name}: a {kind.record}", **kind.record_schema(spec)}
 
 
 _WARNINGS: JSON = {
@@ -49,7 +49,7 @@ def answer_schema(spec: Spec) -> JSON:
 
 
 def describe(spec: Spec) -> JSON:
-    """What a caller may want to know of the model, schemas included."""
+    """The description of a model for callers, with the schemas of its records and answers."""
     return {
         "name": spec.name,
         "version": spec.version,

@@ -1,4 +1,4 @@
-"""Parts of the schemas that records and answers share: types, references, values named in descriptions."""
+"""Parts of the schemas of records and answers: types, references, texts for descriptions."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 JSON = dict[str, Any]
 
-MAX_LISTED = 1000  # categories of a column, and labels, that a schema lists; more are for a look-up, not a page
-NAMED = 20  # categories or labels that a description names
+MAX_LISTED = 1000  # categories of a column, or labels, in a schema
+MAX_NAMED = 20  # categories or labels in a description
 
 BASE64: JSON = {"type": "string", "contentEncoding": "base64"}
 
-# Of OpenAPI's components, in the subset of JSON Schema that client generators handle.
+# Parts of OpenAPI components, in the subset of JSON Schema that client generators support.
 TEXT: JSON = {"type": "string"}
 FLOAT: JSON = {"type": "number", "format": "double"}
 COUNT: JSON = {"type": "integer", "format": "int64", "minimum": 0}
@@ -26,22 +26,22 @@ def ref(name: str) -> JSON:
 
 
 def closed_object(properties: JSON, required: Any) -> JSON:
-    """An object of a request, or a part of an answer that gets no further properties."""
+    """Schema of an object in a request, or of a part of an answer that will get no further properties."""
     return {"type": "object", "properties": properties, **({"required": [*required]} if required else {})}
 
 
 def open_object(properties: JSON, required: Any) -> JSON:
-    """An object of an answer. Go's generator refuses properties that are added later unless they are allowed here."""
+    """Schema of an object in an answer. Go clients reject properties of later versions unless it allows them."""
     return {**closed_object(properties, required), "additionalProperties": True}
 
 
-def named(values: list[Any]) -> str:
-    """The first of `values` in words, and how many there are."""
-    text = ", ".join(in_comment(repr(value)) for value in values[:NAMED])
-    return text if len(values) <= NAMED else f"{text}, and {len(values) - NAMED:,} more"
+def list_values(values: list[Any]) -> str:
+    """The first of `values` as text, and the number of further ones."""
+    text = ", ".join(comment_safe(repr(value)) for value in values[:MAX_NAMED])
+    return text if len(values) <= MAX_NAMED else f"{text}, and {len(values) - MAX_NAMED:,} more"
 
 
-def in_comment(text: str) -> str:
-    """`text` as it may stand in a comment of generated code, which it must not end or escape from."""
+def comment_safe(text: str) -> str:
+    """`text` without characters that could end a comment of generated code."""
     text = "".join(c if c.isprintable() else " " for c in text).replace("\\", "/").replace('"', "'")
     return re.sub(r"\*(?=/)|/(?=\*)", r"\g<0> ", text)

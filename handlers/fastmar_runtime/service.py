@@ -1,4 +1,4 @@
-"""Requests to responses, in batches, for any server: reading, limits, answers, errors, and the documents of a model."""
+"""Engine-neutral request handling: parsing, limits, batched predictions, errors, and the documents of a model."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from fastmar_runtime.preprocess import Columns
 log = logging.getLogger(__name__)
 
 MAX_RECORDS = 250_000
-"""Of a request: being answered they take over a kilobyte each, so that a small body of many could fill the memory.
-The 6 MB that SageMaker's batch jobs send at once hold as many lines of 25 bytes."""
+"""Maximum records of a request. Each takes over a kilobyte while it is processed, so a small body of many records could
+fill the memory. A request of a SageMaker batch job, 6 MB, has this many lines of 25 bytes."""
 
 
 class Service:
     """Answers the requests of one model.
 
     Args:
-        predictor: of the model.
-        max_response: bytes of a response's body; larger ones are refused with status 413.
+        predictor: the model.
+        max_response: maximum bytes of a response's body; larger responses are replaced by an error with status 413.
         observers: see `Observer`.
     """
 
@@ -39,29 +39,32 @@ class Service:
         self._max_response = max_response
         self._observers = observers
         self._documents = documents(self.spec)
-        self._max_records = max(1, min(MAX_RECORDS, max_response // payload.least_bytes(self.spec)))
+        self._max_records = max(1, min(MAX_RECORDS, max_response // payload.min_answer_bytes(self.spec)))
 
     def document(self, path: str) -> Response:
-        """The document below the model: its schema, OpenAPI, or page for people; status 404 where there is none."""
+        """The response with a document of the model: schema, OpenAPI or HTML page; status 404 for an unknown path."""
         if path in self._documents:
             media_type, body = self._documents[path]
             return Response(200, body, media_type)
         error = RequestError(
-            f"there is no {path!r} below a model.",
+            f"the model has no document {path!r}.",
             code="not_found",
-            fix=f"request one of {', '.join(self._documents)} there.",
+            fix=f"request one of {', '.join(self._documents)}.",
         )
         return Response(404, orjson.dumps(error.as_dict()))
 
     def receive(self, read: Callable[[int], Request], *, v2: bool = False) -> Request | Response:
-        """A request, or the response to it where it can't be answered with predictions.
+        """Parse a request.
 
         Args:
-            read: reads the request. Its argument is the number of records after which reading may stop.
-            v2: whether an error is one of protocol v2.
+            read: returns the request. Its argument is the number of records at which reading may stop.
+            v2: whether errors are in the format of protocol v2.
+
+        Returns:
+            The request, or the response with its error.
         """
         try:
-            return self._limited(read(self._max_records + 1))
+            return self._check_size(read(self._max_records + 1))
         except RequestError as error:
             for observer in self._observers:
                 observer.refused(error.code)
@@ -70,35 +73,37 @@ class Service:
             return _internal_error(v2=v2)
 
     def respond(self, received: Sequence[Request | Response], since: float | None = None) -> list[Response]:
-        """Responses to what was received, in order; all records go through the graph at once.
+        """Answer a batch of requests; their records go through the graph together.
 
         Args:
-            received: see `receive`.
-            since: when the batch began, in seconds of `time.perf_counter`; None is now.
+            received: results of `receive`.
+            since: start of the batch, as a `time.perf_counter` value; None for now.
+
+        Returns:
+            A response for each item of `received`, in order.
         """
-        began = time.perf_counter() if since is None else since
+        started = time.perf_counter() if since is None else since
         requests = [item for item in received if isinstance(item, Request)]
         records = [record for request in requests for record in request.records]
         written: Iterator[Response]
-        if len(records) > self._max_records:  # together they would take the memory that one request may not take
+        if len(records) > self._max_records:  # together they are over the limit of one request
             written = iter([self._answer_alone(request) for request in requests])
         else:
             written = iter(self._answer_together(requests, records))
         responses = [next(written) if isinstance(item, Request) else item for item in received]
-        seconds = time.perf_counter() - began
+        seconds = time.perf_counter() - started
         for observer in self._observers:
             observer.responded([response.status for response in responses], seconds)
         return responses
 
-    def _limited(self, request: Request) -> Request:
-        """`request`, which is refused before it takes the model's time where it has too many records."""
+    def _check_size(self, request: Request) -> Request:
+        """Return `request`, or raise `RequestError` if it has too many records."""
         if len(request.records) <= self._max_records:
             return request
         error = RequestError(
             f"the request has more than {self._max_records:,} records.",
             code=payload.TOO_MANY,
-            fix=f"send at most {self._max_records:,} at once, or a table with `fastmar score` or score_csv, "
-            "which cut it.",
+            fix=f"send at most {self._max_records:,} records per request; `fastmar score` and score_csv split a table.",
         )
         error.v2 = request.shape == payload.V2
         raise error
@@ -106,8 +111,8 @@ class Service:
     def _answer_together(self, requests: list[Request], records: list[Any]) -> list[Response]:
         try:
             return self._answer(requests, records)
-        except Exception:  # a fault of ours must not fail the neighbours in the batch
-            log.exception("a batch of %d requests failed; each is tried alone", len(requests))
+        except Exception:  # a bug must not fail the other requests of the batch
+            log.exception("a batch of %d requests failed; retrying them one by one", len(requests))
             return [self._answer_alone(request) for request in requests]
 
     def _answer_alone(self, request: Request) -> Response:
@@ -117,15 +122,15 @@ class Service:
             return _internal_error(v2=request.shape == payload.V2)
 
     def _answer(self, requests: list[Request], records: list[Any]) -> list[Response]:
-        """Responses to `requests`, whose records are `records`; observers are called once all are written."""
-        columns: list[Columns] = []  # the inputs are not kept: pictures would fill the memory
+        """Responses to `requests`, whose records are `records`. Then calls the observers."""
+        columns: list[Columns] = []  # without the inputs: pictures would fill the memory
         answers = iter(self._predictor.predict(records, columns.append))
-        answered = [[next(answers) for _ in request.records] for request in requests]
-        responses = [self._write(request, each) for request, each in zip(requests, answered, strict=True)]
+        per_request = [[next(answers) for _ in request.records] for request in requests]
+        responses = [self._write(request, each) for request, each in zip(requests, per_request, strict=True)]
         for observer in self._observers:
-            for of_group in columns:
-                observer.prepared(of_group)
-            for each in answered:
+            for group_columns in columns:
+                observer.prepared(group_columns)
+            for each in per_request:
                 observer.answered(each)
         return responses
 
@@ -134,16 +139,18 @@ class Service:
         if len(response.body) <= self._max_response:
             return response
         error = RequestError(
-            f"the answer would be {len(response.body):,} bytes long, over the limit of {self._max_response:,}.",
+            f"the response would have {len(response.body):,} bytes, over the limit of {self._max_response:,}.",
             code=payload.TOO_MANY,
-            fix=f"send fewer than {len(answers)} records at once." if len(answers) > 1 else "send a smaller record.",
+            fix=f"send fewer than {len(answers)} records per request."
+            if len(answers) > 1
+            else "send a smaller record.",
         )
         error.v2 = request.shape == payload.V2
         return payload.refused(error)
 
 
 def _internal_error(*, v2: bool = False) -> Response:
-    """The response to a request that failed in this code; called where the exception is being handled."""
+    """The response to a request that failed because of a bug; logs the exception that is being handled."""
     log.exception("a request failed")
     error = RequestError("the server failed on this request.", code="internal", fix="see the server's log.")
     error.v2 = v2

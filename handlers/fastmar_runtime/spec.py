@@ -1,7 +1,7 @@
-"""What a bundle says of itself: `spec.json`, read once into frozen dataclasses.
+"""The description of a model, `spec.json`, as frozen dataclasses.
 
-`PROTOCOL` rules the format. To raise it: change the format, add one to the number, keep reading the numbers before it
-(`READABLE`), and freeze a bundle of the old number under `tests/frozen/`.
+`PROTOCOL` is the version of the format. To raise it: change the format, increment the number, keep reading the earlier
+numbers (`READABLE`), and freeze a bundle of the old number in `tests/frozen/`.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Any
 
 from fastmar_contract.values import CATEGORY, DATE, NUMBER
 from fastmar_runtime.errors import BundleUnreadable, ProtocolUnknown
-from fastmar_runtime.validation import build, check, unreadable, wrong
+from fastmar_runtime.validation import build, check, invalid, unreadable
 
 PROTOCOL = 1
 READABLE = (1,)
 
-TIMESTAMP = "timestamp"  # {"timestamp": "2024-01-31T00:00:00"} among categories
-IMAGE = "image"  # the kind of field that models of pictures have
+TIMESTAMP = "timestamp"  # key of a date among categories: {"timestamp": "2024-01-31T00:00:00"}
+IMAGE = "image"  # kind of the only field of picture models
 
 TABULAR, VISION = "tabular", "vision"
 
@@ -29,14 +29,14 @@ class Field:
 
     Attributes:
         name: the column's name, as the learner was trained with it.
-        kind: ``"number"``, ``"category"``, ``"date"``, or ``"image"`` for the one field of a model that reads pictures.
-        nullable: whether null may stand in it: always for categories; for numbers where fastai learned a filling.
-        optional: whether the column may be absent, because a later step can compute it or computes from it.
-        aliases: other names that an optional column may come under.
-        categories: what the model knows, in the order of its codes (from 1); empty for other kinds.
-        default: a plausible value, from the learner's own statistics; None where there is none.
-        spread: one standard deviation of a number, or of a date in days, where the learner tells it.
-        minimum, maximum: of a number, where a reference table told them. Others are answered as well.
+        kind: ``"number"``, ``"category"``, ``"date"``, or ``"image"``.
+        nullable: whether null is accepted: always for categories; for numbers if fastai learned a fill value.
+        optional: whether the column may be absent, because a step can compute it, or computes from it.
+        aliases: other accepted names of an optional column.
+        categories: the known ones, in the order of their codes (from 1); empty for other kinds.
+        default: a plausible value from the learner's statistics, or None.
+        spread: standard deviation of a number, or of a date in days, if the learner has it.
+        minimum, maximum: of a number in the reference table, if there was one. Numbers outside are answered, too.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """An input or output of the graph: its name there, its dtype, and its shape with ``"batch"`` for the first axis."""
+    """An input or output of the graph: its name, its dtype, and its shape with ``"batch"`` as the first axis."""
 
     name: str
     dtype: str
@@ -62,23 +62,23 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """All that a runtime must know to answer records; see `Field` and the steps for the parts.
+    """All that a runtime needs for predictions.
 
     Attributes:
         protocol: number of the format.
-        name, version: what the model is called and which version it is.
+        name, version: of the model.
         kind: ``"tabular"`` or ``"vision"``.
-        runtime: version of the runtime that the bundle was written with.
+        runtime: version of the runtime in the archive.
         fields: the columns of a record.
-        steps: ``{"step": NAME, ...state}`` in the order in which they run.
-        inputs, outputs: the graph's.
-        layers: ``{"layer": NAME, ...state}``: transforms of a batch, which run in the graph, in front of the network.
+        steps: ``{"step": NAME, ...state}``, in the order in which they run.
+        inputs, outputs: of the graph.
+        layers: ``{"layer": NAME, ...state}``: batch transforms, which run in the graph before the network.
         decode: ``{"decoder": NAME, ...state}``: how outputs become answers.
-        targets: names of what is predicted.
-        notices: what a caller should know of this model, said once at export.
-        dropped: ``{"what", "reason"}`` for whatever the learner had and the bundle does not need.
-        provenance: where the bundle comes from.
-        ui: how people want to see it: titles, labels, sentences. Forms read it; answers never depend on it.
+        targets: names of the targets.
+        notices: what callers should know about this model, also printed at export.
+        dropped: ``{"what", "reason"}`` for each part of the learner that predictions don't need.
+        provenance: versions, dates and digests of the export.
+        ui: titles, labels and sentences for forms; answers don't depend on it.
     """
 
     protocol: int
@@ -100,7 +100,7 @@ class Spec:
 
 
 def to_dict(spec: Spec) -> dict[str, Any]:
-    """`spec` as JSON's types; `from_dict` reads it back."""
+    """`spec` as a JSON object, which `from_dict` reads."""
     return {
         "protocol": spec.protocol,
         "name": spec.name,
@@ -138,27 +138,27 @@ def to_dict(spec: Spec) -> dict[str, Any]:
 
 
 def from_dict(data: Any) -> Spec:
-    """Read what `to_dict` wrote.
+    """The spec that `to_dict` wrote.
 
     Raises:
-        BundleUnreadable: a part is missing or of another shape.
-        ProtocolUnknown: the number is one that this runtime does not read.
+        BundleUnreadable: a part is missing or invalid.
+        ProtocolUnknown: this runtime does not read the protocol.
     """
     if not isinstance(data, dict) or type(data.get("protocol")) is not int:
         raise BundleUnreadable("spec.json has no protocol number.", fix="export the learner again.")
     if data["protocol"] not in READABLE:
         raise ProtocolUnknown(
-            f"spec.json speaks protocol {data['protocol']}, this runtime reads {', '.join(map(str, READABLE))}.",
+            f"spec.json uses protocol {data['protocol']}; this runtime reads {', '.join(map(str, READABLE))}.",
             fix="use the version of fastmar that wrote the archive, or export the learner again.",
         )
     path = "spec.json: "
     graph = data.get("graph")
     if not isinstance(graph, dict):
-        raise wrong(f"{path}graph", "an object", graph)
+        raise invalid(f"{path}graph", "an object", graph)
     for name in ("inputs", "outputs"):
         if name not in graph:
             raise unreadable(f"{path}graph has no {name!r}")
-        check(tuple[Tensor, ...], graph[name], f"{path}graph.{name}")  # for its path in the message
+        check(tuple[Tensor, ...], graph[name], f"{path}graph.{name}")  # for the path in the message
     flat = {name: value for name, value in data.items() if name != "graph"}
     flat |= {"inputs": graph["inputs"], "outputs": graph["outputs"], "layers": graph.get("layers", [])}
     spec = build(Spec, flat, "spec.json:")
@@ -169,7 +169,7 @@ def from_dict(data: Any) -> Spec:
 
 def _check_field(field: Field, path: str) -> None:
     if field.kind not in (NUMBER, CATEGORY, DATE, IMAGE):
-        raise wrong(f"{path}.kind", "the name of a kind", field.kind)
+        raise invalid(f"{path}.kind", "a known kind of field", field.kind)
     for at, category in enumerate(field.categories):
         check_category(category, f"{path}.categories[{at}]")
     if field.default is not None:
@@ -177,12 +177,12 @@ def _check_field(field: Field, path: str) -> None:
 
 
 def check_category(value: Any, path: str) -> None:
-    """Raise `BundleUnreadable` unless `value` is text, a number, true, false, null, or ``{"timestamp": "..."}``."""
+    """Raise `BundleUnreadable` unless `value` is a string, number, bool, null or ``{"timestamp": "..."}``."""
     if isinstance(value, dict):
         text = value.get(TIMESTAMP)
         try:
             datetime.fromisoformat(text if isinstance(text, str) and len(value) == 1 else "")
         except ValueError:
-            raise wrong(path, f'text, a number, or {{"{TIMESTAMP}": an ISO 8601 date}}', value) from None
+            raise invalid(path, f'text, a number, or {{"{TIMESTAMP}": an ISO 8601 date}}', value) from None
     elif isinstance(value, list):
-        raise wrong(path, "text or a number", value)
+        raise invalid(path, "text or a number", value)

@@ -1,8 +1,8 @@
-"""Builds frozen dataclasses from JSON, each part checked against its annotation.
+"""Builds dataclasses from JSON, and checks each part against its annotation.
 
     build(Field, {"name": "age", "kind": "number"}, "spec.json: fields[0]")
 
-The annotations are the schema. An error names the path of the part: ``spec.json: steps[2].means['age'] must be a
+The annotations are the schema. Errors contain the path of the part: ``spec.json: steps[2].means['age'] must be a
 number; got a list``.
 """
 
@@ -19,23 +19,23 @@ from fastmar_runtime.errors import BundleUnreadable
 
 T = TypeVar("T")
 
-MAX_DEPTH = 64  # levels of lists and objects in any JSON of a bundle
+MAX_DEPTH = 64  # levels of lists and objects in the JSON of a bundle
 
 
 def build(cls: type[T], data: Any, path: str, *, ignored: Iterable[str] = ()) -> T:
-    """An instance of the dataclass `cls` out of the JSON object `data`.
+    """An instance of the dataclass `cls`, made from the JSON object `data`.
 
     Args:
         cls: a dataclass, whose annotations are checked.
         data: parsed JSON.
-        path: where `data` stands, for messages.
-        ignored: keys of `data` that are no attributes of `cls`.
+        path: place of `data`, for messages.
+        ignored: keys of `data` that are not attributes of `cls`.
 
     Raises:
-        BundleUnreadable: a part is missing, unknown, or of another type.
+        BundleUnreadable: a part is missing or unknown, or has another type.
     """
     if not isinstance(data, dict):
-        raise wrong(path, "an object", data)
+        raise invalid(path, "an object", data)
     values = {}
     described: Any = cls
     for name, hint, is_required in _attributes(described):
@@ -50,34 +50,34 @@ def build(cls: type[T], data: Any, path: str, *, ignored: Iterable[str] = ()) ->
 
 
 def check(hint: Any, value: Any, path: str) -> Any:
-    """`value` as the type `hint` has it: JSON's lists become tuples.
+    """`value` converted to the type `hint`: JSON lists become tuples.
 
     Raises:
-        BundleUnreadable: it is of another type.
+        BundleUnreadable: it has another type.
     """
     if hint is Any:
         return value
     if hint in _PLAIN:
         what, is_right = _PLAIN[hint]
         if not is_right(value):
-            raise wrong(path, what, value)
+            raise invalid(path, what, value)
         return value
     origin, args = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
         return _one_of(args, value, path)
     if origin is Literal:
         if not any(type(value) is type(choice) and value == choice for choice in args):
-            raise wrong(path, f"one of {', '.join(map(repr, args))}", value)
+            raise invalid(path, f"one of {', '.join(map(repr, args))}", value)
         return value
     if origin in (tuple, list):
         return _items(origin, args, value, path)
     if origin is dict:
         if not isinstance(value, dict):
-            raise wrong(path, "an object", value)
+            raise invalid(path, "an object", value)
         return {key: check(args[1], item, f"{path}[{key!r:.60}]") for key, item in value.items()}
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return build(hint, value, path)
-    raise TypeError(f"{path} is annotated as {hint!r}, which has no check")
+    raise TypeError(f"{path} has the annotation {hint!r}, which can't be checked")
 
 
 def _one_of(hints: tuple[Any, ...], value: Any, path: str) -> Any:
@@ -92,13 +92,13 @@ def _one_of(hints: tuple[Any, ...], value: Any, path: str) -> Any:
 
 def _items(origin: Any, args: tuple[Any, ...], value: Any, path: str) -> Any:
     if not isinstance(value, list | tuple):
-        raise wrong(path, "a list", value)
+        raise invalid(path, "a list", value)
     if origin is list or args[-1] is Ellipsis:
         hints = [args[0]] * len(value)
     elif len(value) == len(args):
         hints = list(args)
     else:
-        raise wrong(path, f"a list of {len(args)}", value)
+        raise invalid(path, f"a list of {len(args)} items", value)
     return origin(check(hint, item, f"{path}[{at}]") for at, (hint, item) in enumerate(zip(hints, value, strict=True)))
 
 
@@ -130,7 +130,7 @@ def _attributes(cls: Any) -> tuple[tuple[str, Any, bool], ...]:
 
 
 def check_depth(value: Any, path: str) -> None:
-    """Refuse JSON that is nested deeply: what prints or compares it later works by recursion."""
+    """Raise `BundleUnreadable` for deeply nested JSON, which other code processes recursively."""
     level, depth = [value], 0
     while level:
         depth += 1
@@ -148,13 +148,13 @@ def check_depth(value: Any, path: str) -> None:
 _KINDS = {dict: "an object", list: "a list", str: "text", bool: "true or false", int: "an integer", float: "a number"}
 
 
-def wrong(path: str, what: str, value: Any) -> BundleUnreadable:
-    """The error for a part of another type or value."""
+def invalid(path: str, what: str, value: Any) -> BundleUnreadable:
+    """The error for a part with another type or value than expected."""
     kind = _KINDS.get(type(value), "null")
     got = f"{value!r:.60}" if isinstance(value, str | int | float) else kind
     return unreadable(f"{path} must be {what}; got {got}")
 
 
 def unreadable(sentence: str) -> BundleUnreadable:
-    """A `BundleUnreadable` of one sentence without its full stop."""
+    """A `BundleUnreadable` with a sentence, given without its full stop."""
     return BundleUnreadable(f"{sentence}.", fix="copy the archive again, or export the learner again.")

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from fastmar_cli.main import main
 from fastmar_contract.members import RECORDS
 from fastmar_contract.values import CATEGORY, DATE, NUMBER
-from fastmar_runtime.golden import Golden
+from fastmar_runtime.golden import GoldenRecords
 from fastmar_runtime.modalities import modality
 from fastmar_runtime.predictor import Predictor
-from fastmar_runtime.schema import plain
+from fastmar_runtime.schema import json_value
 from fastmar_runtime.spec import Field, Spec, Tensor
 from fastmar_serving.rollout.changes import BREAKING, INSIDE, NOTICED, Change, changes
 from tests.runtime import tiny, tiny_pictures
@@ -71,7 +71,7 @@ class TestFields:
             steps = (OLD.steps[0], {**OLD.steps[1], "vocabularies": vocabularies}, *OLD.steps[2:])
             specs.append(with_field(replace(OLD, steps=steps), "vip", categories=values))
         for (asked, sent), told in zip(((specs[1], old), (specs[0], new)), (gone, added), strict=True):
-            records = [tiny.record(vip=plain(value)) for value in sent]
+            records = [tiny.record(vip=json_value(value)) for value in sent]
             answers = Predictor(asked, tiny.graph()).predict(records)
             assert [r["vip"] for r, answer in zip(records, answers, strict=True) if answer["warnings"]] == told
         found = [change for change in changes(*specs) if change.where == "vip"]
@@ -336,7 +336,7 @@ class TestCommand:
         def archive(name: str, spec: Spec, records: list[Any]) -> str:
             folder = tmp_path / name
             model = Predictor(spec, tiny.date_graph())
-            samples = Golden(records, model.predict(records), {})
+            samples = GoldenRecords(records, model.predict(records), {})
             return str(tiny.write_files(folder, spec, tiny.date_graph(), samples))
 
         date = tiny.date_spec()

@@ -1,4 +1,4 @@
-"""The comparison of answers: by the runtime's own rules, and never out of step with them."""
+"""Comparison of answers: agreement within the tolerances, changed predictions, differences."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from fastmar_contract.agreement import difference, prediction_changed, same_answer
+from fastmar_contract.agreement import answers_agree, difference, prediction_changed
 from fastmar_runtime.masks import mask_difference, png
 
 LABELS = ["a", "b", "c"]
 
 
-shares = st.floats(0, 1)
-nudges = st.sampled_from([0.0, 1e-6, 9e-5, -9e-5, 1.2e-4, -0.01, 0.5])
+probabilities = st.floats(0, 1)
+offsets = st.sampled_from([0.0, 1e-6, 9e-5, -9e-5, 1.2e-4, -0.01, 0.5])
 
 
 @st.composite
 def single_labels(draw: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    theirs = draw(st.lists(shares, min_size=3, max_size=3))
-    ours = [share + draw(nudges) for share in theirs]
+    theirs = draw(st.lists(probabilities, min_size=3, max_size=3))
+    ours = [share + draw(offsets) for share in theirs]
     answers = [
         {
             "prediction": LABELS[int(np.argmax(row))],
@@ -42,7 +42,7 @@ def single_labels(draw: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, 
 @st.composite
 def several_labels(draw: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     theirs = draw(st.lists(st.sampled_from([0.1, 0.49995, 0.5, 0.50005, 0.9]), min_size=3, max_size=3))
-    ours = [share + draw(nudges) for share in theirs]
+    ours = [share + draw(offsets) for share in theirs]
     answers = [
         {
             "prediction": [label for label, share in zip(LABELS, row, strict=True) if share > 0.5],
@@ -57,7 +57,7 @@ def several_labels(draw: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str,
 @st.composite
 def numbers(draw: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     theirs = draw(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=3))
-    ours = [value + draw(nudges) * max(1.0, abs(value)) for value in theirs]
+    ours = [value + draw(offsets) * max(1.0, abs(value)) for value in theirs]
     if draw(st.booleans()):
         ours, theirs = ours[0], theirs[0]
     return {"prediction": ours, "warnings": []}, {"prediction": theirs, "warnings": []}, {"decoder": "regression"}
@@ -66,7 +66,7 @@ def numbers(draw: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
 @st.composite
 def points(draw: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     theirs = [[draw(st.floats(0, 500)), draw(st.floats(0, 500))] for _ in range(2)]
-    ours = [[x + draw(nudges) * 100, y] for x, y in theirs]
+    ours = [[x + draw(offsets) * 100, y] for x, y in theirs]
     answers = [{"prediction": each, "points_model": theirs, "warnings": []} for each in (ours, theirs)]
     return answers[0], answers[1], {"decoder": "points"}
 
@@ -88,8 +88,8 @@ def masks(draw: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
 @given(st.one_of(single_labels(), several_labels(), numbers(), points(), masks()))
 def test_an_answer_agrees_with_its_copy(case: tuple[dict[str, Any], dict[str, Any], dict[str, Any]]) -> None:
     ours, theirs, decode = case
-    assert same_answer(ours, theirs, decode, mask_difference) in (True, False)
-    assert same_answer(theirs, copy.deepcopy(theirs), decode, mask_difference)
+    assert answers_agree(ours, theirs, decode, mask_difference) in (True, False)
+    assert answers_agree(theirs, copy.deepcopy(theirs), decode, mask_difference)
 
 
 ONE = {"probabilities": {"a": 0.6, "b": 0.4}, "prediction": "a", "index": 0, "warnings": []}
@@ -109,8 +109,12 @@ THRESHOLD = {"decoder": "multi_category", "threshold": 0.5}
             {"prediction": "b", "index": 1},
             {},
             True,
-        ),  # as good as equal
+        ),  # a tie within the tolerance
         (ONE, {"warnings": [{"code": "x"}]}, {}, False),
+        (ONE | {"warnings": [{"code": "x", "message": "a"}]}, {"warnings": [{"code": "x", "message": "b"}]}, {}, True),
+        (ONE | {"warnings": [{"code": "x", "value": 1}]}, {"warnings": [{"code": "x", "value": 2}]}, {}, False),
+        ({"error": {"code": "x", "fix": "a"}}, {"error": {"code": "x", "fix": "b"}}, {}, True),
+        ({"error": {"code": "x", "fix": "a"}}, {"error": {"code": "y", "fix": "a"}}, {}, False),
         (ONE, {"probabilities": {"b": 0.4, "a": 0.6}}, {}, False),
         (ONE, {"probabilities": {"b": 0.4, "a": 0.6}}, {"top": 2}, False),
         (SEVERAL, {"prediction": ["a"]}, THRESHOLD, True),  # b is at the threshold
@@ -119,8 +123,8 @@ THRESHOLD = {"decoder": "multi_category", "threshold": 0.5}
         (NUMBER, {"prediction": 1000.2}, {}, False),
     ],
 )
-def test_how_far_answers_may_differ(answer: Any, changes: Any, decode: Any, agree: bool) -> None:
-    assert same_answer(answer | changes, answer, decode, mask_difference) == agree
+def test_tolerances_of_agreement(answer: Any, changes: Any, decode: Any, agree: bool) -> None:
+    assert answers_agree(answer | changes, answer, decode, mask_difference) == agree
 
 
 anything = st.recursive(
@@ -138,18 +142,18 @@ anything = st.recursive(
 
 
 @given(anything, anything, anything)
-def test_nothing_that_a_server_may_answer_breaks_it(ours: Any, theirs: Any, decode: Any) -> None:
-    settings = decode if isinstance(decode, dict) else {}
-    assert same_answer(ours, theirs, settings, mask_difference) in (True, False)
-    assert same_answer(ours, copy.deepcopy(ours), settings, mask_difference) or isinstance(ours, dict)
+def test_any_json_is_compared_without_an_exception(ours: Any, theirs: Any, decode: Any) -> None:
+    decode = decode if isinstance(decode, dict) else {}
+    assert answers_agree(ours, theirs, decode, mask_difference) in (True, False)
+    assert answers_agree(ours, copy.deepcopy(ours), decode, mask_difference) or isinstance(ours, dict)
     if isinstance(ours, dict) and isinstance(theirs, dict):
         assert prediction_changed(ours, theirs, mask_difference) in (True, False)
-        apart = difference(ours, theirs, mask_difference)
-        assert apart is None or apart >= 0
+        gap = difference(ours, theirs, mask_difference)
+        assert gap is None or gap >= 0
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "changed", "apart"),
+    ("old", "new", "changed", "gap"),
     [
         ({"prediction": "a", "probabilities": {"a": 1}}, {"prediction": "a", "probabilities": {"a": 0.7}}, False, 0.3),
         ({"prediction": "a", "probabilities": {"a": 0.9}}, {"prediction": "b", "probabilities": {"b": 1}}, True, None),
@@ -162,18 +166,18 @@ def test_nothing_that_a_server_may_answer_breaks_it(ours: Any, theirs: Any, deco
         ({"outputs": [1]}, {"outputs": [2]}, True, None),
     ],
 )  # fmt: skip
-def test_what_counts_as_a_change(old: Any, new: Any, changed: bool, apart: float | None) -> None:
+def test_changed_predictions_and_differences(old: Any, new: Any, changed: bool, gap: float | None) -> None:
     assert prediction_changed(old, new, mask_difference) == changed
-    assert difference(old, new, mask_difference) == (None if apart is None else pytest.approx(apart))
+    assert difference(old, new, mask_difference) == (None if gap is None else pytest.approx(gap))
 
 
-def test_masks_differ_by_their_share_of_pixels() -> None:
+def test_the_difference_of_masks_is_a_share_of_pixels() -> None:
     one, other = np.zeros((10, 10), dtype=np.uint8), np.zeros((10, 10), dtype=np.uint8)
     other[0, :3] = 2
     old, new = ({"prediction": {"mask": png(mask)}} for mask in (one, other))
     assert difference(old, new, mask_difference) == pytest.approx(0.03)
     assert prediction_changed(old, new, mask_difference)
-    assert prediction_changed(old, {"prediction": {"mask": "no picture"}}, mask_difference)
+    assert prediction_changed(old, {"prediction": {"mask": "not a picture"}}, mask_difference)
     buffer = io.BytesIO()
     Image.fromarray(one).save(buffer, "PNG", compress_level=1)  # other bytes, the same picture
     assert not prediction_changed(
@@ -181,17 +185,17 @@ def test_masks_differ_by_their_share_of_pixels() -> None:
     )
 
 
-def test_a_tampered_label_is_not_the_same() -> None:
+def test_changed_labels_warnings_and_names_do_not_agree() -> None:
     answer = {"prediction": "a", "index": 0, "probabilities": {"a": 0.9, "b": 0.1}, "warnings": []}
-    assert not same_answer(answer, answer | {"prediction": "nonsense"}, {}, mask_difference)
-    assert not same_answer(answer, answer | {"prediction": "nonsense", "index": 7}, {}, mask_difference)
-    assert not same_answer(answer, answer | {"warnings": [{}]}, {}, mask_difference)
-    assert not same_answer(answer | {"name": "a.jpg"}, answer, {}, mask_difference)
+    assert not answers_agree(answer, answer | {"prediction": "nonsense"}, {}, mask_difference)
+    assert not answers_agree(answer, answer | {"prediction": "nonsense", "index": 7}, {}, mask_difference)
+    assert not answers_agree(answer, answer | {"warnings": [{}]}, {}, mask_difference)
+    assert not answers_agree(answer | {"name": "a.jpg"}, answer, {}, mask_difference)
 
 
-def test_labels_that_are_no_text_and_enormous_numbers_do_not_agree() -> None:
+def test_numbers_as_labels_and_huge_integers_do_not_agree() -> None:
     answer = {"prediction": 1, "index": 1, "probabilities": {"a": 0.5, "b": 0.5}, "warnings": []}
-    assert not same_answer(answer, answer | {"prediction": 0, "index": 0}, {}, mask_difference)
-    assert not same_answer(
+    assert not answers_agree(answer, answer | {"prediction": 0, "index": 0}, {}, mask_difference)
+    assert not answers_agree(
         {"prediction": 10**400, "warnings": []}, {"prediction": 0.5, "warnings": []}, {}, mask_difference
     )

@@ -1,4 +1,4 @@
-"""Locks between programs, and the cores that a process may use."""
+"""Locks between processes, and the number of usable cores."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from fastmar_contract.locks import acquire
 from fastmar_contract.machine import usable_cores
 
 
-def test_another_program_does_not_get_a_lock_that_is_taken(tmp_path: Path) -> None:
+def test_a_lock_is_exclusive_until_the_file_is_closed(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     program = f"from fastmar_contract.locks import acquire; print(acquire(open({str(path)!r}, 'a')))"
 
-    def another_gets_it() -> str:
+    def acquired_by_another_process() -> str:
         return subprocess.run(
             [sys.executable, "-c", program], capture_output=True, text=True, check=True
         ).stdout.strip()
 
     with path.open("a") as file:
         assert acquire(file)
-        assert another_gets_it() == "False"
-    assert another_gets_it() == "True"
+        assert acquired_by_another_process() == "False"
+    assert acquired_by_another_process() == "True"
 
 
-def test_cores_on_systems_that_do_not_tell_which_may_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cores_on_systems_without_sched_getaffinity(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
     assert usable_cores() == 3

@@ -17,7 +17,7 @@ from typing import Any
 from tests.runtime import tiny, tiny_pictures
 
 from fastmar_export.archive import Bundle, write_archive
-from fastmar_runtime.golden import Golden
+from fastmar_runtime.golden import GoldenRecords
 from fastmar_runtime.predictor import Predictor
 
 IMAGE = "fastmar:latest"
@@ -156,7 +156,7 @@ def picture_archive(folder: Path) -> Path:
     predictor = tiny_pictures.predictor()
     records = [{"image": {"b64": tiny_pictures.b64(tiny_pictures.picture(colour))}} for colour in ("red", "blue")]
     inputs, _ = predictor.preprocess(records)
-    golden = Golden(records, predictor.predict(records), {**inputs, "output": predictor.run(inputs)})
+    golden = GoldenRecords(records, predictor.predict(records), {**inputs, "output": predictor.run(inputs)})
     return write_archive(Bundle(predictor.spec, tiny_pictures.graph(), golden), readable(folder))
 
 

@@ -1,4 +1,4 @@
-"""A modality, a kind of answer and a step of an installed package, through all of the product."""
+"""An installed package adds a modality, a kind of answer and a step; export, server, client and form use them."""
 
 from __future__ import annotations
 
@@ -51,17 +51,23 @@ learn = Learner(data.dataloaders(bs=16), nn.Linear(26, 1), loss_func=MSELossFlat
 with learn.no_bar(), learn.no_logging():
     learn.fit(30, 0.05)
     learn.export("learner.pkl")
-    asked = ["aei", "Trust", "ooo", "zzz", ""]
-    print(json.dumps([[text, float(learn.predict(text)[2]) > 0] for text in asked]))
+    inputs = ["aei", "Trust", "ooo", "zzz", ""]
+    print(json.dumps([[text, float(learn.predict(text)[2]) > 0] for text in inputs]))
 """
 
 pytestmark = [pytest.mark.torchserve, pytest.mark.training]
 
 
-def run(*words: str | Path, path: list[Path], folder: Path, status: int = 0) -> str:
+def run(*arguments: str | Path, path: list[Path], folder: Path, status: int = 0) -> str:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path))}
     done = subprocess.run(
-        [sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     assert done.returncode == status, done.stderr
     return done.stderr if status else done.stdout
@@ -85,21 +91,22 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict
 
 @pytest.fixture(scope="module")
 def server(exported: tuple[Path, Path, Any]) -> Iterator[RunningServer]:
-    """The archive in a server that does not have the package."""
+    """A server with the archive, without the installed package."""
     with running_server(exported[0] / "model_store") as running:
         yield running
 
 
-def test_the_client_gets_fastais_answers(server: RunningServer, exported: tuple[Path, Path, dict[str, bool]]) -> None:
+def test_answers_agree_with_fastai(server: RunningServer, exported: tuple[Path, Path, dict[str, bool]]) -> None:
     client, (_, _, answers) = Client(server.url), exported
     assert client.schema("letters")["kind"] == "letters"
     found = client.predict("letters", [{"text": text} for text in answers])
     assert [answer["prediction"] for answer in found] == list(answers.values())
-    with pytest.raises(RecordRefused, match="the record has no text"):
+    with pytest.raises(RecordRefused) as caught:
         client.predict("letters", {"words": "none"})
+    assert (caught.value.code, caught.value.field) == ("not_a_text", "text")
 
 
-def test_other_paths(server: RunningServer, exported: tuple[Path, Path, dict[str, bool]]) -> None:
+def test_protocol_v2_and_documents(server: RunningServer, exported: tuple[Path, Path, dict[str, bool]]) -> None:
     text, expected = next(iter(exported[2].items()))
     tensors = {"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": [text]}]}
     reply = requests.post(f"{server.url}/v2/models/letters/infer", json=tensors, timeout=30).json()
@@ -110,7 +117,7 @@ def test_other_paths(server: RunningServer, exported: tuple[Path, Path, dict[str
     assert "A text: <code>" in page
 
 
-def test_the_form_shows_it(server: RunningServer, exported: tuple[Path, Path, dict[str, bool]]) -> None:
+def test_the_form(server: RunningServer, exported: tuple[Path, Path, dict[str, bool]]) -> None:
     settings = Settings(url=server.url)
     app = create_app(settings, Backend(settings))
     browser = app.test_client()
@@ -122,9 +129,11 @@ def test_the_form_shows_it(server: RunningServer, exported: tuple[Path, Path, di
     app.extensions["fastmar_jobs"].close()
 
 
-def test_an_archive_is_read_only_where_the_package_is_installed(exported: tuple[Path, Path, Any]) -> None:
+def test_the_archive_needs_the_installed_package(exported: tuple[Path, Path, Any]) -> None:
     folder, site, answers = exported
     (folder / "text.json").write_text(json.dumps({"text": next(iter(answers))}))
     predict = ("-m", "fastmar_cli.main", "predict", "model_store/letters.mar", "text.json", "--json")
     assert json.loads(run(*predict, path=[site], folder=folder))["prediction"] is next(iter(answers.values()))
-    assert "does not know" in run(*predict, path=[], folder=folder, status=1)
+    error = run(*predict, path=[], folder=folder, status=1)
+    assert "BundleUnreadable" in error
+    assert "'sign'" in error

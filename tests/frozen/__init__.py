@@ -1,1 +1,1 @@
-"""Archives of earlier versions, with requests and the answers of their time."""
+"""Archives of earlier versions, with requests and the answers that they gave then."""

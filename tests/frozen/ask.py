@@ -1,6 +1,6 @@
 """Send requests to the handler in an unpacked archive: `python ask.py FOLDER REQUESTS.json ANSWERS.json`.
 
-It imports nothing of the tests, so that it runs with the runtime that the archive carries.
+It imports nothing of the tests, so that it runs with the runtime in the archive.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 
 class Context:
-    """As much of TorchServe's context as a handler uses, for one request."""
+    """The parts of TorchServe's context that a handler uses, for one request."""
 
     metrics = None
     manifest: dict[str, Any] | None = None
@@ -45,30 +45,30 @@ class Context:
         pass
 
 
-def handler_of(folder: str) -> Any:
-    """The archive's handler, as TorchServe loads it: the one class of the file that the manifest names."""
+def load_handler(folder: str) -> Any:
+    """Load the archive's handler like TorchServe: the only class of the file that the manifest names."""
     manifest = json.loads((Path(folder) / "MAR-INF" / "MANIFEST.json").read_text("utf-8"))
     sys.path.insert(0, folder)
     module = importlib.import_module(Path(manifest["model"]["handler"]).stem)
-    [found] = [each for each in vars(module).values() if isinstance(each, type) and each.__module__ == module.__name__]
-    handler = found()
+    [cls] = [each for each in vars(module).values() if isinstance(each, type) and each.__module__ == module.__name__]
+    handler = cls()
     runtime = sys.modules["fastmar_runtime"].__file__ or ""
     if not runtime.startswith(folder):
-        raise SystemExit(f"the runtime is {runtime}, not that of the archive")
+        raise SystemExit(f"the runtime is {runtime}, not in the archive")
     handler.initialize(Context(folder, {}))
     return handler
 
 
 def main(folder: str, requests: str, answers: str) -> None:
     """Write `[{"status", "type", "body"}, ...]`, bodies in base64."""
-    handler = handler_of(folder)
-    answered = []
+    handler = load_handler(folder)
+    responses = []
     for request in json.loads(Path(requests).read_text("utf-8")):
         context = Context(folder, {"fastmar-content-type": request["type"], **request.get("headers", {})})
         [body] = handler.handle([{"body": bytearray(base64.b64decode(request["body"]))}], context)
         text = base64.b64encode(body.encode() if isinstance(body, str) else bytes(body)).decode()
-        answered.append({"status": context.status, "type": context.media_type, "body": text})
-    Path(answers).write_text(json.dumps(answered, indent=1) + "\n", "utf-8")
+        responses.append({"status": context.status, "type": context.media_type, "body": text})
+    Path(answers).write_text(json.dumps(responses, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

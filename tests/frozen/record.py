@@ -1,7 +1,7 @@
-"""Record an archive of each kind with requests and answers: `python -m tests.frozen.record FOLDER`.
+"""Record archives with requests and answers: `python -m tests.frozen.record FOLDER`.
 
-It is run once for each protocol number. What it wrote is never written again: only the archive of the time shows
-that later code still reads it.
+It is run once for each protocol number. Its files are never written again, because they must come from the code of
+their time to show that later code still reads them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LIBRARIES = ("numpy", "onnxruntime", "Pillow")
 
 
 def machine() -> dict[str, str]:
-    """What the last bits of a network's outputs depend on."""
+    """The processor and library versions on which the last bits of a network's outputs depend."""
     processors = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     flags = next((line.partition(":")[2].split() for line in processors if line.startswith("flags")), [])
     vectors = " ".join(sorted(flag for flag in flags if flag.startswith(("avx", "fma", "amx"))))
@@ -40,7 +40,7 @@ def request(body: bytes, media_type: str, **headers: str) -> dict[str, Any]:
 
 
 def table(folder: Path) -> tuple[Any, list[dict[str, Any]]]:
-    """A learner of a table with missing values and a date that was taken apart, and requests of every format."""
+    """A table learner with missing values and date parts, and requests in all formats."""
     case = tables.Case(
         change=lambda df: tables.dated(tables.holes(df)),
         cats=["color", "size", *tables.DATE_FLAGS],
@@ -68,7 +68,7 @@ def table(folder: Path) -> tuple[Any, list[dict[str, Any]]]:
 
 
 def picture(folder: Path) -> tuple[Any, list[dict[str, Any]]]:
-    """A learner of pictures, and pictures of several formats, modes and sizes."""
+    """A picture learner, and pictures of several formats, modes and sizes."""
     learn = pictures.make_learner(folder / "pictures")
     files = [
         pictures.file_of(pictures.picture(colour, seed, size).convert(mode), kind)
@@ -95,14 +95,14 @@ def picture(folder: Path) -> tuple[Any, list[dict[str, Any]]]:
 
 
 def answers_of(archive: Path, requests: Path) -> Iterator[dict[str, Any]]:
-    """Answers by the runtime in the archive, in a process that sees no other."""
+    """The answers of the runtime in the archive, in a process without the installed one."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "model"
         with zipfile.ZipFile(archive) as bundle:
             bundle.extractall(folder)
         answers = Path(name) / "answers.json"
-        asked = [sys.executable, Path(__file__).with_name("ask.py"), folder, requests.resolve(), answers]
-        subprocess.run(asked, check=True, cwd=name, env={"PYTHONPATH": str(folder)})
+        command = [sys.executable, Path(__file__).with_name("ask.py"), folder, requests.resolve(), answers]
+        subprocess.run(command, check=True, cwd=name, env={"PYTHONPATH": str(folder)})
         yield from json.loads(answers.read_text("utf-8"))
 
 
@@ -113,9 +113,9 @@ def main(target: Path) -> None:
             learn, requests = make(Path(name))
             learn.export(Path(name) / "learner.pkl")
             export_learner(Path(name) / "learner.pkl", Options(name=make.__name__, output=target))
-        asked = target / f"{make.__name__}.requests.json"
-        asked.write_text(json.dumps(requests, indent=1) + "\n", "utf-8")
-        answers = list(answers_of(target / f"{make.__name__}.mar", asked))
+        requests_file = target / f"{make.__name__}.requests.json"
+        requests_file.write_text(json.dumps(requests, indent=1) + "\n", "utf-8")
+        answers = list(answers_of(target / f"{make.__name__}.mar", requests_file))
         (target / f"{make.__name__}.answers.json").write_text(json.dumps(answers, indent=1) + "\n", "utf-8")
     (target / "machine.json").write_text(json.dumps(machine(), indent=1) + "\n", "utf-8")
 

@@ -1,4 +1,4 @@
-"""Models of every kind of record and answer, and one whose columns and labels are hostile to generators."""
+"""Specs of all kinds of records and answers, and one with names and labels that break client generators."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ RECORD = {NAMES[name]: value for name, value in tiny.record().items()}
 
 
 def awkward_spec() -> Spec:
-    """The tiny model with columns that are no identifiers, and categories that end comments of code."""
+    """The tiny model with columns that are not identifiers, and categories that end comments in code."""
 
     def renamed(value: Any) -> Any:
         if isinstance(value, dict):

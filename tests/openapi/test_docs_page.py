@@ -1,4 +1,4 @@
-"""The page of a model: escaped, self-contained, allowed by its own content policy, and usable in a real browser."""
+"""The page `docs`: escaped, self-contained, allowed by its Content-Security-Policy, usable in a browser."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Parsed(HTMLParser):
 
 
 @each_model
-def test_is_small_and_loads_nothing(spec: Spec) -> None:
+def test_the_page_is_small_and_self_contained(spec: Spec) -> None:
     page = docs_page(spec)
     parsed = Parsed(page)
     assert len(page.encode()) < 13_000 + 500 * len(spec.fields)
@@ -74,7 +74,7 @@ def test_is_small_and_loads_nothing(spec: Spec) -> None:
 
 
 @each_model
-def test_the_policy_names_the_page_s_own_style_and_script(spec: Spec) -> None:
+def test_the_policy_has_the_hashes_of_style_and_script(spec: Spec) -> None:
     parsed = Parsed(docs_page(spec))
     [policy] = [value for name, value in parsed.attributes if value.startswith("default-src")]
     rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
@@ -85,21 +85,21 @@ def test_the_policy_names_the_page_s_own_style_and_script(spec: Spec) -> None:
         assert rules[f"{element}-src"] == f"'sha256-{digest}'"
 
 
-def test_hostile_names_are_text() -> None:
+def test_hostile_names_are_escaped() -> None:
     text = Parsed(docs_page(MODELS["hostile"])).text["code"]
     for name in (*HOSTILE_NAMES, *HOSTILE_TEXTS):
         assert json.dumps(name, ensure_ascii=False) in text
     assert "<img src=x onerror=alert(1)>" in Parsed(docs_page(MODELS["hostile"])).text["li"]
 
 
-def test_shows_columns_ranges_and_labels() -> None:
+def test_columns_ranges_and_labels_are_shown() -> None:
     age = tiny.Field("age", "number", default=38.5, spread=13.6, minimum=17.0, maximum=90.0)
     page = re.sub(r"<[^>]+>", "", docs_page(tiny.spec(fields=(*tiny.FIELDS[:3], age))))
     for part in ("&quot; State-gov&quot;", "typical: 38.5 ± 13.6", "17.0 to 90.0", "&lt;50k", "yes; null is allowed"):
         assert part in page
 
 
-def test_long_lists_are_cut_and_counted() -> None:
+def test_long_lists_are_cut() -> None:
     field = tiny.Field("city", "category", categories=tuple(f"{'long ' * 50}{n}" for n in range(5_000)))
     page = docs_page(tiny.spec(fields=(field,)))
     assert "and 4,960 more" in page
@@ -107,7 +107,7 @@ def test_long_lists_are_cut_and_counted() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, spec in MODELS.items() if spec.kind == "tabular"])
-def test_commands_hold_the_example(name: str) -> None:
+def test_commands_contain_the_example(name: str) -> None:
     from fastmar_runtime.docs_commands import RECORDS, commands
 
     record = json.loads(json.dumps(example_record(MODELS[name])))
@@ -122,7 +122,7 @@ def test_commands_hold_the_example(name: str) -> None:
 
 @contextmanager
 def served(spec: Spec, network: bytes) -> Iterator[tuple[str, list[Any]]]:
-    """Address of the page of a model behind a small server of its own, and the keys that requests had."""
+    """Serve the page and predictions of a model. Yields the URL of the page and a list of the received keys."""
     model, keys = Predictor(spec, network), []
 
     class Handler(BaseHTTPRequestHandler):
@@ -154,7 +154,7 @@ def served(spec: Spec, network: bytes) -> Iterator[tuple[str, list[Any]]]:
         thread.join()
 
 
-def test_a_record_is_sent_and_errors_are_shown(chromium: Any, axe: str) -> None:  # noqa: F811
+def test_the_form_sends_a_record_and_shows_errors(chromium: Any, axe: str) -> None:  # noqa: F811
     spec = awkward_spec()
     context = chromium.new_context(color_scheme="dark")
     with served(spec, tiny.graph()) as (url, keys), strict_page(context) as page:
@@ -168,7 +168,7 @@ def test_a_record_is_sent_and_errors_are_shown(chromium: Any, axe: str) -> None:
         assert keys == ["Bearer secret"]
         page.get_by_label("Body").fill("{")
         page.get_by_role("button", name="Send").click()
-        page.get_by_text("not valid JSON").wait_for()
+        page.get_by_text("JSON:").wait_for()
         page.get_by_label("Body").fill('{"<img src=x onerror=alert(1)>": 1}')
         page.get_by_role("button", name="Send").click()
         page.get_by_text("Fix:").wait_for()
@@ -178,7 +178,7 @@ def test_a_record_is_sent_and_errors_are_shown(chromium: Any, axe: str) -> None:
         assert [v["nodes"][0] for v in violations if v["impact"] in ("serious", "critical")] == []
 
 
-def test_a_picture_is_sent(chromium: Any, tmp_path: Path) -> None:
+def test_the_form_sends_a_picture(chromium: Any, tmp_path: Path) -> None:
     path = tmp_path / "red.png"
     path.write_bytes(tiny_pictures.picture("red"))
     with (
@@ -193,7 +193,7 @@ def test_a_picture_is_sent(chromium: Any, tmp_path: Path) -> None:
         assert keys == [None]
 
 
-def test_the_page_of_a_hostile_model_runs_nothing_of_it(chromium: Any) -> None:
+def test_hostile_names_are_not_executed(chromium: Any) -> None:
     with served(MODELS["hostile"], tiny.graph()) as (url, _), strict_page(chromium.new_context()) as page:
         page.goto(url)
         assert page.locator("img").count() == 0

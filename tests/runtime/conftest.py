@@ -1,4 +1,4 @@
-"""The tiny model as fixtures, and the cookbook's archive where its pickle is at hand."""
+"""Fixtures: the tiny model, and the archive of the cookbook's learner if its pickle is available."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def bundle(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def cookbook() -> Path:
-    """Folder of the cookbook's learner, test set and what `learn.predict` answered."""
+    """Folder with the cookbook's learner, its test set, and answers of `learn.predict`."""
     if not (COOKBOOK / "adult_sample_model.pkl").is_file():
         pytest.skip("../shared/data/cookbook is not on this machine")
     return COOKBOOK
@@ -43,7 +43,7 @@ def cookbook() -> Path:
 
 @pytest.fixture(scope="session")
 def adult(cookbook: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The archive made of the cookbook's learner."""
+    """The exported archive of the cookbook's learner."""
     pytest.importorskip("torch")
     from fastmar_export.exporter import Options, export_learner
 

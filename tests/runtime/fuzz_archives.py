@@ -1,9 +1,9 @@
-"""Mutate archives and give them to the commands that open them.
+"""Fuzzing of the commands that open archives.
 
     python -m tests.runtime.fuzz_archives --count 10000
 
-Each mutated archive is given to `inspect`, `predict`, `verify`, `diff` and `doctor` in this process. Each must succeed
-or refuse by an error with a code and a fix; "fastmar itself failed" is a failure, and so is a traceback.
+Runs `inspect`, `predict`, `verify`, `diff` and `doctor` on mutated archives in this process. Each command must succeed
+or raise an error with a code and a fix; any other exception is a failure.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Parts = list[tuple[str, bytes]]
 
 
 def mutate(parts: Parts, rng: random.Random) -> tuple[str, bytes]:
-    """What was changed, and the bytes of a changed archive."""
+    """A description of a random change, and the bytes of the changed archive."""
     kind = rng.choice((_json, _json, _json, _json, _graph, _array, _members, _bytes))
     return kind(list(parts), rng)
 
@@ -181,21 +181,21 @@ def _bytes(parts: Parts, rng: random.Random) -> tuple[str, bytes]:
 def _zip(parts: Parts) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # some mutants have two parts of one name
+        warnings.simplefilter("ignore")  # some mutants have repeated members
         for name, content in parts:
             archive.writestr(name, content)
     return out.getvalue()
 
 
 def read_parts(path: Path) -> Parts:
-    """The parts of an archive; of the runtime's sources one, since commands only compare their digests."""
+    """The members of an archive, with only one source of the runtime, because commands only compare digests."""
     with zipfile.ZipFile(path) as archive:
         names = [name for name in archive.namelist() if not name.startswith("fastmar_runtime/")]
         return [(name, archive.read(name)) for name in [*names, "fastmar_runtime/__init__.py"]]
 
 
 def outcomes(path: Path, original: Path, inputs: Path) -> dict[str, str]:
-    """What each command made of the archive at `path`: ``ok``, ``refused``, or the failure."""
+    """The outcome of each command for the archive at `path`: ``ok``, ``refused``, or the failure."""
     return {command: _outcome(command, path, original, inputs) for command in COMMANDS}
 
 
@@ -208,16 +208,16 @@ def _outcome(command: str, path: Path, original: Path, inputs: Path) -> str:
         "verify": ["verify", str(path)],
         "diff": ["diff", str(original), str(path)],
     }[command]
-    return _judged(lambda: _main(arguments))
+    return _outcome_of(lambda: _main(arguments))
 
 
 def _doctor(path: Path) -> str:
-    # The command goes on after an exception of any kind, so that its checks are called here one by one.
+    # The command catches all exceptions of its checks, so the checks are called one by one.
     from fastmar_cli.commands.doctor import checks_of
 
     found = "ok"
     for _, check in checks_of(path):
-        result = _judged(lambda check=check: check() and None)  # type: ignore[misc]
+        result = _outcome_of(lambda check=check: check() and None)  # type: ignore[misc]
         if result == "refused":
             found = "refused"
         elif result != "ok":
@@ -232,7 +232,7 @@ def _main(arguments: list[str]) -> None:
     args.run(args)
 
 
-def _judged(run: Callable[[], Any]) -> str:
+def _outcome_of(run: Callable[[], Any]) -> str:
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             run()
@@ -247,7 +247,7 @@ def _judged(run: Callable[[], Any]) -> str:
 
 
 def run(archive: Path, inputs: Path, count: int, first: int) -> int:
-    """Try `count` mutants of one archive; print a summary; the value is the number that failed."""
+    """Try `count` mutants of an archive and print a summary. Returns the number of failures."""
     parts = read_parts(archive)
     tally: dict[str, Counter[str]] = {command: Counter() for command in COMMANDS}
     failures: Counter[str] = Counter()
@@ -275,9 +275,9 @@ def run(archive: Path, inputs: Path, count: int, first: int) -> int:
 
 
 def main() -> None:
-    """Parse the arguments and run, on a table's archive and on a picture model's."""
+    """Parse the arguments, and fuzz the archives of a table model and of a picture model."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=10_000, help="mutants, half of a table's archive")
+    parser.add_argument("--count", type=int, default=10_000, help="number of mutants, half of them of a table model")
     parser.add_argument("--first", type=int, default=0, help="seed of the first mutant")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -288,9 +288,9 @@ def main() -> None:
 
 
 def make_archives(folder: Path) -> list[tuple[Path, Path]]:
-    """An archive of a table and one of pictures, each with an input to predict."""
+    """Archives of a table model and of a picture model, each with an input."""
     from fastmar_export.archive import Bundle, write_archive
-    from fastmar_runtime.golden import OUTPUT, Golden
+    from fastmar_runtime.golden import OUTPUT, GoldenRecords
     from tests.archives import tiny_archive
     from tests.runtime import tiny, tiny_pictures
 
@@ -302,7 +302,7 @@ def make_archives(folder: Path) -> list[tuple[Path, Path]]:
     predictor = tiny_pictures.predictor()
     records = [{"image": tiny_pictures.b64(tiny_pictures.encoded(tiny_pictures.noise(seed=seed)))} for seed in (0, 1)]
     inputs, _ = predictor.preprocess(records)
-    golden = Golden(records, predictor.predict(records), {**inputs, OUTPUT: predictor.run(inputs)})
+    golden = GoldenRecords(records, predictor.predict(records), {**inputs, OUTPUT: predictor.run(inputs)})
     pictures = write_archive(Bundle(predictor.spec, tiny_pictures.graph(), golden), folder / "pictures")
     return [(table, record), (pictures, picture)]
 

@@ -1,4 +1,4 @@
-"""Activations are torch's."""
+"""Activations agree with torch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FLOATS = nps.arrays(
 
 
 @given(FLOATS)
-def test_softmax_is_torchs(x):
+def test_softmax_agrees_with_torch(x):
     torch = pytest.importorskip("torch")
     expected = torch.softmax(torch.from_numpy(x.copy()), -1).numpy()
     assert softmax(x).dtype == np.float32
@@ -26,7 +26,7 @@ def test_softmax_is_torchs(x):
 
 
 @given(FLOATS)
-def test_sigmoid_is_torchs(x):
+def test_sigmoid_agrees_with_torch(x):
     torch = pytest.importorskip("torch")
     expected = torch.sigmoid(torch.from_numpy(x.copy())).numpy()
     assert sigmoid(x).dtype == np.float32
@@ -34,7 +34,7 @@ def test_sigmoid_is_torchs(x):
 
 
 @given(FLOATS)
-def test_probabilities(x):
+def test_results_are_probabilities(x):
     for p in (softmax(x), sigmoid(x)):
         assert np.all((p >= 0) & (p <= 1))
     np.testing.assert_allclose(softmax(x).sum(-1), 1, rtol=1e-5)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastmar_contract.cells import NULLS
+from fastmar_contract.csv_rows import NO_HEADER
 from fastmar_contract.errors import RecordError, RequestError
 from fastmar_contract.values import CATEGORY, DATE, NUMBER
 from fastmar_runtime.csv_records import names_columns, read_csv
@@ -56,7 +57,7 @@ class TestLayout:
         text = 'workclass,age\n"a, ""b""\nc",1\n'
         assert one(text) == {"workclass": 'a, "b"\nc', "age": 1.0}
 
-    def test_the_delimiter_is_the_one_that_finds_the_columns(self):
+    def test_the_delimiter_that_finds_most_columns_is_used(self):
         fields = (Field("a,b,c", NUMBER), Field("d", NUMBER))
         assert one('"a,b,c";d\n1;2\n', *fields) == {"a,b,c": 1.0, "d": 2.0}
 
@@ -64,14 +65,14 @@ class TestLayout:
         assert one("workclass,age\na;b;c;d,1\n") == {"workclass": "a;b;c;d", "age": 1.0}
 
     @pytest.mark.parametrize("row", ["1", "1,2,3", "1,2,"])
-    def test_a_ragged_row_is_refused_alone(self, row):
+    def test_only_the_ragged_row_is_refused(self, row):
         first, bad, last = read_csv(f"age,hours\n1,2\n{row}\n3,4\n", tiny.FIELDS)
         assert (first, last) == ({"age": 1.0, "hours": 2.0}, {"age": 3.0, "hours": 4.0})
         assert isinstance(bad, RecordError)
         assert bad.code == "ragged_row"
-        assert f"{row.count(',') + 1} cells where the header has 2" in bad.message
+        assert f"{row.count(',') + 1} cells" in bad.message
 
-    def test_no_more_rows_are_read_than_asked_for(self):
+    def test_reading_stops_at_the_maximum_of_records(self):
         table = 'age,hours\n1,2\n\n3\n5,6\n7,"a quote that is never closed\n'
         first, bad, _, last = read_csv(table, tiny.FIELDS)
         assert last.code == "bad_row"
@@ -84,39 +85,43 @@ class TestLayout:
     def test_columns_of_the_model_and_others(self):
         assert one("extra,age\nx,1\n") == {"extra": "x", "age": 1.0}
 
-    def test_names_are_taken_exactly(self):
+    def test_names_must_match_exactly(self):
         assert one("age, hours\n1,2\n") == {"age": 1.0, " hours": "2"}
 
 
 class TestRefusals:
     @pytest.mark.parametrize("text", ["", "\n", "49, Private\n", "x|y\n1|2\n"])
     def test_no_header(self, text):
-        with pytest.raises(RequestError, match="names no column of the model") as caught:
+        with pytest.raises(RequestError) as caught:
             read_csv(text, tiny.FIELDS)
+        assert caught.value.code == NO_HEADER
         assert "workclass,grade,vip" in caught.value.fix
 
-    def test_a_column_twice(self):
-        with pytest.raises(RequestError, match="'age' twice"):
+    def test_a_repeated_column(self):
+        with pytest.raises(RequestError) as caught:
             read_csv("age,hours,age\n1,2,3\n", tiny.FIELDS)
+        assert caught.value.code == "table_unreadable"
+        assert "'age'" in caught.value.message
 
-    def test_a_column_a_million_times(self):
-        """Were each looked for in all of the header, this would take hours."""
-        with pytest.raises(RequestError, match="1,000,001 columns"):
+    def test_a_column_repeated_a_million_times(self):
+        """A search for each column in the whole header would take hours."""
+        with pytest.raises(RequestError) as caught:
             read_csv("age," * 1_000_000, tiny.FIELDS)
+        assert "1,000,001" in caught.value.message
 
     def test_a_long_header_for_a_model_of_many_columns(self):
-        """Were each looked for among all of the model's, this would take minutes."""
+        """A search for each column among all columns of the model would take minutes."""
         fields = [Field(f"column {number}", NUMBER) for number in range(3000)]
         assert read_csv("column 7," + "x," * 19_000, fields) == []
 
     def test_a_huge_cell(self):
-        spoilt, good = read_csv(f"age,workclass\n1,{'x' * 1_000_001}\n2,a\n", tiny.FIELDS)
-        assert (spoilt.code, good) == ("bad_row", {"age": 2.0, "workclass": "a"})
-        assert "line 2 of the CSV" in spoilt.message
+        damaged, good = read_csv(f"age,workclass\n1,{'x' * 1_000_001}\n2,a\n", tiny.FIELDS)
+        assert (damaged.code, good) == ("bad_row", {"age": 2.0, "workclass": "a"})
+        assert "line 2 " in damaged.message
 
-    def test_an_open_quote_does_not_swallow_the_rows_behind_it(self):
-        spoilt, *good = read_csv('age,workclass\n1,"oops\n2,b\n3,c\n', tiny.FIELDS)
-        assert (spoilt.code, len(good)) == ("bad_row", 2)
+    def test_rows_after_an_unclosed_quote_are_read(self):
+        damaged, *good = read_csv('age,workclass\n1,"oops\n2,b\n3,c\n', tiny.FIELDS)
+        assert (damaged.code, len(good)) == ("bad_row", 2)
 
     def test_a_long_first_line_is_cut(self):
         with pytest.raises(RequestError) as caught:
@@ -137,10 +142,10 @@ class TestNumbers:
         assert number(cell) is None
 
     @pytest.mark.parametrize("cell", ["abc", "1_000", "1.000.000", "12 kg", "0x10", "$5", " "])
-    def test_text_stays_text_to_be_refused_by_name(self, cell):
+    def test_other_text_is_kept(self, cell):
         assert number(cell) == cell
 
-    def test_decimal_comma_stays_text(self):
+    def test_a_decimal_comma_is_kept_as_text(self):
         assert one("age;hours\n1,5;2\n") == {"age": "1,5", "hours": 2.0}
 
 
@@ -150,7 +155,7 @@ class TestCategories:
         assert category(" never seen", " a ") == " never seen"
 
     @pytest.mark.parametrize("word", ["NA", "None", "null"])
-    def test_a_category_may_be_called_like_null(self, word):
+    def test_a_null_word_may_be_a_category(self, word):
         assert category(word, word, "b") == word
         assert category(word, "a", "b") is None
 
@@ -184,7 +189,7 @@ class TestCategories:
         assert one("d,n\n2024-01-31,1\n", *fields)["d"] == "2024-01-31"
         assert one("d,n\n,1\n", *fields)["d"] is None
 
-    def test_a_date_under_another_of_its_names(self):
+    def test_aliases_of_a_date(self):
         fields = tiny.date_spec().fields
         assert one("sale,saleYear\nNA,2024\n", *fields) == {"sale": None, "saleYear": 2024.0}
         assert one("saleDate\n2024-01-31\n", *fields) == {"saleDate": "2024-01-31"}
@@ -203,7 +208,7 @@ CELLS = st.text(alphabet=st.characters(blacklist_categories=("Cs",), blacklist_c
     ),
     st.sampled_from([",", ";", "\t"]),
 )
-def test_what_pandas_wrote_is_read_as_pandas_reads_it(rows, delimiter):
+def test_reads_csv_of_pandas_like_pandas(rows, delimiter):
     pandas = pytest.importorskip("pandas")
     names = ["workclass", "grade", "vip", "hours"]
     text = pandas.DataFrame(rows, columns=names).to_csv(index=False, sep=delimiter, lineterminator="\n")
@@ -215,20 +220,20 @@ def test_what_pandas_wrote_is_read_as_pandas_reads_it(rows, delimiter):
     for ours, theirs in zip(records, table.to_dict("records"), strict=True):
         for name in names:
             if pandas.isna(theirs[name]):
-                # pandas was not told the vocabulary, where "NA" is a category
+                # pandas does not know the vocabulary, where "NA" is a category
                 assert ours[name] is None or (name == "workclass" and ours[name] == "NA")
-            elif name == "hours":  # pandas before 3 was off by the last bit unless told otherwise
+            elif name == "hours":  # pandas before 3 may be off by the last bit
                 assert ours[name] == pytest.approx(theirs[name], rel=1e-15)
             else:
                 assert ours[name] == theirs[name]
 
 
-def test_a_table_whose_header_is_at_fault_is_still_a_table():
+def test_a_header_with_repeated_columns_is_recognized():
     assert names_columns("age,age,hours\n1,2,3\n", tiny.FIELDS)
     assert not names_columns('{"age": 3}', tiny.FIELDS)
 
 
-def test_the_header_in_a_fix_names_a_date_once():
+def test_the_example_header_names_a_date_once():
     date = Field("saledate", DATE, optional=True, aliases=("sale_date", "sale date"))
     with pytest.raises(RequestError) as caught:
         read_csv("x\n1\n", [date, Field("age", NUMBER), Field("job", CATEGORY)])

@@ -23,8 +23,8 @@ DECODERS = [
 ]
 
 
-def mismatch(spec=None, graph=None, samples=None):
-    """What is said of a bundle whose parts are not those that its golden records were made with."""
+def mismatch_message(spec=None, graph=None, samples=None):
+    """The message for golden records that were made with another spec or graph."""
     original = tiny.predictor()
     samples = samples or tiny.golden(original)
     model = Predictor(spec or tiny.spec(), graph or tiny.graph())
@@ -61,26 +61,26 @@ def test_read_from_a_bundle(bundle):
 def test_a_changed_weight(row):
     weights = tiny.WEIGHTS.copy()
     weights[row, 0] += 0.01
-    assert "output differs by" in mismatch(graph=tiny.graph(weights))
+    assert "output" in mismatch_message(graph=tiny.graph(weights))
 
 
 @pytest.mark.parametrize(
-    ("spec", "named"),
+    ("spec", "fact"),
     [
-        (with_step(0, fills={"age": 41.0}), "input x_cont differs"),
-        (with_step(2, means={"age": 40.0, "hours": 39.0}), "input x_cont differs"),
-        (with_step(2, stds={"age": 10.1, "hours": 8.0}), "input x_cont differs"),
-        (with_step(3, cats=["grade", "workclass", "vip", "age_na"]), "input x_cat differs"),
-        (with_step(3, conts=["hours", "age"]), "input x_cont differs"),
-        (with_step(3, conts=["hours"]), "input x_cont is float32"),
-        (with_vocabulary(grade=[7, 3, 11]), "input x_cat differs"),
-        (with_vocabulary(workclass=["new", " Private", " State-gov", "NA"]), "input x_cat differs"),
-        (with_vocabulary(age_na=[True, False]), "input x_cat differs"),
-        (with_vocabulary(workclass=["Private", " State-gov", "NA"]), "the answer to golden record"),
+        (with_step(0, fills={"age": 41.0}), "x_cont"),
+        (with_step(2, means={"age": 40.0, "hours": 39.0}), "x_cont"),
+        (with_step(2, stds={"age": 10.1, "hours": 8.0}), "x_cont"),
+        (with_step(3, cats=["grade", "workclass", "vip", "age_na"]), "x_cat"),
+        (with_step(3, conts=["hours", "age"]), "x_cont"),
+        (with_step(3, conts=["hours"]), "x_cont"),
+        (with_vocabulary(grade=[7, 3, 11]), "x_cat"),
+        (with_vocabulary(workclass=["new", " Private", " State-gov", "NA"]), "x_cat"),
+        (with_vocabulary(age_na=[True, False]), "x_cat"),
+        (with_vocabulary(workclass=["Private", " State-gov", "NA"]), "golden record"),
     ],
 )
-def test_a_changed_step(spec, named):
-    assert named in mismatch(spec)
+def test_a_changed_step(spec, fact):
+    assert fact in mismatch_message(spec)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_a_changed_step(spec, named):
     ],
 )
 def test_a_changed_label_or_decoder(decode):
-    assert "golden record" in mismatch(tiny.spec(decode=decode))
+    assert "golden record" in mismatch_message(tiny.spec(decode=decode))
 
 
 @pytest.mark.parametrize(
@@ -109,28 +109,28 @@ def test_a_changed_label_or_decoder(decode):
 def test_a_changed_decoder_of_other_models(before, after):
     model = tiny.predictor(decode=before)
     spec = replace(model.spec, decode=after)
-    assert "golden record" in mismatch(spec, tiny.graph(tiny.weights_for(spec)), tiny.golden(model))
+    assert "golden record" in mismatch_message(spec, tiny.graph(tiny.weights_for(spec)), tiny.golden(model))
 
 
 def test_a_refused_record():
     samples = tiny.golden(tiny.predictor())
     samples.records[2] = {}
-    assert "golden record 2 was refused: the record has no 'workclass'" in mismatch(samples=samples)
+    assert "golden record 2 was refused" in mismatch_message(samples=samples)
 
 
-def test_an_answer_is_missing():
+def test_a_missing_answer():
     samples = tiny.golden(tiny.predictor())
     samples.answers.pop()
-    assert "golden" in mismatch(samples=samples)
+    assert "golden" in mismatch_message(samples=samples)
 
 
-def test_an_output_that_is_no_number():
-    assert "output" in mismatch(graph=tiny.graph(tiny.WEIGHTS * np.float32(np.nan)))
+def test_an_output_of_nan():
+    assert "output" in mismatch_message(graph=tiny.graph(tiny.WEIGHTS * np.float32(np.nan)))
 
 
 def test_a_graph_that_fails():
     samples = tiny.golden(Predictor(tiny.date_spec(), tiny.date_graph()), [{"saledate": "2024-01-31"}])
-    assert "the graph fails" in mismatch(tiny.date_spec(), samples=samples)
+    assert "graph" in mismatch_message(tiny.date_spec(), samples=samples)
 
 
 @pytest.mark.parametrize(("factor", "reproduced"), [(0.5, True), (2.0, False)])
@@ -142,12 +142,13 @@ def test_tolerance(factor, reproduced):
     if reproduced:
         assert check_golden(model, samples) == pytest.approx(TOLERANCE * factor, rel=0.01)
     else:
-        with pytest.raises(GoldenMismatch, match=r"output differs by 0\.0002 \(at most 0\.0001\)"):
+        with pytest.raises(GoldenMismatch) as caught:
             check_golden(model, samples)
+        assert "0.0002" in caught.value.message
 
 
-def test_a_tie_may_fall_either_way():
-    """Two classes as likely as each other: another machine's last bit decides."""
+def test_ties_may_be_decided_differently():
+    """With equal probabilities, the last bit decides, which differs between machines."""
     model = Predictor(tiny.spec(), tiny.graph(np.full_like(tiny.WEIGHTS, 0.1)))
     samples = tiny.golden(model)
     for answer in samples.answers:
@@ -156,12 +157,12 @@ def test_a_tie_may_fall_either_way():
     assert check_golden(model, samples) == 0
 
 
-def test_a_clear_case_may_not():
+def test_a_clear_prediction_must_not_change():
     samples = tiny.golden(tiny.predictor())
     answer = samples.answers[0]
     answer["index"] = 1 - answer["index"]
     answer["prediction"] = tiny.CATEGORY_DECODER["vocab"][answer["index"]]
-    assert "golden record 0" in mismatch(samples=samples)
+    assert "golden record 0" in mismatch_message(samples=samples)
 
 
 def test_large_values_are_compared_relatively():
@@ -181,17 +182,21 @@ class TestFiles:
     @pytest.mark.parametrize("data", [b"", b"no array", b"\x93NUMPY\x01\x00"])
     def test_damaged(self, bundle, data):
         (bundle / "golden/arrays/output.npy").write_bytes(data)
-        with pytest.raises(BundleUnreadable, match=r"output\.npy"):
+        with pytest.raises(BundleUnreadable) as caught:
             read_golden(BundleFiles(bundle), ["x_cat", "x_cont"])
+        assert caught.value.code == "array_damaged"
+        assert "output.npy" in caught.value.message
 
-    def test_nothing_in_an_array_is_unpickled(self, bundle):
+    def test_arrays_are_not_unpickled(self, bundle):
         buffer = io.BytesIO()
         np.save(buffer, np.array([object], dtype=object), allow_pickle=True)
         (bundle / "golden/arrays/output.npy").write_bytes(buffer.getvalue())
-        with pytest.raises(BundleUnreadable, match=r"output\.npy"):
+        with pytest.raises(BundleUnreadable) as caught:
             read_golden(BundleFiles(bundle), ["x_cat", "x_cont"])
+        assert caught.value.code == "array_damaged"
+        assert "output.npy" in caught.value.message
 
-    def test_answers_are_those_of_a_caller(self, bundle):
+    def test_golden_answers_have_the_keys_of_answers(self, bundle):
         answers = orjson.loads((bundle / ANSWERS).read_bytes())
         assert [sorted(answer) for answer in answers] == [["index", "prediction", "probabilities", "warnings"]] * 4
 

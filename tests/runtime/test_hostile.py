@@ -1,4 +1,4 @@
-"""Whatever is sent is answered: with JSON, or a `RequestError` that says why not."""
+"""Any body gets a JSON response or a `RequestError`."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def answer(predictor, body, content_type):
 
 @pytest.mark.parametrize("predictor", [PREDICTOR, DATE_PREDICTOR], ids=["tiny", "date"])
 @given(BODIES, TYPES)
-def test_anything_that_was_parsed(predictor, body, content_type):
+def test_any_parsed_body(predictor, body, content_type):
     answer(predictor, body, content_type)
 
 
@@ -65,5 +65,5 @@ def test_any_bytes(body, content_type):
 
 
 @given(st.text(alphabet='age,;\t"\r\n 1xNA\ufeff'))
-def test_anything_like_csv(text):
+def test_any_csv(text):
     answer(PREDICTOR, "age,hours,workclass\n" + text, "text/csv")

@@ -23,7 +23,7 @@ def graph_of(*nodes, initializers=(), **options) -> bytes:
     return helper.make_model(body, **options).SerializeToString()
 
 
-def refused(graph: bytes) -> str:
+def refusal_message(graph: bytes) -> str:
     with pytest.raises(GraphRefused) as caught:
         check_operators(graph)
     assert caught.value.code == "graph_refused"
@@ -34,7 +34,7 @@ def refused(graph: bytes) -> str:
 @pytest.mark.parametrize(
     "graph", [tiny.graph(), tiny.date_graph(), tiny_pictures.graph(), tiny_pictures.mask_graph()], ids=range(4)
 )
-def test_a_graph_of_ours(graph):
+def test_valid_graphs(graph):
     check_operators(graph)
     nodes = onnx.load_from_string(graph).graph.node
     assert operators(graph) == {node.op_type for node in nodes}
@@ -44,28 +44,28 @@ def test_a_graph_of_ours(graph):
     "operator", ["Loop", "Scan", "If", "RandomNormal", "SequenceAt", "StringConcat", "NoSuchThing"]
 )
 def test_other_operators(operator):
-    assert f"the operator {operator}" in refused(graph_of(helper.make_node(operator, ["x"], ["y"])))
+    assert operator in refusal_message(graph_of(helper.make_node(operator, ["x"], ["y"])))
 
 
 def test_other_domains():
     node = helper.make_node("Relu", ["x"], ["y"], domain="com.microsoft")
-    assert "com.microsoft.Relu" in refused(graph_of(node))
+    assert "com.microsoft.Relu" in refusal_message(graph_of(node))
 
 
-def test_a_graph_within_an_operator():
+def test_a_subgraph():
     node = helper.make_node("Relu", ["x"], ["y"], body=helper.make_graph([], "body", [], []))
-    assert "a graph of its own" in refused(graph_of(node))
+    assert "subgraph" in refusal_message(graph_of(node))
 
 
 def test_functions():
     function = helper.make_function("x", "f", ["a"], ["b"], [helper.make_node("Relu", ["a"], ["b"])], [])
-    assert "a function" in refused(graph_of(functions=[function]))
+    assert "function" in refusal_message(graph_of(functions=[function]))
 
 
 def test_weights_in_another_file():
     weights = numpy_helper.from_array(np.zeros(3, np.float32), "w")
     onnx.external_data_helper.set_external_data(weights, location="/etc/passwd")
-    assert "weights in another file" in refused(graph_of(initializers=[weights]))
+    assert "another file" in refusal_message(graph_of(initializers=[weights]))
 
 
 @pytest.mark.parametrize("operator", ["ConstantOfShape", "Expand", "Col2Im"])
@@ -75,16 +75,16 @@ def test_tensors_of_an_enormous_size(operator, packed):
     if not packed:
         shape = numpy_helper.from_array(np.array([1 << 20, 1 << 20]), "shape")
     inputs = ["shape"] if operator == "ConstantOfShape" else ["x", "shape"]
-    assert f"{1 << 40:,} numbers" in refused(graph_of(helper.make_node(operator, inputs, ["y"]), initializers=[shape]))
+    assert f"{1 << 40:,}" in refusal_message(graph_of(helper.make_node(operator, inputs, ["y"]), initializers=[shape]))
 
 
 def test_an_enormous_size_in_a_constant():
     shape = helper.make_node("Constant", [], ["s"], value=numpy_helper.from_array(np.array([1 << 40])))
-    assert "numbers" in refused(graph_of(shape, helper.make_node("ConstantOfShape", ["s"], ["y"])))
+    assert f"{1 << 40:,}" in refusal_message(graph_of(shape, helper.make_node("ConstantOfShape", ["s"], ["y"])))
 
 
 @given(st.data())
-def test_damaged_graphs_are_passed_or_refused(data):
+def test_damaged_graphs_raise_only_bundle_errors(data):
     graph = bytearray(tiny.graph())
     for _ in range(data.draw(st.integers(1, 4))):
         graph[data.draw(st.integers(0, len(graph) - 1))] = data.draw(st.integers(0, 255))
@@ -98,7 +98,7 @@ def test_any_bytes(content):
         check_operators(content)
 
 
-def test_only_functions_of_their_inputs_are_allowed():
+def test_allowed_operators_have_no_subgraphs_or_random_numbers():
     for operator in ALLOWED:
         schema = onnx.defs.get_schema(operator) if onnx.defs.has(operator) else None
         kinds = {attribute.type for attribute in schema.attributes.values()} if schema else set()
@@ -107,19 +107,19 @@ def test_only_functions_of_their_inputs_are_allowed():
 
 
 NOT_ALLOWED = {
-    # graphs within a graph, sequences
+    # subgraphs, sequences
     "Attention", "ConcatFromSequence", "SequenceAt", "SequenceEmpty", "SequenceInsert", "SequenceMap",
     "SplitToSequence",
     # random numbers
     "Bernoulli", "Multinomial", "RandomNormalLike", "RandomUniformLike",
-    # signals, boxes, losses, and what no layer of torch computes
+    # signals, boxes, losses, operators that no torch layer needs
     "BlackmanWindow", "DFT", "Det", "HammingWindow", "HannWindow", "MaxRoiPool", "NegativeLogLikelihoodLoss",
     "NonMaxSuppression", "RoiAlign", "STFT", "SoftmaxCrossEntropyLoss", "Unique",
 }  # fmt: skip
 
 
-def test_what_torchs_exporter_writes_is_allowed_or_known_to_be_refused():
-    """A new version of torch may write operators that this list has not seen."""
+def test_operators_of_torchs_exporter_are_allowed_or_listed():
+    """A new version of torch may write operators that are in neither list."""
     folders = (
         Path(torch.onnx.__path__[0], "_internal/exporter/_torchlib"),
         Path(onnxscript.__path__[0], "function_libs"),

@@ -1,4 +1,4 @@
-"""Models of pictures: their answers fit their schemas, golden pictures are reproduced."""
+"""Picture models: answers match their schemas, golden pictures are reproduced."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import orjson
 import pytest
 from jsonschema import Draft202012Validator
 
-from fastmar_runtime.frames import Frame, through_layers
-from fastmar_runtime.golden import OUTPUT, Golden, check_golden
+from fastmar_runtime.geometry import Geometry, apply_layers
+from fastmar_runtime.golden import OUTPUT, GoldenRecords, check_golden
 from fastmar_runtime.pictures import Picture
 from fastmar_runtime.schema import answer_schema, describe, record_schema
 from tests.runtime import tiny_pictures as tiny
 
-SENT = Frame((200, 100), (200, 100))
+SENT = Geometry((200, 100), (200, 100))
 
 
-def test_layers_of_the_graph_move_places_too() -> None:
+def test_geometry_after_layers_of_the_graph() -> None:
     affine = {"layer": "affine", "size": [50, 25]}
-    assert through_layers(SENT, [affine]).scale == (4.0, 4.0)
-    assert through_layers(SENT, [{"layer": "normalize"}]) == SENT
+    assert apply_layers(SENT, [affine]).scale == (4.0, 4.0)
+    assert apply_layers(SENT, [{"layer": "normalize"}]) == SENT
     crop = {"layer": "random_resized_crop_gpu", "size": [10, 10], "ratio": [0.75, 1.0], "valid_scale": 0.8}
-    frame = through_layers(SENT, [crop])
-    assert (frame.size, frame.offset, frame.scale) == ((10, 10), (60.0, 10.0), (8.0, 8.0))
+    geometry = apply_layers(SENT, [crop])
+    assert (geometry.size, geometry.offset, geometry.scale) == ((10, 10), (60.0, 10.0), (8.0, 8.0))
 
 
 def models() -> dict[str, Any]:
@@ -44,7 +44,7 @@ def models() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", models())
-def test_answers_and_records_fit_their_schemas(kind: str) -> None:
+def test_answers_and_records_match_their_schemas(kind: str) -> None:
     model = models()[kind]
     records = [{"image": {"b64": tiny.b64(tiny.picture())}, "name": "a"}, {"image": tiny.b64(tiny.picture("blue"))}]
     for schema in (answer_schema(model.spec), record_schema(model.spec)):
@@ -61,11 +61,11 @@ def test_golden_pictures_are_reproduced(kind: str) -> None:
     model = models()[kind]
     records = [{"image": {"b64": tiny.b64(tiny.encoded(tiny.noise(seed=s)))}, "name": str(s)} for s in range(3)]
     inputs, _ = model.preprocess(records)
-    golden = Golden(records, model.predict(records), {**inputs, OUTPUT: model.run(inputs)})
+    golden = GoldenRecords(records, model.predict(records), {**inputs, OUTPUT: model.run(inputs)})
     assert check_golden(model, golden) == 0.0
 
 
-def test_the_largest_of_many_labels() -> None:
+def test_top_labels() -> None:
     answer = models()["top"].predict([tiny.picture("white")])[0]
     assert list(answer["probabilities"])[:2] == ["c119", "c118"]
     assert len(answer["probabilities"]) == 10

@@ -1,4 +1,4 @@
-"""Requests with pictures: bodies, forms and JSON, and the shape of what they are answered with."""
+"""Requests with pictures: bodies, forms and JSON, and the format of their answers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RED, BLUE = pictures.picture("red"), pictures.picture("blue")
 RECORD = {"image": {"b64": pictures.b64(RED)}}
 
 
-def answered(body: Any, content_type: str | None = None, parts: Any = None) -> tuple[int, Any]:
+def answer_to(body: Any, content_type: str | None = None, parts: Any = None) -> tuple[int, Any]:
     request = payload.read(body, content_type, SPEC, parts)
     response = payload.write(request, pictures.predictor().predict(request.records), SPEC)
     lines = response.content_type == payload.LINES_TYPE
@@ -31,16 +31,16 @@ def answered(body: Any, content_type: str | None = None, parts: Any = None) -> t
 )
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
 def test_a_picture_as_the_body(content_type: str | None, kind: Any) -> None:
-    status, answer = answered(kind(RED), content_type)
+    status, answer = answer_to(kind(RED), content_type)
     assert (status, answer["prediction"]) == (200, "red")
 
 
-def test_a_picture_under_a_wrong_content_type_is_seen_by_its_first_bytes() -> None:
-    assert answered(RED, "application/json")[1]["prediction"] == "red"
+def test_a_picture_with_a_wrong_content_type_is_detected_by_its_signature() -> None:
+    assert answer_to(RED, "application/json")[1]["prediction"] == "red"
 
 
-def test_no_picture_under_a_pictures_content_type() -> None:
-    status, answer = answered(b"hello", "image/png")
+def test_other_content_with_a_pictures_content_type() -> None:
+    status, answer = answer_to(b"hello", "image/png")
     assert (status, answer["error"]["code"]) == (400, "not_a_picture")
 
 
@@ -54,8 +54,8 @@ def test_no_picture_under_a_pictures_content_type() -> None:
     ],
 )
 def test_json(body: Any, count: int | None) -> None:
-    for sent in (body, orjson.dumps(body)):
-        status, answer = answered(sent, "application/json")
+    for content in (body, orjson.dumps(body)):
+        status, answer = answer_to(content, "application/json")
         assert status == 200
         rows = answer["predictions"] if isinstance(answer, dict) and "predictions" in answer else answer
         assert (rows["prediction"] == "red") if count is None else (len(rows) == count)
@@ -63,7 +63,7 @@ def test_json(body: Any, count: int | None) -> None:
 
 def test_json_lines() -> None:
     body = orjson.dumps(RECORD) + b"\n" + orjson.dumps({"image": pictures.b64(BLUE), "name": "b"}) + b"\nno json\n"
-    status, rows = answered(body, "application/jsonlines")
+    status, rows = answer_to(body, "application/jsonlines")
     assert status == 200
     assert [row.get("prediction") for row in rows] == ["red", "blue", None]
 
@@ -71,7 +71,7 @@ def test_json_lines() -> None:
 def test_protocol_v2() -> None:
     data = [pictures.b64(RED), pictures.b64(BLUE)]
     body = {"inputs": [{"name": "image", "shape": [2], "datatype": "BYTES", "data": data}]}
-    status, answer = answered(body)
+    status, answer = answer_to(body)
     assert status == 200
     assert answer["outputs"][0]["data"] == ["red", "blue"]
 
@@ -82,7 +82,7 @@ def form(parts: Any) -> tuple[int, Any]:
     return response.status, orjson.loads(response.body)
 
 
-def test_a_form_of_many_files_is_answered_in_order_with_their_names() -> None:
+def test_files_of_a_form_are_answered_in_order_with_names() -> None:
     parts = {"b.png": bytearray(BLUE), "bad.txt": bytearray(b"hello"), "a.png": bytearray(RED), "note": "a text"}
     status, rows = form(parts)
     assert status == 200
@@ -92,12 +92,12 @@ def test_a_form_of_many_files_is_answered_in_order_with_their_names() -> None:
     assert rows[1]["error"]["record"] == 1
 
 
-def test_a_form_of_one_file_is_answered_alone() -> None:
+def test_a_form_with_one_file_has_one_answer() -> None:
     status, answer = form({"a.png": bytearray(RED), "model_name": bytearray(b"colours")})
     assert (status, answer["name"], answer["prediction"]) == (200, "a.png", "red")
 
 
-def test_a_form_whose_every_picture_is_bad() -> None:
+def test_a_form_with_only_invalid_pictures() -> None:
     assert form({"a": bytearray(b"x"), "b": bytearray(b"")})[0] == 400
 
 
@@ -105,7 +105,8 @@ def test_a_form_whose_every_picture_is_bad() -> None:
 def test_a_form_without_a_picture(parts: Any) -> None:
     with pytest.raises(RequestError) as caught:
         payload.read_form(parts, SPEC)
-    assert "cut short" in caught.value.message
+    assert caught.value.code == "bad_request"
+    assert "picture" in caught.value.message
 
 
 @pytest.mark.parametrize("value", ["original", bytearray(b"original"), b" original\n"])
@@ -117,12 +118,12 @@ def test_the_size_of_masks_in_a_form_or_a_query(value: Any) -> None:
 
 
 @pytest.mark.parametrize("value", ["huge", b"", b"\xff\xfe", 3, None, []])
-def test_a_size_of_masks_that_there_is_not(value: Any) -> None:
+def test_an_invalid_size_of_masks(value: Any) -> None:
     with pytest.raises(RequestError):
         payload.read_form({"a": bytearray(RED), "mask_size": value}, SPEC)
 
 
-def test_a_model_of_tables_reads_no_forms_and_no_pictures() -> None:
+def test_a_table_model_refuses_pictures() -> None:
     with pytest.raises(RequestError):
         payload.read_form({"a": bytearray(RED)}, tiny.spec())
     with pytest.raises(RequestError):
@@ -130,7 +131,7 @@ def test_a_model_of_tables_reads_no_forms_and_no_pictures() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"hello", b"[", "text", 3, None, True])
-def test_what_is_neither_picture_nor_json(body: Any) -> None:
+def test_bodies_that_are_neither_picture_nor_json(body: Any) -> None:
     with pytest.raises(RequestError) as caught:
         payload.read(body, None, SPEC)
     assert "picture" in caught.value.fix

@@ -1,4 +1,4 @@
-"""Pictures as records: what is read, what is refused alone, and what the answers say."""
+"""Pictures as records: accepted forms, refused pictures, names, batches of different sizes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ RED = tiny.picture("red")
         {"image": base64.encodebytes(RED).decode()},
     ],
 )
-def test_spellings_of_one_picture(record: Any) -> None:
+def test_forms_of_a_record(record: Any) -> None:
     answer = tiny.predictor().predict([record])[0]
     assert answer["prediction"] == "red"
     assert answer["warnings"] == []
@@ -79,10 +79,10 @@ def test_spellings_of_one_picture(record: Any) -> None:
         (b"\xff\xd8\xff" + b"\0" * 50, "damaged_picture"),
         (tiny.picture(size=(400, 300)), "too_many_pixels"),
         (tiny.encoded(tiny.noise((300, 300)), "PNG"), "picture_too_large"),
-        (RecordError("bad_json", "no.", fix="mend it."), "bad_json"),
+        (RecordError("bad_json", "no.", fix="fix it."), "bad_json"),
     ],
 )
-def test_a_bad_picture_is_refused_alone(record: Any, code: str) -> None:
+def test_only_the_invalid_picture_is_refused(record: Any, code: str) -> None:
     before, answer, after = tiny.predictor().predict([RED, record, tiny.picture("blue")])
     allowed = {code, "damaged_picture", "not_a_picture"} if code == "damaged_picture" else {code}
     assert answer["error"]["code"] in allowed, answer
@@ -92,7 +92,7 @@ def test_a_bad_picture_is_refused_alone(record: Any, code: str) -> None:
 
 
 def png_of(width: int, height: int) -> bytes:
-    """A PNG that says it is as large as that, and has next to no pixels."""
+    """A PNG whose header declares a size, with few pixels."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -104,7 +104,7 @@ def png_of(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize("size", [(9_000, 9_000), (10_000, 10_000), (60_000, 60_000), (2**31 - 1, 2**31 - 1)])
-def test_a_bomb_is_refused_by_its_header(size: tuple[int, int]) -> None:
+def test_a_decompression_bomb_is_refused_by_its_header(size: tuple[int, int]) -> None:
     answer = tiny.predictor().predict([Picture(png_of(*size), "bomb.png")])[0]
     assert answer["error"]["code"] in ("too_many_pixels", "damaged_picture")
     assert "'bomb.png'" in answer["error"]["message"]
@@ -125,14 +125,14 @@ def test_messages_and_answers_name_the_file() -> None:
     assert next(iter(answers[0])) == "name"
 
 
-def test_a_cut_that_leaves_nothing_names_the_file() -> None:
+def test_the_error_of_an_empty_crop_names_the_file() -> None:
     steps = (tiny.OPENING, {**tiny.RESIZE, "size": [64, 32]}, tiny.TO_TENSOR)
     answer = tiny.predictor(steps=steps).predict([Picture(tiny.picture(size=(1, 900)), "line.png")])[0]
     assert answer["error"]["code"] == "bad_shape"
     assert "'line.png'" in answer["error"]["message"]
 
 
-def test_extra_members_are_named() -> None:
+def test_unknown_members_get_warnings() -> None:
     answer = tiny.predictor().predict([{"image": tiny.b64(RED), "camera": 3, "name": "x"}])[0]
     assert [(w["field"], w["code"]) for w in answer["warnings"]] == [("camera", "extra_column")]
 
@@ -152,19 +152,19 @@ def test_pictures_of_several_sizes_are_answered_in_order() -> None:
     groups, _ = predictor.preprocess.groups(records)
     assert sorted(group.rows for group in groups) == [[0, 2, 6], [1, 5], [4]]
     answers = predictor.predict(records)
-    named = {"red": "red", "lime": "green", "blue": "blue"}
-    expected = [named[colour] for colour, _ in colours]
+    classes = {"red": "red", "lime": "green", "blue": "blue"}
+    expected = [classes[colour] for colour, _ in colours]
     expected.insert(3, None)
     assert [answer.get("prediction") for answer in answers] == expected
     assert answers[3]["error"]["record"] == 3
 
 
-def at_once(predictor: Any, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many pictures the graph is given at once, as it is called."""
-    asked: list[int] = []
+def batch_sizes(predictor: Any, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The number of pictures in each call of the graph."""
+    sizes: list[int] = []
     run = predictor.run
-    monkeypatch.setattr(predictor, "run", lambda inputs: asked.append(len(inputs["image"])) or run(inputs))
-    return asked
+    monkeypatch.setattr(predictor, "run", lambda inputs: sizes.append(len(inputs["image"])) or run(inputs))
+    return sizes
 
 
 @pytest.mark.parametrize(
@@ -176,32 +176,32 @@ def at_once(predictor: Any, monkeypatch: pytest.MonkeyPatch) -> list[int]:
         (1300, tiny.mask_graph, tiny.MASK, [1] * 32),
     ],
 )
-def test_large_pictures_go_through_the_graph_few_at_once(
+def test_batches_of_large_pictures_are_small(
     side: int, network: Any, decode: Any, groups: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shape = ("batch", 3) if decode is tiny.LABELS else ("batch", 3, "height", "width")
     steps = ({**tiny.OPENING, "max_pixels": 10**7, "max_bytes": 10**7}, tiny.TO_TENSOR)
     outputs = (Tensor("output", "float32", shape),)
     predictor = tiny.predictor(network(), steps=steps, decode=decode, outputs=outputs)
-    asked = at_once(predictor, monkeypatch)
+    sizes = batch_sizes(predictor, monkeypatch)
     answers = predictor.predict([tiny.picture("red", (side, side))] * 32)
-    assert asked == groups
+    assert sizes == groups
     assert all("prediction" in answer for answer in answers)
 
 
 @pytest.mark.parametrize(
-    ("said", "code"),
+    ("message", "code"),
     [("Failed to allocate memory for requested buffer", "out_of_memory"), ("mat1 and mat2", "bad_shape")],
 )
-def test_pictures_that_the_graph_fails_on_together_are_tried_alone(
-    said: str, code: str, monkeypatch: pytest.MonkeyPatch
+def test_a_batch_on_which_the_graph_fails_is_retried_one_by_one(
+    message: str, code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     predictor = tiny.predictor()
     run = predictor.run
 
     def fail(inputs: Any) -> Any:
         if len(inputs["image"]) > 1 or inputs["image"][0, 2].any():
-            raise RuntimeError(said)
+            raise RuntimeError(message)
         return run(inputs)
 
     monkeypatch.setattr(predictor, "run", fail)
@@ -211,19 +211,19 @@ def test_pictures_that_the_graph_fails_on_together_are_tried_alone(
     assert second["error"]["record"] == 1
 
 
-def test_more_pictures_than_go_through_the_graph_at_once() -> None:
+def test_more_pictures_than_a_batch() -> None:
     colours = ["red", "blue"] * 50
     answers = tiny.predictor().predict([tiny.picture(colour) for colour in colours])
     assert [answer["prediction"] for answer in answers] == colours
 
 
-def test_a_picture_whose_output_overflows_is_refused_alone() -> None:
+def test_only_the_picture_whose_output_overflows_is_refused() -> None:
     predictor = tiny.predictor(tiny.graph(np.full((3, 3), 3e38) * np.eye(3)))
     answers = predictor.predict([tiny.picture("black"), tiny.picture("white"), tiny.picture("black", (9, 9))])
     assert [answer.get("error", {}).get("code") for answer in answers] in ([None, "not_finite", None], [None] * 3)
 
 
-def test_the_same_picture_gives_the_same_bytes_of_an_answer_from_many_threads() -> None:
+def test_concurrent_predictions_are_equal() -> None:
     predictor = tiny.predictor()
     data = tiny.encoded(tiny.noise((60, 44)), "JPEG")
     expected = predictor.predict([data])
@@ -236,7 +236,7 @@ def test_the_same_picture_gives_the_same_bytes_of_an_answer_from_many_threads() 
     assert seen == [expected * 5] * 6
 
 
-def test_decoding_keeps_nothing() -> None:
+def test_decoding_leaks_no_memory() -> None:
     import tracemalloc
 
     predictor = tiny.predictor()
@@ -252,7 +252,7 @@ def test_decoding_keeps_nothing() -> None:
     assert grown < 100_000
 
 
-def test_magic_bytes() -> None:
+def test_signatures_of_picture_formats() -> None:
     for kind in ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF"):
         assert picture_type(tiny.picture(kind=kind)), kind
     assert not picture_type(b'{"image": ""}')
@@ -267,7 +267,7 @@ def test_gather_keeps_positions() -> None:
     assert "bytes" in repr(found[0])
 
 
-def test_every_format_reads_as_pillow_reads_it() -> None:
+def test_pixels_of_every_format_agree_with_pillow() -> None:
     image = tiny.noise(tiny.SIZE)
     steps = (tiny.OPENING, tiny.TO_TENSOR)
     for kind in ("PNG", "BMP", "TIFF", "PPM", "TGA", "GIF", "JPEG", "WEBP"):

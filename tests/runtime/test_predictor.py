@@ -25,7 +25,7 @@ RUNTIME = Path(fastmar_runtime.__file__).parents[1]
 
 
 class TestAnswers:
-    def test_by_hand(self, predictor):
+    def test_answer_agrees_with_a_manual_computation(self, predictor):
         (answer,) = predictor.predict([tiny.record()])
         x = np.array([1, 2, 2, 1, 0.9, (40.5 - 38) / 8], dtype=np.float32)
         output = x @ tiny.WEIGHTS
@@ -37,12 +37,12 @@ class TestAnswers:
     def test_no_records(self, predictor):
         assert predictor.predict([]) == []
 
-    def test_a_record_is_answered_alike_alone_and_in_any_company(self, predictor):
+    def test_answers_do_not_depend_on_the_batch(self, predictor):
         records = [tiny.record(age=age, grade=grade) for age in range(20) for grade in (3, 7, None)]
         together = predictor.predict(records)
         assert together == [predictor.predict([r])[0] for r in records]
 
-    def test_bad_records_never_fail_their_neighbours(self, predictor):
+    def test_invalid_records_do_not_affect_others(self, predictor):
         bad = [
             None,
             [],
@@ -68,18 +68,18 @@ class TestAnswers:
             assert answer["error"]["message"]
             assert answer["error"]["fix"]
 
-    def test_only_bad_records(self, predictor):
+    def test_only_invalid_records(self, predictor):
         assert [sorted(a) for a in predictor.predict([None, {}])] == [["error"], ["error"]]
 
-    def test_null_that_isnt_filled(self, predictor):
+    def test_a_null_that_is_not_filled(self, predictor):
         (answer,) = predictor.predict([tiny.record(hours=None)])
         assert (answer["error"]["code"], answer["error"]["field"]) == ("null_not_filled", "hours")
 
-    def test_null_that_is_filled(self, predictor):
+    def test_a_null_that_is_filled(self, predictor):
         (answer,) = predictor.predict([tiny.record(age=None)])
         assert "prediction" in answer
         assert answer["probabilities"] != predictor.predict([tiny.record(age=40.0)])[0]["probabilities"], (
-            "the flag counts"
+            "the flag column is an input"
         )
 
     def test_more_records_than_a_chunk(self, predictor):
@@ -95,7 +95,7 @@ class TestAnswers:
         ["\ud800", 10**25, 10**5000, -(2**63) - 1, 2**63, math.inf, "\x00", "é" * 10],
         ids=lambda v: type(v).__name__,
     )
-    def test_whatever_python_lets_in_can_be_sent_back(self, predictor, value):
+    def test_any_value_is_serializable_in_warnings(self, predictor, value):
         answers = predictor.predict([tiny.record(workclass=value) | {"\ud83d": value}, tiny.record()])
         body = payload.write(payload.Request([{}, {}]), answers, predictor.spec).body
         (odd, good) = json.loads(body.decode("utf-8"))
@@ -107,7 +107,7 @@ class TestAnswers:
         [tiny.CATEGORY_DECODER, tiny.MULTI_DECODER, tiny.ONE_NUMBER_DECODER, tiny.RAW_DECODER],
         ids=lambda d: d["decoder"],
     )
-    def test_an_output_that_is_no_number_is_an_error_of_its_record(self, decode):
+    def test_a_record_whose_output_overflows_is_refused(self, decode):
         spec = tiny.spec(decode=decode)
         weights = tiny.weights_for(spec).copy()
         weights[-1] = 3e38  # hours: far from the mean it overflows
@@ -128,7 +128,7 @@ class TestAnswers:
         assert answers[0] == answers[1] == answers[2]
         assert [a["error"]["code"] for a in answers[3:]] == ["missing_column", "null_not_filled"]
 
-    def test_from_many_threads(self, predictor):
+    def test_concurrent_calls(self, predictor):
         records = [[tiny.record(age=age)] * 3 for age in range(60)]
         expected = [predictor.predict(r) for r in records]
         with ThreadPoolExecutor(8) as pool:
@@ -151,29 +151,34 @@ class TestOpen:
         assert Predictor.open(bundle).predict([tiny.record()]) == expected
         assert Predictor.open(str(archive)).predict([tiny.record()]) == expected
 
-    def test_nothing_there(self, tmp_path):
-        with pytest.raises(BundleUnreadable, match=r"there is no .*nothing\.mar"):
-            Predictor.open(tmp_path / "nothing.mar")
+    def error_of(self, path):
+        """The code of the error of opening a bundle."""
+        with pytest.raises(BundleUnreadable) as caught:
+            Predictor.open(path)
+        return caught.value.code
+
+    def test_a_missing_archive(self, tmp_path):
+        assert self.error_of(tmp_path / "nothing.mar") == "bundle_not_found"
 
     @pytest.mark.parametrize("name", ["spec.json", "model.onnx"])
-    def test_a_part_is_missing(self, bundle, name):
+    def test_a_missing_member_of_a_folder(self, bundle, name):
         (bundle / name).unlink()
-        with pytest.raises(BundleUnreadable, match=f"there is no {name}"):
+        with pytest.raises(BundleUnreadable) as caught:
             Predictor.open(bundle)
+        assert caught.value.code == "bundle_not_found"
+        assert name in caught.value.message
 
-    def test_an_archive_of_somebody_else(self, tmp_path):
+    def test_an_archive_of_another_program(self, tmp_path):
         archive = tmp_path / "other.mar"
         with zipfile.ZipFile(archive, "w") as zipped:
             zipped.writestr("MAR-INF/MANIFEST.json", "{}")
-        with pytest.raises(BundleUnreadable, match=r"holds no spec\.json"):
-            Predictor.open(archive)
+        assert self.error_of(archive) == "member_missing"
 
     @pytest.mark.parametrize("data", [b"", b"not a zip", b"PK\x03\x04 cut off"])
-    def test_no_archive(self, tmp_path, data):
+    def test_files_that_are_not_archives(self, tmp_path, data):
         archive = tmp_path / "bad.mar"
         archive.write_bytes(data)
-        with pytest.raises(BundleUnreadable, match="damaged or no archive"):
-            Predictor.open(archive)
+        assert self.error_of(archive) == "bundle_damaged"
 
     def test_a_flipped_byte(self, tmp_path, bundle):
         archive = tmp_path / "tiny.mar"
@@ -182,22 +187,23 @@ class TestOpen:
         data = bytearray(archive.read_bytes())
         data[200] ^= 1
         archive.write_bytes(data)
-        with pytest.raises(BundleUnreadable, match="damaged"):
-            Predictor.open(archive)
+        assert self.error_of(archive) == "bundle_damaged"
 
     @pytest.mark.parametrize(
         "data", [b"{", b"", b"[]", b"3", b'{"protocol": "1"}', b'{"protocol": 1}', b'{"protocol": 1, "fields": 3}']
     )
     def test_a_damaged_spec(self, bundle, data):
         (bundle / "spec.json").write_bytes(data)
-        with pytest.raises(BundleUnreadable, match=r"spec\.json"):
+        with pytest.raises(BundleUnreadable) as caught:
             Predictor.open(bundle)
+        assert "spec.json" in caught.value.message
 
     @pytest.mark.parametrize("protocol", [0, 2, 99])
-    def test_another_protocol(self, bundle, protocol):
+    def test_an_unknown_protocol(self, bundle, protocol):
         tiny.rewrite_spec(bundle, protocol=protocol)
-        with pytest.raises(ProtocolUnknown, match=f"speaks protocol {protocol}, this runtime reads 1"):
+        with pytest.raises(ProtocolUnknown) as caught:
             Predictor.open(bundle)
+        assert f"protocol {protocol};" in caught.value.message
 
     @pytest.mark.parametrize(
         "steps",
@@ -213,14 +219,16 @@ class TestOpen:
     )
     def test_damaged_steps(self, bundle, steps):
         tiny.rewrite_spec(bundle, steps=steps)
-        with pytest.raises(BundleUnreadable, match="step"):
+        with pytest.raises(BundleUnreadable) as caught:
             Predictor.open(bundle)
+        assert "step" in caught.value.message
 
     @pytest.mark.parametrize("data", [b"", b"no graph", tiny.graph()[:-40]])
     def test_a_damaged_graph(self, bundle, data):
         (bundle / "model.onnx").write_bytes(data)
-        with pytest.raises(BundleUnreadable, match=r"model\.onnx"):
+        with pytest.raises(BundleUnreadable) as caught:
             Predictor.open(bundle)
+        assert "model.onnx" in caught.value.message
 
     def test_spec_round_trip(self, bundle):
         assert Predictor.open(bundle).spec == tiny.spec()
@@ -273,22 +281,23 @@ def run(code, *arguments):
     return done.stdout
 
 
-def test_answers_where_fastai_torch_and_pandas_can_not_be_imported(bundle, predictor):
+def test_predicts_without_fastai_torch_and_pandas(bundle, predictor):
     records = [tiny.record(), tiny.record(age=None)]
     assert json.loads(run(BLOCKED + ANSWER, bundle, json.dumps(records))) == predictor.predict(records)
 
 
-def test_the_blocker_blocks():
-    with pytest.raises(AssertionError, match="blocked: pandas"):
+def test_blocked_imports_fail():
+    with pytest.raises(AssertionError) as caught:
         run(BLOCKED + "import pandas")
+    assert "blocked: pandas" in str(caught.value)
 
 
-def test_imports_nothing_but_its_few_dependencies():
+def test_imports_only_its_dependencies():
     assert set(run(IMPORTS).split()) <= {"fastmar_contract", "fastmar_runtime", "PIL"}
 
 
 class TestCookbook:
-    """The book's own learner, exported by an old fastai: answers as `learn.predict` gave them, row by row."""
+    """The learner of the book, exported by an old fastai: answers agree with `learn.predict`, row by row."""
 
     @pytest.fixture
     def model(self, adult):
@@ -318,7 +327,7 @@ class TestCookbook:
             ]
         self.check(model.predict(records), expected)
 
-    def test_a_form_that_lost_the_spaces_gets_the_same_answers_and_is_told(self, model, cookbook, expected):
+    def test_categories_without_spaces_get_the_same_answers_and_warnings(self, model, cookbook, expected):
         text = (cookbook / "adult_sample_test.csv").read_text().replace(", ", ",")
         answers = model.predict(payload.read(text, "text/csv", model.spec).records)
         assert {w["code"] for a in answers for w in a["warnings"]} == {"category_whitespace"}
@@ -326,14 +335,14 @@ class TestCookbook:
 
 
 class TestProviders:
-    def test_without_a_card_the_processor_computes(self) -> None:
+    def test_without_a_gpu(self) -> None:
         assert predictor.providers(None) == ["CPUExecutionProvider"]
 
-    def test_a_build_that_has_no_cuda_is_not_asked_for_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_build_without_cuda(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(predictor.ort, "get_available_providers", lambda: ["CPUExecutionProvider"])
         assert predictor.providers(0) == ["CPUExecutionProvider"]
 
-    def test_a_card_computes_without_tf32(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_cuda_without_tf32(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(
             predictor.ort, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
         )
@@ -342,7 +351,7 @@ class TestProviders:
         assert last == "CPUExecutionProvider"
 
 
-def test_onnx_runtime_is_told_not_to_report_before_it_is_imported() -> None:
+def test_telemetry_of_onnx_runtime_is_disabled_before_its_import() -> None:
     code = (
         "import os, sys; os.environ.pop('ORT_DISABLE_TELEMETRY', None)\n"
         "import fastmar_runtime; assert 'onnxruntime' not in sys.modules\n"

@@ -1,4 +1,4 @@
-"""What a service reports to its observers."""
+"""Calls of observers by a service."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ class Recorder(Observer):
         self.calls.append(("responded", statuses))
 
 
-def test_a_batch_is_reported_once_in_its_order() -> None:
+def test_order_of_calls_for_a_batch() -> None:
     recorder = Recorder()
-    answering = Service(tiny.predictor(), MAX_RESPONSE, [recorder])
+    model_service = Service(tiny.predictor(), MAX_RESPONSE, [recorder])
 
     def unreadable(_: int) -> Request:
         raise RequestError("no", code="bad_json", fix="-")
 
     reads = [lambda _: Request([tiny.record(age=20), {}]), unreadable, lambda _: Request([tiny.record(age=30)])]
-    answering.respond([answering.receive(read) for read in reads])
+    model_service.respond([model_service.receive(read) for read in reads])
     assert recorder.calls == [
         ("refused", "bad_json"),
         ("prepared", [20.0, 30.0]),
@@ -53,9 +53,9 @@ def test_a_batch_is_reported_once_in_its_order() -> None:
     ]
 
 
-def test_a_batch_that_fails_is_reported_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_request_is_not_observed_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = Recorder()
-    answering = Service(tiny.predictor(), MAX_RESPONSE, [recorder])
+    model_service = Service(tiny.predictor(), MAX_RESPONSE, [recorder])
     write = payload.write
 
     def failing(request: Request, answers: Any, spec: Any) -> Any:
@@ -64,17 +64,17 @@ def test_a_batch_that_fails_is_reported_once(monkeypatch: pytest.MonkeyPatch) ->
         return write(request, answers, spec)
 
     monkeypatch.setattr(service.payload, "write", failing)
-    answering.respond([Request([tiny.record(age=20)]), Request([tiny.record(age=30)])])
+    model_service.respond([Request([tiny.record(age=20)]), Request([tiny.record(age=30)])])
     assert recorder.calls == [("prepared", [20.0]), ("answered", [False]), ("responded", [200, 500])]
 
 
-def test_pictures_have_no_columns() -> None:
+def test_prepared_is_not_called_for_pictures() -> None:
     recorder = Recorder()
-    answering = Service(tiny_pictures.predictor(), MAX_RESPONSE, [recorder])
-    answering.respond([Request([tiny_pictures.picture()])])
+    model_service = Service(tiny_pictures.predictor(), MAX_RESPONSE, [recorder])
+    model_service.respond([Request([tiny_pictures.picture()])])
     assert recorder.calls == [("answered", [False]), ("responded", [200])]
 
 
-def test_an_observer_may_leave_calls_out() -> None:
-    answering = Service(tiny.predictor(), MAX_RESPONSE, [Observer()])
-    assert [response.status for response in answering.respond([Request([tiny.record()])])] == [200]
+def test_the_default_methods_do_nothing() -> None:
+    model_service = Service(tiny.predictor(), MAX_RESPONSE, [Observer()])
+    assert [response.status for response in model_service.respond([Request([tiny.record()])])] == [200]

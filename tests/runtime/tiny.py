@@ -1,4 +1,4 @@
-"""A model small enough to read: five columns, four steps and one matrix, made by hand without torch or fastai."""
+"""A tiny table model: five columns, four steps and one matrix, made by hand without torch or fastai."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fastmar_contract.members import ANSWERS, ARRAYS, GRAPH, RECORDS, SPEC
 from fastmar_contract.values import CATEGORY, DATE, NUMBER
 from fastmar_runtime import __version__
 from fastmar_runtime import spec as spec_format
-from fastmar_runtime.golden import OUTPUT, Golden
+from fastmar_runtime.golden import OUTPUT, GoldenRecords
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.spec import Field, Spec, Tensor
 
@@ -58,7 +58,7 @@ DATE_PARTS = ["Year", "Month", "Week", "Is_month_end", "Elapsed"]
 
 
 def record(**changes: Any) -> dict[str, Any]:
-    """A record that is answered without a warning, with `changes`; a change to Ellipsis takes the column out."""
+    """A record without warnings, with `changes`; a change to Ellipsis removes the column."""
     columns = {"workclass": " Private", "grade": 7, "vip": True, "age": 49, "hours": 40.5} | changes
     return {name: value for name, value in columns.items() if value is not ...}
 
@@ -83,7 +83,7 @@ def spec(**changes: Any) -> Spec:
 
 
 def date_spec() -> Spec:
-    """A model with one date taken apart, whose network takes the parts as numbers; see `date_graph`."""
+    """A model with a date, whose network takes the date parts as numbers; see `date_graph`."""
     steps = (
         {"step": "add_datepart", "date": "saledate", "prefix": "sale", "parts": DATE_PARTS, "elapsed_divisor": 1},
         {"step": "read_tab_batch", "cats": [], "conts": ["sale" + part for part in DATE_PARTS]},
@@ -112,7 +112,7 @@ def graph(weights: Any = WEIGHTS) -> bytes:
 
 
 def date_graph() -> bytes:
-    """``output = x_cont``: what the steps made is what comes out."""
+    """``output = x_cont``: the outputs are the results of the steps."""
     size = len(DATE_PARTS)
     nodes = [helper.make_node("MatMul", ["x_cont", "weights"], ["output"])]
     inputs = [helper.make_tensor_value_info("x_cont", TensorProto.FLOAT, ["batch", size])]
@@ -136,7 +136,7 @@ def predictor(**changes: Any) -> Predictor:
     return Predictor(model, graph(weights_for(model)))
 
 
-def golden(model: Predictor, records: list[Any] | None = None) -> Golden:
+def golden(model: Predictor, records: list[Any] | None = None) -> GoldenRecords:
     records = records or [
         record(),
         record(workclass="Private", grade=3, age=20, hours=60),
@@ -144,7 +144,7 @@ def golden(model: Predictor, records: list[Any] | None = None) -> Golden:
         record(workclass=" State-gov", grade=11, hours=-20.0, extra=1),
     ]
     inputs, _ = model.preprocess(records)
-    return Golden(records, model.predict(records), {**inputs, OUTPUT: model.run(inputs)})
+    return GoldenRecords(records, model.predict(records), {**inputs, OUTPUT: model.run(inputs)})
 
 
 def write_bundle(folder: Path, model: Spec | None = None, network: bytes | None = None) -> Path:
@@ -154,7 +154,7 @@ def write_bundle(folder: Path, model: Spec | None = None, network: bytes | None 
     return write_files(folder, model, network, golden(Predictor(model, network)))
 
 
-def write_files(folder: Path, model: Spec, network: bytes, samples: Golden) -> Path:
+def write_files(folder: Path, model: Spec, network: bytes, samples: GoldenRecords) -> Path:
     """The files of a bundle."""
     (folder / "golden" / "arrays").mkdir(parents=True)
     (folder / SPEC).write_bytes(orjson.dumps(spec_format.to_dict(model)))

@@ -1,4 +1,4 @@
-"""A model of pictures small enough to read: a few steps, and the mean of each channel times a matrix."""
+"""A tiny picture model: a few steps, and the mean of each channel times a matrix."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ class _Table:
     def add(self, answer: Answer) -> None:
         from rich.text import Text
 
-        from fastmar_contract.summary import likeliest, prediction
+        from fastmar_contract.summary import describe_prediction, top_labels
 
         name = Text(str(answer.get("name", self._rows)))
         self._rows += 1
@@ -116,9 +116,9 @@ class _Table:
             error = answer["error"]
             self._table.add_row(name, Text("refused", style="red"), "", Text(f"{error['message']} Fix: {error['fix']}"))
             return
-        likely = ", ".join(f"{label} {probability:.1%}" for label, probability in likeliest(answer, LIKELIEST))
+        likely = ", ".join(f"{label} {probability:.1%}" for label, probability in top_labels(answer, LIKELIEST))
         remarks = "; ".join(f"{w['field']}: {w['message']}" for w in answer["warnings"])
-        self._table.add_row(name, Text(prediction(answer)), Text(likely), Text(remarks))
+        self._table.add_row(name, Text(describe_prediction(answer)), Text(likely), Text(remarks))
 
     def show(self) -> None:
         out.print(self._table)

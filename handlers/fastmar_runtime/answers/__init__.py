@@ -1,8 +1,8 @@
-"""The kinds of answer, one file each, named like the kind.
+"""The kinds of answer, one module each, named like the kind.
 
-A kind is an object without state of its own, in its module's `KIND`. Its methods take the `decode` part of a spec,
-``{"decoder": NAME, ...state}``, and say all that depends on the kind of answer: how the graph's output becomes
-answers, what schemas and tensors describe them, and what two versions of a model are compared by.
+A kind is a stateless object, `KIND` in its module. Its methods take the `decode` part of a spec,
+``{"decoder": NAME, ...state}``, and implement all that depends on the kind of answer: decoding the graph's output,
+describing answers by schemas and tensors, and comparing two versions of a model.
 """
 
 from __future__ import annotations
@@ -16,34 +16,34 @@ import numpy.typing as npt
 
 from fastmar_runtime import registry
 from fastmar_runtime.errors import BundleUnreadable
-from fastmar_runtime.frames import Frame
+from fastmar_runtime.geometry import Geometry
 from fastmar_runtime.spec import Tensor
 
 JSON = dict[str, Any]
 State = dict[str, Any]
 Answers = list[dict[str, Any]]
 
-FP32 = "FP32"  # the datatype of all numbers in outputs of protocol v2
+FP32 = "FP32"  # datatype of all numbers in protocol v2 outputs
 
 
 class Decoder(Protocol):
     """Turns the graph's output into answers."""
 
-    def __call__(self, output: npt.NDArray[Any], frames: Sequence[Frame] = ()) -> Answers:
-        """An answer for each row of `output`; `frames` say where pixels lie in the pictures that were sent."""
+    def __call__(self, output: npt.NDArray[Any], geometries: Sequence[Geometry] = ()) -> Answers:
+        """An answer for each row of `output`; `geometries` map its pixels to the original pictures."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class OutputTensor:
-    """One output of protocol v2, for the metadata and for responses.
+    """An output of protocol v2, for the metadata and for responses.
 
     Attributes:
         name: of the output.
-        datatype: as the protocol calls it.
-        shape: -1 for the number of records, and where the width is not known before there are answers.
-        values: the tensor's data in one list, out of answers.
-        parameters: what a response says beside the data.
+        datatype: the protocol's name for it.
+        shape: with -1 for the number of records, and for a width that is known only from the answers.
+        values: the function that flattens answers to the tensor's data.
+        parameters: of the tensor in responses.
     """
 
     name: str
@@ -57,42 +57,42 @@ class OutputTensor:
         return {"name": self.name, "datatype": self.datatype, "shape": [*self.shape]}
 
     def response(self, answers: Sequence[dict[str, Any]]) -> JSON:
-        """The tensor as a response holds it."""
+        """The tensor as part of a response."""
         data = self.values(answers)
-        unknown = len(data) // len(answers) if answers else 0
-        shape = [len(answers), *(unknown if size < 0 else size for size in self.shape[1:])]
-        found = {"name": self.name, "shape": shape, "datatype": self.datatype, "data": data}
-        return {**found, "parameters": {**self.parameters}} if self.parameters else found
+        width = len(data) // len(answers) if answers else 0
+        shape = [len(answers), *(width if size < 0 else size for size in self.shape[1:])]
+        tensor = {"name": self.name, "shape": shape, "datatype": self.datatype, "data": data}
+        return {**tensor, "parameters": {**self.parameters}} if self.parameters else tensor
 
 
 class AnswerKind(ABC):
-    """One kind of answer. `state` is the spec's `decode`."""
+    """A kind of answer. `state` is the spec's `decode`."""
 
     name: ClassVar[str]
 
     def check(self, state: State, width: str | int | None, path: str) -> None:  # noqa: B027 - not all have state
-        """Raise `BundleUnreadable` where the state is wrong.
+        """Raise `BundleUnreadable` if the state is invalid.
 
         Args:
             state: to check.
-            width: of the graph's output, where it has one.
-            path: where the state stands, for messages.
+            width: second dimension of the graph's output, or None.
+            path: place of the state, for messages.
         """
 
     @abstractmethod
     def decoder(self, state: State) -> Decoder:
-        """What makes the answers."""
+        """The function that turns outputs of the graph into answers."""
 
     @abstractmethod
     def schema(self, state: State) -> tuple[JSON, JSON]:
-        """JSON Schema of the prediction, and of each part that stands beside it."""
+        """JSON Schemas of the prediction, and of the other parts of an answer by name."""
 
     @abstractmethod
     def component(self, state: State, targets: Sequence[str]) -> JSON:
         """OpenAPI schemas of an answer's parts, the prediction first."""
 
     def component_schemas(self) -> JSON:
-        """Further OpenAPI components, which `component` refers to."""
+        """OpenAPI components that `component` refers to."""
         return {}
 
     @abstractmethod
@@ -100,23 +100,23 @@ class AnswerKind(ABC):
         """Outputs of protocol v2."""
 
     def options(self) -> JSON:
-        """JSON Schema of each option that a picture's record may have."""
+        """JSON Schemas of the options in a record of a picture, by name."""
         return {}
 
     def component_options(self) -> JSON:
-        """The same for OpenAPI."""
+        """OpenAPI schemas of these options."""
         return {}
 
     def labels(self, state: State) -> list[str]:
-        """All labels that an answer may hold, in their order."""
+        """All possible labels, in their order."""
         return []
 
     def dimensions(self, output: Tensor) -> tuple[str | int, ...]:
-        """What decides the shape of an answer's numbers, where that is the shape of the graph's output."""
+        """The shape of an answer's numbers, if it is that of the graph's output."""
         return ()
 
     def shortest(self, state: State) -> JSON:
-        """The parts of an answer that has the fewest bytes."""
+        """The parts of the shortest possible answer."""
         return {"prediction": 0}
 
 
@@ -124,7 +124,7 @@ def answer_kind(state: State) -> AnswerKind:
     """The kind of answer that the spec's `decode` names.
 
     Raises:
-        BundleUnreadable: there is no kind of that name.
+        BundleUnreadable: the kind is unknown.
     """
     name = state.get("decoder")
     module = registry.load("answers", name)
@@ -135,10 +135,10 @@ def answer_kind(state: State) -> AnswerKind:
 
 
 def load_decoder(state: State) -> Decoder:
-    """The decoder that `state` describes: ``{"decoder": NAME, ...}``. Its outputs are [batch, size] float32.
+    """The decoder that `state`, ``{"decoder": NAME, ...}``, describes.
 
     Raises:
-        BundleUnreadable: there is no decoder of that name, or its state lacks a part.
+        BundleUnreadable: the decoder is unknown, or its state is incomplete.
     """
     kind = answer_kind(state)
     try:
@@ -149,6 +149,6 @@ def load_decoder(state: State) -> Decoder:
 
 def _unknown(what: str) -> BundleUnreadable:
     return BundleUnreadable(
-        f"spec.json describes a decoder that this runtime does not know ({what}).",
+        f"spec.json has a decoder that this runtime does not know ({what}).",
         fix="install the package that adds it, or export the learner again.",
     )

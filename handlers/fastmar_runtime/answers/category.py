@@ -1,4 +1,4 @@
-"""One label of several, with a probability for each: ``{"prediction", "index", "probabilities"}``."""
+"""A single label, with the probabilities of all labels: ``{"prediction", "index", "probabilities"}``."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy.typing as npt
 from fastmar_runtime.activations import ACTIVATIONS, check_activation
 from fastmar_runtime.answers import FP32, JSON, AnswerKind, Answers, Decoder, OutputTensor, State
 from fastmar_runtime.bodies.tensors import BYTES
-from fastmar_runtime.frames import Frame
-from fastmar_runtime.schema_parts import COUNT, FLOAT, MAX_LISTED, TEXT, named
-from fastmar_runtime.validation import build, unreadable, wrong
+from fastmar_runtime.geometry import Geometry
+from fastmar_runtime.schema_parts import COUNT, FLOAT, MAX_LISTED, TEXT, list_values
+from fastmar_runtime.validation import build, invalid, unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,30 +25,30 @@ class _State:
 
 
 class Category(AnswerKind):
-    """The label with the largest probability, the first of equals as torch has it."""
+    """Predicts the label with the largest probability; of equal ones the first, as torch does."""
 
     name = "category"
 
     def check(self, state: State, width: str | int | None, path: str) -> None:
-        found = build(_State, state, path, ignored=state)
-        check_activation(found.activation, path)
-        if not found.vocab or (isinstance(width, int) and width != len(found.vocab)):
-            raise unreadable(f"{path}.vocab has {len(found.vocab)} labels, and the graph has {width} outputs")
-        if found.top is not None and found.top < 1:
-            raise wrong(f"{path}.top", "at least 1", found.top)
-        thresholds = found.threshold if isinstance(found.threshold, tuple) else (found.threshold,)
-        if len(thresholds) not in (1, len(found.vocab)):
-            raise wrong(f"{path}.threshold", f"a number, or {len(found.vocab)} of them", thresholds)
+        parsed = build(_State, state, path, ignored=state)
+        check_activation(parsed.activation, path)
+        if not parsed.vocab or (isinstance(width, int) and width != len(parsed.vocab)):
+            raise unreadable(f"{path}.vocab has {len(parsed.vocab)} labels, but the graph has {width} outputs")
+        if parsed.top is not None and parsed.top < 1:
+            raise invalid(f"{path}.top", "at least 1", parsed.top)
+        thresholds = parsed.threshold if isinstance(parsed.threshold, tuple) else (parsed.threshold,)
+        if len(thresholds) not in (1, len(parsed.vocab)):
+            raise invalid(f"{path}.threshold", f"a number or {len(parsed.vocab)} numbers", thresholds)
 
     def decoder(self, state: State) -> Decoder:
         labels = self.labels(state)
         activation = ACTIVATIONS[state["activation"]]
-        shown = shown_probabilities(labels, state.get("top"))
+        select = probability_selector(labels, state.get("top"))
 
-        def decode(output: npt.NDArray[Any], frames: Sequence[Frame] = ()) -> Answers:
+        def decode(output: npt.NDArray[Any], geometries: Sequence[Geometry] = ()) -> Answers:
             probabilities = activation(output)
             return [
-                {"prediction": labels[index], "index": index, "probabilities": shown(row)}
+                {"prediction": labels[index], "index": index, "probabilities": select(row)}
                 for index, row in zip(probabilities.argmax(axis=-1).tolist(), probabilities.tolist(), strict=True)
             ]
 
@@ -66,7 +66,7 @@ class Category(AnswerKind):
     def component(self, state: State, targets: Sequence[str]) -> JSON:
         labels = self.labels(state)
         return {
-            "prediction": {**TEXT, "description": f"one of {named(labels)}", "x-labels": labels[:MAX_LISTED]},
+            "prediction": {**TEXT, "description": f"one of {list_values(labels)}", "x-labels": labels[:MAX_LISTED]},
             "index": {**COUNT, "description": "number of the label, from 0"},
             "probabilities": _probabilities_component(labels, state.get("top")),
         }
@@ -83,8 +83,8 @@ class Category(AnswerKind):
         return {"prediction": 0, "probabilities": dict.fromkeys(labels, 0.0)}
 
 
-def shown_probabilities(labels: list[str], top: int | None) -> Callable[[list[float]], dict[str, float]]:
-    """Chooses an answer's probabilities: all in the order of the labels, or the `top` largest, the largest first."""
+def probability_selector(labels: list[str], top: int | None) -> Callable[[list[float]], dict[str, float]]:
+    """The function that selects the probabilities of an answer: all, in the order of labels, or the `top` largest."""
     if top is None:
         return lambda row: dict(zip(labels, row, strict=True))
     return lambda row: {labels[i]: row[i] for i in sorted(range(len(row)), key=row.__getitem__, reverse=True)[:top]}
@@ -104,8 +104,8 @@ def _probabilities_schema(labels: list[str], probability: JSON, top: int | None)
 
 
 def _probabilities_component(labels: list[str], top: int | None) -> JSON:
-    """A map, since labels are no identifiers: `<50k` and `>=50k` are one name to most generators."""
-    which = f"for the {top} most probable of {len(labels):,} labels" if top else f"by label: {named(labels)}"
+    """A map, because most generators turn labels such as `<50k` and `>=50k` into the same identifier."""
+    which = f"for the {top} most probable of {len(labels):,} labels" if top else f"by label: {list_values(labels)}"
     return {
         "type": "object",
         "description": f"probabilities {which}",
@@ -115,7 +115,7 @@ def _probabilities_component(labels: list[str], top: int | None) -> JSON:
 
 
 def _probability_tensors(labels: list[str], top: int | None) -> list[OutputTensor]:
-    """``probabilities`` [N, labels]; where answers have the `top` largest only, ``labels`` beside it, both [N, top]."""
+    """``probabilities`` [N, labels]; with `top`, ``labels`` and ``probabilities``, both [N, top]."""
     if top is None:
 
         def probabilities(answers: Sequence[dict[str, Any]]) -> list[Any]:

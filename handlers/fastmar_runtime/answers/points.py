@@ -1,7 +1,7 @@
 """Points in a picture: ``{"prediction": [[x, y], ...], "points_model": [[x, y], ...]}``.
 
-The network says where points are between -1 and 1 of its input. `points_model` are pixels of that, as `learn.predict`
-has them; `prediction` are pixels of the picture that was sent.
+The network's outputs are coordinates from -1 to 1. `points_model` are pixels of the network's input, as in
+`learn.predict`; `prediction` are pixels of the original picture.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from fastmar_runtime.answers import FP32, JSON, Answers, Decoder, OutputTensor, State
 from fastmar_runtime.answers.regression import Regression
-from fastmar_runtime.frames import Frame
+from fastmar_runtime.geometry import Geometry
 from fastmar_runtime.schema_parts import FLOATS
 
 _SCHEMA: JSON = {
@@ -25,19 +25,19 @@ _COMPONENT: JSON = {"type": "array", "items": FLOATS}
 
 
 class Points(Regression):
-    """fastai's TensorPoint: two numbers of the network's output for each point."""
+    """fastai's TensorPoint: two outputs of the network per point."""
 
     name = "points"
 
     def decoder(self, state: State) -> Decoder:
         count = _count(state)
 
-        def decode(output: npt.NDArray[Any], frames: Sequence[Frame] = ()) -> Answers:
+        def decode(output: npt.NDArray[Any], geometries: Sequence[Geometry] = ()) -> Answers:
             answers = []
-            for row, frame in zip(output.reshape(len(output), count, 2), frames, strict=True):
+            for row, geometry in zip(output.reshape(len(output), count, 2), geometries, strict=True):
                 # fastai's order of operations, in float32: (y + 1) * size / 2
-                points = (row + np.float32(1)) * np.array(frame.size, np.float32) / np.float32(2)
-                sent = points.astype(np.float64) * frame.scale + frame.offset
+                points = (row + np.float32(1)) * np.array(geometry.size, np.float32) / np.float32(2)
+                sent = points.astype(np.float64) * geometry.scale + geometry.offset
                 answers.append({"prediction": sent.tolist(), "points_model": points.tolist()})
             return answers
 

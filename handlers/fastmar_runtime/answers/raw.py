@@ -1,4 +1,4 @@
-"""The network's outputs as they are, for a loss that has no activation: ``{"prediction": [...]}``."""
+"""The unchanged outputs of the network, for losses without an activation: ``{"prediction": [...]}``."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import numpy.typing as npt
 
 from fastmar_runtime.answers import FP32, JSON, AnswerKind, Answers, Decoder, OutputTensor, State
-from fastmar_runtime.frames import Frame
-from fastmar_runtime.schema_parts import FLOATS, named
+from fastmar_runtime.geometry import Geometry
+from fastmar_runtime.schema_parts import FLOATS, list_values
 from fastmar_runtime.spec import Tensor
 
 
@@ -19,7 +19,7 @@ class Raw(AnswerKind):
     name = "raw"
 
     def decoder(self, state: State) -> Decoder:
-        def decode(output: npt.NDArray[Any], frames: Sequence[Frame] = ()) -> Answers:
+        def decode(output: npt.NDArray[Any], geometries: Sequence[Geometry] = ()) -> Answers:
             return [{"prediction": row} for row in output.reshape(len(output), -1).tolist()]
 
         return decode
@@ -28,7 +28,7 @@ class Raw(AnswerKind):
         return {"type": "array", "items": {"type": "number"}}, {}
 
     def component(self, state: State, targets: Sequence[str]) -> JSON:
-        return {"prediction": {**FLOATS, "description": f"a number for each of {named([*targets])}"}}
+        return {"prediction": {**FLOATS, "description": f"a number for each of {list_values([*targets])}"}}
 
     def tensors(self, state: State) -> list[OutputTensor]:
         return [OutputTensor("prediction", FP32, (-1, -1), _numbers)]

@@ -11,9 +11,9 @@ import numpy.typing as npt
 from fastmar_runtime.activations import ACTIVATIONS, check_activation
 from fastmar_runtime.answers import JSON, Answers, Decoder, State
 from fastmar_runtime.answers.raw import Raw
-from fastmar_runtime.frames import Frame
-from fastmar_runtime.schema_parts import FLOAT, named
-from fastmar_runtime.validation import build, wrong
+from fastmar_runtime.geometry import Geometry
+from fastmar_runtime.schema_parts import FLOAT, list_values
+from fastmar_runtime.validation import build, invalid
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,21 +23,21 @@ class _State:
 
 
 class Regression(Raw):
-    """As many numbers as there are targets."""
+    """A number for each target."""
 
     name = "regression"
 
     def check(self, state: State, width: str | int | None, path: str) -> None:
-        found = build(_State, state, path, ignored=state)
-        check_activation(found.activation, path)
-        if found.size < 1:
-            raise wrong(f"{path}.size", "at least 1", found.size)
+        parsed = build(_State, state, path, ignored=state)
+        check_activation(parsed.activation, path)
+        if parsed.size < 1:
+            raise invalid(f"{path}.size", "at least 1", parsed.size)
 
     def decoder(self, state: State) -> Decoder:
         single = state["size"] == 1
         activation = ACTIVATIONS[state["activation"]]
 
-        def decode(output: npt.NDArray[Any], frames: Sequence[Frame] = ()) -> Answers:
+        def decode(output: npt.NDArray[Any], geometries: Sequence[Geometry] = ()) -> Answers:
             rows = activation(output).reshape(len(output), -1).tolist()
             return [{"prediction": row[0] if single else row} for row in rows]
 
@@ -48,7 +48,7 @@ class Regression(Raw):
 
     def component(self, state: State, targets: Sequence[str]) -> JSON:
         if state["size"] == 1:
-            return {"prediction": {**FLOAT, "description": named([*targets])}}
+            return {"prediction": {**FLOAT, "description": list_values([*targets])}}
         return super().component(state, targets)
 
 

@@ -24,18 +24,18 @@ class _State:
 
 
 class Segmentation(AnswerKind):
-    """A mask whose values are the indexes of the classes."""
+    """Predicts a mask whose values are the indexes of the classes."""
 
     name = "segmentation"
 
     def check(self, state: State, width: str | int | None, path: str) -> None:
-        found = build(_State, state, path, ignored=state)
-        check_activation(found.activation, path)
-        if found.activation == "sigmoid" and found.threshold is None:
+        parsed = build(_State, state, path, ignored=state)
+        check_activation(parsed.activation, path)
+        if parsed.activation == "sigmoid" and parsed.threshold is None:
             raise unreadable(f"{path} has no 'threshold'")
 
     def decoder(self, state: State) -> Decoder:
-        from fastmar_runtime.masks import MaskDecoder  # noqa: PLC0415 - Pillow only where pictures are
+        from fastmar_runtime.masks import MaskDecoder  # noqa: PLC0415 - imports Pillow
 
         threshold = float(state["threshold"]) if state["activation"] == "sigmoid" else None
         return MaskDecoder(self.labels(state), threshold)

@@ -1,5 +1,5 @@
-"""Request bodies to records, for every engine and path.
+"""Parsers of request bodies, one module per format, for all engines and paths.
 
-`fastmar_runtime.payload` is the entry. `media_types` names the format of a body, `text` decodes it, and one module
-reads each format: `json_text`, `json_shapes` (shapes of other tools), `multipart` and `forms`, `tensors` (protocol v2).
+The formats are `json_text`, `json_shapes` (JSON of other tools), `multipart` and `forms`, and `tensors` (protocol v2).
+`fastmar_runtime.payload` selects the parser of a body.
 """

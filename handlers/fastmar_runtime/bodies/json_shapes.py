@@ -1,7 +1,7 @@
-"""Shapes of JSON that other tools send: pandas, MLflow, Azure ML, Seldon, Gradio, TensorFlow Serving.
+"""JSON formats of other tools: pandas, MLflow, Azure ML, Seldon, Gradio, TensorFlow Serving.
 
-A shape is read where it names its columns. Rows without names are refused: nothing tells their order, and numbers in a
-wrong order would be answered without a word.
+A format is accepted if it names its columns. Rows without column names are refused, because their order is unknown, and
+numbers in a wrong order would be answered without an error.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fastmar_contract.display import shown
+from fastmar_contract.display import short_repr
 from fastmar_contract.errors import RequestError
 from fastmar_runtime.bodies.request import INSTANCES, Request
 from fastmar_runtime.modalities import modality
@@ -19,10 +19,10 @@ _CODE = "unnamed_columns"
 
 
 def read(data: dict[str, Any], spec: Spec) -> Request | None:
-    """The records of a wrapper or of a table by columns; None where `data` is one record.
+    """The records of a wrapper or of a table by columns; None if `data` is a record.
 
     Raises:
-        RequestError: it is such a shape, and can't be read as records.
+        RequestError: it has such a format, but can't be read as records.
     """
     wrapped = not _WRAPPERS.keys().isdisjoint(data)
     by_columns = modality(spec.kind).reads_csv and isinstance(next(iter(data.values()), None), dict | list)
@@ -34,17 +34,17 @@ def read(data: dict[str, Any], spec: Spec) -> Request | None:
     return _by_columns(data) if by_columns else None  # no column of a table takes an object or a list
 
 
-def name_columns(rows: list[Any], spec: Spec, shape: str) -> list[Any]:
-    """`rows` as they are, unless they are lists of values without the columns' names.
+def check_named(rows: list[Any], spec: Spec, shape: str) -> list[Any]:
+    """Return `rows` unless they are lists of values without column names.
 
     Raises:
-        RequestError: they are.
+        RequestError: they are such lists.
     """
     if modality(spec.kind).reads_csv and any(isinstance(row, list) for row in rows):
         names = [f.name for f in spec.fields if not f.optional] or [f.name for f in spec.fields]
         example = ", ".join(f'"{name}": ...' for name in names[:3]) + (", ..." if len(names) > 3 else "")
         raise RequestError(
-            f"{shape} holds rows as lists of values, which do not name their columns.",
+            f"{shape} has rows as lists of values, without column names.",
             code=_CODE,
             fix=f"send each row as an object: {{{example}}}; with pandas, df.to_dict('records').",
         )
@@ -63,9 +63,9 @@ def _by_columns(data: dict[str, Any]) -> Request | None:
     index = list(rows[0])
     if any(column.keys() != rows[0].keys() for column in rows):
         raise RequestError(
-            f"this looks like {name}, and its columns differ in their rows.",
+            f"this looks like {name}, but its columns have different rows.",
             code="ragged_columns",
-            fix="send a value of each column for each row, or df.to_dict('records').",
+            fix="send a value for each row and column, or use df.to_dict('records').",
         )
     return Request([{name: column[key] for name, column in zip(data, rows, strict=True)} for key in index])
 
@@ -73,20 +73,20 @@ def _by_columns(data: dict[str, Any]) -> Request | None:
 def _dataframe_records(data: dict[str, Any], spec: Spec) -> Request:
     rows = data["dataframe_records"]
     if not isinstance(rows, list):
-        raise _not_a(rows, "dataframe_records", '{"dataframe_records": [RECORD, ...]}')
-    return Request(name_columns(rows, spec, "dataframe_records"), INSTANCES)
+        raise _invalid(rows, "dataframe_records", '{"dataframe_records": [RECORD, ...]}')
+    return Request(check_named(rows, spec, "dataframe_records"), INSTANCES)
 
 
 def _split(wrapper: str) -> Callable[[dict[str, Any], Spec], Request]:
-    """Reads ``{wrapper: {"columns": [...], "data": [[...], ...]}}``."""
+    """The reader of ``{wrapper: {"columns": [...], "data": [[...], ...]}}``."""
 
     def read_split(data: dict[str, Any], spec: Spec) -> Request:
         table = data[wrapper]
         if isinstance(table, list):
-            return Request(name_columns(table, spec, wrapper), INSTANCES)
+            return Request(check_named(table, spec, wrapper), INSTANCES)
         if not isinstance(table, dict):
-            raise _not_a(table, wrapper, f'{{"{wrapper}": {{"columns": [...], "data": [[...], ...]}}}}')
-        return Request(_named(table.get("columns"), table.get("data"), wrapper), INSTANCES)
+            raise _invalid(table, wrapper, f'{{"{wrapper}": {{"columns": [...], "data": [[...], ...]}}}}')
+        return Request(_to_records(table.get("columns"), table.get("data"), wrapper), INSTANCES)
 
     return read_split
 
@@ -95,49 +95,49 @@ def _data(data: dict[str, Any], spec: Spec) -> Request:
     """Seldon's ``data``, ``df.to_json(orient="split")``, and Gradio's list."""
     table = data["data"]
     if "columns" in data:
-        return Request(_named(data["columns"], table, "the table"))
+        return Request(_to_records(data["columns"], table, "the table"))
     if isinstance(table, dict):
         rows = table.get("ndarray")
         if rows is None and isinstance(table.get("tensor"), dict):
             rows = _tensor_rows(table["tensor"])
         if rows is None:
-            raise _not_a(table, "data", '{"data": {"names": [...], "ndarray": [[...], ...]}}')
+            raise _invalid(table, "data", '{"data": {"names": [...], "ndarray": [[...], ...]}}')
         if not table.get("names") and isinstance(rows, list):
-            return Request(_records_of(rows, spec, "ndarray"))
-        return Request(_named(table.get("names"), rows, "ndarray"))
+            return Request(_check_rows(rows, spec, "ndarray"))
+        return Request(_to_records(table.get("names"), rows, "ndarray"))
     if not isinstance(table, list):
-        raise _not_a(table, "data", '{"data": [RECORD, ...]}')
+        raise _invalid(table, "data", '{"data": [RECORD, ...]}')
     if len(table) == 1 and isinstance(table[0], dict) and {"headers", "data"} <= table[0].keys():  # Gradio's dataframe
-        return Request(_named(table[0]["headers"], table[0]["data"], "data"))
-    return Request(_records_of(table, spec, "data"))
+        return Request(_to_records(table[0]["headers"], table[0]["data"], "data"))
+    return Request(_check_rows(table, spec, "data"))
 
 
-def _records_of(rows: list[Any], spec: Spec, shape: str) -> list[Any]:
-    """`rows` where they are records; values of one row without names are refused as rows of them are."""
+def _check_rows(rows: list[Any], spec: Spec, shape: str) -> list[Any]:
+    """Return `rows` if they are records; a single row of values is refused like a list of such rows."""
     if modality(spec.kind).reads_csv and rows and not any(isinstance(row, dict | list) for row in rows):
         rows = [rows]
-    return name_columns(rows, spec, shape)
+    return check_named(rows, spec, shape)
 
 
-def _named(columns: Any, rows: Any, shape: str) -> list[Any]:
-    """Records of rows of values, by the columns' names."""
+def _to_records(columns: Any, rows: Any, shape: str) -> list[Any]:
+    """Records made of column names and rows of values."""
     if not isinstance(columns, list) or not all(isinstance(name, str) for name in columns):
         raise RequestError(
-            f"{shape} has no list of columns' names.", code=_CODE, fix="name each column, or send records."
+            f"{shape} has no list of column names.", code=_CODE, fix="name each column, or send records."
         )
     if len(set(columns)) < len(columns):
-        raise RequestError(f"{shape} names a column twice.", fix="give each column a name of its own.")
+        raise RequestError(f"{shape} repeats a column name.", fix="give each column a different name.")
     if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
         raise RequestError(
-            f"{shape} names columns, but its rows are no lists of values.",
-            fix="send a list of rows, each a list with a value for each column.",
+            f"{shape} has column names, but its rows are not lists of values.",
+            fix="send a list of rows, each a list with one value per column.",
         )
     for position, row in enumerate(rows):
         if len(row) != len(columns):
             raise RequestError(
                 f"row {position} of {shape} has {len(row)} values for {len(columns)} columns.",
                 code="ragged_row",
-                fix="give each row a value for each column.",
+                fix="send one value per column in each row.",
             )
     return [dict(zip(columns, row, strict=True)) for row in rows]
 
@@ -153,8 +153,10 @@ def _tensor_rows(tensor: dict[str, Any]) -> list[Any] | None:
     return [values[start : start + width] for start in range(0, len(values), width)]
 
 
-def _not_a(value: Any, name: str, example: str) -> RequestError:
-    return RequestError(f"{name} is {shown(value)}.", fix=f"send {example}, or a list of records.")
+def _invalid(value: Any, name: str, example: str) -> RequestError:
+    return RequestError(
+        f"{name} has an unsupported value: {short_repr(value)}.", fix=f"send {example}, or a list of records."
+    )
 
 
 _WRAPPERS: dict[str, Callable[[dict[str, Any], Spec], Request]] = {

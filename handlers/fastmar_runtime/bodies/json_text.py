@@ -1,7 +1,7 @@
-"""JSON and JSON lines as tools write them: Python's NaN and Infinity, UTF-16, half surrogates, numbers that overflow.
+"""Lenient parsing of JSON and JSON lines: accepts NaN and Infinity, unpaired surrogates, and numbers that overflow.
 
-NaN is null, as in pandas. Infinity and numbers that overflow become an infinite float or a long integer, which the
-checks of the record's fields refuse by name.
+NaN becomes null, as in pandas. Infinity and numbers that overflow become an infinite float or a long integer, which the
+checks of the fields refuse.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _READER = json.JSONDecoder(parse_constant=_CONSTANTS.__getitem__)
 
 
 def loads(text: bytes | bytearray | memoryview | str) -> Any:
-    """The value of JSON.
+    """Parse JSON.
 
     Raises:
-        orjson.JSONDecodeError: there is none.
+        orjson.JSONDecodeError: the text is not valid JSON.
     """
     try:
         return orjson.loads(text)
@@ -37,19 +37,19 @@ def loads(text: bytes | bytearray | memoryview | str) -> Any:
 
 
 def read_document(text: str, fix: str) -> Any:
-    """One JSON value.
+    """Parse the JSON of a body.
 
     Raises:
-        RequestError: the text is no JSON.
+        RequestError: the text is not valid JSON.
     """
     try:
         return loads(text)
     except orjson.JSONDecodeError as error:
-        raise RequestError(f"the body is no valid JSON ({error}).", fix=fix) from error
+        raise RequestError(f"the body is not valid JSON ({error}).", fix=fix) from error
 
 
 def is_lines(text: str) -> bool:
-    """Whether text that is no JSON is JSON lines: an object in the first line, and another line behind it."""
+    """Whether text that is not JSON is JSON lines: its first line is an object, and another line follows."""
     lines = (line for line in io.StringIO(text, newline="\n") if line.strip())
     first = next(lines, "")
     if not first.lstrip().startswith("{") or next(lines, None) is None:
@@ -60,14 +60,14 @@ def is_lines(text: str) -> bool:
         return False
 
 
-def read_lines(text: str, most: int | None) -> list[Any]:
-    """A record a line; a `RecordError` for a line that is no JSON."""
+def read_lines(text: str, max_records: int | None) -> list[Any]:
+    """One record per line; a `RecordError` for a line that is not valid JSON."""
     lines = enumerate(io.StringIO(text, newline="\n"), start=1)
-    return list(islice((_read_line(line, number) for number, line in lines if line.strip()), most))
+    return list(islice((_read_line(line, number) for number, line in lines if line.strip()), max_records))
 
 
 def _read_line(line: str, number: int) -> Any:
     try:
         return loads(line)
     except orjson.JSONDecodeError as error:
-        return RecordError("bad_json", f"line {number} is no valid JSON ({error}).", fix="send one record a line.")
+        return RecordError("bad_json", f"line {number} is not valid JSON ({error}).", fix="send one record per line.")

@@ -1,4 +1,4 @@
-"""The records of a body, and the shape in which they are answered."""
+"""The records of a request, and the format of its answer."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ ONE, LIST, INSTANCES, LINES, V2 = "one", "list", "instances", "lines", "v2"
 
 @dataclass(slots=True)
 class Request:
-    """The content of a body.
+    """A parsed request.
 
     Attributes:
-        records: one item a record; a `RecordError` in place of one that can't be read.
-        shape: shape of the answer: one of `ONE`, `LIST`, `INSTANCES`, `LINES`, `V2`.
-        envelope: of a protocol v2 request, the request itself.
+        records: one item per record; a `RecordError` in place of a record that can't be read.
+        shape: of the answer: one of `ONE`, `LIST`, `INSTANCES`, `LINES`, `V2`.
+        envelope: for protocol v2, the request's JSON.
     """
 
     records: list[Any]

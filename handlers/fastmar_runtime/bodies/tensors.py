@@ -1,4 +1,4 @@
-"""Tensors of protocol v2: the datatypes, the check of data against shape, and the binary form of the data.
+"""Tensors of protocol v2: datatypes, checks of data against shapes, and the binary format.
 
 Binary data follows the JSON in the order of the tensors that declare ``binary_data_size``:
 https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md
@@ -15,22 +15,29 @@ from typing import Any
 
 import numpy as np
 
-from fastmar_contract.display import shown
+from fastmar_contract.display import short_repr
 from fastmar_contract.errors import RequestError
 
 BINARY_SIZE = "binary_data_size"
 _CODE = "bad_tensor"
-_MOST_AXES = 8
+_MAX_AXES = 8
 _LENGTH = struct.Struct("<I")
 
 
 @dataclass(frozen=True, slots=True)
 class Datatype:
-    """A datatype: numpy's name of its binary form, the types of its values in JSON, and the range of integers."""
+    """A datatype.
+
+    Attributes:
+        dtype: numpy's name of the binary format.
+        types: Python types of JSON values.
+        description: of a value, for messages.
+        low, high: range of integers.
+    """
 
     dtype: str
     types: tuple[type, ...]
-    what: str
+    description: str
     low: int | None = None
     high: int | None = None
 
@@ -47,11 +54,11 @@ _INTEGERS = {
     for bits in (8, 16, 32, 64)
 }
 DATATYPES = {**_FLOATS, **_INTEGERS, "BOOL": Datatype("?", (bool,), "true or false")}
-BYTES = "BYTES"  # strings; any other value but a list is left to the checks of the record's fields
+BYTES = "BYTES"  # strings; the checks of the fields handle other values, except lists
 
 
 class Binary:
-    """The binary data of a request, which is taken tensor by tensor."""
+    """The binary data of a request, read tensor by tensor."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -61,14 +68,14 @@ class Binary:
         """The next `size` bytes, for the tensor `name`."""
         if size > len(self._data) - self._at:
             raise bad_tensor(
-                f"input {name!r} has {size:,} bytes of binary data, and {len(self._data) - self._at:,} are left.",
-                "send the whole body, and the length of its JSON as Inference-Header-Content-Length.",
+                f"input {name!r} has {size:,} bytes of binary data, but only {len(self._data) - self._at:,} are left.",
+                "send the complete body, and the length of its JSON as Inference-Header-Content-Length.",
             )
         self._at += size
         return self._data[self._at - size : self._at]
 
     def check_end(self) -> None:
-        """Refuse data that no tensor declares."""
+        """Raise `RequestError` if data is left that no tensor declares."""
         if self._at < len(self._data):
             raise bad_tensor(
                 f"{len(self._data) - self._at:,} bytes of binary data belong to no input.",
@@ -77,15 +84,15 @@ class Binary:
 
 
 def read(tensor: dict[str, Any], binary: Binary) -> list[Any]:
-    """The values of a tensor of shape [N] or [N, 1]; those of a binary BYTES tensor are bytes.
+    """The values of a tensor of shape [N] or [N, 1]; values of a binary BYTES tensor are bytes.
 
     Raises:
-        RequestError: data, shape and datatype don't agree.
+        RequestError: data, shape and datatype are inconsistent.
     """
     name, datatype, shape = tensor["name"], tensor.get("datatype"), tensor.get("shape")
     if datatype is not None and datatype != BYTES and (not isinstance(datatype, str) or datatype not in DATATYPES):
         raise bad_tensor(
-            f"input {name!r} has the datatype {shown(datatype)}.", f"use one of {', '.join([*DATATYPES, BYTES])}."
+            f"input {name!r} has the datatype {short_repr(datatype)}.", f"use one of {', '.join([*DATATYPES, BYTES])}."
         )
     if shape is not None:
         _check_shape(name, shape)
@@ -93,12 +100,12 @@ def read(tensor: dict[str, Any], binary: Binary) -> list[Any]:
     size = parameters.get(BINARY_SIZE) if isinstance(parameters, dict) else None
     if size is not None:
         if type(size) is not int or size < 0:
-            raise bad_tensor(f"input {name!r} has the binary_data_size {shown(size)}.", "send a number of bytes.")
+            raise bad_tensor(f"input {name!r} has the binary_data_size {short_repr(size)}.", "send a number of bytes.")
         return _from_binary(name, datatype, shape, binary.take(size, name))
     values = tensor.get("data")
     if not isinstance(values, list):
         raise bad_tensor(f"input {name!r} has no data.", "send its values as a list, or as binary data.")
-    values = _flat(name, values, shape)
+    values = _flatten(name, values, shape)
     if datatype in DATATYPES:
         _check_values(name, values, datatype)
     return values
@@ -107,83 +114,83 @@ def read(tensor: dict[str, Any], binary: Binary) -> list[Any]:
 def _check_shape(name: str, shape: Any) -> None:
     if (
         not isinstance(shape, list)
-        or not 1 <= len(shape) <= _MOST_AXES
+        or not 1 <= len(shape) <= _MAX_AXES
         or not all(type(n) is int and n >= 0 for n in shape)
         or math.prod(shape[1:]) != 1
     ):
         raise bad_tensor(
-            f"input {name!r} has the shape {shown(shape)}.", "send one value a record: the shape [N] or [N, 1]."
+            f"input {name!r} has the shape {short_repr(shape)}.", "send one value per record: the shape [N] or [N, 1]."
         )
 
 
-def _flat(name: str, values: list[Any], shape: list[int] | None) -> list[Any]:
-    """The values of nested lists, or of a flat one, that are as the shape says."""
+def _flatten(name: str, values: list[Any], shape: list[int] | None) -> list[Any]:
+    """The values of a flat list or of lists nested as in the shape."""
     if shape is None:
         return [value[0] if isinstance(value, list) and len(value) == 1 else value for value in values]
     flat = values
     if any(isinstance(value, list) for value in values):
         for size in shape[1:]:
             if not all(isinstance(value, list) and len(value) == size for value in flat):
-                raise bad_tensor(f"the data of input {name!r} is not nested as its shape {shape} is.", _AGREE)
+                raise bad_tensor(f"the data of input {name!r} is not nested like its shape {shape}.", _MATCH_SHAPE)
             flat = list(chain.from_iterable(flat))
         if any(isinstance(value, list) for value in flat):
-            raise bad_tensor(f"the data of input {name!r} is nested deeper than its shape {shape} is.", _AGREE)
+            raise bad_tensor(f"the data of input {name!r} is nested deeper than its shape {shape}.", _MATCH_SHAPE)
     if len(flat) != shape[0]:
-        raise bad_tensor(f"input {name!r} has the shape {shape} and {len(flat):,} values.", _AGREE)
+        raise bad_tensor(f"input {name!r} has the shape {shape}, but {len(flat):,} values.", _MATCH_SHAPE)
     return flat
 
 
-_AGREE = "send as many values as the shape says."
+_MATCH_SHAPE = "send data that matches the shape."
 
 
 def _check_values(name: str, values: Sequence[Any], datatype: str) -> None:
-    """Refuse a value that is not of the datatype; null stands for a missing one."""
+    """Raise `RequestError` for a value that the datatype does not allow; null is a missing value."""
     kind = DATATYPES[datatype]
     for position, value in enumerate(values):
         if value is None:
             continue
-        good = type(value) in kind.types
-        if good and kind.low is not None and kind.high is not None:
-            good = kind.low <= value <= kind.high
-        if not good:
+        is_valid = type(value) in kind.types
+        if is_valid and kind.low is not None and kind.high is not None:
+            is_valid = kind.low <= value <= kind.high
+        if not is_valid:
             raise bad_tensor(
-                f"value {position} of input {name!r} is {shown(value)}, which is no {datatype}.",
-                f"send {kind.what}, or declare another datatype.",
+                f"value {position} of input {name!r} is {short_repr(value)}, which is not {datatype}.",
+                f"send {kind.description}, or declare another datatype.",
             )
 
 
 def _from_binary(name: str, datatype: str | None, shape: list[int] | None, data: bytes) -> list[Any]:
     if datatype is None or shape is None:
-        raise bad_tensor(f"input {name!r} is binary and lacks datatype or shape.", "declare both.")
+        raise bad_tensor(f"input {name!r} is binary, but has no datatype or no shape.", "declare both.")
     if datatype == BYTES:
         values: list[Any] = _strings(name, data)
         if len(values) != shape[0]:
-            raise bad_tensor(f"input {name!r} has the shape {shape} and {len(values):,} values.", _AGREE)
+            raise bad_tensor(f"input {name!r} has the shape {shape}, but {len(values):,} values.", _MATCH_SHAPE)
         return values
     dtype = np.dtype(DATATYPES[datatype].dtype)
     if len(data) != shape[0] * dtype.itemsize:
         raise bad_tensor(
             f"input {name!r} has {len(data):,} bytes for the shape {shape} of {datatype}.",
-            f"send {dtype.itemsize} bytes a value.",
+            f"send {dtype.itemsize} bytes per value.",
         )
     numbers = np.frombuffer(data, dtype).tolist()
     return [None if number != number else number for number in numbers]  # noqa: PLR0124 - NaN is null, as in pandas
 
 
 def _strings(name: str, data: bytes) -> list[bytes]:
-    """The elements of a BYTES tensor, each behind its length in four bytes."""
+    """The elements of a BYTES tensor; each follows its length in four bytes."""
     values, at = [], 0
     while at < len(data):
         start = at + _LENGTH.size
         at = start + _LENGTH.unpack_from(data, at)[0] if start <= len(data) else len(data) + 1
         if at > len(data):
-            raise bad_tensor(f"the binary data of input {name!r} ends within a value.", "send it whole.")
+            raise bad_tensor(f"the binary data of input {name!r} ends within a value.", "send the complete data.")
         values.append(data[start:at])
     return values
 
 
 def to_binary(output: dict[str, Any]) -> bytes:
-    """The binary form of an output's data."""
+    """The data of an output in binary format."""
     if output["datatype"] == BYTES:
         values = [str(value).encode("utf-8", "replace") for value in output["data"]]
         return b"".join(_LENGTH.pack(len(value)) + value for value in values)
@@ -191,15 +198,15 @@ def to_binary(output: dict[str, Any]) -> bytes:
 
 
 def bad_tensor(message: str, fix: str) -> RequestError:
-    """The refusal of a request for one of its tensors."""
+    """The error for an invalid tensor."""
     return RequestError(message, code=_CODE, fix=fix)
 
 
 def as_text(name: str, values: list[Any]) -> list[Any]:
-    """Values of an input whose bytes are text in UTF-8.
+    """Decode the bytes among the values of an input as UTF-8.
 
     Raises:
-        RequestError: they are not.
+        RequestError: a value is not UTF-8.
     """
     try:
         return [value.decode() if isinstance(value, bytes) else value for value in values]

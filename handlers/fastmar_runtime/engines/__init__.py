@@ -1,1 +1,1 @@
-"""Servers that run a model. Each module is the only one that knows its server."""
+"""Adapters for servers. All code that depends on a server is in its module."""

@@ -1,7 +1,7 @@
-"""TorchServe: its rows, its context, its way of failing.
+"""The handler for TorchServe.
 
-What it works around: an exception fails every request of a batch, a dict goes out without a Content-Type, a status
-phrase with a user's text in it hangs the worker, and a response over the size limit kills it.
+It works around these faults of TorchServe: an exception fails all requests of a batch, a dict is sent without a
+Content-Type, user text in a status phrase hangs the worker, and a response over the size limit kills it.
 """
 
 from __future__ import annotations
@@ -34,25 +34,25 @@ PHRASES = {
     415: "Unsupported Media Type",
     500: "Internal Server Error",
 }
-# Headers of the server's front: the caller's Content-Type, where the body arrives as raw bytes, and the protocol.
+# Headers that the server's front adds: the caller's Content-Type if the body is raw bytes, and the protocol.
 RAW_TYPE, PROTOCOL = "fastmar-content-type", "fastmar-protocol"
-MAX_RESPONSE = "FASTMAR_MAX_RESPONSE_BYTES"  # environment: TorchServe's max_response_size
+MAX_RESPONSE = "FASTMAR_MAX_RESPONSE_BYTES"  # environment variable: TorchServe's max_response_size
 _DEFAULT_MAX_RESPONSE = 6_553_500  # TorchServe's own default
-_ROOM = 64 * 1024  # headers and framing of a batch
+_FRAMING_BYTES = 64 * 1024  # headers and framing of a batch
 
 
 def open_checked(model_dir: str | Path, threads: int, gpu: int | None = None) -> Predictor:
-    """Open the bundle in `model_dir` and prove that it answers here as it did at export.
+    """Open the bundle in `model_dir` and check that it reproduces its golden records.
 
     Raises:
-        BundleError: another runtime than its own, an unknown protocol, a damaged part, other answers.
+        BundleError: the runtime or the protocol does not match, a member is invalid, or answers differ.
     """
     predictor = Predictor.open(model_dir, threads=threads, gpu=gpu)
     spec = predictor.spec
     if spec.runtime != __version__:
         raise RuntimeMismatch(
             f"the archive was written for runtime {spec.runtime}, but {__version__} was imported from {__file__}.",
-            fix="take PYTHONPATH out of the server's environment, or export the learner again.",
+            fix="remove PYTHONPATH from the server's environment, or export the learner again.",
         )
     if predictor.files is not None:
         check_golden(predictor, read_golden(predictor.files, [t.name for t in spec.inputs]))
@@ -60,31 +60,31 @@ def open_checked(model_dir: str | Path, threads: int, gpu: int | None = None) ->
 
 
 class Handler:
-    """What TorchServe calls: `initialize` once a worker, then `handle` with each batch."""
+    """TorchServe calls `initialize` once per worker, then `handle` for each batch."""
 
     def __init__(self) -> None:
         self._max_response = int(os.environ.get(MAX_RESPONSE, _DEFAULT_MAX_RESPONSE))
 
     def initialize(self, context: Any) -> None:
-        """Open the model; where that fails, say why in one line and end the worker, which then never is READY."""
-        logging.getLogger().addFilter(_is_worth_a_line)
+        """Open the model. If that fails, print the reason in one line and exit: the worker never becomes READY."""
+        logging.getLogger().addFilter(_is_worth_logging)
         settings = (context.model_yaml_config or {}).get("fastmar") or {}
         properties = context.system_properties
         try:
             predictor = open_checked(properties["model_dir"], _threads(settings), properties.get("gpu_id"))
         except BundleError as error:
             _give_up(context.model_name, error.message, error.fix, error)
-        except Exception as error:  # a fault of ours, or of the machine's
+        except Exception as error:  # a bug, or a fault of the machine
             log.exception("loading failed")
             _give_up(context.model_name, f"{error!r}.", "see the worker's log, and export the learner again.", error)
-        metrics = Metrics(_declared(context), (context.model_name, predictor.spec.version), _worker())
-        self._service = Service(predictor, self._max_response - _ROOM, [metrics])
+        metrics = Metrics(_declared_metrics(context), (context.model_name, predictor.spec.version), _worker_number())
+        self._service = Service(predictor, self._max_response - _FRAMING_BYTES, [metrics])
 
     def handle(self, data: Sequence[dict[str, Any]], context: Any) -> list[Any]:
-        """Answer a batch of requests, each with a status, a Content-Type and a body of its own."""
-        began = time.perf_counter()
+        """Answer a batch of requests. Returns the bodies; statuses and headers are set in `context`."""
+        started = time.perf_counter()
         received = [self._receive(row, index, context) for index, row in enumerate(data)]
-        responses = self._service.respond(received, began)
+        responses = self._service.respond(received, started)
         for index, response in enumerate(responses):
             if response.status != 200:
                 context.set_response_status(response.status, PHRASES[response.status], index)
@@ -94,26 +94,28 @@ class Handler:
         return [response.body for response in responses]
 
     def _receive(self, row: dict[str, Any], index: int, context: Any) -> Request | Response:
-        """The request in one row of the batch, or the response to it where it asks for no prediction."""
-        path = _asked_path(row, index, context)
+        """The request of one row, or the response if it requests a document or can't be read."""
+        path = _document_path(row, index, context)
         if path:
             return self._service.document(path)
         headers = _headers(index, context)
         return self._service.receive(
-            lambda most: _request(row, index, context, headers, self._service.spec, most), v2=_is_v2(headers)
+            lambda max_records: _request(row, index, context, headers, self._service.spec, max_records),
+            v2=_is_v2(headers),
         )
 
 
-def _is_worth_a_line(record: logging.LogRecord) -> bool:
-    """Whether something that a worker logs should be in the log, where callers might fill it.
+def _is_worth_logging(record: logging.LogRecord) -> bool:
+    """Filter out log records that callers could fill the log with.
 
-    TorchServe's protocol has a line for each batch, and a traceback for each body that is no JSON; its answer says so.
+    TorchServe's message handler logs a line for each batch, and a traceback for each body that is not JSON, which the
+    caller learns from the response.
     """
     return record.module != "otf_message_handler" or record.levelno >= logging.ERROR
 
 
 def _threads(settings: dict[str, Any]) -> int:
-    """Threads of one worker; 0 stands for its share of the cores, which the launcher puts into OMP_NUM_THREADS."""
+    """Threads of one worker; 0 means its share of the cores, which the launcher passes as OMP_NUM_THREADS."""
     threads = int(settings.get("threads", 1))
     if threads > 0:
         return threads
@@ -121,29 +123,30 @@ def _threads(settings: dict[str, Any]) -> int:
     return int(shared) if shared.isdecimal() and int(shared) else usable_cores()
 
 
-def _declared(context: Any) -> dict[str, Any]:
-    """What TorchServe's metrics.yaml declares, by name. Undeclared ones it would have to make up while it runs."""
+def _declared_metrics(context: Any) -> dict[str, Any]:
+    """The metrics that TorchServe's metrics.yaml declares, by name."""
     cache = getattr(context.metrics, "cache", {})
     return {name: metric for metrics in cache.values() for name, metric in metrics.items()}
 
 
-def _worker() -> str:
-    """The worker's number, which the one that takes its place after a crash has too: its socket is called by it."""
-    return next((word.rpartition(".")[2] for word in sys.argv if ".ts.sock." in word), "0")
+def _worker_number() -> str:
+    """The worker's number, from the name of its socket. A worker restarted after a crash has the same number."""
+    return next((argument.rpartition(".")[2] for argument in sys.argv if ".ts.sock." in argument), "0")
 
 
 def _give_up(model: str, message: str, fix: str, error: Exception) -> NoReturn:
-    """Say why in one line, and end the worker."""
+    """Print the reason in one line, and exit the worker."""
     print("fastmar:", *f"{model} can't be served: {message} Fix: {fix}".split(), file=sys.stderr, flush=True)
     raise SystemExit(1) from error
 
 
-def _asked_path(row: dict[str, Any], index: int, context: Any) -> str:
-    """What is asked for below the model: ``/predictions/NAME/VERSION/schema``, or by Content-Type.
+def _document_path(row: dict[str, Any], index: int, context: Any) -> str:
+    """The requested document: from the path ``/predictions/NAME/VERSION/schema``, or from the Content-Type.
 
-    Without a version TorchServe takes ``schema`` for one; a caller that does not know the version sends an empty body
-    with Content-Type ``application/schema-request+json`` instead. The management port's ``?customized=true`` arrives
-    as a row without a body under a header that any caller may send as well.
+    In a path without a version, TorchServe reads ``schema`` as the version. A caller that does not know the version
+    sends an empty body with Content-Type ``application/schema-request+json`` instead. A ``?customized=true`` request on
+    the management port arrives as a row without a body with the header ``describe``, which other callers may send as
+    well.
     """
     if not row and context.get_request_header(index, "describe") == "True":
         return "schema"
@@ -156,13 +159,13 @@ def _asked_path(row: dict[str, Any], index: int, context: Any) -> str:
 
 
 def _header(index: int, context: Any, name: str) -> str | None:
-    """A request header. TorchServe keeps the spelling that the client sent."""
+    """A request header. TorchServe keeps the case in which the client sent it."""
     headers = context.get_all_request_header(index)
     return next((value for key, value in headers.items() if key.lower() == name and isinstance(value, str)), None)
 
 
 def _headers(index: int, context: Any) -> dict[str, str]:
-    """The request's headers by names in lower case; a part of a form stands among them under its own name."""
+    """Request headers by name in lower case. TorchServe also puts the parts of a form among them."""
     headers = context.get_all_request_header(index)
     return {key.lower(): value for key, value in headers.items() if isinstance(value, str)}
 
@@ -172,9 +175,9 @@ def _is_v2(headers: Mapping[str, str]) -> bool:
 
 
 def _request(
-    row: dict[str, Any], index: int, context: Any, headers: Mapping[str, str], spec: Spec, most: int
+    row: dict[str, Any], index: int, context: Any, headers: Mapping[str, str], spec: Spec, max_records: int
 ) -> Request:
-    """The request in one row: its raw body, a body that TorchServe read, or the parts of a form.
+    """The request of one row: a raw body, a body that TorchServe parsed, or the parts of a form.
 
     Raises:
         RequestError: it can't be read as records.
@@ -182,23 +185,27 @@ def _request(
     raw_type = headers.get(RAW_TYPE)
     if raw_type is not None:
         body = row.get("body", row.get("data", b""))
-        return payload.read(body, raw_type, spec, _beside(row, "body"), most, headers, headers.get(PROTOCOL) == "v2")
+        return payload.read(
+            body, raw_type, spec, _without(row, "body"), max_records, headers, headers.get(PROTOCOL) == "v2"
+        )
     content_type = headers.get("content-type")
     own_types = {name: _part_type(index, context, name) for name in row}
     is_form = (content_type or "").lower().startswith("multipart/")
     if is_form and sum(isinstance(part, bytes | bytearray) for part in row.values()) > 1:
-        return payload.read_form(row, spec, most, own_types)
-    for key in ("body", "data"):  # `or` won't do: 0, [] and {} are bodies too
+        return payload.read_form(row, spec, max_records, own_types)
+    for key in ("body", "data"):  # not `or`: 0, [] and {} are valid bodies
         if key in row:
-            return payload.read(row[key], own_types[key] or content_type, spec, _beside(row, key), most, headers)
-    return payload.read_form(row, spec, most, own_types)
+            return payload.read(
+                row[key], own_types[key] or content_type, spec, _without(row, key), max_records, headers
+            )
+    return payload.read_form(row, spec, max_records, own_types)
 
 
-def _beside(row: Mapping[str, Any], key: str) -> dict[str, Any]:
+def _without(row: Mapping[str, Any], key: str) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name != key}
 
 
 def _part_type(index: int, context: Any, name: str) -> str:
-    """Content-Type of one part of a form, as TorchServe keeps it: beside the request's headers."""
+    """The Content-Type of one part of a form, which TorchServe stores among the request's headers."""
     part = context.get_request_header(index, name)
     return (part.get("content-type") if isinstance(part, dict) else None) or ""

@@ -1,8 +1,8 @@
-"""The modalities: what a model reads, one module or package each, named like the modality.
+"""The modalities, such as tables and pictures: one module or package each, named like the modality.
 
-A modality is an object without state, in its module's `MODALITY`. It says all that depends on what a model reads: how
-requests become records, records become the graph's inputs, and documents describe them. The defaults are those of a
-record that is a JSON object with a value for each field of the spec.
+A modality is a stateless object, `MODALITY` in its module. It implements all that depends on what a model reads:
+parsing requests to records, preparing records for the graph, and describing records in documents. The defaults are for
+records that are JSON objects with a value for each field of the spec.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ Bytes = bytes | bytearray | memoryview
 
 
 class Modality(ABC):
-    """What models of one modality have in common.
+    """What a model reads.
 
     Attributes:
         name: the spec's `kind`.
-        record: what messages and documents call one record.
-        reads_csv: whether a CSV with a header holds records: a column for each field.
-        reads_files: whether the bytes of a file are a record by themselves.
-        formats: the fix of a request that can't be read: the bodies that can.
-        other_bodies: for the OpenAPI document, what a path takes besides one record in JSON.
-        answer_properties: JSON Schema of what answers have in front of the prediction.
+        record: the word for a record in messages and documents.
+        reads_csv: whether records can be sent as a CSV with a column for each field.
+        reads_files: whether a file's bytes are a record.
+        formats: the fix for unreadable requests, which lists the accepted bodies.
+        other_bodies: for the OpenAPI document, the accepted bodies other than a JSON record.
+        answer_properties: JSON Schemas of properties of answers before the prediction.
         answer_component: the same for OpenAPI.
-        docs_record: HTML on the page `docs` that describes a record; None shows a table of the fields.
-        docs_commands: templates of commands on that page.
-        docs_input: HTML of the form's input on that page; None shows the example in a text area.
+        docs_record: HTML that describes a record on the page `docs`; None for a table of the fields.
+        docs_commands: templates of the commands on that page.
+        docs_input: HTML of the form's input on that page; None for a text area with the example.
     """
 
     name: ClassVar[str]
@@ -60,50 +60,50 @@ class Modality(ABC):
 
     @property
     def records(self) -> str:
-        """What messages call several records."""
+        """The plural of `record`."""
         return f"{self.record}s"
 
     @abstractmethod
     def preprocessor(self, spec: Spec) -> Preprocessor:
-        """What makes the graph's inputs.
+        """The preprocessor, which makes the graph's inputs.
 
         Raises:
-            BundleUnreadable: the spec has a step that is not known.
+            BundleUnreadable: the spec has an unknown step.
         """
 
     def check(self, spec: Spec, steps: Sequence[Any]) -> None:  # noqa: B027 - not all have more to check
-        """Raise `BundleUnreadable` where the fields, the `steps` and the graph's inputs do not fit together."""
+        """Raise `BundleUnreadable` if the fields, the `steps` and the graph's inputs are inconsistent."""
 
     def mismatch_cause(self, spec: Spec) -> tuple[str, str] | None:  # noqa: ARG002
-        """What may explain that golden records are not reproduced here, and the fix; None where nothing is known."""
+        """A possible cause of a golden mismatch, and its fix; None if no cause is known."""
         return None
 
     def read_body(self, body: Bytes | str, media_type: MediaType, options: Mapping[str, Any]) -> Request | None:  # noqa: ARG002
-        """The record that a body is by itself; None for bodies of JSON, tables and forms.
+        """The request of a body that is a record, such as a picture; None for JSON, tables and forms.
 
         Raises:
-            RequestError: it is one that the model can't read.
+            RequestError: the model can't read bodies of this kind.
         """
         return None
 
-    def read_form(self, parts: Sequence[Part], most: int | None, read_part: forms.ReadPart) -> Request:
+    def read_form(self, parts: Sequence[Part], max_records: int | None, read_part: forms.ReadPart) -> Request:
         """The records of a form, in the order of its parts; see `forms`.
 
         Raises:
-            RequestError: there are none, or a part can't be read.
+            RequestError: there are no records, or a part can't be read.
         """
-        return forms.read_documents(parts, most, read_part)
+        return forms.read_documents(parts, max_records, read_part)
 
     def tensor_values(self, name: str, values: list[Any]) -> list[Any]:
-        """Values of a protocol v2 input as they stand in records. The default takes bytes for text in UTF-8.
+        """Values of a protocol v2 input, converted to values of records. The default decodes bytes as UTF-8.
 
         Raises:
-            RequestError: they can't be read.
+            RequestError: a value can't be read.
         """
         return tensors.as_text(name, values)
 
     def with_options(self, record: Any, options: Mapping[str, Any]) -> Any:  # noqa: ARG002
-        """`record` with those of `options` that the modality knows, unless the record has its own."""
+        """`record` with the known `options`; options of the record itself take precedence."""
         return record
 
     def record_schema(self, spec: Spec) -> JSON:
@@ -119,7 +119,7 @@ class Modality(ABC):
         return example(spec)
 
     def form_parts(self, spec: Spec) -> JSON:  # noqa: ARG002
-        """OpenAPI schemas of the parts of a form with one file, the file first; empty where there is no such form."""
+        """OpenAPI schemas of the parts of a form with one file, the file first; empty if forms have no files."""
         return {}
 
 
@@ -127,12 +127,12 @@ def modality(name: str) -> Modality:
     """The modality of a spec's `kind`.
 
     Raises:
-        BundleUnreadable: there is none of that name.
+        BundleUnreadable: the modality is unknown.
     """
     found = registry.load("modalities", name)
     if found is None:
         raise BundleUnreadable(
-            f"spec.json is of the kind {name!r}, which this runtime does not know.",
+            f"spec.json has the kind {name!r}, which this runtime does not know.",
             fix="install the package that adds it, or use the version of fastmar that wrote the archive.",
         )
     result: Modality = found.MODALITY

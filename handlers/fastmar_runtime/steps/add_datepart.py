@@ -1,6 +1,6 @@
-"""fastai's `add_datepart`, which users call on their table before a learner sees it: one date becomes many columns.
+"""fastai's `add_datepart`, which users apply to their table before training: a date becomes many columns.
 
-The columns may also be sent ready made; where one is absent, it is computed from the date.
+A caller may send these columns instead of the date; absent ones are computed from the date.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from fastmar_contract.display import shown
 from fastmar_contract.errors import RecordError
+from fastmar_contract.values import invalid_date, missing_date
 from fastmar_runtime.columns import MISSING
 from fastmar_runtime.report import Report
 from fastmar_runtime.steps import Batch
-from fastmar_runtime.validation import build, wrong
+from fastmar_runtime.validation import build, invalid
 
 
 def _month_end(d: datetime) -> bool:
@@ -40,23 +40,23 @@ PARTS: dict[str, Callable[[datetime], Any]] = {
     "Minute": lambda d: d.minute,
     "Second": lambda d: d.second,
 }
-"""What pandas' `.dt` gives for each part of a date without a time zone."""
+"""The functions of pandas' `.dt` for dates without a time zone."""
 
-_EPOCH = datetime(1970, 1, 1)  # of the clock on the wall, as all dates here
-ELAPSED = "Elapsed"  # time since 1970, in the unit that AddDatepart.elapsed_divisor tells
-_OF_NO_DATE = frozenset(name for name in PARTS if name.startswith("Is_"))  # False for no date in pandas, others NaN
+_EPOCH = datetime(1970, 1, 1)  # local time, like all dates here
+ELAPSED = "Elapsed"  # time since 1970, in the unit of AddDatepart.elapsed_divisor
+_FALSE_IF_NULL = frozenset(name for name in PARTS if name.startswith("Is_"))  # as in pandas; others are NaN
 
 
 @dataclass(frozen=True, slots=True)
 class AddDatepart:
-    """One date.
+    """The step for one date.
 
     Attributes:
-        date: the field that may carry the date.
-        prefix: what the columns' names begin with.
-        parts: the columns, without their prefix.
-        elapsed_divisor: seconds in a unit of ``Elapsed``. fastai divided pandas' integers by 10**9, whatever they
-            counted: 1 for nanoseconds, 10**3 for microseconds, 10**6 for milliseconds, 10**9 for seconds.
+        date: name of the field with the date.
+        prefix: of the names of the columns.
+        parts: names of the columns, without the prefix.
+        elapsed_divisor: seconds per unit of ``Elapsed``. fastai divides pandas' integers by 10**9, whatever their
+            unit: 1 for nanoseconds, 10**3 for microseconds, 10**6 for milliseconds, 10**9 for seconds.
     """
 
     date: str
@@ -65,7 +65,7 @@ class AddDatepart:
     elapsed_divisor: int
 
     def __call__(self, batch: Batch, report: Report) -> Batch:
-        """Compute the absent columns of each record; the date's own column goes."""
+        """Compute the absent columns of each record, and drop the column of the date."""
         out = {name: column for name, column in batch.items() if name != self.date}
         columns = {part: list(batch[self.prefix + part]) for part in self.parts}
         for row, value in enumerate(batch[self.date]):
@@ -84,27 +84,17 @@ class AddDatepart:
 
     def _compute(self, value: Any, parts: list[str], row: int, report: Report) -> dict[str, Any]:
         if value is MISSING:
-            raise RecordError(
-                "missing_column",
-                f"the record has no date {self.date!r}, under any of its names, and no {self.prefix + parts[0]!r}.",
-                fix=f'send the date as {self.date!r}, for example "2024-01-31".',
-                field=self.date,
-            )
+            raise missing_date(self.date, self.prefix + parts[0])
         if value is None:
-            return {part: False if part in _OF_NO_DATE else None for part in parts}
+            return {part: False if part in _FALSE_IF_NULL else None for part in parts}
         try:
             date = datetime.fromisoformat(value.strip())
         except ValueError as error:
-            raise RecordError(
-                "not_a_date",
-                f"{self.date!r} is {shown(value)}, which is no ISO 8601 date.",
-                fix='send it as "2024-01-31" or "2024-01-31T08:30:00".',
-                field=self.date,
-            ) from error
+            raise invalid_date(self.date, value) from error
         if date.utcoffset():
-            message = f"the offset from UTC was ignored: {self.date!r} is taken as the time that is written."
+            message = f"the UTC offset of {self.date!r} was ignored; the date is read as local time."
             report.warn(row, field=self.date, code="offset_ignored", value=value, message=message)
-        date = date.replace(tzinfo=None)  # training saw the clock on the wall: no zone is recorded in the learner
+        date = date.replace(tzinfo=None)  # the learner records no time zone
         return {part: self._elapsed(date) if part == ELAPSED else PARTS[part](date) for part in parts}
 
     def _elapsed(self, date: datetime) -> int:
@@ -112,11 +102,11 @@ class AddDatepart:
 
 
 def from_state(state: dict[str, Any], path: str = "spec.json: step") -> AddDatepart:
-    """Read ``{"date", "prefix", "parts", "elapsed_divisor"}``; `path` is where it stands, for messages."""
+    """Read ``{"date", "prefix", "parts", "elapsed_divisor"}``; `path` is its place, for messages."""
     step = build(AddDatepart, state, path, ignored=("step",))
     for part in step.parts:
         if part != ELAPSED and part not in PARTS:
-            raise wrong(f"{path}.parts", "names of parts of a date", part)
+            raise invalid(f"{path}.parts", "known parts of a date", part)
     if step.elapsed_divisor < 1:
-        raise wrong(f"{path}.elapsed_divisor", "at least 1", step.elapsed_divisor)
+        raise invalid(f"{path}.elapsed_divisor", "at least 1", step.elapsed_divisor)
     return step

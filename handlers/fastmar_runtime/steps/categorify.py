@@ -1,4 +1,4 @@
-"""fastai's Categorify: a category becomes its position in the vocabulary, from 1; what is not known becomes 0."""
+"""fastai's Categorify: a category becomes its code in the vocabulary, from 1; unknown values and nulls become 0."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Categorify:
     vocabularies: dict[str, Categories]
 
     def __call__(self, batch: Batch, report: Report) -> Batch:
-        """Codes in place of categories; a null is code 0 without a warning, as fastai has it."""
+        """Replace categories by codes. Nulls get code 0 without a warning, as in fastai."""
         encoded = dict(batch)
         for name, known in self.vocabularies.items():
             codes = known.codes
@@ -32,21 +32,21 @@ class Categorify:
                 elif value in codes and (type(value) is not bool or known.takes_bools):
                     column.append(codes[value])
                 else:
-                    column.append(_near_miss(name, value, known, row, report))
+                    column.append(_find_near_miss(name, value, known, row, report))
             encoded[name] = column
         return encoded
 
 
-def _near_miss(name: str, value: Any, known: Categories, row: int, report: Report) -> int:
-    """The code of the category that a misspelled value is taken for, or 0 for unknown; both come with a warning."""
-    near = known.near_miss(value, may_search=report.may_search)
+def _find_near_miss(name: str, value: Any, known: Categories, row: int, report: Report) -> int:
+    """The code of a value that matches no category exactly, which gets a warning."""
+    near = known.find_near_miss(value, may_search=report.may_search)
     if near.warning is not None:
         report.warn(row, field=name, code=near.warning, value=value, message=near.message)
     return near.category_code
 
 
 def from_state(state: dict[str, Any], path: str = "spec.json: step") -> Categorify:
-    """Read ``{"vocabularies": {column: [category, ...]}}``; `path` is where it stands, for messages."""
+    """Read ``{"vocabularies": {column: [category, ...]}}``; `path` is its place, for messages."""
     vocabularies = check(dict[str, tuple[Any, ...]], state.get("vocabularies"), f"{path}.vocabularies")
     for name, items in vocabularies.items():
         for at, item in enumerate(items):
@@ -55,10 +55,10 @@ def from_state(state: dict[str, Any], path: str = "spec.json: step") -> Categori
 
 
 def vocabulary(items: Iterable[Any]) -> Categories:
-    """The categories of a column, as `spec.json` holds them."""
+    """The categories of a column, from their form in `spec.json`."""
     return Categories(map(_category, items))
 
 
 def _category(item: Any) -> Any:
-    """A category of `spec.json`: a date stands there as ``{"timestamp": ...}``."""
+    """A category from its form in `spec.json`, where dates are ``{"timestamp": ...}``."""
     return datetime.fromisoformat(item[TIMESTAMP]) if isinstance(item, dict) else item

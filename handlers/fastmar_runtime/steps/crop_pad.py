@@ -1,12 +1,12 @@
-"""fastai's CropPad: the middle of a picture, padded where it is smaller than the size. Nothing is scaled."""
+"""fastai's CropPad: crops the centre of a picture, or pads the picture, without scaling."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from fastmar_runtime.frames import Size
-from fastmar_runtime.framing import Cut, centred, check_geometry, cut_in_turn
+from fastmar_runtime.cropping import Crop, apply_crops, centre_corner, check_crop_options
+from fastmar_runtime.geometry import Size
 from fastmar_runtime.steps import DecodedPicture, PictureStep
 from fastmar_runtime.validation import build
 
@@ -19,12 +19,12 @@ class CropPad(PictureStep):
     pad_mode: str
 
     def __call__(self, picture: DecodedPicture) -> DecodedPicture:
-        """The picture in `size`."""
-        return cut_in_turn(picture, [Cut(self.size, centred(picture.image.size, self.size), self.pad_mode)])
+        """The picture with size `size`."""
+        return apply_crops(picture, [Crop(self.size, centre_corner(picture.image.size, self.size), self.pad_mode)])
 
 
 def from_state(state: dict[str, Any], path: str = "spec.json: step") -> CropPad:
-    """Read ``{"size": [width, height], "pad_mode"}``; `path` is where it stands, for messages."""
+    """Read ``{"size": [width, height], "pad_mode"}``; `path` is its place, for messages."""
     step = build(CropPad, state, path, ignored=("step",))
-    check_geometry(path, size=step.size, pad_mode=step.pad_mode)
+    check_crop_options(path, size=step.size, pad_mode=step.pad_mode)
     return step

@@ -1,4 +1,4 @@
-"""fastai's FillMissing: nulls of numeric columns become the value learned in training, and a flag column says so."""
+"""fastai's FillMissing: replaces nulls of numeric columns by a learned value, and adds columns that flag them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from fastmar_runtime.validation import build
 
 @dataclass(frozen=True, slots=True)
 class FillMissing:
-    """Attributes: `fills` (column to value, with fastai's `na_dict`), `add_col` (whether ``NAME_na`` is added)."""
+    """Attributes: `fills` (column to value: fastai's `na_dict`), `add_col` (whether ``NAME_na`` is added)."""
 
     fills: dict[str, float]
     add_col: bool
 
     def __call__(self, batch: Batch, report: Report) -> Batch:  # noqa: ARG002
-        """Fill; a flag that the record itself carries is overwritten, as fastai does."""
+        """Fill nulls. A flag column that the record has is overwritten, as in fastai."""
         filled = dict(batch)
         for name, value in self.fills.items():
             column = batch[name]
@@ -29,5 +29,5 @@ class FillMissing:
 
 
 def from_state(state: dict[str, Any], path: str = "spec.json: step") -> FillMissing:
-    """Read ``{"fills": {column: value}, "add_col": bool}``; `path` is where it stands, for messages."""
+    """Read ``{"fills": {column: value}, "add_col": bool}``; `path` is its place, for messages."""
     return build(FillMissing, state, path, ignored=("step",))

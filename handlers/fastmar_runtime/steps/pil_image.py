@@ -1,4 +1,4 @@
-"""fastai's PILImage.create and PILImageBW.create: bytes become pixels, or a picture is refused with its reason."""
+"""fastai's PILImage.create and PILImageBW.create: decodes pictures, or refuses them with a reason."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from typing import Any
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fastmar_contract.errors import RecordError
-from fastmar_runtime.frames import Frame
-from fastmar_runtime.pictures import Picture, called
+from fastmar_runtime.geometry import Geometry
+from fastmar_runtime.pictures import Picture, describe_picture
 from fastmar_runtime.spec import IMAGE
 from fastmar_runtime.steps import DecodedPicture, PictureStep
-from fastmar_runtime.validation import build, wrong
+from fastmar_runtime.validation import build, invalid
 
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "MPO", "DIB", "PPM", "AVIF", "JPEG2000", "TGA", "PCX")
-"""What is opened. Pillow knows more, among them formats that start other programs, and icons, which it decodes before
-their size can be looked at."""
+"""The accepted formats. Pillow supports others, such as formats that start other programs, and icons, which it decodes
+before their size can be checked."""
 
 _KINDS_FIX = "send a JPEG, PNG, GIF, BMP, WebP or TIFF file."
-# How a scan of a JPEG begins: marker, length, number of components. Compressed pixels never hold the marker, and what
-# phones put behind a picture, such as a video, next to never all of it.
+# Start of a JPEG scan: marker, length, number of components. Compressed pixels never contain the marker, and data after
+# a picture, such as the videos of phones, almost never contains all of it.
 _SCAN = re.compile(rb"\xff\xda\x00(?:\x08\x01|\x0a\x02|\x0c\x03|\x0e\x04)")
-_MOST_SCANS = 100  # programs write about ten; each costs a pass over all pixels
-_TILE_SIDES = (322, 323)  # TIFF's tags
-_OPENING = threading.Lock()  # warnings are turned into errors for the whole process
+_MAX_SCANS = 100  # programs write about ten; each takes a pass over all pixels
+_TILE_SIDES = (322, 323)  # tags of TIFF
+_OPENING = threading.Lock()  # catch_warnings affects the whole process
 
 
 @dataclass(frozen=True, slots=True)
 class PILImage(PictureStep):
-    """A picture's bytes, decoded.
+    """Decodes a picture.
 
     Attributes:
-        mode: ``"RGB"`` or ``"L"``, converted to as fastai does: transparency is dropped, 16 bits are clipped.
-        exif_transpose: whether a photo is turned as its camera says; fastai does not.
+        mode: ``"RGB"`` or ``"L"``. As in fastai, transparency is dropped and 16 bits are clipped.
+        exif_transpose: whether a photo is rotated according to its EXIF data; fastai does not.
         max_pixels, max_bytes: larger pictures are refused before they are decoded.
     """
 
@@ -48,43 +48,43 @@ class PILImage(PictureStep):
     max_bytes: int
 
     def __call__(self, picture: Picture) -> DecodedPicture:  # type: ignore[override]  # the first step
-        """The picture decoded.
+        """The decoded picture.
 
         Raises:
-            RecordError: it is refused.
+            RecordError: the picture is refused.
         """
         image = self._decode(picture)
-        return DecodedPicture(image, Frame(image.size, image.size, mask_size=picture.mask_size))
+        return DecodedPicture(image, Geometry(image.size, image.size, mask_size=picture.mask_size))
 
     def _decode(self, picture: Picture) -> Any:
-        who = called(picture.name)
+        name = describe_picture(picture.name)
         if not picture.data:
-            raise _refused("empty_picture", f"{who} has no bytes.", "send the whole file.")
+            raise _refused("empty_picture", f"{name} has no bytes.", "send the complete file.")
         if len(picture.data) > self.max_bytes:
             raise _refused(
                 "picture_too_large",
-                f"{who} is {len(picture.data):,} bytes long, over the limit of {self.max_bytes:,}.",
+                f"{name} has {len(picture.data):,} bytes, over the limit of {self.max_bytes:,}.",
                 "send a smaller file, or export with a higher limit.",
             )
-        image = _open(picture.data, who)
+        image = _open(picture.data, name)
         with image:
             w, h = image.size
             if w * h > self.max_pixels:
-                raise _too_many_pixels(who, f"{w} x {h} pixels", f"{self.max_pixels:,}")
-            _refuse_bombs(image, picture.data, who, self.max_pixels)
+                raise _too_many_pixels(name, f"{w} x {h} pixels", f"{self.max_pixels:,}")
+            _refuse_bombs(image, picture.data, name, self.max_pixels)
             try:
                 return self._converted(image)
             except MemoryError:
                 raise
-            except Exception as error:  # Pillow's plugins raise what they like on damaged files
+            except Exception as error:  # Pillow's plugins raise any exception for damaged files
                 raise _refused(
                     "damaged_picture",
-                    f"{who} is damaged or cut short ({' '.join(str(error).split())[:200]}).",
-                    "send the whole file; open it in a viewer to see whether it is sound.",
+                    f"{name} is damaged or truncated ({' '.join(str(error).split())[:200]}).",
+                    "send the complete file; check that a viewer opens it.",
                 ) from error
 
     def _converted(self, image: Any) -> Any:
-        image.load()  # OSError where the file ends too early
+        image.load()  # OSError if the file is truncated
         if self.exif_transpose:
             image = ImageOps.exif_transpose(image)
         if image.mode == "P":
@@ -93,56 +93,56 @@ class PILImage(PictureStep):
         return image.convert(self.mode)
 
 
-def _open(data: bytes, who: str) -> Any:
+def _open(data: bytes, name: str) -> Any:
     with _OPENING, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             return Image.open(io.BytesIO(data), formats=_formats())
         except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-            raise _too_many_pixels(who, "enormous", f"{Image.MAX_IMAGE_PIXELS:,}") from error
+            raise _too_many_pixels(name, "enormous", f"{Image.MAX_IMAGE_PIXELS:,}") from error
         except UnidentifiedImageError as error:
             raise _refused(
-                "not_a_picture", f"{who} is no picture that can be read ({_start(data)}).", _KINDS_FIX
+                "not_a_picture", f"{name} is not a picture in a supported format ({_start(data)}).", _KINDS_FIX
             ) from error
-        except Exception as error:  # Pillow's plugins raise what they like on damaged files
+        except Exception as error:  # Pillow's plugins raise any exception for damaged files
             raise _refused(
                 "damaged_picture",
-                f"{who} is damaged ({' '.join(str(error).split())[:200]}).",
-                "send the whole file; open it in a viewer to see whether it is sound.",
+                f"{name} is damaged ({' '.join(str(error).split())[:200]}).",
+                "send the complete file; check that a viewer opens it.",
             ) from error
 
 
-def _refuse_bombs(image: Any, data: bytes, who: str, max_pixels: int) -> None:
-    """Small files of few pixels that would still take much memory or time to decode."""
-    if image.format == "TIFF":  # tiles are decoded whole, and may be larger than the picture
+def _refuse_bombs(image: Any, data: bytes, name: str, max_pixels: int) -> None:
+    """Refuse files of few pixels whose decoding takes much memory or time."""
+    if image.format == "TIFF":  # whole tiles are decoded, which may be larger than the picture
         sides = [image.tag_v2.get(tag) for tag in _TILE_SIDES]
         if all(isinstance(side, int) for side in sides) and sides[0] * sides[1] > max_pixels:
-            raise _too_many_pixels(who, f"made of tiles of {sides[0]} x {sides[1]} pixels", f"{max_pixels:,}")
-    elif image.format in ("JPEG", "MPO") and (scans := sum(1 for _ in _SCAN.finditer(data))) > _MOST_SCANS:
+            raise _too_many_pixels(name, f"stored in tiles of {sides[0]} x {sides[1]} pixels", f"{max_pixels:,}")
+    elif image.format in ("JPEG", "MPO") and (scans := sum(1 for _ in _SCAN.finditer(data))) > _MAX_SCANS:
         raise _refused(
             "damaged_picture",
-            f"{who} is a JPEG of {scans:,} scans, over the limit of {_MOST_SCANS}.",
-            "save it again with any program.",
+            f"{name} is a JPEG with {scans:,} scans, over the limit of {_MAX_SCANS}.",
+            "save it again with an image editor.",
         )
 
 
 @lru_cache(maxsize=1)
 def _formats() -> tuple[str, ...]:
-    """Those of `_FORMATS` that this Pillow was built with."""
+    """The accepted formats that this build of Pillow supports."""
     Image.init()
     return tuple(name for name in _FORMATS if name in Image.OPEN)
 
 
 def _start(data: bytes) -> str:
-    return f"{len(data):,} bytes that begin with {data[:12]!r}"
+    return f"{len(data):,} bytes that start with {data[:12]!r}"
 
 
-def _too_many_pixels(who: str, size: str, limit: str) -> RecordError:
+def _too_many_pixels(name: str, size: str, limit: str) -> RecordError:
     return _refused(
         "too_many_pixels",
-        f"{who} is {size}, over the limit of {limit} pixels.",
-        "send a smaller picture; the model scales it down anyway.",
+        f"{name} is {size}, over the limit of {limit} pixels.",
+        "send a smaller picture; the model scales pictures down.",
     )
 
 
@@ -151,10 +151,10 @@ def _refused(code: str, message: str, fix: str) -> RecordError:
 
 
 def from_state(state: dict[str, Any], path: str = "spec.json: step") -> PILImage:
-    """Read ``{"mode", "exif_transpose", "max_pixels", "max_bytes"}``; `path` is where it stands, for messages."""
+    """Read ``{"mode", "exif_transpose", "max_pixels", "max_bytes"}``; `path` is its place, for messages."""
     step = build(PILImage, state, path, ignored=("step",))
     if step.mode not in ("RGB", "L"):
-        raise wrong(f"{path}.mode", "RGB or L", step.mode)
+        raise invalid(f"{path}.mode", "RGB or L", step.mode)
     if min(step.max_pixels, step.max_bytes) < 1:
-        raise wrong(f"{path}.max_pixels and max_bytes", "over 0", min(step.max_pixels, step.max_bytes))
+        raise invalid(f"{path}.max_pixels and max_bytes", "over 0", min(step.max_pixels, step.max_bytes))
     return step

@@ -1,12 +1,12 @@
-"""fastai's RandomCrop where it is not random: the middle of a picture, black where it is smaller than the size."""
+"""fastai's RandomCrop in validation: crops the centre of a picture, with black padding around smaller ones."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from fastmar_runtime.frames import Size
-from fastmar_runtime.framing import Cut, centred, check_geometry, cut_in_turn
+from fastmar_runtime.cropping import Crop, apply_crops, centre_corner, check_crop_options
+from fastmar_runtime.geometry import Size
 from fastmar_runtime.steps import DecodedPicture, PictureStep
 from fastmar_runtime.validation import build
 
@@ -18,12 +18,12 @@ class RandomCrop(PictureStep):
     size: Size
 
     def __call__(self, picture: DecodedPicture) -> DecodedPicture:
-        """The picture in `size`."""
-        return cut_in_turn(picture, [Cut(self.size, centred(picture.image.size, self.size))])
+        """The picture with size `size`."""
+        return apply_crops(picture, [Crop(self.size, centre_corner(picture.image.size, self.size))])
 
 
 def from_state(state: dict[str, Any], path: str = "spec.json: step") -> RandomCrop:
-    """Read ``{"size": [width, height]}``; `path` is where it stands, for messages."""
+    """Read ``{"size": [width, height]}``; `path` is its place, for messages."""
     step = build(RandomCrop, state, path, ignored=("step",))
-    check_geometry(path, size=step.size)
+    check_crop_options(path, size=step.size)
     return step

@@ -1,4 +1,4 @@
-"""fastai's RandomResizedCrop where it is not random: squeezed to a little over the size, and the middle of that."""
+"""fastai's RandomResizedCrop in validation: resizes to slightly more than the size, and crops the centre."""
 
 from __future__ import annotations
 
@@ -6,35 +6,35 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from fastmar_runtime.frames import Size
-from fastmar_runtime.framing import Cut, centred, check_geometry, cut_in_turn
+from fastmar_runtime.cropping import Crop, apply_crops, centre_corner, check_crop_options
+from fastmar_runtime.geometry import Size
 from fastmar_runtime.steps import DecodedPicture, PictureStep
-from fastmar_runtime.validation import build, wrong
+from fastmar_runtime.validation import build, invalid
 
 
 @dataclass(frozen=True, slots=True)
 class RandomResizedCrop(PictureStep):
-    """Attributes: `size` (width, height), `val_xtra` (share of it that is cut away), `resample` (Pillow's number)."""
+    """Attributes: `size` (width, height), `val_xtra` (share that is cropped away), `resample` (Pillow's number)."""
 
     size: Size
     val_xtra: float
     resample: int
 
     def __call__(self, picture: DecodedPicture) -> DecodedPicture:
-        """The picture in `size`."""
-        return cut_in_turn(picture, self._cuts(picture.image.size))
+        """The picture with size `size`."""
+        return apply_crops(picture, self._crops(picture.image.size))
 
-    def _cuts(self, size: Size) -> list[Cut]:
+    def _crops(self, size: Size) -> list[Crop]:
         extra = math.ceil(max(self.size) * self.val_xtra / 8) * 8
-        larger = (self.size[0] + extra, self.size[1] + extra)
-        squeezed = Cut(size, (0, 0), resize_to=larger, resample=self.resample)
-        return [squeezed] if extra == 0 else [squeezed, Cut(self.size, centred(larger, self.size))]
+        enlarged = (self.size[0] + extra, self.size[1] + extra)
+        resized = Crop(size, (0, 0), resize_to=enlarged, resample=self.resample)
+        return [resized] if extra == 0 else [resized, Crop(self.size, centre_corner(enlarged, self.size))]
 
 
 def from_state(state: dict[str, Any], path: str = "spec.json: step") -> RandomResizedCrop:
-    """Read ``{"size": [width, height], "val_xtra", "resample"}``; `path` is where it stands, for messages."""
+    """Read ``{"size": [width, height], "val_xtra", "resample"}``; `path` is its place, for messages."""
     step = build(RandomResizedCrop, state, path, ignored=("step",))
     if not 0 <= step.val_xtra < 1:
-        raise wrong(f"{path}.val_xtra", "from 0 to below 1", step.val_xtra)
-    check_geometry(path, size=step.size, resample=step.resample)
+        raise invalid(f"{path}.val_xtra", "from 0 to below 1", step.val_xtra)
+    check_crop_options(path, size=step.size, resample=step.resample)
     return step

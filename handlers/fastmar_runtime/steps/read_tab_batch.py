@@ -1,4 +1,4 @@
-"""fastai's ReadTabBatch: columns become the network's inputs."""
+"""fastai's ReadTabBatch: columns to the network's inputs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fastmar_runtime.validation import build
 
 @dataclass(frozen=True, slots=True)
 class ReadTabBatch:
-    """Attributes: `cats` and `conts`, the columns in the network's order; an empty one makes no input."""
+    """Attributes: `cats` and `conts`, columns in the order of the network; an empty list gives no input."""
 
     cats: tuple[str, ...]
     conts: tuple[str, ...]
@@ -37,18 +37,18 @@ class ReadTabBatch:
         return inputs
 
     def _refuse_not_finite(self, conts: npt.NDArray[np.float32], report: Report) -> None:
-        """A null that nothing filled, or an overflow: fastai would fail or answer NaN."""
+        """Refuse records with a null that was not filled, or an overflow: fastai would fail or predict NaN."""
         refused_before = set(report.errors)
         for row, column in np.argwhere(~np.isfinite(conts)):
             name = self.conts[column]
             if np.isnan(conts[row, column]):
-                if int(row) in refused_before:  # the null stands for a value that could not be read
+                if int(row) in refused_before:  # the null replaces a value that could not be read
                     continue
                 error = null_not_filled(name)
             else:
                 error = RecordError(
                     "out_of_range",
-                    f"{name!r} is so far from what the model was trained with that its input overflows.",
+                    f"{name!r} is so far from the training data that the network's input overflows.",
                     fix="check the number and its unit.",
                     field=name,
                 )
@@ -56,5 +56,5 @@ class ReadTabBatch:
 
 
 def from_state(state: dict[str, Any], path: str = "spec.json: step") -> ReadTabBatch:
-    """Read ``{"cats": [column], "conts": [column]}``; `path` is where it stands, for messages."""
+    """Read ``{"cats": [column], "conts": [column]}``; `path` is its place, for messages."""
     return build(ReadTabBatch, state, path, ignored=("step",))

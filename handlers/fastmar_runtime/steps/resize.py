@@ -1,14 +1,14 @@
-"""fastai's Resize: a picture to one size, by cutting, padding or squeezing it."""
+"""fastai's Resize: resizes pictures to one size by cropping, padding or squishing."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from fastmar_runtime.frames import Size
-from fastmar_runtime.framing import Cut, check_geometry, cut_in_turn, fitted
+from fastmar_runtime.cropping import Crop, apply_crops, check_crop_options, fit_crop
+from fastmar_runtime.geometry import Size
 from fastmar_runtime.steps import DecodedPicture, PictureStep
-from fastmar_runtime.validation import build, wrong
+from fastmar_runtime.validation import build, invalid
 
 CROP, PAD, SQUISH = "crop", "pad", "squish"
 METHODS = (CROP, PAD, SQUISH)
@@ -24,19 +24,19 @@ class Resize(PictureStep):
     resample: int
 
     def __call__(self, picture: DecodedPicture) -> DecodedPicture:
-        """The picture in `size`."""
-        return cut_in_turn(picture, self._cuts(picture.image.size))
+        """The picture with size `size`."""
+        return apply_crops(picture, self._crops(picture.image.size))
 
-    def _cuts(self, size: Size) -> list[Cut]:
+    def _crops(self, size: Size) -> list[Crop]:
         if self.method == SQUISH:
-            return [Cut(size, (0, 0), self.pad_mode, self.size, self.resample)]
-        return [fitted(size, self.size, pad=self.method == PAD, pad_mode=self.pad_mode, resample=self.resample)]
+            return [Crop(size, (0, 0), self.pad_mode, self.size, self.resample)]
+        return [fit_crop(size, self.size, pad=self.method == PAD, pad_mode=self.pad_mode, resample=self.resample)]
 
 
 def from_state(state: dict[str, Any], path: str = "spec.json: step") -> Resize:
-    """Read ``{"size": [width, height], "method", "pad_mode", "resample"}``; `path` is where it stands, for messages."""
+    """Read ``{"size": [width, height], "method", "pad_mode", "resample"}``; `path` is its place, for messages."""
     step = build(Resize, state, path, ignored=("step",))
     if step.method not in METHODS:
-        raise wrong(f"{path}.method", f"one of {', '.join(METHODS)}", step.method)
-    check_geometry(path, size=step.size, pad_mode=step.pad_mode, resample=step.resample)
+        raise invalid(f"{path}.method", f"one of {', '.join(METHODS)}", step.method)
+    check_crop_options(path, size=step.size, pad_mode=step.pad_mode, resample=step.resample)
     return step

@@ -1,4 +1,4 @@
-"""fastai's ToTensor: a picture becomes bytes by channel, if the network takes one of its size."""
+"""fastai's ToTensor: pixels as bytes by channel; checks the size of the picture."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from fastmar_runtime.validation import build
 
 @dataclass(frozen=True, slots=True)
 class ToTensor(PictureStep):
-    """A picture's bytes by channel. The limits are of learners that leave pictures in several sizes.
+    """Converts a picture to an array. The limits are for learners that do not resize pictures to one size.
 
     Attributes:
-        size: width and height that the network takes, where it takes no others.
-        max_pixels: larger pictures are refused: the network would take memory for each of their pixels.
-        max_side: so are longer or wider ones: transforms in the graph take memory for the square of a side.
+        size: width and height that the network requires, or None.
+        max_pixels: maximum of pixels, because the network needs memory for each pixel.
+        max_side: maximum of each side, because transforms in the graph need memory for the square of a side.
     """
 
     size: tuple[int, int] | None = None
@@ -28,24 +28,24 @@ class ToTensor(PictureStep):
     max_side: int | None = None
 
     def __call__(self, picture: DecodedPicture) -> DecodedPicture:
-        """The picture's `image` as uint8 [3, height, width], or [1, height, width] where it is grey.
+        """The picture with `image` as uint8 [3, height, width], or [1, height, width] if it is grey.
 
         Raises:
-            RecordError: the network does not take one of its size.
+            RecordError: the network does not accept its size.
         """
         error = self._refusal(*picture.image.size)
         if error is not None:
             raise error
-        return DecodedPicture(_channels(picture.image), picture.frame)
+        return DecodedPicture(_channels(picture.image), picture.geometry)
 
     def _refusal(self, width: int, height: int) -> RecordError | None:
         size = f"{width} x {height} pixels"
         if self.size is not None and (width, height) != self.size:
-            only = f"{self.size[0]} x {self.size[1]}"
+            required = f"{self.size[0]} x {self.size[1]}"
             return RecordError(
                 "bad_shape",
-                f"the picture is {size} large, and this model takes {only} alone.",
-                fix=f"send pictures of {only} pixels, as it was trained with.",
+                f"the picture has {size}; this model requires {required}.",
+                fix=f"send pictures of {required} pixels, as in training.",
                 field=IMAGE,
             )
         if self.max_side is not None and max(width, height) > self.max_side:
@@ -58,8 +58,8 @@ class ToTensor(PictureStep):
 def _too_large(size: str, limit: str) -> RecordError:
     return RecordError(
         "too_many_pixels",
-        f"the network would see the picture in {size}, over its limit of {limit}.",
-        fix="send a smaller picture, or export with a higher --max-pixels where there is memory for it.",
+        f"the picture has {size} at the network, over the limit of {limit}.",
+        fix="send a smaller picture, or export with a higher --max-pixels if there is enough memory.",
         field=IMAGE,
     )
 
@@ -70,5 +70,5 @@ def _channels(image: Any) -> Any:
 
 
 def from_state(state: dict[str, Any], path: str = "spec.json: step") -> ToTensor:
-    """Read ``{"size", "max_pixels", "max_side"}``, which may be missing; `path` is for messages."""
+    """Read ``{"size", "max_pixels", "max_side"}``, all optional; `path` is its place, for messages."""
     return build(ToTensor, state, path, ignored=("step",))

@@ -13,7 +13,7 @@ from typing import Any
 from fastmar_contract.values import CATEGORY, DATE, NUMBER
 from fastmar_runtime.answers import answer_kind
 from fastmar_runtime.report import Report
-from fastmar_runtime.schema import plain, record_schema
+from fastmar_runtime.schema import json_value, record_schema
 from fastmar_runtime.spec import Field, Spec
 from fastmar_runtime.steps.categorify import Categorify, vocabulary
 
@@ -141,7 +141,7 @@ def _is_ignored(name: str, old: Field, new: Field) -> bool:
 
 
 def _as_new(field: Field) -> str:
-    return f"a new {field.kind}" + (f", such as {plain(field.default)!r}" if field.default is not None else "")
+    return f"a new {field.kind}" + (f", such as {json_value(field.default)!r}" if field.default is not None else "")
 
 
 def _field(name: str, old: Field, new: Field) -> Iterator[Change]:
@@ -177,7 +177,7 @@ def _categories(old: Field, new: Field) -> Iterator[Change]:
 
 def _unknown(categories: Iterable[Any], field: Field) -> list[Any]:
     """Those of `categories`, as a caller sends them, of which the model would warn: what is equal is for it to say."""
-    sent = [plain(each) for each in categories]
+    sent = [json_value(each) for each in categories]
     report = Report(len(sent))
     Categorify({field.name: vocabulary(field.categories)})({field.name: sent}, report)
     return [each for each, warnings in zip(sent, report.warnings, strict=True) if warnings]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fastmar_client import Client
-from fastmar_contract.agreement import Answer, difference, same_answer
+from fastmar_contract.agreement import Answer, answers_agree, difference
 from fastmar_contract.display import printable
 from fastmar_contract.members import ANSWERS, RECORDS, SPEC, read_member
 from fastmar_serving.rollout.asking import Asked, ask
@@ -64,7 +64,7 @@ def replay(
     for row, (asked, recorded) in enumerate(zip(golden.asked(), golden.answers, strict=True)):
         show(f"Golden records: {row} of {len(golden.records)}")
         answers = ask(client, name, version, asked)
-        if len(answers) != 1 or not same_answer(answers[0], recorded, golden.decode, mask_difference):
+        if len(answers) != 1 or not answers_agree(answers[0], recorded, golden.decode, mask_difference):
             said = _shown(answers[0] if len(answers) == 1 else answers)
             raise GoldenDiffers(
                 f"{name} {version} answers golden record {row} with {said}; recorded was {_shown(recorded)}.",

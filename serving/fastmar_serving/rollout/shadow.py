@@ -9,8 +9,8 @@ from statistics import median
 from typing import Any
 
 from fastmar_client import Client
-from fastmar_contract.agreement import Answer, difference, prediction_changed, same_answer
-from fastmar_contract.summary import prediction
+from fastmar_contract.agreement import Answer, answers_agree, difference, prediction_changed
+from fastmar_contract.summary import describe_prediction
 from fastmar_serving.rollout.asking import Asked, ask
 
 EXAMPLES = 3  # of changed predictions that are written out
@@ -79,7 +79,7 @@ class Shadow:
         """Take note of one pair."""
         self.answers += 1
         self.predicted += "error" not in before
-        self.same += same_answer(after, before, {}, mask_difference)
+        self.same += answers_agree(after, before, {}, mask_difference)
         if "error" in before:
             self.errors_before[_error(before)[0]] += 1
         if "error" in after:
@@ -98,7 +98,7 @@ class Shadow:
             self.changed += 1
             self._example(where, before, after)
             if _is_countable(before) and _is_countable(after):
-                self.changes[prediction(before), prediction(after)] += 1
+                self.changes[describe_prediction(before), describe_prediction(after)] += 1
         apart = difference(before, after, mask_difference)
         if apart is not None:
             self.differences.append(apart)
@@ -158,7 +158,7 @@ def _shown(answer: Answer) -> str:
         return "error {}: {}".format(*_error(answer))
     if "prediction" not in answer:
         return str(answer)[:200]
-    told = prediction(answer)
+    told = describe_prediction(answer)
     likeliest = answer.get("probabilities", {}).get(answer["prediction"]) if "index" in answer else None
     return told if likeliest is None else f"{told} ({likeliest:.1%})"
 

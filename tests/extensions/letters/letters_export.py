@@ -1,4 +1,4 @@
-"""Learners of texts by their letters: a `Datasets` whose inputs go through `letters.LetterCounts`."""
+"""Exports learners of texts: a `Datasets` whose inputs are transformed by `letters.LetterCounts`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Letters(Modality):
     def golden(self, conversion: Any) -> list[Any]:
         return [{"text": "The quick brown fox"}, {"text": ""}, {"text": "aeiou"}]
 
-    def decoder(self, conversion: Any, learner: Any, shape: Any, asked: Any) -> Any:
+    def decoder(self, conversion: Any, learner: Any, shape: Any, options: Any) -> Any:
         return {"decoder": "sign"}, []
 
     def workers(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import org.openapitools.client.api.PredictionsApi;
 import org.openapitools.client.model.InputRecord;
 import org.openapitools.client.model.RecordList;
 
-/** Ask with the client that openapi-generator's `java` wrote: URL, file of a record. */
+/** Send requests with the Java client of openapi-generator. Arguments: URL, file of a record. */
 public final class Ask {
   public static void main(String[] arguments) throws Exception {
     ApiClient client = new ApiClient();

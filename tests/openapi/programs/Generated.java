@@ -1,6 +1,6 @@
 package javax.annotation;
 
-/** The annotation of generated classes, in place of its library: it has no effect. */
+/** Replaces the library of this annotation, which generated classes have. It has no effect. */
 public @interface Generated {
   String[] value();
 

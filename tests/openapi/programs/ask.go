@@ -1,4 +1,4 @@
-// Ask with the client that openapi-generator's `go` wrote: URL, file of a record.
+// Send requests with the Go client of openapi-generator. Arguments: URL, file of a record.
 package main
 
 import (

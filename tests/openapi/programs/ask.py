@@ -1,4 +1,4 @@
-"""Ask with the client that openapi-generator's `python` wrote: URL, file of a record."""
+"""Send requests with the Python client of openapi-generator. Arguments: URL, file of a record."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-// Ask with the client that openapi-generator's `typescript-fetch` wrote: URL, file of a record.
+// Send requests with the TypeScript client of openapi-generator. Arguments: URL, file of a record.
 import { readFileSync } from "node:fs";
 import { Configuration, InputRecordFromJSON, PredictionsApi } from "./index";
 

@@ -1,4 +1,4 @@
-"""Ask with the client that openapi-python-client wrote: URL, file of a record."""
+"""Send requests with the client of openapi-python-client. Arguments: URL, file of a record."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-// Types that openapi-typescript wrote: this file compiles only where they say what the model takes and gives.
+// Compiles only if the types of openapi-typescript match the records and answers of the model.
 import type { paths } from "./schema";
 
 type Post = paths["/predictions/awkward"]["post"];

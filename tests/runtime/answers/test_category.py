@@ -1,4 +1,4 @@
-"""Answers of one label."""
+"""Answers with a single label."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def test_answer():
     assert type(answer["index"]) is int
 
 
-def test_the_first_of_equals_as_torch_has_it():
+def test_the_first_of_equal_probabilities_wins_as_in_torch():
     assert decode(tiny.CATEGORY_DECODER, [2.0, 2.0])[0]["prediction"] == "<50k"
 
 
-def test_labels_are_strings_as_fastais_category_is():
+def test_labels_are_strings():
     (answer,) = decode({**tiny.CATEGORY_DECODER, "vocab": [0, True]}, [0.0, 1.0])
     assert answer["prediction"] == "True"
     assert list(answer["probabilities"]) == ["0", "True"]

@@ -1,4 +1,4 @@
-"""Answers of several labels."""
+"""Answers with several labels."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ def decode(state, *rows):
     return load_decoder(state)(np.array(rows, dtype=np.float32))
 
 
-def test_several_one_none():
+def test_several_labels_one_label_no_label():
     answers = decode(tiny.MULTI_DECODER, [1, 1], [-1, 1], [-1, -1])
     assert [a["prediction"] for a in answers] == [["cat", "dog"], ["dog"], []]
     assert answers[0]["probabilities"].keys() == {"cat", "dog"}
 
 
-def test_the_threshold_is_strict():
+def test_a_probability_equal_to_the_threshold_is_not_predicted():
     assert decode(tiny.MULTI_DECODER, [0.0, 1e-6])[0]["prediction"] == ["dog"]
 
 

@@ -1,4 +1,4 @@
-"""A further kind of answer is one file: everything that depends on the kind asks its object."""
+"""A new kind of answer is a single module: all code that depends on the kind uses its object."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Sign(AnswerKind):
     name = "sign"
 
     def decoder(self, state):
-        return lambda output, frames=(): [{"prediction": row[0] > 0} for row in output.tolist()]
+        return lambda output, geometries=(): [{"prediction": row[0] > 0} for row in output.tolist()]
 
     def schema(self, state):
         return {"type": "boolean"}, {}
@@ -58,12 +58,12 @@ def _sign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 SPEC = tiny.spec(decode={"decoder": "sign"})
 
 
-def test_it_is_found_by_its_file() -> None:
+def test_the_kind_is_found_by_its_module_name() -> None:
     assert "sign" in registry.names("answers")
     assert answer_kind(SPEC.decode).name == "sign"
 
 
-def test_it_is_answered_and_described() -> None:
+def test_answers_and_documents_of_the_kind() -> None:
     predictor = tiny.predictor(decode=SPEC.decode)
     answers = predictor.predict([tiny.record(), tiny.record(age=20)])
     assert {type(answer["prediction"]) for answer in answers} == {bool}
@@ -73,16 +73,16 @@ def test_it_is_answered_and_described() -> None:
     [output] = protocol_v2.write({}, answers, SPEC)["outputs"]
     assert (output["shape"], output["datatype"]) == ([2], "BOOL")
     assert answer_kind(SPEC.decode).tensors(SPEC.decode)[0].metadata()["shape"] == [-1]
-    assert payload.least_bytes(SPEC) <= min(len(orjson.dumps(answer)) for answer in answers)
+    assert payload.min_answer_bytes(SPEC) <= min(len(orjson.dumps(answer)) for answer in answers)
 
 
-def test_another_kind_breaks_callers() -> None:
+def test_a_change_of_the_kind_is_a_breaking_change() -> None:
     [change] = changes(replace(SPEC, decode=tiny.RAW_DECODER), SPEC)
     assert (change.level, change.where) == (BREAKING, "answer")
     assert changes(SPEC, SPEC) == []
 
 
-def test_every_kind_has_its_name_and_what_is_no_kind_is_refused() -> None:
+def test_kinds_have_the_name_of_their_module_and_other_names_are_refused() -> None:
     for name in registry.names("answers"):
         assert answer_kind({"decoder": name}).name == name
     for state in ({}, {"decoder": "__init__"}, {"decoder": ["raw"]}, {"decoder": None}, {"decoder": "a.b"}):

@@ -1,4 +1,4 @@
-"""Answers of the network's own outputs."""
+"""Answers with the unchanged outputs of the network."""
 
 from __future__ import annotations
 

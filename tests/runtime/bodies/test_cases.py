@@ -1,4 +1,4 @@
-"""Bodies that people and their tools send, each read as it was meant or refused with a code of its own."""
+"""Bodies of common clients and tools: each is read correctly, or refused with a specific code."""
 
 from __future__ import annotations
 
@@ -61,17 +61,17 @@ class TestCharset:
 
     @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be", "utf-8-sig"])
     @pytest.mark.parametrize("content_type", [JSON, None, "text/csv", "application/jsonlines", "text/plain"])
-    def test_unicode_is_told_by_its_bytes(self, encoding, content_type):
+    def test_unicode_encodings_are_detected(self, encoding, content_type):
         text = TABLE.decode() if content_type == "text/csv" else json.dumps(RECORD)
         assert read(text.encode(encoding), content_type).records == [RECORD]
 
     @pytest.mark.parametrize("charset", ["klingon", "idna", "punycode", "rot13", "unicode_escape", "hex", "x" * 500])
-    def test_an_unknown_charset_is_named(self, charset):
+    def test_unknown_charsets(self, charset):
         error = refusal(TABLE, f"text/csv; charset={charset}")
         assert error.code == "unknown_charset"
         assert charset[:20] in error.message
 
-    def test_bytes_that_are_not_in_the_declared_charset(self):
+    def test_bytes_that_are_invalid_in_the_declared_charset(self):
         assert "'us-ascii'" in refusal("é".encode(), "text/csv; charset=us-ascii").message
 
 
@@ -119,7 +119,7 @@ class TestNumbers:
 
     @pytest.mark.parametrize(("template", "content_type"), BODIES)
     @pytest.mark.parametrize("text", [b"NaN", b"Infinity", b"-Infinity", b"1e999", b"-1e999"])
-    def test_one_meaning(self, template, content_type, text):
+    def test_nan_is_null_and_infinity_is_out_of_range(self, template, content_type, text):
         predictor = tiny.predictor()
         [record] = read(template % text, content_type, tiny.spec()).records
         [answer] = predictor.predict([{**tiny.record(), **record}])
@@ -153,7 +153,7 @@ class TestEmpty:
             RECORD,
         ]
 
-    def test_an_empty_list_is_answered_with_one(self):
+    def test_an_empty_list(self):
         assert read(b"[]").records == []
 
 
@@ -161,10 +161,12 @@ class TestContentEncoding:
     def test_case_gzip_body(self):
         error = refusal(gzip.compress(orjson.dumps(RECORD)), headers={"content-encoding": "gzip"})
         assert payload.refused(error).status == 415
-        assert "Content-Encoding" in error.message
+        assert error.code == payload.ENCODED
 
-    def test_gzip_that_is_not_declared_is_named(self):
-        assert "gzip" in refusal(gzip.compress(orjson.dumps(RECORD))).message
+    def test_undeclared_gzip(self):
+        error = refusal(gzip.compress(orjson.dumps(RECORD)))
+        assert error.code == "not_text"
+        assert "gzip" in error.message
 
     def test_identity(self):
         assert read(orjson.dumps(RECORD), headers={"content-encoding": "identity"}).records == [RECORD]
@@ -190,8 +192,8 @@ class TestShapes:
         ],
     )
     def test_case_wrapped_shapes(self, body, shape):
-        for sent in (body, orjson.dumps(body)):
-            request = read(sent)
+        for content in (body, orjson.dumps(body)):
+            request = read(content)
             assert (request.shape, request.records) == (shape, [RECORD])
 
     @pytest.mark.parametrize(
@@ -214,10 +216,10 @@ class TestShapes:
         assert error.code == code
         assert error.fix
 
-    def test_a_record_of_lists_and_numbers_stays_one(self):
+    def test_lists_and_numbers_together_are_one_record(self):
         assert read({"humidity": [1], "rain": 3}).shape == ONE
 
-    def test_a_record_with_a_column_called_like_a_wrapper(self):
+    def test_a_column_may_have_the_name_of_a_wrapper(self):
         assert read({**RECORD, "data": [1]}).shape == ONE
 
 
@@ -247,7 +249,7 @@ class TestForms:
         ("name", "content"),
         [("r.json", orjson.dumps(RECORD)), ("r.jsonl", orjson.dumps(RECORD) + b"\n"), ("rows", TABLE), ("x", b"[]")],
     )
-    def test_a_part_is_read_by_its_ending_or_its_content(self, name, content):
+    def test_a_part_is_read_by_its_extension_or_content(self, name, content):
         body, content_type = form((f'name="f"; filename="{name}"', "application/octet-stream", content))
         assert read(body, content_type).records in ([RECORD], [])
 
@@ -258,13 +260,15 @@ class TestForms:
         )
         assert [r["humidity"] for r in read(body, content_type).records] == [62, 7]
 
-    def test_a_table_that_cannot_be_read_is_named(self):
+    def test_the_error_names_the_unreadable_table(self):
         body, content_type = form(('name="f"; filename="a.csv"', None, b"x,y\n1,2\n"))
         assert "'a.csv'" in refusal(body, content_type).message
 
-    def test_fields_alone_are_refused(self):
+    def test_a_form_without_files_is_refused(self):
         body, content_type = form(('name="age"', None, b"3"))
-        assert "without a table" in refusal(body, content_type).message
+        error = refusal(body, content_type)
+        assert error.code == "bad_request"
+        assert "'age'" in error.message
 
 
 class TestV2:
@@ -283,7 +287,7 @@ class TestV2:
         assert read(body, "application/octet-stream", headers=headers).records == [RECORD]
 
     @pytest.mark.parametrize("length", ["x", "-1", "9" * 30, "100000", ""])
-    def test_a_wrong_length_of_the_header(self, length):
+    def test_an_invalid_header_length(self, length):
         error = refusal(self.BODY, headers={"inference-header-content-length": length})
         assert isinstance(orjson.loads(payload.refused(error).body)["error"], str)
 
@@ -311,7 +315,7 @@ class TestV2:
             {"shape": [10**12], "datatype": "FP64", "parameters": {"binary_data_size": 8}},
         ],
     )
-    def test_data_shape_and_datatype_agree(self, tensor):
+    def test_inconsistent_data_shape_and_datatype_are_refused(self, tensor):
         error = refusal({"inputs": [{"name": "rain", **tensor}]})
         assert error.code == "bad_tensor"
         assert isinstance(orjson.loads(payload.refused(error).body)["error"], str)

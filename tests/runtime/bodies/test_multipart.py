@@ -34,7 +34,7 @@ def test_a_truncated_form_is_refused(cut):
 
 
 @pytest.mark.parametrize("boundary", [None, "", "x" * 71, "é", "a\r\nb", "y"])
-def test_a_wrong_boundary(boundary):
+def test_invalid_boundaries(boundary):
     with pytest.raises(RequestError) as caught:
         parse(BODY, boundary)
     assert caught.value.code == "bad_multipart"
@@ -50,16 +50,16 @@ def test_a_wrong_boundary(boundary):
         b"Content-Disposition: form-data; name=a\r\nX: " + b"x" * 20_000 + b"\r\n",
     ],
 )
-def test_headers_that_are_refused(headers):
+def test_invalid_headers_of_parts(headers):
     with pytest.raises(RequestError):
         parse(b"--x\r\n" + headers + b"\r\n1\r\n--x--\r\n", "x")
 
 
 def test_too_many_parts():
     part = b"--x\r\nContent-Disposition: form-data; name=a\r\n\r\n1\r\n"
-    assert len(parse(part * multipart.MOST_PARTS + b"--x--", "x")) == multipart.MOST_PARTS
+    assert len(parse(part * multipart.MAX_PARTS + b"--x--", "x")) == multipart.MAX_PARTS
     with pytest.raises(RequestError) as caught:
-        parse(part * (multipart.MOST_PARTS + 1) + b"--x--", "x")
+        parse(part * (multipart.MAX_PARTS + 1) + b"--x--", "x")
     assert caught.value.code == "too_many_records"
 
 
@@ -76,7 +76,7 @@ def test_round_trip(parts):
 @given(
     st.binary() | st.lists(st.sampled_from([b"--x", b"\r\n", b"--", b"form-data; name=a", b":", b"a"])).map(b"".join)
 )
-def test_any_bytes_are_parts_or_refused(body):
+def test_any_bytes_are_parsed_or_refused(body):
     try:
         code = parse(body, "x") and None
     except RequestError as error:

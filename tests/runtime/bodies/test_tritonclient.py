@@ -1,4 +1,4 @@
-"""The requests and the reader of answers of the real `tritonclient.http`, without a server between."""
+"""Requests and responses of the real `tritonclient.http`, without a server."""
 
 from __future__ import annotations
 

@@ -19,17 +19,17 @@ IN_PANDAS = {part: part.lower() for part in PARTS if part != "Week"} | {
 }
 
 
-def expand(*values, parts=ALL, divisor=1, **ready):
+def expand(*values, parts=ALL, divisor=1, **sent):
     report = Report(len(values))
     step = load_step(
         {"step": "add_datepart", "date": "saledate", "prefix": "sale", "parts": list(parts), "elapsed_divisor": divisor}
     )
     absent = {"sale" + part: [MISSING] * len(values) for part in parts}
-    return step({"saledate": list(values), **absent, **ready}, report), report
+    return step({"saledate": list(values), **absent, **sent}, report), report
 
 
-def dt_parts(text, divisor):
-    """fastai's add_datepart, its own lines on pandas' `.dt`."""
+def parts_of_fastai(text, divisor):
+    """The date parts as fastai computes them with pandas."""
     pandas = pytest.importorskip("pandas")
     field = pandas.Series([pandas.Timestamp(text)])
     out = {part: getattr(field.dt, name)[0] for part, name in IN_PANDAS.items()}
@@ -67,9 +67,9 @@ NOTABLE = [
 def check(text, divisor):
     out, report = expand(text, divisor=divisor)
     assert not report.errors
-    expected = dt_parts(text, divisor)
+    expected = parts_of_fastai(text, divisor)
     assert {part: out["sale" + part][0] for part in ALL} == expected
-    for part in ALL:  # a category's bool is no int
+    for part in ALL:  # bool categories must not be ints
         assert isinstance(out["sale" + part][0], bool) == part.startswith("Is_")
 
 
@@ -84,18 +84,18 @@ def test_any_date(date, divisor):
     check(date.isoformat(), divisor)
 
 
-def test_the_date_goes_and_other_columns_stay():
+def test_the_date_is_removed_and_other_columns_are_kept():
     out, _ = expand("2024-01-31", parts=["Year"], hours=[1])
     assert out == {"saleYear": [2024], "hours": [1]}
 
 
-def test_parts_that_were_sent_stand():
+def test_parts_in_the_record_are_kept():
     out, report = expand("2024-01-31", "2024-01-31", parts=["Year", "Day"], saleYear=[1999, MISSING])
     assert (out["saleYear"], out["saleDay"]) == ([1999, 2024], [31, 31])
     assert not report.errors
 
 
-def test_ready_made_parts_need_no_date():
+def test_a_record_with_all_parts_needs_no_date():
     out, report = expand(MISSING, parts=["Year"], saleYear=[2024])
     assert out["saleYear"] == [2024]
     assert not report.errors
@@ -105,7 +105,6 @@ def test_neither_date_nor_parts():
     _, report = expand(MISSING, "2024-01-31", parts=["Year"])
     assert list(report.errors) == [0]
     assert (report.errors[0].code, report.errors[0].field) == ("missing_column", "saledate")
-    assert "no date 'saledate'" in report.errors[0].message
     assert "'saleYear'" in report.errors[0].message
 
 
@@ -134,12 +133,12 @@ def test_unreadable_dates(text):
 @pytest.mark.parametrize(
     "text", ["2024-01-31T23:30:00+05:00", "2024-01-31T23:30:00Z", "2024-01-31 23:30", " 2024-01-31T23:30:00 "]
 )
-def test_the_clock_on_the_wall_counts(text):
+def test_dates_are_read_as_local_time(text):
     out, _ = expand(text)
     assert out == expand("2024-01-31T23:30:00")[0]
 
 
-def test_an_offset_that_changes_nothing_but_the_instant_is_said():
+def test_an_ignored_offset_gets_a_warning():
     out, report = expand("2024-01-31T23:30:00+09:00", "2024-01-31T23:30:00Z", "2024-01-31T23:30:00", parts=["Day"])
     assert out["saleDay"] == [31, 31, 31]
     [[warning], utc, none] = report.warnings
@@ -149,10 +148,10 @@ def test_an_offset_that_changes_nothing_but_the_instant_is_said():
     assert "'saledate'" in warning["message"]
 
 
-def test_an_offset_of_a_date_that_is_not_needed_is_not_said():
+def test_an_offset_of_an_unused_date_gets_no_warning():
     _, report = expand("2024-01-31T23:30:00+09:00", parts=["Day"], saleDay=[3])
     assert report.warnings == [[]]
 
 
-def test_last_microsecond_of_time():
+def test_the_latest_date():
     assert expand("9999-12-31T23:59:59.999999", parts=[ELAPSED])[0]["saleElapsed"] == [253402300799]

@@ -13,12 +13,12 @@ VOCABULARIES = {
     "strings": [" a", "3", "True", "b", " b"],
     "ints": [1, 3, 7],
     "bools": [False, True],
-    "floats": [1.0, 1.5, 0.10000000149011612],  # the last is what fastai made of 0.1
+    "floats": [1.0, 1.5, 0.10000000149011612],  # the last is 0.1 in float32, as fastai stores it
     "mixed": [1, 2, "1", "3"],
     "timestamps": [{"timestamp": "2024-01-31T00:00:00"}, {"timestamp": "2024-02-01T08:30:00"}],
 }
 
-# Value: code in each vocabulary, in the order above; "~" marks a near miss, which is answered and told.
+# Value: code in each vocabulary, in the order above; "~" marks a near miss, which gets a warning.
 TABLE = [
     (None, 0, 0, 0, 0, 0, 0),
     ("#na#", 0, 0, 0, 0, 0, 0),
@@ -31,7 +31,7 @@ TABLE = [
     ("A", 0, 0, 0, 0, 0, 0),
     ("b", 4, 0, 0, 0, 0, 0),
     (" b", 5, 0, 0, 0, 0, 0),
-    ("b ", 0, 0, 0, 0, 0, 0),  # two categories are spelled so
+    ("b ", 0, 0, 0, 0, 0, 0),  # matches two categories
     ("3", 2, 0, 0, 0, 4, 0),
     (" 3", "~2", 0, 0, 0, "~4", 0),
     (3, 0, 2, 0, 0, 0, 0),
@@ -76,7 +76,7 @@ def encode(vocabulary, *values):
 
 
 @pytest.mark.parametrize(("value", "kind", "expected"), CASES)
-def test_matching(value, kind, expected):
+def test_codes_and_warnings(value, kind, expected):
     near = isinstance(expected, str)
     (code,), (warnings,) = encode(VOCABULARIES[kind], value)
     assert code == int(str(expected).lstrip("~"))
@@ -88,36 +88,30 @@ def test_matching(value, kind, expected):
         assert [w["code"] for w in warnings] == ["unknown_category"]
 
 
-OF_PANDAS = [c for c in CASES if "timestamps" not in c.id and not isinstance(c.values[2], str)]  # near misses are ours
+OF_PANDAS = [c for c in CASES if "timestamps" not in c.id and not isinstance(c.values[2], str)]  # without near misses
 
 
 @pytest.mark.parametrize(("value", "kind", "expected"), OF_PANDAS)
-def test_agrees_with_pandas_as_fastai_uses_it(value, kind, expected):
-    """fastai's own line, on a row: ``pd.Categorical(column, categories=vocab).codes + 1``."""
+def test_codes_agree_with_pandas(value, kind, expected):
+    """fastai computes ``pd.Categorical(column, categories=vocab).codes + 1``."""
     pandas = pytest.importorskip("pandas")
     row = pandas.Series([value], dtype=object)
     known = pandas.Index(VOCABULARIES[kind], dtype=object if kind in ("strings", "mixed") else None)
     numbers = kind in ("ints", "floats")
     if row.isna().all() or (numbers and isinstance(value, int) and value.bit_length() > 64):
-        assert expected == 0  # the latter pandas can't even look up
+        assert expected == 0  # pandas can't look up such integers
     else:
         found = -1 if numbers and isinstance(value, bool) else known.get_indexer(row)[0]
         assert found + 1 == expected
 
 
-def test_warnings_name_value_and_reason():
+def test_warnings_name_field_value_and_category():
     _, (near, unknown, other_type) = encode([" a", 3], "a", "X", "3")
-    assert near == [
-        {
-            "field": "c",
-            "code": "category_whitespace",
-            "value": "a",
-            "message": "taken as ' a': the two differ only in white space around them.",
-        }
-    ]
+    assert [(w["field"], w["code"], w["value"]) for w in near] == [("c", "category_whitespace", "a")]
+    assert "' a'" in near[0]["message"]
     assert (unknown[0]["field"], unknown[0]["value"]) == ("c", "X")
     assert "'X'" in unknown[0]["message"]
-    assert "Did you mean 3 (int)?" in other_type[0]["message"]
+    assert "3 (int)" in other_type[0]["message"]
 
 
 @pytest.mark.parametrize(
@@ -129,12 +123,12 @@ def test_warnings_name_value_and_reason():
         ([1.5], "1.5", "1.5 (float)"),
     ],
 )
-def test_hints_at_the_category_of_another_type(vocabulary, value, hint):
+def test_a_warning_names_the_category_of_another_type(vocabulary, value, hint):
     _, (warnings,) = encode(vocabulary, value)
-    assert f"Did you mean {hint}?" in warnings[0]["message"]
+    assert hint in warnings[0]["message"]
 
 
-def test_hints_in_large_vocabularies_are_quick():
+def test_many_unknown_values_of_a_large_vocabulary_are_fast():
     step = load_step({"step": "categorify", "vocabularies": {"c": list(range(10_000))}})
     values = {"c": ["never seen"] * 2_000}
     report = Report(2_000)

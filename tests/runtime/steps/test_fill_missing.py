@@ -21,11 +21,11 @@ def test_without_flags():
     assert fill(False, age=[None]) == {"age": [40.0]}
 
 
-def test_a_flag_that_was_sent_is_overwritten_as_fastai_does():
+def test_a_flag_in_the_record_is_overwritten_as_in_fastai():
     assert fill(True, age=[None, 1], age_na=[False, True])["age_na"] == [True, False]
 
 
-def test_the_batch_it_was_given_is_left_alone():
+def test_the_input_batch_is_not_changed():
     age = [None]
     columns = {"age": age}
     fill(True, **columns)

@@ -14,11 +14,11 @@ def normalize(column, mean, std):
     return step({"age": column, "hours": [1] * len(column)}, Report(len(column)))
 
 
-def test_other_columns_and_nulls_stay():
+def test_other_columns_and_nulls_are_kept():
     assert normalize([50, None], 40.0, 10.0) == {"age": [1.0, None], "hours": [1, 1]}
 
 
-def test_the_batch_it_was_given_is_left_alone():
+def test_the_input_batch_is_not_changed():
     column = [50]
     normalize(column, 1.0, 2.0)
     assert column == [50]
@@ -29,7 +29,7 @@ def test_the_batch_it_was_given_is_left_alone():
     st.floats(-1e9, 1e9),
     st.floats(1e-7, 1e9),
 )
-def test_is_float64_arithmetic_to_the_last_bit(column, mean, std):
+def test_is_float64_arithmetic_bit_for_bit(column, mean, std):
     expected = (np.array(column, dtype=np.float64) - np.float64(mean)) / np.float64(std)
     assert normalize(column, mean, std)["age"] == expected.tolist()
 

@@ -24,22 +24,21 @@ def test_inputs_in_the_order_of_the_network():
 
 
 @pytest.mark.parametrize(("cats", "conts", "names"), [((), ("x",), ["x_cont"]), (("a",), (), ["x_cat"])])
-def test_an_empty_part_makes_no_input(cats, conts, names):
+def test_an_empty_list_of_columns_gives_no_input(cats, conts, names):
     inputs, _ = arrays(cats, conts, a=[1], x=[1.0])
     assert list(inputs) == names
 
 
-def test_rounds_once_from_float64():
+def test_values_are_rounded_once_from_float64():
     value = 0.1 + 2**-30
     assert arrays((), ("x",), x=[value])[0]["x_cont"][0, 0] == np.float32(value)
 
 
-def test_null_that_nothing_filled():
+def test_a_null_that_was_not_filled():
     _, report = arrays(a=[1, 1], b=[1, 1], x=[1.0, 1.0], y=[1.0, None])
     assert list(report.errors) == [1]
     error = report.errors[1]
     assert (error.code, error.field) == ("null_not_filled", "y")
-    assert "'y' is null" in error.message
 
 
 @pytest.mark.parametrize("value", [1e39, -1e300])
@@ -49,6 +48,6 @@ def test_overflow(value):
     assert (report.errors[0].code, report.errors[0].field) == ("out_of_range", "x")
 
 
-def test_the_first_error_of_a_record_stands():
+def test_the_first_error_of_a_record_is_kept():
     _, report = arrays(a=[1], b=[1], x=[None], y=[1e300])
     assert report.errors[0].field == "x"

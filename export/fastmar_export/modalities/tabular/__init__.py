@@ -17,7 +17,7 @@ from fastmar_export.modalities.tabular.table import TABLE
 from fastmar_export.networks.graph import SHALLOW
 from fastmar_export.options import Options
 from fastmar_export.targets import Notice, decoder_state
-from fastmar_runtime.schema import plain
+from fastmar_runtime.schema import json_value
 from fastmar_runtime.spec import Field, Spec
 
 MAX_CATEGORIES = 6  # categories of a column in a summary

@@ -18,7 +18,7 @@ from fastmar_export.modalities.tabular.typical_category import typical_category
 from fastmar_export.networks.wrappers import unwrapped
 from fastmar_export.reader import Record
 from fastmar_export.targets import REGRESSION, TARGET_TRANSFORMS
-from fastmar_runtime.schema import plain as as_sent
+from fastmar_runtime.schema import json_value as as_sent
 from fastmar_runtime.spec import Field
 from fastmar_runtime.steps.add_datepart import ELAPSED
 

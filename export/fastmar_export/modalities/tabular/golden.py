@@ -8,7 +8,7 @@ from typing import Any
 
 from fastmar_contract.values import CATEGORY, DATE
 from fastmar_export.conversion import State
-from fastmar_runtime.schema import plain
+from fastmar_runtime.schema import json_value
 from fastmar_runtime.spec import Field
 
 COUNT = 32

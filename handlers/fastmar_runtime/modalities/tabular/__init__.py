@@ -36,9 +36,9 @@ class Tabular(Modality):
         check_columns(spec, self.preprocessor(spec))
 
     def read_body(self, body: Bytes | str, media_type: MediaType, options: Mapping[str, Any]) -> Request | None:  # noqa: ARG002
-        """See `Modality`. No body is a record by itself, and a picture is refused."""
+        """See `Modality`. Refuses pictures."""
         if not isinstance(body, str) and body[:1] not in (b"{", b"[") and picture_type(body) not in (None, BMP):
-            raise RequestError("the body is a picture, and the model reads records.", fix=self.formats)
+            raise RequestError("the body is a picture, but the model reads records.", fix=self.formats)
         return None
 
 

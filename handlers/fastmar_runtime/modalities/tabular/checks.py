@@ -1,4 +1,4 @@
-"""Whether the steps of a table fit its fields and the graph's inputs."""
+"""Checks that the steps of a table match its fields and the graph's inputs."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from fastmar_runtime.validation import unreadable
 
 
 def check_types(spec: Spec, steps: Sequence[Any]) -> None:
-    """Text must become codes or parts of a date before anything computes with it."""
+    """Check that text is converted to codes or date parts before a step computes with it."""
     text = {field.name for field in spec.fields if field.kind in (CATEGORY, DATE)}
     codes: set[str] = set()
     for at, step in enumerate(steps):
-        wrong_ones: set[str] = set()
+        text_columns: set[str] = set()
         match step:
             case AddDatepart():
                 text.discard(step.date)
@@ -30,33 +30,33 @@ def check_types(spec: Spec, steps: Sequence[Any]) -> None:
                 codes |= step.vocabularies.keys()
                 text -= codes
             case FillMissing():
-                wrong_ones = text & step.fills.keys()
+                text_columns = text & step.fills.keys()
             case Normalize():
-                wrong_ones = text & step.means.keys()
+                text_columns = text & step.means.keys()
             case ReadTabBatch():
-                wrong_ones = (set(step.cats) - codes) | (text & set(step.conts))
-        if wrong_ones:
-            name = min(wrong_ones)
+                text_columns = (set(step.cats) - codes) | (text & set(step.conts))
+        if text_columns:
+            name = min(text_columns)
             raise unreadable(
-                f"spec.json: steps[{at}] takes {name!r:.60} for a number, and no step before it makes it one"
+                f"spec.json: steps[{at}] needs numbers in {name!r:.60}, but no earlier step converts it to numbers"
             )
 
 
 def check_columns(spec: Spec, preprocess: Preprocessor) -> None:
-    """Run the steps on no records: a column that no field and no step makes is missed, and so is an input."""
+    """Run the steps on an empty batch, which fails if a column or an input is missing."""
     try:
         inputs, _ = preprocess([])
     except BundleError:
         raise
-    except Exception as error:  # a step's own, such as a KeyError for a column
-        raise unreadable(f"spec.json: steps don't fit the fields ({type(error).__name__}: {error!s:.80})") from error
-    wanted = {tensor.name: tensor for tensor in spec.inputs}
-    if inputs.keys() != wanted.keys():
-        raise unreadable(f"spec.json: steps make {sorted(inputs)}, and graph.inputs names {sorted(wanted)}")
+    except Exception as error:  # from a step, such as a KeyError for a column
+        raise unreadable(f"spec.json: steps do not match the fields ({type(error).__name__}: {error!s:.80})") from error
+    expected = {tensor.name: tensor for tensor in spec.inputs}
+    if inputs.keys() != expected.keys():
+        raise unreadable(f"spec.json: steps make {sorted(inputs)}, but graph.inputs has {sorted(expected)}")
     for name, array in inputs.items():
-        tensor = wanted[name]
+        tensor = expected[name]
         if len(tensor.shape) != 2 or str(array.dtype) != tensor.dtype or array.shape[1:] != tensor.shape[1:]:
-            made = f"{array.dtype} {array.shape[1:]}"
+            actual = f"{array.dtype} {array.shape[1:]}"
             raise unreadable(
-                f"spec.json: steps make {name} as {made}, and graph.inputs has {tensor.dtype} {tensor.shape}"
+                f"spec.json: steps make {name} as {actual}, but graph.inputs has {tensor.dtype} {tensor.shape}"
             )

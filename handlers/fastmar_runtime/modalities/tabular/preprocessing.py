@@ -1,4 +1,4 @@
-"""Records of a table to the graph's inputs."""
+"""Preprocessing of tables: records to the graph's inputs."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from fastmar_runtime.report import Report
 from fastmar_runtime.spec import Spec
 from fastmar_runtime.steps import load_step
 
-CHUNK = 4096  # records that go through the graph at once: more would only take memory
+CHUNK = 4096  # records that go through the graph together: more only take memory
 
 
 class TablePreprocessor:
-    """The fields' checks, then the steps in order, on columns."""
+    """Checks the fields, then runs the steps in order, on columns."""
 
     chunk = CHUNK
 
@@ -35,9 +35,9 @@ class TablePreprocessor:
         return batch
 
     def groups(self, records: Sequence[Any]) -> tuple[list[Group], Report]:
-        """One group of all records that were not refused.
+        """One group of all records that are not refused.
 
-        Of records that are refused by their fields' checks, only those that are explained go through the steps, which
+        Records that fail the checks of their fields still go through the steps if they are explained, because the steps
         may find more faults.
         """
         report = Report(len(records))
@@ -48,16 +48,16 @@ class TablePreprocessor:
             batch = {name: [column[row] for row in rows] for name, column in batch.items()}
         if not rows:
             return [], report
-        part = report.part(rows) if len(rows) < len(records) else report
+        part = report.subset(rows) if len(rows) < len(records) else report
         inputs = self._run(batch, part)
         if part is not report:
-            report.take_back(part, rows)
+            report.merge(part, rows)
         good = [place for place in range(len(rows)) if place not in part.errors]
         if len(good) < len(rows):
             inputs = {name: array[good] for name, array in inputs.items()}
             batch = {name: [column[place] for place in good] for name, column in batch.items()}
         return ([Group([rows[place] for place in good], inputs, columns=batch)] if good else []), report
 
-    def named(self, records: Sequence[Any], answers: list[Answer]) -> list[Answer]:  # noqa: ARG002
-        """Rows of a table have no names."""
+    def add_names(self, records: Sequence[Any], answers: list[Answer]) -> list[Answer]:  # noqa: ARG002
+        """See `Preprocessor`. Rows of a table have no names."""
         return answers

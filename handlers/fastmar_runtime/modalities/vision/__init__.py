@@ -1,4 +1,4 @@
-"""Pictures: a record is a picture's file, or JSON that holds one."""
+"""Pictures: a record is a picture file, or JSON that contains one."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ class Vision(Modality):
 
     def mismatch_cause(self, spec: Spec) -> tuple[str, str] | None:
         """See `Modality`. Pixels depend on the versions of Pillow and of its JPEG library."""
-        from fastmar_runtime.pillow_versions import other_versions  # noqa: PLC0415 - Pillow
+        from fastmar_runtime.pillow_versions import describe_other_versions  # noqa: PLC0415 - Pillow
 
-        versions = other_versions(spec.provenance)
+        versions = describe_other_versions(spec.provenance)
         fix = "install the versions that the archive was exported with, or export it again on this machine."
         return None if versions is None else (versions, fix)
 
@@ -65,16 +65,16 @@ class Vision(Modality):
         """See `Modality`."""
         return bodies.read_body(body, media_type.name, options)
 
-    def read_form(self, parts: Sequence[Part], most: int | None, read_part: ReadPart) -> Request:
+    def read_form(self, parts: Sequence[Part], max_records: int | None, read_part: ReadPart) -> Request:
         """See `Modality`."""
-        return bodies.read_form(parts, most, read_part)
+        return bodies.read_form(parts, max_records, read_part)
 
     def tensor_values(self, name: str, values: list[Any]) -> list[Any]:  # noqa: ARG002
-        """See `Modality`. Bytes are a picture's file, or its base64."""
+        """See `Modality`. Bytes are a picture file or its base64."""
         return [value.decode() if isinstance(value, bytes) and value.isascii() else value for value in values]
 
     def with_options(self, record: Any, options: Mapping[str, Any]) -> Any:
-        """See `Modality`. There is one: `mask_size`."""
+        """See `Modality`. The only option is `mask_size`."""
         size = options.get(MASK_SIZE)
         if size is None:
             return record

@@ -1,4 +1,4 @@
-"""Pictures out of request bodies and out of the parts of a form."""
+"""Pictures from request bodies and from the parts of a form."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ FORMATS = (
 
 _TYPES = ("application/x-image", "application/octet-stream")
 NOT_PICTURES = ("model_name", "model_version", MASK_SIZE)
-"""Parts that are no pictures: TorchServe puts the query of /invocations among them."""
+"""Parts that are options: TorchServe adds the query of /invocations to the parts."""
 
 
 def read_body(body: Any, media_type: str, options: Mapping[str, Any]) -> Request | None:
-    """The picture that `body` is, by its Content-Type or by how it begins; None where it is something else.
+    """The request of a body that is a picture by Content-Type or signature; None for other bodies.
 
     Raises:
-        RequestError: `options` name a size of masks that there is not.
+        RequestError: `options` has an invalid size of masks.
     """
-    size = option(options)
+    size = mask_size_option(options)
     if not isinstance(body, bytes | bytearray | memoryview):
         return None
     if media_type.startswith("image/") or media_type in _TYPES or picture_type(body) is not None:
@@ -37,11 +37,11 @@ def read_body(body: Any, media_type: str, options: Mapping[str, Any]) -> Request
     return None
 
 
-def option(parts: Mapping[str, Any]) -> str:
-    """The size of masks that a form or a query asks for.
+def mask_size_option(parts: Mapping[str, Any]) -> str:
+    """The size of masks that a form or a query requests.
 
     Raises:
-        RequestError: there is no such size.
+        RequestError: the size is invalid.
     """
     value = parts.get(MASK_SIZE, MODEL_SIZE)
     text = bytes(value[:100]).decode("utf-8", "replace") if isinstance(value, bytes | bytearray) else value
@@ -51,20 +51,20 @@ def option(parts: Mapping[str, Any]) -> str:
         raise RequestError(error.message, fix=error.fix, code=error.code) from error
 
 
-def read_form(parts: Sequence[Part], most: int | None, read_part: ReadPart) -> Request:
+def read_form(parts: Sequence[Part], max_records: int | None, read_part: ReadPart) -> Request:
     """The pictures of a form, and those in JSON in its parts.
 
     Raises:
-        RequestError: there are none, or a part can't be read.
+        RequestError: there are no pictures, or a part can't be read.
     """
     options = {part.name: part.content for part in parts if part.name == MASK_SIZE}
-    size = option(options)
+    size = mask_size_option(options)
     requests = []
     for part in parts:
         if part.name in NOT_PICTURES:
             continue
         if forms.is_document(part):
-            requests.append(read_part(part, most))
+            requests.append(read_part(part, max_records))
         elif isinstance(part.content, bytes | bytearray | memoryview) and (
             part.filename is not None
             or part.content_type.startswith("image/")
@@ -72,5 +72,5 @@ def read_form(parts: Sequence[Part], most: int | None, read_part: ReadPart) -> R
         ):
             requests.append(Request([Picture(bytes(part.content), forms.part_name(part), size)], ONE))
     if not requests:
-        raise RequestError("the request is a form without a picture, or was cut short on its way.", fix=FORMATS)
-    return forms.joined(requests)
+        raise RequestError("the form has no picture, or was truncated.", fix=FORMATS)
+    return forms.merge(requests)

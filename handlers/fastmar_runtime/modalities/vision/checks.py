@@ -1,4 +1,4 @@
-"""Whether the steps of pictures stand in an order that works."""
+"""Checks of the fields and the order of steps of a picture model."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from fastmar_runtime.validation import unreadable
 
 
 def check_fields(spec: Spec) -> None:
-    """Raise `BundleUnreadable` where there are fields other than the picture."""
+    """Raise `BundleUnreadable` if there are fields other than the picture."""
     names = [field.name for field in spec.fields]
     if names != [IMAGE] and names:
-        raise unreadable(f"spec.json: fields must be {IMAGE!r} alone where kind is {spec.kind!r}")
+        raise unreadable(f"spec.json: fields must have only {IMAGE!r} if kind is {spec.kind!r}")
 
 
 def check_steps(steps: Sequence[Any]) -> None:
-    """A picture is opened first and becomes a tensor last; each step between takes an open picture and gives one."""
+    """Check that the first step opens the picture, the last makes a tensor, and the others transform pictures."""
     for at, step in enumerate(steps):
         is_first, is_last = at == 0, at == len(steps) - 1
-        opens, ends = isinstance(step, PILImage), isinstance(step, ToTensor)
-        if (opens, ends) != (is_first, is_last) or not isinstance(step, PictureStep):
+        opens, makes_tensor = isinstance(step, PILImage), isinstance(step, ToTensor)
+        if (opens, makes_tensor) != (is_first, is_last) or not isinstance(step, PictureStep):
             raise unreadable(
-                f"spec.json: steps[{at}] can't be there: steps of pictures begin with pil_image and end with to_tensor"
+                f"spec.json: steps[{at}] is invalid here: steps of pictures start with pil_image and end with to_tensor"
             )
     if not steps:
-        raise unreadable("spec.json: steps is empty, where pictures need pil_image and to_tensor")
+        raise unreadable("spec.json: steps is empty; pictures need pil_image and to_tensor")

@@ -7,16 +7,16 @@ from fastmar_runtime.schema_parts import BASE64, JSON, TEXT, closed_object
 from fastmar_runtime.spec import IMAGE, Spec
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAAAAADhZOFXAAAAEElEQVR42mNsYIAAJgaKGAAmCACQtTEKkQAAAABJRU5ErkJggg=="
-"""A grey picture of 8 by 8 pixels, for examples."""
+"""A grey picture of 8 by 8 pixels in base64, for examples."""
 
-NAME: JSON = {"type": "string", "description": "what the request calls the picture: the name of its part, or its name"}
+NAME: JSON = {"type": "string", "description": "name of the picture: `name`, or the file name or name of its part"}
 
 
 def record_schema(spec: Spec) -> JSON:
     """Schema of a picture in JSON."""
     opening = next((step for step in spec.steps if step["step"] == "pil_image"), {})
-    told = ("max_pixels", "max_bytes", "exif_transpose")
-    limits = {name: opening[name] for name in told if name in opening}
+    names = ("max_pixels", "max_bytes", "exif_transpose")
+    limits = {name: opening[name] for name in names if name in opening}
     image: JSON = {
         "description": "the bytes of a JPEG, PNG, GIF, BMP, WebP or TIFF file, in base64",
         "oneOf": [BASE64, {"type": "object", "properties": {"b64": BASE64}, "required": ["b64"]}],

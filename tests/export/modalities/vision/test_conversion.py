@@ -62,7 +62,7 @@ def test_network_input_equals_fastai(name: str, tmp_path: Path, tmp_path_factory
     pictures = odd_pictures()
     groups, report = preprocess.groups(list(pictures.values()))
     ours = {row: group.inputs["image"][place] for group in groups for place, row in enumerate(group.rows)}
-    frames = {row: group.frames[place] for group in groups for place, row in enumerate(group.rows)}
+    geometries = {row: group.geometries[place] for group in groups for place, row in enumerate(group.rows)}
     compared = 0
     for row, (kind, data) in enumerate(pictures.items()):
         found = fastais(learn, data)
@@ -78,6 +78,6 @@ def test_network_input_equals_fastai(name: str, tmp_path: Path, tmp_path_factory
         difference = float((floats - batch).abs().max())
         assert floats.shape == batch.shape
         assert difference <= TOLERANCE * max(1.0, float(batch.max() - batch.min())), (kind, difference)
-        assert frames[row].size == (batch.shape[-1], batch.shape[-2])
+        assert geometries[row].size == (batch.shape[-1], batch.shape[-2])
         compared += 1
     assert compared >= 9

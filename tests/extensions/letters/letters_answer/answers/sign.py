@@ -11,7 +11,7 @@ class Sign(AnswerKind):
     name = "sign"
 
     def decoder(self, state: dict[str, Any]) -> Any:
-        return lambda output, frames=(): [{"prediction": row[0] > 0} for row in output.tolist()]
+        return lambda output, geometries=(): [{"prediction": row[0] > 0} for row in output.tolist()]
 
     def schema(self, state: dict[str, Any]) -> Any:
         return {"type": "boolean"}, {}

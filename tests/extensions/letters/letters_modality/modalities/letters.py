@@ -39,7 +39,7 @@ class Preprocessor:
             batch = step(batch, report)
         return ([Group([*texts], batch)] if texts else []), report
 
-    def named(self, records: Sequence[Any], answers: list[Any]) -> list[Any]:
+    def add_names(self, records: Sequence[Any], answers: list[Any]) -> list[Any]:
         return answers
 
 

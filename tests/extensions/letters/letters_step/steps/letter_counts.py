@@ -1,4 +1,4 @@
-"""How often each letter is in a text."""
+"""Counts each letter in a text."""
 
 from __future__ import annotations
 
