@@ -15,7 +15,7 @@ from fastmar_export.presentation import (
     restore_whitespace,
     whitespace_restorer,
 )
-from fastmar_runtime.schema import plain
+from fastmar_runtime.schema import json_value
 from fastmar_runtime.spec import Field, Spec
 
 _ONLY_OF = {"choices": CATEGORY, "minimum": NUMBER, "maximum": NUMBER, "step": NUMBER}

@@ -179,7 +179,7 @@ def whitespace_restorer(field: Field) -> Callable[[Any], Any]:
     known = vocabulary(field.categories)
 
     def restore(value: Any) -> Any:
-        return known.without_white_space(value) if isinstance(value, str) else value
+        return known.match_ignoring_white_space(value) if isinstance(value, str) else value
 
     return restore
 

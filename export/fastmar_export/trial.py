@@ -89,7 +89,7 @@ def _samples(records: list[Any], modality: Modality, conversion: Conversion) -> 
     return samples
 
 
-def prove(trial: Trial, spec: Spec, modality: Modality, conversion: Conversion) -> tuple[Golden, float]:
+def prove(trial: Trial, spec: Spec, modality: Modality, conversion: Conversion) -> tuple[GoldenRecords, float]:
     """Prove that the outputs of the graph equal those of the network.
 
     Returns:
@@ -104,6 +104,6 @@ def prove(trial: Trial, spec: Spec, modality: Modality, conversion: Conversion) 
     difference = check_graph(predictor.run(samples), expected, modality.tolerance)
     check_batch_independence(predictor.run({name: array[:1] for name, array in samples.items()}), expected[:1])
     other = modality.prove(conversion, trial.network, predictor, samples, expected)
-    golden = Golden(trial.records, predictor.predict(trial.records), {**samples, OUTPUT: thinned(expected)})
+    golden = GoldenRecords(trial.records, predictor.predict(trial.records), {**samples, OUTPUT: subsample(expected)})
     check_golden(predictor, golden)
     return golden, max(difference, other)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fastmar_contract.errors import FastmarError
-from fastmar_contract.summary import prediction
+from fastmar_contract.summary import describe_prediction
 from fastmar_oracle.answers import AnswerPair, compare
 from fastmar_oracle.learner import load_learner
 from fastmar_oracle.modalities import modality
@@ -101,7 +101,7 @@ def _difference(record: str, pair: AnswerPair, answer: dict[str, Any]) -> float:
     if not difference <= TOLERANCE or not pair.same:
         same = "the same prediction" if pair.same else "another prediction"
         raise AnswersDiffer(
-            f"the archive predicts {prediction(answer)} for {record}, and fastai {same}; the numbers differ by "
+            f"the archive predicts {describe_prediction(answer)} for {record}, and fastai {same}; the numbers differ by "
             f"{difference:.2g} (tolerance {TOLERANCE:g}).",
             fix="report this with the archive's spec.json, and do not deploy the archive.",
         )

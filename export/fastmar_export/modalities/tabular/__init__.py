@@ -60,7 +60,7 @@ class Tabular(Modality):
 
 def _summary(field: Field) -> str:
     if field.kind == CATEGORY:
-        known = [repr(plain(category)) for category in field.categories[:MAX_CATEGORIES]]
+        known = [repr(json_value(category)) for category in field.categories[:MAX_CATEGORIES]]
         more = f", ... ({len(field.categories)} in all)" if len(field.categories) > MAX_CATEGORIES else ""
         return f"one of {', '.join(known)}{more}"
     if field.kind == NUMBER and field.default is not None:

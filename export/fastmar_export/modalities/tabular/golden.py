@@ -43,7 +43,7 @@ def _value(field: Field, row: int, column: int) -> Any:
     if field.kind == CATEGORY:
         if row == 0 and field.default is not None:
             return field.default
-        return plain(field.categories[(row + column) % len(field.categories)]) if field.categories else None
+        return json_value(field.categories[(row + column) % len(field.categories)]) if field.categories else None
     if row == 0 and field.default is not None:  # documentation shows the first record as an example
         return field.default
     middle = field.default if isinstance(field.default, int | float) else 0.0
