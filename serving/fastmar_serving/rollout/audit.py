@@ -69,7 +69,7 @@ class Entry:
 
 
 @contextmanager
-def audited(server: Server, action: str) -> Iterator[Entry]:
+def audit_entry(server: Server, action: str) -> Iterator[Entry]:
     """Write a line for the action when the block ends or raises."""
     entry = Entry(server, action)
     try:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastmar_serving.notices import notice
-from fastmar_serving.rollout.audit import DEPLOY, FAILED, SUCCESS, UNLOAD, Entry, audited, digest
+from fastmar_serving.rollout.audit import DEPLOY, FAILED, SUCCESS, UNLOAD, Entry, audit_entry, digest
 from fastmar_serving.rollout.candidate import Candidate, candidate_version
 from fastmar_serving.rollout.checks import breaking_changes, refuse_breaking, refuse_new_errors
 from fastmar_serving.rollout.errors import AnswersChanged, NothingCompared, NothingToProve, VersionFailed, VersionTaken
@@ -116,7 +116,7 @@ def deploy(server: Server, options: DeployOptions, result: DeployResult, show: S
         FastmarError: the archive, the model store, the server or an answer prevents the deployment.
         ClientError: the inference API can't be reached, or rejects the key.
     """
-    with audited(server, DEPLOY) as entry:
+    with audit_entry(server, DEPLOY) as entry:
         entry.details = {"archive": str(options.archive.absolute()), "sha256": digest(options.archive)}
         _deploy(server, options, result, show, entry)
 
@@ -298,7 +298,7 @@ def _unload_others(server: Server, name: str, keep: int, result: DeployResult, s
     if saved is None or saved.version != default.version:
         saved = Default(default.version)
     for version in versions_to_unload(versions, saved, result.version, keep):
-        with audited(server, UNLOAD) as entry:
+        with audit_entry(server, UNLOAD) as entry:
             entry.model, entry.before = name, version.version
             if unload(server, version, show):
                 result.unloaded.append(version.version)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from fastmar_serving.rollout.audit import ROLLBACK, audited
+from fastmar_serving.rollout.audit import ROLLBACK, audit_entry
 from fastmar_serving.rollout.candidate import Candidate, candidate_version
 from fastmar_serving.rollout.errors import NoVersion, VersionFailed
 from fastmar_serving.rollout.golden import read_golden, replay
@@ -48,7 +48,7 @@ def roll_back(server: Server, name: str, to: str | None, *, timeout: float, show
         NoVersion: the model or the version does not exist, or the previous version is unknown.
         VersionFailed: the version does not load, or has no ready worker.
     """
-    with audited(server, ROLLBACK) as entry, server.exclusive():
+    with audit_entry(server, ROLLBACK) as entry, server.exclusive():
         entry.model, entry.after = name, to
         versions = versions_of(server.management, name)
         current = default_of(versions)

@@ -16,7 +16,7 @@ from fastmar_client.keys import KeyFile
 from fastmar_contract.locks import acquire
 from fastmar_serving.rollout.errors import AnotherUnderWay, ManagementFailed, ServerNotFound
 from fastmar_serving.torchserve import registry
-from fastmar_serving.torchserve.config import reachable
+from fastmar_serving.torchserve.config import reachable_url
 from fastmar_serving.torchserve.management import TIMEOUT, Management, ManagementError, management_key
 
 LOCK = "lifecycle.lock"
@@ -193,6 +193,6 @@ def _socket_folder(address: str) -> Path | None:
 
 
 def _hint() -> str:
-    others = [reachable(server.inference) for server in registry.servers()]
+    others = [reachable_url(server.inference) for server in registry.servers()]
     start = "start `fastmar serve`, or give the address of its management API with --management"
     return f"give --url {' or '.join(others)}; or {start}." if others else f"{start}."

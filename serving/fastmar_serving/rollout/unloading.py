@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from fastmar_serving.notices import notice
-from fastmar_serving.rollout.audit import UNLOAD, audited
+from fastmar_serving.rollout.audit import UNLOAD, audit_entry
 from fastmar_serving.rollout.errors import NoVersion, StillNeeded
 from fastmar_serving.rollout.loading import find_version
 from fastmar_serving.rollout.server import Server
@@ -43,7 +43,7 @@ def unload_named(server: Server, name: str, version: str, show: Callable[[str], 
         NoVersion: it is not loaded.
         StillNeeded: it is the default, or still receives requests.
     """
-    with audited(server, UNLOAD) as entry, server.exclusive():
+    with audit_entry(server, UNLOAD) as entry, server.exclusive():
         entry.model, entry.before = name, version
         found = find_version(server, name, version)
         if found is None:

@@ -20,7 +20,7 @@ from fastmar_serving.rollout.rollback import roll_back
 from fastmar_serving.rollout.server import Server
 from fastmar_serving.rollout.unloading import unload_named
 from fastmar_serving.torchserve import audit
-from fastmar_serving.torchserve.audit import FILE, Follower, following
+from fastmar_serving.torchserve.audit import FILE, Follower, follow
 from fastmar_serving.torchserve.errors import ArchiveRefused
 
 
@@ -187,7 +187,7 @@ class TestServerLog:
         assert [record.message for record in caplog.records] == ["audit: a?[2Jb"]
 
     def test_new_lines_are_printed_while_the_server_runs(self, file: Path, caplog: pytest.LogCaptureFixture) -> None:
-        with following([file, file.with_name("none")]), file.open("a") as more:
+        with follow([file, file.with_name("none")]), file.open("a") as more:
             more.write("one\n")
             more.flush()
             deadline = time.monotonic() + 5

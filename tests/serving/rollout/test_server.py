@@ -14,7 +14,7 @@ import pytest
 from fastmar_serving.rollout import errors
 from fastmar_serving.rollout.server import ServerOptions, find_server
 from fastmar_serving.torchserve import registry
-from fastmar_serving.torchserve.registry import Running
+from fastmar_serving.torchserve.registry import ServerEntry
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
             "inference_key_file": None,
             "pid": os.getpid(),
         }
-        context = registry.registered(Running(**(facts | changes)))
+        context = registry.register_server(ServerEntry(**(facts | changes)))
         context.__enter__()
         opened.append(context)
 

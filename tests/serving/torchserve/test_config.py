@@ -11,12 +11,12 @@ import pytest
 from fastmar_serving.torchserve import errors
 from fastmar_serving.torchserve.archives import read_archive
 from fastmar_serving.torchserve.config import (
-    LONGEST_RUN_PATH,
+    MAX_RUN_PATH,
     RunDirectory,
     Settings,
     check_ports,
     free_port,
-    reachable,
+    reachable_url,
     read_properties,
     render,
     run_directory,
@@ -82,7 +82,7 @@ def test_run_directories_are_private_and_tidied(tmp_path: Path) -> None:
         run.key_file.touch()
     assert asked.exists()
     assert not run.key_file.exists()
-    with pytest.raises(errors.ConfigRefused, match="too long"), run_directory(tmp_path / ("x" * LONGEST_RUN_PATH)):
+    with pytest.raises(errors.ConfigRefused, match="too long"), run_directory(tmp_path / ("x" * MAX_RUN_PATH)):
         pass
 
 
@@ -139,5 +139,5 @@ def test_a_taken_port_is_named() -> None:
 
 
 def test_an_address_for_every_interface_is_none_to_call() -> None:
-    assert reachable("http://0.0.0.0:8080") == reachable("http://[::]:8080") == "http://127.0.0.1:8080"
-    assert reachable("http://10.0.0.7:8080") == "http://10.0.0.7:8080"
+    assert reachable_url("http://0.0.0.0:8080") == reachable_url("http://[::]:8080") == "http://127.0.0.1:8080"
+    assert reachable_url("http://10.0.0.7:8080") == "http://10.0.0.7:8080"

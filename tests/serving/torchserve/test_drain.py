@@ -22,16 +22,16 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux' sockets")
 class Fake:
     """A front that owes as many connections as it says, the last number for ever."""
 
-    def __init__(self, *owed: int) -> None:
-        self.owed = list(owed)
+    def __init__(self, *busy_connections: int) -> None:
+        self.busy_connections = list(busy_connections)
         self.told: list[dict[str, Any]] = []
 
-    def tell(self, **message: Any) -> State:
+    def send(self, **message: Any) -> State:
         self.told.append(message)
-        left = self.owed.pop(0) if len(self.owed) > 1 else self.owed[0]
+        left = self.busy_connections.pop(0) if len(self.busy_connections) > 1 else self.busy_connections[0]
         if left < 0:
             raise ConnectionError("gone")
-        return State(in_flight=left, connections=left, owed=left, models={}, takes_sockets=True)
+        return State(in_flight=left, connections=left, busy_connections=left, models={}, takes_sockets=True)
 
 
 def drained(front: Fake, listener: socket.socket | None = None, *, timeout: float = 9.0, hurry: bool = False) -> float:
@@ -48,7 +48,7 @@ def test_it_waits_until_nothing_is_owed() -> None:
     front = Fake(3, 2, 2, 1, 0)
     assert HANDSHAKES_WITHIN <= drained(front) < 5
     assert front.told[0] == {"draining": True}
-    assert front.owed == [0]
+    assert front.busy_connections == [0]
 
 
 def test_it_ends_when_the_time_is_over(caplog: pytest.LogCaptureFixture) -> None:

@@ -17,7 +17,7 @@ from fastmar_runtime.pictures import Picture
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.spec import Spec
 from fastmar_serving.torchserve.archives import MANIFEST
-from fastmar_serving.torchserve.metadata import Facts, read_facts
+from fastmar_serving.torchserve.metadata import ArchiveFacts, read_facts
 
 LABELS = [f"label {number}" for number in range(3)]
 TOP = {**tiny_pictures.LABELS, "vocab": LABELS, "top": 2}
@@ -50,7 +50,7 @@ def model(name: str) -> tuple[Predictor, Any]:
     return tiny_pictures.predictor(graphs.get(name, tiny_pictures.graph)(), decode=decode), PICTURE
 
 
-def facts(folder: Path, spec: dict[str, Any]) -> Facts:
+def facts(folder: Path, spec: dict[str, Any]) -> ArchiveFacts:
     """What an archive with this spec says."""
     path = folder / "tiny.mar"
     with zipfile.ZipFile(path, "w") as archive:

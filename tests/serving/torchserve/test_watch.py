@@ -17,7 +17,7 @@ from fastmar_serving.torchserve.control import Control, State
 from fastmar_serving.torchserve.errors import NotReady
 from fastmar_serving.torchserve.launcher import Stop, wait_until_ready
 from fastmar_serving.torchserve.management import READY, Management, ManagementError
-from fastmar_serving.torchserve.watch import BELIEVED, PERIOD, PROMISED_AFTER, Watch
+from fastmar_serving.torchserve.watch import EXPECTED_AFTER, PERIOD, STALE_AFTER, Watch
 
 EXPIRED = ManagementError(400, "Token Authorization failed. Token either incorrect, expired, or not provided correctly")
 
@@ -48,9 +48,9 @@ class Front:
     def __init__(self) -> None:
         self.served: dict[str, Any] = {}
 
-    def tell(self, **message: Any) -> State:
+    def send(self, **message: Any) -> State:
         self.served = message.get("served", self.served)
-        return State(in_flight=0, connections=0, owed=0, models={}, takes_sockets=True)
+        return State(in_flight=0, connections=0, busy_connections=0, models={}, takes_sockets=True)
 
     def status(self, path: str) -> int:
         return int(self.served["answers"][path]["status"])
@@ -102,7 +102,7 @@ def test_a_model_that_is_unregistered_is_missed(
     assert front.status("/ping") == front.status("/v1/models/echo") == 200
     api.registered = []
     clock.now += PERIOD
-    watch.look()
+    watch.poll()
     assert front.status("/ping") == front.status("/v2/health/ready") == 503
     assert "/v1/models/echo" not in front.served["answers"]
     assert not run.ready_file.exists()
@@ -114,16 +114,16 @@ def test_a_model_that_is_deployed_is_promised_once_it_is_ready_and_missed_once_i
 ) -> None:
     api.registered = ["echo", "later"]
     clock.now += PERIOD
-    watch.look()
+    watch.poll()
     assert front.status("/v1/models/later") == 200
     api.registered = ["echo"]  # its deployment failed
     clock.now += PERIOD
-    watch.look()
+    watch.poll()
     assert front.status("/ping") == 200
     for registered in (["echo", "later"], ["echo", "later"], ["echo"]):
         api.registered = registered
-        clock.now += PROMISED_AFTER + 1
-        watch.look()
+        clock.now += EXPECTED_AFTER + 1
+        watch.poll()
     assert front.status("/ping") == 503
 
 
@@ -139,14 +139,14 @@ def test_a_worker_that_is_gone_is_told_and_so_is_its_return(
 ) -> None:
     assert run.ready_file.exists()
     api.status = "UNLOADING"
-    watch.look()
-    assert run.ready_file.exists()  # the next look is not due
+    watch.poll()
+    assert run.ready_file.exists()  # the next poll is not due
     clock.now += PERIOD
-    watch.look()
+    watch.poll()
     assert not run.ready_file.exists()
     api.status = READY
     clock.now += PERIOD
-    watch.look()
+    watch.poll()
     assert run.ready_file.exists()
     assert caplog.messages == ["not ready: no worker answers for echo", "ready again"]
 
@@ -155,17 +155,17 @@ def test_a_server_that_does_not_say_is_believed_for_a_while_and_then_not(
     watch: Watch, run: RunDirectory, api: Fake, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     api.failure = EXPIRED
-    clock.now += BELIEVED
-    watch.look()
+    clock.now += STALE_AFTER
+    watch.poll()
     assert run.ready_file.exists()
     assert caplog.messages == []
     for _ in range(3):
         clock.now += PERIOD
-        watch.look()
+        watch.poll()
         assert not run.ready_file.exists()
     api.failure = None
     clock.now += PERIOD
-    watch.look()
+    watch.poll()
     assert run.ready_file.exists()
     told, again = caplog.messages
     assert told.startswith("not ready: the management API does not say what is served (400: Token Authorization failed")
@@ -173,7 +173,7 @@ def test_a_server_that_does_not_say_is_believed_for_a_while_and_then_not(
 
 
 def test_a_server_that_hangs_is_not_waited_for(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "BELIEVED", -1.0)
+    monkeypatch.setattr(watching, "STALE_AFTER", -1.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:  # it takes connections and says nothing
         management = Management(f"http://127.0.0.1:{silent.getsockname()[1]}")
         watch = Watch(run, management, cast(Control, Front()), store=run.path)
@@ -188,13 +188,13 @@ def test_a_full_disk_is_warned_of_once_and_written_to_when_it_can_be(
     for status in (READY, "UNLOADING", READY):
         api.status = status
         clock.now += PERIOD
-        watch.look()
+        watch.poll()
     watch.stop()
     [warning] = [text for text in caplog.messages if "may be misled" in text]
     assert "[Errno 2]" in warning
     run.path.mkdir()
     clock.now += PERIOD
-    watch.look()
+    watch.poll()
     assert run.ready_file.exists()
 
 
