@@ -1,6 +1,6 @@
-"""`docker stop` under load, where the server has no privilege at all.
+"""`docker stop` under load, with a server without any privileges.
 
-The container has no files but this machine's, mounted read-only, so there is no image to build.
+The image is empty: the container uses the files of this machine, mounted read-only.
 """
 
 from __future__ import annotations
@@ -73,6 +73,6 @@ def test_docker_stop_under_load_loses_no_request(empty_image: str, tmp_path: Pat
         docker("stop", "--time", "50", name)
         outcomes = load.wait()
         assert server.process.wait(60) == 0
-        assert "connections" not in server.stderr.read_text()  # that they can't be watched, or are left
+        assert "connections" not in server.stderr.read_text()  # no warning of the drain
     assert set(outcomes) == {"200", "refused"}, outcomes
     assert outcomes["refused"] == 16

@@ -250,7 +250,7 @@ final class Exchange extends ChannelDuplexHandler {
         } else {
             keepAlive = false;
             ctx.writeAndFlush(Responses.error(HttpResponseStatus.REQUEST_TIMEOUT, "request_timeout",
-                    "the request did not arrive in time.", "send it faster, or send smaller requests.", v2), ctx.newPromise())
+                    "the request did not arrive in time.", "send it faster, or send less data.", v2), ctx.newPromise())
                     .addListener(ChannelFutureListener.CLOSE);
         }
     }
