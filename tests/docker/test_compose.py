@@ -205,7 +205,7 @@ def test_an_empty_store_and_a_broken_archive_are_told(image: str, tmp_path: Path
         (running.folder / "model_store" / "cut.mar").write_bytes(whole.read_bytes()[:3000])
         done = running.run(UP, fails=True)
         assert "cut.mar" in done.stderr
-        assert "It did not become ready, and is stopped." in done.stderr
+        assert "did not become ready" in done.stderr
         assert running.inspect()["State"]["Running"] is False
 
 

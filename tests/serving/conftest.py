@@ -1,4 +1,4 @@
-"""One real TorchServe for all tests of this folder, with the book's learner and two of our own."""
+"""One real server for all tests of this folder, with the book's learner and two small ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OURS, COLOURS = "holes", "colours"
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    # Slow to import, and most tests of this folder need none of it.
+    # Slow imports, which most tests of this folder do not need.
     from fastmar_export.exporter import Options, export_learner
     from tests import pictures
     from tests.export.tables import CASES, make_learner

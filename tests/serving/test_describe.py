@@ -1,4 +1,4 @@
-"""What the management API says of a served model."""
+"""The description of a model in the management API."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.serving.conftest import OURS
 pytestmark = pytest.mark.torchserve
 
 
-def test_describe_gives_the_schema(server: RunningServer) -> None:
+def test_description_has_the_schema(server: RunningServer) -> None:
     connection = UnixConnection(server.management.removeprefix("unix:"), timeout=30)
     try:
         connection.request("GET", f"/models/{OURS}?customized=true")

@@ -1,4 +1,4 @@
-"""What KServe documents that a predictor answers: its protocol v1, and v2, which is the Open Inference Protocol."""
+"""The protocols that KServe documents for predictors: v1, and v2, the Open Inference Protocol."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UNKNOWN = "nothing-of-that-name"
 
 @pytest.fixture(scope="module")
 def golden(store: Path) -> tuple[list[Any], list[Any]]:
-    """Records of our own learner and their answers."""
+    """Golden records of the table model and their answers."""
     files = BundleFiles(store / f"{OURS}.mar")
     return files.json("golden/records.json"), files.json("golden/answers.json")
 
@@ -33,7 +33,7 @@ def get(server: RunningServer, path: str) -> requests.Response:
 # Protocol v1: https://kserve.github.io/website/docs/concepts/architecture/data-plane/v1-protocol
 
 
-def test_v1_lists_models_and_says_which_are_ready(server: RunningServer) -> None:
+def test_v1_list_of_models_and_readiness(server: RunningServer) -> None:
     assert OURS in get(server, "/v1/models").json()["models"]
     response = get(server, f"/v1/models/{OURS}")
     assert (response.status_code, response.json()) == (200, {"name": OURS, "ready": True})
@@ -54,7 +54,7 @@ def test_v1_one_instance_and_none(server: RunningServer, golden: Any) -> None:
     assert post(url, {"instances": []}).json() == {"predictions": []}
 
 
-def test_v1_a_bad_instance_is_refused_alone(server: RunningServer, golden: Any) -> None:
+def test_v1_one_invalid_instance_is_refused(server: RunningServer, golden: Any) -> None:
     records, answers = golden
     response = post(f"{server.url}/v1/models/{OURS}:predict", {"instances": [records[0], {}, records[1]]})
     first, refused, last = response.json()["predictions"]
@@ -63,7 +63,7 @@ def test_v1_a_bad_instance_is_refused_alone(server: RunningServer, golden: Any) 
     assert refused["error"]["fix"]
 
 
-def test_v1_what_is_no_request_is_told_what_is_one(server: RunningServer) -> None:
+def test_v1_refuses_invalid_requests_with_a_fix(server: RunningServer) -> None:
     url = f"{server.url}/v1/models/{OURS}:predict"
     for body in ("{", {"instances": "x"}):
         response = post(url, body)
@@ -129,7 +129,7 @@ def assert_is(schema: Any, body: Any) -> None:
 
 
 def tensors(records: list[Any]) -> list[dict[str, Any]]:
-    """Each column an input of one value for each record."""
+    """One input for each column, with one value for each record."""
     return [
         {"name": name, "shape": [len(records)], "datatype": "BYTES", "data": [record[name] for record in records]}
         for name in records[0]
@@ -163,7 +163,7 @@ def test_v2_infers(server: RunningServer, golden: Any) -> None:
     assert outputs["probabilities"]["parameters"]["labels"].split(";") == list(answers[0]["probabilities"])[:width]
 
 
-def test_v2_an_id_and_parameters_are_optional_and_a_tensor_may_be_a_column(server: RunningServer, golden: Any) -> None:
+def test_v2_optional_members_and_column_tensors(server: RunningServer, golden: Any) -> None:
     records, answers = golden
     inputs = tensors(records[:2])
     for tensor in inputs:
@@ -174,7 +174,7 @@ def test_v2_an_id_and_parameters_are_optional_and_a_tensor_may_be_a_column(serve
     assert response.json()["outputs"][0]["data"] == [answer["prediction"] for answer in answers[:2]]
 
 
-def test_v2_an_error_is_a_sentence(server: RunningServer, golden: Any) -> None:
+def test_v2_errors_are_strings(server: RunningServer, golden: Any) -> None:
     short = tensors(golden[0][:1])[:1]
     response = post(f"{server.url}/v2/models/{OURS}/infer", {"inputs": short})
     assert response.status_code == 400
@@ -197,10 +197,10 @@ def test_v2_model_metadata(server: RunningServer) -> None:
     assert_is(MODEL_METADATA, get(server, f"/v2/models/{OURS}").json())
 
 
-def test_v2_a_model_of_a_version(server: RunningServer, golden: Any) -> None:
+def test_v2_infer_with_a_version(server: RunningServer, golden: Any) -> None:
     url = f"{server.url}/v2/models/{OURS}/versions/1.0/infer"
     assert_is(INFERENCE_RESPONSE, post(url, {"inputs": tensors(golden[0])}).json())
 
 
-def test_v1_no_model_explains(server: RunningServer, golden: Any) -> None:
+def test_v1_explain_is_not_supported(server: RunningServer, golden: Any) -> None:
     assert post(f"{server.url}/v1/models/{OURS}:explain", {"instances": golden[0]}).status_code >= 400

@@ -30,7 +30,7 @@ BATCH = 16
 
 
 def workers(server: RunningServer) -> list[psutil.Process]:
-    """The processes that answer, the oldest first."""
+    """The worker processes, the oldest first."""
     children = psutil.Process(server.process.pid).children(recursive=True)
     found = [child for child in children if "model_service_worker" in " ".join(child.cmdline())]
     return sorted(found, key=psutil.Process.create_time)
@@ -40,17 +40,17 @@ def test_predict_many_survives_workers_that_die(store: Path) -> None:
     files = BundleFiles(store / f"{OURS}.mar")
     records, answers = files.json("golden/records.json"), files.json("golden/answers.json")
     stop = threading.Event()
-    asked = [0] * STREAMS
+    sent = [0] * STREAMS
     kills = 0
 
     def endless(stream: int) -> Any:
         while not stop.is_set():
             for record in records:
-                asked[stream] += 1
+                sent[stream] += 1
                 yield record
 
     def check(stream: int) -> int:
-        """The answers of one stream, each compared with the golden one in its place."""
+        """Compare each answer of a stream with the recorded one, and return their number."""
         count = 0
         with Client(server.url, key_file=server.key_file, timeout=(3, 20)) as client:
             for count, answer in enumerate(client.predict_many(OURS, endless(stream), batch_size=BATCH), 1):
@@ -73,5 +73,5 @@ def test_predict_many_survives_workers_that_die(store: Path) -> None:
         counts = [stream.result(timeout=120) for stream in streams]
     print(json.dumps({"killed": kills, "answered": counts}))
     assert kills >= 2
-    assert counts == asked, "each record is answered once"
+    assert counts == sent, "each record is answered once"
     assert min(counts) > BATCH
