@@ -56,9 +56,7 @@ def kubectl() -> str:
 
 def problems(manifest: Manifest, version: str) -> list[str]:
     """The problems of a manifest for a Kubernetes version; empty if it is valid."""
-    return _problems(
-        json.dumps(manifest, sort_keys=True), version
-    )  # cached: many manifests are the same in all overlays
+    return _problems(json.dumps(manifest, sort_keys=True), version)  # cached: overlays share manifests
 
 
 @functools.cache

@@ -29,12 +29,12 @@ NAME = "fastmar-pod-"
 IMAGE = os.environ.get("FASTMAR_IMAGE", "fastmar:latest")  # `make image` builds it
 
 
-def docker(*words: str, given: bytes = b"", check: bool = True) -> str:
+def docker(*arguments: str, content: bytes = b"", check: bool = True) -> str:
     """Run a docker command, and return its output on both streams."""
-    done = subprocess.run(["docker", *words], input=given, capture_output=True, check=False)
-    said = (done.stdout + done.stderr).decode(errors="replace").strip()
-    assert done.returncode == 0 or not check, f"docker {' '.join(words)}: {said}"
-    return said
+    done = subprocess.run(["docker", *arguments], input=content, capture_output=True, check=False)
+    output = (done.stdout + done.stderr).decode(errors="replace").strip()
+    assert done.returncode == 0 or not check, f"docker {' '.join(arguments)}: {output}"
+    return output
 
 
 @dataclass
@@ -130,39 +130,39 @@ def running_pod(template: Manifest, outside: Outside) -> Iterator[Pod]:
         for init in spec.get("initContainers", []):
             docker("run", "--rm", *flags(spec, init, volumes), *image_and_command(init, outside))
         [container] = spec["containers"]
-        words = image_and_command(container, outside)
-        docker("run", "--detach", "--name", name, *flags(spec, container, volumes), *words)
+        arguments = image_and_command(container, outside)
+        docker("run", "--detach", "--name", name, *flags(spec, container, volumes), *arguments)
         yield Pod(spec, container, name)
     finally:
         docker("rm", "--force", name, check=False)
-        for made in docker("volume", "ls", "--quiet", "--filter", f"name={name}").split():
-            docker("volume", "rm", made, check=False)
+        for volume in docker("volume", "ls", "--quiet", "--filter", f"name={name}").split():
+            docker("volume", "rm", volume, check=False)
 
 
 def flags(spec: Manifest, container: Manifest, volumes: Mapping[str, str]) -> list[str]:
     """Options of `docker run` for a container's specification."""
     closed = {**spec.get("securityContext", {}), **container["securityContext"]}
-    words = ["--user", f"{closed['runAsUser']}:{closed['runAsGroup']}"]
-    words += ["--group-add", str(closed["fsGroup"])] if "fsGroup" in closed else []
-    words += ["--read-only"] if closed["readOnlyRootFilesystem"] else []
-    words += [word for capability in closed["capabilities"]["drop"] for word in ("--cap-drop", capability)]
-    words += [] if closed["allowPrivilegeEscalation"] else ["--security-opt", "no-new-privileges"]
+    arguments = ["--user", f"{closed['runAsUser']}:{closed['runAsGroup']}"]
+    arguments += ["--group-add", str(closed["fsGroup"])] if "fsGroup" in closed else []
+    arguments += ["--read-only"] if closed["readOnlyRootFilesystem"] else []
+    arguments += [word for capability in closed["capabilities"]["drop"] for word in ("--cap-drop", capability)]
+    arguments += [] if closed["allowPrivilegeEscalation"] else ["--security-opt", "no-new-privileges"]
     for variable in container.get("env", []):
-        words += ["--env", f"{variable['name']}={variable['value']}"]
+        arguments += ["--env", f"{variable['name']}={variable['value']}"]
     limits = container["resources"]["limits"]
-    words += ["--cpus", str(processors(limits["cpu"])), "--memory", str(size(limits["memory"]))]
+    arguments += ["--cpus", str(processors(limits["cpu"])), "--memory", str(size(limits["memory"]))]
     in_memory = {v["name"]: v["emptyDir"] for v in spec["volumes"] if v["name"] not in volumes}
     for mount in container["volumeMounts"]:
         path = mount["mountPath"]
         if mount["name"] in in_memory:
             group = closed.get("fsGroup", 0)
             options = f"rw,size={size(in_memory[mount['name']]['sizeLimit'])},gid={group},mode={mode(spec)}"
-            words += ["--tmpfs", f"{path}:{options}"]
+            arguments += ["--tmpfs", f"{path}:{options}"]
         else:
             source = volumes[mount["name"]] + (f"-{mount['subPath']}" if "subPath" in mount else "")
             only = ",readonly" if mount.get("readOnly") else ""
-            words += ["--mount", f"type=volume,source={source},target={path},volume-nocopy{only}"]
-    return words
+            arguments += ["--mount", f"type=volume,source={source},target={path},volume-nocopy{only}"]
+    return arguments
 
 
 def image_and_command(container: Manifest, outside: Outside) -> list[str]:
@@ -197,13 +197,13 @@ def fill(name: str, files: Files, outside: Outside, then: str) -> None:
             entry.size, entry.mode = len(content), 0o644
             tar.addfile(entry, io.BytesIO(content))
     image = next(iter(outside.images.values()))
-    words = ["run", "--rm", "--interactive", "--user", "0:0", "--entrypoint", "sh"]
+    arguments = ["run", "--rm", "--interactive", "--user", "0:0", "--entrypoint", "sh"]
     mount = ["--mount", f"type=volume,source={name},target=/v,volume-nocopy"]
-    docker(*words, *mount, image, "-c", f"tar -x -f - -C /v && {then}", given=packed.getvalue())
+    docker(*arguments, *mount, image, "-c", f"tar -x -f - -C /v && {then}", content=packed.getvalue())
 
 
 def mode(spec: Manifest) -> str:
-    """Of an emptyDir: with a fsGroup what is made in it belongs to the group too."""
+    """Mode of an emptyDir: with a fsGroup, new files belong to the group."""
     return "2777" if "fsGroup" in spec.get("securityContext", {}) else "0777"
 
 

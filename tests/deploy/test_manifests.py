@@ -140,8 +140,8 @@ def test_grace_period_is_long_enough_for_the_drain(folder: Path) -> None:
         assert first == "sleep"
         assert spec["terminationGracePeriodSeconds"] >= int(rest[0]) + int(env[DRAIN]) + STOP
         startup = container["startupProbe"]
-        given = int(env.get("FASTMAR_READY_TIMEOUT", "120"))  # after that the server exits and logs the reason
-        assert startup["periodSeconds"] * startup["failureThreshold"] > given
+        timeout = int(env.get("FASTMAR_READY_TIMEOUT", "120"))  # after that the server exits and logs the reason
+        assert startup["periodSeconds"] * startup["failureThreshold"] > timeout
 
 
 @by_name("folder", folders())

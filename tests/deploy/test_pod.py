@@ -52,9 +52,9 @@ def post(url: str, body: Any, headers: dict[str, str] | None = None) -> requests
 def assert_answers(pod: Pod, archives: Archives, headers: dict[str, str] | None = None) -> None:
     response = post(f"{pod.url}/predictions/{TABLE}", archives.records, headers)
     assert response.status_code == 200, response.text
-    for ours, recorded in zip(response.json(), archives.answers, strict=True):
-        assert ours["prediction"] == recorded["prediction"]
-        assert ours["probabilities"] == pytest.approx(recorded["probabilities"], abs=TOLERANCE)
+    for answer, recorded in zip(response.json(), archives.answers, strict=True):
+        assert answer["prediction"] == recorded["prediction"]
+        assert answer["probabilities"] == pytest.approx(recorded["probabilities"], abs=TOLERANCE)
     photo, kind = pictures.file_of(pictures.picture("red", seed=7)), {"Content-Type": "image/jpeg"}
     url = f"{pod.url}/predictions/{PICTURES}"
     response = requests.post(url, data=photo, headers=kind | (headers or {}), timeout=TIMEOUT)

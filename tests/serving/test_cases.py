@@ -13,7 +13,7 @@ import requests
 
 from fastmar_runtime.predictor import Predictor
 from fastmar_serving.torchserve.testing import RunningServer
-from tests.serving.conftest import OURS
+from tests.serving.conftest import TABLES
 from tests.serving.test_http import TIMEOUT, assert_close
 
 pytestmark = pytest.mark.torchserve
@@ -28,13 +28,13 @@ TABLE, OTHER_TABLE = f"{HEADER}\n{ROW}\n".encode(), f"{HEADER}\n{OTHER_ROW}\n".e
 LIMIT = 16 << 20  # bytes of a request
 
 PATHS = {
-    "predictions": f"/predictions/{OURS}",
-    "version": f"/predictions/{OURS}/1.0",
-    "invocations": f"/invocations?model_name={OURS}",
-    "invoke": f"/models/{OURS}/invoke",
-    "v1": f"/v1/models/{OURS}:predict",
+    "predictions": f"/predictions/{TABLES}",
+    "version": f"/predictions/{TABLES}/1.0",
+    "invocations": f"/invocations?model_name={TABLES}",
+    "invoke": f"/models/{TABLES}/invoke",
+    "v1": f"/v1/models/{TABLES}:predict",
 }
-V2 = f"/v2/models/{OURS}/infer"
+V2 = f"/v2/models/{TABLES}/infer"
 
 
 @pytest.fixture(params=PATHS.values(), ids=list(PATHS))
@@ -45,7 +45,7 @@ def path(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def expected(store: Path) -> list[dict[str, Any]]:
     """The answers to RECORD and OTHER."""
-    return Predictor.open(store / f"{OURS}.mar").predict([RECORD, OTHER])
+    return Predictor.open(store / f"{TABLES}.mar").predict([RECORD, OTHER])
 
 
 def post(server: RunningServer, path: str, body: Any, content_type: str | None = JSON, **headers: str) -> Any:
@@ -188,7 +188,7 @@ def binary_tensors(*records: dict[str, Any]) -> tuple[bytes, int]:
     return head + data, len(head)
 
 
-@pytest.mark.parametrize("path", [V2, f"/v2/models/{OURS}/versions/1.0/infer"])
+@pytest.mark.parametrize("path", [V2, f"/v2/models/{TABLES}/versions/1.0/infer"])
 def test_case_tritonclient_binary(server: RunningServer, path: str, expected: Any) -> None:
     body, length = binary_tensors(RECORD, OTHER)
     response = post(server, path, body, "application/octet-stream", Inference_Header_Content_Length=str(length))

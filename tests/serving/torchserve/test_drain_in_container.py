@@ -29,8 +29,10 @@ ROOT = Path(__file__).parents[3]
 CONFINED = ["--cap-drop", "ALL", "--user", "10001:10001", "--read-only", "--security-opt", "no-new-privileges"]
 
 
-def docker(*words: str, given: bytes | None = None) -> str:
-    return subprocess.run(["docker", *words], input=given, capture_output=True, check=True, timeout=60).stdout.decode()
+def docker(*arguments: str, content: bytes | None = None) -> str:
+    return subprocess.run(
+        ["docker", *arguments], input=content, capture_output=True, check=True, timeout=60
+    ).stdout.decode()
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +51,7 @@ def empty_image() -> Iterator[str]:
                 link = tarfile.TarInfo(name)
                 link.type, link.linkname = tarfile.SYMTYPE, f"usr/{name}"
                 tar.addfile(link)
-        docker("import", "-", IMAGE, given=buffer.getvalue())
+        docker("import", "-", IMAGE, content=buffer.getvalue())
     yield IMAGE
     docker("image", "rm", "--force", IMAGE)
 

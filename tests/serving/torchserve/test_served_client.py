@@ -69,5 +69,5 @@ def test_schema_and_readiness(client: Client) -> None:
 def test_client_does_not_import_other_packages_of_fastmar() -> None:
     script = "import sys, fastmar_client; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
-    ours = {"fastmar_runtime", "fastmar_cli", "fastmar_export", "numpy", "rich", "orjson", "torch"}
-    assert not ours & set(loaded)
+    others = {"fastmar_runtime", "fastmar_cli", "fastmar_export", "numpy", "rich", "orjson", "torch"}
+    assert not others & set(loaded)
