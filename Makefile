@@ -1,12 +1,12 @@
-# make demo and make test do all the set-up that they need; `make help` lists the rest.
+# `make demo` and `make test` install what they need; `make help` lists all targets.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-# Extra words for pip, such as the index of PyTorch's CPU wheels: make setup PIP_ARGS='--extra-index-url ...'
+# Additional options for pip, such as the index of PyTorch's CPU wheels: make setup PIP_ARGS='--extra-index-url ...'
 PIP_ARGS ?=
-# Set to anything to run tests again that passed on exactly these files.
+# Set to any value to repeat tests that passed on the same files.
 AGAIN ?=
 PACKAGES := -p fastmar -p fastmar_contract -p fastmar_export -p fastmar_oracle -p fastmar_runtime -p fastmar_client -p fastmar_serving -p fastmar_web -p fastmar_cli
 
@@ -26,10 +26,10 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_ARGS) -e '.[dev]'
 	@touch $@
 
-demo: setup  ## Train two small models, export, serve and ask them, compare with fastai
+demo: setup  ## Train two small models, export and serve them, compare their answers with fastai's
 	@$(BIN)/python -m examples.demo
 
-test: setup  ## Run all tests (AGAIN=1: also if nothing has changed since they passed)
+test: setup  ## Run all tests (AGAIN=1: even if nothing has changed since they passed)
 	@AGAIN="$(AGAIN)" tests/run.sh $(BIN)/python
 
 quick: setup  ## Run the tests that need no Java, Docker, browser or training
@@ -49,7 +49,7 @@ format: setup  ## Format and sort
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
-front: setup  ## Compile the Java in front of TorchServe into its jar; needs JDK 17
+front: setup  ## Compile the Java front into its jar; needs JDK 17
 	@$(BIN)/python -m fastmar_serving.torchserve.front.build
 
 CHECKOV := .build/checkov/bin/checkov
@@ -57,10 +57,10 @@ $(CHECKOV):
 	@$(PYTHON) -m venv .build/checkov
 	@.build/checkov/bin/pip install --quiet --disable-pip-version-check $(PIP_ARGS) checkov==3.3.30
 
-manifests: setup $(CHECKOV)  ## Render and check what deploy/ holds for Kubernetes and KServe
+manifests: setup $(CHECKOV)  ## Render and check the manifests for Kubernetes and KServe in deploy/
 	@$(BIN)/python -m pytest -q tests/deploy -m "not docker"
 
-# An environment of its own: the tests need none of it.
+# A separate environment, since the tests do not need these packages.
 DOCS := .build/docs/.installed
 $(DOCS): pyproject.toml constraints.txt
 	@$(PYTHON) -m venv .build/docs
@@ -74,17 +74,17 @@ docs: $(DOCS)  ## Build the documentation site into .build/site; a broken link i
 screenshots: setup  ## Make the pictures in docs/images with a real browser
 	@$(BIN)/python -m examples.screenshots
 
-image:  ## Build the images fastmar:latest and fastmar-web:latest, say where the bytes go; needs a Docker engine
+image:  ## Build the images fastmar:latest and fastmar-web:latest, list their sizes by component; needs a Docker engine
 	@docker/build.sh
 	@TARGET=web VARIANT=cpu IMAGE= docker/build.sh
 
-sbom: image  ## Write what is in the image to .build/sbom.cdx.json
+sbom: image  ## Write the bill of materials of the image to .build/sbom.cdx.json
 	@docker/sbom.sh
 
 up:  ## Serve model_store/ in a container on 127.0.0.1:8080, forms on 8501 (COMPOSE_PROFILES=monitoring adds Prometheus and Grafana)
 	@docker/up.sh
 
-down:  ## Stop it, once the requests under way are answered
+down:  ## Stop the containers after a drain
 	@docker/compose.sh --profile monitoring down
 
 serve: setup  ## Serve the archives in model_store/
@@ -94,6 +94,6 @@ bench: setup  ## Measure against Flask and TorchServe with learn.predict
 	@$(BIN)/python -m benchmarks.run
 	@$(BIN)/python -m benchmarks.run --vision
 
-clean:  ## Remove what commands made, but for the environment
+clean:  ## Remove generated files, except .venv
 	@rm -rf .build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
-# Makes the image that the Dockerfile begins with, for machines that can't pull debian:bookworm-slim but reach Debian.
-#   docker/base.sh [IMAGE]        IMAGE is fastmar-base:bookworm; needs root and debootstrap
-# Debian's own image is the same: a minimal bookworm with its security updates, without documents and translations.
+# Builds the base image of the Dockerfile, for machines that can't pull debian:bookworm-slim but can reach Debian's mirror.
+#   docker/base.sh [IMAGE]        default: fastmar-base:bookworm; needs root and debootstrap
+# Like Debian's image: a minimal bookworm with security updates, without documentation and translations.
 set -euo pipefail
 image=${1:-fastmar-base:bookworm}
 mirror=${DEBIAN_MIRROR:-http://deb.debian.org}
 
 refuse() { printf '%s\n  Fix: %s\n' "$1" "$2" >&2; exit 1; }
-[ "$(id -u)" = 0 ] || refuse "debootstrap needs root." "run it as root, or name an image of Debian bookworm in BASE."
+[ "$(id -u)" = 0 ] || refuse "debootstrap needs root." "run it as root, or set BASE to an image of Debian bookworm."
 command -v debootstrap > /dev/null || refuse "debootstrap is not installed." "apt-get install debootstrap"
 
 work=$(mktemp -d)
 root=$work/root log=$work/log
 trap 'rm -rf "$work"' EXIT
-trap 'tail -n 5 "$log" >&2; refuse "no base image could be made." "see the lines above; DEBIAN_MIRROR names another mirror."' ERR
+trap 'tail -n 5 "$log" >&2; refuse "the base image could not be built." "read the lines above; set DEBIAN_MIRROR to use another mirror."' ERR
 
 debootstrap --variant=minbase bookworm "$root" "$mirror/debian" > "$log" 2>&1
 chmod 755 "$root"

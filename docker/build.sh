@@ -1,43 +1,43 @@
 #!/usr/bin/env bash
-# Builds an image: docker/build.sh. Settings come from the environment:
-#   TARGET=server          or web, the forms in a browser
-#   IMAGE=fastmar:latest   its name; fastmar-web:latest for the forms
-#   VARIANT=cpu            of the server, or gpu, for which IMAGE is fastmar:gpu
-#   BASE=...               Debian bookworm; without it debian:bookworm-slim, or where that can't be pulled docker/base.sh
-#   TORCH_INDEX_URL=...    index of PyTorch's CPU wheels, if not their own
-#   SOURCE=...             URL of the sources, for its label
-#   CREATED=...            a date for its label; without it the label says 1970, so that the same files give the same image
-# Where pip is configured on this machine (an index, a folder of wheels, a certificate), packages are downloaded here, with
-# that configuration, and given to the build as files: the image learns nothing of it.
+# Builds an image: docker/build.sh. Environment variables:
+#   TARGET=server          server, or web for the forms in a browser
+#   IMAGE=fastmar:latest   name of the image; default for the forms: fastmar-web:latest
+#   VARIANT=cpu            variant of the server: cpu, or gpu with the default name fastmar:gpu
+#   BASE=...               base image; default: debian:bookworm-slim, or one built by docker/base.sh if that can't be pulled
+#   TORCH_INDEX_URL=...    index of PyTorch's CPU wheels; default: PyTorch's
+#   SOURCE=...             URL of the sources, for the label
+#   CREATED=...            date for the label; default: 1970, so that the same files give the same image
+# If pip is configured on this machine (index, folder of wheels, certificate), packages are downloaded here with that
+# configuration and copied into the build, so that the image does not contain the configuration.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 TARGET=${TARGET:-server} VARIANT=${VARIANT:-cpu}
-case $TARGET,$VARIANT in # its name, its file, its list of packages, their folder, and the most megabytes it may have
-  server,cpu) name=fastmar:latest file=Dockerfile lock=cpu wheels=.build/wheels most=1400 ;;
-  server,gpu) name=fastmar:gpu file=Dockerfile lock=gpu wheels=.build/wheels most=8000 ;;
-  web,cpu) name=fastmar-web:latest file=Dockerfile.web lock=web wheels=.build/wheels-web most=200 ;;
-  *) echo "TARGET is server or web, not $TARGET; VARIANT is cpu, or gpu for the server, not $VARIANT." >&2; exit 2 ;;
+case $TARGET,$VARIANT in # name, Dockerfile, lock file, folder of wheels, limit of the size in MB
+  server,cpu) name=fastmar:latest file=Dockerfile lock=cpu wheels=.build/wheels limit=1400 ;;
+  server,gpu) name=fastmar:gpu file=Dockerfile lock=gpu wheels=.build/wheels limit=8000 ;;
+  web,cpu) name=fastmar-web:latest file=Dockerfile.web lock=web wheels=.build/wheels-web limit=200 ;;
+  *) echo "TARGET must be server or web, not $TARGET; VARIANT must be cpu, or gpu for the server, not $VARIANT." >&2; exit 2 ;;
 esac
 IMAGE=${IMAGE:-$name}
 PYTHON=${PYTHON:-python3}
 torch_index=${TORCH_INDEX_URL:-https://download.pytorch.org/whl/cpu}
 
 docker info > /dev/null 2>&1 ||
-  { printf 'No Docker engine answers.\n  Fix: start one, and see that you may use it (docker info).\n' >&2; exit 1; }
+  { printf 'The Docker engine does not respond.\n  Fix: start it, and check that you have access (docker info).\n' >&2; exit 1; }
 
 choose_base() {
-  official=debian:bookworm-slim made=fastmar-base:bookworm
+  official=debian:bookworm-slim own=fastmar-base:bookworm
   if docker image inspect "$official" > /dev/null 2>&1 || docker pull --quiet "$official" > /dev/null 2>&1; then
     BASE=$official
     return
   fi
-  BASE=$made
-  docker image inspect "$made" > /dev/null 2>&1 && return
-  echo "$official can't be pulled: making $made, which takes a minute."
-  docker/base.sh "$made"
+  BASE=$own
+  docker image inspect "$own" > /dev/null 2>&1 && return
+  echo "$official can't be pulled: building $own, which takes a minute."
+  docker/base.sh "$own"
 }
 
-fetch_wheels() {  # as the build would, for its Python; once for the same locks
+fetch_wheels() {  # for the Python of the image; only if the lock files have changed
   locks=$(cat docker/requirements-build.lock "docker/requirements-$lock.lock" | sha256sum)
   if [ "$(cat "$wheels/.locks" 2> /dev/null)" = "$locks" ]; then return; fi
   rm -rf "$wheels"
@@ -46,22 +46,22 @@ fetch_wheels() {  # as the build would, for its Python; once for the same locks
   platforms=(--platform any --platform "manylinux2014_$machine" --platform "linux_$machine")
   for glibc in $(seq 17 36); do platforms+=(--platform "manylinux_2_${glibc}_$machine"); done
   for list in build "$lock"; do
-    words=(download -qq --disable-pip-version-check --dest "$wheels" --no-deps --require-hashes --only-binary=:all:
+    arguments=(download -qq --disable-pip-version-check --dest "$wheels" --no-deps --require-hashes --only-binary=:all:
       --implementation cp --python-version 3.11 --abi cp311 --abi abi3 --abi none "${platforms[@]}"
       -r "docker/requirements-$list.lock")
-    # What pip knows of may hold torch's CPU build; if not, its index does.
-    "$PYTHON" -m pip "${words[@]}" 2> /dev/null || "$PYTHON" -m pip "${words[@]}" --extra-index-url "$torch_index"
+    # The configured index may have torch's CPU build; otherwise use PyTorch's index.
+    "$PYTHON" -m pip "${arguments[@]}" 2> /dev/null || "$PYTHON" -m pip "${arguments[@]}" --extra-index-url "$torch_index"
   done
   echo "$locks" > "$wheels/.locks"
 }
 
-# Clouds' registries and SageMaker want one image, where buildx would push an index of it and of where it came from.
+# Cloud registries and SageMaker need a single image; by default buildx pushes an index with an attestation.
 export BUILDX_NO_DEFAULT_ATTESTATIONS=1
 
 network=()
 if [ -z "${BASE:-}" ]; then
   choose_base
-  if [ "$BASE" = fastmar-base:bookworm ]; then network=(--network host); fi  # that machine's way out may be its own
+  if [ "$BASE" = fastmar-base:bookworm ]; then network=(--network host); fi  # such machines may need the host's network configuration
 fi
 if [ -n "$("$PYTHON" -m pip config list 2> /dev/null | grep -E 'index|find-links|cert|proxy')" ]; then fetch_wheels; fi
 
@@ -77,7 +77,7 @@ if ! docker build ${network[@]+"${network[@]}"} --tag "$IMAGE" --file "docker/$f
   ${for_server[@]+"${for_server[@]}"} --build-arg "BASE=$BASE" --build-arg "VERSION=$version" --build-arg "REVISION=$revision" \
   ${SOURCE:+--build-arg "SOURCE=$SOURCE"} ${CREATED:+--build-arg "CREATED=$CREATED"} . > "$log" 2>&1; then
   tail -n 20 "$log" >&2
-  printf 'The image was not built.\n  Fix: read the lines above; %s holds all of them.\n' "$log" >&2
+  printf 'The image was not built.\n  Fix: read the lines above; the complete log is %s.\n' "$log" >&2
   exit 1
 fi
-docker/size.sh "$IMAGE" "$most"
+docker/size.sh "$IMAGE" "$limit"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# `docker compose`, or docker-compose where that is what is installed, in this folder, where compose.yaml and .env lie:
+# Runs `docker compose`, or docker-compose if only that is installed, in this folder with compose.yaml and .env:
 #   docker/compose.sh ps | logs -f | exec fastmar fastmar models | --profile monitoring up -d
 set -euo pipefail
 cd "$(dirname "$0")"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Writes docker/requirements-*.lock anew: every package of the images with its version and hashes.
+# Updates docker/requirements-*.lock: all packages of the images with versions and hashes.
 #   docker/lock.sh            needs uv (pip install uv)
-# Names come from pyproject.toml and requirements-*.in, versions from constraints.txt where it has them. TORCH_INDEX_URL
-# is an index of PyTorch's CPU wheels; a folder that holds one (PIP_FIND_LINKS) takes its place.
+# The packages are those of pyproject.toml and requirements-*.in, with the versions of constraints.txt if it lists them.
+# TORCH_INDEX_URL is the index of PyTorch's CPU wheels; PIP_FIND_LINKS, a folder with such a wheel, replaces it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 UV=${UV:-uv}
@@ -15,7 +15,7 @@ versions=$(mktemp)
 trap 'rm -f "$versions"' EXIT
 grep -v '^torch==' constraints.txt > "$versions"  # the tests' torch is PyPI's build, with CUDA
 
-lock() {  # NAME, further words: requirements-NAME.in and they -> requirements-NAME.lock
+lock() {  # NAME [OPTIONS]: compiles requirements-NAME.in with the options to requirements-NAME.lock
   local name=$1
   shift
   "$UV" pip compile --quiet "docker/requirements-$name.in" "$@" --constraint "$versions" --generate-hashes \

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Where an image's bytes go, and whether they are few enough.
-#   docker/size.sh [IMAGE] [LIMIT]     fastmar:latest and 1400 MB; exit status 1 when it is larger
+# Lists the size of an image by component. Exit status 1 if the image is larger than the limit.
+#   docker/size.sh [IMAGE] [LIMIT]     defaults: fastmar:latest, 1400 MB
 set -euo pipefail
 image=${1:-fastmar:latest}
 limit=${2:-1400}
@@ -24,7 +24,7 @@ docker run --rm --network none --user 0 --entrypoint find "$image" / -xdev -type
     if (path ~ "/(lib)?python3") return "Python 3.11"
     return "Debian"
   }
-  $2 > 1 && seen[$1]++ { next }  # another name of the same file
+  $2 > 1 && seen[$1]++ { next }  # another hard link to the same file
   { bytes[part($4)] += $3; sum += $3 }
   END {
     for (name in bytes) printf "%7.1f MB  %s\n", bytes[name] / 1e6, name | "sort -rn"
@@ -33,6 +33,6 @@ docker run --rm --network none --user 0 --entrypoint find "$image" / -xdev -type
     printf "%7.1f MB  in all\n", total / 1e6
   }'
 if [ "$size" -gt $((limit * 1000000)) ]; then
-  printf '%s is larger than %s MB.\n  Fix: see above where the bytes go, and what came new.\n' "$image" "$limit" >&2
+  printf '%s is larger than %s MB.\n  Fix: check the sizes above for new components.\n' "$image" "$limit" >&2
   exit 1
 fi

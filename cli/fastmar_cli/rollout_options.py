@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fastmar_cli.arguments import default_url
 
 if TYPE_CHECKING:
-    from fastmar_serving.rollout.server import Where
+    from fastmar_serving.rollout.server import ServerOptions
 
 
 def add_server_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,11 +39,11 @@ def add_server_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def where(args: argparse.Namespace) -> Where:
+def server_options(args: argparse.Namespace) -> ServerOptions:
     """The server that the arguments tell of."""
-    from fastmar_serving.rollout.server import Where  # noqa: PLC0415 - after the arguments are known to be right
+    from fastmar_serving.rollout.server import ServerOptions  # noqa: PLC0415 - after the arguments are known to be right
 
-    return Where(args.url, args.management, args.key_file, args.model_store, args.state_dir)
+    return ServerOptions(args.url, args.management, args.key_file, args.model_store, args.state_dir)
 
 
 def positive(text: str) -> int:

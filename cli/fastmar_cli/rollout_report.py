@@ -7,33 +7,33 @@ from statistics import median
 from typing import Any
 
 from fastmar_cli.console import out
-from fastmar_serving.rollout.deploy import Deployed
+from fastmar_serving.rollout.deploy import DeployResult
 from fastmar_serving.rollout.shadow import Shadow
 
 LISTED = 10  # changes, errors or warnings of a kind that are written out
 LONGEST = 120  # characters of somebody else's text in a cell
 
 
-def lines(deployed: Deployed) -> Iterator[Any]:
+def lines(result: DeployResult) -> Iterator[Any]:
     """What to print of it, line by line; of a deployment that failed as much as there is."""
-    label = f"{deployed.name} {deployed.version}"
-    beside = f" beside {deployed.before}" if deployed.before else ""
-    if deployed.golden:
-        if deployed.seconds:
-            workers = "1 worker" if deployed.workers == 1 else f"{deployed.workers} workers"
-            yield f"{label} is loaded{beside}: {workers} ready after {deployed.seconds:.1f} s"
-        yield f"Golden records: {deployed.golden} reproduced, largest difference {deployed.golden_difference:.1g}"
-    for change in deployed.breaking:
+    label = f"{result.name} {result.version}"
+    beside = f" beside {result.before}" if result.before else ""
+    if result.golden:
+        if result.seconds:
+            workers = "1 worker" if result.workers == 1 else f"{result.workers} workers"
+            yield f"{label} is loaded{beside}: {workers} ready after {result.seconds:.1f} s"
+        yield f"Golden records: {result.golden} reproduced, largest difference {result.golden_difference:.1g}"
+    for change in result.breaking:
         yield f"Breaking: {_short(change.where)}: {_short(change.what)}"
-    if deployed.shadow and deployed.shadow.answers:
-        yield shadow_table(deployed.shadow)
-    if deployed.accepted:
-        yield f"Accepted: {', '.join(deployed.accepted)}"
-    if deployed.default:
-        was = f" (before: {deployed.before})" if deployed.before else ""
+    if result.shadow and result.shadow.answers:
+        yield shadow_table(result.shadow)
+    if result.accepted:
+        yield f"Accepted: {', '.join(result.accepted)}"
+    if result.default:
+        was = f" (before: {result.before})" if result.before else ""
         yield f"Default: {label}{was}"
-    for version in deployed.unloaded:
-        yield f"Unloaded: {deployed.name} {version}"
+    for version in result.unloaded:
+        yield f"Unloaded: {result.name} {version}"
 
 
 def show_shadow(shadow: Shadow) -> None:
@@ -71,9 +71,9 @@ def _rows(shadow: Shadow) -> Iterator[tuple[str, str, str]]:
         yield of, f"{max(shadow.differences):.3g}", ""
         yield "median difference", f"{median(shadow.differences):.3g}", ""
     messages = [f"{code}: {message} ({count})" for (code, message), count in shadow.errors.most_common(LISTED)]
-    yield "new errors", str(shadow.broken), "; ".join(map(_short, messages))
-    if shadow.mended:
-        yield "errors no more", str(shadow.mended), ""
+    yield "new errors", str(shadow.newly_failing), "; ".join(map(_short, messages))
+    if shadow.newly_answered:
+        yield "errors no more", str(shadow.newly_answered), ""
     warned = [f"{field}: {code} ({count})" for (field, code), count in shadow.warnings.most_common(LISTED)]
     yield "new warnings", str(shadow.warnings.total()), "; ".join(map(_short, warned))
     for where, before, after in shadow.examples:

@@ -1,1 +1,1 @@
-"""Runs servers and changes what they serve: TorchServe here, rollouts of versions, and clouds."""
+"""Serving models: the TorchServe launcher, rollouts of new versions, and deployments to clouds."""

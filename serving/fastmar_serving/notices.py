@@ -1,4 +1,4 @@
-"""What an operator should know of a rollout that went on. `fastmar` shows notices on standard error."""
+"""Warnings for the operator of a rollout, which `fastmar` prints on standard error."""
 
 from __future__ import annotations
 

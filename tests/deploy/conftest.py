@@ -1,4 +1,4 @@
-"""Archives of a table's and of a picture's learner, and an image that holds them."""
+"""Fixtures: archives of a table model and a picture model, and an image with them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ARCHIVES_IMAGE = "fastmar-test-archives:1"
 
 @dataclass(frozen=True)
 class Archives:
-    """A folder of archives, and what the one of a table is asked and answers."""
+    """A folder of archives, and the golden records and answers of the table model."""
 
     folder: Path
     records: list[Any]
@@ -28,7 +28,7 @@ class Archives:
 
 @pytest.fixture(scope="session")
 def archives(tmp_path_factory: pytest.TempPathFactory) -> Archives:
-    # Slow to import, and not needed to check manifests.
+    # Slow imports, which the tests of manifests do not need.
     from fastmar_export.exporter import Options, export_learner
     from fastmar_runtime.predictor import BundleFiles
     from tests import pictures
@@ -56,7 +56,7 @@ def image() -> str:
 
 @pytest.fixture(scope="session")
 def archives_image(image: str, archives: Archives) -> Iterator[str]:
-    """The same with the archives baked in, made as docs/deployment/kubernetes.md says."""
+    """The image with archives, built as documented in docs/deployment/kubernetes.md."""
     dockerfile = str(DEPLOY.parent / "docker/Dockerfile.model")
     words = ["--file", dockerfile, "--tag", ARCHIVES_IMAGE, "--build-arg", f"IMAGE={image}"]
     docker("build", "--quiet", *words, str(archives.folder))

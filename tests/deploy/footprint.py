@@ -1,4 +1,4 @@
-"""What a pod takes: memory and processors of the container, idle and under load.
+"""Measure memory and processor usage of a pod's container, idle and under load.
 
     make demo image
     python -m tests.deploy.footprint .build/demo/model_store
@@ -27,7 +27,7 @@ FASTMAR = "registry.example.com/fastmar:0.1.0"
 
 
 def main() -> None:
-    """Print a line for each state that the pod was in."""
+    """Print one line for each state of the pod."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model_store", type=Path)
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 32])
@@ -53,7 +53,7 @@ def main() -> None:
 def under_load(
     pod: Pod, url: str, records: list[object], connections: int, seconds: float
 ) -> tuple[float, float, float]:
-    """Requests a second, processors used, and the largest working set that was seen."""
+    """Requests per second, processors used, and the largest working set."""
     seen = [working_set(pod)]
     over = threading.Event()
 
@@ -87,7 +87,7 @@ def working_set(pod: Pod) -> float:
 
 
 def processor_seconds(pod: Pod) -> float:
-    """Seconds of processor that all its processes have taken so far."""
+    """Processor time of all its processes in seconds."""
     ticks = 0
     for stat in docker("exec", pod.name, "sh", "-c", "cat /proc/[0-9]*/stat 2>/dev/null; true").splitlines():
         fields = stat.rpartition(")")[2].split()

@@ -1,4 +1,4 @@
-"""JSON Schemas of the kinds that are not Kubernetes' own, out of packages that publish them; kept in `schemas/`.
+"""Generate the JSON Schemas of kinds that are not part of Kubernetes, from published packages, in `schemas/`.
 
     python -m venv .build/schemas
     .build/schemas/bin/pip install cloudcoil-models-prometheus-operator==0.80.1.0
@@ -42,14 +42,14 @@ def main() -> None:
 
 
 def write(name: str, package: str, schema: dict[str, Any]) -> None:
-    """One schema, with a note of where it is from."""
+    """Write one schema with a note of its origin."""
     source = f"{package} {importlib.metadata.version(package)}"
     text = json.dumps({"$comment": COMMENT.format(source), **schema}, indent=1, sort_keys=True)
     (SCHEMAS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
 
 
 def service_monitor() -> dict[str, Any]:
-    """The schema that the models make of themselves, closed to fields that they do not know."""
+    """The schema of the package's models, without additional fields."""
     from cloudcoil.models.prometheus_operator.v1 import ServiceMonitor  # type: ignore[import-not-found]
 
     schema: dict[str, Any] = closed(ServiceMonitor.model_json_schema(by_alias=True))
@@ -58,7 +58,7 @@ def service_monitor() -> dict[str, Any]:
 
 
 def closed(node: Any) -> Any:
-    """Without what is only for people; an object takes the fields that it names and no others."""
+    """The schema without descriptions, and without additional fields of objects."""
     if isinstance(node, list):
         return [closed(part) for part in node]
     if not isinstance(node, dict):
@@ -71,7 +71,7 @@ def closed(node: Any) -> Any:
 
 
 def inference_service() -> dict[str, Any]:
-    """Definitions of all that an InferenceService may hold."""
+    """Definitions of all types in an InferenceService."""
     spec = find_spec("kserve")  # found, not imported: it would need much of KServe
     assert spec is not None
     assert spec.origin is not None
@@ -98,7 +98,7 @@ def inference_service() -> dict[str, Any]:
 
 
 def read_models(folder: Path) -> dict[str, tuple[dict[str, str], list[str]]]:
-    """By class: the type of each field as written in JSON, and the fields that must be there."""
+    """For each class: the types of its fields by JSON name, and the required fields."""
     models = {}
     for path in folder.glob("*.py"):
         source = path.read_text("utf-8")
@@ -119,7 +119,7 @@ TABLES = ("openapi_types", "attribute_map")
 
 
 def assigned(statement: ast.stmt) -> list[ast.Name]:
-    """The names that a statement of a class gives a value."""
+    """The names that an assignment in a class body binds."""
     targets = statement.targets if isinstance(statement, ast.Assign) else []
     return [target for target in targets if isinstance(target, ast.Name)]
 

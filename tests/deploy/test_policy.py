@@ -1,4 +1,4 @@
-"""checkov finds nothing wrong with how the pods are closed; it does find it in a copy that is opened.
+"""checkov's security policies hold for the pods, and fail for copies with weaker settings.
 
 Its settings, and why some of its checks are left out, are in deploy/checkov.yaml.
 """
@@ -18,11 +18,11 @@ import yaml
 
 from tests.deploy.manifests import DEPLOY, FILL, Manifest, folders, only, pod_template, render
 
-IN_BUILD = DEPLOY.parent / ".build/checkov/bin"  # has many pins of its own, so `make manifests` gives it an environment
+IN_BUILD = DEPLOY.parent / ".build/checkov/bin"  # in a separate environment, since checkov pins many packages
 OVERLAY = DEPLOY / "kubernetes/overlays/cpu"
 
 Opened = dict[str, tuple[str, Callable[[Manifest], Any]]]
-# By the check that is to notice: what is done to a pod's specification.
+# Changes of a pod's specification, with the check that must detect them.
 OPENED: Opened = {
     "root is allowed": ("CKV_K8S_23", lambda pod: pod.update(securityContext={"runAsNonRoot": False, "runAsUser": 0})),
     "a user of the node's": ("CKV_K8S_40", lambda pod: pod["securityContext"].update(runAsUser=1000)),
@@ -51,7 +51,7 @@ def closed_in(pod: Manifest) -> Manifest:
 
 @pytest.fixture(scope="module")
 def failed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
-    """By file: the checks that failed. One run over all files, since most of its time is its start."""
+    """The failed checks by file. One run for all files, since its start is slow."""
     checkov = shutil.which("checkov", path=IN_BUILD) or shutil.which("checkov")
     if checkov is None:
         pytest.skip("no checkov: `make manifests` installs it")
@@ -86,7 +86,7 @@ def write(path: Path, manifests: list[Manifest]) -> None:
 
 
 def as_pod(manifest: Manifest) -> Manifest:
-    """An InferenceService as the pod that comes of it: checkov does not know the kind. Others as they are."""
+    """The pod of an InferenceService, since checkov does not know that kind; other manifests unchanged."""
     if manifest["kind"] != "InferenceService":
         return manifest
     return {"apiVersion": "v1", "kind": "Pod", **pod_template(manifest)}
@@ -102,15 +102,15 @@ NOT_OURS = {
 
 
 @pytest.mark.parametrize("overlay", APPLIED, ids=file_of)
-def test_the_policies_hold(failed: dict[str, set[str]], overlay: Path) -> None:
+def test_policies_hold(failed: dict[str, set[str]], overlay: Path) -> None:
     excused = set().union(*(checks for part, checks in NOT_OURS.items() if part in overlay.relative_to(DEPLOY).parts))
     assert failed[file_of(overlay)] <= excused
 
 
-def test_the_policies_hold_for_the_pod_that_fills_a_volume(failed: dict[str, set[str]]) -> None:
+def test_policies_hold_for_the_pod_that_fills_a_volume(failed: dict[str, set[str]]) -> None:
     assert not failed["fill.yaml"]
 
 
 @pytest.mark.parametrize("case", OPENED)
-def test_an_opened_pod_is_caught(failed: dict[str, set[str]], case: str) -> None:
+def test_detects_weaker_settings(failed: dict[str, set[str]], case: str) -> None:
     assert OPENED[case][0] in failed[f"{case}.yaml"]

@@ -1,4 +1,4 @@
-"""Two versions of a model small enough to read, as archives with their runtime; the second answers the other way."""
+"""Two versions of the tiny model as archives; the second one predicts the other label."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from fastmar_runtime.predictor import Predictor
 
 NAME = "tiny"
 RECORD = tiny.record()
-OLD, NEW = ">=50k", "<50k"  # what 1.0 and 2.0 predict for RECORD
+OLD, NEW = ">=50k", "<50k"  # predictions of 1.0 and 2.0 for RECORD
 
 
 def write_version(store: Path, version: str) -> Path:
-    """NAME-VERSION.mar in `store`."""
+    """Write NAME-VERSION.mar to `store`."""
     model = tiny.spec(version=version)
     network = tiny.graph(tiny.WEIGHTS if version == "1.0" else -tiny.WEIGHTS)
     folder = store / f".{version}"

@@ -1,4 +1,4 @@
-"""Containers of the image, reached as a cloud's proxy does, and archives for them: for all tests of this folder."""
+"""Containers of the image, requests to them as from a cloud's proxy, and archives, for the tests of this folder."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from fastmar_runtime.predictor import Predictor
 
 IMAGE = "fastmar:latest"
 WEB_IMAGE = "fastmar-web:latest"
-READY_WITHIN = 120.0
+READY_TIMEOUT = 120.0
 PORT = 8080
 
 
-def docker(*words: str, **options: Any) -> str:
-    """Output of a docker command."""
-    done = subprocess.run(["docker", *words], capture_output=True, text=True, check=False, **options)
-    assert done.returncode == 0, f"docker {' '.join(words)}: {done.stderr}"
+def docker(*arguments: str, **options: Any) -> str:
+    """Run a docker command and return its output."""
+    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False, **options)
+    assert done.returncode == 0, f"docker {' '.join(arguments)}: {done.stderr}"
     return done.stdout.strip()
 
 
 @dataclass
 class Answer:
-    """What a request got."""
+    """The response to a request."""
 
     status: int
     content_type: str
@@ -50,7 +50,7 @@ class Answer:
 
 @dataclass
 class Container:
-    """A container that runs, reached at its own address, as a cloud's proxy does."""
+    """A running container, reached at its own address as from a cloud's proxy."""
 
     id: str
     port: int
@@ -82,13 +82,13 @@ class Container:
         return self.post(path, json.dumps(data).encode(), "application/json")
 
     def wait(self, path: str = "/ping") -> list[int]:
-        """Ask until the answer is 200; the value is every status on the way, in order and once each."""
-        host, seen, end = self.host, [], time.monotonic() + READY_WITHIN
+        """Poll until the status is 200, and return the statuses without consecutive duplicates."""
+        host, seen, end = self.host, [], time.monotonic() + READY_TIMEOUT
         while time.monotonic() < end and self.running:
             try:
                 status = ask(host, self.port, "GET", path, timeout=2).status
             except (OSError, http.client.HTTPException):
-                time.sleep(0.05)  # nobody listens yet
+                time.sleep(0.05)  # not listening yet
                 continue
             if not seen or seen[-1] != status:
                 seen.append(status)
@@ -107,7 +107,7 @@ def ask(
     headers: Mapping[str, str] | None = None,
     timeout: float = 10,
 ) -> Answer:
-    """One request on a connection of its own."""
+    """Send one request with a new connection."""
     connection = http.client.HTTPConnection(host, port, timeout=timeout)
     try:
         connection.request(method, path, body, dict(headers or {}))
@@ -119,7 +119,7 @@ def ask(
 
 @contextmanager
 def container(*options: str, image: str = IMAGE, command: Sequence[str] = (), port: int = PORT) -> Iterator[Container]:
-    """`docker run OPTIONS IMAGE COMMAND`, removed in the end."""
+    """`docker run OPTIONS IMAGE COMMAND`; the container is removed at the end."""
     running = Container(docker("run", "--detach", *options, image, *command), port)
     try:
         yield running
@@ -128,31 +128,31 @@ def container(*options: str, image: str = IMAGE, command: Sequence[str] = (), po
 
 
 def mounted(folder: Path, target: str) -> tuple[str, ...]:
-    """A folder that the container can read and not write."""
+    """Options that mount a folder read-only."""
     return ("--mount", f"type=bind,source={folder},target={target},readonly")
 
 
 def environment(variables: Mapping[str, str]) -> tuple[str, ...]:
-    """Variables of the container."""
-    return tuple(word for name, value in variables.items() for word in ("--env", f"{name}={value}"))
+    """Options that set environment variables."""
+    return tuple(option for name, value in variables.items() for option in ("--env", f"{name}={value}"))
 
 
 def readable(folder: Path) -> Path:
-    """A folder that the image's user may read; pytest's own are private."""
+    """Make a folder that the image's user can read; pytest's folders are private."""
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o755)
     return folder
 
 
 def table_archive(folder: Path) -> Path:
-    """The small model of tables as an archive, with its runtime."""
+    """Write the tiny table model as an archive."""
     model = tiny.spec()
     network = tiny.graph(tiny.weights_for(model))
     return write_archive(Bundle(model, network, tiny.golden(Predictor(model, network))), readable(folder))
 
 
 def picture_archive(folder: Path) -> Path:
-    """The small model of pictures as an archive."""
+    """Write the tiny picture model as an archive."""
     predictor = tiny_pictures.predictor()
     records = [{"image": {"b64": tiny_pictures.b64(tiny_pictures.picture(colour))}} for colour in ("red", "blue")]
     inputs, _ = predictor.preprocess(records)
@@ -162,48 +162,48 @@ def picture_archive(folder: Path) -> Path:
 
 @dataclass
 class Streams:
-    """Clients that ask one request after another, until they are refused a connection or the test has seen enough.
+    """Clients that send requests without pause until a connection is refused or the test ends.
 
-    `ended` counts statuses, and whatever broke a request whose connection had been accepted.
+    `outcomes` counts statuses, and the exceptions of requests whose connection had been accepted.
     """
 
     container: Container
     path: str
     body: bytes
-    ended: Counter[str] = field(default_factory=Counter)
+    outcomes: Counter[str] = field(default_factory=Counter)
     _answered: threading.Event = field(default_factory=threading.Event)
-    _enough: threading.Event = field(default_factory=threading.Event)
+    _stop: threading.Event = field(default_factory=threading.Event)
 
     @contextmanager
-    def asking(self, count: int) -> Iterator[None]:
-        """From the first answer on, until the end of the block."""
+    def running(self, count: int) -> Iterator[None]:
+        """Send requests with `count` clients while the block runs, which starts after the first answer."""
         host = self.container.host
-        threads = [threading.Thread(target=self._ask, args=(host,)) for _ in range(count)]
+        threads = [threading.Thread(target=self._send, args=(host,)) for _ in range(count)]
         for thread in threads:
             thread.start()
         try:
             assert self._answered.wait(30)
             yield
         finally:
-            self._enough.set()
+            self._stop.set()
             for thread in threads:
                 thread.join()
 
-    def _ask(self, host: str) -> None:
-        while not self._enough.is_set():
+    def _send(self, host: str) -> None:
+        while not self._stop.is_set():
             connection = http.client.HTTPConnection(host, self.container.port, timeout=30)
             try:
                 connection.connect()
             except OSError:
-                return  # refused, or the container is gone: nothing was accepted
+                return  # the connection was not accepted
             try:
                 connection.request("POST", self.path, self.body, {"Content-Type": "application/json"})
                 answer = connection.getresponse()
                 answer.read()
             except (OSError, http.client.HTTPException) as error:
-                self.ended[repr(error)] += 1
+                self.outcomes[repr(error)] += 1
             else:
-                self.ended[str(answer.status)] += 1
+                self.outcomes[str(answer.status)] += 1
                 self._answered.set()
             finally:
                 connection.close()

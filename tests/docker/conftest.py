@@ -1,4 +1,4 @@
-"""A Docker engine, the image of the files as they are, and a store with a model of tables and one of pictures."""
+"""Fixtures: the Docker engine, the images built from the current files, and a store with two models."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="session")
 def engine() -> None:
-    """Skips where no engine answers."""
+    """Skip if the Docker engine does not respond."""
     if shutil.which("docker") is None:
         pytest.skip("docker is not installed")
     done = subprocess.run(["docker", "info"], capture_output=True, text=True, check=False)
     if done.returncode:
-        pytest.skip(f"no Docker engine answers: {done.stderr.strip()}")
+        pytest.skip(f"the Docker engine does not respond: {done.stderr.strip()}")
 
 
 @pytest.fixture(scope="session")
 def image(engine: None) -> str:
-    """The image as `make image` builds it; the engine remembers each step that has not changed."""
-    return built(IMAGE, "server")
+    """The image of `make image`; the engine caches unchanged steps."""
+    return build_image(IMAGE, "server")
 
 
 @pytest.fixture(scope="session")
 def web_image(engine: None) -> str:
-    """The image of `fastmar web`, likewise."""
-    return built(WEB_IMAGE, "web")
+    """The image of `fastmar web`."""
+    return build_image(WEB_IMAGE, "web")
 
 
-def built(image: str, target: str) -> str:
+def build_image(image: str, target: str) -> str:
     environment = {**os.environ, "IMAGE": image, "TARGET": target, "PYTHON": sys.executable}
     done = subprocess.run(
         [ROOT / "docker" / "build.sh"], env=environment, capture_output=True, text=True, check=False, timeout=1200
@@ -47,7 +47,7 @@ def built(image: str, target: str) -> str:
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`tiny` and `colours`, readable for any user."""
+    """A store with the models `tiny` and `colours`, readable for all users."""
     folder = tmp_path_factory.mktemp("models")
     folder.chmod(0o755)
     table_archive(folder)

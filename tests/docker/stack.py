@@ -1,4 +1,4 @@
-"""docker/compose.yaml in a clean checkout of this project, on ports and under a name of its own."""
+"""The services of docker/compose.yaml in a clean checkout, with free ports and a separate project name."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from tests.docker.archives import NAME, RECORD
 from tests.docker.clouds import WEB_IMAGE
 from tests.docker.watched import ROOT, free_port
 
-STARTS_WITHIN = 400
+START_TIMEOUT = 400
 
 
 def need_compose() -> None:
-    """Skip where neither Compose is installed."""
+    """Skip if Compose is not installed."""
     plugin = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False)
     if plugin.returncode and shutil.which("docker-compose") is None:
         pytest.skip("neither `docker compose` nor docker-compose is installed (apt-get install docker-compose)")
 
 
 def checkout(folder: Path) -> Path:
-    """What git has of this project, and what is about to be committed: no settings, no key, no archive."""
+    """Copy the files that git tracks, and new ones that it does not ignore: no settings, key or archives."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -37,7 +37,7 @@ def checkout(folder: Path) -> Path:
         check=False,
     )
     if listed.returncode:
-        pytest.skip("this is no git checkout")
+        pytest.skip("this is not a git checkout")
     for name in listed.stdout.decode().split("\0"):
         if name and (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -47,7 +47,7 @@ def checkout(folder: Path) -> Path:
 
 @dataclass
 class Stack:
-    """Services of one checkout; commands run in it as a person would give them, with these ports."""
+    """The services of one checkout, and commands that run in it."""
 
     folder: Path
     image: str
@@ -76,32 +76,32 @@ class Stack:
             "FASTMAR_WEB_PORT": str(self.web_port),
         }
 
-    def run(self, *words: str, fails: bool = False) -> subprocess.CompletedProcess[str]:
+    def run(self, *command: str, fails: bool = False) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            words,
+            command,
             cwd=self.folder,
             env=self.environment,
             capture_output=True,
             text=True,
             check=False,
-            timeout=STARTS_WITHIN,
+            timeout=START_TIMEOUT,
             stdin=subprocess.DEVNULL,
         )
-        assert (done.returncode != 0) == fails, f"{words} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
+        assert (done.returncode != 0) == fails, f"{command} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
-    def compose(self, *words: str) -> str:
-        return self.run("docker/compose.sh", *words).stdout
+    def compose(self, *arguments: str) -> str:
+        return self.run("docker/compose.sh", *arguments).stdout
 
-    def fastmar(self, *words: str) -> str:
-        return self.compose("exec", "-T", "fastmar", "fastmar", *words)
+    def fastmar(self, *arguments: str) -> str:
+        return self.compose("exec", "-T", "fastmar", "fastmar", *arguments)
 
     def inspect(self, service: str = "fastmar") -> Any:
-        """What the engine says of a service's container."""
+        """`docker inspect` of a service's container."""
         return json.loads(self.run("docker", "inspect", self.compose("ps", "-q", service).strip()).stdout)[0]
 
     def key(self) -> str:
-        """The key that `make up` made."""
+        """The key that `make up` generated."""
         return (self.folder / "docker" / "keys" / "inference.key").read_text("ascii")
 
     def ask(
@@ -113,7 +113,7 @@ class Stack:
 
 @contextmanager
 def stack(folder: Path, image: str, project: str, up: Sequence[str] = ()) -> Iterator[Stack]:
-    """Bring it up with a command, and in the end down, with its volume."""
+    """Start the services with a command, and remove them with their volumes at the end."""
     running = Stack(folder, image, project)
     try:
         if up:

@@ -1,6 +1,6 @@
-"""The real container under Azure Machine Learning's contract for custom containers: mount, variable, three routes.
+"""The container under Azure Machine Learning's contract for custom containers: mount, variable, three routes.
 
-Microsoft documents it in "Use a custom container to deploy a model to an online endpoint".
+Reference: Microsoft, "Use a custom container to deploy a model to an online endpoint".
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ MOUNT = "/var/azureml-app/azureml-models/tiny/1"
 VARIABLES = {"AZUREML_MODEL_DIR": MOUNT, "AZUREML_ENTRY_SCRIPT": ""}
 
 
-def documented() -> dict[str, str]:
-    """The routes of the deployment in the documents: what is tested is what is written there."""
+def documented_routes() -> dict[str, str]:
+    """The routes of the deployment in the documentation."""
     text = PAGE.read_text("utf-8")
     block = next(part for part in text.split("```yaml\n")[1:] if "inference_config" in part).split("```")[0]
     routes = yaml.safe_load(block)["environment"]["inference_config"]
@@ -42,7 +42,7 @@ def documented() -> dict[str, str]:
     return {name: route["path"] for name, route in routes.items()}
 
 
-ROUTES = documented()
+ROUTES = documented_routes()
 LIVE, READY, SCORE = ROUTES["liveness_route"], ROUTES["readiness_route"], ROUTES["scoring_route"]
 
 
@@ -60,11 +60,8 @@ def endpoint(tables: Path) -> Iterator[Container]:
         yield running
 
 
-def test_it_lives_before_it_is_ready_and_sigterm_answers_every_accepted_request(tables: Path) -> None:
-    """A container that fails its liveness checks is restarted; one that is not ready gets no requests.
-
-    The archives lie in a folder that was registered whole.
-    """
+def test_liveness_before_readiness_and_drain_after_sigterm(tables: Path) -> None:
+    """Azure restarts containers that fail liveness checks. The archives are in a registered folder."""
     with container(*mounted(tables, f"{MOUNT}/model_store"), *environment(VARIABLES)) as running:
         alive_before_ready, end = False, time.monotonic() + 60
         while time.monotonic() < end and running.running:
@@ -79,35 +76,35 @@ def test_it_lives_before_it_is_ready_and_sigterm_answers_every_accepted_request(
                 break
         assert alive_before_ready
         streams = Streams(running, SCORE, json.dumps(RECORDS).encode())
-        with streams.asking(8):
+        with streams.running(8):
             docker("stop", "--time", "30", running.id)
-        assert set(streams.ended) == {"200"}
+        assert set(streams.outcomes) == {"200"}
         assert running.exit_code == 0
 
 
-def test_probes_are_answered_within_two_seconds(endpoint: Container) -> None:
+def test_probes_respond_within_two_seconds(endpoint: Container) -> None:
     assert endpoint.get(LIVE, timeout=2).status == 200
     assert endpoint.get(READY, timeout=2).status == 200
 
 
-def test_the_scoring_route_answers_in_the_shape_of_the_request(endpoint: Container) -> None:
+def test_answers_have_the_format_of_the_request(endpoint: Container) -> None:
     expected = tiny.predictor().predict(RECORDS)
     assert endpoint.post_json(SCORE, RECORDS[0]).json() == expected[0]
     assert endpoint.post_json(SCORE, RECORDS).json() == expected
     assert endpoint.post_json(SCORE, {"instances": RECORDS}).json() == {"predictions": expected}
 
 
-def test_a_bad_record_is_400_with_its_reason(endpoint: Container) -> None:
+def test_invalid_record_has_status_400(endpoint: Container) -> None:
     answer = endpoint.post_json(SCORE, tiny.record(age="old"))
     assert (answer.status, answer.json()["error"]["field"]) == (400, "age")
 
 
-def test_the_key_that_azure_checked_is_none_of_ours(endpoint: Container) -> None:
+def test_ignores_the_key_of_azure(endpoint: Container) -> None:
     headers = {"Authorization": "Bearer azures-own", "azureml-model-deployment": "blue"}
     assert endpoint.post(SCORE, json.dumps(RECORDS[0]).encode(), "application/json", headers).status == 200
 
 
-def test_several_models_are_asked_by_name(tables: Path, tmp_path: Path) -> None:
+def test_several_models_have_their_own_paths(tables: Path, tmp_path: Path) -> None:
     table_archive(tmp_path)
     picture_archive(tmp_path)
     with container(*mounted(tmp_path, MOUNT), *environment(VARIABLES)) as running:

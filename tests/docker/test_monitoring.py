@@ -1,4 +1,4 @@
-"""Prometheus and Grafana: the rules, the dashboard, and a real Prometheus that watches a real server."""
+"""Prometheus and Grafana: rules, dashboard, and a real Prometheus that scrapes a real server."""
 
 from __future__ import annotations
 
@@ -55,16 +55,16 @@ def rules() -> list[Any]:
 
 
 class TestFiles:
-    def test_prometheus_takes_the_configuration(self) -> None:
+    def test_prometheus_accepts_the_configuration(self) -> None:
         done = promtool("check", "config", str(CONFIG / "prometheus.yml"))
         assert done.returncode == 0, done.stderr + done.stdout
         assert "rules found" in done.stdout
 
-    def test_alerts_fire_for_their_reasons_alone(self) -> None:
+    def test_alerts_fire_only_for_their_reasons(self) -> None:
         done = promtool("test", "rules", str(UNIT_TESTS))
         assert done.returncode == 0, done.stderr + done.stdout
 
-    def test_the_check_of_the_alerts_can_fail(self, tmp_path: Path) -> None:
+    def test_rule_tests_can_fail(self, tmp_path: Path) -> None:
         changed = (CONFIG / "rules.yml").read_text("utf-8").replace("> 0.01", "> 0.5")
         (tmp_path / "rules.yml").write_text(changed)
         text = UNIT_TESTS.read_text("utf-8").replace("../../docker/prometheus/rules.yml", "rules.yml")
@@ -79,7 +79,7 @@ class TestFiles:
         assert {case["alertname"] for case in cases if case.get("exp_alerts")} == names
         assert {case["alertname"] for case in cases if not case.get("exp_alerts")} == names
 
-    def test_only_metrics_are_used_that_the_server_emits(self, rules: list[Any], expressions: dict[str, str]) -> None:
+    def test_expressions_use_only_existing_metrics(self, rules: list[Any], expressions: dict[str, str]) -> None:
         declared = yaml.safe_load(
             resources.files("fastmar_serving.torchserve").joinpath("metrics.yaml").read_text("utf-8")
         )
@@ -89,7 +89,7 @@ class TestFiles:
         assert len(used) > 10
         assert used <= emitted
 
-    def test_panels_lie_beside_each_other(self, dashboard: Any) -> None:
+    def test_panels_do_not_overlap(self, dashboard: Any) -> None:
         taken: set[tuple[int, int]] = set()
         for panel in dashboard["panels"]:
             place = panel["gridPos"]
@@ -99,13 +99,13 @@ class TestFiles:
             taken |= cells
         assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
 
-    def test_the_data_source_is_the_one_that_is_provisioned(self, dashboard: Any) -> None:
+    def test_data_source_is_provisioned(self, dashboard: Any) -> None:
         (source,) = read_yaml(GRAFANA / "provisioning" / "datasources" / "prometheus.yml")["datasources"]
         named = {(m["type"], m["uid"]) for m in find_all(dashboard, "datasource")}
         assert named == {(source["type"], source["uid"])}
 
-    def test_grafanas_own_model_knows_all_of_it(self, dashboard: Any) -> None:
-        """What Grafana's library does not know of a dashboard is lost on the way through it."""
+    def test_dashboard_is_valid_for_grafanas_library(self, dashboard: Any) -> None:
+        """Grafana's library drops unknown members of a dashboard."""
         model = pytest.importorskip("grafana_foundation_sdk.models.dashboard", reason="no grafana-foundation-sdk")
         from grafana_foundation_sdk.cog.encoder import JSONEncoder
         from grafana_foundation_sdk.cog.plugins import register_default_plugins
@@ -127,7 +127,7 @@ def find_all(tree: Any, key: str) -> Iterator[Any]:
 
 
 def lost(before: Any, after: Any, path: str = "") -> list[str]:
-    """Where `after` has not what `before` has; it may have more."""
+    """Paths of the members of `before` that `after` lacks; it may have more."""
     if isinstance(before, dict) and isinstance(after, dict):
         return [place for key in before for place in lost(before[key], after.get(key), f"{path}/{key}")]
     if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
@@ -161,9 +161,9 @@ def watching(server: RunningServer, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.mark.torchserve
 class TestWatched:
-    """One server that was asked a known number of things, and a Prometheus that watched it."""
+    """One server with a known number of requests, and a Prometheus that scrapes it."""
 
-    def test_it_is_up_and_every_rule_is_well(self, watching: Prometheus, rules: list[Any]) -> None:
+    def test_server_is_up_and_all_rules_are_healthy(self, watching: Prometheus, rules: list[Any]) -> None:
         assert watching.query("up")[0][0]["job"] == "fastmar"
         (group,) = watching.get("rules")["groups"]
         assert [rule["name"] for rule in group["rules"]] == [rule["alert"] for rule in rules]
@@ -175,7 +175,7 @@ class TestWatched:
         wait_for(looked_at, "look at the rules")
         assert watching.get("alerts")["alerts"] == []
 
-    def test_what_was_asked_is_counted(self, watching: Prometheus) -> None:
+    def test_counts_requests(self, watching: Prometheus) -> None:
         def of(name: str, label: str) -> dict[str, float]:
             return {labels[label]: value for labels, value in watching.query(name)}
 
@@ -197,20 +197,20 @@ class TestWatched:
         for title, expression in expressions.items():  # a rate needs two looks at a series that came with the requests
             wait_for(lambda e=expression: watching.query(e), f"data for {title}", seconds=15)  # type: ignore[misc]
 
-    def test_the_dashboards_variable_lists_the_models(self, watching: Prometheus, dashboard: Any) -> None:
+    def test_variable_of_the_dashboard_lists_the_models(self, watching: Prometheus, dashboard: Any) -> None:
         (variable,) = dashboard["templating"]["list"]
         match = re.fullmatch(r"label_values\((\w+), (\w+)\)", variable["query"]["query"])
         assert match
         assert watching.get(f"label/{match[2]}/values", **{"match[]": match[1]}) == [NAME]
 
-    def test_a_stopped_server_is_told(self, watching: Prometheus, server: RunningServer) -> None:
+    def test_alert_for_a_stopped_server(self, watching: Prometheus, server: RunningServer) -> None:
         server.stop()
         alert = wait_for(lambda: watching.get("alerts")["alerts"], "alert")[0]
         assert (alert["labels"]["alertname"], alert["state"]) == ("FastmarDown", "pending")
 
 
 def ask(server: RunningServer) -> None:
-    """Two records a request, each of which has a column too many; then some that are refused."""
+    """Requests with two records that each have an unknown column, then requests that are refused."""
     url = f"{server.url}/predictions/{NAME}"
     statuses = [requests.post(url, json=[RECORD | {"extra": 1}, RECORD], timeout=30).status_code for _ in range(ASKED)]
     statuses += [requests.post(url, json={"extra": 1}, timeout=30).status_code for _ in range(REFUSED)]

@@ -1,4 +1,4 @@
-"""docker/tls/nginx.conf with Debian's nginx, a certificate of our own, and a server that asks for a key."""
+"""docker/tls/nginx.conf with a real nginx, a self-signed certificate, and a server with a key."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ http {{
 
 @dataclass
 class Front:
-    """nginx, and the one certificate that is trusted."""
+    """The nginx, and the only trusted certificate."""
 
     port: int
     certificate: Path
@@ -58,7 +58,7 @@ class Front:
         return ssl.create_default_context(cafile=str(self.certificate))
 
     def ask(self, path: str, body: bytes | None = BODY, key: str | None = KEY) -> tuple[int, bytes]:
-        """A request on a connection of its own, with the path as it is given; a POST where there is a body."""
+        """Send a request with a new connection and the unchanged path; a POST if there is a body."""
         connection = http.client.HTTPSConnection("127.0.0.1", self.port, context=self.context(), timeout=30)
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
         try:
@@ -123,14 +123,14 @@ def running_front(server: str, folder: Path) -> Iterator[Front]:
         process.wait(30)
 
 
-def test_a_record_is_answered_over_tls_with_the_key(front: Front) -> None:
+def test_predicts_over_tls_with_the_key(front: Front) -> None:
     status, body = front.ask(PREDICT)
     assert (status, json.loads(body)["prediction"]) == (200, OLD)
     status, body = front.ask(PREDICT, key=None)
     assert status in (400, 401)
 
 
-def test_who_does_not_trust_the_certificate_gets_no_connection(front: Front) -> None:
+def test_no_connection_without_trust_in_the_certificate(front: Front) -> None:
     connection = http.client.HTTPSConnection("127.0.0.1", front.port, timeout=30)
     with pytest.raises(ssl.SSLCertVerificationError):
         connection.request("GET", "/ping")
@@ -160,13 +160,13 @@ def test_plain_http_is_not_answered(front: Front) -> None:
         "//models",
     ],
 )
-def test_other_paths_end_here(front: Front, path: str) -> None:
+def test_other_paths_have_status_404(front: Front, path: str) -> None:
     status, body = front.ask(path)
     assert status == 404
     assert b"nginx" in body, "TorchServe answered"
 
 
-def test_a_large_body_is_refused_before_it_is_sent(front: Front) -> None:
+def test_refuses_a_large_body_before_it_is_sent(front: Front) -> None:
     assert front.ask(PREDICT, b" " * (15 << 20))[0] == 400  # no JSON, but let through
     connection = http.client.HTTPSConnection("127.0.0.1", front.port, context=front.context(), timeout=30)
     connection.putrequest("POST", PREDICT)
@@ -178,7 +178,7 @@ def test_a_large_body_is_refused_before_it_is_sent(front: Front) -> None:
     connection.close()
 
 
-def test_too_many_requests_are_told_so(front: Front) -> None:
+def test_too_many_requests_have_status_429(front: Front) -> None:
     with ThreadPoolExecutor(16) as threads:
         statuses = Counter(threads.map(lambda _: front.ask(PREDICT)[0], range(400)))
     assert set(statuses) == {200, 429}
@@ -186,7 +186,7 @@ def test_too_many_requests_are_told_so(front: Front) -> None:
 
 
 class Forgetful(http.server.BaseHTTPRequestHandler):
-    """Answers once on each connection, and closes it when it is asked again, as one that was idle for too long."""
+    """Answers one request per connection, and closes it at the second one, like an idle timeout."""
 
     protocol_version = "HTTP/1.1"
     answered = False
@@ -210,7 +210,7 @@ class Forgetful(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def test_a_connection_that_the_server_has_closed_costs_no_answer(tmp_path: Path) -> None:
+def test_repeats_a_request_if_the_server_closed_the_connection(tmp_path: Path) -> None:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Forgetful) as forgetful:
         threading.Thread(target=forgetful.serve_forever, daemon=True).start()
         try:
@@ -223,6 +223,6 @@ def test_a_connection_that_the_server_has_closed_costs_no_answer(tmp_path: Path)
 @pytest.mark.parametrize(
     "config", [CONFIG, ROOT / "docker/canary/fastmar.conf.template"], ids=lambda path: path.parent.name
 )
-def test_a_front_waits_for_longer_than_a_model_takes(config: Path) -> None:
+def test_proxy_timeout_is_longer_than_the_response_timeout(config: Path) -> None:
     [seconds] = re.findall(r"proxy_read_timeout (\d+)s;", config.read_text("utf-8"))
     assert int(seconds) > max(each.workers()["responseTimeout"] for each in modalities().values())

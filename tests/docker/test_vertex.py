@@ -1,6 +1,6 @@
-"""The real container under Vertex AI's contract: its variables, routes and bodies; the archive is part of the image.
+"""The container under Vertex AI's contract: variables, routes and bodies; the archive is part of the image.
 
-Google documents it in "Custom container requirements for prediction" and in the reference of ModelContainerSpec.
+Reference: Google, "Custom container requirements for prediction", and the reference of ModelContainerSpec.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ RECORDS = [tiny.record(age=20 + n) for n in range(5)]
 PORT = 7080
 HEALTH = "/v1/endpoints/123/deployedModels/456"
 PREDICT = f"{HEALTH}:predict"
-# All that Vertex AI sets.
+# All variables of Vertex AI.
 VARIABLES = {
     "AIP_ACCELERATOR_TYPE": "",
     "AIP_DEPLOYED_MODEL_ID": "456",
@@ -47,8 +47,8 @@ VARIABLES = {
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "deployment" / "vertex.md"
 
 
-def baked(folder: Path, name: str) -> str:
-    """An image with the archives of a folder, made as the documents say."""
+def build_model_image(folder: Path, name: str) -> str:
+    """Build an image with the archives of a folder, as documented."""
     dockerfile = PAGE.read_text("utf-8").split("```dockerfile\n")[1].split("```")[0]
     assert dockerfile.startswith(f"FROM {IMAGE}\n")
     (folder / "Dockerfile").write_text(dockerfile)
@@ -60,7 +60,7 @@ def baked(folder: Path, name: str) -> str:
 def tables(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("baked")
     table_archive(folder)
-    yield baked(folder, "fastmar-test-vertex:tables")
+    yield build_model_image(folder, "fastmar-test-vertex:tables")
     docker("rmi", "--force", "fastmar-test-vertex:tables")
 
 
@@ -71,7 +71,7 @@ def endpoint(tables: str) -> Iterator[Container]:
         yield running
 
 
-def test_the_health_route_is_honest(endpoint: Container) -> None:
+def test_health_route(endpoint: Container) -> None:
     assert endpoint.get(HEALTH).status == 200
 
 
@@ -99,49 +99,47 @@ def test_nothing_but_bad_instances_is_400(endpoint: Container) -> None:
     assert answer.json()["predictions"][0]["error"]["field"] == "age"
 
 
-def test_what_rawpredict_hands_on_is_answered_in_its_own_shape(endpoint: Container) -> None:
+def test_rawpredict_returns_the_format_of_the_request(endpoint: Container) -> None:
     body = b"".join(json.dumps(record).encode() + b"\n" for record in RECORDS)
     assert len(endpoint.post(PREDICT, body, "application/jsonlines").lines()) == 5
 
 
 @pytest.mark.parametrize(("size", "status"), [(1_500_000, 200), (10_000_000, 200), (17_000_000, 413)])
-def test_bodies_of_vertex_size_are_taken_and_larger_ones_than_the_servers_refused(
-    endpoint: Container, size: int, status: int
-) -> None:
+def test_limit_of_the_body_size(endpoint: Container, size: int, status: int) -> None:
     body = json.dumps({"instances": RECORDS}).encode()
     assert endpoint.post(PREDICT, body + b" " * (size - len(body)), "application/json").status == status
 
 
-def test_no_other_port_is_listened_on(endpoint: Container) -> None:
-    with pytest.raises(OSError, match="refused"):
+def test_listens_on_no_other_port(endpoint: Container) -> None:
+    with pytest.raises(ConnectionRefusedError):
         Container(endpoint.id, 8080).get("/ping")
-    with pytest.raises(OSError, match="refused"):
+    with pytest.raises(ConnectionRefusedError):
         Container(endpoint.id, 8082).get("/metrics")
 
 
 def test_pictures(tmp_path: Path) -> None:
     picture_archive(tmp_path)
     try:
-        name = baked(tmp_path, "fastmar-test-vertex:pictures")
+        name = build_model_image(tmp_path, "fastmar-test-vertex:pictures")
         with container(*environment(VARIABLES), image=name, port=PORT) as running:
             running.wait(HEALTH)
             photos: list[Any] = [
                 {"image": {"b64": tiny_pictures.b64(tiny_pictures.picture(colour))}} for colour in ("red", "green")
             ]
-            told = running.post_json(PREDICT, {"instances": photos}).json()["predictions"]
-            assert [one["prediction"] for one in told] == ["red", "green"]
+            answers = running.post_json(PREDICT, {"instances": photos}).json()["predictions"]
+            assert [answer["prediction"] for answer in answers] == ["red", "green"]
             raw = running.post(PREDICT, tiny_pictures.picture("blue", kind="JPEG"), "image/jpeg")
             assert raw.json()["prediction"] == "blue"
     finally:
         docker("rmi", "--force", "fastmar-test-vertex:pictures")
 
 
-def test_routes_that_were_chosen_at_upload_and_sigterm_answers_every_accepted_request(tables: str) -> None:
+def test_configured_routes_and_drain_after_sigterm(tables: str) -> None:
     chosen = VARIABLES | {"AIP_HEALTH_ROUTE": "/health", "AIP_PREDICT_ROUTE": "/predict", "AIP_HTTP_PORT": "8080"}
     with container(*environment(chosen), image=tables) as running:
         assert running.wait("/health") == [503, 200]
         streams = Streams(running, "/predict", json.dumps({"instances": RECORDS}).encode())
-        with streams.asking(8):
+        with streams.running(8):
             docker("stop", "--time", "30", running.id)
-        assert set(streams.ended) == {"200"}
+        assert set(streams.outcomes) == {"200"}
         assert running.exit_code == 0

@@ -1,4 +1,4 @@
-"""Debian's Prometheus with the very files of docker/prometheus, but for the address of the server and the 15 s."""
+"""A real Prometheus with the files of docker/prometheus, except the server's address and the intervals."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def free_port() -> int:
 
 
 def wait_for(look: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:
-    """What `look` gives once it gives something."""
+    """Poll `look` until it returns a true value, and return it."""
     deadline = time.monotonic() + seconds
     while not (found := look()):
         assert time.monotonic() < deadline, f"no {what} within {seconds:g} s"
@@ -37,7 +37,7 @@ def wait_for(look: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:
 
 
 def needs(program: str) -> str:
-    """Path of a program; the test is skipped where it is not installed."""
+    """Path of a program; skips the test if it is not installed."""
     path = shutil.which(program)
     if path is None:
         pytest.skip(f"{program} is not installed (Debian has it: apt-get install {program})")
@@ -58,7 +58,7 @@ class Prometheus:
         return [(row["metric"], float(row["value"][1])) for row in self.get("query", query=expression)["result"]]
 
     def value(self, expression: str) -> float | None:
-        """Of an expression that has one series, or none."""
+        """Value of an expression with at most one series."""
         rows = self.query(expression)
         assert len(rows) <= 1, rows
         return rows[0][1] if rows else None
@@ -66,7 +66,7 @@ class Prometheus:
 
 @contextmanager
 def prometheus(target: str, folder: Path) -> Iterator[Prometheus]:
-    """Watch the server whose metrics are at `target`, HOST:PORT, once a second."""
+    """A Prometheus that scrapes `target`, HOST:PORT, once a second."""
     program = needs("prometheus")
     shutil.copytree(CONFIG, folder / "config")
     config = folder / "config" / "prometheus.yml"

@@ -10,7 +10,7 @@ def subclasses_of(cls):
     return [cls, *(below for sub in cls.__subclasses__() for below in subclasses_of(sub))]
 
 
-CLASSES = [cls for cls in subclasses_of(FastmarError) if cls.__module__ == errors.__name__]
+TABLES = [cls for cls in tree(FastmarError) if cls.__module__ == errors.__name__]
 
 
 def make(cls):
@@ -21,18 +21,18 @@ def make(cls):
     )
 
 
-@pytest.mark.parametrize("cls", CLASSES)
-def test_the_text_ends_with_the_fix(cls):
+@pytest.mark.parametrize("cls", TABLES)
+def test_every_message_ends_with_what_to_do(cls):
     assert str(make(cls)) == f"{cls.__name__}: what was found.\n  Fix: do this."
 
 
-@pytest.mark.parametrize("cls", CLASSES)
-def test_every_error_is_in_the_docstrings_subclasses_of(cls):
+@pytest.mark.parametrize("cls", TABLES)
+def test_every_error_is_in_the_docstrings_tree(cls):
     assert f" {cls.__name__} " in errors.__doc__ or errors.__doc__.split("\n\n")[1].strip().startswith(cls.__name__)
 
 
 def test_codes_differ():
-    codes = [cls.code for cls in CLASSES]
+    codes = [cls.code for cls in TABLES]
     assert len(set(codes)) == len(codes)
 
 

@@ -1,4 +1,4 @@
-"""One real TorchServe for all tests of this folder, with the book's learner and two of our own."""
+"""One real server for all tests of this folder, with the book's learner and two small ones."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import pytest
 from fastmar_serving.torchserve.testing import RunningServer, running_server
 from tests.conftest import COOKBOOK
 
-OURS, COLOURS = "holes", "colours"
+TABLES, COLOURS = "holes", "colours"
 
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    # Slow to import, and most tests of this folder need none of it.
+    # Slow imports, which most tests of this folder do not need.
     from fastmar_export.exporter import Options, export_learner
     from tests import pictures
     from tests.export.tables import CASES, make_learner
@@ -23,7 +23,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("served")
     learn, _ = make_learner(CASES["missing values everywhere"])
     learn.export(folder / "learner.pkl")
-    export_learner(folder / "learner.pkl", Options(OURS, output=folder / "store"))
+    export_learner(folder / "learner.pkl", Options(TABLES, output=folder / "store"))
     pictures.make_learner(folder / "pictures").export(folder / "pictures.pkl")
     export_learner(folder / "pictures.pkl", Options(COLOURS, output=folder / "store"))
     if COOKBOOK.is_dir():

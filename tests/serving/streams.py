@@ -1,4 +1,4 @@
-"""Streams of requests for one model, each of which notes every answer that it gets, in order."""
+"""Concurrent streams of requests to one model, which record all answers in order."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ COUNT = 8
 
 
 class Streams:
-    """Asks for the same record without a pause, over connections that are kept open or new for each request.
+    """Streams that send the same record without pause, half of them with a new connection for each request.
 
     Attributes:
-        answers: of each stream, what was predicted, in order.
-        failures: whatever else came: statuses that are not 200, and exceptions.
+        answers: the predictions of each stream, in order.
+        failures: exceptions, and responses with another status than 200.
     """
 
     def __init__(self, url: str, path: str, record: Any, key: str | None = None, *, enough: int = 20) -> None:
-        """Nothing is asked yet.
+        """Create the streams; `running` starts them.
 
         Args:
-            url: of the server.
-            path: of the model.
-            record: to ask for.
-            key: that the server wants.
-            enough: answers of each stream before and behind whatever happens.
+            url: URL of the server.
+            path: path of the model.
+            record: the record to send.
+            key: key of the server.
+            enough: number of answers of each stream that `wait_for_more` waits for.
         """
         self._enough = enough
         parts = urlsplit(url)
@@ -42,12 +42,13 @@ class Streams:
         self.answers: list[list[Any]] = [[] for _ in range(COUNT)]
         self.failures: list[Any] = []
         self._threads = [
-            threading.Thread(target=self._ask, args=(each, number % 2 == 0)) for number, each in enumerate(self.answers)
+            threading.Thread(target=self._send, args=(each, number % 2 == 0))
+            for number, each in enumerate(self.answers)
         ]
 
     @contextmanager
     def running(self) -> Iterator[Streams]:
-        """Ask as long as this lasts."""
+        """Send requests while the block runs."""
         for thread in self._threads:
             thread.start()
         try:
@@ -60,7 +61,7 @@ class Streams:
                 thread.join()
 
     def wait_for_more(self) -> None:
-        """Return when each stream has got enough more answers, or when one has failed."""
+        """Wait until each stream has `enough` more answers, or one has failed."""
         before = [len(each) for each in self.answers]
         while not self.failures and any(
             len(now) < b + self._enough for now, b in zip(self.answers, before, strict=True)
@@ -68,11 +69,11 @@ class Streams:
             if self._stop.wait(0.01):
                 return
 
-    def turns(self) -> list[list[Any]]:
-        """Of each stream, what was predicted, without the repetitions."""
+    def changes(self) -> list[list[Any]]:
+        """The predictions of each stream without consecutive duplicates."""
         return [[answer for answer, _ in groupby(each)] for each in self.answers]
 
-    def _ask(self, answers: list[Any], is_kept: bool) -> None:
+    def _send(self, answers: list[Any], is_kept: bool) -> None:
         connection = None
         while not self._stop.is_set():
             try:

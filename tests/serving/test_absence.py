@@ -1,4 +1,4 @@
-"""What serving does not need is not there: a real worker, and the export, with those packages blocked."""
+"""Serving and export without fastai and other packages, which are blocked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import requests
 
 from fastmar_runtime.predictor import BundleFiles
 from fastmar_serving.torchserve.testing import running_server
-from tests.serving.conftest import OURS
+from tests.serving.conftest import TABLES
 
 BLOCKER = """
 from importlib.machinery import PathFinder
@@ -28,7 +28,7 @@ PathFinder.find_spec = find_spec
 
 
 def python_without(folder: Path, blocked: set[str]) -> str:
-    """A virtual environment that sees this one's packages, but for the blocked ones."""
+    """A virtual environment with this one's packages, except the blocked ones."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     python = folder / "bin" / "python"
     printed = subprocess.run(
@@ -39,24 +39,24 @@ def python_without(folder: Path, blocked: set[str]) -> str:
     )
     packages = Path(printed.stdout.strip())
     (packages / "blocker.py").write_text(BLOCKER.format(blocked=blocked))
-    ours = sysconfig.get_path("purelib")
-    (packages / "here.pth").write_text(f"import blocker\nimport site; site.addsitedir({ours!r})\n")
+    outer = sysconfig.get_path("purelib")
+    (packages / "outer.pth").write_text(f"import blocker\nimport site; site.addsitedir({outer!r})\n")
     return str(python)
 
 
 @pytest.mark.torchserve
-def test_a_worker_answers_without_fastai_fastcore_torchvision_and_pandas(store: Path, tmp_path: Path) -> None:
+def test_worker_needs_no_fastai_fastcore_torchvision_or_pandas(store: Path, tmp_path: Path) -> None:
     python = python_without(tmp_path / "venv", {"fastai", "fastcore", "torchvision", "pandas"})
     blocked = subprocess.run([python, "-c", "import pandas"], capture_output=True, text=True, check=False)
     assert "No module named 'pandas'" in blocked.stderr
-    record = BundleFiles(store / f"{OURS}.mar").json("golden/records.json")[0]
-    with running_server(store, "--models", OURS, command=[python, "-m", "fastmar_cli.main"]) as server:
-        response = requests.post(f"{server.url}/predictions/{OURS}", json=record, timeout=30)
+    record = BundleFiles(store / f"{TABLES}.mar").json("golden/records.json")[0]
+    with running_server(store, "--models", TABLES, command=[python, "-m", "fastmar_cli.main"]) as server:
+        response = requests.post(f"{server.url}/predictions/{TABLES}", json=record, timeout=30)
     assert response.status_code == 200
     assert response.json()["probabilities"]
 
 
-@pytest.mark.training  # not for its learner: it installs an environment
+@pytest.mark.training  # slow, since it installs an environment
 def test_export_and_predict_need_no_fastai(cookbook: Path, tmp_path: Path) -> None:
     python = python_without(tmp_path / "venv", {"fastai", "fastcore", "torchvision", "pandas", "ts", "requests"})
     learner, rows = cookbook / "adult_sample_model.pkl", cookbook / "adult_sample_test.csv"

@@ -1,4 +1,4 @@
-"""The canary front, a real nginx before a real TorchServe: who answers, how often, and what a change of share loses."""
+"""The nginx template of the canary, with a real nginx and server: shares, headers, and reloads under load."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ pytestmark = [
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "docker" / "canary" / "fastmar.conf.template"
 ANSWERS = {"1.0": ">=50k", "2.0": "<50k"}  # of each version to the same record
-COUNT = 1000  # requests; the share of one that is drawn with 10% is then within 4.8% of it, but for once in a million
+COUNT = 1000  # requests; a share of 10% then deviates by more than 4.8% once in a million runs
 
 MAIN = """
 daemon off;
@@ -51,19 +51,19 @@ http {{
 """
 
 
-class Front:
-    """An nginx with the template filled in."""
+class Proxy:
+    """An nginx with the template."""
 
     def __init__(self, folder: Path, server: str) -> None:
         self.port = free_port("127.0.0.1")
         self.url = f"http://127.0.0.1:{self.port}"
         self.folder = folder
         self._server = server.removeprefix("http://")
-        user = "user root;" if os.geteuid() == 0 else ""  # nobody could not look into pytest's folder
+        user = "user root;" if os.geteuid() == 0 else ""  # the user nobody has no access to pytest's folder
         (folder / "nginx.conf").write_text(MAIN.format(folder=folder, user=user))
 
-    def share(self, share: str, new: str = "2.0") -> None:
-        """Fill the template in, with the command that the documents show or, where it is missing, as it does."""
+    def set_share(self, share: str, new: str = "2.0") -> None:
+        """Fill in the template with envsubst, as documented, or in the same way if it is not installed."""
         values = {
             "CANARY_LISTEN": f"127.0.0.1:{self.port}",
             "CANARY_SERVER": self._server,
@@ -80,11 +80,11 @@ class Front:
             text = re.sub(r"\$\{(\w+)\}", lambda match: values[match[1]], text)
         (self.folder / "fastmar.conf").write_text(text)
 
-    def command(self, *words: str) -> list[str]:
-        return [str(NGINX), "-p", str(self.folder), "-c", str(self.folder / "nginx.conf"), *words]
+    def command(self, *arguments: str) -> list[str]:
+        return [str(NGINX), "-p", str(self.folder), "-c", str(self.folder / "nginx.conf"), *arguments]
 
     def reload(self) -> None:
-        """Return when new processes of nginx's have taken over and the old ones are gone."""
+        """Reload the configuration, and wait until new worker processes have replaced the old ones."""
         before = self.workers()
         subprocess.run(self.command("-s", "reload"), check=True, capture_output=True)
         deadline = time.monotonic() + 60
@@ -110,69 +110,69 @@ class Front:
 
 
 @pytest.fixture(scope="module")
-def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     folder = tmp_path_factory.mktemp("canary")
     store = folder / "store"
     store.mkdir()
     tiny_archive(store, "1.0")
     tiny_archive(store, "2.0", flipped=True)
     with running_server(store) as server:
-        made = Front(folder, server.url)
-        made.share("10%")
-        with subprocess.Popen(made.command(), stderr=subprocess.DEVNULL, text=True) as process:
+        proxy = Proxy(folder, server.url)
+        proxy.set_share("10%")
+        with subprocess.Popen(proxy.command(), stderr=subprocess.DEVNULL, text=True) as process:
             try:
-                made.wait_until_open(process)
-                yield made
+                proxy.wait_until_open(process)
+                yield proxy
             finally:
                 process.terminate()
 
 
-def ask(front: Front, count: int) -> Counter[tuple[int, str | None, Any]]:
-    """Status, version and prediction of so many requests in 8 streams, each over a connection of its own."""
+def ask(proxy: Proxy, count: int) -> Counter[tuple[int, str | None, Any]]:
+    """Status, version and prediction of `count` requests in 8 threads, each with a new connection."""
 
     def one(_: int) -> tuple[int, str | None, Any]:
-        reply = requests.post(f"{front.url}/predictions/tiny", json=tiny.record(), timeout=30)
+        reply = requests.post(f"{proxy.url}/predictions/tiny", json=tiny.record(), timeout=30)
         return reply.status_code, reply.headers.get("X-Model-Version"), reply.json().get("prediction")
 
     with ThreadPoolExecutor(8) as pool:
         return Counter(pool.map(one, range(count)))
 
 
-def test_a_tenth_goes_to_the_new_version_and_the_header_says_which_answered(front: Front) -> None:
-    outcomes = ask(front, COUNT)
+def test_a_tenth_of_the_requests_goes_to_the_new_version(proxy: Proxy) -> None:
+    outcomes = ask(proxy, COUNT)
     assert set(outcomes) == {(200, version, answer) for version, answer in ANSWERS.items()}
     assert outcomes[200, "2.0", ANSWERS["2.0"]] / COUNT == pytest.approx(0.1, abs=0.048)
 
 
-def test_another_share_takes_effect_while_requests_go_on_and_none_fails(front: Front) -> None:
-    front.share("100%")
+def test_changing_the_share_under_load_loses_no_request(proxy: Proxy) -> None:
+    proxy.set_share("100%")
     with ThreadPoolExecutor(1) as pool:
-        under_way = pool.submit(ask, front, COUNT)
-        front.reload()
-        outcomes = under_way.result()
+        running = pool.submit(ask, proxy, COUNT)
+        proxy.reload()
+        outcomes = running.result()
     assert set(outcomes) <= {(200, version, answer) for version, answer in ANSWERS.items()}
-    assert set(ask(front, 100)) == {(200, "2.0", ANSWERS["2.0"])}
-    front.share("10%", new="1.0")  # taken back
-    front.reload()
-    assert set(ask(front, 100)) == {(200, "1.0", ANSWERS["1.0"])}
-    front.share("10%")
-    front.reload()
+    assert set(ask(proxy, 100)) == {(200, "2.0", ANSWERS["2.0"])}
+    proxy.set_share("10%", new="1.0")  # all requests to the old version
+    proxy.reload()
+    assert set(ask(proxy, 100)) == {(200, "1.0", ANSWERS["1.0"])}
+    proxy.set_share("10%")
+    proxy.reload()
 
 
-def test_all_else_passes_as_it_is(front: Front) -> None:
+def test_other_paths_are_not_changed(proxy: Proxy) -> None:
     for version, answer in ANSWERS.items():
-        reply = requests.post(f"{front.url}/predictions/tiny/{version}", json=tiny.record(), timeout=30)
+        reply = requests.post(f"{proxy.url}/predictions/tiny/{version}", json=tiny.record(), timeout=30)
         assert reply.json()["prediction"] == answer
         assert "X-Model-Version" not in reply.headers
-    assert requests.get(f"{front.url}/ping", timeout=30).status_code == 200
-    refused = requests.post(f"{front.url}/predictions/tiny", data="{", timeout=30)
+    assert requests.get(f"{proxy.url}/ping", timeout=30).status_code == 200
+    refused = requests.post(f"{proxy.url}/predictions/tiny", data="{", timeout=30)
     assert refused.status_code == 400
     assert refused.headers["X-Model-Version"] in ANSWERS
 
 
-def test_a_server_that_is_away_is_told(front: Front, tmp_path: Path) -> None:
-    alone = Front(tmp_path, f"http://127.0.0.1:{free_port('127.0.0.1')}")
-    alone.share("50%")
+def test_502_if_the_server_does_not_respond(proxy: Proxy, tmp_path: Path) -> None:
+    alone = Proxy(tmp_path, f"http://127.0.0.1:{free_port('127.0.0.1')}")
+    alone.set_share("50%")
     with subprocess.Popen(alone.command(), stderr=subprocess.DEVNULL, text=True) as process:
         try:
             alone.wait_until_open(process)

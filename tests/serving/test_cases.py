@@ -1,4 +1,4 @@
-"""Bodies as people and their tools send them, on every path of a real server: answered as meant, or refused by name."""
+"""Request bodies of common tools, on all prediction paths of a real server: answered, or refused with a code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import requests
 
 from fastmar_runtime.predictor import Predictor
 from fastmar_serving.torchserve.testing import RunningServer
-from tests.serving.conftest import OURS
+from tests.serving.conftest import TABLES
 from tests.serving.test_http import TIMEOUT, assert_close
 
 pytestmark = pytest.mark.torchserve
@@ -28,13 +28,13 @@ TABLE, OTHER_TABLE = f"{HEADER}\n{ROW}\n".encode(), f"{HEADER}\n{OTHER_ROW}\n".e
 LIMIT = 16 << 20  # bytes of a request
 
 PATHS = {
-    "predictions": f"/predictions/{OURS}",
-    "version": f"/predictions/{OURS}/1.0",
-    "invocations": f"/invocations?model_name={OURS}",
-    "invoke": f"/models/{OURS}/invoke",
-    "v1": f"/v1/models/{OURS}:predict",
+    "predictions": f"/predictions/{TABLES}",
+    "version": f"/predictions/{TABLES}/1.0",
+    "invocations": f"/invocations?model_name={TABLES}",
+    "invoke": f"/models/{TABLES}/invoke",
+    "v1": f"/v1/models/{TABLES}:predict",
 }
-V2 = f"/v2/models/{OURS}/infer"
+V2 = f"/v2/models/{TABLES}/infer"
 
 
 @pytest.fixture(params=PATHS.values(), ids=list(PATHS))
@@ -45,11 +45,11 @@ def path(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def expected(store: Path) -> list[dict[str, Any]]:
     """The answers to RECORD and OTHER."""
-    return Predictor.open(store / f"{OURS}.mar").predict([RECORD, OTHER])
+    return Predictor.open(store / f"{TABLES}.mar").predict([RECORD, OTHER])
 
 
 def post(server: RunningServer, path: str, body: Any, content_type: str | None = JSON, **headers: str) -> Any:
-    """The response; other headers are given with underscores for hyphens."""
+    """The response; other headers are keyword arguments with underscores instead of hyphens."""
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
     sent |= {"Content-Type": content_type} if content_type else {}
     data = body if isinstance(body, bytes) else json.dumps(body)
@@ -66,12 +66,12 @@ def answers(response: requests.Response) -> list[dict[str, Any]]:
     return found
 
 
-def assert_refused(response: requests.Response, status: int, code: str, says: str) -> None:
+def assert_refused(response: requests.Response, status: int, code: str, fact: str = "") -> None:
     assert response.status_code == status, response.text
     assert response.headers["Content-Type"] == JSON
     error = response.json()["error"]
     assert error["code"] == code
-    assert says in f"{error['message']} {error['fix']}"
+    assert fact in f"{error['message']} {error['fix']}"
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_case_csv_blank_rows(server: RunningServer, path: str, expected: Any) ->
 
 
 def test_case_csv_header_only(server: RunningServer, path: str) -> None:
-    assert_refused(post(server, path, f"{HEADER}\n".encode(), "text/csv"), 400, "no_rows", "no row behind the header")
+    assert_refused(post(server, path, f"{HEADER}\n".encode(), "text/csv"), 400, "no_rows")
 
 
 def test_case_curl_d_newlines(server: RunningServer, path: str) -> None:
@@ -163,7 +163,7 @@ def test_case_wrapped_shapes(server: RunningServer, path: str, shape: str, expec
 
 @pytest.mark.parametrize("body", [{"data": [62, 28, 3]}, {"instances": [[62, 28, 3]]}], ids=["data", "instances"])
 def test_case_wrapped_shapes_refused(server: RunningServer, path: str, body: Any) -> None:
-    assert_refused(post(server, path, body), 400, "unnamed_columns", "column")
+    assert_refused(post(server, path, body), 400, "unnamed_columns")
 
 
 def binary_tensors(*records: dict[str, Any]) -> tuple[bytes, int]:
@@ -188,7 +188,7 @@ def binary_tensors(*records: dict[str, Any]) -> tuple[bytes, int]:
     return head + data, len(head)
 
 
-@pytest.mark.parametrize("path", [V2, f"/v2/models/{OURS}/versions/1.0/infer"])
+@pytest.mark.parametrize("path", [V2, f"/v2/models/{TABLES}/versions/1.0/infer"])
 def test_case_tritonclient_binary(server: RunningServer, path: str, expected: Any) -> None:
     body, length = binary_tensors(RECORD, OTHER)
     response = post(server, path, body, "application/octet-stream", Inference_Header_Content_Length=str(length))

@@ -1,4 +1,4 @@
-"""What the management API says of a served model."""
+"""The description of a model in the management API."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import pytest
 
 from fastmar_serving.torchserve.management import UnixConnection
 from fastmar_serving.torchserve.testing import RunningServer
-from tests.serving.conftest import OURS
+from tests.serving.conftest import TABLES
 
 pytestmark = pytest.mark.torchserve
 
 
-def test_describe_gives_the_schema(server: RunningServer) -> None:
+def test_description_has_the_schema(server: RunningServer) -> None:
     connection = UnixConnection(server.management.removeprefix("unix:"), timeout=30)
     try:
-        connection.request("GET", f"/models/{OURS}?customized=true")
+        connection.request("GET", f"/models/{TABLES}?customized=true")
         response = connection.getresponse()
         assert response.status == 200
         [model] = json.loads(response.read())

@@ -1,4 +1,4 @@
-"""What KServe documents that a predictor answers: its protocol v1, and v2, which is the Open Inference Protocol."""
+"""The protocols that KServe documents for predictors: v1, and v2, the Open Inference Protocol."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 
 from fastmar_runtime.predictor import BundleFiles
 from fastmar_serving.torchserve.testing import RunningServer
-from tests.serving.conftest import OURS
+from tests.serving.conftest import TABLES
 from tests.serving.test_http import TIMEOUT, assert_close, post
 
 pytestmark = pytest.mark.torchserve
@@ -21,8 +21,8 @@ UNKNOWN = "nothing-of-that-name"
 
 @pytest.fixture(scope="module")
 def golden(store: Path) -> tuple[list[Any], list[Any]]:
-    """Records of our own learner and their answers."""
-    files = BundleFiles(store / f"{OURS}.mar")
+    """Golden records of the table model and their answers."""
+    files = BundleFiles(store / f"{TABLES}.mar")
     return files.json("golden/records.json"), files.json("golden/answers.json")
 
 
@@ -33,38 +33,38 @@ def get(server: RunningServer, path: str) -> requests.Response:
 # Protocol v1: https://kserve.github.io/website/docs/concepts/architecture/data-plane/v1-protocol
 
 
-def test_v1_lists_models_and_says_which_are_ready(server: RunningServer) -> None:
-    assert OURS in get(server, "/v1/models").json()["models"]
-    response = get(server, f"/v1/models/{OURS}")
-    assert (response.status_code, response.json()) == (200, {"name": OURS, "ready": True})
+def test_v1_list_of_models_and_readiness(server: RunningServer) -> None:
+    assert TABLES in get(server, "/v1/models").json()["models"]
+    response = get(server, f"/v1/models/{TABLES}")
+    assert (response.status_code, response.json()) == (200, {"name": TABLES, "ready": True})
     assert get(server, f"/v1/models/{UNKNOWN}").status_code == 404
 
 
 def test_v1_predicts(server: RunningServer, golden: Any) -> None:
     records, answers = golden
-    response = post(f"{server.url}/v1/models/{OURS}:predict", {"instances": records})
+    response = post(f"{server.url}/v1/models/{TABLES}:predict", {"instances": records})
     assert response.status_code == 200
     assert response.headers["Content-Type"] == "application/json"
     assert_close(response.json()["predictions"], answers)
 
 
 def test_v1_one_instance_and_none(server: RunningServer, golden: Any) -> None:
-    url = f"{server.url}/v1/models/{OURS}:predict"
+    url = f"{server.url}/v1/models/{TABLES}:predict"
     assert_close(post(url, {"instances": golden[0][:1]}).json()["predictions"], golden[1][:1])
     assert post(url, {"instances": []}).json() == {"predictions": []}
 
 
-def test_v1_a_bad_instance_is_refused_alone(server: RunningServer, golden: Any) -> None:
+def test_v1_one_invalid_instance_is_refused(server: RunningServer, golden: Any) -> None:
     records, answers = golden
-    response = post(f"{server.url}/v1/models/{OURS}:predict", {"instances": [records[0], {}, records[1]]})
+    response = post(f"{server.url}/v1/models/{TABLES}:predict", {"instances": [records[0], {}, records[1]]})
     first, refused, last = response.json()["predictions"]
     assert response.status_code == 200
     assert_close([first, last], answers[:2])
     assert refused["error"]["fix"]
 
 
-def test_v1_what_is_no_request_is_told_what_is_one(server: RunningServer) -> None:
-    url = f"{server.url}/v1/models/{OURS}:predict"
+def test_v1_refuses_invalid_requests_with_a_fix(server: RunningServer) -> None:
+    url = f"{server.url}/v1/models/{TABLES}:predict"
     for body in ("{", {"instances": "x"}):
         response = post(url, body)
         assert response.status_code == 400
@@ -109,7 +109,7 @@ TENSOR = {
 MODEL_METADATA = {
     "type": "object",
     "properties": {
-        "name": {"const": OURS},
+        "name": {"const": TABLES},
         "versions": {"type": "array", "items": TEXT},
         "platform": TEXT,
         "inputs": {"type": "array", "items": TENSOR, "minItems": 1},
@@ -129,7 +129,7 @@ def assert_is(schema: Any, body: Any) -> None:
 
 
 def tensors(records: list[Any]) -> list[dict[str, Any]]:
-    """Each column an input of one value for each record."""
+    """One input for each column, with one value for each record."""
     return [
         {"name": name, "shape": [len(records)], "datatype": "BYTES", "data": [record[name] for record in records]}
         for name in records[0]
@@ -142,18 +142,18 @@ def tensors(records: list[Any]) -> list[dict[str, Any]]:
 def test_v2_health(server: RunningServer) -> None:
     assert get(server, "/v2/health/live").json() == {"live": True}
     assert get(server, "/v2/health/ready").json() == {"ready": True}
-    assert get(server, f"/v2/models/{OURS}/ready").json() == {"name": OURS, "ready": True}
+    assert get(server, f"/v2/models/{TABLES}/ready").json() == {"name": TABLES, "ready": True}
     assert get(server, f"/v2/models/{UNKNOWN}/ready").status_code == 404
 
 
 def test_v2_infers(server: RunningServer, golden: Any) -> None:
     records, answers = golden
-    response = post(f"{server.url}/v2/models/{OURS}/infer", {"id": "42", "inputs": tensors(records)})
+    response = post(f"{server.url}/v2/models/{TABLES}/infer", {"id": "42", "inputs": tensors(records)})
     assert response.status_code == 200
     assert response.headers["Content-Type"] == "application/json"
     assert_is(INFERENCE_RESPONSE, response.json())
     assert response.json()["id"] == "42"
-    assert response.json()["model_name"] == OURS
+    assert response.json()["model_name"] == TABLES
     outputs = {output["name"]: output for output in response.json()["outputs"]}
     assert outputs["prediction"]["data"] == [answer["prediction"] for answer in answers]
     rows, width = outputs["probabilities"]["shape"]
@@ -163,20 +163,20 @@ def test_v2_infers(server: RunningServer, golden: Any) -> None:
     assert outputs["probabilities"]["parameters"]["labels"].split(";") == list(answers[0]["probabilities"])[:width]
 
 
-def test_v2_an_id_and_parameters_are_optional_and_a_tensor_may_be_a_column(server: RunningServer, golden: Any) -> None:
+def test_v2_optional_members_and_column_tensors(server: RunningServer, golden: Any) -> None:
     records, answers = golden
     inputs = tensors(records[:2])
     for tensor in inputs:
         tensor |= {"shape": [2, 1], "data": [[value] for value in tensor["data"]], "parameters": {}}
     body = {"inputs": inputs, "parameters": {"priority": 1}, "outputs": [{"name": "prediction"}]}
-    response = post(f"{server.url}/v2/models/{OURS}/infer", body)
+    response = post(f"{server.url}/v2/models/{TABLES}/infer", body)
     assert_is(INFERENCE_RESPONSE, response.json())
     assert response.json()["outputs"][0]["data"] == [answer["prediction"] for answer in answers[:2]]
 
 
-def test_v2_an_error_is_a_sentence(server: RunningServer, golden: Any) -> None:
+def test_v2_errors_are_strings(server: RunningServer, golden: Any) -> None:
     short = tensors(golden[0][:1])[:1]
-    response = post(f"{server.url}/v2/models/{OURS}/infer", {"inputs": short})
+    response = post(f"{server.url}/v2/models/{TABLES}/infer", {"inputs": short})
     assert response.status_code == 400
     assert_is(ERROR_RESPONSE, response.json())
     assert post(f"{server.url}/v2/models/{UNKNOWN}/infer", {"inputs": short}).status_code == 404
@@ -184,7 +184,7 @@ def test_v2_an_error_is_a_sentence(server: RunningServer, golden: Any) -> None:
 
 @pytest.mark.parametrize("body", ["{", {"inputs": "x"}, '{"inputs":[', ""])
 def test_case_v2_error_not_a_string(server: RunningServer, body: Any) -> None:
-    reply = post(f"{server.url}/v2/models/{OURS}/infer", body)
+    reply = post(f"{server.url}/v2/models/{TABLES}/infer", body)
     assert reply.status_code == 400
     assert "Fix: " in reply.json()["error"]
 
@@ -194,13 +194,13 @@ def test_v2_server_metadata(server: RunningServer) -> None:
 
 
 def test_v2_model_metadata(server: RunningServer) -> None:
-    assert_is(MODEL_METADATA, get(server, f"/v2/models/{OURS}").json())
+    assert_is(MODEL_METADATA, get(server, f"/v2/models/{TABLES}").json())
 
 
-def test_v2_a_model_of_a_version(server: RunningServer, golden: Any) -> None:
-    url = f"{server.url}/v2/models/{OURS}/versions/1.0/infer"
+def test_v2_infer_with_a_version(server: RunningServer, golden: Any) -> None:
+    url = f"{server.url}/v2/models/{TABLES}/versions/1.0/infer"
     assert_is(INFERENCE_RESPONSE, post(url, {"inputs": tensors(golden[0])}).json())
 
 
-def test_v1_no_model_explains(server: RunningServer, golden: Any) -> None:
-    assert post(f"{server.url}/v1/models/{OURS}:explain", {"instances": golden[0]}).status_code >= 400
+def test_v1_explain_is_not_supported(server: RunningServer, golden: Any) -> None:
+    assert post(f"{server.url}/v1/models/{TABLES}:explain", {"instances": golden[0]}).status_code >= 400

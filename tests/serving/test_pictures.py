@@ -1,4 +1,4 @@
-"""Pictures to a real TorchServe: in every form, good and bad ones together, and thousands without growing."""
+"""Pictures to a real server: all formats, invalid ones among valid ones, and memory over thousands of requests."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from tests.serving.test_http import TIMEOUT, post, worker_pids
 
 pytestmark = pytest.mark.torchserve
 
-TOLERANCE = 1e-5  # of a probability: a batch of another size may add in another order
+TOLERANCE = 1e-5  # of a probability: the order of additions depends on the size of the batch
 BOOK = ("26_100.jpg", "4_100.jpg", "5_100.jpg")
-GROWTH = 24 * 2**20  # bytes that a worker may grow by over thousands of requests: allocators keep some
+MAX_GROWTH = 24 * 2**20  # bytes of a worker's memory over thousands of requests; allocators keep some
 
 
 @pytest.fixture(scope="module")
@@ -51,17 +51,17 @@ def book(cookbook: Path) -> list[Path]:
 
 def assert_same(answers: list[Any], expected: list[Any]) -> None:
     assert len(answers) == len(expected)
-    for ours, theirs in zip(answers, expected, strict=True):
-        assert ours["prediction"] == theirs["prediction"]
-        assert ours["probabilities"] == pytest.approx(theirs["probabilities"], abs=TOLERANCE)
-        assert ours["warnings"] == theirs["warnings"]
+    for answer, other in zip(answers, expected, strict=True):
+        assert answer["prediction"] == other["prediction"]
+        assert answer["probabilities"] == pytest.approx(other["probabilities"], abs=TOLERANCE)
+        assert answer["warnings"] == other["warnings"]
 
 
 def b64(data: bytes) -> dict[str, Any]:
     return {"image": {"b64": base64.b64encode(data).decode()}}
 
 
-def test_one_picture_in_every_form(url: str, predictor: Predictor) -> None:
+def test_one_picture_in_all_formats(url: str, predictor: Predictor) -> None:
     for kind, media_type in (("JPEG", "image/jpeg"), ("PNG", "image/png"), ("WEBP", "application/x-image")):
         data = file_of(picture("red", 5), kind)
         [expected] = predictor.predict([data])
@@ -79,9 +79,7 @@ def test_one_picture_in_every_form(url: str, predictor: Predictor) -> None:
         assert_same(answers, [expected] * 2)
 
 
-def test_three_files_in_one_request_are_answered_in_order_by_name(
-    url: str, book: list[Path], predictor: Predictor
-) -> None:
+def test_several_files_in_one_request(url: str, book: list[Path], predictor: Predictor) -> None:
     expected = predictor.predict([path.read_bytes() for path in book])
     parts = [(path.name, (path.name, path.read_bytes(), "image/jpeg")) for path in book]
     response = requests.post(url, files=parts, timeout=TIMEOUT)
@@ -93,7 +91,7 @@ def test_three_files_in_one_request_are_answered_in_order_by_name(
         assert_same(answers, expected)
 
 
-def test_the_client_and_the_command_ask_for_files(
+def test_files_with_the_client_and_the_command_line(
     server: RunningServer, url: str, book: list[Path], predictor: Predictor, capsys: Any
 ) -> None:
     expected = predictor.predict([path.read_bytes() for path in book])
@@ -113,7 +111,7 @@ def test_the_client_and_the_command_ask_for_files(
 
 
 def bomb(width: int = 60_000, height: int = 60_000) -> bytes:
-    """A small PNG that says it is enormous."""
+    """A small PNG whose header has an enormous size."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -139,7 +137,7 @@ BAD: dict[str, tuple[Any, str]] = {
 }
 
 
-def test_300_pictures_in_8_streams_of_which_30_are_bad(server: RunningServer, url: str, predictor: Predictor) -> None:
+def test_300_pictures_in_8_threads_with_30_invalid_ones(server: RunningServer, url: str, predictor: Predictor) -> None:
     bodies = [
         file_of(picture(colour, seed), kind) for seed, colour in enumerate(COLOURS) for kind in ("JPEG", "PNG", "BMP")
     ]
@@ -148,14 +146,14 @@ def test_300_pictures_in_8_streams_of_which_30_are_bad(server: RunningServer, ur
     random.Random(3).shuffle(requests_)
     workers = worker_pids(server)
 
-    def ask(asked: tuple[str, Any]) -> requests.Response:
-        kind, which = asked
+    def send(item: tuple[str, Any]) -> requests.Response:
+        kind, which = item
         if kind == "good":
             return post(url, bodies[which], "image/jpeg") if which % 2 else post(url, b64(bodies[which]))
         return post(url, *BAD[which])
 
     with ThreadPoolExecutor(8) as pool:
-        responses = list(pool.map(ask, requests_))
+        responses = list(pool.map(send, requests_))
     right = 0
     for (kind, which), response in zip(requests_, responses, strict=True):
         if kind == "good":
@@ -172,7 +170,7 @@ def test_300_pictures_in_8_streams_of_which_30_are_bad(server: RunningServer, ur
     assert worker_pids(server) == workers
 
 
-def test_a_worker_does_not_grow(server: RunningServer, url: str) -> None:
+def test_memory_of_a_worker_does_not_grow(server: RunningServer, url: str) -> None:
     [version] = Management(server.management).describe(NAME)
     [worker] = [psutil.Process(worker["pid"]) for worker in version["workers"]]
     bodies = [file_of(picture(colour, seed), "PNG") for seed, colour in enumerate(COLOURS)] + [GOOD[:300]]
@@ -189,7 +187,7 @@ def test_a_worker_does_not_grow(server: RunningServer, url: str) -> None:
         with ThreadPoolExecutor(len(sessions)) as pool:
             return [status for statuses in pool.map(stream, sessions) for status in statuses]
 
-    ask(400)  # what is allocated once is allocated then
+    ask(400)  # warm-up
     before = worker.memory_info().rss
     statuses = ask(2000)
     grown = worker.memory_info().rss - before
@@ -197,5 +195,5 @@ def test_a_worker_does_not_grow(server: RunningServer, url: str) -> None:
         session.close()
     assert statuses.count(200) == 1504
     assert statuses.count(400) == 496
-    assert grown < GROWTH, f"{grown / 2**20:.0f} MB after 2,000 requests"
+    assert grown < MAX_GROWTH, f"{grown / 2**20:.0f} MB after 2,000 requests"
     print(f"the worker grew by {grown / 2**20:.1f} MB over 2,000 requests")

@@ -19,7 +19,7 @@ import pytest
 from fastmar_client import Client
 from fastmar_runtime.predictor import BundleFiles
 from fastmar_serving.torchserve.testing import RunningServer, running_server
-from tests.serving.conftest import OURS
+from tests.serving.conftest import TABLES
 
 pytestmark = pytest.mark.torchserve
 
@@ -30,36 +30,36 @@ BATCH = 16
 
 
 def workers(server: RunningServer) -> list[psutil.Process]:
-    """The processes that answer, the oldest first."""
+    """The worker processes, the oldest first."""
     children = psutil.Process(server.process.pid).children(recursive=True)
     found = [child for child in children if "model_service_worker" in " ".join(child.cmdline())]
     return sorted(found, key=psutil.Process.create_time)
 
 
 def test_predict_many_survives_workers_that_die(store: Path) -> None:
-    files = BundleFiles(store / f"{OURS}.mar")
+    files = BundleFiles(store / f"{TABLES}.mar")
     records, answers = files.json("golden/records.json"), files.json("golden/answers.json")
     stop = threading.Event()
-    asked = [0] * STREAMS
+    sent = [0] * STREAMS
     kills = 0
 
     def endless(stream: int) -> Any:
         while not stop.is_set():
             for record in records:
-                asked[stream] += 1
+                sent[stream] += 1
                 yield record
 
     def check(stream: int) -> int:
-        """The answers of one stream, each compared with the golden one in its place."""
+        """Compare each answer of a stream with the recorded one, and return their number."""
         count = 0
         with Client(server.url, key_file=server.key_file, timeout=(3, 20)) as client:
-            for count, answer in enumerate(client.predict_many(OURS, endless(stream), batch_size=BATCH), 1):
+            for count, answer in enumerate(client.predict_many(TABLES, endless(stream), batch_size=BATCH), 1):
                 expected = answers[(count - 1) % len(answers)]
                 assert answer["prediction"] == expected["prediction"]
                 assert answer["probabilities"] == pytest.approx(expected["probabilities"], abs=1e-5)
         return count
 
-    with running_server(store, "--models", OURS, "--workers", "2") as server, ThreadPoolExecutor(STREAMS) as pool:
+    with running_server(store, "--models", TABLES, "--workers", "2") as server, ThreadPoolExecutor(STREAMS) as pool:
         streams = [pool.submit(check, stream) for stream in range(STREAMS)]
         ends = time.monotonic() + SECONDS
         try:
@@ -73,5 +73,5 @@ def test_predict_many_survives_workers_that_die(store: Path) -> None:
         counts = [stream.result(timeout=120) for stream in streams]
     print(json.dumps({"killed": kills, "answered": counts}))
     assert kills >= 2
-    assert counts == asked, "each record is answered once"
+    assert counts == sent, "each record is answered once"
     assert min(counts) > BATCH

@@ -14,8 +14,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from fastmar_cli.rollout_options import add_server_arguments, positive, share, where
-from fastmar_serving.rollout.accepted import ACCEPTABLE
+from fastmar_cli.rollout_options import add_server_arguments, positive, server_options, share
+from fastmar_serving.rollout.check_names import WAIVABLE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--accept",
         action="append",
-        choices=ACCEPTABLE,
+        choices=WAIVABLE,
         default=[],
         metavar="CHECK",
         help="switch although: breaking-changes (what `fastmar diff` calls breaking), new-errors (records that the "
@@ -67,14 +67,14 @@ def run(args: argparse.Namespace) -> int:
     from fastmar_cli.console import out, stages
     from fastmar_cli.rollout_report import lines
     from fastmar_cli.signals import ended_by_sigterm
-    from fastmar_serving.rollout.deploy import Deployed, Wanted, deploy
+    from fastmar_serving.rollout.deploy import DeployOptions, DeployResult, deploy
     from fastmar_serving.rollout.server import find_server
 
     if args.keep == 1 and args.no_default:
         args.refuse(
             "--no-default leaves the default and the new version loaded: give --keep 2, or leave one of them out"
         )
-    wanted = Wanted(
+    options = DeployOptions(
         archive=args.archive,
         requests=args.requests,
         sample=args.sample,
@@ -84,18 +84,18 @@ def run(args: argparse.Namespace) -> int:
         default=not args.no_default,
         accepted=frozenset(args.accept),
     )
-    deployed = Deployed()
+    result = DeployResult()
     try:
         with ended_by_sigterm(), stages() as show:
-            deploy(find_server(where(args)), wanted, deployed, show)
+            deploy(find_server(server_options(args)), options, result, show)
     finally:
-        if args.json and deployed.name:
-            print(json.dumps(deployed.as_dict(), ensure_ascii=False))
+        if args.json and result.name:
+            print(json.dumps(result.as_dict(), ensure_ascii=False))
         elif not args.json:
-            for line in lines(deployed):
+            for line in lines(result):
                 out.print(line, markup=False)
     if not args.json:
-        out.print(f"Next: {_next(args, deployed.name, deployed.before, is_default=deployed.default)}", markup=False)
+        out.print(f"Next: {_next(args, result.name, result.before, is_default=result.default)}", markup=False)
     return 0
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from fastmar_cli.rollout_options import add_server_arguments, where
+from fastmar_cli.rollout_options import add_server_arguments, server_options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     from fastmar_serving.rollout.overview import all_versions, as_dict, table
     from fastmar_serving.rollout.server import find_server
 
-    server = find_server(where(args))
+    server = find_server(server_options(args))
     if args.unload:
         from fastmar_serving.rollout.unloading import unload_named
 

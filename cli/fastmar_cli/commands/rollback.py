@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 
-from fastmar_cli.rollout_options import add_server_arguments, where
+from fastmar_cli.rollout_options import add_server_arguments, server_options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     from fastmar_serving.rollout.server import find_server
 
     with ended_by_sigterm(), stages() as show:
-        done = roll_back(find_server(where(args)), args.name, args.to, timeout=args.timeout, show=show)
+        done = roll_back(find_server(server_options(args)), args.name, args.to, timeout=args.timeout, show=show)
     if args.json:
         print(json.dumps(done.as_dict(), ensure_ascii=False))
     else:

@@ -15,8 +15,8 @@ from fastmar_contract.display import printable
 
 if TYPE_CHECKING:
     from fastmar_serving.clouds.sagemaker.endpoint import Capture
-    from fastmar_serving.clouds.sagemaker.journal import Journal
-    from fastmar_serving.clouds.sagemaker.model import Hosted
+    from fastmar_serving.clouds.sagemaker.model import ModelOptions
+    from fastmar_serving.clouds.sagemaker.progress import Progress
     from fastmar_serving.clouds.sagemaker.scaling import Scaling
 
 STARTUP = 480  # seconds that SageMaker gives a container to answer /ping, unless it is told otherwise
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     package.add_argument("-o", "--output", type=Path, default=Path("model.tar.gz"), help="default: %(default)s")
     package.set_defaults(act=_package)
     deploy = commands.add_parser("deploy", help="create an endpoint, or update it without a gap")
-    _add_hosted(deploy)
+    _add_model_options(deploy)
     _add_instances(deploy)
     deploy.add_argument(
         "--startup-timeout", type=int, default=STARTUP, metavar="SECONDS", help="to be ready (default: %(default)s)"
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     deploy.add_argument("--capture-percent", type=int, default=100, metavar="N", help="of the requests (default: 100)")
     deploy.set_defaults(act=_deploy)
     transform = commands.add_parser("transform", help="answer a file, or all files below an s3:// address, in a batch")
-    _add_hosted(transform)
+    _add_model_options(transform)
     _add_instances(transform)
     transform.add_argument(
         "--input", required=True, metavar="FILE|S3_URI", help=".jsonl, .csv, .json, a picture, or s3://..."
@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     delete.set_defaults(act=_delete)
 
 
-def _add_hosted(parser: argparse.ArgumentParser) -> None:
+def _add_model_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("archives", nargs="+", type=Path, metavar="MODEL.mar", help="versions of one model")
     add("--image", required=True, metavar="URI", help="fastmar's image in ECR; a tag that never moves, or a digest")
@@ -102,12 +102,12 @@ def _package(args: argparse.Namespace) -> int:
 
 def _deploy(args: argparse.Namespace) -> int:
     from fastmar_serving.clouds.sagemaker.aws import Aws
-    from fastmar_serving.clouds.sagemaker.endpoint import Wanted, deploy, undo
+    from fastmar_serving.clouds.sagemaker.endpoint import EndpointOptions, delete_command, deploy
 
     if args.image.endswith(":latest") or ":" not in args.image.rpartition("/")[2]:
         notice("the image's tag may move: deploying again will not notice a new image behind it.")
-    wanted = Wanted(
-        hosted=_hosted(args),
+    options = EndpointOptions(
+        model_options=_model_options(args),
         instance_type=args.instance_type,
         count=args.count,
         startup=args.startup_timeout,
@@ -116,24 +116,25 @@ def _deploy(args: argparse.Namespace) -> int:
     )
     aws = Aws(args.region)
     with stages() as stage:
-        deployed = deploy(aws, wanted, _journal(stage))
-    where = f"--endpoint-name {deployed.name} --region {aws.region}"
-    _line(f"\nIn service: {deployed.name} with {deployed.config}")
+        result = deploy(aws, options, _progress(stage))
+    where = f"--endpoint-name {result.name} --region {aws.region}"
+    _line(f"\nIn service: {result.name} with {result.config}")
     _line(f"Ask:   aws sagemaker-runtime invoke-endpoint {where} \\")
     _line("           --content-type application/json --body fileb://record.json answer.json")
-    if deployed.back:
-        _line(f"Back:  {deployed.back}")
-    _line(f"Away:  {undo(aws, deployed.name)}")
+    if result.rollback_command:
+        _line(f"Back:  {result.rollback_command}")
+    _line(f"Away:  {delete_command(aws, result.name)}")
     return 0
 
 
 def _transform(args: argparse.Namespace) -> int:
     from fastmar_serving.clouds.sagemaker.aws import Aws
-    from fastmar_serving.clouds.sagemaker.transform import Batch, transform
+    from fastmar_serving.clouds.sagemaker.transform import BatchOptions, transform
 
-    batch = Batch(_hosted(args), args.input, args.content_type, args.output, args.instance_type, args.count)
+    model_options = _model_options(args)
+    batch = BatchOptions(model_options, args.input, args.content_type, args.output, args.instance_type, args.count)
     with stages() as stage:
-        where = transform(Aws(args.region), batch, _journal(stage))
+        where = transform(Aws(args.region), batch, _progress(stage))
     _line(f"Answers: {where}")
     return 0
 
@@ -155,7 +156,7 @@ def _delete(args: argparse.Namespace) -> int:
         _line("Nothing was removed.")
         return 1
     with stages() as stage:
-        delete(aws, found, _journal(stage))
+        delete(aws, found, _progress(stage))
     _line("Answers of batches, captured requests and logs stay; they are yours.")
     return 0
 
@@ -167,14 +168,14 @@ def _agreed(question: str) -> bool:
         return False
 
 
-def _hosted(args: argparse.Namespace) -> Hosted:
-    from fastmar_serving.clouds.sagemaker.model import Hosted
-    from fastmar_serving.clouds.sagemaker.names import checked_name, name_for
+def _model_options(args: argparse.Namespace) -> ModelOptions:
+    from fastmar_serving.clouds.sagemaker.model import ModelOptions
+    from fastmar_serving.clouds.sagemaker.names import check_name, name_from_model
     from fastmar_serving.torchserve.archives import read_archive
 
-    return Hosted(
+    return ModelOptions(
         archives=args.archives,
-        name=checked_name(args.name) if args.name else name_for(read_archive(args.archives[0]).name),
+        name=check_name(args.name) if args.name else name_from_model(read_archive(args.archives[0]).name),
         image=args.image,
         role=args.role,
         bucket=args.bucket,
@@ -203,10 +204,10 @@ def _capture(args: argparse.Namespace) -> Capture | None:
     return Capture(args.capture, args.capture_percent) if args.capture else None
 
 
-def _journal(stage: Any) -> Journal:
-    from fastmar_serving.clouds.sagemaker.journal import Journal
+def _progress(stage: Any) -> Progress:
+    from fastmar_serving.clouds.sagemaker.progress import Progress
 
-    return Journal(say=_line, stage=stage)
+    return Progress(write=_line, stage=stage)
 
 
 def _line(text: str) -> None:

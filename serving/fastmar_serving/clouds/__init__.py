@@ -1,1 +1,1 @@
-"""Servers that a cloud runs."""
+"""Deployments to managed cloud services."""

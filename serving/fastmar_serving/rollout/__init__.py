@@ -1,1 +1,1 @@
-"""Changing what a running server answers: deploy a version, roll back, look at what is loaded."""
+"""Rollouts on a running server: deploy a version, roll back, unload and list versions."""

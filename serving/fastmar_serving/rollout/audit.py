@@ -1,8 +1,8 @@
-"""The audit log: one JSON line for each deployment, rollback and unloading, and for each attempt that failed.
+"""The audit log: one JSON line for each deployment, rollback and unload, including failed attempts.
 
-The file is `audit.jsonl` in the server's state folder (the model store unless `--state-dir` says otherwise), so it
-outlives the server. Where that folder can't be written to, the line goes to the server's run directory, which lasts as
-long as the server; where neither is here, standard error says so. `fastmar serve` prints new lines to its own log.
+The file is `audit.jsonl` in the state directory (by default the model store), so it outlives the server. If that
+directory is not writable, the line goes to the run directory, which lasts as long as the server. If neither is
+writable, the command prints a warning. `fastmar serve` copies new lines to its own log.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from fastmar_serving.torchserve.audit import FILE
 
 DEPLOY, ROLLBACK, UNLOAD = "deploy", "rollback", "unload"
 SUCCESS, REFUSED, FAILED = "success", "refused", "failed"
-LONGEST = 500  # characters of a reason
+MAX_REASON = 500  # characters
 
 
 class Entry:
-    """One line, filled while the action runs and written once.
+    """One line of the log, filled while the action runs and written once.
 
     Attributes:
-        model: the model's name.
-        before: the default version before the action; for an unloading the version that ends.
-        after: the version that is, or was, to become the default; None for an unloading.
-        details: more facts: the archive, its digest, what was accepted, what was compared.
+        model: name of the model.
+        before: the default version before the action; for an unload the unloaded version.
+        after: the requested default version; None for an unload.
+        details: further keys, such as the archive, its digest, the waived checks and the counts of the comparison.
     """
 
     def __init__(self, server: Server, action: str) -> None:
@@ -49,7 +49,7 @@ class Entry:
         self._is_written = False
 
     def write(self, result: str, error: BaseException | None = None) -> None:
-        """Append the line; the first result stands, later ones are ignored."""
+        """Append the line. Only the first call has an effect."""
         if self._is_written:
             return
         self._is_written = True
@@ -69,12 +69,12 @@ class Entry:
 
 
 @contextmanager
-def audited(server: Server, action: str) -> Iterator[Entry]:
-    """Write a line of the action when the block ends, whichever way it ends."""
+def audit_entry(server: Server, action: str) -> Iterator[Entry]:
+    """Write a line for the action when the block ends or raises."""
     entry = Entry(server, action)
     try:
         yield entry
-    except BaseException as error:  # an interrupted deployment is recorded too
+    except BaseException as error:  # including KeyboardInterrupt
         is_refusal = isinstance(error, FastmarError) and not isinstance(error, ManagementFailed)
         entry.write(REFUSED if is_refusal else FAILED, error)
         raise
@@ -82,7 +82,7 @@ def audited(server: Server, action: str) -> Iterator[Entry]:
 
 
 def caller(environ: Mapping[str, str]) -> dict[str, Any]:
-    """Who runs this command and from where: user, host, process, folder, and the way in by sudo or SSH."""
+    """The caller of this command: user, host, process, folder, and the sudo user and SSH address if any."""
     user = None
     with suppress(Exception):  # a container's user id may have no name
         user = getpass.getuser()
@@ -100,7 +100,7 @@ def caller(environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def digest(file: Path) -> str | None:
-    """SHA-256 of an archive, None where it can't be read."""
+    """SHA-256 of an archive, None if it can't be read."""
     try:
         with file.open("rb") as read:
             return hashlib.file_digest(read, "sha256").hexdigest()
@@ -109,7 +109,7 @@ def digest(file: Path) -> str | None:
 
 
 def _append(server: Server, line: bytes) -> None:
-    problem = "its model store is not known"
+    problem = "its model store is unknown"
     for file in _files(server):
         try:
             _append_to(file, line)
@@ -117,7 +117,7 @@ def _append(server: Server, line: bytes) -> None:
             problem = f"{file}: {error.strerror or error}"
         else:
             return
-    notice(f"no line was written to the audit log of the server at {server.url}: {problem}. Give --state-dir FOLDER.")
+    notice(f"can't write to the audit log of the server at {server.url}: {problem}. Give --state-dir FOLDER.")
 
 
 def _files(server: Server) -> list[Path]:
@@ -130,12 +130,12 @@ def _files(server: Server) -> list[Path]:
 
 
 def _append_to(file: Path, line: bytes) -> None:
-    """Append with one system call, so that lines of several processes do not mix, and wait until it is on the disk."""
+    """Append with one system call, so that lines of several processes do not mix, and sync to disk."""
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
     descriptor = os.open(file, flags, 0o640)
     try:
         if os.write(descriptor, line) != len(line):
-            raise OSError("the disk took only a part of the line")
+            raise OSError("only a part of the line was written")
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
@@ -149,4 +149,4 @@ def _code(error: BaseException) -> str:
 
 def _reason(error: BaseException) -> str:
     text = str(getattr(error, "message", "") or error)
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    return text if len(text) <= MAX_REASON else f"{text[:MAX_REASON]}..."

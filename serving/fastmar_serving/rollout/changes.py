@@ -1,7 +1,7 @@
-"""What changed between two versions of a model, as their archives tell it, and what a caller of the old one will meet.
+"""Changes between two versions of a model, read from their archives, and their effects on callers of the old one.
 
-Three kinds of change: *breaking*, where an old caller's records are refused or its answers mean something else;
-*noticed*, where they are answered otherwise, and are told so; *inside*, which no caller sees but in the numbers.
+Levels: *breaking* if old callers' records are refused or answers change their meaning; *noticed* if answers or warnings
+differ visibly; *inside* if only numbers differ.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from fastmar_runtime.steps.categorify import Categorify, vocabulary
 
 BREAKING, NOTICED, INSIDE = "breaking", "noticed", "inside"
 LEVELS = (BREAKING, NOTICED, INSIDE)
-MOST_NAMED = 8  # categories or labels in a sentence
+MAX_LISTED = 8  # categories or labels in a message
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Change:
     Attributes:
         level: one of LEVELS.
         where: the field, or the part of the model.
-        what: what it was and is.
-        caller: what a caller of the old version will meet; empty where that is nothing.
+        what: the change from old to new.
+        caller: the effect on a caller of the old version; empty if there is none.
     """
 
     level: str
@@ -39,7 +39,7 @@ class Change:
     caller: str = ""
 
     def as_dict(self) -> dict[str, str]:
-        """For `--json`."""
+        """The output of `--json`."""
         return asdict(self)
 
 
@@ -51,12 +51,12 @@ def changes(old: Spec, new: Spec) -> list[Change]:
 
 def _model(old: Spec, new: Spec) -> Iterator[Change]:
     if old.name != new.name:
-        yield Change(INSIDE, "name", f"{old.name} is now {new.name}", "another model: it has another URL")
+        yield Change(INSIDE, "name", f"{old.name} is now {new.name}", "the URL changes")
     if old.kind != new.kind:
         yield Change(BREAKING, "kind", f"{old.kind} is now {new.kind}", "every request is refused")
     if old.targets != new.targets:
-        what = f"predicts {', '.join(new.targets)} in place of {', '.join(old.targets)}"
-        yield Change(BREAKING, "target", what, "answers are about something else")
+        what = f"predicts {', '.join(new.targets)} instead of {', '.join(old.targets)}"
+        yield Change(BREAKING, "target", what, "answers have another meaning")
     yield from _answer(old, new)
 
 
@@ -64,7 +64,7 @@ def _answer(old: Spec, new: Spec) -> Iterator[Change]:
     """The kind of answer and its shape."""
     was, now = answer_kind(old.decode), answer_kind(new.decode)
     if was.name != now.name:
-        what = f"answers are of the kind {now.name}, which were {was.name}"
+        what = f"the kind of answer was {was.name}, and is {now.name}"
         yield Change(BREAKING, "answer", what, "answers have another shape")
         return
     before, after = ("x".join(map(str, now.dimensions(spec.outputs[0]))) for spec in (old, new))
@@ -77,71 +77,74 @@ def _answer(old: Spec, new: Spec) -> Iterator[Change]:
             for top in (spec.decode.get("top") for spec in (old, new))
         )
         caller = "answers hold the probabilities of other labels"
-        yield Change(BREAKING, "answer", f"probabilities were those of {were}, and are those of {are}", caller)
+        yield Change(BREAKING, "answer", f"probabilities were given for {were}, and are given for {are}", caller)
 
 
 def _fields(old: Spec, new: Spec) -> Iterator[Change]:
     if old.kind != new.kind:
         return
-    demanded = list(_demanded(old, new))
-    yield from demanded
-    told = {change.where for change in demanded}
-    before, after = _accepted(old), _accepted(new)
+    required = list(_newly_required(old, new))
+    yield from required
+    reported = {change.where for change in required}
+    before, after = _fields_by_name(old), _fields_by_name(new)
     for field in new.fields:
-        if field.name not in before and field.name not in told:
-            yield Change(INSIDE, field.name, _as_new(field), "nothing: it may be left out")
+        if field.name not in before and field.name not in reported:
+            yield Change(INSIDE, field.name, _describe_new(field), "nothing: it may be left out")
     for field in old.fields:
-        # A date has several names, and more than one column may have taken them over.
-        taken = [name for name in _names(field) if name in after and not _is_ignored(name, field, after[name])]
-        now = {after[name].name: name for name in reversed(taken)}
-        if not now:
-            yield Change(NOTICED, field.name, f"the {field.kind} is gone", "a warning says that it is not used")
-        for name in reversed(now.values()):
+        # A date has several names, which may belong to several columns of the new version.
+        names = [name for name in _all_names(field) if name in after and not _is_ignored(name, field, after[name])]
+        successors = {after[name].name: name for name in reversed(names)}
+        if not successors:
+            yield Change(NOTICED, field.name, f"the {field.kind} is gone", "a warning: the column is not used")
+        for name in reversed(successors.values()):
             yield from _field(name, field, after[name])
 
 
-def _demanded(old: Spec, new: Spec) -> Iterator[Change]:
-    """What a record must have, and an old caller's need not have."""
-    before, after = _accepted(old), _accepted(new)
-    were = _demands(old)
+def _newly_required(old: Spec, new: Spec) -> Iterator[Change]:
+    """Columns that the new version requires, and records of old callers may lack."""
+    before, after = _fields_by_name(old), _fields_by_name(new)
+    old_requirements = _requirements(old)
     ignored = {name for name, field in before.items() if name in after and _is_ignored(name, field, after[name])}
-    always = {demand[0][0] for demand in were if len(demand) == 1} - ignored
-    for demand in _demands(new):
-        if _meets(always, demand):
+    always = {requirement[0][0] for requirement in old_requirements if len(requirement) == 1} - ignored
+    for requirement in _requirements(new):
+        if _satisfies(always, requirement):
             continue
-        refused = [[one for one in was if not _meets({*one, *always} - ignored, demand)] for was in were]
+        refused = [
+            [alternative for alternative in was if not _satisfies({*alternative, *always} - ignored, requirement)]
+            for was in old_requirements
+        ]
         if not all(refused):
-            continue  # whatever way the old version was asked, the new one can be
-        name = demand[0][0]
-        what = "could be left out, and has to be sent now" if name in before else _as_new(after[name])
-        if len(demand) > 1:
-            *alone, parts = demand
-            what = f"must come as {' or '.join(repr(one[0]) for one in alone)}, or as all of {_named(parts)}"
+            continue  # each record that the old version accepts has these columns
+        name = requirement[0][0]
+        what = "could be left out, and has to be sent now" if name in before else _describe_new(after[name])
+        if len(requirement) > 1:
+            *single, parts = requirement
+            what = f"must come as {' or '.join(repr(one[0]) for one in single)}, or as all of {_listed(parts)}"
         caller = "records without it are refused, and the error names it"
-        for some, was in zip(refused, were, strict=True):
-            if len(some) < len(was):  # the same date, of which not all ways to send it are left
-                caller = f"records that have only {' or only '.join(map(_named, some))} are refused"
+        for some, was in zip(refused, old_requirements, strict=True):
+            if len(some) < len(was):  # a date, of which the new version accepts fewer forms
+                caller = f"records that have only {' or only '.join(map(_listed, some))} are refused"
         yield Change(BREAKING, name, what, caller)
 
 
-def _demands(spec: Spec) -> list[list[list[str]]]:
-    """What a record must have, as its schema says it: of each of these, the columns of one alternative."""
+def _requirements(spec: Spec) -> list[list[list[str]]]:
+    """The required columns of a record, from its schema: for each requirement the alternative sets of columns."""
     schema = record_schema(spec)
     rules = [[alternative["required"] for alternative in rule["anyOf"]] for rule in schema.get("allOf", ())]
     return [*([[name]] for name in schema.get("required", ())), *rules]
 
 
-def _meets(columns: set[str], demand: list[list[str]]) -> bool:
-    return any(columns.issuperset(alternative) for alternative in demand)
+def _satisfies(columns: set[str], requirement: list[list[str]]) -> bool:
+    return any(columns.issuperset(alternative) for alternative in requirement)
 
 
 def _is_ignored(name: str, old: Field, new: Field) -> bool:
-    """Whether the number that callers send as `name` is no column to the new version, which calls a date so too."""
+    """Whether the new version ignores the number that old callers send as `name`, since it is an alias of a date."""
     return old.kind == NUMBER and new.kind == DATE and name != new.name
 
 
-def _as_new(field: Field) -> str:
-    return f"a new {field.kind}" + (f", such as {json_value(field.default)!r}" if field.default is not None else "")
+def _describe_new(field: Field) -> str:
+    return f"a new {field.kind}" + (f", such as {plain(field.default)!r}" if field.default is not None else "")
 
 
 def _field(name: str, old: Field, new: Field) -> Iterator[Change]:
@@ -154,8 +157,8 @@ def _field(name: str, old: Field, new: Field) -> Iterator[Change]:
         yield Change(INSIDE, name, "null was refused, and is filled now")
     if new.optional and not old.optional:
         yield Change(INSIDE, name, "had to be sent, and may be left out now")
-    if added := _missing(_names(new), _names(old)):
-        yield Change(INSIDE, name, f"may come as {_named(added)} too")
+    if added := _missing(_all_names(new), _all_names(old)):
+        yield Change(INSIDE, name, f"may come as {_listed(added)} too")
     if new.kind == CATEGORY:
         yield from _categories(old, new)
     if new.kind == NUMBER and old.default != new.default:
@@ -170,14 +173,14 @@ def _field(name: str, old: Field, new: Field) -> Iterator[Change]:
 def _categories(old: Field, new: Field) -> Iterator[Change]:
     added, gone = _unknown(new.categories, old), _unknown(old.categories, new)
     if added:
-        yield Change(NOTICED, new.name, f"knows {_named(added)}", "no more warning where these were sent")
+        yield Change(NOTICED, new.name, f"knows {_listed(added)}", "no more warnings about these")
     if gone:
-        yield Change(NOTICED, new.name, f"no longer knows {_named(gone)}", "answered as unknown, with a warning")
+        yield Change(NOTICED, new.name, f"no longer knows {_listed(gone)}", "answered as unknown, with a warning")
 
 
 def _unknown(categories: Iterable[Any], field: Field) -> list[Any]:
-    """Those of `categories`, as a caller sends them, of which the model would warn: what is equal is for it to say."""
-    sent = [json_value(each) for each in categories]
+    """Those of `categories` that cause a warning, by the model's own matching rules."""
+    sent = [plain(each) for each in categories]
     report = Report(len(sent))
     Categorify({field.name: vocabulary(field.categories)})({field.name: sent}, report)
     return [each for each, warnings in zip(sent, report.warnings, strict=True) if warnings]
@@ -187,11 +190,11 @@ def _labels(old: Spec, new: Spec) -> Iterator[Change]:
     before, after = (answer_kind(spec.decode).labels(spec.decode) for spec in (old, new))
     added, gone = _missing(after, before), _missing(before, after)
     if gone:
-        yield Change(BREAKING, "labels", f"no longer predicts {_named(gone)}", "these are never answered again")
+        yield Change(BREAKING, "labels", f"no longer predicts {_listed(gone)}", "answers never have these labels")
     if added and before:
-        yield Change(BREAKING, "labels", f"predicts {_named(added)} too", "answers hold labels that were not known")
+        yield Change(BREAKING, "labels", f"also predicts {_listed(added)}", "answers have labels that are new")
     if before != after and not added and not gone:
-        yield Change(BREAKING, "labels", "stand in another order", "`index` means another label")
+        yield Change(BREAKING, "labels", "the order changed", "`index` means another label")
     if old.decode.get("threshold") != new.decode.get("threshold"):
         what = f"the threshold was {old.decode.get('threshold')}, and is {new.decode.get('threshold')}"
         yield Change(NOTICED, "labels", what, "other labels for the same probabilities")
@@ -201,11 +204,11 @@ def _labels(old: Spec, new: Spec) -> Iterator[Change]:
 
 
 def _form(old: Spec, new: Spec) -> Iterator[Change]:
-    """What ui.yaml said and says."""
+    """Changes of ui.yaml."""
     before, after = old.ui or {}, new.ui or {}
     if before and not after:
-        caller = "forms show columns' names again; `fastmar migrate-ui` carries the old ui.yaml over"
-        yield Change(NOTICED, "form", "was worded by a ui.yaml, and is not any more", caller)
+        caller = "forms show column names again; `fastmar migrate-ui` adds the old ui.yaml to the new archive"
+        yield Change(NOTICED, "form", "the archive had a ui.yaml, and has none now", caller)
         return
     for part in [*before, *(part for part in after if part not in before)]:
         if before.get(part) != after.get(part):
@@ -230,15 +233,15 @@ def _inside(old: Spec, new: Spec) -> Iterator[Change]:
 
 
 def _state(name: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Change]:
-    """Numbers that a step keeps for each column: fillings, means, deviations; of other state only that it changed."""
+    """Changed numbers of a step, such as means and fill values; other changed state without its content."""
     for key in {**old, **new}:
         before, after = old.get(key), new.get(key)
-        if before == after or key == "vocabularies":  # told with the field's categories
+        if before == after or key == "vocabularies":  # reported by `_categories`
             continue
         if isinstance(before, dict) and isinstance(after, dict):
             for column in (column for column in before if column in after):
                 if before[column] != after[column]:
-                    what = f"{_one(key)} was {_number(before[column])}, and is {_number(after[column])}"
+                    what = f"{_singular(key)} was {_number(before[column])}, and is {_number(after[column])}"
                     yield Change(INSIDE, column, what)
         elif isinstance(before, list) or isinstance(after, list):
             yield Change(INSIDE, f"step {name}", f"{key} changed")
@@ -247,18 +250,18 @@ def _state(name: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Chan
 
 
 def _steps(spec: Spec) -> dict[str, dict[str, Any]]:
-    """Steps and layers by their names; there may be several dates, each with a step."""
+    """Steps and layers by name; the steps of dates also have the date's name."""
     steps = [(step["step"], step) for step in spec.steps] + [(layer["layer"], layer) for layer in spec.layers]
     return {f"{name} {state['date']}" if "date" in state else name: state for name, state in steps}
 
 
-def _names(field: Field) -> tuple[str, ...]:
-    """All names that a column may come under."""
+def _all_names(field: Field) -> tuple[str, ...]:
+    """The name and the aliases of a column."""
     return (field.name, *field.aliases)
 
 
-def _accepted(spec: Spec) -> dict[str, Field]:
-    """The fields by all names that they may come under; a column's own name comes before another's alias."""
+def _fields_by_name(spec: Spec) -> dict[str, Field]:
+    """The fields by name and alias; a name takes precedence over another field's alias."""
     aliases = {alias: field for field in spec.fields for alias in field.aliases}
     return aliases | {field.name: field for field in spec.fields}
 
@@ -268,19 +271,19 @@ def _missing(from_these: Sequence[str], in_those: Sequence[str]) -> list[str]:
     return [each for each in from_these if each not in known]
 
 
-def _named(values: Iterable[Any]) -> str:
+def _listed(values: Iterable[Any]) -> str:
     values = list(values)
-    more = f" and {len(values) - MOST_NAMED} more" if len(values) > MOST_NAMED else ""
-    return ", ".join(repr(value) for value in values[:MOST_NAMED]) + more
+    more = f" and {len(values) - MAX_LISTED} more" if len(values) > MAX_LISTED else ""
+    return ", ".join(repr(value) for value in values[:MAX_LISTED]) + more
 
 
 def _number(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _one(key: str) -> str:
-    """The name of one of what `means`, `stds`, `fills` hold."""
-    return {"means": "the mean", "stds": "the standard deviation", "fills": "what null becomes"}.get(key, key)
+def _singular(key: str) -> str:
+    """What a message calls one entry of `means`, `stds` or `fills`."""
+    return {"means": "the mean", "stds": "the standard deviation", "fills": "the fill value for null"}.get(key, key)
 
 
 def _shapes(spec: Spec) -> str:

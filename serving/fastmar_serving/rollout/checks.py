@@ -1,6 +1,6 @@
-"""What keeps a version from becoming the default although it loads: breaking changes, and new errors.
+"""Checks before a loaded version becomes the default: no breaking changes, no new errors.
 
-Each check may be waived by name with `fastmar deploy --accept`; the audit log records what was accepted.
+`fastmar deploy --accept NAME` waives a check; the audit log records it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from fastmar_contract.members import SPEC, read_member
 from fastmar_serving.notices import notice
-from fastmar_serving.rollout.accepted import BREAKING_CHANGES, NEW_ERRORS
+from fastmar_serving.rollout.check_names import BREAKING_CHANGES, NEW_ERRORS
 from fastmar_serving.rollout.errors import BreakingVersion, NewErrors
 from fastmar_serving.rollout.server import Server
 from fastmar_serving.rollout.shadow import Shadow
@@ -24,24 +24,24 @@ if TYPE_CHECKING:
     from fastmar_runtime.spec import Spec
     from fastmar_serving.rollout.changes import Change
 
-LISTED = 5  # changes or kinds of errors in a message
+MAX_LISTED = 5  # changes or error codes in a message
 
 
 def breaking_changes(server: Server, current: Version, archive: Archive) -> list[Change]:
-    """What `fastmar diff` calls breaking between the default's archive and the new one.
+    """The changes from the default version's archive to the new one that `fastmar diff` calls breaking.
 
-    Where one of them can't be compared, the list is empty and standard error says why.
+    Empty, with a warning, if the archives can't be compared.
     """
     from fastmar_serving.rollout.changes import BREAKING, changes  # noqa: PLC0415 - imports the runtime
 
     file = server.store / current.file
     if identify(file) != (current.name, current.version):
-        notice(f"the archive of {current.label} is not in {server.store}: breaking changes can't be looked for.")
+        notice(f"the archive of {current.label} is not in {server.store}: skipped the check for breaking changes.")
         return []
     try:
         return [change for change in changes(_spec(file), _spec(archive.path)) if change.level == BREAKING]
     except UNREADABLE as error:
-        notice(f"{current.label} and {archive.label} can't be compared for breaking changes: {error}")
+        notice(f"skipped the check for breaking changes between {current.label} and {archive.label}: {error}")
     return []
 
 
@@ -49,32 +49,32 @@ def refuse_breaking(current: Version, archive: Archive, found: Sequence[Change],
     """Refuse breaking changes that were not accepted.
 
     Raises:
-        BreakingVersion: there are some; it names the first.
+        BreakingVersion: there are breaking changes; the message names the first ones.
     """
     if not found or BREAKING_CHANGES in accepted:
         return
-    listed = "; ".join(f"{change.where}: {change.what} ({change.caller})" for change in found[:LISTED])
-    more = f"; and {len(found) - LISTED} more" if len(found) > LISTED else ""
+    listed = "; ".join(f"{change.where}: {change.what} ({change.caller})" for change in found[:MAX_LISTED])
+    more = f"; and {len(found) - MAX_LISTED} more" if len(found) > MAX_LISTED else ""
     raise BreakingVersion(
         f"{archive.label} breaks callers of {current.version}: {listed}{more}.",
-        fix=f"`fastmar diff` lists all changes; `--no-default` loads it for comparison only; once callers are ready, "
-        f"give --accept {BREAKING_CHANGES}.",
+        fix=f"list all changes with `fastmar diff`; load the version for comparison only with `--no-default`; once "
+        f"callers are ready, give --accept {BREAKING_CHANGES}.",
     )
 
 
 def refuse_new_errors(shadow: Shadow | None, accepted: Collection[str]) -> None:
-    """Refuse a version that answers with an error what the default answers.
+    """Refuse a version that returns errors for records that the default version answers.
 
     Raises:
-        NewErrors: it does, and that was not accepted; it counts them by code.
+        NewErrors: there are such records, and this was not accepted; the message counts them by code.
     """
-    if shadow is None or not shadow.broken or NEW_ERRORS in accepted:
+    if shadow is None or not shadow.newly_failing or NEW_ERRORS in accepted:
         return
-    codes = ", ".join(f"{code}: {count}" for code, count in shadow.new_error_codes.most_common(LISTED))
+    codes = ", ".join(f"{code}: {count}" for code, count in shadow.new_error_codes.most_common(MAX_LISTED))
     raise NewErrors(
-        f"{shadow.broken} of the {shadow.predicted} records that {shadow.old} answers are errors in {shadow.new} "
-        f"({codes}).",
-        fix=f"see the errors above; where callers no longer send such records, give --accept {NEW_ERRORS}.",
+        f"{shadow.new} returns errors for {shadow.newly_failing} of the {shadow.predicted} records that {shadow.old} "
+        f"answers ({codes}).",
+        fix=f"read the errors above; if callers no longer send such records, give --accept {NEW_ERRORS}.",
     )
 
 
@@ -86,5 +86,5 @@ def _spec(archive: Path) -> Spec:
         content = json.loads(read_member(file, SPEC))
     try:
         return from_dict(content)
-    except BundleError as error:  # written by a fastmar that is newer than this one
+    except BundleError as error:  # such as a newer protocol
         raise ValueError(str(error).splitlines()[0]) from error

@@ -1,7 +1,6 @@
 """`fastmar deploy`: load a new version beside the default, replay its golden records, compare, and switch.
 
-Until the last step the old version answers every request that names no version. If anything fails before that, or the
-new version is refused, it is unloaded again.
+The old version stays the default until the last step. If a step fails, the new version is unloaded again.
 """
 
 from __future__ import annotations
@@ -14,18 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastmar_serving.notices import notice
-from fastmar_serving.rollout.asking import Asked, read_requests, sample
-from fastmar_serving.rollout.audit import DEPLOY, FAILED, SUCCESS, UNLOAD, Entry, audited, digest
+from fastmar_serving.rollout.audit import DEPLOY, FAILED, SUCCESS, UNLOAD, Entry, audit_entry, digest
+from fastmar_serving.rollout.candidate import Candidate, candidate_version
 from fastmar_serving.rollout.checks import breaking_changes, refuse_breaking, refuse_new_errors
 from fastmar_serving.rollout.errors import AnswersChanged, NothingCompared, NothingToProve, VersionFailed, VersionTaken
 from fastmar_serving.rollout.golden import Golden, read_golden, replay
 from fastmar_serving.rollout.loading import Show, find_version
+from fastmar_serving.rollout.requests import Request, read_requests, sample
 from fastmar_serving.rollout.server import Server
 from fastmar_serving.rollout.shadow import Shadow, compare_versions
-from fastmar_serving.rollout.store import place, same_file
-from fastmar_serving.rollout.switching import not_remembered, remember, remembered
-from fastmar_serving.rollout.trial import Trial, on_trial
-from fastmar_serving.rollout.unloading import older_than, unload
+from fastmar_serving.rollout.store import put_in_store, same_file
+from fastmar_serving.rollout.switching import read_default, save_default, warn_not_saved
+from fastmar_serving.rollout.unloading import unload, versions_to_unload
 from fastmar_serving.rollout.versions import Version, default_of, versions_of
 from fastmar_serving.torchserve.archives import Archive, identify, read_archive
 from fastmar_serving.torchserve.defaults import Default
@@ -33,22 +32,22 @@ from fastmar_serving.torchserve.defaults import Default
 if TYPE_CHECKING:
     from fastmar_serving.rollout.changes import Change
 
-SEVERAL = 4  # files of requests that are counted rather than named
+MAX_NAMED_FILES = 3  # more files of requests are counted instead
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What is asked of a deployment.
+class DeployOptions:
+    """Options of a deployment.
 
     Attributes:
-        archive: the new version's file.
-        requests: files of requests to compare the two versions on; none takes the golden records of both.
-        sample: how many of them, at most.
+        archive: file of the new version.
+        requests: files of requests for the comparison; if empty, the golden records of both versions are compared.
+        sample: maximum number of requests.
         max_changed: share of predictions that may change; None allows any.
-        timeout: seconds that loading may take.
-        keep: how many versions stay loaded, the default and the new one in any case; None keeps all.
-        default: whether it is to become the default.
-        accepted: checks that are waived, names of `options.ACCEPTABLE`.
+        timeout: limit for loading, in seconds.
+        keep: number of versions that stay loaded, always including the default and the new one; None keeps all.
+        default: whether to make the new version the default.
+        accepted: waived checks, from `check_names.WAIVABLE`.
     """
 
     archive: Path
@@ -62,22 +61,22 @@ class Wanted:
 
 
 @dataclass
-class Deployed:
-    """What was found and done, filled step by step.
+class DeployResult:
+    """Result of a deployment, filled step by step; incomplete after a failure.
 
     Attributes:
-        name: the model's.
-        version: the new one.
-        before: the version that answered before, None for a new model.
-        workers: of the new version.
-        seconds: that loading took.
-        golden: how many golden records were reproduced.
+        name: name of the model.
+        version: the new version.
+        before: the previous default version, None for a new model.
+        workers: number of workers of the new version.
+        seconds: duration of loading.
+        golden: number of reproduced golden records.
         golden_difference: largest difference of a number in them.
-        shadow: how the two versions' answers differ; None for a new model.
-        default: whether the new version answers now.
-        unloaded: versions that were ended for `keep`.
-        breaking: changes that break callers of the version before.
-        accepted: checks that were waived.
+        shadow: comparison of the two versions' answers; None for a new model.
+        default: whether the new version is the default now.
+        unloaded: versions that were unloaded because of `keep`.
+        breaking: breaking changes from the previous default version.
+        accepted: waived checks.
     """
 
     name: str = ""
@@ -94,7 +93,7 @@ class Deployed:
     accepted: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """For `--json`."""
+        """The output of `--json`."""
         return {
             "name": self.name,
             "version": self.version,
@@ -110,86 +109,91 @@ class Deployed:
         }
 
 
-def deploy(server: Server, wanted: Wanted, deployed: Deployed, show: Show) -> None:
-    """See the module. `deployed` is filled as far as it comes.
+def deploy(server: Server, options: DeployOptions, result: DeployResult, show: Show) -> None:
+    """Deploy a version and fill `result`, also when a step fails.
 
     Raises:
-        FastmarError: the archive, the store, the server or the new version's answers are in the way.
-        ClientError: the server's inference API is.
+        FastmarError: the archive, the model store, the server or an answer prevents the deployment.
+        ClientError: the inference API can't be reached, or rejects the key.
     """
-    with audited(server, DEPLOY) as entry:
-        entry.details = {"archive": str(wanted.archive.absolute()), "sha256": digest(wanted.archive)}
-        _deploy(server, wanted, deployed, show, entry)
+    with audit_entry(server, DEPLOY) as entry:
+        entry.details = {"archive": str(options.archive.absolute()), "sha256": digest(options.archive)}
+        _deploy(server, options, result, show, entry)
 
 
-def _deploy(server: Server, wanted: Wanted, deployed: Deployed, show: Show, entry: Entry) -> None:
-    archive = read_archive(wanted.archive)
+def _deploy(server: Server, options: DeployOptions, result: DeployResult, show: Show, entry: Entry) -> None:
+    archive = read_archive(options.archive)
     entry.model, entry.after = archive.name, archive.version
-    golden = read_golden(wanted.archive)
-    requests = sample(read_requests(wanted.requests, wanted.archive), wanted.sample)
-    with server.alone():
+    golden = read_golden(options.archive)
+    requests = sample(read_requests(options.requests, options.archive), options.sample)
+    with server.exclusive():
         versions = versions_of(server.management, archive.name)
         current = default_of(versions)
         entry.before = current.version if current else None
-        is_loaded = _refuse_taken(server, archive, versions)
-        deployed.name, deployed.version = archive.name, archive.version
-        deployed.before = entry.before
-        deployed.accepted = sorted(wanted.accepted)
-        entry.details |= {"default": wanted.default, "accepted": deployed.accepted}
+        is_loaded = _is_loaded(server, archive, versions)
+        result.name, result.version = archive.name, archive.version
+        result.before = entry.before
+        result.accepted = sorted(options.accepted)
+        entry.details |= {"default": options.default, "accepted": result.accepted}
         if current is not None:
-            deployed.breaking = breaking_changes(server, current, archive)
-            entry.details["breaking"] = sorted({change.where for change in deployed.breaking})
-            if wanted.default:
-                refuse_breaking(current, archive, deployed.breaking, wanted.accepted)
-        with on_trial(server, archive.name, archive.version, current) as trial:
-            is_remembered = current is None or _pin(server, current, trial.memory)
+            result.breaking = breaking_changes(server, current, archive)
+            entry.details["breaking"] = sorted({change.where for change in result.breaking})
+            if options.default:
+                refuse_breaking(current, archive, result.breaking, options.accepted)
+        with candidate_version(server, archive.name, archive.version, current) as candidate:
+            is_saved = current is None or _save_current(server, current, candidate.saved)
             if not is_loaded:
-                _load(server, archive, current, wanted.timeout, deployed, trial, show)
-            deployed.golden_difference = replay(server.client, archive.name, archive.version, golden, show)
-            deployed.golden = len(golden.records)
+                _load(server, archive, current, options.timeout, result, candidate, show)
+            result.golden_difference = replay(server.client, archive.name, archive.version, golden, show)
+            result.golden = len(golden.records)
             if current is not None:
-                _shadow(server, current, golden, requests, wanted, deployed, show)
-                _note_errors(entry, deployed.shadow)
-            if wanted.default:
-                refuse_new_errors(deployed.shadow, wanted.accepted)
-            _refuse_changed(wanted, deployed.shadow)
-            if wanted.default:
-                _refuse_dead(server, archive)
-                trial.switch()
-            switches = wanted.default or current is None
+                _shadow(server, current, golden, requests, options, result, show)
+                _note_errors(entry, result.shadow)
+            if options.default:
+                refuse_new_errors(result.shadow, options.accepted)
+            _refuse_changed(options, result.shadow)
+            if options.default:
+                _refuse_without_workers(server, archive)
+                candidate.switch()
+            switches = options.default or current is None
             if switches:
-                is_remembered = remember(server, archive.name, _switched(server, archive, current))
-        deployed.default = switches
+                is_saved = save_default(server, archive.name, _switched(server, archive, current))
+        result.default = switches
         entry.write(SUCCESS)
-        if not is_remembered:
-            not_remembered(server, archive.name, deployed.version if deployed.default else str(deployed.before))
-        if wanted.keep is not None:
-            _keep(server, archive.name, wanted.keep, deployed, show)
+        if not is_saved:
+            warn_not_saved(server, archive.name, result.version if result.default else str(result.before))
+        if options.keep is not None:
+            _unload_others(server, archive.name, options.keep, result, show)
 
 
 def _note_errors(entry: Entry, shadow: Shadow | None) -> None:
     if shadow is not None:
-        entry.details |= {"compared": shadow.answers, "new_errors": shadow.broken, "changed": shadow.changed}
+        entry.details |= {"compared": shadow.answers, "new_errors": shadow.newly_failing, "changed": shadow.changed}
 
 
-def _refuse_taken(server: Server, archive: Archive, versions: Sequence[Version]) -> bool:
-    """Whether this very archive is loaded already, and only waits to become the default."""
+def _is_loaded(server: Server, archive: Archive, versions: Sequence[Version]) -> bool:
+    """Whether the same archive is loaded already, and is not the default.
+
+    Raises:
+        VersionTaken: the version is the default, or was loaded from another archive.
+    """
     loaded = next((version for version in versions if version.version == archive.version), None)
     if loaded is None:
         return False
     file = server.store / loaded.file
     if not loaded.is_default and file.is_file() and same_file(file, archive.path):
         return True
-    raise VersionTaken(
-        f"{archive.label} is served already"
-        + (" and is the default." if loaded.is_default else ", from another archive."),
-        fix="export the learner with another --version.",
-    )
+    fix = "export the learner with another --version."
+    if loaded.is_default:
+        raise VersionTaken(
+            f"{archive.label} is loaded already, and is the default.", fix=fix, code="version_is_default"
+        )
+    raise VersionTaken(f"{archive.label} is loaded already, from another archive.", fix=fix)
 
 
-def _pin(server: Server, current: Version, memory: Default | None) -> bool:
-    """Remember what answers now before another archive comes into the store: a restart may begin with that one else."""
-    return remember(server, current.name, memory.switched(current.version) if memory else Default(current.version))
+def _save_current(server: Server, current: Version, saved: Default | None) -> bool:
+    """Save the current default before a newer archive is in the store: without it, a restart takes the newest."""
+    return save_default(server, current.name, saved.switched(current.version) if saved else Default(current.version))
 
 
 def _load(
@@ -197,100 +201,106 @@ def _load(
     archive: Archive,
     current: Version | None,
     timeout: float,
-    deployed: Deployed,
-    trial: Trial,
+    result: DeployResult,
+    candidate: Candidate,
     show: Show,
 ) -> None:
-    file, is_copy = place(archive, server.store, show)
-    trial.put_back = file.unlink if is_copy else None
+    file, is_copy = put_in_store(archive, server.store, show)
+    candidate.undo_file = file.unlink if is_copy else None
     if current is not None and identify(server.store / current.file) != (current.name, current.version):
-        notice(f"{current.file} does not hold {current.label} any more: it is lost once the server stops.")
+        notice(f"{current.file} no longer contains {current.label}: that version is lost when the server stops.")
     began = time.monotonic()
-    # As many workers as the version that is to be relieved, which may have been given more than its archive asks for.
-    deployed.workers = max(archive.workers, current.asked if current else 0)
-    trial.load(file, deployed.workers, timeout=timeout, show=show)
-    deployed.seconds = time.monotonic() - began
+    # The default version may have been scaled to more workers than its archive configures.
+    result.workers = max(archive.workers, current.target_workers if current else 0)
+    candidate.load(file, result.workers, timeout=timeout, show=show)
+    result.seconds = time.monotonic() - began
 
 
 def _shadow(
     server: Server,
     current: Version,
     golden: Golden,
-    requests: list[Asked],
-    wanted: Wanted,
-    deployed: Deployed,
+    requests: list[Request],
+    options: DeployOptions,
+    result: DeployResult,
     show: Show,
 ) -> None:
     if current.ready == 0:
-        if wanted.max_changed is not None:
-            raise _nothing_compared(current, f"{current.label} has no worker that answers")
-        notice(f"{current.label} has no worker that answers: there is nothing to compare with.")
+        if options.max_changed is not None:
+            raise _nothing_compared(current, f"{current.label} has no ready worker", "no_ready_worker")
+        notice(f"{current.label} has no ready worker: skipped the comparison of answers.")
         return
-    source = ", ".join(wanted.requests) if len(wanted.requests) < SEVERAL else f"{len(wanted.requests)} files"
-    if not wanted.requests:
+    source = f"{len(options.requests)} files"
+    if len(options.requests) <= MAX_NAMED_FILES:
+        source = ", ".join(options.requests)
+    if not options.requests:
         source = "golden records"
-        requests = sample(_golden_requests(server, current, golden), wanted.sample)
-    deployed.shadow = Shadow(current.version, deployed.version, source)
-    compare_versions(server.client, current.name, deployed.shadow, requests, show)
-    if wanted.max_changed is None:
+        requests = sample(_golden_requests(server, current, golden), options.sample)
+    result.shadow = Shadow(current.version, result.version, source)
+    compare_versions(server.client, current.name, result.shadow, requests, show)
+    if options.max_changed is None:
         return
     if not requests:
-        raise _nothing_compared(current, f"there is no request in {source}")
-    if not deployed.shadow.predicted:
-        raise _nothing_compared(current, f"{current.label} answers each of the {len(requests)} requests with an error")
+        raise _nothing_compared(current, f"{source} has no readable request", "no_requests")
+    if not result.shadow.predicted:
+        reason = f"{current.label} answers each of the {len(requests)} requests with an error"
+        raise _nothing_compared(current, reason, "no_predictions")
 
 
-def _refuse_changed(wanted: Wanted, shadow: Shadow | None) -> None:
-    if shadow is None or wanted.max_changed is None:
+def _refuse_changed(options: DeployOptions, shadow: Shadow | None) -> None:
+    if shadow is None or options.max_changed is None:
         return
-    if shadow.share_changed > wanted.max_changed:
+    if shadow.share_changed > options.max_changed:
         raise AnswersChanged(
-            f"{shadow.share_changed:.1%} of the predictions change from {shadow.old} to {shadow.new}, "
-            f"more than {wanted.max_changed:.1%}.",
-            fix="look at the changes above; where they are meant, give a larger --max-changed.",
+            f"{shadow.share_changed:.1%} of the predictions change from {shadow.old} to {shadow.new}; "
+            f"the limit is {options.max_changed:.1%}.",
+            fix="check the changes above; if they are intended, give a larger --max-changed.",
         )
 
 
-def _nothing_compared(current: Version, reason: str) -> NothingCompared:
+def _nothing_compared(current: Version, reason: str, code: str) -> NothingCompared:
     return NothingCompared(
-        f"{reason}: nothing tells how many predictions change.",
+        f"{reason}, so --max-changed can't be checked.",
         fix=f"give --requests that {current.label} answers, or leave out --max-changed.",
+        code=code,
     )
 
 
-def _golden_requests(server: Server, current: Version, golden: Golden) -> list[Asked]:
-    """The golden records of both versions, each record once."""
-    requests = golden.asked()
+def _golden_requests(server: Server, current: Version, golden: Golden) -> list[Request]:
+    """The golden records of both versions, without duplicates."""
+    requests = golden.as_requests()
     file = server.store / current.file
     if identify(file) == (current.name, current.version):
         with suppress(NothingToProve):
-            requests += read_golden(file).asked()
-    return list({asked.data: asked for asked in reversed(requests)}.values())[::-1]
+            requests += read_golden(file).as_requests()
+    return list({request.data: request for request in reversed(requests)}.values())[::-1]
 
 
-def _refuse_dead(server: Server, archive: Archive) -> None:
+def _refuse_without_workers(server: Server, archive: Archive) -> None:
     loaded = find_version(server, archive.name, archive.version)
     if loaded is None or loaded.ready == 0:
-        raise VersionFailed(f"no worker of {archive.label} answers any more.", fix="read the server's log.")
+        raise VersionFailed(
+            f"{archive.label} has no ready worker any more.", fix="read the server's log.", code="no_ready_worker"
+        )
 
 
 def _switched(server: Server, archive: Archive, current: Version | None) -> Default:
-    memory = remembered(server, archive.name) or Default(current.version if current else archive.version)
-    return memory.switched(archive.version)
+    saved = read_default(server, archive.name) or Default(current.version if current else archive.version)
+    return saved.switched(archive.version)
 
 
-def _keep(server: Server, name: str, keep: int, deployed: Deployed, show: Show) -> None:
+def _unload_others(server: Server, name: str, keep: int, result: DeployResult, show: Show) -> None:
     versions = versions_of(server.management, name)
     default = default_of(versions)
     if default is None:
         return
-    memory = remembered(server, name)
-    if memory is None or memory.version != default.version:
-        memory = Default(default.version)
-    for version in older_than(versions, memory, deployed.version, keep):
-        with audited(server, UNLOAD) as entry:
+    saved = read_default(server, name)
+    if saved is None or saved.version != default.version:
+        saved = Default(default.version)
+    for version in versions_to_unload(versions, saved, result.version, keep):
+        with audit_entry(server, UNLOAD) as entry:
             entry.model, entry.before = name, version.version
             if unload(server, version, show):
-                deployed.unloaded.append(version.version)
+                result.unloaded.append(version.version)
             else:
                 entry.write(FAILED)

@@ -1,21 +1,21 @@
-"""What keeps a version from being deployed, or a model from being rolled back.
+"""Errors of a deployment, a rollback or an unload.
 
 FastmarError
-└── LifecycleError            anything that keeps a running server's models as they are
-    ├── ServerNotFound            no server to talk to, or no model store known
-    ├── ManagementFailed          the server's management API does not answer, or refuses
-    ├── AnotherUnderWay           somebody else changes the same server's models
-    ├── VersionTaken              that version is served already
-    ├── StoreRefused              the archive can't be put into, or found in, the model store
-    ├── NothingToProve            an archive without golden records
-    ├── VersionFailed             the version's workers don't load it
-    ├── GoldenDiffers             over HTTP the golden records are answered otherwise
-    ├── BreakingVersion           requests that the default answers are refused, or answers mean something else
-    ├── NewErrors                 records that the default answers are errors in the new version
-    ├── NothingCompared           a limit of changes, and no prediction that it could be held against
-    ├── AnswersChanged            more predictions change than allowed
-    ├── NoVersion                 no version to go back to, or not the one that was named
-    └── StillNeeded               a version that can't be ended: it is the default, or is asked all the time
+└── LifecycleError            the models of the running server stay as they are
+    ├── ServerNotFound            no running server, or its model store is unknown
+    ├── ManagementFailed          the management API does not answer, or refuses a request
+    ├── AnotherUnderWay           another command is changing the models of the same server
+    ├── VersionTaken              the server has loaded that version already
+    ├── StoreRefused              the archive can't be copied to the model store
+    ├── NothingToProve            the archive has no golden records
+    ├── VersionFailed             the workers of the version don't load it
+    ├── GoldenDiffers             a golden record has another answer over HTTP
+    ├── BreakingVersion           callers of the default version would be refused or misled
+    ├── NewErrors                 the new version refuses records that the default answers
+    ├── NothingCompared           --max-changed is given and no prediction could be compared
+    ├── AnswersChanged            more predictions change than --max-changed allows
+    ├── NoVersion                 the version, or a previous version, does not exist
+    └── StillNeeded               a version that can't be unloaded: it is the default, or receives requests
 """
 
 from __future__ import annotations
@@ -24,90 +24,90 @@ from fastmar_contract.errors import FastmarError
 
 
 class LifecycleError(FastmarError):
-    """The server's models stay as they are."""
+    """The models of the running server stay as they are."""
 
     code = "lifecycle_error"
 
 
 class ServerNotFound(LifecycleError):
-    """No server is known at the address, or not where its archives lie."""
+    """No server of this user is known at the address, or its model store is not on this machine."""
 
     code = "server_not_found"
 
 
 class ManagementFailed(LifecycleError):
-    """The management API can't be reached, or refused what it was asked."""
+    """The management API can't be reached, or refused a request."""
 
     code = "management_failed"
 
 
 class AnotherUnderWay(LifecycleError):
-    """Another deployment or rollback works on the same server."""
+    """Another deployment or rollback is changing the same server."""
 
     code = "another_under_way"
 
 
 class VersionTaken(LifecycleError):
-    """The server has a version of that name and number."""
+    """The server has loaded a version with this name and number."""
 
     code = "version_taken"
 
 
 class StoreRefused(LifecycleError):
-    """The model store can't take the archive, or doesn't hold it."""
+    """The archive can't be copied or moved to the model store."""
 
     code = "store_refused"
 
 
 class NothingToProve(LifecycleError):
-    """The archive holds no golden records, so nothing shows that it answers as it should."""
+    """The archive has no golden records, so its answers can't be checked."""
 
     code = "nothing_to_prove"
 
 
 class VersionFailed(LifecycleError):
-    """The version's workers are not ready: they failed, or took too long."""
+    """The workers of the version failed, or were not ready in time."""
 
     code = "version_failed"
 
 
 class GoldenDiffers(LifecycleError):
-    """The served version does not reproduce the answers recorded at its export."""
+    """The loaded version does not reproduce the answers that its export recorded."""
 
     code = "golden_differs"
 
 
 class BreakingVersion(LifecycleError):
-    """The new version makes changes that break callers of the default, and nobody accepted them."""
+    """The new version has breaking changes, and they were not accepted."""
 
     code = "breaking_changes"
 
 
 class NewErrors(LifecycleError):
-    """The new version answers records with errors that the default answers, and nobody accepted that."""
+    """The new version refuses records that the default version answers, and this was not accepted."""
 
     code = "new_errors"
 
 
 class NothingCompared(LifecycleError):
-    """The caller limits how many predictions may change, and the version that answers now made none."""
+    """The caller limits the share of changed predictions, and the default version made no prediction."""
 
     code = "nothing_compared"
 
 
 class AnswersChanged(LifecycleError):
-    """Against the version that answers now, more predictions change than the caller allows."""
+    """More predictions change than the caller allows."""
 
     code = "answers_changed"
 
 
 class NoVersion(LifecycleError):
-    """There is no version to make the default, or no such one."""
+    """The model has no such version, or no previous version."""
 
     code = "no_version"
 
 
 class StillNeeded(LifecycleError):
-    """A version that is to be ended answers by default, or is asked all the time."""
+    """The version can't be unloaded: it is the default, or receives requests."""
 
     code = "still_needed"

@@ -1,4 +1,4 @@
-"""The server whose models are to change: found at its URL, or where one is told that its management API is."""
+"""The server of a rollout, found by its URL or by the address of its management API."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fastmar_client.keys import KeyFile
 from fastmar_contract.locks import acquire
 from fastmar_serving.rollout.errors import AnotherUnderWay, ManagementFailed, ServerNotFound
 from fastmar_serving.torchserve import registry
-from fastmar_serving.torchserve.config import reachable
+from fastmar_serving.torchserve.config import reachable_url
 from fastmar_serving.torchserve.management import TIMEOUT, Management, ManagementError, management_key
 
 LOCK = "lifecycle.lock"
@@ -24,15 +24,15 @@ KEY_FILE = "key_file.json"  # beside the management socket, in the server's run 
 
 
 @dataclass(frozen=True)
-class Where:
-    """What a command was told of the server.
+class ServerOptions:
+    """How to reach a server. None means: as registered by the running server.
 
     Attributes:
         url: address of the inference API.
-        management: address of the management API; None looks for the server among those of this machine.
-        key_file: TorchServe's keys, or a file with the one inference key; None takes those of the server that is found.
-        model_store: the server's folder of archives; None takes that of the server that is found.
-        state_dir: its folder of defaults.json and audit.jsonl; None takes that of the server, else the model store.
+        management: address of the management API.
+        key_file: key_file.json of the server, or a file with the inference key.
+        model_store: folder of archives.
+        state_dir: folder of defaults.json and audit.jsonl; by default the model store.
     """
 
     url: str
@@ -43,7 +43,7 @@ class Where:
 
 
 class Server:
-    """A running server: both of its APIs, and its folders where they are known."""
+    """A running server: its two APIs, and its folders if they are known."""
 
     def __init__(
         self,
@@ -63,38 +63,40 @@ class Server:
 
     @property
     def store(self) -> Path:
-        """Its folder of archives.
+        """The model store.
 
         Raises:
-            ServerNotFound: where it is not known, or not here.
+            ServerNotFound: it is unknown, or not on this machine.
         """
         if self._store is None:
             raise ServerNotFound(
-                f"it is not known which model store the server at {self.url} loads from.",
-                fix="give --model-store FOLDER, the folder that it was started with.",
+                f"the model store of the server at {self.url} is unknown.",
+                fix="give --model-store FOLDER, the folder that the server was started with.",
+                code="model_store_unknown",
             )
         if not self._store.is_dir():
             raise ServerNotFound(
-                f"the server's model store {self._store} is no folder here.",
-                fix="run this where the server runs (`docker exec`), or give --model-store FOLDER.",
+                f"the server's model store {self._store} does not exist on this machine.",
+                fix="run this on the server's machine (`docker exec`), or give --model-store FOLDER.",
+                code="model_store_missing",
             )
         return self._store
 
     @property
     def state(self) -> Path:
-        """Its folder of defaults.json and audit.jsonl: the model store unless another one was given.
+        """The state directory: by default the model store.
 
         Raises:
-            ServerNotFound: where it is not known, or not here.
+            ServerNotFound: it is unknown, or not on this machine.
         """
         return self._state or self.store
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Keep other deployments and rollbacks away as long as this lasts, where the system can.
+    def exclusive(self) -> Iterator[None]:
+        """Hold the lock that allows one deployment or rollback at a time, if the run directory is writable.
 
         Raises:
-            AnotherUnderWay: one is under way.
+            AnotherUnderWay: another process holds the lock.
         """
         if self.run_dir is None or not os.access(self.run_dir, os.W_OK):
             yield
@@ -102,15 +104,15 @@ class Server:
         with (self.run_dir / LOCK).open("w") as file:
             if not acquire(file):
                 raise AnotherUnderWay(
-                    f"somebody else is changing the models of {self.url}.", fix="wait until that is done."
+                    f"another command is changing the models of {self.url}.", fix="wait until it ends."
                 )
             yield
 
 
 class ExplainedManagement(Management):
-    """The management API, whose failures are told to a person.
+    """The management API, with failures as messages for a person.
 
-    That something is not there, or there already, is left to the caller as a ManagementError.
+    Statuses 404 and 409 stay a ManagementError, which the caller handles.
     """
 
     def _request(self, method: str, path: str, *, timeout: float = TIMEOUT) -> Any:
@@ -121,6 +123,7 @@ class ExplainedManagement(Management):
                 raise
             raise ManagementFailed(
                 f"the server's management API refused {method} {path.partition('?')[0]}: {error.message or error}",
+                code="management_refused",
                 fix="give --key-file, the key_file.json in the server's run directory."
                 if "Token" in error.message
                 else "read the server's log.",
@@ -129,33 +132,34 @@ class ExplainedManagement(Management):
             raise ManagementFailed(
                 f"the server's management API at {self._address} does not answer: {error or type(error).__name__}.",
                 fix="check that the server runs; run this on its machine (`docker exec`), as its user.",
+                code="management_unreachable",
             ) from error
 
 
-def find_server(where: Where) -> Server:
-    """The server that `where` tells of.
+def find_server(options: ServerOptions) -> Server:
+    """Find a running server.
 
     Raises:
-        ServerNotFound: there is none at the URL that this user started on this machine.
+        ServerNotFound: this user runs no server at the URL on this machine.
     """
-    url = _base(where.url)
+    url = _base(options.url)
     running = registry.find(url)
-    if where.management is None and running is None:
+    if options.management is None and running is None:
         raise ServerNotFound(f"no `fastmar serve` of this user runs at {url} on this machine.", fix=_hint())
-    address = where.management or (running.management if running else "")
+    address = options.management or (running.management if running else "")
     run_dir = Path(running.run_dir) if running else _socket_folder(address)
     own_keys = run_dir / KEY_FILE if run_dir else None
-    one_key = where.key_file or _path(running.inference_key_file if running else None)
+    one_key = options.key_file or _path(running.inference_key_file if running else None)
     if one_key is not None:
         _check_key_file(one_key)
-    files = [file for file in (where.key_file, own_keys) if file is not None]
+    files = [file for file in (options.key_file, own_keys) if file is not None]
     return Server(
         url,
         ExplainedManagement(address, lambda: next(filter(None, map(management_key, files)), None)),
         Client(url, key_file=one_key or (own_keys if own_keys and own_keys.exists() else None)),
-        where.model_store or _path(running.model_store if running else None),
+        options.model_store or _path(running.model_store if running else None),
         run_dir,
-        where.state_dir or _path(running.state_dir if running else None),
+        options.state_dir or _path(running.state_dir if running else None),
     )
 
 
@@ -163,7 +167,7 @@ def _check_key_file(file: Path) -> None:
     try:
         KeyFile(file).key()
     except Unauthorized as error:
-        raise ServerNotFound(error.message, fix="give another --key-file.") from error
+        raise ServerNotFound(error.message, fix="give another --key-file.", code="key_file_unreadable") from error
 
 
 def _path(text: str | None) -> Path | None:
@@ -171,14 +175,16 @@ def _path(text: str | None) -> Path | None:
 
 
 def _base(url: str) -> str:
-    """Scheme, host and port of a URL, whatever stands behind them."""
+    """Scheme, host and port of a URL, without its path."""
     parts = urlsplit(url if "://" in url else f"http://{url}")
     try:
-        usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
-    except ValueError:  # a port that is none
-        usable = False
-    if not usable:
-        raise ServerNotFound(f"{url} is no address of a server.", fix="give --url http://127.0.0.1:8080 or the like.")
+        is_valid = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
+    except ValueError:  # the port is not a number
+        is_valid = False
+    if not is_valid:
+        raise ServerNotFound(
+            f"{url!r} is not a valid server URL.", fix="give a --url such as http://127.0.0.1:8080.", code="invalid_url"
+        )
     return f"{parts.scheme}://{parts.netloc}"
 
 
@@ -187,6 +193,6 @@ def _socket_folder(address: str) -> Path | None:
 
 
 def _hint() -> str:
-    others = [reachable(server.inference) for server in registry.servers()]
-    start = "start `fastmar serve`, or name its management API with --management"
+    others = [reachable_url(server.inference) for server in registry.servers()]
+    start = "start `fastmar serve`, or give the address of its management API with --management"
     return f"give --url {' or '.join(others)}; or {start}." if others else f"{start}."

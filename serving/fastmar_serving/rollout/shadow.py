@@ -1,4 +1,4 @@
-"""A sample of requests, asked of two versions: how their answers differ."""
+"""The shadow comparison: send the same requests to two versions, and count how their answers differ."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from statistics import median
 from typing import Any
 
 from fastmar_client import Client
-from fastmar_contract.agreement import Answer, answers_agree, difference, prediction_changed
-from fastmar_contract.summary import describe_prediction
-from fastmar_serving.rollout.asking import Asked, ask
+from fastmar_contract.agreement import Answer, difference, prediction_changed, same_answer
+from fastmar_contract.summary import prediction
+from fastmar_serving.rollout.requests import Request, send_request
 
-EXAMPLES = 3  # of changed predictions that are written out
-MOST_LABELS = 3  # in a prediction that is counted by what it was and became; more are too many to read
+MAX_EXAMPLES = 3  # of changed predictions
+MAX_LABELS = 3  # in a prediction that is counted in `changes`; longer lists are unreadable
 
 
 def mask_difference(ours: str, theirs: str) -> float | None:
-    """See `fastmar_runtime.masks`, which is imported where there are masks."""
+    """`fastmar_runtime.masks.mask_difference`, imported only if there are masks."""
     from fastmar_runtime import masks  # noqa: PLC0415
 
     return masks.mask_difference(ours, theirs)
@@ -30,24 +30,24 @@ class Shadow:
 
     Attributes:
         old: the default version.
-        new: the version that is to become the default.
-        source: where the requests come from.
-        answers: how many records were compared.
+        new: the candidate.
+        source: origin of the requests, for messages.
+        answers: number of compared records.
         predicted: records that the old version answers without an error.
         answered: records that both versions answer without an error.
-        same: records whose answers agree in everything, warnings included.
+        same: records whose answers are the same, including warnings.
         changed: records of `answered` whose prediction differs.
-        broken: records that only the old version answers.
-        mended: records that only the new version answers.
-        errors_before: how often the old version answers each error code.
-        errors_after: the same of the new version.
-        new_error_codes: the codes of the new version's errors to the records of `broken`.
+        newly_failing: records that only the old version answers.
+        newly_answered: records that only the new version answers.
+        errors_before: count of each error code of the old version.
+        errors_after: count of each error code of the new version.
+        new_error_codes: count of each error code among the records of `newly_failing`.
         is_probability: whether `differences` are differences of probabilities.
-        changes: how often one label, or one set of labels, became another.
-        differences: for each pair of answers that have numbers, the largest difference of one.
-        errors: code and message of each new error, how often.
-        warnings: field and code of each new warning, how often.
-        examples: the first changed or broken ones: where, from, to.
+        changes: count of each change from one label, or set of labels, to another.
+        differences: for each pair of numeric answers, the largest difference of a number.
+        errors: count of each new error, by code and message.
+        warnings: count of each new warning, by field and code.
+        examples: the first changed or newly failing records: where, from, to.
     """
 
     old: str
@@ -58,8 +58,8 @@ class Shadow:
     answered: int = 0
     same: int = 0
     changed: int = 0
-    broken: int = 0
-    mended: int = 0
+    newly_failing: int = 0
+    newly_answered: int = 0
     errors_before: Counter[str] = field(default_factory=Counter)
     errors_after: Counter[str] = field(default_factory=Counter)
     new_error_codes: Counter[str] = field(default_factory=Counter)
@@ -72,11 +72,11 @@ class Shadow:
 
     @property
     def share_changed(self) -> float:
-        """Share of the old version's predictions that are something else, or an error, in the new one; 0 of none."""
-        return (self.changed + self.broken) / self.predicted if self.predicted else 0.0
+        """Share of the old version's predictions that the new version changes or answers with an error."""
+        return (self.changed + self.newly_failing) / self.predicted if self.predicted else 0.0
 
     def add(self, where: str, before: Answer, after: Answer) -> None:
-        """Take note of one pair."""
+        """Count one pair of answers."""
         self.answers += 1
         self.predicted += "error" not in before
         self.same += answers_agree(after, before, {}, mask_difference)
@@ -85,28 +85,28 @@ class Shadow:
         if "error" in after:
             self.errors_after[_error(after)[0]] += 1
             if "error" not in before:
-                self.broken += 1
+                self.newly_failing += 1
                 self.new_error_codes[_error(after)[0]] += 1
                 self.errors[_error(after)] += 1
                 self._example(where, before, after)
             return
         if "error" in before:
-            self.mended += 1
+            self.newly_answered += 1
             return
         self.answered += 1
         if prediction_changed(before, after, mask_difference):
             self.changed += 1
             self._example(where, before, after)
             if _is_countable(before) and _is_countable(after):
-                self.changes[describe_prediction(before), describe_prediction(after)] += 1
-        apart = difference(before, after, mask_difference)
-        if apart is not None:
-            self.differences.append(apart)
+                self.changes[prediction(before), prediction(after)] += 1
+        distance = difference(before, after, mask_difference)
+        if distance is not None:
+            self.differences.append(distance)
             self.is_probability = isinstance(before.get("probabilities"), dict)
         self.warnings.update(_warnings(after) - _warnings(before))
 
     def as_dict(self) -> dict[str, Any]:
-        """For `--json`."""
+        """The output of `--json`."""
         return {
             "old": self.old,
             "new": self.new,
@@ -123,44 +123,44 @@ class Shadow:
             if self.differences
             else None,
             "new_errors": [{"code": a, "message": b, "count": n} for (a, b), n in self.errors.most_common()],
-            "mended_errors": self.mended,
+            "mended_errors": self.newly_answered,
             "new_warnings": [{"field": a, "code": b, "count": n} for (a, b), n in self.warnings.most_common()],
             "examples": [{"where": where, "from": a, "to": b} for where, a, b in self.examples],
         }
 
     def _example(self, where: str, before: Answer, after: Answer) -> None:
-        if len(self.examples) < EXAMPLES:
-            self.examples.append((where, _shown(before), _shown(after)))
+        if len(self.examples) < MAX_EXAMPLES:
+            self.examples.append((where, _summary(before), _summary(after)))
 
 
 def compare_versions(
-    client: Client, name: str, shadow: Shadow, requests: Sequence[Asked], show: Callable[[str], None]
+    client: Client, name: str, shadow: Shadow, requests: Sequence[Request], show: Callable[[str], None]
 ) -> Shadow:
-    """Ask both versions for each request, one after the other so that callers hardly notice; fills `shadow`.
+    """Send each request to both versions and fill `shadow`. Sequential, to keep the load on the server low.
 
     Raises:
-        ClientError: the server can't be reached, or does not let us in.
+        ClientError: the server can't be reached, or rejects the key.
     """
-    for number, asked in enumerate(requests, start=1):
-        show(f"Asking {shadow.old} and {shadow.new}: {number} of {len(requests)}")
-        before = ask(client, name, shadow.old, asked)
-        after = ask(client, name, shadow.new, asked)
+    for number, request in enumerate(requests, start=1):
+        show(f"Comparing {shadow.old} and {shadow.new}: request {number} of {len(requests)}")
+        before = send_request(client, name, shadow.old, request)
+        after = send_request(client, name, shadow.new, request)
         if len(before) == len(after):
             for one, other in zip(before, after, strict=True):
-                shadow.add(asked.where, one, other)
-        else:  # a request of several records, refused as a whole by one of the two
-            shadow.add(asked.where, before[0] if len(before) == 1 else {}, after[0] if len(after) == 1 else {})
+                shadow.add(request.where, one, other)
+        else:  # a request with several records, which one version refused as a whole
+            shadow.add(request.where, before[0] if len(before) == 1 else {}, after[0] if len(after) == 1 else {})
     return shadow
 
 
-def _shown(answer: Answer) -> str:
+def _summary(answer: Answer) -> str:
     if "error" in answer:
         return "error {}: {}".format(*_error(answer))
     if "prediction" not in answer:
         return str(answer)[:200]
-    told = describe_prediction(answer)
-    likeliest = answer.get("probabilities", {}).get(answer["prediction"]) if "index" in answer else None
-    return told if likeliest is None else f"{told} ({likeliest:.1%})"
+    text = prediction(answer)
+    probability = answer.get("probabilities", {}).get(answer["prediction"]) if "index" in answer else None
+    return text if probability is None else f"{text} ({probability:.1%})"
 
 
 def _error(answer: Answer) -> tuple[str, str]:
@@ -171,7 +171,7 @@ def _error(answer: Answer) -> tuple[str, str]:
 def _is_countable(answer: Answer) -> bool:
     value = answer.get("prediction")
     return isinstance(value, str) or (
-        isinstance(value, list) and len(value) <= MOST_LABELS and all(isinstance(label, str) for label in value)
+        isinstance(value, list) and len(value) <= MAX_LABELS and all(isinstance(label, str) for label in value)
     )
 
 

@@ -1,4 +1,4 @@
-"""Archives in the model store: put there, found, and set aside, never over another file."""
+"""Copy archives to the model store, find them, and move them to `unloaded/`. Never overwrites a file."""
 
 from __future__ import annotations
 
@@ -17,29 +17,32 @@ from fastmar_serving.torchserve.archives import Archive, identify
 SUFFIX = ".mar"
 UNLOADED = "unloaded"  # folder in the store whose archives a server does not load
 CHUNK = 1 << 20
-# What a file's name may hold: TorchServe lists files with commas, in a properties file that it reads as Latin-1, and
+# Not allowed in a file name: TorchServe separates files by commas, in a properties file that it reads as Latin-1, and
 # refuses two dots in a row.
-_UNFIT = re.compile(r"[^A-Za-z0-9._+ -]|\.(?=\.|$)|^[.]|\s$|^\s")
+_INVALID = re.compile(r"[^A-Za-z0-9._+ -]|\.(?=\.|$)|^[.]|\s$|^\s")
 
 
-def place(archive: Archive, store: Path, show: Callable[[str], None] = lambda _: None) -> tuple[Path, bool]:
-    """The archive's file in the store, and whether it was copied there for it.
+def put_in_store(archive: Archive, store: Path, show: Callable[[str], None] = lambda _: None) -> tuple[Path, bool]:
+    """Copy the archive to the store, unless it is there. Returns the file in the store, and whether it was copied.
 
     Raises:
-        StoreRefused: another archive is of that name and version, or the store can't be written to.
+        StoreRefused: the store has another archive with that name and version, or is not writable.
     """
-    there = find(store, archive.name, archive.version)
-    if there is not None and same_file(there, archive.path):
-        return there, False
-    if there is not None:
+    existing = find(store, archive.name, archive.version)
+    if existing is not None and same_file(existing, archive.path):
+        return existing, False
+    if existing is not None:
         raise StoreRefused(
-            f"{there} is {archive.label} too, and not the same archive.",
+            f"{existing} is another archive of {archive.label}.",
             fix="export this one with another --version, or move that file out of the model store.",
+            code="other_archive",
         )
     target = store / file_name(archive.name, archive.version)
     if target.exists():
         raise StoreRefused(
-            f"{target} is there already, and is not {archive.label}.", fix="move that file out of the model store."
+            f"{target} exists, and is not {archive.label}.",
+            fix="move that file out of the model store.",
+            code="file_exists",
         )
     show(f"Copying {archive.path.name} to {store}")
     try:
@@ -47,36 +50,37 @@ def place(archive: Archive, store: Path, show: Callable[[str], None] = lambda _:
     except OSError as error:
         raise StoreRefused(
             f"{archive.path} can't be copied to {target}: {error.strerror or error}.",
-            fix="make the model store writable for this user with room for the archive, or copy the archive there "
-            "yourself and deploy it from there.",
+            fix="make the model store writable and free disk space, or copy the archive there and deploy it from "
+            "there.",
+            code="copy_failed",
         ) from error
     return target, True
 
 
 def find(folder: Path, name: str, version: str) -> Path | None:
-    """The file in a folder that holds a version of a model."""
+    """The archive of a version in a folder, None if there is none."""
     return next((file for file in sorted(folder.glob(f"*{SUFFIX}")) if identify(file) == (name, version)), None)
 
 
 def same_file(one: Path, other: Path) -> bool:
-    """Whether two paths are one file, or hold the same bytes."""
+    """Whether two paths are the same file, or have the same content."""
     return one.samefile(other) or filecmp.cmp(one, other, shallow=False)
 
 
 def file_name(name: str, version: str) -> str:
-    """NAME-VERSION.mar, with what a file's name can't hold replaced, and told apart by a digest then."""
+    """NAME-VERSION.mar; if characters have to be replaced, a digest keeps the name unique."""
     plain = f"{name}-{version}"
-    fit = _UNFIT.sub("_", plain)
-    if fit == plain:
+    valid = _INVALID.sub("_", plain)
+    if valid == plain:
         return plain + SUFFIX
-    return f"{fit}-{hashlib.sha256(f'{name}/{version}'.encode()).hexdigest()[:8]}{SUFFIX}"
+    return f"{valid}-{hashlib.sha256(f'{name}/{version}'.encode()).hexdigest()[:8]}{SUFFIX}"
 
 
-def set_aside(file: Path) -> Path:
-    """Move an archive to where no server loads it; the value is where.
+def move_to_unloaded(file: Path) -> Path:
+    """Move an archive to the folder `unloaded`, which no server loads, and return its new path.
 
     Raises:
-        OSError: the store can't be written to, or such a file lies there.
+        OSError: the store is not writable, or the folder has a file with that name.
     """
     folder = file.parent / UNLOADED
     folder.mkdir(exist_ok=True)
@@ -84,27 +88,28 @@ def set_aside(file: Path) -> Path:
 
 
 def find_anywhere(store: Path, name: str, version: str) -> Path | None:
-    """The file of a version in the store, be it among those that were set aside."""
+    """The archive of a version in the store or in its folder `unloaded`."""
     return find(store, name, version) or find(store / UNLOADED, name, version)
 
 
-def bring_back(store: Path, aside: Path) -> Path:
-    """Move an archive that was set aside to where a server loads it; the value is where.
+def restore_unloaded(store: Path, file: Path) -> Path:
+    """Move an archive from the folder `unloaded` back to the store, and return its new path.
 
     Raises:
         StoreRefused: it can't be moved.
     """
     try:
-        return _move(aside, store / aside.name)
+        return _move(file, store / file.name)
     except OSError as error:
         raise StoreRefused(
-            f"{aside} can't be moved to {store}: {error.strerror or error}.",
+            f"{file} can't be moved to {store}: {error.strerror or error}.",
             fix="make the model store writable for this user, or move the file yourself.",
+            code="move_failed",
         ) from error
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a file, whole or not at all, and not over another one."""
+    """Copy a file atomically, without overwriting another one."""
     descriptor, draft_name = tempfile.mkstemp(prefix=f".{target.stem[:64]}-", suffix=".partial", dir=target.parent)
     draft = Path(draft_name)
     try:
@@ -119,14 +124,14 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _move(source: Path, target: Path) -> Path:
-    """Rename, but not over another file: a link fails where the target is there, a renaming would not."""
+    """Rename without overwriting: a hard link fails if the target exists, a rename would replace it."""
     try:
         os.link(source, target)
     except FileExistsError:
         raise
-    except OSError:  # a file system without links
+    except OSError:  # a file system without hard links
         if target.exists():
-            raise FileExistsError(17, "such a file is there already", str(target)) from None
+            raise FileExistsError(17, "File exists", str(target)) from None
         source.rename(target)
         return target
     source.unlink()

@@ -1,4 +1,4 @@
-"""Which version answers: changed on the server, and remembered in the state folder for its next start."""
+"""Change the default version on a running server, and save it in the state directory for the next start."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from fastmar_serving.torchserve.management import ManagementError
 
 
 def make_default(server: Server, name: str, version: str) -> None:
-    """From now on a version answers; requests under way are answered by the one that they were given to.
+    """Make a version the default on the server. Requests in flight stay with their version.
 
     Raises:
-        ManagementFailed: the server did not do it.
+        ManagementFailed: the server refused or did not answer.
     """
     try:
         server.management.set_default(name, version)
-    except (ManagementError, ManagementFailed) as error:  # it may have been done, and only the answer got lost
+    except (ManagementError, ManagementFailed) as error:  # the switch may be done, and only the response lost
         now = default_of(versions_of(server.management, name))
         if now is not None and now.version == version:
             return
@@ -27,13 +27,13 @@ def make_default(server: Server, name: str, version: str) -> None:
         ) from error
 
 
-def remembered(server: Server, name: str) -> Default | None:
-    """What is remembered of a model; warns of a file that can't be understood."""
+def read_default(server: Server, name: str) -> Default | None:
+    """The saved default of a model; logs a warning if the file is damaged."""
     return read_defaults(server.state, lambda text, *facts: notice(text % facts)).get(name)
 
 
-def remember(server: Server, name: str, default: Default | None) -> bool:
-    """Write down a model's default, or forget it; False where the file can't be written."""
+def save_default(server: Server, name: str, default: Default | None) -> bool:
+    """Save a model's default, or remove it (None); returns False if the file can't be written."""
     defaults = read_defaults(server.state, lambda *_: None)
     if defaults.get(name) == default:
         return True
@@ -47,6 +47,6 @@ def remember(server: Server, name: str, default: Default | None) -> bool:
     return True
 
 
-def not_remembered(server: Server, name: str, version: str) -> None:
-    """Warn of what a file that can't be written means."""
-    notice(f"{server.state / FILE} can't be written: at its next start the server may not begin with {name} {version}.")
+def warn_not_saved(server: Server, name: str, version: str) -> None:
+    """Warn that the next start may use another default."""
+    notice(f"can't write {server.state / FILE}: the next start of the server may not use {name} {version}.")

@@ -1,4 +1,4 @@
-"""What is loaded: versions of a model as the management API tells of them."""
+"""The loaded versions of a model, read from the management API."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ class Version:
     """One version of a model on a server.
 
     Attributes:
-        name: the model's.
-        version: its own.
-        file: name of its archive in the model store.
-        is_default: whether it answers where no version is named.
-        asked: workers that it is to have.
-        workers: status and process id of each that it has, by TorchServe's id of it.
-        queue: requests that wait for a worker.
-        batch_size: requests that a worker answers at once, at most.
-        since: when its first worker was started, None without workers.
-        memory: bytes that its workers take as the server knows it, None if it doesn't.
+        name: name of the model.
+        version: number of the version.
+        file: file name of its archive in the model store.
+        is_default: whether it answers requests that name no version.
+        target_workers: configured number of workers.
+        workers: status and process id of each worker, by TorchServe's worker id.
+        queue: number of requests that wait for a worker.
+        batch_size: maximum number of requests in a batch.
+        since: start time of its first worker, None without workers.
+        memory: bytes of memory that its workers use, None if unknown.
     """
 
     name: str
     version: str
     file: str
     is_default: bool
-    asked: int
+    target_workers: int
     workers: dict[str, tuple[str, int]]
     queue: int
     batch_size: int
@@ -46,12 +46,12 @@ class Version:
 
     @property
     def ready(self) -> int:
-        """Workers that answer."""
+        """Number of ready workers."""
         return sum(status == READY for status, _ in self.workers.values())
 
 
 def versions_of(management: Management, name: str) -> list[Version]:
-    """The versions of a model that are loaded, the newest first; none for a model that the server does not know."""
+    """The loaded versions of a model, the newest first; empty for an unknown model."""
     try:
         default = management.describe_default(name)[0]["modelVersion"]
         described = management.describe(name)
@@ -64,7 +64,7 @@ def versions_of(management: Management, name: str) -> list[Version]:
 
 
 def default_of(versions: list[Version]) -> Version | None:
-    """The one that answers."""
+    """The default version, None if there is none."""
     return next((version for version in versions if version.is_default), None)
 
 
@@ -77,7 +77,7 @@ def _version(description: dict[str, Any], is_default: bool) -> Version:
         version=description["modelVersion"],
         file=description["modelUrl"],
         is_default=is_default,
-        asked=description["minWorkers"],
+        target_workers=description["minWorkers"],
         workers={worker["id"]: (worker["status"], worker["pid"]) for worker in workers},
         queue=description.get("jobQueueStatus", {}).get("pendingRequests", 0),
         batch_size=description["batchSize"],
@@ -94,8 +94,8 @@ def _moment(text: str | None) -> datetime | None:
 
 
 def _resident(workers: list[dict[str, Any]]) -> int:
-    """What the workers' processes hold, where they are processes of this machine: TorchServe itself says 0."""
-    import psutil  # noqa: PLC0415 - part of what the server needs, not of what the command line needs
+    """Resident memory of the workers that are processes of this machine: TorchServe itself may report 0."""
+    import psutil  # noqa: PLC0415 - a dependency of the server, not of the command line
 
     total = 0
     for worker in workers:

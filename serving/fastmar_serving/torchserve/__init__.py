@@ -1,1 +1,1 @@
-"""TorchServe as a process: checked, configured, started, watched and stopped without losing a request."""
+"""The TorchServe launcher: check, configure, start, monitor and drain the server process."""

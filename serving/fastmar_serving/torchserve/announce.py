@@ -1,4 +1,4 @@
-"""What `fastmar serve` tells its user: progress on standard error, addresses and commands on standard output."""
+"""The output of `fastmar serve`: progress on standard error, addresses and sample commands on standard output."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from urllib.parse import quote
 from rich.console import Console
 
 from fastmar_serving.torchserve.archives import Archive
-from fastmar_serving.torchserve.config import RunDirectory, Settings, reachable
+from fastmar_serving.torchserve.config import RunDirectory, Settings, reachable_url
 
 log = logging.getLogger(__name__)
 
-LONGEST_INLINE = 1500  # characters of a record on the command line; a longer one goes to a file
+MAX_INLINE = 1500  # characters of a record in a sample command; a longer record goes to a file
 READ_KEY = 'import json, sys; print(json.load(open(sys.argv[1]))["inference"]["key"])'
 
 
 class Progress:
-    """Which models are ready: a spinner on a terminal, otherwise a line for each."""
+    """Shows which models are ready: a spinner on a terminal, otherwise a log line for each."""
 
     def __init__(self, archives: list[Archive]) -> None:
         self._archives = archives
@@ -42,7 +42,7 @@ class Progress:
             self._status.stop()
 
     def update(self, ready: list[Archive]) -> None:
-        """Show what has become ready."""
+        """Show the models that are ready."""
         for archive in ready:
             if archive.label not in self._ready:
                 self._ready.add(archive.label)
@@ -58,9 +58,9 @@ class Progress:
 def announce(
     settings: Settings, properties: dict[str, str], run: RunDirectory, archives: list[Archive], seconds: float
 ) -> None:
-    """Print where the server is and a request for each model, ending in the line that begins with Ready.
+    """Print the addresses and a sample request for each model. The last line begins with Ready.
 
-    `archives` has the default version of each name first: its request names no version, and so follows a deployment.
+    `archives` has the default version of each model first; its sample request names no version.
     """
     print(f"Inference   {properties['inference_address']}")
     print(f"Management  {properties['management_address']}")
@@ -71,7 +71,7 @@ def announce(
         print(f"Keys        {run.key_file} (new at each start)")
     elif settings.needs_management_key:
         print(f"Keys        {run.key_file} (of the management API)")
-    url = f"{reachable(properties['inference_address'])}/predictions"
+    url = f"{reachable_url(properties['inference_address'])}/predictions"
     seen: set[str] = set()
     for archive in archives:
         path = quote(archive.name) if archive.name not in seen else f"{quote(archive.name)}/{quote(archive.version)}"
@@ -79,16 +79,16 @@ def announce(
         print(f"\n{archive.label}\n  {curl(archive, f'{url}/{path}', settings, run)}")
     models = "1 model" if len(archives) == 1 else f"{len(archives)} models"
     print(
-        f"\nReady: {models} after {seconds:.1f} s. Ctrl-C stops it once the requests under way are answered.",
+        f"\nReady: {models} after {seconds:.1f} s. Ctrl-C answers all requests in flight, then stops.",
         flush=True,
     )
 
 
 def curl(archive: Archive, url: str, settings: Settings, run: RunDirectory) -> str:
-    """A command that asks the model at `url` for an answer to its first golden record."""
-    words = ["curl", "-s", url, "-H", "Content-Type: application/json"]
-    words += ["--data-binary", _body(archive, run)]
-    command = shlex.join(words)
+    """A curl command that sends the model's first golden record to `url`."""
+    arguments = ["curl", "-s", url, "-H", "Content-Type: application/json"]
+    arguments += ["--data-binary", _body(archive, run)]
+    command = shlex.join(arguments)
     if settings.needs_tokens and settings.key_file is not None:
         command += f' -H "Authorization: Bearer $(cat {shlex.quote(str(settings.key_file))})"'
     elif settings.needs_tokens:
@@ -99,7 +99,7 @@ def curl(archive: Archive, url: str, settings: Settings, run: RunDirectory) -> s
 
 def _body(archive: Archive, run: RunDirectory) -> str:
     text = json.dumps({} if archive.sample is None else archive.sample, ensure_ascii=False)
-    if len(text) <= LONGEST_INLINE and not text.startswith("@"):
+    if len(text) <= MAX_INLINE and not text.startswith("@"):
         return text
     file = run.path / f"sample-{quote(archive.name, safe='')}-{quote(archive.version, safe='')}.json"
     file.write_text(text, encoding="utf-8")

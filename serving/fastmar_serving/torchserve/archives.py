@@ -1,4 +1,4 @@
-"""The archives of a model store, looked into without running anything of theirs."""
+"""Find and check the archives of a model store, without running their code."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from fastmar_serving.torchserve.errors import ArchiveRefused, StoreEmpty
 
 log = logging.getLogger(__name__)
 
-_LONGEST_NAME = 255  # characters of a name or version: it is a part of a path, and of a file's name
-# What reading a file that is no archive, or a damaged one, brings about.
+_MAX_NAME = 255  # characters of a name or version, which are parts of paths and file names
+# Exceptions on reading a damaged archive, or a file that is not an archive.
 UNREADABLE = (
     OSError,
     zipfile.BadZipFile,
     zlib.error,
     EOFError,
-    ValueError,  # also of a part over its limit
+    ValueError,  # including a member over its size limit
     OverflowError,
     KeyError,
     TypeError,
@@ -36,14 +36,14 @@ UNREADABLE = (
 
 @dataclass(frozen=True)
 class Archive:
-    """A model archive that TorchServe can be given.
+    """A model archive that TorchServe can load.
 
     Attributes:
         path: the file.
-        name: the model's name in URLs.
-        version: the model's version in URLs.
-        workers: how many workers its model-config.yaml asks for, at least 1.
-        sample: one record that the model answers, or None when the archive has no golden records.
+        name: name of the model in URLs.
+        version: version of the model in URLs.
+        workers: number of workers in its model-config.yaml, at least 1.
+        sample: the first golden record, or None if the archive has none.
     """
 
     path: Path
@@ -59,43 +59,49 @@ class Archive:
 
 
 def find_archives(store: Path, names: list[str], state: Path | None = None) -> list[Archive]:
-    """The archives to serve, the default version of a model first: TorchServe answers with the one it got first.
+    """The archives to serve, for each model the default version first, since TorchServe makes the first the default.
 
-    The default is what `defaults.json` in `state` says (None: in the store), else the newest. `names` are models' names
-    or files' names; none means all.
+    The default is the version in `defaults.json` in `state` (None: in the store), else the newest. `names` are names
+    of models or files; an empty list means all.
     """
+    fix = "run `fastmar export LEARNER.pkl --name NAME` first."
     if not store.is_dir():
-        raise StoreEmpty(f"there is no folder {store}.", fix="run `fastmar export LEARNER.pkl --name NAME` first.")
+        raise StoreEmpty(f"the folder {store} does not exist.", fix=fix)
     files = sorted(store.glob("*.mar"))
     if not files:
-        raise StoreEmpty(f"{store} holds no .mar file.", fix="run `fastmar export LEARNER.pkl --name NAME` first.")
+        raise StoreEmpty(f"{store} has no .mar file.", fix=fix)
     archives = [read_archive(path) for path in files]
     if names:
-        archives = [archive for archive in archives if _goes_by(archive) & set(names)]
-        unknown = sorted(set(names) - set().union(*map(_goes_by, archives)))
+        archives = [archive for archive in archives if _names_of(archive) & set(names)]
+        unknown = sorted(set(names) - set().union(*map(_names_of, archives)))
         if unknown:
             known = ", ".join(sorted({read_archive(path).name for path in files}))
-            raise StoreEmpty(f"{store} holds no model {', '.join(unknown)}.", fix=f"name one of: {known}.")
-    _refuse_twins(archives)
+            message = f"{store} has no model {', '.join(unknown)}."
+            raise StoreEmpty(message, fix=f"name one of: {known}.", code="model_not_in_store")
+    _refuse_duplicates(archives)
     return default_first(archives, read_defaults(state or store))
 
 
 def default_first(archives: list[Archive], defaults: dict[str, Default]) -> list[Archive]:
-    """`archives` by name; of one name the default first, then the newest. A default that is gone is passed over."""
-    there = {(archive.name, archive.version) for archive in archives}
+    """`archives` by name; for each name the default first, then the newest. Ignores a default without an archive."""
+    existing = {(archive.name, archive.version) for archive in archives}
     chosen = {(name, default.version) for name, default in defaults.items()}
     names = {archive.name for archive in archives}
-    for name, version in sorted(chosen - there):
+    for name, version in sorted(chosen - existing):
         if name in names:
-            log.warning("%s %s was the default and is not here: the newest version takes its place", name, version)
+            log.warning("the default %s %s has no archive: the newest version becomes the default", name, version)
     newest_first = sorted(archives, key=lambda archive: version_key(archive.version), reverse=True)
     return sorted(newest_first, key=lambda archive: (archive.name, (archive.name, archive.version) not in chosen))
 
 
 def read_archive(path: Path) -> Archive:
-    """Check that an archive is whole, and read what the server needs to know of it."""
-    if "," in path.name or "=" in path.name:  # they separate models in TorchServe's list of them
-        raise ArchiveRefused(f"TorchServe can't load a file named {path.name!r}.", fix="rename it: no comma, no '='.")
+    """Check that an archive is complete and undamaged, and read its manifest and configuration."""
+    if "," in path.name or "=" in path.name:  # separators in TorchServe's list of models
+        raise ArchiveRefused(
+            f"TorchServe can't load a file named {path.name!r}.",
+            fix="rename it: no comma, no '='.",
+            code="invalid_file_name",
+        )
     try:
         with zipfile.ZipFile(path) as archive:
             check_names(archive.infolist())
@@ -104,13 +110,14 @@ def read_archive(path: Path) -> Archive:
                 raise _broken(path, f"it has no {MANIFEST}")
             model = json.loads(read_member(archive, MANIFEST))["model"]
             name, version = _name_and_version(model)
-            if not _can_be_asked(name, version):
-                raise _broken(path, f"no URL can name its model {name!r:.80}, version {version!r:.80}")
+            if not _is_valid_in_urls(name, version):
+                reason = f"the name {name!r:.80} or the version {version!r:.80} is not possible in a URL"
+                raise _broken(path, reason, "invalid_model_name")
             config = _config(archive, model.get("configFile"))
             golden = json.loads(read_member(archive, RECORDS)) if RECORDS in members else []
             damaged = archive.testzip()
             if damaged:
-                raise _broken(path, f"the part {damaged} is damaged")
+                raise _broken(path, f"its member {damaged} is damaged")
             return Archive(
                 path=path,
                 name=name,
@@ -123,7 +130,7 @@ def read_archive(path: Path) -> Archive:
 
 
 def identify(path: Path) -> tuple[str, str] | None:
-    """Name and version of an archive, without checking the rest of it; None where it is none."""
+    """Name and version of an archive, without checking the rest of it; None if the file is not an archive."""
     try:
         with zipfile.ZipFile(path) as archive:
             return _name_and_version(json.loads(read_member(archive, MANIFEST))["model"])
@@ -132,19 +139,19 @@ def identify(path: Path) -> tuple[str, str] | None:
 
 
 def reads_bodies(archive: zipfile.ZipFile) -> bool:
-    """Whether a model reads bodies of every type itself: `fastmar: {raw_bodies: true}` in its model-config.yaml."""
+    """Whether the handler parses request bodies itself: `fastmar: {raw_bodies: true}` in model-config.yaml."""
     config = _config(archive, json.loads(read_member(archive, MANIFEST))["model"].get("configFile"))
-    ours = config.get("fastmar")
-    return isinstance(ours, dict) and ours.get("raw_bodies") is True
+    section = config.get("fastmar")
+    return isinstance(section, dict) and section.get("raw_bodies") is True
 
 
 def _name_and_version(model: dict[str, Any]) -> tuple[str, str]:
     return str(model["modelName"]), str(model.get("modelVersion") or "1.0")
 
 
-def _can_be_asked(name: str, version: str) -> bool:
-    """Whether TorchServe's paths can name a version: a slash ends a part of one, and `all` stands for all versions."""
-    if max(len(name), len(version)) > _LONGEST_NAME:
+def _is_valid_in_urls(name: str, version: str) -> bool:
+    """Whether TorchServe's URLs can name a version: a slash separates parts, and `all` means all versions."""
+    if max(len(name), len(version)) > _MAX_NAME:
         return False
     return not {"", ".", ".."} & {name, version} and "/" not in name + version and version != "all"
 
@@ -152,7 +159,7 @@ def _can_be_asked(name: str, version: str) -> bool:
 def _config(archive: zipfile.ZipFile, name: str | None) -> dict[str, Any]:
     if not name:
         return {}
-    import yaml  # noqa: PLC0415 - part of what the server needs, not of what the command line needs
+    import yaml  # noqa: PLC0415 - a dependency of the server, not of the command line
 
     try:
         config = yaml.safe_load(read_member(archive, name))
@@ -161,28 +168,30 @@ def _config(archive: zipfile.ZipFile, name: str | None) -> dict[str, Any]:
     return config if isinstance(config, dict) else {}
 
 
-def _broken(path: Path, reason: str) -> ArchiveRefused:
+def _broken(path: Path, reason: str, code: str | None = None) -> ArchiveRefused:
     return ArchiveRefused(
         f"{path} can't be served: {reason}.",
         fix="copy or export it again, or move it out of the model store.",
+        code=code,
     )
 
 
-def _refuse_twins(archives: list[Archive]) -> None:
+def _refuse_duplicates(archives: list[Archive]) -> None:
     seen: dict[tuple[str, str], Path] = {}
     for archive in archives:
-        twin = seen.setdefault((archive.name, archive.version), archive.path)
-        if twin is not archive.path:
+        first = seen.setdefault((archive.name, archive.version), archive.path)
+        if first is not archive.path:
             raise ArchiveRefused(
-                f"{twin.name} and {archive.path.name} are both {archive.label}.",
+                f"{first.name} and {archive.path.name} are both {archive.label}.",
                 fix="export one of them with another --version, or move one out of the model store.",
+                code="duplicate_version",
             )
 
 
-def _goes_by(archive: Archive) -> set[str]:
+def _names_of(archive: Archive) -> set[str]:
     return {archive.name, archive.path.name, archive.path.stem}
 
 
 def version_key(version: str) -> list[tuple[int, str]]:
-    """Orders 1.10 behind 1.9, and words behind numbers."""
+    """Sort key of a version: numeric parts by value (1.10 after 1.9), other parts after numbers."""
     return [(int(part), "") if part.isdecimal() else (1 << 62, part) for part in version.split(".")]

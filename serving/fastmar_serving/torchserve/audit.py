@@ -1,7 +1,7 @@
-"""The audit log of a server's models: where it is, and how its new lines get into the server's log.
+"""Copy new lines of the audit log to the server's log.
 
 `fastmar deploy`, `rollback` and `models --unload` append one JSON line for each change and each attempt
-(`fastmar_serving.rollout.audit`). They run in processes of their own, so the server follows the file.
+(`fastmar_serving.rollout.audit`). They are separate processes, so the server follows the file.
 """
 
 from __future__ import annotations
@@ -12,29 +12,29 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from fastmar_serving.torchserve.registry import Running
+from fastmar_serving.torchserve.registry import ServerEntry
 
 log = logging.getLogger(__name__)
 
 FILE = "audit.jsonl"
 POLL = 0.2  # seconds between two reads of the files
-LONGEST_READ = 1 << 20  # bytes of new lines that one read prints
+MAX_READ = 1 << 20  # bytes of new lines in one read
 
 
-def audit_files(server: Running) -> list[Path]:
-    """The audit log in the state folder, then the one that is used while that folder can't be written to."""
+def audit_files(server: ServerEntry) -> list[Path]:
+    """The audit log in the state directory, then the one in the run directory, used if the first is not writable."""
     return [Path(folder) / FILE for folder in (server.state_dir or server.model_store, server.run_dir)]
 
 
 class Follower:
-    """Prints the lines that are appended to a file from now on."""
+    """Logs the lines that are appended to a file from now on."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
         self._position = self._size()
 
     def poll(self) -> None:
-        """Print what is new. A file that got shorter, or was replaced by a shorter one, is read from its beginning."""
+        """Log new lines. A file that got shorter, or was replaced by a shorter one, is read from its beginning."""
         size = self._size()
         if size < self._position:
             self._position = 0
@@ -43,12 +43,12 @@ class Follower:
         try:
             with self._file.open("rb") as file:
                 file.seek(self._position)
-                new = file.read(LONGEST_READ)
+                new = file.read(MAX_READ)
         except OSError:
             return
-        whole = new.rfind(b"\n") + 1
-        self._position += whole
-        for line in new[:whole].decode("utf-8", "replace").splitlines():
+        complete = new.rfind(b"\n") + 1
+        self._position += complete
+        for line in new[:complete].decode("utf-8", "replace").splitlines():
             log.warning("audit: %s", "".join(letter if letter.isprintable() else "?" for letter in line))
 
     def _size(self) -> int:
@@ -59,17 +59,17 @@ class Follower:
 
 
 @contextmanager
-def following(files: Sequence[Path]) -> Iterator[None]:
-    """Print new lines of the files to the log as long as this lasts."""
+def follow(files: Sequence[Path]) -> Iterator[None]:
+    """Log new lines of the files while the block runs."""
     followers = [Follower(file) for file in files]
     ended = threading.Event()
 
-    def follow() -> None:
+    def poll_files() -> None:
         while not ended.wait(POLL):
             for follower in followers:
                 follower.poll()
 
-    thread = threading.Thread(target=follow, name="fastmar-audit", daemon=True)
+    thread = threading.Thread(target=poll_files, name="fastmar-audit", daemon=True)
     thread.start()
     try:
         yield

@@ -1,4 +1,4 @@
-"""The files that a server is started with, in a private folder of its own."""
+"""Settings of `fastmar serve`, TorchServe's properties, and the run directory with the files of a running server."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from fastmar_contract.machine import usable_cores
 from fastmar_serving.torchserve.archives import Archive
 from fastmar_serving.torchserve.errors import ConfigRefused, PortTaken
 
-LONGEST_SOCKET_PATH = 100  # the kernel takes 107 bytes, 103 on macOS
-LONGEST_RUN_PATH = LONGEST_SOCKET_PATH - len("/tmp/.ts.sock.65535")  # noqa: S108 - TorchServe's own sockets lie there
+MAX_SOCKET_PATH = 100  # the kernel takes 107 bytes, 103 on macOS
+MAX_RUN_PATH = MAX_SOCKET_PATH - len("/tmp/.ts.sock.65535")  # noqa: S108 - the sockets of TorchServe's workers
 ANY_HOST = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
-RUN_MARKER = ".fastmar-run"  # in a folder that a server may write to and tidy
-SHORTEST_KEY = 16  # characters
+RUN_MARKER = ".fastmar-run"  # marks a run directory, which a server may write to and clean up
+MIN_KEY_LENGTH = 16  # characters
 # TorchServe would write these headers beside the front's own (--cors-origins).
 CORS = ("cors_allowed_origin", "cors_allowed_methods", "cors_allowed_headers")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -31,25 +31,25 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 @dataclass(frozen=True)
 class Settings:
-    """What was asked of `fastmar serve`.
+    """Settings of `fastmar serve`.
 
     Attributes:
-        model_store: folder of the archives.
+        model_store: folder of archives.
         models: models to serve; empty for all.
         host: address that the inference API listens on.
         port: its port; 0 picks a free one.
         management: "unix", or a port on loopback.
-        metrics_host: address of the metrics, which have no authorisation.
+        metrics_host: address of the metrics, which need no key.
         metrics_port: its port; 0 picks a free one.
-        workers: workers for each model, instead of what each archive says.
-        config: properties file whose values replace the built-in ones.
-        tokens: whether requests need a key; None means: where the host is not loopback, or there is a key file.
-        key_file: file with the one key that callers use; None makes new keys at each start.
+        workers: number of workers of each model; None takes the number in its archive.
+        config: properties file whose values override the built-in ones.
+        tokens: whether requests need a key; None means yes if the host is not loopback or there is a key file.
+        key_file: file with a fixed inference key; None generates new keys at each start.
         cors_origins: origins whose pages may call the inference API from a browser; `*` for any.
         request_timeout: seconds in which a request must arrive, plus one for each 8 kB of it.
         hang_timeout: seconds after which a worker that neither answers nor computes is replaced; 0 for never.
-        drain_timeout: seconds that requests under way are given at the end.
-        ready_timeout: seconds that loading may take.
+        drain_timeout: limit for answering requests in flight before the server stops, in seconds.
+        ready_timeout: limit for loading all models, in seconds.
         java: Java executable.
         run_dir: folder for the server's files; None makes a temporary one.
         state_dir: folder of defaults.json and audit.jsonl, which outlive the server; None takes the model store.
@@ -78,19 +78,19 @@ class Settings:
     @property
     def needs_tokens(self) -> bool:
         """Whether callers must send a key."""
-        wanted = self.host not in LOOPBACK or self.key_file is not None
-        return wanted if self.tokens is None else self.tokens
+        default = self.host not in LOOPBACK or self.key_file is not None
+        return default if self.tokens is None else self.tokens
 
     @property
     def needs_management_key(self) -> bool:
-        """Whether the management API needs a key: on a port always, on its socket where callers send keys."""
+        """Whether the management API needs a key: always on a port, on its socket only if callers need keys."""
         return self.needs_tokens or self.management != "unix"
 
     def key(self) -> str | None:
-        """The fixed key, None where keys are made at the start.
+        """The fixed key, None if keys are generated at the start.
 
         Raises:
-            ConfigRefused: it can't be read, or is too short to be one.
+            ConfigRefused: the file can't be read, or has no valid key.
         """
         if self.key_file is None or not self.needs_tokens:
             return None
@@ -98,19 +98,22 @@ class Settings:
             key = self.key_file.read_text("ascii").strip()
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigRefused(
-                f"the key file {self.key_file} can't be read: {error}.", fix="give --key-file a readable text file."
+                f"the key file {self.key_file} can't be read: {error}.",
+                fix="give --key-file a readable text file.",
+                code="key_file_unreadable",
             ) from error
-        if len(key) < SHORTEST_KEY or not key.isprintable() or " " in key:
+        if len(key) < MIN_KEY_LENGTH or not key.isprintable() or " " in key:
             raise ConfigRefused(
-                f"the key file {self.key_file} holds no key.",
-                fix=f"write {SHORTEST_KEY} or more characters into it, without spaces (`openssl rand -hex 32`).",
+                f"the key file {self.key_file} has no valid key.",
+                fix=f"write {MIN_KEY_LENGTH} or more characters into it, without spaces (`openssl rand -hex 32`).",
+                code="invalid_key",
             )
         return key
 
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """The folder of one running server, for its user's eyes only."""
+    """The private folder of one running server."""
 
     path: Path
 
@@ -126,12 +129,12 @@ class RunDirectory:
 
     @property
     def metrics(self) -> Path:
-        """Metrics that are known by name."""
+        """TorchServe's list of metrics."""
         return self.path / "metrics.yaml"
 
     @property
     def temporary(self) -> Path:
-        """Java's temporary folder: unpacked archives, sockets of the workers."""
+        """Java's temporary folder, with unpacked archives and the sockets of the workers."""
         return self.path / "tmp"
 
     @property
@@ -141,12 +144,12 @@ class RunDirectory:
 
     @property
     def key_file(self) -> Path:
-        """Keys that were made at the start."""
+        """Generated keys."""
         return self.path / "key_file.json"
 
     @property
     def ready_file(self) -> Path:
-        """Exists while the default version of every model can answer."""
+        """File that exists while the default version of every model can answer."""
         return self.path / "ready"
 
     @property
@@ -156,42 +159,46 @@ class RunDirectory:
 
 
 @contextmanager
-def run_directory(asked: Path | None) -> Iterator[RunDirectory]:
-    """Make the folder, mode 0700; a temporary one is removed in the end, one that was asked for is tidied.
+def run_directory(path: Path | None) -> Iterator[RunDirectory]:
+    """Make the run directory with mode 0700. At the end, remove a temporary one (None), or clean up a given one.
 
     Raises:
-        ConfigRefused: the folder can't be used, or another server runs in it.
+        ConfigRefused: the folder is not possible, or another server uses it.
     """
-    if asked is None:
-        roomy = len(tempfile.gettempdir()) + len("/fastmar-12345678") <= LONGEST_RUN_PATH
-        path = Path(tempfile.mkdtemp(prefix="fastmar-", dir=None if roomy else "/tmp"))  # noqa: S108 - mkdtemp is safe
+    is_temporary = path is None
+    if path is None:
+        is_short = len(tempfile.gettempdir()) + len("/fastmar-12345678") <= MAX_RUN_PATH
+        folder = None if is_short else "/tmp"  # noqa: S108 - mkdtemp is safe
+        path = Path(tempfile.mkdtemp(prefix="fastmar-", dir=folder))
     else:
-        path = _private_folder(asked.resolve())
+        path = _private_folder(path.resolve())
     run = RunDirectory(path)
-    with _only_server(path):
+    with _lock(path):
         try:
-            _tidy(run)
+            _clean_up(run)
             run.temporary.mkdir()
             yield run
         finally:
-            _tidy(run)
-            if asked is None:
+            _clean_up(run)
+            if is_temporary:
                 shutil.rmtree(path, ignore_errors=True)
 
 
 def render(settings: Settings, run: RunDirectory, archives: list[Archive]) -> dict[str, str]:
-    """TorchServe's properties: the built-in ones, then those of --config, then what the command line says."""
+    """TorchServe's properties: built-in values, overridden by --config, overridden by the command line."""
     properties = read_properties(resources.files(__package__).joinpath("config.properties").read_text("utf-8"))
     if settings.config is not None:
         try:
             properties |= read_properties(settings.config.read_text("utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigRefused(
-                f"{settings.config} can't be read: {error}.", fix="give --config a text file."
+                f"{settings.config} can't be read: {error}.", fix="give --config a text file.", code="config_unreadable"
             ) from error
     for host in (settings.host, settings.metrics_host):
         if ":" in host:
-            raise ConfigRefused(f"TorchServe can't listen on {host}.", fix="give an IPv4 address or a host's name.")
+            raise ConfigRefused(
+                f"TorchServe can't listen on {host}.", fix="give an IPv4 address or a host name.", code="ipv6_address"
+            )
     metrics_port = settings.metrics_port or free_port(settings.metrics_host)
     properties |= {
         "inference_address": f"http://{settings.host}:{settings.port or free_port(settings.host)}",
@@ -210,27 +217,27 @@ def render(settings: Settings, run: RunDirectory, archives: list[Archive]) -> di
 
 
 def read_properties(text: str) -> dict[str, str]:
-    """`name=value` lines; a line that begins with # is a comment."""
+    """Parse `name=value` lines; a line that begins with # is a comment."""
     lines = (line.strip() for line in text.splitlines())
     pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def write_properties(properties: dict[str, str], path: Path) -> None:
-    """Write them as Java reads them: a backslash begins an escape, and letters outside of ASCII are escapes."""
+    """Write properties in Java's format, with escaped backslashes and non-ASCII characters."""
     lines = [f"{name}={value.replace(chr(92), chr(92) * 2)}" for name, value in properties.items()]
     path.write_text("".join(f"{_in_ascii(line)}\n" for line in lines), encoding="ascii")
 
 
 def _in_ascii(text: str) -> str:
-    """`text` with an escape of Java for each unit of UTF-16 outside of ASCII: Java reads properties as Latin-1."""
+    """`text` with a Unicode escape for each non-ASCII unit of UTF-16, since Java reads properties as Latin-1."""
     data = text.encode("utf-16-be", "surrogatepass")
     units = (int.from_bytes(data[at : at + 2]) for at in range(0, len(data), 2))
     return "".join(chr(unit) if unit < 128 else f"\\u{unit:04x}" for unit in units)
 
 
 def check_ports(properties: dict[str, str]) -> None:
-    """Refuse ports that are taken before anything is started. The launcher listens on the inference API's itself."""
+    """Refuse ports that are taken, except the inference API's, on which the launcher listens itself."""
     options = {"metrics_address": "--metrics-port", "management_address": "--management"}
     for name, option in options.items():
         address = properties[name]
@@ -242,30 +249,30 @@ def check_ports(properties: dict[str, str]) -> None:
         except OSError as error:
             raise PortTaken(
                 f"can't listen on {host}:{port}: {error.strerror or error}.",
-                fix=f"stop what listens there, or give another {option} (0 picks a free one).",
+                fix=f"stop the process that listens there, or give another {option} (0 picks a free one).",
             ) from error
 
 
 def free_port(host: str) -> int:
-    """A port that nobody listens on at the moment."""
+    """A port on which no process listens at the moment."""
     try:
         with _bind(host, 0) as probe:
             port: int = probe.getsockname()[1]
             return port
     except OSError as error:
         raise ConfigRefused(
-            f"can't listen on {host}: {error}.", fix="give --host an address of this machine."
+            f"can't listen on {host}: {error}.", fix="give --host an address of this machine.", code="invalid_host"
         ) from error
 
 
-def reachable(address: str) -> str:
-    """A URL for this machine: an address that means every interface is no address to call."""
+def reachable_url(address: str) -> str:
+    """The URL at which this machine reaches an address; one for all interfaces is reached at 127.0.0.1."""
     parts = urlsplit(address)
     return f"{parts.scheme}://127.0.0.1:{parts.port}" if parts.hostname in ANY_HOST else address
 
 
 def cores() -> int:
-    """Processors that this process may use: its affinity, and the container's quota where there is one."""
+    """Number of processors that this process may use, by its affinity and the container's quota."""
     usable = usable_cores()
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text("ascii").split()
@@ -294,44 +301,52 @@ def _management_address(settings: Settings, run: RunDirectory) -> str:
     raise ConfigRefused(
         f"--management {settings.management!r} is neither `unix` nor a port.",
         fix="give `unix` for a socket in the run directory, or a port on loopback.",
+        code="invalid_management_address",
     )
 
 
 def _private_folder(path: Path) -> Path:
-    if len(str(path)) > LONGEST_RUN_PATH:
+    if len(str(path)) > MAX_RUN_PATH:
         raise ConfigRefused(
-            f"{path} is too long a path for the sockets in it.",
-            fix=f"give --run-dir of at most {LONGEST_RUN_PATH} bytes.",
+            f"the path {path} is too long for the sockets in it.",
+            fix=f"give a --run-dir of at most {MAX_RUN_PATH} bytes.",
+            code="run_dir_too_long",
         )
     try:
         path.mkdir(parents=True, exist_ok=True)
         marker = path / RUN_MARKER
         if not marker.exists() and any(path.iterdir()):
             raise ConfigRefused(
-                f"{path} holds files that are not a server's.", fix="give --run-dir an empty folder, or a new one."
+                f"{path} has files that are not of a server.",
+                fix="give --run-dir an empty or new folder.",
+                code="run_dir_not_empty",
             )
         marker.touch()
         if not hasattr(os, "getuid") or path.stat().st_uid == os.getuid():
-            path.chmod(stat.S_IRWXU)  # a volume may belong to the one who mounted it
+            path.chmod(stat.S_IRWXU)  # a mounted volume may belong to another user
     except OSError as error:
-        raise ConfigRefused(f"{path} can't be the run directory: {error}.", fix="give another --run-dir.") from error
+        raise ConfigRefused(
+            f"{path} can't be the run directory: {error}.", fix="give another --run-dir.", code="run_dir_unusable"
+        ) from error
     return path
 
 
 @contextmanager
-def _only_server(path: Path) -> Iterator[None]:
-    """Keep other servers out of a run directory as long as this lasts, where the system can.
+def _lock(path: Path) -> Iterator[None]:
+    """Lock a run directory against other servers, on systems with file locks.
 
-    The lock is the launcher's alone: Java and the workers don't inherit the file, so it ends with the launcher.
+    Java and the workers don't inherit the file descriptor, so the lock ends with the launcher.
     """
     with (path / RUN_MARKER).open("a") as marker:
         if not acquire(marker):
-            raise ConfigRefused(f"a server runs in {path}.", fix="stop it, or give another --run-dir.")
+            raise ConfigRefused(
+                f"another server uses {path}.", fix="stop it, or give another --run-dir.", code="run_dir_in_use"
+            )
         yield
 
 
-def _tidy(run: RunDirectory) -> None:
-    """Remove what must not outlive a server: unpacked archives, sockets, keys, marks."""
+def _clean_up(run: RunDirectory) -> None:
+    """Remove files that must not outlive a server: unpacked archives, sockets, keys, the ready file."""
     shutil.rmtree(run.temporary, ignore_errors=True)
     for file in (run.management_socket, run.front_socket, run.key_file, run.ready_file):
         file.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
-"""The launcher's side of the front: a Unix socket over which it says what is served, and asks what is under way.
+"""The launcher's connection to the front: a Unix socket that configures the front and reads its state.
 
-One JSON object a line, each answered by the front's state in one line (`front/Control.java`). The front connects as it
-starts, and nobody can after it: the keys go over this socket and stand in no file or environment of Java's.
+Each message is one line of JSON, answered by one line with the front's state (`front/Control.java`). The socket accepts
+one connection, since the keys are sent over it; they are in no file or environment variable of the Java process.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-POLL = 0.1  # seconds between two looks at a Java that has not connected
-ANSWERS_WITHIN = 30.0  # seconds; a long collection of garbage may stop Java for a while
+POLL = 0.1  # seconds between two checks while the front has not connected
+REPLY_TIMEOUT = 30.0  # seconds; a long garbage collection may pause Java
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Requests for one model that are not answered.
+class PendingRequests:
+    """Unanswered requests for one model.
 
     Attributes:
-        in_flight: how many.
-        oldest: seconds since the oldest came.
-        unanswered: seconds in which no request for the model was answered.
+        in_flight: number of requests.
+        oldest: age of the oldest request in seconds.
+        unanswered: seconds since the model last answered a request.
     """
 
     in_flight: int
@@ -35,25 +35,25 @@ class Asked:
 
 @dataclass(frozen=True)
 class State:
-    """What is under way in the server.
+    """State of the front.
 
     Attributes:
-        in_flight: requests that models are answering.
-        connections: open connections, of all APIs.
-        owed: connections on which something is under way.
-        models: requests by NAME, or NAME/VERSION where the request named one.
-        takes_sockets: whether it can listen on a socket that it was handed.
+        in_flight: number of requests that models are answering.
+        connections: number of open connections of all APIs.
+        busy_connections: number of connections with a request, a response or recent data.
+        models: pending requests by NAME, or by NAME/VERSION if the request names a version.
+        takes_sockets: whether the front can accept on a socket that the launcher passes to it.
     """
 
     in_flight: int
     connections: int
-    owed: int
-    models: dict[str, Asked]
+    busy_connections: int
+    models: dict[str, PendingRequests]
     takes_sockets: bool
 
 
 class Control:
-    """The connection to the front; a context manager that listens for it."""
+    """The connection to the front; as a context manager it listens for it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -74,20 +74,20 @@ class Control:
             self._connection.close()
 
     def wait_for_front(self, check: Callable[[], None]) -> None:
-        """Wait until the front has connected; `check` is called meanwhile and raises when it never will."""
+        """Wait until the front has connected. Calls `check` repeatedly, which raises if the server has died."""
         while self._connection is None:
             with suppress(TimeoutError):
                 self._connection, _ = self._listener.accept()
-                self._connection.settimeout(ANSWERS_WITHIN)
+                self._connection.settimeout(REPLY_TIMEOUT)
             check()
         self._listener.close()
         self._path.unlink(missing_ok=True)
 
-    def tell(self, **message: Any) -> State:
-        """Send a message, none for a question, and return the state that it is answered with.
+    def send(self, **message: Any) -> State:
+        """Send a message and return the front's state. An empty message only reads the state.
 
         Raises:
-            OSError: the front is gone, or does not answer.
+            OSError: the front does not answer.
         """
         if self._connection is None:
             raise ConnectionError("the front has not connected")
@@ -95,19 +95,19 @@ class Control:
             self._connection.sendall(json.dumps(message).encode() + b"\n")
             return _state(json.loads(self._line()))
         except (OSError, ValueError) as error:
-            self._connection.close()  # a late answer would be taken for that to the next message
+            self._connection.close()  # a late reply would be read as the reply to the next message
             raise ConnectionError(f"the front does not answer: {error}") from error
 
     def _line(self) -> bytes:
         while b"\n" not in self._unread:
             received = self._connection.recv(1 << 16) if self._connection else b""
             if not received:
-                raise ConnectionError("it has closed the connection")
+                raise ConnectionError("it closed the connection")
             self._unread += received
         line, _, self._unread = self._unread.partition(b"\n")
         return line
 
 
 def _state(content: dict[str, Any]) -> State:
-    models = {name: Asked(**asked) for name, asked in content["models"].items()}
+    models = {name: PendingRequests(**pending) for name, pending in content["models"].items()}
     return State(**{**content, "models": models})

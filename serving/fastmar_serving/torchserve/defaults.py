@@ -1,7 +1,7 @@
-"""Which version of each model answers where none is named, remembered in the model store across restarts.
+"""The saved default version of each model, in `defaults.json` in the state directory.
 
-`defaults.json` lies beside the archives: {"NAME": {"default": "2.0", "before": ["1.0"]}}, `before` being what was the
-default earlier, the latest last. `fastmar serve` starts with these, `fastmar deploy` and `fastmar rollback` write them.
+The format is {"NAME": {"default": "2.0", "before": ["1.0"]}}, where `before` lists former defaults, the latest last.
+`fastmar serve` reads the file at its start; `fastmar deploy` and `fastmar rollback` write it.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ class Default:
     """The default version of one model.
 
     Attributes:
-        version: the one that answers.
-        before: those that were it before, the latest last, each once.
+        version: the default version.
+        before: former default versions without duplicates, the latest last.
     """
 
     version: str
     before: tuple[str, ...] = ()
 
     def switched(self, version: str) -> Default:
-        """After a deployment: what was the default is remembered as the latest of those before."""
+        """The entry after a deployment: the former default becomes the last of `before`."""
         if version == self.version:
             return self
         return Default(version, (*(v for v in self.before if v not in (version, self.version)), self.version))
 
     def rolled_back(self, version: str) -> Default:
-        """After going back: the version that was left, and those that came behind the one it is now, are forgotten."""
+        """The entry after a rollback: `before` ends before the version that is the default again."""
         kept = self.before[: self.before.index(version)] if version in self.before else self.before
         return Default(version, tuple(v for v in kept if v not in (version, self.version)))
 
 
 def read_defaults(store: Path, warn: Callable[..., None] = log.warning) -> dict[str, Default]:
-    """What is remembered, by name; a file, or a part of it, that can't be understood is passed over with a warning."""
+    """The saved defaults by model name. Warns of a damaged file or entry, and ignores it."""
     file = store / FILE
     try:
         content = json.loads(file.read_text("utf-8"))
@@ -55,20 +55,20 @@ def read_defaults(store: Path, warn: Callable[..., None] = log.warning) -> dict[
         warn("%s can't be read (%s): each model starts with its newest version", file, error)
         return {}
     if not isinstance(content, dict):
-        warn("%s is not a list of models: each model starts with its newest version", file)
+        warn("%s is not a JSON object: each model starts with its newest version", file)
         return {}
     read = {name: _read(entry) for name, entry in content.items()}
     damaged = sorted(name for name, default in read.items() if default is None)
     if damaged:
-        warn("%s does not say which version of %s is the default", file, ", ".join(damaged))
+        warn("%s has no valid default version of %s", file, ", ".join(damaged))
     return {name: default for name, default in read.items() if default is not None}
 
 
 def write_defaults(store: Path, defaults: Mapping[str, Default]) -> None:
-    """Write the file whole or not at all; remove it where there is nothing to remember.
+    """Write the file atomically; remove it if `defaults` is empty.
 
     Raises:
-        OSError: the store can't be written to.
+        OSError: the folder is not writable.
     """
     if not defaults:
         (store / FILE).unlink(missing_ok=True)

@@ -1,10 +1,9 @@
-"""Stopping without losing a request: every request that was accepted is answered before the server goes.
+"""The drain: answer every accepted request before the server stops.
 
-1. The port refuses new connections; handshakes under way are finished and accepted.
-2. The front closes each connection behind the response that it gives.
-3. The front counts the connections on which something is under way: a request, a response that the peer has not
-   confirmed, or data that came within the last second. When there are none the server may end. Idle connections are
-   closed with it.
+1. The port refuses new connections. TCP handshakes in progress are completed and accepted.
+2. The front closes each connection after its next response.
+3. The front counts busy connections: those with a request, a response that the peer has not acknowledged, or data from
+   the last second. When there are none, the server stops, which closes idle connections.
 """
 
 from __future__ import annotations
@@ -19,26 +18,26 @@ from fastmar_serving.torchserve.sockets import refuse_new_connections
 
 log = logging.getLogger(__name__)
 
-POLL = 0.02  # seconds between two questions
-HANDSHAKES_WITHIN = 0.5  # seconds that a handshake under way is given: a slow peer's round trip
+POLL = 0.02  # seconds between two polls of the front
+HANDSHAKE_TIMEOUT = 0.5  # seconds for TCP handshakes in progress: the round trip of a slow peer
 
 
 def drain(control: Control, listener: socket.socket | None, *, timeout: float, hurry: threading.Event) -> None:
-    """Let the server answer what it accepted, refuse what is new; returns when done, out of time, or hurried.
+    """Refuse new requests and wait for the accepted ones, until `timeout` is over or `hurry` is set.
 
-    `listener` is the launcher's copy of the inference API's socket; None where Java has its own, and closes it.
+    `listener` is the launcher's copy of the inference API's socket; None if Java opened the port itself.
     """
     began = time.monotonic()
     if listener is not None:
         refuse_new_connections(listener)
     try:
-        state = control.tell(draining=True)
-        while state.owed or time.monotonic() - began < HANDSHAKES_WITHIN:
+        state = control.send(draining=True)
+        while state.busy_connections or time.monotonic() - began < HANDSHAKE_TIMEOUT:
             if time.monotonic() - began > timeout or hurry.wait(POLL):
                 break
-            state = control.tell()
+            state = control.send()
     except OSError as error:
-        log.warning("the drain was cut short: %s", error)
+        log.warning("the drain ended early: %s", error)
         return
-    if state.owed:
-        log.warning("connections still waiting when the drain ended: %d", state.owed)
+    if state.busy_connections:
+        log.warning("connections still busy at the end of the drain: %d", state.busy_connections)

@@ -1,16 +1,16 @@
-"""What can go wrong while a server starts or runs.
+"""Errors of `fastmar serve`.
 
 FastmarError
-└── ServeError                anything that keeps `fastmar serve` from serving
-    ├── JavaMissing               no Java that TorchServe runs on
-    ├── TorchServeMissing         TorchServe, or a package that it needs, is not installed
-    ├── ConfigRefused             the properties file, or a path or an address, can't be used
-    ├── PortTaken                 another process listens on a port that was asked for
-    ├── StoreEmpty                no archive to serve
-    ├── ArchiveRefused            an archive that TorchServe could not load
+└── ServeError                the server can't start, or can't continue
+    ├── JavaMissing               no Java that is recent enough for TorchServe
+    ├── TorchServeMissing         TorchServe, or one of its dependencies, is not installed
+    ├── ConfigRefused             an invalid properties file, path or address
+    ├── PortTaken                 another process listens on the port
+    ├── StoreEmpty                the model store has no archive to serve
+    ├── ArchiveRefused            an archive that TorchServe can't load
     ├── LoadFailed                a worker could not load its model
-    ├── NotReady                  workers are still loading when the time is over
-    └── ServerDied                TorchServe ended by itself
+    ├── NotReady                  workers are still loading after the timeout
+    └── ServerDied                TorchServe's process ended unexpectedly
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from fastmar_contract.errors import FastmarError
 
 
 class ServeError(FastmarError):
-    """Something keeps the server from starting or from running on."""
+    """The server can't start, or can't continue."""
 
     code = "serve_error"
 
 
 class JavaMissing(ServeError):
-    """No Java was found, or none that is recent enough."""
+    """No Java was found that is recent enough."""
 
     code = "java_missing"
 
 
 class TorchServeMissing(ServeError):
-    """TorchServe, or a package that it imports, is not in this Python environment."""
+    """TorchServe, or a package that it imports, is not installed in this Python environment."""
 
     code = "torchserve_missing"
 
 
 class ConfigRefused(ServeError):
-    """A properties file, a path or an address that was given can't be used."""
+    """A properties file, a path or an address is not valid."""
 
     code = "config_refused"
 
@@ -49,30 +49,30 @@ class PortTaken(ServeError):
 
 
 class StoreEmpty(ServeError):
-    """The model store holds no archive, or none of the names that were asked for."""
+    """The model store does not exist, has no archive, or has no archive with a requested name."""
 
     code = "store_empty"
 
 
 class ArchiveRefused(ServeError):
-    """An archive is damaged, or can't stand beside another one."""
+    """An archive is damaged, has an invalid name, or is a duplicate of another one."""
 
     code = "archive_refused"
 
 
 class LoadFailed(ServeError):
-    """A worker gave up on loading its model."""
+    """A worker could not load its model."""
 
     code = "load_failed"
 
 
 class NotReady(ServeError):
-    """Not every worker was ready within the time given."""
+    """Not every worker was ready before the timeout."""
 
     code = "not_ready"
 
 
 class ServerDied(ServeError):
-    """TorchServe's process ended without being asked to."""
+    """TorchServe's process ended unexpectedly."""
 
     code = "server_died"

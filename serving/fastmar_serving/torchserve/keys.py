@@ -1,4 +1,4 @@
-"""The keys of a server's APIs: made at its start, or the fixed one of --key-file, and written down for its clients."""
+"""The keys of a server's APIs: generated at its start, or the fixed key of --key-file."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pathlib import Path
 
 from fastmar_serving.torchserve.config import Settings
 
-LASTS_UNTIL = "9999-12-31T23:59:59Z"  # clients read when a key expires; these end with the server
+EXPIRATION_TIME = "9999-12-31T23:59:59Z"  # in TorchServe's file format; these keys are valid until the server stops
 
 
 @dataclass(frozen=True)
 class Keys:
-    """What callers send; None for an API that needs no key.
+    """The key of each API; None for an API that needs no key.
 
     Attributes:
         inference: key of the inference API.
         management: key of the management API.
-        fixed: whether the inference key is the user's own.
+        fixed: whether the inference key comes from --key-file.
     """
 
     inference: str | None
@@ -27,26 +27,26 @@ class Keys:
     fixed: bool = False
 
     def by_api(self) -> dict[str, str]:
-        """As the front takes them."""
+        """The keys in the format of the front's settings."""
         both = {"inference": self.inference, "management": self.management}
         return {api: key for api, key in both.items() if key is not None}
 
     def write(self, path: Path) -> None:
-        """Write key_file.json, for the server's user alone. The user's own key is not copied into it."""
+        """Write the generated keys to key_file.json with mode 0600."""
         keys = self.by_api()
         if self.fixed:
             del keys["inference"]
         if keys:
             path.touch(mode=0o600)
-            entries = {api: {"key": key, "expiration time": LASTS_UNTIL} for api, key in keys.items()}
+            entries = {api: {"key": key, "expiration time": EXPIRATION_TIME} for api, key in keys.items()}
             path.write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
 
 
 def make_keys(settings: Settings) -> Keys:
-    """The keys of a server. A management API on a port needs one even where callers of the models need none.
+    """The keys that the settings require.
 
     Raises:
-        ConfigRefused: the file of the fixed key can't be read, or holds none.
+        ConfigRefused: the file of the fixed key can't be read, or has no valid key.
     """
     fixed = settings.key()
     inference = (fixed or _new_key()) if settings.needs_tokens else None

@@ -1,4 +1,4 @@
-"""`fastmar serve`, from the checks to the drain."""
+"""`fastmar serve`: check, start and monitor the server, and drain it at the end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from types import FrameType
 
 from fastmar_serving.torchserve.announce import Progress, announce
 from fastmar_serving.torchserve.archives import Archive, find_archives
-from fastmar_serving.torchserve.audit import audit_files, following
+from fastmar_serving.torchserve.audit import audit_files, follow
 from fastmar_serving.torchserve.config import (
     RunDirectory,
     Settings,
@@ -35,31 +35,31 @@ from fastmar_serving.torchserve.management import Management, ManagementError
 from fastmar_serving.torchserve.platforms import Platform
 from fastmar_serving.torchserve.process import ServerProcess, start
 from fastmar_serving.torchserve.readiness import ready
-from fastmar_serving.torchserve.registry import Running, registered
-from fastmar_serving.torchserve.routes import LOADING, PlatformRoutes, Served, message
+from fastmar_serving.torchserve.registry import ServerEntry, register_server
+from fastmar_serving.torchserve.routes import LOADING, PlatformRoutes, ServedModel, message
 from fastmar_serving.torchserve.sockets import listen
 from fastmar_serving.torchserve.watch import Watch
 
 log = logging.getLogger(__name__)
 
-POLL = 0.1  # seconds between two looks at a server that is loading
-LAST_WORDS = 0.5  # seconds in which a worker's traceback arrives behind the news of its death
+POLL = 0.1  # seconds between two checks of the server
+OUTPUT_DELAY = 0.5  # seconds until the output of a process that died has been read
 
 
 class Stop:
-    """What signals asked for: the first one a stop, a second one haste."""
+    """Events that signals set: the first signal requests a stop, the second one ends the drain at once."""
 
     def __init__(self) -> None:
-        self.asked = threading.Event()
+        self.requested = threading.Event()
         self.hurry = threading.Event()
 
     def on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        """Take note; nothing else is safe here."""
-        (self.hurry if self.asked.is_set() else self.asked).set()
+        """Set an event; a signal handler can't safely do more."""
+        (self.hurry if self.requested.is_set() else self.requested).set()
 
 
 def serve(settings: Settings, platform: Platform | None = None) -> int:
-    """Check, start, wait until ready, announce, run until a signal, drain, stop. The value is the exit status."""
+    """Run a server until a signal, and drain it. Returns the exit status."""
     archives = find_archives(settings.model_store, settings.models, settings.state_dir)
     keys = make_keys(settings)
     java = find_java(settings.java)
@@ -93,18 +93,18 @@ def serve(settings: Settings, platform: Platform | None = None) -> int:
             )
             try:
                 owns_port = configure(server, control, settings, keys, listener)
-                control.tell(served=message(while_loading(archives), routes, LOADING))
+                control.send(served=message(while_loading(archives), routes, LOADING))
                 if not wait_until_ready(server, management, archives, settings, stop):
                     log.warning("stopped before it was ready")
                     return 0
                 server.log.models_are_loaded()
                 watch.start()
                 running = _as_running(settings, properties, run, keys)
-                with registered(running), following(audit_files(running)):
+                with register_server(running), follow(audit_files(running)):
                     announce(settings, properties, run, archives, time.monotonic() - began)
                     wait_for_the_end(server, stop, watch)
                 watch.stop()
-                log.warning("draining: answering the requests under way (a second signal stops at once)")
+                log.warning("draining: answering the requests in flight (a second signal stops at once)")
                 drain(control, listener if owns_port else None, timeout=settings.drain_timeout, hurry=stop.hurry)
             finally:
                 server.stop()
@@ -114,11 +114,11 @@ def serve(settings: Settings, platform: Platform | None = None) -> int:
 
 @contextmanager
 def stop_signals() -> Iterator[Stop]:
-    """SIGTERM, SIGINT and SIGHUP set events as long as this lasts."""
+    """SIGTERM, SIGINT and SIGHUP set events while the block runs."""
     stop = Stop()
     numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-    heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]  # nohup ignores SIGHUP
-    before = {number: signal.signal(number, stop.on_signal) for number in heard}
+    handled = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]  # nohup ignores SIGHUP
+    before = {number: signal.signal(number, stop.on_signal) for number in handled}
     try:
         yield stop
     finally:
@@ -127,25 +127,25 @@ def stop_signals() -> Iterator[Stop]:
 
 
 def configure(server: ServerProcess, control: Control, settings: Settings, keys: Keys, listener: socket.socket) -> bool:
-    """Give the front its keys and its socket, once it has connected; whether it takes the socket.
+    """Wait for the front, and send it the keys, timeouts and socket. Returns whether it uses the socket.
 
-    Where it can't (its native library does not load, or the system has no epoll) Java listens by itself.
+    Without epoll, or netty's native library for it, Java opens the port itself.
     """
     control.wait_for_front(lambda: refuse_dead(server))
-    given = {
+    front_settings = {
         "keys": keys.by_api(),
         "origins": settings.cors_origins,
         "requestTimeout": settings.request_timeout,
         "listeners": {"inference": listener.fileno()},
     }
-    takes_sockets = control.tell(settings=given).takes_sockets
+    takes_sockets = control.send(settings=front_settings).takes_sockets
     if not takes_sockets:
         listener.close()
     return takes_sockets
 
 
 def platform_routes(archives: list[Archive], platform: Platform | None) -> PlatformRoutes:
-    """The paths that a platform names."""
+    """The health and prediction paths that a platform uses."""
     if platform is None:
         return PlatformRoutes()
     names = {archive.name for archive in archives}
@@ -154,16 +154,16 @@ def platform_routes(archives: list[Archive], platform: Platform | None) -> Platf
     return PlatformRoutes(platform.health_routes, predictions)
 
 
-def while_loading(archives: list[Archive]) -> list[Served]:
-    """What is told of the models before they are loaded; the default of a name comes first in `archives`."""
+def while_loading(archives: list[Archive]) -> list[ServedModel]:
+    """The models with no version ready. The default version of each model comes first in `archives`."""
     versions: dict[str, list[str]] = {}
     for archive in archives:
         versions.setdefault(archive.name, []).append(archive.version)
-    return [Served(name, found[0], dict.fromkeys(found, False)) for name, found in versions.items()]
+    return [ServedModel(name, found[0], dict.fromkeys(found, False)) for name, found in versions.items()]
 
 
 def write_files(properties: dict[str, str], run: RunDirectory, keys: Keys) -> None:
-    """Everything the server reads at start, and the keys for its clients."""
+    """Write the configuration files of the server, and the keys for its clients."""
     write_properties(properties, run.config)
     keys.write(run.key_file)
     package = resources.files(__package__)
@@ -174,11 +174,11 @@ def write_files(properties: dict[str, str], run: RunDirectory, keys: Keys) -> No
 def wait_until_ready(
     server: ServerProcess, management: Management, archives: list[Archive], settings: Settings, stop: Stop
 ) -> bool:
-    """Wait until every worker is READY; False when a signal came first."""
+    """Wait until all workers are READY; returns False if a signal came first."""
     deadline = time.monotonic() + settings.ready_timeout
     scaled, refused = False, ""
     with Progress(archives) as progress:
-        while not stop.asked.wait(POLL):
+        while not stop.requested.wait(POLL):
             refuse_dead(server)
             refuse_failed(server, archives)
             try:
@@ -190,7 +190,7 @@ def wait_until_ready(
             except ManagementError as error:
                 if error.status == http.client.NOT_FOUND:
                     raise _not_registered(server, error) from error
-                loaded, refused = [], f" TorchServe says: {error}"  # at first the key is still being written
+                loaded, refused = [], f" TorchServe's message: {error}"
             except (OSError, http.client.HTTPException, ValueError):
                 loaded = []  # not listening yet
             progress.update(loaded)
@@ -206,47 +206,47 @@ def wait_until_ready(
 
 
 def begin_scaling(management: Management, archives: list[Archive], workers: int | None) -> None:
-    """Apply --workers, which an archive's own number overrides at start. It is done in the background."""
+    """Apply --workers, since at start TorchServe uses the number in the archive. Returns without waiting."""
     for archive in archives:
         if workers and workers != archive.workers:
             management.begin_scaling(archive.name, archive.version, workers)
 
 
 def wait_for_the_end(server: ServerProcess, stop: Stop, watch: Watch) -> None:
-    """Return on a signal; raise when the server ends by itself."""
-    while not stop.asked.wait(POLL):
+    """Return on a signal; raise if the server dies."""
+    while not stop.requested.wait(POLL):
         refuse_dead(server)
-        watch.look()
+        watch.poll()
 
 
 def refuse_dead(server: ServerProcess) -> None:
-    """Raise when Java is gone."""
+    """Raise if Java has ended."""
     status = server.status()
     if status is None:
         return
-    server.log.wait_for_end(LAST_WORDS)
+    server.log.wait_for_end(OUTPUT_DELAY)
     how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
-    said = server.log.last_server_line()
+    last_line = server.log.last_server_line()
     raise ServerDied(
-        f"TorchServe {how}" + (f"; it last said: {said}" if said else "."),
-        fix="read the lines above; for want of memory, raise -Xmx in vmargs (--config) or the container's limit.",
+        f"TorchServe {how}" + (f"; its last output: {last_line}" if last_line else "."),
+        fix="read the lines above; if memory was short, raise -Xmx in vmargs (--config) or the container's limit.",
     )
 
 
 def refuse_failed(server: ServerProcess, archives: list[Archive]) -> None:
-    """Raise when a worker failed to load its model."""
+    """Raise if a worker failed to load its model."""
     if not server.log.failures:
         return
-    time.sleep(LAST_WORDS)
+    time.sleep(OUTPUT_DELAY)
     model = next(iter(server.log.failures))
     path = next((archive.path for archive in archives if archive.name == model), model)
     reason, fix = server.log.reason(model)
-    doctor = f"run `fastmar doctor {path}`, which loads it without TorchServe and says more."
+    doctor = f"run `fastmar doctor {path}` to load it without TorchServe."
     raise LoadFailed(f"model {model} does not load: {reason}", fix=f"{fix} Or {doctor}" if fix else doctor)
 
 
-def _as_running(settings: Settings, properties: dict[str, str], run: RunDirectory, keys: Keys) -> Running:
-    return Running(
+def _as_running(settings: Settings, properties: dict[str, str], run: RunDirectory, keys: Keys) -> ServerEntry:
+    return ServerEntry(
         inference=properties["inference_address"],
         management=properties["management_address"],
         metrics=properties["metrics_address"],
@@ -261,6 +261,7 @@ def _as_running(settings: Settings, properties: dict[str, str], run: RunDirector
 
 def _not_registered(server: ServerProcess, error: ManagementError) -> LoadFailed:
     return LoadFailed(
-        f"TorchServe did not take an archive: {server.log.last_server_line() or error}",
+        f"TorchServe refused an archive: {server.log.last_server_line() or error}",
         fix="run `fastmar doctor` on it, or export it again.",
+        code="registration_refused",
     )

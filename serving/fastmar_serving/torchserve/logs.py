@@ -1,4 +1,4 @@
-"""What TorchServe and its workers print: read line by line, kept for a while, passed on where a person wants it."""
+"""The output of TorchServe and its workers: read, kept for error messages, and shown if relevant."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
-KEPT = 400  # lines of each worker; a chained traceback of a load that failed has up to 150
-FAILURES = "failures.json"  # in the run directory: what workers said before they died, by TorchServe's id of each
+MAX_LINES = 400  # kept of each worker; the chained traceback of a failed load has up to 150
+FAILURES = "failures.json"  # in the run directory: why workers died, by TorchServe's worker id
 WORKER_THREAD = re.compile(r"W-(?P<id>\d+)-(?P<model>.+)_[^_]*-std(?:out|err)")
 LOAD_FAILED = re.compile(r"Load model failed: (?P<model>.+?), error: (?P<error>.*)")
 EXCEPTION = re.compile(r"(?P<type>[A-Za-z_][\w.]*)(?P<message>: .*)?")
-WORKER_GAVE_UP = "Backend worker process died."
-OWN_WORDS = "fastmar: "
+WORKER_DIED = "Backend worker process died."
+FASTMAR_PREFIX = "fastmar: "
 FATAL = "Fatal Python error: "
 FAILED_IN_INITIALIZE = "Failed to load model {model}, exception "  # then the rest of the message, then a traceback
-# What every worker prints as it starts, and what Java prints of itself. Nobody needs to read it.
-CHATTER = re.compile(
+# Output of every start of a worker or of Java, without information.
+IGNORED = re.compile(
     r"s_name_part0=|Listening on |Successfully loaded .*metrics|\[PID\]|Torch worker started|Python runtime: "
     r"|Connection accepted: |model_name: .*, batchSize: |(nvidia|xpu)-smi not available|Model server started\."
     r"|WARNING: sun\.reflect\.Reflection|Picked up JAVA_TOOL_OPTIONS|$"
@@ -32,42 +32,42 @@ class ServerLog:
     """Reads the server's output in a thread, so that the pipe never fills.
 
     Attributes:
-        failures: error that TorchServe reports for each model that did not load.
+        failures: TorchServe's error for each model that did not load.
     """
 
     def __init__(self, lines: Iterable[str], show: Callable[[str], None], failures_file: Path | None = None) -> None:
-        """Nothing is lost: reading begins at once.
+        """Start reading.
 
         Args:
             lines: the output.
-            show: is given what a person should read.
-            failures_file: written anew at each failure of a worker, {ID: {"model", "reason", "fix"}}, for whoever
-                deploys: the management API does not say why a worker died.
+            show: is called with each line for the user.
+            failures_file: rewritten at each failure of a worker, {ID: {"model", "reason", "fix"}}, for `fastmar
+                deploy`, since the management API does not report why a worker died.
         """
         self.failures: dict[str, str] = {}
         self._file = failures_file
         if failures_file:
-            failures_file.unlink(missing_ok=True)  # an earlier server's, which gave workers the same ids
-        self._told: dict[str, dict[str, str | None]] = {}
-        self._workers: defaultdict[tuple[str, str], deque[str]] = defaultdict(lambda: deque(maxlen=KEPT))
-        self._server: deque[str] = deque(maxlen=KEPT)
+            failures_file.unlink(missing_ok=True)  # of an earlier server, whose workers had the same ids
+        self._reasons: dict[str, dict[str, str | None]] = {}
+        self._workers: defaultdict[tuple[str, str], deque[str]] = defaultdict(lambda: deque(maxlen=MAX_LINES))
+        self._server: deque[str] = deque(maxlen=MAX_LINES)
         self._show = show
         self._loaded = False
         self._thread = threading.Thread(target=self._read, args=(lines,), name="torchserve-output", daemon=True)
         self._thread.start()
 
     def models_are_loaded(self) -> None:
-        """From now on what workers print is shown as it comes; while they load it is kept, for the reason's sake."""
+        """Show the output of workers from now on. While they load, it is only kept for the error message."""
         self._loaded = True
 
     def reason(self, model: str) -> tuple[str, str | None]:
-        """The line that says why a model did not load, and what the model itself says to do about it."""
+        """The line with the reason why a model did not load, and the fix that its handler printed."""
         lines = [line for key in list(self._workers) if key[0] == model for line in list(self._workers[key])]
         text, fix = reason(model, lines)
         return text or self.failures.get(model, "it printed no reason"), fix
 
     def last_server_line(self) -> str | None:
-        """The last thing that Java said."""
+        """The last line of Java's output."""
         return self._server[-1] if self._server else None
 
     def wait_for_end(self, timeout: float) -> None:
@@ -81,36 +81,36 @@ class ServerLog:
                 self._worker_line(fields[0], fields[2])
             elif origin == "server" and len(fields) == 3:
                 self._server_line(fields[1], fields[2].rstrip())
-            elif not CHATTER.match(line):
+            elif not IGNORED.match(line):
                 self._server.append(line.strip())
                 self._show(line.rstrip())
 
     def _worker_line(self, thread: str, text: str) -> None:
         match = WORKER_THREAD.fullmatch(thread)
         model, worker = (match["model"], match["id"]) if match else (thread, thread)
-        if CHATTER.match(text):
+        if IGNORED.match(text):
             return
         lines = self._workers[model, worker]
-        # TorchServe may kill the worker before it says that it gave up. The line after the announcement can be the fix.
+        # TorchServe may kill the worker before it prints WORKER_DIED. The line after this message can be the fix.
         announced = bool(lines) and lines[-1].startswith(FAILED_IN_INITIALIZE.format(model=model))
         lines.append(text)
-        if text == WORKER_GAVE_UP:
+        if text == WORKER_DIED:
             self.failures.setdefault(model, text)
-        if announced or text == WORKER_GAVE_UP or text.startswith((OWN_WORDS, FATAL)):
-            self._tell(model, worker)
+        if announced or text == WORKER_DIED or text.startswith((FASTMAR_PREFIX, FATAL)):
+            self._record_failure(model, worker)
         if self._loaded and text.strip():
             self._show(f"{model}: {text}")
 
-    def _tell(self, model: str, worker: str) -> None:
-        """Write down why a worker failed."""
+    def _record_failure(self, model: str, worker: str) -> None:
+        """Write the reason of a worker's failure to the file."""
         text, fix = reason(model, list(self._workers[model, worker]))
-        told = {"model": model, "reason": text, "fix": fix}
-        if self._file is None or self._told.get(worker) == told:
+        failure = {"model": model, "reason": text, "fix": fix}
+        if self._file is None or self._reasons.get(worker) == failure:
             return
-        self._told[worker] = told
+        self._reasons[worker] = failure
         draft = self._file.with_suffix(".new")
-        with suppress(OSError):  # it helps a person, and nothing depends on it
-            draft.write_text(json.dumps(self._told), encoding="utf-8")
+        with suppress(OSError):  # only messages depend on it
+            draft.write_text(json.dumps(self._reasons), encoding="utf-8")
             draft.replace(self._file)
 
     def _server_line(self, level: str, text: str) -> None:
@@ -122,15 +122,15 @@ class ServerLog:
 
 
 def reason(model: str, lines: list[str]) -> tuple[str | None, str | None]:
-    """The line of a worker's last words that names the cause, and the fix that the exception carried.
+    """The line of a worker's output with the cause of its death, and the fix of the exception.
 
-    fastmar's handler says it in a line of its own. An exception out of another handler's `initialize` is announced by
-    the worker, and Python names a crash in native code. Otherwise it is the first exception that was raised: what
-    follows it is TorchServe's attempt at a handler of its own, then its own giving up.
+    In order of preference: the line of fastmar's handler; the worker's message about an exception in `initialize` of
+    another handler; Python's message about a crash in native code; the first exception in a traceback. Later
+    exceptions are consequences of the first: TorchServe tries another way to load the handler, then ends the worker.
     """
     for line in lines:
-        if line.startswith(OWN_WORDS):
-            own, _, own_fix = line.removeprefix(OWN_WORDS).partition(" Fix: ")
+        if line.startswith(FASTMAR_PREFIX):
+            own, _, own_fix = line.removeprefix(FASTMAR_PREFIX).partition(" Fix: ")
             return own, own_fix or None
     announced = FAILED_IN_INITIALIZE.format(model=model)
     for line, following in itertools.pairwise([*lines, ""]):

@@ -1,10 +1,13 @@
-"""TorchServe's management API: which models are registered, and changing that while they are served.
+"""Client of TorchServe's management API, which registers, scales and unregisters models.
 
-Its quirks, seen with 0.12: a registration or scaling that is waited for (`synchronous=true`) holds one of the few
-threads that answer predictions, so nothing here waits; the number of workers that an archive asks for wins over
-`initial_workers`; a worker that is starting, loading or dead is UNLOADING, and READY once it answers; the version that
-is the default can't be unregistered while there is another one; a request with `/token` anywhere in it is taken for one
-that renews keys.
+Behaviour of TorchServe 0.12:
+
+- A synchronous registration or scaling blocks one of the few threads that answer predictions, so all calls here are
+  asynchronous.
+- The number of workers in an archive takes precedence over `initial_workers`.
+- The status of a worker is READY when it can answer, and UNLOADING while it starts, loads or is dead.
+- The default version can't be unregistered while the model has another version.
+- A request with `/token` anywhere in its path is treated as a request for new keys.
 """
 
 from __future__ import annotations
@@ -18,13 +21,13 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 TIMEOUT = 5.0
-UNPACKING = 120.0  # seconds that TorchServe may take to unpack an archive, or to end workers
+UNPACK_TIMEOUT = 120.0  # seconds to unpack an archive, or to end workers
 
 READY = "READY"  # status of a worker that answers
 
 
 class ManagementError(Exception):
-    """The management API refused a request; the message is its own."""
+    """The management API refused a request; `message` is TorchServe's."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(f"{status}: {message}")
@@ -49,8 +52,8 @@ class UnixConnection(http.client.HTTPConnection):
 class Management:
     """The management API at `unix:/path` or `http://host:port`.
 
-    Every method raises ManagementError for a refusal, and OSError, HTTPException or ValueError where nobody, or nobody
-    sensible, answers.
+    Every method raises ManagementError for a refusal, and OSError, HTTPException or ValueError if there is no valid
+    response.
     """
 
     def __init__(self, address: str, key: Callable[[], str | None] = lambda: None) -> None:
@@ -58,7 +61,7 @@ class Management:
         self._key = key
 
     def names(self) -> list[str]:
-        """The models that are registered."""
+        """Names of the registered models."""
         names: list[str] = []
         page: str | None = "0"
         while page is not None:
@@ -73,28 +76,28 @@ class Management:
         return description
 
     def describe_default(self, name: str) -> list[dict[str, Any]]:
-        """The version of a model that answers where no version is named, in a list of one."""
+        """The default version of a model, in a list of one."""
         description: list[dict[str, Any]] = self._request("GET", _path(name))
         return description
 
     def register(self, file: str) -> None:
-        """Load a file of the model store beside what is served; returns before its workers are loaded.
+        """Register an archive of the model store; returns before its workers are loaded.
 
-        The first version of a model is its default at once.
+        The first version of a model becomes its default immediately.
         """
         query = urlencode({"url": file, "initial_workers": 1, "synchronous": "false"}, quote_via=quote)
-        self._request("POST", f"/models?{query}", timeout=UNPACKING)
+        self._request("POST", f"/models?{query}", timeout=UNPACK_TIMEOUT)
 
     def unregister(self, name: str, version: str) -> None:
-        """End a version's workers at once, whatever they are doing, and forget it. Its file stays."""
-        self._request("DELETE", _path(name, version), timeout=UNPACKING)
+        """Unregister a version and kill its workers immediately. Its file stays."""
+        self._request("DELETE", _path(name, version), timeout=UNPACK_TIMEOUT)
 
     def set_default(self, name: str, version: str) -> None:
-        """From now on requests that name no version are this one's; those under way are answered as they were."""
+        """Make a version the default. Requests in flight are not affected."""
         self._request("PUT", f"{_path(name, version)}/set-default")
 
     def begin_scaling(self, name: str, version: str, workers: int) -> None:
-        """Set the number of workers of one version; returns at once."""
+        """Set the number of workers of one version; returns immediately."""
         query = f"min_worker={workers}&max_worker={workers}&synchronous=false"
         self._request("PUT", f"{_path(name, version)}?{query}")
 
@@ -119,7 +122,7 @@ class Management:
 
 
 def management_key(key_file: Path) -> str | None:
-    """The management API's key, None while TorchServe has not written it."""
+    """The management key in a key_file.json, None if there is none."""
     try:
         key: str = json.loads(key_file.read_text("utf-8"))["management"]["key"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -130,4 +133,4 @@ def management_key(key_file: Path) -> str | None:
 def _path(name: str, version: str | None = None) -> str:
     parts = [name] if version is None else [name, version]
     path = "/models/" + "/".join(quote(part, safe="") for part in parts)
-    return path.replace("/token", "/%74oken")  # the same name, which TorchServe decodes behind its look for `/token`
+    return path.replace("/token", "/%74oken")  # TorchServe searches for `/token` before it decodes the path

@@ -1,6 +1,6 @@
-"""What the Open Inference Protocol v2 asks beside predictions: who the server is, what each model takes and gives.
+"""Server and model metadata of the Open Inference Protocol v2.
 
-https://github.com/kserve/open-inference-protocol gives the format.
+Format: https://github.com/kserve/open-inference-protocol
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from fastmar_runtime.errors import BundleError
 from fastmar_serving.torchserve.archives import UNREADABLE, reads_bodies
 from fastmar_serving.torchserve.root_documents import root_openapi
 
-DATATYPES = {"number": "FP64"}  # of a column; any other comes as text
+DATATYPES = {"number": "FP64"}  # by kind of column; all other kinds are BYTES
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What an archive says of its model.
+class ArchiveFacts:
+    """What the server needs from an archive to describe its model.
 
     Attributes:
-        tensors: inputs and outputs as the protocol names them; None where another tool made the archive, or a newer
-            fastmar with a kind of answer that this one does not know.
-        raw_bodies: whether it reads bodies of every media type itself.
-        openapi: its OpenAPI document; None where it has none.
+        tensors: inputs and outputs in the protocol's format; None if another tool made the archive, or a newer
+            fastmar with an unknown kind of answer.
+        raw_bodies: whether its handler parses request bodies of all media types itself.
+        openapi: its OpenAPI document; None if it has none.
     """
 
     tensors: dict[str, Any] | None
@@ -37,23 +37,23 @@ class Facts:
     openapi: dict[str, Any] | None = None
 
 
-def read_facts(path: Path) -> Facts:
-    """What the archive says; of one that can't be read, nothing."""
+def read_facts(path: Path) -> ArchiveFacts:
+    """Read the facts of an archive; empty ones if it can't be read."""
     try:
         with zipfile.ZipFile(path) as archive:
             raw_bodies = reads_bodies(archive)
-            return Facts(_tensors_of(archive), raw_bodies, _openapi_of(archive))
+            return ArchiveFacts(_tensors_of(archive), raw_bodies, _openapi_of(archive))
     except UNREADABLE:
-        return Facts(None, raw_bodies=False)
+        return ArchiveFacts(None, raw_bodies=False)
 
 
 def server_metadata() -> dict[str, Any]:
-    """Who the server is."""
+    """Response of `/v2`."""
     return {"name": "fastmar", "version": _version(), "extensions": []}
 
 
-def model_metadata(name: str, versions: list[str], facts: Facts) -> dict[str, Any] | None:
-    """What one version of a model takes and gives; None where its archive does not say."""
+def model_metadata(name: str, versions: list[str], facts: ArchiveFacts) -> dict[str, Any] | None:
+    """Response of `/v2/models/NAME/versions/VERSION`; None if the tensors are unknown."""
     return None if facts.tensors is None else {"name": name, "versions": versions, **facts.tensors}
 
 
@@ -67,7 +67,7 @@ def _tensors_of(archive: zipfile.ZipFile) -> dict[str, Any] | None:
 def _openapi_of(archive: zipfile.ZipFile) -> dict[str, Any] | None:
     try:
         document = json.loads(read_member(archive, OPENAPI))
-        root_openapi([document])  # an archive of another tool may hold a document that can't be merged
+        root_openapi([document])  # the document of another tool may be impossible to merge
     except (KeyError, TypeError, AttributeError, ValueError):
         return None
     return document if isinstance(document, dict) else None

@@ -1,4 +1,4 @@
-"""The server's process: started as Java itself, watched, and ended with everything it started."""
+"""The server's process: start Java, and end it with all its workers."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from fastmar_serving.torchserve.java import Java, TorchServe
 from fastmar_serving.torchserve.logs import FAILURES, ServerLog
 
 FRONT = Path(__file__).parent / "front" / "front.jar"
-PROGRAMS = Path(__file__).parent / "programs"  # what TorchServe calls and small containers don't have: `kill`
+PROGRAMS = Path(__file__).parent / "programs"  # programs that TorchServe calls and small containers lack: `kill`
 PR_SET_PDEATHSIG = 1
-ENDS_WITHIN = 10.0  # seconds that Java is given after SIGTERM
-# Variables by which the environment would reach past the properties, or put foreign modules before the archive's.
-UNWANTED = (
+END_TIMEOUT = 10.0  # seconds between SIGTERM and SIGKILL
+# Variables that would override the properties, or put other modules before the archive's.
+REMOVED_VARIABLES = (
     "LOG_LOCATION",
     "METRICS_LOCATION",
     "PYTHONHOME",
@@ -35,7 +35,7 @@ THREAD_COUNTS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 class ServerProcess:
-    """TorchServe's Java, its workers, and what they print."""
+    """TorchServe's Java process, its workers, and their output."""
 
     def __init__(
         self,
@@ -46,9 +46,9 @@ class ServerProcess:
         show: Callable[[str], None],
         descriptors: Collection[int] = (),
     ) -> None:
-        # Java gets a process group of its own: Ctrl-C on the terminal reaches the launcher alone, which drains first,
-        # and the group's number finds every worker in the end.
-        self._process = subprocess.Popen(  # noqa: S603 - Java, with arguments of ours
+        # Java is the leader of a new process group: Ctrl-C on the terminal reaches only the launcher, which drains
+        # first, and `stop` kills all workers through the group.
+        self._process = subprocess.Popen(  # noqa: S603 - Java, with arguments from `start`
             command,
             cwd=cwd,
             env=env,
@@ -59,7 +59,7 @@ class ServerProcess:
             errors="replace",
             process_group=0,
             pass_fds=tuple(descriptors),
-            preexec_fn=_die_with_parent(),  # noqa: PLW1509 - it makes two system calls and takes no lock
+            preexec_fn=_die_with_parent(),  # noqa: PLW1509 - two system calls, no lock
         )
         self.log = ServerLog(cast(TextIO, self._process.stdout), show, cwd / FAILURES)
 
@@ -73,15 +73,15 @@ class ServerProcess:
         return self._process.poll()
 
     def stop(self) -> None:
-        """End Java, by force if it hangs, and then whatever is left of its workers."""
+        """End Java, by SIGKILL after a timeout, then kill the remaining workers."""
         if self._process.poll() is None:
             self._process.terminate()
             with suppress(subprocess.TimeoutExpired):
-                self._process.wait(ENDS_WITHIN)
+                self._process.wait(END_TIMEOUT)
         with suppress(ProcessLookupError, PermissionError):  # macOS refuses for a group of zombies
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-        self.log.wait_for_end(ENDS_WITHIN)
+        self.log.wait_for_end(END_TIMEOUT)
         cast(TextIO, self._process.stdout).close()
 
 
@@ -97,8 +97,8 @@ def start(
 ) -> ServerProcess:
     """Start the front, which starts TorchServe.
 
-    `threads` is how many each worker may use, `descriptors` are those of sockets that Java accepts on; `show` is given
-    what the server prints and a person should read.
+    `threads` is the number of threads of each worker, `descriptors` are sockets on which Java accepts; `show` is called
+    with the lines of the server's output that are for the user.
     """
     command = [
         str(java.path),
@@ -124,33 +124,33 @@ def start(
 
 
 def environment(inherited: Mapping[str, str], properties: dict[str, str], threads: int) -> dict[str, str]:
-    """The server's environment, which its workers get too."""
-    env = {name: value for name, value in inherited.items() if name not in UNWANTED}
+    """Environment of the server and its workers."""
+    env = {name: value for name, value in inherited.items() if name not in REMOVED_VARIABLES}
     for name in THREAD_COUNTS:
         env.setdefault(name, str(threads))
     locale = env.get("LC_ALL") or env.get("LC_CTYPE") or env.get("LANG") or "C"
-    if "utf" not in locale.lower():  # Java takes the encoding of paths from it, and can't open one with an "é" in ASCII
+    if "utf" not in locale.lower():  # Java takes the encoding of paths from it
         env["LC_ALL"] = "C.UTF-8"
-    env["PYTHONFAULTHANDLER"] = "1"  # a worker that dies in native code says where
-    env["PYTHONUNBUFFERED"] = "1"  # what a worker prints arrives before it dies
-    env["FASTMAR_MAX_RESPONSE_BYTES"] = properties["max_response_size"]  # so that the handler refuses to exceed it
+    env["PYTHONFAULTHANDLER"] = "1"  # a traceback of a crash in native code
+    env["PYTHONUNBUFFERED"] = "1"  # no lost output of a worker that dies
+    env["FASTMAR_MAX_RESPONSE_BYTES"] = properties["max_response_size"]  # read by the handler
     if shutil.which("kill", path=env.get("PATH")) is None:
         env["PATH"] = os.pathsep.join(filter(None, [env.get("PATH"), str(PROGRAMS)]))
-    if "ts_open_inference_protocol" in properties:  # TorchServe reads this one from the environment alone
+    if "ts_open_inference_protocol" in properties:  # TorchServe reads it only from the environment
         env["TS_OPEN_INFERENCE_PROTOCOL"] = properties["ts_open_inference_protocol"]
     return env
 
 
 def _die_with_parent() -> Callable[[], None] | None:
-    """What a child does between fork and exec so that the kernel kills it when the launcher dies, however it dies."""
+    """A function for the child between fork and exec: makes the kernel kill it when the launcher dies."""
     if sys.platform != "linux":
         return None
-    prctl = ctypes.CDLL(None, use_errno=True).prctl  # loaded before the fork: little is safe behind it
+    prctl = ctypes.CDLL(None, use_errno=True).prctl  # loaded before the fork, since few calls are safe after it
     parent = os.getpid()
 
-    def ask_kernel() -> None:
+    def set_death_signal() -> None:
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # died before the request was in
+        if os.getppid() != parent:  # the launcher died before the call
             os._exit(1)
 
-    return ask_kernel
+    return set_death_signal

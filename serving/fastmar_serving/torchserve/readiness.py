@@ -1,6 +1,6 @@
-"""Readiness as the management API tells it: every worker of every model READY.
+"""Readiness at the start: all workers of all models are READY, according to the management API.
 
-`/ping` is green while workers are still loading, so it is not asked.
+TorchServe's own `/ping` is no substitute: it reports success while workers are still loading.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from fastmar_serving.torchserve.management import Management
 
 
 def ready(management: Management, archives: list[Archive], workers: int | None = None) -> list[Archive]:
-    """The archives whose workers are all READY, as many of them as asked for: `workers`, else what the archive says.
+    """The archives whose workers are all READY: `workers` of them, else the number in the archive.
 
-    Raises OSError while nothing listens, ManagementError 404 for a model that TorchServe did not register.
+    Raises:
+        OSError: the management API does not listen yet.
+        ManagementError: with status 404, TorchServe did not register a model.
     """
     descriptions = {name: management.describe(name) for name in {archive.name for archive in archives}}
     return [archive for archive in archives if _is_ready(archive, descriptions[archive.name], workers)]

@@ -1,6 +1,6 @@
-"""Which servers of this user run on this machine, so that `fastmar deploy --url ...` finds their management API.
+"""The registry of this user's running servers, by which `fastmar deploy --url ...` finds their management API.
 
-Each running `fastmar serve` keeps one small file, named after its inference port, in a folder of its user's.
+Each running `fastmar serve` has one file, named after its inference port, in a private folder of the user.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ import psutil
 
 from fastmar_serving.torchserve.config import ANY_HOST, LOOPBACK
 
-HERE = {*LOOPBACK, *ANY_HOST}  # hosts of a URL under which a server may be found on its own machine
+LOCAL_HOSTS = {*LOOPBACK, *ANY_HOST}
 
 
 @dataclass(frozen=True)
-class Running:
-    """A server that runs.
+class ServerEntry:
+    """The entry of a running server.
 
     Attributes:
         inference: address of the inference API.
         management: address of the management API, `unix:/path` or `http://127.0.0.1:port`.
         metrics: address of the metrics.
         model_store: absolute path of the folder of archives.
-        run_dir: the server's own folder.
-        key_file: TorchServe's keys, None where no keys are asked for.
-        inference_key_file: file with the one inference key that callers use, None where TorchServe's is used.
+        run_dir: the run directory.
+        key_file: file with the generated keys, None if there are none.
+        inference_key_file: file with the fixed inference key, None if there is none.
         pid: process id of the launcher.
-        state_dir: folder of defaults.json and audit.jsonl, None where that is the model store.
+        state_dir: folder of defaults.json and audit.jsonl, None if that is the model store.
     """
 
     inference: str
@@ -49,7 +49,7 @@ class Running:
 
 
 def folder() -> Path:
-    """Where they are listed: private to the user."""
+    """The private folder of the entries."""
     base = os.environ.get("XDG_RUNTIME_DIR")
     if base and os.access(base, os.W_OK):
         return Path(base) / "fastmar"
@@ -58,12 +58,12 @@ def folder() -> Path:
 
 
 @contextmanager
-def registered(server: Running) -> Iterator[None]:
-    """List a server as long as this lasts."""
+def register_server(server: ServerEntry) -> Iterator[None]:
+    """Register a server while the block runs."""
     file = folder() / f"{urlsplit(server.inference).port}.json"
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if hasattr(os, "getuid") and file.parent.stat().st_uid != os.getuid():
-        raise PermissionError(f"{file.parent} belongs to somebody else")
+        raise PermissionError(f"{file.parent} belongs to another user")
     file.parent.chmod(0o700)
     draft = file.with_suffix(".new")
     draft.write_text(json.dumps(asdict(server), indent=2), encoding="utf-8")
@@ -74,29 +74,29 @@ def registered(server: Running) -> Iterator[None]:
         file.unlink(missing_ok=True)
 
 
-def find(url: str) -> Running | None:
-    """The server of this user that listens at a URL; None when there is none.
+def find(url: str) -> ServerEntry | None:
+    """The server of this user that listens at a URL; None if there is none.
 
-    On this machine one that listens on every interface is at the loopback too, and so is who asks for all of them.
+    Loopback addresses and those for all interfaces match each other.
     """
-    wanted = urlsplit(url)
+    target = urlsplit(url)
     for server in servers():
         own = urlsplit(server.inference)
-        if own.port == (wanted.port or 80) and (
-            own.hostname == wanted.hostname or {own.hostname, wanted.hostname} <= HERE
+        if own.port == (target.port or 80) and (
+            own.hostname == target.hostname or {own.hostname, target.hostname} <= LOCAL_HOSTS
         ):
             return server
     return None
 
 
-def servers() -> list[Running]:
-    """All that run; what a server that was killed left behind is passed over."""
+def servers() -> list[ServerEntry]:
+    """All running servers; ignores entries of servers that were killed."""
     running = []
     for file in sorted(folder().glob("*.json")):
         try:
             if hasattr(os, "getuid") and file.stat().st_uid != os.getuid():
                 continue
-            server = Running(**json.loads(file.read_text("utf-8")))
+            server = ServerEntry(**json.loads(file.read_text("utf-8")))
         except (OSError, ValueError, TypeError):
             continue
         if psutil.pid_exists(server.pid):

@@ -1,4 +1,4 @@
-"""Documents of the whole server, at `/docs`, `/openapi.json` and `/schema`: pure functions of its models' documents."""
+"""Documents of the server at `/docs`, `/openapi.json` and `/schema`, composed from the models' documents."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SHARED = frozenset(shared())
 
 
 def root_schema(models: Mapping[str, str]) -> JSON:
-    """The served models: default version and the paths of the documents of each. `models` are versions by name."""
+    """The served models with the paths of their documents. `models` are default versions by name."""
     return {
         "models": [
             {
@@ -35,7 +35,7 @@ def root_schema(models: Mapping[str, str]) -> JSON:
 
 
 def root_docs(models: Mapping[str, str]) -> str:
-    """HTML page with a link to the page of each model. Links are relative, so that a proxy may add a prefix."""
+    """HTML page with links to the models' pages. Links are relative, so that a proxy may add a prefix."""
     digest = base64.b64encode(hashlib.sha256(CSS.encode()).digest()).decode()
     rows = "".join(
         f'<li><a href="{escape(_path(name)[1:])}/docs">{escape(name)}</a> version {escape(version)}</li>'
@@ -64,9 +64,9 @@ def root_docs(models: Mapping[str, str]) -> str:
 
 
 def root_openapi(documents: Iterable[JSON]) -> JSON:
-    """One OpenAPI document out of those of several models, given in the same version of OpenAPI.
+    """Merge the OpenAPI documents of several models, which have the same version of OpenAPI.
 
-    Names of schemas and operations get the model's name, so that they stay the same whichever other models are served.
+    Names of schemas and operations include the model's name, so they do not depend on the other models.
     """
     merged: JSON = {
         "openapi": "3.1.0",
@@ -92,7 +92,7 @@ def _path(name: str) -> str:
 
 
 def _with_names(document: JSON, model: str) -> JSON:
-    """Paths and components of a model's document, with its name in the names that other models have too."""
+    """Paths and components of a model's document, with the model's name in all names that must be unique."""
     prefix = "".join(word[:1].upper() + word[1:] for word in re.split(r"[^A-Za-z0-9]+", model))
     suffix = re.sub(r"[^A-Za-z0-9]+", "_", model)
     schemas = document["components"]["schemas"]

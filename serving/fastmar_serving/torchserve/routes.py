@@ -1,4 +1,4 @@
-"""What the front answers itself, and which paths lead to a model: the message that tells it what is served."""
+"""The message to the front with its fixed responses, the prediction paths and the served models."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fastmar_serving.torchserve.metadata import Facts, model_metadata, server_metadata
+from fastmar_serving.torchserve.metadata import ArchiveFacts, model_metadata, server_metadata
 from fastmar_serving.torchserve.root_documents import root_docs, root_openapi, root_schema
 
 OK, UNAVAILABLE = 200, 503
@@ -16,22 +16,22 @@ STOPPING = "the server is stopping"
 
 
 @dataclass(frozen=True)
-class Served:
-    """One model that is registered.
+class ServedModel:
+    """A registered model.
 
     Attributes:
         name: its name.
-        default: the version that answers where none is named.
-        ready: whether each version has a worker that answers, by version.
-        facts: what its archives say, by version; versions that can't be read are missing.
-        promised: whether callers may rely on it: it was there at the start, or has been ready since.
+        default: its default version.
+        ready: by version, whether it has a ready worker.
+        facts: by version, the facts of its archive; without versions whose archive can't be read.
+        is_expected: whether the server counts as not ready without it: it was there at the start, or has been ready.
     """
 
     name: str
     default: str
     ready: Mapping[str, bool]
-    facts: Mapping[str, Facts] = field(default_factory=dict)
-    promised: bool = True
+    facts: Mapping[str, ArchiveFacts] = field(default_factory=dict)
+    is_expected: bool = True
 
     @property
     def versions(self) -> list[str]:
@@ -40,20 +40,20 @@ class Served:
 
     @property
     def reads_bodies(self) -> bool:
-        """Whether all its versions read bodies themselves."""
+        """Whether the handlers of all its versions parse request bodies themselves."""
         return all(version in self.facts and self.facts[version].raw_bodies for version in self.ready)
 
 
 @dataclass(frozen=True)
 class PlatformRoutes:
-    """Paths that a platform names: those that answer like /ping, and the path that each of the others means."""
+    """Additional paths for a platform: health paths, and the prediction path that each other path maps to."""
 
     health: Sequence[str] = ()
     predictions: Mapping[str, str] = field(default_factory=dict)
 
 
-def message(models: Iterable[Served], platform: PlatformRoutes, problem: str = "") -> dict[str, Any]:
-    """What is served, as the front takes it. `problem` says why the server as a whole is not ready."""
+def message(models: Iterable[ServedModel], platform: PlatformRoutes, problem: str = "") -> dict[str, Any]:
+    """The message for the front. `problem` is the reason why the server is not ready; empty if it is ready."""
     models = list(models)
     answers = {**_health(models, platform, problem), **_documents(models)}
     return {
@@ -63,17 +63,17 @@ def message(models: Iterable[Served], platform: PlatformRoutes, problem: str = "
     }
 
 
-def _health(models: list[Served], platform: PlatformRoutes, problem: str) -> dict[str, Any]:
-    """Health checks, which need no key."""
+def _health(models: list[ServedModel], platform: PlatformRoutes, problem: str) -> dict[str, Any]:
+    """Responses of the health checks, which need no key."""
     ping = {"status": "Not ready", "message": problem} if problem else {"status": "Healthy"}
     answers = {
-        "/": _open({"status": "alive"}),  # KServe's v1 client asks here whether the server lives
+        "/": _open({"status": "alive"}),  # the liveness check of KServe's v1 client
         "/v2/health/live": _open({"live": True}),
         "/v2/health/ready": _open({"ready": not problem}, ready=not problem),
         **{path: _open(ping, ready=not problem) for path in ("/ping", *platform.health)},
     }
     for model in models:
-        if not model.promised:
+        if not model.is_expected:
             continue
         ready = model.ready[model.default] and problem != STOPPING
         for path in (f"/v1/models/{model.name}", f"/v2/models/{model.name}/ready"):
@@ -86,8 +86,8 @@ def _health(models: list[Served], platform: PlatformRoutes, problem: str) -> dic
     return answers
 
 
-def _documents(models: list[Served]) -> dict[str, Any]:
-    """What is told to callers who have the key."""
+def _documents(models: list[ServedModel]) -> dict[str, Any]:
+    """Responses that need the key."""
     details = [
         {
             "name": model.name,
@@ -114,8 +114,8 @@ def _documents(models: list[Served]) -> dict[str, Any]:
     return answers
 
 
-def _root_documents(models: list[Served]) -> dict[str, Any]:
-    """Documents of the whole server: a page, the list of models, and one OpenAPI document of all default versions."""
+def _root_documents(models: list[ServedModel]) -> dict[str, Any]:
+    """Documents of the server: a page, the list of models, and one OpenAPI document of all default versions."""
     defaults = {model.name: model.default for model in models}
     found = [model.facts[model.default].openapi for model in models if model.default in model.facts]
     return {

@@ -1,7 +1,7 @@
 """The socket of the inference API: the launcher listens, Java accepts.
 
-So a port that is taken is known at once, and at the end the port can be closed to new connections without losing one
-that was made: what the launcher does to its copy of the socket is done to Java's.
+The launcher thus detects at once that a port is taken. At the end it can refuse new connections without losing accepted
+ones, because its descriptor and Java's refer to the same socket.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def listen(address: str) -> socket.socket:
     """Listen at `http://host:port`.
 
     Raises:
-        PortTaken: another process does.
+        PortTaken: another process listens there.
     """
     parts = urlsplit(address)
     host, port = parts.hostname or "127.0.0.1", parts.port or 0
@@ -37,21 +37,20 @@ def listen(address: str) -> socket.socket:
         listener.close()
         raise PortTaken(
             f"can't listen on {host}:{port}: {error.strerror or error}.",
-            fix="stop what listens there, or give another --port (0 picks a free one).",
+            fix="stop the process that listens there, or give another --port (0 picks a free one).",
         ) from error
     return listener
 
 
 def refuse_new_connections(listener: socket.socket) -> None:
-    """Refuse connections from now on; those whose handshake is under way are finished and accepted.
+    """Refuse new connections, but complete TCP handshakes that are in progress.
 
-    The listening socket is bound to an interface that does not exist. So no new packet is for it, and the peer is told
-    that nobody listens. A handshake under way has a socket of its own in the kernel, and its connection inherits
-    nothing of this. Without privileges since Linux 5.7. Where that is not possible the socket is shut down, which may
-    reset a connection that is made at that moment.
+    The listening socket is bound to an interface that does not exist, so it gets no new packets, and the kernel refuses
+    connections. A handshake in progress has a separate socket in the kernel, which is not affected. Linux allows this
+    without privileges since 5.7. Otherwise the socket is shut down, which may reset a connection in progress.
     """
     try:
         listener.setsockopt(socket.SOL_SOCKET, SO_BINDTOIFINDEX, NO_INTERFACE)
     except OSError as error:
-        log.warning("a connection that is made as the port closes may be reset: %s", error)
+        log.warning("connections that are opened while the port closes may be reset: %s", error)
         listener.shutdown(socket.SHUT_RDWR)

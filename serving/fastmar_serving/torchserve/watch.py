@@ -1,4 +1,4 @@
-"""What is served and whether it answers: looked at once a second, told to the front and to a file for probes."""
+"""Poll the models and workers once a second, and report readiness to the front and in a file for probes."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from fastmar_serving.torchserve.config import RunDirectory
 from fastmar_serving.torchserve.control import Control
 from fastmar_serving.torchserve.hangs import Hangs, Worker
 from fastmar_serving.torchserve.management import READY, Management, ManagementError
-from fastmar_serving.torchserve.metadata import Facts, read_facts
-from fastmar_serving.torchserve.routes import STOPPING, PlatformRoutes, Served, message
+from fastmar_serving.torchserve.metadata import ArchiveFacts, read_facts
+from fastmar_serving.torchserve.routes import STOPPING, PlatformRoutes, ServedModel, message
 
 log = logging.getLogger(__name__)
 
-PERIOD = 1.0  # seconds between two looks at the workers
-BELIEVED = 30.0  # seconds for which what was seen last is taken for true while no look succeeds
-PROMISED_AFTER = 300.0  # seconds of being served after which a deployed model is missed when it is gone
+PERIOD = 1.0  # seconds between two polls
+STALE_AFTER = 30.0  # seconds without a successful poll after which the server counts as not ready
+EXPECTED_AFTER = 300.0  # seconds after which a deployed model is expected: the server is not ready without it
 
 
 class Watch:
-    """Tells the front what is served, and keeps the file `ready`, which exists while the server can answer.
+    """Sends the served models to the front, and maintains the file `ready`, which exists while the server is ready.
 
-    It can while the default version of every model has a worker that answers, no model that was served is gone, and
-    it does not drain. Workers that hang are ended, and TorchServe starts others in their place.
+    The server is ready if the default version of every model has a ready worker, all expected models are registered,
+    and it does not drain. Kills workers that hang; TorchServe then starts new ones.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Watch:
         expected: Iterable[str] = (),
         hang_timeout: float = 0.0,
     ) -> None:
-        """`expected` are the models of the start, `store` the folder of archives."""
+        """`expected` are the models at the start, `store` is the model store."""
         self._run = run
         self._management = management
         self._control = control
@@ -52,56 +52,56 @@ class Watch:
         self._platform = platform or PlatformRoutes()
         self._expected = set(expected)
         self._hangs = Hangs(hang_timeout)
-        self._looked = 0.0
-        self._heard = 0.0
-        self._ready_since: dict[str, float] = {}  # a model whose first version is being deployed promises nothing yet
+        self._polled = 0.0
+        self._succeeded = 0.0
+        self._ready_since: dict[str, float] = {}  # without a model whose first version is still loading
         self._problem = ""
-        self._served: list[Served] = []
-        self._facts: dict[tuple[str, str, str], Facts] = {}
+        self._served: list[ServedModel] = []
+        self._facts: dict[tuple[str, str, str], ArchiveFacts] = {}
         self._sent: dict[str, Any] | None = None
         self._warned = False
 
     def start(self) -> None:
-        """All is loaded."""
-        self._heard = time.monotonic()
-        self._keep(self._run.ready_file.touch)
-        self.look()
+        """Report the server as ready, and start polling."""
+        self._succeeded = time.monotonic()
+        self._change_file(self._run.ready_file.touch)
+        self.poll()
 
     def stop(self) -> None:
-        """No more requests, please."""
+        """Report the server as not ready, before the drain."""
         self._problem = STOPPING
-        self._keep(self._unready)
+        self._change_file(self._remove_ready_file)
         self._send()
 
-    def look(self) -> None:
-        """Look at the workers, once a period, and tell what is true."""
-        if time.monotonic() - self._looked < PERIOD:
+    def poll(self) -> None:
+        """Poll the workers if a period is over, and report changes."""
+        if time.monotonic() - self._polled < PERIOD:
             return
         try:
             descriptions = {name: self._describe(name) for name in sorted(self._management.names())}
             served = [self._state(name, *description) for name, description in descriptions.items()]
         except (OSError, http.client.HTTPException, ValueError, KeyError, ManagementError) as error:
-            # Too busy to say, or changed between two questions: what was true last stands, for a while.
-            if time.monotonic() - self._heard > BELIEVED and not self._problem:
-                self._tell(f"the management API does not say what is served ({error or type(error).__name__})")
+            # TorchServe is busy, or a model changed between two requests: the last state stays valid for a while.
+            if time.monotonic() - self._succeeded > STALE_AFTER and not self._problem:
+                self._report(f"the management API does not respond ({error or type(error).__name__})")
                 self._send()
             return
         finally:
-            self._looked = time.monotonic()
-        self._heard = self._looked
+            self._polled = time.monotonic()
+        self._succeeded = self._polled
         self._served = served
         hanging = self._replace_hanging(descriptions)
-        self._tell(self._problem_of(served, hanging))
+        self._report(self._problem_of(served, hanging))
         self._send()
 
-    def _problem_of(self, served: list[Served], hanging: list[str]) -> str:
+    def _problem_of(self, served: list[ServedModel], hanging: list[str]) -> str:
         now = time.monotonic()
         names = {model.name for model in served}
-        lasting = {name for name, since in self._ready_since.items() if now - since > PROMISED_AFTER}
+        lasting = {name for name, since in self._ready_since.items() if now - since > EXPECTED_AFTER}
         gone = sorted((self._expected | lasting) - names)
         self._expected |= lasting
         self._ready_since = {name: since for name, since in self._ready_since.items() if name in names}
-        silent = [model.name for model in served if model.promised and not model.ready[model.default]]
+        silent = [model.name for model in served if model.is_expected and not model.ready[model.default]]
         if gone:
             return f"{', '.join(gone)} is not registered any more"
         if hanging:
@@ -109,10 +109,10 @@ class Watch:
         return f"no worker answers for {', '.join(silent)}" if silent else ""
 
     def _replace_hanging(self, descriptions: dict[str, tuple[str, list[dict[str, Any]]]]) -> list[str]:
-        """End the workers that hang; the names of their models."""
+        """Kill the workers that hang, and return the names of their models."""
         try:
-            asked = self._control.tell().models
-        except OSError:  # the front is gone, and the launcher notices that by itself
+            pending = self._control.send().models
+        except OSError:  # the front has died, which the launcher detects itself
             return []
         workers = [
             Worker(name, version["modelVersion"], version["modelVersion"] == default, worker["pid"])
@@ -121,7 +121,7 @@ class Watch:
             for worker in version["workers"]
             if worker["status"] == READY and worker.get("pid", 0) > 0
         ]
-        hanging = self._hangs.look(workers, asked)
+        hanging = self._hangs.find(workers, pending)
         for worker in hanging:
             log.warning("%s %s: worker %d hangs and is replaced", worker.model, worker.version, worker.pid)
             with suppress(OSError):
@@ -133,45 +133,45 @@ class Watch:
         [default] = self._management.describe_default(name)
         return default["modelVersion"], self._management.describe(name)
 
-    def _state(self, name: str, default: str, versions: list[dict[str, Any]]) -> Served:
+    def _state(self, name: str, default: str, versions: list[dict[str, Any]]) -> ServedModel:
         ready = {each["modelVersion"]: any(w["status"] == READY for w in each["workers"]) for each in versions}
         if ready[default]:
             self._ready_since.setdefault(name, time.monotonic())
         facts = {each["modelVersion"]: self._read(name, each) for each in versions}
-        promised = name in self._expected or name in self._ready_since
-        return Served(name, default, ready, facts, promised)
+        is_expected = name in self._expected or name in self._ready_since
+        return ServedModel(name, default, ready, facts, is_expected)
 
-    def _read(self, name: str, version: dict[str, Any]) -> Facts:
-        """What the archive of a version says, read once."""
+    def _read(self, name: str, version: dict[str, Any]) -> ArchiveFacts:
+        """The facts of a version's archive, cached."""
         key = (name, version["modelVersion"], version.get("modelUrl", ""))
         if key not in self._facts:
             self._facts[key] = read_facts(self._store / key[2])
         return self._facts[key]
 
     def _send(self) -> None:
-        """Tell the front, where something has changed."""
-        told = message(self._served, self._platform, self._problem)
-        if told == self._sent:
+        """Send the served models to the front if they have changed."""
+        content = message(self._served, self._platform, self._problem)
+        if content == self._sent:
             return
-        with suppress(OSError):  # the front is gone, and the launcher notices that by itself
-            self._control.tell(served=told)
-            self._sent = told
+        with suppress(OSError):  # the front has died, which the launcher detects itself
+            self._control.send(served=content)
+            self._sent = content
 
-    def _tell(self, problem: str) -> None:
-        self._keep(self._unready if problem else self._run.ready_file.touch)
+    def _report(self, problem: str) -> None:
+        self._change_file(self._remove_ready_file if problem else self._run.ready_file.touch)
         if problem == self._problem:
             return
         self._problem = problem
         log.warning("not ready: %s", problem) if problem else log.warning("ready again")
 
-    def _unready(self) -> None:
+    def _remove_ready_file(self) -> None:
         self._run.ready_file.unlink(missing_ok=True)
 
-    def _keep(self, change: Callable[[], None]) -> None:
-        """Change the file, where the disk lets us."""
+    def _change_file(self, change: Callable[[], None]) -> None:
+        """Change the file; log a warning if that fails."""
         try:
             change()
         except OSError as error:
             if not self._warned:
-                log.warning("probes that look at %s may be misled: %s", self._run.ready_file, error)
+                log.warning("can't update %s, so probes may get a wrong result: %s", self._run.ready_file, error)
             self._warned = True

@@ -1,4 +1,4 @@
-"""A fake server whose store holds version 1.0 of the tiny model, which is loaded."""
+"""A fake server that has loaded version 1.0 of the tiny model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fastmar_cli.main import show_notices
 
 @pytest.fixture(autouse=True)
 def notices() -> None:
-    """Notices go to standard error, as the command line has it."""
+    """Print notices on standard error, as the command line does."""
     show_notices()
 
 
@@ -35,5 +35,5 @@ def torchserve(store: Path) -> FakeTorchServe:
 
 @pytest.fixture
 def second(tmp_path: Path) -> Path:
-    """Version 2.0, which predicts the other label, outside the store."""
+    """Archive of version 2.0, which predicts the other label, outside the store."""
     return tiny_archive(tmp_path, "2.0", flipped=True)

@@ -1,4 +1,4 @@
-"""A server without TorchServe: versions are what the management API was told, answers what the archives recorded."""
+"""A fake server: registers versions in memory, and answers golden records with the recorded answers."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Answer = Callable[[Any], Any]
 
 
 @dataclass
-class Loaded:
-    """A version as TorchServe describes it, and how it answers a record."""
+class LoadedVersion:
+    """A version as TorchServe describes it, and the function that answers a record."""
 
     file: str
     workers: dict[str, tuple[str, int]]
-    asked: int
+    target_workers: int
     answer: Answer
     queue: int = 0
 
@@ -34,23 +34,23 @@ class FakeTorchServe:
     """The management API and the inference API of one server.
 
     Attributes:
-        store: its folder of archives.
-        models: name -> version -> what is loaded.
-        defaults: name -> version.
-        calls: what changed it, in order.
-        fails: by version, what its workers do instead of becoming ready: "dies" or "hangs".
-        answers: by version, how it answers; the recorded answers otherwise.
-        before: is called before each change, with its name; may raise.
+        store: its model store.
+        models: name -> version -> loaded version.
+        defaults: name -> default version.
+        calls: all changes through the management API, in order.
+        fails: by version, how its workers fail to load: "dies" or "hangs".
+        answers: by version, the function that answers a record; by default the recorded answers.
+        before: is called with the name of each change before it happens; may raise.
     """
 
     store: Path
-    models: dict[str, dict[str, Loaded]] = field(default_factory=dict)
+    models: dict[str, dict[str, LoadedVersion]] = field(default_factory=dict)
     defaults: dict[str, str] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     fails: dict[str, str] = field(default_factory=dict)
     answers: dict[str, Answer] = field(default_factory=dict)
     before: Callable[[str], None] = lambda _: None
-    _pid: int = 4_000_000  # of nobody: above the largest that Linux gives
+    _pid: int = 4_000_000  # no process has it: above the maximum of Linux
 
     def serve(self, run_dir: Path | None = None) -> Server:
         return Server("http://127.0.0.1:8080", self, self, self.store, run_dir)  # type: ignore[arg-type]
@@ -61,14 +61,14 @@ class FakeTorchServe:
     def describe(self, name: str) -> list[dict[str, Any]]:
         if name not in self.models:
             raise ManagementError(404, f"Model not found: {name}")
-        return [self._described(name, version) for version in self.models[name]]
+        return [self._describe(name, version) for version in self.models[name]]
 
     def describe_default(self, name: str) -> list[dict[str, Any]]:
         self.describe(name)
-        return [self._described(name, self.defaults[name])]
+        return [self._describe(name, self.defaults[name])]
 
     def register(self, file: str) -> None:
-        self._do(f"register {file}")
+        self._record(f"register {file}")
         found = identify(self.store / file)
         if found is None:
             raise ManagementError(404, f"Model not found in model store: {file}")
@@ -79,11 +79,11 @@ class FakeTorchServe:
         recorded = {json.dumps(record): answer for record, answer in zip(records, answers, strict=True)}
         answer = self.answers.get(version, lambda record: recorded.get(json.dumps(record), {"prediction": version}))
         status = "UNLOADING" if version in self.fails else "READY"
-        self.models.setdefault(name, {})[version] = Loaded(file, {"9000": (status, self._next_pid())}, 1, answer)
+        self.models.setdefault(name, {})[version] = LoadedVersion(file, {"9000": (status, self._next_pid())}, 1, answer)
         self.defaults.setdefault(name, version)
 
     def unregister(self, name: str, version: str) -> None:
-        self._do(f"unregister {version}")
+        self._record(f"unregister {version}")
         if version not in self.models.get(name, {}):
             raise ManagementError(404, "no such version")
         if self.defaults[name] == version and len(self.models[name]) > 1:
@@ -93,15 +93,15 @@ class FakeTorchServe:
             del self.models[name], self.defaults[name]
 
     def set_default(self, name: str, version: str) -> None:
-        self._do(f"set_default {version}")
+        self._record(f"set_default {version}")
         if version not in self.models.get(name, {}):
             raise ManagementError(404, "no such version")
         self.defaults[name] = version
 
     def begin_scaling(self, name: str, version: str, workers: int) -> None:
-        self._do(f"scale {version} {workers}")
+        self._record(f"scale {version} {workers}")
         loaded = self.models[name][version]
-        loaded.asked = workers
+        loaded.target_workers = workers
         loaded.workers = {str(9000 + i): ("READY", self._next_pid()) for i in range(workers)}
 
     def predict_body(self, name: str, body: bytes, content_type: str, version: str) -> list[Any]:
@@ -113,7 +113,7 @@ class FakeTorchServe:
             raise answer
         return [answer]
 
-    def _described(self, name: str, version: str) -> dict[str, Any]:
+    def _describe(self, name: str, version: str) -> dict[str, Any]:
         loaded = self.models[name][version]
         if self.fails.get(version) == "dies":
             loaded.workers = {worker: (status, self._next_pid()) for worker, (status, _) in loaded.workers.items()}
@@ -121,7 +121,7 @@ class FakeTorchServe:
             "modelName": name,
             "modelVersion": version,
             "modelUrl": loaded.file,
-            "minWorkers": loaded.asked,
+            "minWorkers": loaded.target_workers,
             "batchSize": 16,
             "jobQueueStatus": {"pendingRequests": loaded.queue},
             "workers": [
@@ -130,7 +130,7 @@ class FakeTorchServe:
             ],
         }
 
-    def _do(self, call: str) -> None:
+    def _record(self, call: str) -> None:
         self.before(call)
         self.calls.append(call)
 

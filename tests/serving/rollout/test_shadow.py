@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from fastmar_cli.rollout_report import lines
-from fastmar_serving.rollout.asking import Asked
-from fastmar_serving.rollout.deploy import Deployed
+from fastmar_serving.rollout.deploy import DeployResult
+from fastmar_serving.rollout.requests import Request
 from fastmar_serving.rollout.shadow import Shadow, compare_versions
 
 
@@ -28,7 +28,7 @@ def error(code: str) -> dict[str, Any]:
 
 @pytest.fixture
 def shadow() -> Shadow:
-    made = Shadow("1.0", "2.0", "rows.csv")
+    comparison = Shadow("1.0", "2.0", "rows.csv")
     pairs = [
         (label("yes", 0.9), label("yes", 0.9)),
         (label("yes", 0.9), label("yes", 0.8)),
@@ -41,13 +41,13 @@ def shadow() -> Shadow:
         (label("yes", 0.9, "age"), label("yes", 0.9, "age", "color")),
     ]
     for number, (before, after) in enumerate(pairs):
-        made.add(f"record {number}", before, after)
-    return made
+        comparison.add(f"record {number}", before, after)
+    return comparison
 
 
-def test_what_is_counted(shadow: Shadow) -> None:
-    assert (shadow.answers, shadow.same, shadow.changed, shadow.broken, shadow.mended) == (9, 2, 3, 1, 1)
-    assert shadow.predicted == 7  # those that the old version refuses can't change
+def test_counts(shadow: Shadow) -> None:
+    assert (shadow.answers, shadow.same, shadow.changed, shadow.newly_failing, shadow.newly_answered) == (9, 2, 3, 1, 1)
+    assert shadow.predicted == 7  # a record that the old version refuses has no prediction that can change
     assert shadow.share_changed == pytest.approx(4 / 7)
     assert shadow.changes == {("yes", "no"): 2, ("no", "yes"): 1}
     assert shadow.errors == {("bad_value", "it is bad_value"): 1}
@@ -57,17 +57,17 @@ def test_what_is_counted(shadow: Shadow) -> None:
 
 
 def test_as_json(shadow: Shadow) -> None:
-    told = json.loads(json.dumps(shadow.as_dict()))
-    assert told["changes"][0] == {"from": "yes", "to": "no", "count": 2}
-    assert told["difference"]["largest"] == pytest.approx(0.1)
-    assert told["new_errors"] == [{"code": "bad_value", "message": "it is bad_value", "count": 1}]
+    output = json.loads(json.dumps(shadow.as_dict()))
+    assert output["changes"][0] == {"from": "yes", "to": "no", "count": 2}
+    assert output["difference"]["largest"] == pytest.approx(0.1)
+    assert output["new_errors"] == [{"code": "bad_value", "message": "it is bad_value", "count": 1}]
     assert Shadow("1", "2", "-").as_dict()["difference"] is None
 
 
 def test_as_a_table(shadow: Shadow) -> None:
     shadow.add("record 9", label("\x1b[2Jyes", 0.9), label("no[red]", 0.9))
     console = Console(file=io.StringIO(), width=200)
-    for line in lines(Deployed("m", "2.0", "1.0", golden=4, shadow=shadow, default=True, unloaded=["0.9"])):
+    for line in lines(DeployResult("m", "2.0", "1.0", golden=4, shadow=shadow, default=True, unloaded=["0.9"])):
         console.print(line, markup=False)
     text = console.file.getvalue()  # type: ignore[attr-defined]
     for part in ("10 answers of 1.0 and 2.0: rows.csv", "yes -> no: 2", "bad_value: it is bad_value (1)", "no[red]"):
@@ -78,26 +78,26 @@ def test_as_a_table(shadow: Shadow) -> None:
     assert "\x1b" not in text
 
 
-def test_a_list_that_one_version_refuses_as_a_whole() -> None:
+def test_a_list_of_records_that_one_version_refuses() -> None:
     class Client:
         def predict_body(self, _name: str, _body: bytes, _type: str, version: str) -> Any:
             return [label("yes", 0.9)] * 2 if version == "1.0" else [error("bad_request")]
 
-    made = compare_versions(
+    shadow = compare_versions(
         Client(),  # type: ignore[arg-type]
         "m",
         Shadow("1.0", "2.0", "-"),
-        [Asked("a list", b"[{}, {}]")],
+        [Request("a list", b"[{}, {}]")],
         lambda _: None,
     )
-    assert (made.answers, made.broken, made.changed) == (1, 1, 0)
+    assert (shadow.answers, shadow.newly_failing, shadow.changed) == (1, 1, 0)
 
 
 def test_numbers_and_lists_of_labels() -> None:
-    made = Shadow("1.0", "2.0", "-")
-    made.add("a", {"prediction": 1.0, "warnings": []}, {"prediction": 3.0, "warnings": []})
-    made.add("b", {"prediction": ["x"], "warnings": []}, {"prediction": ["x", "y"], "warnings": []})
-    made.add("c", {"prediction": list("abcd"), "warnings": []}, {"prediction": [], "warnings": []})
-    assert made.changed == 3
-    assert made.changes == {("x", "x, y"): 1}  # numbers and long lists are no kinds of changes
-    assert made.differences == [2.0]
+    shadow = Shadow("1.0", "2.0", "-")
+    shadow.add("a", {"prediction": 1.0, "warnings": []}, {"prediction": 3.0, "warnings": []})
+    shadow.add("b", {"prediction": ["x"], "warnings": []}, {"prediction": ["x", "y"], "warnings": []})
+    shadow.add("c", {"prediction": list("abcd"), "warnings": []}, {"prediction": [], "warnings": []})
+    assert shadow.changed == 3
+    assert shadow.changes == {("x", "x, y"): 1}  # changed numbers and long lists are not counted by value
+    assert shadow.differences == [2.0]

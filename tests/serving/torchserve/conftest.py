@@ -1,4 +1,4 @@
-"""Tiny archives, and one server that the tests of a session share."""
+"""Tiny archives, and one server for all tests of a session."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from fastmar_serving.torchserve.testing import RunningServer, running_server
 
-# Answers the records it gets, after 50 ms for a whole batch; says 400 to a record that asks for it.
+# Returns its records after 50 ms for each batch; answers a record with "refuse" with status 400.
 ECHO = """
 import json, os, sys, time
 
@@ -89,7 +89,7 @@ def echo_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def server(echo_store: Path) -> Iterator[RunningServer]:
-    """A server with keys, so that both APIs are exercised with them."""
+    """A server with keys for both APIs."""
     with running_server(echo_store, "--token") as running:
         yield running
 

@@ -1,4 +1,4 @@
-"""Clients that ask without a pause, and note how each request ended."""
+"""Load generator: clients that send requests without pause and count the outcomes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BODY = b'{"a": 1}'
 class Load:
     """Streams of requests to one server; a stream ends when a connection is refused.
 
-    `outcomes` counts statuses, "refused", and whatever else happened, by its exception.
+    `outcomes` counts statuses, "refused", and other exceptions by their text.
     """
 
     port: int

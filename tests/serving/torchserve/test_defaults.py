@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from fastmar_serving.torchserve.defaults import FILE, Default, read_defaults, write_defaults
 
 versions = st.text(min_size=1, max_size=4)
-remembered = st.builds(Default, versions, st.lists(versions, unique=True, max_size=4).map(tuple))
+saved_defaults = st.builds(Default, versions, st.lists(versions, unique=True, max_size=4).map(tuple))
 in_any_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 @in_any_folder
-@given(st.dictionaries(st.text(min_size=1), remembered, max_size=3))
-def test_what_is_written_is_read(tmp_path: Path, defaults: dict[str, Default]) -> None:
+@given(st.dictionaries(st.text(min_size=1), saved_defaults, max_size=3))
+def test_reads_what_it_wrote(tmp_path: Path, defaults: dict[str, Default]) -> None:
     try:
         json.dumps([list(defaults), [[d.version, d.before] for d in defaults.values()]], ensure_ascii=False).encode()
     except UnicodeEncodeError:  # a lone surrogate is no name
@@ -38,28 +38,28 @@ json_values = st.recursive(
 
 @in_any_folder
 @given(st.binary(max_size=40) | json_values.map(lambda value: json.dumps(value).encode()))
-def test_a_damaged_file_is_passed_over_and_said(tmp_path: Path, content: bytes) -> None:
+def test_warns_of_a_damaged_file_and_ignores_it(tmp_path: Path, content: bytes) -> None:
     (tmp_path / FILE).write_bytes(content)
-    warned: list[Any] = []
-    for name, default in read_defaults(tmp_path, lambda *facts: warned.append(facts)).items():
+    warnings: list[Any] = []
+    for name, default in read_defaults(tmp_path, lambda *facts: warnings.append(facts)).items():
         assert isinstance(name, str)
         assert isinstance(default.version, str)
         assert all(isinstance(version, str) for version in default.before)
     try:
-        content_is_good = all(isinstance(entry["default"], str) for entry in json.loads(content).values())
+        is_valid = all(isinstance(entry["default"], str) for entry in json.loads(content).values())
     except (ValueError, TypeError, KeyError, AttributeError):
-        content_is_good = False
-    assert bool(warned) != content_is_good
+        is_valid = False
+    assert bool(warnings) != is_valid
 
 
-def test_no_file_is_no_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_does_not_warn_of_a_missing_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         assert read_defaults(tmp_path) == {}
     assert not caplog.records
 
 
-@given(remembered, st.lists(versions, min_size=1, max_size=6))
-def test_switching_and_going_back(start: Default, deployed: list[str]) -> None:
+@given(saved_defaults, st.lists(versions, min_size=1, max_size=6))
+def test_deployments_and_rollbacks(start: Default, deployed: list[str]) -> None:
     default = start
     for version in deployed:
         default, before = default.switched(version), default
@@ -71,7 +71,7 @@ def test_switching_and_going_back(start: Default, deployed: list[str]) -> None:
             assert default.rolled_back(before.version).version == before.version
 
 
-def test_going_back_forgets_what_came_behind() -> None:
+def test_rollback_removes_later_versions_from_the_history() -> None:
     default = Default("1.0").switched("2.0").switched("3.0")
     assert default == Default("3.0", ("1.0", "2.0"))
     assert default.rolled_back("2.0") == Default("2.0", ("1.0",))

@@ -34,31 +34,31 @@ def test_each_option_has_a_variable() -> None:
     }
 
 
-def test_what_kubernetes_sets_for_a_service_of_the_same_name_says_nothing() -> None:
+def test_ignores_the_variable_of_a_kubernetes_service_with_the_same_name() -> None:
     assert vars(serve.from_environment({"FASTMAR_PORT": "tcp://10.0.0.7:8080"})) == {}
 
 
-def test_a_value_may_look_like_an_option() -> None:
+def test_values_may_begin_with_a_dash() -> None:
     assert serve.from_environment({"FASTMAR_HOST": "-x"}).host == "-x"
 
 
 @pytest.mark.parametrize(
     "variables", [{"FASTMAR_PORT": "many"}, {"FASTMAR_TOKEN": "perhaps"}, {"FASTMAR_WORKERS": "0"}]
 )
-def test_nonsense_is_refused(variables: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_refuses_invalid_values(variables: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         serve.from_environment(variables)
     assert end.value.code == 2
-    assert "from the environment" in capsys.readouterr().err
+    assert "environment" in capsys.readouterr().err
 
 
-def test_the_choices_are_those_of_the_platforms() -> None:
+def test_choices_of_platform() -> None:
     from fastmar_serving.torchserve.platforms import CHOICES
 
     assert serve.PLATFORMS == CHOICES
 
 
-def test_what_is_not_given_is_left_to_the_settings() -> None:
+def test_missing_options_have_no_values() -> None:
     parser = argparse.ArgumentParser()
     serve.add_arguments(parser)
     assert vars(parser.parse_args([])) == {}

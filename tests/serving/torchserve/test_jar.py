@@ -1,4 +1,4 @@
-"""The jar in git is what its sources compile to."""
+"""The jar in git is compiled from the sources in git."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pytest
 from fastmar_serving.torchserve.front.build import COMPILER, FOLDER, JAR, build, compiler_version
 
 
-def test_the_jar_is_what_the_sources_compile_to() -> None:
+def test_jar_is_up_to_date() -> None:
     found = compiler_version()
     if found != COMPILER:
-        pytest.skip(f"the jar is made with javac {COMPILER}; here is {found or 'none'}")
+        pytest.skip(f"needs javac {COMPILER}; found {found or 'none'}")
     assert build() == JAR.read_bytes(), "run `make front`"
 
 

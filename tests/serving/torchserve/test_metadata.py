@@ -1,4 +1,4 @@
-"""What `/v2/models/NAME` says of a model's outputs: the same as `/v2/models/NAME/infer` answers."""
+"""The outputs in `/v2/models/NAME` are those of `/v2/models/NAME/infer`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fastmar_runtime.pictures import Picture
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.spec import Spec
 from fastmar_serving.torchserve.archives import MANIFEST
-from fastmar_serving.torchserve.metadata import Facts, read_facts
+from fastmar_serving.torchserve.metadata import ArchiveFacts, read_facts
 
 LABELS = [f"label {number}" for number in range(3)]
 TOP = {**tiny_pictures.LABELS, "vocab": LABELS, "top": 2}
@@ -50,8 +50,8 @@ def model(name: str) -> tuple[Predictor, Any]:
     return tiny_pictures.predictor(graphs.get(name, tiny_pictures.graph)(), decode=decode), PICTURE
 
 
-def facts(folder: Path, spec: dict[str, Any]) -> Facts:
-    """What an archive with this spec says."""
+def facts(folder: Path, spec: dict[str, Any]) -> ArchiveFacts:
+    """The facts of an archive with this spec."""
     path = folder / "tiny.mar"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(MANIFEST, b'{"model": {"modelName": "tiny"}}')
@@ -83,12 +83,12 @@ def test_metadata_describes_the_outputs_of_infer(tmp_path: Path, name: str, reco
         assert all(size == got for size, got in known), metadata["name"]
 
 
-def test_points_are_pairs(tmp_path: Path) -> None:
+def test_shape_of_points(tmp_path: Path) -> None:
     spec = tiny_pictures.spec(decode=tiny_pictures.POINTS)
     assert outputs_in_metadata(tmp_path, spec) == [{"name": "prediction", "datatype": "FP32", "shape": [-1, 2, 2]}]
 
 
-def test_the_most_probable_labels_are_an_output(tmp_path: Path) -> None:
+def test_outputs_of_top_k(tmp_path: Path) -> None:
     assert outputs_in_metadata(tmp_path, tiny_pictures.spec(decode=TOP)) == [
         {"name": "prediction", "datatype": "BYTES", "shape": [-1]},
         {"name": "labels", "datatype": "BYTES", "shape": [-1, 2]},
@@ -96,7 +96,7 @@ def test_the_most_probable_labels_are_an_output(tmp_path: Path) -> None:
     ]
 
 
-def test_an_archive_with_an_unknown_kind_of_answer_says_nothing_of_tensors(tmp_path: Path) -> None:
+def test_unknown_kind_of_answer_has_no_tensors(tmp_path: Path) -> None:
     spec = spec_format.to_dict(tiny.spec())
     assert facts(tmp_path, spec).tensors is not None
     assert facts(tmp_path, {**spec, "decode": {"decoder": "of a newer version"}}).tensors is None

@@ -1,9 +1,10 @@
-"""Health checks, a fixed key and a platform's routes, answered by a real TorchServe."""
+"""Health checks, a fixed key and a platform's routes on a real server."""
 
 from __future__ import annotations
 
 import base64
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -51,13 +52,13 @@ def ask(url: str, record: Any = None, key: str | None = None) -> Answer:
 def wait_for(condition: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, f"in vain: {what}"
+        assert time.monotonic() < deadline, f"timeout: {what}"
         time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
 def keyed(echo_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """A server with a fixed key, as on Vertex AI but for that."""
+    """A server with a fixed key."""
     folder = tmp_path_factory.mktemp("keyed")
     (folder / "key").write_text(KEY + "\n")
     with running_server(echo_store, "--key-file", str(folder / "key"), "--run-dir", str(folder / "run")) as server:
@@ -67,15 +68,15 @@ def keyed(echo_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 @torchserve
 class TestHealth:
     @pytest.mark.parametrize("path", PROBES)
-    def test_a_probe_needs_no_key(self, keyed: RunningServer, path: str) -> None:
+    def test_probes_need_no_key(self, keyed: RunningServer, path: str) -> None:
         assert ask(keyed.url + path).status == 200
 
-    def test_it_says_503_until_the_models_are_loaded(self, echo_store: Path, tmp_path: Path) -> None:
+    def test_503_until_the_models_are_loaded(self, echo_store: Path, tmp_path: Path) -> None:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = probe.getsockname()[1]
-        words = ["serve", "--model-store", str(echo_store), "--port", str(port), "--metrics-port", "0"]
+        arguments = ["serve", "--model-store", str(echo_store), "--port", str(port), "--metrics-port", "0"]
         server = subprocess.Popen(
-            [sys.executable, "-m", "fastmar_cli.main", *words, "--run-dir", str(tmp_path / "run")],
+            [sys.executable, "-m", "fastmar_cli.main", *arguments, "--run-dir", str(tmp_path / "run")],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
@@ -101,7 +102,7 @@ class TestHealth:
         assert set(seen) == {200, 503}
         assert not (tmp_path / "run" / "ready").exists()
 
-    def test_it_says_503_while_the_worker_is_gone(self, keyed: RunningServer) -> None:
+    def test_503_while_there_is_no_worker(self, keyed: RunningServer) -> None:
         family = psutil.Process(keyed.process.pid).children(recursive=True)
         workers = [process for process in family if "model_service_worker" in " ".join(process.cmdline())]
         assert workers
@@ -113,13 +114,11 @@ class TestHealth:
 
 
 @torchserve
-def test_a_second_server_in_the_same_folder_is_refused_and_harms_nothing(
-    keyed: RunningServer, echo_store: Path
-) -> None:
+def test_refuses_a_second_server_in_the_same_run_directory(keyed: RunningServer, echo_store: Path) -> None:
     running = registry.find(keyed.url)
     assert running is not None
     with (
-        pytest.raises(RuntimeError, match=f"ConfigRefused: a server runs in {running.run_dir}"),
+        pytest.raises(RuntimeError, match=f"ConfigRefused: .*{re.escape(running.run_dir)}"),
         running_server(echo_store, "--run-dir", running.run_dir),
     ):
         pass
@@ -130,7 +129,7 @@ def test_a_second_server_in_the_same_folder_is_refused_and_harms_nothing(
 
 @torchserve
 @pytest.mark.parametrize("path", ["/..", "/../health", "/%2e%2e/ready", "/PING", "/ping/", "/v1/models/echo%2F"])
-def test_another_path_is_none_of_ours(keyed: RunningServer, path: str) -> None:
+def test_similar_paths_need_the_key(keyed: RunningServer, path: str) -> None:
     assert ask(keyed.url + path).status == 401
 
 
@@ -139,7 +138,7 @@ COLUMNS = 3000
 
 @pytest.fixture(scope="module")
 def awkward(archive: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """A server with keys and one model: of many columns, with a name and a version that begin like `/token`."""
+    """A server with keys and one model that has many columns, and a name and a version that begin with "token"."""
     store = tmp_path_factory.mktemp("awkward")
     path = archive(store, "tokens", ECHO, version="token-1")
     fields = [{"name": f"a column of the survey, question {number}", "kind": "number"} for number in range(COLUMNS)]
@@ -167,12 +166,12 @@ class TestAwkwardModels:
         assert ask(awkward.url + "/predictions/tokens/token-1", 7, key) == Answer(200, {"prediction": 7})
         assert ask(awkward.url + "/v1/models", key=key).body["details"][0]["versions"] == ["token-1"]
 
-    def test_many_columns_are_told(self, awkward: RunningServer) -> None:
+    def test_metadata_of_many_columns(self, awkward: RunningServer) -> None:
         answer = ask(awkward.url + "/v2/models/tokens", key=awkward_key(awkward, "inference"))
         assert answer.status == 200
         assert len(answer.body["inputs"]) == COLUMNS
 
-    def test_a_model_that_comes_while_the_server_runs(
+    def test_a_model_that_is_registered_while_the_server_runs(
         self, awkward: RunningServer, archive: Callable[..., Path]
     ) -> None:
         running = registry.find(awkward.url)
@@ -189,7 +188,7 @@ class TestAwkwardModels:
 
 
 @torchserve
-def test_the_list_of_models_needs_the_key(keyed: RunningServer) -> None:
+def test_list_of_models_needs_the_key(keyed: RunningServer) -> None:
     assert ask(keyed.url + "/v1/models").status == 401
     listed = {"name": "echo", "version": "1.0", "versions": ["1.0"], "ready": True}
     assert ask(keyed.url + "/v1/models", key=KEY) == Answer(200, {"models": ["echo"], "details": [listed]})
@@ -197,37 +196,37 @@ def test_the_list_of_models_needs_the_key(keyed: RunningServer) -> None:
 
 @torchserve
 class TestFixedKey:
-    def test_it_opens_the_inference_api(self, keyed: RunningServer) -> None:
+    def test_allows_the_inference_api(self, keyed: RunningServer) -> None:
         assert ask(keyed.url + "/predictions/echo", {"a": 1}, KEY) == Answer(200, {"prediction": {"a": 1}})
 
     @pytest.mark.parametrize("path", ["/v1/models/echo:predict", "/v2/models/echo/infer"])
-    def test_it_opens_the_protocols_of_kserve(self, keyed: RunningServer, path: str) -> None:
+    def test_allows_the_protocols_of_kserve(self, keyed: RunningServer, path: str) -> None:
         assert ask(keyed.url + path, {"a": 1}).status == 401
         assert ask(keyed.url + path, {"a": 1}, KEY).status == 200
 
     @pytest.mark.parametrize("key", [None, "", KEY[:-1], KEY + "x", KEY.upper()])
-    def test_another_does_not(self, keyed: RunningServer, key: str | None) -> None:
+    def test_other_keys_are_refused(self, keyed: RunningServer, key: str | None) -> None:
         assert ask(keyed.url + "/predictions/echo", {"a": 1}, key).status == 401
 
-    def test_the_management_api_has_a_key_of_its_own(self, keyed: RunningServer) -> None:
+    def test_management_api_has_a_generated_key(self, keyed: RunningServer) -> None:
         running = registry.find(keyed.url)
         assert running is not None
         assert running.key_file is not None
         keys = json.loads(Path(running.key_file).read_text())
-        assert "inference" not in keys  # the user's own key is not copied
+        assert "inference" not in keys  # the fixed key is not copied
         assert ask(keyed.url + "/predictions/echo", {"a": 1}, keys["management"]["key"]).status == 401
         with pytest.raises(ManagementError) as refused:
             Management(running.management, lambda: KEY).names()
         assert refused.value.status == 401
         assert Management(running.management, lambda: keys["management"]["key"]).names() == ["echo"]
 
-    def test_workers_do_not_see_it(self, keyed: RunningServer) -> None:
+    def test_workers_do_not_get_the_key(self, keyed: RunningServer) -> None:
         environment = ask(keyed.url + "/predictions/echo", {"environment": True}, KEY).body["environment"]
         assert not [name for name, value in environment.items() if value == KEY]
 
 
 @torchserve
-def test_a_platforms_routes(echo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_routes_of_a_platform(echo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     route = "/v1/endpoints/123/deployedModels/456"
     monkeypatch.setenv("AIP_HTTP_PORT", "8080")
     monkeypatch.setenv("AIP_HEALTH_ROUTE", route)
@@ -240,16 +239,17 @@ def test_a_platforms_routes(echo_store: Path, monkeypatch: pytest.MonkeyPatch) -
 
 class TestKeyFile:
     @pytest.mark.parametrize("text", ["", "short", "with spaces in between it", "käse-käse-käse-käse"])
-    def test_what_is_no_key_is_refused(self, tmp_path: Path, text: str) -> None:
+    def test_refuses_invalid_keys(self, tmp_path: Path, text: str) -> None:
         (tmp_path / "key").write_text(text)
         with pytest.raises(errors.ConfigRefused):
             Settings(key_file=tmp_path / "key").key()
 
-    def test_one_that_is_not_there_is_refused(self, tmp_path: Path) -> None:
-        with pytest.raises(errors.ConfigRefused, match="can't be read"):
+    def test_refuses_a_missing_file(self, tmp_path: Path) -> None:
+        with pytest.raises(errors.ConfigRefused) as caught:
             Settings(key_file=tmp_path / "key").key()
+        assert caught.value.code == "key_file_unreadable"
 
-    def test_it_turns_keys_on_and_no_token_off(self, tmp_path: Path) -> None:
+    def test_key_file_enables_keys_and_no_token_disables_them(self, tmp_path: Path) -> None:
         (tmp_path / "key").write_text(f" {KEY}\n")
         assert Settings(key_file=tmp_path / "key").needs_tokens
         assert Settings(key_file=tmp_path / "key").key() == KEY
@@ -257,7 +257,7 @@ class TestKeyFile:
 
 
 @torchserve
-def test_documents_of_the_whole_server_need_the_key(keyed: RunningServer) -> None:
+def test_documents_of_the_server_need_the_key(keyed: RunningServer) -> None:
     for path in ("/docs", "/schema", "/openapi.json"):
         assert ask(keyed.url + path).status == 401
     listed = ask(keyed.url + "/schema", key=KEY).body["models"]
@@ -266,7 +266,7 @@ def test_documents_of_the_whole_server_need_the_key(keyed: RunningServer) -> Non
 
 
 @torchserve
-def test_a_browser_is_asked_for_the_key_as_a_password(keyed: RunningServer) -> None:
+def test_browsers_send_the_key_as_a_password(keyed: RunningServer) -> None:
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(keyed.url + "/docs", timeout=10)
     with refused.value as error:
@@ -275,8 +275,9 @@ def test_a_browser_is_asked_for_the_key_as_a_password(keyed: RunningServer) -> N
         pair = base64.b64encode(f"anybody:{password}".encode()).decode()
         request = urllib.request.Request(keyed.url + "/docs", headers={"Authorization": f"Basic {pair}"})
         if status == 401:
-            with pytest.raises(urllib.error.HTTPError, match="401") as error:
+            with pytest.raises(urllib.error.HTTPError) as error:
                 urllib.request.urlopen(request, timeout=10)
+            assert error.value.code == 401
             error.value.close()
             continue
         with urllib.request.urlopen(request, timeout=10) as page:

@@ -1,4 +1,1 @@
-"""A model on Amazon SageMaker: packed, deployed, asked in bulk, and removed again.
-
-`aws.py` is the one file that knows boto3.
-"""
+"""Amazon SageMaker: package, deploy, batch transform and delete. Only `aws.py` uses boto3."""

@@ -1,8 +1,8 @@
-"""Input of a Batch Transform job, cut so that SageMaker can send it, and its answers put together again.
+"""Split the input of a Batch Transform job into files for SageMaker, and read its answers.
 
-SageMaker cuts a file at line ends and sends as many lines as fit in a request. JSON lines can be cut so; a table can't,
-for each of its pieces needs the header. So a table is cut here, into files with a header each, which are sent whole.
-Its rows go as they are written: which delimiter they have, and what is wrong with them, is the model's to find out.
+SageMaker splits a file at line ends and sends as many lines as fit into a request. That works for JSON lines, but not
+for CSV, since each part needs the header. A CSV file is therefore split here into files that each have the header and
+are sent as a whole. Rows are not parsed or changed, so the model itself detects delimiter and errors.
 """
 
 from __future__ import annotations
@@ -26,89 +26,93 @@ TYPES = {
     ".jpeg": "image/jpeg",
     ".png": "image/png",
 }
-MEGABYTES = 2  # of lines in one request: of the shortest, 250,000, which are all that the model takes at once
-WHOLE_MEGABYTES = 15  # of a file that is sent whole: the server takes 16 MiB
-DELIMITERS = ",;\t"  # that a model reads
-PIECE = 1_000_000  # bytes of a piece of a table, for the same reason
+MAX_LINES_MB = 2  # of JSON lines in one request: up to 250,000 records, the limit of a model
+MAX_FILE_MB = 15  # of a file that is not split: the limit of the server is 16 MiB
+DELIMITERS = ",;\t"  # that models accept
+PART_SIZE = 1_000_000  # bytes of a part of a CSV file, also because of the limit of records
 
 
 @dataclass(frozen=True)
-class Input:
-    """What a job is given.
+class InputFormat:
+    """Format of a job's input.
 
     Attributes:
-        content_type: of each request.
-        cuttable: whether SageMaker may cut files at line ends.
+        content_type: media type of each request.
+        is_splittable: whether SageMaker may split files at line ends.
     """
 
     content_type: str
-    cuttable: bool
+    is_splittable: bool
 
 
-def kind_of(source: str, content_type: str | None) -> Input:
-    """How files named like `source` are sent.
+def input_format(source: str, content_type: str | None) -> InputFormat:
+    """The format of `source`, by its file extension unless `content_type` is given.
 
     Raises:
-        RequestRefused: their name does not tell.
+        RequestRefused: the extension is unknown.
     """
     found = content_type or TYPES.get(Path(source).suffix.lower())
     if found is None:
         raise RequestRefused(
-            f"{source} does not tell by its name what it holds.", fix=f"give --content-type, such as {LINES} or {CSV}."
+            f"{source} has no known file extension.",
+            fix=f"give --content-type, such as {LINES} or {CSV}.",
+            code="unknown_content_type",
         )
-    return Input(found, cuttable=found == LINES)
+    return InputFormat(found, is_splittable=found == LINES)
 
 
-def pieces(path: Path, kind: Input, size: int = PIECE) -> Iterator[tuple[str, bytes]]:
-    """Names and contents of the objects that a local file becomes; one, but for long tables."""
+def split_input(path: Path, kind: InputFormat, size: int = PART_SIZE) -> Iterator[tuple[str, bytes]]:
+    """Names and contents of the S3 objects for a local file: several for a long CSV file, else one."""
     try:
         if kind.content_type != CSV:
             yield path.name, path.read_bytes()
             return
         with path.open(newline="", encoding="utf-8-sig") as file:
-            for number, piece in enumerate(_tables(file, size), start=1):
-                yield f"{number:06}.csv", piece
+            for number, part in enumerate(_split_csv(file, size), start=1):
+                yield f"{number:06}.csv", part
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise RequestRefused(f"{path} can't be read: {error}.", fix="give a file of records in UTF-8.") from error
+        raise RequestRefused(
+            f"{path} can't be read: {error}.", fix="give a file of records in UTF-8.", code="input_unreadable"
+        ) from error
 
 
-def _tables(file: io.TextIOBase, size: int) -> Iterator[bytes]:
-    """The rows of a table, in tables of about `size` bytes with the same header."""
+def _split_csv(file: io.TextIOBase, size: int) -> Iterator[bytes]:
+    """The rows of a CSV file, in CSV files of about `size` bytes with the same header."""
     rows = _rows(file, _delimiter(file))
-    head = next(rows, None)
-    if head is None:
+    header = next(rows, None)
+    if header is None:
         return
-    piece = [head]
-    length = len(head)
+    part = [header]
+    length = len(header)
     for line in rows:
-        if length + len(line) > size and len(piece) > 1:
-            yield b"".join(piece)
-            piece, length = [head], len(head)
-        piece.append(line)
+        if length + len(line) > size and len(part) > 1:
+            yield b"".join(part)
+            part, length = [header], len(header)
+        part.append(line)
         length += len(line)
-    yield b"".join(piece)
+    yield b"".join(part)
 
 
 def _rows(file: io.TextIOBase, delimiter: str) -> Iterator[bytes]:
-    """The rows of a table as they are written, the header first; empty lines are none.
+    """The unchanged rows of a CSV file, the header first; skips empty lines.
 
-    Only csv knows where a row ends: a quoted cell may hold line ends, and a quote begins one behind a delimiter only.
+    The csv module finds the end of each row, since quoted cells may contain line ends.
     """
-    taken: list[str] = []
+    row: list[str] = []
 
     def lines() -> Iterator[str]:
         for line in file:
-            taken.append(line)
+            row.append(line)
             yield line
 
     for cells in csv.reader(lines(), delimiter=delimiter):
         if cells:
-            yield "".join(taken).encode()
-        taken.clear()
+            yield "".join(row).encode()
+        row.clear()
 
 
 def _delimiter(file: io.TextIOBase) -> str:
-    """The one that makes most columns out of the header."""
+    """The delimiter that gives the header most columns."""
 
     def columns(delimiter: str) -> int:
         file.seek(0)
@@ -119,11 +123,11 @@ def _delimiter(file: io.TextIOBase) -> str:
     return found
 
 
-def answers(body: bytes, name: str) -> Iterator[bytes]:
-    """An answer a line, out of one of SageMaker's .out files: JSON lines already, or one JSON list.
+def read_answers(body: bytes, name: str) -> Iterator[bytes]:
+    """The answers in one of SageMaker's .out files, each as one line of JSON. The file has JSON lines or a JSON list.
 
     Raises:
-        TransformFailed: it holds something else.
+        TransformFailed: the file has other content.
     """
     for line in body.splitlines():
         if not line.strip():
@@ -131,7 +135,9 @@ def answers(body: bytes, name: str) -> Iterator[bytes]:
         try:
             found = json.loads(line)
         except ValueError as error:
-            raise TransformFailed(f"{name} does not hold answers.", fix="look at the file in S3.") from error
+            raise TransformFailed(
+                f"{name} is not a file of answers.", fix="check the file in S3.", code="invalid_answers"
+            ) from error
         if isinstance(found, list):
             yield from (json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode() for answer in found)
         else:

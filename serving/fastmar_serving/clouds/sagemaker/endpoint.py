@@ -1,4 +1,4 @@
-"""A real-time endpoint: created, or updated by SageMaker's blue/green deployment, and watched until it serves."""
+"""Real-time endpoints: create one, or update it by SageMaker's blue/green deployment, and wait until it serves."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import Any
 from fastmar_serving.clouds.sagemaker import names, scaling
 from fastmar_serving.clouds.sagemaker.aws import Aws
 from fastmar_serving.clouds.sagemaker.errors import EndpointBusy, EndpointFailed, RequestRefused
-from fastmar_serving.clouds.sagemaker.journal import Journal
-from fastmar_serving.clouds.sagemaker.model import Hosted, Model, ensure_model
+from fastmar_serving.clouds.sagemaker.model import Model, ModelOptions, ensure_model
+from fastmar_serving.clouds.sagemaker.progress import Progress
 from fastmar_serving.clouds.sagemaker.scaling import VARIANT, Scaling
 
-LOOK = 10.0  # seconds between two looks at an endpoint
-PATIENCE = 3  # looks at an endpoint that should be updating and does not say so yet
+POLL = 10.0  # seconds between two polls
+MAX_UNCHANGED_POLLS = 3  # of an endpoint whose update does not show yet; more mean that it was rolled back
 IN_SERVICE, FAILED = "InService", "Failed"
-# Types whose bytes data capture keeps as text; the rest, such as pictures, it keeps in base64.
+# Media types that data capture stores as text; it stores others, such as pictures, in base64.
 _JSON_TYPES, _CSV_TYPES = ["application/json", "application/jsonlines"], ["text/csv"]
-# With scaling, the number of instances that it came to stays; data capture is what the configuration says.
-_KEPT: dict[str, Any] = {
+# With scaling, an update keeps the current number of instances, but takes data capture from the configuration.
+_RETAIN: dict[str, Any] = {
     "RetainAllVariantProperties": True,
     "ExcludeRetainedVariantProperties": [{"VariantPropertyType": "DataCaptureConfig"}],
 }
-_KEPT_WORDS = (
+_RETAIN_OPTIONS = (
     " --retain-all-variant-properties --exclude-retained-variant-properties VariantPropertyType=DataCaptureConfig"
 )
 
@@ -34,11 +34,11 @@ Sleep = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Capture:
-    """Requests and answers that SageMaker keeps in S3.
+    """Data capture: SageMaker stores requests and answers in S3.
 
     Attributes:
-        uri: where.
-        percent: how many of a hundred.
+        uri: S3 URI of the destination.
+        percent: percentage of the requests.
     """
 
     uri: str
@@ -46,19 +46,19 @@ class Capture:
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What `deploy` is to bring about.
+class EndpointOptions:
+    """Options of `deploy`.
 
     Attributes:
-        hosted: archives, image, role.
+        model_options: archives, image, role.
         instance_type: of each instance.
-        count: instances at the beginning.
-        startup: seconds that a container may take to answer /ping with 200.
-        scaling: how many instances later; None leaves that as it is.
-        capture: data capture, None for none.
+        count: initial number of instances.
+        startup: seconds until a container must answer /ping with 200.
+        scaling: automatic scaling; None does not change it.
+        capture: data capture; None disables it.
     """
 
-    hosted: Hosted
+    model_options: ModelOptions
     instance_type: str
     count: int
     startup: int
@@ -67,108 +67,115 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Deployed:
+class EndpointResult:
     """An endpoint in service.
 
     Attributes:
         name: its name.
         config: its configuration.
-        back: the command that leads back to the configuration before; None where there was none, or nothing changed.
+        rollback_command: the command that restores the previous configuration; None if there is none, or no change.
     """
 
     name: str
     config: str
-    back: str | None
+    rollback_command: str | None
 
 
-def deploy(aws: Aws, wanted: Wanted, journal: Journal, sleep: Sleep = time.sleep) -> Deployed:
-    """Bring the endpoint into service with what is wanted. Run again, it goes on where it stopped.
+def deploy(aws: Aws, options: EndpointOptions, progress: Progress, sleep: Sleep = time.sleep) -> EndpointResult:
+    """Create or update the endpoint and wait until it is in service. A repeated call continues where it stopped.
 
     Raises:
-        EndpointBusy: the endpoint is being changed by somebody else, or can only be deleted.
+        EndpointBusy: the endpoint is being changed otherwise, or can only be deleted.
         EndpointFailed: the container did not become healthy; SageMaker's reason is in the message.
     """
-    name = wanted.hosted.name
-    before = described(aws, name)
+    name = options.model_options.name
+    before = describe(aws, name)
     _refuse_unchangeable(aws, name, before)
-    with journal.accounted(_what_next(aws, wanted.hosted, before)):
-        model = ensure_model(aws, wanted.hosted, journal)
-        config = _ensure_config(aws, model, wanted, journal)
-        previous = _bring(aws, model, wanted, config, before, journal, sleep)
-        _ensure_scaling(aws, name, wanted.scaling, before, journal)
-        return Deployed(name, config, previous and _back(aws, name, previous, wanted.instance_type))
+    with progress.report_created(_what_next(aws, options.model_options, before)):
+        model = ensure_model(aws, options.model_options, progress)
+        config = _ensure_config(aws, model, options, progress)
+        previous = _create_or_update(aws, model, options, config, before, progress, sleep)
+        _ensure_scaling(aws, name, options.scaling, before, progress)
+        return EndpointResult(name, config, previous and _rollback_command(aws, name, previous, options.instance_type))
 
 
-def described(aws: Aws, name: str) -> dict[str, Any] | None:
-    """An endpoint as SageMaker describes it, None where there is none.
+def describe(aws: Aws, name: str) -> dict[str, Any] | None:
+    """SageMaker's description of an endpoint, None if it does not exist.
 
     Raises:
-        RequestRefused: no endpoint can have that name.
+        RequestRefused: the name is not valid.
     """
-    return aws.find("sagemaker", "describe_endpoint", EndpointName=names.checked_name(name))
+    return aws.find("sagemaker", "describe_endpoint", EndpointName=names.check_name(name))
 
 
-def undo(aws: Aws, name: str, bucket: str | None = None) -> str:
-    """The command that removes an endpoint and all that was made for it."""
+def delete_command(aws: Aws, name: str, bucket: str | None = None) -> str:
+    """The command that deletes an endpoint and its resources."""
     return f"fastmar sagemaker delete {name}{f' --bucket {bucket}' if bucket else ''} --region {aws.region}"
 
 
-def is_ours(aws: Aws, arn: str, name: str) -> bool:
-    """Whether a thing was made for the endpoint `name` by this program."""
+def is_made_by_fastmar(aws: Aws, arn: str, name: str) -> bool:
+    """Whether fastmar created a resource for the endpoint `name`."""
     found = aws.pages("sagemaker", "list_tags", "Tags", ResourceArn=arn)
     return {"Key": names.NAME_TAG, "Value": name} in list(found)
 
 
-def _what_next(aws: Aws, hosted: Hosted, before: dict[str, Any] | None) -> str:
-    """What can be done with what was made; where an endpoint was there before, `delete` would remove that."""
+def _what_next(aws: Aws, model_options: ModelOptions, before: dict[str, Any] | None) -> str:
+    """Advice after a failure. Does not suggest `delete` if the endpoint existed before."""
+    name = model_options.name
     if before is None:
-        return f"Run the command again to go on, or remove all with `{undo(aws, hosted.name, hosted.bucket)}`."
+        delete = delete_command(aws, name, model_options.bucket)
+        return f"Run the command again to continue, or remove all with `{delete}`."
     serves = before["EndpointStatus"] == IN_SERVICE
-    return f"Run the command again to go on{f'; endpoint {hosted.name} stays in service' if serves else ''}."
+    return f"Run the command again to continue{f'; endpoint {name} stays in service' if serves else ''}."
 
 
-def _back(aws: Aws, name: str, previous: str, instance_type: str) -> str:
-    """The command that leads back to a configuration."""
+def _rollback_command(aws: Aws, name: str, previous: str, instance_type: str) -> str:
+    """The command that restores a configuration."""
     scales, before = scaling.current(aws, name) is not None, _instance_type(aws, previous)
     if scales and before != instance_type:  # SageMaker would refuse it; `deploy` pauses scaling
         return f"fastmar sagemaker deploy OLD.mar --instance-type {before} --region {aws.region} and the other options"
     command = f"aws sagemaker update-endpoint --endpoint-name {name} --region {aws.region}"
-    return f"{command} --endpoint-config-name {previous}{_KEPT_WORDS if scales else ''}"
+    return f"{command} --endpoint-config-name {previous}{_RETAIN_OPTIONS if scales else ''}"
 
 
 def _refuse_unchangeable(aws: Aws, name: str, endpoint: dict[str, Any] | None) -> None:
     if endpoint is None:
         return
-    if not is_ours(aws, endpoint["EndpointArn"], name):
-        raise RequestRefused(f"there is an endpoint {name} that fastmar did not make.", fix="give another --name.")
+    if not is_made_by_fastmar(aws, endpoint["EndpointArn"], name):
+        raise RequestRefused(
+            f"the endpoint {name} exists, and fastmar did not create it.",
+            fix="give another --name.",
+            code="foreign_endpoint",
+        )
     if endpoint["EndpointStatus"] == FAILED:
         raise EndpointBusy(
             f"endpoint {name} has failed ({endpoint.get('FailureReason', 'SageMaker gives no reason')}), "
             "and can only be deleted.",
-            fix=f"run `{undo(aws, name)}`, then deploy again.",
+            fix=f"run `{delete_command(aws, name)}`, then deploy again.",
+            code="endpoint_has_failed",
         )
 
 
-def _ensure_config(aws: Aws, model: Model, wanted: Wanted, journal: Journal) -> str:
+def _ensure_config(aws: Aws, model: Model, options: EndpointOptions, progress: Progress) -> str:
     parameters: dict[str, Any] = {
         "ProductionVariants": [
             {
                 "VariantName": VARIANT,
                 "ModelName": model.name,
-                "InstanceType": wanted.instance_type,
-                "InitialInstanceCount": wanted.count,
-                "ContainerStartupHealthCheckTimeoutInSeconds": wanted.startup,
+                "InstanceType": options.instance_type,
+                "InitialInstanceCount": options.count,
+                "ContainerStartupHealthCheckTimeoutInSeconds": options.startup,
             }
         ]
     }
-    if wanted.capture:
-        parameters["DataCaptureConfig"] = _capture(wanted.capture)
-    name = names.derived(model.group, parameters)
+    if options.capture:
+        parameters["DataCaptureConfig"] = _capture(options.capture)
+    name = names.derive_name(model.group, parameters)
     if aws.find("sagemaker", "describe_endpoint_config", EndpointConfigName=name):
-        journal.there(f"configuration {name}")
+        progress.exists(f"configuration {name}")
     else:
         aws.call("sagemaker", "create_endpoint_config", EndpointConfigName=name, Tags=model.tags, **parameters)
-        journal.done(f"configuration {name}")
+        progress.created(f"configuration {name}")
     return name
 
 
@@ -182,26 +189,26 @@ def _capture(capture: Capture) -> dict[str, Any]:
     }
 
 
-def _bring(
+def _create_or_update(
     aws: Aws,
     model: Model,
-    wanted: Wanted,
+    options: EndpointOptions,
     config: str,
     before: dict[str, Any] | None,
-    journal: Journal,
+    progress: Progress,
     sleep: Sleep,
 ) -> str | None:
-    """Create or update the endpoint and wait; the value is the configuration that it had before."""
+    """Create or update the endpoint, wait, and return its previous configuration."""
     name = model.group
     if before is None:
         aws.call("sagemaker", "create_endpoint", EndpointName=name, EndpointConfigName=config, Tags=model.tags)
-        journal.done(f"endpoint {name}")
-        wait(aws, name, config, journal, sleep)
+        progress.created(f"endpoint {name}")
+        wait(aws, name, config, progress, sleep)
         return None
-    pending = _pending(before)  # while that is under way, the endpoint names the configuration before
+    pending = _pending(before)  # during an update, EndpointConfigName is the previous configuration
     if config == (pending or before["EndpointConfigName"]):
-        journal.there(f"endpoint {name}, {before['EndpointStatus']}")
-        wait(aws, name, config, journal, sleep)
+        progress.exists(f"endpoint {name}, {before['EndpointStatus']}")
+        wait(aws, name, config, progress, sleep)
         return None
     if before["EndpointStatus"] != IN_SERVICE:
         raise EndpointBusy(
@@ -211,34 +218,34 @@ def _bring(
         )
     previous: str = before["EndpointConfigName"]
     arn: str = before["EndpointArn"]
-    scaled = scaling.current(aws, name) or scaling.noted(aws, arn)
-    moves = scaled and _instance_type(aws, previous) != wanted.instance_type
-    with scaling.paused(aws, name, arn, scaled, journal) if scaled and moves else nullcontext():
-        kept = _KEPT if scaled else {}
-        aws.call("sagemaker", "update_endpoint", EndpointName=name, EndpointConfigName=config, **kept)
-        journal.say(f"update  endpoint {name}: {previous} -> {config}; the old instances answer until the new ones do")
-        wait(aws, name, config, journal, sleep)
+    scaled = scaling.current(aws, name) or scaling.read_paused(aws, arn)
+    moves = scaled and _instance_type(aws, previous) != options.instance_type
+    with scaling.pause(aws, name, arn, scaled, progress) if scaled and moves else nullcontext():
+        retain = _RETAIN if scaled else {}
+        aws.call("sagemaker", "update_endpoint", EndpointName=name, EndpointConfigName=config, **retain)
+        progress.write(f"update  endpoint {name}: {previous} -> {config}; old instances answer until the new are ready")
+        wait(aws, name, config, progress, sleep)
     return previous
 
 
 def _ensure_scaling(
-    aws: Aws, name: str, wanted: Scaling | None, before: dict[str, Any] | None, journal: Journal
+    aws: Aws, name: str, requested: Scaling | None, before: dict[str, Any] | None, progress: Progress
 ) -> None:
-    """The scaling that is wanted, else that which an earlier update paused and, being killed, did not give back."""
-    paused = scaling.noted(aws, before["EndpointArn"]) if before else None
+    """Apply the requested scaling, else resume the scaling that a killed update had paused."""
+    paused = scaling.read_paused(aws, before["EndpointArn"]) if before else None
     if before and paused:
-        scaling.resume(aws, name, before["EndpointArn"], wanted or paused, journal)
-    elif wanted:
-        scaling.ensure(aws, name, wanted, journal)
+        scaling.resume(aws, name, before["EndpointArn"], requested or paused, progress)
+    elif requested:
+        scaling.ensure(aws, name, requested, progress)
 
 
-def wait(aws: Aws, name: str, config: str, journal: Journal, sleep: Sleep) -> None:
+def wait(aws: Aws, name: str, config: str, progress: Progress, sleep: Sleep) -> None:
     """Wait until the endpoint is in service with `config`.
 
     Raises:
-        EndpointFailed: it is not, and won't be.
+        EndpointFailed: the endpoint failed, or was rolled back.
     """
-    began, shown, looks = time.monotonic(), "", 0
+    began, shown, polls = time.monotonic(), "", 0
     while True:
         endpoint = aws.call("sagemaker", "describe_endpoint", EndpointName=name)
         status = endpoint["EndpointStatus"]
@@ -246,29 +253,28 @@ def wait(aws: Aws, name: str, config: str, journal: Journal, sleep: Sleep) -> No
             return
         reason = endpoint.get("FailureReason") or "SageMaker gives no reason"
         if status in (FAILED, "UpdateRollbackFailed"):
-            raise EndpointFailed(f"endpoint {name}: {reason}", fix=_look_at_logs(name, aws.region))
-        if status == IN_SERVICE and (shown or looks == PATIENCE):
+            raise EndpointFailed(f"endpoint {name}: {reason}", fix=_read_logs(name, aws.region))
+        if status == IN_SERVICE and (shown or polls == MAX_UNCHANGED_POLLS):
             raise EndpointFailed(
-                f"endpoint {name} went back to {endpoint['EndpointConfigName']}, and answers as before: {reason}",
-                fix=_look_at_logs(name, aws.region),
+                f"SageMaker rolled the endpoint {name} back to {endpoint['EndpointConfigName']}: {reason}",
+                fix=_read_logs(name, aws.region),
+                code="endpoint_rolled_back",
             )
-        looks += 1
+        polls += 1
         if status not in (IN_SERVICE, shown):
             shown = status
-            journal.say(f"{status}: this takes some minutes; Ctrl-C stops watching, not SageMaker")
-        journal.stage(f"Endpoint {name} is {status}, {time.monotonic() - began:.0f} s")
-        sleep(LOOK)
+            progress.write(f"{status}: this takes some minutes; Ctrl-C ends the waiting, not the deployment")
+        progress.stage(f"Endpoint {name} is {status}, {time.monotonic() - began:.0f} s")
+        sleep(POLL)
 
 
-def _look_at_logs(name: str, region: str) -> str:
-    return (
-        "read what the container said (`fastmar doctor` on the archive says more): "
-        f"`aws logs tail /aws/sagemaker/Endpoints/{name} --region {region}`."
-    )
+def _read_logs(name: str, region: str) -> str:
+    logs = f"aws logs tail /aws/sagemaker/Endpoints/{name} --region {region}"
+    return f"read the container's log (`{logs}`), or run `fastmar doctor` on the archive."
 
 
 def _pending(endpoint: dict[str, Any]) -> str | None:
-    """The configuration that an update under way leads to."""
+    """The target configuration of an update in progress."""
     config: str | None = endpoint.get("PendingDeploymentSummary", {}).get("EndpointConfigName")
     return config
 

@@ -1,13 +1,13 @@
-"""What can go wrong between here and SageMaker.
+"""Errors of `fastmar sagemaker`.
 
 FastmarError
-└── SageMakerError            anything that keeps a `fastmar sagemaker` command from its end
-    ├── AwsMissing                boto3, or an account's credentials or region, is not there
+└── SageMakerError            a `fastmar sagemaker` command failed
+    ├── AwsMissing                no boto3, credentials or region
     ├── AwsRefused                AWS refused a request
-    ├── RequestRefused            what was asked for can't be done, found before AWS was asked
-    ├── EndpointBusy              an endpoint is being changed, or can't be changed any more
-    ├── EndpointFailed            SageMaker could not start the container, or went back to the one before
-    └── TransformFailed           a Batch Transform job ended without answers
+    ├── RequestRefused            invalid options, detected before the request to AWS
+    ├── EndpointBusy              the endpoint is being changed, or can only be deleted
+    ├── EndpointFailed            the container did not become healthy, or SageMaker rolled the endpoint back
+    └── TransformFailed           a Batch Transform job ended without valid answers
 """
 
 from __future__ import annotations
@@ -16,37 +16,37 @@ from fastmar_contract.errors import FastmarError
 
 
 class SageMakerError(FastmarError):
-    """Something keeps a SageMaker command from its end."""
+    """A SageMaker command failed."""
 
     code = "sagemaker_error"
 
 
 class AwsMissing(SageMakerError):
-    """The AWS client, credentials or a region are missing."""
+    """boto3, credentials or a region are missing."""
 
     code = "aws_missing"
 
 
 class AwsRefused(SageMakerError):
-    """AWS refused a request; the message names the operation and gives AWS' own words."""
+    """AWS refused a request; the message has the operation and AWS' message."""
 
     code = "aws_refused"
 
 
 class RequestRefused(SageMakerError):
-    """The command asks for something that can't be."""
+    """The options of the command are not valid."""
 
     code = "sagemaker_request_refused"
 
 
 class EndpointBusy(SageMakerError):
-    """The endpoint is in a state in which it can't be changed."""
+    """The endpoint can't be changed in its current state."""
 
     code = "endpoint_busy"
 
 
 class EndpointFailed(SageMakerError):
-    """The endpoint did not get into service with what was deployed."""
+    """The endpoint did not get into service with the new configuration."""
 
     code = "endpoint_failed"
 

@@ -1,4 +1,4 @@
-"""The first half of a deployment and of a batch: archives in S3, and a SageMaker model that names them."""
+"""SageMaker models, for endpoints and batches: upload the archives to S3, and create the model."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from pathlib import Path
 
 from fastmar_serving.clouds.sagemaker import names
 from fastmar_serving.clouds.sagemaker.aws import Aws
-from fastmar_serving.clouds.sagemaker.journal import Journal
 from fastmar_serving.clouds.sagemaker.package import Package, package
+from fastmar_serving.clouds.sagemaker.progress import Progress
 
 
 @dataclass(frozen=True)
-class Hosted:
-    """What a SageMaker model is made of.
+class ModelOptions:
+    """Options of a SageMaker model.
 
     Attributes:
-        archives: files of one model's versions.
-        name: of the endpoint that it is for.
+        archives: files of the model's versions.
+        name: name of its endpoint.
         image: URI of the container image in ECR.
-        role: ARN of the role that SageMaker acts as.
-        bucket: where model.tar.gz goes.
-        environment: variables of the container.
-        isolated: whether the container has no network.
+        role: ARN of the execution role.
+        bucket: bucket for model.tar.gz.
+        environment: environment variables of the container.
+        isolated: whether the container has no network (network isolation).
     """
 
     archives: Sequence[Path]
@@ -38,12 +38,12 @@ class Hosted:
 
 @dataclass(frozen=True)
 class Model:
-    """A model that SageMaker knows.
+    """A SageMaker model.
 
     Attributes:
-        group: name of the endpoint that it belongs to.
-        name: its own.
-        archives: names and versions of what is in it.
+        group: name of its endpoint.
+        name: its own name.
+        archives: names and versions of its archives.
     """
 
     group: str
@@ -52,43 +52,43 @@ class Model:
 
     @property
     def tags(self) -> list[dict[str, str]]:
-        """Tags of everything that belongs to the same endpoint."""
+        """Tags of all resources of the endpoint."""
         return names.tags(self.group, self.archives)
 
 
-def ensure_model(aws: Aws, hosted: Hosted, journal: Journal) -> Model:
-    """Upload the archives and create the model, unless both are there."""
+def ensure_model(aws: Aws, model_options: ModelOptions, progress: Progress) -> Model:
+    """Upload the archives and create the model, unless they exist."""
     with tempfile.TemporaryDirectory(prefix="fastmar-sagemaker-") as folder:
-        journal.stage("Packing")
-        packed = package(hosted.archives, Path(folder) / "model.tar.gz")
-        group = names.checked_name(hosted.name)
-        uri = f"{names.folder(hosted.bucket, group)}/{packed.digest[:12]}/model.tar.gz"
-        _ensure_upload(aws, packed, uri, journal)
-    definition = {"Image": hosted.image, "ModelDataUrl": uri, "Environment": dict(hosted.environment)}
-    name = names.derived(group, definition, hosted.role, hosted.isolated)
+        progress.stage("Packing")
+        packed = package(model_options.archives, Path(folder) / "model.tar.gz")
+        group = names.check_name(model_options.name)
+        uri = f"{names.folder(model_options.bucket, group)}/{packed.digest[:12]}/model.tar.gz"
+        _ensure_upload(aws, packed, uri, progress)
+    definition = {"Image": model_options.image, "ModelDataUrl": uri, "Environment": dict(model_options.environment)}
+    name = names.derive_name(group, definition, model_options.role, model_options.isolated)
     model = Model(group, name, packed.label)
     if aws.find("sagemaker", "describe_model", ModelName=name):
-        journal.there(f"model {name}")
+        progress.exists(f"model {name}")
         return model
     aws.call(
         "sagemaker",
         "create_model",
         ModelName=name,
         PrimaryContainer=definition,
-        ExecutionRoleArn=hosted.role,
-        EnableNetworkIsolation=hosted.isolated,
+        ExecutionRoleArn=model_options.role,
+        EnableNetworkIsolation=model_options.isolated,
         Tags=model.tags,
     )
-    journal.done(f"model {name}")
+    progress.created(f"model {name}")
     return model
 
 
-def _ensure_upload(aws: Aws, packed: Package, uri: str, journal: Journal) -> None:
-    """Upload, unless an object of that size is there: its key stands for its content."""
+def _ensure_upload(aws: Aws, packed: Package, uri: str, progress: Progress) -> None:
+    """Upload, unless an object of that size exists; its key contains a digest of the content."""
     size = packed.path.stat().st_size
     if aws.size(uri) == size:
-        journal.there(uri)
+        progress.exists(uri)
         return
-    journal.stage(f"Uploading {size:,} bytes to {uri}")
+    progress.stage(f"Uploading {size:,} bytes to {uri}")
     aws.upload(packed.path, uri)
-    journal.done(uri)
+    progress.created(uri)

@@ -1,4 +1,4 @@
-"""model.tar.gz: what SageMaker unpacks into /opt/ml/model. The same archives give the same bytes."""
+"""Write model.tar.gz, which SageMaker unpacks to /opt/ml/model. The same archives give the same bytes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from fastmar_serving.clouds.sagemaker.errors import RequestRefused
 from fastmar_serving.torchserve.archives import Archive, read_archive
 
-READABLE = 0o644  # by any user, whoever unpacks it and whoever serves
+MODE = 0o644  # readable for all users, since the user of the container is unknown
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Package:
 
     Attributes:
         path: the file.
-        archives: what is in it.
-        digest: SHA-256 of names and bytes of the archives; it does not depend on how they are compressed here.
+        archives: its archives.
+        digest: SHA-256 of the names and contents of the archives, independent of the compression.
     """
 
     path: Path
@@ -36,39 +36,43 @@ class Package:
 
 
 def package(archives: Sequence[Path], output: Path) -> Package:
-    """Pack archives of one model, in the root of the tar.
+    """Pack the archives of one model into the root folder of the tar file.
 
     Raises:
-        ArchiveRefused: one is damaged.
-        RequestRefused: they are of several models, or can't lie in one folder.
+        ArchiveRefused: an archive is damaged.
+        RequestRefused: the archives are of several models, have equal versions or file names, or can't be written.
     """
     read = sorted((read_archive(path) for path in archives), key=lambda archive: archive.path.name)
-    _refuse_mixtures(read)
+    _check_archives(read)
     digest = hashlib.sha256()
     for archive in read:
         digest.update(f"{archive.path.name}\0{_sha256(archive.path)}\n".encode())
     try:
         _write(read, output)
     except OSError as error:
-        raise RequestRefused(f"{output} can't be written: {error}.", fix="give another --output.") from error
+        raise RequestRefused(
+            f"{output} can't be written: {error}.", fix="give another --output.", code="output_not_writable"
+        ) from error
     return Package(output, read, digest.hexdigest())
 
 
-def _refuse_mixtures(archives: list[Archive]) -> None:
+def _check_archives(archives: list[Archive]) -> None:
     models = sorted({archive.name for archive in archives})
     if len(models) != 1:
         raise RequestRefused(
-            f"an endpoint is asked without a model's name, and these are {len(models)} models: {', '.join(models)}.",
-            fix="give each model an endpoint of its own; several versions of one model may go together.",
+            f"requests to an endpoint have no model name, and there are {len(models)} models: {', '.join(models)}.",
+            fix="deploy each model to a separate endpoint; one endpoint may have several versions of a model.",
+            code="several_models",
         )
     for label, names in (("version", [a.version for a in archives]), ("file name", [a.path.name for a in archives])):
-        twins = sorted({name for name in names if names.count(name) > 1})
-        if twins:
-            raise RequestRefused(f"two archives have the {label} {twins[0]}.", fix="leave one of them out.")
+        duplicates = sorted({name for name in names if names.count(name) > 1})
+        if duplicates:
+            message = f"two archives have the {label} {duplicates[0]}."
+            raise RequestRefused(message, fix="leave one of them out.", code="duplicate_archive")
 
 
 def _write(archives: list[Archive], output: Path) -> None:
-    """Whole or not at all."""
+    """Write the file atomically."""
     output.parent.mkdir(parents=True, exist_ok=True)
     draft = output.with_name(f"{output.name}.part")
     try:
@@ -86,7 +90,7 @@ def _write(archives: list[Archive], output: Path) -> None:
 
 def _add(tar: tarfile.TarFile, path: Path) -> None:
     member = tarfile.TarInfo(path.name)
-    member.size, member.mode, member.mtime = path.stat().st_size, READABLE, 0
+    member.size, member.mode, member.mtime = path.stat().st_size, MODE, 0
     with path.open("rb") as file:
         tar.addfile(member, file)
 

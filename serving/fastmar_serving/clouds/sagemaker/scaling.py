@@ -1,4 +1,4 @@
-"""Automatic scaling of an endpoint: as many instances as keep each at a number of requests a minute."""
+"""Automatic scaling of an endpoint to a target number of requests per minute and instance."""
 
 from __future__ import annotations
 
@@ -9,42 +9,43 @@ from typing import Any
 
 from fastmar_serving.clouds.sagemaker.aws import Aws
 from fastmar_serving.clouds.sagemaker.errors import RequestRefused
-from fastmar_serving.clouds.sagemaker.journal import Journal
+from fastmar_serving.clouds.sagemaker.progress import Progress
 
 SERVICE = "application-autoscaling"
 VARIANT = "AllTraffic"
 POLICY = "fastmar-invocations"
-PAUSED_TAG = "fastmar:paused-scaling"  # of an endpoint: least, most, invocations; empty where nothing is paused
+PAUSED_TAG = "fastmar:paused-scaling"  # of an endpoint: "MINIMUM MAXIMUM INVOCATIONS"; empty if nothing is paused
 METRIC = "SageMakerVariantInvocationsPerInstance"
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """How far an endpoint scales, and when.
+    """Automatic scaling of an endpoint.
 
     Attributes:
-        least: instances at least.
-        most: instances at most.
-        invocations: requests a minute and instance that are aimed at.
+        minimum: minimum number of instances.
+        maximum: maximum number of instances.
+        invocations: target number of requests per minute and instance.
     """
 
-    least: int
-    most: int
+    minimum: int
+    maximum: int
     invocations: float
 
     def __post_init__(self) -> None:
-        if not 1 <= self.least <= self.most:
+        if not 1 <= self.minimum <= self.maximum:
             raise RequestRefused(
-                f"an endpoint can't have between {self.least} and {self.most} instances.",
-                fix="give --min of 1 or more, and --max of that or more.",
+                f"{self.minimum} to {self.maximum} instances is not a valid range.",
+                fix="give a --min of at least 1, and a --max of at least --min.",
+                code="invalid_range",
             )
 
     def __str__(self) -> str:
-        return f"{self.least} to {self.most} instances at {self.invocations:g} requests a minute each"
+        return f"{self.minimum} to {self.maximum} instances at {self.invocations:g} requests a minute each"
 
 
-def target(name: str) -> dict[str, str]:
-    """What Application Auto Scaling calls the endpoint."""
+def scalable_target(name: str) -> dict[str, str]:
+    """The endpoint in the API of Application Auto Scaling."""
     return {
         "ServiceNamespace": "sagemaker",
         "ResourceId": f"endpoint/{name}/variant/{VARIANT}",
@@ -53,31 +54,32 @@ def target(name: str) -> dict[str, str]:
 
 
 def current(aws: Aws, name: str) -> Scaling | None:
-    """The scaling of an endpoint, None where it has none of ours."""
-    wanted = target(name)
+    """The scaling of an endpoint, None if it has none that fastmar created."""
+    target = scalable_target(name)
     found = aws.call(
         SERVICE,
         "describe_scalable_targets",
         ServiceNamespace="sagemaker",
-        ResourceIds=[wanted["ResourceId"]],
-        ScalableDimension=wanted["ScalableDimension"],
+        ResourceIds=[target["ResourceId"]],
+        ScalableDimension=target["ScalableDimension"],
     )["ScalableTargets"]
     if not found:
         return None
-    policies = aws.call(SERVICE, "describe_scaling_policies", PolicyNames=[POLICY], **wanted)["ScalingPolicies"]
+    policies = aws.call(SERVICE, "describe_scaling_policies", PolicyNames=[POLICY], **target)["ScalingPolicies"]
     if not policies:
         return None
     value = float(policies[0]["TargetTrackingScalingPolicyConfiguration"]["TargetValue"])
     return Scaling(found[0]["MinCapacity"], found[0]["MaxCapacity"], value)
 
 
-def ensure(aws: Aws, name: str, scaling: Scaling, journal: Journal) -> None:
-    """Let an endpoint scale, in place of how it scaled before."""
+def ensure(aws: Aws, name: str, scaling: Scaling, progress: Progress) -> None:
+    """Set the scaling of an endpoint."""
+    target = scalable_target(name)
     text = f"scaling {scaling}"
     if current(aws, name) == scaling:
-        journal.there(text)
+        progress.exists(text)
         return
-    aws.call(SERVICE, "register_scalable_target", MinCapacity=scaling.least, MaxCapacity=scaling.most, **target(name))
+    aws.call(SERVICE, "register_scalable_target", MinCapacity=scaling.minimum, MaxCapacity=scaling.maximum, **target)
     tracking: dict[str, Any] = {
         "TargetValue": scaling.invocations,
         "PredefinedMetricSpecification": {"PredefinedMetricType": METRIC},
@@ -90,46 +92,46 @@ def ensure(aws: Aws, name: str, scaling: Scaling, journal: Journal) -> None:
         PolicyName=POLICY,
         PolicyType="TargetTrackingScaling",
         TargetTrackingScalingPolicyConfiguration=tracking,
-        **target(name),
+        **target,
     )
-    journal.done(text)
+    progress.created(text)
 
 
 def remove(aws: Aws, name: str) -> bool:
-    """Let an endpoint scale no more; whether it did. Its policies go with it."""
-    return aws.find(SERVICE, "deregister_scalable_target", **target(name)) is not None
+    """Remove the scaling of an endpoint with its policies. Returns whether there was one."""
+    return aws.find(SERVICE, "deregister_scalable_target", **scalable_target(name)) is not None
 
 
 @contextmanager
-def paused(aws: Aws, name: str, arn: str, before: Scaling, journal: Journal) -> Iterator[None]:
-    """No scaling as long as this lasts: SageMaker does not change the instance type of what scales.
+def pause(aws: Aws, name: str, arn: str, before: Scaling, progress: Progress) -> Iterator[None]:
+    """Remove the scaling while the block runs, since SageMaker refuses another instance type for a scaling endpoint.
 
-    What it was is noted at the endpoint, from where `resume` has it when this process is killed.
+    A tag of the endpoint stores the scaling, so that a later command can resume it if this process is killed.
     """
-    _note(aws, arn, f"{before.least} {before.most} {before.invocations!r}")
+    _write_tag(aws, arn, f"{before.minimum} {before.maximum} {before.invocations!r}")
     remove(aws, name)
-    journal.say(f"paused  scaling {before}")
+    progress.write(f"paused  scaling {before}")
     try:
         yield
     finally:
-        resume(aws, name, arn, before, journal)
+        resume(aws, name, arn, before, progress)
 
 
-def noted(aws: Aws, arn: str) -> Scaling | None:
-    """The scaling that an update removed and did not give back; None where there is no such thing."""
+def read_paused(aws: Aws, arn: str) -> Scaling | None:
+    """The scaling that an update paused and did not resume; None if there is none."""
     tags = {tag["Key"]: tag["Value"] for tag in aws.pages("sagemaker", "list_tags", "Tags", ResourceArn=arn)}
     try:
-        least, most, invocations = tags.get(PAUSED_TAG, "").split()
-        return Scaling(int(least), int(most), float(invocations))
-    except (ValueError, RequestRefused):  # none, or nothing of ours
+        minimum, maximum, invocations = tags.get(PAUSED_TAG, "").split()
+        return Scaling(int(minimum), int(maximum), float(invocations))
+    except (ValueError, RequestRefused):  # an empty or invalid tag
         return None
 
 
-def resume(aws: Aws, name: str, arn: str, scaling: Scaling, journal: Journal) -> None:
-    """Let an endpoint scale again whose scaling was paused."""
-    ensure(aws, name, scaling, journal)
-    _note(aws, arn, "")
+def resume(aws: Aws, name: str, arn: str, scaling: Scaling, progress: Progress) -> None:
+    """Set the scaling of an endpoint after a pause."""
+    ensure(aws, name, scaling, progress)
+    _write_tag(aws, arn, "")
 
 
-def _note(aws: Aws, arn: str, text: str) -> None:
+def _write_tag(aws: Aws, arn: str, text: str) -> None:
     aws.call("sagemaker", "add_tags", ResourceArn=arn, Tags=[{"Key": PAUSED_TAG, "Value": text}])

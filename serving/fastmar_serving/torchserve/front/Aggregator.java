@@ -16,33 +16,33 @@ import io.netty.handler.codec.http.HttpUtil;
 import java.io.IOException;
 import java.util.List;
 
-/** Collects a request's body, as TorchServe's own does, undoes its coding, and says so where it is too large. */
+/** Collects and decompresses a request's body, and refuses a body that is too large or damaged. */
 final class Aggregator extends HttpObjectAggregator {
-    private final int most;
+    private final int limit;
 
-    Aggregator(int most) {
-        super(most);
-        this.most = most;
+    Aggregator(int limit) {
+        super(limit);
+        this.limit = limit;
     }
 
     @Override
     protected void decode(ChannelHandlerContext ctx, HttpObject message, List<Object> out) throws Exception {
         super.decode(ctx, message, out);
         if (!out.isEmpty()) {
-            FullHttpRequest request = decoded(ctx, (FullHttpRequest) out.remove(0));
+            FullHttpRequest request = decompress(ctx, (FullHttpRequest) out.remove(0));
             if (request != null) {
                 out.add(request);
             }
         }
     }
 
-    /** The request with its body as TorchServe can take it; null where it was refused. */
-    private FullHttpRequest decoded(ChannelHandlerContext ctx, FullHttpRequest request) {
+    /** The request with an uncompressed body, in an array of exactly its length; null if it was refused. */
+    private FullHttpRequest decompress(ChannelHandlerContext ctx, FullHttpRequest request) {
         ByteBuf body = request.content();
         String encoding = request.headers().get(HttpHeaderNames.CONTENT_ENCODING);
         if (encoding != null && !HttpHeaderValues.IDENTITY.contentEqualsIgnoreCase(encoding.strip())) {
             try {
-                byte[] plain = Decompressor.undo(encoding, body, most);
+                byte[] plain = Decompressor.decompress(encoding, body, limit);
                 if (plain == null) {
                     request.release();
                     handleOversizedMessage(ctx, request);
@@ -50,34 +50,34 @@ final class Aggregator extends HttpObjectAggregator {
                 }
                 request.headers().remove(HttpHeaderNames.CONTENT_ENCODING);
                 HttpUtil.setContentLength(request, plain.length);
-                return replaced(request, plain);
+                return replaceBody(request, plain);
             } catch (IOException damaged) {
                 request.release();
                 ctx.writeAndFlush(damaged(exchange(ctx).isV2()));
                 return null;
             }
         }
-        // TorchServe takes the whole array behind a body, not the part of it that is the body: make them the same.
+        // TorchServe reads the whole array of a buffer, also beyond the end of the body.
         boolean fits = !body.hasArray() || body.array().length == body.readableBytes();
-        return fits ? request : replaced(request, ByteBufUtil.getBytes(body));
+        return fits ? request : replaceBody(request, ByteBufUtil.getBytes(body));
     }
 
-    private static FullHttpRequest replaced(FullHttpRequest request, byte[] body) {
+    private static FullHttpRequest replaceBody(FullHttpRequest request, byte[] body) {
         FullHttpRequest changed = request.replace(Unpooled.wrappedBuffer(body));
         request.release();
         return changed;
     }
 
     private static FullHttpResponse damaged(boolean v2) {
-        return Answers.error(HttpResponseStatus.BAD_REQUEST, "content_encoding",
-                "the body is not what its Content-Encoding says.",
+        return Responses.error(HttpResponseStatus.BAD_REQUEST, "content_encoding",
+                "the body is not valid for its Content-Encoding.",
                 "compress it again, or send it without Content-Encoding.", v2);
     }
 
-    /** Answer a body that is too large; the rest of it is read and thrown away. */
+    /** Refuse a body that is too large. {@link Exchange} discards the rest of it. */
     @Override
     protected void handleOversizedMessage(ChannelHandlerContext ctx, HttpMessage oversized) {
-        ctx.writeAndFlush(Gate.tooLarge(most, exchange(ctx).isV2()));
+        ctx.writeAndFlush(Gate.tooLarge(limit, exchange(ctx).isV2()));
     }
 
     private static Exchange exchange(ChannelHandlerContext ctx) {

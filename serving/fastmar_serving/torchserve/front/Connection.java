@@ -9,12 +9,12 @@ import io.netty.channel.epoll.EpollSocketChannel;
 import java.util.concurrent.TimeUnit;
 
 /**
- * The first handler of a connection: watches its bytes, and ends it when they take too long.
+ * The first handler of a connection: tracks its state, and closes it after a timeout.
  *
- * <p>One check every few seconds looks at what is under way, so a request costs no timer.
+ * <p>A periodic check of each connection replaces timers for each request.
  */
 final class Connection extends ChannelInboundHandlerAdapter {
-    /** Sent up the pipeline when a request does not arrive in time. */
+    /** User event of the pipeline: a request did not arrive in time. */
     static final Object SLOW_REQUEST = new Object();
 
     private static final long CHECK_EVERY = TimeUnit.SECONDS.toNanos(2);
@@ -23,8 +23,8 @@ final class Connection extends ChannelInboundHandlerAdapter {
     private final Front front;
     private volatile Channel channel;
     private volatile long lastRead = System.nanoTime();
-    private volatile long received; // bytes of the request that is arriving
-    private volatile boolean answering; // a whole request is in, and its response is not out
+    private volatile long received; // bytes of an incomplete request
+    private volatile boolean answering; // the request is complete, the response is not sent yet
     private volatile boolean closing;
     private long requestBegan;
     private boolean used;
@@ -61,32 +61,33 @@ final class Connection extends ChannelInboundHandlerAdapter {
         ctx.fireChannelRead(message);
     }
 
-    /** A whole request is in. */
+    /** The request is complete. */
     void requestReceived() {
         used = true;
         answering = true;
         received = 0;
     }
 
-    /** Its response is out. */
+    /** The response is sent. */
     void responseSent() {
         answering = false;
         lastRead = System.nanoTime();
     }
 
-    /** No more requests are read: the peer is to take the response and close. */
+    /** No more requests are read; the connection waits until the peer has read the response and closes. */
     void closing() {
         closing = true;
     }
 
-    boolean isOwed() {
+    /** Whether there is a request, an unacknowledged response, or recent data. */
+    boolean isBusy() {
         if (!channel.isActive()) {
             return false;
         }
         return answering || closing || received > 0 || System.nanoTime() - lastRead < RECENT || isUnconfirmed();
     }
 
-    /** Whether the peer has not confirmed all that was sent. */
+    /** Whether the peer has not acknowledged all sent data. */
     boolean isUnconfirmed() {
         try {
             return channel instanceof EpollSocketChannel && ((EpollSocketChannel) channel).tcpInfo().unacked() > 0;
@@ -122,7 +123,7 @@ final class Connection extends ChannelInboundHandlerAdapter {
         scheduleCheck(ctx);
     }
 
-    /** Whether the peer has taken nothing of a response for too long. */
+    /** Whether the peer has not read anything of a response for too long. */
     private boolean isStuck(ChannelHandlerContext ctx, long now) {
         ChannelOutboundBuffer buffer = ctx.channel().unsafe().outboundBuffer();
         long pending = buffer == null ? 0 : buffer.totalPendingWriteBytes();

@@ -3,7 +3,7 @@ package fastmar.front;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 
-/** All connections of callers. */
+/** All open connections. */
 final class Connections {
     private final Set<Connection> open = ConcurrentHashMap.newKeySet();
 
@@ -19,12 +19,12 @@ final class Connections {
         return open.size();
     }
 
-    /** Connections on which something is under way: a request, a response, or data that came a moment ago. */
-    int owed() {
-        int owed = 0;
+    /** Number of busy connections. */
+    int busy() {
+        int busy = 0;
         for (Connection connection : open) {
-            owed += connection.isOwed() ? 1 : 0;
+            busy += connection.isBusy() ? 1 : 0;
         }
-        return owed;
+        return busy;
     }
 }

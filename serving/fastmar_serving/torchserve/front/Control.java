@@ -14,10 +14,10 @@ import java.util.HashMap;
 import java.util.Map;
 
 /**
- * The launcher's side of the server: one JSON object a line on a Unix socket, each answered by the state in one line.
+ * The connection to the launcher: a Unix socket with one JSON message per line, each answered by one line with the state.
  *
- * <p>A message has any of {@code settings}, {@code served} and {@code draining}; an empty one asks for the state. When
- * the launcher is gone the server ends.
+ * <p>A message has any of {@code settings}, {@code served} and {@code draining}; an empty message only reads the state.
+ * The server exits when the launcher closes the connection.
  */
 final class Control {
     private static final Gson GSON = new Gson();
@@ -27,7 +27,7 @@ final class Control {
 
     private static final class Message {
         Settings settings;
-        Served served;
+        ServedState served;
         Boolean draining;
     }
 
@@ -41,17 +41,17 @@ final class Control {
         return new Control(SocketChannel.open(UnixDomainSocketAddress.of(socket)), front);
     }
 
-    /** Apply messages until the launcher is gone. */
+    /** Apply messages until the launcher closes the connection. */
     void serve() {
         try {
             while (receive()) {}
         } catch (IOException | RuntimeException error) {
-            System.err.println("fastmar: the launcher can't be understood: " + error);
+            System.err.println("fastmar: invalid message from the launcher: " + error);
         }
         Runtime.getRuntime().halt(1);
     }
 
-    /** Apply one message and answer it; false at the end. */
+    /** Apply one message and reply with the state; false if the connection is closed. */
     boolean receive() throws IOException {
         String line = in.readLine();
         if (line == null) {
@@ -74,10 +74,10 @@ final class Control {
 
     private Map<String, Object> state() {
         Map<String, Object> state = new HashMap<>();
-        state.put("in_flight", front.flights.count());
-        state.put("models", front.flights.models());
+        state.put("in_flight", front.requestsInFlight.count());
+        state.put("models", front.requestsInFlight.models());
         state.put("connections", front.connections.count());
-        state.put("owed", front.connections.owed());
+        state.put("busy_connections", front.connections.busy());
         state.put("takes_sockets", Epoll.isAvailable());
         return state;
     }

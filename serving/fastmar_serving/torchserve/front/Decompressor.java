@@ -11,9 +11,9 @@ import java.util.zip.Inflater;
 import java.util.zip.InflaterInputStream;
 
 /**
- * Undoes gzip and deflate of a request's body, up to a limit.
+ * Decompresses request bodies with gzip or deflate, up to a limit.
  *
- * <p>Netty's own decompressor does not tell a body that ends early from a whole one.
+ * <p>Unlike netty's decompressor, it detects a truncated body.
  */
 final class Decompressor {
     private static final Set<String> GZIP = Set.of("gzip", "x-gzip");
@@ -21,29 +21,29 @@ final class Decompressor {
 
     private Decompressor() {}
 
-    static boolean undoes(String encoding) {
+    static boolean canDecompress(String encoding) {
         String name = encoding.strip().toLowerCase(Locale.ROOT);
         return GZIP.contains(name) || DEFLATE.contains(name);
     }
 
     /**
-     * The body without its coding; null where that has more than {@code most} bytes.
+     * The decompressed body; null if that has more than {@code limit} bytes.
      *
-     * @throws IOException if it is damaged or ends early
+     * @throws IOException if the body is damaged or truncated
      */
-    static byte[] undo(String encoding, ByteBuf body, int most) throws IOException {
+    static byte[] decompress(String encoding, ByteBuf body, int limit) throws IOException {
         boolean gzip = GZIP.contains(encoding.strip().toLowerCase(Locale.ROOT));
         Inflater inflater = new Inflater(!gzip && !looksLikeZlib(body));
         try (InputStream in = new ByteBufInputStream(body);
                 InputStream out = gzip ? new GZIPInputStream(in) : new InflaterInputStream(in, inflater)) {
-            byte[] found = out.readNBytes(most + 1);
-            return found.length > most ? null : found;
+            byte[] found = out.readNBytes(limit + 1);
+            return found.length > limit ? null : found;
         } finally {
             inflater.end();
         }
     }
 
-    /** Half of the world sends deflate without zlib's header (RFC 9110, 8.4.1.2). */
+    /** Many clients send deflate without the zlib header (RFC 9110, 8.4.1.2). */
     private static boolean looksLikeZlib(ByteBuf body) {
         if (body.readableBytes() < 2) {
             return true;

@@ -21,25 +21,25 @@ import java.util.ArrayDeque;
 import java.util.concurrent.TimeUnit;
 
 /**
- * One request at a time and its response: the request's id, keep-alive, and whether it is under way.
+ * Handles one request and its response at a time: request id, keep-alive, and the counting of requests in flight.
  *
- * <p>It sits behind the HTTP codec, so it sees every response, TorchServe's and ours. Requests that a client sends
- * without waiting (pipelining) are held until the response before them is out: TorchServe would mix them up.
+ * <p>It follows the HTTP codec in the pipeline, so it sees all responses, TorchServe's and the front's. It queues
+ * pipelined requests until the previous response is sent, since TorchServe would mix them up.
  */
 final class Exchange extends ChannelDuplexHandler {
     static final String REQUEST_ID = "x-request-id";
 
     private static final long LINGER = TimeUnit.SECONDS.toNanos(2);
-    private static final long LINGER_LONGEST = TimeUnit.SECONDS.toNanos(30);
+    private static final long MAX_LINGER = TimeUnit.SECONDS.toNanos(30);
 
     private final Front front;
     private final Connection connection;
-    private final long mostDiscarded;
+    private final long maxDiscarded;
     private final ArrayDeque<Object> pipelined = new ArrayDeque<>(0);
     private boolean closing;
     private long closingSince;
 
-    // Of the request under way:
+    // State of the current request:
     private boolean busy;
     private boolean received;
     private boolean answered;
@@ -54,10 +54,10 @@ final class Exchange extends ChannelDuplexHandler {
     Exchange(Front front, Connection connection, long maxRequestSize) {
         this.front = front;
         this.connection = connection;
-        this.mostDiscarded = 16 * maxRequestSize;
+        this.maxDiscarded = 16 * maxRequestSize;
     }
 
-    /** "NAME" or "NAME/VERSION" of the model that is asked; null before that is known, and where none is. */
+    /** NAME or NAME/VERSION of the requested model; null if it is not known yet, or there is none. */
     String target() {
         return target;
     }
@@ -66,14 +66,14 @@ final class Exchange extends ChannelDuplexHandler {
         return began;
     }
 
-    /** The request goes to a model. */
-    void asks(String model, boolean protocolV2) {
+    /** The request is passed to a model. */
+    void startModelRequest(String model, boolean protocolV2) {
         target = model;
         v2 = protocolV2;
-        front.flights.add(this, model);
+        front.requestsInFlight.add(this, model);
     }
 
-    /** Whether errors have the shape of the Open Inference Protocol v2. */
+    /** Whether errors have the format of the Open Inference Protocol v2. */
     boolean isV2() {
         return v2;
     }
@@ -116,14 +116,14 @@ final class Exchange extends ChannelDuplexHandler {
         request.headers().set(REQUEST_ID, requestId);
     }
 
-    /** The rest of a body that was refused is read and thrown away, so that the client gets to the response. */
+    /** Discard the rest of a refused body: many clients read the response only after they have sent the body. */
     private void discard(ChannelHandlerContext ctx, Object message) {
         if (message instanceof HttpContent) {
             discarded += ((HttpContent) message).content().readableBytes();
         }
         boolean last = message instanceof LastHttpContent;
         ReferenceCountUtil.release(message);
-        if (discarded > mostDiscarded) {
+        if (discarded > maxDiscarded) {
             ctx.close();
         } else if (last) {
             received = true;
@@ -142,7 +142,7 @@ final class Exchange extends ChannelDuplexHandler {
                 ctx.write(message, promise);
                 return;
             }
-            if (answered) { // TorchServe's late response to a request that was refused
+            if (answered) { // TorchServe's response to a request that the front has refused
                 ReferenceCountUtil.release(message);
                 promise.tryFailure(new ClosedChannelException());
                 return;
@@ -159,10 +159,10 @@ final class Exchange extends ChannelDuplexHandler {
 
     private HttpResponse decorate(HttpResponse response) {
         if (response instanceof FullHttpResponse) {
-            response = TorchServeError.translated((FullHttpResponse) response, v2);
+            response = TorchServeError.translate((FullHttpResponse) response, v2);
         }
         if (target != null && response.status().code() < 500) {
-            front.flights.answered(target);
+            front.requestsInFlight.answered(target);
         }
         if (requestId != null) {
             response.headers().set(REQUEST_ID, requestId);
@@ -178,7 +178,7 @@ final class Exchange extends ChannelDuplexHandler {
 
     private void responseSent(ChannelHandlerContext ctx) {
         sent = true;
-        front.flights.remove(this);
+        front.requestsInFlight.remove(this);
         if (!keepAlive) {
             close(ctx, ctx.newPromise());
         } else if (received) {
@@ -186,7 +186,7 @@ final class Exchange extends ChannelDuplexHandler {
         }
     }
 
-    /** On with the next request. */
+    /** End the current request and continue with the pipelined ones. */
     private void finish(ChannelHandlerContext ctx) {
         busy = false;
         connection.responseSent();
@@ -207,13 +207,13 @@ final class Exchange extends ChannelDuplexHandler {
     }
 
     /**
-     * Close once the peer has taken the response: end our side of the connection, and wait until it ends its own. To
-     * close at once may reset it, which loses what the peer has not read.
+     * Close the connection after the peer has read the response: shut down the output, and wait for the peer to close.
+     * Closing immediately may reset the connection, and the peer would lose unread data.
      */
     @Override
     public void close(ChannelHandlerContext ctx, ChannelPromise promise) {
-        boolean plain = ctx.channel() instanceof SocketChannel && ctx.pipeline().get(SslHandler.class) == null;
-        if (!plain || !ctx.channel().isActive()) {
+        boolean isPlain = ctx.channel() instanceof SocketChannel && ctx.pipeline().get(SslHandler.class) == null;
+        if (!isPlain || !ctx.channel().isActive()) {
             ctx.close(promise);
             return;
         }
@@ -225,7 +225,7 @@ final class Exchange extends ChannelDuplexHandler {
         closingSince = System.nanoTime();
         connection.closing();
         release(ctx);
-        ctx.channel().config().setAutoRead(true); // to see the peer's end
+        ctx.channel().config().setAutoRead(true); // to notice that the peer closes
         ((SocketChannel) ctx.channel()).shutdownOutput().addListener((ChannelFutureListener) ended -> linger(ctx));
     }
 
@@ -234,7 +234,7 @@ final class Exchange extends ChannelDuplexHandler {
             return;
         }
         long waited = System.nanoTime() - closingSince;
-        if (waited > LINGER_LONGEST || (waited > LINGER && !connection.isUnconfirmed())) {
+        if (waited > MAX_LINGER || (waited > LINGER && !connection.isUnconfirmed())) {
             ctx.close();
         } else {
             ctx.executor().schedule(() -> linger(ctx), 100, TimeUnit.MILLISECONDS);
@@ -249,15 +249,15 @@ final class Exchange extends ChannelDuplexHandler {
             ctx.close();
         } else {
             keepAlive = false;
-            ctx.writeAndFlush(Answers.error(HttpResponseStatus.REQUEST_TIMEOUT, "request_timeout",
-                    "the request did not arrive in time.", "send it faster, or in smaller requests.", v2), ctx.newPromise())
+            ctx.writeAndFlush(Responses.error(HttpResponseStatus.REQUEST_TIMEOUT, "request_timeout",
+                    "the request did not arrive in time.", "send it faster, or send less data.", v2), ctx.newPromise())
                     .addListener(ChannelFutureListener.CLOSE);
         }
     }
 
     @Override
     public void channelInactive(ChannelHandlerContext ctx) throws Exception {
-        front.flights.remove(this);
+        front.requestsInFlight.remove(this);
         release(ctx);
         super.channelInactive(ctx);
     }

@@ -1,10 +1,10 @@
 package fastmar.front;
 
-/** What the handlers of all connections share. The launcher sets it, through {@link Control}. */
+/** State that the handlers of all connections share. The launcher sets it through {@link Control}. */
 final class Front {
     volatile Settings settings = new Settings();
-    volatile Served served = new Served();
+    volatile ServedState served = new ServedState();
     volatile boolean draining;
-    final Flights flights = new Flights();
+    final RequestsInFlight requestsInFlight = new RequestsInFlight();
     final Connections connections = new Connections();
 }

@@ -24,7 +24,7 @@ import org.pytorch.serve.util.ConfigManager;
 import org.pytorch.serve.util.Connector;
 import org.pytorch.serve.util.ConnectorType;
 
-/** TorchServe's server with listeners of ours: each connection gets our handlers before its own. */
+/** TorchServe's server, with the front's handlers before TorchServe's on each connection. */
 final class FrontServer extends ModelServer {
     private final ConfigManager config;
     private final Front front;
@@ -35,7 +35,7 @@ final class FrontServer extends ModelServer {
         this.front = front;
     }
 
-    /** Called by startRESTserver for each API. Returns the future of the listener's end. */
+    /** Called by startRESTserver for each API. Returns the future that completes when the listener closes. */
     @Override
     public ChannelFuture initializeServer(
             Connector connector, EventLoopGroup acceptors, EventLoopGroup workers, ConnectorType type)
@@ -72,28 +72,28 @@ final class FrontServer extends ModelServer {
         @Override
         protected void initChannel(Channel channel) {
             new ServerInitializer(ssl, type).initChannel(channel); // ssl, http, aggregator, handler
-            int most = config.getMaxRequestSize();
+            int limit = config.getMaxRequestSize();
             Connection connection = new Connection(front);
-            Exchange exchange = new Exchange(front, connection, most);
+            Exchange exchange = new Exchange(front, connection, limit);
             ChannelPipeline pipeline = channel.pipeline();
             pipeline.addBefore("http", "fastmar-connection", connection);
             pipeline.addAfter("http", "fastmar-exchange", exchange);
-            pipeline.replace("aggregator", "aggregator", new Aggregator(most));
-            pipeline.addBefore("aggregator", "fastmar-gate", gate(exchange, most));
+            pipeline.replace("aggregator", "aggregator", new Aggregator(limit));
+            pipeline.addBefore("aggregator", "fastmar-gate", gate(exchange, limit));
             if (type == ConnectorType.INFERENCE_CONNECTOR && !front.settings.origins.isEmpty()) {
                 pipeline.addBefore("fastmar-gate", "fastmar-cors", new CorsHandler(cors(front.settings.origins)));
             }
         }
 
-        private Gate gate(Exchange exchange, int most) {
+        private Gate gate(Exchange exchange, int limit) {
             Keys keys = new Keys(front.settings.keys.get(api(type)));
             switch (type) {
                 case INFERENCE_CONNECTOR:
-                    return new InferenceGate(front, exchange, keys, most);
+                    return new InferenceGate(front, exchange, keys, limit);
                 case MANAGEMENT_CONNECTOR:
-                    return new ManagementGate(front, keys, most);
+                    return new ManagementGate(front, keys, limit);
                 case METRICS_CONNECTOR:
-                    return new MetricsGate(front, most);
+                    return new MetricsGate(front, limit);
                 default:
                     throw new IllegalArgumentException("the APIs must have addresses of their own");
             }

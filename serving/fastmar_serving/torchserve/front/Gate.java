@@ -13,7 +13,7 @@ import io.netty.handler.codec.http.HttpUtil;
 import io.netty.handler.codec.http.QueryStringDecoder;
 import io.netty.util.ReferenceCountUtil;
 
-/** Looks at the head of each request, before its body arrives: answers it, refuses it, or lets it through. */
+/** Checks the head of each request before its body arrives: responds, refuses, or passes it on. */
 abstract class Gate extends ChannelInboundHandlerAdapter {
     final Front front;
     private final long maxRequestSize;
@@ -23,7 +23,7 @@ abstract class Gate extends ChannelInboundHandlerAdapter {
         this.maxRequestSize = maxRequestSize;
     }
 
-    /** The response to a request that goes no further; null to let it through. */
+    /** A response instead of passing the request on; null to pass it on. */
     abstract FullHttpResponse check(HttpRequest request, String path, QueryStringDecoder uri);
 
     @Override
@@ -34,19 +34,19 @@ abstract class Gate extends ChannelInboundHandlerAdapter {
         }
         HttpRequest request = (HttpRequest) message;
         boolean hasExpectation = request.headers().contains(HttpHeaderNames.EXPECT);
-        FullHttpResponse response = checked(request);
+        FullHttpResponse response = checkAll(request);
         if (response == null) {
             ctx.fireChannelRead(message);
             return;
         }
-        if (hasExpectation) { // the client may or may not send the body now: only an end is clear
+        if (hasExpectation) { // the client may or may not send the body, so the connection can't be reused
             response.headers().set(HttpHeaderNames.CONNECTION, HttpHeaderValues.CLOSE);
         }
         ReferenceCountUtil.release(message);
         ctx.writeAndFlush(response);
     }
 
-    private FullHttpResponse checked(HttpRequest request) {
+    private FullHttpResponse checkAll(HttpRequest request) {
         if (!request.decoderResult().isSuccess()) {
             return malformed(request.decoderResult().cause());
         }
@@ -64,13 +64,13 @@ abstract class Gate extends ChannelInboundHandlerAdapter {
         return response;
     }
 
-    /** The refusal of a request without the right key; null where it has it, or none is needed. */
+    /** The refusal of a request without a valid key; null if the key is valid, or none is needed. */
     FullHttpResponse refuseWithoutKey(HttpRequest request, Keys keys, boolean v2) {
         if (keys.admit(request.headers().get(HttpHeaderNames.AUTHORIZATION))) {
             return null;
         }
-        FullHttpResponse response = Answers.error(HttpResponseStatus.UNAUTHORIZED, "unauthorized",
-                "the request has no key, or not the right one.",
+        FullHttpResponse response = Responses.error(HttpResponseStatus.UNAUTHORIZED, "unauthorized",
+                "the request has no valid key.",
                 "send the header `Authorization: Bearer KEY`; `fastmar serve` prints where the key is.", v2);
         response.headers().set(HttpHeaderNames.WWW_AUTHENTICATE, "Bearer realm=\"fastmar\"");
         return response;
@@ -81,20 +81,20 @@ abstract class Gate extends ChannelInboundHandlerAdapter {
     }
 
     static FullHttpResponse notAllowed(String allow, boolean v2) {
-        FullHttpResponse response = Answers.error(HttpResponseStatus.METHOD_NOT_ALLOWED, "method_not_allowed",
-                "this path does not take this method.", "use " + allow.replace(", ", " or ") + ".", v2);
+        FullHttpResponse response = Responses.error(HttpResponseStatus.METHOD_NOT_ALLOWED, "method_not_allowed",
+                "this path does not allow this method.", "use " + allow.replace(", ", " or ") + ".", v2);
         response.headers().set(HttpHeaderNames.ALLOW, allow);
         return response;
     }
 
     static FullHttpResponse notFound(boolean v2) {
-        return Answers.error(HttpResponseStatus.NOT_FOUND, "not_found", "nothing is served at this path.",
+        return Responses.error(HttpResponseStatus.NOT_FOUND, "not_found", "nothing is served at this path.",
                 "POST to /predictions/NAME; GET /v1/models lists the models.", v2);
     }
 
-    static FullHttpResponse tooLarge(long most, boolean v2) {
-        return Answers.error(HttpResponseStatus.REQUEST_ENTITY_TOO_LARGE, "too_large",
-                "the body has more than " + most + " bytes.",
+    static FullHttpResponse tooLarge(long limit, boolean v2) {
+        return Responses.error(HttpResponseStatus.REQUEST_ENTITY_TOO_LARGE, "too_large",
+                "the body has more than " + limit + " bytes.",
                 "send fewer records at once, or raise max_request_size (--config).", v2);
     }
 
@@ -106,7 +106,7 @@ abstract class Gate extends ChannelInboundHandlerAdapter {
             status = line ? HttpResponseStatus.REQUEST_URI_TOO_LONG : HttpResponseStatus.REQUEST_HEADER_FIELDS_TOO_LARGE;
             message = line ? "the request's URL is too long." : "the request's headers are too long.";
         }
-        FullHttpResponse response = Answers.error(status, "bad_request", message,
+        FullHttpResponse response = Responses.error(status, "bad_request", message,
                 "send the data in the body, and fewer or shorter headers.", false);
         response.headers().set(HttpHeaderNames.CONNECTION, HttpHeaderValues.CLOSE);
         return response;

@@ -13,7 +13,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 
-/** The inference API: health without a key, documents, and the paths of models. */
+/** The gate of the inference API: health checks without a key, documents, and requests to models. */
 final class InferenceGate extends Gate {
     static final String PREFIX = "fastmar-";
     private static final String READ = "GET, HEAD";
@@ -30,12 +30,12 @@ final class InferenceGate extends Gate {
     @Override
     FullHttpResponse check(HttpRequest request, String path, QueryStringDecoder uri) {
         boolean v2 = path.equals("/v2") || path.startsWith("/v2/");
-        Served served = front.served;
-        Served.Fixed fixed = served.answers.get(path);
+        ServedState served = front.served;
+        ServedState.FixedResponse fixed = served.answers.get(path);
         if (fixed == null || !fixed.open) {
             FullHttpResponse refusal = refuseWithoutKey(request, keys, v2);
             if (refusal != null) {
-                if (isRead(request) && path.endsWith("/docs")) { // a browser asks its user for a name and a password
+                if (isRead(request) && path.endsWith("/docs")) { // makes a browser ask for user name and password
                     refusal.headers().add(HttpHeaderNames.WWW_AUTHENTICATE, "Basic realm=\"fastmar\", charset=\"UTF-8\"");
                 }
                 return refusal;
@@ -43,7 +43,7 @@ final class InferenceGate extends Gate {
         }
         if (fixed != null) {
             return isRead(request)
-                    ? Answers.text(HttpResponseStatus.valueOf(fixed.status), fixed.type, fixed.body)
+                    ? Responses.text(HttpResponseStatus.valueOf(fixed.status), fixed.type, fixed.body)
                     : notAllowed(READ, v2);
         }
         if (path.equals("/api-description")) {
@@ -64,24 +64,24 @@ final class InferenceGate extends Gate {
             return refusal;
         }
         rewrite(request, route, path, served);
-        exchange.asks(route.target(), v2);
+        exchange.startModelRequest(route.target(), v2);
         return null;
     }
 
     private static FullHttpResponse nameNeeded() {
-        return Answers.error(HttpResponseStatus.BAD_REQUEST, "model_name_required",
+        return Responses.error(HttpResponseStatus.BAD_REQUEST, "model_name_required",
                 "several models are served, and the request names none.",
                 "POST to /predictions/NAME or /invocations?model_name=NAME.", false);
     }
 
-    /** Codings that are not undone are refused. */
+    /** Refuses unsupported content encodings. */
     private static FullHttpResponse checkEncoding(HttpRequest request, boolean v2) {
         String encoding = request.headers().get(HttpHeaderNames.CONTENT_ENCODING);
         if (encoding == null || HttpHeaderValues.IDENTITY.contentEqualsIgnoreCase(encoding.strip())) {
             return null;
         }
-        if (!Decompressor.undoes(encoding)) {
-            FullHttpResponse response = Answers.error(HttpResponseStatus.UNSUPPORTED_MEDIA_TYPE, "content_encoding",
+        if (!Decompressor.canDecompress(encoding)) {
+            FullHttpResponse response = Responses.error(HttpResponseStatus.UNSUPPORTED_MEDIA_TYPE, "content_encoding",
                     "the body's Content-Encoding is neither gzip nor deflate.",
                     "send it as gzip, as deflate, or without Content-Encoding.", v2);
             response.headers().set(HttpHeaderNames.ACCEPT_ENCODING, "gzip, deflate");
@@ -90,19 +90,19 @@ final class InferenceGate extends Gate {
         return null;
     }
 
-    /** Make the request one that TorchServe passes to the worker as the contract between front and runtime says. */
-    private static void rewrite(HttpRequest request, Route route, String path, Served served) {
+    /** Rewrite path and headers into the form that TorchServe passes to the worker and the runtime expects. */
+    private static void rewrite(HttpRequest request, Route route, String path, ServedState served) {
         HttpHeaders headers = request.headers();
-        removeOurs(headers);
+        removeFastmarHeaders(headers);
         if (route.document != null) {
             request.setMethod(HttpMethod.POST).setUri(route.uri());
             headers.set(HttpHeaderNames.CONTENT_TYPE, "application/" + route.document + "-request+json");
             return;
         }
         if (!route.needsPost) {
-            return; // below a version: TorchServe passes the rest of the path on
+            return; // TorchServe passes the path after the version to the worker
         }
-        Served.Model model = served.models.get(route.name);
+        ServedState.Model model = served.models.get(route.name);
         String type = headers.get(HttpHeaderNames.CONTENT_TYPE);
         if (model != null && model.raw && !isDocumentRequest(request, type)) {
             headers.set(HttpHeaderNames.CONTENT_TYPE, HttpHeaderValues.APPLICATION_OCTET_STREAM);
@@ -116,13 +116,13 @@ final class InferenceGate extends Gate {
         }
     }
 
-    /** An empty POST that asks for a document, which clients send where they know no version. */
+    /** Whether it is an empty POST for a document, which clients send if they know no version. */
     private static boolean isDocumentRequest(HttpRequest request, String type) {
         return type != null && type.contains("-request+json") && HttpUtil.getContentLength(request, 0L) == 0;
     }
 
-    /** A caller does not get to say what only the front may say. */
-    private static void removeOurs(HttpHeaders headers) {
+    /** Remove headers that only the front may set. */
+    private static void removeFastmarHeaders(HttpHeaders headers) {
         List<String> ours = null;
         for (Map.Entry<String, String> header : headers) {
             if (header.getKey().regionMatches(true, 0, PREFIX, 0, PREFIX.length())) {

@@ -4,28 +4,28 @@ import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.util.Base64;
 
-/** The key of one API, compared in a time that does not depend on how much of a guess is right. */
+/** The key of one API, compared in constant time. */
 final class Keys {
     private static final String BEARER = "Bearer ";
     private static final String BASIC = "Basic ";
     private final byte[] expected;
 
-    /** null for an API that needs no key. */
+    /** @param key null for an API that needs no key */
     Keys(String key) {
         expected = key == null ? null : key.getBytes(StandardCharsets.UTF_8);
     }
 
-    /** Whether an Authorization header, which may be null, opens the API. */
+    /** Whether an Authorization header, which may be null, has the right key. */
     boolean admit(String header) {
         if (expected == null) {
             return true;
         }
-        byte[] given = given(header);
-        return given != null && MessageDigest.isEqual(given, expected);
+        byte[] key = parse(header);
+        return key != null && MessageDigest.isEqual(key, expected);
     }
 
-    /** The key in a header: after Bearer, or the password after Basic, which is how browsers send one. */
-    private static byte[] given(String header) {
+    /** The key in a header: the Bearer token, or the password of Basic, which browsers send. */
+    private static byte[] parse(String header) {
         if (header == null) {
             return null;
         }

@@ -10,7 +10,7 @@ import org.pytorch.serve.util.ConfigManager;
 import org.pytorch.serve.util.TokenAuthorization;
 
 /**
- * Starts TorchServe 0.12 through its public methods, with our handlers on every connection and without gRPC.
+ * Starts TorchServe 0.12 through its public methods, with the front's handlers on each connection and without gRPC.
  *
  * <p>Arguments: the launcher's Unix socket, then TorchServe's own arguments.
  */
@@ -29,16 +29,16 @@ public final class Main {
     private static void start(String[] args) throws Exception {
         Front front = new Front();
         Control control = Control.connect(Path.of(args[0]), front);
-        control.receive(); // keys and listeners: nothing is opened before they are known
-        control.receive(); // what is served; the launcher has let go of sockets that we can't take over
+        control.receive(); // settings: no port is opened before the keys are known
+        control.receive(); // served models; the launcher has closed its socket if the front can't use it
         String[] rest = Arrays.copyOfRange(args, 1, args.length);
         CommandLine line = new DefaultParser().parse(ConfigManager.Arguments.getOptions(), rest, null, false);
         ConfigManager.init(new ConfigManager.Arguments(line));
-        TokenAuthorization.init(); // off in the properties: our handlers compare the keys
+        TokenAuthorization.init(); // disabled in the properties: the front compares the keys
         PluginsManager.getInstance().initialize();
         MetricCache.init();
         Thread listener = new Thread(control::serve, "fastmar-control");
-        listener.start(); // the launcher asks for the state while models are being unpacked
+        listener.start(); // before startRESTserver, which unpacks models while the launcher reads the state
         new FrontServer(ConfigManager.getInstance(), front).startRESTserver();
     }
 }

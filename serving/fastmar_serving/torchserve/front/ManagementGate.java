@@ -4,7 +4,7 @@ import io.netty.handler.codec.http.FullHttpResponse;
 import io.netty.handler.codec.http.HttpRequest;
 import io.netty.handler.codec.http.QueryStringDecoder;
 
-/** The management API: nothing is answered without its key, where there is one. */
+/** The gate of the management API: every path needs the key, if there is one. */
 final class ManagementGate extends Gate {
     private final Keys keys;
 

@@ -6,7 +6,7 @@ import io.netty.handler.codec.http.HttpRequest;
 import io.netty.handler.codec.http.HttpResponseStatus;
 import io.netty.handler.codec.http.QueryStringDecoder;
 
-/** The metrics: GET /metrics without a key, and nothing else. */
+/** The gate of the metrics: only GET /metrics, without a key. */
 final class MetricsGate extends Gate {
     MetricsGate(Front front, long maxRequestSize) {
         super(front, maxRequestSize);
@@ -15,8 +15,8 @@ final class MetricsGate extends Gate {
     @Override
     FullHttpResponse check(HttpRequest request, String path, QueryStringDecoder uri) {
         if (!path.equals("/metrics")) {
-            return Answers.error(HttpResponseStatus.NOT_FOUND, "not_found", "there is only /metrics here.",
-                    "GET /metrics; models answer on the inference port.", false);
+            return Responses.error(HttpResponseStatus.NOT_FOUND, "not_found", "this port serves only /metrics.",
+                    "GET /metrics; send requests to models to the inference port.", false);
         }
         return request.method().equals(HttpMethod.GET) ? null : notAllowed("GET", false);
     }

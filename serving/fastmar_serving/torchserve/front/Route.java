@@ -6,7 +6,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Set;
 
-/** What a path asks of a model. */
+/** The model, version and document that a path names. */
 final class Route {
     private static final Set<String> DOCUMENTS = 
             Set.of("schema", "openapi.json", "openapi-3.0.json", "openapi", "docs");
@@ -15,9 +15,9 @@ final class Route {
     final String version;
     String document;
     boolean needsPost = true;
-    /** Of a path that is read: whether it may be posted to as well. */
+    /** Whether a path for GET also allows POST. */
     boolean mayPost;
-    /** Whether TorchServe does not know the path as it stands. */
+    /** Whether the path must be rewritten for TorchServe. */
     boolean isRewritten;
 
     private Route(String name, String version) {
@@ -25,8 +25,8 @@ final class Route {
         this.version = version;
     }
 
-    /** The route of a decoded path; null where there is none. */
-    static Route of(String path, QueryStringDecoder uri, Served served) {
+    /** The route of a decoded path; null if there is none. */
+    static Route of(String path, QueryStringDecoder uri, ServedState served) {
         if (path.equals("/invocations")) {
             return invocations(uri, served);
         }
@@ -53,7 +53,7 @@ final class Route {
         }
     }
 
-    private static Route invocations(QueryStringDecoder uri, Served served) {
+    private static Route invocations(QueryStringDecoder uri, ServedState served) {
         List<String> names = uri.parameters().get("model_name");
         if (names != null && !names.get(0).isEmpty()) {
             return new Route(names.get(0), null);
@@ -66,11 +66,11 @@ final class Route {
         return route;
     }
 
-    private static Route predictions(String[] parts, Served served) {
+    private static Route predictions(String[] parts, ServedState served) {
         if (parts.length == 3) {
             return new Route(parts[2], null);
         }
-        Served.Model model = served.models.get(parts[2]);
+        ServedState.Model model = served.models.get(parts[2]);
         boolean isVersion = model != null && model.versions.contains(parts[3]);
         if (parts.length == 4 && DOCUMENTS.contains(parts[3]) && !isVersion) {
             Route route = new Route(parts[2], null);
@@ -104,12 +104,12 @@ final class Route {
         return null;
     }
 
-    /** As it stands in the launcher's state: NAME or NAME/VERSION. */
+    /** NAME or NAME/VERSION. */
     String target() {
         return version == null ? name : name + "/" + version;
     }
 
-    /** The path that TorchServe knows. */
+    /** The path in TorchServe's form. */
     String uri() {
         String path = "/predictions/" + encode(name);
         return version == null ? path : path + "/" + encode(version);

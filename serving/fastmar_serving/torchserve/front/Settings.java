@@ -3,9 +3,9 @@ package fastmar.front;
 import java.util.List;
 import java.util.Map;
 
-/** What holds for the whole life of a server. Read from JSON; the field names are the protocol's. */
+/** Settings that never change while the server runs. Read from JSON, whose keys are the field names. */
 final class Settings {
-    /** Keys that callers send, by API ("inference", "management"). An API that is missing needs none. */
+    /** Keys by API ("inference", "management"). A missing API needs no key. */
     Map<String, String> keys = Map.of();
     /** File descriptors of sockets that the launcher listens on, by API. */
     Map<String, Integer> listeners = Map.of();
@@ -14,9 +14,9 @@ final class Settings {
     /** Seconds in which a request must arrive, plus one for each {@link #bytesPerSecond} received. */
     double requestTimeout = 20;
     int bytesPerSecond = 8192;
-    /** Seconds after which a connection without a request is closed: the first wait, and the one between requests. */
+    /** Seconds without a request after which a connection is closed: before the first request, and between requests. */
     double firstTimeout = 30;
     double idleTimeout = 75;
-    /** Seconds without progress after which a client that does not read its response is cut off. */
+    /** Seconds after which a connection is closed if the client does not read its response. */
     double writeTimeout = 60;
 }

@@ -1,1 +1,1 @@
-"""The Java in front of TorchServe: its sources, the jar that they are compiled to, and how that is done."""
+"""The front: Java sources, the jar compiled from them, and the build script."""

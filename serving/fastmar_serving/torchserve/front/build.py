@@ -1,6 +1,6 @@
-"""Compile the front into front.jar, the same bytes each time: `make front`, which needs JDK 17.
+"""Compile the front into front.jar (`make front`). Needs JDK 17; other compilers produce other bytes.
 
-Users have no compiler, so the jar is in git. Another compiler writes other bytes for the same sources.
+The jar is in git, since users have no compiler. The build is reproducible.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from fastmar_serving.torchserve.java import find_torchserve
 
 FOLDER = Path(__file__).parent
 JAR = FOLDER / "front.jar"
-COMPILER = 17  # major version of the javac that the jar in git is made with
-EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
+COMPILER = 17  # major version of javac
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time in a zip file
 
 
 def compiler_version() -> int | None:
-    """Major version of the javac on PATH; None where there is none."""
+    """Major version of the javac on PATH; None if there is none."""
     try:
         printed = subprocess.run(["javac", "-version"], capture_output=True, text=True, check=True)  # noqa: S607
     except (OSError, subprocess.CalledProcessError):
@@ -31,17 +31,17 @@ def compiler_version() -> int | None:
 
 
 def build() -> bytes:
-    """The jar, compiled from the sources beside this file."""
+    """Compile the sources in this folder, and return the content of the jar."""
     sources = sorted(str(path) for path in FOLDER.glob("*.java"))
     with tempfile.TemporaryDirectory() as folder:
         options = ["--release", "17", "-g:source,lines", "-proc:none", "-encoding", "UTF-8"]
         command = ["javac", *options, "-cp", str(find_torchserve().jar), "-d", folder, *sources]
-        subprocess.run(command, check=True)  # noqa: S603 - our own sources
+        subprocess.run(command, check=True)  # noqa: S603 - fixed arguments
         content = io.BytesIO()
         with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as jar:
             for path in sorted(Path(folder).rglob("*.class")):
                 entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), EPOCH)
-                entry.compress_type = zipfile.ZIP_STORED  # zlib's versions compress differently
+                entry.compress_type = zipfile.ZIP_STORED  # compressed bytes depend on the version of zlib
                 entry.external_attr = 0o644 << 16
                 jar.writestr(entry, path.read_bytes())
         return content.getvalue()

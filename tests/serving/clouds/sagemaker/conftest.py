@@ -1,4 +1,4 @@
-"""AWS without AWS: moto holds what is created, and a script says what AWS refuses and how states go on."""
+"""A fake AWS: moto stores resources, and tests script refusals and the states of endpoints."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from moto.sagemaker.models import sagemaker_backends  # noqa: E402
 
 from fastmar_runtime import payload  # noqa: E402
 from fastmar_serving.clouds.sagemaker.aws import Aws  # noqa: E402
-from fastmar_serving.clouds.sagemaker.journal import Journal  # noqa: E402
-from fastmar_serving.clouds.sagemaker.model import Hosted  # noqa: E402
+from fastmar_serving.clouds.sagemaker.model import ModelOptions  # noqa: E402
+from fastmar_serving.clouds.sagemaker.progress import Progress  # noqa: E402
 
 REGION, ACCOUNT, BUCKET = "eu-west-1", "123456789012", "models-of-ours"
 IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/fastmar:0.1.0"
@@ -33,13 +33,13 @@ DELETING: dict[str, Any] = {"EndpointStatus": "Deleting"}
 
 
 class Cloud:
-    """What happens at AWS.
+    """The scripted AWS.
 
     Attributes:
-        calls: each request's service and operation with its parameters, in order.
-        refused: operation -> code and message of the error that it gets.
-        states: what DescribeEndpoint says next, laid over what moto has; an exception is raised, and what is being
-            deleted is still there although moto has it no more.
+        calls: service, operation and parameters of each request, in order.
+        refused: operation -> code and message of the error that AWS returns.
+        states: the next responses of DescribeEndpoint, merged into moto's; exceptions are raised; DELETING stands for
+            an endpoint that moto has removed already.
     """
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class Cloud:
         self._real: Callable[..., Any] = BaseClient._make_api_call
 
     def request(self, client: Any, operation: str, parameters: dict[str, Any]) -> Any:
-        """In the place of botocore's own method."""
+        """Replaces botocore's method."""
         self.calls.append((client.meta.service_model.service_name, operation, parameters))
         if operation in self.refused:
             code, message = self.refused[operation]
@@ -59,9 +59,9 @@ class Cloud:
             self.endpoint(parameters["EndpointName"]).endpoint_config_name = parameters["EndpointConfigName"]
             return {"EndpointArn": "arn"}
         if operation == "CreateTransformJob":
-            answered = self._real(client, operation, parameters)
+            response = self._real(client, operation, parameters)
             run_batch(parameters)
-            return answered
+            return response
         if operation == "DescribeEndpoint" and self.states:
             if self.states[0] == DELETING:
                 return self.states.pop(0)
@@ -77,23 +77,23 @@ class Cloud:
         return sagemaker_backends[ACCOUNT][REGION].endpoints[name]
 
     def names(self) -> list[str]:
-        """The operations that were asked for."""
+        """The requested operations, in order."""
         return [operation for _, operation, _ in self.calls]
 
-    def asked(self, operation: str) -> dict[str, Any]:
+    def parameters_of(self, operation: str) -> dict[str, Any]:
         """Parameters of the last request for an operation."""
         return next(parameters for _, name, parameters in reversed(self.calls) if name == operation)
 
     def sleep(self, _seconds: float) -> None:
-        """No time passes."""
+        """Count instead of sleeping."""
         self.slept += 1
-        assert self.slept < 100, "waits for ever"
+        assert self.slept < 100, "endless wait"
 
 
 def run_batch(job: dict[str, Any]) -> None:
-    """What a Batch Transform job does, with our own runtime as the container.
+    """Run a Batch Transform job with the runtime instead of a container.
 
-    Lines go in requests of two, so that a file takes several; answers of one file go to FILE.out.
+    Requests have two lines each, so that a file takes several; the answers for FILE go to FILE.out.
     """
     s3 = boto3.client("s3", region_name=REGION)
     bucket, prefix = job["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"].removeprefix("s3://").split("/", 1)
@@ -116,14 +116,14 @@ def run_batch(job: dict[str, Any]) -> None:
 
 
 def still_running(_job: dict[str, Any]) -> None:
-    """In the place of `run_batch`: the job goes on."""
+    """Replaces `run_batch`: the job does not end."""
     (job,) = sagemaker_backends[ACCOUNT][REGION].transform_jobs.values()
     job.transform_job_status = "InProgress"
 
 
 @pytest.fixture(scope="session", autouse=True)
 def read_once() -> Iterator[None]:
-    """Each session of boto3 reads the descriptions of the services anew, which takes most of a test's time."""
+    """Cache boto3's descriptions of the services, which each session would read again and slowly."""
     with pytest.MonkeyPatch.context() as patch:
         read: dict[str, Any] = {}
 
@@ -139,7 +139,7 @@ def read_once() -> Iterator[None]:
 
 @pytest.fixture
 def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    """An empty account with a bucket; nothing reaches the real AWS."""
+    """A fake account with an empty bucket; no request reaches AWS."""
     for variable in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(variable)
     for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
@@ -171,22 +171,22 @@ def flights(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def hosted(flights: Path) -> Hosted:
-    return Hosted([flights], "flights", IMAGE, ROLE, BUCKET, {"FASTMAR_READY_TIMEOUT": "480"})
+def model_options(flights: Path) -> ModelOptions:
+    return ModelOptions([flights], "flights", IMAGE, ROLE, BUCKET, {"FASTMAR_READY_TIMEOUT": "480"})
 
 
 @pytest.fixture
-def said() -> list[str]:
+def printed() -> list[str]:
     return []
 
 
 @pytest.fixture
-def journal(said: list[str]) -> Journal:
-    return Journal(said.append, lambda _stage: None)
+def progress(printed: list[str]) -> Progress:
+    return Progress(printed.append, lambda _stage: None)
 
 
 def keys() -> list[str]:
-    """Keys of everything in the bucket."""
+    """Keys of all objects in the bucket."""
     found = boto3.client("s3", region_name=REGION).list_objects_v2(Bucket=BUCKET)
     return [item["Key"] for item in found.get("Contents", [])]
 

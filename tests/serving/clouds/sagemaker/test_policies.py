@@ -1,4 +1,4 @@
-"""The example policies give the rights that the commands use, and no others."""
+"""The example policies grant the permissions that the commands use, and no others."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ CLI = ROOT / "cli" / "fastmar_cli"
 SAGEMAKER = ROOT / "serving" / "fastmar_serving" / "clouds" / "sagemaker"
 COMMON = ["--image", IMAGE, "--role", ROLE, "--bucket", BUCKET, "--region", REGION]
 
-# Operations of S3 are other rights than their names say; the rest is service:Operation.
-RIGHTS = {"HeadBucket": "s3:ListBucket", "HeadObject": "s3:GetObject", "ListObjectsV2": "s3:ListBucket"}
-# Rights that AWS asks for although no request is named like them.
+# Permissions of S3 have other names than the operations; all others are service:Operation.
+PERMISSIONS = {"HeadBucket": "s3:ListBucket", "HeadObject": "s3:GetObject", "ListObjectsV2": "s3:ListBucket"}
+# Permissions that AWS checks although no request has that name.
 IMPLIED = {
-    "sagemaker:AddTags",  # whoever creates something with tags
-    "sagemaker:UpdateEndpointWeightsAndCapacities",  # whoever registers a scalable target
-    "cloudwatch:DeleteAlarms",  # whoever puts or removes a scaling policy, these three
+    "sagemaker:AddTags",  # to create resources with tags
+    "sagemaker:UpdateEndpointWeightsAndCapacities",  # to register a scalable target
+    "cloudwatch:DeleteAlarms",  # this and the next two to put or remove a scaling policy
     "cloudwatch:DescribeAlarms",
     "cloudwatch:PutMetricAlarm",
     "iam:CreateServiceLinkedRole",
-    "iam:PassRole",  # whoever creates a model with a role
-    "s3:AbortMultipartUpload",  # uploads of more than 8 MB come in parts
+    "iam:PassRole",  # to create a model with a role
+    "s3:AbortMultipartUpload",  # uploads of more than 8 MB have several parts
 }
-# Commands of AWS that ours print, and the rights that they take.
+# AWS commands that fastmar prints, and the permissions that they need.
 PRINTED: dict[str, set[str]] = {
     "logs tail": {"logs:FilterLogEvents"},
     "s3 cp": {"s3:GetObject", "s3:ListBucket"},
-    "s3 mb": set(),  # a bucket is made once, by whoever may
+    "s3 mb": set(),  # a bucket is created once, by an administrator
     "sagemaker delete-endpoint": {"sagemaker:DeleteEndpoint"},
     "sagemaker stop-transform-job": {"sagemaker:StopTransformJob"},
     "sagemaker update-endpoint": {"sagemaker:UpdateEndpoint"},
@@ -62,7 +62,7 @@ def actions(name: str) -> set[str]:
     return {action for actions in allowed for action in ([actions] if isinstance(actions, str) else actions)}
 
 
-def test_whoever_deploys_has_the_rights_that_the_commands_use_and_no_others(
+def test_deployer_policy_has_the_permissions_that_the_commands_use(
     cloud: Cloud, flights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("time.sleep", cloud.sleep)
@@ -74,29 +74,29 @@ def test_whoever_deploys_has_the_rights_that_the_commands_use_and_no_others(
     assert main(["sagemaker", "transform", str(flights), *COMMON, *batch]) == 0
     assert main(["sagemaker", "delete", "flights", "--bucket", BUCKET, "--region", REGION, "--yes"]) == 0
     assert {"UpdateEndpoint", "HeadBucket"} <= set(cloud.names())
-    used = {RIGHTS.get(operation, f"{service}:{operation}") for service, operation, _ in cloud.calls}
+    used = {PERMISSIONS.get(operation, f"{service}:{operation}") for service, operation, _ in cloud.calls}
     assert used.union(IMPLIED, *PRINTED.values()) == actions("deployer-policy.json")
 
 
-def test_the_rights_of_every_printed_command_are_known() -> None:
+def test_permissions_of_all_printed_commands_are_listed() -> None:
     code = [CLI / "commands" / "sagemaker.py", *SAGEMAKER.glob("*.py")]
     found = {command for file in code for command in re.findall(r"\baws ([a-z0-9-]+ [a-z-]+)", file.read_text("utf-8"))}
     assert found == set(PRINTED)
 
 
 @pytest.mark.parametrize("action", ["s3:GetObject", "s3:PutObject"])
-def test_the_role_reaches_the_places_in_s3_that_the_page_names(action: str) -> None:
+def test_role_has_access_to_the_s3_uris_in_the_documentation(action: str) -> None:
     page = PAGE.read_text("utf-8")
     read, written = r"--input s3://(BUCKET/\S+)", r"(?:-o|--capture) s3://(BUCKET/[^\s`]+)"
-    places = re.findall(read if action == "s3:GetObject" else written, page)
+    uris = re.findall(read if action == "s3:GetObject" else written, page)
     if action == "s3:PutObject":
-        places.append(f"BUCKET/{ANSWERS}")
-    assert places
-    for place in places:
-        bucket, _, prefix = place.rstrip("/").partition("/")
+        uris.append(f"BUCKET/{ANSWERS}")
+    assert uris
+    for uri in uris:
+        bucket, _, prefix = uri.rstrip("/").partition("/")
         assert allows("execution-role-policy.json", action, f"arn:aws:s3:::{bucket}/{prefix}/object")
         assert allows("execution-role-policy.json", "s3:ListBucket", f"arn:aws:s3:::{bucket}", f"{prefix}/")
-        assert not prefix.startswith(f"{PREFIX}/")  # there `delete` empties
+        assert not prefix.startswith(f"{PREFIX}/")  # `delete` empties that folder
 
 
 def allows(name: str, action: str, resource: str, prefix: str = "") -> bool:
@@ -114,7 +114,7 @@ def allows(name: str, action: str, resource: str, prefix: str = "") -> bool:
 
 
 @pytest.mark.parametrize("name", ["deployer-policy.json", "execution-role-policy.json"])
-def test_nothing_is_given_away(name: str) -> None:
+def test_no_wildcard_permissions(name: str) -> None:
     assert not [action for action in actions(name) if "*" in action]
     for statement in statements(name):
         if statement["Resource"] == "*" and "Condition" not in statement:
@@ -127,6 +127,6 @@ def test_nothing_is_given_away(name: str) -> None:
             }
 
 
-def test_only_sagemaker_becomes_the_role() -> None:
+def test_only_sagemaker_can_assume_the_role() -> None:
     (statement,) = statements("trust-policy.json")
     assert statement["Principal"] == {"Service": "sagemaker.amazonaws.com"}

@@ -15,12 +15,12 @@ from PIL import Image
 from fastmar_client import RecordRefused, ServerFailed, Timeout, Unauthorized
 from fastmar_contract.errors import TableUnreadable
 from fastmar_contract.files import CSV, JSON, LINES, InputUnreadable
-from fastmar_serving.rollout.asking import Asked, ask, read_requests, sample, split
+from fastmar_serving.rollout.requests import Request, read_requests, sample, send_request, split
 
 RECORDS = [{"a": 1, "b": "x"}, {"a": 2.5, "b": None}, {"a": -1, "b": 'ü "quoted", with\na line'}]
 
 
-def test_every_format_that_predict_reads(tmp_path: Path, second: Path) -> None:
+def test_reads_every_format_of_predict(tmp_path: Path, second: Path) -> None:
     (tmp_path / "many.json").write_text(json.dumps(RECORDS))
     (tmp_path / "one.json").write_text(json.dumps(RECORDS[0]))
     (tmp_path / "lines.jsonl").write_text("\n".join(map(json.dumps, RECORDS)) + "\n\n")
@@ -28,31 +28,34 @@ def test_every_format_that_predict_reads(tmp_path: Path, second: Path) -> None:
     (tmp_path / "tabs.tsv").write_text('age\tworkclass\n1\t"a, b"\n')
     Image.new("RGB", (2, 2)).save(tmp_path / "picture.png")
     names = ["many.json", "one.json", "lines.jsonl", "table.csv", "tabs.tsv", "picture.png"]
-    asked = list(read_requests([str(tmp_path / name) for name in names], second))
-    counts = Counter(each.where.partition(", ")[0] for each in asked)
+    requests = list(read_requests([str(tmp_path / name) for name in names], second))
+    counts = Counter(each.where.partition(", ")[0] for each in requests)
     assert counts == dict(zip(names, [3, 1, 3, 2, 1, 1], strict=True))
-    assert [json.loads(each.body()) for each in asked[:7]] == [*RECORDS, RECORDS[0], *RECORDS]
-    assert [each.content_type for each in asked] == [JSON] * 7 + [CSV] * 3 + ["application/octet-stream"]
-    assert asked[1].where == "many.json, record 1"
-    assert asked[8].body() == b"age,workclass\r\n2,\r\n"
-    assert asked[9].body() == b'age,workclass\r\n1,"a, b"\r\n'
-    assert asked[10].body() == (tmp_path / "picture.png").read_bytes()
+    assert [json.loads(each.body()) for each in requests[:7]] == [*RECORDS, RECORDS[0], *RECORDS]
+    assert [each.content_type for each in requests] == [JSON] * 7 + [CSV] * 3 + ["application/octet-stream"]
+    assert requests[1].where == "many.json, record 1"
+    assert requests[8].body() == b"age,workclass\r\n2,\r\n"
+    assert requests[9].body() == b'age,workclass\r\n1,"a, b"\r\n'
+    assert requests[10].body() == (tmp_path / "picture.png").read_bytes()
 
 
-def test_a_table_without_a_column_of_the_model_is_refused(tmp_path: Path, second: Path) -> None:
+def test_refuses_a_table_without_columns_of_the_model(tmp_path: Path, second: Path) -> None:
     (tmp_path / "table.csv").write_text("colour,size\nred,7\n")
-    with pytest.raises(TableUnreadable, match="names no column of the model"):
+    with pytest.raises(TableUnreadable):
         list(read_requests([str(tmp_path / "table.csv")], second))
 
 
-def test_rows_that_are_left_out_are_told(tmp_path: Path, second: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_warns_of_skipped_rows(tmp_path: Path, second: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "table.csv").write_text("age,workclass\n1,x\nonly one cell\n2,y,z\n")
     assert len(list(read_requests([str(tmp_path / "table.csv")], second))) == 1
-    assert "table.csv: 2 rows can't be read and are left out; the first: the row has 1 cells" in capsys.readouterr().err
+    warning = capsys.readouterr().err
+    assert "table.csv" in warning
+    assert "2 unreadable rows" in warning
+    assert "1 cells" in warning
 
 
 @given(st.lists(st.lists(st.text(max_size=8), min_size=2, max_size=2), max_size=6))
-def test_a_row_behind_its_header_is_the_row(rows: list[list[str]]) -> None:
+def test_split_keeps_the_cells_of_each_row(rows: list[list[str]]) -> None:
     text = io.StringIO(newline="")
     csv.writer(text).writerows([["first", "second"], *rows])
     try:
@@ -60,14 +63,14 @@ def test_a_row_behind_its_header_is_the_row(rows: list[list[str]]) -> None:
     except UnicodeEncodeError:  # a lone surrogate: no file has one
         return
     read = [list(csv.reader(io.StringIO(part.decode(), newline=""))) for part, _ in split(body, CSV, ["first"])]
-    assert read == [[["first", "second"], row] for row in rows if any(row)]  # rows of delimiters are left out
+    assert read == [[["first", "second"], row] for row in rows if any(row)]  # rows without any text are skipped
 
 
 bodies = st.binary(max_size=60) | st.text(max_size=60).map(lambda text: text.encode("utf-8", "replace"))
 
 
 @given(st.sampled_from([JSON, LINES, CSV]), bodies)
-def test_whatever_a_file_holds_is_read_or_refused(content_type: str, body: bytes) -> None:
+def test_split_reads_or_refuses_any_content(content_type: str, body: bytes) -> None:
     try:
         for part, kind in split(b"a,b\n" * (content_type == CSV) + body, content_type, ["a"]):
             assert isinstance(part, bytes)
@@ -80,26 +83,26 @@ json_values = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=Fa
 
 
 @given(st.recursive(json_values, st.lists, max_leaves=8))
-def test_a_record_is_sent_as_it_is_written(record: Any) -> None:
+def test_split_does_not_change_records(record: Any) -> None:
     [(part, _)] = split(json.dumps([record]).encode(), JSON, [])
     assert json.loads(part) == record
 
 
 @given(st.integers(0, 50), st.integers(1, 20))
-def test_a_sample_is_in_order_and_never_too_large(count: int, most: int) -> None:
-    chosen = sample(range(count), most)
+def test_a_sample_is_in_order_and_within_the_limit(count: int, limit: int) -> None:
+    chosen = sample(range(count), limit)
     assert chosen == sorted(set(chosen))
-    assert len(chosen) == min(count, most)
-    assert chosen == sample(range(count), most)
+    assert len(chosen) == min(count, limit)
+    assert chosen == sample(range(count), limit)
 
 
-def test_each_item_is_as_likely() -> None:
+def test_a_sample_is_uniform() -> None:
     seen = Counter(item for seed in range(2000) for item in sample(range(10), 3, seed))
     assert min(seen.values()) > 500  # of 600 expected
     assert max(seen.values()) < 700
 
 
-def test_refusals_and_failures_are_answers_and_a_wrong_key_is_not() -> None:
+def test_refusals_and_failures_become_answers_but_a_wrong_key_raises() -> None:
     class Client:
         def __init__(self, error: Exception) -> None:
             self.error = error
@@ -108,7 +111,7 @@ def test_refusals_and_failures_are_answers_and_a_wrong_key_is_not() -> None:
             raise self.error
 
     for error in (RecordRefused, ServerFailed, Timeout):
-        [answer] = ask(Client(error("no", fix="-")), "m", "1", Asked("x", b"{}"))  # type: ignore[arg-type]
+        [answer] = send_request(Client(error("no", fix="-")), "m", "1", Request("x", b"{}"))  # type: ignore[arg-type]
         assert answer["error"]["message"] == "no"
     with pytest.raises(Unauthorized):
-        ask(Client(Unauthorized("no", fix="-")), "m", "1", Asked("x", b"{}"))  # type: ignore[arg-type]
+        send_request(Client(Unauthorized("no", fix="-")), "m", "1", Request("x", b"{}"))  # type: ignore[arg-type]

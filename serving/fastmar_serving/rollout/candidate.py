@@ -1,4 +1,4 @@
-"""A version on trial: loaded beside the default and put in its place, or taken back whatever goes wrong before that."""
+"""The candidate: the version that a rollout loads beside the default, and removes again if a step fails."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from fastmar_serving.notices import notice
 from fastmar_serving.rollout.errors import LifecycleError, VersionFailed
 from fastmar_serving.rollout.loading import Show, register, wait_until_ready
 from fastmar_serving.rollout.server import Server
-from fastmar_serving.rollout.switching import make_default, remember, remembered
+from fastmar_serving.rollout.switching import make_default, read_default, save_default
 from fastmar_serving.rollout.versions import Version
 from fastmar_serving.torchserve.management import ManagementError
 
 
-class Trial:
-    """A version that is to become the default, and what was done for it so far.
+class Candidate:
+    """The version that a rollout wants to make the default, and how to undo its steps.
 
     Attributes:
-        memory: what the store remembered of the model at the beginning.
-        put_back: takes back what was done to its file in the store; None where that lay there before.
+        saved: the entry of the model in `defaults.json` before the rollout, None if there was none.
+        undo_file: removes or moves back the archive in the model store; None if it was there before.
     """
 
     def __init__(self, server: Server, name: str, version: str, current: Version | None) -> None:
-        self.memory = remembered(server, name)
-        self.put_back: Callable[[], object] | None = None
+        self.saved = read_default(server, name)
+        self.undo_file: Callable[[], object] | None = None
         self._server = server
         self._name = name
         self._version = version
@@ -35,31 +35,31 @@ class Trial:
         self._is_switching = False
 
     def load(self, file: Path, workers: int, *, timeout: float, show: Show) -> None:
-        """Have it loaded from a file of the store, and wait until as many workers are ready.
+        """Load the version from an archive in the model store, and wait until `workers` workers are ready.
 
         Raises:
-            VersionFailed: it is not taken, a worker fails, or the seconds of `timeout` are over.
+            VersionFailed: TorchServe refuses it, a worker fails, or `timeout` seconds are over.
         """
         show(f"Loading {self._name} {self._version}")
         self._loaded_from = file
         try:
             register(self._server, self._name, self._version, file)
-        except VersionFailed:  # it may be there, but then somebody else has done it
+        except VersionFailed:  # if it is registered all the same, another process did that
             self._loaded_from = None
             raise
         wait_until_ready(self._server, self._name, self._version, file, workers, timeout=timeout, show=show)
 
     def switch(self) -> None:
-        """Make it the default of the running server.
+        """Make the version the default of the running server.
 
         Raises:
-            ManagementFailed: the server did not do it.
+            ManagementFailed: the server refused or did not answer.
         """
         self._is_switching = True
         make_default(self._server, self._name, self._version)
 
-    def take_back(self) -> None:
-        """Undo it, in an order in which a server that is restarted at any moment begins with the old version."""
+    def undo(self) -> None:
+        """Undo all steps. A server that restarts at any moment in between starts with the old version."""
         label = f"{self._name} {self._version}"
         try:
             if self._is_switching and self._current is not None:
@@ -68,22 +68,22 @@ class Trial:
                 self._server.management.unregister(self._name, self._version)
         except (ManagementError, LifecycleError) as error:
             if getattr(error, "status", None) != http.client.NOT_FOUND:
-                notice(f"{label} could not be unregistered, and its file stays: {error.message}")
+                notice(f"can't unregister {label}; its archive stays in the model store: {error.message}")
                 return
-        if self.put_back is not None:
+        if self.undo_file is not None:
             with suppress(OSError):
-                self.put_back()
+                self.undo_file()
         elif self._loaded_from is not None:
-            notice(f"{self._loaded_from} lies in the model store: a server that is started loads it.")
-        remember(self._server, self._name, self.memory)
+            notice(f"{self._loaded_from} stays in the model store: the next start of the server loads it.")
+        save_default(self._server, self._name, self.saved)
 
 
 @contextmanager
-def on_trial(server: Server, name: str, version: str, current: Version | None) -> Iterator[Trial]:
-    """A trial of a version beside `current`, the default; whatever is raised while this lasts, it is taken back."""
-    trial = Trial(server, name, version, current)
+def candidate_version(server: Server, name: str, version: str, current: Version | None) -> Iterator[Candidate]:
+    """A candidate beside `current`, the default. If the block raises, all steps of the candidate are undone."""
+    candidate = Candidate(server, name, version, current)
     try:
-        yield trial
-    except BaseException:  # a Ctrl-C too
-        trial.take_back()
+        yield candidate
+    except BaseException:  # including KeyboardInterrupt
+        candidate.undo()
         raise

@@ -15,11 +15,11 @@ import java.nio.charset.StandardCharsets;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
-/** Responses that are made here: JSON, and errors in the shape that models use. */
-final class Answers {
+/** Builds the front's own responses: text, JSON, and errors in the format of the models' errors. */
+final class Responses {
     private static final Gson GSON = new GsonBuilder().disableHtmlEscaping().create();
 
-    private Answers() {}
+    private Responses() {}
 
     static FullHttpResponse json(HttpResponseStatus status, String text) {
         return text(status, HttpHeaderValues.APPLICATION_JSON, text);
@@ -34,7 +34,7 @@ final class Answers {
         return response;
     }
 
-    /** {"error": {"code", "message", "fix"}}; in the Open Inference Protocol v2 an error is one string. */
+    /** {"error": {"code", "message", "fix"}}; in the Open Inference Protocol v2 the error is one string. */
     static FullHttpResponse error(HttpResponseStatus status, String code, String message, String fix, boolean v2) {
         return json(status, errorText(code, message, fix, v2));
     }
