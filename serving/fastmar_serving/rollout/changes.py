@@ -144,7 +144,7 @@ def _is_ignored(name: str, old: Field, new: Field) -> bool:
 
 
 def _describe_new(field: Field) -> str:
-    return f"a new {field.kind}" + (f", such as {plain(field.default)!r}" if field.default is not None else "")
+    return f"a new {field.kind}" + (f", such as {json_value(field.default)!r}" if field.default is not None else "")
 
 
 def _field(name: str, old: Field, new: Field) -> Iterator[Change]:
@@ -180,7 +180,7 @@ def _categories(old: Field, new: Field) -> Iterator[Change]:
 
 def _unknown(categories: Iterable[Any], field: Field) -> list[Any]:
     """Those of `categories` that cause a warning, by the model's own matching rules."""
-    sent = [plain(each) for each in categories]
+    sent = [json_value(each) for each in categories]
     report = Report(len(sent))
     Categorify({field.name: vocabulary(field.categories)})({field.name: sent}, report)
     return [each for each, warnings in zip(sent, report.warnings, strict=True) if warnings]

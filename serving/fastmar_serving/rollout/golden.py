@@ -64,7 +64,7 @@ def replay(
     for row, (request, recorded) in enumerate(zip(golden.as_requests(), golden.answers, strict=True)):
         show(f"Golden records: {row} of {len(golden.records)}")
         answers = send_request(client, name, version, request)
-        if len(answers) != 1 or not same_answer(answers[0], recorded, golden.decode, mask_difference):
+        if len(answers) != 1 or not answers_agree(answers[0], recorded, golden.decode, mask_difference):
             answer = _shorten(answers[0] if len(answers) == 1 else answers)
             raise GoldenDiffers(
                 f"{name} {version} answers golden record {row} with {answer}; the export recorded "

@@ -9,8 +9,8 @@ from statistics import median
 from typing import Any
 
 from fastmar_client import Client
-from fastmar_contract.agreement import Answer, difference, prediction_changed, same_answer
-from fastmar_contract.summary import prediction
+from fastmar_contract.agreement import Answer, answers_agree, difference, prediction_changed
+from fastmar_contract.summary import describe_prediction
 from fastmar_serving.rollout.requests import Request, send_request
 
 MAX_EXAMPLES = 3  # of changed predictions
@@ -98,7 +98,7 @@ class Shadow:
             self.changed += 1
             self._example(where, before, after)
             if _is_countable(before) and _is_countable(after):
-                self.changes[prediction(before), prediction(after)] += 1
+                self.changes[describe_prediction(before), describe_prediction(after)] += 1
         distance = difference(before, after, mask_difference)
         if distance is not None:
             self.differences.append(distance)
@@ -158,7 +158,7 @@ def _summary(answer: Answer) -> str:
         return "error {}: {}".format(*_error(answer))
     if "prediction" not in answer:
         return str(answer)[:200]
-    text = prediction(answer)
+    text = describe_prediction(answer)
     probability = answer.get("probabilities", {}).get(answer["prediction"]) if "index" in answer else None
     return text if probability is None else f"{text} ({probability:.1%})"
 
