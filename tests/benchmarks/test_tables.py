@@ -24,7 +24,7 @@ def test_median_spread_and_ratio() -> None:
     assert ours["server_cpu"] == {"python": 5}
 
 
-def test_each_number_of_connections_has_its_own_ratio() -> None:
+def test_ratio_for_each_number_of_connections() -> None:
     rows = summary([*RUNS, run("flask", 50, 1), run("ours", 500, 1)], "flask")
     assert [(row["connections"], row["contender"], row["ratio"]) for row in rows] == [
         (1, "flask", 1),
@@ -34,7 +34,7 @@ def test_each_number_of_connections_has_its_own_ratio() -> None:
     ]
 
 
-def test_the_table_shows_it() -> None:
+def test_results_table() -> None:
     console = Console(width=140, file=io.StringIO(), record=True)
     console.print(results_table(summary(RUNS, "flask"), "title"))
     text = console.export_text()
