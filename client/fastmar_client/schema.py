@@ -134,9 +134,7 @@ class Schema:
         date = as_date(value)
         if date is not None and date.utcoffset() and absent:
             message = f"the UTC offset of {rule.names[0]!r} is ignored: the model uses the date as written."
-            yield Problem(
-                "ignored", "offset_ignored", rule.names[0], message, "send it without an offset.", value
-            )
+            yield Problem("ignored", "offset_ignored", rule.names[0], message, "send it without an offset.", value)
         if isinstance(value, str) and date is None and absent:
             message = f"{rule.names[0]!r} is {shown(value)}, which is no ISO 8601 date."
             yield Problem("refused", "not_a_date", rule.names[0], message, SEND_DATE, value)
