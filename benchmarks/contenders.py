@@ -20,11 +20,11 @@ from benchmarks.servers.process import RunningServer, free_port, run_server
 from fastmar_serving.torchserve.java import find_java
 
 HERE = Path(__file__).parent
-OURS = "fastmar export + fastmar serve"
+FASTMAR = "fastmar export + fastmar serve"
 _HOST = "http://127.0.0.1"
 _PATH = f"/predictions/{NAME}"
 _IMPORT_BENCHMARKS = {"PYTHONPATH": str(HERE.parent)}  # for servers that are modules of this package
-_FASTMAR = [sys.executable, "-m", "fastmar_cli.main"]
+_FASTMAR_COMMAND = [sys.executable, "-m", "fastmar_cli.main"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +108,11 @@ def torchserve(learner: Path, folder: Path) -> Contender:
     return Contender("TorchServe as it comes + learn.predict", start)
 
 
-def ours(learner: Path, folder: Path) -> Contender:
+def fastmar(learner: Path, folder: Path) -> Contender:
     """`fastmar export`, then `fastmar serve` with its defaults."""
     arguments = ["export", str(learner), "--name", NAME, "--output", str(folder)]
-    subprocess.run([*_FASTMAR, *arguments], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return fastmar_serve(OURS, folder)
+    subprocess.run([*_FASTMAR_COMMAND, *arguments], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return fastmar_serve(FASTMAR, folder)
 
 
 def fastmar_serve(name: str, folder: Path, *options: str) -> Contender:
@@ -120,7 +120,7 @@ def fastmar_serve(name: str, folder: Path, *options: str) -> Contender:
 
     def start() -> AbstractContextManager[RunningServer]:
         port = free_port()
-        command = [*_FASTMAR, "serve", "--model-store", folder, "--port", str(port), "--metrics-port", "0", *options]
+        command = [*_FASTMAR_COMMAND, "serve", "--model-store", folder, "--port", str(port), "--metrics-port", "0", *options]
         return run_server(command, f"{_HOST}:{port}{_PATH}", lambda printed: "\nReady" in printed)
 
     return Contender(name, start)

@@ -115,11 +115,11 @@ class Connection:
 
 
 class Round:
-    """Requests in turn over all connections, each of which has one under way, until a deadline."""
+    """Sends requests in turn over all connections, one at a time on each, until a deadline."""
 
     def __init__(self, address: tuple[str, int], requests: list[bytes], connections: int) -> None:
         self.requests = requests
-        self.asked = 0
+        self.sent = 0
         self.waiting = connections
         self.deadline = math.inf
         self.latencies: list[float] = []
@@ -130,10 +130,10 @@ class Round:
             self._register(Connection(address))
 
     def run(self, seconds: float) -> None:
-        """Ask for so long; what is under way in the end is awaited and not counted."""
+        """Send requests for this time; requests pending at the end are awaited, but not counted."""
         self.deadline = time.perf_counter() + seconds
         for key in self.selector.get_map().values():
-            self._ask(key.data)
+            self._send(key.data)
         while self.waiting:
             events = self.selector.select(STALL_TIMEOUT)
             if not events:
@@ -143,7 +143,7 @@ class Round:
                     self._answered(key.data, time.perf_counter())
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close the connections."""
         for key in list(self.selector.get_map().values()):
             key.data.socket.close()
         self.selector.close()
@@ -155,9 +155,9 @@ class Round:
         self.selector.unregister(connection.socket)
         connection.socket.close()
 
-    def _ask(self, connection: Connection) -> None:
-        connection.send(self.asked, self.requests[self.asked % len(self.requests)])
-        self.asked += 1
+    def _send(self, connection: Connection) -> None:
+        connection.send(self.sent, self.requests[self.sent % len(self.requests)])
+        self.sent += 1
 
     def _answered(self, connection: Connection, now: float) -> None:
         if now >= self.deadline:
@@ -173,7 +173,7 @@ class Round:
             self._close(connection)
             connection.connect()
             self._register(connection)
-        self._ask(connection)
+        self._send(connection)
 
 
 def run(
@@ -204,7 +204,7 @@ def run(
         p50=1000 * percentile(latencies, 50),
         p99=1000 * percentile(latencies, 99),
         longest=1000 * latencies[-1],
-        client_cpu=1e6 * cpu / this.asked,
+        client_cpu=1e6 * cpu / this.sent,
         reconnects=this.reconnects,
         samples=this.samples,
     )

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import machine
-from benchmarks.contenders import ours
+from benchmarks.contenders import fastmar
 from fastmar_runtime import payload
 from fastmar_runtime.answers import load_decoder
 from fastmar_runtime.columns import gather
@@ -77,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     model = flights.benchmark_model()
     with tempfile.TemporaryDirectory(prefix="fastmar-bench-") as folder:
-        ours(model.learner, Path(folder))
+        fastmar(model.learner, Path(folder))
         predictor = Predictor.open(Path(folder) / f"{flights.NAME}.mar")
         times = {size: stages(predictor, model.records, size) for size in BATCHES}
     table = Table(title="Microseconds per record", title_justify="left")

@@ -61,8 +61,8 @@ def _records(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     first = json.dumps(model.records[0]).encode()
     flasks = [contenders.flask(model.learner, first, server) for server in FLASK_SERVERS]
     default_torchserve = contenders.torchserve(model.learner, folder / "learn-predict")
-    ours = contenders.ours(model.learner, folder / "ours")
-    return _compare(flasks, [default_torchserve, ours], plan, args.repeats)
+    fastmar = contenders.fastmar(model.learner, folder / "fastmar")
+    return _compare(flasks, [default_torchserve, fastmar], plan, args.repeats)
 
 
 def _pictures(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
@@ -74,13 +74,15 @@ def _pictures(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     plan = Plan(requests, model.answers, connections, args.seconds, args.warm_up, "image/jpeg", settle=5.0)
     first = model.pictures[0].read_bytes()
     flasks = [contenders.flask(model.learner, first, server, pictures=True) for server in FLASK_SERVERS]
-    ours = contenders.ours(model.learner, folder / "ours")
+    fastmar = contenders.fastmar(model.learner, folder / "fastmar")
     out.print(f"{pictures.ABOUT} The {len(model.pictures)} pictures are {pictures.sizes(model.pictures)}.")
-    figures = _compare(flasks, [ours], plan, args.repeats)
-    alone = next(row for row in figures["summary"] if row["contender"] == ours.name)  # fewest connections come first
-    times = pictures.stages(folder / "ours" / f"{flights.NAME}.mar", model.pictures, cores())
-    times["HTTP, TorchServe, its queue"] = max(0.0, alone["p50"] - sum(times.values()))
-    out.print(pictures.stages_table(times, alone["connections"]))
+    figures = _compare(flasks, [fastmar], plan, args.repeats)
+    one_connection = next(
+        row for row in figures["summary"] if row["contender"] == fastmar.name
+    )  # fewest connections come first
+    times = pictures.stages(folder / "fastmar" / f"{flights.NAME}.mar", model.pictures, cores())
+    times["HTTP, TorchServe, its queue"] = max(0.0, one_connection["p50"] - sum(times.values()))
+    out.print(pictures.stages_table(times, one_connection["connections"]))
     return {**figures, "stations": times}
 
 

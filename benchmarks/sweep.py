@@ -12,7 +12,7 @@ from examples.flights import NAME
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.contenders import fastmar_serve, ours
+from benchmarks.contenders import fastmar, fastmar_serve
 from benchmarks.measure import Plan, measure
 
 BATCH_SIZES, DELAYS, WORKERS = [1, 4, 8, 16, 32], [1, 2, 5], [1, 2]
@@ -21,7 +21,7 @@ CONFIG = "model-config.yaml"
 
 def sweep(learner: Path, folder: Path, plan: Plan, console: Console) -> list[dict[str, Any]]:
     """Measure every combination once, and print a line for each."""
-    ours(learner, folder)
+    fastmar(learner, folder)
     rows = []
     for batch, delay, workers in itertools.product(BATCH_SIZES, DELAYS, WORKERS):
         if batch == 1 and delay != DELAYS[0]:

@@ -106,7 +106,7 @@ def test_pictures_and_records_of_pictures(labels: Path, sent: list[str], tmp_pat
     assert [answer["prediction"] for answer in answers] == ["red", "blue", "blue", "green"]
 
 
-def test_a_picture_on_standard_input(labels: Path, sent: list[str]) -> None:
+def test_picture_on_standard_input(labels: Path, sent: list[str]) -> None:
     command = [sys.executable, "-m", "fastmar_cli.main", "predict", str(labels), "-", "--json"]
     done = subprocess.run(command, input=Path(sent[0]).read_bytes(), capture_output=True, check=False)
     assert [answer["prediction"] for answer in lines(done.stdout.decode())] == ["red"], done.stderr

@@ -34,9 +34,10 @@ def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 def test_methods_and_arguments_are_those_of_client() -> None:
     for name in ("__init__", *(name for name in vars(Client) if not name.startswith("_") and name not in SYNC_ONLY)):
-        ours, theirs = (inspect.signature(getattr(cls, name)).parameters for cls in (AsyncClient, Client))
-        assert list(ours) == list(theirs)
-        assert all(ours[each].default == theirs[each].default and ours[each].kind == theirs[each].kind for each in ours)
+        actual, expected = (inspect.signature(getattr(cls, name)).parameters for cls in (AsyncClient, Client))
+        assert list(actual) == list(expected)
+        for each in expected:
+            assert (actual[each].default, actual[each].kind) == (expected[each].default, expected[each].kind)
 
 
 def test_predict_accepts_an_async_iterable(scripted: Scripted) -> None:
