@@ -24,7 +24,7 @@ FASTMAR = "fastmar export + fastmar serve"
 _HOST = "http://127.0.0.1"
 _PATH = f"/predictions/{NAME}"
 _IMPORT_BENCHMARKS = {"PYTHONPATH": str(HERE.parent)}  # for servers that are modules of this package
-_FASTMAR_COMMAND = [sys.executable, "-m", "fastmar_cli.main"]
+_COMMAND = [sys.executable, "-m", "fastmar_cli.main"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def torchserve(learner: Path, folder: Path) -> Contender:
 def fastmar(learner: Path, folder: Path) -> Contender:
     """`fastmar export`, then `fastmar serve` with its defaults."""
     arguments = ["export", str(learner), "--name", NAME, "--output", str(folder)]
-    subprocess.run([*_FASTMAR_COMMAND, *arguments], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run([*_COMMAND, *arguments], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return fastmar_serve(FASTMAR, folder)
 
 
@@ -120,7 +120,7 @@ def fastmar_serve(name: str, folder: Path, *options: str) -> Contender:
 
     def start() -> AbstractContextManager[RunningServer]:
         port = free_port()
-        command = [*_FASTMAR_COMMAND, "serve", "--model-store", folder, "--port", str(port), "--metrics-port", "0", *options]
+        command = [*_COMMAND, "serve", "--model-store", folder, "--port", str(port), "--metrics-port", "0", *options]
         return run_server(command, f"{_HOST}:{port}{_PATH}", lambda printed: "\nReady" in printed)
 
     return Contender(name, start)

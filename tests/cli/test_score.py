@@ -373,13 +373,13 @@ class TestServed:
         arguments = [str(table), "-o", str(out)]
         url = f"{served.url}/predictions/adult"
         assert main(["score", url, *arguments]) == 1
-        assert "--key-file" in capsys.readouterr().err
+        assert " key" in capsys.readouterr().err
         assert main(["score", url, *arguments, "--key-file", str(served.key_file)]) == 0
         by_server = out.read_bytes()
         assert main(["score", str(adult), *arguments, "--force"]) == 0
         assert out.read_bytes() == by_server
         assert main(["score", f"{url}/9.9", *arguments, "--key-file", str(served.key_file), "--force"]) == 1
-        assert "9.9" in capsys.readouterr().err
+        assert "version" in capsys.readouterr().err
 
     def test_predict_and_pictures(self, served: RunningServer, colours: Path, tmp_path: Path, capsys: Any) -> None:
         data = file_of(picture("red", 1))
