@@ -1,1 +1,1 @@
-"""Requests per second and latencies of three ways to serve the same learner, side by side."""
+"""Benchmarks: requests per second and latencies of different servers of the same learner."""

@@ -1,4 +1,4 @@
-"""Whether a server answers what `learn.predict` does: times of wrong answers are worth nothing."""
+"""Compares the answers of a server with `learn.predict`; a benchmark of wrong answers is invalid."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-TOLERANCE = 1e-5  # of a probability; the same sums in another order differ by about 1e-7
+TOLERANCE = 1e-5  # of a probability; another order of summation changes about 1e-7
 
 
 class WrongAnswer(RuntimeError):
-    """A server does not answer as the learner does."""
+    """A server's answer differs from the learner's."""
 
 
 def difference(answer: dict[str, Any], expected: dict[str, Any]) -> float:
     """Largest difference of a probability.
 
     Raises:
-        WrongAnswer: it is over the tolerance, or there are other labels, or another one is predicted.
+        WrongAnswer: it exceeds the tolerance, the labels differ, or the predicted label differs.
     """
-    ours, theirs = answer.get("probabilities"), expected["probabilities"]
-    if not isinstance(ours, dict) or ours.keys() != theirs.keys():
-        raise WrongAnswer(f"{answer} has not the labels of {expected}")
-    largest = max(abs(ours[label] - theirs[label]) for label in theirs)
-    runner_up, first = sorted(theirs.values())[-2:]
+    actual, right = answer.get("probabilities"), expected["probabilities"]
+    if not isinstance(actual, dict) or actual.keys() != right.keys():
+        raise WrongAnswer(f"labels differ: expected {expected}, got {answer}")
+    largest = max(abs(actual[label] - right[label]) for label in right)
+    runner_up, first = sorted(right.values())[-2:]
     tie = first - runner_up <= TOLERANCE
     if not largest <= TOLERANCE or (answer.get("prediction") != expected["prediction"] and not tie):
-        raise WrongAnswer(f"{answer} is not {expected}")
+        raise WrongAnswer(f"expected {expected}, got {answer}")
     return float(largest)
 
 
 def check_all(
     url: str, bodies: Sequence[bytes], expected: list[dict[str, Any]], content_type: str = "application/json"
 ) -> float:
-    """Ask with every body once; the value is the largest difference."""
+    """Send each body once; returns the largest difference."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.netloc, timeout=60)
     answers = []
@@ -53,5 +53,5 @@ def check_all(
 
 
 def check_samples(samples: Iterable[tuple[int, str]], expected: list[dict[str, Any]]) -> float:
-    """Compare bodies that were taken while the times were."""
+    """Compare response bodies that were sampled during a measurement; returns the largest difference."""
     return max((difference(json.loads(body), expected[position]) for position, body in samples), default=0.0)

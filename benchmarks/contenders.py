@@ -1,4 +1,4 @@
-"""Who is measured: each is a way to start a server that answers the records, or pictures, of one learner."""
+"""The servers that are compared: each serves the same learner, of records or of pictures."""
 
 from __future__ import annotations
 
@@ -16,64 +16,64 @@ from examples.flights import NAME
 from model_archiver.model_archiver_config import ModelArchiverConfig
 from model_archiver.model_packaging import generate_model_archive
 
-from benchmarks.servers.process import Running, free_port, started
+from benchmarks.servers.process import RunningServer, free_port, run_server
 from fastmar_serving.torchserve.java import find_java
 
 HERE = Path(__file__).parent
-OURS = "fastmar export + fastmar serve"
+FASTMAR = "fastmar export + fastmar serve"
 _HOST = "http://127.0.0.1"
 _PATH = f"/predictions/{NAME}"
-_IMPORTABLE = {"PYTHONPATH": str(HERE.parent)}  # for servers that are modules of this folder
-_FASTMAR = [sys.executable, "-m", "fastmar_cli.main"]
+_IMPORT_BENCHMARKS = {"PYTHONPATH": str(HERE.parent)}  # for servers that are modules of this package
+_COMMAND = [sys.executable, "-m", "fastmar_cli.main"]
 
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """One way to serve.
+    """A server in the comparison.
 
     Attributes:
-        name: in tables and results.
-        start: starts the server for the length of a `with` block.
+        name: its name in tables and results.
+        start: starts the server; a context manager.
     """
 
     name: str
-    start: Callable[[], AbstractContextManager[Running]]
+    start: Callable[[], AbstractContextManager[RunningServer]]
 
 
 def constant() -> Contender:
-    """A server that does nothing: what the load generator itself can do."""
+    """A server with a constant response: measures the maximum of the load generator."""
 
-    def start() -> AbstractContextManager[Running]:
+    def start() -> AbstractContextManager[RunningServer]:
         port = free_port()
         url = f"{_HOST}:{port}{_PATH}"
         command = [sys.executable, "-m", "benchmarks.servers.constant", "--port", str(port)]
-        return started(command, url, lambda _: _answers(url, b"{}"), _IMPORTABLE)
+        return run_server(command, url, lambda _: _answers(url, b"{}"), _IMPORT_BENCHMARKS)
 
     return Contender("a constant (the load generator's ceiling)", start)
 
 
 def flask(learner: Path, first: bytes, server: str, *, pictures: bool = False) -> Contender:
-    """Flask around `learn.predict`, on `server`: werkzeug (Flask's own, threaded) or waitress.
+    """Flask with `learn.predict`, on `server`: werkzeug (Flask's own, threaded) or waitress.
 
     Args:
         learner: the pickle.
-        first: body of a request that is answered as soon as the server is there.
-        server: name of it.
-        pictures: whether requests are pictures, and not JSON.
+        first: body of a request, for the readiness probe.
+        server: name of the WSGI server.
+        pictures: whether requests are pictures instead of JSON.
     """
 
-    def start() -> AbstractContextManager[Running]:
+    def start() -> AbstractContextManager[RunningServer]:
         port = free_port()
         url = f"{_HOST}:{port}{_PATH}"
         module = [sys.executable, "-m", "benchmarks.servers.flask_app"]
         command = [*module, learner, "--port", str(port), "--server", server, *(["--pictures"] if pictures else [])]
-        return started(command, url, lambda _: _answers(url, first), _IMPORTABLE)
+        return run_server(command, url, lambda _: _answers(url, first), _IMPORT_BENCHMARKS)
 
     return Contender(f"Flask on {server} + learn.predict", start)
 
 
 def torchserve(learner: Path, folder: Path) -> Contender:
-    """TorchServe as it comes, with a handler around `learn.predict`; nothing but addresses and keys is set."""
+    """TorchServe with its default configuration, except addresses and keys, and a handler with `learn.predict`."""
     folder.mkdir()
     generate_model_archive(
         ModelArchiverConfig(
@@ -85,7 +85,7 @@ def torchserve(learner: Path, folder: Path) -> Contender:
         )
     )
 
-    def start() -> AbstractContextManager[Running]:
+    def start() -> AbstractContextManager[RunningServer]:
         inference, management = free_port(), free_port()
         config = folder / "config.properties"
         config.write_text(
@@ -98,7 +98,7 @@ def torchserve(learner: Path, folder: Path) -> Contender:
         )
         command = [Path(sys.executable).with_name("torchserve"), "--foreground", "--ncs", "--disable-token-auth"]
         command += ["--model-store", folder, "--models", f"{NAME}={NAME}.mar", "--ts-config", config]
-        return started(
+        return run_server(
             command,
             f"{_HOST}:{inference}{_PATH}",
             lambda _: _all_workers_ready(f"{_HOST}:{management}/models/{NAME}"),
@@ -108,20 +108,20 @@ def torchserve(learner: Path, folder: Path) -> Contender:
     return Contender("TorchServe as it comes + learn.predict", start)
 
 
-def ours(learner: Path, folder: Path) -> Contender:
-    """`fastmar export` once, `fastmar serve` with what it does by itself."""
-    words = ["export", str(learner), "--name", NAME, "--output", str(folder)]
-    subprocess.run([*_FASTMAR, *words], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return fastmar_serve(OURS, folder)
+def fastmar(learner: Path, folder: Path) -> Contender:
+    """`fastmar export`, then `fastmar serve` with its defaults."""
+    arguments = ["export", str(learner), "--name", NAME, "--output", str(folder)]
+    subprocess.run([*_COMMAND, *arguments], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return fastmar_serve(FASTMAR, folder)
 
 
 def fastmar_serve(name: str, folder: Path, *options: str) -> Contender:
     """`fastmar serve` on the archives in `folder`."""
 
-    def start() -> AbstractContextManager[Running]:
+    def start() -> AbstractContextManager[RunningServer]:
         port = free_port()
-        command = [*_FASTMAR, "serve", "--model-store", folder, "--port", str(port), "--metrics-port", "0", *options]
-        return started(command, f"{_HOST}:{port}{_PATH}", lambda printed: "\nReady" in printed)
+        command = [*_COMMAND, "serve", "--model-store", folder, "--port", str(port), "--metrics-port", "0", *options]
+        return run_server(command, f"{_HOST}:{port}{_PATH}", lambda printed: "\nReady" in printed)
 
     return Contender(name, start)
 

@@ -1,9 +1,9 @@
-"""What `fastmar inspect` takes for a large learner, beside the file's own size.
+"""Measures the time and memory of `fastmar inspect` for a large learner.
 
     python -m benchmarks.large_learner [--megabytes 300]
 
-Makes a tabular learner with fastai whose embedding and vocabulary fill a file of that size, and inspects it in a
-process of its own. Processor time and resident memory are those over importing the reader.
+Exports a tabular learner with fastai whose embedding and vocabulary fill a file of that size, and inspects it in
+another process. Time and memory do not include the import of the reader.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ WIDTH = 64  # of the embedding
 
 def make(path: Path, megabytes: int) -> None:
     """Export a learner of about `megabytes` to `path`."""
-    import pandas as pd  # noqa: PLC0415 - in the process that makes the learner alone
+    import pandas as pd  # noqa: PLC0415 - only in the child process
     from fastai.tabular.all import Categorify, CategoryBlock, TabularDataLoaders, tabular_learner  # noqa: PLC0415
 
-    rows = megabytes * 1_000_000 // (4 * WIDTH + 25)  # a category takes a row of floats, its name and its code
+    rows = megabytes * 1_000_000 // (4 * WIDTH + 25)  # per category: a row of floats, its name, its code
     names = [f"customer {number:09}" for number in range(rows)]
     table = pd.DataFrame({"customer": names, "label": ["yes", "no"] * (rows // 2) + ["no"] * (rows % 2)})
     loaders = TabularDataLoaders.from_df(
@@ -37,7 +37,7 @@ def make(path: Path, megabytes: int) -> None:
 
 
 def inspect(path: Path) -> tuple[float, int]:
-    """Processor seconds and bytes of resident memory over the imports."""
+    """CPU seconds, and bytes of resident memory in addition to the imports."""
     before, start = _peak(), time.process_time()
     facts = inspect_pickle(path)
     seconds = time.process_time() - start
@@ -50,7 +50,7 @@ def _peak() -> int:
 
 
 def main() -> None:
-    """Make the learner in one process, inspect it in another, and print what it took."""
+    """Export the learner in a child process, inspect it in this one, and print the measurements."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--megabytes", type=int, default=300)
     options = parser.parse_args()
@@ -61,12 +61,12 @@ def main() -> None:
             make(path, options.megabytes)
             os._exit(0)
         if os.waitpid(child, 0)[1]:
-            sys.exit("the learner could not be made")
+            sys.exit("the export of the learner failed")
         size = path.stat().st_size
         seconds, memory = inspect(path)
     print(f"file: {size / 1e6:,.0f} MB")
-    print(f"inspect: {seconds:.1f} s of processor time, {seconds / size * 1e8:.2f} s for 100 MB")
-    print(f"memory: {memory / 1e6:,.0f} MB over the imports, {memory / size:.2f} times the file")
+    print(f"inspect: {seconds:.1f} s of CPU time, {seconds / size * 1e8:.2f} s for 100 MB")
+    print(f"memory: {memory / 1e6:,.0f} MB in addition to the imports, {memory / size:.2f} times the file")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""The load generator: keep-alive connections, each with one request under way, in a process of its own.
+"""The load generator: a process with keep-alive connections, each with one request at a time.
 
     python -m benchmarks.load URL REQUESTS.json --connections 32 --seconds 8
     python -m benchmarks.load URL PICTURES.json --content-type image/jpeg
 
-Plain sockets and ready-made request bytes, so that it takes little from the processors that it shares with the server.
-Every response must have status 200 and a whole body; every `SAMPLE`-th body is handed back for a comparison of what it
-says. Prints one JSON object.
+It uses plain sockets and prepared request bytes, since it shares the processors with the server. Every response must
+have status 200 and a complete body; every `SAMPLE`-th body is returned for the comparison of answers. Prints one JSON
+object.
 """
 
 from __future__ import annotations
@@ -25,28 +25,28 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-SAMPLE = 101  # a prime, so that over time every record is sampled
+SAMPLE = 101  # a prime number, so that all records are sampled over time
 JSON_TYPE = "application/json"
-STALLED = 60.0  # seconds without any answer
+STALL_TIMEOUT = 60.0  # seconds without any response
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _CLOSE = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
 
 
 class LoadFailed(RuntimeError):
-    """An answer that is no answer, or none at all: the run is worth nothing."""
+    """A response is invalid or missing, so the run is invalid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What came of one run.
+    """The result of one run.
 
     Attributes:
-        connections, seconds: as asked; the seconds as they were.
-        requests: answered within that time.
+        connections, seconds: the settings of the run.
+        requests: number of requests answered within that time.
         rate: requests per second.
         p50, p99, longest: latencies in milliseconds.
-        client_cpu: microseconds of processor that the generator took for each request.
-        reconnects: connections that the server closed behind an answer.
+        client_cpu: microseconds of CPU time of the load generator per request.
+        reconnects: number of connections that the server closed after a response.
         samples: pairs of the position of a request and the body of its answer.
     """
 
@@ -63,34 +63,34 @@ class Load:
 
 
 class Connection:
-    """A socket with at most one request under way."""
+    """A socket with at most one pending request."""
 
     def __init__(self, address: tuple[str, int]) -> None:
         self.address = address
-        self.asked = -1  # position of the request under way
-        self.began = 0.0
+        self.position = -1  # of the pending request
+        self.sent_at = 0.0
         self.received = b""
-        self.missing = -1  # bytes of the answer that have not arrived; below 0: its head hasn't
-        self.body = 0  # where the body begins
+        self.missing = -1  # missing bytes of the response; negative while its head is incomplete
+        self.body = 0  # offset of the body
         self.closes = False
         self.connect()
 
     def connect(self) -> None:
-        """Open, or open again."""
-        self.socket = socket.create_connection(self.address, timeout=STALLED)
+        """Open a connection."""
+        self.socket = socket.create_connection(self.address, timeout=STALL_TIMEOUT)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    def ask(self, position: int, request: bytes) -> None:
+    def send(self, position: int, request: bytes) -> None:
         """Send a request."""
-        self.asked, self.received, self.missing = position, b"", -1
-        self.began = time.perf_counter()
+        self.position, self.received, self.missing = position, b"", -1
+        self.sent_at = time.perf_counter()
         self.socket.sendall(request)
 
     def receive(self) -> bool:
-        """Take what has arrived; True when the answer is whole."""
+        """Receive a chunk; returns True when the response is complete."""
         chunk = self.socket.recv(65536)
         if not chunk:
-            raise LoadFailed("the server closed a connection in the middle of an answer")
+            raise LoadFailed("the server closed a connection within a response")
         if self.missing >= 0:
             self.received += chunk
             self.missing -= len(chunk)
@@ -103,7 +103,7 @@ class Connection:
             self.body = end + 4
             self.missing += self.body - len(self.received)
         if self.missing < 0:
-            raise LoadFailed("more bytes than Content-Length says")
+            raise LoadFailed("the response is longer than its Content-Length")
         return self.missing == 0
 
     def _read_head(self, head: bytes) -> None:
@@ -115,11 +115,11 @@ class Connection:
 
 
 class Round:
-    """Requests in turn over all connections, each of which has one under way, until a deadline."""
+    """Sends requests in turn over all connections, one at a time on each, until a deadline."""
 
     def __init__(self, address: tuple[str, int], requests: list[bytes], connections: int) -> None:
         self.requests = requests
-        self.asked = 0
+        self.sent = 0
         self.waiting = connections
         self.deadline = math.inf
         self.latencies: list[float] = []
@@ -130,20 +130,20 @@ class Round:
             self._register(Connection(address))
 
     def run(self, seconds: float) -> None:
-        """Ask for so long; what is under way in the end is awaited and not counted."""
+        """Send requests for this time; requests pending at the end are awaited, but not counted."""
         self.deadline = time.perf_counter() + seconds
         for key in self.selector.get_map().values():
-            self._ask(key.data)
+            self._send(key.data)
         while self.waiting:
-            events = self.selector.select(STALLED)
+            events = self.selector.select(STALL_TIMEOUT)
             if not events:
-                raise LoadFailed(f"no answer for {STALLED:g} s")
+                raise LoadFailed(f"no answer for {STALL_TIMEOUT:g} s")
             for key, _ in events:
                 if key.data.receive():
                     self._answered(key.data, time.perf_counter())
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close the connections."""
         for key in list(self.selector.get_map().values()):
             key.data.socket.close()
         self.selector.close()
@@ -155,34 +155,34 @@ class Round:
         self.selector.unregister(connection.socket)
         connection.socket.close()
 
-    def _ask(self, connection: Connection) -> None:
-        connection.ask(self.asked, self.requests[self.asked % len(self.requests)])
-        self.asked += 1
+    def _send(self, connection: Connection) -> None:
+        connection.send(self.sent, self.requests[self.sent % len(self.requests)])
+        self.sent += 1
 
     def _answered(self, connection: Connection, now: float) -> None:
         if now >= self.deadline:
             self.waiting -= 1
             self._close(connection)
             return
-        self.latencies.append(now - connection.began)
+        self.latencies.append(now - connection.sent_at)
         if len(self.latencies) % SAMPLE == 1:
             body = connection.received[connection.body :].decode()
-            self.samples.append((connection.asked % len(self.requests), body))
+            self.samples.append((connection.position % len(self.requests), body))
         if connection.closes:
             self.reconnects += 1
             self._close(connection)
             connection.connect()
             self._register(connection)
-        self._ask(connection)
+        self._send(connection)
 
 
 def run(
     url: str, bodies: Sequence[str | bytes], connections: int, seconds: float, content_type: str = JSON_TYPE
 ) -> Load:
-    """Ask for `seconds`, going round the bodies.
+    """Send the bodies in turn for `seconds`.
 
     Raises:
-        LoadFailed: an answer that is none, or none came.
+        LoadFailed: a response is invalid, or there is none.
     """
     parts = urlsplit(url)
     requests = [request_bytes(parts.netloc, parts.path, body, content_type) for body in bodies]
@@ -195,7 +195,7 @@ def run(
     cpu = time.process_time() - cpu
     latencies = sorted(this.latencies)
     if not latencies:
-        raise LoadFailed(f"no answer within {seconds:g} s")
+        raise LoadFailed(f"no response within {seconds:g} s")
     return Load(
         connections=connections,
         seconds=seconds,
@@ -204,14 +204,14 @@ def run(
         p50=1000 * percentile(latencies, 50),
         p99=1000 * percentile(latencies, 99),
         longest=1000 * latencies[-1],
-        client_cpu=1e6 * cpu / this.asked,
+        client_cpu=1e6 * cpu / this.sent,
         reconnects=this.reconnects,
         samples=this.samples,
     )
 
 
 def read_bodies(requests: Path, content_type: str) -> list[bytes]:
-    """Bodies of requests out of a JSON list: of records, or of names of files where something else is sent."""
+    """Bodies of requests from a JSON list: of records, or of names of files if the content type is not JSON."""
     listed = json.loads(requests.read_text("utf-8"))
     if content_type == JSON_TYPE:
         return [json.dumps(record).encode() for record in listed]
@@ -219,7 +219,7 @@ def read_bodies(requests: Path, content_type: str) -> list[bytes]:
 
 
 def request_bytes(host: str, path: str, body: str | bytes, content_type: str = JSON_TYPE) -> bytes:
-    """A whole POST request."""
+    """A POST request."""
     data = body.encode() if isinstance(body, str) else body
     head = [
         f"POST {path} HTTP/1.1",
@@ -231,7 +231,7 @@ def request_bytes(host: str, path: str, body: str | bytes, content_type: str = J
 
 
 def percentile(ordered: list[float], percent: float) -> float:
-    """The smallest value that at least `percent` of all are not above (the nearest rank)."""
+    """The percentile by the nearest-rank method."""
     return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
 
 
@@ -239,13 +239,13 @@ def main(argv: list[str] | None = None) -> int:
     """Run once."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.load", description=__doc__)
     parser.add_argument("url")
-    parser.add_argument("requests", type=Path, help="JSON list of records, or of files where the type is another")
+    parser.add_argument("requests", type=Path, help="JSON list of records, or of files if the content type is not JSON")
     parser.add_argument("--content-type", default=JSON_TYPE)
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=8)
     args = parser.parse_args(argv)
     bodies = read_bodies(args.requests, args.content_type)
-    gc.disable()  # nothing here goes in circles
+    gc.disable()  # there are no reference cycles
     try:
         result: dict[str, Any] = asdict(run(args.url, bodies, args.connections, args.seconds, args.content_type))
     except (LoadFailed, OSError) as error:

@@ -1,4 +1,4 @@
-"""What the figures were taken on; without it they mean nothing."""
+"""Describes the machine of a measurement."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PACKAGES = ["fastmar", "fastai", "torch", "onnxruntime", "torchserve", "Flask", 
 
 
 def describe() -> dict[str, Any]:
-    """Processor, memory, versions, and how busy the machine was before we came."""
+    """Processor, memory, versions, and the load average before the measurement."""
     java = find_java()
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -51,7 +51,7 @@ def _version(name: str) -> str | None:
 
 
 def _commit() -> str | None:
-    """The commit, with a plus behind it where files differ from it."""
+    """The commit, with a plus if files differ from it."""
     folder = Path(__file__).parent
     try:
         command = ["git", "describe", "--always", "--dirty=+", "--exclude=*"]

@@ -1,6 +1,6 @@
-"""The picture learner that is measured, and how long a picture spends at each station on its way to an answer.
+"""The learner of pictures of the benchmarks, and the time of each stage of a prediction.
 
-Kept in `.build/pictures`, so that what is measured today and tomorrow is the same.
+The learner is cached in `.build/pictures`, so that all measurements use the same one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from examples import textures
-from examples.made_once import made_once
+from examples.caching import cached_folder
 from PIL import Image
 from rich.table import Table
 
@@ -25,25 +25,25 @@ from fastmar_runtime.steps import load_step
 
 CACHE = Path(__file__).resolve().parents[1] / ".build" / "pictures"
 PHOTOGRAPHS = ["astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png"]
-COUNT, WIDTH, HEIGHT = 40, 500, 375  # as large as most of ImageNet
+COUNT, WIDTH, HEIGHT = 40, 500, 375  # typical of ImageNet
 CLASSES = 37
 SIZE = 224
-STATIONS = {"pil_image": "decode", "resize": "resize", "to_tensor": "to an array"}
+STAGES = {"pil_image": "decode", "resize": "resize", "to_tensor": "to an array"}
 REPEATS = 3
 SEED = 13
 ABOUT = (
-    f"resnet34 at {SIZE} px, {CLASSES} classes. Its weights are random, but for one epoch that lets batch "
-    "normalisation see pictures: what it answers means nothing, and has to be equal."
+    f"resnet34 at {SIZE} px, {CLASSES} classes. Its weights are random, except for one epoch that sets the statistics "
+    "of batch normalisation. Its answers have no meaning, but must be equal."
 )
 
 
-def served() -> textures.Served:
-    """The learner with its pictures and answers; made the first time."""
-    return textures.read(made_once(CACHE, _make))
+def benchmark_model() -> textures.BenchmarkModel:
+    """The learner with its pictures and answers; trained on the first call."""
+    return textures.read(cached_folder(CACHE, _make))
 
 
-def cut(folder: Path) -> list[Path]:
-    """Pieces of photographs that scikit-image ships, as JPEG."""
+def crop_pictures(folder: Path) -> list[Path]:
+    """Write random crops of photographs from scikit-image, as JPEG."""
     folder.mkdir(parents=True)
     random = np.random.default_rng(SEED)
     written = []
@@ -60,7 +60,7 @@ def cut(folder: Path) -> list[Path]:
 
 
 def _make(folder: Path) -> None:
-    from fastai.vision.all import (  # noqa: PLC0415 - slow to import, and needed once
+    from fastai.vision.all import (  # noqa: PLC0415 - slow to import
         CategoryBlock,
         ImageDataLoaders,
         Normalize,
@@ -71,8 +71,8 @@ def _make(folder: Path) -> None:
         vision_learner,
     )
 
-    print("Making the picture learner (once; it is kept in .build/pictures) ...", flush=True)
-    paths = cut(folder / "asked")
+    print("Training the learner of pictures (once; it is cached in .build/pictures) ...", flush=True)
+    paths = crop_pictures(folder / textures.TEST_PICTURES)
     set_seed(SEED, reproducible=True)
     loaders = ImageDataLoaders.from_lists(
         folder,
@@ -94,46 +94,46 @@ def _make(folder: Path) -> None:
 
 
 def sizes(paths: list[Path]) -> str:
-    """How large the pictures are, for people."""
+    """The sizes of the pictures, as text."""
     kilobytes = [path.stat().st_size / 1024 for path in paths]
     return f"JPEG of {WIDTH} x {HEIGHT} px and {min(kilobytes):.0f} to {max(kilobytes):.0f} KB"
 
 
-def stations(archive: Path, paths: list[Path], threads: int) -> dict[str, float]:
-    """Milliseconds of a picture at each station, one at a time in this process: medians over `REPEATS` rounds."""
+def stages(archive: Path, paths: list[Path], threads: int) -> dict[str, float]:
+    """Milliseconds of each stage for one picture at a time, in this process: medians over `REPEATS` rounds."""
     predictor = Predictor.open(archive, threads=threads)
-    steps = [(STATIONS.get(state["step"], state["step"]), load_step(state)) for state in predictor.spec.steps]
+    steps = [(STAGES.get(state["step"], state["step"]), load_step(state)) for state in predictor.spec.steps]
     rounds: dict[str, list[float]] = {}
 
-    def lap(station: str, since: float) -> float:
+    def lap(stage: str, since: float) -> float:
         now = perf_counter()
-        rounds.setdefault(station, []).append(1000 * (now - since))
+        rounds.setdefault(stage, []).append(1000 * (now - since))
         return now
 
     for data in [path.read_bytes() for path in paths] * REPEATS:
         picture: Any = Picture(data)
         now = perf_counter()
-        for station, step in steps:
+        for stage, step in steps:
             picture = step(picture)
-            now = lap(station, now)
+            now = lap(stage, now)
         predictor.run({predictor.spec.inputs[0].name: picture.image[None]})
         lap("graph", now)
         request = payload.read(data, "image/jpeg", predictor.spec)
         now = perf_counter()
         payload.write(request, predictor.predict(request.records), predictor.spec)
         lap("all", now)
-    times = {station: median(laps) for station, laps in rounds.items()}
+    times = {stage: median(laps) for stage, laps in rounds.items()}
     whole = times.pop("all")
     return {**times, "answer": max(0.0, whole - sum(times.values()))}
 
 
-def stations_table(times: dict[str, float], connections: int) -> Table:
-    """The time of a lone request, and what share of it each station has."""
+def stages_table(times: dict[str, float], connections: int) -> Table:
+    """The times of the stages, and their shares of a request."""
     total = sum(times.values())
-    title = f"A picture's way at {connections} connection{'s' if connections > 1 else ''}: {total:.1f} ms"
-    table = Table("station", title=title, title_justify="left")
+    title = f"Stages of a picture at {connections} connection{'s' if connections > 1 else ''}: {total:.1f} ms"
+    table = Table("stage", title=title, title_justify="left")
     for column in ("ms", "share"):
         table.add_column(column, justify="right")
-    for station, time in times.items():
-        table.add_row(station, f"{time:.2f}", f"{time / total:.0%}")
+    for stage, time in times.items():
+        table.add_row(stage, f"{time:.2f}", f"{time / total:.0%}")
     return table

@@ -1,8 +1,8 @@
-"""Microseconds that a record spends at each station of the runtime, in this process, without a server.
+"""Microseconds per record of each stage of the runtime, in this process, without a server.
 
     python -m benchmarks.preprocessing [--json FILE]
 
-The best of several repeats, since whatever else the machine does can only add to a time.
+The best of several repeats, since other processes can only add time.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import machine
-from benchmarks.contenders import ours
+from benchmarks.contenders import fastmar
 from fastmar_runtime import payload
 from fastmar_runtime.answers import load_decoder
 from fastmar_runtime.columns import gather
@@ -31,20 +31,20 @@ from fastmar_runtime.steps import load_step
 
 BATCHES = [1, 16, 4096]
 REPEATS = 15
-SECONDS = 0.02  # of one repeat, at least
+MIN_SECONDS = 0.02  # of one repeat
 
 
 def best(function: Callable[[], Any]) -> float:
-    """Microseconds of one call."""
+    """The shortest time of one call, in microseconds."""
     timer = timeit.Timer(function)
     number = 1
-    while timer.timeit(number) < SECONDS:
+    while timer.timeit(number) < MIN_SECONDS:
         number *= 2
     return 1e6 * min(timer.repeat(REPEATS, number)) / number
 
 
-def stations(predictor: Predictor, records: list[dict[str, Any]], size: int) -> dict[str, float]:
-    """Microseconds a record of each station, for a batch of `size` requests with a record each."""
+def stages(predictor: Predictor, records: list[dict[str, Any]], size: int) -> dict[str, float]:
+    """Microseconds per record of each stage, for a batch of `size` requests with one record each."""
     spec = predictor.spec
     batch = [records[i % len(records)] for i in range(size)]
     bodies = [json.dumps(record).encode() for record in batch]
@@ -73,15 +73,15 @@ def stations(predictor: Predictor, records: list[dict[str, Any]], size: int) -> 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.preprocessing")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
     args = parser.parse_args(argv)
-    model = flights.served()
+    model = flights.benchmark_model()
     with tempfile.TemporaryDirectory(prefix="fastmar-bench-") as folder:
-        ours(model.learner, Path(folder))
+        fastmar(model.learner, Path(folder))
         predictor = Predictor.open(Path(folder) / f"{flights.NAME}.mar")
-        times = {size: stations(predictor, model.records, size) for size in BATCHES}
-    table = Table(title="Microseconds a record", title_justify="left")
-    table.add_column("station")
+        times = {size: stages(predictor, model.records, size) for size in BATCHES}
+    table = Table(title="Microseconds per record", title_justify="left")
+    table.add_column("stage")
     for size in BATCHES:
         table.add_column(f"batch of {size:,}", justify="right")
     for name in times[BATCHES[0]]:

@@ -1,4 +1,4 @@
-"""Ways to serve one learner, side by side on this machine.
+"""Compares servers of the same learner on this machine.
 
 python -m benchmarks.run [--quick] [--seconds 8] [--repeats 3] [--json FILE]
 python -m benchmarks.run --vision
@@ -22,14 +22,14 @@ from rich.console import Console
 
 from benchmarks import contenders, machine, pictures
 from benchmarks.contenders import Contender
-from benchmarks.measure import Measured, Plan, measure
+from benchmarks.measure import Measurement, Plan, measure
 from benchmarks.sweep import sweep
 from benchmarks.tables import Runs, rate_text, results_table, summary
 from fastmar_serving.torchserve.config import cores
 
 FLASK_SERVERS = ["werkzeug", "waitress"]
-PILOT = 3.0  # seconds that tell which of Flask's servers is the faster
-WARM_UP = 10.0  # seconds; Java compiles what it runs often while it runs
+PILOT = 3.0  # seconds of the run that selects the faster WSGI server for Flask
+WARM_UP = 10.0  # seconds, for Java's just-in-time compiler
 
 out = Console(width=None if sys.stdout.isatty() else 140)
 progress = Console(stderr=True)
@@ -38,7 +38,7 @@ progress = Console(stderr=True)
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print."""
     args = _arguments(argv)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # servers are stopped then too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # also stops the servers
     about = machine.describe()
     with tempfile.TemporaryDirectory(prefix="fastmar-bench-") as name:
         folder = Path(name)
@@ -51,8 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _records(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
-    """A tabular learner, asked for JSON records."""
-    model = flights.served()
+    """A tabular learner with JSON records."""
+    model = flights.benchmark_model()
     requests = folder / "requests.json"
     requests.write_text(json.dumps(model.records), "utf-8")
     plan = Plan(requests, model.answers, args.connections or [1, 8, 32], args.seconds, args.warm_up)
@@ -60,32 +60,34 @@ def _records(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
         return {"sweep": sweep(model.learner, folder / "sweep", plan, out)}
     first = json.dumps(model.records[0]).encode()
     flasks = [contenders.flask(model.learner, first, server) for server in FLASK_SERVERS]
-    as_it_comes = contenders.torchserve(model.learner, folder / "learn-predict")
-    ours = contenders.ours(model.learner, folder / "ours")
-    return _compare(flasks, [as_it_comes, ours], plan, args.repeats)
+    default_torchserve = contenders.torchserve(model.learner, folder / "learn-predict")
+    fastmar = contenders.fastmar(model.learner, folder / "fastmar")
+    return _compare(flasks, [default_torchserve, fastmar], plan, args.repeats)
 
 
 def _pictures(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
-    """A resnet34 at 224 pixels, asked with JPEG in the body."""
-    model = pictures.served()
+    """A resnet34 at 224 pixels with JPEG bodies."""
+    model = pictures.benchmark_model()
     requests = folder / "requests.json"
     requests.write_text(json.dumps([str(path) for path in model.pictures]), "utf-8")
     connections = args.connections or [1, 8]
     plan = Plan(requests, model.answers, connections, args.seconds, args.warm_up, "image/jpeg", settle=5.0)
     first = model.pictures[0].read_bytes()
     flasks = [contenders.flask(model.learner, first, server, pictures=True) for server in FLASK_SERVERS]
-    ours = contenders.ours(model.learner, folder / "ours")
+    fastmar = contenders.fastmar(model.learner, folder / "fastmar")
     out.print(f"{pictures.ABOUT} The {len(model.pictures)} pictures are {pictures.sizes(model.pictures)}.")
-    figures = _compare(flasks, [ours], plan, args.repeats)
-    alone = next(row for row in figures["summary"] if row["contender"] == ours.name)  # fewest connections come first
-    times = pictures.stations(folder / "ours" / f"{flights.NAME}.mar", model.pictures, cores())
-    times["HTTP, TorchServe, its queue"] = max(0.0, alone["p50"] - sum(times.values()))
-    out.print(pictures.stations_table(times, alone["connections"]))
+    figures = _compare(flasks, [fastmar], plan, args.repeats)
+    one_connection = next(
+        row for row in figures["summary"] if row["contender"] == fastmar.name
+    )  # fewest connections come first
+    times = pictures.stages(folder / "fastmar" / f"{flights.NAME}.mar", model.pictures, cores())
+    times["HTTP, TorchServe, its queue"] = max(0.0, one_connection["p50"] - sum(times.values()))
+    out.print(pictures.stages_table(times, one_connection["connections"]))
     return {**figures, "stations": times}
 
 
 def _compare(flasks: list[Contender], others: list[Contender], plan: Plan, repeats: int) -> dict[str, Any]:
-    """The faster of Flask's servers and the others, in turn; printed, and as JSON's types."""
+    """Measure the faster of Flask's servers and the others in turn; print and return the results."""
     short = replace(plan, seconds=max(PILOT, plan.settle), warm_up=max(PILOT, plan.settle))
     ceiling = _measure(contenders.constant(), replace(short, expected=[]))
     pilot = _rounds(flasks, replace(short, connections=[max(plan.connections)]), 1)
@@ -106,7 +108,7 @@ def _compare(flasks: list[Contender], others: list[Contender], plan: Plan, repea
 
 
 def _rounds(rivals: list[Contender], plan: Plan, repeats: int) -> Runs:
-    """A B C, A B C: what the machine does besides hits all alike."""
+    """Interleave the servers (A B C, A B C), so that other load on the machine affects all of them."""
     return [
         _as_dict(contender.name, repeat, measured)
         for repeat in range(repeats)
@@ -115,7 +117,7 @@ def _rounds(rivals: list[Contender], plan: Plan, repeats: int) -> Runs:
     ]
 
 
-def _measure(contender: Contender, plan: Plan) -> dict[int, Measured]:
+def _measure(contender: Contender, plan: Plan) -> dict[int, Measurement]:
     progress.print(f"{contender.name} ...", highlight=False)
     results = measure(contender, plan)
     for connections, measured in results.items():
@@ -123,7 +125,7 @@ def _measure(contender: Contender, plan: Plan) -> dict[int, Measured]:
     return results
 
 
-def _as_dict(contender: str, repeat: int, measured: Measured) -> dict[str, Any]:
+def _as_dict(contender: str, repeat: int, measured: Measurement) -> dict[str, Any]:
     load = asdict(measured.load)
     del load["samples"]
     head = {"contender": contender, "repeat": repeat}
@@ -134,14 +136,14 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seconds", type=float, default=8.0, help="of each run (default: %(default)g)")
-    parser.add_argument("--warm-up", type=float, default=WARM_UP, help="seconds, not counted (default: %(default)g)")
-    parser.add_argument("--repeats", type=int, default=3, help="rounds of all servers (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=8.0, help="duration of each run (default: %(default)g)")
+    parser.add_argument("--warm-up", type=float, default=WARM_UP, help="seconds before the runs (default: %(default)g)")
+    parser.add_argument("--repeats", type=int, default=3, help="number of rounds (default: %(default)s)")
     parser.add_argument("--connections", type=int, nargs="+", help="default: 1 8 32, for pictures 1 8")
-    parser.add_argument("--quick", action="store_true", help="one round of 3 s: to see that it works, not for figures")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there")
-    parser.add_argument("--vision", action="store_true", help="pictures to a resnet34, beside Flask")
-    parser.add_argument("--sweep", action="store_true", help="fastmar alone, over batch sizes, delays and workers")
+    parser.add_argument("--quick", action="store_true", help="one round of 3 s, as a smoke test")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all results to this file")
+    parser.add_argument("--vision", action="store_true", help="pictures and a resnet34: Flask and fastmar")
+    parser.add_argument("--sweep", action="store_true", help="only fastmar, over batch sizes, delays and workers")
     args = parser.parse_args(argv)
     if args.quick:
         args.seconds, args.repeats, args.warm_up = 3.0, 1, 3.0

@@ -1,9 +1,9 @@
-"""Tables of several sizes through `fastmar score`: rows a second, and the memory of both sides.
+"""Measures `fastmar score` with tables of several sizes: rows per second, and memory of client and server.
 
 python -m benchmarks.score [--rows 10000 100000 300000] [--json FILE]
 
-The rows are real flights. Each table is scored by a process of its own, against one `fastmar serve` that stays, and
-then with the archive in that process. Constant memory means that the peaks do not follow the number of rows.
+The rows are real flights. Each table is scored by a new process, first with one `fastmar serve`, then with the archive
+in the process. Memory is constant if the peaks do not grow with the number of rows.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from benchmarks import machine
 from fastmar_cli.main import main as fastmar
 from fastmar_serving.torchserve.testing import running_server
 
-LOOK = 0.05  # seconds between two looks at a process
+POLL_INTERVAL = 0.05  # seconds
 MEGA = 1e6
 
 out = Console(width=None if sys.stdout.isatty() else 140)
@@ -37,15 +37,15 @@ out = Console(width=None if sys.stdout.isatty() else 140)
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One table through one target; memory is the peak of resident bytes, in MB.
+    """The result for one table and target; memory is the peak of resident memory, in MB.
 
     Attributes:
         target: "server" or "archive".
-        rows: of the table.
-        seconds: from the process's start to its end.
-        rate: rows a second, as it says itself: without its start.
+        rows: number of rows of the table.
+        seconds: duration of the process.
+        rate: rows per second as printed by the command, without its start-up.
         client: memory of `fastmar score`.
-        java, worker: of the server's processes; None where there is none.
+        java, worker: memory of the server's processes; None without a server.
         table, answers: sizes of the files, in MB.
     """
 
@@ -61,28 +61,28 @@ class Run:
 
 
 class Peaks(threading.Thread):
-    """Looks at processes until told to stop, and keeps the most memory that each had."""
+    """Polls processes, and records the peak memory of each."""
 
     def __init__(self, processes: dict[str, psutil.Process]) -> None:
         super().__init__(daemon=True)
-        self.found = dict.fromkeys(processes, 0.0)
+        self.peaks = dict.fromkeys(processes, 0.0)
         self._processes = processes
         self._ended = threading.Event()
 
     def run(self) -> None:
-        """Look."""
-        while not self._ended.wait(LOOK):
+        """Poll until `stop`."""
+        while not self._ended.wait(POLL_INTERVAL):
             for name, process in self._processes.items():
                 try:
-                    self.found[name] = max(self.found[name], process.memory_info().rss / MEGA)
+                    self.peaks[name] = max(self.peaks[name], process.memory_info().rss / MEGA)
                 except psutil.NoSuchProcess:  # it just ended
                     continue
 
     def stop(self) -> dict[str, float]:
-        """Stop looking; the value is what was found."""
+        """Stop polling, and return the peaks."""
         self._ended.set()
         self.join()
-        return self.found
+        return self.peaks
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -91,12 +91,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     about = machine.describe()
     with tempfile.TemporaryDirectory(prefix="fastmar-bench-") as name:
         folder = Path(name)
-        command = ["export", str(flights.served().learner), "--name", flights.NAME, "--output", str(folder / "store")]
+        command = [
+            "export",
+            str(flights.benchmark_model().learner),
+            "--name",
+            flights.NAME,
+            "--output",
+            str(folder / "store"),
+        ]
         if fastmar(command):
             return 1
         tables = [_table(folder, rows) for rows in args.rows]
         runs = _measure(folder, tables, args.rows)
-    out.print(_shown(runs))
+    out.print(_results_table(runs))
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
         result = {"machine": about, "runs": [asdict(run) for run in runs]}
@@ -123,9 +130,9 @@ def _measure(folder: Path, tables: list[Path], sizes: list[int]) -> list[Run]:
 
 def _run(kind: str, target: str, table: Path, rows: int, answers: Path, processes: dict[str, psutil.Process]) -> Run:
     out.print(f"{kind}: {rows:,} rows ...")
-    began = time.perf_counter()
+    started_at = time.perf_counter()
     rate, peaks = _score(target, table, answers, processes)
-    seconds = time.perf_counter() - began
+    seconds = time.perf_counter() - started_at
     with answers.open("rb") as file:
         if sum(1 for _ in file) != rows + 1:
             raise SystemExit(f"{answers} does not have a line for each of {rows:,} rows.")
@@ -145,7 +152,7 @@ def _run(kind: str, target: str, table: Path, rows: int, answers: Path, processe
 def _score(
     target: str, table: Path, answers: Path, processes: dict[str, psutil.Process]
 ) -> tuple[float, dict[str, float]]:
-    """The rate that `fastmar score` says, and the peaks of all processes' memory."""
+    """The rate that `fastmar score` prints, and the peak memory of all processes."""
     command = [sys.executable, "-m", "fastmar_cli.main", "score", target, str(table), "-o", str(answers), "--force"]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     peaks = Peaks({"client": psutil.Process(child.pid), **processes})
@@ -158,7 +165,7 @@ def _score(
 
 
 def _server_processes(launcher: int) -> dict[str, psutil.Process]:
-    """Java, and the one worker below it."""
+    """The Java process and its worker."""
     children = psutil.Process(launcher).children(recursive=True)
     java = next(process for process in children if "java" in process.name())
     worker = next(process for process in children if "model_service_worker.py" in " ".join(process.cmdline()))
@@ -169,13 +176,13 @@ def _table(folder: Path, rows: int) -> Path:
     path = folder / f"flights-{rows}.csv"
     frame = flights.table().drop(columns=flights.TARGET)
     if len(frame) < rows:
-        raise SystemExit(f"There are {len(frame):,} flights: ask for fewer rows.")
+        raise SystemExit(f"There are only {len(frame):,} flights: use fewer --rows.")
     frame[:rows].to_csv(path, index_label="id")
     return path
 
 
-def _shown(runs: list[Run]) -> Table:
-    table = Table(title="fastmar score; memory in MB at its peak")
+def _results_table(runs: list[Run]) -> Table:
+    table = Table(title="fastmar score; peak memory in MB")
     for name in ("", "rows", "table", "answers", "rows/s", "fastmar score", "Java", "worker"):
         table.add_column(name, justify="right" if name else "left")
     for run in runs:
@@ -190,7 +197,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         prog="python -m benchmarks.score", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 300_000], help="sizes of the tables")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all results to this file")
     args: Any = parser.parse_args(argv)
     return args
 

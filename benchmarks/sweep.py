@@ -1,4 +1,4 @@
-"""`fastmar serve` over batch sizes, delays and workers: why the archive's SERVING values are what they are."""
+"""Measures `fastmar serve` with different batch sizes, delays and workers, to choose the defaults of archives."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from examples.flights import NAME
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.contenders import fastmar_serve, ours
+from benchmarks.contenders import fastmar, fastmar_serve
 from benchmarks.measure import Plan, measure
 
 BATCH_SIZES, DELAYS, WORKERS = [1, 4, 8, 16, 32], [1, 2, 5], [1, 2]
@@ -20,12 +20,12 @@ CONFIG = "model-config.yaml"
 
 
 def sweep(learner: Path, folder: Path, plan: Plan, console: Console) -> list[dict[str, Any]]:
-    """Measure every combination once and print a table as it grows."""
-    ours(learner, folder)
+    """Measure every combination once, and print a line for each."""
+    fastmar(learner, folder)
     rows = []
     for batch, delay, workers in itertools.product(BATCH_SIZES, DELAYS, WORKERS):
         if batch == 1 and delay != DELAYS[0]:
-            continue  # there is nothing to wait for
+            continue  # a batch of 1 does not wait
         settings = {"batchSize": batch, "maxBatchDelay": delay, "minWorkers": workers, "maxWorkers": workers}
         store = folder / f"{batch}-{delay}-{workers}"
         with_settings(folder / f"{NAME}.mar", store / f"{NAME}.mar", settings)
@@ -43,7 +43,7 @@ def sweep(learner: Path, folder: Path, plan: Plan, console: Console) -> list[dic
 
 
 def with_settings(source: Path, target: Path, settings: dict[str, int]) -> None:
-    """A copy of an archive with other values in its model-config.yaml."""
+    """Copy an archive, with other settings in its model-config.yaml."""
     target.parent.mkdir(parents=True)
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
         for entry in old.infolist():
@@ -54,7 +54,7 @@ def with_settings(source: Path, target: Path, settings: dict[str, int]) -> None:
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:
-    """Requests per second and median latency, a row a combination, a column a number of connections."""
+    """Requests per second and median latency: combinations in rows, numbers of connections in columns."""
     table = Table(title="requests/s (p50 ms)", title_justify="left")
     counts = list(dict.fromkeys(row["connections"] for row in rows))
     for column in ["batchSize", "maxBatchDelay", "workers", *(f"{n} connections" for n in counts)]:

@@ -1,4 +1,4 @@
-"""Figures for people."""
+"""Summaries and tables of results."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Any
 from rich.table import Table
 
 Runs = list[dict[str, Any]]
-"""One dict a run: ``contender``, ``connections``, ``repeat``, the fields of `Load`, ``server_cpu``, ``difference``."""
+"""A dict per run: ``contender``, ``connections``, ``repeat``, the fields of `Load`, ``server_cpu``, ``difference``."""
 
 
-def middle(runs: Runs, contender: str, connections: int, field: str) -> float:
-    """Median over the repeats."""
+def median_of(runs: Runs, contender: str, connections: int, field: str) -> float:
+    """The median of a field over the repeats."""
     return median(run[field] for run in runs if (run["contender"], run["connections"]) == (contender, connections))
 
 
 def summary(runs: Runs, baseline: str) -> Runs:
-    """One dict a contender and number of connections: medians, the spread of rates, the ratio to `baseline`."""
+    """Medians, the spread of rates and the ratio to `baseline`, for each contender and number of connections."""
     rows = []
     for contender, connections in dict.fromkeys((run["contender"], run["connections"]) for run in runs):
-        mine = [run for run in runs if (run["contender"], run["connections"]) == (contender, connections)]
-        rate = median(run["rate"] for run in mine)
-        rates = [run["rate"] for run in mine]
+        group = [run for run in runs if (run["contender"], run["connections"]) == (contender, connections)]
+        rate = median(run["rate"] for run in group)
+        rates = [run["rate"] for run in group]
         rows.append(
             {
                 "contender": contender,
@@ -30,10 +30,10 @@ def summary(runs: Runs, baseline: str) -> Runs:
                 "rate": rate,
                 "slowest_rate": min(rates),
                 "fastest_rate": max(rates),
-                "ratio": rate / middle(runs, baseline, connections, "rate"),
-                **{name: median(run[name] for run in mine) for name in ("p50", "p99", "client_cpu", "difference")},
+                "ratio": rate / median_of(runs, baseline, connections, "rate"),
+                **{name: median(run[name] for run in group) for name in ("p50", "p99", "client_cpu", "difference")},
                 "server_cpu": {
-                    name: median(run["server_cpu"].get(name, 0.0) for run in mine) for name in mine[0]["server_cpu"]
+                    name: median(run["server_cpu"].get(name, 0.0) for run in group) for name in group[0]["server_cpu"]
                 },
             }
         )
@@ -41,12 +41,12 @@ def summary(runs: Runs, baseline: str) -> Runs:
 
 
 def rate_text(rate: float) -> str:
-    """Requests a second, to three places or so."""
+    """Requests per second, as text with about three digits."""
     return f"{rate:,.0f}" if rate >= 100 else f"{rate:.1f}"
 
 
 def results_table(rows: Runs, title: str) -> Table:
-    """The figures of `summary`."""
+    """A table of the rows of `summary`."""
     table = Table(title=title, title_justify="left")
     for column in ["connections", "server"]:
         table.add_column(column, justify="right" if column == "connections" else "left", overflow="fold")

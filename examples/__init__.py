@@ -1,1 +1,1 @@
-"""Things to run and to read."""
+"""Examples: demonstrations, their learners, and screenshots."""

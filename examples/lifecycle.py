@@ -1,4 +1,4 @@
-"""A model is replaced while 8 streams ask it, and brought back: `python -m examples.lifecycle`."""
+"""Deploy and roll back a model under load, from 8 threads: `python -m examples.lifecycle`."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from fastmar_serving.torchserve.testing import running_server
 
 HOME = Path(".build/lifecycle")
 STORE, NEW = HOME / "model_store", HOME / "new"
-STREAMS = 8
+THREADS = 8
 
 
 def main() -> None:
-    """Print a transcript; raise where a request fails."""
-    warnings.simplefilter("ignore")  # fastai's, of torch and pandas: nothing that a reader of this could mend
-    first, second = flights.served(), flights.retrained()
+    """Print a transcript; exit with an error if a request fails."""
+    warnings.simplefilter("ignore")  # of fastai, torch and pandas
+    first, second = flights.benchmark_model(), flights.retrained()
     for path in [*STORE.glob("*.*"), *NEW.glob("*.*")]:
         path.unlink()
     run("fastmar", "export", str(first.learner), "--name", flights.NAME, "--output", str(STORE))
@@ -34,34 +34,34 @@ def main() -> None:
     with running_server(STORE) as server:
         say("\n".join(server.lines))
         url = ["--url", server.url]
-        with asked(server.url, first) as counted:
+        with load(server.url, first) as counts:
             run("fastmar", "deploy", str(NEW / "flights.mar"), "--requests", str(requests), *url)
             run("fastmar", "models", *url)
             run("fastmar", "rollback", flights.NAME, *url)
-    say(f"\nWhat {STREAMS} streams of requests got meanwhile: {dict(counted)}")
-    if set(counted) != {"late", "on time"}:
+    say(f"\nAnswers to {THREADS} threads during deploy and rollback: {dict(counts)}")
+    if set(counts) != {"late", "on time"}:
         raise SystemExit("Requests failed.")
 
 
 @contextmanager
-def asked(url: str, served: flights.Served) -> Iterator[Counter[str]]:
-    """Ask in streams as long as this lasts; the value counts what came back."""
+def load(url: str, model: flights.BenchmarkModel) -> Iterator[Counter[str]]:
+    """Send requests from several threads during a `with` block; yields the counts of predictions and errors."""
     stop = threading.Event()
-    counted: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
 
-    def ask(client: Client) -> None:
+    def send_requests(client: Client) -> None:
         while not stop.is_set():
-            for record in served.records[:64]:
+            for record in model.records[:64]:
                 try:
-                    counted[client.predict(flights.NAME, record)["prediction"]] += 1
+                    counts[client.predict(flights.NAME, record)["prediction"]] += 1
                 except ClientError as error:
-                    counted[str(error)] += 1
+                    counts[str(error)] += 1
 
-    with Client(url) as client, ThreadPoolExecutor(STREAMS) as pool:
-        for _ in range(STREAMS):
-            pool.submit(ask, client)
+    with Client(url) as client, ThreadPoolExecutor(THREADS) as pool:
+        for _ in range(THREADS):
+            pool.submit(send_requests, client)
         try:
-            yield counted
+            yield counts
         finally:
             stop.set()
 

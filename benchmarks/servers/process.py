@@ -1,4 +1,4 @@
-"""A server as a process of its own: started on a free port, awaited, and ended with everything it started."""
+"""Starts a server as a child process, waits until it is ready, and ends it with all its descendants."""
 
 from __future__ import annotations
 
@@ -15,60 +15,60 @@ from pathlib import Path
 
 import psutil
 
-READY_WITHIN = 120.0
-STOPS_WITHIN = 20.0
+READY_TIMEOUT = 120.0
+STOP_TIMEOUT = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
-    """A server that answers.
+class RunningServer:
+    """A server that is ready.
 
     Attributes:
-        process: what was started; its children belong to the server too.
-        url: where records go.
+        process: the started process; its descendants belong to the server too.
+        url: the address for records.
     """
 
     process: psutil.Process
     url: str
 
     def cpu(self) -> dict[str, float]:
-        """Seconds of processor that each kind of process has taken so far, by name: java, python."""
+        """CPU seconds so far, by name of the process: java, python."""
         seconds: dict[str, float] = {}
-        for process in family(self.process):
+        for process in process_tree(self.process):
             with suppress(psutil.Error):
                 times, name = process.cpu_times(), process.name().rstrip("0123456789.")
                 seconds[name] = seconds.get(name, 0.0) + times.user + times.system
         return seconds
 
 
-def family(process: psutil.Process) -> list[psutil.Process]:
-    """The process and all that came of it."""
+def process_tree(process: psutil.Process) -> list[psutil.Process]:
+    """The process and its descendants."""
     with suppress(psutil.NoSuchProcess):
         return [process, *process.children(recursive=True)]
     return []
 
 
 def free_port() -> int:
-    """A port that nobody listens on at the moment."""
+    """A port that is free at the moment."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
         return port
 
 
 @contextmanager
-def started(
+def run_server(
     command: Sequence[str | Path],
     url: str | Callable[[str], str],
     is_ready: Callable[[str], bool],
     env: dict[str, str] | None = None,
-) -> Iterator[Running]:
-    """Run `command` in a folder of its own until the block ends.
+) -> Iterator[RunningServer]:
+    """Run `command` in a temporary folder, for the duration of a `with` block.
 
     Args:
-        command: what to run.
-        url: where records go, or how to find that in what the server printed.
-        is_ready: whether the server, which has printed that much, can be asked.
-        env: variables on top of this process's own.
+        command: the command line.
+        url: the address for records, or a function that finds it in the server's output.
+        is_ready: whether the server is ready, given its output so far.
+        env: additional environment variables.
     """
     with tempfile.TemporaryDirectory(prefix="fastmar-bench-") as folder:
         log = Path(folder) / "output"
@@ -83,29 +83,29 @@ def started(
                 start_new_session=True,
             )
         process = psutil.Process(child.pid)
-        relatives = [process]
+        processes = [process]
         try:
-            deadline = time.monotonic() + READY_WITHIN
+            deadline = time.monotonic() + READY_TIMEOUT
             while not is_ready(printed := log.read_text("utf-8", "replace")):
                 if child.poll() is not None or time.monotonic() > deadline:
                     raise SystemExit(f"{child.args} did not become ready:\n{printed[-4000:]}")
                 time.sleep(0.2)
-            relatives = family(process)
-            yield Running(process, url(printed) if callable(url) else url)
+            processes = process_tree(process)
+            yield RunningServer(process, url(printed) if callable(url) else url)
         finally:
-            _stop(child, [*relatives, *family(process)])
+            _stop(child, [*processes, *process_tree(process)])
 
 
-def _stop(child: subprocess.Popen[bytes], relatives: list[psutil.Process]) -> None:
-    """Ask, wait, insist; nobody of the family is left, whatever group they went to."""
+def _stop(child: subprocess.Popen[bytes], processes: list[psutil.Process]) -> None:
+    """Terminate, wait, then kill; also descendants in other process groups."""
     if child.poll() is None:
         child.send_signal(signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
-            child.wait(STOPS_WITHIN)
+            child.wait(STOP_TIMEOUT)
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()
-    for process in relatives:
-        with suppress(psutil.Error):  # psutil knows a number that was given to another process by then
+    for process in processes:
+        with suppress(psutil.Error):  # psutil detects a reused process id
             process.kill()
-    psutil.wait_procs(relatives, timeout=STOPS_WITHIN)
+    psutil.wait_procs(processes, timeout=STOP_TIMEOUT)

@@ -1,4 +1,4 @@
-"""Arguments that several commands have."""
+"""Arguments that several commands share."""
 
 from __future__ import annotations
 
@@ -8,30 +8,27 @@ from collections.abc import Mapping
 from pathlib import Path
 
 
-def option_in(environ: Mapping[str, str], variable: str) -> str:
-    """What a variable says of an option; empty where it says nothing.
+def read_variable(environ: Mapping[str, str], variable: str) -> str:
+    """The value of an option's environment variable; empty if it is not set.
 
-    Kubernetes tells a Service named fastmar as FASTMAR_PORT=tcp://10.0.0.7:8080, which is no option of ours.
+    Kubernetes sets FASTMAR_PORT=tcp://10.0.0.7:8080 for a Service named fastmar; such values are ignored.
     """
     text = environ.get(variable, "").strip()
     return "" if "://" in text else text
 
 
 def default_url() -> str:
-    """The server that is meant where none is named: FASTMAR_URL, or where `fastmar serve` listens here.
-
-    In a container FASTMAR_PORT tells the latter, unless the server was told otherwise on its command line.
-    """
-    port = option_in(os.environ, "FASTMAR_PORT") or "8080"
+    """The default of --url: FASTMAR_URL, or the address of `fastmar serve` on this machine (see FASTMAR_PORT)."""
+    port = read_variable(os.environ, "FASTMAR_PORT") or "8080"
     return os.environ.get("FASTMAR_URL") or f"http://127.0.0.1:{port}"
 
 
 def add_key_file(parser: argparse.ArgumentParser) -> None:
-    """The key of a server that is asked."""
+    """Add the option for the server's key."""
     parser.add_argument(
         "--key-file",
         "--token-file",
         type=Path,
         metavar="FILE",
-        help="file with the server's key: TorchServe's key_file.json, or a text",
+        help="file with the server's key: its key_file.json, or a text file with only the key",
     )

@@ -1,4 +1,4 @@
-"""The terminal: answers on standard output, everything else on standard error, colours and bars only for people."""
+"""The terminal: results on standard output, all else on standard error; colours and progress only in a terminal."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from rich.markup import escape
 
 from fastmar_contract.display import printable
 
-_WIDE = 10_000  # columns where nobody looks: a file or a pipe, whose lines are not cut
+_UNLIMITED_WIDTH = 10_000  # columns, for a file or a pipe
 
-out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _WIDE)
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _UNLIMITED_WIDTH)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 @contextmanager
 def stages() -> Iterator[Any]:
-    """Give a function that names what is being done; shown as a spinner where standard error is a terminal."""
+    """Show a spinner if standard error is a terminal; yields a function that sets its text."""
     if not err.is_terminal:
         yield lambda _: None
         return
@@ -29,10 +29,10 @@ def stages() -> Iterator[Any]:
 
 
 def notice(message: str) -> None:
-    """Say loudly what a person should know before relying on a model."""
+    """Print a note on standard error."""
     err.print(f"[yellow]Note:[/] {escape(printable(message))}")
 
 
-def alarm(message: str) -> None:
-    """Say what is dangerous."""
+def warn(message: str) -> None:
+    """Print a warning of something dangerous on standard error."""
     err.print(f"[red]Careful:[/] {escape(printable(message))}")

@@ -1,7 +1,7 @@
-"""The command `fastmar`: finds the subcommand's file, imports it alone, and turns errors into one readable message.
+"""The command `fastmar`: imports the module of the subcommand, runs it, and prints errors.
 
-A subcommand is one file in `commands/`, named like it, with a docstring (its help), `add_arguments(parser)` and
-`run(args) -> int`. Whatever is slow to import is imported inside `run`.
+Each subcommand is a module of `commands/` with a docstring (its help), `add_arguments(parser)` and `run(args) -> int`.
+Modules that are slow to import are imported inside `run`.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from fastmar_contract.display import printable
 
 REFUSED = 1  # a refused input or model
 USAGE = 2  # bad usage
-TRACEBACK = "FASTMAR_TRACEBACK"  # environment: show where an unexpected error came from
+TRACEBACK = "FASTMAR_TRACEBACK"  # environment variable: show the traceback of an unexpected error
 
 
 def command_names() -> list[str]:
-    """Names of the subcommands, read off the folder without importing any."""
+    """Names of the subcommands, from a listing of the folder."""
     files = (info.name for info in pkgutil.iter_modules(commands.__path__))
     return sorted(name.replace("_", "-") for name in files if not name.startswith("_"))
 
 
 def load(name: str) -> ModuleType:
-    """Import the file of one subcommand."""
+    """Import the module of a subcommand."""
     return importlib.import_module(f"{commands.__name__}.{name.replace('-', '_')}")
 
 
 def build_parser(names: Sequence[str]) -> argparse.ArgumentParser:
-    """A parser that knows the given subcommands."""
+    """A parser of the given subcommands."""
     parser = argparse.ArgumentParser(
         prog="fastmar", description="Puts fastai models into production: learner.pkl -> model.mar -> TorchServe."
     )
@@ -57,18 +57,18 @@ def build_parser(names: Sequence[str]) -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one subcommand; the value is the exit status: 0, 1 for a refused input or model, 2 for bad usage."""
+    """Run a subcommand; returns the exit status: 0, 1 for a refused input or model, 2 for bad usage."""
     argv = sys.argv[1:] if argv is None else list(argv)
     names = command_names()
-    asked = next((word for word in argv if not word.startswith("-")), None)
-    parser = build_parser([asked] if asked in names else names)
+    command = next((argument for argument in argv if not argument.startswith("-")), None)
+    parser = build_parser([command] if command in names else names)
     args, unknown = parser.parse_known_args(argv)
-    if unknown:  # said with the subcommand's usage, where argparse would print that of `fastmar`
+    if unknown:  # print the usage of the subcommand; argparse would print that of `fastmar`
         args.refuse(f"unrecognized arguments: {' '.join(unknown)}")
     show_notices()
     try:
         status: int = args.run(args)
-    except BrokenPipeError:  # `fastmar predict ... | head`: the reader went away, which is no error of ours
+    except BrokenPipeError:  # the reader closed the pipe, as in `fastmar predict ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
@@ -78,25 +78,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         if TRACEBACK in os.environ:
             raise
         print(
-            f"`fastmar {args.command}` needs {error.name}, which is not installed here.\n"
-            "  Fix: pip install 'fastmar[export,serve,web]', or in a server's image run it outside of it.",
+            f"`fastmar {args.command}` requires {error.name}, which is not installed.\n"
+            "  Fix: pip install 'fastmar[export,serve,web]'; in a server's image, run the command outside of it.",
             file=sys.stderr,
         )
         return REFUSED
     except Exception as error:
-        if hasattr(error, "fix"):  # an error for a person: each of our packages has a tree of them, of one form
+        if hasattr(error, "fix"):  # an error class of one of our packages
             print(printable(str(error)), file=sys.stderr)
             return REFUSED
         if TRACEBACK in os.environ:
             raise
-        said = printable(f"{type(error).__name__}: {error}")
-        print(f"fastmar itself failed. {said}\n  Fix: set {TRACEBACK}=1, run it again, and report it.", file=sys.stderr)
+        message = printable(f"unexpected {type(error).__name__}: {error}")
+        print(f"{message}\n  Fix: set {TRACEBACK}=1, run it again, and report the traceback.", file=sys.stderr)
         return REFUSED
     return status
 
 
 def show_notices() -> None:
-    """Show what rollouts log; the terminal's module is imported with the first notice."""
+    """Print the log records of rollouts."""
     log = logging.getLogger("fastmar_serving.rollout")
     if not log.handlers:
         log.addHandler(_Notices())
@@ -105,7 +105,7 @@ def show_notices() -> None:
 
 class _Notices(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        from fastmar_cli.console import notice  # noqa: PLC0415 - rich, where something is printed
+        from fastmar_cli.console import notice  # noqa: PLC0415 - imports rich
 
         notice(record.getMessage())
 
@@ -113,7 +113,7 @@ class _Notices(logging.Handler):
 def _version() -> str:
     try:
         return importlib.metadata.version("fastmar")
-    except importlib.metadata.PackageNotFoundError:  # a bare checkout
+    except importlib.metadata.PackageNotFoundError:  # a checkout without an installation
         return "(not installed)"
 
 

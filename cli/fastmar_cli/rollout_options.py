@@ -1,4 +1,4 @@
-"""What the commands deploy, rollback and models have in common on the command line. Imports nothing slow."""
+"""Arguments that deploy, rollback and models share."""
 
 from __future__ import annotations
 
@@ -13,41 +13,41 @@ if TYPE_CHECKING:
 
 
 def add_server_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which server; in a container its own variables say it."""
+    """Add the options that select a server."""
     parser.add_argument(
         "--url", default=default_url(), help="the server's inference API (default: FASTMAR_URL, or %(default)s)"
     )
     parser.add_argument(
         "--management",
         metavar="ADDRESS",
-        help="its management API, unix:/PATH or http://HOST:PORT (default: that of the server at --url)",
+        help="the management API, unix:/PATH or http://HOST:PORT (default: that of the server at --url)",
     )
     parser.add_argument(
-        "--model-store", type=Path, metavar="FOLDER", help="its folder of archives (default: the same server's)"
+        "--model-store", type=Path, metavar="FOLDER", help="the folder of archives (default: that of the server)"
     )
     parser.add_argument(
         "--state-dir",
         type=Path,
         metavar="FOLDER",
-        help="its folder of defaults.json and audit.jsonl (default: the same server's, else the model store)",
+        help="the folder of defaults.json and audit.jsonl (default: that of the server, else the model store)",
     )
     parser.add_argument(
         "--key-file",
         type=Path,
         metavar="FILE",
-        help="its key_file.json, or a file with the inference key (default: the same server's)",
+        help="key_file.json, or a text file with the inference key (default: that of the server)",
     )
 
 
-def server_options(args: argparse.Namespace) -> ServerOptions:
-    """The server that the arguments tell of."""
-    from fastmar_serving.rollout.server import ServerOptions  # noqa: PLC0415 - after the arguments are known to be right
+def where(args: argparse.Namespace) -> Where:
+    """The server that the arguments select."""
+    from fastmar_serving.rollout.server import Where  # noqa: PLC0415 - after the arguments are known to be right
 
     return ServerOptions(args.url, args.management, args.key_file, args.model_store, args.state_dir)
 
 
 def positive(text: str) -> int:
-    """A number of things."""
+    """Parse a number of 1 or more."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{number} is not 1 or more")
@@ -55,7 +55,7 @@ def positive(text: str) -> int:
 
 
 def share(text: str) -> float:
-    """A number between 0 and 1."""
+    """Parse a number from 0 to 1."""
     number = float(text)
     if not 0 <= number <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")

@@ -1,4 +1,4 @@
-"""What a deployment found and did, for people."""
+"""Prints the results of deployments."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from fastmar_cli.console import out
 from fastmar_serving.rollout.deploy import DeployResult
 from fastmar_serving.rollout.shadow import Shadow
 
-LISTED = 10  # changes, errors or warnings of a kind that are written out
-LONGEST = 120  # characters of somebody else's text in a cell
+MAX_ITEMS = 10  # of each kind: changes, errors, warnings
+MAX_LENGTH = 120  # characters of a text from outside
 
 
-def lines(result: DeployResult) -> Iterator[Any]:
-    """What to print of it, line by line; of a deployment that failed as much as there is."""
-    label = f"{result.name} {result.version}"
-    beside = f" beside {result.before}" if result.before else ""
-    if result.golden:
-        if result.seconds:
-            workers = "1 worker" if result.workers == 1 else f"{result.workers} workers"
-            yield f"{label} is loaded{beside}: {workers} ready after {result.seconds:.1f} s"
-        yield f"Golden records: {result.golden} reproduced, largest difference {result.golden_difference:.1g}"
-    for change in result.breaking:
+def lines(deployed: Deployed) -> Iterator[Any]:
+    """The lines to print; for a failed deployment, those of the completed steps."""
+    label = f"{deployed.name} {deployed.version}"
+    beside = f" beside {deployed.before}" if deployed.before else ""
+    if deployed.golden:
+        if deployed.seconds:
+            workers = "1 worker" if deployed.workers == 1 else f"{deployed.workers} workers"
+            yield f"{label} is loaded{beside}: {workers} ready after {deployed.seconds:.1f} s"
+        yield f"Golden records: {deployed.golden} reproduced, largest difference {deployed.golden_difference:.1g}"
+    for change in deployed.breaking:
         yield f"Breaking: {_short(change.where)}: {_short(change.what)}"
     if result.shadow and result.shadow.answers:
         yield shadow_table(result.shadow)
@@ -37,12 +37,12 @@ def lines(result: DeployResult) -> Iterator[Any]:
 
 
 def show_shadow(shadow: Shadow) -> None:
-    """Print how the answers of two versions differ."""
+    """Print the comparison of two versions."""
     out.print(shadow_table(shadow))
 
 
 def shadow_table(shadow: Shadow) -> Any:
-    """How the answers of two versions differ, a row for each kind of difference."""
+    """A table of the differences between the answers of two versions."""
     from rich.table import Table  # noqa: PLC0415 - slow to import
     from rich.text import Text  # noqa: PLC0415
 
@@ -60,21 +60,21 @@ def shadow_table(shadow: Shadow) -> Any:
 def _rows(shadow: Shadow) -> Iterator[tuple[str, str, str]]:
     yield "records compared", str(shadow.answers), ""
     yield "answered by both", str(shadow.answered), ""
-    yield "the same in everything", str(shadow.same), ""
+    yield "identical", str(shadow.same), ""
     for version, errors in ((shadow.old, shadow.errors_before), (shadow.new, shadow.errors_after)):
-        codes = ", ".join(f"{code}: {count}" for code, count in errors.most_common(LISTED))
+        codes = ", ".join(f"{code}: {count}" for code, count in errors.most_common(MAX_ITEMS))
         yield f"errors of {version}", str(errors.total()), _short(codes)
-    changes = [f"{before} -> {after}: {count}" for (before, after), count in shadow.changes.most_common(LISTED)]
+    changes = [f"{before} -> {after}: {count}" for (before, after), count in shadow.changes.most_common(MAX_ITEMS)]
     yield "predictions changed", str(shadow.changed), "; ".join(map(_short, changes))
     if shadow.differences:
-        of = "largest probability difference" if shadow.is_probability else "largest difference"
-        yield of, f"{max(shadow.differences):.3g}", ""
+        label = "largest probability difference" if shadow.is_probability else "largest difference"
+        yield label, f"{max(shadow.differences):.3g}", ""
         yield "median difference", f"{median(shadow.differences):.3g}", ""
-    messages = [f"{code}: {message} ({count})" for (code, message), count in shadow.errors.most_common(LISTED)]
-    yield "new errors", str(shadow.newly_failing), "; ".join(map(_short, messages))
-    if shadow.newly_answered:
-        yield "errors no more", str(shadow.newly_answered), ""
-    warned = [f"{field}: {code} ({count})" for (field, code), count in shadow.warnings.most_common(LISTED)]
+    messages = [f"{code}: {message} ({count})" for (code, message), count in shadow.errors.most_common(MAX_ITEMS)]
+    yield "new errors", str(shadow.broken), "; ".join(map(_short, messages))
+    if shadow.mended:
+        yield "resolved errors", str(shadow.mended), ""
+    warned = [f"{field}: {code} ({count})" for (field, code), count in shadow.warnings.most_common(MAX_ITEMS)]
     yield "new warnings", str(shadow.warnings.total()), "; ".join(map(_short, warned))
     for where, before, after in shadow.examples:
         yield "for example", "", f"{where}: {_short(before)} -> {_short(after)}"
@@ -84,4 +84,4 @@ def _short(text: str) -> str:
     from fastmar_contract.display import printable  # noqa: PLC0415
 
     text = printable(" ".join(text.split()))
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    return text if len(text) <= MAX_LENGTH else f"{text[:MAX_LENGTH]}..."

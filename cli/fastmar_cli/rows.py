@@ -1,4 +1,4 @@
-"""Answers of an archive in this process to the rows of a table."""
+"""Scores rows of tables with an archive in this process."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.schema import describe
 
 
-class ArchiveRows:
-    """A `Model` of `fastmar_client.scoring`."""
+class ArchiveRowModel:
+    """A `RowModel` of `fastmar_client.scoring`."""
 
     def __init__(self, predictor: Predictor) -> None:
         self._predictor = predictor
@@ -23,13 +23,13 @@ class ArchiveRows:
 
     @property
     def identity(self) -> str:
-        """Name, version, and all that the archive says of itself, where it comes from among it."""
+        """Name, version, and a hash of the spec with its provenance."""
         model = self._predictor.spec
-        said = sha256(json.dumps(spec.to_dict(model), sort_keys=True).encode()).hexdigest()
-        return f"{model.name} {model.version} {said[:16]}"
+        digest = sha256(json.dumps(spec.to_dict(model), sort_keys=True).encode()).hexdigest()
+        return f"{model.name} {model.version} {digest[:16]}"
 
     def answer(self, body: bytes, content_type: str) -> Sequence[dict[str, Any]]:
-        """See `Model`."""
+        """See `RowModel`."""
         try:
             records = payload.read(body, content_type, self._predictor.spec).records
         except RequestError as error:

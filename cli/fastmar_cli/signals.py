@@ -1,4 +1,4 @@
-"""Signals that end a command. Imports nothing slow."""
+"""Signals that end a command."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def ended_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM end the command as Ctrl-C does, which undoes what was begun."""
+    """Handle SIGTERM like Ctrl-C: raise KeyboardInterrupt, so that unfinished work is undone."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield

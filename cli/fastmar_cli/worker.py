@@ -1,4 +1,4 @@
-"""What TorchServe's worker does with an archive, in this process and without TorchServe."""
+"""Runs an archive's handler in this process, as TorchServe's worker does."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from fastmar_runtime.predictor import BundleFiles
 
 
 class _Context:
-    """As much of TorchServe's context as a handler touches."""
+    """The part of TorchServe's context that a handler uses."""
 
     def __init__(self, model: Path, name: str) -> None:
         self.model_name = name
         self.model_yaml_config: dict[str, Any] = {}
         self.system_properties = {"model_dir": str(model)}
-        self.metrics = None  # counted for nobody
+        self.metrics = None
         self.status = 200
 
     def get_request_header(self, _index: int, key: str) -> Any:
@@ -37,12 +37,12 @@ class _Context:
 
 
 def answer_like_a_worker(model: Path) -> tuple[int, bytes]:
-    """Load `model` and answer its first golden record; status and body.
+    """Load `model` and answer its first golden record; returns status and body.
 
     Raises:
-        BundleError: the worker would not become ready, and why.
+        BundleError: the worker would not become ready.
     """
-    open_checked(model, threads=1)  # first for its reason: the handler prints it and ends the process
+    open_checked(model, threads=1)  # before the handler, which prints errors and exits
     record = BundleFiles(model).json(RECORDS)[0]
     context = _Context(model, model.stem)
     handler = Handler()
@@ -58,4 +58,4 @@ def _as_bundle_error(error: SystemExit) -> BundleError:
     cause = error.__cause__
     if isinstance(cause, BundleError):
         return cause
-    return BundleUnreadable("the handler gave up.", fix="read the line above.")
+    return BundleUnreadable("the handler could not load the archive.", fix="read the handler's message above.")

@@ -1,4 +1,4 @@
-"""Records and pictures over HTTP to a model that fastmar exported.
+"""Client of models that fastmar exported and serves.
 
 `Client` needs requests (`fastmar[client]`), `AsyncClient` needs httpx (`fastmar[async]`).
 """
@@ -56,7 +56,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "AsyncClient":  # imported when it is asked for: asyncio takes longer to import than all of this package
+    if name == "AsyncClient":  # lazy: importing asyncio takes longer than the rest of this package
         from fastmar_client.async_client import AsyncClient  # noqa: PLC0415
 
         return AsyncClient

@@ -1,4 +1,4 @@
-"""The client for asyncio: what `Client` does, as coroutines."""
+"""`AsyncClient`: the methods of `Client` as coroutines."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
-from fastmar_client.asynchronous import batches, each_of, in_order, run_async
+from fastmar_client.async_flows import batches, iterate, map_in_order, run_async
 from fastmar_client.calls import Calls, Query
 from fastmar_client.client import MaskSize, Record
 from fastmar_client.encoding import Part, Picture, is_one
 from fastmar_client.errors import RecordRefused
+from fastmar_client.flows import Flow, Result
 from fastmar_client.frames import Frame, records_in
-from fastmar_client.many import REQUEST_BYTES, Answer, numbered, prepared, raised, size_of
+from fastmar_client.records import REQUEST_BYTES, Answer, prepare, raise_error, size_of, with_record_number
 from fastmar_client.requester import Headers
 from fastmar_client.retries import Retries
 from fastmar_client.scoring import ROWS_A_REQUEST
-from fastmar_client.sender import AsyncSender
 from fastmar_client.served import ServedModel, get_schema, list_models, wait_until_ready
-from fastmar_client.steps import Result, Steps
+from fastmar_client.transport import AsyncTransport
 
 if TYPE_CHECKING:
     import httpx
 
 
 class AsyncClient:
-    """Talks to one server from coroutines of one event loop. Close it, or use it in an `async with` statement.
+    """A client of one server, for one event loop. Close it, or use it in an `async with` statement.
 
     async with AsyncClient("http://127.0.0.1:8080") as client:
         answer = await client.predict("adult", {"age": 49, "workclass": " Private"})
         async for answer in client.predict_many("adult", records):
             ...
 
-    Arguments, answers and errors are those of `Client`. Tables in files are for `Client.score_csv`.
+    Arguments, answers and errors are those of `Client`. To score a CSV file, use `Client.score_csv`.
     """
 
     def __init__(
@@ -47,16 +47,16 @@ class AsyncClient:
         timeout: tuple[float, float] = (3.0, 60.0),
         retries: Retries = Retries(),  # noqa: B008 - frozen
         session: httpx.AsyncClient | None = None,
-        sender: AsyncSender | None = None,
+        transport: AsyncTransport | None = None,
         headers: Headers | Callable[[], Headers] | None = None,
     ) -> None:
-        """Nothing is sent yet. The arguments are those of `Client`; `session` is an `httpx.AsyncClient`."""
+        """Create a client. The arguments are those of `Client`; `session` is an `httpx.AsyncClient`."""
         self._calls = Calls(token=token, key_file=key_file, timeout=timeout, retries=retries, headers=headers)
-        if sender is None:
-            from fastmar_client.async_http import AsyncHttpSender  # noqa: PLC0415 - httpx, where it is needed
+        if transport is None:
+            from fastmar_client.async_http import AsyncHttpTransport  # noqa: PLC0415 - imports httpx
 
-            sender = AsyncHttpSender(url.rstrip("/"), session)
-        self._sender = sender
+            transport = AsyncHttpTransport(url.rstrip("/"), session)
+        self._transport = transport
 
     async def __aenter__(self) -> Self:
         return self
@@ -68,10 +68,10 @@ class AsyncClient:
 
     async def close(self) -> None:
         """Close the connections to the server."""
-        await self._sender.close()
+        await self._transport.close()
 
     @overload
-    async def predict(  # type: ignore[overload-overlap]  # a str is a sequence of str too; it is taken as one record
+    async def predict(  # type: ignore[overload-overlap]  # a str is a sequence too, but means one record
         self,
         model: str,
         record: Record | Picture,
@@ -129,13 +129,13 @@ class AsyncClient:
             )
             return [answer async for answer in answers]
         query = Query(model, version, validate, mask_size, request_id)
-        one = await self._prepared(record, query)
-        return await self._run(self._calls.answer(one, query))
+        part = await self._prepare(record, query)
+        return await self._run(self._calls.answer(part, query))
 
     async def predict_body(
         self, model: str, body: bytes, content_type: str, version: str | None = None, *, request_id: str | None = None
     ) -> list[Answer]:
-        """The answers to a request body that is sent as it is; see `Client.predict_body`."""
+        """The answers to a request body that is sent unchanged; see `Client.predict_body`."""
         query = Query(model, version, request_id=request_id)
         return await self._run(self._calls.answers_to_body(body, content_type, query))
 
@@ -153,23 +153,23 @@ class AsyncClient:
         mask_size: MaskSize | None = None,
         request_id: str | None = None,
     ) -> AsyncGenerator[Answer, None]:
-        """An answer for each record, in order, for `async for`; see `Client.predict_many`.
+        """Stream answers to any number of records, for `async for`; see `Client.predict_many`.
 
-        The records may be an async iterable too. A plain iterable is read in the event loop: it must not block. To end
-        early, call `aclose()` on the result: requests under way are cancelled.
+        `records` may also be an async iterable. A plain iterable is read in the event loop, so it must not block. To
+        stop early, call `aclose()` on the result; pending requests are cancelled.
         """
         if batch_size < 1 or concurrency < 1:
-            raise ValueError("batch_size and concurrency are 1 or more")
+            raise ValueError("batch_size and concurrency must be 1 or more")
         query = Query(model, version, validate, mask_size, request_id)
         items = records if isinstance(records, AsyncIterable) else records_in(records)
         return self._answers(items, query, batch_size, concurrency, on_error, on_progress)
 
     async def schema(self, model: str, version: str | None = None) -> dict[str, Any]:
-        """What the model takes and gives: its JSON Schema, as its archive describes it."""
+        """The JSON Schemas of the model's records and answers."""
         return await self._run(get_schema(self._calls.requester, model, version))
 
     async def models(self) -> list[ServedModel]:
-        """The models that the server has, each with its versions and whether it is ready."""
+        """The models that the server has loaded, each with its versions and its readiness."""
         return await self._run(list_models(self._calls.requester))
 
     async def wait_until_ready(self, model: str, timeout: float = 60.0, version: str | None = None) -> None:
@@ -186,8 +186,8 @@ class AsyncClient:
         on_progress: Callable[[int], None] | None,
     ) -> AsyncGenerator[Answer, None]:
         done = 0
-        parts = self._prepared_or_refused(records, query)
-        answered = in_order(
+        parts = self._prepare_or_refuse(records, query)
+        answered = map_in_order(
             batches(parts, size_of, batch_size, REQUEST_BYTES),
             lambda batch: self._run(self._calls.answers(batch, query)),
             concurrency=concurrency,
@@ -195,27 +195,27 @@ class AsyncClient:
         async with aclosing(answered):
             async for answers in answered:
                 for answer in answers:
-                    placed = numbered(answer, done)
-                    yield placed if on_error == "keep" else raised(placed, query.model)
+                    numbered = with_record_number(answer, done)
+                    yield numbered if on_error == "keep" else raise_error(numbered, query.model)
                     done += 1
                 if on_progress is not None:
                     on_progress(done)
 
-    async def _prepared_or_refused(
+    async def _prepare_or_refuse(
         self, records: Iterable[Any] | AsyncIterable[Any], query: Query
     ) -> AsyncIterator[Part | RecordRefused]:
-        async for record in each_of(records):
+        async for record in iterate(records):
             try:
-                yield await self._prepared(record, query)
+                yield await self._prepare(record, query)
             except RecordRefused as refusal:
                 yield refusal
 
-    async def _prepared(self, record: Any, query: Query) -> Part:
+    async def _prepare(self, record: Any, query: Query) -> Part:
         schema = await self._run(self._calls.schema_for(record, query))
         if isinstance(record, Mapping):
-            return prepared(record, schema, query.mask_size)
-        # A picture is read from the disk, and an image is encoded: other coroutines go on meanwhile.
-        return await asyncio.to_thread(prepared, record, schema, query.mask_size)
+            return prepare(record, schema, query.mask_size)
+        # In a thread: reading a file or encoding an image would block the event loop.
+        return await asyncio.to_thread(prepare, record, schema, query.mask_size)
 
-    async def _run(self, steps: Steps[Result]) -> Result:
-        return await run_async(steps, self._sender)
+    async def _run(self, flow: Flow[Result]) -> Result:
+        return await run_async(flow, self._transport)

@@ -1,11 +1,11 @@
-"""The one file that knows httpx."""
+"""The HTTP transport of `AsyncClient`; only this module imports httpx."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from fastmar_client.errors import ClientError
-from fastmar_client.sender import CONNECTIONS, Reply, cause_of, not_sendable, timed_out, unreachable
+from fastmar_client.transport import CONNECTIONS, Reply, cause_of, not_sendable, timed_out, unreachable
 
 try:
     import httpx
@@ -15,18 +15,18 @@ except ModuleNotFoundError as error:
     ) from error
 
 
-class AsyncHttpSender:
-    """An `AsyncSender` over HTTP."""
+class AsyncHttpTransport:
+    """An `AsyncTransport` that sends with httpx."""
 
     def __init__(self, url: str, session: httpx.AsyncClient | None = None) -> None:
         self._url = url
-        self._own_session = session is None
+        self._owns_session = session is None
         self._session = session or _session()
 
     async def send(
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], timeout: tuple[float, float]
     ) -> Reply:
-        """See `Sender.send`."""
+        """See `Transport.send`."""
         connect, read = timeout
         limits = httpx.Timeout(connect=connect, read=read, write=read, pool=None)
         try:
@@ -34,17 +34,17 @@ class AsyncHttpSender:
                 method, self._url + path, content=body, headers=headers, timeout=limits, follow_redirects=False
             )
         except (httpx.RequestError, httpx.InvalidURL) as error:
-            raise self._explain(error, read) from error
+            raise self._to_client_error(error, read) from error
         return Reply(answer.status_code, answer.content, answer.headers, answer.reason_phrase)
 
     async def close(self) -> None:
-        """Close the connections, unless they belong to a session that was given."""
-        if self._own_session:
+        """Close the connections, except those of a session passed by the caller."""
+        if self._owns_session:
             await self._session.aclose()
 
-    def _explain(self, error: Exception, seconds: float) -> ClientError:
+    def _to_client_error(self, error: Exception, seconds: float) -> ClientError:
         if isinstance(error, httpx.ConnectTimeout):  # nothing was sent
-            return unreachable(self._url, "the connection was not made in time")
+            return unreachable(self._url, "timeout while connecting")
         if isinstance(error, httpx.TimeoutException):
             return timed_out(self._url, seconds)
         if isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError | httpx.ProxyError):
@@ -54,5 +54,5 @@ class AsyncHttpSender:
 
 def _session() -> httpx.AsyncClient:
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=CONNECTIONS)
-    # trust_env=False: or a .netrc would send its own Authorization, and a proxy would see the records
+    # trust_env=False: ignore credentials in .netrc, and proxies, which would see the records
     return httpx.AsyncClient(limits=limits, trust_env=False)

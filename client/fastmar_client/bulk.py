@@ -1,4 +1,4 @@
-"""Many records: in batches, several at a time, in order, and never far ahead of whoever takes the answers."""
+"""Batches of records: several requests at a time, results in order, and bounded read-ahead."""
 
 from __future__ import annotations
 
@@ -9,119 +9,119 @@ from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
-from fastmar_client.steps import Steps
+from fastmar_client.flows import Flow
 
-Given = TypeVar("Given")
-Made = TypeVar("Made")
+Item = TypeVar("Item")
+Output = TypeVar("Output")
 
 
-class Batcher(Generic[Given]):
-    """Collects items into lists of at most `most` items and `most_bytes` bytes; a larger item is alone in its list."""
+class Batcher(Generic[Item]):
+    """Groups items into lists of at most `max_items` items and `max_bytes` bytes; a larger item gets its own list."""
 
-    def __init__(self, size: Callable[[Given], int], most: int, most_bytes: int) -> None:
+    def __init__(self, size: Callable[[Item], int], max_items: int, max_bytes: int) -> None:
         self._size = size
-        self._most = most
-        self._most_bytes = most_bytes
-        self._items: list[Given] = []
+        self._max_items = max_items
+        self._max_bytes = max_bytes
+        self._items: list[Item] = []
         self._bytes = 0
 
-    def add(self, item: Given) -> Iterator[list[Given]]:
-        """Add an item; yields each list that is complete."""
+    def add(self, item: Item) -> Iterator[list[Item]]:
+        """Add an item; yields each completed list."""
         size = self._size(item)
-        if self._bytes + size > self._most_bytes:
-            yield from self.rest()
+        if self._bytes + size > self._max_bytes:
+            yield from self.flush()
         self._items.append(item)
         self._bytes += size
-        if len(self._items) == self._most:
-            yield from self.rest()
+        if len(self._items) == self._max_items:
+            yield from self.flush()
 
-    def rest(self) -> Iterator[list[Given]]:
-        """What was collected since the last complete list, if anything was."""
+    def flush(self) -> Iterator[list[Item]]:
+        """The remaining items, if there are any."""
         if self._items:
             complete, self._items, self._bytes = self._items, [], 0
             yield complete
 
 
-def batches(items: Iterable[Given], size: Callable[[Given], int], most: int, most_bytes: int) -> Iterator[list[Given]]:
-    """`items` in lists; see `Batcher`."""
-    batcher = Batcher(size, most, most_bytes)
+def batches(items: Iterable[Item], size: Callable[[Item], int], max_items: int, max_bytes: int) -> Iterator[list[Item]]:
+    """Group `items` into lists; see `Batcher`."""
+    batcher = Batcher(size, max_items, max_bytes)
     for item in items:
         yield from batcher.add(item)
-    yield from batcher.rest()
+    yield from batcher.flush()
 
 
-def in_order(
-    batches: Iterable[Given], send: Callable[[Given], Made], *, concurrency: int
-) -> Generator[tuple[Given, Made], None, None]:
-    """Each batch with what `send` makes of it, in the batches' order.
+def map_in_order(
+    batches: Iterable[Item], send: Callable[[Item], Output], *, concurrency: int
+) -> Generator[tuple[Item, Output], None, None]:
+    """Each batch with the result of `send`, in the order of the batches.
 
-    At most `concurrency` are under way, and one more waits for its turn: so the iterable is never read more than
-    `concurrency + 1` batches ahead of those that were taken. An error ends it, and so does a caller that stops taking:
-    what is under way then is left alone, and nobody waits for it.
+    At most `concurrency` batches are sent at a time and one more is read, so `batches` is read at most
+    `concurrency + 1` batches ahead of the caller. If a call fails or the caller stops, pending calls finish in their
+    daemon threads, and nothing waits for them.
     """
-    waiting: SimpleQueue[_Job[Given, Made] | None] = SimpleQueue()
-    under_way: deque[_Job[Given, Made]] = deque()
+    jobs: SimpleQueue[_Job[Item, Output] | None] = SimpleQueue()
+    pending: deque[_Job[Item, Output]] = deque()
     threads = 0
     try:
         for batch in batches:
             job = _Job(batch, send)
-            under_way.append(job)
-            waiting.put(job)
+            pending.append(job)
+            jobs.put(job)
             if threads < concurrency:
-                # A daemon: a server that hangs must not keep a program from ending.
-                threading.Thread(target=_work, args=(waiting,), name="fastmar-client", daemon=True).start()
+                # Daemon threads: a server that hangs must not keep the process from exiting.
+                threading.Thread(target=_run_jobs, args=(jobs,), name="fastmar-client", daemon=True).start()
                 threads += 1
-            if len(under_way) > concurrency:
-                yield under_way.popleft().result()
-        while under_way:
-            yield under_way.popleft().result()
+            if len(pending) > concurrency:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
     finally:
-        for job in under_way:
+        for job in pending:
             job.future.cancel()
         for _ in range(threads):
-            waiting.put(None)
+            jobs.put(None)
 
 
-class _Job(Generic[Given, Made]):
-    """A batch, and what becomes of it."""
+class _Job(Generic[Item, Output]):
+    """A batch with the future of its result."""
 
-    def __init__(self, batch: Given, send: Callable[[Given], Made]) -> None:
+    def __init__(self, batch: Item, send: Callable[[Item], Output]) -> None:
         self.batch = batch
-        self.future: Future[Made] = Future()
+        self.future: Future[Output] = Future()
         self._send = send
 
-    def result(self) -> tuple[Given, Made]:
+    def result(self) -> tuple[Item, Output]:
         return self.batch, self.future.result()
 
     def run(self) -> None:
         if not self.future.set_running_or_notify_cancel():
             return
         try:
-            made = self._send(self.batch)
-        except BaseException as error:  # whoever takes the result gets it
+            result = self._send(self.batch)
+        except BaseException as error:  # raised again by `result`
             self.future.set_exception(error)
         else:
-            self.future.set_result(made)
+            self.future.set_result(result)
 
 
-def _work(waiting: SimpleQueue[_Job[Any, Any] | None]) -> None:
-    while (job := waiting.get()) is not None:
+def _run_jobs(jobs: SimpleQueue[_Job[Any, Any] | None]) -> None:
+    while (job := jobs.get()) is not None:
         job.run()
 
 
-def halved(
-    batch: list[Given], ask: Callable[[list[Given]], Steps[Sequence[Any]]], refused: type[Exception]
-) -> Steps[Sequence[Any]]:
-    """The answers to `batch`; where it is refused as a whole, to its halves, down to the records that are at fault.
+def answer_or_bisect(
+    batch: list[Item], send: Callable[[list[Item]], Flow[Sequence[Any]]], refusal_class: type[Exception]
+) -> Flow[Sequence[Any]]:
+    """The answers to `batch`. A batch that is refused as a whole is bisected down to the faulty records.
 
-    An error that is raised for a single record takes the place of its answer.
+    The error of a single record takes the place of its answer.
     """
     try:
-        return (yield from ask(batch))
-    except refused as refusal:
+        return (yield from send(batch))
+    except refusal_class as refusal:
         if len(batch) == 1:
             return [refusal]
         middle = len(batch) // 2
-        first = yield from halved(batch[:middle], ask, refused)
-        second = yield from halved(batch[middle:], ask, refused)
+        first = yield from answer_or_bisect(batch[:middle], send, refusal_class)
+        second = yield from answer_or_bisect(batch[middle:], send, refusal_class)
         return [*first, *second]

@@ -1,4 +1,4 @@
-"""What `Client` and `AsyncClient` ask a server, as steps; each of the two adds how requests are sent."""
+"""The flows that `Client` and `AsyncClient` share: predictions, and the schemas they need."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fastmar_client.bulk import halved
-from fastmar_client.encoding import JSON, MASK_SIZES, Part, together
-from fastmar_client.errors import RecordRefused, wrong_count
+from fastmar_client.bulk import answer_or_bisect
+from fastmar_client.encoding import JSON, MASK_SIZES, Part, to_json_list
+from fastmar_client.errors import RecordRefused, wrong_count_error
+from fastmar_client.flows import Flow
 from fastmar_client.keys import FixedKey, KeyFile, Keys
-from fastmar_client.many import Answer, completed
+from fastmar_client.records import Answer, complete
 from fastmar_client.requester import Headers, Requester
 from fastmar_client.retries import Retries
 from fastmar_client.schema import Schema
 from fastmar_client.served import get_schema, path_of
-from fastmar_client.steps import Steps
 
-SCHEMA_KEPT = 60.0  # seconds for which records are compared with the same schema
+SCHEMA_CACHE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What a call says besides its records; see `Client.predict`."""
+    """The arguments of a call except its records; see `Client.predict`."""
 
     model: str
     version: str | None = None
@@ -34,14 +34,14 @@ class Query:
 
     def __post_init__(self) -> None:
         if self.mask_size is not None and self.mask_size not in MASK_SIZES:
-            raise ValueError(f"mask_size is {self.mask_size!r}. Fix: give 'model' or 'original'.")
+            raise ValueError(f"mask_size is {self.mask_size!r}. Fix: pass 'model' or 'original'.")
 
 
 class Calls:
     """Predictions and schemas of one server. Safe to use from several threads.
 
     Attributes:
-        requester: makes the requests.
+        requester: builds the requests.
     """
 
     def __init__(
@@ -54,58 +54,58 @@ class Calls:
         headers: Headers | Callable[[], Headers] | None,
     ) -> None:
         if token is not None and key_file is not None:
-            raise ValueError("give token or key_file, not both")
+            raise ValueError("token and key_file are both set. Fix: pass only one of them.")
         keys: Keys = FixedKey(token) if key_file is None else KeyFile(key_file)
         self.requester = Requester(keys=keys, timeout=timeout, retries=retries, headers=headers)
         self._schemas: dict[tuple[str, str | None], tuple[float, Schema]] = {}
 
-    def schema_for(self, record: Any, query: Query) -> Steps[Schema | None]:
-        """The schema to compare `record` with; None where there is no need to.
+    def schema_for(self, record: Any, query: Query) -> Flow[Schema | None]:
+        """The schema to validate `record` against; None if no validation is required.
 
-        A str needs it even without `validate`: whether it is a path depends on the model. A schema is fetched again
-        once in a while, since a deployment may change it.
+        A str requires the schema even without `validate`: whether it is a path depends on the model. The cache of
+        schemas expires, since a deployment may change them.
         """
         if not query.validate and not isinstance(record, str):
             return None
-        fetched, schema = self._schemas.get((query.model, query.version), (0.0, None))
+        fetched_at, schema = self._schemas.get((query.model, query.version), (0.0, None))
         now = time.monotonic()
-        if schema is None or now - fetched > SCHEMA_KEPT:
+        if schema is None or now - fetched_at > SCHEMA_CACHE_SECONDS:
             schema = Schema((yield from get_schema(self.requester, query.model, query.version)))
             self._schemas[query.model, query.version] = now, schema
         return schema
 
-    def answer(self, one: Part, query: Query) -> Steps[Any]:
+    def answer(self, part: Part, query: Query) -> Flow[Any]:
         """The answer to one record."""
-        answer = yield from self._post(one.data, one.media_type, query)
-        return completed(answer, one)
+        answer = yield from self._post(part.data, part.media_type, query)
+        return complete(answer, part)
 
-    def answers_to_body(self, body: bytes, content_type: str, query: Query) -> Steps[list[Answer]]:
+    def answers_to_body(self, body: bytes, content_type: str, query: Query) -> Flow[list[Answer]]:
         """The answers to a request body; see `Client.predict_body`."""
         answers = yield from self._post(body, content_type, query)
         if isinstance(answers, dict):
             answers = answers.get("predictions", [answers])
         return list(answers)
 
-    def answers(self, batch: Sequence[Part | RecordRefused], query: Query) -> Steps[list[Answer]]:
-        """The answers to one batch, which is halved where it is refused; errors for what can't be sent."""
-        # TorchServe may lose a request whose worker was killed: it is never answered, and only a time-out tells.
-        plan = self.requester.retries
-        plan = replace(plan, after_timeout=plan.after_timeout or plan.after_failure)
+    def answers(self, batch: Sequence[Part | RecordRefused], query: Query) -> Flow[list[Answer]]:
+        """The answers to one batch, which is bisected if it is refused; errors for records that can't be sent."""
+        # TorchServe may lose the request of a worker that was killed; only a timeout reveals it.
+        policy = self.requester.retries
+        policy = replace(policy, after_timeout=policy.after_timeout or policy.after_failure)
 
-        def ask(some: list[Part]) -> Steps[Sequence[Any]]:
-            if len(some) == 1 and some[0].media_type != JSON:  # a lone picture as it is: a third smaller than in JSON
-                one = yield from self._post(some[0].data, some[0].media_type, query, plan)
-                return [one]
-            answers = yield from self._post(together(some), JSON, query, plan)
-            if not isinstance(answers, list) or len(answers) != len(some):
-                raise wrong_count(len(answers) if isinstance(answers, list) else 1, len(some), query.model)
+        def send(parts: list[Part]) -> Flow[Sequence[Any]]:
+            if len(parts) == 1 and parts[0].media_type != JSON:  # without base64 a picture is a quarter smaller
+                answer = yield from self._post(parts[0].data, parts[0].media_type, query, policy)
+                return [answer]
+            answers = yield from self._post(to_json_list(parts), JSON, query, policy)
+            if not isinstance(answers, list) or len(answers) != len(parts):
+                raise wrong_count_error(len(answers) if isinstance(answers, list) else 1, len(parts), query.model)
             return answers
 
         sent = [each for each in batch if isinstance(each, Part)]
-        found = iter((yield from halved(sent, ask, RecordRefused)) if sent else ())
-        return [_in_place(next(found), each) if isinstance(each, Part) else each.as_dict() for each in batch]
+        answers = iter((yield from answer_or_bisect(sent, send, RecordRefused)) if sent else ())
+        return [_to_answer(next(answers), each) if isinstance(each, Part) else each.as_dict() for each in batch]
 
-    def _post(self, body: bytes, content_type: str, query: Query, retries: Retries | None = None) -> Steps[Any]:
+    def _post(self, body: bytes, content_type: str, query: Query, retries: Retries | None = None) -> Flow[Any]:
         return self.requester.request(
             "POST",
             path_of(query.model, query.version),
@@ -117,6 +117,6 @@ class Calls:
         )
 
 
-def _in_place(found: Any, sent: Part) -> Answer:
-    answer: Answer = completed(found.as_dict() if isinstance(found, RecordRefused) else found, sent)
+def _to_answer(result: Any, sent: Part) -> Answer:
+    answer: Answer = complete(result.as_dict() if isinstance(result, RecordRefused) else result, sent)
     return answer

@@ -1,4 +1,4 @@
-"""The client: predictions, schemas and readiness of models on a TorchServe that serves fastmar archives."""
+"""`Client`: predictions, schemas and readiness of models on a server of fastmar archives."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from fastmar_client import scoring
-from fastmar_client.bulk import batches, in_order
+from fastmar_client.bulk import batches, map_in_order
 from fastmar_client.calls import Calls, Query
 from fastmar_client.encoding import Part, Picture, is_one
 from fastmar_client.errors import RecordRefused
+from fastmar_client.flows import Flow, Result, run
 from fastmar_client.frames import Frame, records_in
-from fastmar_client.many import (
+from fastmar_client.records import (
     REQUEST_BYTES,
     Answer,
-    numbered,
-    prepared,
-    prepared_or_refused,
-    raised,
+    prepare,
+    prepare_or_refuse,
+    raise_error,
     size_of,
+    with_record_number,
 )
 from fastmar_client.requester import Headers
 from fastmar_client.retries import Retries
 from fastmar_client.scoring import ROWS_A_REQUEST, Scored
-from fastmar_client.sender import Sender
-from fastmar_client.served import ServedModel, ServedRows, get_schema, list_models, wait_until_ready
-from fastmar_client.steps import Result, Steps, run
+from fastmar_client.served import ServedModel, ServedRowModel, get_schema, list_models, wait_until_ready
+from fastmar_client.transport import Transport
 from fastmar_contract.csv_rows import UTF8
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ MaskSize = Literal["model", "original"]
 
 
 class Client:
-    """Talks to one server. Safe to use from several threads; close it, or use it in a `with` statement.
+    """A client of one server. Safe to use from several threads. Close it, or use it in a `with` statement.
 
     with Client("http://127.0.0.1:8080") as client:
         answer = client.predict("adult", {"age": 49, "workclass": " Private"})
@@ -57,29 +57,29 @@ class Client:
         timeout: tuple[float, float] = (3.0, 60.0),
         retries: Retries = Retries(),  # noqa: B008 - frozen
         session: requests.Session | None = None,
-        sender: Sender | None = None,
+        transport: Transport | None = None,
         headers: Headers | Callable[[], Headers] | None = None,
     ) -> None:
-        """Nothing is sent yet.
+        """Create a client. Nothing is sent yet.
 
         Args:
             url: address of the inference API.
-            token: key for the inference API, if it asks for one.
-            key_file: the file of a key, instead of a token: the server's key_file.json, which is read again when keys
-                change, or a text file that holds one key.
-            timeout: seconds for the connection, and seconds without data from the server.
-            retries: when and how often a request is repeated.
-            session: a session to send with, for certificates and proxies; it is not closed.
-            sender: what sends instead of HTTP; see `fastmar_client.testing`.
-            headers: sent with every request, or a function that returns them for each one, such as
+            token: key for the inference API, if the server requires one.
+            key_file: a file with the key, instead of a token: the server's key_file.json, which is read again when keys
+                change, or a text file with one key.
+            timeout: seconds to connect, and seconds without data from the server.
+            retries: the retry policy.
+            session: a `requests.Session` with your certificates and proxies; it is not closed.
+            transport: replaces HTTP; see `fastmar_client.testing`.
+            headers: headers of every request, or a function that returns them for each request, such as
                 {"traceparent": ...}.
         """
         self._calls = Calls(token=token, key_file=key_file, timeout=timeout, retries=retries, headers=headers)
-        if sender is None:
-            from fastmar_client.http import HttpSender  # noqa: PLC0415 - requests, where something is sent over HTTP
+        if transport is None:
+            from fastmar_client.http import HttpTransport  # noqa: PLC0415 - imports requests
 
-            sender = HttpSender(url.rstrip("/"), session)
-        self._sender = sender
+            transport = HttpTransport(url.rstrip("/"), session)
+        self._transport = transport
 
     def __enter__(self) -> Self:
         return self
@@ -91,10 +91,10 @@ class Client:
 
     def close(self) -> None:
         """Close the connections to the server."""
-        self._sender.close()
+        self._transport.close()
 
     @overload
-    def predict(  # type: ignore[overload-overlap]  # a str is a sequence of str too; it is taken as one record
+    def predict(  # type: ignore[overload-overlap]  # a str is a sequence too, but means one record
         self,
         model: str,
         record: Record | Picture,
@@ -143,26 +143,24 @@ class Client:
 
         A picture is the `Path` of its file, the file's bytes, an open file or BytesIO, a PIL image, or a numpy array of
         pixels (uint8, of shape (height, width), (height, width, 3) or (height, width, 4)). A `str` is a path if the
-        model reads files, a text if its record schema allows a string, and is refused otherwise; the model's schema is
-        fetched to find out. The answer to a file
-        has its name as ``"name"``. A row of a DataFrame is a record. In a list, a record that can't be scored is
-        answered with `{"error": {...}}` in its place.
+        model reads files, a text if its record schema allows a string, and is refused otherwise; the client fetches the
+        model's schema to decide. The answer to a file has the file's name as ``"name"``. Each row of a DataFrame is a
+        record. In a list, a record that can't be scored is answered with `{"error": {...}}` in its place.
 
         Args:
             model: the model's name.
-            record: what to ask.
+            record: one record or picture, an iterable of them, or a DataFrame.
             version: the model's version; None for the server's default.
-            validate: whether to compare each record with the model's schema before it is sent. What the model would
-                refuse is refused here, and so are columns and categories that it does not know, which it would
-                otherwise ignore with a warning; numbers outside of what it was trained with are told in the answer's
-                warnings.
-            mask_size: "model" or "original": the size of masks that answer pictures; None for the server's default.
-            request_id: sent as X-Request-ID, which the server's log and errors then have.
+            validate: whether to validate each record against the model's schema before it is sent. Records that the
+                model would refuse are refused here, and also unknown columns and categories, for which the model would
+                only warn. Numbers outside of the range of the reference data become warnings of the answer.
+            mask_size: "model" or "original": the size of predicted masks; None for the server's default.
+            request_id: sent as X-Request-ID, which appears in the server's log and errors.
 
         Raises:
-            TypeError: it is a file of text, or an image or array that is no picture.
-            RecordRefused: the model can't read the request, or can't score the one record; a file can't be read.
-            ClientError: any other of `fastmar_client.errors`.
+            TypeError: a file is open in text mode, or an image or array can't be sent as a picture.
+            RecordRefused: the model can't read the request or score the record, or a file can't be read.
+            ClientError: any other error of `fastmar_client.errors`.
         """
         if not is_one(record):
             answers = self.predict_many(
@@ -176,15 +174,15 @@ class Client:
             )
             return list(answers)
         query = Query(model, version, validate, mask_size, request_id)
-        one = prepared(record, self._run(self._calls.schema_for(record, query)), mask_size)
-        return self._run(self._calls.answer(one, query))
+        part = prepare(record, self._run(self._calls.schema_for(record, query)), mask_size)
+        return self._run(self._calls.answer(part, query))
 
     def predict_body(
         self, model: str, body: bytes, content_type: str, version: str | None = None, *, request_id: str | None = None
     ) -> list[Answer]:
-        """The answers to a request body that is sent as it is: CSV with a header, JSON lines, a picture's file.
+        """The answers to a request body that is sent unchanged: CSV with a header, JSON lines, a picture's file.
 
-        Always a list; a record among several that can't be scored is answered with `{"error": {...}}` in its place.
+        Always a list. In a body with several records, one that can't be scored has `{"error": {...}}` in its place.
         """
         return self._run(self._calls.answers_to_body(body, content_type, Query(model, version, request_id=request_id)))
 
@@ -202,43 +200,43 @@ class Client:
         mask_size: MaskSize | None = None,
         request_id: str | None = None,
     ) -> Iterator[Answer]:
-        """An answer for each record, in order, as they come: batched, several batches at a time.
+        """Stream answers to any number of records, in order: sends several batches at a time.
 
-        The records are read only as far ahead as needed: at most `batch_size * (concurrency + 1)` of them. Pictures
-        are opened no sooner, and a request holds no more than the server takes.
+        At most `batch_size * (concurrency + 1)` records are read ahead. Pictures are opened only then, and requests
+        stay within the server's limits.
 
-        A batch whose worker dies, whose connection breaks, or that is not answered in time is sent again as `Retries`
-        says. Each record is answered once.
+        A batch is retried as configured in `retries` if its worker dies, its connection breaks or its response times
+        out. Each record is answered once.
 
         Args:
             model: the model's name.
-            records: any iterable, of any length, of dicts and pictures, as `predict` takes them; or a DataFrame.
+            records: any iterable of records and pictures, as in `predict`; or a DataFrame.
             version: the model's version; None for the server's default.
-            batch_size: records in a request, at most.
-            concurrency: requests under way at a time.
-            validate: whether to compare each record with the model's schema before it is sent; see `predict`.
+            batch_size: maximum number of records in a request.
+            concurrency: maximum number of simultaneous requests.
+            validate: whether to validate each record against the model's schema before it is sent; see `predict`.
             on_error: "keep" puts `{"error": {...}}` in the place of a record that can't be scored or a file that can't
-                be read; "raise" raises.
-            on_progress: called with the number of records answered so far, after each batch.
-            mask_size: "model" or "original": the size of masks that answer pictures; None for the server's default.
-            request_id: sent as X-Request-ID with each request, which the server's log and errors then have.
+                be read; "raise" raises the error.
+            on_progress: called after each batch with the number of records answered so far.
+            mask_size: "model" or "original": the size of predicted masks; None for the server's default.
+            request_id: sent as X-Request-ID with each request, which appears in the server's log and errors.
 
         Raises:
-            TypeError: there is a file of text among them, or an image or array that is no picture.
+            TypeError: a file is open in text mode, or an image or array can't be sent as a picture.
             RecordRefused: with on_error="raise", for the first record that can't be scored.
-            ClientError: the server can't be reached or fails; answers that came before it are yielded first.
+            ClientError: the server can't be reached or fails; earlier answers are yielded first.
         """
         if batch_size < 1 or concurrency < 1:
-            raise ValueError("batch_size and concurrency are 1 or more")
+            raise ValueError("batch_size and concurrency must be 1 or more")
         query = Query(model, version, validate, mask_size, request_id)
-        parts = (self._prepared_or_refused(record, query) for record in records_in(records))
-        answered = in_order(
+        parts = (self._prepare_or_refuse(record, query) for record in records_in(records))
+        answered = map_in_order(
             batches(parts, size_of, batch_size, REQUEST_BYTES),
             lambda batch: self._run(self._calls.answers(batch, query)),
             concurrency=concurrency,
         )
-        answers = _numbered((answers for _, answers in answered), on_progress)
-        return answers if on_error == "keep" else (raised(answer, model) for answer in answers)
+        answers = _number_errors((answers for _, answers in answered), on_progress)
+        return answers if on_error == "keep" else (raise_error(answer, model) for answer in answers)
 
     def score_csv(
         self,
@@ -255,38 +253,39 @@ class Client:
         batch_size: int = ROWS_A_REQUEST,
         concurrency: int = 4,
     ) -> Scored:
-        """Answer each row of a CSV file, of any size, in another: the table's columns, and the answers' behind them.
+        """Score a CSV file of any size: write the rows of `source`, followed by their answers, to `target`.
 
-        The table has a header, and commas, semicolons or tabs, which the answers' file has then too. A row that can't
-        be scored has the reason in the column "error". Memory does not grow with the table.
+        The input table has a header, and commas, semicolons or tabs as delimiters; the output uses the same delimiter.
+        A row that can't be scored has the reason in the column "error". Memory does not grow with the table.
 
-        While it runs the answers are in `TARGET.part`. A run that was interrupted, by whatever, goes on where it was
-        when it is started again; `target` is there when it is complete. All rows are asked of the same version.
+        During the run the answers are in `TARGET.part`; `target` exists when the run is complete. After an interruption
+        of any kind, the same call resumes the run. All rows are scored by the same version.
 
         Args:
             model: the model's name.
-            source: the table.
-            target: the file of answers.
-            version: the model's version; None for what is the server's default when the run begins.
-            columns: of the file of answers, in their order: names of the table's columns; "input" for all of these;
+            source: the input table.
+            target: the output file.
+            version: the model's version; None for the server's default at the start of the run.
+            columns: the columns of the output, in order: names of the table's columns; "input" for all of these;
                 "prediction", "probability" (of the prediction), "probabilities" (one of each label), "index",
-                "warnings", "error". None: "input", "prediction", "probability", "warnings", "error", as far as there
-                are such. An answer's column that the table has too gets "fastmar_" before its name.
-            encoding: of the table, where it has no byte order mark of UTF-8 or UTF-16; the answers' file is UTF-8.
-            resume: whether to go on with a run that was interrupted; otherwise it begins anew.
-            overwrite: whether a `target` that is there is replaced in the end; otherwise it is refused.
-            progress: called after each batch; an exception that it raises ends the run, which can be gone on with.
-            batch_size: rows in a request, at most.
-            concurrency: requests under way at a time.
+                "warnings", "error". None for "input", "prediction", "probability", "warnings", "error", as far as the
+                model's answers have them. An answer's column gets the prefix "fastmar_" if the table has one of that
+                name.
+            encoding: of the table, if it has no byte order mark of UTF-8 or UTF-16; the output is UTF-8.
+            resume: whether to resume an interrupted run; otherwise start again.
+            overwrite: whether to replace an existing `target` at the end; otherwise the call is refused.
+            progress: called after each batch; an exception that it raises interrupts the run, which can be resumed.
+            batch_size: maximum number of rows in a request.
+            concurrency: maximum number of simultaneous requests.
 
         Raises:
-            CsvUnreadable: the table can't be read, has no row, or lacks a column that the model needs.
-            CsvUnwritable: the file of answers can't be written, or a column does not exist.
-            ResumeRefused: the interrupted run was of another table, model, version or choice of columns.
-            ClientError: the server can't be reached or fails; what was scored stays, and a new run goes on with it.
+            CsvUnreadable: the table can't be read, has no rows, or lacks a column that the model requires.
+            CsvUnwritable: the output file can't be written, or a column does not exist.
+            ResumeRefused: the interrupted run had another table, model, version, encoding or choice of columns.
+            ClientError: the server can't be reached or fails; the scored rows are kept, and the same call resumes.
         """
         return scoring.score_csv(
-            ServedRows(self, model, version),
+            ServedRowModel(self, model, version),
             source,
             target,
             columns=columns,
@@ -299,38 +298,38 @@ class Client:
         )
 
     def schema(self, model: str, version: str | None = None) -> dict[str, Any]:
-        """What the model takes and gives: its JSON Schema, as its archive describes it."""
+        """The JSON Schemas of the model's records and answers."""
         return self._run(get_schema(self._calls.requester, model, version))
 
     def models(self) -> list[ServedModel]:
-        """The models that the server has, each with its versions and whether it is ready."""
+        """The models that the server has loaded, each with its versions and its readiness."""
         return self._run(list_models(self._calls.requester))
 
     def wait_until_ready(self, model: str, timeout: float = 60.0, version: str | None = None) -> None:
         """Return once the model answers a request.
 
         Raises:
-            Timeout: it does not within `timeout` seconds; says what was in the way last.
+            Timeout: the model is not ready within `timeout` seconds; the message has the last failure.
         """
         self._run(wait_until_ready(self._calls.requester, model, timeout, version))
 
-    def _prepared_or_refused(self, record: Any, query: Query) -> Part | RecordRefused:
+    def _prepare_or_refuse(self, record: Any, query: Query) -> Part | RecordRefused:
         try:
             schema = self._run(self._calls.schema_for(record, query))
         except RecordRefused as refusal:
             return refusal
-        return prepared_or_refused(record, schema, query.mask_size)
+        return prepare_or_refuse(record, schema, query.mask_size)
 
-    def _run(self, steps: Steps[Result]) -> Result:
-        return run(steps, self._sender)
+    def _run(self, flow: Flow[Result]) -> Result:
+        return run(flow, self._transport)
 
 
-def _numbered(batches: Iterable[list[Answer]], on_progress: Callable[[int], None] | None) -> Iterator[Answer]:
-    """The answers of all batches; an error among them has the position of its record."""
+def _number_errors(batches: Iterable[list[Answer]], on_progress: Callable[[int], None] | None) -> Iterator[Answer]:
+    """The answers of all batches; the record number of each error counts from the first batch."""
     done = 0
     for answers in batches:
         for answer in answers:
-            yield numbered(answer, done)
+            yield with_record_number(answer, done)
             done += 1
         if on_progress is not None:
             on_progress(done)

@@ -1,4 +1,4 @@
-"""Which columns a table of answers has, and what stands in them."""
+"""The columns of an output table, and their cells."""
 
 from __future__ import annotations
 
@@ -10,78 +10,82 @@ from fastmar_client.errors import CsvUnwritable
 
 INPUT, PREDICTION, PROBABILITY, PROBABILITIES = "input", "prediction", "probability", "probabilities"
 INDEX, WARNINGS, ERROR = "index", "warnings", "error"
-PREFIX = "fastmar_"  # of an answer's column whose name the table already has
-SEVERAL = ";"  # between the labels of one answer
+PREFIX = "fastmar_"  # of an answer's column, if the table has a column of that name
+LABEL_SEPARATOR = ";"
 
 Answer = Mapping[str, Any]
 Cell = Callable[[Answer], Any]
 
 
 class AnswerColumns:
-    """The columns of the file of answers: the table's own, some or all of them, and the answers'.
+    """The columns of an output table: columns of the input table, and columns of the answers.
 
     Attributes:
-        header: their names.
+        header: the names of the columns.
     """
 
     def __init__(self, table: Sequence[str], schema: Mapping[str, Any], chosen: Sequence[str] | None = None) -> None:
-        """The columns that are `chosen` of a table with the columns `table`.
+        """Choose columns.
 
-        `chosen` names columns of the table or of answers: "input" for all of the table's, "prediction", "probability"
-        (of the prediction), "probabilities" (of each label), "index", "warnings", "error". None chooses what there is,
-        with "probabilities" only where answers have no "probability".
+        Args:
+            table: the columns of the input table.
+            schema: the model's schema.
+            chosen: names of columns of the table or of answers: "input" for all of the table's, "prediction",
+                "probability" (of the prediction), "probabilities" (of each label), "index", "warnings", "error". None
+                for all except "index", and except "probabilities" if answers have a "probability".
 
         Raises:
-            CsvUnwritable: there is no such column.
+            CsvUnwritable: a chosen column does not exist.
         """
         answers = _answer_cells(schema)
         if chosen is None:
-            chosen = _usual(answers)
+            chosen = _default_columns(answers)
         self.header: list[str] = []
-        self._cells: list[Cell] = []  # of answers; they come behind the table's
-        self._places: list[int] = []  # of each column among the table's and these
+        self._cells: list[Cell] = []  # of the answers' columns
+        self._positions: list[int] = []  # of each column in the row followed by the answers' cells
         for name in chosen:
             if name == INPUT:
                 self.header += table
-                self._places += range(len(table))
+                self._positions += range(len(table))
             elif name in answers:
                 for column, cell in answers[name]:
                     self.header.append(column)
-                    self._places.append(len(table) + len(self._cells))
+                    self._positions.append(len(table) + len(self._cells))
                     self._cells.append(cell)
             elif name in table:
                 self.header.append(name)
-                self._places.append(list(table).index(name))
+                self._positions.append(list(table).index(name))
             else:
                 raise CsvUnwritable(
-                    f"there is no column {name!r} in the table or in the answers.",
-                    fix=f"choose among {', '.join([INPUT, *answers])}, and the table's own columns.",
+                    f"neither the table nor the answers have a column {name!r}.",
+                    fix=f"choose from {', '.join([INPUT, *answers])}, and the table's columns.",
+                    code="unknown_column",
                 )
-        self._rename_doubles(len(table))
-        self._in_order = self._places == list(range(len(table) + len(self._cells)))
+        self._rename_duplicates(len(table))
+        self._is_input_order = self._positions == list(range(len(table) + len(self._cells)))
 
     def cells(self, row: Sequence[str], answer: Answer) -> list[str]:
-        """One line of the file of answers."""
+        """One row of the output table."""
         line = [*row, *(_text(cell(answer)) for cell in self._cells)]
-        return line if self._in_order else [line[place] for place in self._places]
+        return line if self._is_input_order else [line[position] for position in self._positions]
 
-    def _rename_doubles(self, width: int) -> None:
-        """Give an answer's column another name where the table, of so many columns, has one of that name."""
-        taken = {name for name, place in zip(self.header, self._places, strict=True) if place < width}
-        for column, place in enumerate(self._places):
-            if place >= width:
+    def _rename_duplicates(self, width: int) -> None:
+        """Rename columns of answers whose names the table has too; `width` is the table's number of columns."""
+        taken = {name for name, position in zip(self.header, self._positions, strict=True) if position < width}
+        for column, position in enumerate(self._positions):
+            if position >= width:
                 while self.header[column] in taken:
                     self.header[column] = PREFIX + self.header[column]
                 taken.add(self.header[column])
 
 
-def _usual(answers: Mapping[str, Any]) -> list[str]:
+def _default_columns(answers: Mapping[str, Any]) -> list[str]:
     likelihood = PROBABILITY if PROBABILITY in answers else PROBABILITIES
     return [INPUT, *(name for name in (PREDICTION, likelihood, WARNINGS, ERROR) if name in answers)]
 
 
 def _answer_cells(schema: Mapping[str, Any]) -> dict[str, list[tuple[str, Cell]]]:
-    """Columns of answers by what is chosen: their names, and what stands in them."""
+    """The columns for each name that can be chosen: their headers, and functions that return their cells."""
     properties = (schema.get("answer") or {}).get("properties") or {}
     found: dict[str, list[tuple[str, Cell]]] = {PREDICTION: _prediction(properties.get(PREDICTION) or {})}
     if INDEX in properties:  # one label
@@ -96,18 +100,18 @@ def _answer_cells(schema: Mapping[str, Any]) -> dict[str, list[tuple[str, Cell]]
 
 
 def _prediction(schema: Mapping[str, Any]) -> list[tuple[str, Cell]]:
-    """One column; of several numbers one a target."""
+    """One column, or a column for each target of several numbers."""
     targets = schema.get("x-fastmar", {}).get("targets", [])
     is_numbers = schema.get("type") == "array" and schema.get("items", {}).get("type") == "number"
     if not is_numbers or len(targets) < 2:
         return [(PREDICTION, _whole_prediction)]
-    return [(f"{PREDICTION}_{target}", _item(place, len(targets))) for place, target in enumerate(targets)]
+    return [(f"{PREDICTION}_{target}", _item(position, len(targets))) for position, target in enumerate(targets)]
 
 
-def _item(place: int, count: int) -> Cell:
+def _item(position: int, count: int) -> Cell:
     def cell(answer: Answer) -> Any:
         numbers = answer.get(PREDICTION)
-        return numbers[place] if isinstance(numbers, list) and len(numbers) == count else None
+        return numbers[position] if isinstance(numbers, list) and len(numbers) == count else None
 
     return cell
 
@@ -115,7 +119,7 @@ def _item(place: int, count: int) -> Cell:
 def _whole_prediction(answer: Answer) -> Any:
     value = answer.get(PREDICTION)
     if isinstance(value, list) and all(isinstance(label, str) for label in value):
-        return SEVERAL.join(value)
+        return LABEL_SEPARATOR.join(value)
     return value
 
 
@@ -124,14 +128,14 @@ def _probability(answer: Answer) -> Any:
 
 
 def _probabilities(schema: Mapping[str, Any]) -> list[tuple[str, Cell]]:
-    """One column a label; where answers tell only the likeliest of many labels, one for all."""
+    """A column for each label, or one column if answers only have the top-k labels."""
     labels = schema.get("properties")
     if not labels:
         return [(PROBABILITIES, lambda answer: answer.get(PROBABILITIES))]
-    return [(f"{PROBABILITY}_{label}", _of_label(label)) for label in labels]
+    return [(f"{PROBABILITY}_{label}", _label_probability(label)) for label in labels]
 
 
-def _of_label(label: str) -> Cell:
+def _label_probability(label: str) -> Cell:
     return lambda answer: (answer.get(PROBABILITIES) or {}).get(label)
 
 
@@ -148,5 +152,5 @@ def _text(value: Any) -> str:
     if value is None or isinstance(value, str):
         return value or ""
     if type(value) is float:
-        return repr(value)  # the shortest that is exact, as in the answer
+        return repr(value)  # the shortest exact text, as in JSON
     return json.dumps(value, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""Records as JSON, what pandas and numpy hand out taken as it is meant; pictures as the bytes of their files."""
+"""Encodes records as JSON, including values of pandas and numpy, and pictures as files."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from fastmar_client.errors import RecordRefused
-from fastmar_client.pictures import file_of, is_batch, is_picture_object
+from fastmar_client.pictures import is_batch, is_picture_object, to_file
 from fastmar_contract.media_types import picture_type
 
-# The bytes of a picture's file, its path, or the file itself, open. PIL images and arrays of pixels are taken too.
-# A str is a path for models that read pictures alone.
+# The bytes of a picture's file, its path, or the open file. PIL images and numpy arrays are accepted too.
+# A str is a path if the model reads pictures.
 Picture = bytes | bytearray | str | os.PathLike[str] | IO[bytes]
 MASK_SIZES = ("model", "original")
 
@@ -29,51 +29,51 @@ ANY_BYTES = "application/octet-stream"
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One record on its way: its JSON, or a picture's file.
+    """One encoded record: its JSON, or a picture's file.
 
     Attributes:
-        data: UTF-8 or the file's bytes.
+        data: JSON in UTF-8, or the file's bytes.
         media_type: of `data`.
-        name: the name of the picture's file, where it has one.
-        remarks: what is already known of it, beside what the server will say; for the answer's warnings.
+        name: the name of the picture's file, if it has one.
+        warnings: the client's own warnings, which are added to the answer's.
     """
 
     data: bytes
     media_type: str = JSON
     name: str | None = None
-    remarks: tuple[dict[str, Any], ...] = ()
+    warnings: tuple[dict[str, Any], ...] = ()
 
     @property
     def size(self) -> int:
-        """Bytes that it takes in a JSON list."""
+        """Its number of bytes in a JSON list, at most."""
         if self.media_type == JSON:
             return len(self.data) + 1
-        return 4 * (len(self.data) // 3 + 1) + len(json.dumps(self.name)) + 40  # base64, and the words around it
+        return 4 * (len(self.data) // 3 + 1) + len(json.dumps(self.name)) + 40  # base64, and the keys around it
 
     def as_json(self, **options: str) -> bytes:
-        """Itself as an item of a JSON list; a picture with `options` beside it."""
+        """The record as an item of a JSON list; `options` are added to a picture."""
         if self.media_type == JSON:
             return self.data
-        before = {"name": self.name, **options} if self.name else options
-        words = "".join(f"{json.dumps(key)}:{json.dumps(value)}," for key, value in before.items())
-        return b'{%s"image":{"b64":"%s"}}' % (words.encode(), base64.b64encode(self.data))
+        extra = {"name": self.name, **options} if self.name else options
+        members = "".join(f"{json.dumps(key)}:{json.dumps(value)}," for key, value in extra.items())
+        return b'{%s"image":{"b64":"%s"}}' % (members.encode(), base64.b64encode(self.data))
 
 
 def is_one(record: object) -> bool:
-    """Whether `record` is one record or one picture, rather than several."""
+    """Whether `record` is a single record or picture."""
     if isinstance(record, Mapping | bytes | bytearray | str | os.PathLike | Part):
         return True
     return is_picture_object(record) and not is_batch(record)
 
 
 def part(record: Any, mask_size: str | None = None) -> Part:
-    """A record or a picture, ready to be sent; a `Part` is. Masks that answer a picture come in `mask_size`.
+    """Encode a record or a picture; a `Part` is returned unchanged. `mask_size` is the size of predicted masks.
 
-    The path of a picture is a `Path`: a str is a text, and becomes JSON.
+    The path of a picture is a `Path`: a str is a text, and is encoded as JSON.
 
     Raises:
-        RecordRefused: there is something in it that JSON can't express, or the file can't be read.
-        TypeError: it is a file of text, or an array or image that is no picture.
+        RecordRefused: the record has a value that JSON can't express, or the file can't be read.
+        TypeError: a file is open in text mode, or an array or image can't be sent as a picture.
     """
     if mask_size is not None and isinstance(record, Mapping):
         return Part(encode({"mask_size": mask_size, **record}))
@@ -94,12 +94,12 @@ def _part(record: Any) -> Part:
         data = _read(path)
         return Part(data, picture_type(data) or ANY_BYTES, path.name)
     if is_picture_object(record):
-        data, name = file_of(record)
+        data, name = to_file(record)
         return Part(data, picture_type(data) or ANY_BYTES, name)
     return Part(encode(record))
 
 
-def together(parts: Iterable[Part]) -> bytes:
+def to_json_list(parts: Iterable[Part]) -> bytes:
     """The JSON list of several records."""
     return b"[%s]" % b",".join(each.as_json() for each in parts)
 
@@ -107,38 +107,38 @@ def together(parts: Iterable[Part]) -> bytes:
 def encode(record: Any) -> bytes:
     """A record, or a list of records, as JSON in UTF-8.
 
-    numpy's scalars and arrays become numbers and lists, dates become ISO 8601, and pandas' missing values, NaN, NaT and
-    NA, become null.
+    numpy's scalars and arrays become numbers and lists, dates become ISO 8601, and the missing values of pandas (NaN,
+    NaT, NA) become null.
 
     Raises:
-        RecordRefused: there is something in it that JSON can't express.
+        RecordRefused: the record has a value that JSON can't express.
     """
-    with _explained():
+    with _json_errors():
         try:
             text = _ENCODER.encode(record)
-        except ValueError:  # NaN: rare enough to look for it only now
+        except ValueError:  # NaN, which is rare
             text = _ENCODER.encode(_without_nan(record))
     return text.encode()
 
 
 def as_read(record: Any) -> Any:
-    """A record in JSON's types, as the model will find it; numbers may be infinite, which can't be sent.
+    """A record as the model reads it, in JSON's types; numbers may be infinite, which JSON can't express.
 
     Raises:
-        RecordRefused: there is something else in it that JSON can't express.
+        RecordRefused: the record has another value that JSON can't express.
     """
-    with _explained():
+    with _json_errors():
         return json.loads(_LENIENT.encode(record), parse_constant=lambda name: None if name == "NaN" else float(name))
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def _json_errors() -> Iterator[None]:
     try:
         yield
     except (TypeError, ValueError, RecursionError) as error:
         raise RecordRefused(
-            f"the record can't be written as JSON: {error}.",
-            fix="send numbers, strings, booleans, None, dates, lists and dicts of them; a picture as path or bytes.",
+            f"the record can't be encoded as JSON: {error}.",
+            fix="use numbers, strings, booleans, None, dates, lists and dicts; pass a picture as its path or bytes.",
             code="not_json",
         ) from error
 
@@ -148,25 +148,25 @@ def image_record(image: Picture) -> dict[str, Any]:
     if isinstance(image, bytes | bytearray):
         data = bytes(image)
     else:
-        data = Path(image).read_bytes() if isinstance(image, str | os.PathLike) else file_of(image)[0]
+        data = Path(image).read_bytes() if isinstance(image, str | os.PathLike) else to_file(image)[0]
     return {"image": {"b64": base64.b64encode(data).decode("ascii")}}
 
 
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
-    except (OSError, ValueError) as error:  # ValueError: a NUL in it
+    except (OSError, ValueError) as error:  # ValueError: the path has a NUL
         reason = getattr(error, "strerror", None) or error
         raise RecordRefused(
             f"the picture {path} can't be read: {reason}.",
-            fix="give the path of a picture's file, or its bytes.",
+            fix="pass the path of a picture's file, or its bytes.",
             code="file_unreadable",
         ) from error
 
 
 def _plain(value: Any) -> Any:
-    """What pandas, numpy and the standard library hand out, in JSON's own types."""
-    if type(value).__name__ == "NAType":  # pandas' NA, which refuses to be compared
+    """Convert a value of pandas, numpy or the standard library to JSON's types."""
+    if type(value).__name__ == "NAType":  # pandas' NA; comparing it raises
         return None
     if isinstance(value, datetime.date | datetime.time):  # a pandas Timestamp is a datetime, which is a date
         return value.isoformat() if value == value else None  # NaT is a datetime too  # noqa: PLR0124
@@ -175,11 +175,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Decimal):
         return None if value.is_nan() else float(value)
     kind = getattr(getattr(value, "dtype", None), "kind", "")
-    if kind == "M":  # numpy's dates: those in nanoseconds would become integers
+    if kind == "M":  # numpy's dates; those in nanoseconds would become integers
         return value.astype("datetime64[us]").tolist()
     if hasattr(value, "tolist") and kind != "m":  # numpy
         return value.tolist()
-    raise TypeError(f"{type(value).__name__} is not JSON")
+    raise TypeError(f"{type(value).__name__} is not a JSON type")
 
 
 _ENCODER = json.JSONEncoder(allow_nan=False, default=_plain, separators=(",", ":"))

@@ -1,19 +1,19 @@
-"""What can go wrong between a caller and a model, and on the way from table to table.
+"""Errors of requests to a model, and of scoring a CSV file.
 
-    ClientError               anything that goes wrong with a request
-    ├── ServerUnreachable         no connection, or it broke
-    ├── Timeout                   no answer within the time given
-    ├── ModelNotFound             the server has no model, or no version, of that name
+    ClientError               any error of this package
+    ├── ServerUnreachable         no connection, or the connection broke
+    ├── Timeout                   no answer within the timeout
+    ├── ModelNotFound             the server has no such model or version
     ├── Unauthorized              the key is missing, wrong or expired
-    ├── RecordRefused             the model can't read or score what was sent
-    │   └── TooLarge                  the request has more bytes or records than the server takes
-    ├── MethodRefused             the address does not take such requests
-    ├── ServerFailed              the server could not answer: overloaded, a worker died, or an answer that is no JSON
-    ├── CsvUnreadable             the table to be scored is none, or lacks columns
-    ├── CsvUnwritable             the file of answers can't be written
-    └── ResumeRefused             what was begun was of another table, model or choice of columns
+    ├── RecordRefused             the model can't read or score a record
+    │   └── TooLarge                  the request exceeds the server's limit of bytes or records
+    ├── MethodRefused             the address does not support the HTTP method
+    ├── ServerFailed              the server can't answer: it is overloaded, a worker died, or its answer is not JSON
+    ├── CsvUnreadable             the input table can't be read, or lacks columns
+    ├── CsvUnwritable             the output file can't be written
+    └── ResumeRefused             the interrupted run had another table, model, encoding or choice of columns
 
-A message says what was found and ends with what to do.
+Each error has a message that names what was found and where, and a fix.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ Fault = dict[str, Any]  # "code", "field", "message", "fix"
 
 
 class ClientError(Exception):
-    """A request that was not answered with a prediction.
+    """Base class of this package's errors.
 
     Attributes:
-        message: what was found; the server's own words where it has some.
+        message: what was found; the server's message if it sent one.
         fix: what to do about it.
         code: stable name of the problem, for programs.
-        field: the record's field that the problem is in, or None.
-        status: HTTP status, or None when there was no answer.
-        model: the model that was asked, or None.
-        request_id: the request's id in the server's log, where the server names one; quote it in a report.
-        retry_after: what the server said of when to try again, or None.
-        faults: all that is wrong with the record, each with "code", "field", "message" and "fix", where there is more
-            than one; the error itself is the first of them.
+        field: the record's field with the problem, or None.
+        status: HTTP status, or None without a response.
+        model: the name of the requested model, or None.
+        request_id: the request's id in the server's log, if known; quote it in a report.
+        retry_after: the response's Retry-After header, or None.
+        faults: if a record has several faults, each with "code", "field", "message" and "fix". The error itself
+            describes the first one.
     """
 
     code = "client_error"
@@ -68,13 +68,13 @@ class ClientError(Exception):
         return f"{self.message}\n  Fix: {self.fix}"
 
     def as_dict(self) -> dict[str, object]:
-        """In the form in which the server reports an error: ``{"error": {"code", "field", "message", "fix"}}``."""
+        """The error in the server's format: ``{"error": {"code", "field", "message", "fix"}}``."""
         error = {"code": self.code, "field": self.field, "message": self.message, "fix": self.fix}
         return {"error": {**error, "errors": self.faults} if self.faults else error}
 
 
 class ServerUnreachable(ClientError):
-    """There is no server at the address, or the connection broke."""
+    """No server listens at the address, or the connection broke."""
 
     code = "server_unreachable"
 
@@ -92,58 +92,58 @@ class ModelNotFound(ClientError):
 
 
 class Unauthorized(ClientError):
-    """The server requires a key, and got none, a wrong one, or one that has expired."""
+    """The server requires a key, and the request has none, a wrong one or an expired one."""
 
     code = "unauthorized"
 
 
 class RecordRefused(ClientError):
-    """The model refused what was sent; `code`, `field` and `fix` are its own."""
+    """The model refused the request or the record; `code`, `field` and `fix` are the model's."""
 
     code = "record_refused"
 
 
 class TooLarge(RecordRefused):
-    """The request has more bytes or more records than the server takes in one."""
+    """The request exceeds the server's limit of bytes or records."""
 
     code = "too_large"
 
 
 class MethodRefused(ClientError):
-    """The address does not take such requests: it is not that of a model, or of another server."""
+    """The address does not support the HTTP method: it is not the address of a model."""
 
     code = "method_refused"
 
 
 class ServerFailed(ClientError):
-    """The server took the request and could not answer it."""
+    """The server accepted the request and failed to answer it."""
 
     code = "server_failed"
 
 
 class CsvUnreadable(ClientError):
-    """The table to be scored is not there, is no CSV in the encoding given, or lacks columns of the model."""
+    """The input table does not exist, is not a CSV in the given encoding, or lacks columns of the model."""
 
     code = "csv_unreadable"
 
 
 class CsvUnwritable(ClientError):
-    """The file of answers can't be written, or asks for columns that there are not."""
+    """The output file can't be written, or a requested column does not exist."""
 
     code = "csv_unwritable"
 
 
 class ResumeRefused(ClientError):
-    """The run that was interrupted was of another table, model or choice of columns; or is still under way."""
+    """The interrupted run had another table, model, encoding or choice of columns; or it is still running."""
 
     code = "resume_refused"
 
 
-def wrong_count(answers: int, records: int, model: str | None = None) -> ServerFailed:
-    """The error for a model that leaves it open which answer is whose."""
+def wrong_count_error(answers: int, records: int, model: str | None = None) -> ServerFailed:
+    """The error for a response whose answers can't be assigned to the records."""
     return ServerFailed(
-        f"{model or 'the model'} gave {answers} answers to {records} records.",
-        fix="export the model again with this fastmar; its handler answers lists.",
+        f"{model or 'the model'} returned {answers} answers for {records} records.",
+        fix="export the model again with this version of fastmar.",
         code="wrong_count",
         model=model,
     )

@@ -1,4 +1,4 @@
-"""Tables of pandas as records, row by row; known by what they can do, so that pandas is not needed."""
+"""DataFrames as records, row by row; duck-typed, so that pandas is not required."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fastmar_client.pictures import is_batch, is_picture_object
 
 
 class Frame(Protocol):
-    """As much of a pandas DataFrame as is used here."""
+    """The part of pandas' DataFrame that is used here."""
 
     @property
     def columns(self) -> Any:
@@ -26,17 +26,17 @@ def is_frame(value: object) -> bool:
 
 
 def records_of(frame: Frame) -> Iterator[dict[str, Any]]:
-    """A record for each row, in their order, made when it is asked for; the index is no column.
+    """An iterator of records, one for each row; the index is not a column.
 
     Raises:
-        TypeError: a column has no name of its own.
+        TypeError: the names of the columns are not unique, or have several levels.
     """
     columns = list(frame.columns)
     for column in columns:
         if isinstance(column, tuple):
-            raise TypeError(f"the frame's columns have several levels, such as {column!r}: give each one name")
+            raise TypeError(f"the DataFrame has columns of several levels, such as {column!r}. Fix: flatten them.")
         if columns.count(column) > 1:
-            raise TypeError(f"the frame has two columns {column!r}: give each a name of its own")
+            raise TypeError(f"the DataFrame has two columns {column!r}. Fix: rename one of them.")
     names = [str(column) for column in columns]
     rows = frame.itertuples(index=False, name=None)
     return (dict(zip(names, row, strict=True)) for row in rows)
@@ -46,20 +46,19 @@ def records_in(records: Any) -> Iterable[Any]:
     """The records of a DataFrame, or of any iterable of them.
 
     Raises:
-        TypeError: it is one record, or something whose items are none: iterating it would ask nonsense, and answers to
-            nonsense look like answers.
+        TypeError: it is one record, or its items are not records, such as the keys of a mapping.
     """
     if is_frame(records):
         return records_of(records)
     if isinstance(records, Mapping):
-        raise TypeError(f"a {type(records).__name__} is no list of records: put the record into a list")
+        raise TypeError(f"a {type(records).__name__} is one record, not a list. Fix: pass [record].")
     if hasattr(records, "iloc"):
-        raise TypeError(f"a {type(records).__name__} is no list of records: give series.to_dict() for one record")
+        raise TypeError(f"a {type(records).__name__} is not a list of records. Fix: pass [series.to_dict()].")
     if isinstance(records, str):
-        raise TypeError("a str is no list of records: put it into a list")
+        raise TypeError("a str is one record, not a list. Fix: pass [text].")
     if isinstance(records, bytes | bytearray | os.PathLike):
-        raise TypeError(f"a {type(records).__name__} is no list of pictures: put the picture into a list")
+        raise TypeError(f"a {type(records).__name__} is one picture, not a list. Fix: pass [picture].")
     if is_picture_object(records) and not is_batch(records):
-        raise TypeError(f"a {type(records).__name__} is no list of pictures: put the picture into a list")
-    found: Iterable[Any] = records
-    return found
+        raise TypeError(f"a {type(records).__name__} is one picture, not a list. Fix: pass [picture].")
+    items: Iterable[Any] = records
+    return items

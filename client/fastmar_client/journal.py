@@ -1,12 +1,12 @@
-"""A file that grows for a long time: what was written to it stays, whatever ends the program that writes it.
+"""The output file of a long run, written so that an interrupted run can be resumed.
 
-Beside `out.csv` there are, while it is made,
+During a run there are two files beside `out.csv`:
 
     out.csv.part       the lines so far
-    out.csv.journal    JSON lines: first what this is a run of, then after each chunk how far it is
+    out.csv.journal    JSON lines: first the description of the run, then the progress after each chunk
 
-A chunk counts once its line in the journal is on the disk, after the chunk itself. Whatever stands in the part behind
-that is cut off when the run goes on. In the end the part takes the place of `out.csv`, in one step.
+A chunk is complete when its line in the journal is on the disk, after the chunk itself. When a run is resumed, lines of
+the part file after the last complete chunk are cut off. At the end, the part file replaces `out.csv` in one step.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How far a run is.
+    """The progress of a run.
 
     Attributes:
-        rows: of the table that were dealt with.
-        errors: those of them that could not be scored.
-        warned: those that were, with something to say about them.
-        size: bytes of the part.
+        rows: rows of the table that were processed.
+        errors: processed rows that could not be scored.
+        warned: rows that were scored with warnings.
+        size: bytes of the part file.
     """
 
     rows: int = 0
@@ -43,18 +43,18 @@ class State:
     size: int = 0
 
 
-def beside(target: Path) -> tuple[Path, Path]:
-    """The part and the journal of a file."""
+def working_files(target: Path) -> tuple[Path, Path]:
+    """The part file and the journal of an output file."""
     return target.with_name(target.name + ".part"), target.with_name(target.name + ".journal")
 
 
 def rows_kept(target: Path) -> int:
-    """The rows that an interrupted run dealt with for good, by what is on the disk: the next run goes on there.
+    """The number of rows that an interrupted run completed; the next run resumes there.
 
-    The interruption may have come after a chunk was put down and before anybody was told, so only the journal knows.
+    It is read from the journal, since the interruption may come between a write and its report.
     """
     try:
-        lines = beside(target)[1].read_bytes().split(b"\n")
+        lines = working_files(target)[1].read_bytes().split(b"\n")
     except OSError:
         return 0
     state, _ = _last_state(lines[1:])
@@ -62,88 +62,89 @@ def rows_kept(target: Path) -> int:
 
 
 class Output:
-    """The file of answers while it is made.
+    """The output file during a run.
 
     Attributes:
-        state: how far it is.
-        resumed: the rows that an earlier run dealt with.
+        state: the progress.
+        resumed: rows that earlier runs processed.
     """
 
-    def __init__(self, target: Path, about: Mapping[str, Any], *, resume: bool) -> None:
-        """Go on where an earlier run of the same thing was interrupted, if `resume`; begin anew otherwise.
+    def __init__(self, target: Path, description: Mapping[str, Any], *, resume: bool) -> None:
+        """Resume an interrupted run of the same description if `resume`; otherwise start again.
 
         Args:
-            target: the file in the end.
-            about: what this is a run of, by parts that have names which make sense to a person; JSON's types.
-            resume: whether to go on.
+            target: the output file.
+            description: identifies the run: values by the name of the input that they identify, in JSON's types.
+            resume: whether to resume.
 
         Raises:
-            ResumeRefused: the earlier run was of something else, or is still under way.
-            CsvUnwritable: it can't be written.
+            ResumeRefused: the interrupted run has another description, or is still running.
+            CsvUnwritable: the file can't be written.
         """
         self._target = target
-        self._part, self._journal_path = beside(target)
-        self._about = {"format": FORMAT, **about}
+        self._part, self._journal_path = working_files(target)
+        self._description = {"format": FORMAT, **description}
         self.state = State()
-        with self._explained(), ExitStack() as opened:
-            # Without buffers: when one of these is closed after a failure, nothing is written late.
-            self._journal = opened.enter_context(self._journal_path.open("a+b", buffering=0))
+        with self._write_errors(), ExitStack() as files:
+            # Unbuffered, so that closing a file after a failure writes nothing.
+            self._journal = files.enter_context(self._journal_path.open("a+b", buffering=0))
             if not acquire(self._journal):
                 raise ResumeRefused(
                     f"another run is writing {self._part}.",
-                    fix="wait until it ends, or name another file for the answers.",
+                    fix="wait until it ends, or choose another output file.",
+                    code="run_in_progress",
                 )
-            found = self._found() if resume and self._part.exists() else None
-            self._file = opened.enter_context(self._part.open("r+b" if found else "wb", buffering=0))
-            if found is None:
-                self._begin()
+            state = self._interrupted_state() if resume and self._part.exists() else None
+            self._file = files.enter_context(self._part.open("r+b" if state else "wb", buffering=0))
+            if state is None:
+                self._start()
             else:
-                self._go_on(found)
-            opened.pop_all()  # they stay open until `close`, unless something went wrong
+                self._resume(state)
+            files.pop_all()  # without errors, the files stay open until `close`
         self.resumed = self.state.rows
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing was written yet."""
+        """Whether nothing is written yet."""
         return self.state.size == 0
 
     def append(self, text: bytes, *, rows: int = 0, errors: int = 0, warned: int = 0) -> None:
-        """Add lines; when this returns, they are there to stay.
+        """Append lines durably: they are on the disk when this returns.
 
         Raises:
-            CsvUnwritable: there is no room, or the like. What was appended before stays.
+            CsvUnwritable: they can't be written, such as on a full disk. Earlier lines are kept.
         """
         before = self.state
         after = State(before.rows + rows, before.errors + errors, before.warned + warned, before.size + len(text))
-        with self._explained():
-            _to_disk(self._file, text)
-            self._note(asdict(after))
+        with self._write_errors():
+            _append_and_sync(self._file, text)
+            self._log(asdict(after))
         self.state = after
 
     def finish(self) -> None:
-        """Put the file in its place."""
-        with self._explained():
+        """Replace the target by the part file, and remove the journal."""
+        with self._write_errors():
             self._file.close()
             self._part.replace(self._target)
             self._journal.close()
             self._journal_path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Leave the part as it is, for another run to go on with."""
+        """Close the files, and keep them for another run to resume."""
         self._file.close()
         self._journal.close()
 
-    def _begin(self) -> None:
+    def _start(self) -> None:
         self._journal.truncate(0)
-        self._note(self._about)
+        self._log(self._description)
 
-    def _go_on(self, state: State) -> None:
+    def _resume(self, state: State) -> None:
         self._file.truncate(state.size)
         self._file.seek(state.size)
         self.state = state
 
-    def _found(self) -> State | None:
-        """How far the earlier run was; None where it did not come to anything."""
+    def _interrupted_state(self) -> State | None:
+        """The progress of the interrupted run; None if it completed no chunk."""
         self._journal.seek(0)
         first, *others = self._journal.read().split(b"\n")
         state, size = _last_state(others)
@@ -155,54 +156,56 @@ class Output:
 
     def _check(self, first: bytes, state: State) -> None:
         try:
-            about = json.loads(first)
+            description = json.loads(first)
         except ValueError as error:
-            raise ResumeRefused(f"{self._journal_path} is damaged.", fix=_ANEW) from error
-        others = [name for name in self._about if about.get(name) != json.loads(json.dumps(self._about[name]))]
-        if others:
+            raise ResumeRefused(f"{self._journal_path} is damaged.", fix=_RESTART, code="journal_damaged") from error
+        current = json.loads(json.dumps(self._description))
+        changed = [name for name in current if description.get(name) != current[name]]
+        if changed:
             raise ResumeRefused(
-                f"{self._part} holds {state.rows:,} rows of a run that was interrupted, and since then "
-                f"{' and '.join(others)} changed.",
-                fix=_ANEW,
+                f"{self._part} has {state.rows:,} rows of an interrupted run; changed since: {', '.join(changed)}.",
+                fix=_RESTART,
+                code="run_changed",
             )
         if self._part.stat().st_size < state.size:
-            raise ResumeRefused(f"{self._part} was cut short since its run was interrupted.", fix=_ANEW)
+            raise ResumeRefused(
+                f"{self._part} is shorter than when its run was interrupted.", fix=_RESTART, code="part_truncated"
+            )
 
-    def _note(self, entry: Mapping[str, Any]) -> None:
-        _to_disk(self._journal, json.dumps(entry).encode() + b"\n")
+    def _log(self, entry: Mapping[str, Any]) -> None:
+        _append_and_sync(self._journal, json.dumps(entry).encode() + b"\n")
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _write_errors(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
             raise CsvUnwritable(
                 f"{self._target} can't be written ({error.strerror or error}).",
-                fix="name a file that you may write, on a disk with room; run it again then, and it goes on.",
+                fix="check permissions and free space, then run it again to resume.",
             ) from error
 
 
-_ANEW = "score all rows anew with resume=False (--no-resume), or put back what changed."
+_RESTART = "score all rows again with resume=False (--no-resume), or undo the change."
 
 
 def _last_state(lines: Sequence[bytes]) -> tuple[State | None, int]:
-    """The last state that was written down whole, if any, and the bytes of the lines up to it.
+    """The last complete state in the journal, if any, and the size in bytes of the lines up to it.
 
     Args:
-        lines: of the journal, without the first; what stands behind the last line end is last.
+        lines: the journal without its first line; the text after the last line end is the last item.
     """
     state, size = None, 0
-    for line in lines[:-1]:  # the last one is empty, or torn
+    for line in lines[:-1]:  # the last one is empty or incomplete
         try:
             state = State(**json.loads(line))
-        except (ValueError, TypeError):  # the power failed while it was written
+        except (ValueError, TypeError):  # an incomplete write
             break
         size += len(line) + 1
     return state, size
 
 
-def _to_disk(file: FileIO, data: bytes) -> None:
-    """Append `data`, and wait until it would outlive a power cut."""
+def _append_and_sync(file: FileIO, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[file.write(rest) :]

@@ -1,4 +1,4 @@
-"""What a JSON Schema says of one value: its types, a made-up value, the value that a text stands for."""
+"""JSON Schemas of single values: types, synthetic values, and values parsed from text."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import random
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-_LARGEST = 1000.0  # of a made-up number
+_NUMBER_RANGE = 1000.0  # of a synthetic number without a maximum
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-_IS: dict[str, Callable[[Any], bool]] = {
+_TYPE_CHECKS: dict[str, Callable[[Any], bool]] = {
     "null": lambda value: value is None,
     "boolean": lambda value: isinstance(value, bool),
     "integer": lambda value: _is_number(value) and value == value // 1,
@@ -26,7 +26,7 @@ _IS: dict[str, Callable[[Any], bool]] = {
 
 
 def types_of(schema: Mapping[str, Any]) -> tuple[str, ...]:
-    """The JSON types that a value may have, as far as `type`, `anyOf` and `oneOf` list them."""
+    """The JSON types that a schema allows, from `type`, `anyOf` and `oneOf`."""
     types = schema.get("type")
     if types is not None:
         return (types,) if isinstance(types, str) else tuple(types)
@@ -36,29 +36,29 @@ def types_of(schema: Mapping[str, Any]) -> tuple[str, ...]:
 
 def fits(value: Any, types: Collection[str]) -> bool:
     """Whether `value` has one of the JSON `types`."""
-    return any(name in _IS and _IS[name](value) for name in types)
+    return any(name in _TYPE_CHECKS and _TYPE_CHECKS[name](value) for name in types)
 
 
-def made_up(schema: Mapping[str, Any], chance: random.Random) -> Any:
-    """A value of the types, the enum and the bounds of `schema`; other keywords are not looked at."""
+def synthetic_value(schema: Mapping[str, Any], rng: random.Random) -> Any:
+    """A value that fits the types, the enum and the bounds of `schema`; other keywords are ignored."""
     if "const" in schema:
         return schema["const"]
     if schema.get("enum"):
-        return chance.choice(list(schema["enum"]))
+        return rng.choice(list(schema["enum"]))
     kind = next(iter(types_of(schema)), "null")
     if kind in ("number", "integer"):
-        least = schema.get("minimum", 0)
-        value = chance.uniform(least, schema.get("maximum", least + _LARGEST))
+        minimum = schema.get("minimum", 0)
+        value = rng.uniform(minimum, schema.get("maximum", minimum + _NUMBER_RANGE))
         return value if kind == "number" else round(value)
     if kind == "array":
-        return [made_up(schema.get("items") or {}, chance) for _ in range(schema.get("minItems", 1))]
+        return [synthetic_value(schema.get("items") or {}, rng) for _ in range(schema.get("minItems", 1))]
     if kind == "object":
-        return {name: made_up(each, chance) for name, each in (schema.get("properties") or {}).items()}
-    return {"string": "text", "boolean": chance.random() < 0.5}.get(kind)
+        return {name: synthetic_value(each, rng) for name, each in (schema.get("properties") or {}).items()}
+    return {"string": "text", "boolean": rng.random() < 0.5}.get(kind)
 
 
 def from_text(text: str, types: Collection[str]) -> Any:
-    """The value that `text`, such as a cell of a CSV, stands for; the text itself where it stands for no other."""
+    """Parse a text, such as a cell of a CSV; the text itself if it is of no other type."""
     if not text and "null" in types:
         return None
     if not types or "string" in types:

@@ -1,4 +1,4 @@
-"""Pictures as records in JSON: what is wrong with one, and an example."""
+"""Pictures as records in JSON: their validation, and an example."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from fastmar_client.problems import Problem
 from fastmar_contract.display import short_repr
 
 IMAGE = "image"
-EXAMPLE_SIZE = 8  # pixels of each side
+EXAMPLE_SIZE = 8  # pixels; width and height
 
 _SEND_PICTURE = 'send {"image": {"b64": "..."}} with the picture\'s bytes in base64, or the picture itself as the body.'
-_PARTS = (IMAGE, "b64", "name", "mask_size")
+_KEYS = (IMAGE, "b64", "name", "mask_size")
 _MASK_SIZES = ("model", "original")
 
 
 def problems(record: dict[str, Any]) -> Iterator[Problem]:
-    """What is wrong with a picture in JSON."""
+    """The problems of a picture in JSON."""
     content = record.get(IMAGE, record if "b64" in record else None)
     if isinstance(content, dict):
         content = content.get("b64")
@@ -31,13 +31,13 @@ def problems(record: dict[str, Any]) -> Iterator[Problem]:
     size = record.get("mask_size", _MASK_SIZES[0])
     if size not in _MASK_SIZES:
         fix = "send 'model' or 'original'."
-        yield Problem("refused", "bad_option", "mask_size", f"'mask_size' is {short_repr(size)}.", fix, size)
-    for name in (name for name in record if name not in _PARTS):
-        yield Problem("ignored", "extra_column", name, f"the model does not use {name!r}.", "take it out.")
+        yield Problem("refused", "bad_option", "mask_size", f"'mask_size' is {shown(size)}.", fix, size)
+    for name in (name for name in record if name not in _KEYS):
+        yield Problem("ignored", "extra_column", name, f"the model does not use {name!r}.", "remove it.")
 
 
 def example() -> dict[str, Any]:
-    """A record that is answered without a warning."""
+    """A record that is answered without warnings."""
     return {IMAGE: {"b64": black_png()}}
 
 

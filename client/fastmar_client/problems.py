@@ -1,4 +1,4 @@
-"""What may be wrong with a value in a column, in the words that the model itself would use."""
+"""Validation of the values of a column, with the model's own messages."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from fastmar_contract.display import short_repr
 from fastmar_contract.errors import RecordError
 from fastmar_contract.values import CATEGORY, CHECKS, NUMBER, as_date, cell_reader, number_as_text
 
-_NEAR = 3  # categories that a fix names, where none is similar
+_EXAMPLES = 3  # categories in a fix, if none is similar
 
 Weight = Literal["refused", "ignored", "unusual"]
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with a record.
+    """A problem of a record.
 
     Attributes:
-        weight: "refused" where the model gives no answer; "ignored" where it answers as if the value were not there;
-            "unusual" where it takes the value, but a person may want to look.
-        code: a stable name, the model's own where it has one.
+        weight: "refused" if the model refuses the record; "ignored" if it ignores the value; "unusual" if it uses the
+            value, which may still be a mistake.
+        code: stable name of the problem; the model's, if the model reports it too.
         field: the column, or None for the whole record.
         message: what was found.
-        fix: what to do.
-        value: what stands in the column.
+        fix: what to do about it.
+        value: the value in the column.
     """
 
     weight: Weight
@@ -42,11 +42,11 @@ class Problem:
 
     @classmethod
     def refusal(cls, error: RecordError, value: Any) -> Problem:
-        """The problem that the model would refuse the record for."""
+        """A problem for which the model would refuse the record."""
         return cls("refused", error.code, error.field, error.message, error.fix, value)
 
     def as_warning(self) -> dict[str, Any]:
-        """In the form of an answer's warnings."""
+        """The problem in the format of an answer's warnings."""
         return {"field": self.field, "code": self.code, "value": self.value, "message": self.message}
 
 
@@ -55,15 +55,15 @@ class Column:
     """A column of a record.
 
     Attributes:
-        name: as records have it.
-        kind: "number", "category", "date", or another, whose values are compared with `types` and `options` alone.
-        nullable: whether null may stand in it.
+        name: its name.
+        kind: "number", "category", "date", or another kind, which is validated against `types` and `options` only.
+        nullable: whether null is allowed.
         default: a plausible value.
-        categories: the values that are known, of a category.
-        all_listed: whether these are all of them; a schema lists a thousand at most.
-        minimum, maximum: of a number in the reference data of the export, where there was some.
-        types: JSON types of its values; empty where the schema does not say.
-        options: the values of its `enum`; empty where it has none.
+        categories: the known values of a category.
+        all_listed: whether `categories` is complete; a schema lists at most a thousand.
+        minimum, maximum: of a number, in the reference data of the export, if there was any.
+        types: JSON types of its values; empty if the schema has none.
+        options: the values of its `enum`; empty if it has none.
     """
 
     name: str
@@ -79,19 +79,19 @@ class Column:
 
     @classmethod
     def of(cls, name: str, schema: Mapping[str, Any]) -> Column:
-        """The column that a property of a record's JSON Schema describes."""
-        ours = schema.get("x-fastmar", {})
+        """The column of a property of a record's JSON Schema."""
+        extension = schema.get("x-fastmar", {})
         types = types_of(schema)
-        categories = tuple(ours.get("categories", ()))
+        categories = tuple(extension.get("categories", ()))
         return cls(
             name,
-            kind=ours.get("kind", ""),
+            kind=extension.get("kind", ""),
             nullable="null" in types or None in schema.get("enum", ()),
             default=schema.get("default"),
             categories=categories,
-            all_listed=ours.get("category_count", len(categories)) == len(categories),
-            minimum=ours.get("minimum"),
-            maximum=ours.get("maximum"),
+            all_listed=extension.get("category_count", len(categories)) == len(categories),
+            minimum=extension.get("minimum"),
+            maximum=extension.get("maximum"),
             types=types,
             options=tuple(schema.get("enum", ())),
         )
@@ -102,7 +102,7 @@ class Column:
         return not self.types or not {"object", "array", "null"}.issuperset(self.types)
 
     def cell_reader(self) -> Callable[[str], Any]:
-        """What reads its cells in a CSV."""
+        """A function that parses its cells in a CSV."""
         if self.kind in CHECKS:
             return cell_reader(self.kind, self.categories)
         if self.options:
@@ -112,14 +112,14 @@ class Column:
 
     @cached_property
     def vocabulary(self) -> Categories:
-        """The categories as the model matches them; a schema has dates as text."""
+        """The categories, matched as the model matches them; a schema has dates as text."""
         return Categories(map(_category, self.categories))
 
     def problems(self, value: Any) -> Iterator[Problem]:
-        """What is wrong with a value, in JSON's types, in this column."""
+        """The problems of a value of this column, in JSON's types."""
         check = CHECKS.get(self.kind)
         if check is None:
-            yield from self._unfit(value)
+            yield from self._wrong_type(value)
             return
         try:
             read = check(value, self)
@@ -131,23 +131,23 @@ class Column:
         elif self.kind == CATEGORY and read is not None and self.all_listed:
             yield from self._unknown_category(read)
 
-    def _unfit(self, value: Any) -> Iterator[Problem]:
+    def _wrong_type(self, value: Any) -> Iterator[Problem]:
         if self.options and value not in self.options:
-            message = f"{self.name!r} is {short_repr(value)}, which is not one of its {len(self.options)} values."
-            fix = f"send one of them, such as {', '.join(map(repr, self.options[:_NEAR]))}."
+            message = f"{self.name!r} must be one of {len(self.options)} values; got {shown(value)}."
+            fix = f"send one of them, such as {', '.join(map(repr, self.options[:_EXAMPLES]))}."
             yield Problem("refused", "bad_option", self.name, message, fix, value)
         elif self.types and not fits(value, self.types):
-            wanted = " or ".join(self.types)
-            message = f"{self.name!r} is {short_repr(value)}, where a value of the type {wanted} belongs."
-            yield Problem("refused", "wrong_type", self.name, message, f"send a value of the type {wanted}.", value)
+            types = " or ".join(self.types)
+            message = f"{self.name!r} must be of type {types}; got {shown(value)}."
+            yield Problem("refused", "wrong_type", self.name, message, f"send a value of type {types}.", value)
 
     def _unusual_number(self, sent: Any, read: Any) -> Iterator[Problem]:
         if isinstance(sent, str):
             message = number_as_text(self.name, sent, read)
             fix = "send the number without quotation marks."
             yield Problem("unusual", "number_as_text", self.name, message, fix, sent)
-        if read is not None and (known := _range_left(read, self)):
-            message = f"{self.name!r} is {short_repr(read)}, and the reference data has {known}."
+        if read is not None and (known := _exceeded_range(read, self)):
+            message = f"{self.name!r} is {shown(read)}; the reference data has {known}."
             yield Problem("unusual", "outside_training", self.name, message, "check the number and its unit.", sent)
 
     def _unknown_category(self, value: Any) -> Iterator[Problem]:
@@ -157,7 +157,7 @@ class Column:
         if near.warning is None:
             return
         if near.warning == UNKNOWN:
-            some = self.categories[:_NEAR] if near.similar is None else (near.similar,)
+            some = self.categories[:_EXAMPLES] if near.similar is None else (near.similar,)
             fix = f"send one of its {len(self.categories)} categories, such as {', '.join(map(repr, some))}."
             yield Problem("ignored", near.warning, self.name, near.message, fix, value)
         else:
@@ -166,16 +166,16 @@ class Column:
 
 
 def _category(value: Any) -> Any:
-    """A category of a schema: an ISO 8601 date with a time, as the schema writes dates, is a date."""
+    """Parse a category of a schema, where a date is written in ISO 8601 with its time."""
     date = as_date(value)
     return date if date is not None and "T" in value and date.isoformat() == value else value
 
 
-def _range_left(value: float, column: Column) -> str | None:
-    """The range of the reference data, where a number is outside of it."""
-    least, most = column.minimum, column.maximum
-    if (least is None or value >= least) and (most is None or value <= most):
+def _exceeded_range(value: float, column: Column) -> str | None:
+    """The range of the reference data, if a number is outside of it."""
+    low, high = column.minimum, column.maximum
+    if (low is None or value >= low) and (high is None or value <= high):
         return None
-    if least is None:
-        return f"at most {most:g}"
-    return f"at least {least:g}" if most is None else f"{least:g} to {most:g}"
+    if low is None:
+        return f"at most {high:g}"
+    return f"at least {low:g}" if high is None else f"{low:g} to {high:g}"

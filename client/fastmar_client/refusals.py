@@ -1,4 +1,4 @@
-"""A server's answers of status 400 and more, turned into ClientErrors."""
+"""Converts responses with an HTTP status of 400 or more to ClientErrors."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ from fastmar_client.errors import (
     TooLarge,
     Unauthorized,
 )
-from fastmar_client.sender import Reply, header
+from fastmar_client.transport import Reply, header
 
-KEY_REFUSED = "InvalidKeyException"  # of TorchServe, with status 400
+KEY_REFUSED = "InvalidKeyException"  # TorchServe's, with status 400
 NOT_FOUND = ("ModelNotFoundException", "ModelVersionNotFoundException")
-NOT_NOW = (408, 425, 429)  # from what stands before a server; none of them is about what was sent
+TRY_LATER = (408, 425, 429)  # sent by proxies too; the request itself is valid
 REQUEST_ID = "X-Request-ID"
 
-_KEY_FIX = "give token= or key_file= (on the command line --key-file): what `fastmar serve` names at its start."
-_NAME_FIX = "check the name and the version: `fastmar models` or `Client.models()` lists those of the server."
-_SIZE_FIX = "send fewer bytes: the limit is 16 MB. Send fewer records in a request (batch_size=), or smaller pictures."
-_METHOD_FIX = "check the address: predictions are POST requests to a server of fastmar archives."
-_TYPE_FIX = "send JSON, JSON lines, CSV or a picture, with its Content-Type, as it is or compressed with gzip."
-_BUSY_FIX = "send fewer requests at a time (concurrency=), and try again{later}."
-_SERVER_FIX = "read the server's log; if it is overloaded, send less at once or add workers."
-_RECORD_FIX = "compare what was sent with the model's schema (`schema(model)`)."
+_KEY_FIX = "pass token= or key_file= (--key-file on the command line); `fastmar serve` prints the file at its start."
+_NAME_FIX = "check the name and the version; `fastmar models` and `Client.models()` list what the server has loaded."
+_SIZE_FIX = "send at most 16 MB: fewer records in a request (batch_size=), or smaller pictures."
+_METHOD_FIX = "check the address; predictions are POST requests to a server of fastmar archives."
+_TYPE_FIX = "send JSON, JSON lines, CSV or a picture with its Content-Type, uncompressed or gzipped."
+_BUSY_FIX = "send fewer requests at a time (concurrency=), and retry{later}."
+_SERVER_FIX = "read the server's log; if the server is overloaded, send fewer requests at a time or add workers."
+_RECORD_FIX = "compare the record with the model's schema (`Client.schema(model)`)."
 
 
-def refusal(reply: Reply, model: str | None, sent: int = 0) -> ClientError:
-    """The error for an answer: the server's own report, or TorchServe's `{"code", "type", "message"}`.
+def to_client_error(reply: Reply, model: str | None, sent: int = 0) -> ClientError:
+    """Convert a response: the server's error object, or TorchServe's `{"code", "type", "message"}`.
 
     Args:
-        reply: of status 400 and more.
-        model: that was asked.
-        sent: bytes of the request's body.
+        reply: a response with a status of 400 or more.
+        model: the name of the requested model.
+        sent: number of bytes of the request's body.
     """
     report = _report(reply)
-    kind, fix = _kind(reply, report)
+    kind, fix = _class_and_fix(reply, report)
     message = str(report.get("message") or reply.reason or f"status {reply.status}")
     if kind is ModelNotFound and model and model not in message:
         message = f"{model}: {message}"
     if kind is TooLarge and "fix" not in report:
-        message = f"the request has {sent:,} bytes, which are more than the server takes."
+        message = f"the request has {sent:,} bytes, which exceeds the server's limit."
     error = kind(
         message,
         fix=_text(report, "fix") or fix,
@@ -72,8 +72,8 @@ _KINDS: dict[int, tuple[Callable[..., ClientError], str]] = {
 }
 
 
-def _kind(reply: Reply, report: Mapping[str, Any]) -> tuple[Callable[..., ClientError], str]:
-    """The class of the error, and what to do where the server does not say it."""
+def _class_and_fix(reply: Reply, report: Mapping[str, Any]) -> tuple[Callable[..., ClientError], str]:
+    """The class of the error, and the fix to use if the server sends none."""
     status = reply.status
     if report.get("type") == KEY_REFUSED:
         return Unauthorized, _KEY_FIX
@@ -81,20 +81,20 @@ def _kind(reply: Reply, report: Mapping[str, Any]) -> tuple[Callable[..., Client
         return ModelNotFound, _NAME_FIX
     if status in _KINDS:
         return _KINDS[status]
-    if status in NOT_NOW:
+    if status in TRY_LATER:
         later = header(reply, "Retry-After")
         return ServerFailed, _BUSY_FIX.format(later=f" after {later} s" if later and later.isdecimal() else " later")
     return (ServerFailed, _SERVER_FIX) if status >= 500 else (RecordRefused, _RECORD_FIX)
 
 
 def faults(report: Mapping[str, Any]) -> list[Fault]:
-    """All that is wrong with a record, where a report of it lists more than the first."""
+    """The faults of a record, if an error object lists several."""
     listed = report.get("errors")
     return [fault for fault in listed if isinstance(fault, dict)] if isinstance(listed, list) else []
 
 
-def start(reply: Reply) -> str:
-    """How an answer begins, for a message."""
+def beginning(reply: Reply) -> str:
+    """The first characters of a response, for a message."""
     return reply.content[:200].decode("utf-8", "replace")
 
 
@@ -102,7 +102,7 @@ def _report(reply: Reply) -> Mapping[str, Any]:
     try:
         body = json.loads(reply.content)
     except ValueError:
-        return {"message": start(reply)}
+        return {"message": beginning(reply)}
     if isinstance(body, dict):
         report = body.get("error", body)
         return report if isinstance(report, dict) else {"message": str(report)}

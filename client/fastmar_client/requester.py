@@ -1,4 +1,4 @@
-"""Requests to one server, as steps: headers and keys, repetition where it is safe, and errors as ClientErrors."""
+"""Requests to one server, as flows: headers, keys, retries, and conversion of failures to ClientErrors."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastmar_client.errors import ClientError, ServerFailed, Unauthorized
+from fastmar_client.flows import Flow, Pause, Send
 from fastmar_client.keys import Keys
-from fastmar_client.refusals import REQUEST_ID, refusal, start
+from fastmar_client.refusals import REQUEST_ID, beginning, to_client_error
 from fastmar_client.retries import Retries
-from fastmar_client.sender import Reply, header
-from fastmar_client.steps import Pause, Send, Steps
+from fastmar_client.transport import Reply, header
 
 JSON = "application/json"
-LINES = "application/jsonlines"  # one answer a line, for a request of that type
+LINES = "application/jsonlines"  # the response has one answer a line
 
 Headers = Mapping[str, str]
 
 
 class Requester:
-    """Makes the requests to one server and reads its replies; sends nothing. Safe to use from several threads."""
+    """Builds requests to one server and reads the responses; transports send them. Safe to use from several threads."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class Requester:
     ) -> None:
         self.retries = retries
         self.timeout = timeout
-        self._own_headers = headers if callable(headers) else lambda: headers or {}
+        self._extra_headers = headers if callable(headers) else lambda: headers or {}
         self._keys = keys
 
     def request(
@@ -47,15 +47,15 @@ class Requester:
         retries: Retries | None = None,
         timeout: tuple[float, float] | None = None,
         request_id: str | None = None,
-    ) -> Steps[Any]:
-        """A request, repeated as `retries` says; the result is the JSON of the answer.
+    ) -> Flow[Any]:
+        """Send a request, retried according to `retries`; the result is the parsed JSON of the response.
 
         Raises:
-            ClientError: there was no answer, or one with a status of 400 or more.
+            ClientError: there is no response, or its status is 400 or more.
         """
-        plan = retries or self.retries
-        headers = _headers(body, content_type, self._own_headers(), request_id)
-        key_was_renewed = False
+        policy = retries or self.retries
+        headers = _headers(body, content_type, self._extra_headers(), request_id)
+        key_was_refreshed = False
         attempt = 0
         deadline = None
         while True:
@@ -66,32 +66,32 @@ class Requester:
                 authorized = headers | {"Authorization": f"Bearer {key}"} if key else headers
                 reply: Reply = yield Send(method, path, body, authorized, timeout or self.timeout)
             except ClientError as error:
-                failure, again = error, plan.allows(error, attempt)
+                failure, again = error, policy.allows(error, attempt)
                 failure.model = failure.model or model
                 failure.request_id = failure.request_id or request_id
             else:
-                if reply.status < 400 or _answers_each(reply):
-                    return _content(reply, model)
-                failure = refusal(reply, model, len(body or b""))
+                if reply.status < 400 or _has_answer_for_each_record(reply):
+                    return _parse(reply, model)
+                failure = to_client_error(reply, model, len(body or b""))
                 failure.request_id = failure.request_id or request_id
                 retry_after = failure.retry_after
-                again = plan.allows_status(reply.status, attempt, retry_after)
-                if isinstance(failure, Unauthorized) and not key_was_renewed:
+                again = policy.allows_status(reply.status, attempt, retry_after)
+                if isinstance(failure, Unauthorized) and not key_was_refreshed:
                     self._keys.refresh()
-                    # Another thread may have found the new key since this one was sent.
+                    # Another thread may have read the new key since this request was sent.
                     if self._keys.key() != key:
-                        key_was_renewed = True
+                        key_was_refreshed = True
                         continue
-            pause = plan.pause(attempt, retry_after)
+            pause = policy.pause(attempt, retry_after)
             now = time.monotonic()
-            deadline = deadline or now + plan.patience
+            deadline = deadline or now + policy.patience
             if not again or now + pause > deadline:
                 raise failure
             yield Pause(pause)
 
 
-def _headers(body: bytes | None, content_type: str, own: Headers, request_id: str | None) -> dict[str, str]:
-    headers = {"Accept": JSON, **own}
+def _headers(body: bytes | None, content_type: str, extra: Headers, request_id: str | None) -> dict[str, str]:
+    headers = {"Accept": JSON, **extra}
     if body is not None:
         headers["Content-Type"] = content_type
     if request_id is not None:
@@ -99,26 +99,26 @@ def _headers(body: bytes | None, content_type: str, own: Headers, request_id: st
     return headers
 
 
-def _answers_each(reply: Reply) -> bool:
-    """Whether a refusal answers each of several records: that is what comes back when none of them can be scored."""
+def _has_answer_for_each_record(reply: Reply) -> bool:
+    """Whether a response of status 400 has an error for each record: no record of the request can be scored."""
     return reply.status == 400 and (
-        reply.content[:1] == b"[" or reply.content.startswith(b'{"predictions"') or LINES in _type(reply)
+        reply.content[:1] == b"[" or reply.content.startswith(b'{"predictions"') or LINES in _content_type(reply)
     )
 
 
-def _type(reply: Reply) -> str:
+def _content_type(reply: Reply) -> str:
     return header(reply, "Content-Type") or ""
 
 
-def _content(reply: Reply, model: str | None) -> Any:
+def _parse(reply: Reply, model: str | None) -> Any:
     try:
-        if LINES in _type(reply):
+        if LINES in _content_type(reply):
             return [json.loads(line) for line in reply.content.splitlines() if line.strip()]
         return json.loads(reply.content)
     except ValueError as error:
         raise ServerFailed(
-            f"the answer is not JSON: {start(reply)!r}.",
-            fix="check that the address is a server of fastmar archives.",
+            f"the response is not JSON: {beginning(reply)!r}.",
+            fix="check that the address is that of a server of fastmar archives.",
             code="not_json",
             status=reply.status,
             model=model,

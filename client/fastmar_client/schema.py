@@ -1,4 +1,4 @@
-"""A model's schema, and records compared with it before they are sent."""
+"""A model's schema, and the validation of records against it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from fastmar_contract.display import short_repr
 from fastmar_contract.values import as_date, invalid_date, missing_date, not_an_object
 
 _AN_OBJECT = "a record is an object with a value for each column."
-_OF_NO_DATE = "Is_"  # in the names of a date's parts that are false, rather than missing, of a date that is missing
+_BOOLEAN_PART = "Is_"  # in the names of date parts that are False, not null, for a missing date
 
 
 @dataclass(frozen=True, slots=True)
 class DateRule:
-    """A date that comes under one of `names`, or as all of its `parts`."""
+    """A date that a record has under one of `names`, or as all of its `parts`."""
 
     names: tuple[str, ...]
     parts: tuple[str, ...]
@@ -31,25 +31,25 @@ class DateRule:
         """The date in a record."""
         return next((record[name] for name in self.names if name in record), None)
 
-    def absent(self, names: Container[str]) -> list[str]:
-        """Parts to be computed from the date; where there are none, of its names only the first is its own."""
+    def missing_parts(self, names: Container[str]) -> list[str]:
+        """Date parts to compute from the date. If none is missing, the aliases are ordinary columns."""
         return [part for part in self.parts if part not in names]
 
 
 class Schema:
-    """What a model takes and gives: `Client.schema(name)` with its parts at hand, and a check of records.
+    """The schema of a model's records and answers: wraps the dict of `Client.schema(name)`, and validates records.
 
     schema = Schema(client.schema("adult"))
     for problem in schema.problems({"age": "old"}):
         print(problem.field, problem.message, problem.fix)
 
     Attributes:
-        described: the schema as the server gives it.
+        described: the schema as the server returns it.
         name, version: of the model.
-        kind: what it reads: "tabular", "vision", or another that its server knows.
-        traits: what is known of the kind besides; see `kinds`.
-        columns: of a record, by name.
-        required: names of those that a record must have.
+        kind: "tabular", "vision", or another kind.
+        traits: facts about the kind that the schema does not express; see `kinds`.
+        columns: the columns of a record, by name.
+        required: names of the required columns.
     """
 
     def __init__(self, described: Mapping[str, Any]) -> None:
@@ -69,35 +69,35 @@ class Schema:
 
     @property
     def dates(self) -> tuple[str, ...]:
-        """Dates that a record must have if it has not all of their parts, by the first of their names."""
+        """The first names of the dates that a record requires if one of their parts is missing."""
         return tuple(rule.names[0] for rule in self._dates)
 
     @property
     def names(self) -> set[str]:
-        """All names that a record's columns may have: a date may have several."""
+        """All names of columns, including the aliases of dates."""
         return {*self.columns, *(name for rule in self._dates for name in rule.names)}
 
     @property
     def reads_csv(self) -> bool:
-        """Whether a row of a table can be a record: each column that a record must have takes text, a number or a bool.
+        """Whether a row of a table can be a record: each required column holds text, a number or a bool.
 
-        A model of an unlisted kind gets its rows as JSON.
+        The rows for a model of an unlisted kind are sent as JSON.
         """
         if self.traits.reads_csv is not None:
             return self.traits.reads_csv
         needed = self.required or self.columns
         return bool(self.columns) and all(self.columns[name].fits_a_cell for name in needed)
 
-    def leaves_out(self, name: str, cell: str) -> bool:
-        """Whether a row's record is sent without a cell: it is empty, and the column may be missing."""
+    def omits(self, name: str, cell: str) -> bool:
+        """Whether a cell is omitted from the record of its row: the cell is empty and the column is optional."""
         return not cell and self.traits.reads_csv is None and name not in self.required
 
     def problems(self, record: Any) -> list[Problem]:
-        """Everything that is wrong with a record; nothing where nothing is."""
+        """All problems of a record; an empty list if it is valid."""
         if isinstance(record, str):
-            return [] if self.traits.reads_files or "string" in self._types else [self._no_record(record)]
+            return [] if self.traits.reads_files or "string" in self._types else [self._not_an_object(record)]
         if isinstance(record, bytes | bytearray | os.PathLike | Part):
-            return [self._no_record(record)] if self.traits.reads_files is False else []
+            return [self._not_an_object(record)] if self.traits.reads_files is False else []
         try:
             plain = as_read(record)
         except RecordRefused as error:
@@ -108,7 +108,7 @@ class Schema:
             return [Problem.refusal(not_an_object(plain), plain)]
         if self.traits.problems is not None:
             return list(self.traits.problems(plain))
-        known = self.names.difference(*(rule.names[1:] for rule in self._dates if not rule.absent(plain)))
+        known = self.names.difference(*(rule.names[1:] for rule in self._dates if not rule.missing_parts(plain)))
         found = [*self.missing(plain), *self._extra(plain, known)]
         for name, value in plain.items():
             if name in known and (column := self._column(name)) is not None:
@@ -116,31 +116,34 @@ class Schema:
         return found + [problem for rule in self._dates for problem in self._date_problems(rule, plain)]
 
     def missing(self, names: Iterable[str]) -> list[Problem]:
-        """What is wrong with all records that have the columns `names`, whatever stands in them."""
-        there = list(names)
-        found = [self._missing(name, there) for name in self.required if name not in there]
+        """The missing columns of records that have the columns `names`."""
+        present = list(names)
+        found = [self._missing(name, present) for name in self.required if name not in present]
         for rule in self._dates:
-            absent = rule.absent(there)
-            if absent and not any(name in there for name in rule.names):
-                found.append(Problem.refusal(missing_date(rule.names[0], absent[0]), None))
+            absent = rule.missing_parts(present)
+            if absent and not any(name in present for name in rule.names):
+                date = rule.names[0]
+                message = f"the record has no date {date!r}, under any of its names, and no {absent[0]!r}."
+                fix = f'send the date as {date!r}, for example "2024-01-31".'
+                found.append(Problem("refused", "missing_column", date, message, fix))
         return found
 
     def _date_problems(self, rule: DateRule, record: dict[str, Any]) -> Iterator[Problem]:
-        """A date of which parts have to be computed, since they are absent, and can't be."""
-        absent, value = rule.absent(record), rule.value(record)
+        """Problems of a date from which missing parts must be computed."""
+        absent, value = rule.missing_parts(record), rule.value(record)
         date = as_date(value)
         if date is not None and date.utcoffset() and absent:
-            message = f"the offset from UTC was ignored: {rule.names[0]!r} is taken as the time that is written."
-            yield Problem("ignored", "offset_ignored", rule.names[0], message, "send the time without it.", value)
+            message = f"the UTC offset of {rule.names[0]!r} is ignored: the model uses the date as written."
+            yield Problem("ignored", "offset_ignored", rule.names[0], message, "send it without an offset.", value)
         if isinstance(value, str) and date is None and absent:
             yield Problem.refusal(invalid_date(rule.names[0], value), value)
         if value is None and any(name in record for name in rule.names):
             for part in absent:
-                if _OF_NO_DATE not in part and (column := self.columns.get(part)) is not None:
+                if _BOOLEAN_PART not in part and (column := self.columns.get(part)) is not None:
                     yield from column.problems(None)
 
-    def _missing(self, name: str, there: list[str]) -> Problem:
-        near = [other for other in there if other.strip().lower() == name.strip().lower()]
+    def _missing(self, name: str, present: list[str]) -> Problem:
+        near = [other for other in present if other.strip().lower() == name.strip().lower()]
         or_null = ", or null if it is not known" if self.columns[name].nullable else ""
         fix = f"rename {near[0]!r} to {name!r}." if near else f"send a value for {name!r}{or_null}."
         return Problem("refused", "missing_column", name, f"the record has no {name!r}.", fix)
@@ -148,20 +151,20 @@ class Schema:
     def _extra(self, record: dict[str, Any], known: set[str]) -> Iterator[Problem]:
         for name in (name for name in record if name not in known):
             near = difflib.get_close_matches(name, known - record.keys(), 1)
-            fix = f"rename it to {near[0]!r}, or take it out." if near else "take it out."
+            fix = f"rename it to {near[0]!r}, or remove it." if near else "remove it."
             yield Problem("ignored", "extra_column", name, f"the model does not use {name!r}.", fix)
 
-    def _no_record(self, given: Any) -> Problem:
-        what = f"the text {short_repr(given)}" if isinstance(given, str) else "a picture"
-        return Problem("refused", "not_an_object", None, f"{self.name} reads records, and this is {what}.", _AN_OBJECT)
+    def _not_an_object(self, value: Any) -> Problem:
+        what = f"the text {shown(value)}" if isinstance(value, str) else "a picture"
+        return Problem("refused", "not_an_object", None, f"{self.name} reads records, not {what}.", _AN_OBJECT)
 
     def _column(self, name: str) -> Column | None:
-        """The column that has `name`; a date has more than one."""
+        """The column of a name; a date may have several names."""
         rule = next((rule for rule in self._dates if name in rule.names), None)
         return self.columns.get(rule.names[0] if rule else name)
 
 
 def _date_rule(alternatives: list[dict[str, Any]]) -> DateRule:
-    """The schema's alternatives: each name of the date alone, and last all of its parts."""
+    """The rule of the schema's alternatives: one for each name of the date, and the last one with all parts."""
     *names, parts = (tuple(alternative.get("required", ())) for alternative in alternatives)
     return DateRule(tuple(name for each in names for name in each), parts)

@@ -1,4 +1,4 @@
-"""A table in a file to a file of answers: any number of rows in constant memory, and no row lost or scored twice."""
+"""Scores CSV files of any size in constant memory; interrupted runs can be resumed."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from fastmar_client.bulk import batches, halved, in_order
+from fastmar_client.bulk import answer_or_bisect, batches, map_in_order
 from fastmar_client.csv_answers import AnswerColumns
 from fastmar_client.encoding import JSON, encode
-from fastmar_client.errors import CsvUnreadable, CsvUnwritable, RecordRefused, wrong_count
-from fastmar_client.journal import Output, beside
+from fastmar_client.errors import CsvUnreadable, CsvUnwritable, RecordRefused, wrong_count_error
+from fastmar_client.flows import Flow, run_without_io
+from fastmar_client.journal import Output, working_files
 from fastmar_client.schema import Schema
-from fastmar_client.steps import Steps, result_of
 from fastmar_contract.csv_rows import UTF8, CsvFile, CsvRows, CsvWriter, Row
 from fastmar_contract.errors import TableUnreadable
 from fastmar_contract.files import CSV
@@ -26,24 +26,24 @@ from fastmar_contract.files import CSV
 Answer = dict[str, Any]
 
 ROWS_A_REQUEST = 1000
-BYTES_A_REQUEST = 1_500_000  # well below the 16 MB that the server takes, and the 6.5 MB that its answer may have
+BYTES_A_REQUEST = 1_500_000  # the server's limits are 16 MB for a request and 6.5 MB for a response
 
 
-class Model(Protocol):
-    """A model that answers the rows of a table: on a server, or in this process."""
+class RowModel(Protocol):
+    """A model that answers rows of tables: on a server, or in this process."""
 
     @property
     def schema(self) -> Mapping[str, Any]:
-        """What it takes and gives, as `Client.schema` has it."""
+        """The schema, as `Client.schema` returns it."""
         ...
 
     @property
     def identity(self) -> str:
-        """Another text for another model: answers of two may not stand in one file."""
+        """Identifies the model and version, so that a run is not resumed with another model."""
         ...
 
     def answer(self, body: bytes, content_type: str) -> Sequence[Answer]:
-        """An answer for each row of a CSV with a header, or for each record of a JSON list.
+        """Answer each row of a CSV with a header, or each record of a JSON list.
 
         Raises:
             RecordRefused: the body is refused as a whole.
@@ -53,14 +53,14 @@ class Model(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """How far a run is, or how it ended.
+    """The progress or the result of a run.
 
     Attributes:
-        rows: that were dealt with, those of earlier runs among them.
-        errors: rows that could not be scored; the column "error" says why.
-        warned: rows that were scored, with something to say about them.
-        resumed: rows that were dealt with before this run.
-        share: of the table's bytes, from 0 to 1.
+        rows: processed rows, including those of earlier runs.
+        errors: rows that could not be scored; the column "error" has the reasons.
+        warned: rows that were scored with warnings.
+        resumed: rows that were processed before this run.
+        share: processed share of the table's bytes, from 0 to 1.
     """
 
     rows: int
@@ -71,7 +71,7 @@ class Scored:
 
 
 def score_csv(
-    model: Model,
+    model: RowModel,
     source: str | os.PathLike[str],
     target: str | os.PathLike[str],
     *,
@@ -83,60 +83,63 @@ def score_csv(
     batch_size: int = ROWS_A_REQUEST,
     concurrency: int = 4,
 ) -> Scored:
-    """Answer each row of the CSV `source` in the CSV `target`. See `Client.score_csv`."""
+    """Score the CSV `source` and write the answers to the CSV `target`. See `Client.score_csv`."""
     source, target = Path(source), Path(target)
     if batch_size < 1 or concurrency < 1:
-        raise ValueError("batch_size and concurrency are 1 or more")
+        raise ValueError("batch_size and concurrency must be 1 or more")
     schema = Schema(model.schema)
     if not schema.reads_csv:
         raise CsvUnreadable(
             f"{schema.name} reads {schema.traits.records}, not tables.",
-            fix=f"give {schema.traits.to_give} to predict_many, or `fastmar predict`.",
+            fix=f"pass {schema.traits.records} to predict_many, or to `fastmar predict`.",
+            code="not_tabular",
         )
-    with _opened(source) as file, _as_client_error():
+    with _open(source) as file, _table_errors():
         rows = CsvFile(file, schema.names, encoding=encoding, name=str(source))
         rows.check_not_empty()
         _check_columns(rows, schema)
         _check_target(source, target, overwrite)
         answers = AnswerColumns(rows.header, model.schema, columns)
-        before = _fingerprint(file, rows)
-        about = {"the table": before, "the model": model.identity, "the choice of columns": answers.header}
-        output = Output(target, {**about, "the encoding": encoding}, resume=resume)
+        fingerprint = _fingerprint(file, rows)
+        description = {"table": fingerprint, "model": model.identity, "columns": answers.header, "encoding": encoding}
+        output = Output(target, description, resume=resume)
         try:
             run = _Run(model, schema, rows, answers, output, os.fstat(file.fileno()).st_size)
             for scored in run.scored(batch_size, concurrency):
                 if progress is not None:
                     progress(scored)
-            if _fingerprint(file, rows) != before:
+            if _fingerprint(file, rows) != fingerprint:
                 raise CsvUnreadable(
-                    f"{source} changed while it was being scored.", fix="run it again with resume=False (--no-resume)."
+                    f"{source} changed during the run.",
+                    fix="run it again with resume=False (--no-resume).",
+                    code="table_changed",
                 )
             output.finish()
         finally:
             output.close()
-    return run.so_far(1.0)
+    return run.progress(1.0)
 
 
 class _Run:
-    """The rows of one table on their way."""
+    """One run: reads rows, sends them in chunks, and writes their answers."""
 
     def __init__(
-        self, model: Model, schema: Schema, rows: CsvFile, answers: AnswerColumns, output: Output, size: int
+        self, model: RowModel, schema: Schema, rows: CsvFile, answers: AnswerColumns, output: Output, size: int
     ) -> None:
         self._rows = rows
         self._answers = answers
         self._output = output
         self._size = max(size, 1)
-        self._ask = _Asking(model, schema, rows.header, schema.names)
+        self._answer = _RowScorer(model, schema, rows.header, schema.names)
 
-    def so_far(self, share: float) -> Scored:
+    def progress(self, share: float) -> Scored:
         state = self._output.state
         return Scored(state.rows, state.errors, state.warned, self._output.resumed, share)
 
     def scored(self, batch_size: int, concurrency: int) -> Iterator[Scored]:
-        """Score and write chunk by chunk; the value is how far it is, at the beginning and after each chunk.
+        """Score and write chunk by chunk; yields the progress at the start and after each chunk.
 
-        Chunks begin where they would have without an interruption: so the requests are the same, and the answers.
+        A resumed run starts at the boundary of a chunk, so its requests and answers are those of an uninterrupted run.
         """
         writer = CsvWriter(self._rows.delimiter, self._rows.line_end)
         if self._output.is_empty:
@@ -145,10 +148,10 @@ class _Run:
         rows = iter(self._rows)
         for _ in islice(rows, self._output.state.rows):
             pass
-        yield self.so_far(self._rows.position / self._size if self._output.resumed else 0.0)
+        yield self.progress(self._rows.position / self._size if self._output.resumed else 0.0)
         chunks = self._with_positions(batches(rows, _size, batch_size, BYTES_A_REQUEST))
-        asked = in_order(chunks, lambda sent: self._ask(sent[0]), concurrency=concurrency)
-        for (chunk, position), answers in asked:
+        scored_chunks = map_in_order(chunks, lambda item: self._answer(item[0]), concurrency=concurrency)
+        for (chunk, position), answers in scored_chunks:
             lines = (self._answers.cells(row.cells, answer) for row, answer in zip(chunk, answers, strict=True))
             self._output.append(
                 writer.text(lines).encode("utf-8", "replace"),
@@ -156,33 +159,33 @@ class _Run:
                 errors=sum("error" in answer for answer in answers),
                 warned=sum(bool(answer.get("warnings")) for answer in answers),
             )
-            yield self.so_far(min(position / self._size, 1.0))
+            yield self.progress(min(position / self._size, 1.0))
 
     def _with_positions(self, chunks: Iterable[list[Row]]) -> Iterator[tuple[list[Row], int]]:
         for chunk in chunks:
             yield chunk, self._rows.position
 
 
-def answered(
-    model: Model, rows: CsvRows, *, batch_size: int = ROWS_A_REQUEST, concurrency: int = 4
+def answer_rows(
+    model: RowModel, rows: CsvRows, *, batch_size: int = ROWS_A_REQUEST, concurrency: int = 4
 ) -> Iterator[tuple[list[Row], list[Answer]]]:
-    """The rows of a table with their answers, chunk by chunk; all of their columns are sent.
+    """Score a table; yields chunks of rows with their answers. All columns are sent.
 
     Raises:
-        CsvUnreadable: the table has no row.
+        TableUnreadable: the table has no rows.
     """
     rows.check_not_empty()
-    ask = _Asking(model, Schema(model.schema), rows.header, rows.header)
-    return in_order(batches(rows, _size, batch_size, BYTES_A_REQUEST), ask, concurrency=concurrency)
+    scorer = _RowScorer(model, Schema(model.schema), rows.header, rows.header)
+    return map_in_order(batches(rows, _size, batch_size, BYTES_A_REQUEST), scorer, concurrency=concurrency)
 
 
-class _Asking:
-    """Asks a model for the answers to rows of a table; of their cells those under the names `sent` are sent.
+class _RowScorer:
+    """Sends rows of a table to a model: the cells of the columns `sent`.
 
-    They go as CSV where the server is known to read that, and as JSON otherwise.
+    They are sent as CSV if the server is known to read CSV, and as JSON otherwise.
     """
 
-    def __init__(self, model: Model, schema: Schema, header: Sequence[str], sent: Container[str]) -> None:
+    def __init__(self, model: RowModel, schema: Schema, header: Sequence[str], sent: Container[str]) -> None:
         self._model = model
         self._header = header
         self._places = [place for place, name in enumerate(header) if name in sent]
@@ -192,23 +195,23 @@ class _Asking:
         self._as_csv = schema.traits.reads_csv is True
 
     def __call__(self, rows: list[Row]) -> list[Answer]:
-        """The answer to each row; a row that can't be read has its error already."""
+        """The answer to each row; a row that can't be read is not sent, its answer is the error."""
         readable = [row for row in rows if row.error is None]
         found = iter(self._answers(readable) if readable else ())
         return [next(found) if row.error is None else row.error.as_dict() for row in rows]
 
     def _answers(self, rows: list[Row]) -> list[Answer]:
-        def ask(some: list[Row]) -> Steps[Sequence[Answer]]:
-            yield from ()  # `model` sends by itself
+        def send(chunk: list[Row]) -> Flow[Sequence[Answer]]:
+            yield from ()  # a flow without I/O: `model` sends
             if self._as_csv:
-                answers = self._model.answer(self._csv(some), CSV)
+                answers = self._model.answer(self._csv(chunk), CSV)
             else:
-                answers = self._model.answer(encode([self._record(row.cells) for row in some]), JSON)
-            if len(answers) != len(some):
-                raise wrong_count(len(answers), len(some))
+                answers = self._model.answer(encode([self._record(row.cells) for row in chunk]), JSON)
+            if len(answers) != len(chunk):
+                raise wrong_count_error(len(answers), len(chunk))
             return answers
 
-        found = result_of(halved(rows, ask, RecordRefused))
+        found = run_without_io(answer_or_bisect(rows, send, RecordRefused))
         return [each.as_dict() if isinstance(each, RecordRefused) else each for each in found]
 
     def _csv(self, rows: list[Row]) -> bytes:
@@ -220,7 +223,7 @@ class _Asking:
         return {
             self._header[place]: read(cells[place])
             for place, read in zip(self._places, self._readers, strict=True)
-            if not self._schema.leaves_out(self._header[place], cells[place])
+            if not self._schema.omits(self._header[place], cells[place])
         }
 
 
@@ -229,7 +232,7 @@ def _size(row: Row) -> int:
 
 
 def _check_columns(rows: CsvRows, schema: Schema) -> None:
-    """A column that no row has need not be told a hundred thousand times."""
+    """Refuse a table without a required column, instead of reporting an error for each row."""
     missing = schema.missing(rows.header)
     if missing:
         more = f" {len(missing) - 1} more are missing." if len(missing) > 1 else ""
@@ -239,26 +242,26 @@ def _check_columns(rows: CsvRows, schema: Schema) -> None:
 
 def _check_target(source: Path, target: Path, overwrite: bool) -> None:
     if target.is_dir():
-        raise CsvUnwritable(f"{target} is a folder.", fix="name a file.")
-    for written in (target, *beside(target)):
+        raise CsvUnwritable(f"{target} is a folder.", fix="choose a file.", code="not_a_file")
+    for written in (target, *working_files(target)):
         if written.exists() and written.samefile(source):
-            raise CsvUnwritable(f"{written} is the table itself.", fix="name another file for the answers.")
+            raise CsvUnwritable(f"{written} is the input table.", fix="choose another output file.", code="same_file")
     if not overwrite and target.is_file():
         raise CsvUnwritable(
-            f"{target} is there already.",
-            fix="name another file, or replace it with --force (overwrite=True).",
+            f"{target} already exists.",
+            fix="choose another output file, or replace it with --force (overwrite=True).",
             code="file_exists",
         )
 
 
 def _fingerprint(file: IO[bytes], rows: CsvRows) -> dict[str, Any]:
-    about = os.fstat(file.fileno())
+    status = os.fstat(file.fileno())
     header = hashlib.sha256(json.dumps(rows.header).encode("utf-8", "surrogatepass")).hexdigest()
-    return {"bytes": about.st_size, "changed": about.st_mtime_ns, "header": header}
+    return {"bytes": status.st_size, "changed": status.st_mtime_ns, "header": header}
 
 
 @contextmanager
-def _as_client_error() -> Iterator[None]:
+def _table_errors() -> Iterator[None]:
     try:
         yield
     except TableUnreadable as error:
@@ -267,7 +270,7 @@ def _as_client_error() -> Iterator[None]:
 
 
 @contextmanager
-def _opened(source: Path) -> Iterator[IO[bytes]]:
+def _open(source: Path) -> Iterator[IO[bytes]]:
     try:
         file = source.open("rb")
     except OSError as error:
@@ -275,6 +278,8 @@ def _opened(source: Path) -> Iterator[IO[bytes]]:
     with file:
         if not file.seekable():
             raise CsvUnreadable(
-                f"{source} is a pipe, which can't be gone on with.", fix="save the table in a file first."
+                f"{source} is a pipe, so the run can't be resumed.",
+                fix="save the table to a file first.",
+                code="not_seekable",
             )
         yield file

@@ -1,10 +1,10 @@
-"""A server for your own tests that is none: it answers as a model of a schema would, or as you tell it.
+"""A fake server for tests of your code: it makes up answers that fit a model's schema, or returns yours.
 
 from fastmar_client.testing import FakeServer
 
-server = FakeServer("schema.json")  # of an archive, or of `client.schema("adult")`
+server = FakeServer("schema.json")  # from an archive, or from `client.schema("adult")`
 client = server.client()
-client.predict("adult", server.example("adult"))  # always the same answer to the same record
+client.predict("adult", server.example("adult"))  # the same record always gets the same answer
 server.answer("adult", {"prediction": ">=50k"})  # or a function of the record
 server.fail(503, times=1)
 server.time_out()
@@ -23,12 +23,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from fastmar_client import plausible
+from fastmar_client import synthetic
 from fastmar_client.client import Client
 from fastmar_client.retries import Retries
 from fastmar_client.schema import Schema
-from fastmar_client.sender import Reply, timed_out, unreachable
 from fastmar_client.served import SCHEMA_REQUEST
+from fastmar_client.transport import Reply, timed_out, unreachable
 from fastmar_contract.errors import TableUnreadable
 from fastmar_contract.members import SCHEMA
 
@@ -45,7 +45,7 @@ Answers = Mapping[str, Any] | Callable[[Any], Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Request:
-    """A request that arrived, and the records that were in it."""
+    """A received request, and its records."""
 
     method: str
     path: str
@@ -56,26 +56,26 @@ class Request:
 
 @dataclass
 class _Fault:
-    """What happens to the next requests instead of an answer; `times` is None for all of them."""
+    """A failure of the next `times` requests, or of all if None."""
 
     times: int | None
-    happen: Callable[[tuple[float, float]], Reply]
+    fail: Callable[[tuple[float, float]], Reply]
 
 
 class FakeServer:
-    """Takes the place of a server, below `Client`: nothing is sent, all else is as with a real one.
+    """A transport that answers like a server, without HTTP.
 
     Attributes:
-        requests: what arrived so far, in its order.
-        ready: whether it is ready; set it to False, and it answers as a server does whose models are still loading.
+        requests: the requests received so far, in order.
+        ready: set it to False to answer like a server whose models are still loading.
     """
 
     def __init__(self, *schemas: Described) -> None:
-        """A server of models, each given by its schema: a dict, a schema.json, or a .mar that holds one."""
+        """Serve a model for each schema: a dict, a schema.json, or a .mar."""
         self.requests: list[Request] = []
         self.ready = True
         self._models: dict[str, list[Schema]] = {}
-        self._told: dict[str, Answers] = {}
+        self._answers: dict[str, Answers] = {}
         self._fault: _Fault | None = None
         self._lock = threading.Lock()
         for described in schemas:
@@ -83,60 +83,60 @@ class FakeServer:
             self._models.setdefault(schema.name, []).append(schema)
 
     def client(self, **options: Any) -> Client:
-        """A client of this server; repeats requests as always, but without a pause."""
-        return Client(URL, sender=self, **{"retries": Retries(backoff=0.0, longest=0.0), **options})
+        """A client of this server; it retries without pauses."""
+        return Client(URL, transport=self, **{"retries": Retries(backoff=0.0, longest=0.0), **options})
 
     def async_client(self, **options: Any) -> AsyncClient:
-        """The same for code that uses `AsyncClient`."""
-        from fastmar_client.async_client import AsyncClient  # noqa: PLC0415 - asyncio, where it is needed
+        """An `AsyncClient` of this server; it retries without pauses."""
+        from fastmar_client.async_client import AsyncClient  # noqa: PLC0415 - imports asyncio
 
-        return AsyncClient(URL, sender=_AsyncFake(self), **{"retries": Retries(backoff=0.0, longest=0.0), **options})
+        return AsyncClient(URL, transport=_AsyncFake(self), **{"retries": Retries(backoff=0.0, longest=0.0), **options})
 
     def example(self, model: str) -> dict[str, Any]:
-        """A record that the model takes without a warning."""
-        return plausible.record(self._models[model][-1])
+        """A record that is answered without warnings."""
+        return synthetic.record(self._models[model][-1])
 
     def answer(self, model: str, answer: Answers) -> None:
-        """Answer each of the model's records like this from now on: with a dict, or with what a function returns."""
-        self._told[model] = answer
+        """Set the answer to each of the model's records: a dict, or a function of the record that returns one."""
+        self._answers[model] = answer
 
-    def fail(self, status: int = 500, message: str = "it was told to fail", times: int | None = FOREVER) -> None:
-        """Refuse requests with an HTTP status, the next `times` ones or all."""
-        body = json.dumps({"code": status, "type": "Told", "message": message}).encode()
+    def fail(self, status: int = 500, message: str = "the fake server fails", times: int | None = FOREVER) -> None:
+        """Answer the next `times` requests, or all, with an HTTP error."""
+        body = json.dumps({"code": status, "type": "FakeFailure", "message": message}).encode()
         self._fault = _Fault(times, lambda _: Reply(status, body))
 
     def time_out(self, times: int | None = FOREVER) -> None:
-        """Let requests time out, at once."""
+        """Let the next `times` requests, or all, time out immediately."""
 
-        def happen(timeout: tuple[float, float]) -> Reply:
+        def fail(timeout: tuple[float, float]) -> Reply:
             raise timed_out(URL, timeout[1])
 
-        self._fault = _Fault(times, happen)
+        self._fault = _Fault(times, fail)
 
     def break_connections(self, times: int | None = FOREVER) -> None:
-        """Be unreachable."""
+        """Break the connections of the next `times` requests, or of all."""
 
-        def happen(_: tuple[float, float]) -> Reply:
-            raise unreachable(URL, "it was told to be unreachable")
+        def fail(_: tuple[float, float]) -> Reply:
+            raise unreachable(URL, "the fake server breaks connections")
 
-        self._fault = _Fault(times, happen)
+        self._fault = _Fault(times, fail)
 
     def recover(self) -> None:
-        """Answer again."""
+        """End the failures."""
         self._fault = None
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing; there are no connections."""
 
     def send(
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], timeout: tuple[float, float]
     ) -> Reply:
-        """See `fastmar_client.sender.Sender`: what a client calls."""
+        """See `fastmar_client.transport.Transport`."""
         request = Request(method, path, dict(headers), body or b"")
         self.requests.append(request)
         fault = self._next_fault()
         if fault is not None:
-            return fault.happen(timeout)
+            return fault.fail(timeout)
         if path == "/v1/models":
             return _json(200, {"models": list(self._models), "details": self._details()})
         _, _, name, *rest = map(unquote, path.split("/"))
@@ -173,20 +173,25 @@ class FakeServer:
         ]
 
     def _find(self, name: str, version: str | None) -> Schema | None:
-        """The schema of a version; the one that was given last is the default."""
+        """The schema of a version; the default is the last one passed to the constructor."""
         found = [schema for schema in self._models.get(name, ()) if version in (None, schema.version)]
         return found[-1] if found else None
 
     def _predict(self, schema: Schema, request: Request) -> Reply:
         try:
-            records, shape = plausible.read_body(request.body, request.headers.get("Content-Type", JSON), schema)
+            records, shape = synthetic.read_body(request.body, request.headers.get("Content-Type", JSON), schema)
         except TableUnreadable as error:
             return _json(400, error.as_dict())
         except ValueError as error:
-            report = {"code": "bad_request", "field": None, "message": f"{error}.", "fix": "send what the model reads."}
+            report = {
+                "code": "bad_request",
+                "field": None,
+                "message": f"{error}.",
+                "fix": "send JSON or CSV.",
+            }
             return _json(400, {"error": report})
         request.records.extend(records)
-        answers = [self._answer(schema, record, place) for place, record in enumerate(records)]
+        answers = [self._answer(schema, record, position) for position, record in enumerate(records)]
         status = 400 if answers and all("error" in answer for answer in answers) else 200
         if shape == "lines":
             lines = b"".join(json.dumps(answer).encode() + b"\n" for answer in answers)
@@ -196,16 +201,16 @@ class FakeServer:
             {"one": answers[0] if answers else None, "predictions": {"predictions": answers}}.get(shape, answers),
         )
 
-    def _answer(self, schema: Schema, record: Any, place: int) -> dict[str, Any]:
-        told = self._told.get(schema.name)
-        if told is None:
-            return plausible.answer(schema, record, place)
-        answer = dict(told(record) if callable(told) else told)
+    def _answer(self, schema: Schema, record: Any, position: int) -> dict[str, Any]:
+        configured = self._answers.get(schema.name)
+        if configured is None:
+            return synthetic.answer(schema, record, position)
+        answer = dict(configured(record) if callable(configured) else configured)
         return answer if "error" in answer else {"warnings": [], **answer}
 
 
 class _AsyncFake:
-    """A fake server as an `AsyncSender`."""
+    """Makes a fake server an `AsyncTransport`."""
 
     def __init__(self, server: FakeServer) -> None:
         self._server = server

@@ -10,7 +10,7 @@ from typing import Any, Literal, overload
 from fastmar_client.encoding import MASK_SIZES, Picture, as_read, is_one
 from fastmar_client.errors import RecordRefused
 from fastmar_client.frames import Frame, records_in
-from fastmar_client.many import numbered, prepared
+from fastmar_client.records import prepare, with_record_number
 from fastmar_client.schema import Schema
 from fastmar_contract.errors import RecordError
 from fastmar_runtime.golden import replay_golden
@@ -120,7 +120,7 @@ class Model:
         done = 0
         while chunk := [self._read(record, mask_size) for record in islice(rest, self._predictor.preprocess.chunk)]:
             for answer in self._predictor.predict(chunk):
-                yield numbered(answer, done)
+                yield with_record_number(answer, done)
                 done += 1
 
     def _read(self, record: Any, mask_size: str | None) -> Any:
@@ -129,7 +129,7 @@ class Model:
             if isinstance(record, Mapping):
                 plain = as_read(record)
                 return plain if mask_size is None else {MASK_SIZE: mask_size, **plain}
-            one = prepared(record, self._checks)
+            one = prepare(record, self._checks)
         except RecordRefused as refusal:
             return RecordError(refusal.code, refusal.message, fix=refusal.fix, field=refusal.field)
         return ReadPicture(one.data, one.name, mask_size or MODEL_SIZE)

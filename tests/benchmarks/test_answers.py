@@ -1,4 +1,4 @@
-"""What counts as learn.predict's answer."""
+"""Comparison of answers with `learn.predict`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def changed(**changes: Any) -> dict[str, Any]:
     return {**RIGHT, **changes}
 
 
-def test_takes_rounding_and_more_keys() -> None:
+def test_accepts_rounding_and_additional_keys() -> None:
     answer = changed(probabilities={"on time": 0.300001, "late": 0.699999}, warnings=[])
     assert difference(answer, RIGHT) == pytest.approx(1e-6)
 
@@ -30,17 +30,17 @@ def test_takes_rounding_and_more_keys() -> None:
         {"error": {"code": "missing_column"}},
     ],
 )
-def test_refuses_another_answer(answer: dict[str, Any]) -> None:
+def test_refuses_a_different_answer(answer: dict[str, Any]) -> None:
     with pytest.raises(WrongAnswer):
         difference(answer, RIGHT)
 
 
-def test_a_tie_may_go_either_way() -> None:
+def test_accepts_both_labels_of_a_tie() -> None:
     tie = {"prediction": "late", "probabilities": {"late": 0.5000001, "on time": 0.4999999}}
     assert difference({**tie, "prediction": "on time"}, tie) == 0
 
 
-def test_samples_are_compared_with_the_record_they_answer() -> None:
+def test_samples_are_compared_by_position() -> None:
     other = {"prediction": "on time", "probabilities": {"late": 0.1, "on time": 0.9}}
     assert check_samples([(1, json.dumps(other))], [RIGHT, other]) == 0
     with pytest.raises(WrongAnswer):

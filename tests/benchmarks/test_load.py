@@ -1,4 +1,4 @@
-"""The load generator against a server whose answers are known."""
+"""The load generator, with a server of known answers."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ HEAD_CLOSING = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\
 
 
 @contextmanager
-def answering(head: bytes, chunks: int = 1) -> Iterator[str]:
-    """A server that sends each request's body back, in so many chunks; its URL."""
+def echo_server(head: bytes, chunks: int = 1) -> Iterator[str]:
+    """Run a server that echoes bodies in a number of chunks; yields its URL."""
 
     def talk(connection: socket.socket) -> None:
         with connection:
@@ -52,7 +52,7 @@ RECORDS = [json.dumps({"record": i}) for i in range(7)]
 
 @pytest.mark.parametrize("chunks", [1, 3, 20])
 def test_counts_answers_and_pairs_samples_with_their_requests(chunks: int) -> None:
-    with answering(HEAD, chunks) as url:
+    with echo_server(HEAD, chunks) as url:
         load = run(url, RECORDS, connections=3, seconds=0.3)
     assert load.requests > 0
     assert load.rate == pytest.approx(load.requests / 0.3)
@@ -62,8 +62,8 @@ def test_counts_answers_and_pairs_samples_with_their_requests(chunks: int) -> No
     assert all(body == RECORDS[position] for position, body in load.samples)
 
 
-def test_opens_again_what_the_server_closes() -> None:
-    with answering(HEAD_CLOSING) as url:
+def test_reconnects_if_the_server_closes_the_connection() -> None:
+    with echo_server(HEAD_CLOSING) as url:
         load = run(url, RECORDS, connections=2, seconds=0.2)
     assert load.reconnects >= load.requests > 0
 
@@ -76,23 +76,23 @@ def test_opens_again_what_the_server_closes() -> None:
         b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n",
     ],
 )
-def test_refuses_what_is_no_answer(head: bytes) -> None:
-    with answering(head) as url, pytest.raises(LoadFailed):
+def test_refuses_an_invalid_response(head: bytes) -> None:
+    with echo_server(head) as url, pytest.raises(LoadFailed):
         run(url, RECORDS, connections=1, seconds=0.2)
 
 
-def test_request_counts_bytes_and_not_characters() -> None:
+def test_content_length_counts_bytes() -> None:
     head, _, body = request_bytes("localhost:1", "/x", '{"a": "é"}').partition(b"\r\n\r\n")
     assert f"Content-Length: {len(body)}".encode() in head
 
 
-def test_percentile_is_the_nearest_rank() -> None:
+def test_percentile_uses_the_nearest_rank() -> None:
     assert percentile([1.0], 99) == 1.0
     assert percentile([1.0, 2.0], 50) == 1.0
     assert percentile([float(i) for i in range(1, 101)], 99) == 99.0
 
 
-def test_the_ceiling_is_measured_with_large_bodies_too() -> None:
+def test_constant_server_answers_large_bodies_once() -> None:
     received: list[bytes] = []
 
     class Wire:

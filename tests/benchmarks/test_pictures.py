@@ -1,4 +1,4 @@
-"""Pictures as bodies of requests, and the table of where their time goes."""
+"""Pictures as bodies of requests, and the table of stages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from benchmarks.load import read_bodies, request_bytes
-from benchmarks.pictures import stations, stations_table
+from benchmarks.pictures import stages, stages_table
 from rich.console import Console
 from tests.pictures import file_of, make_learner, picture
 
@@ -23,7 +23,7 @@ def test_bodies_are_records_or_files(tmp_path: Path) -> None:
     assert read_bodies(listed, "application/json") == [b'{"a": 1}']
 
 
-def test_a_request_says_what_it_sends() -> None:
+def test_request_has_content_type_and_length() -> None:
     request = request_bytes("host", "/x", b"\xff\xd8\xff", "image/jpeg")
     head, _, body = request.partition(b"\r\n\r\n")
     assert b"Content-Type: image/jpeg" in head
@@ -31,16 +31,16 @@ def test_a_request_says_what_it_sends() -> None:
     assert body == b"\xff\xd8\xff"
 
 
-def test_the_stations_of_a_picture_add_up(tmp_path: Path) -> None:
+def test_stages_of_a_picture(tmp_path: Path) -> None:
     make_learner(tmp_path / "pictures").export(tmp_path / "learner.pkl")
     archive = export_learner(tmp_path / "learner.pkl", Options("m", output=tmp_path)).path
     (tmp_path / "a.jpg").write_bytes(file_of(picture("red", 1)))
-    times = stations(archive, [tmp_path / "a.jpg"] * 5, 1)
+    times = stages(archive, [tmp_path / "a.jpg"] * 5, 1)
     assert list(times) == ["decode", "resize", "to an array", "graph", "answer"]
     assert all(time >= 0 for time in times.values())
     assert times["decode"] > 0
     console = Console(width=100, file=io.StringIO(), record=True)
-    console.print(stations_table({"decode": 1.0, "graph": 3.0}, 1))
+    console.print(stages_table({"decode": 1.0, "graph": 3.0}, 1))
     printed = console.export_text()
     assert "4.0 ms" in printed
     assert "75%" in printed

@@ -1,4 +1,4 @@
-"""Servers are ended with everything that they started."""
+"""Servers are ended with all their descendants."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import sys
 
 import psutil
 import pytest
-from benchmarks.servers.process import family, started
+from benchmarks.servers.process import process_tree, run_server
 
-# Starts a child in a session of its own, as a server may, that outlives it; then waits.
+# Starts a child in another session, as a server may; the child outlives its parent.
 PARENT = """
 import subprocess, sys, time
 subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"], start_new_session=True)
@@ -17,18 +17,19 @@ time.sleep(300)
 """
 
 
-def test_nothing_is_left() -> None:
-    with started([sys.executable, "-c", PARENT], "http://x", lambda printed: "ready" in printed) as server:
-        processes = family(server.process)
+def test_descendants_are_ended() -> None:
+    with run_server([sys.executable, "-c", PARENT], "http://x", lambda printed: "ready" in printed) as server:
+        processes = process_tree(server.process)
         assert len(processes) == 2
         assert server.cpu()
     assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes)
 
 
-def test_a_server_that_ends_says_why() -> None:
-    command = [sys.executable, "-c", "raise SystemExit('no such model')"]
+def test_output_of_a_failed_server_is_in_the_error() -> None:
+    command = [sys.executable, "-c", "print(6 * 7); raise SystemExit(1)"]
     with (
-        pytest.raises(SystemExit, match="no such model"),
-        started(command, "http://x", lambda printed: "ready" in printed),
+        pytest.raises(SystemExit) as caught,
+        run_server(command, "http://x", lambda printed: "ready" in printed),
     ):
         pass
+    assert "42" in str(caught.value)

@@ -1,4 +1,4 @@
-"""An archive's copy with other settings."""
+"""Copies of an archive with other settings."""
 
 from __future__ import annotations
 

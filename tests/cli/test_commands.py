@@ -1,4 +1,4 @@
-"""The commands as a user types them: what they print, where, and their exit status."""
+"""The commands: their output and exit status."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def lines(text: str) -> list[Any]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_export_says_where_and_what_next(learner: Path, tmp_path: Path, capsys: Any) -> None:
+def test_export_prints_the_path_and_the_next_command(learner: Path, tmp_path: Path, capsys: Any) -> None:
     assert main(["export", str(learner), "--name", "model", "--output", str(tmp_path)]) == 0
     printed = capsys.readouterr()
     assert str(tmp_path / "model.mar") in printed.out
@@ -54,18 +54,20 @@ def test_export_says_where_and_what_next(learner: Path, tmp_path: Path, capsys: 
 def test_export_refuses_options_of_pictures_for_a_table(learner: Path, tmp_path: Path, capsys: Any) -> None:
     for option in (["--picture-size", "28x28"], ["--max-pixels", "10000"]):
         assert main(["export", str(learner), "--name", "model", "--output", str(tmp_path), *option]) == 1
-        assert "reads no pictures" in capsys.readouterr().err
+        printed = capsys.readouterr().err
+        assert "ExportError: " in printed
+        assert option[0] in printed
 
 
-def test_export_is_loud_about_float_categories(tmp_path: Path, capsys: Any) -> None:
+def test_export_notes_float_categories(tmp_path: Path, capsys: Any) -> None:
     learn, _ = make_learner(CASES["float categories"])
     learn.export(tmp_path / "learner.pkl")
     assert main(["export", str(tmp_path / "learner.pkl"), "--name", "model", "--output", str(tmp_path)]) == 0
-    assert "'share' has float categories" in capsys.readouterr().err
+    assert "'share'" in capsys.readouterr().err
 
 
-class Runs:
-    """A pickle of it creates a file where it is loaded."""
+class CreatesFile:
+    """Loading a pickle of an instance creates a file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -75,18 +77,18 @@ class Runs:
 
 
 @pytest.mark.parametrize("alone", [True, False])
-def test_inspect_and_export_name_what_a_pickle_would_run_and_do_not_run_it(
+def test_inspect_and_export_report_code_in_a_pickle_and_do_not_run_it(
     alone: bool, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     marker = Path("marker-file")
-    held: Any = Runs(marker)
+    payload: Any = CreatesFile(marker)
     if not alone:
         learn, _ = make_learner(Case())
         learn.export(tmp_path / "warm-up.pkl")
-        learn.extra = held
-        held = learn
-    torch.save(held, tmp_path / "hostile.pkl", pickle_protocol=2)
+        learn.extra = payload
+        payload = learn
+    torch.save(payload, tmp_path / "hostile.pkl", pickle_protocol=2)
     assert main(["inspect", str(tmp_path / "hostile.pkl")]) == 0
     assert str(marker) in capsys.readouterr().out
     status = main(["export", str(tmp_path / "hostile.pkl"), "--name", "model", "--output", str(tmp_path / "store")])
@@ -115,7 +117,7 @@ def test_predict_reads_every_format(
     assert set(answers[0]) == {"prediction", "index", "probabilities", "warnings"}
 
 
-def test_options_of_pictures_leave_records_alone(archive: Path, tmp_path: Path, capsys: Any) -> None:
+def test_predict_ignores_options_of_pictures_for_records(archive: Path, tmp_path: Path, capsys: Any) -> None:
     (tmp_path / "in.json").write_text(json.dumps(RECORD))
     assert main(["predict", str(archive), str(tmp_path / "in.json"), "--json", "--save", str(tmp_path / "out")]) == 0
     assert lines(capsys.readouterr().out)[0]["warnings"] == []
@@ -126,10 +128,10 @@ def test_predict_reads_standard_input(archive: Path) -> None:
     for text, count in ((json.dumps(RECORD), 1), (f"{json.dumps(RECORD)}\n" * 2, 2), ("age,color\n1,red\n", 1)):
         done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
         assert len(lines(done.stdout)) == count, done.stderr
-        assert done.returncode == ("color\n" in text), "the CSV lacks columns"
+        assert done.returncode == ("color\n" in text), "only the CSV is refused: it lacks columns"
 
 
-def test_predict_answers_the_others_and_ends_with_1_where_a_record_is_refused(
+def test_predict_answers_the_other_records_and_exits_with_1_if_one_is_refused(
     archive: Path, tmp_path: Path, capsys: Any
 ) -> None:
     (tmp_path / "in.json").write_text(json.dumps([RECORD, {**RECORD, "age": "old"}, RECORD]))
@@ -138,7 +140,7 @@ def test_predict_answers_the_others_and_ends_with_1_where_a_record_is_refused(
     assert first == third
     assert (second["error"]["field"], second["error"]["record"]) == ("age", 1)
     assert main(["predict", str(archive), str(tmp_path / "in.json")]) == 1
-    assert "where a number belongs" in capsys.readouterr().out
+    assert "refused" in capsys.readouterr().out
 
 
 def test_inspect_shows_an_archive_and_a_pickle(archive: Path, learner: Path, capsys: Any) -> None:
@@ -169,14 +171,14 @@ def layer(where: str, *, served: bool = True, parameters: int = 1) -> dict[str, 
     }
 
 
-def test_inspect_cuts_no_line_where_nobody_looks(capsys: Any) -> None:
+def test_inspect_does_not_wrap_lines_outside_of_a_terminal(capsys: Any) -> None:
     names = [f"a column with a name of some length, number {number}" for number in range(12)]
     inspect._show({"kind": "k", "steps": [{"step": "read", "cats": names}]})
     printed = capsys.readouterr().out
     assert all(repr(name) in printed for name in names)
 
 
-def test_inspect_folds_deep_layers_but_none_that_is_not_served(capsys: Any) -> None:
+def test_inspect_folds_deep_layers_unless_one_is_not_supported(capsys: Any) -> None:
     deep = [layer("m.a.b.c"), layer("m.a.b.c.x", parameters=1000), layer("m.a.b.c.x.y")]
     odd = [layer("m.a.b.d"), layer("m.a.b.d.x"), layer("m.a.b.d.x.y", served=False)]
     inspect._show({"kind": "k", "network": [layer("m"), layer("m.a"), layer("m.a.b"), *deep, *odd]})
@@ -188,29 +190,28 @@ def test_inspect_folds_deep_layers_but_none_that_is_not_served(capsys: Any) -> N
     assert "(NOT SERVED)" in printed
 
 
-def test_code_that_a_pickle_brings_along_is_a_note_and_a_call_is_an_alarm(
+def test_export_notes_functions_in_a_pickle_and_warns_of_calls(
     tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     learn, _ = make_learner(Case())
-    learn.extra = [Runs(Path("marker-file")), lambda text: text]
+    learn.extra = [CreatesFile(Path("marker-file")), lambda text: text]
     learn.export(tmp_path / "learner.pkl")
     assert main(["export", str(tmp_path / "learner.pkl"), "--name", "model"]) == 0
-    said = capsys.readouterr().err
-    (alarm,) = [line for line in said.splitlines() if line.startswith("Careful:")]
-    assert "open" in alarm
-    (note,) = [line for line in said.splitlines() if "functions as bytecode" in line]
-    assert note.startswith("Note:")
+    printed = capsys.readouterr().err.splitlines()
+    [warning] = [line for line in printed if line.startswith("Careful:")]
+    assert "open" in warning
+    assert any(line.startswith("Note:") and "<lambda>" in line for line in printed)
 
 
-def test_verify_replays_golden_records_and_asks_fastai(archive: Path, learner: Path, capsys: Any) -> None:
+def test_verify_replays_golden_records_and_compares_with_fastai(archive: Path, learner: Path, capsys: Any) -> None:
     assert main(["verify", str(archive), "--learner", str(learner)]) == 0
     printed = capsys.readouterr().out
-    assert "32 golden records: reproduced" in printed
-    assert "32 records against learn.predict: same answers" in printed
+    assert "32 golden records" in printed
+    assert "32 records against learn.predict" in printed
 
 
-def test_verify_finds_a_learner_that_is_another(archive: Path, learner: Path, tmp_path: Path, capsys: Any) -> None:
+def test_verify_refuses_another_learner(archive: Path, learner: Path, tmp_path: Path, capsys: Any) -> None:
     learn, _ = make_learner(CASE)
     learn.model.layers[0][0].weight.data += 0.1
     learn.export(tmp_path / "other.pkl")
@@ -222,36 +223,39 @@ def test_verify_finds_a_learner_that_is_another(archive: Path, learner: Path, tm
     assert "AnswersDiffer" in capsys.readouterr().err
 
 
-def test_verify_says_which_rows_it_could_not_compare(archive: Path, learner: Path, tmp_path: Path, capsys: Any) -> None:
+def test_verify_names_rows_that_it_could_not_compare(archive: Path, learner: Path, tmp_path: Path, capsys: Any) -> None:
     (tmp_path / "rows.csv").write_text("color,size,age,weight\nred,S,40,70\nred,S,old,70\n")
     assert main(["verify", str(archive), "--learner", str(learner), "--data", str(tmp_path / "rows.csv")]) == 1
     printed = capsys.readouterr().out
     assert "33 records against learn.predict" in printed
-    assert "record 1: 'age' is 'old'" in printed
+    assert "record 1" in printed
+    assert "'old'" in printed
     with pytest.raises(SystemExit) as end:
         main(["verify", str(archive), "--data", str(tmp_path / "rows.csv")])
     assert end.value.code == 2
 
 
-def test_a_callback_that_is_not_there_is_said(learner: Path, tmp_path: Path, capsys: Any) -> None:
+def test_export_refuses_an_unknown_callback(learner: Path, tmp_path: Path, capsys: Any) -> None:
     command = ["export", str(learner), "--name", "model", "--output", str(tmp_path), "--ignore-callback", "Nope"]
     assert main(command) == 1
-    error = capsys.readouterr().err
-    assert "UnsupportedLearner" in error
-    assert "Nope" in error
+    printed = capsys.readouterr().err
+    assert "UnsupportedLearner: " in printed
+    assert "Nope" in printed
 
 
-def test_an_output_that_is_no_folder_is_said_at_once(learner: Path, tmp_path: Path, capsys: Any) -> None:
+def test_export_refuses_an_unwritable_output(learner: Path, tmp_path: Path, capsys: Any) -> None:
     (tmp_path / "file").touch()
     assert main(["export", str(learner), "--name", "model", "--output", str(tmp_path / "file")]) == 1
-    assert "can't be written to" in capsys.readouterr().err
-    (tmp_path / "model.mar").write_text("somebody's")
+    printed = capsys.readouterr().err
+    assert str(tmp_path / "file") in printed
+    assert "--output" in printed
+    (tmp_path / "model.mar").write_text("another file")
     assert main(["export", str(learner), "--name", "model", "--output", str(tmp_path)]) == 1
     assert "--force" in capsys.readouterr().err
-    assert (tmp_path / "model.mar").read_text() == "somebody's"
+    assert (tmp_path / "model.mar").read_text() == "another file"
 
 
-def test_a_server_that_is_down_is_one_readable_error(tmp_path: Path, capsys: Any) -> None:
+def test_unreachable_server_is_one_error(tmp_path: Path, capsys: Any) -> None:
     (tmp_path / "in.json").write_text(json.dumps(RECORD))
     assert main(["predict", "http://127.0.0.1:9/predictions/model", str(tmp_path / "in.json")]) == 1
     printed = capsys.readouterr().err
@@ -259,7 +263,7 @@ def test_a_server_that_is_down_is_one_readable_error(tmp_path: Path, capsys: Any
     assert "Traceback" not in printed
 
 
-def test_damage_within_an_archive_is_found_and_said(archive: Path, tmp_path: Path, capsys: Any) -> None:
+def test_doctor_finds_a_damaged_archive(archive: Path, tmp_path: Path, capsys: Any) -> None:
     data = bytearray(archive.read_bytes())
     data[len(data) // 2] ^= 0xFF
     damaged = tmp_path / "damaged.mar"
@@ -268,7 +272,7 @@ def test_damage_within_an_archive_is_found_and_said(archive: Path, tmp_path: Pat
     assert "FAILED archive" in capsys.readouterr().out
 
 
-def test_what_a_file_says_does_not_steer_the_terminal(archive: Path, tmp_path: Path, capsys: Any) -> None:
+def test_escape_sequences_in_a_file_are_escaped(archive: Path, tmp_path: Path, capsys: Any) -> None:
     escape = "\\u001b[2J"
     other = tamper(archive, tmp_path / "x.mar", "spec.json", lambda d: d.replace(b'"model"', f'"{escape}"'.encode()))
     assert main(["inspect", str(other)]) == 0
@@ -285,7 +289,7 @@ def tamper(archive: Path, to: Path, name: str, change: Any) -> Path:
     return to
 
 
-def test_doctor_says_ok_or_why_not(archive: Path, tmp_path: Path, capsys: Any) -> None:
+def test_doctor(archive: Path, tmp_path: Path, capsys: Any) -> None:
     assert main(["doctor", str(archive)]) == 0
     assert "FAILED" not in capsys.readouterr().out
     other = tamper(archive, tmp_path / "x.mar", "golden/answers.json", lambda data: data.replace(b'"yes"', b'"no"'))
@@ -299,7 +303,7 @@ def test_doctor_says_ok_or_why_not(archive: Path, tmp_path: Path, capsys: Any) -
     assert "protocol 99" in capsys.readouterr().out
 
 
-def test_doctor_does_not_send_people_to_doctor(tmp_path: Path, capsys: Any) -> None:
+def test_doctor_does_not_recommend_doctor(tmp_path: Path, capsys: Any) -> None:
     (tmp_path / "x.mar").write_bytes(b"no archive")
     assert main(["doctor", str(tmp_path / "x.mar")]) == 1
     printed = capsys.readouterr().out
@@ -307,12 +311,13 @@ def test_doctor_does_not_send_people_to_doctor(tmp_path: Path, capsys: Any) -> N
     assert "fastmar doctor" not in printed
 
 
-def test_usage_errors_are_those_of_the_subcommand(capsys: Any) -> None:
-    with pytest.raises(SystemExit, match="2"):
+def test_usage_errors_have_the_usage_of_the_subcommand(capsys: Any) -> None:
+    with pytest.raises(SystemExit) as caught:
         main(["export", "learner.pkl", "--name", "x", "--outptu", "y"])
-    said = capsys.readouterr().err
-    assert said.startswith("usage: fastmar export ")
-    assert "--outptu y" in said
+    assert caught.value.code == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith("usage: fastmar export ")
+    assert "--outptu y" in printed
 
 
 @pytest.mark.parametrize(
@@ -324,7 +329,7 @@ def test_usage_errors_are_those_of_the_subcommand(capsys: Any) -> None:
         ({"FASTMAR_PORT": "9000", "FASTMAR_URL": "https://models"}, "https://models"),
     ],
 )
-def test_the_server_that_is_meant(environment: dict[str, str], url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_default_url(environment: dict[str, str], url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("FASTMAR_PORT", "FASTMAR_URL"):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
@@ -333,7 +338,7 @@ def test_the_server_that_is_meant(environment: dict[str, str], url: str, monkeyp
 
 
 @pytest.mark.parametrize("command", ["predict", "inspect", "verify", "doctor"])
-def test_no_code_out_of_an_archive_is_run(archive: Path, tmp_path: Path, command: str, capsys: Any) -> None:
+def test_code_in_an_archive_is_not_run(archive: Path, tmp_path: Path, command: str, capsys: Any) -> None:
     marker = tmp_path / "marker"
     code = f"open({str(marker)!r}, 'w')".encode()
     other = tmp_path / "hostile.mar"
@@ -358,27 +363,25 @@ def test_no_code_out_of_an_archive_is_run(archive: Path, tmp_path: Path, command
         (["doctor", "none.mar"], 1),
     ],
 )
-def test_what_is_not_there_is_one_readable_error(arguments: list[str], status: int, capsys: Any) -> None:
+def test_missing_file_is_one_error(arguments: list[str], status: int, capsys: Any) -> None:
     assert main(arguments) == status
     printed = capsys.readouterr()
-    said = printed.out + printed.err
-    assert "Fix:" in said
-    assert "Traceback" not in said
+    text = printed.out + printed.err
+    assert "Fix:" in text
+    assert "Traceback" not in text
 
 
 @pytest.mark.parametrize("arguments", [[], ["nonsense"], ["export"], ["predict"], ["inspect", "--nonsense", "x"]])
-def test_bad_usage_ends_with_2(arguments: list[str], capsys: Any) -> None:
+def test_bad_usage_exits_with_2(arguments: list[str], capsys: Any) -> None:
     with pytest.raises(SystemExit) as end:
         main(arguments)
     assert end.value.code == 2
     assert "usage:" in capsys.readouterr().err
 
 
-def test_a_package_that_is_missing_is_named(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setitem(sys.modules, "fastmar_runtime.predictor", None)
     assert main(["diff", "a.mar", "b.mar"]) == 1
-    said = capsys.readouterr().err
-    assert "`fastmar diff` needs fastmar_runtime.predictor" in said
-    assert "Fix:" in said
+    printed = capsys.readouterr().err
+    assert "fastmar_runtime.predictor" in printed
+    assert "Fix: pip install" in printed

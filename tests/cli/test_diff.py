@@ -1,4 +1,4 @@
-"""`fastmar diff`: what a caller of the old version will meet."""
+"""`fastmar diff`: changes for callers of the old version."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ OLD = tiny.spec()
 
 
 class TestFields:
-    def test_nothing(self) -> None:
+    def test_no_changes(self) -> None:
         assert changes(OLD, OLD) == []
 
-    def test_a_new_category_is_noticed(self) -> None:
+    def test_new_category_is_noticed(self) -> None:
         new = with_field(OLD, "workclass", categories=(" Private", " State-gov", "NA", " United-Kingdom"))
         change = only(OLD, new)
         assert (change.level, change.where) == (NOTICED, "workclass")
         assert "' United-Kingdom'" in change.what
 
-    def test_a_vanished_category_is_noticed(self) -> None:
+    def test_removed_category_is_noticed(self) -> None:
         change = only(OLD, with_field(OLD, "workclass", categories=(" Private", "NA")))
         assert change.level == NOTICED
         assert "warning" in change.caller
@@ -61,38 +61,38 @@ class TestFields:
             (("a", True), ("a", 1), [], []),
         ],
     )
-    def test_categories_are_the_same_where_the_model_takes_them_for_the_same(
+    def test_categories_are_equal_if_the_model_matches_them(
         self, old: tuple[Any, ...], new: tuple[Any, ...], gone: list[Any], added: list[Any]
     ) -> None:
-        """Told is what an answer would warn of."""
+        """The reported categories are those for which answers have warnings."""
         specs = []
         for values in (old, new):
             vocabularies = {**OLD.steps[1]["vocabularies"], "vip": list(values)}
             steps = (OLD.steps[0], {**OLD.steps[1], "vocabularies": vocabularies}, *OLD.steps[2:])
             specs.append(with_field(replace(OLD, steps=steps), "vip", categories=values))
-        for (asked, sent), told in zip(((specs[1], old), (specs[0], new)), (gone, added), strict=True):
-            records = [tiny.record(vip=json_value(value)) for value in sent]
-            answers = Predictor(asked, tiny.graph()).predict(records)
-            assert [r["vip"] for r, answer in zip(records, answers, strict=True) if answer["warnings"]] == told
+        for (spec, values), unknown in zip(((specs[1], old), (specs[0], new)), (gone, added), strict=True):
+            records = [tiny.record(vip=plain(value)) for value in values]
+            answers = Predictor(spec, tiny.graph()).predict(records)
+            assert [r["vip"] for r, answer in zip(records, answers, strict=True) if answer["warnings"]] == unknown
         found = [change for change in changes(*specs) if change.where == "vip"]
         expected = [f"knows {', '.join(map(repr, added))}"] if added else []
         expected += [f"no longer knows {', '.join(map(repr, gone))}"] if gone else []
         assert [change.what for change in found] == expected
         assert all(change.level == NOTICED for change in found)
 
-    def test_a_great_many_categories(self) -> None:
-        """Were each looked for among all others, this would take an hour."""
+    def test_many_categories_take_linear_time(self) -> None:
+        """A comparison of all pairs would take an hour."""
         many = [f"category {number}" for number in range(200_000)]
         old, new = (with_field(OLD, "workclass", categories=tuple(some)) for some in (many, [*many[1:], "another"]))
         assert [change.what for change in changes(old, new)] == ["knows 'another'", "no longer knows 'category 0'"]
 
-    def test_a_great_many_columns(self) -> None:
-        """Were each held against all pairs of others, this would take hours."""
+    def test_many_columns_take_linear_time(self) -> None:
+        """A comparison of all pairs would take hours."""
         fields = tuple(Field(f"column {number}", NUMBER) for number in range(5000))
         old, new = replace(OLD, fields=fields), replace(OLD, fields=(*fields, Field("another", NUMBER)))
         assert only(old, new).where == "another"
 
-    def test_a_new_column_breaks_unless_it_may_be_left_out(self) -> None:
+    def test_new_column_is_breaking_unless_it_is_optional(self) -> None:
         fields = (*OLD.fields, Field("years-in-job", NUMBER, default=5.0))
         change = only(OLD, replace(OLD, fields=fields))
         assert (change.level, change.where) == (BREAKING, "years-in-job")
@@ -100,38 +100,38 @@ class TestFields:
         optional = replace(fields[-1], optional=True)
         assert only(OLD, replace(OLD, fields=(*OLD.fields, optional))).level == INSIDE
 
-    def test_a_vanished_column_is_noticed(self) -> None:
+    def test_removed_column_is_noticed(self) -> None:
         assert only(OLD, replace(OLD, fields=OLD.fields[1:])).level == NOTICED
 
-    def test_another_kind_breaks(self) -> None:
+    def test_another_kind_is_breaking(self) -> None:
         assert only(OLD, with_field(OLD, "age", kind=CATEGORY)).level == BREAKING
 
-    def test_null_that_is_no_longer_filled_breaks(self) -> None:
+    def test_null_that_is_no_longer_filled_is_breaking(self) -> None:
         assert only(OLD, with_field(OLD, "age", nullable=False)).level == BREAKING
         assert only(with_field(OLD, "age", nullable=False), OLD).level == INSIDE
 
-    def test_a_median_is_inside(self) -> None:
+    def test_changed_median_is_internal(self) -> None:
         change = only(OLD, with_field(OLD, "age", default=41.0))
         assert (change.level, change.what) == (INSIDE, "the usual value was 40, and is 41")
 
-    def test_scaling_is_inside(self) -> None:
+    def test_changed_scaling_is_internal(self) -> None:
         steps = tuple(
             {**s, "means": {"age": 41.5, "hours": 38.0}} if s["step"] == "normalize" else s for s in OLD.steps
         )
         change = only(OLD, replace(OLD, steps=steps))
         assert (change.level, change.where, change.what) == (INSIDE, "age", "the mean was 40, and is 41.5")
 
-    def test_a_range_that_is_new(self) -> None:
+    def test_new_range(self) -> None:
         change = only(OLD, with_field(OLD, "age", minimum=17.0, maximum=90.0))
         assert change.what == "the range was not known, and is 17 to 90"
 
-    def test_a_form_that_lost_its_words_is_noticed(self) -> None:
-        worded = replace(OLD, ui={"title": "Income"})
-        assert only(worded, OLD).level == NOTICED
-        assert only(OLD, worded).level == INSIDE
-        assert only(worded, replace(OLD, ui={"title": "Pay"})).what == "its title changed"
+    def test_removed_texts_of_a_form_are_noticed(self) -> None:
+        with_title = replace(OLD, ui={"title": "Income"})
+        assert only(with_title, OLD).level == NOTICED
+        assert only(OLD, with_title).level == INSIDE
+        assert only(with_title, replace(OLD, ui={"title": "Pay"})).what == "its title changed"
 
-    def test_they_come_in_the_order_of_the_columns(self) -> None:
+    def test_changes_have_the_order_of_the_columns(self) -> None:
         names = [f"column {number}" for number in range(12)]
         old = replace(OLD, fields=tuple(Field(name, NUMBER, default=1.0) for name in names))
         new = replace(OLD, fields=tuple(Field(name, NUMBER, default=2.0) for name in names))
@@ -139,13 +139,13 @@ class TestFields:
         assert [change.where for change in changes(replace(OLD, fields=()), new)] == names
         assert [change.where for change in changes(old, replace(OLD, fields=()))] == names
 
-    def test_lists_in_a_step_change_too(self) -> None:
+    def test_changed_list_in_a_layer(self) -> None:
         old = replace(OLD, kind="vision", fields=(), steps=(), layers=({"layer": "normalize", "mean": [0.1, 0.2]},))
         new = replace(old, layers=({"layer": "normalize", "mean": [0.1, 0.3]},))
         change = only(old, new)
         assert (change.level, change.where, change.what) == (INSIDE, "step normalize", "mean changed")
 
-    def test_each_date_has_its_step(self) -> None:
+    def test_steps_of_several_dates(self) -> None:
         def dates(divisor: int) -> Spec:
             step = {"step": "add_datepart", "prefix": "sale", "parts": ["Year"]}
             first, second = {**step, "date": "a", "elapsed_divisor": divisor}, {**step, "date": "b"}
@@ -165,7 +165,7 @@ def table(
     parts: tuple[str, ...] = PARTS,
     filled: frozenset[str] = frozenset(),
 ) -> Spec:
-    """A model of numbers, and of a date that comes as one of `date` or as all of `parts`; nulls are `filled`."""
+    """A model of numbers and of a date, which a record has as one of `date` or as all of `parts`."""
     parts = tuple(part for part in parts if date and part not in plain)
     date = tuple(name for name in date if name not in plain) if parts else ()
     parts = parts if date else ()
@@ -182,8 +182,8 @@ def table(
     return replace(tiny.date_spec(), fields=tuple(fields), steps=tuple(steps))
 
 
-def least_records(spec: Spec) -> list[dict[str, Any]]:
-    """What callers may send who leave out all that may be left out, with values and with nulls."""
+def minimal_records(spec: Spec) -> list[dict[str, Any]]:
+    """Records with only the required columns, with values and with nulls."""
     fields = [field for field in spec.fields if not field.optional]
     dates = [field for field in spec.fields if field.kind == DATE]
     ways = [{name: date} for date in dates for name in (date.name, *date.aliases)]
@@ -206,17 +206,21 @@ class TestDates:
         [
             pytest.param(table(), table(date=SALE), "saledate", "records without it are refused", id="new"),
             pytest.param(
-                table(date=SALE), table(frozenset(PARTS)), "saleElapsed", "only 'saledate'", id="gone, not its parts"
+                table(date=SALE),
+                table(frozenset(PARTS)),
+                "saleElapsed",
+                "only 'saledate'",
+                id="removed, its parts kept",
             ),
             pytest.param(
-                table(date=SALE), table(date=SALE[:2]), "saledate", "only 'sale' are refused", id="a name less"
+                table(date=SALE), table(date=SALE[:2]), "saledate", "only 'sale' are refused", id="a name removed"
             ),
             pytest.param(
                 table(date=SALE, parts=PARTS[:2]),
                 table(date=SALE),
                 "saledate",
                 "only 'saleYear', 'saleMonth' are refused",
-                id="a part more",
+                id="a part added",
             ),
             pytest.param(
                 table(frozenset({"sale"})), table(date=SALE), "saledate", "without it", id="its alias was a number's"
@@ -230,17 +234,17 @@ class TestDates:
             ),
         ],
     )
-    def test_old_records_that_would_be_refused(self, old: Spec, new: Spec, where: str, caller: str) -> None:
+    def test_changes_that_refuse_old_records(self, old: Spec, new: Spec, where: str, caller: str) -> None:
         breaking = [change for change in changes(old, new) if change.level == BREAKING]
         assert breaking[0].where == where
         assert caller in breaking[0].caller
 
-    def test_a_number_of_an_aliass_name_is_gone(self) -> None:
+    def test_removed_number_with_the_name_of_an_alias(self) -> None:
         found = changes(table(frozenset({"sale", *PARTS})), table(date=SALE))
         [gone] = [change for change in found if change.level != INSIDE]
         assert (gone.level, gone.where, gone.what) == (NOTICED, "sale", "the number is gone")
 
-    def test_a_name_more_and_what_may_be_left_out_are_inside(self) -> None:
+    def test_added_alias_and_optional_parts_are_internal(self) -> None:
         change = only(table(date=SALE[:2]), table(date=SALE))
         assert (change.level, change.what) == (INSIDE, "may come as 'sale' too")
         found = changes(table(frozenset(PARTS)), table(date=SALE))
@@ -256,20 +260,20 @@ class TestDates:
     )
 
     @given(models, models)
-    def test_what_is_compatible_is_answered_and_what_breaks_is_refused(self, old: Spec, new: Spec) -> None:
-        for told, spec in ((old, old), (new, new), (old, new)):
-            _, report = modality(spec.kind).preprocessor(spec)(least_records(told))
-            found = changes(told, spec)
+    def test_breaking_changes_are_those_that_refuse_records(self, old: Spec, new: Spec) -> None:
+        for sent, spec in ((old, old), (new, new), (old, new)):
+            _, report = modality(spec.kind).preprocessor(spec)(minimal_records(sent))
+            found = changes(sent, spec)
             assert bool(report.errors) == any(change.level == BREAKING for change in found), (report.errors, found)
 
 
 class TestAnswers:
     @pytest.mark.parametrize("vocab", [["<50k"], ["<50k", ">=50k", "?"], [">=50k", "<50k"], ["low", "high"]])
-    def test_other_labels_break(self, vocab: list[str]) -> None:
+    def test_changed_labels_are_breaking(self, vocab: list[str]) -> None:
         found = changes(OLD, replace(OLD, decode={**OLD.decode, "vocab": vocab}))
         assert {change.level for change in found} == {BREAKING}
 
-    def test_other_classes_of_masks_break(self) -> None:
+    def test_changed_classes_of_masks_are_breaking(self) -> None:
         decode = {"decoder": "segmentation", "activation": "softmax", "classes": ["sky", "road"]}
         old = replace(OLD, decode=decode)
         for classes in (["sky"], ["sky", "road", "car"], ["road", "sky"]):
@@ -277,7 +281,7 @@ class TestAnswers:
 
     @pytest.mark.parametrize("decode", [tiny.RAW_DECODER, tiny.TWO_NUMBERS_DECODER, tiny_pictures.POINTS])
     @pytest.mark.parametrize("size", [1, 4])
-    def test_more_or_fewer_numbers_break(self, decode: dict[str, Any], size: int) -> None:
+    def test_another_number_of_outputs_is_breaking(self, decode: dict[str, Any], size: int) -> None:
         def model(size: int) -> Spec:
             sized = {"size": size} if "size" in decode else {}
             return replace(OLD, decode=decode | sized, outputs=(Tensor("output", "float32", ("batch", size)),))
@@ -290,15 +294,15 @@ class TestAnswers:
         )
         assert {change.level for change in others} == {INSIDE}
 
-    def test_another_target_breaks(self) -> None:
+    def test_another_target_is_breaking(self) -> None:
         assert only(OLD, replace(OLD, targets=("age",))).level == BREAKING
 
     def test_another_threshold_is_noticed(self) -> None:
         old = replace(OLD, decode=tiny.MULTI_DECODER)
         assert only(old, replace(old, decode={**tiny.MULTI_DECODER, "threshold": 0.7})).level == NOTICED
 
-    def test_the_most_probable_labels_alone_break(self) -> None:
-        """A caller may read the probability of a label that the new version leaves out."""
+    def test_top_k_labels_are_breaking(self) -> None:
+        """A caller may read the probability of a label that the new version omits."""
         new = replace(OLD, decode={**OLD.decode, "top": 1})
         for old, other in ((OLD, new), (new, OLD)):
             change = only(old, other)
@@ -311,26 +315,27 @@ class TestCommand:
         folder.mkdir()
         return str(tiny.write_bundle(folder, spec, None if weights is None else tiny.graph(weights)))
 
-    def test_the_same_is_compatible(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_equal_archives_are_compatible(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["diff", self.bundle(tmp_path / "a", OLD), self.bundle(tmp_path / "b", OLD)]) == 0
         assert "Compatible" in capsys.readouterr().out
 
-    def test_breaking_has_a_status_of_its_own_and_answers_are_compared(
+    def test_breaking_changes_have_exit_status_3_and_answers_are_compared(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         new = replace(OLD, version="2.0", decode={**OLD.decode, "vocab": [">=50k", "<50k"]})
         paths = [self.bundle(tmp_path / "a", OLD), self.bundle(tmp_path / "b", new)]
         assert main(["diff", *paths, "--json"]) == 3
-        told = json.loads(capsys.readouterr().out)
-        assert told["compatible"] is False
-        assert told["answers"]["changed"] == told["answers"]["answers"] > 0
+        report = json.loads(capsys.readouterr().out)
+        assert report["compatible"] is False
+        assert ("breaking", "labels") in {(change["level"], change["where"]) for change in report["changes"]}
+        assert report["answers"]["changed"] == report["answers"]["answers"] > 0
         assert main(["diff", *paths]) == 3
         printed = capsys.readouterr().out
         assert "Breaking" in printed
         assert "order" in printed
 
     @pytest.mark.parametrize("compatible", [True, False])
-    def test_the_new_archive_is_asked_what_the_old_one_answered(
+    def test_compatible_archive_answers_the_old_golden_records(
         self, tmp_path: Path, compatible: bool, capsys: pytest.CaptureFixture[str]
     ) -> None:
         def archive(name: str, spec: Spec, records: list[Any]) -> str:
@@ -348,15 +353,14 @@ class TestCommand:
             archive("new", new, [{"saledate": "2024-01-31"}]),
         ]
         status = main(["diff", *paths, "--json"])
-        told = json.loads(capsys.readouterr().out)
-        opened = Predictor.open(paths[1])
-        asked = Predictor.open(paths[0]).files
-        assert asked is not None
-        answers = opened.predict(asked.json(RECORDS))
-        assert all("error" not in answer for answer in answers) == told["compatible"] == compatible
+        report = json.loads(capsys.readouterr().out)
+        old_files = Predictor.open(paths[0]).files
+        assert old_files is not None
+        answers = Predictor.open(paths[1]).predict(old_files.json(RECORDS))
+        assert all("error" not in answer for answer in answers) == report["compatible"] == compatible
         assert status == (0 if compatible else 3)
 
-    def test_what_is_no_archive_is_refused(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_refuses_a_file_that_is_not_an_archive(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (tmp_path / "x.mar").write_bytes(b"no")
         assert main(["diff", str(tmp_path / "x.mar"), str(tmp_path / "x.mar")]) == 1
         assert "Fix:" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""A served model of a kind that this process does not know: what the server says of it is enough."""
+"""A served model of a kind that is not installed here: its schema is enough."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ URL = "http://127.0.0.1:1/predictions/toy"
 
 @pytest.fixture
 def serve(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Puts a fake server of a schema in the place of the real one."""
+    """Replaces the client by that of a fake server."""
 
     def of(schema: Any) -> FakeServer:
         fake = FakeServer(schema)
@@ -40,15 +40,15 @@ def test_records_and_rows_are_answered(serve: Any, tmp_path: Path, capsys: Any) 
     answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [answer["prediction"] for answer in answers] == ["a", "b", "c", "d", "e", "007"]
     assert fake.requests[-1].records == [{"text": "e", "stars": 1}, {"text": "007"}]
-    assert fake.requests[-1].path == "/predictions/toy/1.0"  # all rows are asked of one version
+    assert fake.requests[-1].path == "/predictions/toy/1.0"  # all rows are scored by one version
     assert main(["predict", URL, files[0]]) == 0
     assert main(["score", URL, files[2], "-o", str(tmp_path / "out.csv")]) == 0
     rows = list(csv.DictReader((tmp_path / "out.csv").read_text().splitlines()))
     assert [row["prediction"] for row in rows] == ["e", "007"]
 
 
-def test_a_table_is_refused_where_records_are_not_flat(serve: Any, tmp_path: Path, capsys: Any) -> None:
+def test_table_is_refused_if_records_are_not_flat(serve: Any, tmp_path: Path, capsys: Any) -> None:
     serve(NESTED)
     (tmp_path / "in.csv").write_text("spans\n1\n")
     assert main(["predict", URL, str(tmp_path / "in.csv")]) == 1
-    assert "this is a table, and toy reads records." in " ".join(capsys.readouterr().err.split())
+    assert "InputUnreadable: " in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""`AsyncClient` with the methods of `Client`: each waits for its coroutine, so that one test is for both."""
+"""`AsyncClient` with blocking methods, so that the tests of `Client` can run with both."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any, Self
 
 from fastmar_client import AsyncClient, Client
 
-Connect = Callable[..., Client]  # also of what is used as a `Client`
+Connect = Callable[..., Client]  # or a class with the same methods
 
 
 class BlockingClient:
-    """An `AsyncClient` in the event loop of a thread of its own; it may be used from several threads."""
+    """An `AsyncClient` with its event loop in another thread. Safe to use from several threads."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         self._client = AsyncClient(*arguments, **options)
@@ -41,7 +41,7 @@ class BlockingClient:
     def predict_many(self, *arguments: Any, **options: Any) -> Iterator[Any]:
         answers: Any = self._client.predict_many(*arguments, **options)
 
-        def each() -> Iterator[Any]:
+        def iterate() -> Iterator[Any]:
             try:
                 while True:
                     yield self._wait(anext(answers))
@@ -50,11 +50,11 @@ class BlockingClient:
             finally:
                 self._wait(answers.aclose())
 
-        return each()
+        return iterate()
 
     def _wait(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(_awaited(coroutine), self._loop).result()
+        return asyncio.run_coroutine_threadsafe(_await(coroutine), self._loop).result()
 
 
-async def _awaited(awaitable: Any) -> Any:
+async def _await(awaitable: Any) -> Any:
     return await awaitable

@@ -1,4 +1,4 @@
-"""The scripted server, in a thread; the models of docs/client.md, in this process and on a real server."""
+"""Fixtures: a scripted server in a thread, and the models of docs/client.md in this process and on a real server."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from fastmar_serving.torchserve.testing import RunningServer, running_server
 
 @pytest.fixture(params=[Client, BlockingClient], ids=["Client", "AsyncClient"])
 def connect(request: pytest.FixtureRequest) -> Connect:
-    """Makes clients: `Client`, and `AsyncClient` behind the same methods."""
-    made: Connect = request.param
-    return made
+    """The class of the client: `Client`, and `AsyncClient` with blocking methods."""
+    client_class: Connect = request.param
+    return client_class
 
 
 @pytest.fixture(scope="session")
@@ -64,8 +64,8 @@ def in_process(predictor: Predictor) -> InProcess:
 
 @pytest.fixture
 def local(in_process: InProcess) -> Client:
-    """A client of `in_process`."""
-    return Client(sender=in_process)
+    """A client of the model `in_process`."""
+    return Client(transport=in_process)
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def scripted() -> Iterator[Scripted]:
             self.send_response(reply.status)
             for name, value in {"Content-Length": str(len(content)), **reply.headers}.items():
                 self.send_header(name, value)
-            with suppress(ConnectionError):  # the client has stopped waiting
+            with suppress(ConnectionError):  # the client no longer waits
                 self.end_headers()
                 self.wfile.write(content)
 
@@ -116,5 +116,5 @@ def out(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def quick_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing here cuts the power: kills and crashes lose nothing that was written, synced or not."""
+    """Disable fsync, which only matters in a power failure."""
     monkeypatch.setattr(os, "fsync", lambda _: None)

@@ -1,4 +1,4 @@
-"""The two models of docs/client.md, small, and what a server of them would say without HTTP."""
+"""Small versions of the two models of docs/client.md, and a transport that runs them in this process."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 import orjson
 import pandas as pd
 
-from fastmar_client.sender import Reply
 from fastmar_client.served import SCHEMA_REQUEST
+from fastmar_client.transport import Reply
 from fastmar_contract.errors import RequestError
 from fastmar_runtime import payload
 from fastmar_runtime.predictor import Predictor
@@ -25,7 +25,7 @@ CATEGORIES = {
 
 
 def people(rows: int, seed: int = 0) -> pd.DataFrame:
-    """A table like adult_sample's, with some values missing."""
+    """A table like adult_sample, with some missing values."""
     rng = np.random.default_rng(seed)
     age = rng.integers(17, 90, rows).astype(float)
     table = pd.DataFrame(
@@ -42,7 +42,7 @@ def people(rows: int, seed: int = 0) -> pd.DataFrame:
 
 
 def export_adult(store: Path) -> Path:
-    """`adult`, trained for a moment."""
+    """Train and export `adult`."""
     from fastai.tabular.all import Categorify, FillMissing, Normalize, TabularDataLoaders, tabular_learner
 
     from fastmar_export.exporter import Options, export_learner
@@ -68,7 +68,7 @@ def export_adult(store: Path) -> Path:
 
 
 def export_colours(store: Path) -> Path:
-    """`colours`, a model of pictures."""
+    """Train and export `colours`, a model of pictures."""
     from tests.pictures import make_learner
 
     from fastmar_export.exporter import Options, export_learner
@@ -80,9 +80,9 @@ def export_colours(store: Path) -> Path:
 
 @dataclass
 class InProcess:
-    """A `Sender` with the real runtime behind it: what a server answers, without the server.
+    """A `Transport` that answers with the real runtime.
 
-    `before` is called with each body that asks for predictions, and may raise.
+    `before` is called with the body of each request for predictions, and may raise.
     """
 
     predictor: Predictor

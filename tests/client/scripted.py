@@ -1,4 +1,4 @@
-"""A server that answers as it is told."""
+"""A server with scripted responses."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ class Reply:
 
 @dataclass
 class Scripted:
-    """`reply` makes the answer to each request; `None` breaks the connection instead. `seen` keeps the requests."""
+    """`reply` returns the response to each request, or None to break the connection. `seen` records the requests."""
 
     url: str
     reply: Callable[[Seen], Reply | None] = lambda seen: Reply(body={})
     seen: list[Seen] = field(default_factory=list)
 
     def replies(self, *replies: Reply | None) -> None:
-        """Give these answers in turn, the last one for ever."""
+        """Set a sequence of responses; the last one is repeated."""
         rest = list(replies)
         self.reply = lambda seen: rest.pop(0) if len(rest) > 1 else rest[0]
 
 
 def torchserve(code: int, kind: str, message: str) -> Reply:
-    """An error as TorchServe reports it."""
+    """An error in TorchServe's format."""
     return Reply(code, {"code": code, "type": kind, "message": message})
 
 

@@ -1,4 +1,4 @@
-"""Tables to be scored, and a look at the files of answers."""
+"""Input tables, and readers of output files."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def lines(path: Path, delimiter: str = ",") -> list[dict[str, str]]:
 
 
 def parts(out: Path) -> list[str]:
-    """What lies beside the file of answers."""
+    """The names of the output file and of its working files, if they exist."""
     return sorted(path.name for path in out.parent.iterdir() if path.name.startswith(out.name))
 
 
 def answers_to(seen: Seen) -> list[dict[str, Any]]:
-    """An answer for each row, which tells the row's sum of numbers."""
+    """An answer for each row, with the row's cells as the prediction."""
     _, *rows = csv.reader(io.StringIO(seen.body.decode(), newline=""))
     return [{"prediction": "".join(row), "index": 0, "probabilities": {}, "warnings": []} for row in rows]
 
 
 class Crash(BaseException):
-    """Ends a run as a kill would, as far as that is possible in one process."""
+    """Ends a run like a kill, as far as that is possible within a process."""

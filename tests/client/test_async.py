@@ -1,4 +1,4 @@
-"""What is `AsyncClient`'s alone; all else is tested together with `Client`, through the fixture `connect`."""
+"""Behaviour of `AsyncClient` only; tests with the fixture `connect` cover both clients."""
 
 from __future__ import annotations
 
@@ -19,27 +19,28 @@ from tests.client.scripted import Reply, Scripted, Seen, echo
 from tests.runtime import tiny
 
 from fastmar_client import AsyncClient, Client, RecordRefused, ServerFailed
-from fastmar_client.sender import cause_of
 from fastmar_client.testing import FakeServer
+from fastmar_client.transport import cause_of
 from fastmar_runtime.schema import describe
 
 SYNC_ONLY = {"score_csv"}
 
 
 def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """The result of a coroutine, in a thread of its own: Playwright may keep an event loop in this one."""
+    """Run a coroutine in another thread: Playwright may have an event loop in this one."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(asyncio.run, coroutine).result()
 
 
-def test_its_methods_and_their_arguments_are_those_of_the_client() -> None:
+def test_methods_and_arguments_are_those_of_client() -> None:
     for name in ("__init__", *(name for name in vars(Client) if not name.startswith("_") and name not in SYNC_ONLY)):
-        ours, theirs = (inspect.signature(getattr(cls, name)).parameters for cls in (AsyncClient, Client))
-        assert list(ours) == list(theirs)
-        assert all(ours[each].default == theirs[each].default and ours[each].kind == theirs[each].kind for each in ours)
+        actual, expected = (inspect.signature(getattr(cls, name)).parameters for cls in (AsyncClient, Client))
+        assert list(actual) == list(expected)
+        for each in expected:
+            assert (actual[each].default, actual[each].kind) == (expected[each].default, expected[each].kind)
 
 
-def test_records_that_come_one_by_one(scripted: Scripted) -> None:
+def test_predict_accepts_an_async_iterable(scripted: Scripted) -> None:
     scripted.reply = echo
 
     async def records() -> AsyncIterator[dict[str, int]]:
@@ -47,16 +48,16 @@ def test_records_that_come_one_by_one(scripted: Scripted) -> None:
             await asyncio.sleep(0)
             yield {"x": number}
 
-    async def ask() -> list[Any]:
+    async def predict() -> list[Any]:
         async with AsyncClient(scripted.url) as client:
             one_by_one = [answer async for answer in client.predict_many("m", records(), batch_size=2)]
             assert await client.predict("m", records()) == one_by_one
             return one_by_one
 
-    assert run(ask()) == [{"prediction": {"x": number}} for number in range(5)]
+    assert run(predict()) == [{"prediction": {"x": number}} for number in range(5)]
 
 
-def test_calls_run_at_the_same_time(scripted: Scripted) -> None:
+def test_calls_run_concurrently(scripted: Scripted) -> None:
     together = threading.Barrier(4, timeout=60)
 
     def reply(seen: Seen) -> Reply:
@@ -65,14 +66,14 @@ def test_calls_run_at_the_same_time(scripted: Scripted) -> None:
 
     scripted.reply = reply
 
-    async def ask() -> list[Any]:
+    async def predict() -> list[Any]:
         async with AsyncClient(scripted.url) as client:
             return await asyncio.gather(*(client.predict("m", {"x": number}) for number in range(4)))
 
-    assert run(ask()) == [{"prediction": {"x": number}} for number in range(4)]
+    assert run(predict()) == [{"prediction": {"x": number}} for number in range(4)]
 
 
-def test_a_call_that_is_cancelled_ends_at_once(scripted: Scripted) -> None:
+def test_cancelled_call_ends_immediately(scripted: Scripted) -> None:
     released = threading.Event()
 
     def reply(seen: Seen) -> Reply:
@@ -81,34 +82,34 @@ def test_a_call_that_is_cancelled_ends_at_once(scripted: Scripted) -> None:
 
     scripted.reply = reply
 
-    async def ask() -> None:
+    async def predict() -> None:
         async with AsyncClient(scripted.url) as client:
             for call in (client.predict("m", {}), client.predict("m", [{}] * 200)):
                 with pytest.raises(TimeoutError):
                     await asyncio.wait_for(call, 0.2)
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
-    began = time.monotonic()
-    run(ask())
-    assert time.monotonic() - began < 10
+    started_at = time.monotonic()
+    run(predict())
+    assert time.monotonic() - started_at < 10
     released.set()
 
 
-def test_answers_that_nobody_takes_are_cancelled(scripted: Scripted) -> None:
+def test_closing_the_answers_cancels_requests(scripted: Scripted) -> None:
     scripted.reply = echo
 
-    async def ask(on_error: Any) -> None:
+    async def predict(on_error: Any) -> None:
         async with AsyncClient(scripted.url) as client:
             answers = client.predict_many("m", [{"x": 1}] * 50, batch_size=1, on_error=on_error)
             assert await anext(answers) == {"prediction": {"x": 1}}
             await answers.aclose()
             assert asyncio.all_tasks() == {asyncio.current_task()}
 
-    run(ask("keep"))
-    run(ask("raise"))
+    run(predict("keep"))
+    run(predict("raise"))
 
 
-def test_pictures_are_read_beside_the_event_loop(scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pictures_are_read_in_a_thread(scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
     threads = []
 
     def read(path: Path) -> bytes:
@@ -117,27 +118,27 @@ def test_pictures_are_read_beside_the_event_loop(scripted: Scripted, monkeypatch
 
     monkeypatch.setattr(Path, "read_bytes", read)
 
-    async def ask() -> None:
+    async def predict() -> None:
         async with AsyncClient(scripted.url) as client:
             await client.predict("m", Path("a.bmp"))
 
-    run(ask())
+    run(predict())
     assert threads
     assert threading.main_thread() not in threads
 
 
-def test_a_session_of_the_callers_own(scripted: Scripted) -> None:
-    async def ask() -> None:
+def test_session_of_the_caller_is_used_and_not_closed(scripted: Scripted) -> None:
+    async def predict() -> None:
         async with httpx.AsyncClient(headers={"X-Mine": "1"}) as session:
             async with AsyncClient(scripted.url, session=session) as client:
                 await client.predict("m", {})
             assert not session.is_closed
 
-    run(ask())
+    run(predict())
     assert scripted.seen[0].headers["x-mine"] == "1"
 
 
-def test_the_systems_message_is_found_below_those_of_libraries() -> None:
+def test_cause_of_finds_the_message_of_the_system() -> None:
     refused = ConnectionRefusedError(111, "Connect call failed ('::1', 8080, 0, 0)")
     several = OSError("All connection attempts failed")
     several.__cause__ = ExceptionGroup("multiple connection attempts failed", [refused, refused])
@@ -146,10 +147,10 @@ def test_the_systems_message_is_found_below_those_of_libraries() -> None:
     assert cause_of(error) == "Connection refused"
 
 
-def test_a_fake_server() -> None:
+def test_fake_server() -> None:
     server = FakeServer(describe(tiny.spec()))
 
-    async def ask() -> None:
+    async def predict() -> None:
         async with server.async_client() as client:
             assert await client.predict("tiny", tiny.record()) == server.client().predict("tiny", tiny.record())
             with pytest.raises(RecordRefused):
@@ -158,15 +159,15 @@ def test_a_fake_server() -> None:
             with pytest.raises(ServerFailed):
                 await client.predict("tiny", tiny.record())
 
-    run(ask())
+    run(predict())
 
 
-def test_without_httpx() -> None:
+def test_missing_httpx_names_the_extra() -> None:
     code = (
         "import sys; sys.modules.update(httpx=None)\n"
         "from fastmar_client import AsyncClient\n"
         "try: AsyncClient()\n"
-        "except ModuleNotFoundError as error: assert \"pip install 'fastmar[async]'\" in str(error), error\n"
+        "except ModuleNotFoundError as error: assert error.name == 'httpx' and 'fastmar[async]' in str(error), error\n"
         "else: raise AssertionError"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,4 +1,4 @@
-"""DataFrames as records: known by what they can do, streamed, and every missing value null."""
+"""DataFrames as records: duck-typed, streamed, and missing values as null."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def sent(frame: pd.DataFrame) -> list[Any]:
     return [json.loads(encode(record)) for record in records_of(frame)]
 
 
-def test_what_stands_in_a_frame_becomes_what_json_has() -> None:
+def test_values_become_types_of_json() -> None:
     frame = pd.DataFrame(
         {
             "int": np.array([1, 2], dtype=np.int64),
@@ -66,18 +66,18 @@ def test_what_stands_in_a_frame_becomes_what_json_has() -> None:
         (np.str_("a"), "a"),
     ],
 )
-def test_lone_values(value: Any, expected: Any) -> None:
+def test_single_values(value: Any, expected: Any) -> None:
     assert json.loads(encode({"x": value})) == {"x": expected}
 
 
 @pytest.mark.parametrize("value", [np.timedelta64(1, "ns"), pd.Timedelta(1), pd.Interval(0, 1), pd.Period("2024")])
-def test_what_no_record_has_is_refused_rather_than_guessed(value: Any) -> None:
-    with Client(sender=None) as client:
+def test_refuses_types_without_a_json_equivalent(value: Any) -> None:
+    with Client(transport=None) as client:
         [answer] = client.predict_many("m", [{"x": value}])
     assert answer["error"]["code"] == "not_json"
 
 
-def test_a_frame_is_answered_as_its_records_are(local: Client) -> None:
+def test_frame_gets_the_answers_of_its_records(local: Client) -> None:
     frame = people(120).drop(columns="salary")
     answers = local.predict("adult", frame)
     as_records = [{k: None if v != v else v for k, v in row.items()} for row in frame.to_dict("records")]
@@ -89,32 +89,34 @@ def test_a_frame_is_answered_as_its_records_are(local: Client) -> None:
     assert local.predict("adult", frame.head(0)) == []
 
 
-def test_rows_are_streamed_not_made_at_once(scripted: Scripted) -> None:
+def test_rows_are_streamed(scripted: Scripted) -> None:
     class Counting(pd.DataFrame):
-        made = 0
+        read = 0
 
         def itertuples(self, *arguments: Any, **named: Any) -> Any:
             for row in super().itertuples(*arguments, **named):
-                Counting.made += 1
+                Counting.read += 1
                 yield row
 
     scripted.reply = echo
     with Client(scripted.url) as client:
         answers = client.predict_many("m", Counting({"x": range(1000)}), batch_size=10, concurrency=2)
         assert next(answers) == {"prediction": {"x": 0}}
-        assert 10 <= Counting.made <= 10 * 3
+        assert 10 <= Counting.read <= 10 * 3
         assert len(list(answers)) == 999
 
 
-def test_names_of_columns() -> None:
+def test_column_names() -> None:
     assert sent(pd.DataFrame({0: [1], "a b": [2]})) == [{"0": 1, "a b": 2}]
-    with pytest.raises(TypeError, match="two columns 'a'"):
+    with pytest.raises(TypeError) as caught:
         records_of(pd.DataFrame([[1, 2]], columns=["a", "a"]))
-    with pytest.raises(TypeError, match="several levels"):
+    assert "'a'" in str(caught.value)
+    with pytest.raises(TypeError) as caught:
         records_of(pd.DataFrame([[1]], columns=pd.MultiIndex.from_tuples([("a", "b")])))
+    assert "('a', 'b')" in str(caught.value)
 
 
-def test_pandas_is_not_needed_what_counts_is_what_it_can_do(in_process: InProcess, local: Client) -> None:
+def test_frames_are_duck_typed(in_process: InProcess, local: Client) -> None:
     class Rows:
         columns = ("age", "hours-per-week", "workclass", "education")
 
@@ -140,6 +142,6 @@ def test_pandas_is_not_needed_what_counts_is_what_it_can_do(in_process: InProces
         max_size=5,
     )
 )
-def test_a_frame_of_records_is_those_records(records: list[dict[str, Any]]) -> None:
+def test_frame_of_records_has_the_same_records(records: list[dict[str, Any]]) -> None:
     frame = pd.DataFrame(records, dtype=object)
     assert sent(frame) == [{k: None if v != v else v for k, v in record.items()} for record in records]

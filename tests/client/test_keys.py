@@ -14,14 +14,14 @@ from fastmar_client import (
 )
 
 
-def test_a_token(connect: Connect, scripted: Scripted) -> None:
+def test_token_is_sent(connect: Connect, scripted: Scripted) -> None:
     with connect(scripted.url, token="abc") as client:
         client.predict("m", {})
     assert scripted.seen[0].headers["authorization"] == "Bearer abc"
 
 
-def test_not_both(connect: Connect, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="not both"):
+def test_refuses_token_and_key_file(connect: Connect, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="key_file"):
         connect(token="abc", key_file=tmp_path / "k")
 
 
@@ -29,7 +29,7 @@ def write_keys(path: Path, key: str, expires: str) -> None:
     path.write_text(json.dumps({"inference": {"key": key, "expiration time": expires}, "API": {"key": "x"}}))
 
 
-def test_a_key_file_is_read_again_when_the_key_is_refused(connect: Connect, scripted: Scripted, tmp_path: Path) -> None:
+def test_key_file_is_read_again_if_the_key_is_refused(connect: Connect, scripted: Scripted, tmp_path: Path) -> None:
     path = tmp_path / "key_file.json"
     write_keys(path, "old", "2999-01-01T00:00:00.123456789Z")
     refusal = torchserve(400, "InvalidKeyException", "Token")
@@ -41,7 +41,7 @@ def test_a_key_file_is_read_again_when_the_key_is_refused(connect: Connect, scri
         assert client.predict("m", {}) == {}
 
 
-def test_and_when_it_has_expired(connect: Connect, scripted: Scripted, tmp_path: Path) -> None:
+def test_key_file_is_read_again_if_the_key_is_expired(connect: Connect, scripted: Scripted, tmp_path: Path) -> None:
     path = tmp_path / "key_file.json"
     write_keys(path, "old", "2001-01-01T00:00:00.5Z")
     with connect(scripted.url, key_file=path) as client:
@@ -51,15 +51,15 @@ def test_and_when_it_has_expired(connect: Connect, scripted: Scripted, tmp_path:
     assert [seen.headers["authorization"] for seen in scripted.seen] == ["Bearer old", "Bearer new"]
 
 
-def test_a_file_may_hold_the_key_alone(connect: Connect, scripted: Scripted, tmp_path: Path) -> None:
-    """As `fastmar serve --key-file` reads it."""
+def test_key_file_may_be_a_text(connect: Connect, scripted: Scripted, tmp_path: Path) -> None:
+    """Like the file of `fastmar serve --key-file`."""
     (tmp_path / "key").write_text("abc\n")
     with connect(scripted.url, key_file=tmp_path / "key") as client:
         client.predict("m", {})
     assert scripted.seen[0].headers["authorization"] == "Bearer abc"
 
 
-def test_a_file_without_a_key_for_this(connect: Connect, scripted: Scripted, tmp_path: Path) -> None:
+def test_key_file_without_an_inference_key(connect: Connect, scripted: Scripted, tmp_path: Path) -> None:
     (tmp_path / "key_file.json").write_text('{"management": {"key": "abc"}}')
     with connect(scripted.url, key_file=tmp_path / "key_file.json") as client:
         client.predict("m", {})
@@ -69,27 +69,28 @@ def test_a_file_without_a_key_for_this(connect: Connect, scripted: Scripted, tmp
 @pytest.mark.parametrize(
     "content", [None, "", "two\nlines", "a\tb", "ü", "[]", '{"inference": {"key": "a", "expiration time": "soon"}}']
 )
-def test_a_file_that_is_none(connect: Connect, tmp_path: Path, content: str | None) -> None:
+def test_refuses_an_invalid_key_file(connect: Connect, tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / "k").write_text(content)
-    with connect(key_file=tmp_path / "k") as client, pytest.raises(Unauthorized, match="can't be read"):
+    with connect(key_file=tmp_path / "k") as client, pytest.raises(Unauthorized) as caught:
         client.predict("m", {})
+    assert caught.value.code == "key_file_unreadable"
 
 
-def test_one_renewal_serves_all_who_sent_the_old_key(connect: Connect, scripted: Scripted, tmp_path: Path) -> None:
-    """Several requests are under way with the old key; the first that is refused reads the file for all of them."""
+def test_concurrent_requests_share_one_refresh(connect: Connect, scripted: Scripted, tmp_path: Path) -> None:
+    """Two requests are sent with the old key; the first refusal reads the file for both."""
     path = tmp_path / "key_file.json"
     write_keys(path, "old", "2999-01-01T00:00:00Z")
     together = threading.Barrier(2)
-    first_is_through = threading.Event()
+    first_is_answered = threading.Event()
 
     def reply(seen: Seen) -> Reply:
         if seen.headers["authorization"] == "Bearer new":
-            first_is_through.set()
+            first_is_answered.set()
             return Reply(body={"prediction": seen.path})
         together.wait(30)
         if seen.path.endswith("late"):
-            first_is_through.wait(30)
+            first_is_answered.wait(30)
         return torchserve(400, "InvalidKeyException", "Token")
 
     scripted.reply = reply
@@ -100,7 +101,7 @@ def test_one_renewal_serves_all_who_sent_the_old_key(connect: Connect, scripted:
     assert [answer["prediction"] for answer in answers] == ["/predictions/early", "/predictions/late"]
 
 
-def test_a_key_that_stays_refused_is_sent_again_no_more(connect: Connect, scripted: Scripted, tmp_path: Path) -> None:
+def test_no_retry_if_the_key_file_is_unchanged(connect: Connect, scripted: Scripted, tmp_path: Path) -> None:
     path = tmp_path / "key_file.json"
     write_keys(path, "old", "2999-01-01T00:00:00Z")
     scripted.replies(torchserve(400, "InvalidKeyException", "Token"))

@@ -10,27 +10,29 @@ from tests.client.blocking import Connect
 from tests.client.scripted import Reply, Scripted, Seen
 
 from fastmar_client import RecordRefused, ServerFailed
-from fastmar_client.encoding import Part, part, together
-from fastmar_client.many import REQUEST_BYTES
+from fastmar_client.encoding import Part, part, to_json_list
+from fastmar_client.records import REQUEST_BYTES
 from fastmar_client.served import SCHEMA_REQUEST
 
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0"
 
 
-def told(seen: Seen) -> Reply:
-    """Answer each picture with the bytes that arrived, each record with itself; refuse what begins with BAD."""
+def echo_pictures(seen: Seen) -> Reply:
+    """Answer each picture with its bytes, each record with itself; refuse pictures that begin with BAD."""
     if seen.headers["content-type"] == SCHEMA_REQUEST:
         return Reply(body={"name": "m", "kind": "vision"})
     if seen.headers["content-type"] != "application/json":
-        return one(seen.body)
+        return echo_picture(seen.body)
     records = json.loads(seen.body)
     if isinstance(records, dict):
         return Reply(body={"prediction": records})
-    answers = [one(base64.b64decode(r["image"]["b64"])).body if "image" in r else {"prediction": r} for r in records]
+    answers = [
+        echo_picture(base64.b64decode(r["image"]["b64"])).body if "image" in r else {"prediction": r} for r in records
+    ]
     return Reply(400 if all("error" in answer for answer in answers) else 200, answers)
 
 
-def one(data: bytes) -> Reply:
+def echo_picture(data: bytes) -> Reply:
     if data.startswith(b"BAD"):
         return Reply(400, {"error": {"code": "bad_image", "record": 0, "message": "no picture", "fix": "send one"}})
     return Reply(body={"prediction": data.decode("latin-1")})
@@ -48,10 +50,10 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("kind", [Path, str])
-def test_one_picture_goes_as_it_is_and_its_answer_carries_its_name(
+def test_picture_is_sent_unchanged_and_its_answer_has_its_name(
     connect: Connect, scripted: Scripted, folder: Path, kind: Any
 ) -> None:
-    scripted.reply = told
+    scripted.reply = echo_pictures
     with connect(scripted.url) as client:
         answer = client.predict("m", kind(folder / "a.png"))
         assert answer == {"name": "a.png", "prediction": (PNG + b"a").decode("latin-1")}
@@ -61,17 +63,17 @@ def test_one_picture_goes_as_it_is_and_its_answer_carries_its_name(
     types = ["image/png", "image/jpeg", "image/bmp", "application/json"]
     assert [seen.headers["content-type"] for seen in predictions(scripted)] == types
     assert predictions(scripted)[0].body == PNG + b"a"
-    assert len(scripted.seen) == len(types) + (kind is str), "the schema is fetched for a str alone"
+    assert len(scripted.seen) == len(types) + (kind is str), "only a str requires the schema"
 
 
-def test_a_name_that_the_server_gives_stands(connect: Connect, scripted: Scripted, folder: Path) -> None:
-    scripted.replies(Reply(body={"name": "theirs", "prediction": 1}))
+def test_name_from_the_server_takes_precedence(connect: Connect, scripted: Scripted, folder: Path) -> None:
+    scripted.replies(Reply(body={"name": "other", "prediction": 1}))
     with connect(scripted.url) as client:
-        assert client.predict("m", folder / "a.png") == {"name": "theirs", "prediction": 1}
+        assert client.predict("m", folder / "a.png") == {"name": "other", "prediction": 1}
 
 
-def test_a_list_of_pictures_and_records_is_one_request(connect: Connect, scripted: Scripted, folder: Path) -> None:
-    scripted.reply = told
+def test_list_of_pictures_and_records_is_one_request(connect: Connect, scripted: Scripted, folder: Path) -> None:
+    scripted.reply = echo_pictures
     with connect(scripted.url) as client:
         answers = client.predict("m", [folder / "b.jpg", {"x": 1}, PNG, str(folder / "bad.png")])
     assert answers[:3] == [
@@ -84,23 +86,21 @@ def test_a_list_of_pictures_and_records_is_one_request(connect: Connect, scripte
     assert len(predictions(scripted)) == 1
 
 
-def test_a_picture_that_is_refused_or_not_there(connect: Connect, scripted: Scripted, folder: Path) -> None:
-    scripted.reply = told
+def test_picture_that_is_refused_or_missing(connect: Connect, scripted: Scripted, folder: Path) -> None:
+    scripted.reply = echo_pictures
     with connect(scripted.url) as client:
-        with pytest.raises(RecordRefused, match="no picture"):
+        with pytest.raises(RecordRefused) as caught:
             client.predict("m", folder / "bad.png")
+        assert caught.value.code == "bad_image"
         for path in (folder / "none.png", folder, "nul\0"):
-            with pytest.raises(RecordRefused, match="can't be read") as refusal:
+            with pytest.raises(RecordRefused) as caught:
                 client.predict("m", path)
-            assert refusal.value.code == "file_unreadable"
-            assert "Fix:" in str(refusal.value)
+            assert caught.value.code == "file_unreadable"
     assert len(predictions(scripted)) == 1
 
 
-def test_many_of_all_kinds_come_in_order_with_errors_in_place(
-    connect: Connect, scripted: Scripted, folder: Path
-) -> None:
-    scripted.reply = told
+def test_predict_many_mixes_pictures_and_records_in_order(connect: Connect, scripted: Scripted, folder: Path) -> None:
+    scripted.reply = echo_pictures
     mixed = [
         folder / "a.png",
         JPEG,
@@ -118,12 +118,14 @@ def test_many_of_all_kinds_come_in_order_with_errors_in_place(
         assert codes == [None, None, None, "file_unreadable", "bad_image", "not_json", None]
         assert [answer["error"]["record"] for answer in answers if "error" in answer] == [3, 4, 5]
         assert answers[6]["prediction"] == (JPEG + b"b").decode("latin-1")
-    with connect(scripted.url) as client, pytest.raises(RecordRefused, match=r"record 3: the picture .* can't be read"):
+    with connect(scripted.url) as client, pytest.raises(RecordRefused) as caught:
         list(client.predict_many("m", mixed, on_error="raise"))
+    assert caught.value.code == "file_unreadable"
+    assert "record 3" in caught.value.message
 
 
-def test_requests_stay_below_the_limit_and_a_large_picture_goes_alone(connect: Connect, scripted: Scripted) -> None:
-    scripted.reply = told
+def test_request_size_is_limited_and_a_large_picture_is_sent_alone(connect: Connect, scripted: Scripted) -> None:
+    scripted.reply = echo_pictures
     pictures = [PNG + bytes([65 + i]) * size for i, size in enumerate([900_000] * 8 + [5_000_000] + [10] * 3)]
     with connect(scripted.url) as client:
         answers = list(client.predict_many("m", pictures, concurrency=1))
@@ -135,42 +137,43 @@ def test_requests_stay_below_the_limit_and_a_large_picture_goes_alone(connect: C
 
 
 @pytest.mark.parametrize("text", ["good film", "photos/cat.jpg", ""])
-def test_a_str_is_no_path_for_a_model_of_records(connect: Connect, scripted: Scripted, text: str) -> None:
+def test_refuses_a_str_for_a_model_of_records(connect: Connect, scripted: Scripted, text: str) -> None:
     scripted.replies(Reply(body={"name": "reviews", "kind": "tabular", "record": {}}))
     with connect(scripted.url) as client:
         for _ in range(2):
-            with pytest.raises(RecordRefused, match=f"reviews reads records, and this is the text '{text}'") as refusal:
+            with pytest.raises(RecordRefused) as caught:
                 client.predict("reviews", text)
-            assert (refusal.value.code, refusal.value.model) == ("not_an_object", "reviews")
+            assert (caught.value.code, caught.value.model) == ("not_an_object", "reviews")
+            assert repr(text) in caught.value.message
         [answer] = client.predict("reviews", [text])
         assert (answer["error"]["code"], answer["error"]["record"]) == ("not_an_object", 0)
-    assert len(scripted.seen) == 1, "one schema, and no prediction"
+    assert len(scripted.seen) == 1, "only the schema is requested"
 
 
-def test_a_str_for_a_server_that_describes_nothing(connect: Connect, scripted: Scripted) -> None:
+def test_str_for_a_server_without_a_schema(connect: Connect, scripted: Scripted) -> None:
     scripted.replies(Reply(body=["no schema"]))
-    with connect(scripted.url) as client, pytest.raises(ServerFailed) as failure:
+    with connect(scripted.url) as client, pytest.raises(ServerFailed) as caught:
         client.predict("m", "photos/cat.jpg")
-    assert failure.value.code == "no_schema"
+    assert caught.value.code == "no_schema"
 
 
 @pytest.mark.parametrize("data", [b"", b"a", b"ab", b"abc" * 1000])
 @pytest.mark.parametrize("name", [None, "é.png", "a" * 300])
-def test_a_part_is_never_larger_than_it_says(data: bytes, name: str | None) -> None:
+def test_size_of_a_part_is_an_upper_bound(data: bytes, name: str | None) -> None:
     each = Part(data, "image/png", name)
     assert len(each.as_json()) + 1 <= each.size
-    [record] = json.loads(together([each]))
+    [record] = json.loads(to_json_list([each]))
     assert base64.b64decode(record["image"]["b64"]) == data
     assert record.get("name") == name
 
 
-def test_what_a_file_is() -> None:
-    begins = {
+def test_media_types_of_files() -> None:
+    media_types = {
         b"GIF89a": "image/gif",
         b"RIFF0000WEBPVP8": "image/webp",
         b"RIFF0000WAVE": "application/octet-stream",
         b"MM\0*": "image/tiff",
         b"": "application/octet-stream",
     }
-    assert {data: part(data).media_type for data in begins} == begins
+    assert {data: part(data).media_type for data in media_types} == media_types
     assert part({"x": 1}).media_type == "application/json"

@@ -1,4 +1,4 @@
-"""When a request is repeated, and after how long."""
+"""Pauses between retries."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import pytest
 from fastmar_client import Retries
 
 
-@pytest.mark.parametrize(("attempt", "longest"), [(1, 0.1), (2, 0.2), (3, 0.4), (30, 10.0)])
-def test_the_pause_doubles_and_varies_by_half(attempt: int, longest: float) -> None:
+@pytest.mark.parametrize(("attempt", "maximum"), [(1, 0.1), (2, 0.2), (3, 0.4), (30, 10.0)])
+def test_pause_doubles_with_jitter(attempt: int, maximum: float) -> None:
     pauses = {Retries().pause(attempt) for _ in range(50)}
-    assert all(longest / 2 <= pause <= longest for pause in pauses)
+    assert all(maximum / 2 <= pause <= maximum for pause in pauses)
     assert len(pauses) > 1
 
 
-def test_the_server_decides_how_long_a_pause_is() -> None:
+def test_retry_after_sets_the_pause() -> None:
     assert Retries().pause(1, "3") == 3.0
     assert Retries().pause(1, "3600") == Retries().longest
 
 
-def test_a_pause_leaves_the_callers_random_numbers_alone() -> None:
+def test_pause_does_not_use_the_global_random_generator() -> None:
     random.seed(7)
     state = random.getstate()
     Retries().pause(2)

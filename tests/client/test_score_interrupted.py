@@ -1,4 +1,4 @@
-"""Runs of `score_csv` that are interrupted, and what the next run makes of what they left."""
+"""Interrupted runs of `score_csv`, and how the next run resumes them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("quick_disk")
 
 
 def crash_at(step: int, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
-    """Crash before or in the middle of the step-th write or sync of the files; the value counts the steps taken."""
+    """Crash at the step-th write or sync of the files; returns a function that counts the steps so far."""
     taken = 0
 
     def tick() -> bool:
@@ -41,7 +41,7 @@ def crash_at(step: int, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
         return taken == step
 
     class Torn(io.FileIO):
-        """Lets half of what is written reach the file, and crashes then."""
+        """Writes half of the data, then crashes."""
 
         def write(self, data: Any) -> int:
             if tick():
@@ -66,37 +66,39 @@ def crash_at(step: int, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
 
 
 class TestInterruptions:
-    def test_wherever_it_ends_it_goes_on_to_the_same_file(
+    def test_resumed_run_gives_the_same_file_after_a_crash_at_any_step(
         self, predictor: Predictor, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Each step of each write is the last one in turn."""
+        """Crash at each write and each sync in turn."""
         whole = tmp_path / "whole.csv"
-        Client(sender=InProcess(predictor)).score_csv("adult", table, whole, batch_size=40)
+        Client(transport=InProcess(predictor)).score_csv("adult", table, whole, batch_size=40)
         out = tmp_path / "answers.csv"
         for step in range(1, 200):
             with monkeypatch.context() as patched:
                 taken = crash_at(step, patched)
                 try:
-                    Client(sender=InProcess(predictor)).score_csv("adult", table, out, batch_size=40)
+                    Client(transport=InProcess(predictor)).score_csv("adult", table, out, batch_size=40)
                 except Crash:
                     assert not out.exists()
                 else:
                     assert step > taken()
                     break
-            again = InProcess(predictor)
-            scored = Client(sender=again).score_csv("adult", table, out, batch_size=40)
+            resumed = InProcess(predictor)
+            scored = Client(transport=resumed).score_csv("adult", table, out, batch_size=40)
             assert out.read_bytes() == whole.read_bytes(), step
-            assert sum(body.count(b"\n") - 1 for body in again.bodies) == ROWS - scored.resumed, "none is asked twice"
+            assert sum(body.count(b"\n") - 1 for body in resumed.bodies) == ROWS - scored.resumed, (
+                "no row is sent twice"
+            )
             assert parts(out) == ["answers.csv"]
             out.unlink()
         assert step > 20
         assert out.read_bytes() == whole.read_bytes()
 
     @pytest.mark.parametrize("rows", [0, 40, 120])
-    def test_killed_for_real(
+    def test_resumes_after_sigkill(
         self, rows: int, scripted: Scripted, table: Path, tmp_path: Path, adult_schema: Any
     ) -> None:
-        """The server kills its client on the way."""
+        """The server kills its client during the run."""
         whole, out = tmp_path / "whole.csv", tmp_path / "answers.csv"
         victims: list[int] = []
 
@@ -126,20 +128,20 @@ class TestInterruptions:
         assert rows <= scored.resumed <= rows + 40
         assert out.read_bytes() == whole.read_bytes()
 
-    def test_a_server_that_goes_away(self, predictor: Predictor, table: Path, out: Path) -> None:
+    def test_resumes_after_the_server_was_unreachable(self, predictor: Predictor, table: Path, out: Path) -> None:
         calls = iter(range(100))
 
         def fail(_: Any) -> None:
             if next(calls) == 3:
                 raise ServerUnreachable("gone", fix="f")
 
-        client = Client(sender=InProcess(predictor, before=fail), retries=Retries(attempts=1))
+        client = Client(transport=InProcess(predictor, before=fail), retries=Retries(attempts=1))
         with pytest.raises(ServerUnreachable):
             client.score_csv("adult", table, out, batch_size=20, concurrency=1)
         assert parts(out) == ["answers.csv.journal", "answers.csv.part"]
         assert client.score_csv("adult", table, out, batch_size=20).resumed == 60
 
-    def test_a_worker_that_dies_and_comes_back_is_waited_for(
+    def test_retries_while_a_worker_restarts(
         self, scripted: Scripted, table: Path, out: Path, adult_schema: Any
     ) -> None:
         failures = [torchserve(500, "InternalServerException", "Worker died."), None, torchserve(503, "x", "no worker")]
@@ -154,10 +156,10 @@ class TestInterruptions:
             assert client.score_csv("adult", table, out, concurrency=1).errors == 0
         assert failures == []
 
-    def test_requests_that_are_too_many_end_it_and_it_can_be_gone_on_with(
+    def test_status_429_interrupts_the_run_without_bisecting(
         self, scripted: Scripted, table: Path, out: Path, adult_schema: Any
     ) -> None:
-        """As a gateway says it, without a word on when to come again."""
+        """As sent by a gateway, without Retry-After."""
         sizes: list[int] = []
         busy = True
 
@@ -170,34 +172,35 @@ class TestInterruptions:
 
         scripted.reply = reply
         with Client(scripted.url, retries=Retries(attempts=3, backoff=0.001)) as client:
-            with pytest.raises(ServerFailed, match="too many requests"):
+            with pytest.raises(ServerFailed) as caught:
                 client.score_csv("adult", table, out, batch_size=40, concurrency=1)
-            assert len(sizes) >= 4, "one that is answered, and three tries"
-            assert set(sizes) == {40}, "no halves"
+            assert caught.value.status == 429
+            assert len(sizes) >= 4, "one answer, and three attempts"
+            assert set(sizes) == {40}, "not bisected"
             busy = False
             scored = client.score_csv("adult", table, out, batch_size=40)
         assert (scored.rows, scored.errors, scored.resumed) == (ROWS, 0, 40)
 
-    def test_a_callback_may_end_it(self, local: Client, table: Path, out: Path) -> None:
+    def test_callback_may_interrupt(self, local: Client, table: Path, out: Path) -> None:
         def stop(scored: Scored) -> None:
             if scored.rows == 80:
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
             local.score_csv("adult", table, out, batch_size=40, progress=stop)
-        seen: list[Scored] = []
-        scored = local.score_csv("adult", table, out, batch_size=40, progress=seen.append)
-        assert (scored.rows, scored.resumed, seen[0].rows) == (ROWS, 80, 80)
-        assert 0 < seen[0].share <= 1
+        reports: list[Scored] = []
+        scored = local.score_csv("adult", table, out, batch_size=40, progress=reports.append)
+        assert (scored.rows, scored.resumed, reports[0].rows) == (ROWS, 80, 80)
+        assert 0 < reports[0].share <= 1
 
-    def test_anew_where_asked(self, local: Client, in_process: InProcess, table: Path, out: Path) -> None:
+    def test_starts_again_without_resume(self, local: Client, in_process: InProcess, table: Path, out: Path) -> None:
         self.interrupt(local, table, out)
         in_process.bodies.clear()
         assert local.score_csv("adult", table, out, resume=False, batch_size=40).resumed == 0
         assert len(in_process.bodies) == 5
         assert len(lines(out)) == ROWS
 
-    def test_another_table_model_or_choice_is_refused_and_nothing_is_lost(
+    def test_refuses_to_resume_another_run_and_keeps_its_rows(
         self, local: Client, predictor: Predictor, table: Path, out: Path
     ) -> None:
         from dataclasses import replace
@@ -205,67 +208,75 @@ class TestInterruptions:
         self.interrupt(local, table, out)
         other = Predictor.__new__(Predictor)
         other.__dict__ |= predictor.__dict__ | {"spec": replace(predictor.spec, version="2.0")}
-        with pytest.raises(ResumeRefused, match=r"holds 40 rows .* the model changed"):
-            Client(sender=InProcess(other)).score_csv("adult", table, out)
-        with pytest.raises(ResumeRefused, match="the choice of columns changed"):
-            local.score_csv("adult", table, out, columns=["prediction"])
-        with pytest.raises(ResumeRefused, match="the encoding changed"):
-            local.score_csv("adult", table, out, encoding="cp1252")
-        about = table.stat()
+
+        def changed(client: Client = local, **options: Any) -> str:
+            """The inputs that changed, from the message."""
+            with pytest.raises(ResumeRefused) as caught:
+                client.score_csv("adult", table, out, **options)
+            assert caught.value.code == "run_changed"
+            assert " 40 " in caught.value.message
+            assert "--no-resume" in caught.value.fix
+            return caught.value.message.rpartition(": ")[2].rstrip(".")
+
+        assert changed(Client(transport=InProcess(other))) == "model"
+        assert changed(columns=["prediction"]) == "columns"
+        assert changed(encoding="cp1252") == "encoding"
+        status = table.stat()
         text = table.read_text()
-        os.utime(table, ns=(about.st_atime_ns, about.st_mtime_ns + 1))
-        with pytest.raises(ResumeRefused, match="the table changed") as refusal:
-            local.score_csv("adult", table, out)
-        assert "no-resume" in refusal.value.fix
+        os.utime(table, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
+        assert changed() == "table"
         table.write_text(text + "1,,,,\n")
-        os.utime(table, ns=(about.st_atime_ns, about.st_mtime_ns))
-        with pytest.raises(ResumeRefused, match="the table changed"):
-            local.score_csv("adult", table, out)
+        os.utime(table, ns=(status.st_atime_ns, status.st_mtime_ns))
+        assert changed() == "table"
         table.write_text(text)
-        os.utime(table, ns=(about.st_atime_ns, about.st_mtime_ns))
+        os.utime(table, ns=(status.st_atime_ns, status.st_mtime_ns))
         assert local.score_csv("adult", table, out, batch_size=40).resumed == 40
 
-    def test_damage_is_refused(self, local: Client, table: Path, out: Path) -> None:
+    def test_refuses_damaged_files(self, local: Client, table: Path, out: Path) -> None:
         self.interrupt(local, table, out)
-        part, notes = out.with_name(out.name + ".part"), out.with_name(out.name + ".journal")
-        whole, noted = part.read_bytes(), notes.read_bytes()
+        part, journal = out.with_name(out.name + ".part"), out.with_name(out.name + ".journal")
+        whole, logged = part.read_bytes(), journal.read_bytes()
         part.write_bytes(whole[:100])
-        with pytest.raises(ResumeRefused, match="cut short"):
+        with pytest.raises(ResumeRefused) as caught:
             local.score_csv("adult", table, out)
+        assert caught.value.code == "part_truncated"
         part.write_bytes(whole)
-        notes.write_bytes(b"\0" + noted)
-        with pytest.raises(ResumeRefused, match="damaged"):
+        journal.write_bytes(b"\0" + logged)
+        with pytest.raises(ResumeRefused) as caught:
             local.score_csv("adult", table, out)
+        assert caught.value.code == "journal_damaged"
         assert part.read_bytes() == whole
-        notes.write_bytes(noted + b"\0\0\0\n")
+        journal.write_bytes(logged + b"\0\0\0\n")
         assert local.score_csv("adult", table, out, batch_size=40).resumed == 40
         self.interrupt(local, table, out)
         part.write_bytes(whole + b"torn" * 100_000)
         assert local.score_csv("adult", table, out, batch_size=40).resumed == 40
         assert b"torn" not in out.read_bytes()
         self.interrupt(local, table, out)
-        notes.write_bytes(b"")
+        journal.write_bytes(b"")
         assert local.score_csv("adult", table, out).resumed == 0
 
-    def test_two_at_a_time_are_one_too_many(self, local: Client, table: Path, out: Path) -> None:
-        def another(scored: Scored) -> None:
-            with pytest.raises(ResumeRefused, match="another run"):
+    def test_refuses_a_second_run_at_the_same_time(self, local: Client, table: Path, out: Path) -> None:
+        def start_another(scored: Scored) -> None:
+            with pytest.raises(ResumeRefused) as caught:
                 local.score_csv("adult", table, out, resume=False)
+            assert caught.value.code == "run_in_progress"
 
-        assert local.score_csv("adult", table, out, progress=another).rows == ROWS
+        assert local.score_csv("adult", table, out, progress=start_another).rows == ROWS
         assert len(lines(out)) == ROWS
 
-    def test_a_table_that_grows_meanwhile_is_refused(self, local: Client, table: Path, out: Path) -> None:
+    def test_refuses_a_table_that_changes_during_the_run(self, local: Client, table: Path, out: Path) -> None:
         def grow(scored: Scored) -> None:
             if scored.rows == ROWS:
                 with table.open("a") as file:
                     file.write("1,,,,\n")
 
-        with pytest.raises(CsvUnreadable, match="changed while it was being scored"):
+        with pytest.raises(CsvUnreadable) as caught:
             local.score_csv("adult", table, out, progress=grow)
+        assert caught.value.code == "table_changed"
         assert not out.exists()
 
-    def test_a_full_disk_is_said_and_what_was_written_stays(
+    def test_full_disk_keeps_the_written_rows(
         self, local: Client, table: Path, out: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         calls = iter(range(100))
@@ -276,8 +287,9 @@ class TestInterruptions:
 
         with monkeypatch.context() as patched:
             patched.setattr(os, "fsync", full)
-            with pytest.raises(CsvUnwritable, match="No space left on device"):
+            with pytest.raises(CsvUnwritable) as caught:
                 local.score_csv("adult", table, out, batch_size=40)
+            assert "No space left on device" in caught.value.message
         assert local.score_csv("adult", table, out, batch_size=40).resumed == 40
         assert len(lines(out)) == ROWS
 

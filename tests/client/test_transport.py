@@ -61,86 +61,87 @@ QUICK = Retries(attempts=3, backoff=0.001)
         (Reply(302, b"", {"Location": "/elsewhere"}), ServerFailed, {"code": "not_json"}),
     ],
 )
-def test_each_answer_has_its_error(
+def test_responses_become_errors(
     connect: Connect, scripted: Scripted, reply: Reply, kind: type[ClientError], facts: dict[str, Any]
 ) -> None:
     scripted.replies(reply)
-    with connect(scripted.url, retries=NO_RETRIES) as client, pytest.raises(kind) as failure:
+    with connect(scripted.url, retries=NO_RETRIES) as client, pytest.raises(kind) as caught:
         client.predict("m", {})
-    assert {name: getattr(failure.value, name) for name in facts} == facts
-    assert failure.value.model == "m"
-    assert "Fix: " in str(failure.value)
+    assert {name: getattr(caught.value, name) for name in facts} == facts
+    assert caught.value.model == "m"
+    assert caught.value.fix
 
 
 @pytest.mark.parametrize("content", [b"", {"error": {"code": "too_large", "message": "too many", "fix": "16 MB"}}])
 def test_case_too_large_413(connect: Connect, scripted: Scripted, content: Any) -> None:
     scripted.replies(Reply(413, content))
     with connect(scripted.url, retries=QUICK) as client:
-        with pytest.raises(TooLarge) as failure:
+        with pytest.raises(TooLarge) as caught:
             client.predict("m", b"x" * 1000)
-        assert "16 MB" in failure.value.fix
-        assert "schema" not in str(failure.value)
-        if not content:
-            assert "1,000 bytes" in failure.value.message
-            assert "send fewer bytes" in failure.value.fix
-        assert isinstance(failure.value, RecordRefused), "a batch that is too large is halved"
+        assert caught.value.code == "too_large"
+        assert "16 MB" in caught.value.fix
+        assert ("1,000" in caught.value.message) == (not content)
+        assert isinstance(caught.value, RecordRefused), "a batch that is too large is bisected"
     assert len(scripted.seen) == 1
 
 
-def test_all_faults_of_a_record(connect: Connect, scripted: Scripted) -> None:
+def test_error_has_all_faults_of_a_record(connect: Connect, scripted: Scripted) -> None:
     faults = [{"code": "missing_column", "field": name, "message": f"no {name}", "fix": "send it"} for name in "ab"]
     report = {**faults[0], "record": 0, "errors": faults}
     scripted.replies(Reply(400, {"error": report}))
-    with connect(scripted.url) as client, pytest.raises(RecordRefused, match="no a") as failure:
+    with connect(scripted.url) as client, pytest.raises(RecordRefused) as caught:
         client.predict("m", {})
-    assert failure.value.faults == faults
-    assert failure.value.as_dict()["error"]["errors"] == faults
+    assert (caught.value.code, caught.value.field) == ("missing_column", "a")
+    assert caught.value.faults == faults
+    assert caught.value.as_dict()["error"]["errors"] == faults
     scripted.replies(Reply(body=[{"error": report}]))
-    with connect(scripted.url) as client, pytest.raises(RecordRefused) as failure:
+    with connect(scripted.url) as client, pytest.raises(RecordRefused) as caught:
         list(client.predict_many("m", [{}], on_error="raise"))
-    assert failure.value.faults == faults
+    assert caught.value.faults == faults
 
 
-def test_request_ids_and_headers_of_the_callers_own(connect: Connect, scripted: Scripted) -> None:
+def test_request_id_and_headers_of_the_caller(connect: Connect, scripted: Scripted) -> None:
     scripted.replies(Reply(500, b""), Reply(body=[{"prediction": 1}]))
     ids = iter(("t-1", "t-2"))
     with connect(scripted.url, retries=QUICK, headers=lambda: {"traceparent": next(ids)}) as client:
         client.predict("m", [{}], request_id="import-7")
-        assert [seen.headers["x-request-id"] for seen in scripted.seen] == ["import-7"] * 2, "again under its own id"
+        assert [seen.headers["x-request-id"] for seen in scripted.seen] == ["import-7"] * 2, "the retry has the same id"
         assert {seen.headers["traceparent"] for seen in scripted.seen} == {"t-1"}
         scripted.replies(Reply(400, {"error": "no"}))
-        with pytest.raises(RecordRefused) as failure:
+        with pytest.raises(RecordRefused) as caught:
             client.predict("m", {}, request_id="import-8")
-    assert failure.value.request_id == "import-8", "also where the server does not repeat it"
+    assert caught.value.request_id == "import-8", "the response does not have it"
 
 
-def test_repeats_end_when_patience_does(connect: Connect, scripted: Scripted) -> None:
+def test_retries_end_after_patience(connect: Connect, scripted: Scripted) -> None:
     scripted.replies(Reply(503, b"", {"Retry-After": "5"}))
-    began = time.monotonic()
+    started_at = time.monotonic()
     with connect(scripted.url, retries=Retries(patience=1.0)) as client, pytest.raises(ServerFailed):
         client.predict("m", {})
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - started_at < 3
     assert len(scripted.seen) == 1
     total = sum(min(0.1 * 2**number, 10) for number in range(Retries().attempts - 1))
-    assert total / 2 > 15, "the only worker of a server is back by then"
+    assert total / 2 > 15, "long enough for the restart of a worker"
 
 
-def test_nobody_listens(connect: Connect) -> None:
+def test_connection_refused(connect: Connect) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{probe.getsockname()[1]}"
-    with connect(url, retries=QUICK) as client, pytest.raises(ServerUnreachable, match="Connection refused"):
+    with connect(url, retries=QUICK) as client, pytest.raises(ServerUnreachable) as caught:
         client.predict("m", {})
+    assert "Connection refused" in caught.value.message
 
 
-def test_no_answer_in_time_is_not_repeated_unless_asked(connect: Connect, scripted: Scripted) -> None:
+def test_retries_after_a_timeout_only_if_configured(connect: Connect, scripted: Scripted) -> None:
     def slow(seen: Seen) -> Reply:
         time.sleep(0.2)
         return Reply(body={})
 
     scripted.reply = slow
-    with connect(scripted.url, timeout=(1, 0.05), retries=QUICK) as client, pytest.raises(Timeout, match=r"0\.05 s"):
+    with connect(scripted.url, timeout=(1, 0.05), retries=QUICK) as client, pytest.raises(Timeout) as caught:
         client.predict("m", {})
+    assert "0.05" in caught.value.message
     assert len(scripted.seen) == 1
     patient = Retries(attempts=2, backoff=0.001, after_timeout=True)
     with connect(scripted.url, timeout=(1, 0.05), retries=patient) as client, pytest.raises(Timeout):
@@ -148,18 +149,19 @@ def test_no_answer_in_time_is_not_repeated_unless_asked(connect: Connect, script
     assert len(scripted.seen) == 3
 
 
-def test_a_wrong_address_is_an_error_of_ours(connect: Connect) -> None:
-    with connect("nonsense") as client, pytest.raises(ClientError, match="can't be sent"):
+def test_malformed_address_is_a_client_error(connect: Connect) -> None:
+    with connect("nonsense") as client, pytest.raises(ClientError) as caught:
         client.predict("m", {})
+    assert caught.value.code == "not_sendable"
 
 
-def test_a_broken_connection_is_repeated(connect: Connect, scripted: Scripted) -> None:
+def test_retries_a_broken_connection(connect: Connect, scripted: Scripted) -> None:
     scripted.replies(None, None, Reply(body={"prediction": 1}))
     with connect(scripted.url, retries=QUICK) as client:
         assert client.predict("m", {}) == {"prediction": 1}
 
 
-def test_but_not_for_ever(connect: Connect, scripted: Scripted) -> None:
+def test_retries_are_limited(connect: Connect, scripted: Scripted) -> None:
     scripted.replies(None)
     with connect(scripted.url, retries=QUICK) as client, pytest.raises(ServerUnreachable):
         client.predict("m", {})
@@ -167,14 +169,14 @@ def test_but_not_for_ever(connect: Connect, scripted: Scripted) -> None:
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 507])
-def test_a_failure_that_may_pass_is_repeated(connect: Connect, scripted: Scripted, status: int) -> None:
+def test_retries_temporary_failures(connect: Connect, scripted: Scripted, status: int) -> None:
     scripted.replies(Reply(status, {}), Reply(body={"prediction": 1}))
     with connect(scripted.url, retries=QUICK) as client:
         assert client.predict("m", {}) == {"prediction": 1}
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 405, 413, 415, 501])
-def test_what_does_not_pass_is_not(connect: Connect, scripted: Scripted, status: int) -> None:
+def test_does_not_retry_other_errors(connect: Connect, scripted: Scripted, status: int) -> None:
     scripted.replies(Reply(status, {}), Reply(body={"prediction": 1}))
     with connect(scripted.url, retries=QUICK) as client, pytest.raises(ClientError):
         client.predict("m", {})
@@ -182,16 +184,16 @@ def test_what_does_not_pass_is_not(connect: Connect, scripted: Scripted, status:
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 503])
-def test_not_now_is_repeated_when_the_server_says_when(connect: Connect, scripted: Scripted, status: int) -> None:
+def test_retries_responses_with_retry_after(connect: Connect, scripted: Scripted, status: int) -> None:
     scripted.replies(Reply(status, {}, {"Retry-After": "0"}), Reply(body={"prediction": 1}))
     with connect(scripted.url, retries=Retries(attempts=3, backoff=0.001, after_failure=False)) as client:
         assert client.predict("m", {}) == {"prediction": 1}
 
 
-def test_pauses_grow_have_a_random_part_and_an_end() -> None:
-    plan = Retries(backoff=1.0, longest=5.0)
-    assert all(0.5 <= plan.pause(1) <= 1.0 and 2.0 <= plan.pause(3) <= 4.0 for _ in range(50))
-    assert plan.pause(30) <= 5.0
-    assert plan.pause(1, "3") == 3.0
-    assert plan.pause(1, "900") == 5.0
-    assert plan.pause(1, "Wed, 21 Oct 2026 07:28:00 GMT") <= 1.0
+def test_pauses_grow_with_jitter_to_a_maximum() -> None:
+    policy = Retries(backoff=1.0, longest=5.0)
+    assert all(0.5 <= policy.pause(1) <= 1.0 and 2.0 <= policy.pause(3) <= 4.0 for _ in range(50))
+    assert policy.pause(30) <= 5.0
+    assert policy.pause(1, "3") == 3.0
+    assert policy.pause(1, "900") == 5.0
+    assert policy.pause(1, "Wed, 21 Oct 2026 07:28:00 GMT") <= 1.0

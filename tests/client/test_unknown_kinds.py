@@ -1,4 +1,4 @@
-"""A model of a kind that the client has never heard of: its JSON Schema is enough."""
+"""A model of a kind that the client does not know: its JSON Schema is enough."""
 
 from __future__ import annotations
 
@@ -57,11 +57,12 @@ def test_records_are_answered(fake: FakeServer) -> None:
     answer = client.predict("toy", example)
     jsonschema.validate(answer, TOY["answer"])
     assert client.predict("toy", example, validate=True) == answer
-    assert list(client.predict_many("toy", [example, {"text": 3}], batch_size=1)) == [
-        answer,
-        {"error": {"code": "wrong_type", "field": "text", "record": 1, "message": "'text' is 3, where a value of the "
-                   "type string belongs.", "fix": "send a value of the type string."}},
-    ]  # fmt: skip
+    first, second = client.predict_many("toy", [example, {"text": 3}], batch_size=1)
+    assert first == answer
+    error = second["error"]
+    assert (error["code"], error["field"], error["record"]) == ("wrong_type", "text", 1)
+    assert "3" in error["message"]
+    assert "string" in error["fix"]
     assert {client.predict("toy", {"text": "good" * n})["prediction"] for n in range(9)} == {"good", "bad"}
 
 
@@ -78,14 +79,14 @@ def test_records_are_answered(fake: FakeServer) -> None:
         ({"text": "a", "txet": "b"}, [("extra_column", "txet")]),
         (["a"], [("not_an_object", None)]),
         ("a.txt", [("not_an_object", None)]),
-        (b"whether a file is a record the server knows", []),
+        (b"a file, which only the server can check", []),
     ],
 )
-def test_problems_come_from_the_schema(record: Any, found: list[Any]) -> None:
+def test_validates_against_the_schema(record: Any, found: list[Any]) -> None:
     assert [(problem.code, problem.field) for problem in Schema(TOY).problems(record)] == found
 
 
-def test_a_str_is_a_record_where_the_schema_says_so(connect: Connect, scripted: Scripted) -> None:
+def test_str_is_a_record_if_the_schema_allows_strings(connect: Connect, scripted: Scripted) -> None:
     scripted.reply = lambda seen: Reply(body={"prediction": "good"} if seen.body != b"" else TEXTS)
     with connect(scripted.url) as client:
         assert client.predict("toy", "a good film.jpg") == {"prediction": "good"}
@@ -94,7 +95,7 @@ def test_a_str_is_a_record_where_the_schema_says_so(connect: Connect, scripted: 
     assert Schema(TEXTS).problems([3]) == []
 
 
-def test_a_table_is_sent_as_json(fake: FakeServer, tmp_path: Path) -> None:
+def test_table_is_sent_as_json(fake: FakeServer, tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text("id,text,stars,loud,tongue\n1,NA,4,TRUE,de\n2,007,,,\n3,x,many,false,en\n")
     scored = fake.client().score_csv("toy", tmp_path / "in.csv", tmp_path / "out.csv")
     assert (scored.rows, scored.errors) == (3, 1)
@@ -106,10 +107,11 @@ def test_a_table_is_sent_as_json(fake: FakeServer, tmp_path: Path) -> None:
     ]
     rows = list(csv.DictReader((tmp_path / "out.csv").read_text().splitlines()))
     assert [row["prediction"] in ("good", "bad") for row in rows] == [True, True, False]
-    assert rows[2]["error"].startswith("'stars' is 'many'")
+    assert "'stars'" in rows[2]["error"]
+    assert "'many'" in rows[2]["error"]
 
 
-def test_a_property_that_is_only_required() -> None:
+def test_required_property_without_a_description() -> None:
     assert [(problem.code, problem.field) for problem in Schema(UNDESCRIBED).problems({})] == [
         ("missing_column", "text")
     ]
@@ -118,19 +120,21 @@ def test_a_property_that_is_only_required() -> None:
 
 
 @pytest.mark.parametrize("described", [NESTED, TEXTS])
-def test_a_table_needs_flat_records(described: Any, tmp_path: Path) -> None:
+def test_table_requires_flat_records(described: Any, tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text("spans\n1\n")
     client = FakeServer(described).client()
-    with pytest.raises(CsvUnreadable, match="toy reads records, not tables"):
+    with pytest.raises(CsvUnreadable) as caught:
         client.score_csv("toy", tmp_path / "in.csv", tmp_path / "out.csv")
+    assert caught.value.code == "not_tabular"
 
 
-def test_answers_of_another_shape_are_made_up_too(tmp_path: Path) -> None:
+def test_fake_server_makes_up_answers_of_any_schema(tmp_path: Path) -> None:
     part = {"type": "object", "properties": {"n": {"type": "integer", "minimum": 5, "maximum": 7}}, "required": ["n"]}
     answer = {"type": "object", "properties": {"prediction": part, "probabilities": {"type": "array"}}}
     client = FakeServer({**TOY, "answer": answer}).client()
-    found = client.predict("toy", {"text": "a"})
-    jsonschema.validate(found, answer)
-    assert found["prediction"]["n"] in (5, 6, 7)
-    with pytest.raises(RecordRefused, match="the record has no 'text'"):
+    received = client.predict("toy", {"text": "a"})
+    jsonschema.validate(received, answer)
+    assert received["prediction"]["n"] in (5, 6, 7)
+    with pytest.raises(RecordRefused) as caught:
         client.predict("toy", {}, validate=True)
+    assert (caught.value.code, caught.value.field) == ("missing_column", "text")

@@ -1,6 +1,6 @@
-"""Other people's HTTP tools, each as its users write it, against one server with a model of tables and one of pictures.
+"""Other HTTP clients, used in their usual ways, against one server with a model of tables and one of pictures.
 
-The tools are in an environment of their own, made by `.ci/clients`.
+The clients are installed in a separate environment by `.ci/clients`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def expected(served: RunningServer, inputs: Path) -> dict[str, Any]:
-    """What each case is answered, by our own client."""
+    """The answers of each case, from `fastmar_client`."""
     with Client(served.url) as client:
         one = client.predict("adult", RECORD)
         rows = client.predict("adult", people(5).drop(columns="salary"))
@@ -64,7 +64,7 @@ def expected(served: RunningServer, inputs: Path) -> dict[str, Any]:
 
 
 def answers(command: list[str | Path], server: RunningServer, inputs: Path) -> dict[str, Any]:
-    """What a tool prints; skips where the tool is missing."""
+    """The output of a client; skips the test if the client is missing."""
     if shutil.which(command[0]) is None:
         pytest.skip(f"{command[0]} is missing; `.ci/clients` installs it")
     done = subprocess.run([*command, server.url, inputs], capture_output=True, text=True, check=False, timeout=120)
@@ -107,7 +107,7 @@ def test_case_tritonclient_binary(served: RunningServer, inputs: Path, expected:
     found = answers([BIN / "python", TOOLS / "send_triton.py"], served, inputs)
     assert found["json"] == found["binary"] == [expected["json"]["prediction"]]
     assert (found["live"], found["server ready"], found["ready"]) == (True, True, True)
-    assert "workclass" in found["refused"], "the reason arrives as a sentence"
+    assert "workclass" in found["refused"], "the message names the missing column"
 
 
 def test_locust(served: RunningServer, inputs: Path, tmp_path: Path) -> None:
@@ -125,12 +125,12 @@ def test_locust(served: RunningServer, inputs: Path, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     total = (tmp_path / "report_stats.csv").read_text().splitlines()[-1].split(",")
-    assert int(total[2]) >= 8, "each of the callers was answered"
+    assert int(total[2]) >= 8, "each user got an answer"
     assert int(total[3]) == 0
 
 
 def _comparable(found: Any) -> Any:
-    """Answers without names of files and parts, probabilities rounded: a batch's differ in the last digits."""
+    """Answers without names, and with rounded probabilities: those of a batch differ in the last digits."""
     if isinstance(found, list):
         return [_comparable(answer) for answer in found]
     kept = {name: value for name, value in found.items() if name != "name"}

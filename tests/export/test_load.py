@@ -42,7 +42,7 @@ def pictures() -> fastmar.Model:
 
 
 def served(archive: Path) -> Client:
-    return Client(sender=InProcess(Predictor.open(archive)))
+    return Client(transport=InProcess(Predictor.open(archive)))
 
 
 def test_model_has_name_version_and_schema(model: fastmar.Model, archive: Path) -> None:

@@ -187,7 +187,7 @@ def _check(schema: Schema, column: Column) -> Check:
     def check(cell: str) -> tuple[str, bool] | None:
         if column.kind == DATE and cell not in NULLS and as_date(cell) is None:
             return "not_a_date", True
-        if schema.leaves_out(column.name, cell):
+        if schema.omits(column.name, cell):
             return None
         problems = [problem for problem in column.problems(read(cell)) if problem.code in _TEXTS]
         if not problems:

@@ -1,12 +1,11 @@
 """Replace the default version of a model on a running server by a new version.
 
-The version is loaded beside the old one and must reproduce its golden records over HTTP. Both versions then answer a
-sample of requests, and the differences are printed. Last, the new version becomes the default; the old one stays
+The new version is loaded beside the old one and must reproduce its golden records over HTTP. Then both versions answer
+a sample of requests, and the differences are printed. Finally the new version becomes the default; the old one stays
 loaded, so that `fastmar rollback NAME` is instant.
 
-A version is refused, and the old one stays the default, if it breaks callers (what `fastmar diff` calls breaking), or
-answers with an error what the old version answers. `--accept` waives one of these. Each deployment, refused or not, is
-a line in the audit log.
+A new version with breaking changes (see `fastmar diff`) is refused, and so is one that returns errors for records that
+the old version answers. `--accept` waives one of these checks. The audit log has a line for each deployment.
 """
 
 from __future__ import annotations
@@ -27,16 +26,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         nargs="+",
         default=[],
-        help="compare the answers to these, files as `fastmar predict` reads them (default: the golden records)",
+        help="compare the answers to these files, in the formats of `fastmar predict` (default: the golden records)",
     )
     parser.add_argument(
-        "--sample", type=positive, default=100, metavar="N", help="of them, at most (default: %(default)s)"
+        "--sample",
+        type=positive,
+        default=100,
+        metavar="N",
+        help="maximum number of requests (default: %(default)s)",
     )
     parser.add_argument(
         "--max-changed",
         type=share,
         metavar="SHARE",
-        help="do not switch where a larger share of the predictions changes: 0.05 is 5%%",
+        help="do not switch if a larger share of predictions changes, such as 0.05 for 5%%",
     )
     parser.add_argument(
         "--accept",
@@ -44,24 +47,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=WAIVABLE,
         default=[],
         metavar="CHECK",
-        help="switch although: breaking-changes (what `fastmar diff` calls breaking), new-errors (records that the "
-        "old version answers and the new one does not); may be given for each",
+        help="waive a check: breaking-changes (see `fastmar diff`) or new-errors (for records that the old version "
+        "answers); may be repeated",
     )
-    parser.add_argument("--timeout", type=float, default=120.0, metavar="SECONDS", help="for loading (default: 120)")
+    parser.add_argument(
+        "--timeout", type=float, default=120.0, metavar="SECONDS", help="limit for loading (default: 120)"
+    )
     parser.add_argument(
         "--keep",
         type=positive,
         metavar="N",
-        help="unload all but the last N versions, once idle, and move their archives to unloaded/ in the store",
+        help="keep the last N versions, unload others once idle, and move their archives to unloaded/ in the store",
     )
     parser.add_argument(
-        "--no-default", action="store_true", help="load and compare only; the same command without it switches"
+        "--no-default", action="store_true", help="only load and compare; the command without this option switches"
     )
-    parser.add_argument("--json", action="store_true", help="print what was found and done as one JSON object")
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Deploy; what was found is printed whether it succeeds or not."""
+    """Deploy; the result is printed also if the deployment fails."""
     import json
 
     from fastmar_cli.console import out, stages
@@ -71,10 +76,8 @@ def run(args: argparse.Namespace) -> int:
     from fastmar_serving.rollout.server import find_server
 
     if args.keep == 1 and args.no_default:
-        args.refuse(
-            "--no-default leaves the default and the new version loaded: give --keep 2, or leave one of them out"
-        )
-    options = DeployOptions(
+        args.refuse("--no-default keeps two versions loaded: use --keep 2, or omit one of the options")
+    wanted = Wanted(
         archive=args.archive,
         requests=args.requests,
         sample=args.sample,

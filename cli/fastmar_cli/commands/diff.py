@@ -1,7 +1,7 @@
-"""Compare two archives: what changed for a caller, and how answers move on the golden records of both.
+"""Compare two archives: changes for callers, and the answers to the golden records of both.
 
-Exit status 0: whoever called the old one can call the new one. 3: some records will be refused, or answers mean
-something else.
+Exit status 0: the new archive is compatible with callers of the old one. 3: some records will be refused, or answers
+have another meaning.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 BREAKS = 3  # exit status
 TITLES = {
     "breaking": "Breaks callers of the old version",
-    "noticed": "Answered otherwise than before",
+    "noticed": "Changes answers",
     "inside": "Inside the model",
 }
 
@@ -31,21 +31,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the changes; the exit status tells compatible from breaking."""
+    """Print the changes; the exit status is 0 if they are compatible, 3 if not."""
     from fastmar_runtime.predictor import Predictor
     from fastmar_serving.rollout.changes import BREAKING, changes
 
     old, new = Predictor.open(args.old), Predictor.open(args.new)
     found = changes(old.spec, new.spec) + _sizes(args.old, args.new)
-    moved = _moved(old, new) if old.spec.kind == new.spec.kind else None
+    shadow = _compare_answers(old, new) if old.spec.kind == new.spec.kind else None
     breaks = any(change.level == BREAKING for change in found)
     if args.json:
         import json
 
-        told = {"compatible": not breaks, "changes": [change.as_dict() for change in found]}
-        print(json.dumps(told | {"answers": moved.as_dict() if moved else None}))
+        report = {"compatible": not breaks, "changes": [change.as_dict() for change in found]}
+        print(json.dumps(report | {"answers": shadow.as_dict() if shadow else None}))
     else:
-        _show(args.old, args.new, found, moved, breaks=breaks)
+        _show(args.old, args.new, found, shadow, breaks=breaks)
     return BREAKS if breaks else 0
 
 
@@ -55,11 +55,11 @@ def _sizes(old: Path, new: Path) -> list[Change]:
     before, after = old.stat().st_size, new.stat().st_size
     if abs(after - before) <= before * 0.01:
         return []
-    return [Change(INSIDE, "archive", f"{before / 1024:,.0f} KB was, {after / 1024:,.0f} KB is")]
+    return [Change(INSIDE, "archive", f"was {before / 1024:,.0f} KB, is {after / 1024:,.0f} KB")]
 
 
-def _moved(old: Predictor, new: Predictor) -> Shadow:
-    """Both asked, in this process, for the golden records of both."""
+def _compare_answers(old: Predictor, new: Predictor) -> Shadow:
+    """The answers of both to the golden records of both, in this process."""
     from fastmar_runtime.golden import read_records
     from fastmar_serving.rollout.shadow import Shadow
 
@@ -72,7 +72,7 @@ def _moved(old: Predictor, new: Predictor) -> Shadow:
     return shadow
 
 
-def _show(old: Path, new: Path, found: list[Change], moved: Shadow | None, *, breaks: bool) -> None:
+def _show(old: Path, new: Path, found: list[Change], shadow: Shadow | None, *, breaks: bool) -> None:
     from rich.table import Table
 
     from fastmar_cli.console import out
@@ -86,14 +86,14 @@ def _show(old: Path, new: Path, found: list[Change], moved: Shadow | None, *, br
         table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
         table.add_column("where", style="cyan", overflow="fold")
         table.add_column("what", overflow="fold")
-        table.add_column("" if level == "inside" else "what callers meet", overflow="fold")
+        table.add_column("" if level == "inside" else "effect on callers", overflow="fold")
         for change in of_level:
             table.add_row(*(printable(text) for text in (change.where, change.what, change.caller)))
         out.print(table)
         out.print()
     if not found:
-        out.print("Nothing changed but the numbers inside the network, if they did.")
-    if moved is not None:
-        show_shadow(moved)
-    verdict = "Breaking: callers have to change." if breaks else "Compatible: callers need not change."
+        out.print("No changes, except possibly in the weights of the network.")
+    if shadow is not None:
+        show_shadow(shadow)
+    verdict = "Breaking: callers must change." if breaks else "Compatible: callers need no change."
     out.print(f"{verdict} ({printable(str(old))} -> {printable(str(new))})", markup=False)

@@ -1,8 +1,8 @@
-"""Find out why an archive would not serve, in this process and in words.
+"""Check whether an archive can be served on this machine.
 
-Checks the machine (Java, TorchServe), then does with the archive what TorchServe's worker does: opens it, replays its
-golden records, and answers one request through the handler. Nothing out of the archive is run: the installed runtime
-reads its data.
+Checks Java and TorchServe, then does with the archive what TorchServe's worker does: opens it, replays its golden
+records, and answers one request through the handler. No code from the archive runs: the installed runtime reads its
+data.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print a line for each check; exit status 1 where one failed."""
+    """Print a line for each check; exit status 1 if one failed."""
     from rich.text import Text
 
     from fastmar_contract.errors import FastmarError
@@ -34,14 +34,14 @@ def run(args: argparse.Namespace) -> int:
             finding = check()
         except FastmarError as error:
             failed += 1
-            said = f"{name}: {error.message}\n       Fix: {error.fix}"
-        except Exception as error:  # whatever a damaged archive brings about: the other checks go on
+            failure = f"{name}: {error.message}\n       Fix: {error.fix}"
+        except Exception as error:  # a damaged archive may raise anything
             failed += 1
-            said = f"{name}: {type(error).__name__}: {error}\n       Fix: export the learner again."
+            failure = f"{name}: {type(error).__name__}: {error}\n       Fix: export the learner again."
         else:
             out.print(Text.assemble(("ok     ", "green"), printable(f"{name}: {finding}")))
             continue
-        out.print(Text.assemble(("FAILED ", "red"), printable(said)))
+        out.print(Text.assemble(("FAILED ", "red"), printable(failure)))
     return 1 if failed else 0
 
 
@@ -52,7 +52,7 @@ def _checks(model: Path) -> Iterator[tuple[str, Callable[[], str]]]:
 
 
 def checks_of(model: Path) -> Iterator[tuple[str, Callable[[], str]]]:
-    """The checks of an archive itself, by name."""
+    """The checks of an archive, by name."""
     yield "archive", lambda: _archive(model)
     yield "runtime", lambda: _runtime(model)
     yield "golden records", lambda: _golden(model)
@@ -82,7 +82,7 @@ def _archive(model: Path) -> str:
 
 
 def _runtime(model: Path) -> str:
-    """Whether the worker would run the code that is installed here."""
+    """Compare the archive's runtime with the installed one."""
     import fastmar_runtime
     from fastmar_runtime.bundle import BundleFiles
     from fastmar_runtime.checks import read_spec
@@ -91,15 +91,15 @@ def _runtime(model: Path) -> str:
     spec = read_spec(files)
     package = Path(fastmar_runtime.__file__).parent
     with zipfile.ZipFile(model) as archive:
-        other = [
+        different = [
             name
             for name in archive.namelist()
             if name.startswith(f"{package.name}/")
             and _digest(files.read(name)) != _digest_of_file(package.parent / name)
         ]
-    if not other:
-        return f"{spec.runtime}, the same that is installed here; protocol {spec.protocol}"
-    return f"{spec.runtime} in the archive differs from {fastmar_runtime.__version__} here, in {', '.join(other)}"
+    if not different:
+        return f"{spec.runtime}, identical to the installed one; protocol {spec.protocol}"
+    return f"{spec.runtime} in the archive differs from {fastmar_runtime.__version__} here in {', '.join(different)}"
 
 
 def _digest(data: bytes) -> str:
@@ -121,7 +121,7 @@ def _golden(model: Path) -> str:
 
 
 def _request(model: Path) -> str:
-    """One golden record through the handler, in TorchServe's own kind of row and context."""
+    """Answer one golden record through the handler."""
     from fastmar_cli.worker import answer_like_a_worker
     from fastmar_runtime.errors import BundleUnreadable
 

@@ -1,7 +1,7 @@
-"""Show what an archive or a learner's pickle holds, without running any of it.
+"""Show the contents of an archive or of a learner's pickle, without running any code in it.
 
 Of an archive: its schema, steps, graph, provenance and golden records. Of a pickle: the kind of learner, columns,
-transforms, network, what would run code if somebody loaded it normally, and any training rows in it.
+transforms, network, code that load_learner would run, and training rows.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print what the file holds."""
+    """Print the contents of the file."""
     facts = _archive_facts(args.file) if _is_archive(args.file) else _pickle_facts(args.file)
     if args.json:
         import orjson
@@ -72,8 +72,8 @@ def _show(facts: dict[str, Any]) -> None:
         if key == "network":
             _add_network(tree, value)
         elif key == "golden":
-            _add(tree.add(f"golden: {len(value)} records, the first of them"), value[0] if value else {})
-        elif key != "schema" and value != _NO_COLUMNS:  # the fields say the same as the schema, for people
+            _add(tree.add(f"golden: {len(value)} records, the first one"), value[0] if value else {})
+        elif key != "schema" and value != _NO_COLUMNS:  # `fields` has the content of `schema`
             _add_entry(tree, key, value)
     out.print(tree)
 
@@ -93,11 +93,11 @@ def _add(node: Any, value: Any) -> None:
 
 
 _TITLES = ("name", "step", "layer", "where", "what")
-_NO_COLUMNS: dict[str, list[str]] = {"categories": [], "numbers": []}  # of a learner that reads pictures
+_NO_COLUMNS: dict[str, list[str]] = {"categories": [], "numbers": []}  # a learner of pictures
 _SENTENCES = ("runs_code", "functions", "leaks", "notices", "problems")
 _MAX_ITEMS = 12
-_SHOWN_DEPTH = 3  # of a network; what lies deeper is counted, and listed by --json
-_MAX_LETTERS = 120  # of a picture in base64
+_MAX_DEPTH = 3  # of a network; deeper layers are counted
+_MAX_LENGTH = 120  # of a text
 
 
 def _title(item: dict[str, Any]) -> Any:
@@ -105,14 +105,14 @@ def _title(item: dict[str, Any]) -> Any:
 
 
 def _add_item(node: Any, title: Any, item: dict[str, Any]) -> None:
-    """On one line what has no branches of its own; what is not there is left out."""
-    told = {
+    """Add an item, on one line if it has no nested items; empty values are omitted."""
+    values = {
         key: value for key, value in item.items() if value is not None and value is not False and value not in ([], {})
     }
-    if any(_branches(value) for value in told.values()):
-        _add(node.add(_text(title)), told)
+    if any(_is_nested(value) for value in values.values()):
+        _add(node.add(_text(title)), values)
     else:
-        node.add(_text(f"{title}  " + "; ".join(_line(key, value) for key, value in told.items())))
+        node.add(_text(f"{title}  " + "; ".join(_line(key, value) for key, value in values.items())))
 
 
 def _add_entry(node: Any, key: str, value: Any) -> None:
@@ -120,13 +120,13 @@ def _add_entry(node: Any, key: str, value: Any) -> None:
         branch = node.add(_text(key))
         for sentence in value:
             branch.add(_text(sentence["message"] if isinstance(sentence, dict) else sentence))
-    elif _branches(value):
+    elif _is_nested(value):
         _add(node.add(_text(key)), value)
     else:
         node.add(_text(_line(key, value)))
 
 
-def _branches(value: Any) -> bool:
+def _is_nested(value: Any) -> bool:
     if isinstance(value, list):
         return bool(value) and all(isinstance(item, dict) and "timestamp" not in item for item in value)
     return isinstance(value, dict) and bool(value)
@@ -135,24 +135,24 @@ def _branches(value: Any) -> bool:
 def _line(key: str, value: Any) -> str:
     if not isinstance(value, list):
         text = str(value)
-        return (
-            f"{key}: {text if len(text) <= _MAX_LETTERS else f'{text[: _MAX_LETTERS // 2]}... ({len(text):,} letters)'}"
-        )
+        if len(text) > _MAX_LENGTH:
+            text = f"{text[: _MAX_LENGTH // 2]}... ({len(text):,} characters)"
+        return f"{key}: {text}"
     more = f", ... ({len(value)} in all)" if len(value) > _MAX_ITEMS else ""
     return f"{key}: {', '.join(map(repr, value[:_MAX_ITEMS])) or 'none'}{more}"
 
 
 def _add_network(tree: Any, layers: list[dict[str, Any]]) -> None:
-    """A branch a layer; below a few levels, and where all of them are served, a line for the layers inside of one."""
+    """A branch for each layer; deep layers are only counted, unless one of them is not supported."""
     nodes = [tree.add(f"network: {len(layers)} layers, {_parameters(layers):,} parameters")]
     position = 0
     while position < len(layers):
         layer = layers[position]
-        within = _inside(layers, position)
+        inner_layers = _inside(layers, position)
         del nodes[layer["depth"] + 1 :]
         label = f"{layer['where'].rpartition('.')[2]}: {layer['class']}"
         label += "" if layer["served"] else "  (NOT SERVED)"
-        folded = within if layer["depth"] >= _SHOWN_DEPTH and all(inner["served"] for inner in within) else []
+        folded = inner_layers if layer["depth"] >= _MAX_DEPTH and all(inner["served"] for inner in inner_layers) else []
         if folded:
             label += f", {len(folded)} layers inside"
         if count := _parameters([layer, *folded]):

@@ -1,7 +1,7 @@
-"""Carry an old ui.yaml over to a new version of its model.
+"""Migrate a ui.yaml to a new version of its model.
 
-What the new model has nothing for is left out and told; what it has new gets names by itself. The result goes to
-standard output, or to the file given with --output. Comments are not carried over.
+Entries without a counterpart in the new model are dropped with a note. New columns get generated labels. The result is
+printed, or written to the file of --output. Comments are not kept.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
     parser.add_argument("ui", metavar="OLD_UI.yaml", type=Path)
     parser.add_argument("model", metavar="NEW.mar", type=Path)
-    parser.add_argument("-o", "--output", type=Path, metavar="UI.yaml", help="where to write it (default: print it)")
+    parser.add_argument("-o", "--output", type=Path, metavar="UI.yaml", help="output file (default: print it)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the new one, and say what changed."""
+    """Write the migrated file, and print notes about changes."""
     import yaml
 
     from fastmar_cli.console import notice
@@ -36,10 +36,12 @@ def run(args: argparse.Namespace) -> int:
         print(text, end="")
     else:
         if args.output.exists():
-            raise FastmarError(f"{args.output} is there already.", fix="give --output another name, or remove it.")
+            raise FastmarError(
+                f"{args.output} already exists.", fix="choose another --output, or remove the file.", code="file_exists"
+            )
         args.output.write_text(text, encoding="utf-8")
     for part in migrated.dropped:
-        notice(f"left out: {part}")
+        notice(f"dropped: {part}")
     for part in migrated.unnamed:
-        notice(f"says nothing about: {part}")
+        notice(f"new, without an entry: {part}")
     return 0

@@ -1,6 +1,6 @@
-"""List the models that a running server has loaded: versions, which one answers, workers, queue, memory.
+"""List the models that a server has loaded: versions, defaults, workers, queues, memory.
 
-With --unload, end a version that does not answer by default.
+With --unload, unload a version that is not the default.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--unload",
         nargs=2,
         metavar=("NAME", "VERSION"),
-        help="end a version that is not the default, once idle, and move its archive to unloaded/ in the store",
+        help="unload a version that is not the default once it is idle; its archive moves to unloaded/ in the store",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON list")
 

@@ -1,9 +1,9 @@
-"""Answer records and pictures with an archive in this process, or with a server.
+"""Predict for records and pictures, with an archive in this process or with a server.
 
 TARGET is MODEL.mar, or a URL such as http://127.0.0.1:8080/predictions/NAME. INPUT is a .json file (a record or a list
 of them), .jsonl, .csv with a header, a picture (.jpg, .png, .bmp, .gif, .webp, .tif), or - for any of them on standard
-input. Answers come in the order of the inputs; a picture's has its file's name. An archive must reproduce its golden
-records first; else it is refused.
+input. Answers are printed in the order of the inputs; the answer to a picture has its file's name. An archive that does
+not reproduce its golden records is refused.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fastmar_client.client import MaskSize
 
 Answer = dict[str, Any]
-LIKELIEST = 3  # labels in a row of the table
+TOP_LABELS = 3  # in a row of the table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,23 +32,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON answer a line, in input order")
     add_key_file(parser)
     parser.add_argument(
-        "--encoding", help="of files of records, such as cp1252 (default: UTF-8, or UTF-16 with a byte order mark)"
+        "--encoding",
+        help="encoding of records, such as cp1252 (default: UTF-8, or UTF-16 with a byte order mark)",
     )
     parser.add_argument(
         "--save",
         type=Path,
         metavar="DIR",
-        help="write pictures of the answers there: masks and points over each input, labels on contact sheets",
+        help="write drawings of the answers: masks and points over each input, labels on contact sheets",
     )
     parser.add_argument(
         "--mask-size",
         choices=["model", "original"],
-        help="size of masks: the network's (the default), or the picture's (with --save the default)",
+        help="size of masks: the network's (default), or the picture's (default with --save)",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the answers; exit status 1 where one was refused."""
+    """Print the answers; exit status 1 if a record was refused."""
     import orjson
 
     from fastmar_cli.targets import open_target
@@ -57,10 +58,10 @@ def run(args: argparse.Namespace) -> int:
     target = open_target(args.target, args.key_file, mask_size)
     gallery = _gallery(args.save, target) if args.save else None
     table = None if args.json else _Table()
-    refused = 0
+    refusals = 0
     with stages() as on_stage:
         for number, (answer, path) in enumerate(_answers(target, args.inputs, args.encoding), start=1):
-            refused += "error" in answer
+            refusals += "error" in answer
             if gallery and path:
                 gallery.add(path, answer)
             if table is None:
@@ -68,20 +69,20 @@ def run(args: argparse.Namespace) -> int:
             else:
                 table.add(answer)
                 on_stage(f"{number:,} answered")
-        written = gallery.finish() if gallery else []
+        drawings = gallery.finish() if gallery else []
     if table is not None:
         table.show()
-        for path in written:
+        for path in drawings:
             out.print(f"Written: {path}", markup=False)
-    return 1 if refused else 0
+    return 1 if refusals else 0
 
 
 def _answers(target: Target, sources: Sequence[str], encoding: str | None) -> Iterator[tuple[Answer, Path | None]]:
-    """Each answer, with the path of the picture that it answers."""
+    """Each answer, with the path of its picture."""
     from fastmar_contract.files import is_picture, read_input
 
-    for pictures, group in groupby(sources, key=is_picture):
-        if pictures:
+    for are_pictures, group in groupby(sources, key=is_picture):
+        if are_pictures:
             paths = [Path(source) for source in group]
             yield from zip(target.pictures(paths), paths, strict=True)
         else:
@@ -91,13 +92,13 @@ def _answers(target: Target, sources: Sequence[str], encoding: str | None) -> It
 
 
 def _gallery(folder: Path, target: Target) -> Any:
-    from fastmar_cli.gallery import Gallery
+    from fastmar.gallery import Gallery
 
-    return Gallery(folder, upright=target.turns_photos())
+    return Gallery(folder, apply_exif=target.applies_exif())
 
 
 class _Table:
-    """Answers for people: a row a record, the likeliest labels first."""
+    """A table with a row for each answer, the most probable labels first."""
 
     def __init__(self) -> None:
         from rich.table import Table
@@ -116,7 +117,7 @@ class _Table:
             error = answer["error"]
             self._table.add_row(name, Text("refused", style="red"), "", Text(f"{error['message']} Fix: {error['fix']}"))
             return
-        likely = ", ".join(f"{label} {probability:.1%}" for label, probability in top_labels(answer, LIKELIEST))
+        likely = ", ".join(f"{label} {probability:.1%}" for label, probability in likeliest(answer, TOP_LABELS))
         remarks = "; ".join(f"{w['field']}: {w['message']}" for w in answer["warnings"])
         self._table.add_row(name, Text(describe_prediction(answer)), Text(likely), Text(remarks))
 

@@ -1,7 +1,7 @@
-"""Make the version the default again that was it before.
+"""Switch a model back to its previous default version.
 
-That is the version before in the model store's defaults.json, else the only other one that is loaded. It is loaded
-again where it isn't any more. The version that is left stays loaded.
+That is the previous version in the model store's defaults.json, else the only other loaded version. It is loaded again
+if necessary. The current version stays loaded.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
     parser.add_argument("name", metavar="NAME", help="the model")
     add_server_arguments(parser)
-    parser.add_argument("--to", metavar="VERSION", help="this version instead")
-    parser.add_argument("--timeout", type=float, default=120.0, metavar="SECONDS", help="for loading (default: 120)")
-    parser.add_argument("--json", action="store_true", help="print what was done as one JSON object")
+    parser.add_argument("--to", metavar="VERSION", help="switch to this version instead")
+    parser.add_argument(
+        "--timeout", type=float, default=120.0, metavar="SECONDS", help="limit for loading (default: 120)"
+    )
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:

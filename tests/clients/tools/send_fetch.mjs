@@ -1,4 +1,4 @@
-// Node's fetch and FormData, as their users write them. Arguments: URL, folder of inputs. Prints the answers by name.
+// Client with Node's fetch and FormData. Arguments: URL, folder of inputs. Prints the answers by name.
 import { readFileSync } from "node:fs";
 
 const [url, folder] = process.argv.slice(2);

@@ -1,4 +1,4 @@
-"""httpx, as its users write it. Arguments: URL, folder of inputs. Prints the answers by name, as JSON."""
+"""Client with httpx. Arguments: URL, folder of inputs. Prints the answers by name, as JSON."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""KServe's SDK, its protocols v1 and v2. Arguments: URL, folder of inputs. Prints the answers by name, as JSON."""
+"""Client with KServe's SDK, protocols v1 and v2. Arguments: URL, folder of inputs. Prints answers as JSON."""
 
 import asyncio
 import json

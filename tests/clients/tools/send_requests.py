@@ -1,4 +1,4 @@
-"""requests, as its users write it. Arguments: URL, folder of inputs. Prints the answers by name, as JSON."""
+"""Client with requests. Arguments: URL, folder of inputs. Prints the answers by name, as JSON."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""tritonclient.http, with JSON and with binary tensors. Arguments: URL, folder of inputs. Prints answers as JSON."""
+"""Client with tritonclient.http, JSON and binary tensors. Arguments: URL, folder of inputs. Prints answers as JSON."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""`predict --save`: answers as files of pictures."""
+"""Writes drawn answers to picture files, for `fastmar predict --save`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 from PIL import Image
 
-from fastmar_cli import overlays
-from fastmar_cli.overlays import Caption
-from fastmar_contract import summary as shown
+from fastmar import drawing
+from fastmar.drawing import Caption
+from fastmar_contract import summary
 from fastmar_contract.agreement import is_mask
 from fastmar_contract.errors import FastmarError
 
@@ -19,20 +19,20 @@ SHEET = "answers"
 
 
 class GalleryUnwritable(FastmarError):
-    """The folder for pictures of answers can't be written to."""
+    """The folder for the pictures can't be written to."""
 
     code = "gallery_unwritable"
 
 
 class Gallery:
-    """Takes pictures with their answers: masks and points become a PNG each, labels and refusals go on sheets.
+    """Draws answers: a PNG for each mask or set of points; labels and refusals on contact sheets.
 
-    `upright`: the model turns photos as their cameras say, and so they are shown.
+    `apply_exif`: whether the model applies the EXIF orientation of photos.
     """
 
-    def __init__(self, folder: Path, *, upright: bool = False) -> None:
+    def __init__(self, folder: Path, *, apply_exif: bool = False) -> None:
         self._folder = folder
-        self._upright = upright
+        self._apply_exif = apply_exif
         self._written: list[Path] = []
         self._names: set[str] = set()
         self._thumbnails: list[Image.Image | None] = []
@@ -44,18 +44,18 @@ class Gallery:
             raise _unwritable(folder, error) from error
 
     def add(self, path: Path, answer: dict[str, Any]) -> None:
-        """Take the answer to the picture in `path`."""
+        """Add the answer to the picture in `path`."""
         if "error" not in answer and is_mask(answer):
             self._write(self._over_mask(path, answer["prediction"]), path.stem, path.name)
-        elif "error" not in answer and shown.is_points(answer):
-            picture = overlays.opened(path, upright=self._upright)
+        elif "error" not in answer and summary.is_points(answer):
+            picture = drawing.open_picture(path, apply_exif=self._apply_exif)
             if picture is not None:
-                self._write(overlays.with_points(picture, answer["prediction"]), path.stem, path.name)
+                self._write(drawing.with_points(picture, answer["prediction"]), path.stem, path.name)
         else:
-            self._on_sheet(path, answer)
+            self._add_to_sheet(path, answer)
 
     def finish(self) -> list[Path]:
-        """Write what is left; the value is all files that were written."""
+        """Write the last sheet, and return the paths of all written files."""
         self._write_sheet()
         return self._written
 
@@ -63,35 +63,35 @@ class Gallery:
         with Image.open(io.BytesIO(base64.b64decode(answer["mask"]))) as file:
             file.load()
             mask = file.copy()
-        picture = overlays.opened(path, upright=self._upright)
+        picture = drawing.open_picture(path, apply_exif=self._apply_exif)
         if picture is not None and picture.size == mask.size[::-1] != mask.size:
-            picture = overlays.opened(path, upright=True)  # an older archive's server does not say that it turns photos
+            picture = drawing.open_picture(path, apply_exif=True)  # servers of older archives don't report it
         unseen = [entry["index"] for entry in answer["classes"] if entry["name"] is None]
-        picture = picture or Image.new("RGB", mask.size, overlays.PAPER)
-        return overlays.over_mask(picture, mask, shown.mask_shares(answer), unseen[0] if unseen else None)
+        picture = picture or Image.new("RGB", mask.size, drawing.PAPER)
+        return drawing.over_mask(picture, mask, summary.mask_shares(answer), unseen[0] if unseen else None)
 
-    def _on_sheet(self, path: Path, answer: dict[str, Any]) -> None:
-        refused = "error" in answer
-        text = "refused" if refused else _label(answer)
-        picture = overlays.opened(path, upright=self._upright)
+    def _add_to_sheet(self, path: Path, answer: dict[str, Any]) -> None:
+        is_refused = "error" in answer
+        text = "refused" if is_refused else _label(answer)
+        picture = drawing.open_picture(path, apply_exif=self._apply_exif)
         if picture is not None:
             picture = picture.convert("RGB")
-            picture.thumbnail((overlays.THUMBNAIL, overlays.THUMBNAIL))  # the large one need not stay in memory
+            picture.thumbnail((drawing.THUMBNAIL, drawing.THUMBNAIL))  # keep only the thumbnail in memory
         self._thumbnails.append(picture)
-        self._captions.append(Caption(path.name, text, refused))
-        if len(self._captions) == overlays.THUMBNAILS_A_SHEET:
+        self._captions.append(Caption(path.name, text, is_refused))
+        if len(self._captions) == drawing.THUMBNAILS_A_SHEET:
             self._write_sheet()
 
     def _write_sheet(self) -> None:
         if not self._captions:
             return
         self._sheets += 1
-        sheet = overlays.contact_sheet(self._thumbnails, self._captions)
+        sheet = drawing.contact_sheet(self._thumbnails, self._captions)
         self._write(sheet, SHEET if self._sheets == 1 else f"{SHEET}-{self._sheets}", SHEET)
         self._thumbnails, self._captions = [], []
 
     def _write(self, picture: Image.Image, stem: str, full_name: str) -> None:
-        """Under the input's name with .png; under all of its name where another input has taken that one."""
+        """Write to the input's stem with .png, or to its full name with .png if another input has that stem."""
         name, number = stem, 2
         if name in self._names:
             name = full_name
@@ -107,12 +107,10 @@ class Gallery:
 
 
 def _label(answer: dict[str, Any]) -> str:
-    text = shown.describe_prediction(answer)
+    text = summary.prediction(answer)
     probability = answer.get("probabilities", {}).get(answer["prediction"] if "index" in answer else None)
     return text if probability is None else f"{text} {probability:.0%}"
 
 
 def _unwritable(path: Path, error: OSError) -> GalleryUnwritable:
-    return GalleryUnwritable(
-        f"{path} can't be written ({error.strerror or error}).", fix="name a folder that you may write to."
-    )
+    return GalleryUnwritable(f"{path} can't be written ({error.strerror or error}).", fix="choose a writable folder.")

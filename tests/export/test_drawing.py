@@ -1,4 +1,4 @@
-"""Pictures of answers: the right colours in the right places, and files under the inputs' names."""
+"""Drawings of answers: colours, positions, and names of files."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fastmar_cli import overlays
-from fastmar_cli.gallery import Gallery, GalleryUnwritable
-from fastmar_cli.overlays import LARGEST, LEGEND_WIDTH, SMALLEST, Caption, colour
-from fastmar_contract import summary as shown
+from fastmar import drawing
+from fastmar.drawing import LARGEST, LEGEND_WIDTH, SMALLEST, Caption, colour
+from fastmar.gallery import Gallery, GalleryUnwritable
+from fastmar_contract import summary
 from fastmar_runtime.masks import png
 
 GREY = (128, 128, 128)
@@ -38,72 +38,72 @@ def half(rgb: tuple[int, int, int]) -> tuple[int, ...]:
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_a_mask_is_half_transparent_over_the_picture_with_a_legend(dtype: Any) -> None:
+def test_mask_is_translucent_over_the_picture_with_a_legend(dtype: Any) -> None:
     mask = np.zeros((300, 400), dtype)
     mask[:, 200:] = 3
-    sheet = overlays.over_mask(picture(), Image.fromarray(mask), [(0, "sky", 0.5), (3, "sea", 0.5)])
+    sheet = drawing.over_mask(picture(), Image.fromarray(mask), [(0, "sky", 0.5), (3, "sea", 0.5)])
     assert sheet.size == (400 + LEGEND_WIDTH, 300)
     assert near(sheet.getpixel((100, 150)), half(colour(0)))
     assert near(sheet.getpixel((300, 150)), half(colour(3)))
     legend = np.asarray(sheet.crop((400, 0, sheet.width, 60)).convert("L"))
-    assert (legend < 100).sum() > 50, "no letters"
+    assert (legend < 100).sum() > 50, "no text"
 
 
-def test_where_the_model_did_not_look_the_picture_is_dim() -> None:
+def test_picture_is_dimmed_outside_of_the_area_that_the_model_saw() -> None:
     mask = np.full((300, 400), 255, np.uint8)
     mask[:, :200] = 1
-    sheet = overlays.over_mask(picture(), Image.fromarray(mask), [(1, "sea", 1.0)], unseen=255)
+    sheet = drawing.over_mask(picture(), Image.fromarray(mask), [(1, "sea", 1.0)], unseen=255)
     assert near(sheet.getpixel((100, 150)), half(colour(1)))
     assert near(sheet.getpixel((300, 150)), (64, 64, 64))
 
 
-def test_small_masks_are_enlarged_large_ones_made_smaller() -> None:
-    for size, seen in (((32, 64), (160, 320)), ((6400, 3200), (1600, 800)), ((500, 400), (500, 400))):
-        sheet = overlays.over_mask(picture((50, 50)), Image.new("L", size), [(0, "all", 1.0)])
-        assert (sheet.width - LEGEND_WIDTH, sheet.height) == seen
-        assert SMALLEST <= max(seen) <= LARGEST
+def test_small_masks_are_enlarged_and_large_ones_reduced() -> None:
+    for size, shown in (((32, 64), (160, 320)), ((6400, 3200), (1600, 800)), ((500, 400), (500, 400))):
+        sheet = drawing.over_mask(picture((50, 50)), Image.new("L", size), [(0, "all", 1.0)])
+        assert (sheet.width - LEGEND_WIDTH, sheet.height) == shown
+        assert SMALLEST <= max(shown) <= LARGEST
 
 
-def test_a_thousand_classes_have_colours_and_a_legend_that_ends() -> None:
+def test_a_thousand_classes_have_colours_and_a_limited_legend() -> None:
     classes = [(i, f"class {i} " * 9, 0.001) for i in range(1000)]
-    sheet = overlays.over_mask(picture(), Image.fromarray(np.arange(1000, dtype=np.uint16).reshape(25, 40)), classes)
+    sheet = drawing.over_mask(picture(), Image.fromarray(np.arange(1000, dtype=np.uint16).reshape(25, 40)), classes)
     assert sheet.height < 1200
     assert len({colour(i) for i in range(256)}) > 200
 
 
-def test_points_are_drawn_where_they_are() -> None:
-    sheet = overlays.with_points(picture(), [[100, 50], [300, 200], [-50, 100]])
+def test_points_are_drawn_at_their_positions() -> None:
+    sheet = drawing.with_points(picture(), [[100, 50], [300, 200], [-50, 100]])
     assert sheet.size == (400, 300)
     assert near(sheet.getpixel((100, 50)), colour(0))
     assert near(sheet.getpixel((300, 200)), colour(1))
-    assert near(sheet.getpixel((1, 100)), GREY)  # hollow: it lies outside
-    large = overlays.with_points(picture((4000, 3000)), [[1000, 500]])
+    assert near(sheet.getpixel((1, 100)), GREY)  # hollow: the point is outside of the picture
+    large = drawing.with_points(picture((4000, 3000)), [[1000, 500]])
     assert large.size == (1600, 1200)
     assert near(large.getpixel((400, 200)), colour(0))
 
 
-def test_a_contact_sheet_shows_every_picture_and_what_was_refused() -> None:
+def test_contact_sheet_shows_pictures_and_refusals() -> None:
     pictures = [picture((300, 100)), None] * 5
     captions = [Caption("a" * 90, "sea 90%"), Caption("b.png", "refused", refused=True)] * 5
-    sheet = overlays.contact_sheet(pictures, captions)
+    sheet = drawing.contact_sheet(pictures, captions)
     pixels = np.asarray(sheet).reshape(-1, 3)
-    assert (pixels == overlays.WARNING).all(axis=1).sum() > 1000
+    assert (pixels == drawing.WARNING).all(axis=1).sum() > 1000
     assert (pixels == GREY).all(axis=1).sum() == pytest.approx(5 * 176 * 59, rel=0.05)
 
 
-def test_photos_are_shown_as_the_model_sees_them(tmp_path: Path) -> None:
+def test_exif_orientation_is_applied_if_the_model_applies_it(tmp_path: Path) -> None:
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned to the right
+    exif[0x0112] = 6  # rotate by a quarter
     picture((90, 50)).save(tmp_path / "a.jpg", exif=exif)
     points = {"prediction": [[25.0, 80.0]], "points_model": [[1.0, 2.0]], "warnings": []}
-    upright = {}
-    for turned in (False, True):
-        gallery = Gallery(tmp_path / str(turned), upright=turned)
+    is_portrait = {}
+    for apply_exif in (False, True):
+        gallery = Gallery(tmp_path / str(apply_exif), apply_exif=apply_exif)
         gallery.add(tmp_path / "a.jpg", points)
         [path] = gallery.finish()
         with Image.open(path) as written:
-            upright[turned] = written.size[1] > written.size[0]
-    assert upright == {False: False, True: True}
+            is_portrait[apply_exif] = written.size[1] > written.size[0]
+    assert is_portrait == {False: False, True: True}
 
 
 def test_files_are_named_after_the_inputs(tmp_path: Path) -> None:
@@ -133,15 +133,15 @@ def test_files_are_named_after_the_inputs(tmp_path: Path) -> None:
         Image.open(path).verify()
 
 
-@pytest.mark.parametrize("upright", [True, False])
-def test_a_picture_that_the_model_turned_is_turned(upright: bool, tmp_path: Path) -> None:
-    """Also where the server of an older archive does not say so, and a mask's shape does."""
+@pytest.mark.parametrize("apply_exif", [True, False])
+def test_exif_orientation_is_applied_to_a_picture_with_a_rotated_mask(apply_exif: bool, tmp_path: Path) -> None:
+    """Servers of older archives don't report it; then the shape of the mask tells."""
     sent = Image.new("RGB", (40, 20), (255, 0, 0))
     sent.paste((0, 0, 255), (0, 0, 20, 20))
     exif = Image.Exif()
-    exif[0x0112] = 6  # turned by a quarter
+    exif[0x0112] = 6  # rotate by a quarter
     sent.save(tmp_path / "a.png", exif=exif)
-    gallery = Gallery(tmp_path / "out", upright=upright)
+    gallery = Gallery(tmp_path / "out", apply_exif=apply_exif)
     gallery.add(tmp_path / "a.png", mask_answer(np.zeros((40, 20), np.uint8), {0: "sky"}))
     [path] = gallery.finish()
     with Image.open(path) as sheet:
@@ -150,7 +150,7 @@ def test_a_picture_that_the_model_turned_is_turned(upright: bool, tmp_path: Path
     assert below[0] > below[2]
 
 
-def test_many_labels_go_on_several_sheets(tmp_path: Path) -> None:
+def test_many_labels_fill_several_sheets(tmp_path: Path) -> None:
     picture((40, 30)).save(tmp_path / "a.png")
     gallery = Gallery(tmp_path / "out")
     for _ in range(61):
@@ -158,17 +158,17 @@ def test_many_labels_go_on_several_sheets(tmp_path: Path) -> None:
     assert [path.name for path in gallery.finish()] == ["answers.png", "answers-2.png"]
 
 
-def test_a_folder_that_is_none_is_said(tmp_path: Path) -> None:
+def test_refuses_a_file_as_the_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(GalleryUnwritable, match="can't be written"):
+    with pytest.raises(GalleryUnwritable):
         Gallery(tmp_path / "file")
 
 
-def test_answers_in_words() -> None:
+def test_answers_as_text() -> None:
     mask = np.full((10, 10), 255, np.uint8)
     mask[:4] = 1
     mask[:1] = 0
-    words = {
+    expected = {
         "sky": {"prediction": "sky"},
         "1.5": {"prediction": 1.5},
         "a, b": {"prediction": ["a", "b"]},
@@ -177,4 +177,4 @@ def test_answers_in_words() -> None:
         "(1, 2), (1, 2), (1, 2), (1, 2), ... (9 points)": {"prediction": [[1.0, 2.0]] * 9, "points_model": []},
         "sea 75.0%, sky 25.0%": mask_answer(mask, {0: "sky", 1: "sea", 255: None}),
     }
-    assert {shown.describe_prediction(answer): answer for answer in words.values()} == words
+    assert {summary.prediction(answer): answer for answer in expected.values()} == expected

@@ -1,4 +1,4 @@
-"""Learners that take a while to train: made the first time, whole or not at all, and found again later."""
+"""A cache of trained learners."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 
-def made_once(cache: Path, make: Callable[[Path], object]) -> Path:
-    """The folder in `cache` that `make` filled, for the fastai that is installed: another one trains again."""
+def cached_folder(cache: Path, make: Callable[[Path], object]) -> Path:
+    """The folder in `cache` that `make` fills on the first call; there is one for each version of fastai."""
     folder = cache / f"fastai-{version('fastai')}"
     if not folder.exists():
         cache.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Answers to pictures as pictures: a mask's classes over it, points on it, labels under a sheet of small ones."""
+"""Draws answers to pictures: masks and points over the picture, labels on contact sheets of thumbnails."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 Rgb = tuple[int, int, int]
 
-# Far apart in hue and lightness, also for eyes that confuse red and green; what follows the last is made by `colour`.
+# Distinct in hue and lightness, also for people with colour blindness; `colour` generates further ones.
 COLOURS: tuple[Rgb, ...] = (
     (0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167), (213, 94, 0), (86, 180, 233), (240, 228, 66),
     (128, 62, 117), (140, 200, 60), (193, 0, 32), (0, 83, 91), (244, 200, 180),
 )  # fmt: skip
 PAPER, INK, FAINT, WARNING = (255, 255, 255), (24, 24, 24), (110, 110, 110), (190, 30, 30)
-SMALLEST, LARGEST = 320, 1600  # pixels of an overlay's longer side: a mask of 64 pixels is nothing to look at
+SMALLEST, LARGEST = 320, 1600  # pixels of the longer side of an overlay
 OPACITY = 0.5
 LINE, SWATCH, MARGIN = 22, 14, 10
 LEGEND_WIDTH = 260
-LEGEND_CLASSES = 40  # more would be taller than any picture
+LEGEND_CLASSES = 40
 THUMBNAIL, CAPTION, COLUMNS = 176, 40, 6
 THUMBNAILS_A_SHEET = 60
 FONTS = ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "Arial Unicode.ttf", "Arial.ttf", "arial.ttf")
@@ -34,7 +34,7 @@ FONTS = ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "Arial Unicode.ttf", "Arial.t
 
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """What stands under a small picture: its name and the answer; `refused` is shown in red."""
+    """The text under a thumbnail: the file's name and its answer; red if `refused`."""
 
     name: str
     text: str
@@ -42,7 +42,7 @@ class Caption:
 
 
 def colour(index: int) -> Rgb:
-    """A class's colour, always the same one."""
+    """The colour of a class; constant for each index."""
     if index < len(COLOURS):
         return COLOURS[index]
     red, green, blue = colorsys.hsv_to_rgb((index * 0.618034) % 1.0, 0.45 + 0.5 * (index % 2), 0.95 - 0.2 * (index % 3))
@@ -52,18 +52,18 @@ def colour(index: int) -> Rgb:
 def over_mask(
     picture: Image.Image, mask: Image.Image, classes: Sequence[tuple[int, str, float]], unseen: int | None = None
 ) -> Image.Image:
-    """`mask` in colours, half transparent, over `picture`, which is brought to its size; beside it the legend.
+    """Draw `mask` in translucent colours over `picture`, which is resized to the mask, with a legend at the right.
 
     Args:
         picture: any mode and size.
-        mask: mode L or I;16, a class's index in each pixel.
-        classes: index, name and share (0 to 1) of those that the legend names, in its order.
-        unseen: the mask's value where the model did not look; the picture is dimmed there.
+        mask: mode L or I;16; each pixel has the index of its class.
+        classes: index, name and share (0 to 1) of the classes of the legend, in order.
+        unseen: the mask's value outside of the area that the model saw; the picture is dimmed there.
     """
-    width, height = _seen(mask.size)
+    width, height = _display_size(mask.size)
     indices = np.asarray(mask)
     picture = picture.convert("RGB").resize((width, height), Image.Resampling.BILINEAR)
-    overlay = Image.blend(picture, _painted(indices).resize((width, height), Image.Resampling.NEAREST), OPACITY)
+    overlay = Image.blend(picture, _colourise(indices).resize((width, height), Image.Resampling.NEAREST), OPACITY)
     if unseen is not None:
         outside = Image.fromarray(np.where(indices == unseen, 255, 0).astype(np.uint8)).resize((width, height))
         overlay.paste(Image.blend(picture, Image.new("RGB", picture.size), OPACITY), mask=outside)
@@ -76,9 +76,9 @@ def over_mask(
     for row, (index, name, share) in enumerate(shown):
         top = MARGIN + row * LINE
         draw.rectangle((left, top, left + SWATCH, top + SWATCH), fill=_over_grey(colour(index)), outline=INK)
-        percent = _share(share)
+        percent = _percent(share)
         room = LEGEND_WIDTH - 3 * MARGIN - SWATCH - draw.textlength(percent, font) - MARGIN
-        draw.text((left + SWATCH + MARGIN, top - 1), _fitting(name, room, draw, font), fill=INK, font=font)
+        draw.text((left + SWATCH + MARGIN, top - 1), _shorten(name, room, draw, font), fill=INK, font=font)
         draw.text((sheet.width - MARGIN, top - 1), percent, fill=FAINT, font=font, anchor="ra")
     if rows > len(shown):
         more = f"and {len(classes) - len(shown)} more"
@@ -87,8 +87,8 @@ def over_mask(
 
 
 def with_points(picture: Image.Image, points: Sequence[Sequence[float]]) -> Image.Image:
-    """Numbered dots on `picture` at `points`, (x, y) in its pixels; those outside it are drawn at its edge, hollow."""
-    size = _seen(picture.size)
+    """Draw numbered dots at `points`, (x, y) in pixels; points outside of the picture are hollow dots at its edge."""
+    size = _display_size(picture.size)
     scale_x, scale_y = size[0] / picture.width, size[1] / picture.height
     sheet = picture.convert("RGB").resize(size, Image.Resampling.BILINEAR)
     draw, radius = ImageDraw.Draw(sheet), max(4, max(size) // 110)
@@ -109,7 +109,7 @@ def with_points(picture: Image.Image, points: Sequence[Sequence[float]]) -> Imag
 
 
 def contact_sheet(pictures: Sequence[Image.Image | None], captions: Sequence[Caption]) -> Image.Image:
-    """Small pictures in rows, each with its caption; None is one that can't be opened."""
+    """Draw thumbnails in rows, each with its caption; None is a picture that can't be opened."""
     columns = max(1, min(COLUMNS, len(pictures)))
     rows = -(-len(pictures) // columns)
     cell = THUMBNAIL + MARGIN, THUMBNAIL + CAPTION + MARGIN
@@ -129,25 +129,25 @@ def contact_sheet(pictures: Sequence[Image.Image | None], captions: Sequence[Cap
             sheet.paste(thumbnail, place)
         if caption.refused:
             draw.rectangle(frame, outline=WARNING, width=3)
-        text = _fitting(caption.text, THUMBNAIL, draw, font)
+        text = _shorten(caption.text, THUMBNAIL, draw, font)
         draw.text((left, top + THUMBNAIL + 3), text, fill=WARNING if caption.refused else INK, font=font)
-        name = _fitting(caption.name, THUMBNAIL, draw, small)
+        name = _shorten(caption.name, THUMBNAIL, draw, small)
         draw.text((left, top + THUMBNAIL + 21), name, fill=FAINT, font=small)
     return sheet
 
 
-def opened(path: Path, *, upright: bool = False) -> Image.Image | None:
-    """The picture in `path`, as its EXIF data turns it if `upright`; None if Pillow can't open it."""
+def open_picture(path: Path, *, apply_exif: bool = False) -> Image.Image | None:
+    """Open a picture, with its EXIF orientation applied if `apply_exif`; None if Pillow can't open it."""
     try:
         with Image.open(path) as file:
             file.load()
-            return ImageOps.exif_transpose(file) if upright else file.copy()
+            return ImageOps.exif_transpose(file) if apply_exif else file.copy()
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
 
 
-def _seen(size: tuple[int, int]) -> tuple[int, int]:
-    """`size`, enlarged by a whole number or made smaller, so that it can be looked at."""
+def _display_size(size: tuple[int, int]) -> tuple[int, int]:
+    """`size`, enlarged by a whole number or reduced, to between SMALLEST and LARGEST."""
     longer = max(size)
     if longer < SMALLEST:
         times = -(-SMALLEST // longer)
@@ -157,25 +157,25 @@ def _seen(size: tuple[int, int]) -> tuple[int, int]:
     return size
 
 
-def _painted(indices: npt.NDArray[Any]) -> Image.Image:
-    """Each pixel in its class's colour; after 256 classes the colours come again."""
-    painted = Image.fromarray(indices.astype(np.uint8)).convert("P")
-    painted.putpalette([part for index in range(256) for part in colour(index)])
-    return painted.convert("RGB")
+def _colourise(indices: npt.NDArray[Any]) -> Image.Image:
+    """Map indices of classes to colours; the colours repeat after 256 classes."""
+    image = Image.fromarray(indices.astype(np.uint8)).convert("P")
+    image.putpalette([part for index in range(256) for part in colour(index)])
+    return image.convert("RGB")
 
 
 def _over_grey(rgb: Rgb) -> Rgb:
-    """About how a colour looks over a picture."""
+    """A colour blended with grey, as in an overlay."""
     red, green, blue = (round(part * OPACITY + 128 * (1 - OPACITY)) for part in rgb)
     return red, green, blue
 
 
-def _share(share: float) -> str:
+def _percent(share: float) -> str:
     return "< 0.1 %" if 0 < share < 0.001 else f"{100 * share:.1f} %"
 
 
-def _fitting(text: str, width: float, draw: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont) -> str:
-    """`text` on one line, shortened in its middle where it is wider than `width`."""
+def _shorten(text: str, width: float, draw: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont) -> str:
+    """`text` on one line, with its middle cut out if it is wider than `width`."""
     text = " ".join(text.split())
     if draw.textlength(text, font) <= width:
         return text
@@ -187,11 +187,11 @@ def _fitting(text: str, width: float, draw: ImageDraw.ImageDraw, font: ImageFont
 
 @lru_cache
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    """A font with as many letters as there is on this machine; Pillow's own has those of English."""
+    """The first installed font with many characters, else Pillow's own, which has those of English."""
     for name in FONTS:
         with suppress(OSError):
             return ImageFont.truetype(name, size)
     font = ImageFont.load_default(size)
-    if not isinstance(font, ImageFont.FreeTypeFont):  # Pillow without FreeType has letters of one size
+    if not isinstance(font, ImageFont.FreeTypeFont):  # Pillow without FreeType has one font size
         raise TypeError("this Pillow was built without FreeType")
     return font

@@ -1,4 +1,4 @@
-"""What a model of a schema could be asked and could answer: for `testing`, where no model is."""
+"""Synthetic records and answers that fit a model's schema, for the fake server of `testing`."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastmar_client.encoding import encode
-from fastmar_client.json_schema import made_up
+from fastmar_client.json_schema import synthetic_value
 from fastmar_client.picture_records import EXAMPLE_SIZE, black_png
-from fastmar_client.problems import Column, Problem
+from fastmar_client.problems import Column
 from fastmar_client.schema import Schema
 from fastmar_contract.csv_rows import CsvRows
 from fastmar_contract.errors import RecordError
 from fastmar_contract.values import CATEGORY, DATE, NUMBER
 
 _DATE = "2024-01-31"
-_MOST = 1000.0  # of a made-up number
-_GIVEN = ("name", "warnings")  # parts of an answer that are not made up
+_NUMBER_RANGE = 1000.0
+_NOT_SYNTHETIC = ("name", "warnings")  # keys of an answer
 
 JSON = dict[str, Any]
 
 
 def record(schema: Schema) -> JSON:
-    """A record that is answered without a warning."""
+    """A record that is answered without warnings."""
     if schema.traits.example is not None:
         return schema.traits.example()
     described = schema.described.get("record") or {}
@@ -38,31 +38,32 @@ def record(schema: Schema) -> JSON:
     return {name: _value(schema.columns[name], properties.get(name) or {}) for name in names}
 
 
-def answer(schema: Schema, asked: Any, place: int) -> JSON:
-    """The answer to a record, always the same to the same; an error where the model would give one."""
-    if isinstance(asked, RecordError):
-        return asked.as_dict(place)
-    problems = [] if isinstance(asked, bytes) else schema.problems(asked)
+def answer(schema: Schema, record: Any, position: int) -> JSON:
+    """The answer to a record, always the same to the same record; an error if the model would return one."""
+    if isinstance(record, RecordError):
+        return record.as_dict(position)
+    problems = [] if isinstance(record, bytes) else schema.problems(record)
     properties = (schema.described.get("answer") or {}).get("properties") or {}
-    name = {"name": asked["name"]} if "name" in properties and isinstance(asked, dict) and "name" in asked else {}
-    refused = next((problem for problem in problems if problem.weight == "refused"), None)
-    if refused is not None:
-        report = {"code": refused.code, "field": refused.field, "message": refused.message, "fix": refused.fix}
-        return {**name, "error": {**report, "record": place}}
-    data = encode(asked) if not isinstance(asked, bytes) else asked
-    chance = random.Random(zlib.crc32(data))  # noqa: S311 - guards nothing
-    told = [problem.as_warning() for problem in problems if _is_the_servers(problem)]
-    made = _prediction(properties, chance)
-    others = {each: made_up(properties[each], chance) for each in properties if each not in {*_GIVEN, *made}}
-    return {**name, **made, **others, "warnings": told}
+    name = {"name": record["name"]} if "name" in properties and isinstance(record, dict) and "name" in record else {}
+    refusal = next((problem for problem in problems if problem.weight == "refused"), None)
+    if refusal is not None:
+        report = {"code": refusal.code, "field": refusal.field, "message": refusal.message, "fix": refusal.fix}
+        return {**name, "error": {**report, "record": position}}
+    data = encode(record) if not isinstance(record, bytes) else record
+    rng = random.Random(zlib.crc32(data))  # noqa: S311 - not for security
+    warnings = [problem.as_warning() for problem in problems if problem.code != "outside_training"]  # the client's own
+    prediction = _prediction(properties, rng)
+    others = [key for key in properties if key not in {*_NOT_SYNTHETIC, *prediction}]
+    values = {key: synthetic_value(properties[key], rng) for key in others}
+    return {**name, **prediction, **values, "warnings": warnings}
 
 
 def read_body(body: bytes, content_type: str, schema: Schema) -> tuple[list[Any], str]:
     """The records of a request, and the shape of its answer: "one", "list", "predictions" or "lines".
 
     Raises:
-        ValueError: it is none that the model reads.
-        TableUnreadable: it is a CSV without a usable header, or without rows.
+        ValueError: the model can't read the body.
+        TableUnreadable: the body is a CSV without a usable header, or without rows.
     """
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type == "text/csv":
@@ -88,52 +89,48 @@ def _value(column: Column, described: JSON) -> Any:
         return _DATE
     if column.kind == NUMBER:
         return column.minimum or 0
-    return made_up(described, random.Random(0))  # noqa: S311 - guards nothing
+    return synthetic_value(described, random.Random(0))  # noqa: S311 - not for security
 
 
-def _is_the_servers(problem: Problem) -> bool:
-    return problem.code != "outside_training"  # which only the client says
-
-
-def _prediction(properties: Mapping[str, Any], chance: random.Random) -> JSON:
-    """The prediction of a known kind of answer, with what belongs to it; of any other a value of its schema."""
+def _prediction(properties: Mapping[str, Any], rng: random.Random) -> JSON:
+    """The prediction with its probabilities or points; for an unknown kind of answer, a value of its schema."""
     schema = properties.get("prediction") or {}
-    told = properties.get("probabilities") or {}
-    if _labels(told):
-        made = _one_label(_labels(told), chance) if "index" in properties else _some_labels(_labels(told), chance)
-        return {**made, "probabilities": _likeliest(made["probabilities"], told.get("maxProperties"))}
+    probabilities = properties.get("probabilities") or {}
+    if labels := _labels(probabilities):
+        made = _one_label(labels, rng) if "index" in properties else _several_labels(labels, rng)
+        return {**made, "probabilities": _top_k(made["probabilities"], probabilities.get("maxProperties"))}
     if "points_model" in properties:
-        points = [[chance.uniform(0, EXAMPLE_SIZE), chance.uniform(0, EXAMPLE_SIZE)] for _ in range(2)]
+        points = [[rng.uniform(0, EXAMPLE_SIZE), rng.uniform(0, EXAMPLE_SIZE)] for _ in range(2)]
         return {"prediction": points, "points_model": points}
     if "mask" in (schema.get("properties") or {}):
         return {"prediction": _mask()}
     if schema.get("type") == "array" and schema.get("items", {}).get("type", "number") == "number":
         targets = schema.get("x-fastmar", {}).get("targets") or [None]
-        return {"prediction": [chance.uniform(0, _MOST) for _ in targets]}
-    return {"prediction": made_up(schema or {"type": "number"}, chance)}
+        return {"prediction": [rng.uniform(0, _NUMBER_RANGE) for _ in targets]}
+    return {"prediction": synthetic_value(schema or {"type": "number"}, rng)}
 
 
 def _labels(schema: Mapping[str, Any]) -> list[str]:
     return list(schema.get("properties") or schema.get("propertyNames", {}).get("enum", []))
 
 
-def _one_label(labels: list[str], chance: random.Random) -> JSON:
-    weights = [chance.random() ** 3 + 1e-3 for _ in labels]
+def _one_label(labels: list[str], rng: random.Random) -> JSON:
+    weights = [rng.random() ** 3 + 1e-3 for _ in labels]
     shares = [weight / sum(weights) for weight in weights]
     index = shares.index(max(shares))
     return {"prediction": labels[index], "index": index, "probabilities": dict(zip(labels, shares, strict=True))}
 
 
-def _likeliest(shares: JSON, most: int | None) -> JSON:
-    """All, or the largest of many, the largest first."""
-    if most is None:
-        return shares
-    return dict(sorted(shares.items(), key=lambda share: share[1], reverse=True)[:most])
+def _top_k(probabilities: JSON, k: int | None) -> JSON:
+    """The k largest probabilities in descending order; all of them if k is None."""
+    if k is None:
+        return probabilities
+    return dict(sorted(probabilities.items(), key=lambda item: item[1], reverse=True)[:k])
 
 
-def _some_labels(labels: list[str], chance: random.Random) -> JSON:
-    shares = {label: chance.random() for label in labels}
-    return {"prediction": [label for label, share in shares.items() if share > 0.5], "probabilities": shares}
+def _several_labels(labels: list[str], rng: random.Random) -> JSON:
+    probabilities = {label: rng.random() for label in labels}
+    return {"prediction": [label for label, p in probabilities.items() if p > 0.5], "probabilities": probabilities}
 
 
 def _mask() -> JSON:

@@ -1,0 +1,102 @@
+"""A transport sends one request and returns the response: `http.py`, `async_http.py`, or the fake of `testing.py`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from fastmar_client.errors import ClientError, ServerUnreachable, Timeout
+
+CONNECTIONS = 64  # in the pool of one server; more than the usual concurrency of `predict_many`
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An HTTP response of any status.
+
+    Attributes:
+        status: the HTTP status code.
+        content: the body.
+        headers: all headers, or at least Content-Type, Retry-After and X-Request-ID.
+        reason: the reason phrase.
+    """
+
+    status: int
+    content: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    reason: str = ""
+
+
+def header(reply: Reply, name: str) -> str | None:
+    """A header of a response; the name is case-insensitive."""
+    return next((value for key, value in reply.headers.items() if key.lower() == name.lower()), None)
+
+
+class Transport(Protocol):
+    """Sends a request once, without retries. Safe to use from several threads."""
+
+    def send(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], timeout: tuple[float, float]
+    ) -> Reply:
+        """Send a request; `timeout` is (connect, read) in seconds.
+
+        Raises:
+            ClientError: there is no response: `ServerUnreachable` or `Timeout`.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close the connections."""
+        ...
+
+
+class AsyncTransport(Protocol):
+    """Sends a request once, without retries, for `AsyncClient`."""
+
+    async def send(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], timeout: tuple[float, float]
+    ) -> Reply:
+        """See `Transport.send`."""
+        ...
+
+    async def close(self) -> None:
+        """Close the connections."""
+        ...
+
+
+def unreachable(url: str, cause: str) -> ServerUnreachable:
+    """The error for a failed or broken connection."""
+    return ServerUnreachable(
+        f"no answer from {url}: {cause}.",
+        fix="check the address, and that the server is running and ready (`wait_until_ready`).",
+    )
+
+
+def timed_out(url: str, seconds: float) -> Timeout:
+    """The error for a read timeout."""
+    return Timeout(
+        f"{url} did not answer within {seconds:g} s.",
+        fix="set a longer timeout=(connect, read), send fewer records at once, or check the server's load.",
+    )
+
+
+def not_sendable(url: str, error: Exception) -> ClientError:
+    """The error for an invalid request, such as one to a malformed address."""
+    return ClientError(f"the request to {url} can't be sent: {error}.", fix="check the address.", code="not_sendable")
+
+
+def cause_of(error: BaseException) -> str:
+    """The operating system's message; HTTP libraries wrap its errors several times."""
+    found = error
+    while True:
+        if isinstance(found, OSError) and found.strerror:
+            is_asyncio = found.strerror.startswith("Connect call failed")  # asyncio's text replaces the system's
+            return os.strerror(found.errno) if is_asyncio and found.errno else found.strerror
+        group = found.exceptions if isinstance(found, BaseExceptionGroup) else ()
+        wrapped = [getattr(found, "reason", None), *found.args, *group, found.__cause__]
+        inner = next((each for each in wrapped if isinstance(each, BaseException)), None)
+        if inner is None:
+            return str(found).rstrip(".") or type(found).__name__
+        found = inner
