@@ -39,9 +39,9 @@ def add_server_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def where(args: argparse.Namespace) -> Where:
-    """The server that the arguments select."""
-    from fastmar_serving.rollout.server import Where  # noqa: PLC0415 - after the arguments are known to be right
+def server_options(args: argparse.Namespace) -> ServerOptions:
+    """The server that the arguments tell of."""
+    from fastmar_serving.rollout.server import ServerOptions  # noqa: PLC0415 - after the arguments are known to be right
 
     return ServerOptions(args.url, args.management, args.key_file, args.model_store, args.state_dir)
 

@@ -14,16 +14,16 @@ MAX_ITEMS = 10  # of each kind: changes, errors, warnings
 MAX_LENGTH = 120  # characters of a text from outside
 
 
-def lines(deployed: Deployed) -> Iterator[Any]:
+def lines(result: DeployResult) -> Iterator[Any]:
     """The lines to print; for a failed deployment, those of the completed steps."""
-    label = f"{deployed.name} {deployed.version}"
-    beside = f" beside {deployed.before}" if deployed.before else ""
-    if deployed.golden:
-        if deployed.seconds:
-            workers = "1 worker" if deployed.workers == 1 else f"{deployed.workers} workers"
-            yield f"{label} is loaded{beside}: {workers} ready after {deployed.seconds:.1f} s"
-        yield f"Golden records: {deployed.golden} reproduced, largest difference {deployed.golden_difference:.1g}"
-    for change in deployed.breaking:
+    label = f"{result.name} {result.version}"
+    beside = f" beside {result.before}" if result.before else ""
+    if result.golden:
+        if result.seconds:
+            workers = "1 worker" if result.workers == 1 else f"{result.workers} workers"
+            yield f"{label} is loaded{beside}: {workers} ready after {result.seconds:.1f} s"
+        yield f"Golden records: {result.golden} reproduced, largest difference {result.golden_difference:.1g}"
+    for change in result.breaking:
         yield f"Breaking: {_short(change.where)}: {_short(change.what)}"
     if result.shadow and result.shadow.answers:
         yield shadow_table(result.shadow)
@@ -71,9 +71,9 @@ def _rows(shadow: Shadow) -> Iterator[tuple[str, str, str]]:
         yield label, f"{max(shadow.differences):.3g}", ""
         yield "median difference", f"{median(shadow.differences):.3g}", ""
     messages = [f"{code}: {message} ({count})" for (code, message), count in shadow.errors.most_common(MAX_ITEMS)]
-    yield "new errors", str(shadow.broken), "; ".join(map(_short, messages))
-    if shadow.mended:
-        yield "resolved errors", str(shadow.mended), ""
+    yield "new errors", str(shadow.newly_failing), "; ".join(map(_short, messages))
+    if shadow.newly_answered:
+        yield "errors no more", str(shadow.newly_answered), ""
     warned = [f"{field}: {code} ({count})" for (field, code), count in shadow.warnings.most_common(MAX_ITEMS)]
     yield "new warnings", str(shadow.warnings.total()), "; ".join(map(_short, warned))
     for where, before, after in shadow.examples:

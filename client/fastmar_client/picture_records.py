@@ -31,7 +31,7 @@ def problems(record: dict[str, Any]) -> Iterator[Problem]:
     size = record.get("mask_size", _MASK_SIZES[0])
     if size not in _MASK_SIZES:
         fix = "send 'model' or 'original'."
-        yield Problem("refused", "bad_option", "mask_size", f"'mask_size' is {shown(size)}.", fix, size)
+        yield Problem("refused", "bad_option", "mask_size", f"'mask_size' is {short_repr(size)}.", fix, size)
     for name in (name for name in record if name not in _KEYS):
         yield Problem("ignored", "extra_column", name, f"the model does not use {name!r}.", "remove it.")
 

@@ -133,12 +133,12 @@ class Column:
 
     def _wrong_type(self, value: Any) -> Iterator[Problem]:
         if self.options and value not in self.options:
-            message = f"{self.name!r} must be one of {len(self.options)} values; got {shown(value)}."
+            message = f"{self.name!r} must be one of {len(self.options)} values; got {short_repr(value)}."
             fix = f"send one of them, such as {', '.join(map(repr, self.options[:_EXAMPLES]))}."
             yield Problem("refused", "bad_option", self.name, message, fix, value)
         elif self.types and not fits(value, self.types):
             types = " or ".join(self.types)
-            message = f"{self.name!r} must be of type {types}; got {shown(value)}."
+            message = f"{self.name!r} must be of type {types}; got {short_repr(value)}."
             yield Problem("refused", "wrong_type", self.name, message, f"send a value of type {types}.", value)
 
     def _unusual_number(self, sent: Any, read: Any) -> Iterator[Problem]:
@@ -147,7 +147,7 @@ class Column:
             fix = "send the number without quotation marks."
             yield Problem("unusual", "number_as_text", self.name, message, fix, sent)
         if read is not None and (known := _exceeded_range(read, self)):
-            message = f"{self.name!r} is {shown(read)}; the reference data has {known}."
+            message = f"{self.name!r} is {short_repr(read)}; the reference data has {known}."
             yield Problem("unusual", "outside_training", self.name, message, "check the number and its unit.", sent)
 
     def _unknown_category(self, value: Any) -> Iterator[Problem]:

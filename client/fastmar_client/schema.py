@@ -14,7 +14,7 @@ from fastmar_client.json_schema import fits, types_of
 from fastmar_client.kinds import kind_of
 from fastmar_client.problems import Column, Problem
 from fastmar_contract.display import short_repr
-from fastmar_contract.values import as_date, invalid_date, missing_date, not_an_object
+from fastmar_contract.values import as_date, invalid_date, not_an_object
 
 _AN_OBJECT = "a record is an object with a value for each column."
 _BOOLEAN_PART = "Is_"  # in the names of date parts that are False, not null, for a missing date
@@ -155,7 +155,7 @@ class Schema:
             yield Problem("ignored", "extra_column", name, f"the model does not use {name!r}.", fix)
 
     def _not_an_object(self, value: Any) -> Problem:
-        what = f"the text {shown(value)}" if isinstance(value, str) else "a picture"
+        what = f"the text {short_repr(value)}" if isinstance(value, str) else "a picture"
         return Problem("refused", "not_an_object", None, f"{self.name} reads records, not {what}.", _AN_OBJECT)
 
     def _column(self, name: str) -> Column | None:

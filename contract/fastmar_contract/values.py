@@ -90,7 +90,7 @@ def null_not_filled(name: str) -> RecordError:
 
 def number_as_text(name: str, sent: str, read: Any) -> str:
     """The warning for a number that was sent as text."""
-    return f"{name!r} is the text {shown(sent)}; it is read as {'null' if read is None else repr(read)}."
+    return f"{name!r} is the text {short_repr(sent)}; it is read as {'null' if read is None else repr(read)}."
 
 
 def check_category(value: Any, column: Column) -> Any:

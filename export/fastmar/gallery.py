@@ -107,7 +107,7 @@ class Gallery:
 
 
 def _label(answer: dict[str, Any]) -> str:
-    text = summary.prediction(answer)
+    text = summary.describe_prediction(answer)
     probability = answer.get("probabilities", {}).get(answer["prediction"] if "index" in answer else None)
     return text if probability is None else f"{text} {probability:.0%}"
 

@@ -101,8 +101,8 @@ def _difference(record: str, pair: AnswerPair, answer: dict[str, Any]) -> float:
     if not difference <= TOLERANCE or not pair.same:
         same = "the same prediction" if pair.same else "another prediction"
         raise AnswersDiffer(
-            f"the archive predicts {describe_prediction(answer)} for {record}, and fastai {same}; the numbers differ by "
-            f"{difference:.2g} (tolerance {TOLERANCE:g}).",
+            f"the archive predicts {describe_prediction(answer)} for {record}, and fastai {same}; the numbers differ "
+            f"by {difference:.2g} (tolerance {TOLERANCE:g}).",
             fix="report this with the archive's spec.json, and do not deploy the archive.",
         )
     return difference

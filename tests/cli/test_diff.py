@@ -17,7 +17,6 @@ from fastmar_contract.values import CATEGORY, DATE, NUMBER
 from fastmar_runtime.golden import GoldenRecords
 from fastmar_runtime.modalities import modality
 from fastmar_runtime.predictor import Predictor
-from fastmar_runtime.schema import json_value
 from fastmar_runtime.spec import Field, Spec, Tensor
 from fastmar_serving.rollout.changes import BREAKING, INSIDE, NOTICED, Change, changes
 from tests.runtime import tiny, tiny_pictures
@@ -71,7 +70,7 @@ class TestFields:
             steps = (OLD.steps[0], {**OLD.steps[1], "vocabularies": vocabularies}, *OLD.steps[2:])
             specs.append(with_field(replace(OLD, steps=steps), "vip", categories=values))
         for (spec, values), unknown in zip(((specs[1], old), (specs[0], new)), (gone, added), strict=True):
-            records = [tiny.record(vip=plain(value)) for value in values]
+            records = [tiny.record(vip=json_value(value)) for value in values]
             answers = Predictor(spec, tiny.graph()).predict(records)
             assert [r["vip"] for r, answer in zip(records, answers, strict=True) if answer["warnings"]] == unknown
         found = [change for change in changes(*specs) if change.where == "vip"]

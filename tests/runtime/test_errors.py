@@ -10,7 +10,7 @@ def subclasses_of(cls):
     return [cls, *(below for sub in cls.__subclasses__() for below in subclasses_of(sub))]
 
 
-TABLES = [cls for cls in tree(FastmarError) if cls.__module__ == errors.__name__]
+TABLES = [cls for cls in subclasses_of(FastmarError) if cls.__module__ == errors.__name__]
 
 
 def make(cls):

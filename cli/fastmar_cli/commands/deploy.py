@@ -76,8 +76,10 @@ def run(args: argparse.Namespace) -> int:
     from fastmar_serving.rollout.server import find_server
 
     if args.keep == 1 and args.no_default:
-        args.refuse("--no-default keeps two versions loaded: use --keep 2, or omit one of the options")
-    wanted = Wanted(
+        args.refuse(
+            "--no-default leaves the default and the new version loaded: give --keep 2, or leave one of them out"
+        )
+    options = DeployOptions(
         archive=args.archive,
         requests=args.requests,
         sample=args.sample,

@@ -117,7 +117,7 @@ class _Table:
             error = answer["error"]
             self._table.add_row(name, Text("refused", style="red"), "", Text(f"{error['message']} Fix: {error['fix']}"))
             return
-        likely = ", ".join(f"{label} {probability:.1%}" for label, probability in likeliest(answer, TOP_LABELS))
+        likely = ", ".join(f"{label} {probability:.1%}" for label, probability in top_labels(answer, TOP_LABELS))
         remarks = "; ".join(f"{w['field']}: {w['message']}" for w in answer["warnings"])
         self._table.add_row(name, Text(describe_prediction(answer)), Text(likely), Text(remarks))
 

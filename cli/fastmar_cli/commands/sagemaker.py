@@ -30,8 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     package.add_argument("archives", nargs="+", type=Path, metavar="MODEL.mar")
     package.add_argument("-o", "--output", type=Path, default=Path("model.tar.gz"), help="default: %(default)s")
     package.set_defaults(act=_package)
-    deploy = commands.add_parser("deploy", help="create an endpoint, or update it without downtime")
-    _add_hosted(deploy)
+    deploy = commands.add_parser("deploy", help="create an endpoint, or update it without a gap")
+    _add_model_options(deploy)
     _add_instances(deploy)
     deploy.add_argument(
         "--startup-timeout", type=int, default=STARTUP, metavar="SECONDS", help="(default: %(default)s)"
@@ -49,10 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--capture-percent", type=int, default=100, metavar="N", help="percentage of requests (default: 100)"
     )
     deploy.set_defaults(act=_deploy)
-    transform = commands.add_parser(
-        "transform", help="run a batch transform on a file, or on all files below an s3:// address"
-    )
-    _add_hosted(transform)
+    transform = commands.add_parser("transform", help="answer a file, or all files below an s3:// address, in a batch")
+    _add_model_options(transform)
     _add_instances(transform)
     transform.add_argument(
         "--input", required=True, metavar="FILE|S3_URI", help=".jsonl, .csv, .json, a picture, or s3://..."
@@ -114,9 +112,9 @@ def _deploy(args: argparse.Namespace) -> int:
     from fastmar_serving.clouds.sagemaker.endpoint import EndpointOptions, delete_command, deploy
 
     if args.image.endswith(":latest") or ":" not in args.image.rpartition("/")[2]:
-        notice("the image's tag is mutable: a later deploy does not detect that it refers to another image.")
-    wanted = Wanted(
-        hosted=_hosted(args),
+        notice("the image's tag may move: deploying again will not notice a new image behind it.")
+    options = EndpointOptions(
+        model_options=_model_options(args),
         instance_type=args.instance_type,
         count=args.count,
         startup=args.startup_timeout,
@@ -165,8 +163,8 @@ def _delete(args: argparse.Namespace) -> int:
         _line("Nothing was deleted.")
         return 1
     with stages() as stage:
-        delete(aws, found, _journal(stage))
-    _line("Answers of batch transforms, captured requests and logs are kept.")
+        delete(aws, found, _progress(stage))
+    _line("Answers of batches, captured requests and logs stay; they are yours.")
     return 0
 
 
