@@ -17,6 +17,7 @@ from fastmar_contract.values import CATEGORY, DATE, NUMBER
 from fastmar_runtime.golden import GoldenRecords
 from fastmar_runtime.modalities import modality
 from fastmar_runtime.predictor import Predictor
+from fastmar_runtime.schema import json_value
 from fastmar_runtime.spec import Field, Spec, Tensor
 from fastmar_serving.rollout.changes import BREAKING, INSIDE, NOTICED, Change, changes
 from tests.runtime import tiny, tiny_pictures

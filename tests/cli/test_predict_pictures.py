@@ -16,7 +16,7 @@ from PIL import Image
 from fastmar_cli.main import main
 from fastmar_export.reader import path_of, read_torch_file
 from fastmar_runtime import payload
-from fastmar_runtime.pillow_versions import pillow_versions
+from fastmar_runtime.pillow_versions import describe_other_versions, pillow_versions
 from fastmar_runtime.predictor import Predictor
 from tests.cli.test_commands import tamper
 from tests.client.conftest import scripted  # noqa: F401 - a fixture
