@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from fastmar_web.form_page import FormPage
 from fastmar_web.forms import Form, date_input_value, make_form
 from fastmar_web.presentation import Presentation
 from fastmar_web.values import defaults, from_link, from_post, from_record
@@ -100,6 +101,15 @@ DATE = {
 RULES = {
     "allOf": [{"anyOf": [{"required": ["saledate"]}, {"required": ["sale"]}, {"required": ["saleYear", "saleHour"]}]}]
 }
+
+
+def test_the_number_of_values_excludes_columns_computed_from_a_date() -> None:
+    assert FormPage.takes(schema("m", DATE)) == "4 values"
+    text = FormPage.takes(schema("m", DATE, rules=RULES))
+    assert text.startswith("2 values")  # saledate and size
+    assert "2 more" in text  # saleYear and saleHour
+    assert "saledate" in text
+    assert FormPage.takes(schema("m", {"x": number(1)})) == "1 value"
 
 
 def test_a_date_replaces_its_parts() -> None:

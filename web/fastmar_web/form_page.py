@@ -10,7 +10,7 @@ from flask import Response, jsonify, make_response, render_template, request, ur
 
 from fastmar_web.answers import AnswerView
 from fastmar_web.errors import FieldMessage, PageError, RequestRefused, sentence
-from fastmar_web.forms import make_form
+from fastmar_web.forms import computed_columns, dates, make_form
 from fastmar_web.page import JSON, Page
 from fastmar_web.settings import MEGABYTE
 from fastmar_web.values import FilledForm, from_link, from_post, from_record
@@ -29,8 +29,13 @@ class FormPage(Page):
     @classmethod
     def takes(cls, schema: JSON) -> str:
         """See `Page`."""
-        count = len(schema["record"].get("properties", {}))
-        return "1 value" if count == 1 else f"{count} values"
+        properties = schema["record"].get("properties", {})
+        computed = computed_columns(schema) & properties.keys()
+        count = len(properties) - len(computed)
+        text = "1 value" if count == 1 else f"{count} values"
+        if not computed:
+            return text
+        return f"{text} ({len(computed)} more are computed from {', '.join(dates(schema))})"
 
     def show(self) -> str:
         """See `Page`."""

@@ -1,4 +1,4 @@
-"""The form of a model, form_field from its schema: fields, their widgets, and their groups."""
+"""The form of a model, made from its schema: fields, their widgets, and their groups."""
 
 from __future__ import annotations
 
@@ -157,6 +157,13 @@ def date_rules(schema: JSON) -> list[list[list[str]]]:
     """For each date that the model splits into parts: the sets of columns of which a record needs one."""
     rules = schema["record"].get("allOf", [])
     return [[[str(name) for name in each.get("required", [])] for each in rule.get("anyOf", [])] for rule in rules]
+
+
+def dates(schema: JSON) -> list[str]:
+    """Columns with a date that the model splits into parts."""
+    properties = schema["record"].get("properties", {})
+    singles = [names[0] for sets in date_rules(schema) for names in sets if len(names) == 1]
+    return [name for name in singles if properties.get(name, {}).get("x-fastmar", {}).get("kind") == "date"]
 
 
 def computed_columns(schema: JSON) -> set[str]:
