@@ -187,7 +187,10 @@ def _client(base: str, key_file: Path | None) -> Client:
 
         return Client(base, key_file=key_file)
     except ModuleNotFoundError as error:
-        raise ClientMissing(f"{error.name} is not installed.", fix="pip install 'fastmar[client]'") from error
+        raise ClientMissing(
+            f"{error.name} is not installed.",
+            fix="pip install '.[client]' in a checkout of fastmar, or pip install 'fastmar[client]'.",
+        ) from error
 
 
 def _spec(schema: dict[str, Any]) -> Spec:

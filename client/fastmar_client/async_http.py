@@ -11,7 +11,9 @@ try:
     import httpx
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
-        f"{error.name} is not installed.\n  Fix: pip install 'fastmar[async]'", name=error.name
+        f"{error.name} is not installed.\n"
+        "  Fix: pip install '.[async]' in a checkout of fastmar, or pip install 'fastmar[async]'.",
+        name=error.name,
     ) from error
 
 

@@ -35,6 +35,7 @@ def __getattr__(name: str) -> Any:
         if _MODULES[name] != "fastmar_export.notebook":
             raise
         raise ModuleNotFoundError(
-            f"fastmar.{name} needs {error.name}, which is not installed.\n  Fix: pip install 'fastmar[export]'",
+            f"fastmar.{name} needs {error.name}, which is not installed.\n"
+            "  Fix: pip install '.[export]' in a checkout of fastmar, or pip install 'fastmar[export]'.",
             name=error.name,
         ) from error

@@ -82,7 +82,7 @@ def find_torchserve() -> TorchServe:
     if missing:
         raise TorchServeMissing(
             f"TorchServe can't run in this Python environment: no package {', '.join(missing)}.",
-            fix="pip install 'fastmar[serve]'.",
+            fix="pip install '.[serve]' in a checkout of fastmar, or pip install 'fastmar[serve]'.",
         )
     spec = importlib.util.find_spec("ts")
     folders = list(spec.submodule_search_locations or []) if spec else []

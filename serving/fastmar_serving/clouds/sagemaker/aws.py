@@ -9,7 +9,7 @@ from typing import Any
 
 from fastmar_serving.clouds.sagemaker.errors import AwsMissing, AwsRefused, SageMakerError
 
-INSTALL = "pip install 'fastmar[sagemaker]'"
+INSTALL = "pip install '.[sagemaker]' in a checkout of fastmar, or pip install 'fastmar[sagemaker]'"
 POLICY = "attach deploy/sagemaker/deployer-policy.json to your user or role, or ask an administrator to do it."
 _S3 = re.compile(r"s3://([^/]+)/?(.*)")
 
