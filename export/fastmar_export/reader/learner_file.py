@@ -70,7 +70,7 @@ def read_torch_file(path: str | Path, limits: Limits = _DEFAULT_LIMITS) -> Learn
     """Read any file of `torch.save`, for audits.
 
     Raises:
-        UnreadableFile: the file was not written by torch, is damaged, or exceeds a limit.
+        UnreadableFile: the file does not exist, was not written by torch, is damaged, or exceeds a limit.
     """
     path = Path(path)
     try:
@@ -97,6 +97,12 @@ def read_torch_file(path: str | Path, limits: Limits = _DEFAULT_LIMITS) -> Learn
             file.seek(0)
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             version = archive.text("version")
+    except FileNotFoundError as problem:
+        raise UnreadableFile(
+            f"{path} does not exist.",
+            fix="check the path. learn.export() writes into learn.path; print(learn.path) in the notebook shows it.",
+            code="learner_file_not_found",
+        ) from problem
     except (OSError, ValueError) as problem:  # ValueError: invalid path
         raise UnreadableFile(
             f"{path} can't be read: {problem}.", fix="check the path and the permissions of the file."

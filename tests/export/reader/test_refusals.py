@@ -89,7 +89,14 @@ def test_other_files_are_refused(case: str, tmp_path: Path) -> None:
     assert caught.value.fix.endswith(".")
 
 
+def test_a_missing_file_has_its_own_code(tmp_path: Path) -> None:
+    with raises(UnreadableFile, code="learner_file_not_found") as refusal:
+        read_learner_file(tmp_path / "missing.pkl")
+    assert "missing.pkl" in refusal.value.message
+    assert "learn.path" in refusal.value.fix
+
+
 def test_paths_that_are_not_files_are_refused(tmp_path: Path) -> None:
-    for path in (tmp_path, tmp_path / "missing.pkl", "a\0b", Path("/dev/zero")):
+    for path in (tmp_path, "a\0b", Path("/dev/zero")):
         with raises(UnreadableFile):
             read_learner_file(path)
