@@ -15,8 +15,10 @@ import torch
 
 from fastmar_cli.arguments import default_url
 from fastmar_cli.commands import inspect
+from fastmar_cli.commands.export import input_summary
 from fastmar_cli.main import main
 from tests.export.tables import CASES, Case, make_learner
+from tests.runtime.tiny import date_spec
 
 CASE = CASES["missing values everywhere"]
 
@@ -49,6 +51,16 @@ def test_export_prints_the_path_and_the_next_command(learner: Path, tmp_path: Pa
     assert str(tmp_path / "model.mar") in printed.out
     assert "fastmar serve" in printed.out
     assert printed.err == ""
+
+
+def test_the_summary_counts_columns_that_are_computed_from_a_date_separately() -> None:
+    spec = date_spec()
+    computed = [field for field in spec.fields if field.name.startswith("sale") and field.name != "saledate"]
+    text = input_summary(spec)
+    assert text.startswith(f"{len(spec.fields) - len(computed)} column")
+    assert f"{len(computed)} more" in text
+    assert "saledate" in text
+    assert computed[0].name not in text
 
 
 def test_export_refuses_options_of_pictures_for_a_table(learner: Path, tmp_path: Path, capsys: Any) -> None:

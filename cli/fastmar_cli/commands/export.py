@@ -103,19 +103,24 @@ def run(args: argparse.Namespace) -> int:
         notice(note["message"])
     spec = exported.spec
     out.print(f"{exported.path}  ({exported.path.stat().st_size / 1024:,.0f} KB)", markup=False)
-    out.print(f"  {spec.name} {spec.version}: {spec.kind}, {_input_summary(spec)}", markup=False)
+    out.print(f"  {spec.name} {spec.version}: {spec.kind}, {input_summary(spec)}", markup=False)
     difference = f"graph and network differ by {exported.difference:.1g}"
     out.print(f"  predicts {', '.join(spec.targets)}; {difference}", markup=False)
     out.print(f"Next: {next_step(exported.path, spec.version)}", markup=False)
     return 0
 
 
-def _input_summary(spec: Spec) -> str:
+def input_summary(spec: Spec) -> str:
     """The input of a model in a few words."""
+    from fastmar_contract.values import DATE
     from fastmar_runtime.spec import IMAGE
 
     if not any(f.kind == IMAGE for f in spec.fields):
-        return f"{len(spec.fields)} columns ({', '.join(f.name for f in spec.fields)})"
+        dates = [f.name for f in spec.fields if f.kind == DATE]
+        sent = [f.name for f in spec.fields if f.kind == DATE or not f.optional]
+        text = f"{len(sent)} column{'s' * (len(sent) != 1)} ({', '.join(sent)})"
+        computed = len(spec.fields) - len(sent)
+        return f"{text}; {computed} more are computed from {', '.join(dates)}" if computed else text
     _, channels, height, width = spec.inputs[0].shape
     size = f"{width} x {height} px" if isinstance(width, int) else "any size"
     return f"{'grey ' if channels == 1 else ''}pictures, seen at {size}"
