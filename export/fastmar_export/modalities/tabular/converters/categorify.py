@@ -78,6 +78,6 @@ def _notice_bool_categories(vocabularies: dict[str, list[Any]], table: Table) ->
         table.notice(
             columns[0] if len(columns) == 1 else None,
             "bool_categories",
-            f"{named}: the categories are true and false. As in learn.predict, 1 and 0 match them, and "
-            'the strings "True" and "False" do not.',
+            f"{named}: the categories are true and false. As in learn.predict, 1 and 0 match them, and in JSON "
+            'the strings "True" and "False" do not. In CSV, the cells True and False match.',
         )
