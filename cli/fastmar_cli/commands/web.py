@@ -15,17 +15,17 @@ from fastmar_cli.arguments import default_url
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
     add = parser.add_argument
-    add("--url", default=default_url(), help="the model server (default: FASTMAR_URL, or %(default)s)")
-    add("--public-url", default="", metavar="URL", help="its address in the code snippets (default: that of --url)")
-    add("--host", default="127.0.0.1", help="address of the web app (default: %(default)s)")
-    add("--port", type=int, default=8501, help="its port; 0 picks a free one (default: %(default)s)")
+    add("--url", default=default_url(), help="URL of the model server (default: FASTMAR_URL, or %(default)s)")
+    add("--public-url", default="", metavar="URL", help="URL of the model server in the code snippets (default: --url)")
+    add("--host", default="127.0.0.1", help="address that the web app listens on (default: %(default)s)")
+    add("--port", type=int, default=8501, help="port of the web app; 0 picks a free one (default: %(default)s)")
     add(
         "--key-file",
         "--token-file",
         type=Path,
         metavar="FILE",
         default=os.environ.get("FASTMAR_KEY_FILE") or None,
-        help="file with the server's key: its key_file.json, or a text file (default: FASTMAR_KEY_FILE)",
+        help="file with the key of the model server: key_file.json, or a text file (default: FASTMAR_KEY_FILE)",
     )
     add(
         "--allow-host",
@@ -39,9 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="",
         metavar="ADDRESS",
         help="IP address of the reverse proxy whose X-Forwarded-For is trusted; '*' trusts every client "
-        "(default: none, so that limits by address see the proxy's)",
+        "(default: none: behind a proxy, all visitors then share the limits of one address)",
     )
-    add("--open", action="store_true", help="open it in the browser")
+    add("--open", action="store_true", help="open the web app in the browser")
 
 
 def run(args: argparse.Namespace) -> int:
