@@ -94,7 +94,7 @@ def _screenshot(page: Any, folder: Path, name: str, variant: str) -> None:
     page.mouse.move(0, 0)
     page.evaluate("scrollTo(0, document.querySelector('main #answer .sentence, main .picture') && innerWidth < 500"
                   " ? document.getElementById('answer').offsetTop - 24 : 0)")  # fmt: skip
-    page.wait_for_timeout(400)  # animations have ended
+    page.wait_for_timeout(400)  # until animations have ended
     path = folder / f"{name}-{variant}.png"
     page.screenshot(path=path)
     with Image.open(path) as image:

@@ -55,7 +55,14 @@ class Tabular(Modality):
         return worker_configuration(batch=16, seconds=60, threads=1)
 
     def summary(self, spec: Spec) -> list[tuple[str, str]]:
-        return [(field.name, _summary(field)) for field in spec.fields]
+        parts = {step["date"]: len(step["parts"]) for step in spec.steps if step["step"] == "add_datepart"}
+        rows = []
+        for field in spec.fields:
+            if field.name in parts:
+                rows.append((field.name, f"a date, from which {parts[field.name]} more columns are computed"))
+            elif not field.optional:
+                rows.append((field.name, _summary(field)))
+        return rows
 
 
 def _summary(field: Field) -> str:

@@ -12,9 +12,11 @@ import pytest
 from fastai.tabular.all import Categorify, FillMissing, RegressionBlock, add_datepart, cont_cat_split, tabular_config
 from tests.export.tables import ROWS, Case, as_record, make_learner, table
 from tests.export.test_tabular_parity import TOLERANCE, exported, fastai_answer
+from tests.runtime.tiny import DATE_PARTS, date_spec
 
 from fastmar_contract.values import DATE
 from fastmar_export.exporter import ExportResult
+from fastmar_export.modalities.tabular import MODALITY
 from fastmar_export.modalities.tabular.converters.add_datepart import add_datepart as steps_for
 from fastmar_export.modalities.tabular.golden import golden_records
 from fastmar_runtime.predictor import Predictor
@@ -233,3 +235,9 @@ def test_training_row_with_its_target_is_answered(predictor_of_sale: Predictor) 
     [whole], [bare] = predictor_of_sale.predict([row]), predictor_of_sale.predict([parts])
     assert whole["prediction"] == bare["prediction"]
     assert {(w["field"], w["code"]) for w in whole["warnings"]} == {("sale", "extra_column"), ("label", "extra_column")}
+
+
+def test_a_summary_has_the_date_and_not_its_parts() -> None:
+    [(name, description)] = MODALITY.summary(date_spec())
+    assert name == "saledate"
+    assert f" {len(DATE_PARTS)} " in description
