@@ -14,7 +14,7 @@ from fastmar_client.json_schema import fits, types_of
 from fastmar_client.kinds import kind_of
 from fastmar_client.problems import Column, Problem
 from fastmar_contract.display import short_repr
-from fastmar_contract.values import as_date, invalid_date, not_an_object
+from fastmar_contract.values import as_date, invalid_date, missing_date, not_an_object
 
 _AN_OBJECT = "a record is an object with a value for each column."
 _BOOLEAN_PART = "Is_"  # in the names of date parts that are False, not null, for a missing date
@@ -122,10 +122,7 @@ class Schema:
         for rule in self._dates:
             absent = rule.missing_parts(present)
             if absent and not any(name in present for name in rule.names):
-                date = rule.names[0]
-                message = f"the record has no date {date!r}, under any of its names, and no {absent[0]!r}."
-                fix = f'send the date as {date!r}, for example "2024-01-31".'
-                found.append(Problem("refused", "missing_column", date, message, fix))
+                found.append(Problem.refusal(missing_date(rule.names[0], absent[0]), None))
         return found
 
     def _date_problems(self, rule: DateRule, record: dict[str, Any]) -> Iterator[Problem]:

@@ -177,4 +177,4 @@ def test_answers_as_text() -> None:
         "(1, 2), (1, 2), (1, 2), (1, 2), ... (9 points)": {"prediction": [[1.0, 2.0]] * 9, "points_model": []},
         "sea 75.0%, sky 25.0%": mask_answer(mask, {0: "sky", 1: "sea", 255: None}),
     }
-    assert {summary.prediction(answer): answer for answer in expected.values()} == expected
+    assert {summary.describe_prediction(answer): answer for answer in expected.values()} == expected
