@@ -12,7 +12,7 @@ from typing import Any
 from fastmar_contract.display import short_repr
 from fastmar_contract.errors import RecordError
 from fastmar_contract.similar import SimilarNames
-from fastmar_contract.values import CHECKS, DATE, FLOAT32_MAX, NUMBER, not_an_object, number_as_text
+from fastmar_contract.values import CATEGORY, CHECKS, DATE, FLOAT32_MAX, NUMBER, not_an_object, number_as_text
 from fastmar_runtime.faults import MissingColumn, combine
 from fastmar_runtime.ranges import Range
 from fastmar_runtime.report import Report
@@ -51,7 +51,10 @@ class Gatherer:
     def __init__(self, fields: Sequence[Field], ranges: Mapping[str, Range]) -> None:
         self._fields = fields
         self._ranges = ranges
-        self._checks = [(f.name, *(_fast_range(f, ranges) if f.kind == NUMBER else _EMPTY_RANGE), f) for f in fields]
+        self._checks = [
+            (f.name, *(_fast_range(f, ranges) if f.kind == NUMBER else _EMPTY_RANGE), f.kind == CATEGORY, f)
+            for f in fields
+        ]
         self._parts = {f.name: _parts(f, fields) for f in fields if f.aliases}
 
     def __call__(self, records: Sequence[Any], report: Report) -> Columns:
@@ -61,6 +64,9 @@ class Gatherer:
         their positions.
         """
         columns: Columns = {f.name: [None] * len(records) for f in self._fields}
+        checks = [
+            (columns[name], name, low, high, takes_text, field) for name, low, high, takes_text, field in self._checks
+        ]
         parts, ranges = self._parts, self._ranges
         absent: dict[str, MissingColumn] = {}  # errors are shared by records
         for row, record in enumerate(records):
@@ -72,18 +78,19 @@ class Gatherer:
                 continue
             found = 0
             faults: list[RecordError] = []
-            for name, low, high, field in self._checks:
+            for column, name, low, high, takes_text, field in checks:
                 value = record.get(name, MISSING)
                 kind = type(value)
-                if (kind is float or kind is int) and low <= value <= high:  # the fast path
-                    columns[name][row] = value
+                # The fast path: values that the field's check accepts as they are.
+                if takes_text if kind is str else (kind is float or kind is int) and low <= value <= high:
+                    column[row] = value
                     found += 1
                     continue
                 if value is MISSING and field.optional:
                     if field.aliases and not _has(record, parts[name]):  # else the alias is an ordinary column
                         value = next((record[alias] for alias in field.aliases if alias in record), MISSING)
                     if value is MISSING:
-                        columns[name][row] = MISSING
+                        column[row] = MISSING
                         continue
                 if value is MISSING:
                     fault = absent.get(name) or absent.setdefault(name, MissingColumn(name, nullable=field.nullable))
@@ -92,7 +99,7 @@ class Gatherer:
                         break
                     continue
                 try:
-                    columns[name][row] = read = CHECKS[field.kind](value, field)
+                    column[row] = read = CHECKS[field.kind](value, field)
                     found += 1
                 except RecordError as fault:
                     faults.append(fault.with_traceback(None))  # its frames would keep the columns of the batch alive

@@ -95,10 +95,10 @@ class Handler:
 
     def _receive(self, row: dict[str, Any], index: int, context: Any) -> Request | Response:
         """The request of one row, or the response if it requests a document or can't be read."""
-        path = _document_path(row, index, context)
+        headers = _headers(index, context)
+        path = _document_path(row, index, context, headers)
         if path:
             return self._service.document(path)
-        headers = _headers(index, context)
         return self._service.receive(
             lambda max_records: _request(row, index, context, headers, self._service.spec, max_records),
             v2=_is_v2(headers),
@@ -140,7 +140,7 @@ def _give_up(model: str, message: str, fix: str, error: Exception) -> NoReturn:
     raise SystemExit(1) from error
 
 
-def _document_path(row: dict[str, Any], index: int, context: Any) -> str:
+def _document_path(row: dict[str, Any], index: int, context: Any, headers: Mapping[str, str]) -> str:
     """The requested document: from the path ``/predictions/NAME/VERSION/schema``, or from the Content-Type.
 
     In a path without a version, TorchServe reads ``schema`` as the version. A caller that does not know the version
@@ -152,20 +152,14 @@ def _document_path(row: dict[str, Any], index: int, context: Any) -> str:
         return "schema"
     path = context.get_request_header(index, "url_path") or ""
     if not path:
-        media_type = _header(index, context, "content-type") or ""
+        media_type = headers.get("content-type", "")
         if media_type.startswith("application/") and media_type.endswith("-request+json"):
             path = media_type.removeprefix("application/").removesuffix("-request+json")
     return path.strip("/")
 
 
-def _header(index: int, context: Any, name: str) -> str | None:
-    """A request header. TorchServe keeps the case in which the client sent it."""
-    headers = context.get_all_request_header(index)
-    return next((value for key, value in headers.items() if key.lower() == name and isinstance(value, str)), None)
-
-
 def _headers(index: int, context: Any) -> dict[str, str]:
-    """Request headers by name in lower case. TorchServe also puts the parts of a form among them."""
+    """Request headers by name in lower case. TorchServe keeps the client's case, and adds the parts of a form."""
     headers = context.get_all_request_header(index)
     return {key.lower(): value for key, value in headers.items() if isinstance(value, str)}
 

@@ -24,15 +24,13 @@ class Categorify:
         """Replace categories by codes. Nulls get code 0 without a warning, as in fastai."""
         encoded = dict(batch)
         for name, known in self.vocabularies.items():
-            codes = known.codes
-            column = []
-            for row, value in enumerate(batch[name]):
+            values = batch[name]
+            column = [known.codes.get(value, 0) for value in values]
+            for row, value in enumerate(values):
                 if value is None:
-                    column.append(0)
-                elif value in codes and (type(value) is not bool or known.takes_bools):
-                    column.append(codes[value])
-                else:
-                    column.append(_find_near_miss(name, value, known, row, report))
+                    column[row] = 0
+                elif not column[row] or (type(value) is bool and not known.takes_bools):
+                    column[row] = _find_near_miss(name, value, known, row, report)
             encoded[name] = column
         return encoded
 
