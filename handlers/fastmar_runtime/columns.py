@@ -19,7 +19,7 @@ from fastmar_runtime.report import Report
 from fastmar_runtime.spec import Field
 
 Columns = dict[str, list[Any]]
-"""A batch by column name. Values are plain Python values: for the sizes of a batch they are faster than arrays, and
+"""A batch by column name. Values are plain Python values: at typical batch sizes lists are faster than arrays, and
 they are the float64 numbers and exact integers that fastai computes with."""
 
 MISSING: Any = type("Missing", (), {"__repr__": lambda _: "MISSING", "__slots__": ()})()
@@ -28,7 +28,7 @@ MISSING: Any = type("Missing", (), {"__repr__": lambda _: "MISSING", "__slots__"
 _MAX_EXTRA = 20  # unknown columns that get a warning each
 _MAX_COMPARED = 200  # columns of a record that are searched for a misspelling of a missing one
 
-_EMPTY_RANGE = (math.inf, -math.inf)  # no number is accepted without further checks
+_EMPTY_RANGE = (math.inf, -math.inf)  # contains no number: the fast path never applies
 
 
 def gather(
@@ -60,15 +60,15 @@ class Gatherer:
     def __call__(self, records: Sequence[Any], report: Report) -> Columns:
         """Columns of `records`.
 
-        A refused record is reported with its faults; its invalid values are None in the columns, so that rows keep
-        their positions.
+        A refused record is reported with its faults; its values that are invalid, or were not read, are None in the
+        columns, so that rows keep their positions.
         """
         columns: Columns = {f.name: [None] * len(records) for f in self._fields}
         checks = [
             (columns[name], name, low, high, takes_text, field) for name, low, high, takes_text, field in self._checks
         ]
         parts, ranges = self._parts, self._ranges
-        absent: dict[str, MissingColumn] = {}  # errors are shared by records
+        absent: dict[str, MissingColumn] = {}  # one error for each column, for all records
         for row, record in enumerate(records):
             if isinstance(record, RecordError):  # the parser of the body already found an error
                 report.refuse(row, record)
@@ -87,7 +87,7 @@ class Gatherer:
                     found += 1
                     continue
                 if value is MISSING and field.optional:
-                    if field.aliases and not _has(record, parts[name]):  # else the alias is an ordinary column
+                    if field.aliases and not _has(record, parts[name]):  # with all its parts the date is not needed
                         value = next((record[alias] for alias in field.aliases if alias in record), MISSING)
                     if value is MISSING:
                         column[row] = MISSING
@@ -113,6 +113,7 @@ class Gatherer:
                     faults = _add_misspellings(faults, record, self._fields, report)
                 report.refuse(row, combine(faults))
             elif found < len(record):
+                # Only dates have aliases.
                 dates = [f for f in self._fields if f.aliases and not _has(record, parts[f.name])]
                 _warn_extra(row, record, {*columns, *(alias for f in dates for alias in f.aliases)}, report)
         return columns
@@ -137,7 +138,7 @@ def _warn_number(row: int, sent: Any, read: Any, field: Field, expected: Range |
 def _add_misspellings(
     faults: list[RecordError], record: dict[Any, Any], fields: Sequence[Field], report: Report
 ) -> list[RecordError]:
-    """`faults`, where missing columns have the name of a column in the record that probably misspells theirs."""
+    """`faults`, with the closest name in the record added to each missing column."""
     known = {name for f in fields for name in (f.name, *f.aliases)}
     extra = [name for name in islice(record, _MAX_COMPARED) if isinstance(name, str) and name not in known]
     if not extra:
@@ -152,7 +153,7 @@ def _add_misspellings(
 
 
 def _parts(date: Field, fields: Sequence[Field]) -> set[str]:
-    """Columns that are computed from a date; their names start with the common prefix of the date's names."""
+    """Optional columns that are computed from a date: those that start with the common prefix of the date's names."""
     prefix = commonprefix([date.name, *date.aliases])  # noqa: RUF071 - compares characters on purpose
     return {f.name for f in fields if f.optional and f.kind != DATE and f.name.startswith(prefix)}
 

@@ -1,4 +1,4 @@
-"""Rebuilds numpy arrays, scalars and dtypes of a pickle, without unpickling by numpy.
+"""Rebuilds numpy arrays, scalars and dtypes of a pickle, without letting numpy run what the pickle names.
 
 Numbers, text, bytes and dates become numpy objects. Arrays of objects contain the reader's objects. Structured dtypes,
 and array classes other than `numpy.ndarray`, stay records.

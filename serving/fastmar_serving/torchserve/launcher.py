@@ -43,7 +43,7 @@ from fastmar_serving.torchserve.watch import Watch
 log = logging.getLogger(__name__)
 
 POLL = 0.1  # seconds between two checks of the server
-OUTPUT_DELAY = 0.5  # seconds until the output of a process that died has been read
+OUTPUT_DELAY = 0.5  # seconds to wait for the last output of a process that died
 
 
 class Stop:
