@@ -1,7 +1,7 @@
 """Flows: the logic of calls without I/O, shared by `Client` and `AsyncClient`, like the auth flows of httpx.
 
-A flow is a generator. It yields requests to send and pauses to wait. It is resumed with the response, or with the
-`ClientError` that the transport raised. Its return value is the result of the call.
+A flow is a generator of actions: `Send` a request, or `Pause`. After a `Send` it is resumed with the `Reply`, or with
+the `ClientError` that the transport raised. Its return value is the result of the call.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Send:
     path: str
     body: bytes | None
     headers: Mapping[str, str]
-    timeout: tuple[float, float]
+    timeout: tuple[float, float]  # seconds to connect, and to read
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Engine-neutral request handling: parsing, limits, batched predictions, errors, and the documents of a model."""
+"""Engine-neutral request handling: parsing, limits, batched predictions, errors, and the schema, OpenAPI documents and page of a model."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from fastmar_runtime.preprocess import Columns
 log = logging.getLogger(__name__)
 
 MAX_RECORDS = 250_000
-"""Maximum records of a request. Each takes over a kilobyte while it is processed, so a small body of many records could
-fill the memory. A request of a SageMaker batch job, 6 MB, has this many lines of 25 bytes."""
+"""Maximum records of a request. It limits memory: a record takes over a kilobyte while it is processed. It admits the
+largest request of a SageMaker batch job, 6 MB, with lines of 25 bytes."""
 
 
 class Service:
@@ -30,7 +30,7 @@ class Service:
     Args:
         predictor: the model.
         max_response: maximum bytes of a response's body; larger responses are replaced by an error with status 413.
-        observers: see `Observer`.
+        observers: are notified of requests, columns and answers.
     """
 
     def __init__(self, predictor: Predictor, max_response: int, observers: Sequence[Observer] = ()) -> None:
@@ -86,7 +86,7 @@ class Service:
         requests = [item for item in received if isinstance(item, Request)]
         records = [record for request in requests for record in request.records]
         written: Iterator[Response]
-        if len(records) > self._max_records:  # together they are over the limit of one request
+        if len(records) > self._max_records:  # too many to process at once
             written = iter([self._answer_alone(request) for request in requests])
         else:
             written = iter(self._answer_together(requests, records))

@@ -17,9 +17,9 @@ from waitress.utilities import RequestEntityTooLarge
 from fastmar_web.limits import client_network
 from fastmar_web.presentation import format_size
 
-REQUEST_SECONDS = 20.0  # for a request of any size, from its first byte to its last
-MIN_BYTES_PER_SECOND = 1000  # average rate at which a longer request must arrive
-CONNECTIONS_PER_CLIENT = 200  # open at the same time
+REQUEST_SECONDS = 20.0  # that every request may take, from its first byte to its last
+MIN_BYTES_PER_SECOND = 1000  # each adds a second for a longer request
+CONNECTIONS_PER_CLIENT = 200  # open at the same time, of one client network
 
 
 class ErrorResponse(ErrorTask):  # type: ignore[misc]  # waitress has no types
