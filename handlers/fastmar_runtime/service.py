@@ -1,4 +1,4 @@
-"""Engine-neutral request handling: parsing, limits, batched predictions, errors, and the schema, OpenAPI documents and page of a model."""
+"""Engine-neutral request handling: parsing, limits, batched predictions, errors, and documents about a model."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from fastmar_web.limits import client_network
 from fastmar_web.presentation import format_size
 
 REQUEST_SECONDS = 20.0  # that every request may take, from its first byte to its last
-MIN_BYTES_PER_SECOND = 1000  # each adds a second for a longer request
+MIN_BYTES_PER_SECOND = 1000  # bytes for which a request gets one second more
 CONNECTIONS_PER_CLIENT = 200  # open at the same time, of one client network
 
 
