@@ -13,13 +13,7 @@ fi
 rm -f "$stamp"
 log=.build/tests.log
 rm -f "$log.ok"
-# In parallel (see tests/scheduling.py), except for tests of images and containers, whose names would conflict.
-{
-  "$python" -m pytest -q --numprocesses auto -m "not docker" --ignore tests/docker 2>&1 &&
-    "$python" -m pytest -q -m docker tests/serving tests/deploy 2>&1 &&
-    "$python" -m pytest -q tests/docker 2>&1 &&
-    touch "$log.ok"
-} | tee "$log"
+{ "$python" -m pytest -q --numprocesses auto 2>&1 && touch "$log.ok"; } | tee "$log"
 if [ ! -f "$log.ok" ]; then exit 1; fi
 rm -f "$log.ok"
 { echo "$files"; grep -E "^[0-9]+ passed" "$log"; } > "$stamp"

@@ -9,8 +9,21 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 ROOT = Path(__file__).resolve().parents[1]
 
 # Files that take more than a minute, the slowest first: if one started last, the other processes would be idle. Files
-# in the same row share a server, and therefore run in one process.
+# in the same row share a server, and therefore run in one process; so do the tests of images and containers, whose names
+# would conflict.
 LONGEST = (
+    (
+        "tests/docker/test_compose.py",
+        "tests/docker/test_image.py",
+        "tests/docker/test_image_contents.py",
+        "tests/docker/test_monitoring.py",
+        "tests/docker/test_sagemaker.py",
+        "tests/docker/test_azure.py",
+        "tests/docker/test_vertex.py",
+        "tests/docker/test_tls.py",
+        "tests/deploy/test_pod.py",
+        "tests/serving/torchserve/test_drain_in_container.py",
+    ),
     ("tests/serving/test_lifecycle.py",),
     (
         "tests/serving/torchserve/test_serve.py",

@@ -18,7 +18,7 @@ from fastmar_serving.torchserve.java import Java, TorchServe
 from fastmar_serving.torchserve.logs import FAILURES, ServerLog
 
 FRONT = Path(__file__).parent / "front" / "front.jar"
-PROGRAMS = Path(__file__).parent / "programs"  # programs that TorchServe calls and small containers lack: `kill`
+PROGRAMS = Path(__file__).parent / "programs"  # programs that TorchServe calls: the workers' Python, `kill`
 PR_SET_PDEATHSIG = 1
 END_TIMEOUT = 10.0  # seconds between SIGTERM and SIGKILL
 # Variables that would override the properties, or put other modules before the archive's.
@@ -112,7 +112,7 @@ def start(
         "fastmar.front.Main",
         str(run.front_socket),
         "--python",
-        sys.executable,
+        str(PROGRAMS / "python"),
         "-f",
         str(run.config),
         "-s",
@@ -131,6 +131,7 @@ def environment(inherited: Mapping[str, str], properties: dict[str, str], thread
     locale = env.get("LC_ALL") or env.get("LC_CTYPE") or env.get("LANG") or "C"
     if "utf" not in locale.lower():  # Java takes the encoding of paths from it
         env["LC_ALL"] = "C.UTF-8"
+    env["FASTMAR_PYTHON"] = sys.executable  # run by PROGRAMS / "python"
     env["PYTHONFAULTHANDLER"] = "1"  # a traceback of a crash in native code
     env["PYTHONUNBUFFERED"] = "1"  # no lost output of a worker that dies
     env["FASTMAR_MAX_RESPONSE_BYTES"] = properties["max_response_size"]  # read by the handler
