@@ -4,7 +4,6 @@
 #   IMAGE=fastmar:latest   name of the image; default for the forms: fastmar-web:latest
 #   VARIANT=cpu            variant of the server: cpu, or gpu with the default name fastmar:gpu
 #   BASE=...               base image; default: debian:bookworm-slim, or one built by docker/base.sh if that can't be pulled
-#   TORCH_INDEX_URL=...    index of PyTorch's CPU wheels; default: PyTorch's
 #   SOURCE=...             URL of the sources, for the label
 #   CREATED=...            date for the label; default: 1970, so that the same files give the same image
 # If pip is configured on this machine (index, folder of wheels, certificate), packages are downloaded here with that
@@ -13,14 +12,13 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 TARGET=${TARGET:-server} VARIANT=${VARIANT:-cpu}
 case $TARGET,$VARIANT in # name, Dockerfile, lock file, folder of wheels, limit of the size in MB
-  server,cpu) name=fastmar:latest file=Dockerfile lock=cpu wheels=.build/wheels limit=1400 ;;
+  server,cpu) name=fastmar:latest file=Dockerfile lock=cpu wheels=.build/wheels limit=600 ;;
   server,gpu) name=fastmar:gpu file=Dockerfile lock=gpu wheels=.build/wheels limit=8000 ;;
   web,cpu) name=fastmar-web:latest file=Dockerfile.web lock=web wheels=.build/wheels-web limit=200 ;;
   *) echo "TARGET must be server or web, not $TARGET; VARIANT must be cpu, or gpu for the server, not $VARIANT." >&2; exit 2 ;;
 esac
 IMAGE=${IMAGE:-$name}
 PYTHON=${PYTHON:-python3}
-torch_index=${TORCH_INDEX_URL:-https://download.pytorch.org/whl/cpu}
 
 docker info > /dev/null 2>&1 ||
   { printf 'The Docker engine does not respond.\n  Fix: start it, and check that you have access (docker info).\n' >&2; exit 1; }
@@ -49,8 +47,7 @@ fetch_wheels() {  # for the Python of the image; only if the lock files have cha
     arguments=(download -qq --disable-pip-version-check --dest "$wheels" --no-deps --require-hashes --only-binary=:all:
       --implementation cp --python-version 3.11 --abi cp311 --abi abi3 --abi none "${platforms[@]}"
       -r "docker/requirements-$list.lock")
-    # The configured index may have torch's CPU build; otherwise use PyTorch's index.
-    "$PYTHON" -m pip "${arguments[@]}" 2> /dev/null || "$PYTHON" -m pip "${arguments[@]}" --extra-index-url "$torch_index"
+    "$PYTHON" -m pip "${arguments[@]}"
   done
   echo "$locks" > "$wheels/.locks"
 }
@@ -71,7 +68,7 @@ log=.build/image-$lock.log
 mkdir -p .build
 for_server=()
 if [ "$TARGET" = server ]; then
-  for_server=(--build-arg "VARIANT=$VARIANT" --build-arg "TORCH_INDEX_URL=$torch_index")
+  for_server=(--build-arg "VARIANT=$VARIANT")
 fi
 if ! docker build ${network[@]+"${network[@]}"} --tag "$IMAGE" --file "docker/$file" \
   ${for_server[@]+"${for_server[@]}"} --build-arg "BASE=$BASE" --build-arg "VERSION=$version" --build-arg "REVISION=$revision" \

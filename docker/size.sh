@@ -1,18 +1,15 @@
 #!/usr/bin/env bash
 # Lists the size of an image by component. Exit status 1 if the image is larger than the limit.
-#   docker/size.sh [IMAGE] [LIMIT]     defaults: fastmar:latest, 1400 MB
+#   docker/size.sh [IMAGE] [LIMIT]     defaults: fastmar:latest, 600 MB
 set -euo pipefail
 image=${1:-fastmar:latest}
-limit=${2:-1400}
+limit=${2:-600}
 size=$(docker image inspect --format '{{.Size}}' "$image")
 docker run --rm --network none --user 0 --entrypoint find "$image" / -xdev -type f -printf '%i %n %s %p\n' | awk -v total="$size" '
   function part(path) {
     if (path ~ "^/opt/java/") return "Java (jlink of OpenJDK 17)"
     if (path ~ "/site-packages/") {
       sub(".*/site-packages/", "", path)
-      if (path ~ "^(torch|torchgen|functorch|torch-[^/]*)/") return "torch, CPU build"
-      if (path ~ "^(sympy|mpmath|networkx|fsspec|filelock|setuptools)") return "what torch requires"
-      if (path ~ "^(jinja2|markupsafe)") return "Jinja, which torch and Flask require"
       if (path ~ "^nvidia") return "CUDA"
       if (path ~ "^(onnxruntime|flatbuffers|google|protobuf)") return "ONNX Runtime"
       if (path ~ "^numpy") return "numpy"

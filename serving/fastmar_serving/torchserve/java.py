@@ -15,7 +15,7 @@ from fastmar_serving.torchserve.errors import JavaMissing, TorchServeMissing
 
 MIN_JAVA_VERSION = 17  # TorchServe's own minimum, and the oldest in the tests
 NATIVE_ACCESS_WARNING_SINCE = 24  # Java version that began to warn of netty's native access at each start
-REQUIRED_PACKAGES = ("ts", "torch", "yaml", "psutil", "packaging")  # imported by TorchServe's workers
+REQUIRED_PACKAGES = ("ts", "yaml", "psutil", "packaging")  # imported by TorchServe's workers
 
 
 @dataclass(frozen=True)
