@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,6 +49,14 @@ def chromium() -> Iterator[Any]:
     """A browser. Defined once, because Playwright's synchronous API can be started only once per process."""
     with launched() as browser:
         yield browser
+
+
+@pytest.fixture(autouse=True)
+def exporter_table_built_once() -> None:
+    """Keep torch's table of translations to ONNX, since building it takes half of a small export."""
+    module = sys.modules.get("torch.onnx._internal.exporter._registration")  # imported by the first export
+    if module is not None and isinstance(vars(module.ONNXRegistry)["from_torchlib"], classmethod):
+        module.ONNXRegistry.from_torchlib = staticmethod(functools.cache(module.ONNXRegistry.from_torchlib))
 
 
 def is_training(path: Path) -> bool:

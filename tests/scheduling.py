@@ -9,8 +9,7 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 ROOT = Path(__file__).resolve().parents[1]
 
 # Files that take more than a minute, the slowest first: if one started last, the other processes would be idle. Files
-# in the same row share a server, and therefore run in one process; so do the tests of images and containers, whose names
-# would conflict.
+# in the same row run in one process, because they share a server, or because names of containers would conflict.
 LONGEST = (
     (
         "tests/docker/test_compose.py",

@@ -45,8 +45,8 @@ def python_without(folder: Path, blocked: set[str]) -> str:
 
 
 @pytest.mark.torchserve
-def test_worker_needs_no_fastai_fastcore_torchvision_or_pandas(store: Path, tmp_path: Path) -> None:
-    python = python_without(tmp_path / "venv", {"fastai", "fastcore", "torchvision", "pandas"})
+def test_server_needs_no_torch_fastai_or_pandas(store: Path, tmp_path: Path) -> None:
+    python = python_without(tmp_path / "venv", {"torch", "fastai", "fastcore", "torchvision", "pandas"})
     blocked = subprocess.run([python, "-c", "import pandas"], capture_output=True, text=True, check=False)
     assert "No module named 'pandas'" in blocked.stderr
     record = BundleFiles(store / f"{TABLES}.mar").json("golden/records.json")[0]
