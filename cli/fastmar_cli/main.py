@@ -79,8 +79,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(
             f"`fastmar {args.command}` requires {error.name}, which is not installed.\n"
-            "  Fix: pip install '.[export,serve,web]' in a checkout of fastmar, or pip install "
-            "'fastmar[export,serve,web]'. In a server's image, run the command outside of it.",
+            "  Fix: pip install '.[export,serve,asgi,web]' in a checkout of fastmar, or pip install "
+            "'fastmar[export,serve,asgi,web]'. In a server's image, run the command outside of it.",
             file=sys.stderr,
         )
         return REFUSED

@@ -28,6 +28,16 @@ REFUSED = "fastmar_refused_total"  # refused records and requests, by code
 WARNINGS = "fastmar_warnings_total"  # by code
 STARTS = "fastmar_worker_starts_total"
 MEMORY = "fastmar_worker_memory_bytes"  # by worker
+METRICS = (
+    REQUESTS,
+    *(f"{SECONDS}_{part}" for part in ("bucket", "sum", "count")),
+    BATCHES,
+    RECORDS,
+    REFUSED,
+    WARNINGS,
+    STARTS,
+    MEMORY,
+)
 
 STATUSES = (200, 400, 500)  # start at 0: Prometheus misses the first increase of a new series
 BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from openapi_spec_validator import OpenAPIV30SpecValidator, OpenAPIV31SpecValidator
 
+from fastmar_runtime.http.root_documents import root_docs, root_openapi, root_schema
 from fastmar_runtime.openapi import V30, V31, openapi
-from fastmar_serving.torchserve.root_documents import root_docs, root_openapi, root_schema
 from tests.openapi.models import MODELS
 
 SPECS = [replace(spec, name=f"m-{number}.x") for number, spec in enumerate(MODELS.values())]

@@ -1,4 +1,4 @@
-"""One real server for all tests of this folder, with the book's learner and two small ones."""
+"""One real server of each engine for the tests of this folder, with the book's learner and two small ones."""
 
 from __future__ import annotations
 
@@ -11,6 +11,12 @@ from fastmar_serving.torchserve.testing import RunningServer, running_server
 from tests.conftest import COOKBOOK
 
 TABLES, COLOURS = "holes", "colours"
+ENGINES = {
+    "torchserve": (),
+    "granian": ("--engine", "asgi", "--server", "granian"),
+    "uvicorn": ("--engine", "asgi", "--server", "uvicorn"),
+}
+MARKS = {"torchserve": pytest.mark.torchserve, "granian": pytest.mark.asgi, "uvicorn": pytest.mark.asgi}
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +37,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "store"
 
 
-@pytest.fixture(scope="session")
-def server(store: Path) -> Iterator[RunningServer]:
-    with running_server(store) as running:
+@pytest.fixture(scope="session", params=[pytest.param(name, marks=MARKS[name]) for name in ENGINES])
+def server(request: pytest.FixtureRequest, store: Path) -> Iterator[RunningServer]:
+    """A test with it runs on each engine."""
+    with running_server(store, *ENGINES[request.param]) as running:
         yield running

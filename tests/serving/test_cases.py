@@ -16,8 +16,6 @@ from fastmar_serving.torchserve.testing import RunningServer
 from tests.serving.conftest import TABLES
 from tests.serving.test_http import TIMEOUT, assert_close
 
-pytestmark = pytest.mark.torchserve
-
 JSON = "application/json"
 COLUMNS = ["color", "size", "age", "weight"]
 RECORD: dict[str, Any] = {"color": "red", "size": "S", "age": 40.0, "weight": 71.5}

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 from fastmar_serving.torchserve.management import UnixConnection
 from fastmar_serving.torchserve.testing import RunningServer
 from tests.serving.conftest import TABLES
-
-pytestmark = pytest.mark.torchserve
 
 
 def test_description_has_the_schema(server: RunningServer) -> None:

@@ -16,8 +16,6 @@ from fastmar_runtime.service import MAX_RECORDS
 from fastmar_serving.torchserve.testing import RunningServer
 from tests.serving.conftest import TABLES
 
-pytestmark = pytest.mark.torchserve
-
 TOLERANCE = 1e-5  # of a probability, against fastai
 TIMEOUT = 30
 
@@ -130,7 +128,7 @@ def worker_pids(server: RunningServer) -> set[int]:
     return {
         child.pid
         for child in psutil.Process(server.process.pid).children(recursive=True)
-        if "model_service_worker" in " ".join(child.cmdline())
+        if any(name in " ".join(child.cmdline()) for name in ("model_service_worker", "asgi_worker"))
     }
 
 

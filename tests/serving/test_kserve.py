@@ -14,8 +14,6 @@ from fastmar_serving.torchserve.testing import RunningServer
 from tests.serving.conftest import TABLES
 from tests.serving.test_http import TIMEOUT, assert_close, post
 
-pytestmark = pytest.mark.torchserve
-
 UNKNOWN = "nothing-of-that-name"
 
 

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from fastmar_cli.arguments import read_variable
 
 VARIABLE = "FASTMAR_"
+ENGINES = ("torchserve", "asgi")
+SERVERS = ("granian", "uvicorn")
 PLATFORMS = ("auto", "none", "sagemaker", "vertex", "azureml")
 
 
@@ -24,6 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments; options that are not set are omitted, since `Settings` has the defaults."""
     parser.argument_default = argparse.SUPPRESS
     add = parser.add_argument
+    add("--engine", choices=ENGINES, help="server that answers the requests (default: torchserve)")
+    add("--server", choices=SERVERS, help="HTTP server of the asgi engine (default: granian)")
     add("--model-store", type=Path, metavar="FOLDER", help="archives to serve (default: model_store)")
     add("--models", nargs="+", metavar="NAME", help="serve only these models")
     add("--host", help="address of the inference API (default: 127.0.0.1)")
@@ -84,14 +88,16 @@ def run(args: argparse.Namespace) -> int:
     """Run the server until a signal ends it."""
     import logging
     from dataclasses import fields
+    from importlib import import_module
 
     from fastmar_serving.torchserve.config import Settings
-    from fastmar_serving.torchserve.launcher import serve
     from fastmar_serving.torchserve.platforms import choose
 
     logging.basicConfig(level=logging.WARNING, format="fastmar: %(message)s")
     options = {**vars(from_environment(os.environ)), **vars(args)}
     platform = choose(options.pop("platform", "auto"), os.environ)
+    launcher = import_module(f"fastmar_serving.{options.pop('engine', ENGINES[0])}.launcher")
+    serve: Callable[..., int] = launcher.serve
     names = {field.name for field in fields(Settings)}
     known = {name: value for name, value in options.items() if name in names}
     settings = Settings(**known)

@@ -29,7 +29,7 @@ def register(server: Server, name: str, version: str, file: Path) -> None:
         server.management.register(file.name)
     except ManagementError as error:
         raise VersionFailed(
-            f"TorchServe refuses {file.name} for {name} {version}: {error.message}.",
+            f"the server refuses {file.name} for {name} {version}: {error.message}.",
             fix="check that the server uses this model store; run `fastmar doctor` on the archive.",
             code="registration_refused",
         ) from error

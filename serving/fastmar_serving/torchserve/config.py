@@ -52,6 +52,7 @@ class Settings:
         ready_timeout: limit for loading all models, in seconds.
         java: Java executable.
         run_dir: folder for the server's files; None makes a temporary one.
+        server: HTTP server of the ASGI engine, `granian` or `uvicorn`.
         state_dir: folder of defaults.json and audit.jsonl, which outlive the server; None takes the model store.
     """
 
@@ -74,6 +75,7 @@ class Settings:
     java: Path | None = None
     run_dir: Path | None = None
     state_dir: Path | None = None
+    server: str = "granian"
 
     @property
     def needs_tokens(self) -> bool:

@@ -15,8 +15,8 @@ from typing import Any
 from fastmar_contract.members import OPENAPI, SPEC, read_member
 from fastmar_runtime.answers import answer_kind
 from fastmar_runtime.errors import BundleError
+from fastmar_runtime.http.root_documents import root_openapi
 from fastmar_serving.torchserve.archives import UNREADABLE, reads_bodies
-from fastmar_serving.torchserve.root_documents import root_openapi
 
 DATATYPES = {"number": "FP64"}  # by kind of column; all other kinds are BYTES
 

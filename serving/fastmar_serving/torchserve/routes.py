@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from fastmar_runtime.http.root_documents import root_docs, root_openapi, root_schema
 from fastmar_serving.torchserve.metadata import ArchiveFacts, model_metadata, server_metadata
-from fastmar_serving.torchserve.root_documents import root_docs, root_openapi, root_schema
 
 OK, UNAVAILABLE = 200, 503
 LOADING = "models are loading"

@@ -1,0 +1,110 @@
+"""Dynamic batching: requests that are ready in the same iteration of the event loop are computed together.
+
+There is no batching delay. Requests that arrive while a batch is computed form the next batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from fastmar_runtime.payload import Request, Response
+from fastmar_runtime.service import Service
+
+MAX_BATCH = 1024  # records; a request with more is computed alone
+MAX_WAITING = 4096  # requests
+
+Waiting = tuple[Request, "asyncio.Future[Response]"]
+
+
+class QueueFull(Exception):
+    """The maximum number of requests waits for the model."""
+
+
+class Batcher:
+    """Computes the requests of one model in batches. All methods must be called in the event loop.
+
+    Args:
+        service: service of the model.
+        in_thread: whether batches are computed in a thread, so that a slow model does not block the event loop. Batches
+            of a fast model are computed in the event loop, since the switch to a thread would take longer.
+        max_batch: maximum records of a batch.
+        max_waiting: maximum number of waiting requests.
+    """
+
+    def __init__(
+        self, service: Service, *, in_thread: bool, max_batch: int = MAX_BATCH, max_waiting: int = MAX_WAITING
+    ) -> None:
+        self.in_thread = in_thread
+        self._service = service
+        self._max_batch = max_batch
+        self._max_waiting = max_waiting
+        self._waiting: deque[Waiting] = deque()
+        self._is_scheduled = False
+        self._executor = ThreadPoolExecutor(1, "model") if in_thread else None
+
+    def submit(self, request: Request) -> asyncio.Future[Response]:
+        """The future response. A request whose future is cancelled before its batch starts is not computed.
+
+        Raises:
+            QueueFull: the maximum number of requests waits.
+        """
+        if len(self._waiting) >= self._max_waiting:
+            raise QueueFull
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Response] = loop.create_future()
+        self._waiting.append((request, future))
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            loop.call_soon(self._compute, loop)
+        return future
+
+    def close(self) -> None:
+        """End the thread; waiting requests are not answered."""
+        if self._executor is not None:
+            self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _compute(self, loop: asyncio.AbstractEventLoop) -> None:
+        batch = self._next_batch()
+        requests = [request for request, _ in batch]
+        if self._executor is None:
+            _deliver(batch, self._service.respond(requests))
+            self._schedule_next(loop)
+            return
+        computed = loop.run_in_executor(self._executor, self._service.respond, requests)
+        computed.add_done_callback(lambda done: self._on_computed(loop, batch, done))
+
+    def _on_computed(
+        self, loop: asyncio.AbstractEventLoop, batch: Sequence[Waiting], done: asyncio.Future[list[Response]]
+    ) -> None:
+        if not done.cancelled():
+            _deliver(batch, done.result())
+        self._schedule_next(loop)
+
+    def _schedule_next(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._is_scheduled = bool(self._waiting)
+        if self._is_scheduled:
+            loop.call_soon(self._compute, loop)
+
+    def _next_batch(self) -> list[Waiting]:
+        """Take the oldest requests, up to the maximum number of records."""
+        batch: list[Waiting] = []
+        records = 0
+        while self._waiting:
+            request, future = self._waiting[0]
+            if future.done():  # cancelled: the caller has disconnected
+                self._waiting.popleft()
+                continue
+            records += len(request.records)
+            if batch and records > self._max_batch:
+                break
+            batch.append(self._waiting.popleft())
+        return batch
+
+
+def _deliver(batch: Sequence[Waiting], responses: Sequence[Response]) -> None:
+    for (_, future), response in zip(batch, responses, strict=True):
+        if not future.done():
+            future.set_result(response)

@@ -1,0 +1,373 @@
+"""The HTTP application that serves the models, for ASGI 3 servers and for Granian's RSGI."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Protocol, cast
+from urllib.parse import parse_qs
+
+from fastmar_runtime import payload, protocol_v2
+from fastmar_runtime.batching import QueueFull
+from fastmar_runtime.http import refusals
+from fastmar_runtime.http.cors import Cors
+from fastmar_runtime.http.encodings import Damaged, TooLarge, UnknownEncoding, decompress
+from fastmar_runtime.http.keys import admits
+from fastmar_runtime.http.routes import Models, Version, routes
+from fastmar_runtime.payload import Request, Response
+
+MAX_BODY = 16 * 1024 * 1024  # bytes, decompressed
+REQUEST_TIMEOUT = 20.0  # seconds
+RESPONSE_TIMEOUT = 60.0  # seconds
+MAX_ID_LENGTH = 128  # characters
+STOPPING = "the server is stopping"
+READ = ("GET", "HEAD")
+# An empty body with this Content-Type requests a document, on all engines; the path may name no version.
+_DOCUMENT_TYPE = re.compile(r"application/(.+)-request\+json")
+_NO_HEADERS: Mapping[str, str] = {}
+# The parts of a path before the name of a model, and the index of the name.
+_MODEL_AT = ((["predictions"], 2), (["models"], 2), (["v1", "models"], 3), (["v2", "models"], 3))
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class Headers(Protocol):
+    """Request headers, by name in lower case."""
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value of a header."""
+        ...
+
+
+class Disconnected(Exception):
+    """The caller closed the connection before its request was complete."""
+
+
+class Application:
+    """Handles the requests of one worker.
+
+    Args:
+        models: the served models.
+        key: key that callers must send; None if they need none.
+        origins: origins of web pages that may send requests; `*` for all.
+        health: additional paths with the response of `/ping`.
+        max_body: maximum bytes of a request's body after decompression.
+        request_timeout: maximum seconds for the arrival of a body.
+        response_timeout: maximum seconds for a prediction in a thread, including the wait in the queue.
+
+    Attributes:
+        models: the served models.
+        in_flight: number of requests without a response.
+        answered: number of requests with a response.
+    """
+
+    def __init__(
+        self,
+        models: Models,
+        *,
+        key: str | None = None,
+        origins: Sequence[str] = (),
+        health: Sequence[str] = (),
+        max_body: int = MAX_BODY,
+        request_timeout: float = REQUEST_TIMEOUT,
+        response_timeout: float = RESPONSE_TIMEOUT,
+    ) -> None:
+        self._key = None if key is None else key.encode()
+        self._cors = Cors(origins) if origins else None
+        self._health = health
+        self._max_body = max_body
+        self._deadlines = Deadlines(request_timeout)
+        self._response_timeout = response_timeout
+        self.in_flight = 0
+        self.answered = 0
+        self._close: Mapping[str, str] = {}
+        self._held: asyncio.Event | None = None
+        self.serve(models)
+
+    def serve(self, models: Models) -> None:
+        """Replace the served models. Requests in flight are still answered by the previous ones."""
+        self.models = models
+        self._routes = routes(models, self._health)
+        self._release()
+
+    def hold(self) -> None:
+        """Make new requests wait for the next call of `serve`, so that all workers switch at the same time."""
+        self._held = self._held or asyncio.Event()
+
+    def _release(self) -> None:
+        if self._held is not None:
+            self._held.set()
+            self._held = None
+
+    def drain(self) -> None:
+        """Report not ready, and close the connection after each response."""
+        self._release()
+        self._routes = routes(self.models, self._health, STOPPING)
+        self._close = {"connection": "close"}
+
+    async def __rsgi__(self, scope: Any, protocol: Any) -> None:
+        """Handle a request from Granian."""
+        headers = scope.headers
+        try:
+            response = await self._respond(scope.method, scope.path, scope.query_string, headers, _RsgiBody(protocol))
+        except Disconnected:
+            return
+        protocol.response_bytes(response.status, self._headers(response, headers), response.body)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a request from an ASGI server."""
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+            return
+        if scope["type"] != "http":
+            return
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        query = scope["query_string"].decode("latin-1")
+        try:
+            response = await self._respond(scope["method"], scope["path"], query, headers, _AsgiBody(receive))
+        except Disconnected:
+            return
+        sent = [(name.encode(), value.encode("latin-1")) for name, value in self._headers(response, headers)]
+        sent.append((b"content-length", str(len(response.body)).encode()))
+        await send({"type": "http.response.start", "status": response.status, "headers": sent})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else response.body})
+
+    def _headers(self, response: Response, request: Headers) -> list[tuple[str, str]]:
+        headers = [("content-type", response.content_type), ("x-request-id", _request_id(request))]
+        if response.headers:
+            headers += response.headers.items()
+        if self._close:
+            headers += self._close.items()
+        if self._cors is not None and (origin := request.get("origin")) is not None:
+            headers += self._cors.headers(origin).items()
+        return headers
+
+    async def _respond(self, method: str, path: str, query: str, headers: Headers, body: Body) -> Response:
+        self.in_flight += 1
+        try:
+            if self._held is not None:
+                await self._held.wait()
+            return await self._route(method, path, query, headers, body)
+        finally:
+            self.in_flight -= 1
+            self.answered += 1
+
+    async def _route(self, method: str, path: str, query: str, headers: Headers, body: Body) -> Response:
+        if method == "OPTIONS" and self._cors is not None and headers.get("access-control-request-method"):
+            return self._cors.preflight()
+        endpoint = self._routes.get(path)
+        needs_key = self._key is not None and (endpoint is None or endpoint.needs_key)
+        if needs_key and not admits(self._key, headers.get("authorization")):
+            return refusals.unauthorized(v2=_is_v2(path), browser=method in READ and path.endswith("/docs"))
+        if endpoint is None:
+            return self._not_found(path)
+        if method not in endpoint.methods.split(", "):
+            return refusals.not_allowed(endpoint.methods, v2=endpoint.v2)
+        if endpoint.fixed is not None:
+            return endpoint.fixed
+        version = endpoint.version or self._find_default(query)
+        if version is None:
+            return refusals.model_not_found(v2=False) if "model_name" in query else refusals.name_required()
+        request = await self._read(version, endpoint.v2, headers, body)
+        return request if isinstance(request, Response) else await self._predict(version, request, body, v2=endpoint.v2)
+
+    def _find_default(self, query: str) -> Version | None:
+        """The default version of the model that a query names."""
+        name = parse_qs(query).get("model_name", [""])[0]
+        return self.models.default(name) if name in self.models.versions else None
+
+    def _not_found(self, path: str) -> Response:
+        """The response to an unknown path; tells unknown models and versions from other paths."""
+        v2 = _is_v2(path)
+        parts = path.split("/")
+        name = next((parts[at] for start, at in _MODEL_AT if parts[1:at] == start and len(parts) > at), None)
+        if name is None:
+            return refusals.not_found(v2=v2)
+        if name.removesuffix(":predict") not in self.models.versions:
+            return refusals.model_not_found(v2=v2)
+        return refusals.version_not_found(v2=v2) if len(parts) > 3 else refusals.not_found(v2=v2)
+
+    async def _read(self, version: Version, v2: bool, headers: Headers, body: Body) -> Request | Response:
+        """Read a request; returns the response if it is refused, or if it requests a document."""
+        length = headers.get("content-length")
+        if length is not None and int(length) > self._max_body:
+            return refusals.too_large(self._max_body, v2=v2)
+        try:
+            with self._deadlines:
+                content = await (body.read() if length is not None else body.read_chunks(self._max_body))
+            encoding = headers.get("content-encoding")
+            if encoding is not None:
+                content = decompress(content, encoding, self._max_body)
+        except TimeoutError:
+            return refusals.request_timeout(v2=v2)
+        except TooLarge:
+            return refusals.too_large(self._max_body, v2=v2)
+        except UnknownEncoding:
+            return refusals.unknown_encoding(v2=v2)
+        except Damaged:
+            return refusals.damaged_body(v2=v2)
+        tensors = headers.get(protocol_v2.JSON_LENGTH)
+        of_tensors = _NO_HEADERS if tensors is None else {protocol_v2.JSON_LENGTH: tensors}
+        media_type = headers.get("content-type")
+        if not content and media_type is not None and (document := _DOCUMENT_TYPE.fullmatch(media_type)):
+            return version.service.document(document[1])
+        return version.service.receive(
+            lambda limit: payload.read(content, media_type, version.spec, None, limit, of_tensors, v2), v2=v2
+        )
+
+    async def _predict(self, version: Version, request: Request, body: Body, *, v2: bool) -> Response:
+        try:
+            computed = version.batcher.submit(request)
+        except QueueFull:
+            return refusals.overloaded(v2=v2)
+        if not version.batcher.in_thread:
+            return await computed
+        left = asyncio.ensure_future(body.disconnected())
+        try:
+            await asyncio.wait((computed, left), timeout=self._response_timeout, return_when=asyncio.FIRST_COMPLETED)
+            if computed.done():
+                return computed.result()
+            computed.cancel()
+            if left.done():
+                raise Disconnected
+            return refusals.response_timeout(v2=v2)
+        finally:
+            left.cancel()
+
+
+class Deadlines:
+    """Limits the time in which bodies must arrive. Each body is read in a `with` block.
+
+    One timer cancels all overdue tasks: a timer per request would take a tenth of the request's time.
+
+    Args:
+        seconds: maximum seconds for the arrival of a body.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._began: dict[asyncio.Task[Any], float] = {}  # oldest first
+        self._overdue: set[asyncio.Task[Any]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __enter__(self) -> None:
+        """Start the time limit of the current task."""
+        loop = asyncio.get_running_loop()
+        self._began[_this_task()] = loop.time()
+        if self._timer is None:
+            self._timer = loop.call_later(self._seconds, self._cancel, loop)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End it. Raises TimeoutError if the task was cancelled because it was overdue."""
+        task = _this_task()
+        del self._began[task]
+        if self._overdue and task in self._overdue:
+            self._overdue.remove(task)
+            if kind is asyncio.CancelledError:
+                task.uncancel()
+                raise TimeoutError from None
+
+    def _cancel(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Cancel overdue tasks, and set the timer for the next one."""
+        now = loop.time()
+        for task, began in self._began.items():
+            if began + self._seconds > now:
+                self._timer = loop.call_at(began + self._seconds, self._cancel, loop)
+                return
+            if task not in self._overdue:
+                self._overdue.add(task)
+                task.cancel()
+        self._timer = None
+
+
+class Body(Protocol):
+    """The body of a request, independent of the server's interface."""
+
+    async def read(self) -> bytes:
+        """Read a body with a Content-Length."""
+
+    async def read_chunks(self, limit: int) -> bytes:
+        """Read a body without a Content-Length. Raises TooLarge over `limit` bytes."""
+
+    async def disconnected(self) -> None:
+        """Wait until the caller closes the connection."""
+
+
+class _RsgiBody:
+    __slots__ = ("_protocol",)
+
+    def __init__(self, protocol: Any) -> None:
+        self._protocol = protocol
+
+    async def read(self) -> bytes:
+        content: bytes = await self._protocol()
+        return content
+
+    async def read_chunks(self, limit: int) -> bytes:
+        content = bytearray()
+        async for chunk in self._protocol:
+            content += chunk
+            if len(content) > limit:
+                raise TooLarge
+        return bytes(content)
+
+    async def disconnected(self) -> None:
+        await self._protocol.client_disconnect()
+
+
+class _AsgiBody:
+    __slots__ = ("_receive",)
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+
+    async def read(self) -> bytes:
+        return await self.read_chunks(sys.maxsize)
+
+    async def read_chunks(self, limit: int) -> bytes:
+        content = bytearray()
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise Disconnected
+            content += message.get("body", b"")
+            if len(content) > limit:
+                raise TooLarge
+            if not message.get("more_body", False):
+                return bytes(content)
+
+    async def disconnected(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+
+def _this_task() -> asyncio.Task[Any]:
+    return cast(asyncio.Task[Any], asyncio.current_task())  # servers handle each request in a task
+
+
+def _is_v2(path: str) -> bool:
+    return path == "/v2" or path.startswith("/v2/")
+
+
+def _request_id(headers: Headers) -> str:
+    """The caller's request id if it is valid, else a new one."""
+    given = headers.get("x-request-id")
+    if given and len(given) <= MAX_ID_LENGTH and given.isascii() and given.isprintable() and " " not in given:
+        return str(given)
+    return f"{random.getrandbits(128):032x}"
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

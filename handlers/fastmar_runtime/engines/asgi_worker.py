@@ -1,0 +1,324 @@
+"""A worker process of the ASGI engine: loads the models, serves them, and executes the launcher's commands.
+
+    python -m fastmar_runtime.engines.asgi_worker CONTROL
+
+CONTROL is the descriptor of a socket to the launcher. Both sides write JSON, one message per line. The launcher's
+first message is the configuration (see `Configuration`). Each later message is a command with an `id`, which the reply
+repeats:
+
+    load      archives    load additional versions; they are not served yet
+    hold                  make new requests wait for the next `serve`
+    serve     models      serve exactly these versions, `{NAME: {"default": V, "versions": [V, ...]}}`
+    ping                  reply, to show that the event loop is not blocked
+    drain                 answer all accepted requests, then end
+
+A reply is ``{"id": ...}``, with ``"error": {"code", "message", "fix"}`` if the command failed. The reply to the
+configuration has the id 0; it means that the models are loaded and the worker accepts requests. Once a second the
+worker sends the changes of its metrics, ``{"metrics": [[NAME, LABELS, VALUE], ...]}``, with the label values in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fastmar_contract.errors import FastmarError
+from fastmar_runtime.batching import Batcher
+from fastmar_runtime.engines.asgi import MAX_BODY, REQUEST_TIMEOUT, RESPONSE_TIMEOUT, Application
+from fastmar_runtime.golden import check_golden, read_golden
+from fastmar_runtime.http.routes import Models, Version
+from fastmar_runtime.metrics import METRICS, Metrics
+from fastmar_runtime.predictor import Predictor
+from fastmar_runtime.service import Service
+
+log = logging.getLogger(__name__)
+
+MAX_RESPONSE = 64 * 1024 * 1024  # bytes
+BACKLOG = 1024
+SLOW = 0.002  # seconds for one record; slower models are computed in a thread
+TIMED = 3  # predictions to measure; the fastest counts
+QUIET = 0.1  # seconds without a request after which a draining worker ends
+
+Report = Callable[[str, list[str], float], None]
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """The configuration of a worker.
+
+    Attributes:
+        listener: descriptor of a listening socket.
+        archives: `{"path", "name", "version"}` of each archive.
+        defaults: default version of each model.
+        number: index of the worker; its replacement has the same one.
+        key: see `Application`, also for `origins`, `health`, `max_body` and the timeouts.
+        threads: number of threads for the graph of a slow model.
+        server: `granian` or `uvicorn`.
+    """
+
+    listener: int
+    archives: list[dict[str, str]]
+    defaults: dict[str, str]
+    number: int = 0
+    key: str | None = None
+    origins: list[str] = field(default_factory=list)
+    health: list[str] = field(default_factory=list)
+    threads: int = 1
+    max_body: int = MAX_BODY
+    request_timeout: float = REQUEST_TIMEOUT
+    response_timeout: float = RESPONSE_TIMEOUT
+    server: str = "granian"
+
+
+class ReportedMetric:
+    """A metric that reports its changes to the launcher; see `metrics.TorchServeMetric`."""
+
+    def __init__(self, name: str, report: Report) -> None:
+        self._name = name
+        self._report = report
+
+    def add_or_update(self, value: float, dimension_values: list[str]) -> None:
+        """Report an increment of a counter, or the value of a gauge."""
+        self._report(self._name, dimension_values, value)
+
+
+def load(archive: Mapping[str, str], configuration: Configuration, report: Report) -> Version:
+    """Open an archive, and replay its golden records.
+
+    Raises:
+        BundleError: it can't be read, or does not reproduce the recorded answers.
+    """
+    path = Path(archive["path"])
+    predictor = Predictor.open(path)
+    records = []
+    if predictor.files is not None:
+        golden = read_golden(predictor.files, [tensor.name for tensor in predictor.spec.inputs])
+        check_golden(predictor, golden)
+        records = golden.records[:1]
+    is_slow = _measure(predictor, records) > SLOW
+    if is_slow and configuration.threads > 1:
+        predictor = Predictor.open(path, threads=configuration.threads)
+    model = (archive["name"], archive["version"])
+    metrics = Metrics({name: ReportedMetric(name, report) for name in METRICS}, model, str(configuration.number))
+    service = Service(predictor, MAX_RESPONSE, [metrics])
+    return Version(*model, predictor.spec, service, Batcher(service, in_thread=is_slow))
+
+
+def _measure(predictor: Predictor, records: list[Any]) -> float:
+    """Seconds of the fastest of a few predictions."""
+    times = []
+    for _ in range(TIMED):
+        began = time.perf_counter()
+        predictor.predict(records)
+        times.append(time.perf_counter() - began)
+    return min(times)
+
+
+class Worker:
+    """Executes the launcher's commands on the application."""
+
+    def __init__(self, configuration: Configuration, report: Report) -> None:
+        self._configuration = configuration
+        self._report = report
+        self._loaded: dict[tuple[str, str], Version] = {}
+        for archive in configuration.archives:
+            self._load(archive)
+        self.application = Application(
+            self._models(_all_versions(configuration.archives, configuration.defaults)),
+            key=configuration.key,
+            origins=configuration.origins,
+            health=configuration.health,
+            max_body=configuration.max_body,
+            request_timeout=configuration.request_timeout,
+            response_timeout=configuration.response_timeout,
+        )
+
+    async def execute(self, command: Mapping[str, Any]) -> None:
+        """Execute a command.
+
+        Raises:
+            FastmarError: it failed, and nothing has changed.
+        """
+        match command["command"]:
+            case "load":
+                for archive in command["archives"]:
+                    await asyncio.to_thread(self._load, archive)
+            case "hold":
+                self.application.hold()
+            case "serve":
+                models = self._models(command["models"])
+                self.application.serve(models)
+                self._forget(models)
+            case "ping":
+                pass
+            case unknown:
+                raise ValueError(f"there is no command {unknown!r}")
+
+    def _load(self, archive: Mapping[str, str]) -> None:
+        self._loaded[archive["name"], archive["version"]] = load(archive, self._configuration, self._report)
+
+    def _models(self, wanted: Mapping[str, Mapping[str, Any]]) -> Models:
+        return Models(
+            {name: {v: self._loaded[name, v] for v in of_name["versions"]} for name, of_name in wanted.items()},
+            {name: of_name["default"] for name, of_name in wanted.items()},
+        )
+
+    def _forget(self, models: Models) -> None:
+        served = {(name, version) for name, versions in models.versions.items() for version in versions}
+        for key in self._loaded.keys() - served:
+            self._loaded.pop(key).batcher.close()
+
+
+def _all_versions(archives: list[dict[str, str]], defaults: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for archive in archives:
+        of_name = found.setdefault(archive["name"], {"versions": [], "default": defaults[archive["name"]]})
+        of_name["versions"].append(archive["version"])
+    return found
+
+
+async def _run(control: socket.socket) -> None:
+    reader, writer = await asyncio.open_connection(sock=control)
+
+    def reply(number: int, error: FastmarError | None = None) -> None:
+        message: dict[str, Any] = {"id": number}
+        if error is not None:
+            message["error"] = {"code": error.code, "message": error.message, "fix": error.fix}
+        send(message)
+
+    def send(message: Mapping[str, Any]) -> None:
+        writer.write(json.dumps(message).encode() + b"\n")
+
+    counted: list[tuple[str, list[str], float]] = []
+    loop = asyncio.get_running_loop()
+
+    def report(name: str, labels: list[str], value: float) -> None:
+        loop.call_soon_threadsafe(collect, (name, labels, value))
+
+    def collect(change: tuple[str, list[str], float]) -> None:
+        counted.append(change)
+        if len(counted) == 1:
+            loop.call_soon(flush)
+
+    def flush() -> None:
+        send({"metrics": counted})
+        counted.clear()
+
+    first = await reader.readline()
+    if not first:
+        return
+    configuration = Configuration(**json.loads(first))
+    try:
+        worker = Worker(configuration, report)
+    except FastmarError as error:
+        reply(0, error)
+        await writer.drain()
+        return
+    stop = await SERVERS[configuration.server](worker.application, configuration)
+    reply(0)
+    while line := await reader.readline():
+        command = json.loads(line)
+        if command["command"] == "drain":
+            break
+        try:
+            await worker.execute(command)
+        except FastmarError as error:
+            reply(command["id"], error)
+        else:
+            reply(command["id"])
+    # The loop also ends if the launcher has died, because its socket is closed.
+    worker.application.drain()
+    await _until_quiet(worker.application)
+    await stop()
+
+
+async def _until_quiet(application: Application) -> None:
+    """Wait until no request is in flight, and none has arrived for a moment."""
+    answered = -1
+    while application.in_flight or answered != application.answered:
+        answered = application.answered
+        await asyncio.sleep(QUIET)
+
+
+Stop = Callable[[], Any]
+
+
+async def _granian(application: Application, configuration: Configuration) -> Stop:
+    from granian.constants import HTTPModes, Interfaces  # noqa: PLC0415 - an optional dependency
+    from granian.net import SocketHolder  # type: ignore[attr-defined]  # noqa: PLC0415
+    from granian.server.embed import Server  # noqa: PLC0415 - an optional dependency
+
+    class OnSocket(Server):
+        """A server on an existing listening socket."""
+
+        def _init_shared_socket(self) -> None:
+            self._shd = SocketHolder(configuration.listener, False, BACKLOG)  # type: ignore[assignment, call-arg]
+
+    server = OnSocket(
+        application,
+        interface=Interfaces.RSGI,
+        http=HTTPModes.http1,
+        websockets=False,
+        backlog=BACKLOG,
+        backpressure=4096,
+        log_enabled=False,
+    )
+    running = asyncio.ensure_future(server.serve())
+    await asyncio.sleep(0)
+
+    async def stop() -> None:
+        server.stop()  # type: ignore[no-untyped-call]
+        await running
+
+    return stop
+
+
+async def _uvicorn(application: Application, configuration: Configuration) -> Stop:
+    import uvicorn  # noqa: PLC0415 - an optional dependency
+
+    config = uvicorn.Config(
+        application, fd=configuration.listener, lifespan="off", access_log=False, log_level="warning", ws="none"
+    )
+    server = uvicorn.Server(config)
+    listener = socket.socket(fileno=configuration.listener)
+    running = asyncio.ensure_future(server.serve(sockets=[listener]))
+    while not server.started:
+        await asyncio.sleep(0.01)
+
+    async def stop() -> None:
+        server.should_exit = True
+        await running
+
+    return stop
+
+
+SERVERS: dict[str, Callable[[Application, Configuration], Any]] = {"granian": _granian, "uvicorn": _uvicorn}
+
+
+def main() -> None:
+    """Run the worker until the launcher ends it."""
+    logging.basicConfig(level=logging.WARNING, format="fastmar: %(message)s")
+    control = socket.socket(fileno=int(sys.argv[1]))
+    control.setblocking(False)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_run(control))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415 - an optional dependency
+    except ImportError:  # Windows
+        return None
+    return uvloop.new_event_loop
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""`fastmar serve --engine asgi`: check, start and monitor the workers, and drain them at the end."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from fastmar_serving.asgi.management import ManagementApi, serve_management
+from fastmar_serving.asgi.metrics import Metrics
+from fastmar_serving.asgi.pool import ModelSet, Pool
+from fastmar_serving.torchserve.announce import announce
+from fastmar_serving.torchserve.archives import Archive, find_archives
+from fastmar_serving.torchserve.audit import audit_files, follow
+from fastmar_serving.torchserve.config import RunDirectory, Settings, cores, free_port, run_directory
+from fastmar_serving.torchserve.errors import ConfigRefused, PortTaken
+from fastmar_serving.torchserve.keys import Keys, make_keys
+from fastmar_serving.torchserve.launcher import stop_signals
+from fastmar_serving.torchserve.platforms import Platform
+from fastmar_serving.torchserve.registry import ServerEntry, register_server
+from fastmar_serving.torchserve.sockets import BACKLOG, refuse_new_connections
+
+log = logging.getLogger(__name__)
+
+POLL = 1.0  # seconds between two checks of the workers
+
+
+def serve(settings: Settings, platform: Platform | None = None) -> int:
+    """Run a server until a signal, and drain it. Returns the exit status."""
+    _check_options(settings)
+    archives = find_archives(settings.model_store, settings.models, settings.state_dir)
+    keys = make_keys(settings)
+    workers = settings.workers or cores()
+    began = time.monotonic()
+    with ExitStack() as stack:
+        run = stack.enter_context(run_directory(settings.run_dir))
+        stop = stack.enter_context(stop_signals())
+        port = settings.port or free_port(settings.host)
+        listeners = stack.enter_context(_listen(settings.host, port, workers))
+        keys.write(run.key_file)
+        configuration = {
+            "key": keys.inference,
+            "origins": settings.cors_origins,
+            "health": list(platform.health_routes) if platform else [],
+            "threads": max(1, cores() // workers),
+            "request_timeout": settings.request_timeout,
+            "server": settings.server,
+        }
+        log.warning("starting %d workers with %s", workers, ", ".join(archive.label for archive in archives))
+        metrics = Metrics()
+        metrics_port = stack.enter_context(metrics.serve(settings.metrics_host, settings.metrics_port))
+        pool = Pool(listeners, configuration, _all_archives(archives), settings.hang_timeout, metrics.add)
+        try:
+            pool.wait_until_ready(settings.ready_timeout)
+            api = ManagementApi(pool, settings.model_store.resolve(), settings.ready_timeout)
+            stack.enter_context(serve_management(api, run.management_socket, keys.management))
+            running = _as_running(settings, run, keys, port, metrics_port)
+            stack.enter_context(register_server(running))
+            stack.enter_context(follow(audit_files(running)))
+            run.ready_file.touch()
+            properties = {
+                "inference_address": running.inference,
+                "management_address": running.management,
+                "metrics_address": running.metrics,
+            }
+            announce(settings, properties, run, archives, time.monotonic() - began)
+            while not stop.requested.wait(POLL):
+                pool.watch()
+            run.ready_file.unlink(missing_ok=True)
+            log.warning("draining: answering the requests in flight (a second signal stops at once)")
+            for listener in listeners:
+                refuse_new_connections(listener)
+            pool.drain(settings.drain_timeout)
+        finally:
+            pool.stop()
+    log.warning("stopped")
+    return 0
+
+
+def _check_options(settings: Settings) -> None:
+    """Raise ConfigRefused for options that only TorchServe has."""
+    if settings.config is not None:
+        raise ConfigRefused(
+            "--config sets properties of TorchServe, which the asgi engine does not have.",
+            fix="omit it, or use --engine torchserve.",
+            code="option_not_supported",
+        )
+    if settings.management != "unix":
+        raise ConfigRefused(
+            "the management API of the asgi engine is only available on a Unix socket.",
+            fix="omit --management.",
+            code="option_not_supported",
+        )
+
+
+@contextmanager
+def _listen(host: str, port: int, number: int) -> Iterator[list[socket.socket]]:
+    """Listening sockets that share a port; the kernel distributes connections over them.
+
+    Raises:
+        PortTaken: another process listens on it.
+    """
+    listeners: list[socket.socket] = []
+    try:
+        _check_free(host, port)
+        for _ in range(number):
+            listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            listeners.append(listener)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            listener.bind((host, port))
+        for listener in listeners:
+            listener.listen(BACKLOG)
+            listener.setblocking(False)
+        yield listeners
+    except OSError as error:
+        raise PortTaken(
+            f"can't listen on {host}:{port}: {error.strerror or error}.",
+            fix="stop what listens there, or give another --port (0 picks a free one).",
+        ) from error
+    finally:
+        for listener in listeners:
+            listener.close()
+
+
+def _check_free(host: str, port: int) -> None:
+    """Raise OSError if a process listens on the port, even with SO_REUSEPORT."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((host, port))
+
+
+def _all_archives(archives: list[Archive]) -> ModelSet:
+    """All archives. The default version of each model comes first in `archives`."""
+    defaults: dict[str, str] = {}
+    for archive in archives:
+        defaults.setdefault(archive.name, archive.version)
+    return ModelSet({(a.name, a.version): a.path.resolve() for a in archives}, defaults)
+
+
+def _as_running(settings: Settings, run: RunDirectory, keys: Keys, port: int, metrics_port: int) -> ServerEntry:
+    host = settings.host
+    return ServerEntry(
+        inference=f"http://{host}:{port}",
+        management=f"unix:{run.management_socket}",
+        metrics=f"http://{settings.metrics_host}:{metrics_port}",
+        model_store=str(Path(settings.model_store).resolve()),
+        run_dir=str(run.path),
+        key_file=str(run.key_file) if keys.management else None,
+        inference_key_file=str(settings.key_file.resolve()) if settings.needs_tokens and settings.key_file else None,
+        pid=os.getpid(),
+        state_dir=str(settings.state_dir.resolve()) if settings.state_dir else None,
+    )

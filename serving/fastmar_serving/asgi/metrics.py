@@ -1,0 +1,94 @@
+"""The metrics of all workers in the Prometheus format: workers send their changes, and the launcher keeps the sums.
+
+Therefore counters survive the end of a worker, and one scrape covers all workers.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from fastmar_runtime import metrics as names
+from fastmar_serving.asgi.process import Change
+from fastmar_serving.torchserve.errors import PortTaken
+
+MODEL = ["model_name", "model_version"]
+LABELS = {
+    names.REQUESTS: ("Requests.", [*MODEL, "status"]),
+    names.BATCHES: ("Batches.", MODEL),
+    names.RECORDS: ("Records.", MODEL),
+    names.REFUSED: ("Refused records and requests.", [*MODEL, "code"]),
+    names.WARNINGS: ("Warnings.", [*MODEL, "code"]),
+    names.STARTS: ("Worker starts.", MODEL),
+}
+
+
+class Metrics(Collector):
+    """The sums over all workers."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._values: dict[str, dict[tuple[str, ...], float]] = defaultdict(lambda: defaultdict(float))
+
+    def add(self, changes: list[Change]) -> None:
+        """Add the changes that a worker sent; gauges are set."""
+        with self._lock:
+            for name, labels, value in changes:
+                of_name = self._values[name]
+                of_name[tuple(labels)] = value if name == names.MEMORY else of_name[tuple(labels)] + value
+
+    def collect(self) -> Iterator[Metric]:
+        """See prometheus_client's `Collector`."""
+        with self._lock:
+            values = {name: dict(of_name) for name, of_name in self._values.items()}
+        for name, (help_text, labels) in LABELS.items():
+            counter = CounterMetricFamily(name, help_text, labels=labels)
+            for key, value in values.get(name, {}).items():
+                counter.add_metric(list(key), value)
+            yield counter
+        memory = GaugeMetricFamily(names.MEMORY, "Resident memory.", labels=[*MODEL, "worker"])
+        for key, value in values.get(names.MEMORY, {}).items():
+            memory.add_metric(list(key), value)
+        yield memory
+        yield _histogram(values)
+
+    @contextmanager
+    def serve(self, host: str, port: int) -> Iterator[int]:
+        """Serve `/metrics` while the block runs. Returns the port, which the system picks if `port` is 0.
+
+        Raises:
+            PortTaken: another process listens on it.
+        """
+        registry = CollectorRegistry()
+        registry.register(self)
+        try:
+            server, thread = start_http_server(port, host, registry)
+        except OSError as error:
+            raise PortTaken(
+                f"can't listen on {host}:{port}: {error.strerror or error}.",
+                fix="stop what listens there, or give another --metrics-port (0 picks a free one).",
+            ) from error
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+
+def _histogram(values: dict[str, dict[tuple[str, ...], float]]) -> HistogramMetricFamily:
+    """The histogram of durations. Workers send cumulative buckets."""
+    histogram = HistogramMetricFamily(names.SECONDS, "Duration of a request's batch in the worker.", labels=MODEL)
+    buckets = values.get(f"{names.SECONDS}_bucket", {})
+    sums = values.get(f"{names.SECONDS}_sum", {})
+    for model in dict.fromkeys(key[:2] for key in buckets):
+        bounds = [(le, value) for (*of_model, le), value in buckets.items() if tuple(of_model) == model]
+        bounds.sort(key=lambda bound: float(bound[0]))
+        histogram.add_metric(list(model), bounds, sums.get(model, 0.0))
+    return histogram

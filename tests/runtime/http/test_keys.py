@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from fastmar_runtime.http.keys import admits
+
+KEY = b"a-long-enough-key"
+
+
+def basic(text: str) -> str:
+    return "Basic " + base64.b64encode(text.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    "header", ["Bearer a-long-enough-key", "bearer  a-long-enough-key ", basic("anyone:a-long-enough-key")]
+)
+def test_valid_headers(header: str) -> None:
+    assert admits(KEY, header)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        None,
+        "",
+        "Bearer",
+        "Bearer a-long-enough-ke",
+        "Bearer a-long-enough-keyy",
+        "a-long-enough-key",
+        "Digest a-long-enough-key",
+        "Basic !",
+        "Basic é",
+        basic("a-long-enough-key"),
+        basic("a-long-enough-key:x"),
+    ],
+)
+def test_invalid_headers(header: str | None) -> None:
+    assert not admits(KEY, header)
+
+
+def test_no_key_needed() -> None:
+    assert admits(None, None)

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from fastmar_runtime.batching import Batcher, QueueFull
+from fastmar_runtime.payload import Request, Response
+
+
+class Recorder:
+    """A service that answers each request with its records, and stores the batches."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.batches: list[list[Any]] = []
+        self.threads: set[str] = set()
+        self._seconds = seconds
+
+    def respond(self, requests: Sequence[Request]) -> list[Response]:
+        self.batches.append([request.records for request in requests])
+        self.threads.add(threading.current_thread().name)
+        time.sleep(self._seconds)
+        return [Response(200, repr(request.records).encode()) for request in requests]
+
+
+def batcher(service: Any, *, in_thread: bool = False, **limits: int) -> Batcher:
+    return Batcher(service, in_thread=in_thread, **limits)
+
+
+async def submit(batches: Batcher, *records: int) -> bytes:
+    return (await batches.submit(Request(list(records)))).body
+
+
+@pytest.mark.parametrize("in_thread", [False, True])
+def test_each_request_gets_its_own_response(in_thread: bool) -> None:
+    service = Recorder()
+
+    async def run() -> list[bytes]:
+        batches = batcher(service, in_thread=in_thread)
+        return await asyncio.gather(*(submit(batches, number) for number in range(50)))
+
+    assert asyncio.run(run()) == [repr([number]).encode() for number in range(50)]
+    assert service.batches[0] == [[number] for number in range(50)], (
+        "requests of one iteration of the event loop are one batch"
+    )
+    assert ("MainThread" in service.threads) is not in_thread
+
+
+def test_single_requests_do_not_wait() -> None:
+    service = Recorder()
+
+    async def run() -> None:
+        batches = batcher(service)
+        for number in range(3):
+            await submit(batches, number)
+
+    asyncio.run(run())
+    assert service.batches == [[[0]], [[1]], [[2]]]
+
+
+def test_maximum_number_of_records() -> None:
+    service = Recorder()
+
+    async def run() -> None:
+        batches = batcher(service, max_batch=3)
+        await asyncio.gather(submit(batches, 1, 2), submit(batches, 3), submit(batches, 4), submit(batches, *range(9)))
+
+    asyncio.run(run())
+    assert service.batches == [[[1, 2], [3]], [[4]], [list(range(9))]]
+
+
+def test_maximum_number_of_waiting_requests() -> None:
+    async def run() -> None:
+        batches = batcher(Recorder(), max_waiting=2)
+        first = [batches.submit(Request([1])), batches.submit(Request([2]))]
+        with pytest.raises(QueueFull):
+            batches.submit(Request([3]))
+        await asyncio.gather(*first)
+        assert await submit(batches, 3) == b"[3]"
+
+    asyncio.run(run())
+
+
+def test_cancelled_request_is_not_computed() -> None:
+    service = Recorder()
+
+    async def run() -> None:
+        batches = batcher(service)
+        cancelled = batches.submit(Request([1]))
+        other = batches.submit(Request([2]))
+        cancelled.cancel()
+        assert (await other).body == b"[2]"
+
+    asyncio.run(run())
+    assert service.batches == [[[2]]]
+
+
+def test_requests_gather_during_a_slow_batch_without_blocking_the_event_loop() -> None:
+    service = Recorder(seconds=0.2)
+
+    async def run() -> None:
+        batches = batcher(service, in_thread=True)
+        first = batches.submit(Request([1]))
+        await asyncio.sleep(0.05)
+        later = [batches.submit(Request([number])) for number in (2, 3)]
+        assert not first.done(), "the event loop is not blocked"
+        await asyncio.gather(first, *later)
+        batches.close()
+
+    asyncio.run(run())
+    assert service.batches == [[[1]], [[2], [3]]]
