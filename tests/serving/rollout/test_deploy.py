@@ -356,6 +356,37 @@ class TestPartialUndo:
         assert read_defaults(torchserve.store) == {"tiny": Default("1.0")}  # so that a restart begins with it
         assert "can't unregister tiny 2.0" in capsys.readouterr().err
 
+    def test_another_process_replaces_the_old_version_before_the_switch(
+        self, torchserve: FakeTorchServe, second: Path, tmp_path: Path
+    ) -> None:
+        def replaced(call: str) -> None:
+            if call == "set_default 2.0":
+                torchserve.models["tiny"]["1.5"] = torchserve.models["tiny"].pop("1.0")
+                torchserve.defaults["tiny"] = "1.5"
+                raise KeyboardInterrupt
+
+        torchserve.before = replaced
+        with pytest.raises(KeyboardInterrupt):
+            run(torchserve, second)
+        assert set(torchserve.models["tiny"]) == {"1.5"}
+        assert files(torchserve.store) == ["tiny-1.0.mar"]
+
+    def test_another_process_unloads_the_old_version_after_the_switch(
+        self, torchserve: FakeTorchServe, second: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        done = torchserve.set_default
+
+        def interrupted(name: str, version: str) -> None:
+            done(name, version)
+            torchserve.models["tiny"].pop("1.0", None)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(torchserve, "set_default", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run(torchserve, second)
+        assert set(torchserve.models["tiny"]) == {"2.0"}  # without it, the server would have no version
+        assert (torchserve.store / "tiny-2.0.mar").exists()
+
     def test_store_is_read_only(
         self,
         torchserve: FakeTorchServe,
