@@ -160,9 +160,25 @@ class TestFailure:
         with pytest.raises(errors.AnswersChanged) as caught:
             deploy(torchserve.serve(), DeployOptions(second, max_changed=0.99), result, lambda _: None)
         assert "100.0%" in caught.value.message
+        assert "--tolerance" not in caught.value.fix  # labels
         assert result.shadow is not None
         assert result.shadow.changed == 4
         assert not result.default
+
+    def test_predicted_numbers_change_by_more_than_the_tolerance(
+        self, torchserve: FakeTorchServe, second: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("fastmar_serving.rollout.deploy.replay", lambda *_: 0.0)
+        torchserve.models["tiny"]["1.0"].answer = lambda _: {"prediction": 100.0, "warnings": []}
+        torchserve.answers["2.0"] = lambda _: {"prediction": 103.0, "warnings": []}
+        with pytest.raises(errors.AnswersChanged) as caught:
+            run(torchserve, second, max_changed=0.5)
+        assert "--tolerance" in caught.value.fix
+        assert run(torchserve, second, max_changed=0.5, tolerance=0.05, default=False).shadow.changed == 0
+        torchserve.unregister("tiny", "2.0")
+        for file in files(torchserve.store):
+            if file != "tiny-1.0.mar":
+                (torchserve.store / file).unlink()
 
     def test_max_changed_if_both_versions_refuse_all_requests(
         self, torchserve: FakeTorchServe, second: Path, tmp_path: Path
