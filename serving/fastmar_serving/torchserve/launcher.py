@@ -20,7 +20,6 @@ from fastmar_serving.torchserve.audit import audit_files, follow
 from fastmar_serving.torchserve.config import (
     RunDirectory,
     Settings,
-    check_ports,
     cores,
     render,
     run_directory,
@@ -33,6 +32,7 @@ from fastmar_serving.torchserve.java import find_java, find_torchserve
 from fastmar_serving.torchserve.keys import Keys, make_keys
 from fastmar_serving.torchserve.management import Management, ManagementError
 from fastmar_serving.torchserve.platforms import Platform
+from fastmar_serving.torchserve.ports import INFERENCE, check_ports
 from fastmar_serving.torchserve.process import ServerProcess, start
 from fastmar_serving.torchserve.readiness import ready
 from fastmar_serving.torchserve.registry import ServerEntry, register_server
@@ -67,7 +67,7 @@ def serve(settings: Settings, platform: Platform | None = None) -> int:
     with run_directory(settings.run_dir) as run, Control(run.front_socket) as control, stop_signals() as stop:
         properties = render(settings, run, archives)
         check_ports(properties)
-        with listen(properties["inference_address"]) as listener:
+        with listen(properties[INFERENCE]) as listener:
             write_files(properties, run, keys)
             management = Management(properties["management_address"], lambda: keys.management)
             began = time.monotonic()
