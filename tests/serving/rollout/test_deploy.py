@@ -22,6 +22,7 @@ from fastmar_serving.rollout.unloading import unload_named
 from fastmar_serving.torchserve.archives import find_archives
 from fastmar_serving.torchserve.audit import FILE as AUDIT
 from fastmar_serving.torchserve.defaults import FILE, Default, read_defaults
+from fastmar_serving.torchserve.errors import ArchiveRefused
 
 
 def run(torchserve: FakeTorchServe, archive: Path, **options: Any) -> DeployResult:
@@ -278,6 +279,18 @@ class TestFailure:
             run(torchserve, changed(second, **missing))
         assert torchserve.calls == []
 
+    def test_refuses_half_an_archive_that_is_not_in_the_store(self, torchserve: FakeTorchServe, second: Path) -> None:
+        half = second.with_name("half.mar")
+        half.write_bytes(second.read_bytes()[: second.stat().st_size // 2])
+        with pytest.raises(ArchiveRefused) as caught:
+            run(torchserve, half)
+        assert "model store" not in caught.value.fix
+        (torchserve.store / "half.mar").write_bytes(half.read_bytes())
+        with pytest.raises(ArchiveRefused) as caught:
+            find_archives(torchserve.store, [])
+        assert "model store" in caught.value.fix
+        (torchserve.store / "half.mar").unlink()
+
     def test_refuses_a_version_that_is_the_default(self, torchserve: FakeTorchServe, tmp_path: Path) -> None:
         with pytest.raises(errors.VersionTaken) as caught:
             run(torchserve, tiny_archive(tmp_path, "1.0"))
@@ -506,6 +519,7 @@ class TestKeep:
         with pytest.raises(errors.StillNeeded) as caught:
             unload_named(server, "tiny", "2.0", print)
         assert caught.value.code == "version_is_default"
+        assert "`fastmar rollback tiny`" in caught.value.fix
         with pytest.raises(errors.NoVersion):
             unload_named(server, "tiny", "3.0", print)
         torchserve.models["tiny"]["1.0"].queue = 1
@@ -515,3 +529,13 @@ class TestKeep:
         torchserve.models["tiny"]["1.0"].queue = 0
         unload_named(server, "tiny", "1.0", print)
         assert set(torchserve.models["tiny"]) == {"2.0"}
+
+    def test_unload_of_the_default_suggests_what_is_possible(self, torchserve: FakeTorchServe, second: Path) -> None:
+        with pytest.raises(errors.StillNeeded) as caught:
+            unload_named(torchserve.serve(), "tiny", "1.0", print)
+        assert "rollback" not in caught.value.fix  # there is no other version
+        run(torchserve, second, default=False)
+        with pytest.raises(errors.StillNeeded) as caught:
+            unload_named(torchserve.serve(), "tiny", "1.0", print)
+        assert "rollback tiny --to" in caught.value.fix
+        assert "2.0" in caught.value.fix
