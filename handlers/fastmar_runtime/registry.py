@@ -20,8 +20,8 @@ from types import ModuleType
 from fastmar_runtime.errors import ExtensionBroken
 
 _OWN = "fastmar_runtime"
-
 GROUP = "fastmar.runtime"
+FOLDERS = ("steps", "answers", "modalities")  # of this package and of each extension
 LIST = "extensions.json"  # in an archive, next to this file: import names of its extensions
 
 

@@ -19,7 +19,7 @@ from fastmar_cli.console import out, stages
 
 if TYPE_CHECKING:
     from fastmar_cli.targets import Target
-    from fastmar_client.client import MaskSize
+    from fastmar_contract.masks import MaskSize
 
 Answer = dict[str, Any]
 TOP_LABELS = 3  # in a row of the table
