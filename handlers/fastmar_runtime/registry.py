@@ -50,7 +50,7 @@ def _load(folder: str, name: str) -> ModuleType | None:
     package = package_of(folder, name)
     if package is None:
         return None
-    with _explained(package):
+    with _named_error(package):
         return importlib.import_module(f"{package}.{folder}.{name}")
 
 
@@ -62,14 +62,14 @@ def package_of(folder: str, name: str) -> str | None:
         ExtensionBroken: an extension can't be imported.
     """
     for package in (_OWN, *extensions()):
-        with _explained(package):
+        with _named_error(package):
             if name in names(folder, package):
                 return package
     return None
 
 
 @contextmanager
-def _explained(package: str) -> Iterator[None]:
+def _named_error(package: str) -> Iterator[None]:
     """Raise `ExtensionBroken` for any exception on importing an extension."""
     try:
         yield

@@ -89,7 +89,7 @@ def test_problems_and_warnings_are_shown_at_their_fields(web: FlaskClient, fake:
     assert reply.json["fields"]["f4"]["problem"]["code"] == "not_a_number"  # type: ignore[index]
     warnings = [
         {"field": "age", "code": "odd", "value": 1, "message": "so old."},
-        {"field": "?", "code": "c", "message": "loose"},
+        {"field": "?", "code": "c", "message": "general"},
     ]
     fake.answers["people"] = answer(warnings=warnings)
     reply = web.post("/models/people", data=FILLED, headers=ACCEPT_JSON)

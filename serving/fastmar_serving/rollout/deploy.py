@@ -17,7 +17,13 @@ from fastmar_serving.notices import notice
 from fastmar_serving.rollout.audit import DEPLOY, FAILED, SUCCESS, UNLOAD, Entry, audit_entry, digest
 from fastmar_serving.rollout.candidate import Candidate, candidate_version
 from fastmar_serving.rollout.checks import breaking_changes, refuse_breaking, refuse_new_errors
-from fastmar_serving.rollout.errors import AnswersChanged, NothingCompared, NothingToProve, VersionFailed, VersionTaken
+from fastmar_serving.rollout.errors import (
+    AnswersChanged,
+    GoldenRecordsMissing,
+    NothingCompared,
+    VersionFailed,
+    VersionTaken,
+)
 from fastmar_serving.rollout.golden import Golden, read_golden, replay
 from fastmar_serving.rollout.loading import Show, find_version
 from fastmar_serving.rollout.requests import Request, read_requests, sample
@@ -277,7 +283,7 @@ def _golden_requests(server: Server, current: Version, golden: Golden) -> list[R
     requests = golden.as_requests()
     file = server.store / current.file
     if identify(file) == (current.name, current.version):
-        with suppress(NothingToProve):
+        with suppress(GoldenRecordsMissing):
             requests += read_golden(file).as_requests()
     return list({request.data: request for request in reversed(requests)}.values())[::-1]
 

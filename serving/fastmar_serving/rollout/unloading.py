@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from fastmar_serving.notices import notice
 from fastmar_serving.rollout.audit import UNLOAD, audit_entry
-from fastmar_serving.rollout.errors import NoVersion, StillNeeded
+from fastmar_serving.rollout.errors import NoVersion, VersionInUse
 from fastmar_serving.rollout.loading import find_version
 from fastmar_serving.rollout.rollback import choose_version
 from fastmar_serving.rollout.server import Server
@@ -42,7 +42,7 @@ def unload_named(server: Server, name: str, version: str, show: Callable[[str], 
 
     Raises:
         NoVersion: it is not loaded.
-        StillNeeded: it is the default, or still receives requests.
+        VersionInUse: it is the default, or still receives requests.
     """
     with audit_entry(server, UNLOAD) as entry, server.exclusive():
         entry.model, entry.before = name, version
@@ -50,12 +50,12 @@ def unload_named(server: Server, name: str, version: str, show: Callable[[str], 
         if found is None:
             raise NoVersion(f"{name} {version} is not loaded.", fix="list the loaded versions with `fastmar models`.")
         if found.is_default:
-            raise StillNeeded(
+            raise VersionInUse(
                 f"{found.label} is the default.", fix=_another_default(server, found), code="version_is_default"
             )
         if not unload(server, found, show):
             fix = "try again when fewer requests name this version."
-            raise StillNeeded(f"{found.label} could not be unloaded.", fix=fix)
+            raise VersionInUse(f"{found.label} could not be unloaded.", fix=fix)
 
 
 def _another_default(server: Server, default: Version) -> str:

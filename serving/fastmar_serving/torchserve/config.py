@@ -24,7 +24,7 @@ MAX_RUN_PATH = MAX_SOCKET_PATH - len("/tmp/.ts.sock.65535")  # noqa: S108 - the 
 ANY_HOST = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
 RUN_MARKER = ".fastmar-run"  # marks a run directory, which a server may write to and clean up
 MIN_KEY_LENGTH = 16  # characters
-# TorchServe would write these headers beside the front's own (--cors-origins).
+# TorchServe would write these headers beside those of the front, the Java code that receives each request (`front/`).
 CORS = ("cors_allowed_origin", "cors_allowed_methods", "cors_allowed_headers")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 

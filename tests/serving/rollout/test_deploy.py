@@ -275,7 +275,7 @@ class TestFailure:
     def test_refuses_an_archive_without_golden_records(
         self, torchserve: FakeTorchServe, second: Path, missing: Any
     ) -> None:
-        with pytest.raises(errors.NothingToProve):
+        with pytest.raises(errors.GoldenRecordsMissing):
             run(torchserve, changed(second, **missing))
         assert torchserve.calls == []
 
@@ -322,7 +322,7 @@ class TestFailure:
     ) -> None:
         with (tmp_path / LOCK).open("w") as held:
             fcntl.flock(held, fcntl.LOCK_EX)
-            with pytest.raises(errors.AnotherUnderWay):
+            with pytest.raises(errors.ServerLocked):
                 deploy(torchserve.serve(tmp_path), DeployOptions(second), DeployResult(), lambda _: None)
 
 
@@ -516,14 +516,14 @@ class TestKeep:
     def test_unload_named(self, torchserve: FakeTorchServe, second: Path) -> None:
         run(torchserve, second)
         server = torchserve.serve()
-        with pytest.raises(errors.StillNeeded) as caught:
+        with pytest.raises(errors.VersionInUse) as caught:
             unload_named(server, "tiny", "2.0", print)
         assert caught.value.code == "version_is_default"
         assert "`fastmar rollback tiny`" in caught.value.fix
         with pytest.raises(errors.NoVersion):
             unload_named(server, "tiny", "3.0", print)
         torchserve.models["tiny"]["1.0"].queue = 1
-        with pytest.raises(errors.StillNeeded) as caught:
+        with pytest.raises(errors.VersionInUse) as caught:
             unload_named(server, "tiny", "1.0", print)
         assert caught.value.code == "still_needed"
         torchserve.models["tiny"]["1.0"].queue = 0
@@ -531,11 +531,11 @@ class TestKeep:
         assert set(torchserve.models["tiny"]) == {"2.0"}
 
     def test_unload_of_the_default_suggests_what_is_possible(self, torchserve: FakeTorchServe, second: Path) -> None:
-        with pytest.raises(errors.StillNeeded) as caught:
+        with pytest.raises(errors.VersionInUse) as caught:
             unload_named(torchserve.serve(), "tiny", "1.0", print)
         assert "rollback" not in caught.value.fix  # there is no other version
         run(torchserve, second, default=False)
-        with pytest.raises(errors.StillNeeded) as caught:
+        with pytest.raises(errors.VersionInUse) as caught:
             unload_named(torchserve.serve(), "tiny", "1.0", print)
         assert "rollback tiny --to" in caught.value.fix
         assert "2.0" in caught.value.fix
