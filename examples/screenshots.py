@@ -71,7 +71,7 @@ def _visit(page: Any, address: str, rows: Path, pictures: list[Path], screenshot
     page.goto(f"{address}/models/{flights.NAME}")
     screenshot("form")
     page.get_by_role("link", name="A summer evening with thunder").click()
-    page.get_by_role("button", name="Ask the model").click()
+    page.get_by_role("button", name="Predict").click()
     page.locator("#answer .sentence").wait_for()
     screenshot("answer")
     page.goto(f"{address}/models/{textures.NAME}")

@@ -17,8 +17,8 @@ from fastmar_runtime.spec import IMAGE, Field, Spec
 
 if TYPE_CHECKING:
     from fastmar_client import Client, Scored
-    from fastmar_client.client import MaskSize
     from fastmar_client.scoring import RowModel
+    from fastmar_contract.masks import MaskSize
 
 Answers = Iterator[dict[str, Any]]
 
@@ -107,7 +107,7 @@ class ArchiveTarget:
         return score_csv(ArchiveRowModel(self._predictor), source, target, **options)
 
     def _predict_files(self, paths: Sequence[Path]) -> list[dict[str, Any]]:
-        from fastmar_runtime.pictures import MODEL_SIZE  # noqa: PLC0415
+        from fastmar_contract.masks import MODEL_SIZE  # noqa: PLC0415
 
         return self._predictor.predict([_picture(path, self._mask_size or MODEL_SIZE) for path in paths])
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from fastmar_client.async_flows import batches, iterate, map_in_order, run_async
 from fastmar_client.calls import Calls, Query
-from fastmar_client.client import MaskSize, Record
+from fastmar_client.client import Record
 from fastmar_client.encoding import Part, Picture, is_one
 from fastmar_client.errors import RecordRefused
 from fastmar_client.flows import Flow, Result
@@ -22,6 +22,7 @@ from fastmar_client.retries import Retries
 from fastmar_client.scoring import ROWS_A_REQUEST
 from fastmar_client.served import ServedModel, get_schema, list_models, wait_until_ready
 from fastmar_client.transport import AsyncTransport
+from fastmar_contract.masks import MaskSize
 
 if TYPE_CHECKING:
     import httpx

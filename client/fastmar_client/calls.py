@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fastmar_client.bulk import answer_or_bisect
-from fastmar_client.encoding import JSON, MASK_SIZES, Part, to_json_list
+from fastmar_client.encoding import JSON, Part, to_json_list
 from fastmar_client.errors import RecordRefused, wrong_count_error
 from fastmar_client.flows import Flow
 from fastmar_client.keys import FixedKey, KeyFile, Keys
@@ -18,6 +18,7 @@ from fastmar_client.requester import Headers, Requester
 from fastmar_client.retries import Retries
 from fastmar_client.schema import Schema
 from fastmar_client.served import get_schema, path_of
+from fastmar_contract.masks import check_mask_size
 
 SCHEMA_CACHE_SECONDS = 60.0
 
@@ -33,8 +34,7 @@ class Query:
     request_id: str | None = None
 
     def __post_init__(self) -> None:
-        if self.mask_size is not None and self.mask_size not in MASK_SIZES:
-            raise ValueError(f"mask_size is {self.mask_size!r}. Fix: pass 'model' or 'original'.")
+        check_mask_size(self.mask_size)
 
 
 class Calls:

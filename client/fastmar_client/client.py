@@ -29,12 +29,12 @@ from fastmar_client.scoring import ROWS_A_REQUEST, Scored
 from fastmar_client.served import ServedModel, ServedRowModel, get_schema, list_models, wait_until_ready
 from fastmar_client.transport import Transport
 from fastmar_contract.csv_rows import UTF8
+from fastmar_contract.masks import MaskSize
 
 if TYPE_CHECKING:
     import requests
 
 Record = Mapping[str, Any]
-MaskSize = Literal["model", "original"]
 
 
 class Client:

@@ -16,12 +16,12 @@ from typing import IO, Any
 
 from fastmar_client.errors import RecordRefused
 from fastmar_client.pictures import is_batch, is_picture_object, to_file
+from fastmar_contract.masks import MASK_SIZE
 from fastmar_contract.media_types import picture_type
 
 # The bytes of a picture's file, its path, or the open file. PIL images and numpy arrays are accepted too.
 # A str is a path if the model reads pictures.
 Picture = bytes | bytearray | str | os.PathLike[str] | IO[bytes]
-MASK_SIZES = ("model", "original")
 
 JSON = "application/json"
 ANY_BYTES = "application/octet-stream"
@@ -76,7 +76,7 @@ def part(record: Any, mask_size: str | None = None) -> Part:
         TypeError: a file is open in text mode, or an array or image can't be sent as a picture.
     """
     if mask_size is not None and isinstance(record, Mapping):
-        return Part(encode({"mask_size": mask_size, **record}))
+        return Part(encode({MASK_SIZE: mask_size, **record}))
     one = _part(record)
     if mask_size is not None and one.media_type != JSON:
         return Part(one.as_json(mask_size=mask_size), JSON, one.name)

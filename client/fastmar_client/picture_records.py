@@ -9,13 +9,13 @@ from typing import Any
 from fastmar_client.pictures import png
 from fastmar_client.problems import Problem
 from fastmar_contract.display import short_repr
+from fastmar_contract.masks import MASK_SIZE, MASK_SIZES, MODEL_SIZE
 
 IMAGE = "image"
 EXAMPLE_SIZE = 8  # pixels; width and height
 
 _SEND_PICTURE = 'send {"image": {"b64": "..."}} with the picture\'s bytes in base64, or the picture itself as the body.'
-_KEYS = (IMAGE, "b64", "name", "mask_size")
-_MASK_SIZES = ("model", "original")
+_KEYS = (IMAGE, "b64", "name", MASK_SIZE)
 
 
 def problems(record: dict[str, Any]) -> Iterator[Problem]:
@@ -28,10 +28,10 @@ def problems(record: dict[str, Any]) -> Iterator[Problem]:
     elif not isinstance(content, str):
         message = f"'image' is {short_repr(content)}, where base64 belongs."
         yield Problem("refused", "not_a_picture", IMAGE, message, _SEND_PICTURE)
-    size = record.get("mask_size", _MASK_SIZES[0])
-    if size not in _MASK_SIZES:
+    size = record.get(MASK_SIZE, MODEL_SIZE)
+    if size not in MASK_SIZES:
         fix = "send 'model' or 'original'."
-        yield Problem("refused", "bad_option", "mask_size", f"'mask_size' is {short_repr(size)}.", fix, size)
+        yield Problem("refused", "bad_option", MASK_SIZE, f"'mask_size' is {short_repr(size)}.", fix, size)
     for name in (name for name in record if name not in _KEYS):
         yield Problem("ignored", "extra_column", name, f"the model does not use {name!r}.", "remove it.")
 

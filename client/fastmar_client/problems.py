@@ -153,16 +153,16 @@ class Column:
     def _unknown_category(self, value: Any) -> Iterator[Problem]:
         if self.vocabulary.code(value):
             return
-        near = self.vocabulary.find_near_miss(value)
-        if near.warning is None:
+        found = self.vocabulary.interpret(value)
+        if found.warning is None:
             return
-        if near.warning == UNKNOWN:
-            some = self.categories[:_EXAMPLES] if near.similar is None else (near.similar,)
+        if found.warning == UNKNOWN:
+            some = self.categories[:_EXAMPLES] if found.similar is None else (found.similar,)
             fix = f"send one of its {len(self.categories)} categories, such as {', '.join(map(repr, some))}."
-            yield Problem("ignored", near.warning, self.name, near.message, fix, value)
+            yield Problem("ignored", found.warning, self.name, found.message, fix, value)
         else:
-            fix = f"send {self.categories[near.category_code - 1]!r}."
-            yield Problem("unusual", near.warning, self.name, near.message, fix, value)
+            fix = f"send {self.categories[found.category_code - 1]!r}."
+            yield Problem("unusual", found.warning, self.name, found.message, fix, value)
 
 
 def _category(value: Any) -> Any:

@@ -97,6 +97,7 @@ class Schema:
         if isinstance(record, str):
             return [] if self.traits.reads_files or "string" in self._types else [self._not_an_object(record)]
         if isinstance(record, bytes | bytearray | os.PathLike | Part):
+            # For an unknown kind of model, `reads_files` is None: the server decides.
             return [self._not_an_object(record)] if self.traits.reads_files is False else []
         try:
             plain = as_read(record)
@@ -152,7 +153,7 @@ class Schema:
             yield Problem("ignored", "extra_column", name, f"the model does not use {name!r}.", fix)
 
     def _not_an_object(self, value: Any) -> Problem:
-        what = f"the text {short_repr(value)}" if isinstance(value, str) else "a picture"
+        what = f"the text {short_repr(value)}" if isinstance(value, str) else "the bytes of a file"
         return Problem("refused", "not_an_object", None, f"{self.name} reads records, not {what}.", _AN_OBJECT)
 
     def _column(self, name: str) -> Column | None:

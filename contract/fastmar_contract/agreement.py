@@ -37,15 +37,16 @@ def answers_agree(answer: Any, expected: Any, decode: dict[str, Any], mask_diffe
     if any(_without_wording(answer[key]) != _without_wording(expected[key]) for key in facts):
         return False
     if not isinstance(expected.get("probabilities"), dict):
-        return not prediction_changed(answer, expected, mask_difference)
+        return not prediction_changed(expected, answer, mask_difference)
     return _same_probabilities(answer, expected, decode) and _same_labels(answer, expected, decode)
 
 
-def prediction_changed(old: Answer, new: Answer, mask_difference: MaskDifference) -> bool:
+def prediction_changed(old: Answer, new: Answer, mask_difference: MaskDifference, tolerance: float = TOLERANCE) -> bool:
     """Whether the prediction changed.
 
-    It did if the label or the set of labels differs, if a number or point differs by more than the tolerance, or if a
-    mask differs in more than `MASK_TOLERANCE` of its pixels.
+    It did if the label or the set of labels differs, if a number or point differs by more than `tolerance`, or if a
+    mask differs in more than `MASK_TOLERANCE` of its pixels. `tolerance` is relative to the old number; a difference
+    within `TOLERANCE` is never a change.
     """
     if is_mask(old) and is_mask(new):
         share = mask_difference(old["prediction"]["mask"], new["prediction"]["mask"])
@@ -55,7 +56,7 @@ def prediction_changed(old: Answer, new: Answer, mask_difference: MaskDifference
     before, after = old["prediction"], new["prediction"]
     if _is_labels(before) and _is_labels(after):
         return set(before) != set(after)
-    return not _close(before, after)
+    return not _close(after, before, tolerance)
 
 
 def difference(old: Answer, new: Answer, mask_difference: MaskDifference) -> float | None:
@@ -117,17 +118,22 @@ def _without_wording(value: Any) -> Any:
     return [_without_wording(item) for item in value] if isinstance(value, list) else value
 
 
-def _close(answer: Any, expected: Any) -> bool:
-    """Whether two pieces of JSON agree, numbers within the tolerance."""
+def _close(answer: Any, expected: Any, tolerance: float = TOLERANCE) -> bool:
+    """Whether two pieces of JSON agree, numbers within `TOLERANCE`, or `tolerance` relative to the expected number."""
     if _is_number(answer) and _is_number(expected):
         try:
-            return bool(answer == expected or abs(answer - expected) <= TOLERANCE * max(1.0, abs(expected)))
+            allowed = max(TOLERANCE, TOLERANCE * abs(expected), tolerance * abs(expected))
+            return bool(answer == expected or abs(answer - expected) <= allowed)
         except OverflowError:  # an integer too large for a float
             return False
     if isinstance(answer, list) and isinstance(expected, list):
-        return len(answer) == len(expected) and all(map(_close, answer, expected))
+        return len(answer) == len(expected) and all(
+            _close(one, other, tolerance) for one, other in zip(answer, expected, strict=True)
+        )
     if isinstance(answer, dict) and isinstance(expected, dict):
-        return answer.keys() == expected.keys() and all(_close(answer[key], expected[key]) for key in expected)
+        return answer.keys() == expected.keys() and all(
+            _close(answer[key], expected[key], tolerance) for key in expected
+        )
     return type(answer) is type(expected) and bool(answer == expected)
 
 

@@ -1,4 +1,4 @@
-"""Matching of values with the categories of a vocabulary, as fastai does it, and suggestions for near misses.
+"""Matching of values with the categories of a vocabulary, as fastai does it, and suggestions for others.
 
 Values match by Python's equality, as in `learn.predict` (1 matches 1.0, and 0 and 1 match False and True), except that
 a bool never matches a vocabulary of numbers. Values are not converted to or from strings.
@@ -19,7 +19,7 @@ WHITE_SPACE, UNKNOWN = "category_whitespace", "unknown_category"  # codes of war
 
 
 @dataclass(frozen=True, slots=True)
-class NearMiss:
+class Interpretation:
     """The interpretation of a value that does not match any category exactly.
 
     Attributes:
@@ -75,21 +75,21 @@ class Categories:
         """The only category that differs from `text` at most in surrounding white space; else `text` itself."""
         return text if text in self.codes else self._trimmed.get(text.strip(), text)
 
-    def find_near_miss(self, value: Any, *, may_search: Callable[[], bool] = lambda: True) -> NearMiss:
+    def interpret(self, value: Any, *, may_search: Callable[[], bool] = lambda: True) -> Interpretation:
         """Interpret a value that matches no category exactly.
 
         `may_search` is called before the search for a similar name, which is slow if there are many categories.
         """
         if isinstance(value, str):
             if self._has_dates and (date := as_date(value)) in self.codes:
-                return NearMiss(self.codes[date])
+                return Interpretation(self.codes[date])
             if (meant := self._trimmed.get(value.strip())) is not None:
                 message = f"read as {meant!r}: the two differ only in surrounding white space."
-                return NearMiss(self.codes[meant], WHITE_SPACE, message)
+                return Interpretation(self.codes[meant], WHITE_SPACE, message)
         message = f"the model was not trained with {short_repr(value)}; it is treated as an unknown category."
         text = value if isinstance(value, str) else short_repr(value)
         if (similar := self._printed.get(text)) is not None:  # the string "3" for the number 3, and the like
-            message += f" Did you mean {similar!r} ({type(similar).__name__})? Categories are matched with their type."
+            message += f" Did you mean {similar!r} ({type(similar).__name__})? Text never matches a number or a bool."
         elif isinstance(value, str) and may_search() and (similar := self._names.closest(value)) is not None:
             message += f" Did you mean {similar!r}?"
-        return NearMiss(0, UNKNOWN, message, similar)
+        return Interpretation(0, UNKNOWN, message, similar)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, Literal, overload
+from typing import Any, overload
 
-from fastmar_client.encoding import MASK_SIZES, Picture, as_read, is_one
+from fastmar_client.encoding import Picture, as_read, is_one
 from fastmar_client.errors import RecordRefused
 from fastmar_client.frames import Frame, records_in
 from fastmar_client.records import prepare, with_record_number
 from fastmar_client.schema import Schema
 from fastmar_contract.errors import RecordError
+from fastmar_contract.masks import MASK_SIZE, MODEL_SIZE, MaskSize, check_mask_size
 from fastmar_runtime.golden import replay_golden
-from fastmar_runtime.pictures import MASK_SIZE, MODEL_SIZE
 from fastmar_runtime.pictures import Picture as ReadPicture
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.schema import describe
@@ -22,7 +22,6 @@ from fastmar_runtime.spec import Spec
 
 Record = Mapping[str, Any]
 Answer = dict[str, Any]
-MaskSize = Literal["model", "original"]
 
 
 def load(path: str | os.PathLike[str], *, verify: bool = True, threads: int = 1) -> Model:
@@ -105,8 +104,7 @@ class Model:
             RecordError: the single record can't be scored; from `fastmar_contract.errors`.
             TypeError: a file is opened as text, or an image or array is not a picture.
         """
-        if mask_size is not None and mask_size not in MASK_SIZES:
-            raise ValueError(f"mask_size is {mask_size!r}. Fix: use 'model' or 'original'.")
+        check_mask_size(mask_size)
         if not is_one(record):
             return list(self._answers(records_in(record), mask_size))
         [answer] = self._predictor.predict([self._read(record, mask_size)])

@@ -21,13 +21,13 @@ from fastmar_export.errors import ExportError
 from fastmar_export.extensions import layer_packages
 from fastmar_export.learner import Learner, check_classes, open_learner
 from fastmar_export.modalities import Modality, check_options, modality_of
+from fastmar_export.network_export import ExportedNetwork, export_network, verify
 from fastmar_export.networks.rebuild import rebuild
 from fastmar_export.options import FIRST_VERSION, Options
 from fastmar_export.presentation import read_ui
 from fastmar_export.reader import LearnerFile, read_torch_file, require_learner
 from fastmar_export.reference import refine
 from fastmar_export.replacement import check_same_model, check_same_pickle, check_version
-from fastmar_export.trial import Trial, prove, try_network
 from fastmar_runtime import __version__
 from fastmar_runtime.spec import PROTOCOL, Spec
 
@@ -77,7 +77,7 @@ def export_learner(
         on_read: called with the content of the file, even if the learner turns out to be unsupported.
 
     Raises:
-        FastmarError: the learner can't be read, converted or proved; no archive is written.
+        FastmarError: the learner can't be read, converted or verified; no archive is written.
     """
     archive = _check_request(options)
     on_stage("Reading the pickle, without running it")
@@ -90,12 +90,12 @@ def export_learner(
     on_stage("Rebuilding the network")
     network = _rebuild(learner, conversion, options)
     on_stage("Exporting the network to ONNX")
-    trial = try_network(network, learner, modality, conversion, options.activation)
-    spec = _spec(options, source, modality, conversion, trial)
-    on_stage("Proving that the graph answers as the network does")
-    golden, difference = prove(trial, spec, modality, conversion)
+    exported = export_network(network, learner, modality, conversion, options.activation)
+    spec = _spec(options, source, modality, conversion, exported)
+    on_stage("Verifying that the graph answers as the network does")
+    golden, difference = verify(exported, spec, modality, conversion)
     on_stage("Writing the archive")
-    path = _write(Bundle(spec, trial.graph.model, golden), archive, options)
+    path = _write(Bundle(spec, exported.graph.model, golden), archive, options)
     return ExportResult(path, spec, source, difference)
 
 
@@ -113,7 +113,7 @@ def _read(pickle: Path, archive: Path, options: Options, on_read: Callable[[Lear
     source = read_torch_file(pickle)
     on_read(source)
     require_learner(source.root)
-    if not (options.force or options.live):
+    if not (options.force or options.live):  # each pickle of a live learner has another digest
         check_same_pickle(archive, source, pickle)
     return source
 
@@ -148,7 +148,9 @@ def _check_name(options: Options) -> None:
         )
 
 
-def _spec(options: Options, source: LearnerFile, modality: Modality, conversion: Conversion, trial: Trial) -> Spec:
+def _spec(
+    options: Options, source: LearnerFile, modality: Modality, conversion: Conversion, exported: ExportedNetwork
+) -> Spec:
     date = creation_date()
     spec = Spec(
         protocol=PROTOCOL,
@@ -158,12 +160,12 @@ def _spec(options: Options, source: LearnerFile, modality: Modality, conversion:
         runtime=__version__,
         fields=conversion.fields,
         steps=conversion.steps,
-        inputs=trial.graph.inputs,
-        outputs=trial.graph.outputs,
-        decode=trial.decode,
+        inputs=exported.graph.inputs,
+        outputs=exported.graph.outputs,
+        decode=exported.decode,
         targets=conversion.targets,
         layers=conversion.layer_states,
-        notices=(*conversion.notices, *trial.notices),
+        notices=(*conversion.notices, *exported.notices),
         dropped=tuple(conversion.dropped),
         provenance={
             "pickle": {"sha256": source.sha256, "bytes": source.size},

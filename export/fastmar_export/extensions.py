@@ -33,8 +33,6 @@ CONVERTERS, MODALITIES, LAYERS, CALLBACKS = (
     "fastmar.callbacks",
 )
 
-_RUNTIME_FOLDERS = ("steps", "answers", "modalities")
-
 
 @cache
 def load_entry_points(group: str) -> tuple[Any, ...]:
@@ -64,7 +62,7 @@ def check_extensions() -> None:
     for entry in entry_points(group=registry.GROUP):
         try:
             importlib.import_module(entry.value)
-            for folder in _RUNTIME_FOLDERS:
+            for folder in registry.FOLDERS:
                 for name in registry.names(folder, entry.value):
                     importlib.import_module(f"{entry.value}.{folder}.{name}")
         except Exception as error:  # likewise

@@ -21,7 +21,8 @@ class Options:
         ui: YAML file with the presentation of the model in forms.
         reference: CSV file with rows from which defaults and ranges of the fields are computed.
         force: whether to replace any archive of the same name.
-        live: whether the pickle was written only for this export, so that its digest does not identify the learner.
+        live: whether the pickle was written from a learner in memory, only for this export. Its digest does not
+            identify the learner then, so an archive with the same content is replaced without `force`.
         exif_transpose: whether to rotate photos by their EXIF orientation, which fastai does not do.
         picture_size: width and height of all pictures, for a learner without Resize whose network needs one size.
         max_pixels: limit of a picture's pixels, for a learner without Resize; None for the default limit.

@@ -55,7 +55,7 @@ class Gatherer:
             (f.name, *(_fast_range(f, ranges) if f.kind == NUMBER else _EMPTY_RANGE), f.kind == CATEGORY, f)
             for f in fields
         ]
-        self._parts = {f.name: _parts(f, fields) for f in fields if f.aliases}
+        self._parts = {f.name: _date_part_columns(f, fields) for f in fields if f.aliases}
 
     def __call__(self, records: Sequence[Any], report: Report) -> Columns:
         """Columns of `records`.
@@ -81,7 +81,8 @@ class Gatherer:
             for column, name, low, high, takes_text, field in checks:
                 value = record.get(name, MISSING)
                 kind = type(value)
-                # The fast path: values that the field's check accepts as they are.
+                # The fast path, for values that the field's check would return as they are: a str for a category, or
+                # an int or float (no bool) within the range of a number. The range of other fields is empty.
                 if takes_text if kind is str else (kind is float or kind is int) and low <= value <= high:
                     column[row] = value
                     found += 1
@@ -95,7 +96,7 @@ class Gatherer:
                 if value is MISSING:
                     fault = absent.get(name) or absent.setdefault(name, MissingColumn(name, nullable=field.nullable))
                     faults.append(fault)
-                    if len(faults) == 1 and not report.explain(row):
+                    if len(faults) == 1 and not report.wants_all_faults(row):
                         break
                     continue
                 try:
@@ -103,7 +104,7 @@ class Gatherer:
                     found += 1
                 except RecordError as fault:
                     faults.append(fault.with_traceback(None))  # its frames would keep the columns of the batch alive
-                    if len(faults) == 1 and not report.explain(row):
+                    if len(faults) == 1 and not report.wants_all_faults(row):
                         break
                     continue
                 if field.kind == NUMBER:
@@ -152,7 +153,7 @@ def _add_misspellings(
     ]
 
 
-def _parts(date: Field, fields: Sequence[Field]) -> set[str]:
+def _date_part_columns(date: Field, fields: Sequence[Field]) -> set[str]:
     """Optional columns that are computed from a date: those that start with the common prefix of the date's names."""
     prefix = commonprefix([date.name, *date.aliases])  # noqa: RUF071 - compares characters on purpose
     return {f.name for f in fields if f.optional and f.kind != DATE and f.name.startswith(prefix)}

@@ -4,6 +4,7 @@ BundleError               an archive, or the folder it was unpacked to, can't be
 ├── BundleUnreadable      not an archive of fastmar, or a member is missing or invalid
 ├── ProtocolUnknown       the spec has a protocol number that this runtime does not read
 ├── RuntimeMismatch       the archive needs another version of the runtime
+├── ExtensionBroken       an extension that the model needs can't be imported
 ├── GraphRefused          the graph contains an operator that no export writes
 ├── GraphFailed           ONNX Runtime fails on the graph, or its output can't be decoded
 └── GoldenMismatch        this machine does not reproduce the golden records
@@ -36,6 +37,12 @@ class RuntimeMismatch(BundleError):
     """The bundle was written for another version of the runtime than the installed one."""
 
     code = "runtime_mismatch"
+
+
+class ExtensionBroken(BundleError):
+    """An extension that the model needs can't be imported."""
+
+    code = "extension_not_importable"
 
 
 class GraphRefused(BundleError):

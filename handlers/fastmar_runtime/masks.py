@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from fastmar_contract.masks import ORIGINAL_SIZE
 from fastmar_runtime.answers import Answers
 from fastmar_runtime.geometry import Geometry
-from fastmar_runtime.pictures import ORIGINAL_SIZE
 
 MAX_8_BIT_CLASSES = 255  # the remaining value of 8 bits marks pixels that the model did not see
 

@@ -37,7 +37,7 @@ ERRORS = {
     "400": "The request or the record was refused; the body has the error and its fix.",
     "401": "The key is missing or wrong.",
     "404": "The model, version or path does not exist.",
-    "413": "The body is too large, or has too many records.",
+    "413": "The body or its response is too large, or the body has too many records.",
     "415": "The body's encoding is not supported.",
     "500": "The server failed on this request.",
     "503": "No worker of the model is ready.",

@@ -34,8 +34,9 @@ JSON_TYPE = "application/json"
 LINES_TYPE = "application/jsonlines"
 
 TOO_MANY = "too_many_records"  # error code with status 413
+RESPONSE_TOO_LARGE = "response_too_large"  # error code with status 413
 ENCODED = "content_encoding"  # error code with status 415
-_STATUSES = {TOO_MANY: 413, ENCODED: 415}
+_STATUSES = {TOO_MANY: 413, RESPONSE_TOO_LARGE: 413, ENCODED: 415}
 
 _BRACKETS = ("{", "[", b"{", b"[")
 _NO_HEADERS: Mapping[str, str] = {}

@@ -10,12 +10,9 @@ from typing import Any
 
 from fastmar_contract.display import json_safe, short_repr
 from fastmar_contract.errors import RecordError
+from fastmar_contract.masks import MASK_SIZE, MASK_SIZES, MODEL_SIZE
 from fastmar_runtime.report import Report
 from fastmar_runtime.spec import IMAGE
-
-MODEL_SIZE, ORIGINAL_SIZE = "model", "original"
-MASK_SIZE = "mask_size"
-_MASK_SIZES = (MODEL_SIZE, ORIGINAL_SIZE)
 
 BASE64 = "b64"
 NAME = "name"
@@ -96,7 +93,7 @@ def mask_size(value: Any) -> str:
     Raises:
         RecordError: it is neither "model" nor "original".
     """
-    if value not in _MASK_SIZES:
+    if value not in MASK_SIZES:
         raise RecordError(
             "bad_option",
             f"'mask_size' must be 'model' or 'original'; got {short_repr(value)}.",

@@ -40,8 +40,11 @@ class Report:
         known = self.errors.get(row)
         self.errors[row] = error if known is None else add_fault(known, error)
 
-    def explain(self, row: int) -> bool:
-        """Whether to report all faults of a record: only the first refused records of a batch, to save time."""
+    def wants_all_faults(self, row: int) -> bool:
+        """Whether to report all faults of a record, instead of its first one.
+
+        Only for the first refused records of a batch, to save time; those are added to `explained`.
+        """
         if len(self.explained) >= EXPLAINED_ERRORS:
             return False
         self.explained.add(row)

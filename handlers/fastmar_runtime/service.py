@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from operator import methodcaller
 from typing import Any
 
 import orjson
@@ -30,7 +31,7 @@ class Service:
     Args:
         predictor: the model.
         max_response: maximum bytes of a response's body; larger responses are replaced by an error with status 413.
-        observers: are notified of requests, columns and answers.
+        observers: are notified of requests, columns and answers. An observer that fails is logged once.
     """
 
     def __init__(self, predictor: Predictor, max_response: int, observers: Sequence[Observer] = ()) -> None:
@@ -38,6 +39,7 @@ class Service:
         self._predictor = predictor
         self._max_response = max_response
         self._observers = observers
+        self._failed_observers: set[Observer] = set()
         self._documents = documents(self.spec)
         self._max_records = max(1, min(MAX_RECORDS, max_response // payload.min_answer_bytes(self.spec)))
 
@@ -66,8 +68,7 @@ class Service:
         try:
             return self._check_size(read(self._max_records + 1))
         except RequestError as error:
-            for observer in self._observers:
-                observer.refused(error.code)
+            self._notify(methodcaller("refused", error.code))
             return payload.refused(error)
         except Exception:
             return _internal_error(v2=v2)
@@ -92,8 +93,7 @@ class Service:
             written = iter(self._answer_together(requests, records))
         responses = [next(written) if isinstance(item, Request) else item for item in received]
         seconds = time.perf_counter() - started
-        for observer in self._observers:
-            observer.responded([response.status for response in responses], seconds)
+        self._notify(methodcaller("responded", [response.status for response in responses], seconds))
         return responses
 
     def _check_size(self, request: Request) -> Request:
@@ -127,12 +127,21 @@ class Service:
         answers = iter(self._predictor.predict(records, columns.append))
         per_request = [[next(answers) for _ in request.records] for request in requests]
         responses = [self._write(request, each) for request, each in zip(requests, per_request, strict=True)]
-        for observer in self._observers:
-            for group_columns in columns:
-                observer.prepared(group_columns)
-            for each in per_request:
-                observer.answered(each)
+        for group_columns in columns:
+            self._notify(methodcaller("prepared", group_columns))
+        for each in per_request:
+            self._notify(methodcaller("answered", each))
         return responses
+
+    def _notify(self, call: Callable[[Observer], None]) -> None:
+        """Call all observers. The exception of an observer must neither change nor repeat an answer."""
+        for observer in self._observers:
+            try:
+                call(observer)
+            except Exception:
+                if observer not in self._failed_observers:  # else it could fill the log
+                    self._failed_observers.add(observer)
+                    log.exception("the observer %s failed; its later failures are not logged", type(observer).__name__)
 
     def _write(self, request: Request, answers: list[dict[str, Any]]) -> Response:
         response = payload.write(request, answers, self.spec)
@@ -140,7 +149,7 @@ class Service:
             return response
         error = RequestError(
             f"the response would have {len(response.body):,} bytes, over the limit of {self._max_response:,}.",
-            code=payload.TOO_MANY,
+            code=payload.RESPONSE_TOO_LARGE,
             fix=f"send fewer than {len(answers)} records per request."
             if len(answers) > 1
             else "send a smaller record.",

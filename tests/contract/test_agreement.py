@@ -171,6 +171,26 @@ def test_changed_predictions_and_differences(old: Any, new: Any, changed: bool, 
     assert difference(old, new, mask_difference) == (None if gap is None else pytest.approx(gap))
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "tolerance", "changed"),
+    [
+        (1000.0, 1040.0, 0.05, False),
+        (1000.0, 1060.0, 0.05, True),
+        (-1000.0, -1040.0, 0.05, False),
+        (0.02, 0.03, 0.05, True),  # relative below 1 too
+        (0.0, 0.00005, 0.05, False),  # other processors sum in another order
+        (0.0, 0.5, 1.0, True),
+        (1000.0, 1000.05, 0.0, False),
+        ([[10.0, 200.0]], [[10.4, 205.0]], 0.05, False),
+        ([[10.0, 200.0]], [[11.0, 200.0]], 0.05, True),
+        ([10.0], [10.0, 10.0], 0.05, True),
+        (["a"], ["b"], 0.9, True),
+    ],
+)
+def test_a_number_changes_by_more_than_the_tolerance(old: Any, new: Any, tolerance: float, changed: bool) -> None:
+    assert prediction_changed({"prediction": old}, {"prediction": new}, mask_difference, tolerance) == changed
+
+
 def test_the_difference_of_masks_is_a_share_of_pixels() -> None:
     one, other = np.zeros((10, 10), dtype=np.uint8), np.zeros((10, 10), dtype=np.uint8)
     other[0, :3] = 2

@@ -12,6 +12,7 @@ from fastmar_export.errors import ExportError
 from fastmar_export.exporter import Options, export_learner
 from fastmar_export.modalities import modalities
 from fastmar_runtime import registry
+from fastmar_runtime.errors import ExtensionBroken
 from tests.export.tables import Case, make_learner
 
 Install = Callable[..., None]
@@ -68,6 +69,20 @@ def test_export_is_refused(case: str, install: Install) -> None:
     for fact in ("shop-fastmar", f"shop = {value}", group):
         assert fact in caught.value.message
     assert "pip uninstall shop-fastmar" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    "modules",
+    [{}, {"broken_shop_h__steps__clip": "import not_installed_x"}, {"broken_shop_h__steps__clip": "1 / 0"}],
+    ids=["a missing package", "a missing dependency", "an exception"],
+)
+def test_model_is_refused_if_its_extension_is_broken(modules: dict[str, str], install: Install) -> None:
+    install(registry.GROUP, "broken_shop_h", **modules)
+    with pytest.raises(ExtensionBroken) as caught:
+        registry.load("steps", "clip")
+    assert caught.value.code == "extension_not_importable"
+    assert "broken_shop_h" in caught.value.message
+    registry.load("steps", "normalize")  # the runtime's own
 
 
 def test_extensions_that_can_be_imported_are_accepted(install: Install) -> None:

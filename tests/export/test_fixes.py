@@ -25,7 +25,7 @@ from fastai.vision.augment import Resize
 from fastai.vision.core import PILImage
 from fastai.vision.data import MaskBlock, PointBlock
 
-from fastmar_export import trial
+from fastmar_export import network_export
 from fastmar_export.errors import ExportError
 from fastmar_export.exporter import Options, export_learner
 from tests.export.pictures import Config, dls_of, mask_of
@@ -46,7 +46,7 @@ def without_graph(monkeypatch: pytest.MonkeyPatch) -> None:
             output = network(*(torch.from_numpy(samples[name]) if name in samples else None for name in positions))
         return SimpleNamespace(inputs=(), outputs=(), model=b""), output.numpy()
 
-    monkeypatch.setattr(trial, "export_graph", run)
+    monkeypatch.setattr(network_export, "export_graph", run)
 
 
 def refusal_of(learn: Any, folder: Path, **options: Any) -> ExportError | None:

@@ -13,7 +13,7 @@ from tests.runtime import tiny
 
 from fastmar_export.modalities import modalities
 from fastmar_oracle.learner import FastaiUnavailable
-from fastmar_oracle.modalities import Modality, modality
+from fastmar_oracle.modalities import Modality, ModalityUnknown, modality
 
 
 class FakeLearner:
@@ -34,6 +34,13 @@ class FakeLearner:
 @pytest.mark.parametrize("name", modalities())
 def test_oracle_has_all_modalities_of_the_export(name: str) -> None:
     assert isinstance(modality(name), Modality)
+
+
+def test_modality_of_an_extension_is_refused() -> None:
+    with pytest.raises(ModalityUnknown) as caught:
+        modality("letters")
+    assert caught.value.code == "modality_not_comparable"
+    assert "--learner" in caught.value.fix
 
 
 def test_records_of_files_follow_golden_records(tmp_path: Path) -> None:

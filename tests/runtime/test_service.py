@@ -68,6 +68,41 @@ def test_a_failed_request_is_not_observed_twice(monkeypatch: pytest.MonkeyPatch)
     assert recorder.calls == [("prepared", [20.0]), ("answered", [False]), ("responded", [200, 500])]
 
 
+@pytest.mark.parametrize("method", ["refused", "prepared", "answered", "responded"])
+def test_a_failing_observer_changes_no_answer(
+    method: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Failing(Observer):
+        pass
+
+    def fail(*_: Any) -> None:
+        raise ArithmeticError
+
+    monkeypatch.setattr(Failing, method, fail)
+    before, after = Recorder(), Recorder()
+    predictor = tiny.predictor()
+    model_service = Service(predictor, MAX_RESPONSE, [before, Failing(), after])
+    predictions: list[int] = []
+    predict = predictor.predict
+
+    def counted(records: Any, observe: Any) -> Any:
+        predictions.append(len(records))
+        return predict(records, observe)
+
+    monkeypatch.setattr(predictor, "predict", counted)
+
+    def unreadable(_: int) -> Request:
+        raise RequestError("no", code="bad_json", fix="-")
+
+    for _ in range(2):
+        received = [model_service.receive(unreadable), Request([tiny.record(age=20)]), Request([{}])]
+        assert [response.status for response in model_service.respond(received)] == [400, 200, 400]
+    assert predictions == [2, 2]
+    assert before.calls == after.calls
+    assert [call[0] for call in after.calls] == ["refused", "prepared", "answered", "answered", "responded"] * 2
+    assert len(caplog.records) == 1  # not for each request
+
+
 def test_prepared_is_not_called_for_pictures() -> None:
     recorder = Recorder()
     model_service = Service(tiny_pictures.predictor(), MAX_RESPONSE, [recorder])

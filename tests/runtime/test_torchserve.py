@@ -365,7 +365,7 @@ class TestFaults:
         small, large = worker.send(post([tiny.record()]), post([tiny.record()] * 20))
         assert small.status == 200
         assert large.status == 413
-        assert large.json["error"]["code"] == "too_many_records"
+        assert large.json["error"]["code"] == "response_too_large"
         assert " 20 " in large.json["error"]["fix"]
 
 

@@ -355,7 +355,7 @@ class TestModels:
     def test_unloads_a_version(self, fastmar: Any, ask: Any, store: Path, tmp_path: Path) -> None:
         fastmar("deploy", tiny_archive(tmp_path, "2.0"), "--no-default")
         _, err = fastmar("models", "--unload", "tiny", "1.0", status=1)
-        assert "StillNeeded: tiny 1.0" in err
+        assert "VersionInUse: tiny 1.0" in err
         out, _ = fastmar("models", "--unload", "tiny", "2.0", "--json")
         assert [each["version"] for each in json.loads(out)] == ["1.0"]
         assert ask(version="2.0") == 404

@@ -18,7 +18,7 @@ expect: Any = getattr(pytest.importorskip("playwright.sync_api"), "expect")  # n
 def ask(page: Any) -> str:
     """Send the form; returns the sentence of the answer."""
     with page.expect_response(lambda response: response.request.method == "POST"):
-        page.get_by_role("button", name="Ask the model").click()
+        page.get_by_role("button", name="Predict").click()
     expect(page.locator("#answer")).not_to_have_attribute("aria-busy", "true")
     return str(page.locator("#answer .sentence").inner_text())
 
@@ -84,7 +84,7 @@ def test_a_number_outside_the_reference_range_gets_a_remark(page: Any, real: str
     place = page.locator(f"[id={field.get_attribute('id')}-messages]")
     expect(place.locator("[data-code=outside_range]")).to_contain_text("17 to")
     page.get_by_label("Hours per week").fill("")
-    page.get_by_role("button", name="Ask the model").click()
+    page.get_by_role("button", name="Predict").click()
     expect(page.get_by_label("Hours per week")).to_be_focused()
     expect(page.get_by_label("Hours per week")).to_have_attribute("aria-invalid", "true")
 
@@ -241,12 +241,12 @@ def test_all_pages_work_without_scripts(chromium: Any, real: str, pictures: list
     page = context.new_page()
     page.goto(f"{real}/models/{PEOPLE}")
     page.get_by_label("Education").select_option("Doctorate")
-    page.get_by_role("button", name="Ask the model").click()
+    page.get_by_role("button", name="Predict").click()
     expect(page.locator("#answer .sentence")).to_contain_text("% sure")
     expect(page.get_by_label("Education")).to_have_value("Doctorate")
     page.goto(f"{real}/models/{COLOURS}")
     page.get_by_label("Choose one picture or many").set_input_files(pictures)
-    page.get_by_role("button", name="Ask the model").click()
+    page.get_by_role("button", name="Predict").click()
     expect(page.locator(".picture .sentence")).to_have_count(3, timeout=PATIENCE)
     table = tmp_path / "people.csv"
     people()[:5].to_csv(table, index=False)

@@ -89,14 +89,14 @@ def test_problems_and_warnings_are_shown_at_their_fields(web: FlaskClient, fake:
     assert reply.json["fields"]["f4"]["problem"]["code"] == "not_a_number"  # type: ignore[index]
     warnings = [
         {"field": "age", "code": "odd", "value": 1, "message": "so old."},
-        {"field": "?", "code": "c", "message": "loose"},
+        {"field": "?", "code": "c", "message": "general"},
     ]
     fake.answers["people"] = answer(warnings=warnings)
     reply = web.post("/models/people", data=FILLED, headers=ACCEPT_JSON)
     assert reply.json["code"] is None  # type: ignore[index]
     assert reply.json["fields"]["f4"]["remarks"] == [{"code": "odd", "text": "So old."}]  # type: ignore[index]
     assert codes(reply.json["html"]) == ["c"]  # type: ignore[index]
-    assert "Loose" in reply.json["html"]  # type: ignore[index]
+    assert "General" in reply.json["html"]  # type: ignore[index]
     page = web.post("/models/people", data=FILLED).text
     assert field_codes(page, "f4") == ["odd"]
     assert "So old." in page

@@ -21,7 +21,7 @@ expect: Any = getattr(pytest.importorskip("playwright.sync_api"), "expect")  # n
 
 
 def send(page: Any) -> None:
-    page.get_by_role("button", name="Ask the model").click()
+    page.get_by_role("button", name="Predict").click()
 
 
 def record_posts(page: Any) -> list[Any]:

@@ -39,9 +39,9 @@ class FormPage(Page):
 
     def show(self) -> str:
         """See `Page`."""
-        return self._show(from_link(self._form, request.args))
+        return self._render_form(from_link(self._form, request.args))
 
-    def _show(self, filled: FilledForm, **more: Any) -> str:
+    def _render_form(self, filled: FilledForm, **more: Any) -> str:
         examples = [(title, self._link(from_record(self._form, record))) for title, record in self.texts.examples()]
         return self._render("ask.html", form=self._form, filled=filled, examples=examples, **more)
 
@@ -57,11 +57,16 @@ class FormPage(Page):
         filled = from_post(self._form, request.form)
         link = self._link({name: filled.texts[name] for name, each in fields.items() if not each.hidden})
         answer, error = self._predict(filled)
-        parts: JSON = {"answer": answer, "error": error, "link": link, "loose": self._place_remarks(answer, filled)}
+        parts: JSON = {
+            "answer": answer,
+            "error": error,
+            "link": link,
+            "general_remarks": self._place_remarks(answer, filled),
+        }
         parts["snippets"] = self._writer().record(filled.record) if answer else None
         status = error.status if error else 200
         if not self._is_script:
-            return make_response(self._show(filled, **parts), status)
+            return make_response(self._render_form(filled, **parts), status)
         reply = jsonify(
             {
                 "code": error.code if error else None,
@@ -106,14 +111,14 @@ class FormPage(Page):
 
     def _place_remarks(self, answer: AnswerView | None, filled: FilledForm) -> list[Any]:
         """Add the remarks of the answer to their fields; return those without a visible field."""
-        loose = []
+        general = []
         for remark in answer.remarks if answer else ():
             each = self._form.fields.get(remark.field)
             if each is None or each.hidden:
-                loose.append(remark)
+                general.append(remark)
             else:
                 filled.remark(remark.field, remark.code, remark.text)
-        return loose
+        return general
 
     def _link(self, texts: dict[str, str]) -> str:
         return f"{url_for('model', reference=self.reference)}?{urlencode(texts)}"

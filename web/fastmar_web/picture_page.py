@@ -33,9 +33,9 @@ class PicturePage(Page):
 
     def show(self) -> str:
         """See `Page`."""
-        return self._show()
+        return self._render_results()
 
-    def _show(self, **more: Any) -> str:
+    def _render_results(self, **more: Any) -> str:
         limit = self._picture_limit()
         snippets = self._writer().picture()
         return self._render("pictures.html", limit=limit, limit_text=format_size(limit), snippets=snippets, **more)
@@ -62,7 +62,7 @@ class PicturePage(Page):
             except PageError as error:
                 result["error"] = error
             results.append(result)
-        return _json_response(results[0]) if self._is_script else self._show(results=results)
+        return _json_response(results[0]) if self._is_script else self._render_results(results=results)
 
     def _picture_limit(self) -> int:
         return pictures.size_limit(self.schema, self._settings.picture_bytes)

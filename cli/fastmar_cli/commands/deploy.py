@@ -42,6 +42,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="do not switch if a larger share of predictions changes, such as 0.05 for 5%%",
     )
     parser.add_argument(
+        "--tolerance",
+        type=share,
+        default=1e-4,
+        metavar="SHARE",
+        help="relative difference above which a predicted number counts as changed (default: %(default)s)",
+    )
+    parser.add_argument(
         "--accept",
         action="append",
         choices=WAIVABLE,
@@ -84,6 +91,7 @@ def run(args: argparse.Namespace) -> int:
         requests=args.requests,
         sample=args.sample,
         max_changed=args.max_changed,
+        tolerance=args.tolerance,
         timeout=args.timeout,
         keep=args.keep,
         default=not args.no_default,

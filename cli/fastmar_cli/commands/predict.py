@@ -19,7 +19,7 @@ from fastmar_cli.console import out, stages
 
 if TYPE_CHECKING:
     from fastmar_cli.targets import Target
-    from fastmar_client.client import MaskSize
+    from fastmar_contract.masks import MaskSize
 
 Answer = dict[str, Any]
 TOP_LABELS = 3  # in a row of the table
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the answers; exit status 1 if a record was refused."""
+    """Print the answers; exit status 1 if a record or picture was refused."""
     import orjson
 
     from fastmar_cli.targets import open_target
@@ -103,7 +103,7 @@ class _Table:
     def __init__(self) -> None:
         from rich.table import Table
 
-        self._table = Table("", "prediction", "probability", "remarks")
+        self._table = Table("", "prediction", "most probable", "remarks")
         self._rows = 0
 
     def add(self, answer: Answer) -> None:

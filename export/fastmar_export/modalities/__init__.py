@@ -96,11 +96,11 @@ class Modality(ABC):
             ExportError: the network's output does not match the targets.
         """
 
-    def trial_context(self, conversion: Conversion) -> AbstractContextManager[None]:
+    def export_context(self, conversion: Conversion) -> AbstractContextManager[None]:
         """A context for the first run of the network, which may add details to a `ParityFailed`."""
         return nullcontext()
 
-    def prove(
+    def verify(
         self,
         conversion: Conversion,
         network: nn.Module,

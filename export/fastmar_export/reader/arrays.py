@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sized
 from typing import Any, cast
 
 import numpy as np
@@ -65,7 +66,7 @@ class Arrays:
         count = _count(shape)
         if dtype.hasobject:
             if type(data) is not list or len(data) != count:
-                raise ValueError(f"the data of an array of {count} objects has another type or length")
+                raise ValueError(f"an array needs a list of {count} objects, and its data is {_measure(data)}")
             self._budget.spend(_ARRAY + 8 * count)
         else:
             data = bytes(self._raw(data, dtype, count))
@@ -76,11 +77,16 @@ class Arrays:
         if type(raw) is str:  # Python 2 wrote bytes as text
             raw = raw.encode("latin1")
         if not isinstance(raw, bytes | bytearray) or len(raw) != nbytes:
-            raise ValueError(f"the data of an array of {nbytes} bytes has another type or length")
+            raise ValueError(f"an array needs {nbytes} bytes, and its data is {_measure(raw)}")
         self._budget.spend(_ARRAY + nbytes)
         if dtype.kind == "U" and nbytes and np.frombuffer(raw, dtype.str[0] + "u4").max() > sys.maxunicode:
             raise ValueError("an array of text has an invalid code point")
         return raw
+
+
+def _measure(data: Any) -> str:
+    """Type and length of an array's data, for a message."""
+    return f"a {type(data).__name__}" + (f" of length {len(data)}" if isinstance(data, Sized) else "")
 
 
 def _count(shape: Any) -> int:

@@ -22,7 +22,10 @@ _CONTAINER = 64 + WALKED
 
 
 class Inert(Exception):
-    """The arguments are not plain data, so the call stays a record."""
+    """A rebuilding function raises it for arguments that it can't rebuild a value from.
+
+    The reader then keeps the call as an inert `Record`, which nothing runs.
+    """
 
 
 class PlainValues:

@@ -11,8 +11,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from fastmar_contract.errors import FastmarError
 from fastmar_oracle.answers import Prediction
 from fastmar_runtime.spec import Spec
+
+
+class ModalityUnknown(FastmarError):
+    """The model is of an extension's modality, which this package can't compare with fastai."""
+
+    code = "modality_not_comparable"
 
 
 class Modality(ABC):
@@ -36,6 +43,18 @@ class Modality(ABC):
 
 
 def modality(kind: str) -> Modality:
-    """The modality of a spec's `kind`, from the module of that name in this folder."""
-    found: Modality = importlib.import_module(f"{__name__}.{kind}").MODALITY
+    """The modality of a spec's `kind`, from the module of that name in this folder.
+
+    Raises:
+        ModalityUnknown: there is none.
+    """
+    try:
+        found: Modality = importlib.import_module(f"{__name__}.{kind}").MODALITY
+    except ModuleNotFoundError as error:
+        if error.name != f"{__name__}.{kind}":
+            raise
+        raise ModalityUnknown(
+            f"answers of a model of the kind {kind!r} can't be compared with fastai's: an extension adds this kind.",
+            fix="run `fastmar verify` without --learner, which replays the golden records.",
+        ) from error
     return found

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fastmar_contract.masks import MASK_SIZE, MODEL_SIZE, ORIGINAL_SIZE
 from fastmar_runtime.activations import check_activation
 from fastmar_runtime.answers import JSON, AnswerKind, Decoder, OutputTensor, State
 from fastmar_runtime.bodies.tensors import BYTES
-from fastmar_runtime.pictures import MASK_SIZE, MODEL_SIZE, ORIGINAL_SIZE
 from fastmar_runtime.schema_parts import BASE64, COUNT, TEXT, closed_object, ref
 from fastmar_runtime.validation import build, unreadable
 

@@ -136,11 +136,15 @@ def _flatten(name: str, values: list[Any], shape: list[int] | None) -> list[Any]
         if any(isinstance(value, list) for value in flat):
             raise bad_tensor(f"the data of input {name!r} is nested deeper than its shape {shape}.", _MATCH_SHAPE)
     if len(flat) != shape[0]:
-        raise bad_tensor(f"input {name!r} has the shape {shape}, but {len(flat):,} values.", _MATCH_SHAPE)
+        raise _wrong_length(name, shape, len(flat))
     return flat
 
 
 _MATCH_SHAPE = "send data that matches the shape."
+
+
+def _wrong_length(name: str, shape: list[int], found: int) -> RequestError:
+    return bad_tensor(f"input {name!r} has {found:,} values; its shape {shape} needs {shape[0]:,}.", _MATCH_SHAPE)
 
 
 def _check_values(name: str, values: Sequence[Any], datatype: str) -> None:
@@ -165,12 +169,13 @@ def _from_binary(name: str, datatype: str | None, shape: list[int] | None, data:
     if datatype == BYTES:
         values: list[Any] = _strings(name, data)
         if len(values) != shape[0]:
-            raise bad_tensor(f"input {name!r} has the shape {shape}, but {len(values):,} values.", _MATCH_SHAPE)
+            raise _wrong_length(name, shape, len(values))
         return values
     dtype = np.dtype(DATATYPES[datatype].dtype)
     if len(data) != shape[0] * dtype.itemsize:
         raise bad_tensor(
-            f"input {name!r} has {len(data):,} bytes for the shape {shape} of {datatype}.",
+            f"input {name!r} has {len(data):,} bytes; the shape {shape} of {datatype} needs "
+            f"{shape[0] * dtype.itemsize:,}.",
             f"send {dtype.itemsize} bytes per value.",
         )
     numbers = np.frombuffer(data, dtype).tolist()

@@ -30,17 +30,17 @@ class Categorify:
                 if value is None:
                     column[row] = 0
                 elif not column[row] or (type(value) is bool and not known.takes_bools):
-                    column[row] = _find_near_miss(name, value, known, row, report)
+                    column[row] = _interpret(name, value, known, row, report)
             encoded[name] = column
         return encoded
 
 
-def _find_near_miss(name: str, value: Any, known: Categories, row: int, report: Report) -> int:
+def _interpret(name: str, value: Any, known: Categories, row: int, report: Report) -> int:
     """The code of a value that matches no category exactly, which gets a warning."""
-    near = known.find_near_miss(value, may_search=report.may_search)
-    if near.warning is not None:
-        report.warn(row, field=name, code=near.warning, value=value, message=near.message)
-    return near.category_code
+    found = known.interpret(value, may_search=report.may_search)
+    if found.warning is not None:
+        report.warn(row, field=name, code=found.warning, value=value, message=found.message)
+    return found.category_code
 
 
 def from_state(state: dict[str, Any], path: str = "spec.json: step") -> Categorify:

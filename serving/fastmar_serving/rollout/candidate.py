@@ -12,7 +12,7 @@ from fastmar_serving.rollout.errors import LifecycleError, VersionFailed
 from fastmar_serving.rollout.loading import Show, register, wait_until_ready
 from fastmar_serving.rollout.server import Server
 from fastmar_serving.rollout.switching import make_default, read_default, save_default
-from fastmar_serving.rollout.versions import Version
+from fastmar_serving.rollout.versions import Version, default_of, versions_of
 from fastmar_serving.torchserve.management import ManagementError
 
 
@@ -60,22 +60,43 @@ class Candidate:
 
     def undo(self) -> None:
         """Undo all steps. A server that restarts at any moment in between starts with the old version."""
-        label = f"{self._name} {self._version}"
-        try:
-            if self._is_switching and self._current is not None:
-                make_default(self._server, self._name, self._current.version)
-            if self._loaded_from is not None:
-                self._server.management.unregister(self._name, self._version)
-        except (ManagementError, LifecycleError) as error:
-            if getattr(error, "status", None) != http.client.NOT_FOUND:
-                notice(f"can't unregister {label}; its archive stays in the model store: {error.message}")
-                return
+        is_undone = self._restore_default()
+        if self._loaded_from is not None:
+            is_undone = self._unregister()
+        if not is_undone:
+            return
         if self.undo_file is not None:
             with suppress(OSError):
                 self.undo_file()
         elif self._loaded_from is not None:
             notice(f"{self._loaded_from} stays in the model store: the next start of the server loads it.")
         save_default(self._server, self._name, self.saved)
+
+    def _restore_default(self) -> bool:
+        """Make the old version the default again; returns False, with a notice, if that fails."""
+        if not self._is_switching or self._current is None:
+            return True
+        try:
+            make_default(self._server, self._name, self._current.version)
+        except (ManagementError, LifecycleError) as error:
+            notice(f"can't make {self._current.label} the default again: {error.message}")
+            return False
+        return True
+
+    def _unregister(self) -> bool:
+        """Unregister the version; returns False, with a notice, if it stays loaded."""
+        label = f"{self._name} {self._version}"
+        try:
+            default = default_of(versions_of(self._server.management, self._name))
+            if self._current is not None and default is not None and default.version == self._version:
+                notice(f"{label} stays loaded, and its archive in the model store: it is the default now.")
+                return False
+            self._server.management.unregister(self._name, self._version)
+        except (ManagementError, LifecycleError) as error:
+            if getattr(error, "status", None) != http.client.NOT_FOUND:  # else another process unregistered it
+                notice(f"can't unregister {label}; its archive stays in the model store: {error.message}")
+                return False
+        return True
 
 
 @contextmanager

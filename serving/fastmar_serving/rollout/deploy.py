@@ -12,11 +12,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fastmar_contract.agreement import TOLERANCE
 from fastmar_serving.notices import notice
 from fastmar_serving.rollout.audit import DEPLOY, FAILED, SUCCESS, UNLOAD, Entry, audit_entry, digest
 from fastmar_serving.rollout.candidate import Candidate, candidate_version
 from fastmar_serving.rollout.checks import breaking_changes, refuse_breaking, refuse_new_errors
-from fastmar_serving.rollout.errors import AnswersChanged, NothingCompared, NothingToProve, VersionFailed, VersionTaken
+from fastmar_serving.rollout.errors import (
+    AnswersChanged,
+    GoldenRecordsMissing,
+    NothingCompared,
+    VersionFailed,
+    VersionTaken,
+)
 from fastmar_serving.rollout.golden import Golden, read_golden, replay
 from fastmar_serving.rollout.loading import Show, find_version
 from fastmar_serving.rollout.requests import Request, read_requests, sample
@@ -44,6 +51,7 @@ class DeployOptions:
         requests: files of requests for the comparison; if empty, the golden records of both versions are compared.
         sample: maximum number of requests.
         max_changed: share of predictions that may change; None allows any.
+        tolerance: relative difference above which a predicted number counts as changed.
         timeout: limit for loading, in seconds.
         keep: number of versions that stay loaded, always including the default and the new one; None keeps all.
         default: whether to make the new version the default.
@@ -54,6 +62,7 @@ class DeployOptions:
     requests: Sequence[str] = ()
     sample: int = 100
     max_changed: float | None = None
+    tolerance: float = TOLERANCE
     timeout: float = 120.0
     keep: int | None = None
     default: bool = True
@@ -236,7 +245,7 @@ def _shadow(
     if not options.requests:
         source = "golden records"
         requests = sample(_golden_requests(server, current, golden), options.sample)
-    result.shadow = Shadow(current.version, result.version, source)
+    result.shadow = Shadow(current.version, result.version, source, options.tolerance)
     compare_versions(server.client, current.name, result.shadow, requests, show)
     if options.max_changed is None:
         return
@@ -251,10 +260,13 @@ def _refuse_changed(options: DeployOptions, shadow: Shadow | None) -> None:
     if shadow is None or options.max_changed is None:
         return
     if shadow.share_changed > options.max_changed:
+        fix = "check the changes above; if they are intended, give a larger --max-changed"
+        if shadow.has_numbers:
+            fix += f", or a --tolerance above {options.tolerance:g}, the relative change of a number that is ignored"
         raise AnswersChanged(
             f"{shadow.share_changed:.1%} of the predictions change from {shadow.old} to {shadow.new}; "
             f"the limit is {options.max_changed:.1%}.",
-            fix="check the changes above; if they are intended, give a larger --max-changed.",
+            fix=f"{fix}.",
         )
 
 
@@ -271,7 +283,7 @@ def _golden_requests(server: Server, current: Version, golden: Golden) -> list[R
     requests = golden.as_requests()
     file = server.store / current.file
     if identify(file) == (current.name, current.version):
-        with suppress(NothingToProve):
+        with suppress(GoldenRecordsMissing):
             requests += read_golden(file).as_requests()
     return list({request.data: request for request in reversed(requests)}.values())[::-1]
 

@@ -2,20 +2,20 @@
 
 FastmarError
 └── LifecycleError            the models of the running server stay as they are
-    ├── ServerNotFound            no running server, or its model store is unknown
-    ├── ManagementFailed          the management API does not answer, or refuses a request
-    ├── AnotherUnderWay           another command is changing the models of the same server
-    ├── VersionTaken              the server has loaded that version already
-    ├── StoreRefused              the archive can't be copied to the model store
-    ├── NothingToProve            the archive has no golden records
-    ├── VersionFailed             the workers of the version don't load it
-    ├── GoldenDiffers             a golden record has another answer over HTTP
-    ├── BreakingVersion           callers of the default version would be refused or misled
-    ├── NewErrors                 the new version refuses records that the default answers
-    ├── NothingCompared           --max-changed is given and no prediction could be compared
-    ├── AnswersChanged            more predictions change than --max-changed allows
-    ├── NoVersion                 the version, or a previous version, does not exist
-    └── StillNeeded               a version that can't be unloaded: it is the default, or receives requests
+    ├── ServerNotFound        no running server, or its model store is unknown
+    ├── ManagementFailed      the management API does not answer, or refuses a request
+    ├── ServerLocked          another command is changing the models of the same server
+    ├── VersionTaken          the server has loaded that version already
+    ├── StoreRefused          the archive can't be copied to the model store
+    ├── GoldenRecordsMissing  the archive has no golden records
+    ├── VersionFailed         the workers of the version don't load it
+    ├── GoldenDiffers         a golden record has another answer over HTTP
+    ├── BreakingVersion       callers of the default version would be refused or misled
+    ├── NewErrors             the new version refuses records that the default answers
+    ├── NothingCompared       --max-changed is given and no prediction could be compared
+    ├── AnswersChanged        more predictions change than --max-changed allows
+    ├── NoVersion             the version, or a previous version, does not exist
+    └── VersionInUse          a version that can't be unloaded: it is the default, or receives requests
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class ManagementFailed(LifecycleError):
     code = "management_failed"
 
 
-class AnotherUnderWay(LifecycleError):
+class ServerLocked(LifecycleError):
     """Another deployment or rollback is changing the same server."""
 
     code = "another_under_way"
@@ -59,7 +59,7 @@ class StoreRefused(LifecycleError):
     code = "store_refused"
 
 
-class NothingToProve(LifecycleError):
+class GoldenRecordsMissing(LifecycleError):
     """The archive has no golden records, so its answers can't be checked."""
 
     code = "nothing_to_prove"
@@ -107,7 +107,7 @@ class NoVersion(LifecycleError):
     code = "no_version"
 
 
-class StillNeeded(LifecycleError):
+class VersionInUse(LifecycleError):
     """The version can't be unloaded: it is the default, or receives requests."""
 
     code = "still_needed"

@@ -13,7 +13,7 @@ from fastmar_client import Client
 from fastmar_contract.agreement import Answer, answers_agree, difference
 from fastmar_contract.display import printable
 from fastmar_contract.members import ANSWERS, RECORDS, SPEC, read_member
-from fastmar_serving.rollout.errors import GoldenDiffers, NothingToProve
+from fastmar_serving.rollout.errors import GoldenDiffers, GoldenRecordsMissing
 from fastmar_serving.rollout.requests import Request, send_request
 from fastmar_serving.rollout.shadow import mask_difference
 from fastmar_serving.torchserve.archives import UNREADABLE
@@ -38,7 +38,7 @@ def read_golden(path: Path) -> Golden:
     """Read the golden records of an archive.
 
     Raises:
-        NothingToProve: the archive has none, or they are damaged.
+        GoldenRecordsMissing: the archive has none, or they are damaged.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -76,8 +76,8 @@ def replay(
     return largest
 
 
-def _without_golden(path: Path, reason: str) -> NothingToProve:
-    return NothingToProve(
+def _without_golden(path: Path, reason: str) -> GoldenRecordsMissing:
+    return GoldenRecordsMissing(
         f"{path} has no readable golden records ({reason}), so its answers can't be checked.",
         fix="make the archive with `fastmar export`, which records them.",
     )

@@ -57,7 +57,7 @@ def roll_back(server: Server, name: str, to: str | None, *, timeout: float, show
             known = ", ".join(sorted(server.management.names()))
             fix = f"name one of: {known}." if known else "deploy a model first."
             raise NoVersion(f"the server has no model {name}.", fix=fix, code="no_model")
-        version = entry.after = _choose(server, current, versions, to)
+        version = entry.after = choose_version(server, current, versions, to)
         loaded = next((v for v in versions if v.version == version), None)
         if loaded is not None and loaded.ready == 0:
             raise VersionFailed(
@@ -76,8 +76,12 @@ def roll_back(server: Server, name: str, to: str | None, *, timeout: float, show
     return RollbackResult(name, current.version, version, loaded is None)
 
 
-def _choose(server: Server, current: Version, versions: Sequence[Version], to: str | None) -> str:
-    """The version to go back to: `to`, else the previous default, else the only other version if none is saved."""
+def choose_version(server: Server, current: Version, versions: Sequence[Version], to: str | None) -> str:
+    """The version to go back to: `to`, else the previous default, else the only other version if none is saved.
+
+    Raises:
+        NoVersion: there is no such version.
+    """
     loaded = [version.version for version in versions if not version.is_default]
     fix = _suggest(current.name, loaded)
     if to is not None:

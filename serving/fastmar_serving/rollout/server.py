@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from fastmar_client import Client, Unauthorized
 from fastmar_client.keys import KeyFile
 from fastmar_contract.locks import acquire
-from fastmar_serving.rollout.errors import AnotherUnderWay, ManagementFailed, ServerNotFound
+from fastmar_serving.rollout.errors import ManagementFailed, ServerLocked, ServerNotFound
 from fastmar_serving.torchserve import registry
 from fastmar_serving.torchserve.config import reachable_url
 from fastmar_serving.torchserve.management import TIMEOUT, Management, ManagementError, management_key
@@ -96,16 +96,14 @@ class Server:
         """Hold the lock that allows one deployment or rollback at a time, if the run directory is writable.
 
         Raises:
-            AnotherUnderWay: another process holds the lock.
+            ServerLocked: another process holds the lock.
         """
         if self.run_dir is None or not os.access(self.run_dir, os.W_OK):
             yield
             return
         with (self.run_dir / LOCK).open("w") as file:
             if not acquire(file):
-                raise AnotherUnderWay(
-                    f"another command is changing the models of {self.url}.", fix="wait until it ends."
-                )
+                raise ServerLocked(f"another command is changing the models of {self.url}.", fix="wait until it ends.")
             yield
 
 

@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from fastmar_client import Client
-from fastmar_contract.agreement import Answer, answers_agree, difference, prediction_changed
+from fastmar_contract.agreement import TOLERANCE, Answer, answers_agree, difference, is_mask, prediction_changed
 from fastmar_contract.summary import describe_prediction
 from fastmar_serving.rollout.requests import Request, send_request
 
@@ -32,6 +32,7 @@ class Shadow:
         old: the default version.
         new: the candidate.
         source: origin of the requests, for messages.
+        tolerance: relative difference above which a predicted number, or a coordinate of a point, counts as changed.
         answers: number of compared records.
         predicted: records that the old version answers without an error.
         answered: records that both versions answer without an error.
@@ -43,6 +44,7 @@ class Shadow:
         errors_after: count of each error code of the new version.
         new_error_codes: count of each error code among the records of `newly_failing`.
         is_probability: whether `differences` are differences of probabilities.
+        has_numbers: whether `differences` are differences of predicted numbers, to which `tolerance` applies.
         changes: count of each change from one label, or set of labels, to another.
         differences: for each pair of numeric answers, the largest difference of a number.
         errors: count of each new error, by code and message.
@@ -53,6 +55,7 @@ class Shadow:
     old: str
     new: str
     source: str
+    tolerance: float = TOLERANCE
     answers: int = 0
     predicted: int = 0
     answered: int = 0
@@ -64,6 +67,7 @@ class Shadow:
     errors_after: Counter[str] = field(default_factory=Counter)
     new_error_codes: Counter[str] = field(default_factory=Counter)
     is_probability: bool = False
+    has_numbers: bool = False
     changes: Counter[tuple[str, str]] = field(default_factory=Counter)
     differences: list[float] = field(default_factory=list)
     errors: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -94,7 +98,7 @@ class Shadow:
             self.newly_answered += 1
             return
         self.answered += 1
-        if prediction_changed(before, after, mask_difference):
+        if prediction_changed(before, after, mask_difference, self.tolerance):
             self.changed += 1
             self._example(where, before, after)
             if _is_countable(before) and _is_countable(after):
@@ -103,6 +107,7 @@ class Shadow:
         if distance is not None:
             self.differences.append(distance)
             self.is_probability = isinstance(before.get("probabilities"), dict)
+            self.has_numbers = not self.is_probability and not is_mask(before)
         self.warnings.update(_warnings(after) - _warnings(before))
 
     def as_dict(self) -> dict[str, Any]:
@@ -111,6 +116,7 @@ class Shadow:
             "old": self.old,
             "new": self.new,
             "source": self.source,
+            "tolerance": self.tolerance,
             "answers": self.answers,
             "predicted": self.predicted,
             "answered_by_both": self.answered,

@@ -12,11 +12,12 @@ from collections.abc import Callable, Sequence
 
 from fastmar_serving.notices import notice
 from fastmar_serving.rollout.audit import UNLOAD, audit_entry
-from fastmar_serving.rollout.errors import NoVersion, StillNeeded
+from fastmar_serving.rollout.errors import NoVersion, VersionInUse
 from fastmar_serving.rollout.loading import find_version
+from fastmar_serving.rollout.rollback import choose_version
 from fastmar_serving.rollout.server import Server
 from fastmar_serving.rollout.store import move_to_unloaded
-from fastmar_serving.rollout.versions import Version
+from fastmar_serving.rollout.versions import Version, versions_of
 from fastmar_serving.torchserve.archives import identify
 from fastmar_serving.torchserve.defaults import Default
 from fastmar_serving.torchserve.management import ManagementError
@@ -41,7 +42,7 @@ def unload_named(server: Server, name: str, version: str, show: Callable[[str], 
 
     Raises:
         NoVersion: it is not loaded.
-        StillNeeded: it is the default, or still receives requests.
+        VersionInUse: it is the default, or still receives requests.
     """
     with audit_entry(server, UNLOAD) as entry, server.exclusive():
         entry.model, entry.before = name, version
@@ -49,11 +50,24 @@ def unload_named(server: Server, name: str, version: str, show: Callable[[str], 
         if found is None:
             raise NoVersion(f"{name} {version} is not loaded.", fix="list the loaded versions with `fastmar models`.")
         if found.is_default:
-            fix = f"run `fastmar rollback {name}` first, or deploy another version."
-            raise StillNeeded(f"{found.label} is the default.", fix=fix, code="version_is_default")
+            raise VersionInUse(
+                f"{found.label} is the default.", fix=_another_default(server, found), code="version_is_default"
+            )
         if not unload(server, found, show):
             fix = "try again when fewer requests name this version."
-            raise StillNeeded(f"{found.label} could not be unloaded.", fix=fix)
+            raise VersionInUse(f"{found.label} could not be unloaded.", fix=fix)
+
+
+def _another_default(server: Server, default: Version) -> str:
+    """The fix that makes another version the default."""
+    versions = versions_of(server.management, default.name)
+    try:
+        choose_version(server, default, versions, None)
+    except NoVersion as error:
+        if len(versions) > 1:
+            return error.fix  # the versions to choose from
+        return "deploy another version first. To serve none, stop the server and move the archive out of its store."
+    return f"run `fastmar rollback {default.name}` first, or deploy another version."
 
 
 def unload(server: Server, version: Version, show: Callable[[str], None]) -> bool:

@@ -70,7 +70,7 @@ def find_archives(store: Path, names: list[str], state: Path | None = None) -> l
     files = sorted(store.glob("*.mar"))
     if not files:
         raise StoreEmpty(f"{store} has no .mar file.", fix=fix)
-    archives = [read_archive(path) for path in files]
+    archives = [_read_stored(path) for path in files]
     if names:
         archives = [archive for archive in archives if _names_of(archive) & set(names)]
         unknown = sorted(set(names) - set().union(*map(_names_of, archives)))
@@ -171,9 +171,18 @@ def _config(archive: zipfile.ZipFile, name: str | None) -> dict[str, Any]:
 def _broken(path: Path, reason: str, code: str | None = None) -> ArchiveRefused:
     return ArchiveRefused(
         f"{path} can't be served: {reason}.",
-        fix="copy or export it again, or move it out of the model store.",
+        fix="copy or export it again.",
         code=code,
     )
+
+
+def _read_stored(path: Path) -> Archive:
+    """`read_archive` of a file in the model store, where a broken archive prevents the start."""
+    try:
+        return read_archive(path)
+    except ArchiveRefused as error:
+        error.fix = f"{error.fix.removesuffix('.')}, or move it out of the model store."
+        raise
 
 
 def _refuse_duplicates(archives: list[Archive]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -17,14 +16,15 @@ from urllib.parse import urlsplit
 from fastmar_contract.locks import acquire
 from fastmar_contract.machine import usable_cores
 from fastmar_serving.torchserve.archives import Archive
-from fastmar_serving.torchserve.errors import ConfigRefused, PortTaken
+from fastmar_serving.torchserve.errors import ConfigRefused
+from fastmar_serving.torchserve.ports import INFERENCE, MANAGEMENT, METRICS, free_port
 
 MAX_SOCKET_PATH = 100  # the kernel takes 107 bytes, 103 on macOS
 MAX_RUN_PATH = MAX_SOCKET_PATH - len("/tmp/.ts.sock.65535")  # noqa: S108 - the sockets of TorchServe's workers
 ANY_HOST = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
 RUN_MARKER = ".fastmar-run"  # marks a run directory, which a server may write to and clean up
 MIN_KEY_LENGTH = 16  # characters
-# TorchServe would write these headers beside the front's own (--cors-origins).
+# TorchServe would write these headers beside those of the front, the Java code that receives each request (`front/`).
 CORS = ("cors_allowed_origin", "cors_allowed_methods", "cors_allowed_headers")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -201,11 +201,11 @@ def render(settings: Settings, run: RunDirectory, archives: list[Archive]) -> di
             raise ConfigRefused(
                 f"TorchServe can't listen on {host}.", fix="give an IPv4 address or a host name.", code="ipv6_address"
             )
-    metrics_port = settings.metrics_port or free_port(settings.metrics_host)
+    metrics_port = settings.metrics_port or free_port(settings.metrics_host, METRICS)
     properties |= {
-        "inference_address": f"http://{settings.host}:{settings.port or free_port(settings.host)}",
-        "management_address": _management_address(settings, run),
-        "metrics_address": f"http://{settings.metrics_host}:{metrics_port}",
+        INFERENCE: f"http://{settings.host}:{settings.port or free_port(settings.host)}",
+        MANAGEMENT: _management_address(settings, run),
+        METRICS: f"http://{settings.metrics_host}:{metrics_port}",
         "model_store": str(settings.model_store.resolve()),
         "load_models": ",".join(archive.path.name for archive in archives),
         "disable_token_authorization": "true",  # the front compares the keys
@@ -238,35 +238,6 @@ def _in_ascii(text: str) -> str:
     return "".join(chr(unit) if unit < 128 else f"\\u{unit:04x}" for unit in units)
 
 
-def check_ports(properties: dict[str, str]) -> None:
-    """Refuse ports that are taken, except the inference API's, on which the launcher listens itself."""
-    options = {"metrics_address": "--metrics-port", "management_address": "--management"}
-    for name, option in options.items():
-        address = properties[name]
-        if address.startswith("unix:"):
-            continue
-        host, _, port = address.partition("://")[2].rpartition(":")
-        try:
-            _bind(host, int(port)).close()
-        except OSError as error:
-            raise PortTaken(
-                f"can't listen on {host}:{port}: {error.strerror or error}.",
-                fix=f"stop the process that listens there, or give another {option} (0 picks a free one).",
-            ) from error
-
-
-def free_port(host: str) -> int:
-    """A port on which no process listens at the moment."""
-    try:
-        with _bind(host, 0) as probe:
-            port: int = probe.getsockname()[1]
-            return port
-    except OSError as error:
-        raise ConfigRefused(
-            f"can't listen on {host}: {error}.", fix="give --host an address of this machine.", code="invalid_host"
-        ) from error
-
-
 def reachable_url(address: str) -> str:
     """The URL at which this machine reaches an address; one for all interfaces is reached at 127.0.0.1."""
     parts = urlsplit(address)
@@ -281,18 +252,6 @@ def cores() -> int:
         return max(1, min(usable, round(int(quota) / int(period))))
     except (OSError, ValueError):  # no such file, or "max"
         return usable
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    probe = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((host.strip("[]"), port))
-    except OSError:
-        probe.close()
-        raise
-    return probe
 
 
 def _management_address(settings: Settings, run: RunDirectory) -> str:

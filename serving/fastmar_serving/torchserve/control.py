@@ -1,5 +1,7 @@
 """The launcher's connection to the front: a Unix socket that configures the front and reads its state.
 
+The front is the Java code that receives each request before TorchServe does (`front/`).
+
 Each message is one line of JSON, answered by one line with the front's state (`front/Control.java`). The socket accepts
 one connection, since the keys are sent over it; they are in no file or environment variable of the Java process.
 """

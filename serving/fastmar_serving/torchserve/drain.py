@@ -1,5 +1,7 @@
 """The drain: answer every accepted request before the server stops.
 
+The front is the Java code that receives each request before TorchServe does (`front/`).
+
 1. The port refuses new connections. TCP handshakes in progress are completed and accepted.
 2. The front closes each connection after its next response.
 3. The front counts busy connections: those with a request, a response that the peer has not acknowledged, or data from

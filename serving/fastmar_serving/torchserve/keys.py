@@ -27,7 +27,7 @@ class Keys:
     fixed: bool = False
 
     def by_api(self) -> dict[str, str]:
-        """The keys in the format of the front's settings."""
+        """The keys in the format of the settings of the front, the Java code that compares them (`front/`)."""
         both = {"inference": self.inference, "management": self.management}
         return {api: key for api, key in both.items() if key is not None}
 

@@ -1,4 +1,7 @@
-"""`fastmar serve`: check, start and monitor the server, and drain it at the end."""
+"""`fastmar serve`: check, start and monitor the server, and drain it at the end.
+
+The front is the Java code that receives each request before TorchServe does (`front/`).
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,6 @@ from fastmar_serving.torchserve.audit import audit_files, follow
 from fastmar_serving.torchserve.config import (
     RunDirectory,
     Settings,
-    check_ports,
     cores,
     render,
     run_directory,
@@ -33,6 +35,7 @@ from fastmar_serving.torchserve.java import find_java, find_torchserve
 from fastmar_serving.torchserve.keys import Keys, make_keys
 from fastmar_serving.torchserve.management import Management, ManagementError
 from fastmar_serving.torchserve.platforms import Platform
+from fastmar_serving.torchserve.ports import INFERENCE, check_ports
 from fastmar_serving.torchserve.process import ServerProcess, start
 from fastmar_serving.torchserve.readiness import ready
 from fastmar_serving.torchserve.registry import ServerEntry, register_server
@@ -67,7 +70,7 @@ def serve(settings: Settings, platform: Platform | None = None) -> int:
     with run_directory(settings.run_dir) as run, Control(run.front_socket) as control, stop_signals() as stop:
         properties = render(settings, run, archives)
         check_ports(properties)
-        with listen(properties["inference_address"]) as listener:
+        with listen(properties[INFERENCE]) as listener:
             write_files(properties, run, keys)
             management = Management(properties["management_address"], lambda: keys.management)
             began = time.monotonic()
@@ -92,8 +95,8 @@ def serve(settings: Settings, platform: Platform | None = None) -> int:
                 hang_timeout=settings.hang_timeout,
             )
             try:
-                owns_port = configure(server, control, settings, keys, listener)
-                control.send(served=message(while_loading(archives), routes, LOADING))
+                front_has_socket = configure(server, control, settings, keys, listener)
+                control.send(served=message(unready_models(archives), routes, LOADING))
                 if not wait_until_ready(server, management, archives, settings, stop):
                     log.warning("stopped before it was ready")
                     return 0
@@ -105,7 +108,7 @@ def serve(settings: Settings, platform: Platform | None = None) -> int:
                     wait_for_the_end(server, stop, watch)
                 watch.stop()
                 log.warning("draining: answering the requests in flight (a second signal stops at once)")
-                drain(control, listener if owns_port else None, timeout=settings.drain_timeout, hurry=stop.hurry)
+                drain(control, listener if front_has_socket else None, timeout=settings.drain_timeout, hurry=stop.hurry)
             finally:
                 server.stop()
     log.warning("stopped")
@@ -131,7 +134,7 @@ def configure(server: ServerProcess, control: Control, settings: Settings, keys:
 
     Without epoll, or netty's native library for it, Java opens the port itself.
     """
-    control.wait_for_front(lambda: refuse_dead(server))
+    control.wait_for_front(lambda: raise_if_dead(server))
     front_settings = {
         "keys": keys.by_api(),
         "origins": settings.cors_origins,
@@ -154,8 +157,8 @@ def platform_routes(archives: list[Archive], platform: Platform | None) -> Platf
     return PlatformRoutes(platform.health_routes, predictions)
 
 
-def while_loading(archives: list[Archive]) -> list[ServedModel]:
-    """The models with no version ready. The default version of each model comes first in `archives`."""
+def unready_models(archives: list[Archive]) -> list[ServedModel]:
+    """The models to serve, none of which is ready yet. The default version of each model comes first in `archives`."""
     versions: dict[str, list[str]] = {}
     for archive in archives:
         versions.setdefault(archive.name, []).append(archive.version)
@@ -179,8 +182,8 @@ def wait_until_ready(
     scaled, refused = False, ""
     with Progress(archives) as progress:
         while not stop.requested.wait(POLL):
-            refuse_dead(server)
-            refuse_failed(server, archives)
+            raise_if_dead(server)
+            raise_if_failed(server, archives)
             try:
                 loaded = ready(management, archives, settings.workers)
                 if not scaled:
@@ -215,11 +218,11 @@ def begin_scaling(management: Management, archives: list[Archive], workers: int 
 def wait_for_the_end(server: ServerProcess, stop: Stop, watch: Watch) -> None:
     """Return on a signal; raise if the server dies."""
     while not stop.requested.wait(POLL):
-        refuse_dead(server)
+        raise_if_dead(server)
         watch.poll()
 
 
-def refuse_dead(server: ServerProcess) -> None:
+def raise_if_dead(server: ServerProcess) -> None:
     """Raise if Java has ended."""
     status = server.status()
     if status is None:
@@ -233,7 +236,7 @@ def refuse_dead(server: ServerProcess) -> None:
     )
 
 
-def refuse_failed(server: ServerProcess, archives: list[Archive]) -> None:
+def raise_if_failed(server: ServerProcess, archives: list[Archive]) -> None:
     """Raise if a worker failed to load its model."""
     if not server.log.failures:
         return

@@ -95,7 +95,7 @@ def start(
     show: Callable[[str], None],
     descriptors: Collection[int] = (),
 ) -> ServerProcess:
-    """Start the front, which starts TorchServe.
+    """Start the front, the Java code that receives each request (`front/`). It starts TorchServe in its own process.
 
     `threads` is the number of threads of each worker, `descriptors` are sockets on which Java accepts; `show` is called
     with the lines of the server's output that are for the user.

@@ -1,4 +1,7 @@
-"""The message to the front with its fixed responses, the prediction paths and the served models."""
+"""The message to the front with its fixed responses, the prediction paths and the served models.
+
+The front is the Java code that receives each request before TorchServe does (`front/`).
+"""
 
 from __future__ import annotations
 

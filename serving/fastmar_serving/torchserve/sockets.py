@@ -10,7 +10,7 @@ import logging
 import socket
 from urllib.parse import urlsplit
 
-from fastmar_serving.torchserve.errors import PortTaken
+from fastmar_serving.torchserve.ports import INFERENCE, listen_error
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ def listen(address: str) -> socket.socket:
     """Listen at `http://host:port`.
 
     Raises:
-        PortTaken: another process listens there.
+        ServeError: see `listen_error`.
     """
     parts = urlsplit(address)
     host, port = parts.hostname or "127.0.0.1", parts.port or 0
@@ -35,10 +35,7 @@ def listen(address: str) -> socket.socket:
         listener.setblocking(False)  # for Java, which accepts from an event loop
     except OSError as error:
         listener.close()
-        raise PortTaken(
-            f"can't listen on {host}:{port}: {error.strerror or error}.",
-            fix="stop the process that listens there, or give another --port (0 picks a free one).",
-        ) from error
+        raise listen_error({INFERENCE: (host, port, error)}) from error
     return listener
 
 

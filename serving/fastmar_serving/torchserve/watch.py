@@ -1,4 +1,7 @@
-"""Poll the models and workers once a second, and report readiness to the front and in a file for probes."""
+"""Poll the models and workers once a second, and report readiness to the front and in a file for probes.
+
+The front is the Java code that receives each request before TorchServe does (`front/`).
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,9 @@ log = logging.getLogger(__name__)
 
 PERIOD = 1.0  # seconds between two polls
 STALE_AFTER = 30.0  # seconds without a successful poll after which the server counts as not ready
-EXPECTED_AFTER = 300.0  # seconds after which a deployed model is expected: the server is not ready without it
+# A model that was deployed on the running server may be unregistered again, by a failed deployment. Once it has been
+# registered for this many seconds since it was first ready, the server counts as not ready without it.
+EXPECTED_AFTER = 300.0
 
 
 class Watch:
@@ -54,7 +59,7 @@ class Watch:
         self._hangs = Hangs(hang_timeout)
         self._polled = 0.0
         self._succeeded = 0.0
-        self._ready_since: dict[str, float] = {}  # without a model whose first version is still loading
+        self._first_ready: dict[str, float] = {}  # by model, when its default version was first seen ready
         self._problem = ""
         self._served: list[ServedModel] = []
         self._facts: dict[tuple[str, str, str], ArchiveFacts] = {}
@@ -97,13 +102,13 @@ class Watch:
     def _problem_of(self, served: list[ServedModel], hanging: list[str]) -> str:
         now = time.monotonic()
         names = {model.name for model in served}
-        lasting = {name for name, since in self._ready_since.items() if now - since > EXPECTED_AFTER}
+        lasting = {name for name, since in self._first_ready.items() if now - since > EXPECTED_AFTER}
         gone = sorted((self._expected | lasting) - names)
         self._expected |= lasting
-        self._ready_since = {name: since for name, since in self._ready_since.items() if name in names}
+        self._first_ready = {name: since for name, since in self._first_ready.items() if name in names}
         silent = [model.name for model in served if model.is_expected and not model.ready[model.default]]
         if gone:
-            return f"{', '.join(gone)} is not registered any more"
+            return f"{', '.join(gone)} {'is' if len(gone) == 1 else 'are'} not registered any more"
         if hanging:
             return f"a worker of {', '.join(hanging)} hangs and is being replaced"
         return f"no worker answers for {', '.join(silent)}" if silent else ""
@@ -136,9 +141,9 @@ class Watch:
     def _state(self, name: str, default: str, versions: list[dict[str, Any]]) -> ServedModel:
         ready = {each["modelVersion"]: any(w["status"] == READY for w in each["workers"]) for each in versions}
         if ready[default]:
-            self._ready_since.setdefault(name, time.monotonic())
+            self._first_ready.setdefault(name, time.monotonic())
         facts = {each["modelVersion"]: self._read(name, each) for each in versions}
-        is_expected = name in self._expected or name in self._ready_since
+        is_expected = name in self._expected or name in self._first_ready
         return ServedModel(name, default, ready, facts, is_expected)
 
     def _read(self, name: str, version: dict[str, Any]) -> ArchiveFacts:

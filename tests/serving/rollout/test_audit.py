@@ -72,7 +72,7 @@ def test_records_refusals(torchserve: FakeTorchServe, second: Path, tmp_path: Pa
         run(server, tmp_path / "torn.mar")
     with pytest.raises(errors.NoVersion):
         roll_back(server, "tiny", "7", timeout=1, show=lambda _: None)
-    with pytest.raises(errors.StillNeeded):
+    with pytest.raises(errors.VersionInUse):
         unload_named(server, "tiny", "1.0", lambda _: None)
     found = lines(torchserve.store)
     assert [summary(line) for line in found] == [

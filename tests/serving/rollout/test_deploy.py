@@ -22,6 +22,7 @@ from fastmar_serving.rollout.unloading import unload_named
 from fastmar_serving.torchserve.archives import find_archives
 from fastmar_serving.torchserve.audit import FILE as AUDIT
 from fastmar_serving.torchserve.defaults import FILE, Default, read_defaults
+from fastmar_serving.torchserve.errors import ArchiveRefused
 
 
 def run(torchserve: FakeTorchServe, archive: Path, **options: Any) -> DeployResult:
@@ -160,9 +161,25 @@ class TestFailure:
         with pytest.raises(errors.AnswersChanged) as caught:
             deploy(torchserve.serve(), DeployOptions(second, max_changed=0.99), result, lambda _: None)
         assert "100.0%" in caught.value.message
+        assert "--tolerance" not in caught.value.fix  # labels
         assert result.shadow is not None
         assert result.shadow.changed == 4
         assert not result.default
+
+    def test_predicted_numbers_change_by_more_than_the_tolerance(
+        self, torchserve: FakeTorchServe, second: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("fastmar_serving.rollout.deploy.replay", lambda *_: 0.0)
+        torchserve.models["tiny"]["1.0"].answer = lambda _: {"prediction": 100.0, "warnings": []}
+        torchserve.answers["2.0"] = lambda _: {"prediction": 103.0, "warnings": []}
+        with pytest.raises(errors.AnswersChanged) as caught:
+            run(torchserve, second, max_changed=0.5)
+        assert "--tolerance" in caught.value.fix
+        assert run(torchserve, second, max_changed=0.5, tolerance=0.05, default=False).shadow.changed == 0
+        torchserve.unregister("tiny", "2.0")
+        for file in files(torchserve.store):
+            if file != "tiny-1.0.mar":
+                (torchserve.store / file).unlink()
 
     def test_max_changed_if_both_versions_refuse_all_requests(
         self, torchserve: FakeTorchServe, second: Path, tmp_path: Path
@@ -258,9 +275,21 @@ class TestFailure:
     def test_refuses_an_archive_without_golden_records(
         self, torchserve: FakeTorchServe, second: Path, missing: Any
     ) -> None:
-        with pytest.raises(errors.NothingToProve):
+        with pytest.raises(errors.GoldenRecordsMissing):
             run(torchserve, changed(second, **missing))
         assert torchserve.calls == []
+
+    def test_refuses_half_an_archive_that_is_not_in_the_store(self, torchserve: FakeTorchServe, second: Path) -> None:
+        half = second.with_name("half.mar")
+        half.write_bytes(second.read_bytes()[: second.stat().st_size // 2])
+        with pytest.raises(ArchiveRefused) as caught:
+            run(torchserve, half)
+        assert "model store" not in caught.value.fix
+        (torchserve.store / "half.mar").write_bytes(half.read_bytes())
+        with pytest.raises(ArchiveRefused) as caught:
+            find_archives(torchserve.store, [])
+        assert "model store" in caught.value.fix
+        (torchserve.store / "half.mar").unlink()
 
     def test_refuses_a_version_that_is_the_default(self, torchserve: FakeTorchServe, tmp_path: Path) -> None:
         with pytest.raises(errors.VersionTaken) as caught:
@@ -293,7 +322,7 @@ class TestFailure:
     ) -> None:
         with (tmp_path / LOCK).open("w") as held:
             fcntl.flock(held, fcntl.LOCK_EX)
-            with pytest.raises(errors.AnotherUnderWay):
+            with pytest.raises(errors.ServerLocked):
                 deploy(torchserve.serve(tmp_path), DeployOptions(second), DeployResult(), lambda _: None)
 
 
@@ -355,6 +384,37 @@ class TestPartialUndo:
         assert (torchserve.store / "tiny-2.0.mar").exists()
         assert read_defaults(torchserve.store) == {"tiny": Default("1.0")}  # so that a restart begins with it
         assert "can't unregister tiny 2.0" in capsys.readouterr().err
+
+    def test_another_process_replaces_the_old_version_before_the_switch(
+        self, torchserve: FakeTorchServe, second: Path, tmp_path: Path
+    ) -> None:
+        def replaced(call: str) -> None:
+            if call == "set_default 2.0":
+                torchserve.models["tiny"]["1.5"] = torchserve.models["tiny"].pop("1.0")
+                torchserve.defaults["tiny"] = "1.5"
+                raise KeyboardInterrupt
+
+        torchserve.before = replaced
+        with pytest.raises(KeyboardInterrupt):
+            run(torchserve, second)
+        assert set(torchserve.models["tiny"]) == {"1.5"}
+        assert files(torchserve.store) == ["tiny-1.0.mar"]
+
+    def test_another_process_unloads_the_old_version_after_the_switch(
+        self, torchserve: FakeTorchServe, second: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        done = torchserve.set_default
+
+        def interrupted(name: str, version: str) -> None:
+            done(name, version)
+            torchserve.models["tiny"].pop("1.0", None)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(torchserve, "set_default", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run(torchserve, second)
+        assert set(torchserve.models["tiny"]) == {"2.0"}  # without it, the server would have no version
+        assert (torchserve.store / "tiny-2.0.mar").exists()
 
     def test_store_is_read_only(
         self,
@@ -456,15 +516,26 @@ class TestKeep:
     def test_unload_named(self, torchserve: FakeTorchServe, second: Path) -> None:
         run(torchserve, second)
         server = torchserve.serve()
-        with pytest.raises(errors.StillNeeded) as caught:
+        with pytest.raises(errors.VersionInUse) as caught:
             unload_named(server, "tiny", "2.0", print)
         assert caught.value.code == "version_is_default"
+        assert "`fastmar rollback tiny`" in caught.value.fix
         with pytest.raises(errors.NoVersion):
             unload_named(server, "tiny", "3.0", print)
         torchserve.models["tiny"]["1.0"].queue = 1
-        with pytest.raises(errors.StillNeeded) as caught:
+        with pytest.raises(errors.VersionInUse) as caught:
             unload_named(server, "tiny", "1.0", print)
         assert caught.value.code == "still_needed"
         torchserve.models["tiny"]["1.0"].queue = 0
         unload_named(server, "tiny", "1.0", print)
         assert set(torchserve.models["tiny"]) == {"2.0"}
+
+    def test_unload_of_the_default_suggests_what_is_possible(self, torchserve: FakeTorchServe, second: Path) -> None:
+        with pytest.raises(errors.VersionInUse) as caught:
+            unload_named(torchserve.serve(), "tiny", "1.0", print)
+        assert "rollback" not in caught.value.fix  # there is no other version
+        run(torchserve, second, default=False)
+        with pytest.raises(errors.VersionInUse) as caught:
+            unload_named(torchserve.serve(), "tiny", "1.0", print)
+        assert "rollback tiny --to" in caught.value.fix
+        assert "2.0" in caught.value.fix

@@ -62,6 +62,7 @@ def test_as_json(shadow: Shadow) -> None:
     assert output["difference"]["largest"] == pytest.approx(0.1)
     assert output["new_errors"] == [{"code": "bad_value", "message": "it is bad_value", "count": 1}]
     assert Shadow("1", "2", "-").as_dict()["difference"] is None
+    assert not shadow.has_numbers  # only probabilities
 
 
 def test_as_a_table(shadow: Shadow) -> None:
@@ -101,3 +102,12 @@ def test_numbers_and_lists_of_labels() -> None:
     assert shadow.changed == 3
     assert shadow.changes == {("x", "x, y"): 1}  # changed numbers and long lists are not counted by value
     assert shadow.differences == [2.0]
+    assert shadow.has_numbers
+
+
+def test_tolerance_of_numbers() -> None:
+    shadow = Shadow("1.0", "2.0", "-", tolerance=0.05)
+    shadow.add("a", {"prediction": 100.0, "warnings": []}, {"prediction": 104.0, "warnings": []})
+    shadow.add("b", {"prediction": 100.0, "warnings": []}, {"prediction": 106.0, "warnings": []})
+    assert (shadow.same, shadow.changed, shadow.share_changed) == (0, 1, 0.5)
+    assert shadow.as_dict()["tolerance"] == 0.05

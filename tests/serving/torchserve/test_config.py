@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import socket
 import stat
 import subprocess
@@ -14,14 +15,13 @@ from fastmar_serving.torchserve.config import (
     MAX_RUN_PATH,
     RunDirectory,
     Settings,
-    check_ports,
-    free_port,
     reachable_url,
     read_properties,
     render,
     run_directory,
     write_properties,
 )
+from fastmar_serving.torchserve.ports import check_ports
 
 MakeArchive = Callable[..., Path]
 ROOT = Path(__file__).parents[3]
@@ -132,18 +132,52 @@ def test_refuses_ipv6_which_torchserve_does_not_support() -> None:
     assert caught.value.code == "ipv6_address"
 
 
-def test_names_a_taken_port() -> None:
-    free = {"metrics_address": "http://[::1]:0"}
-    check_ports({**free, "management_address": "unix:/m"})
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+FREE = {
+    "inference_address": "http://127.0.0.1:0",
+    "metrics_address": "http://127.0.0.1:0",
+    "management_address": "unix:/m",
+}
+
+
+def test_names_all_taken_ports() -> None:
+    check_ports(FREE)
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+        addresses = [f"127.0.0.1:{taken.getsockname()[1]}" for taken in (one, other)]
+        taken = {"inference_address": f"http://{addresses[0]}", "management_address": f"http://{addresses[1]}"}
         with pytest.raises(errors.PortTaken) as caught:
-            check_ports({**free, "management_address": f"http://127.0.0.1:{port}"})
-        assert f"127.0.0.1:{port}" in caught.value.message
-        assert "--management" in caught.value.fix
-    with pytest.raises(errors.ConfigRefused) as refused:
-        free_port("192.0.2.1")
-    assert refused.value.code == "invalid_host"
+            check_ports(FREE | taken)
+        assert all(address in caught.value.message for address in addresses)
+        assert "--port 0 --management 0" in caught.value.fix
+        with pytest.raises(errors.PortTaken) as caught:
+            check_ports(FREE | {"metrics_address": f"http://{addresses[0]}"})
+        assert "--metrics-port 0" in caught.value.fix
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "300.1.1.1", "no-such-host.invalid"])
+def test_refuses_a_host_that_is_no_address_of_this_machine(host: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        busy = f"http://127.0.0.1:{taken.getsockname()[1]}"  # of two faults, the host comes first
+        for name, option in (("inference_address", "--host"), ("metrics_address", "--metrics-host")):
+            with pytest.raises(errors.ConfigRefused) as caught:
+                check_ports(FREE | {"management_address": busy, name: f"http://{host}:0"})
+            assert caught.value.code == "invalid_host"
+            assert host in caught.value.message
+            assert f"{option} " in caught.value.fix
+    with run_directory(None) as run, pytest.raises(errors.ConfigRefused) as caught:
+        render(Settings(metrics_host=host, metrics_port=0), run, [])
+    assert caught.value.code == "invalid_host"
+    assert "--metrics-host " in caught.value.fix
+
+
+def test_a_port_that_needs_privileges(monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(socket.socket, "bind", denied)
+    with pytest.raises(errors.ConfigRefused) as caught:
+        check_ports(FREE | {"inference_address": "http://127.0.0.1:80"})
+    assert caught.value.code == "port_not_permitted"
+    assert "--port " in caught.value.fix
 
 
 def test_reachable_url_of_an_address_for_all_interfaces() -> None:

@@ -8,6 +8,8 @@ import json
 import re
 import socket
 import time
+import urllib.error
+import urllib.request
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
@@ -366,6 +368,10 @@ def test_all_ports_without_a_key(echo_store: Path, options: list[str]) -> None:
                 if options == ["--token"]:
                     expected = {"GET": 200}.get(method, 405) if path in WITHOUT_KEY else 401
                     assert statuses["url"] == expected, (method, path)
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(server.metrics.replace("/metrics", "/predictions/echo"), timeout=10)
+        assert f" {ports['url']}" in json.load(caught.value)["error"]["fix"]
+        caught.value.close()
         running = registry.find(server.url)
         assert running is not None
         assert running.key_file is not None

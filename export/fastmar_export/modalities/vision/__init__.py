@@ -63,10 +63,10 @@ class Vision(Modality):
     ) -> tuple[State, list[Notice]]:
         return picture_decoder(conversion.target_transforms, list(conversion.targets), learner.loss, shape, requested)
 
-    def trial_context(self, conversion: Conversion) -> AbstractContextManager[None]:
+    def export_context(self, conversion: Conversion) -> AbstractContextManager[None]:
         return add_size_to_error(conversion)
 
-    def prove(
+    def verify(
         self,
         conversion: Conversion,
         network: nn.Module,

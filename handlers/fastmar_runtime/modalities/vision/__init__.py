@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from fastmar_contract.masks import MASK_SIZE
 from fastmar_contract.media_types import MediaType
 from fastmar_runtime.answers import answer_kind
 from fastmar_runtime.bodies.forms import ReadPart
@@ -15,7 +16,7 @@ from fastmar_runtime.docs_commands import PICTURES
 from fastmar_runtime.modalities import Bytes, Modality
 from fastmar_runtime.modalities.vision import bodies, schemas
 from fastmar_runtime.modalities.vision.preprocessing import PicturePreprocessor
-from fastmar_runtime.pictures import MASK_SIZE, Picture
+from fastmar_runtime.pictures import Picture
 from fastmar_runtime.preprocess import Preprocessor
 from fastmar_runtime.schema_parts import JSON, TEXT
 from fastmar_runtime.spec import IMAGE, Spec

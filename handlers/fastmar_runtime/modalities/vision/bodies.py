@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastmar_contract.errors import RecordError, RequestError
+from fastmar_contract.masks import MASK_SIZE, MODEL_SIZE
 from fastmar_contract.media_types import picture_type
 from fastmar_runtime.bodies import forms
 from fastmar_runtime.bodies.forms import ReadPart
 from fastmar_runtime.bodies.multipart import Part
 from fastmar_runtime.bodies.request import ONE, Request
-from fastmar_runtime.pictures import MASK_SIZE, MODEL_SIZE, Picture, mask_size
+from fastmar_runtime.pictures import Picture, mask_size
 
 FORMATS = (
     'send a picture as the body with its Content-Type, a multipart form with a file a part, or JSON such as {"image": '

@@ -10,7 +10,7 @@ from typing import Any
 
 from fastmar_serving.clouds.sagemaker import names, scaling
 from fastmar_serving.clouds.sagemaker.aws import Aws
-from fastmar_serving.clouds.sagemaker.errors import EndpointBusy, EndpointFailed, RequestRefused
+from fastmar_serving.clouds.sagemaker.errors import EndpointFailed, EndpointNotUpdatable, RequestRefused
 from fastmar_serving.clouds.sagemaker.model import Model, ModelOptions, ensure_model
 from fastmar_serving.clouds.sagemaker.progress import Progress
 from fastmar_serving.clouds.sagemaker.scaling import VARIANT, Scaling
@@ -85,17 +85,17 @@ def deploy(aws: Aws, options: EndpointOptions, progress: Progress, sleep: Sleep 
     """Create or update the endpoint and wait until it is in service. A repeated call continues where it stopped.
 
     Raises:
-        EndpointBusy: the endpoint is being changed otherwise, or can only be deleted.
+        EndpointNotUpdatable: the endpoint is being changed otherwise, or can only be deleted.
         EndpointFailed: the container did not become healthy; SageMaker's reason is in the message.
     """
     name = options.model_options.name
-    before = describe(aws, name)
-    _refuse_unchangeable(aws, name, before)
-    with progress.report_created(_what_next(aws, options.model_options, before)):
+    existing = describe(aws, name)
+    _refuse_unchangeable(aws, name, existing)
+    with progress.report_created(_what_next(aws, options.model_options, existing)):
         model = ensure_model(aws, options.model_options, progress)
         config = _ensure_config(aws, model, options, progress)
-        previous = _create_or_update(aws, model, options, config, before, progress, sleep)
-        _ensure_scaling(aws, name, options.scaling, before, progress)
+        previous = _create_or_update(aws, model, options, config, existing, progress, sleep)
+        _ensure_scaling(aws, name, options.scaling, existing, progress)
         return EndpointResult(name, config, previous and _rollback_command(aws, name, previous, options.instance_type))
 
 
@@ -119,21 +119,22 @@ def is_made_by_fastmar(aws: Aws, arn: str, name: str) -> bool:
     return {"Key": names.NAME_TAG, "Value": name} in list(found)
 
 
-def _what_next(aws: Aws, model_options: ModelOptions, before: dict[str, Any] | None) -> str:
+def _what_next(aws: Aws, model_options: ModelOptions, existing: dict[str, Any] | None) -> str:
     """Advice after a failure. Does not suggest `delete` if the endpoint existed before."""
     name = model_options.name
-    if before is None:
+    if existing is None:
         delete = delete_command(aws, name, model_options.bucket)
         return f"Run the command again to continue, or remove all with `{delete}`."
-    serves = before["EndpointStatus"] == IN_SERVICE
+    serves = existing["EndpointStatus"] == IN_SERVICE
     return f"Run the command again to continue{f'; endpoint {name} stays in service' if serves else ''}."
 
 
 def _rollback_command(aws: Aws, name: str, previous: str, instance_type: str) -> str:
     """The command that restores a configuration."""
-    scales, before = scaling.current(aws, name) is not None, _instance_type(aws, previous)
-    if scales and before != instance_type:  # SageMaker would refuse it; `deploy` pauses scaling
-        return f"fastmar sagemaker deploy OLD.mar --instance-type {before} --region {aws.region} and the other options"
+    scales, previous_type = scaling.current(aws, name) is not None, _instance_type(aws, previous)
+    if scales and previous_type != instance_type:  # SageMaker would refuse it; `deploy` pauses scaling
+        options = f"--instance-type {previous_type} --region {aws.region}"
+        return f"fastmar sagemaker deploy OLD.mar {options} and the other options"
     command = f"aws sagemaker update-endpoint --endpoint-name {name} --region {aws.region}"
     return f"{command} --endpoint-config-name {previous}{_RETAIN_OPTIONS if scales else ''}"
 
@@ -148,7 +149,7 @@ def _refuse_unchangeable(aws: Aws, name: str, endpoint: dict[str, Any] | None) -
             code="foreign_endpoint",
         )
     if endpoint["EndpointStatus"] == FAILED:
-        raise EndpointBusy(
+        raise EndpointNotUpdatable(
             f"endpoint {name} has failed ({endpoint.get('FailureReason', 'SageMaker gives no reason')}), "
             "and can only be deleted.",
             fix=f"run `{delete_command(aws, name)}`, then deploy again.",
@@ -194,30 +195,30 @@ def _create_or_update(
     model: Model,
     options: EndpointOptions,
     config: str,
-    before: dict[str, Any] | None,
+    existing: dict[str, Any] | None,
     progress: Progress,
     sleep: Sleep,
 ) -> str | None:
     """Create or update the endpoint, wait, and return its previous configuration."""
     name = model.group
-    if before is None:
+    if existing is None:
         aws.call("sagemaker", "create_endpoint", EndpointName=name, EndpointConfigName=config, Tags=model.tags)
         progress.created(f"endpoint {name}")
         wait(aws, name, config, progress, sleep)
         return None
-    pending = _pending(before)  # during an update, EndpointConfigName is the previous configuration
-    if config == (pending or before["EndpointConfigName"]):
-        progress.exists(f"endpoint {name}, {before['EndpointStatus']}")
+    pending = _pending(existing)  # during an update, EndpointConfigName is the previous configuration
+    if config == (pending or existing["EndpointConfigName"]):
+        progress.exists(f"endpoint {name}, {existing['EndpointStatus']}")
         wait(aws, name, config, progress, sleep)
         return None
-    if before["EndpointStatus"] != IN_SERVICE:
-        raise EndpointBusy(
-            f"endpoint {name} is being changed{f' to {pending}' if pending else ''} ({before['EndpointStatus']}).",
+    if existing["EndpointStatus"] != IN_SERVICE:
+        raise EndpointNotUpdatable(
+            f"endpoint {name} is being changed{f' to {pending}' if pending else ''} ({existing['EndpointStatus']}).",
             fix="run the command again once it is InService: "
             f"`aws sagemaker wait endpoint-in-service --endpoint-name {name} --region {aws.region}`.",
         )
-    previous: str = before["EndpointConfigName"]
-    arn: str = before["EndpointArn"]
+    previous: str = existing["EndpointConfigName"]
+    arn: str = existing["EndpointArn"]
     scaled = scaling.current(aws, name) or scaling.read_paused(aws, arn)
     moves = scaled and _instance_type(aws, previous) != options.instance_type
     with scaling.pause(aws, name, arn, scaled, progress) if scaled and moves else nullcontext():
@@ -229,12 +230,12 @@ def _create_or_update(
 
 
 def _ensure_scaling(
-    aws: Aws, name: str, requested: Scaling | None, before: dict[str, Any] | None, progress: Progress
+    aws: Aws, name: str, requested: Scaling | None, existing: dict[str, Any] | None, progress: Progress
 ) -> None:
     """Apply the requested scaling, else resume the scaling that a killed update had paused."""
-    paused = scaling.read_paused(aws, before["EndpointArn"]) if before else None
-    if before and paused:
-        scaling.resume(aws, name, before["EndpointArn"], requested or paused, progress)
+    paused = scaling.read_paused(aws, existing["EndpointArn"]) if existing else None
+    if existing and paused:
+        scaling.resume(aws, name, existing["EndpointArn"], requested or paused, progress)
     elif requested:
         scaling.ensure(aws, name, requested, progress)
 
@@ -245,7 +246,7 @@ def wait(aws: Aws, name: str, config: str, progress: Progress, sleep: Sleep) -> 
     Raises:
         EndpointFailed: the endpoint failed, or was rolled back.
     """
-    began, shown, polls = time.monotonic(), "", 0
+    began, last_status, polls = time.monotonic(), "", 0
     while True:
         endpoint = aws.call("sagemaker", "describe_endpoint", EndpointName=name)
         status = endpoint["EndpointStatus"]
@@ -254,15 +255,15 @@ def wait(aws: Aws, name: str, config: str, progress: Progress, sleep: Sleep) -> 
         reason = endpoint.get("FailureReason") or "SageMaker gives no reason"
         if status in (FAILED, "UpdateRollbackFailed"):
             raise EndpointFailed(f"endpoint {name}: {reason}", fix=_read_logs(name, aws.region))
-        if status == IN_SERVICE and (shown or polls == MAX_UNCHANGED_POLLS):
+        if status == IN_SERVICE and (last_status or polls == MAX_UNCHANGED_POLLS):
             raise EndpointFailed(
                 f"SageMaker rolled the endpoint {name} back to {endpoint['EndpointConfigName']}: {reason}",
                 fix=_read_logs(name, aws.region),
                 code="endpoint_rolled_back",
             )
         polls += 1
-        if status not in (IN_SERVICE, shown):
-            shown = status
+        if status not in (IN_SERVICE, last_status):
+            last_status = status
             progress.write(f"{status}: this takes some minutes; Ctrl-C ends the waiting, not the deployment")
         progress.stage(f"Endpoint {name} is {status}, {time.monotonic() - began:.0f} s")
         sleep(POLL)

@@ -2,12 +2,12 @@
 
 FastmarError
 └── SageMakerError            a `fastmar sagemaker` command failed
-    ├── AwsMissing                no boto3, credentials or region
-    ├── AwsRefused                AWS refused a request
-    ├── RequestRefused            invalid options, detected before the request to AWS
-    ├── EndpointBusy              the endpoint is being changed, or can only be deleted
-    ├── EndpointFailed            the container did not become healthy, or SageMaker rolled the endpoint back
-    └── TransformFailed           a Batch Transform job ended without valid answers
+    ├── AwsMissing            no boto3, credentials or region
+    ├── AwsRefused            AWS refused a request
+    ├── RequestRefused        invalid options, detected before the request to AWS
+    ├── EndpointNotUpdatable  the endpoint is being changed, or can only be deleted
+    ├── EndpointFailed        the container did not become healthy, or SageMaker rolled the endpoint back
+    └── TransformFailed       a Batch Transform job ended without valid answers
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class RequestRefused(SageMakerError):
     code = "sagemaker_request_refused"
 
 
-class EndpointBusy(SageMakerError):
+class EndpointNotUpdatable(SageMakerError):
     """The endpoint can't be changed in its current state."""
 
     code = "endpoint_busy"

@@ -93,7 +93,8 @@ final class FrontServer extends ModelServer {
                 case MANAGEMENT_CONNECTOR:
                     return new ManagementGate(front, keys, limit);
                 case METRICS_CONNECTOR:
-                    return new MetricsGate(front, limit);
+                    String port = config.getListener(ConnectorType.INFERENCE_CONNECTOR).getSocketPath();
+                    return new MetricsGate(front, limit, port);
                 default:
                     throw new IllegalArgumentException("the APIs must have addresses of their own");
             }

@@ -8,15 +8,19 @@ import io.netty.handler.codec.http.QueryStringDecoder;
 
 /** The gate of the metrics: only GET /metrics, without a key. */
 final class MetricsGate extends Gate {
-    MetricsGate(Front front, long maxRequestSize) {
+    private final String inferencePort;
+
+    MetricsGate(Front front, long maxRequestSize, String inferencePort) {
         super(front, maxRequestSize);
+        this.inferencePort = inferencePort;
     }
 
     @Override
     FullHttpResponse check(HttpRequest request, String path, QueryStringDecoder uri) {
         if (!path.equals("/metrics")) {
-            return Responses.error(HttpResponseStatus.NOT_FOUND, "not_found", "this port serves only /metrics.",
-                    "GET /metrics; send requests to models to the inference port.", false);
+            return Responses.error(HttpResponseStatus.NOT_FOUND, "not_found",
+                    "this is the port of the metrics, which serves only /metrics.",
+                    "send requests to models to port " + inferencePort + ", or GET /metrics here.", false);
         }
         return request.method().equals(HttpMethod.GET) ? null : notAllowed("GET", false);
     }

@@ -13,7 +13,7 @@ from tests.serving.torchserve.conftest import ECHO, make_archive
 from fastmar_serving.clouds.sagemaker import scaling
 from fastmar_serving.clouds.sagemaker.aws import Aws
 from fastmar_serving.clouds.sagemaker.endpoint import Capture, EndpointOptions, EndpointResult, deploy
-from fastmar_serving.clouds.sagemaker.errors import AwsRefused, EndpointBusy, EndpointFailed, RequestRefused
+from fastmar_serving.clouds.sagemaker.errors import AwsRefused, EndpointFailed, EndpointNotUpdatable, RequestRefused
 from fastmar_serving.clouds.sagemaker.model import ModelOptions
 from fastmar_serving.clouds.sagemaker.progress import Progress
 from fastmar_serving.clouds.sagemaker.scaling import Scaling
@@ -342,7 +342,7 @@ class TestRefusals:
     ) -> None:
         deploy(aws, options, progress, cloud.sleep)
         cloud.endpoint("flights").endpoint_status = "Failed"
-        with pytest.raises(EndpointBusy) as refused:
+        with pytest.raises(EndpointNotUpdatable) as refused:
             deploy(aws, options, progress, cloud.sleep)
         assert refused.value.code == "endpoint_has_failed"
         assert f"fastmar sagemaker delete flights --region {REGION}" in refused.value.fix
@@ -352,7 +352,7 @@ class TestRefusals:
     ) -> None:
         deploy(aws, options, progress, cloud.sleep)
         cloud.states = [{"EndpointStatus": "Updating"}]
-        with pytest.raises(EndpointBusy) as refused:
+        with pytest.raises(EndpointNotUpdatable) as refused:
             deploy(aws, second, progress, cloud.sleep)
         assert "Updating" in refused.value.message
 
@@ -367,7 +367,7 @@ class TestRefusals:
             "PendingDeploymentSummary": {"EndpointConfigName": other.config},
         }
         cloud.states = [updating, updating]
-        with pytest.raises(EndpointBusy) as refused:
+        with pytest.raises(EndpointNotUpdatable) as refused:
             deploy(aws, options, progress, cloud.sleep)
         assert other.config in refused.value.message
         assert f"aws sagemaker wait endpoint-in-service --endpoint-name flights --region {REGION}" in refused.value.fix

@@ -1,4 +1,4 @@
-"""The trial of a network: exports it, runs it on golden records, and compares outputs of graph and network."""
+"""Exports a network to a graph, runs both on the golden records, and compares their outputs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from fastmar_runtime.spec import PROTOCOL, Spec
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class ExportedNetwork:
     """A network, its graph, and its output for the golden records.
 
     Attributes:
@@ -44,9 +44,9 @@ class Trial:
     notices: list[State]
 
 
-def try_network(
+def export_network(
     network: nn.Module, learner: Learner, modality: Modality, conversion: Conversion, activation: str | None
-) -> Trial:
+) -> ExportedNetwork:
     """Export `network` and run it on golden records; `activation` is the one that the user requested, or None.
 
     Raises:
@@ -55,10 +55,10 @@ def try_network(
     network.eval()
     records = modality.golden(conversion)
     samples = _samples(records, modality, conversion)
-    with modality.trial_context(conversion):
+    with modality.export_context(conversion):
         graph, expected = export_graph(network, samples, conversion.positions, conversion.dynamic_axes)
         decode, notices = modality.decoder(conversion, learner, expected.shape[1:], activation)
-    return Trial(network, graph, records, samples, expected, decode, notices)
+    return ExportedNetwork(network, graph, records, samples, expected, decode, notices)
 
 
 def _samples(records: list[Any], modality: Modality, conversion: Conversion) -> Arrays:
@@ -89,8 +89,10 @@ def _samples(records: list[Any], modality: Modality, conversion: Conversion) -> 
     return samples
 
 
-def prove(trial: Trial, spec: Spec, modality: Modality, conversion: Conversion) -> tuple[GoldenRecords, float]:
-    """Prove that the outputs of the graph equal those of the network.
+def verify(
+    exported: ExportedNetwork, spec: Spec, modality: Modality, conversion: Conversion
+) -> tuple[GoldenRecords, float]:
+    """Verify that the outputs of the graph equal those of the network.
 
     Returns:
         The golden records with their answers, and the largest difference between the outputs of graph and network.
@@ -99,11 +101,13 @@ def prove(trial: Trial, spec: Spec, modality: Modality, conversion: Conversion) 
         ParityFailed: a difference exceeds the tolerance.
         GoldenMismatch: the archive does not reproduce its golden answers.
     """
-    predictor = Predictor(spec, trial.graph.model)
-    samples, expected = trial.samples, trial.expected
+    predictor = Predictor(spec, exported.graph.model)
+    samples, expected = exported.samples, exported.expected
     difference = check_graph(predictor.run(samples), expected, modality.tolerance)
     check_batch_independence(predictor.run({name: array[:1] for name, array in samples.items()}), expected[:1])
-    other = modality.prove(conversion, trial.network, predictor, samples, expected)
-    golden = GoldenRecords(trial.records, predictor.predict(trial.records), {**samples, OUTPUT: subsample(expected)})
+    other = modality.verify(conversion, exported.network, predictor, samples, expected)
+    golden = GoldenRecords(
+        exported.records, predictor.predict(exported.records), {**samples, OUTPUT: subsample(expected)}
+    )
     check_golden(predictor, golden)
     return golden, max(difference, other)
