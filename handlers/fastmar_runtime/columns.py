@@ -11,9 +11,8 @@ from typing import Any
 
 from fastmar_contract.display import short_repr
 from fastmar_contract.errors import RecordError
-from fastmar_contract.similar import SimilarNames
+from fastmar_contract.faults import MissingColumn, combine, suggest_names
 from fastmar_contract.values import CATEGORY, CHECKS, DATE, FLOAT32_MAX, NUMBER, not_an_object, number_as_text
-from fastmar_runtime.faults import MissingColumn, combine
 from fastmar_runtime.ranges import Range
 from fastmar_runtime.report import Report
 from fastmar_runtime.spec import Field
@@ -45,10 +44,11 @@ class Gatherer:
     """Turns records into columns, one for each field.
 
     A number that is sent as text is parsed as in a CSV, with a warning: "49" is 49, "" and "NA" are null. A number
-    outside of its column's range in `ranges` gets a warning, too.
+    outside of its column's range in `ranges` gets a warning, too. A column that the model does not use gets a warning,
+    unless it is one of the `targets`, which tables from the training have.
     """
 
-    def __init__(self, fields: Sequence[Field], ranges: Mapping[str, Range]) -> None:
+    def __init__(self, fields: Sequence[Field], ranges: Mapping[str, Range], targets: Sequence[str] = ()) -> None:
         self._fields = fields
         self._ranges = ranges
         self._checks = [
@@ -56,6 +56,7 @@ class Gatherer:
             for f in fields
         ]
         self._parts = {f.name: _parts(f, fields) for f in fields if f.aliases}
+        self._ignored = frozenset(targets)
 
     def __call__(self, records: Sequence[Any], report: Report) -> Columns:
         """Columns of `records`.
@@ -115,7 +116,8 @@ class Gatherer:
             elif found < len(record):
                 # Only dates have aliases.
                 dates = [f for f in self._fields if f.aliases and not _has(record, parts[f.name])]
-                _warn_extra(row, record, {*columns, *(alias for f in dates for alias in f.aliases)}, report)
+                known = {*columns, *self._ignored, *(alias for f in dates for alias in f.aliases)}
+                _warn_extra(row, record, known, report)
         return columns
 
 
@@ -141,15 +143,7 @@ def _add_misspellings(
     """`faults`, with the closest name in the record added to each missing column."""
     known = {name for f in fields for name in (f.name, *f.aliases)}
     extra = [name for name in islice(record, _MAX_COMPARED) if isinstance(name, str) and name not in known]
-    if not extra:
-        return faults
-    names = SimilarNames(extra)
-    return [
-        MissingColumn(fault.field, nullable=fault.nullable, near=names.closest(fault.field))
-        if isinstance(fault, MissingColumn) and fault.field is not None and report.may_search()
-        else fault
-        for fault in faults
-    ]
+    return suggest_names(faults, extra, may_search=report.may_search)
 
 
 def _parts(date: Field, fields: Sequence[Field]) -> set[str]:

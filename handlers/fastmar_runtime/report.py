@@ -7,7 +7,7 @@ from typing import Any
 
 from fastmar_contract.display import json_safe
 from fastmar_contract.errors import RecordError
-from fastmar_runtime.faults import add_fault
+from fastmar_contract.faults import add_fault
 from fastmar_runtime.refusals import EXPLAINED_ERRORS
 
 _MAX_SEARCHES = 50  # searches for similar names in one batch

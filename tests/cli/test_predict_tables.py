@@ -102,6 +102,21 @@ def test_case_csv_header_only(folder, tmp_path, capsys):
         assert ("TableUnreadable: " if run is predict else "rows.csv") in err
 
 
+def test_a_misspelled_column_gets_the_same_fix_from_both_commands(folder, tmp_path, capsys):
+    path = write(tmp_path, f"{HEADER.replace('hours', 'hour_s').replace('work', 'work-')}\n{ROW}\n")
+    _, [answer], _ = predict(folder, path, capsys)
+    status, rows, err = score(folder, path, capsys)
+    assert (status, rows) == (1, None)
+    assert answer["error"]["fix"] in err
+    assert all(name in answer["error"]["fix"] for name in ("'hour_s'", "'work-class'"))
+
+
+def test_a_column_with_the_target_gets_no_warning(folder, tmp_path, capsys):
+    [target] = tiny.spec().targets
+    _, answers, _ = predict(folder, write(tmp_path, f"{HEADER},{target},x\n{ROW},1,1\n"), capsys)
+    assert [[w["field"] for w in answer["warnings"]] for answer in answers] == [["x"]]
+
+
 def test_case_csv_blank_rows(folder, tmp_path, capsys):
     path = write(tmp_path, f"{HEADER}\n{ROW}\n,,,,\n")
     status, answers, _ = predict(folder, path, capsys)

@@ -57,6 +57,11 @@ class TestGather:
             ("salary", "extra_column"),
         ]
 
+    def test_targets_are_ignored_without_a_warning(self):
+        predictor = tiny.predictor()
+        _, report = predictor.preprocess([tiny.record(extra=1, **dict.fromkeys(predictor.spec.targets, ">=50k"))])
+        assert [w["field"] for w in report.warnings[0]] == ["extra"]
+
     @pytest.mark.parametrize("name", ["workclass", "age", "hours"])
     def test_a_missing_column(self, name):
         _, report = gather_rows(tiny.record(**{name: ...}))

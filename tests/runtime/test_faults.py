@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastmar_contract.faults import list_names
 from fastmar_contract.similar import SimilarNames
 from fastmar_contract.values import NUMBER
 from fastmar_runtime import payload, protocol_v2
-from fastmar_runtime.faults import list_names
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.ranges import expected_ranges
 from fastmar_runtime.refusals import EXPLAINED_ERRORS, number_errors
