@@ -50,7 +50,8 @@ def to_client_error(reply: Reply, model: str | None, sent: int = 0) -> ClientErr
         message = f"the request has {sent:,} bytes, which exceeds the server's limit."
     error = kind(
         message,
-        fix=_text(report, "fix") or fix,
+        # The server's fix for an unknown model is a GET request.
+        fix=fix if kind is ModelNotFound else _text(report, "fix") or fix,
         code=_text(report, "code") if "fix" in report else _CODES.get(reply.status),
         field=_text(report, "field"),
         status=reply.status,

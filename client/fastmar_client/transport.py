@@ -66,11 +66,16 @@ class AsyncTransport(Protocol):
         ...
 
 
+def base_url(url: str) -> str:
+    """The address of a server; without a scheme it is http."""
+    return (url if "://" in url else f"http://{url}").rstrip("/")
+
+
 def unreachable(url: str, cause: str) -> ServerUnreachable:
     """The error for a failed or broken connection."""
     return ServerUnreachable(
         f"no answer from {url}: {cause}.",
-        fix="check the address, and that the server is running and ready (`wait_until_ready`).",
+        fix="check the address; start the server (`fastmar serve`), or wait until it is ready.",
     )
 
 

@@ -69,7 +69,7 @@ def test_case_charset_of_a_table(folder, tmp_path, capsys):
     path = write(tmp_path, LATIN)
     status, answers, _ = predict(folder, path, capsys)
     assert (status, answers[0]["prediction"], answers[1]["error"]["code"]) == (1, ">=50k", "not_utf8")
-    assert "encoding" in answers[1]["error"]["fix"]
+    assert "--encoding" in answers[1]["error"]["fix"]
     status, answers, _ = predict(folder, path, capsys, "--encoding", "latin-1")
     assert (status, answers[1]["warnings"][0]["value"]) == (0, "café")
     status, rows, _ = score(folder, path, capsys)
@@ -161,9 +161,7 @@ def test_case_multipart_same_name(tmp_path, capsys):
     assert main(["predict", str(model), *map(str, paths), "--json"]) == 0
     answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(answer["name"], answer["prediction"]) for answer in answers] == [
-        ("one.png", "blue"),
-        ("one.png", "red"),
-        ("one.png", "green"),
+        (str(path), color) for path, color in zip(paths, ("blue", "red", "green"), strict=True)
     ]
 
 
