@@ -63,7 +63,7 @@ class Client:
         """Create a client. Nothing is sent yet.
 
         Args:
-            url: address of the inference API; without a scheme it is http.
+            url: address of the inference API, or of one of its models; without a scheme it is http.
             token: key for the inference API, if the server requires one.
             key_file: a file with the key, instead of a token: the server's key_file.json, which is read again when keys
                 change, or a text file with one key.

@@ -40,7 +40,11 @@ def suggest_names(
     names = SimilarNames(unused)
     return [
         MissingColumn(fault.field, nullable=fault.nullable, near=names.closest(fault.field))
-        if unused and isinstance(fault, MissingColumn) and fault.field is not None and may_search()
+        if unused
+        and isinstance(fault, MissingColumn)
+        and fault.near is None
+        and fault.field is not None
+        and may_search()
         else fault
         for fault in faults
     ]

@@ -110,9 +110,7 @@ class Gatherer:
                 if field.kind == NUMBER:
                     _warn_number(row, value, read, field, ranges.get(name), report)
             if faults:
-                if row in report.explained:
-                    faults = _add_misspellings(faults, record, self._fields, report)
-                report.refuse(row, combine(faults))
+                report.refuse(row, combine(_add_misspellings(faults, record, row, self._fields, report)))
             elif found < len(record):
                 # Only dates have aliases.
                 dates = [f for f in self._fields if f.aliases and not _has(record, parts[f.name])]
@@ -138,12 +136,24 @@ def _warn_number(row: int, sent: Any, read: Any, field: Field, expected: Range |
 
 
 def _add_misspellings(
-    faults: list[RecordError], record: dict[Any, Any], fields: Sequence[Field], report: Report
+    faults: list[RecordError], record: dict[Any, Any], row: int, fields: Sequence[Field], report: Report
 ) -> list[RecordError]:
-    """`faults`, with the closest name in the record added to each missing column."""
-    known = {name for f in fields for name in (f.name, *f.aliases)}
-    extra = [name for name in islice(record, _MAX_COMPARED) if isinstance(name, str) and name not in known]
-    return suggest_names(faults, extra, may_search=report.may_search)
+    """`faults`, with the closest name in the record added to each missing column.
+
+    Only explained records are searched. Others, such as later rows of the same table, get what was found in these.
+    """
+    faults = [_known_misspelling(fault, record, report) for fault in faults]
+    if row in report.explained:
+        known = {name for f in fields for name in (f.name, *f.aliases)}
+        extra = [name for name in islice(record, _MAX_COMPARED) if isinstance(name, str) and name not in known]
+        faults = suggest_names(faults, extra, may_search=report.may_search)
+        report.misspelled |= {f.field: f for f in faults if isinstance(f, MissingColumn) and f.near is not None}
+    return faults
+
+
+def _known_misspelling(fault: RecordError, record: dict[Any, Any], report: Report) -> RecordError:
+    found = report.misspelled.get(fault.field) if isinstance(fault, MissingColumn) else None
+    return fault if found is None or found.near not in record else found
 
 
 def _parts(date: Field, fields: Sequence[Field]) -> set[str]:

@@ -124,11 +124,12 @@ def test_retries_end_after_patience(connect: Connect, scripted: Scripted) -> Non
     assert total / 2 > 15, "long enough for the restart of a worker"
 
 
-def test_an_address_without_a_scheme_is_http(connect: Connect, scripted: Scripted) -> None:
+def test_an_address_may_lack_the_scheme_and_name_a_model(connect: Connect, scripted: Scripted) -> None:
     scripted.replies(Reply(body={"prediction": 1}))
-    with connect(scripted.url.removeprefix("http://") + "/") as client:
-        assert client.predict("m", {}) == {"prediction": 1}
-    assert scripted.seen[0].path == "/predictions/m"
+    for path in ("/", "/predictions/m", "/predictions/m/1.0", "/predictions/"):
+        with connect(scripted.url.removeprefix("http://") + path) as client:
+            assert client.predict("m", {}) == {"prediction": 1}
+        assert scripted.seen[-1].path == "/predictions/m"
 
 
 @pytest.mark.parametrize("arguments", [({"x": 1}, "m"), ("m", {}, 2), ("m", [{}], 2.0), ({"x": 1}, {}), (["m"], [{}])])
@@ -149,6 +150,10 @@ def test_the_fix_for_an_unknown_model_is_a_command(connect: Connect, scripted: S
         client.predict("m", {})
     assert caught.value.code == "model_not_found"
     assert "fastmar models" in caught.value.fix
+    scripted.replies(Reply(404, {"error": {**report, "code": "not_found", "fix": "use port 8080."}}))
+    with connect(scripted.url) as client, pytest.raises(ModelNotFound) as caught:
+        client.predict("m", {})
+    assert caught.value.fix == "use port 8080."
 
 
 def test_connection_refused(connect: Connect) -> None:

@@ -25,6 +25,16 @@ def error_of(predictor: Predictor, record: Any) -> Any:
     return predictor.predict([record])[0]["error"]
 
 
+def test_all_rows_of_a_table_have_the_suggestion(predictor: Predictor) -> None:
+    rows = 3 * EXPLAINED_ERRORS
+    row = tiny.record(workclass=...)
+    answers = predictor.predict([row | {"work-class": 1}] * rows + [row])
+    fixes = [answer["error"]["fix"] for answer in answers]
+    assert fixes[:-1] == fixes[:1] * rows
+    assert "'work-class'" in fixes[0]
+    assert "'work-class'" not in fixes[-1], "the record has no such column"
+
+
 class TestAllFaults:
     def test_all_missing_columns(self, predictor: Predictor) -> None:
         error = error_of(predictor, {"age": 49})
