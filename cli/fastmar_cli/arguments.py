@@ -3,9 +3,32 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
+
+
+def _number(what: str, kind: Callable[[str], Any], low: float, high: float) -> Callable[[str], Any]:
+    """An argument type for numbers from `low` to `high`; `what` names them in the error."""
+
+    def parse(text: str) -> Any:
+        try:
+            number = kind(text)
+        except ValueError:
+            number = math.nan  # in no range
+        if not low <= number <= high:
+            raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
+        return number
+
+    return parse
+
+
+port = _number("a port from 0 to 65535", int, 0, 65535)
+positive = _number("a whole number of 1 or more", int, 1, math.inf)
+share = _number("a number from 0 to 1", float, 0, 1)
+seconds = _number("a number of seconds", float, 0, 1e9)  # waiting for longer overflows in the standard library
 
 
 def read_variable(environ: Mapping[str, str], variable: str) -> str:
@@ -21,6 +44,13 @@ def default_url() -> str:
     """The default of --url: FASTMAR_URL, or the address of `fastmar serve` on this machine (see FASTMAR_PORT)."""
     port = read_variable(os.environ, "FASTMAR_PORT") or "8080"
     return os.environ.get("FASTMAR_URL") or f"http://127.0.0.1:{port}"
+
+
+def refuse_swapped(args: argparse.Namespace, inputs: Iterable[str | Path]) -> None:
+    """Refuse a model among the inputs of `predict` or `score`."""
+    for model in map(str, inputs):
+        if model.endswith(".mar") or "/predictions/" in model:
+            args.refuse(f"the model comes first: fastmar {args.command} {model} {args.target}")
 
 
 def add_key_file(parser: argparse.ArgumentParser) -> None:

@@ -18,6 +18,7 @@ from types import ModuleType
 
 from fastmar_cli import commands
 from fastmar_contract.display import printable
+from fastmar_contract.errors import describe_error
 
 REFUSED = 1  # a refused input or model
 USAGE = 2  # bad usage
@@ -86,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return REFUSED
     except Exception as error:
         if hasattr(error, "fix"):  # an error class of one of our packages
-            print(printable(str(error)), file=sys.stderr)
+            print(printable(describe_error(error)), file=sys.stderr)
             return REFUSED
         if TRACEBACK in os.environ:
             raise

@@ -6,7 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fastmar_cli.arguments import default_url
+from fastmar_cli.arguments import default_url, positive, share
+
+__all__ = ["add_server_arguments", "positive", "server_options", "share"]
 
 if TYPE_CHECKING:
     from fastmar_serving.rollout.server import ServerOptions
@@ -44,19 +46,3 @@ def server_options(args: argparse.Namespace) -> ServerOptions:
     from fastmar_serving.rollout.server import ServerOptions  # noqa: PLC0415 - after the arguments are known to be right
 
     return ServerOptions(args.url, args.management, args.key_file, args.model_store, args.state_dir)
-
-
-def positive(text: str) -> int:
-    """Parse a number of 1 or more."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is not 1 or more")
-    return number
-
-
-def share(text: str) -> float:
-    """Parse a number from 0 to 1."""
-    number = float(text)
-    if not 0 <= number <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
-    return number

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from fastmar_client.records import with_record_number
 from fastmar_contract.errors import FastmarError
-from fastmar_contract.files import CSV, PICTURE, InputUnreadable, as_utf8, read_picture
+from fastmar_contract.files import CSV, PICTURE, InputUnreadable, as_utf8, names_of, read_picture
 from fastmar_runtime.errors import BundleUnreadable
 from fastmar_runtime.modalities import modality
 from fastmar_runtime.spec import IMAGE, Field, Spec
@@ -53,7 +53,7 @@ class Target(Protocol):
 
 def open_target(target: str, key_file: Path | None, mask_size: MaskSize | None = None) -> Target:
     """Open a target: the URL of a served model, or the path of an archive. `mask_size` is the size of masks."""
-    if target.startswith(("http://", "https://")):
+    if "://" in target or ("/predictions/" in target and not Path(target).exists()):
         return ServedTarget(target, key_file, mask_size)
     return ArchiveTarget(target, mask_size)
 
@@ -94,10 +94,11 @@ class ArchiveTarget:
                 fix="pass a file of records: .json, .jsonl or .csv.",
                 code="picture_not_supported",
             )
+        names = names_of(paths)
         for start in range(0, len(paths), PICTURES_AT_ONCE):
             chunk = paths[start : start + PICTURES_AT_ONCE]
             for position, answer in enumerate(self._predict_files(chunk), start):
-                yield _with_name(answer, paths[position], position)
+                yield _with_name(answer, names[position], position)
 
     def score(self, source: Path, target: Path, **options: Any) -> Scored:
         """See `Target`."""
@@ -154,8 +155,9 @@ class ServedTarget:
 
     def pictures(self, paths: Sequence[Path]) -> Answers:
         """See `Target`."""
+        names = names_of(paths)
         for position, answer in enumerate(self._predict_pictures(paths, batch_size=PICTURES_AT_ONCE, concurrency=2)):
-            yield _with_name(answer, paths[position], position)
+            yield _with_name(answer, names[position], position)
 
     def score(self, source: Path, target: Path, **options: Any) -> Scored:
         """See `Target`."""
@@ -241,6 +243,6 @@ def _records(body: bytes, content_type: str, spec: Spec, mask_size: MaskSize | N
     return [traits.with_options(record, options) for record in payload.read(body, content_type, spec).records]
 
 
-def _with_name(answer: dict[str, Any], path: Path, position: int) -> dict[str, Any]:
+def _with_name(answer: dict[str, Any], name: str, position: int) -> dict[str, Any]:
     """Add the file's name to an answer, and set the record number of an error."""
-    return {"name": path.name, **with_record_number(answer, position)}
+    return {"name": name, **with_record_number(answer, position)} | {"name": name}  # the first member

@@ -21,7 +21,7 @@ from fastmar_client.requester import Headers
 from fastmar_client.retries import Retries
 from fastmar_client.scoring import ROWS_A_REQUEST
 from fastmar_client.served import ServedModel, get_schema, list_models, wait_until_ready
-from fastmar_client.transport import AsyncTransport
+from fastmar_client.transport import AsyncTransport, base_url
 from fastmar_contract.masks import MaskSize
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class AsyncClient:
         if transport is None:
             from fastmar_client.async_http import AsyncHttpTransport  # noqa: PLC0415 - imports httpx
 
-            transport = AsyncHttpTransport(url.rstrip("/"), session)
+            transport = AsyncHttpTransport(base_url(url), session)
         self._transport = transport
 
     async def __aenter__(self) -> Self:

@@ -17,7 +17,7 @@ from fastmar_client.records import Answer, complete
 from fastmar_client.requester import Headers, Requester
 from fastmar_client.retries import Retries
 from fastmar_client.schema import Schema
-from fastmar_client.served import get_schema, path_of
+from fastmar_client.served import check_names, get_schema, path_of
 from fastmar_contract.masks import check_mask_size
 
 SCHEMA_CACHE_SECONDS = 60.0
@@ -34,6 +34,7 @@ class Query:
     request_id: str | None = None
 
     def __post_init__(self) -> None:
+        check_names(self.model, self.version)
         check_mask_size(self.mask_size)
 
 

@@ -27,7 +27,7 @@ from fastmar_client.requester import Headers
 from fastmar_client.retries import Retries
 from fastmar_client.scoring import ROWS_A_REQUEST, Scored
 from fastmar_client.served import ServedModel, ServedRowModel, get_schema, list_models, wait_until_ready
-from fastmar_client.transport import Transport
+from fastmar_client.transport import Transport, base_url
 from fastmar_contract.csv_rows import UTF8
 from fastmar_contract.masks import MaskSize
 
@@ -63,7 +63,7 @@ class Client:
         """Create a client. Nothing is sent yet.
 
         Args:
-            url: address of the inference API.
+            url: address of the inference API, or of one of its models; without a scheme it is http.
             token: key for the inference API, if the server requires one.
             key_file: a file with the key, instead of a token: the server's key_file.json, which is read again when keys
                 change, or a text file with one key.
@@ -78,7 +78,7 @@ class Client:
         if transport is None:
             from fastmar_client.http import HttpTransport  # noqa: PLC0415 - imports requests
 
-            transport = HttpTransport(url.rstrip("/"), session)
+            transport = HttpTransport(base_url(url), session)
         self._transport = transport
 
     def __enter__(self) -> Self:
@@ -158,7 +158,8 @@ class Client:
             request_id: sent as X-Request-ID, which appears in the server's log and errors.
 
         Raises:
-            TypeError: a file is open in text mode, or an image or array can't be sent as a picture.
+            TypeError: the model's name or version is not a str, a file is open in text mode, or an image or array can't
+                be sent as a picture.
             RecordRefused: the model can't read the request or score the record, or a file can't be read.
             ClientError: any other error of `fastmar_client.errors`.
         """
@@ -222,7 +223,8 @@ class Client:
             request_id: sent as X-Request-ID with each request, which appears in the server's log and errors.
 
         Raises:
-            TypeError: a file is open in text mode, or an image or array can't be sent as a picture.
+            TypeError: the model's name or version is not a str, a file is open in text mode, or an image or array can't
+                be sent as a picture.
             RecordRefused: with on_error="raise", for the first record that can't be scored.
             ClientError: the server can't be reached or fails; earlier answers are yielded first.
         """

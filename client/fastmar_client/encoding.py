@@ -157,8 +157,9 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except (OSError, ValueError) as error:  # ValueError: the path has a NUL
         reason = getattr(error, "strerror", None) or error
+        is_absent = isinstance(error, FileNotFoundError)
         raise RecordRefused(
-            f"the picture {path} can't be read: {reason}.",
+            f"there is no file {path}." if is_absent else f"the picture {path} can't be read: {reason}.",
             fix="pass the path of a picture's file, or its bytes.",
             code="file_unreadable",
         ) from error

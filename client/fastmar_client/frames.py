@@ -60,5 +60,8 @@ def records_in(records: Any) -> Iterable[Any]:
         raise TypeError(f"a {type(records).__name__} is one picture, not a list. Fix: pass [picture].")
     if is_picture_object(records) and not is_batch(records):
         raise TypeError(f"a {type(records).__name__} is one picture, not a list. Fix: pass [picture].")
-    items: Iterable[Any] = records
-    return items
+    if not isinstance(records, Iterable):
+        raise TypeError(
+            f"a {type(records).__name__} is neither a record nor a list. Fix: pass a dict, a picture or a list."
+        )
+    return records

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,6 +13,9 @@ from fastmar_client.json_schema import fits, types_of
 from fastmar_client.kinds import kind_of
 from fastmar_client.problems import Column, Problem
 from fastmar_contract.display import short_repr
+from fastmar_contract.errors import RecordError
+from fastmar_contract.faults import MissingColumn, suggest_names
+from fastmar_contract.similar import SimilarNames
 from fastmar_contract.values import as_date, invalid_date, missing_date, not_an_object
 
 _AN_OBJECT = "a record is an object with a value for each column."
@@ -50,6 +52,7 @@ class Schema:
         traits: facts about the kind that the schema does not express; see `kinds`.
         columns: the columns of a record, by name.
         required: names of the required columns.
+        targets: names of what the model predicts; a record may have them, and they are ignored.
     """
 
     def __init__(self, described: Mapping[str, Any]) -> None:
@@ -61,6 +64,7 @@ class Schema:
         self.kind = str(described.get("kind"))
         self.traits = kind_of(self.kind)
         self.required = tuple(record.get("required", ()))
+        self.targets = tuple(described.get("targets") or ())
         properties = record.get("properties", {})
         properties = {**properties, **{name: {} for name in self.required if name not in properties}}
         self.columns = {name: Column.of(name, each) for name, each in properties.items()}
@@ -118,13 +122,20 @@ class Schema:
 
     def missing(self, names: Iterable[str]) -> list[Problem]:
         """The missing columns of records that have the columns `names`."""
+        return [Problem.refusal(fault, None) for fault in self.missing_faults(names)]
+
+    def missing_faults(self, names: Iterable[str]) -> list[RecordError]:
+        """The model's errors for the missing columns of records that have the columns `names`."""
         present = list(names)
-        found = [self._missing(name, present) for name in self.required if name not in present]
+        found: list[RecordError] = [
+            MissingColumn(name, nullable=self.columns[name].nullable) for name in self.required if name not in present
+        ]
         for rule in self._dates:
             absent = rule.missing_parts(present)
             if absent and not any(name in present for name in rule.names):
-                found.append(Problem.refusal(missing_date(rule.names[0], absent[0]), None))
-        return found
+                found.append(missing_date(rule.names[0], absent[0]))
+        known = self.names
+        return suggest_names(found, [name for name in present if name not in known])
 
     def _date_problems(self, rule: DateRule, record: dict[str, Any]) -> Iterator[Problem]:
         """Problems of a date from which missing parts must be computed."""
@@ -140,16 +151,11 @@ class Schema:
                 if _BOOLEAN_PART not in part and (column := self.columns.get(part)) is not None:
                     yield from column.problems(None)
 
-    def _missing(self, name: str, present: list[str]) -> Problem:
-        near = [other for other in present if other.strip().lower() == name.strip().lower()]
-        or_null = ", or null if it is not known" if self.columns[name].nullable else ""
-        fix = f"rename {near[0]!r} to {name!r}." if near else f"send a value for {name!r}{or_null}."
-        return Problem("refused", "missing_column", name, f"the record has no {name!r}.", fix)
-
     def _extra(self, record: dict[str, Any], known: set[str]) -> Iterator[Problem]:
-        for name in (name for name in record if name not in known):
-            near = difflib.get_close_matches(name, known - record.keys(), 1)
-            fix = f"rename it to {near[0]!r}, or remove it." if near else "remove it."
+        absent = SimilarNames(sorted(known - record.keys()))
+        for name in (name for name in record if name not in known and name not in self.targets):
+            near = absent.closest(name)
+            fix = "remove it." if near is None else f"rename it to {near!r}, or remove it."
             yield Problem("ignored", "extra_column", name, f"the model does not use {name!r}.", fix)
 
     def _not_an_object(self, value: Any) -> Problem:

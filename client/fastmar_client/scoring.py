@@ -21,6 +21,7 @@ from fastmar_client.journal import Output, working_files
 from fastmar_client.schema import Schema
 from fastmar_contract.csv_rows import UTF8, CsvFile, CsvRows, CsvWriter, Row
 from fastmar_contract.errors import TableUnreadable
+from fastmar_contract.faults import combine
 from fastmar_contract.files import CSV
 
 Answer = dict[str, Any]
@@ -233,11 +234,10 @@ def _size(row: Row) -> int:
 
 def _check_columns(rows: CsvRows, schema: Schema) -> None:
     """Refuse a table without a required column, instead of reporting an error for each row."""
-    missing = schema.missing(rows.header)
-    if missing:
-        more = f" {len(missing) - 1} more are missing." if len(missing) > 1 else ""
-        message = missing[0].message.replace("the record", rows.name, 1)
-        raise CsvUnreadable(message + more, fix=missing[0].fix, code=missing[0].code, field=missing[0].field)
+    if missing := schema.missing_faults(rows.header):
+        error = combine(missing)
+        message = error.message.replace("the record", rows.name, 1)
+        raise CsvUnreadable(message, fix=error.fix, code=error.code, field=error.field)
 
 
 def _check_target(source: Path, target: Path, overwrite: bool) -> None:

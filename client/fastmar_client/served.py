@@ -14,6 +14,7 @@ from fastmar_client.flows import Flow, Pause
 from fastmar_client.keys import UNREADABLE
 from fastmar_client.requester import Requester
 from fastmar_client.retries import NO_RETRIES
+from fastmar_contract.display import short_repr
 
 if TYPE_CHECKING:
     from fastmar_client.client import Client
@@ -31,8 +32,27 @@ class ServedModel(TypedDict):
     ready: bool
 
 
+def check_names(model: object, version: object) -> None:
+    """Check the types of a model's name and version: swapped arguments, and versions such as 2 for "2.0".
+
+    Raises:
+        TypeError: one of them is not a str.
+    """
+    if not isinstance(model, str):
+        raise TypeError(
+            f"the model's name is {short_repr(model)}, of type {type(model).__name__}. "
+            'Fix: pass the name first, as in predict("flights", record).'
+        )
+    if not isinstance(version, str | None):
+        raise TypeError(
+            f"version is {short_repr(version)}, of type {type(version).__name__}. "
+            'Fix: pass the whole version as text, such as version="2.0".'
+        )
+
+
 def path_of(model: str, version: str | None) -> str:
     """The path of a model's predictions."""
+    check_names(model, version)
     path = f"/predictions/{quote(model, safe='')}"
     return path if version is None else f"{path}/{quote(version, safe='')}"
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from fastmar_client.errors import ClientError, ServerUnreachable, Timeout
 
+_MODEL_PATH = re.compile(r"/predictions(/.*)?$")
 CONNECTIONS = 64  # in the pool of one server; more than the usual concurrency of `predict_many`
 
 
@@ -66,11 +68,16 @@ class AsyncTransport(Protocol):
         ...
 
 
+def base_url(url: str) -> str:
+    """The address of a server, from its own or that of one of its models; without a scheme it is http."""
+    return _MODEL_PATH.sub("", url if "://" in url else f"http://{url}").rstrip("/")
+
+
 def unreachable(url: str, cause: str) -> ServerUnreachable:
     """The error for a failed or broken connection."""
     return ServerUnreachable(
         f"no answer from {url}: {cause}.",
-        fix="check the address, and that the server is running and ready (`wait_until_ready`).",
+        fix="check the address; start the server (`fastmar serve`), or wait until it is ready.",
     )
 
 

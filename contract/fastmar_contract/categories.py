@@ -86,7 +86,7 @@ class Categories:
             if (meant := self._trimmed.get(value.strip())) is not None:
                 message = f"read as {meant!r}: the two differ only in surrounding white space."
                 return Interpretation(self.codes[meant], WHITE_SPACE, message)
-        message = f"the model was not trained with {short_repr(value)}; it is treated as an unknown category."
+        message = f"the model was not trained with {short_repr(value)}, and treats it as an unknown category."
         text = value if isinstance(value, str) else short_repr(value)
         if (similar := self._printed.get(text)) is not None:  # the string "3" for the number 3, and the like
             message += f" Did you mean {similar!r} ({type(similar).__name__})? Text never matches a number or a bool."

@@ -123,7 +123,9 @@ class CsvRows:
             first = sorted(known) if isinstance(names, Set) else list(names)
             example = f"start the CSV with a header such as {','.join(first[:3])}."
             raise TableUnreadable(
-                f"the first line names no column of the model: {short_repr(line)}.",
+                f"the first line names no column of the model: {short_repr(line)}."
+                if line
+                else f"{self.name} is empty.",
                 fix=_SAVE_AS_UTF8 if "\0" in line else example,
                 code=NO_HEADER,
             )
@@ -191,7 +193,7 @@ class CsvRows:
         return cells + [""] * (width - len(cells))
 
 
-_SAVE_AS_UTF8 = "save the file as UTF-8, or specify its encoding, such as cp1252 or utf-16-le."
+_SAVE_AS_UTF8 = "save the file as UTF-8, or specify its encoding, such as --encoding cp1252 (encoding= in Python)."
 
 
 def _open_text(file: IO[bytes], encoding: str) -> io.TextIOWrapper:

@@ -36,6 +36,15 @@ class FastmarError(Exception):
         return f"{type(self).__name__}: {self.message}\n  Fix: {self.fix}"
 
 
+def describe_error(error: Any) -> str:
+    """An error of any of our packages for a terminal: class, message, code and fix.
+
+    The code is left out if it is the one of the class.
+    """
+    code = "" if error.code == type(error).code else f" [{error.code}]"
+    return f"{type(error).__name__}: {error.message}{code}\n  Fix: {error.fix}"
+
+
 class RequestError(FastmarError):
     """A whole request can't be read as records; it is answered with status 400, 413 or 415.
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from fastmar_contract.errors import FastmarError, RequestError
 from fastmar_contract.media_types import BMP, picture_type
 from fastmar_contract.text import decode
 
+STANDARD_INPUT = "-"
 JSON, LINES, CSV = "application/json", "application/jsonlines", "text/csv"
 PICTURE = "application/octet-stream"  # the model detects the picture format
 _TYPES = {".json": JSON, ".jsonl": LINES, ".ndjson": LINES, ".csv": CSV, ".tsv": CSV, ".tab": CSV}
@@ -24,6 +28,26 @@ class InputUnreadable(FastmarError):
 def is_picture(source: str) -> bool:
     """Whether the file name of `source` has the extension of a picture."""
     return Path(source).suffix.lower() in _PICTURES
+
+
+@contextmanager
+def errors_naming(source: str) -> Iterator[None]:
+    """Name the input in errors of its content, which speak of the body of a request."""
+    try:
+        yield
+    except RequestError as error:
+        error.message = f"{_name(source)}: {error.message}"
+        raise
+
+
+def _name(source: str) -> str:
+    return "standard input" if source == STANDARD_INPUT else source
+
+
+def names_of(paths: Sequence[Path]) -> list[str]:
+    """The names of files; the whole path where files in several folders have the same name."""
+    count = Counter(path.name for path in set(paths))
+    return [path.name if count[path.name] == 1 else str(path) for path in paths]
 
 
 def read_picture(path: Path) -> bytes:
@@ -46,9 +70,9 @@ def read_input(source: str, encoding: str | None = None) -> tuple[bytes, str]:
         InputUnreadable: the file can't be read, or is not valid in the encoding. Without an `encoding`, the rows of a
             CSV are checked one by one later.
     """
-    if source == "-":
+    if source == STANDARD_INPUT:
         body = sys.stdin.buffer.read()
-        return _text(body, _sniff(body), "standard input", encoding)
+        return _text(body, _sniff(body), _name(source), encoding)
     path = Path(source)
     content_type = _TYPES.get(path.suffix.lower())
     if content_type is None:
@@ -58,6 +82,8 @@ def read_input(source: str, encoding: str | None = None) -> tuple[bytes, str]:
 
 
 def _text(body: bytes, content_type: str, name: str, encoding: str | None) -> tuple[bytes, str]:
+    if content_type in (JSON, CSV) and not body.strip():  # JSON lines without records are valid
+        raise InputUnreadable(f"{name} is empty.", fix="write records into it.", code="empty_input")
     if content_type == PICTURE or (content_type == CSV and encoding is None):
         return body, content_type
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Protocol
@@ -13,6 +14,8 @@ from fastmar_contract.errors import RecordError
 NUMBER, CATEGORY, DATE = "number", "category", "date"  # kinds of columns
 
 FLOAT32_MAX = 3.4028234663852886e38
+
+_COMMAS = re.compile(r"[+-]?\d[\d.,' \xa0\u202f]*")  # numbers with a decimal comma, or with separators of thousands
 
 SEND_DATE = 'send it as "2024-01-31" or "2024-01-31T08:30:00".'
 
@@ -68,9 +71,15 @@ def check_number(value: Any, column: Column) -> float | int | None:
     raise RecordError(
         "not_a_number",
         f"{column.name!r} must be a number; got {short_repr(value)}.",
-        fix="send a number.",
+        fix=_number_fix(value),
         field=column.name,
     )
+
+
+def _number_fix(value: Any) -> str:
+    if isinstance(value, str) and _COMMAS.fullmatch(value.strip()):
+        return "write the number with a decimal point and no other separators, such as 1234.5."
+    return "send a number."
 
 
 def _is_scalar(value: Any) -> bool:

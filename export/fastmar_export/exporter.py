@@ -137,7 +137,7 @@ def _check_name(options: Options) -> None:
     if not _NAME.fullmatch(options.name):
         raise ExportError(
             f"the name {options.name!r} can't be part of a URL.",
-            fix="use letters, digits, '-', '_' and '.', starting with a letter or digit.",
+            fix="use the letters a-z and A-Z, digits, '-', '_' and '.', starting with a letter or digit.",
             code="invalid_name",
         )
     if not _VERSION.fullmatch(options.version):

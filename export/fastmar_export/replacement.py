@@ -34,7 +34,7 @@ def check_version(path: Path, version: str) -> None:
     if old is not None and old.version != version:
         raise ArchiveExists(
             f"{path} already exists with version {old.version}; this export has version {version}.",
-            fix=f"keep both by writing to another folder (--version {version} --output new), or replace it {_FORCE}.",
+            fix=f"keep both by writing to another folder ({_other(path, version)}), or replace it {_FORCE}.",
             code="another_version_exists",
         )
 
@@ -59,7 +59,7 @@ def check_same_pickle(path: Path, source: LearnerFile, pickle: Path) -> None:
         f"{path} (written {_modified(path)}) already exists with version {old.version} of another learner: it was "
         f"exported from a pickle ({digest}) that differs from {pickle} (sha256 {source.sha256[:_HEX]}..., written "
         f"{_modified(pickle)}).",
-        fix=_keep_or_force(old.version),
+        fix=_keep_or_force(path, old.version),
         code="another_learner_exists",
     )
 
@@ -102,11 +102,13 @@ def _spec_at(path: Path) -> Spec | None:
         ) from error
 
 
-def _keep_or_force(version: str) -> str:
+def _other(path: Path, version: str) -> str:
+    return f"--version {version} --output {'new' if path.resolve().parent.name != 'new' else 'newer'}"
+
+
+def _keep_or_force(path: Path, version: str) -> str:
     new = "2.0" if version != "2.0" else "3.0"
-    return (
-        f"keep both by writing a new version to another folder (--version {new} --output new), or replace it {_FORCE}."
-    )
+    return f"keep both by writing a new version to another folder ({_other(path, new)}), or replace it {_FORCE}."
 
 
 def _modified(path: Path) -> str:

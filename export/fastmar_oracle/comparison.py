@@ -39,11 +39,13 @@ class Comparison:
 
     Attributes:
         records: number of compared records.
+        golden: how many of them are golden records.
         difference: largest difference of their numbers.
         refused: the archive's errors for the other records.
     """
 
     records: int
+    golden: int
     difference: float
     refused: list[str]
 
@@ -68,15 +70,17 @@ def compare_with_fastai(
     oracle = modality(spec.kind)
     records = oracle.read(golden, data, spec)
     _check_same(predictor, learner)
+    differences, refused = {}, []
     learn = load_learner(learner)
-    differences, refused = [], []
     for row, (record, answer) in enumerate(zip(records, predictor.predict(records), strict=True)):
-        if "error" in answer:
-            refused.append(f"{oracle.describe(record, row - len(golden))}: {answer['error']['message']}")
+        if error := answer.get("error"):
+            name = oracle.describe(record, row - len(golden))
+            refused.append(f"{name}: {error['message']} Fix: {error['fix']}")
         else:
             pair = compare(answer, oracle.predict(learn, record, spec), spec.decode)
-            differences.append(_difference(str(record), pair, answer))
-    return Comparison(len(differences), max(differences, default=0.0), refused)
+            differences[row] = _difference(str(record), pair, answer)
+    compared_golden = sum(row < len(golden) for row in differences)
+    return Comparison(len(differences), compared_golden, max(differences.values(), default=0.0), refused)
 
 
 def _check_same(predictor: Predictor, learner: Path) -> None:

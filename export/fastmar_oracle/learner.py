@@ -25,20 +25,30 @@ def load_learner(path: Path) -> Any:
         FastaiUnavailable: fastai can't load it.
     """
     try:
-        import fastai.callback.progress  # noqa: F401, PLC0415 - gives learners `no_bar`
-        from fastai.learner import load_learner as load  # noqa: PLC0415 - slow to import
+        with _no_warnings():
+            import fastai.callback.progress  # noqa: F401, PLC0415 - gives learners `no_bar`
+            from fastai.learner import load_learner as load  # noqa: PLC0415 - slow to import
 
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # fastai warns about pickle, as does the help of `fastmar verify`
             return load(path)
     except Exception as error:  # old pickles may raise anything
+        if isinstance(error, ModuleNotFoundError) and error.name == "fastai":
+            raise FastaiUnavailable(
+                "fastai is not installed.",
+                fix="pip install fastai, in the version that wrote the learner (for an older one: 'fastai<2.8').",
+                code="fastai_missing",
+            ) from error
         raise FastaiUnavailable(
             f"fastai can't load {path} ({type(error).__name__}: {error}).",
             fix="install the version of fastai that wrote it (for an older version: pip install 'fastai<2.8').",
         ) from error
 
 
+def _no_warnings() -> contextlib.AbstractContextManager[object]:
+    """Ignore warnings of fastai and torch, which are about their own code; the help of `verify` warns of the pickle."""
+    return warnings.catch_warnings(action="ignore")
+
+
 def predict(learn: Any, item: Any) -> Prediction:
     """The result of `learn.predict` for `item`, without its terminal output."""
-    with learn.no_bar(), learn.no_logging(), contextlib.redirect_stdout(io.StringIO()):
+    with _no_warnings(), learn.no_bar(), learn.no_logging(), contextlib.redirect_stdout(io.StringIO()):
         return Prediction(*learn.predict(item))

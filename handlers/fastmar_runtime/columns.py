@@ -11,9 +11,8 @@ from typing import Any
 
 from fastmar_contract.display import short_repr
 from fastmar_contract.errors import RecordError
-from fastmar_contract.similar import SimilarNames
+from fastmar_contract.faults import MissingColumn, combine, suggest_names
 from fastmar_contract.values import CATEGORY, CHECKS, DATE, FLOAT32_MAX, NUMBER, not_an_object, number_as_text
-from fastmar_runtime.faults import MissingColumn, combine
 from fastmar_runtime.ranges import Range
 from fastmar_runtime.report import Report
 from fastmar_runtime.spec import Field
@@ -45,10 +44,11 @@ class Gatherer:
     """Turns records into columns, one for each field.
 
     A number that is sent as text is parsed as in a CSV, with a warning: "49" is 49, "" and "NA" are null. A number
-    outside of its column's range in `ranges` gets a warning, too.
+    outside of its column's range in `ranges` gets a warning, too. A column that the model does not use gets a warning,
+    unless it is one of the `targets`, which tables from the training have.
     """
 
-    def __init__(self, fields: Sequence[Field], ranges: Mapping[str, Range]) -> None:
+    def __init__(self, fields: Sequence[Field], ranges: Mapping[str, Range], targets: Sequence[str] = ()) -> None:
         self._fields = fields
         self._ranges = ranges
         self._checks = [
@@ -56,6 +56,7 @@ class Gatherer:
             for f in fields
         ]
         self._parts = {f.name: _date_part_columns(f, fields) for f in fields if f.aliases}
+        self._ignored = frozenset(targets)
 
     def __call__(self, records: Sequence[Any], report: Report) -> Columns:
         """Columns of `records`.
@@ -110,13 +111,12 @@ class Gatherer:
                 if field.kind == NUMBER:
                     _warn_number(row, value, read, field, ranges.get(name), report)
             if faults:
-                if row in report.explained:
-                    faults = _add_misspellings(faults, record, self._fields, report)
-                report.refuse(row, combine(faults))
+                report.refuse(row, combine(_add_misspellings(faults, record, row, self._fields, report)))
             elif found < len(record):
                 # Only dates have aliases.
                 dates = [f for f in self._fields if f.aliases and not _has(record, parts[f.name])]
-                _warn_extra(row, record, {*columns, *(alias for f in dates for alias in f.aliases)}, report)
+                known = {*columns, *self._ignored, *(alias for f in dates for alias in f.aliases)}
+                _warn_extra(row, record, known, report)
         return columns
 
 
@@ -137,20 +137,24 @@ def _warn_number(row: int, sent: Any, read: Any, field: Field, expected: Range |
 
 
 def _add_misspellings(
-    faults: list[RecordError], record: dict[Any, Any], fields: Sequence[Field], report: Report
+    faults: list[RecordError], record: dict[Any, Any], row: int, fields: Sequence[Field], report: Report
 ) -> list[RecordError]:
-    """`faults`, with the closest name in the record added to each missing column."""
-    known = {name for f in fields for name in (f.name, *f.aliases)}
-    extra = [name for name in islice(record, _MAX_COMPARED) if isinstance(name, str) and name not in known]
-    if not extra:
-        return faults
-    names = SimilarNames(extra)
-    return [
-        MissingColumn(fault.field, nullable=fault.nullable, near=names.closest(fault.field))
-        if isinstance(fault, MissingColumn) and fault.field is not None and report.may_search()
-        else fault
-        for fault in faults
-    ]
+    """`faults`, with the closest name in the record added to each missing column.
+
+    Only explained records are searched. Others, such as later rows of the same table, get what was found in these.
+    """
+    faults = [_known_misspelling(fault, record, report) for fault in faults]
+    if row in report.explained:
+        known = {name for f in fields for name in (f.name, *f.aliases)}
+        extra = [name for name in islice(record, _MAX_COMPARED) if isinstance(name, str) and name not in known]
+        faults = suggest_names(faults, extra, may_search=report.may_search)
+        report.misspelled |= {f.field: f for f in faults if isinstance(f, MissingColumn) and f.near is not None}
+    return faults
+
+
+def _known_misspelling(fault: RecordError, record: dict[Any, Any], report: Report) -> RecordError:
+    found = report.misspelled.get(fault.field) if isinstance(fault, MissingColumn) else None
+    return fault if found is None or found.near not in record else found
 
 
 def _date_part_columns(date: Field, fields: Sequence[Field]) -> set[str]:

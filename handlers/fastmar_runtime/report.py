@@ -7,7 +7,7 @@ from typing import Any
 
 from fastmar_contract.display import json_safe
 from fastmar_contract.errors import RecordError
-from fastmar_runtime.faults import add_fault
+from fastmar_contract.faults import MissingColumn, add_fault
 from fastmar_runtime.refusals import EXPLAINED_ERRORS
 
 _MAX_SEARCHES = 50  # searches for similar names in one batch
@@ -19,15 +19,17 @@ class Report:
     Attributes:
         warnings: of each record.
         errors: of refused records.
+        misspelled: errors of missing columns, by column, with the name that a record has instead.
         explained: refused records for which all faults are reported; for the others, the first fault is.
     """
 
-    __slots__ = ("_searches", "errors", "explained", "warnings")
+    __slots__ = ("_searches", "errors", "explained", "misspelled", "warnings")
 
     def __init__(self, size: int) -> None:
         self.warnings: list[list[dict[str, Any]]] = [[] for _ in range(size)]
         self.errors: dict[int, RecordError] = {}
         self.explained: set[int] = set()
+        self.misspelled: dict[str | None, MissingColumn] = {}
         self._searches = _MAX_SEARCHES
 
     def warn(self, row: int, *, field: str, code: str, value: Any, message: str) -> None:

@@ -64,6 +64,19 @@ def test_json_answers_are_lines_in_order_with_the_names_of_files(labels: Path, s
     assert printed.err == ""
 
 
+def test_the_path_distinguishes_files_of_the_same_name(
+    labels: Path, sent: list[str], tmp_path: Path, capsys: Any
+) -> None:
+    for folder, colour in (("a", "red"), ("b", "blue")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "1.jpg").write_bytes(file_of(picture(colour, 99), "JPEG"))
+    same = [str(tmp_path / folder / "1.jpg") for folder in "ab"]
+    assert main(["predict", str(labels), sent[0], *same, sent[0], "--json"]) == 0
+    answers = lines(capsys.readouterr().out)
+    assert [answer["name"] for answer in answers] == ["red.jpg", *same, "red.jpg"]
+    assert next(iter(answers[1])) == "name"
+
+
 def test_several_batches_keep_their_order(labels: Path, sent: list[str], capsys: Any) -> None:
     assert main(["predict", str(labels), *sent * 7, "--json"]) == 0
     assert [answer["prediction"] for answer in lines(capsys.readouterr().out)] == [

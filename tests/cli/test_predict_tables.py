@@ -69,7 +69,7 @@ def test_case_charset_of_a_table(folder, tmp_path, capsys):
     path = write(tmp_path, LATIN)
     status, answers, _ = predict(folder, path, capsys)
     assert (status, answers[0]["prediction"], answers[1]["error"]["code"]) == (1, ">=50k", "not_utf8")
-    assert "encoding" in answers[1]["error"]["fix"]
+    assert "--encoding" in answers[1]["error"]["fix"]
     status, answers, _ = predict(folder, path, capsys, "--encoding", "latin-1")
     assert (status, answers[1]["warnings"][0]["value"]) == (0, "café")
     status, rows, _ = score(folder, path, capsys)
@@ -100,6 +100,21 @@ def test_case_csv_header_only(folder, tmp_path, capsys):
         status, found, err = run(folder, write(tmp_path, f"{HEADER}\n"), capsys)
         assert (status, found or []) == (1, [])
         assert ("TableUnreadable: " if run is predict else "rows.csv") in err
+
+
+def test_a_misspelled_column_gets_the_same_fix_from_both_commands(folder, tmp_path, capsys):
+    path = write(tmp_path, f"{HEADER.replace('hours', 'hour_s').replace('work', 'work-')}\n{ROW}\n")
+    _, [answer], _ = predict(folder, path, capsys)
+    status, rows, err = score(folder, path, capsys)
+    assert (status, rows) == (1, None)
+    assert answer["error"]["fix"] in err
+    assert all(name in answer["error"]["fix"] for name in ("'hour_s'", "'work-class'"))
+
+
+def test_a_column_with_the_target_gets_no_warning(folder, tmp_path, capsys):
+    [target] = tiny.spec().targets
+    _, answers, _ = predict(folder, write(tmp_path, f"{HEADER},{target},x\n{ROW},1,1\n"), capsys)
+    assert [[w["field"] for w in answer["warnings"]] for answer in answers] == [["x"]]
 
 
 def test_case_csv_blank_rows(folder, tmp_path, capsys):
@@ -146,9 +161,7 @@ def test_case_multipart_same_name(tmp_path, capsys):
     assert main(["predict", str(model), *map(str, paths), "--json"]) == 0
     answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(answer["name"], answer["prediction"]) for answer in answers] == [
-        ("one.png", "blue"),
-        ("one.png", "red"),
-        ("one.png", "green"),
+        (str(path), color) for path, color in zip(paths, ("blue", "red", "green"), strict=True)
     ]
 
 

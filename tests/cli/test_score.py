@@ -110,6 +110,24 @@ class TestScore:
         ]
         assert counts == [302, 1, 1]
 
+    def test_no_row_could_be_scored(self, adult: Path, table: Path, out: Path, capsys: Any) -> None:
+        table.write_text("workclass,education,age,hours-per-week\n" + " Private, Masters,'40,5',40\n" * 2)
+        assert main(["score", str(adult), str(table), "-o", str(out)]) == 1
+        assert re.search(r"2 rows, none scored", capsys.readouterr().out)
+        assert len(out.read_text().splitlines()) == 3
+
+    def test_errors_have_the_class_and_the_code(self, adult: Path, table: Path, out: Path, capsys: Any) -> None:
+        table.write_text("workclass,education\na,b\n")
+        assert main(["score", str(adult), str(table), "-o", str(out)]) == 1
+        first, *_ = capsys.readouterr().err.splitlines()
+        assert first.startswith("CsvUnreadable: ")
+        assert first.endswith("[missing_column]")
+        url = "http://127.0.0.1:9/predictions/adult"
+        assert main(["score", url, str(table), "-o", str(out)]) == 1
+        first, *_ = capsys.readouterr().err.splitlines()
+        assert first.startswith("ServerUnreachable: ")
+        assert not first.endswith("]"), "the code is that of the class"
+
     def test_existing_file_is_refused_without_force(self, adult: Path, table: Path, out: Path, capsys: Any) -> None:
         out.write_text("precious")
         assert main(["score", str(adult), str(table), "-o", str(out)]) == 1

@@ -106,6 +106,13 @@ def test_rows_are_streamed(scripted: Scripted) -> None:
         assert len(list(answers)) == 999
 
 
+@pytest.mark.parametrize("value", [None, 3, 2.5, object()])
+def test_values_that_are_no_records(scripted: Scripted, value: Any) -> None:
+    with Client(scripted.url) as client, pytest.raises(TypeError, match="Fix: "):
+        client.predict("m", value)
+    assert scripted.seen == []
+
+
 def test_column_names() -> None:
     assert sent(pd.DataFrame({0: [1], "a b": [2]})) == [{"0": 1, "a b": 2}]
     with pytest.raises(TypeError) as caught:

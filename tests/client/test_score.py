@@ -194,6 +194,7 @@ class TestRefusals:
         cases = {
             "age,hours-per-week\n1,2\n": ("missing_column", "workclass"),
             "workclass,education,Age,hours-per-week\na,b,1,2\n": ("missing_column", "age"),
+            "work_class,age,hours-per-week\na,1,2\n": ("missing_column", "workclass"),
             "a,b\n1,2\n": ("no_header", None),
             "age,age\n": ("csv_unreadable", None),
         }

@@ -124,6 +124,38 @@ def test_retries_end_after_patience(connect: Connect, scripted: Scripted) -> Non
     assert total / 2 > 15, "long enough for the restart of a worker"
 
 
+def test_an_address_may_lack_the_scheme_and_name_a_model(connect: Connect, scripted: Scripted) -> None:
+    scripted.replies(Reply(body={"prediction": 1}))
+    for path in ("/", "/predictions/m", "/predictions/m/1.0", "/predictions/"):
+        with connect(scripted.url.removeprefix("http://") + path) as client:
+            assert client.predict("m", {}) == {"prediction": 1}
+        assert scripted.seen[-1].path == "/predictions/m"
+
+
+@pytest.mark.parametrize("arguments", [({"x": 1}, "m"), ("m", {}, 2), ("m", [{}], 2.0), ({"x": 1}, {}), (["m"], [{}])])
+def test_wrong_types_of_names_are_refused(connect: Connect, scripted: Scripted, arguments: Any) -> None:
+    with connect(scripted.url) as client:
+        with pytest.raises(TypeError, match="Fix: "):
+            client.predict(*arguments)
+        if len(arguments) == 3:
+            with pytest.raises(TypeError, match="Fix: "):
+                client.schema(arguments[0], arguments[2])
+    assert scripted.seen == []
+
+
+def test_the_fix_for_an_unknown_model_is_a_command(connect: Connect, scripted: Scripted) -> None:
+    report = {"code": "model_not_found", "field": None, "message": "no m", "fix": "GET /v1/models lists the models."}
+    scripted.replies(Reply(404, {"error": report}))
+    with connect(scripted.url) as client, pytest.raises(ModelNotFound) as caught:
+        client.predict("m", {})
+    assert caught.value.code == "model_not_found"
+    assert "fastmar models" in caught.value.fix
+    scripted.replies(Reply(404, {"error": {**report, "code": "not_found", "fix": "use port 8080."}}))
+    with connect(scripted.url) as client, pytest.raises(ModelNotFound) as caught:
+        client.predict("m", {})
+    assert caught.value.fix == "use port 8080."
+
+
 def test_connection_refused(connect: Connect) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -150,7 +182,7 @@ def test_retries_after_a_timeout_only_if_configured(connect: Connect, scripted: 
 
 
 def test_malformed_address_is_a_client_error(connect: Connect) -> None:
-    with connect("nonsense") as client, pytest.raises(ClientError) as caught:
+    with connect("nonsense://host") as client, pytest.raises(ClientError) as caught:
         client.predict("m", {})
     assert caught.value.code == "not_sendable"
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import pickle
 import re
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,11 @@ def test_replacing_another_version_needs_force(learner: Path, tmp_path: Path) ->
         export_learner(learner, Options("model", version="2.0", output=tmp_path))
     assert "--force" in caught.value.fix
     assert (tmp_path / "model.mar").read_bytes() == before
+    export_learner(learner, Options("model", output=tmp_path / "new"))
+    with raises(ArchiveExists, "another_version_exists", "1.0", "2.0") as caught:
+        export_learner(learner, Options("model", version="2.0", output=tmp_path / "new"))
+    assert "--output new)" not in caught.value.fix
+    shutil.rmtree(tmp_path / "new")
     export_learner(learner, Options("model", version="2.0", output=tmp_path, force=True))
     assert Predictor.open(tmp_path / "model.mar").spec.version == "2.0"
     assert [path.name for path in tmp_path.iterdir()] == ["model.mar"]

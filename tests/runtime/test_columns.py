@@ -57,6 +57,11 @@ class TestGather:
             ("salary", "extra_column"),
         ]
 
+    def test_targets_are_ignored_without_a_warning(self):
+        predictor = tiny.predictor()
+        _, report = predictor.preprocess([tiny.record(extra=1, **dict.fromkeys(predictor.spec.targets, ">=50k"))])
+        assert [w["field"] for w in report.warnings[0]] == ["extra"]
+
     @pytest.mark.parametrize("name", ["workclass", "age", "hours"])
     def test_a_missing_column(self, name):
         _, report = gather_rows(tiny.record(**{name: ...}))
@@ -127,6 +132,12 @@ class TestGather:
 
 
 class TestNumbers:
+    def test_the_fix_names_the_decimal_comma(self):
+        for text in ("142329,0", "1.234,5", "-1 234,5", "12'000", "1,234.5"):
+            assert "1234.5" in refusal(text).fix, text
+        for text in ("old", "1 euro", "12-3", ",", "1_000"):
+            assert "1234.5" not in refusal(text).fix, text
+
     @pytest.mark.parametrize("value", [0, -1, 1.5, FLOAT32_MAX, -FLOAT32_MAX, 10**30])
     def test_numbers_are_not_changed(self, value):
         assert check_number(value, AGE) is value

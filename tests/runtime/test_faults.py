@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastmar_contract.faults import list_names
 from fastmar_contract.similar import SimilarNames
 from fastmar_contract.values import NUMBER
 from fastmar_runtime import payload, protocol_v2
-from fastmar_runtime.faults import list_names
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.ranges import expected_ranges
 from fastmar_runtime.refusals import EXPLAINED_ERRORS, number_errors
@@ -23,6 +23,16 @@ from tests.runtime import tiny
 
 def error_of(predictor: Predictor, record: Any) -> Any:
     return predictor.predict([record])[0]["error"]
+
+
+def test_all_rows_of_a_table_have_the_suggestion(predictor: Predictor) -> None:
+    rows = 3 * EXPLAINED_ERRORS
+    row = tiny.record(workclass=...)
+    answers = predictor.predict([row | {"work-class": 1}] * rows + [row])
+    fixes = [answer["error"]["fix"] for answer in answers]
+    assert fixes[:-1] == fixes[:1] * rows
+    assert "'work-class'" in fixes[0]
+    assert "'work-class'" not in fixes[-1], "the record has no such column"
 
 
 class TestAllFaults:

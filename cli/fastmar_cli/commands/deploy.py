@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from fastmar_cli.arguments import seconds
 from fastmar_cli.rollout_options import add_server_arguments, positive, server_options, share
 from fastmar_serving.rollout.check_names import WAIVABLE
 
@@ -58,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "answers); may be repeated",
     )
     parser.add_argument(
-        "--timeout", type=float, default=120.0, metavar="SECONDS", help="limit for loading (default: 120)"
+        "--timeout", type=seconds, default=120.0, metavar="SECONDS", help="limit for loading (default: 120)"
     )
     parser.add_argument(
         "--keep",

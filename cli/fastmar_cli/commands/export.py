@@ -10,6 +10,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fastmar_cli.arguments import positive
 from fastmar_cli.console import notice, out, stages, warn
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--max-pixels",
-        type=int,
+        type=positive,
         metavar="N",
         help="maximum number of pixels of a picture, for a learner without Resize (default: 4,000,000)",
     )

@@ -2,8 +2,8 @@
 
 TARGET is MODEL.mar, or a URL such as http://127.0.0.1:8080/predictions/NAME. INPUT is a .json file (a record or a list
 of them), .jsonl, .csv with a header, a picture (.jpg, .png, .bmp, .gif, .webp, .tif), or - for any of them on standard
-input. Answers are printed in the order of the inputs; the answer to a picture has its file's name. An archive that does
-not reproduce its golden records is refused.
+input. Answers are printed in the order of the inputs; the answer to a picture has its file's name, or its path if files
+in several folders have the same name. An archive that does not reproduce its golden records is refused.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastmar_cli.arguments import add_key_file
+from fastmar_cli.arguments import add_key_file, refuse_swapped
 from fastmar_cli.console import out, stages
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
 
     from fastmar_cli.targets import open_target
 
+    refuse_swapped(args, args.inputs)
     mask_size: MaskSize | None = args.mask_size or ("original" if args.save else None)
     target = open_target(args.target, args.key_file, mask_size)
     gallery = _gallery(args.save, target) if args.save else None
@@ -79,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _answers(target: Target, sources: Sequence[str], encoding: str | None) -> Iterator[tuple[Answer, Path | None]]:
     """Each answer, with the path of its picture."""
-    from fastmar_contract.files import is_picture, read_input
+    from fastmar_contract.files import errors_naming, is_picture, read_input
 
     for are_pictures, group in groupby(sources, key=is_picture):
         if are_pictures:
@@ -87,8 +88,9 @@ def _answers(target: Target, sources: Sequence[str], encoding: str | None) -> It
             yield from zip(target.pictures(paths), paths, strict=True)
         else:
             for source in group:
-                for answer in target.records(*read_input(source, encoding)):
-                    yield answer, None
+                with errors_naming(source):
+                    for answer in target.records(*read_input(source, encoding)):
+                        yield answer, None
 
 
 def _gallery(folder: Path, target: Target) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 
+from fastmar_cli.arguments import seconds
 from fastmar_cli.rollout_options import add_server_arguments, server_options
 
 
@@ -17,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_server_arguments(parser)
     parser.add_argument("--to", metavar="VERSION", help="switch to this version instead")
     parser.add_argument(
-        "--timeout", type=float, default=120.0, metavar="SECONDS", help="limit for loading (default: 120)"
+        "--timeout", type=seconds, default=120.0, metavar="SECONDS", help="limit for loading (default: 120)"
     )
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
 

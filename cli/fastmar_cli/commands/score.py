@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastmar_cli.arguments import add_key_file
+from fastmar_cli.arguments import add_key_file, positive, refuse_swapped
 from fastmar_cli.console import err, out
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ INTERRUPTED = 130
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
     parser.add_argument("target", metavar="TARGET", help="MODEL.mar, or the URL of a served model")
-    parser.add_argument("table", metavar="TABLE", type=Path, help="CSV with a header: commas, semicolons or tabs")
+    parser.add_argument("table", metavar="TABLE", help="CSV with a header: commas, semicolons or tabs")
     parser.add_argument("-o", "--output", metavar="FILE", type=Path, required=True, help="the output file")
     parser.add_argument(
         "--columns",
@@ -49,7 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--force", action="store_true", help="replace an existing FILE")
     add_key_file(parser)
-    parser.add_argument("--concurrency", type=int, default=4, metavar="N", help="simultaneous requests (default: 4)")
+    parser.add_argument(
+        "--concurrency", type=positive, default=4, metavar="N", help="simultaneous requests (default: 4)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -57,6 +59,7 @@ def run(args: argparse.Namespace) -> int:
     from fastmar_cli.targets import open_target
     from fastmar_client import ClientError, CsvUnreadable, ResumeRefused
 
+    refuse_swapped(args, [args.table])
     target = open_target(args.target, args.key_file)
     started_at = time.monotonic()
     with _progress() as progress:
@@ -86,7 +89,8 @@ def _report(output: Path, scored: Scored, seconds: float) -> None:
     rate = (scored.rows - scored.resumed) / max(seconds, 1e-3)
     parts = [f"{scored.rows:,} rows"]
     if scored.errors:
-        parts.append(f"{scored.errors:,} not scored (see the column error)")
+        number = "none" if scored.errors == scored.rows else f"{scored.errors:,} not"
+        parts.append(f"{number} scored (see the column error)")
     if scored.warned:
         parts.append(f"{scored.warned:,} with warnings")
     out.print(f"Written: {output} ({', '.join(parts)}; {rate:,.0f} rows/s)", markup=False)

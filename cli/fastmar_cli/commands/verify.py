@@ -38,10 +38,12 @@ def run(args: argparse.Namespace) -> int:
         from fastmar_oracle.comparison import compare_with_fastai
 
         compared = compare_with_fastai(predictor, args.learner, golden.records, args.data)
-        out.print(f"{compared.records} records against learn.predict: same answers, largest difference ", end="")
-        out.print(f"{compared.difference:.1g}")
         if compared.refused:
             out.print(f"{len(compared.refused)} records not compared, since the archive refuses them")
             out.print(f"  first refusal: {compared.refused[0]}", markup=False)
-            return 1
+        out.print(f"{compared.records} records against learn.predict: same answers, ", end="")
+        out.print(f"largest difference {compared.difference:.1g}")
+        if args.data:
+            out.print(f"  {compared.golden} golden records, and {compared.records - compared.golden} of --data")
+        return 1 if compared.refused else 0
     return 0

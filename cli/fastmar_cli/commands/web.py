@@ -9,7 +9,7 @@ import argparse
 import os
 from pathlib import Path
 
-from fastmar_cli.arguments import default_url
+from fastmar_cli.arguments import default_url, port
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--url", default=default_url(), help="URL of the model server (default: FASTMAR_URL, or %(default)s)")
     add("--public-url", default="", metavar="URL", help="URL of the model server in the code snippets (default: --url)")
     add("--host", default="127.0.0.1", help="address that the web app listens on (default: %(default)s)")
-    add("--port", type=int, default=8501, help="port of the web app; 0 picks a free one (default: %(default)s)")
+    add("--port", type=port, default=8501, help="port of the web app; 0 picks a free one (default: %(default)s)")
     add(
         "--key-file",
         "--token-file",

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from fastmar_contract.files import read_input
+from fastmar_contract.files import errors_naming, read_input
 from fastmar_oracle.answers import Prediction
 from fastmar_oracle.learner import FastaiUnavailable, predict
 from fastmar_oracle.modalities import Modality
@@ -24,7 +24,8 @@ class Tabular(Modality):
     def read(self, golden: Sequence[Any], files: Sequence[Path], spec: Spec) -> list[Any]:
         records = list(golden)
         for path in files:
-            records += payload.read(*read_input(str(path)), spec).records
+            with errors_naming(str(path)):
+                records += payload.read(*read_input(str(path)), spec).records
         return records
 
     def predict(self, learn: Any, record: Any, spec: Spec) -> Prediction:

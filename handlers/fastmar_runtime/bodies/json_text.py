@@ -16,6 +16,7 @@ import orjson
 from fastmar_contract.errors import RecordError, RequestError
 
 _CONSTANTS = {"NaN": None, "Infinity": float("inf"), "-Infinity": float("-inf")}
+_CORRECT = """correct it there; enclose names and texts in double quotes, as in {"color": "red"}."""
 _READER = json.JSONDecoder(parse_constant=_CONSTANTS.__getitem__)
 
 
@@ -37,7 +38,7 @@ def loads(text: bytes | bytearray | memoryview | str) -> Any:
 
 
 def read_document(text: str, fix: str) -> Any:
-    """Parse the JSON of a body.
+    """Parse the JSON of a body; `fix` is for a text that was probably not meant as JSON.
 
     Raises:
         RequestError: the text is not valid JSON.
@@ -45,6 +46,7 @@ def read_document(text: str, fix: str) -> Any:
     try:
         return loads(text)
     except orjson.JSONDecodeError as error:
+        fix = _CORRECT if text.lstrip()[:1] in ("{", "[") else fix
         raise RequestError(f"the body is not valid JSON ({error}).", fix=fix) from error
 
 

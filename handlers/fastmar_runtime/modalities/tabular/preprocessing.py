@@ -21,7 +21,7 @@ class TablePreprocessor:
     chunk = CHUNK
 
     def __init__(self, spec: Spec) -> None:
-        self._gather = columns.Gatherer(spec.fields, expected_ranges(spec))
+        self._gather = columns.Gatherer(spec.fields, expected_ranges(spec), spec.targets)
         self._steps = [load_step(state) for state in spec.steps]
 
     def __call__(self, records: Sequence[Any]) -> tuple[Arrays, Report]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from fastmar_contract.errors import RecordError
+from fastmar_contract.similar import SimilarNames
 
 MISSING_COLUMN = "missing_column"
 _MAX_NAMED = 20  # columns in a message
@@ -27,6 +28,26 @@ class MissingColumn(RecordError):
         super().__init__(MISSING_COLUMN, f"the record has no {field!r}.", fix=fix, field=field)
         self.nullable = nullable
         self.near = near
+
+
+def suggest_names(
+    faults: Sequence[RecordError], unused: Sequence[str], *, may_search: Callable[[], bool] = lambda: True
+) -> list[RecordError]:
+    """`faults`, with the most similar name among the `unused` ones added to each missing column.
+
+    `may_search` is called before each search, which is slow if there are many names.
+    """
+    names = SimilarNames(unused)
+    return [
+        MissingColumn(fault.field, nullable=fault.nullable, near=names.closest(fault.field))
+        if unused
+        and isinstance(fault, MissingColumn)
+        and fault.near is None
+        and fault.field is not None
+        and may_search()
+        else fault
+        for fault in faults
+    ]
 
 
 def combine(faults: Sequence[RecordError]) -> RecordError:
