@@ -16,11 +16,12 @@ from fastmar_serving.asgi.pool import ModelSet, Pool
 from fastmar_serving.torchserve.announce import announce
 from fastmar_serving.torchserve.archives import Archive, find_archives
 from fastmar_serving.torchserve.audit import audit_files, follow
-from fastmar_serving.torchserve.config import RunDirectory, Settings, cores, free_port, run_directory
+from fastmar_serving.torchserve.config import RunDirectory, Settings, cores, run_directory
 from fastmar_serving.torchserve.errors import ConfigRefused, PortTaken
 from fastmar_serving.torchserve.keys import Keys, make_keys
 from fastmar_serving.torchserve.launcher import stop_signals
 from fastmar_serving.torchserve.platforms import Platform
+from fastmar_serving.torchserve.ports import free_port
 from fastmar_serving.torchserve.registry import ServerEntry, register_server
 from fastmar_serving.torchserve.sockets import BACKLOG, refuse_new_connections
 
