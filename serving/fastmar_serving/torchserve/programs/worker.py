@@ -11,9 +11,10 @@ import logging
 import runpy
 import socket
 import sys
+from io import BufferedReader
 from pathlib import Path
 from types import ModuleType
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 
 
 class LazyModule(ModuleType):
@@ -32,14 +33,14 @@ class BufferedReads:
     """Reads from TorchServe's connections through a buffer."""
 
     def __init__(self) -> None:
-        self._files: dict[socket.socket, BinaryIO] = {}
+        self._files: dict[socket.socket, BufferedReader] = {}
 
-    def read(self, connection: socket.socket, length: int) -> bytes:
+    def read(self, connection: socket.socket, length: int) -> bytearray:
         """Read a number of bytes; end the process if TorchServe has closed the connection."""
         if connection not in self._files:
-            self._files[connection] = cast(BinaryIO, connection.makefile("rb", 1 << 16))
-        data = self._files[connection].read(length)
-        if len(data) < length:
+            self._files[connection] = cast(BufferedReader, connection.makefile("rb", 1 << 16))
+        data = bytearray(length)
+        if self._files[connection].readinto(data) < length:
             logging.info("TorchServe closed the connection.")
             sys.exit(0)
         return data
