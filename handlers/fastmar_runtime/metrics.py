@@ -71,8 +71,6 @@ class Metrics(Observer):
         self._model = [_SEPARATORS.sub("_", label) for label in model]
         self._worker = worker
         self._interval = interval
-        self._records = 0  # of the current batch, like _codes; used only by the handler's thread
-        self._codes: list[tuple[str, str]] = []
         self._lock = threading.Lock()  # for the sums since the last print
         self._counts: Counter[tuple[str, str]] = Counter()
         self._slots = [0] * len(_LABELS)
@@ -84,16 +82,22 @@ class Metrics(Observer):
 
     def answered(self, answers: Sequence[dict[str, Any]]) -> None:
         """See `Observer`. Counts the codes of warnings and errors."""
-        self._records += len(answers)
+        codes: list[tuple[str, str]] = []
         for answer in answers:
             if "error" in answer:
-                self._codes.append((REFUSED, answer["error"]["code"]))
+                codes.append((REFUSED, answer["error"]["code"]))
             elif answer["warnings"]:
-                self._codes += [(WARNINGS, warning["code"]) for warning in answer["warnings"]]
+                codes += [(WARNINGS, warning["code"]) for warning in answer["warnings"]]
+        with self._lock:
+            self._counts[RECORDS, ""] += len(answers)
+            if codes:
+                self._counts.update(codes)
 
     def refused(self, code: str) -> None:
         """See `Observer`."""
-        self._codes.append((REFUSED, code))
+        with self._lock:
+            self._counts[REFUSED, code] += 1
+        self._changed.set()
 
     def responded(self, statuses: Sequence[int], seconds: float) -> None:
         """See `Observer`."""
@@ -101,12 +105,8 @@ class Metrics(Observer):
             for status, count in Counter(statuses).items():
                 self._counts[REQUESTS, str(status)] += count
             self._counts[BATCHES, ""] += 1
-            self._counts[RECORDS, ""] += self._records
-            self._counts.update(self._codes)
             self._slots[bisect_left(BOUNDS, seconds)] += len(statuses)
             self._seconds += seconds * len(statuses)
-        self._records = 0
-        self._codes.clear()
         self._changed.set()
 
     def flush(self) -> None:

@@ -7,7 +7,10 @@ from typing import Any
 
 
 class Observer:
-    """Base class of observers. A `Service` calls the methods in the thread that answers; by default they do nothing."""
+    """Base class of observers. By default the methods do nothing.
+
+    A `Service` calls them in the thread that answers. The ASGI engine may refuse a request in another thread meanwhile.
+    """
 
     def refused(self, code: str) -> None:
         """A request could not be read as records.

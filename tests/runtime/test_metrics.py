@@ -126,6 +126,33 @@ def test_no_count_is_lost_while_printing(printed, worker_metrics):
     assert printed.of(metrics.WARNINGS)["extra_column"] == printed.of(metrics.RECORDS)[()] == 2000
 
 
+def test_refused_request_is_printed_before_the_next_batch(printed):
+    worker_metrics = Metrics(printed, tuple(MODEL), "9000", interval=0.01)
+    worker_metrics.refused("bad_request")
+    with printed.updated:
+        assert printed.updated.wait_for(lambda: printed.of(metrics.REFUSED) == {"bad_request": 1}, timeout=30)
+
+
+def test_no_count_is_lost_if_two_threads_answer(printed, worker_metrics):
+    """A model that computes in a thread answers there; its requests are refused in the thread of the event loop."""
+
+    def refuse():
+        for _ in range(20_000):
+            worker_metrics.refused("bad_request")
+            worker_metrics.responded([400], 0.0)
+
+    refusing = threading.Thread(target=refuse)
+    refusing.start()
+    for _ in range(20_000):
+        worker_metrics.answered([WARNED])
+        worker_metrics.responded([200], 0.001)
+    refusing.join()
+    worker_metrics.flush()
+    assert printed.of(metrics.REFUSED) == {"bad_request": 20_000}
+    assert printed.of(metrics.RECORDS) == {(): 20_000}
+    assert printed.of(metrics.REQUESTS) == {"200": 20_000, "400": 20_000, "500": 0}
+
+
 def test_separators_in_model_names_are_replaced(printed):
     Metrics(printed, ("a,b:c|d e", "1.0"), "0", interval=3600)
     assert {key[1] for key in printed.values} == {"a_b_c_d_e"}

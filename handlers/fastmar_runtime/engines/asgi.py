@@ -217,9 +217,12 @@ class Application:
         media_type = headers.get("content-type")
         if not content and media_type is not None and (document := _DOCUMENT_TYPE.fullmatch(media_type)):
             return version.service.document(document[1])
-        return version.service.receive(
+        received = version.service.receive(
             lambda limit: payload.read(content, media_type, version.spec, None, limit, of_tensors, v2), v2=v2
         )
+        if isinstance(received, Response):  # refused: observers count its status too
+            return version.service.respond([received])[0]
+        return received
 
     async def _predict(self, version: Version, request: Request, body: Body, *, v2: bool) -> Response:
         try:

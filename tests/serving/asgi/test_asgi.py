@@ -202,16 +202,25 @@ class TestRequests:
         assert "Access-Control-Allow-Origin" not in post(server, key, record(), Origin="https://b.example").headers
 
     def test_metrics(self, server: RunningServer, key: str) -> None:
-        def answered() -> float:
+        def counts() -> list[float]:
             text = requests.get(server.metrics, timeout=TIMEOUT).text
             samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
-            return sum(s.value for s in samples if s.name == "fastmar_requests_total" and s.labels["status"] == "200")
+            wanted = [
+                ("fastmar_requests_total", {"status": "200"}),
+                ("fastmar_requests_total", {"status": "400"}),
+                ("fastmar_refused_total", {"code": "bad_request"}),
+            ]
+            return [
+                sum(s.value for s in samples if s.name == name and s.labels.items() >= labels.items())
+                for name, labels in wanted
+            ]
 
         time.sleep(1.5)  # earlier requests have been reported
-        before = answered()
+        answered, refused, codes = counts()
         for _ in range(20):
             post(server, key, record())
-        wait_for(lambda: answered() == before + 20, 5)
+        assert post(server, key, b"{").json()["error"]["code"] == "bad_request"
+        wait_for(lambda: counts() == [answered + 20, refused + 1, codes + 1], 5)
 
 
 def test_uvicorn(store: Path) -> None:
