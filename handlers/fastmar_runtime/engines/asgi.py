@@ -7,7 +7,7 @@ import random
 import re
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Protocol, cast
 from urllib.parse import parse_qs
 
@@ -17,7 +17,7 @@ from fastmar_runtime.http import refusals
 from fastmar_runtime.http.cors import Cors
 from fastmar_runtime.http.encodings import Damaged, TooLarge, UnknownEncoding, decompress
 from fastmar_runtime.http.keys import admits
-from fastmar_runtime.http.routes import Models, Version, routes
+from fastmar_runtime.http.routes import Models, PlatformPaths, Version, routes
 from fastmar_runtime.payload import Request, Response
 
 MAX_BODY = 16 * 1024 * 1024  # bytes, decompressed
@@ -57,6 +57,7 @@ class Application:
         key: key that callers must send; None if they need none.
         origins: origins of web pages that may send requests; `*` for all.
         health: additional paths with the response of `/ping`.
+        predictions: additional paths for predictions, and the model of each.
         max_body: maximum bytes of a request's body after decompression.
         request_timeout: maximum seconds for the arrival of a body.
         response_timeout: maximum seconds for a prediction in a thread, including the wait in the queue.
@@ -74,13 +75,14 @@ class Application:
         key: str | None = None,
         origins: Sequence[str] = (),
         health: Sequence[str] = (),
+        predictions: Mapping[str, str] = MappingProxyType({}),
         max_body: int = MAX_BODY,
         request_timeout: float = REQUEST_TIMEOUT,
         response_timeout: float = RESPONSE_TIMEOUT,
     ) -> None:
         self._key = None if key is None else key.encode()
         self._cors = Cors(origins) if origins else None
-        self._health = health
+        self._platform = PlatformPaths(health, predictions)
         self._max_body = max_body
         self._deadlines = Deadlines(request_timeout)
         self._response_timeout = response_timeout
@@ -93,7 +95,7 @@ class Application:
     def serve(self, models: Models) -> None:
         """Replace the served models. Requests in flight are still answered by the previous ones."""
         self.models = models
-        self._routes = routes(models, self._health)
+        self._routes = routes(models, self._platform)
         self._release()
 
     def hold(self) -> None:
@@ -108,7 +110,7 @@ class Application:
     def drain(self) -> None:
         """Report not ready, and close the connection after each response."""
         self._release()
-        self._routes = routes(self.models, self._health, STOPPING)
+        self._routes = routes(self.models, self._platform, STOPPING)
         self._close = {"connection": "close"}
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:

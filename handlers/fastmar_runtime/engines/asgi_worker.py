@@ -59,7 +59,7 @@ class Configuration:
         archives: `{"path", "name", "version"}` of each archive.
         defaults: default version of each model.
         number: index of the worker; its replacement has the same one.
-        key: see `Application`, also for `origins`, `health`, `max_body` and the timeouts.
+        key: see `Application`, also for `origins`, `health`, `predictions`, `max_body` and the timeouts.
         threads: number of threads for the graph of a slow model.
         server: `granian` or `uvicorn`.
     """
@@ -71,6 +71,7 @@ class Configuration:
     key: str | None = None
     origins: list[str] = field(default_factory=list)
     health: list[str] = field(default_factory=list)
+    predictions: dict[str, str] = field(default_factory=dict)
     threads: int = 1
     max_body: int = MAX_BODY
     request_timeout: float = REQUEST_TIMEOUT
@@ -130,12 +131,13 @@ class Worker:
         self._report = report
         self._loaded: dict[tuple[str, str], Version] = {}
         for archive in configuration.archives:
-            self._load(archive)
+            self._loaded[archive["name"], archive["version"]] = load(archive, configuration, report)
         self.application = Application(
             self._models(_all_versions(configuration.archives, configuration.defaults)),
             key=configuration.key,
             origins=configuration.origins,
             health=configuration.health,
+            predictions=configuration.predictions,
             max_body=configuration.max_body,
             request_timeout=configuration.request_timeout,
             response_timeout=configuration.response_timeout,
@@ -150,7 +152,8 @@ class Worker:
         match command["command"]:
             case "load":
                 for archive in command["archives"]:
-                    await asyncio.to_thread(self._load, archive)
+                    loaded = await asyncio.to_thread(load, archive, self._configuration, self._report)
+                    self._loaded[archive["name"], archive["version"]] = loaded
             case "hold":
                 self.application.hold()
             case "serve":
@@ -161,9 +164,6 @@ class Worker:
                 pass
             case unknown:
                 raise ValueError(f"there is no command {unknown!r}")
-
-    def _load(self, archive: Mapping[str, str]) -> None:
-        self._loaded[archive["name"], archive["version"]] = load(archive, self._configuration, self._report)
 
     def _models(self, wanted: Mapping[str, Mapping[str, Any]]) -> Models:
         return Models(
@@ -224,20 +224,38 @@ async def _run(control: socket.socket) -> None:
         return
     stop = await SERVERS[configuration.server](worker.application, configuration)
     reply(0)
-    while line := await reader.readline():
-        command = json.loads(line)
-        if command["command"] == "drain":
-            break
-        try:
-            await worker.execute(command)
-        except FastmarError as error:
-            reply(command["id"], error)
-        else:
-            reply(command["id"])
-    # The loop also ends if the launcher has died, because its socket is closed.
+    await _execute_commands(reader, worker, reply)
     worker.application.drain()
     await _until_quiet(worker.application)
     await stop()
+
+
+async def _execute_commands(
+    reader: asyncio.StreamReader, worker: Worker, reply: Callable[[int, FastmarError | None], None]
+) -> None:
+    """Execute commands until the launcher sends `drain`, or has died."""
+
+    async def execute(command: Mapping[str, Any]) -> None:
+        problem = None
+        try:
+            await worker.execute(command)
+        except FastmarError as error:
+            problem = error
+        except Exception as error:
+            log.exception("the command %s failed", command["command"])
+            message = f"{type(error).__name__}: {error}"
+            problem = FastmarError(message, fix="read the server's log.", code="internal")
+        reply(command["id"], problem)
+
+    executing: set[asyncio.Task[None]] = set()
+    while line := await reader.readline():
+        command = json.loads(line)
+        if command["command"] == "drain":
+            return
+        # A task, since `ping` must be answered while a model loads. Only `load` waits, so the others keep their order.
+        task = asyncio.ensure_future(execute(command))
+        executing.add(task)
+        task.add_done_callback(executing.discard)
 
 
 async def _until_quiet(application: Application) -> None:

@@ -75,15 +75,28 @@ class Models:
         return self.versions[name][self.defaults[name]]
 
 
-def routes(models: Models, health: Sequence[str] = (), problem: str = "") -> dict[str, Endpoint]:
+@dataclass(frozen=True)
+class PlatformPaths:
+    """Additional paths for a platform.
+
+    Attributes:
+        health: paths with the response of `/ping`.
+        predictions: paths for predictions, and the model of each.
+    """
+
+    health: Sequence[str] = ()
+    predictions: Mapping[str, str] = field(default_factory=dict)
+
+
+def routes(models: Models, platform: PlatformPaths, problem: str = "") -> dict[str, Endpoint]:
     """The routing table.
 
     Args:
         models: the served models.
-        health: additional paths with the response of `/ping`.
+        platform: additional paths.
         problem: reason why the server is not ready; empty if it is ready.
     """
-    table = {**_health(models, health, problem), **_documents(models)}
+    table = {**_health(models, platform.health, problem), **_documents(models)}
     for name, versions in models.versions.items():
         default = models.default(name)
         for path in (f"/predictions/{name}", f"/models/{name}/invoke", f"/v1/models/{name}:predict"):
@@ -95,6 +108,9 @@ def routes(models: Models, health: Sequence[str] = (), problem: str = "") -> dic
             table[path] = Endpoint(POST, version=version)
             table[f"/v2/models/{name}/versions/{version.version}/infer"] = Endpoint(POST, version=version, v2=True)
             table |= _model_documents(path, version)
+    for path, name in platform.predictions.items():
+        if name in models.versions:
+            table[path] = Endpoint(POST, version=models.default(name))
     only = next(iter(models.versions)) if len(models.versions) == 1 else None
     table["/invocations"] = Endpoint(POST, version=models.default(only) if only is not None else None)
     return table

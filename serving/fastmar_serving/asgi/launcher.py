@@ -17,11 +17,11 @@ from fastmar_serving.torchserve.announce import announce
 from fastmar_serving.torchserve.archives import Archive, find_archives
 from fastmar_serving.torchserve.audit import audit_files, follow
 from fastmar_serving.torchserve.config import RunDirectory, Settings, cores, run_directory
-from fastmar_serving.torchserve.errors import ConfigRefused, PortTaken
+from fastmar_serving.torchserve.errors import ConfigRefused
 from fastmar_serving.torchserve.keys import Keys, make_keys
 from fastmar_serving.torchserve.launcher import stop_signals
 from fastmar_serving.torchserve.platforms import Platform
-from fastmar_serving.torchserve.ports import free_port
+from fastmar_serving.torchserve.ports import INFERENCE, bind, free_port, listen_error
 from fastmar_serving.torchserve.registry import ServerEntry, register_server
 from fastmar_serving.torchserve.sockets import BACKLOG, refuse_new_connections
 
@@ -47,6 +47,7 @@ def serve(settings: Settings, platform: Platform | None = None) -> int:
             "key": keys.inference,
             "origins": settings.cors_origins,
             "health": list(platform.health_routes) if platform else [],
+            "predictions": platform.routes(archive.name for archive in archives) if platform else {},
             "threads": max(1, cores() // workers),
             "request_timeout": settings.request_timeout,
             "server": settings.server,
@@ -54,10 +55,19 @@ def serve(settings: Settings, platform: Platform | None = None) -> int:
         log.warning("starting %d workers with %s", workers, ", ".join(archive.label for archive in archives))
         metrics = Metrics()
         metrics_port = stack.enter_context(metrics.serve(settings.metrics_host, settings.metrics_port))
-        pool = Pool(listeners, configuration, _all_archives(archives), settings.hang_timeout, metrics.add)
+        pool = Pool(
+            listeners,
+            configuration,
+            _all_archives(archives),
+            hang_timeout=settings.hang_timeout,
+            ready_timeout=settings.ready_timeout,
+            on_metrics=metrics.add,
+        )
         try:
-            pool.wait_until_ready(settings.ready_timeout)
-            api = ManagementApi(pool, settings.model_store.resolve(), settings.ready_timeout)
+            if not pool.wait_until_ready(stop.requested):
+                log.warning("stopped before it was ready")
+                return 0
+            api = ManagementApi(pool, settings.model_store.resolve())
             stack.enter_context(serve_management(api, run.management_socket, keys.management))
             running = _as_running(settings, run, keys, port, metrics_port)
             stack.enter_context(register_server(running))
@@ -75,7 +85,7 @@ def serve(settings: Settings, platform: Platform | None = None) -> int:
             log.warning("draining: answering the requests in flight (a second signal stops at once)")
             for listener in listeners:
                 refuse_new_connections(listener)
-            pool.drain(settings.drain_timeout)
+            pool.drain(settings.drain_timeout, stop.hurry)
         finally:
             pool.stop()
     log.warning("stopped")
@@ -103,11 +113,11 @@ def _listen(host: str, port: int, number: int) -> Iterator[list[socket.socket]]:
     """Listening sockets that share a port; the kernel distributes connections over them.
 
     Raises:
-        PortTaken: another process listens on it.
+        ServeError: see `listen_error`.
     """
     listeners: list[socket.socket] = []
     try:
-        _check_free(host, port)
+        bind(host, port).close()  # fails if another process listens, even with SO_REUSEPORT
         for _ in range(number):
             listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
             listeners.append(listener)
@@ -119,20 +129,10 @@ def _listen(host: str, port: int, number: int) -> Iterator[list[socket.socket]]:
             listener.setblocking(False)
         yield listeners
     except OSError as error:
-        raise PortTaken(
-            f"can't listen on {host}:{port}: {error.strerror or error}.",
-            fix="stop what listens there, or give another --port (0 picks a free one).",
-        ) from error
+        raise listen_error({INFERENCE: (host, port, error)}) from error
     finally:
         for listener in listeners:
             listener.close()
-
-
-def _check_free(host: str, port: int) -> None:
-    """Raise OSError if a process listens on the port, even with SO_REUSEPORT."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((host, port))
 
 
 def _all_archives(archives: list[Archive]) -> ModelSet:

@@ -48,13 +48,11 @@ class ManagementApi:
     Args:
         pool: the workers.
         store: the model store.
-        load_timeout: maximum seconds for loading a version.
     """
 
-    def __init__(self, pool: Pool, store: Path, load_timeout: float) -> None:
+    def __init__(self, pool: Pool, store: Path) -> None:
         self._pool = pool
         self._store = store
-        self._load_timeout = load_timeout
         self._since = datetime.now(UTC).isoformat()
 
     def answer(self, method: str, path: str, query: dict[str, list[str]]) -> Any:
@@ -102,7 +100,7 @@ class ManagementApi:
             archive = read_archive(self._store / file)
             if (archive.name, archive.version) in self._pool.loaded.archives:
                 raise ManagementRefused(409, f"{archive.label} is already loaded")
-            self._pool.load(archive.name, archive.version, archive.path, self._load_timeout)
+            self._pool.load(archive.name, archive.version, archive.path)
         except FastmarError as error:
             raise ManagementRefused(409, error.message) from error
         return {"status": f"{archive.label} is loaded"}

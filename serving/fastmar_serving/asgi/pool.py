@@ -6,7 +6,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 COMMAND_TIMEOUT = 10.0  # seconds
 MAX_PAUSE = 30.0  # seconds between two attempts to start a worker that fails
+POLL = 0.02  # seconds between two checks of workers that start or end
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class _Slot:
     listener: socket.socket
     number: int
     worker: WorkerProcess
+    started_at: float = field(default_factory=time.monotonic)
     ready: bool = False
     failures: int = 0
     again_at: float = 0.0
@@ -62,6 +64,7 @@ class Pool:
         configuration: see `WorkerProcess`, without archives and defaults.
         loaded: the models to serve.
         hang_timeout: seconds without replies and processor time after which a worker is replaced; 0 for never.
+        ready_timeout: seconds after which a worker that is still loading the models is replaced.
         on_metrics: see `WorkerProcess`.
     """
 
@@ -71,39 +74,49 @@ class Pool:
         configuration: Mapping[str, Any],
         loaded: ModelSet,
         hang_timeout: float,
+        ready_timeout: float,
         on_metrics: Callable[[list[Change]], None],
     ) -> None:
         self._configuration = dict(configuration)
         self._hang_timeout = hang_timeout
+        self._ready_timeout = ready_timeout
         self._on_metrics = on_metrics
         self._idle_times = IdleTimes()
-        self._lock = threading.RLock()  # for the threads of the management API and the watch
+        self._changes = threading.Lock()  # one change of the models at a time; it may wait for a slow model
+        self._lock = threading.RLock()  # for the workers and `loaded`; never held while a model loads
+        self._is_stopping = False
         self.loaded = loaded
         self._slots = [
             _Slot(listener, number, self._start(listener, number)) for number, listener in enumerate(listeners)
         ]
 
-    def wait_until_ready(self, timeout: float) -> None:
-        """Wait until all workers have loaded all models.
+    def wait_until_ready(self, stop: threading.Event) -> bool:
+        """Wait until all workers have loaded all models; returns False if `stop` was set first.
 
         Raises:
             LoadFailed: a worker could not load them.
             NotReady: they are still loading after the timeout.
         """
-        end = time.monotonic() + timeout
-        for slot in self._slots:
-            try:
-                slot.worker.wait(STARTED, max(0.0, end - time.monotonic()))
-            except WorkerGone as error:
-                raise LoadFailed(
-                    f"a worker ended with status {slot.worker.status()} while it loaded the models.",
-                    fix="read the lines above; if memory was short, use fewer --workers.",
-                ) from error
-            except NoReply as error:
-                raise NotReady(
-                    f"the models are still loading after {timeout:g} s.", fix="give a longer --ready-timeout."
-                ) from error
-            slot.ready = True
+        end = time.monotonic() + self._ready_timeout
+        while loading := [slot for slot in self._slots if not slot.ready]:
+            for slot in loading:
+                try:
+                    slot.worker.wait(STARTED, 0.0)
+                    slot.ready = True
+                except WorkerGone as error:
+                    raise LoadFailed(
+                        f"a worker ended with status {slot.worker.status()} while it loaded the models.",
+                        fix="read the lines above; if memory was short, use fewer --workers.",
+                    ) from error
+                except NoReply as error:
+                    if time.monotonic() >= end:
+                        raise NotReady(
+                            f"the models are still loading after {self._ready_timeout:g} s.",
+                            fix="give a longer --ready-timeout.",
+                        ) from error
+            if stop.wait(POLL):
+                return False
+        return True
 
     def pids(self) -> list[tuple[int, bool]]:
         """Process id of each worker, and whether it is ready."""
@@ -116,55 +129,80 @@ class Pool:
             for slot in self._slots:
                 self._watch(slot, idle[slot.worker.pid])
 
-    def load(self, name: str, version: str, path: Path, timeout: float) -> None:
+    def load(self, name: str, version: str, path: Path) -> None:
         """Load and serve an additional version in all workers. The first version of a model becomes its default.
 
         Raises:
             LoadFailed: a worker could not load it; nothing has changed.
         """
-        with self._lock:
-            archive = {"path": str(path), "name": name, "version": version}
-            try:
-                self._command("load", timeout, archives=[archive])
-            except LoadFailed:
-                self._serve(self.loaded)  # unload it in the other workers
-                raise
-            archives = {**self.loaded.archives, (name, version): path}
-            self._serve(ModelSet(archives, {name: version, **self.loaded.defaults}))
+        archive = {"path": str(path), "name": name, "version": version}
+        end = time.monotonic() + self._ready_timeout
+        have_loaded: set[WorkerProcess] = set()
+        with self._changes:
+            while True:
+                with self._lock:
+                    # Some may have been replaced meanwhile, by workers without the version.
+                    running = {slot.worker for slot in self._slots if slot.ready and slot.worker.status() is None}
+                    others = running - have_loaded
+                    if have_loaded and not others:
+                        archives = {**self.loaded.archives, (name, version): path}
+                        self._serve(ModelSet(archives, {name: version, **self.loaded.defaults}))
+                        return
+                try:
+                    have_loaded |= self._load(archive, others, end)
+                    if not have_loaded:
+                        raise LoadFailed(
+                            f"every worker ended while it loaded {name} {version}.",
+                            fix="read the server's log; if memory was short, use fewer --workers.",
+                        )
+                except LoadFailed:
+                    with self._lock:
+                        self._serve(self.loaded)  # unload it in the other workers
+                    raise
 
     def unload(self, name: str, version: str) -> None:
         """Unload a version. Requests in flight are answered."""
-        with self._lock:
+        with self._changes, self._lock:
             archives = {key: path for key, path in self.loaded.archives.items() if key != (name, version)}
             names = {key[0] for key in archives}
             self._serve(ModelSet(archives, {n: v for n, v in self.loaded.defaults.items() if n in names}))
 
     def set_default(self, name: str, version: str) -> None:
         """Switch the default version in all workers; new requests wait until the last one has switched."""
-        with self._lock:
+        with self._changes, self._lock:
             self._command("hold", COMMAND_TIMEOUT)
             self._serve(ModelSet(self.loaded.archives, {**self.loaded.defaults, name: version}))
 
-    def drain(self, timeout: float) -> None:
-        """Let the workers answer all accepted requests, and end them."""
+    def drain(self, timeout: float, hurry: threading.Event) -> None:
+        """Let the workers answer all accepted requests, and end; returns at the latest when `hurry` is set."""
         with self._lock:
+            self._is_stopping = True
             end = time.monotonic() + timeout
             for slot in self._slots:
                 slot.worker.begin("drain")
-            for slot in self._slots:
-                slot.worker.stop(end - time.monotonic())
+            while any(slot.worker.status() is None for slot in self._slots) and time.monotonic() < end:
+                if hurry.wait(POLL):
+                    return
 
     def stop(self) -> None:
         """End all workers at once."""
-        for slot in self._slots:
-            slot.worker.stop(0.0)
+        with self._lock:
+            self._is_stopping = True
+            for slot in self._slots:
+                slot.worker.stop(0.0)
 
     def _start(self, listener: socket.socket, number: int) -> WorkerProcess:
         served = {"number": number, "archives": self.loaded.as_list(), "defaults": dict(self.loaded.defaults)}
         return WorkerProcess(listener, {**self._configuration, **served}, self._on_metrics)
 
     def _serve(self, loaded: ModelSet) -> None:
-        """Serve other models in all workers. Restarts those that are still loading the previous ones."""
+        """Serve other models in all workers. Restarts those that are still loading the previous ones.
+
+        Raises:
+            LoadFailed: the server is stopping.
+        """
+        if self._is_stopping:
+            raise LoadFailed("the server is stopping.", fix="repeat the command after its next start.")
         for slot in self._slots:
             if not slot.ready:
                 slot.worker.kill()
@@ -172,23 +210,44 @@ class Pool:
         self.loaded = loaded
         self._command("serve", COMMAND_TIMEOUT, models=loaded.models())
 
+    def _load(self, archive: dict[str, str], workers: Collection[WorkerProcess], end: float) -> set[WorkerProcess]:
+        """Load an archive in some workers. Returns those that have loaded it; the others have ended.
+
+        Raises:
+            LoadFailed: a worker could not load it until `end`. It keeps serving the other models.
+        """
+        begun = [(worker, worker.begin("load", archives=[archive])) for worker in workers]
+        have_loaded = set()
+        failed: LoadFailed | None = None
+        for worker, number in begun:
+            try:
+                worker.wait(number, max(0.0, end - time.monotonic()))
+                have_loaded.add(worker)
+            except LoadFailed as error:
+                failed = failed or error
+            except NoReply:
+                failed = failed or LoadFailed(
+                    f"{archive['name']} {archive['version']} is still loading after {self._ready_timeout:g} s.",
+                    fix="start the server with a longer --ready-timeout.",
+                )
+            except WorkerGone:
+                continue  # `watch` replaces it
+        if failed is not None:
+            raise failed
+        return have_loaded
+
     def _command(self, command: str, timeout: float, **arguments: Any) -> None:
         """Send a command to all ready workers, and wait for the replies. Workers that don't reply are replaced."""
         slots = [slot for slot in self._slots if slot.ready]
         begun = [(slot, slot.worker.begin(command, **arguments)) for slot in slots]
-        failed: LoadFailed | None = None
         end = time.monotonic() + timeout
         for slot, number in begun:
             try:
                 slot.worker.wait(number, max(0.0, end - time.monotonic()))
-            except LoadFailed as error:
-                failed = failed or error
-            except (WorkerGone, NoReply):
-                log.warning("worker %d did not reply to %s and is replaced", slot.worker.pid, command)
+            except (LoadFailed, WorkerGone, NoReply):
+                log.warning("worker %d did not execute %s and is replaced", slot.worker.pid, command)
                 slot.worker.kill()
                 slot.ready = False
-        if failed is not None:
-            raise failed
 
     def _watch(self, slot: _Slot, idle: float) -> None:
         now = time.monotonic()
@@ -203,6 +262,7 @@ class Pool:
                 slot.again_at = now + min(MAX_PAUSE, 2.0**slot.failures)
                 slot.worker.stop(0.0)
                 slot.worker = self._start(slot.listener, slot.number)
+                slot.started_at = now
                 slot.ping = None
             return
         if not slot.ready:
@@ -213,6 +273,9 @@ class Pool:
                     log.warning("worker %d is ready", slot.worker.pid)
                 except LoadFailed as error:
                     log.warning("worker %d: %s", slot.worker.pid, error.message)
+            elif now - slot.started_at >= self._ready_timeout:
+                log.warning("worker %d is not ready after %g s and is replaced", slot.worker.pid, self._ready_timeout)
+                slot.worker.kill()
             return
         if slot.ping is None or slot.worker.has_replied(slot.ping):
             if slot.ping is not None:

@@ -29,7 +29,7 @@ def check_ports(properties: dict[str, str]) -> None:
             continue
         host, _, port = properties[name].partition("://")[2].rpartition(":")
         try:
-            _bind(host, int(port)).close()
+            bind(host, int(port)).close()
         except OSError as error:
             failures[name] = (host, int(port), error)
     if failures:
@@ -43,7 +43,7 @@ def free_port(host: str, name: str = INFERENCE) -> int:
         ServeError: see `listen_error`.
     """
     try:
-        with _bind(host, 0) as probe:
+        with bind(host, 0) as probe:
             port: int = probe.getsockname()[1]
             return port
     except OSError as error:
@@ -75,7 +75,8 @@ def listen_error(failures: Failures) -> ServeError:
     )
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int) -> socket.socket:
+    """A socket on which the caller can listen, unless another process does. Raises OSError if that's not possible."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     probe = socket.socket(family, socket.SOCK_STREAM)
     try:

@@ -317,7 +317,38 @@ class Requester(threading.Thread):
             closes = reply.will_close
 
 
+class TestPlatforms:
+    def test_paths_of_a_platform(self, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        route = "/v1/endpoints/1/deployedModels/2"
+        for name, value in (("HTTP_PORT", "1"), ("HEALTH_ROUTE", route), ("PREDICT_ROUTE", f"{route}:predict")):
+            monkeypatch.setenv(f"AIP_{name}", value)
+        with asgi(store, "--platform", "vertex", "--host", "127.0.0.1", "--workers", "1") as server:
+            assert requests.get(server.url + route, timeout=TIMEOUT).status_code == 200
+            body = json.dumps({"instances": [tiny.record()]})
+            [prediction] = post(server, None, body, f"{route}:predict").json()["predictions"]
+            assert prediction["prediction"] == OLD
+
+
 class TestStopping:
+    def test_signal_while_models_load(self, store: Path) -> None:
+        words = [sys.executable, "-m", "fastmar_cli.main", "serve", "--engine", "asgi", "--port", "0", "--workers", "4"]
+        process = subprocess.Popen(
+            [*words, "--metrics-port", "0", "--model-store", store],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert process.stderr is not None
+            while "starting" not in process.stderr.readline():
+                assert process.poll() is None
+            wait_for(lambda: psutil.Process(process.pid).children())
+            process.terminate()
+            printed, _ = process.communicate(timeout=TIMEOUT)
+        finally:
+            process.kill()
+        assert (process.returncode, printed) == (0, "")
+
     def test_all_accepted_requests_are_answered(self, store: Path) -> None:
         for _ in range(20 if LONG else 3):
             with asgi(store) as server:
