@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from fastmar_serving.torchserve.config import cores
+from fastmar_serving.settings import cores
 from fastmar_serving.torchserve.java import find_java
 
 PACKAGES = ["fastmar", "fastai", "torch", "onnxruntime", "torchserve", "Flask", "waitress", "pandas", "numpy", "orjson"]

@@ -25,7 +25,7 @@ from benchmarks.contenders import Contender
 from benchmarks.measure import Measurement, Plan, measure
 from benchmarks.sweep import sweep
 from benchmarks.tables import Runs, rate_text, results_table, summary
-from fastmar_serving.torchserve.config import cores
+from fastmar_serving.settings import cores
 
 FLASK_SERVERS = ["werkzeug", "waitress"]
 PILOT = 3.0  # seconds of the run that selects the faster WSGI server for Flask

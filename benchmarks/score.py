@@ -27,7 +27,7 @@ from rich.table import Table
 
 from benchmarks import machine
 from fastmar_cli.main import main as fastmar
-from fastmar_serving.torchserve.testing import running_server
+from fastmar_serving.testing import running_server
 
 POLL_INTERVAL = 0.05  # seconds
 MEGA = 1e6

@@ -13,7 +13,7 @@ from typing import Any
 
 from examples import flights, textures
 from fastmar_client import Client
-from fastmar_serving.torchserve.testing import running_server
+from fastmar_serving.testing import running_server
 
 STORE = Path(".build/demo/model_store")
 SHEETS = Path(".build/demo/pictures")

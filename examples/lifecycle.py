@@ -13,7 +13,7 @@ from pathlib import Path
 from examples import flights
 from examples.demo import run, say
 from fastmar_client import Client, ClientError
-from fastmar_serving.torchserve.testing import running_server
+from fastmar_serving.testing import running_server
 
 HOME = Path(".build/lifecycle")
 STORE, NEW = HOME / "model_store", HOME / "new"

@@ -20,7 +20,7 @@ from PIL import Image
 
 from examples import flights, textures
 from fastmar_export.exporter import Options, export_learner
-from fastmar_serving.torchserve.testing import running_server
+from fastmar_serving.testing import running_server
 from fastmar_web import Settings, create_app
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"

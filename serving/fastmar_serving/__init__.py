@@ -1,1 +1,1 @@
-"""Serving models: the TorchServe launcher, rollouts of new versions, and deployments to clouds."""
+"""Serving models: two engines and what they share, rollouts of new versions, and deployments to clouds."""

@@ -24,7 +24,7 @@ from fastmar_client import journal
 from fastmar_runtime import payload
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.schema import describe
-from fastmar_serving.torchserve.testing import RunningServer, running_server
+from fastmar_serving.testing import RunningServer, running_server
 from tests.client.conftest import adult, colours, predictor, scripted  # noqa: F401 - fixtures
 from tests.client.models import people
 from tests.client.scripted import Reply, Scripted, Seen

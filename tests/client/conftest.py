@@ -20,7 +20,7 @@ from tests.client.tables import ROWS, write_table
 from fastmar_client import Client
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.schema import describe
-from fastmar_serving.torchserve.testing import RunningServer, running_server
+from fastmar_serving.testing import RunningServer, running_server
 
 
 @pytest.fixture(params=[Client, BlockingClient], ids=["Client", "AsyncClient"])

@@ -13,7 +13,7 @@ from tests.client.models import people
 from tests.pictures import picture
 
 from fastmar_cli.main import main
-from fastmar_serving.torchserve.testing import RunningServer
+from fastmar_serving.testing import RunningServer
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "client.md"
 SERVER = "http://127.0.0.1:8080"

@@ -13,7 +13,7 @@ from tests.client.models import people
 
 from fastmar_client import Client, RecordRefused, Schema
 from fastmar_runtime.predictor import Predictor
-from fastmar_serving.torchserve.testing import RunningServer
+from fastmar_serving.testing import RunningServer
 
 pytestmark = pytest.mark.torchserve
 

@@ -19,7 +19,7 @@ from tests.client.models import people
 from tests.pictures import COLOURS, picture
 
 from fastmar_client import Client
-from fastmar_serving.torchserve.testing import RunningServer
+from fastmar_serving.testing import RunningServer
 
 # ruff: noqa: F811 - fixtures are imported, and named again as arguments
 

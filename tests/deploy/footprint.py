@@ -19,7 +19,7 @@ import threading
 from pathlib import Path
 
 from fastmar_runtime.predictor import BundleFiles
-from fastmar_serving.torchserve.archives import find_archives
+from fastmar_serving.archives import find_archives
 from tests.deploy.manifests import DEPLOY, only, pod_template, render
 from tests.deploy.pod import IMAGE, Outside, Pod, docker, running_pod
 

@@ -16,7 +16,7 @@ import yaml
 from tests.docker.archives import NAME, RECORD, write_version
 from tests.docker.watched import CONFIG, ROOT, Prometheus, needs, prometheus, wait_for
 
-from fastmar_serving.torchserve.testing import RunningServer, running_server
+from fastmar_serving.testing import RunningServer, running_server
 
 GRAFANA = ROOT / "docker" / "grafana"
 UNIT_TESTS = Path(__file__).with_name("rules.test.yml")

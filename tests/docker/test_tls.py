@@ -21,7 +21,7 @@ from tests.docker.archives import NAME, OLD, RECORD, write_version
 from tests.docker.watched import ROOT, free_port, needs, wait_for
 
 from fastmar_export.modalities import modalities
-from fastmar_serving.torchserve.testing import RunningServer, running_server
+from fastmar_serving.testing import RunningServer, running_server
 
 pytestmark = pytest.mark.torchserve
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from fastmar_client import Client
-from fastmar_serving.torchserve.testing import running_server
+from fastmar_serving.testing import running_server
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "converters.md"
 BUILD = """

@@ -20,7 +20,7 @@ import requests
 
 from fastmar_export.archive import Bundle, write_archive
 from fastmar_runtime.predictor import Predictor
-from fastmar_serving.torchserve.testing import RunningServer, running_server
+from fastmar_serving.testing import RunningServer, running_server
 from tests.openapi.models import MODELS, RECORD, awkward_spec
 from tests.runtime import tiny
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from fastmar_serving.torchserve.testing import RunningServer, running_server
+from fastmar_serving.testing import RunningServer, running_server
 from tests.conftest import COOKBOOK
+from tests.serving.archives import make_archive
 
 TABLES, COLOURS = "holes", "colours"
 ENGINES = {
@@ -17,6 +18,11 @@ ENGINES = {
     "uvicorn": ("--engine", "asgi", "--server", "uvicorn"),
 }
 MARKS = {"torchserve": pytest.mark.torchserve, "granian": pytest.mark.asgi, "uvicorn": pytest.mark.asgi}
+
+
+@pytest.fixture(scope="session")
+def archive() -> Callable[..., Path]:
+    return make_archive
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from fastmar_runtime.predictor import BundleFiles
-from fastmar_serving.torchserve.testing import running_server
+from fastmar_serving.testing import running_server
 from tests.serving.conftest import TABLES
 
 BLOCKER = """

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 import requests
 
-from fastmar_serving.torchserve.ports import free_port
-from fastmar_serving.torchserve.testing import running_server
+from fastmar_serving.ports import free_port
+from fastmar_serving.testing import running_server
 from tests.archives import tiny_archive
 from tests.runtime import tiny
 

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from fastmar_runtime.predictor import Predictor
-from fastmar_serving.torchserve.testing import RunningServer
+from fastmar_serving.testing import RunningServer
 from tests.serving.conftest import TABLES
 from tests.serving.test_http import TIMEOUT, assert_close
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from fastmar_serving.torchserve.management import UnixConnection
-from fastmar_serving.torchserve.testing import RunningServer
+from fastmar_serving.management import UnixConnection
+from fastmar_serving.testing import RunningServer
 from tests.serving.conftest import TABLES
 
 

@@ -10,7 +10,7 @@ import requests
 from jsonschema import Draft202012Validator
 
 from fastmar_runtime.predictor import BundleFiles
-from fastmar_serving.torchserve.testing import RunningServer
+from fastmar_serving.testing import RunningServer
 from tests.serving.conftest import TABLES
 from tests.serving.test_http import TIMEOUT, assert_close, post
 

@@ -17,10 +17,10 @@ import pytest
 import requests
 
 from fastmar_cli.main import main
-from fastmar_serving.torchserve.audit import FILE as AUDIT
+from fastmar_serving.audit import FILE as AUDIT
+from fastmar_serving.management import Management, management_key
+from fastmar_serving.testing import RunningServer, running_server
 from fastmar_serving.torchserve.java import find_java
-from fastmar_serving.torchserve.management import Management, management_key
-from fastmar_serving.torchserve.testing import RunningServer, running_server
 from tests.archives import (
     HANGS,
     RAISES,

@@ -18,7 +18,7 @@ import requests
 from fastmar_cli.main import main
 from fastmar_client import Client
 from fastmar_runtime.predictor import Predictor
-from fastmar_serving.torchserve.testing import RunningServer
+from fastmar_serving.testing import RunningServer
 from tests.pictures import COLOURS, file_of, picture
 from tests.serving.conftest import COLOURS as NAME
 from tests.serving.test_http import TIMEOUT, post, worker_pids

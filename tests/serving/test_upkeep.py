@@ -16,7 +16,7 @@ from fastai.tabular.all import Categorify, FillMissing, Normalize, TabularDataLo
 import fastmar
 from fastmar_cli.main import main
 from fastmar_client import Client, RecordRefused
-from fastmar_serving.torchserve.testing import RunningServer, running_server
+from fastmar_serving.testing import RunningServer, running_server
 from fastmar_web.app import create_app
 from fastmar_web.settings import Settings
 

@@ -18,7 +18,7 @@ import pytest
 
 from fastmar_client import Client
 from fastmar_runtime.predictor import BundleFiles
-from fastmar_serving.torchserve.testing import RunningServer, running_server
+from fastmar_serving.testing import RunningServer, running_server
 from tests.serving.conftest import TABLES
 
 pytestmark = pytest.mark.torchserve

@@ -129,7 +129,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def real(store: Path) -> Iterator[str]:
     """Address of the app with a real TorchServe."""
-    from fastmar_serving.torchserve.testing import running_server
+    from fastmar_serving.testing import running_server
 
     with running_server(store) as server:
         settings = Settings(url=server.url)

@@ -78,7 +78,7 @@ def _torchserve() -> str:
 
 def _archive(model: Path) -> str:
     from fastmar_runtime.bundle import BundleFiles
-    from fastmar_serving.torchserve.archives import read_archive
+    from fastmar_serving.archives import read_archive
 
     BundleFiles(model).check()
     archive = read_archive(model)

@@ -176,9 +176,9 @@ def _confirm(question: str) -> bool:
 
 
 def _model_options(args: argparse.Namespace) -> ModelOptions:
+    from fastmar_serving.archives import read_archive
     from fastmar_serving.clouds.sagemaker.model import ModelOptions
     from fastmar_serving.clouds.sagemaker.names import check_name, name_from_model
-    from fastmar_serving.torchserve.archives import read_archive
 
     return ModelOptions(
         archives=args.archives,

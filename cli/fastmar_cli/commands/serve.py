@@ -90,8 +90,8 @@ def run(args: argparse.Namespace) -> int:
     from dataclasses import fields
     from importlib import import_module
 
-    from fastmar_serving.torchserve.config import Settings
-    from fastmar_serving.torchserve.platforms import choose
+    from fastmar_serving.platforms import choose
+    from fastmar_serving.settings import Settings
 
     logging.basicConfig(level=logging.WARNING, format="fastmar: %(message)s")
     options = {**vars(from_environment(os.environ)), **vars(args)}

@@ -10,20 +10,21 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from fastmar_serving.announce import announce
+from fastmar_serving.archives import Archive, find_archives
 from fastmar_serving.asgi.management import ManagementApi, serve_management
 from fastmar_serving.asgi.metrics import Metrics
 from fastmar_serving.asgi.pool import ModelSet, Pool
-from fastmar_serving.torchserve.announce import announce
-from fastmar_serving.torchserve.archives import Archive, find_archives
-from fastmar_serving.torchserve.audit import audit_files, follow
-from fastmar_serving.torchserve.config import RunDirectory, Settings, cores, run_directory
-from fastmar_serving.torchserve.errors import ConfigRefused
-from fastmar_serving.torchserve.keys import Keys, make_keys
-from fastmar_serving.torchserve.launcher import stop_signals
-from fastmar_serving.torchserve.platforms import Platform
-from fastmar_serving.torchserve.ports import INFERENCE, bind, free_port, listen_error
-from fastmar_serving.torchserve.registry import ServerEntry, register_server
-from fastmar_serving.torchserve.sockets import BACKLOG, refuse_new_connections
+from fastmar_serving.audit import audit_files, follow
+from fastmar_serving.errors import ConfigRefused
+from fastmar_serving.keys import Keys, make_keys
+from fastmar_serving.platforms import Platform
+from fastmar_serving.ports import INFERENCE, bind, free_port, listen_error
+from fastmar_serving.registry import ServerEntry, register_server
+from fastmar_serving.run_directory import RunDirectory, run_directory
+from fastmar_serving.settings import Settings, cores
+from fastmar_serving.signals import stop_signals
+from fastmar_serving.sockets import BACKLOG, refuse_new_connections
 
 log = logging.getLogger(__name__)
 

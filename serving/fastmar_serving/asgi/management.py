@@ -25,8 +25,8 @@ from fastmar_contract.errors import FastmarError
 from fastmar_runtime.bundle import BundleFiles
 from fastmar_runtime.checks import read_spec
 from fastmar_runtime.schema import describe
+from fastmar_serving.archives import read_archive
 from fastmar_serving.asgi.pool import Pool
-from fastmar_serving.torchserve.archives import read_archive
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 
 from fastmar_runtime import metrics as names
 from fastmar_serving.asgi.process import Change
-from fastmar_serving.torchserve.ports import METRICS, bind, listen_error
+from fastmar_serving.ports import METRICS, bind, listen_error
 
 MODEL = ["model_name", "model_version"]
 LABELS = {

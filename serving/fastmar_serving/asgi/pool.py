@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from fastmar_serving.asgi.process import STARTED, Change, NoReply, WorkerGone, WorkerProcess
-from fastmar_serving.torchserve.errors import LoadFailed, NotReady
-from fastmar_serving.torchserve.hangs import IdleTimes
+from fastmar_serving.errors import LoadFailed, NotReady
+from fastmar_serving.idle_times import IdleTimes
 
 log = logging.getLogger(__name__)
 

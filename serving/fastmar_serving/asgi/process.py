@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from fastmar_serving.torchserve.errors import LoadFailed
+from fastmar_serving.errors import LoadFailed
 
 MODULE = "fastmar_runtime.engines.asgi_worker"
 STARTED = 0  # id of the reply to the configuration

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from fastmar_contract.errors import FastmarError
+from fastmar_serving.audit import FILE
 from fastmar_serving.notices import notice
 from fastmar_serving.rollout.errors import LifecycleError, ManagementFailed
 from fastmar_serving.rollout.server import Server
-from fastmar_serving.torchserve.audit import FILE
 
 DEPLOY, ROLLBACK, UNLOAD = "deploy", "rollback", "unload"
 SUCCESS, REFUSED, FAILED = "success", "refused", "failed"

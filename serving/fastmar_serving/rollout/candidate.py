@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from fastmar_serving.management import ManagementError
 from fastmar_serving.notices import notice
 from fastmar_serving.rollout.errors import LifecycleError, VersionFailed
 from fastmar_serving.rollout.loading import Show, register, wait_until_ready
 from fastmar_serving.rollout.server import Server
 from fastmar_serving.rollout.switching import make_default, read_default, save_default
 from fastmar_serving.rollout.versions import Version, default_of, versions_of
-from fastmar_serving.torchserve.management import ManagementError
 
 
 class Candidate:

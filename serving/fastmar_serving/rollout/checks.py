@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastmar_contract.members import SPEC, read_member
+from fastmar_serving.archives import UNREADABLE, Archive, identify
 from fastmar_serving.notices import notice
 from fastmar_serving.rollout.check_names import BREAKING_CHANGES, NEW_ERRORS
 from fastmar_serving.rollout.errors import BreakingVersion, NewErrors
 from fastmar_serving.rollout.server import Server
 from fastmar_serving.rollout.shadow import Shadow
 from fastmar_serving.rollout.versions import Version
-from fastmar_serving.torchserve.archives import UNREADABLE, Archive, identify
 
 if TYPE_CHECKING:
     from fastmar_runtime.spec import Spec

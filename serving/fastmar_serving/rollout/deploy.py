@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastmar_contract.agreement import TOLERANCE
+from fastmar_serving.archives import Archive, identify, read_archive
+from fastmar_serving.defaults import Default
 from fastmar_serving.notices import notice
 from fastmar_serving.rollout.audit import DEPLOY, FAILED, SUCCESS, UNLOAD, Entry, audit_entry, digest
 from fastmar_serving.rollout.candidate import Candidate, candidate_version
@@ -33,8 +35,6 @@ from fastmar_serving.rollout.store import put_in_store, same_file
 from fastmar_serving.rollout.switching import read_default, save_default, warn_not_saved
 from fastmar_serving.rollout.unloading import unload, versions_to_unload
 from fastmar_serving.rollout.versions import Version, default_of, versions_of
-from fastmar_serving.torchserve.archives import Archive, identify, read_archive
-from fastmar_serving.torchserve.defaults import Default
 
 if TYPE_CHECKING:
     from fastmar_serving.rollout.changes import Change

@@ -13,10 +13,10 @@ from fastmar_client import Client
 from fastmar_contract.agreement import Answer, answers_agree, difference
 from fastmar_contract.display import printable
 from fastmar_contract.members import ANSWERS, RECORDS, SPEC, read_member
+from fastmar_serving.archives import UNREADABLE
 from fastmar_serving.rollout.errors import GoldenDiffers, GoldenRecordsMissing
 from fastmar_serving.rollout.requests import Request, send_request
 from fastmar_serving.rollout.shadow import mask_difference
-from fastmar_serving.torchserve.archives import UNREADABLE
 
 MAX_ANSWER = 300  # characters of an answer in a message
 

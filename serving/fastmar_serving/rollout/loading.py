@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from fastmar_serving.management import READY, ManagementError
 from fastmar_serving.rollout.errors import VersionFailed
 from fastmar_serving.rollout.server import Server
 from fastmar_serving.rollout.versions import Version, versions_of
-from fastmar_serving.torchserve.logs import FAILURES
-from fastmar_serving.torchserve.management import READY, ManagementError
+from fastmar_serving.run_directory import FAILURES
 
 POLL = 0.1  # seconds between two polls of a version that is loading
 REASON_TIMEOUT = 10.0  # seconds to wait for the launcher to record why a worker died

@@ -22,8 +22,8 @@ from fastmar_contract.agreement import Answer
 from fastmar_contract.csv_rows import CsvFile
 from fastmar_contract.files import CSV, JSON, LINES, PICTURE, InputUnreadable, is_picture, read_input, read_picture
 from fastmar_contract.members import SCHEMA, read_member
+from fastmar_serving.archives import UNREADABLE
 from fastmar_serving.notices import notice
-from fastmar_serving.torchserve.archives import UNREADABLE
 
 T = TypeVar("T")
 

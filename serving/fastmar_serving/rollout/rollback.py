@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from fastmar_serving.archives import read_archive
+from fastmar_serving.defaults import Default
 from fastmar_serving.rollout.audit import ROLLBACK, audit_entry
 from fastmar_serving.rollout.candidate import Candidate, candidate_version
 from fastmar_serving.rollout.errors import NoVersion, VersionFailed
@@ -16,8 +18,6 @@ from fastmar_serving.rollout.server import Server
 from fastmar_serving.rollout.store import find_anywhere, move_to_unloaded, restore_unloaded
 from fastmar_serving.rollout.switching import read_default, save_default, warn_not_saved
 from fastmar_serving.rollout.versions import Version, default_of, versions_of
-from fastmar_serving.torchserve.archives import read_archive
-from fastmar_serving.torchserve.defaults import Default
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 from fastmar_client import Client, Unauthorized
 from fastmar_client.keys import KeyFile
 from fastmar_contract.locks import acquire
+from fastmar_serving import registry
+from fastmar_serving.management import TIMEOUT, Management, ManagementError, management_key
 from fastmar_serving.rollout.errors import ManagementFailed, ServerLocked, ServerNotFound
-from fastmar_serving.torchserve import registry
-from fastmar_serving.torchserve.config import reachable_url
-from fastmar_serving.torchserve.management import TIMEOUT, Management, ManagementError, management_key
+from fastmar_serving.settings import reachable_url
 
 LOCK = "lifecycle.lock"
 KEY_FILE = "key_file.json"  # beside the management socket, in the server's run directory

@@ -11,8 +11,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from fastmar_serving.archives import Archive, identify
 from fastmar_serving.rollout.errors import StoreRefused
-from fastmar_serving.torchserve.archives import Archive, identify
 
 SUFFIX = ".mar"
 UNLOADED = "unloaded"  # folder in the store whose archives a server does not load

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from fastmar_serving.defaults import FILE, Default, read_defaults, write_defaults
+from fastmar_serving.management import ManagementError
 from fastmar_serving.notices import notice
 from fastmar_serving.rollout.errors import ManagementFailed
 from fastmar_serving.rollout.server import Server
 from fastmar_serving.rollout.versions import default_of, versions_of
-from fastmar_serving.torchserve.defaults import FILE, Default, read_defaults, write_defaults
-from fastmar_serving.torchserve.management import ManagementError
 
 
 def make_default(server: Server, name: str, version: str) -> None:

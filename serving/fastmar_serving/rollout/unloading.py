@@ -10,6 +10,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
+from fastmar_serving.archives import identify
+from fastmar_serving.defaults import Default
+from fastmar_serving.management import ManagementError
 from fastmar_serving.notices import notice
 from fastmar_serving.rollout.audit import UNLOAD, audit_entry
 from fastmar_serving.rollout.errors import NoVersion, VersionInUse
@@ -18,9 +21,6 @@ from fastmar_serving.rollout.rollback import choose_version
 from fastmar_serving.rollout.server import Server
 from fastmar_serving.rollout.store import move_to_unloaded
 from fastmar_serving.rollout.versions import Version, versions_of
-from fastmar_serving.torchserve.archives import identify
-from fastmar_serving.torchserve.defaults import Default
-from fastmar_serving.torchserve.management import ManagementError
 
 POLL = 0.1  # seconds between two polls
 IDLE_FOR = 2.0  # seconds without queued requests and without processor time

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from fastmar_serving.torchserve.archives import version_key
-from fastmar_serving.torchserve.management import READY, Management, ManagementError
+from fastmar_serving.archives import version_key
+from fastmar_serving.management import READY, Management, ManagementError
 
 
 @dataclass(frozen=True)

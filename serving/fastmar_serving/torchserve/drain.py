@@ -15,8 +15,8 @@ import socket
 import threading
 import time
 
+from fastmar_serving.sockets import refuse_new_connections
 from fastmar_serving.torchserve.control import Control
-from fastmar_serving.torchserve.sockets import refuse_new_connections
 
 log = logging.getLogger(__name__)
 

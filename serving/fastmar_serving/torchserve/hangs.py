@@ -9,17 +9,12 @@ With several workers of a model, it is unknown which of them has the request. Th
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 
-import psutil
-
+from fastmar_serving.idle_times import IdleTimes
 from fastmar_serving.torchserve.control import PendingRequests
 
-IDLE_LIMIT = 0.02  # seconds of processor time between two polls up to which a process counts as idle
-MAX_INTERVAL = 3.0  # seconds between two polls after which all idle times start anew
 MIN_WAIT = 1.0  # minimum age in seconds of a pending request, if earlier requests were cancelled by their callers
 
 
@@ -57,25 +52,3 @@ class Hangs:
             for target in targets
             if target in pending
         )
-
-
-class IdleTimes:
-    """How long processes have used no processor time."""
-
-    def __init__(self) -> None:
-        self._seen: dict[int, tuple[float, float]] = {}  # by pid: processor time, and when it last changed
-        self._updated = 0.0
-
-    def update(self, pids: Iterable[int]) -> dict[int, float]:
-        """Seconds since each process last used processor time; 0 for a process that is gone or new."""
-        now = time.monotonic()
-        before = self._seen if now - self._updated < MAX_INTERVAL else {}
-        self._updated = now
-        self._seen = {}
-        for pid in pids:
-            with suppress(psutil.Error):
-                times = psutil.Process(pid).cpu_times()
-                used = times.user + times.system
-                last, since = before.get(pid, (-1.0, now))
-                self._seen[pid] = (last, since) if 0 <= used - last <= IDLE_LIMIT and last >= 0 else (used, now)
-        return {pid: now - self._seen[pid][1] if pid in self._seen else 0.0 for pid in pids}

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from fastmar_serving.torchserve.errors import JavaMissing, TorchServeMissing
+from fastmar_serving.errors import JavaMissing, TorchServeMissing
 
 MIN_JAVA_VERSION = 17  # TorchServe's own minimum, and the oldest in the tests
 NATIVE_ACCESS_WARNING_SINCE = 24  # Java version that began to warn of netty's native access at each start

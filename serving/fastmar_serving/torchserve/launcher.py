@@ -8,57 +8,36 @@ from __future__ import annotations
 import http.client
 import logging
 import os
-import signal
 import socket
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import resources
-from types import FrameType
 
-from fastmar_serving.torchserve.announce import Progress, announce
-from fastmar_serving.torchserve.archives import Archive, find_archives
-from fastmar_serving.torchserve.audit import audit_files, follow
-from fastmar_serving.torchserve.config import (
-    RunDirectory,
-    Settings,
-    cores,
-    render,
-    run_directory,
-    write_properties,
-)
+from fastmar_serving.announce import Progress, announce
+from fastmar_serving.archives import Archive, find_archives
+from fastmar_serving.audit import audit_files, follow
+from fastmar_serving.errors import LoadFailed, NotReady, ServerDied
+from fastmar_serving.keys import Keys, make_keys
+from fastmar_serving.management import Management, ManagementError
+from fastmar_serving.platforms import Platform
+from fastmar_serving.ports import INFERENCE, check_ports
+from fastmar_serving.registry import ServerEntry, register_server
+from fastmar_serving.run_directory import RunDirectory, run_directory
+from fastmar_serving.settings import Settings, cores
+from fastmar_serving.signals import Stop, stop_signals
+from fastmar_serving.sockets import listen
+from fastmar_serving.torchserve.config import render, write_properties
 from fastmar_serving.torchserve.control import Control
 from fastmar_serving.torchserve.drain import drain
-from fastmar_serving.torchserve.errors import LoadFailed, NotReady, ServerDied
 from fastmar_serving.torchserve.java import find_java, find_torchserve
-from fastmar_serving.torchserve.keys import Keys, make_keys
-from fastmar_serving.torchserve.management import Management, ManagementError
-from fastmar_serving.torchserve.platforms import Platform
-from fastmar_serving.torchserve.ports import INFERENCE, check_ports
 from fastmar_serving.torchserve.process import ServerProcess, start
 from fastmar_serving.torchserve.readiness import ready
-from fastmar_serving.torchserve.registry import ServerEntry, register_server
 from fastmar_serving.torchserve.routes import LOADING, PlatformRoutes, ServedModel, message
-from fastmar_serving.torchserve.sockets import listen
 from fastmar_serving.torchserve.watch import Watch
 
 log = logging.getLogger(__name__)
 
 POLL = 0.1  # seconds between two checks of the server
 OUTPUT_DELAY = 0.5  # seconds to wait for the last output of a process that died
-
-
-class Stop:
-    """Events that signals set: the first signal requests a stop, the second one ends the drain at once."""
-
-    def __init__(self) -> None:
-        self.requested = threading.Event()
-        self.hurry = threading.Event()
-
-    def on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        """Set an event; a signal handler can't safely do more."""
-        (self.hurry if self.requested.is_set() else self.requested).set()
 
 
 def serve(settings: Settings, platform: Platform | None = None) -> int:
@@ -113,20 +92,6 @@ def serve(settings: Settings, platform: Platform | None = None) -> int:
                 server.stop()
     log.warning("stopped")
     return 0
-
-
-@contextmanager
-def stop_signals() -> Iterator[Stop]:
-    """SIGTERM, SIGINT and SIGHUP set events while the block runs."""
-    stop = Stop()
-    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-    handled = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]  # nohup ignores SIGHUP
-    before = {number: signal.signal(number, stop.on_signal) for number in handled}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def configure(server: ServerProcess, control: Control, settings: Settings, keys: Keys, listener: socket.socket) -> bool:

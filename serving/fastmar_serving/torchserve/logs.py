@@ -12,7 +12,6 @@ from contextlib import suppress
 from pathlib import Path
 
 MAX_LINES = 400  # kept of each worker; the chained traceback of a failed load has up to 150
-FAILURES = "failures.json"  # in the run directory: why workers died, by TorchServe's worker id
 WORKER_THREAD = re.compile(r"W-(?P<id>\d+)-(?P<model>.+)_[^_]*-std(?:out|err)")
 LOAD_FAILED = re.compile(r"Load model failed: (?P<model>.+?), error: (?P<error>.*)")
 EXCEPTION = re.compile(r"(?P<type>[A-Za-z_][\w.]*)(?P<message>: .*)?")

@@ -12,7 +12,7 @@ from fastmar_contract.members import OPENAPI, SPEC, read_member
 from fastmar_runtime.errors import BundleError
 from fastmar_runtime.http.metadata import tensors
 from fastmar_runtime.http.root_documents import root_openapi
-from fastmar_serving.torchserve.archives import UNREADABLE, reads_bodies
+from fastmar_serving.archives import UNREADABLE, reads_bodies
 
 
 @dataclass(frozen=True)

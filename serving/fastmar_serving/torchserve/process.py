@@ -13,9 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TextIO, cast
 
-from fastmar_serving.torchserve.config import RunDirectory
+from fastmar_serving.run_directory import FAILURES, RunDirectory
 from fastmar_serving.torchserve.java import Java, TorchServe
-from fastmar_serving.torchserve.logs import FAILURES, ServerLog
+from fastmar_serving.torchserve.logs import ServerLog
 
 FRONT = Path(__file__).parent / "front" / "front.jar"
 PROGRAMS = Path(__file__).parent / "programs"  # programs that TorchServe calls: the workers' Python, `kill`

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastmar_serving.torchserve.archives import Archive
-from fastmar_serving.torchserve.management import Management
+from fastmar_serving.archives import Archive
+from fastmar_serving.management import Management
 
 
 def ready(management: Management, archives: list[Archive], workers: int | None = None) -> list[Archive]:

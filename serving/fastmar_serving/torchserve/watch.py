@@ -15,10 +15,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from fastmar_serving.torchserve.config import RunDirectory
+from fastmar_serving.management import READY, Management, ManagementError
+from fastmar_serving.run_directory import RunDirectory
 from fastmar_serving.torchserve.control import Control
 from fastmar_serving.torchserve.hangs import Hangs, Worker
-from fastmar_serving.torchserve.management import READY, Management, ManagementError
 from fastmar_serving.torchserve.metadata import ArchiveFacts, read_facts
 from fastmar_serving.torchserve.routes import STOPPING, PlatformRoutes, ServedModel, message
 

@@ -28,7 +28,7 @@ from fastmar_cli.main import main
 from fastmar_client import Client
 from fastmar_contract.members import ANSWERS, RECORDS
 from fastmar_runtime.bundle import BundleFiles
-from fastmar_serving.torchserve.testing import RunningServer, running_server
+from fastmar_serving.testing import RunningServer, running_server
 from tests.archives import changed, golden, tiny_archive
 from tests.runtime import tiny
 from tests.serving.streams import Streams

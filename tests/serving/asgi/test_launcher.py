@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from fastmar_serving.asgi.launcher import serve
-from fastmar_serving.torchserve.config import Settings
-from fastmar_serving.torchserve.errors import ConfigRefused, PortTaken, ServeError
-from fastmar_serving.torchserve.platforms import sagemaker
+from fastmar_serving.errors import ConfigRefused, PortTaken, ServeError
+from fastmar_serving.platforms import sagemaker
+from fastmar_serving.settings import Settings
 from tests.archives import tiny_archive
 
 

@@ -14,7 +14,7 @@ import pytest
 from fastmar_serving.asgi import pool as pools
 from fastmar_serving.asgi.pool import ModelSet, Pool
 from fastmar_serving.asgi.process import STARTED, NoReply, WorkerGone
-from fastmar_serving.torchserve.errors import LoadFailed, NotReady
+from fastmar_serving.errors import LoadFailed, NotReady
 
 PIDS = itertools.count(10_000_000)  # larger than those of processes
 FIRST = ModelSet({("tiny", "1.0"): Path("tiny-1.0.mar")}, {"tiny": "1.0"})

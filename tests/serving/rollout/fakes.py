@@ -11,9 +11,9 @@ from typing import Any
 from tests.archives import golden
 
 from fastmar_client import ModelNotFound
+from fastmar_serving.archives import identify
+from fastmar_serving.management import ManagementError
 from fastmar_serving.rollout.server import Server
-from fastmar_serving.torchserve.archives import identify
-from fastmar_serving.torchserve.management import ManagementError
 
 Answer = Callable[[Any], Any]
 

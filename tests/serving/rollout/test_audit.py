@@ -13,15 +13,15 @@ import pytest
 from tests.serving.rollout.fakes import FakeTorchServe
 from tests.serving.rollout.test_checks import renamed_label
 
+from fastmar_serving import audit
+from fastmar_serving.audit import FILE, Follower, follow
+from fastmar_serving.errors import ArchiveRefused
 from fastmar_serving.rollout import errors
 from fastmar_serving.rollout.audit import caller
 from fastmar_serving.rollout.deploy import DeployOptions, DeployResult, deploy
 from fastmar_serving.rollout.rollback import roll_back
 from fastmar_serving.rollout.server import Server
 from fastmar_serving.rollout.unloading import unload_named
-from fastmar_serving.torchserve import audit
-from fastmar_serving.torchserve.audit import FILE, Follower, follow
-from fastmar_serving.torchserve.errors import ArchiveRefused
 
 
 def lines(folder: Path) -> list[dict[str, Any]]:

@@ -15,14 +15,14 @@ from tests.serving.rollout.fakes import FakeTorchServe
 from fastmar_cli.main import main
 from fastmar_client import RecordRefused, ServerUnreachable
 from fastmar_contract.files import InputUnreadable
+from fastmar_serving.archives import find_archives
+from fastmar_serving.audit import FILE as AUDIT
+from fastmar_serving.defaults import FILE, Default, read_defaults
+from fastmar_serving.errors import ArchiveRefused
 from fastmar_serving.rollout import errors, loading, switching
 from fastmar_serving.rollout.deploy import DeployOptions, DeployResult, deploy
 from fastmar_serving.rollout.server import LOCK
 from fastmar_serving.rollout.unloading import unload_named
-from fastmar_serving.torchserve.archives import find_archives
-from fastmar_serving.torchserve.audit import FILE as AUDIT
-from fastmar_serving.torchserve.defaults import FILE, Default, read_defaults
-from fastmar_serving.torchserve.errors import ArchiveRefused
 
 
 def run(torchserve: FakeTorchServe, archive: Path, **options: Any) -> DeployResult:

@@ -9,11 +9,11 @@ import pytest
 from tests.archives import golden, tiny_archive
 from tests.serving.rollout.fakes import FakeTorchServe
 
+from fastmar_serving.defaults import Default, read_defaults
 from fastmar_serving.rollout import errors, loading, switching
 from fastmar_serving.rollout.deploy import DeployOptions, DeployResult, deploy
 from fastmar_serving.rollout.rollback import RollbackResult, roll_back
 from fastmar_serving.rollout.store import move_to_unloaded
-from fastmar_serving.torchserve.defaults import Default, read_defaults
 
 
 @pytest.fixture(autouse=True)

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from fastmar_serving import registry
+from fastmar_serving.registry import ServerEntry
 from fastmar_serving.rollout import errors
 from fastmar_serving.rollout.server import ServerOptions, find_server
-from fastmar_serving.torchserve import registry
-from fastmar_serving.torchserve.registry import ServerEntry
 
 
 @pytest.fixture

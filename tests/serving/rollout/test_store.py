@@ -8,6 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.archives import tiny_archive
 
+from fastmar_serving.archives import read_archive
 from fastmar_serving.rollout import store as stores
 from fastmar_serving.rollout.errors import StoreRefused
 from fastmar_serving.rollout.store import (
@@ -18,7 +19,6 @@ from fastmar_serving.rollout.store import (
     put_in_store,
     restore_unloaded,
 )
-from fastmar_serving.torchserve.archives import read_archive
 
 
 def test_copies_an_archive_and_leaves_no_temporary_file(store: Path, second: Path) -> None:

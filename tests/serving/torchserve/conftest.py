@@ -1,16 +1,14 @@
-"""Tiny archives, and one server for all tests of a session."""
+"""One server for all tests of a session."""
 
 from __future__ import annotations
 
-import json
-import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from textwrap import dedent
 
 import pytest
+from tests.serving.archives import make_archive
 
-from fastmar_serving.torchserve.testing import RunningServer, running_server
+from fastmar_serving.testing import RunningServer, running_server
 
 # Returns its records after 50 ms for each batch; answers a record with "refuse" with status 400.
 ECHO = """
@@ -53,31 +51,6 @@ class Broken:
     def handle(self, data, context):
         return [b""] * len(data)
 """
-
-
-def make_archive(
-    folder: Path, name: str, handler: str, *, version: str = "1.0", workers: int = 1, raw_bodies: bool = False
-) -> Path:
-    path = folder / f"{name}-{version}.mar"
-    model = {"modelName": name, "modelVersion": version, "handler": "handler.py", "configFile": "model-config.yaml"}
-    config: dict[str, object] = {"minWorkers": workers, "maxWorkers": workers, "batchSize": 8, "maxBatchDelay": 5}
-    if raw_bodies:
-        config["fastmar"] = "{raw_bodies: true}"
-    folder.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(
-            "MAR-INF/MANIFEST.json", json.dumps({"runtime": "python", "model": model, "archiverVersion": "0.12.0"})
-        )
-        archive.writestr("handler.py", dedent(handler))
-        archive.writestr("model-config.yaml", "".join(f"{key}: {value}\n" for key, value in config.items()))
-        archive.writestr("spec.json", json.dumps({"name": name, "version": version, "kind": "tabular", "protocol": 1}))
-        archive.writestr("golden/records.json", json.dumps([{"it's": "a 'record'", "n": 1.5, "é": "$HOME"}]))
-    return path
-
-
-@pytest.fixture(scope="session")
-def archive() -> Callable[..., Path]:
-    return make_archive
 
 
 @pytest.fixture(scope="session")

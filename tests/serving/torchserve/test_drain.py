@@ -11,10 +11,10 @@ from typing import Any, cast
 
 import pytest
 
+from fastmar_serving.errors import PortTaken
+from fastmar_serving.sockets import listen, refuse_new_connections
 from fastmar_serving.torchserve.control import Control, State
 from fastmar_serving.torchserve.drain import HANDSHAKE_TIMEOUT, drain
-from fastmar_serving.torchserve.errors import PortTaken
-from fastmar_serving.torchserve.sockets import listen, refuse_new_connections
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux' sockets")
 

@@ -16,11 +16,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from tests.serving.torchserve.conftest import ECHO, make_archive
+from tests.serving.archives import make_archive
+from tests.serving.torchserve.conftest import ECHO
 from tests.serving.torchserve.load import Load
 
+from fastmar_serving.testing import running_server
 from fastmar_serving.torchserve.java import find_java
-from fastmar_serving.torchserve.testing import running_server
 
 pytestmark = [pytest.mark.docker, pytest.mark.torchserve]
 

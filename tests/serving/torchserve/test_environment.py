@@ -53,7 +53,7 @@ def test_refuses_invalid_values(variables: dict[str, str], capsys: pytest.Captur
 
 
 def test_choices_of_platform() -> None:
-    from fastmar_serving.torchserve.platforms import CHOICES
+    from fastmar_serving.platforms import CHOICES
 
     assert serve.PLATFORMS == CHOICES
 

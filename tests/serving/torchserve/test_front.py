@@ -21,8 +21,8 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
-from fastmar_serving.torchserve import registry
-from fastmar_serving.torchserve.testing import RunningServer, running_server
+from fastmar_serving import registry
+from fastmar_serving.testing import RunningServer, running_server
 
 pytestmark = pytest.mark.torchserve
 

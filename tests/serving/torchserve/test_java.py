@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from fastmar_serving.torchserve import errors, java
+from fastmar_serving import errors
+from fastmar_serving.torchserve import java
 from fastmar_serving.torchserve.java import Java, find_java, find_torchserve
 from fastmar_serving.torchserve.process import environment
 

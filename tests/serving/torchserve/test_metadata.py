@@ -16,7 +16,7 @@ from fastmar_runtime import spec as spec_format
 from fastmar_runtime.pictures import Picture
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.spec import Spec
-from fastmar_serving.torchserve.archives import MANIFEST
+from fastmar_serving.archives import MANIFEST
 from fastmar_serving.torchserve.metadata import ArchiveFacts, read_facts
 
 LABELS = [f"label {number}" for number in range(3)]

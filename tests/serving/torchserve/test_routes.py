@@ -21,10 +21,10 @@ import psutil
 import pytest
 from tests.serving.torchserve.conftest import ECHO
 
-from fastmar_serving.torchserve import errors, registry
-from fastmar_serving.torchserve.config import Settings
-from fastmar_serving.torchserve.management import Management, ManagementError, management_key
-from fastmar_serving.torchserve.testing import RunningServer, running_server
+from fastmar_serving import errors, registry
+from fastmar_serving.management import Management, ManagementError, management_key
+from fastmar_serving.settings import Settings
+from fastmar_serving.testing import RunningServer, running_server
 
 KEY = "0123456789abcdef-fixed"
 PROBES = ["/ping", "/v2/health/live", "/v2/health/ready", "/v1/models/echo", "/v2/models/echo/ready", "/ping?a=b"]

@@ -22,8 +22,8 @@ import pytest
 from tests.serving.torchserve.conftest import ECHO
 from tests.serving.torchserve.load import Load
 
-from fastmar_serving.torchserve.management import Management, ManagementError, management_key
-from fastmar_serving.torchserve.testing import RunningServer, running_server
+from fastmar_serving.management import Management, ManagementError, management_key
+from fastmar_serving.testing import RunningServer, running_server
 
 pytestmark = pytest.mark.torchserve
 
@@ -126,7 +126,7 @@ CONFINED = [
     """
 import sys
 from fastmar_cli.main import main
-from fastmar_serving.torchserve import sockets
+from fastmar_serving import sockets
 
 sockets.SO_BINDTOIFINDEX = 99999
 sys.exit(main(sys.argv[1:]))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fastmar_client import Client, ModelNotFound, RecordRefused, Unauthorized
-from fastmar_serving.torchserve.testing import RunningServer
+from fastmar_serving.testing import RunningServer
 
 pytestmark = pytest.mark.torchserve
 

@@ -10,13 +10,15 @@ from typing import Any, cast
 
 import pytest
 
+from fastmar_serving.archives import read_archive
+from fastmar_serving.errors import NotReady
+from fastmar_serving.management import READY, Management, ManagementError
+from fastmar_serving.run_directory import RunDirectory
+from fastmar_serving.settings import Settings
+from fastmar_serving.signals import Stop
 from fastmar_serving.torchserve import watch as watching
-from fastmar_serving.torchserve.archives import read_archive
-from fastmar_serving.torchserve.config import RunDirectory, Settings
 from fastmar_serving.torchserve.control import Control, State
-from fastmar_serving.torchserve.errors import NotReady
-from fastmar_serving.torchserve.launcher import Stop, wait_until_ready
-from fastmar_serving.torchserve.management import READY, Management, ManagementError
+from fastmar_serving.torchserve.launcher import wait_until_ready
 from fastmar_serving.torchserve.watch import EXPECTED_AFTER, PERIOD, STALE_AFTER, Watch
 
 EXPIRED = ManagementError(400, "Token Authorization failed. Token either incorrect, expired, or not provided correctly")

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fastmar_serving.archives import Archive, read_archive
 from fastmar_serving.clouds.sagemaker.errors import RequestRefused
-from fastmar_serving.torchserve.archives import Archive, read_archive
 
 MODE = 0o644  # readable for all users, since the user of the container is unknown
 

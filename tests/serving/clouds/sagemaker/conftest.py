@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from tests.runtime import tiny
-from tests.serving.torchserve.conftest import ECHO, make_archive
+from tests.serving.archives import make_archive
+from tests.serving.torchserve.conftest import ECHO
 
 boto3 = pytest.importorskip("boto3", reason="the extra `sagemaker` is not installed")
 moto = pytest.importorskip("moto", reason="moto is not installed")

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 from tests.runtime import tiny
+from tests.serving.archives import make_archive
 from tests.serving.clouds.sagemaker.conftest import BUCKET, IMAGE, REGION, ROLE, Cloud, keys, lines_of, still_running
-from tests.serving.torchserve.conftest import ECHO, make_archive
+from tests.serving.torchserve.conftest import ECHO
 
 from fastmar_cli.main import build_parser, main
 

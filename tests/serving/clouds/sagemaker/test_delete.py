@@ -9,8 +9,9 @@ from pathlib import Path
 import boto3
 import pytest
 from tests.runtime import tiny
+from tests.serving.archives import make_archive
 from tests.serving.clouds.sagemaker.conftest import BUCKET, DELETING, IMAGE, REGION, ROLE, Cloud, keys
-from tests.serving.torchserve.conftest import ECHO, make_archive
+from tests.serving.torchserve.conftest import ECHO
 
 from fastmar_serving.clouds.sagemaker import scaling
 from fastmar_serving.clouds.sagemaker.aws import Aws

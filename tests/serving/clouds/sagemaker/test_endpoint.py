@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.serving.archives import make_archive
 from tests.serving.clouds.sagemaker.conftest import BUCKET, IMAGE, REGION, ROLE, Cloud, keys
-from tests.serving.torchserve.conftest import ECHO, make_archive
+from tests.serving.torchserve.conftest import ECHO
 
 from fastmar_serving.clouds.sagemaker import scaling
 from fastmar_serving.clouds.sagemaker.aws import Aws

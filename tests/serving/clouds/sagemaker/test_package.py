@@ -8,12 +8,13 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.serving.torchserve.conftest import ECHO, make_archive
+from tests.serving.archives import make_archive
+from tests.serving.torchserve.conftest import ECHO
 
 from fastmar_cli.main import main
 from fastmar_serving.clouds.sagemaker.errors import RequestRefused
 from fastmar_serving.clouds.sagemaker.package import package
-from fastmar_serving.torchserve.errors import ArchiveRefused
+from fastmar_serving.errors import ArchiveRefused
 
 
 @pytest.fixture

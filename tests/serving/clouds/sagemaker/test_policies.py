@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 from tests.runtime import tiny
+from tests.serving.archives import make_archive
 from tests.serving.clouds.sagemaker.conftest import BUCKET, IMAGE, REGION, ROLE, Cloud
-from tests.serving.torchserve.conftest import ECHO, make_archive
+from tests.serving.torchserve.conftest import ECHO
 
 from fastmar_cli.main import main
 from fastmar_serving.clouds.sagemaker.names import PREFIX

@@ -6,7 +6,7 @@ import errno
 import socket
 from collections.abc import Mapping
 
-from fastmar_serving.torchserve.errors import ConfigRefused, PortTaken, ServeError
+from fastmar_serving.errors import ConfigRefused, PortTaken, ServeError
 
 # TorchServe's properties.
 INFERENCE, METRICS, MANAGEMENT = "inference_address", "metrics_address", "management_address"

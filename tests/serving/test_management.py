@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fastmar_serving.torchserve.management import Management, ManagementError
+from fastmar_serving.management import Management, ManagementError
 
 
 class Responses(BaseHTTPRequestHandler):

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from fastmar_serving.torchserve.config import ANY_HOST, LOOPBACK
+from fastmar_serving.settings import ANY_HOST, LOOPBACK
 
 LOCAL_HOSTS = {*LOOPBACK, *ANY_HOST}
 

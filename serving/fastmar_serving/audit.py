@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from fastmar_serving.torchserve.registry import ServerEntry
+from fastmar_serving.registry import ServerEntry
 
 log = logging.getLogger(__name__)
 

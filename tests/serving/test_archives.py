@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from fastmar_serving.torchserve import errors
-from fastmar_serving.torchserve.archives import find_archives, identify, read_archive
+from fastmar_serving import errors
+from fastmar_serving.archives import find_archives, identify, read_archive
 
 MakeArchive = Callable[..., Path]
 

@@ -1,7 +1,7 @@
-"""The socket of the inference API: the launcher listens, Java accepts.
+"""Sockets of the inference API: the launcher listens, Java or the workers accept.
 
 The launcher thus detects at once that a port is taken. At the end it can refuse new connections without losing accepted
-ones, because its descriptor and Java's refer to the same socket.
+ones, because its descriptor and that of the other process refer to the same socket.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import logging
 import socket
 from urllib.parse import urlsplit
 
-from fastmar_serving.torchserve.ports import INFERENCE, listen_error
+from fastmar_serving.ports import INFERENCE, listen_error
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from fastmar_serving.torchserve.config import Settings
+from fastmar_serving.settings import Settings
 
 EXPIRATION_TIME = "9999-12-31T23:59:59Z"  # in TorchServe's file format; these keys are valid until the server stops
 

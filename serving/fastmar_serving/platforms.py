@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fastmar_serving.torchserve.config import Settings
-from fastmar_serving.torchserve.errors import ConfigRefused
+from fastmar_serving.errors import ConfigRefused
+from fastmar_serving.settings import Settings
 
 AUTO, NONE = "auto", "none"
 ANYWHERE = "0.0.0.0"  # noqa: S104 - behind the platform's own proxy

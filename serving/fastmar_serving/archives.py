@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from fastmar_contract.members import MANIFEST, RECORDS, check_names, read_member
-from fastmar_serving.torchserve.defaults import Default, read_defaults
-from fastmar_serving.torchserve.errors import ArchiveRefused, StoreEmpty
+from fastmar_serving.defaults import Default, read_defaults
+from fastmar_serving.errors import ArchiveRefused, StoreEmpty
 
 log = logging.getLogger(__name__)
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from fastmar_cli.commands import serve
-from fastmar_serving.torchserve import platforms
-from fastmar_serving.torchserve.config import Settings
-from fastmar_serving.torchserve.errors import ConfigRefused
-from fastmar_serving.torchserve.platforms import Platform, choose, detect
+from fastmar_serving import platforms
+from fastmar_serving.errors import ConfigRefused
+from fastmar_serving.platforms import Platform, choose, detect
+from fastmar_serving.settings import Settings
 
 VERTEX = {
     "AIP_HTTP_PORT": "7080",

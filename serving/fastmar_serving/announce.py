@@ -10,8 +10,9 @@ from urllib.parse import quote
 
 from rich.console import Console
 
-from fastmar_serving.torchserve.archives import Archive
-from fastmar_serving.torchserve.config import RunDirectory, Settings, reachable_url
+from fastmar_serving.archives import Archive
+from fastmar_serving.run_directory import RunDirectory
+from fastmar_serving.settings import Settings, reachable_url
 
 log = logging.getLogger(__name__)
 

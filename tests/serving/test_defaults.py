@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fastmar_serving.torchserve.defaults import FILE, Default, read_defaults, write_defaults
+from fastmar_serving.defaults import FILE, Default, read_defaults, write_defaults
 
 versions = st.text(min_size=1, max_size=4)
 saved_defaults = st.builds(Default, versions, st.lists(versions, unique=True, max_size=4).map(tuple))

@@ -1,0 +1,114 @@
+"""Settings of `fastmar serve`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from fastmar_contract.machine import usable_cores
+from fastmar_serving.errors import ConfigRefused
+
+ANY_HOST = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+MIN_KEY_LENGTH = 16  # characters
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of `fastmar serve`.
+
+    Attributes:
+        model_store: folder of archives.
+        models: models to serve; empty for all.
+        host: address that the inference API listens on.
+        port: its port; 0 picks a free one.
+        management: "unix", or a port on loopback.
+        metrics_host: address of the metrics, which need no key.
+        metrics_port: its port; 0 picks a free one.
+        workers: number of workers of each model; None takes the number in its archive.
+        config: properties file whose values override the built-in ones.
+        tokens: whether requests need a key; None means yes if the host is not loopback or there is a key file.
+        key_file: file with a fixed inference key; None generates new keys at each start.
+        cors_origins: origins whose pages may call the inference API from a browser; `*` for any.
+        request_timeout: seconds in which a request must arrive, plus one for each 8 kB of it.
+        hang_timeout: seconds after which a worker that neither answers nor computes is replaced; 0 for never.
+        drain_timeout: limit for answering requests in flight before the server stops, in seconds.
+        ready_timeout: limit for loading all models, in seconds.
+        java: Java executable.
+        run_dir: folder for the server's files; None makes a temporary one.
+        server: HTTP server of the ASGI engine, `granian` or `uvicorn`.
+        state_dir: folder of defaults.json and audit.jsonl, which outlive the server; None takes the model store.
+    """
+
+    model_store: Path = Path("model_store")
+    models: list[str] = field(default_factory=list)
+    host: str = "127.0.0.1"
+    port: int = 8080
+    management: str = "unix"
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = 8082
+    workers: int | None = None
+    config: Path | None = None
+    tokens: bool | None = None
+    key_file: Path | None = None
+    cors_origins: list[str] = field(default_factory=list)
+    request_timeout: float = 20.0
+    hang_timeout: float = 8.0
+    drain_timeout: float = 30.0
+    ready_timeout: float = 120.0
+    java: Path | None = None
+    run_dir: Path | None = None
+    state_dir: Path | None = None
+    server: str = "granian"
+
+    @property
+    def needs_tokens(self) -> bool:
+        """Whether callers must send a key."""
+        default = self.host not in LOOPBACK or self.key_file is not None
+        return default if self.tokens is None else self.tokens
+
+    @property
+    def needs_management_key(self) -> bool:
+        """Whether the management API needs a key: always on a port, on its socket only if callers need keys."""
+        return self.needs_tokens or self.management != "unix"
+
+    def key(self) -> str | None:
+        """The fixed key, None if keys are generated at the start.
+
+        Raises:
+            ConfigRefused: the file can't be read, or has no valid key.
+        """
+        if self.key_file is None or not self.needs_tokens:
+            return None
+        try:
+            key = self.key_file.read_text("ascii").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigRefused(
+                f"the key file {self.key_file} can't be read: {error}.",
+                fix="give --key-file a readable text file.",
+                code="key_file_unreadable",
+            ) from error
+        if len(key) < MIN_KEY_LENGTH or not key.isprintable() or " " in key:
+            raise ConfigRefused(
+                f"the key file {self.key_file} has no valid key.",
+                fix=f"write {MIN_KEY_LENGTH} or more characters into it, without spaces (`openssl rand -hex 32`).",
+                code="invalid_key",
+            )
+        return key
+
+
+def reachable_url(address: str) -> str:
+    """The URL at which this machine reaches an address; one for all interfaces is reached at 127.0.0.1."""
+    parts = urlsplit(address)
+    return f"{parts.scheme}://127.0.0.1:{parts.port}" if parts.hostname in ANY_HOST else address
+
+
+def cores() -> int:
+    """Number of processors that this process may use, by its affinity and the container's quota."""
+    usable = usable_cores()
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text("ascii").split()
+        return max(1, min(usable, round(int(quota) / int(period))))
+    except (OSError, ValueError):  # no such file, or "max"
+        return usable

@@ -1,0 +1,35 @@
+"""Signals that stop a server."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Stop:
+    """Events that signals set: the first signal requests a stop, the second one ends the drain at once."""
+
+    def __init__(self) -> None:
+        self.requested = threading.Event()
+        self.hurry = threading.Event()
+
+    def on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        """Set an event; a signal handler can't safely do more."""
+        (self.hurry if self.requested.is_set() else self.requested).set()
+
+
+@contextmanager
+def stop_signals() -> Iterator[Stop]:
+    """SIGTERM, SIGINT and SIGHUP set events while the block runs."""
+    stop = Stop()
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    handled = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]  # nohup ignores SIGHUP
+    before = {number: signal.signal(number, stop.on_signal) for number in handled}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
