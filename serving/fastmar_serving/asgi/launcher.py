@@ -17,11 +17,11 @@ from fastmar_serving.torchserve.announce import announce
 from fastmar_serving.torchserve.archives import Archive, find_archives
 from fastmar_serving.torchserve.audit import audit_files, follow
 from fastmar_serving.torchserve.config import RunDirectory, Settings, cores, run_directory
-from fastmar_serving.torchserve.errors import ConfigRefused, PortTaken
+from fastmar_serving.torchserve.errors import ConfigRefused
 from fastmar_serving.torchserve.keys import Keys, make_keys
 from fastmar_serving.torchserve.launcher import stop_signals
 from fastmar_serving.torchserve.platforms import Platform
-from fastmar_serving.torchserve.ports import free_port
+from fastmar_serving.torchserve.ports import INFERENCE, METRICS, check_ports, free_port, listen_error
 from fastmar_serving.torchserve.registry import ServerEntry, register_server
 from fastmar_serving.torchserve.sockets import BACKLOG, refuse_new_connections
 
@@ -40,8 +40,14 @@ def serve(settings: Settings, platform: Platform | None = None) -> int:
     with ExitStack() as stack:
         run = stack.enter_context(run_directory(settings.run_dir))
         stop = stack.enter_context(stop_signals())
+        check_ports(
+            {
+                INFERENCE: f"http://{settings.host}:{settings.port}",
+                METRICS: f"http://{settings.metrics_host}:{settings.metrics_port}",
+            }
+        )
         port = settings.port or free_port(settings.host)
-        listeners = stack.enter_context(_listen(settings.host, port, workers))
+        listeners = stack.enter_context(listen(settings.host, port, workers))
         keys.write(run.key_file)
         configuration = {
             "key": keys.inference,
@@ -99,40 +105,30 @@ def _check_options(settings: Settings) -> None:
 
 
 @contextmanager
-def _listen(host: str, port: int, number: int) -> Iterator[list[socket.socket]]:
+def listen(host: str, port: int, number: int) -> Iterator[list[socket.socket]]:
     """Listening sockets that share a port; the kernel distributes connections over them.
 
     Raises:
-        PortTaken: another process listens on it.
+        ServeError: see `listen_error`. `check_ports` detects a process that listens with SO_REUSEPORT too.
     """
     listeners: list[socket.socket] = []
     try:
-        _check_free(host, port)
-        for _ in range(number):
-            listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-            listeners.append(listener)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            listener.bind((host, port))
-        for listener in listeners:
-            listener.listen(BACKLOG)
-            listener.setblocking(False)
+        try:
+            for _ in range(number):
+                listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+                listeners.append(listener)
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+                listener.bind((host, port))
+            for listener in listeners:
+                listener.listen(BACKLOG)
+                listener.setblocking(False)
+        except OSError as error:
+            raise listen_error({INFERENCE: (host, port, error)}) from error
         yield listeners
-    except OSError as error:
-        raise PortTaken(
-            f"can't listen on {host}:{port}: {error.strerror or error}.",
-            fix="stop what listens there, or give another --port (0 picks a free one).",
-        ) from error
     finally:
         for listener in listeners:
             listener.close()
-
-
-def _check_free(host: str, port: int) -> None:
-    """Raise OSError if a process listens on the port, even with SO_REUSEPORT."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((host, port))
 
 
 def _all_archives(archives: list[Archive]) -> ModelSet:

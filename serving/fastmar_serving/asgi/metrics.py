@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 
 from fastmar_runtime import metrics as names
 from fastmar_serving.asgi.process import Change
-from fastmar_serving.torchserve.errors import PortTaken
+from fastmar_serving.torchserve.ports import METRICS, listen_error
 
 MODEL = ["model_name", "model_version"]
 LABELS = {
@@ -63,17 +63,14 @@ class Metrics(Collector):
         """Serve `/metrics` while the block runs. Returns the port, which the system picks if `port` is 0.
 
         Raises:
-            PortTaken: another process listens on it.
+            ServeError: see `listen_error`.
         """
         registry = CollectorRegistry()
         registry.register(self)
         try:
             server, thread = start_http_server(port, host, registry)
         except OSError as error:
-            raise PortTaken(
-                f"can't listen on {host}:{port}: {error.strerror or error}.",
-                fix="stop what listens there, or give another --metrics-port (0 picks a free one).",
-            ) from error
+            raise listen_error({METRICS: (host, port, error)}) from error
         try:
             yield server.server_port
         finally:

@@ -17,17 +17,18 @@ Failures = Mapping[str, tuple[str, int, OSError]]
 """Host, port and error of each property whose address can't be listened on."""
 
 
-def check_ports(properties: dict[str, str]) -> None:
-    """Refuse addresses on which the server can't listen. Reports all taken ports at once.
+def check_ports(addresses: Mapping[str, str]) -> None:
+    """Refuse addresses on which the server can't listen, by property. Reports all taken ports at once.
 
     Raises:
         ServeError: see `listen_error`.
     """
     failures = {}
     for name in _PORT_OPTIONS:
-        if properties[name].startswith("unix:"):
+        address = addresses.get(name, "unix:")
+        if address.startswith("unix:"):
             continue
-        host, _, port = properties[name].partition("://")[2].rpartition(":")
+        host, _, port = address.partition("://")[2].rpartition(":")
         try:
             _bind(host, int(port)).close()
         except OSError as error:
