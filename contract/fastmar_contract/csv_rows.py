@@ -62,13 +62,16 @@ class CsvRows:
 
     _may_be_undecoded = False  # whether the text can contain bytes that are invalid in the encoding
 
-    def __init__(self, text: TextIO, known: Collection[str], *, name: str = "the CSV") -> None:
+    def __init__(
+        self, text: TextIO, known: Collection[str], *, name: str = "the CSV", encoding_fix: str | None = None
+    ) -> None:
         """Read the header.
 
         Args:
             text: opened with `newline=""`, which keeps line ends.
             known: names of the model's columns.
             name: of the table, for messages.
+            encoding_fix: what to do with a table that is not in UTF-8; by default, names the option of `fastmar`.
 
         Raises:
             TableUnreadable: there is no header, it names no column of the model, repeats one, or has too many columns.
@@ -76,6 +79,7 @@ class CsvRows:
         # The limit is global to the process, so it is never lowered.
         csv.field_size_limit(max(csv.field_size_limit(), _MAX_CELL))
         self.name = name
+        self._encoding_fix = encoding_fix or _SAVE_AS_UTF8
         self._lines = _Lines(text, name)
         self._filled = 0  # padded cells
         self.header, self.delimiter = self._read_header(known)
@@ -126,7 +130,7 @@ class CsvRows:
                 f"the first line names no column of the model: {short_repr(line)}."
                 if line
                 else f"{self.name} is empty.",
-                fix=_SAVE_AS_UTF8 if "\0" in line else example,
+                fix=self._encoding_fix if "\0" in line else example,
                 code=NO_HEADER,
             )
         if len(header) > _MAX_COLUMNS:
@@ -138,7 +142,7 @@ class CsvRows:
         if twice is not None:
             raise TableUnreadable(f"the header names {twice!r} twice.", fix="give each column a different name.")
         if any(map(_NOT_DECODED.search, header)):
-            raise TableUnreadable(f"the header of {self.name} is not in UTF-8.", fix=_SAVE_AS_UTF8)
+            raise TableUnreadable(f"the header of {self.name} is not in UTF-8.", fix=self._encoding_fix)
         self._lines.start_row()
         next(csv.reader(self._lines, delimiter=delimiter, strict=True))
         return header, delimiter
@@ -166,7 +170,7 @@ class CsvRows:
                 fix="give each row one cell per column; quote cells that contain the delimiter.",
             )
         if self._may_be_undecoded and not all(map(str.isascii, cells)) and any(map(_NOT_DECODED.search, cells)):
-            error = RecordError("not_utf8", "the row is not in UTF-8.", fix=_SAVE_AS_UTF8)
+            error = RecordError("not_utf8", "the row is not in UTF-8.", fix=self._encoding_fix)
             cells = [_NOT_DECODED.sub("\ufffd", cell) for cell in cells]
         return Row(cells if len(cells) == len(self.header) else self._fit_to_header(cells), error)
 
@@ -215,7 +219,15 @@ class CsvFile(CsvRows):
 
     _may_be_undecoded = True
 
-    def __init__(self, file: IO[bytes], known: Collection[str], *, encoding: str = UTF8, name: str = "the CSV") -> None:
+    def __init__(
+        self,
+        file: IO[bytes],
+        known: Collection[str],
+        *,
+        encoding: str = UTF8,
+        name: str = "the CSV",
+        encoding_fix: str | None = None,
+    ) -> None:
         """Read the header; see `CsvRows`.
 
         Raises:
@@ -230,7 +242,7 @@ class CsvFile(CsvRows):
         is_utf16 = start.startswith(_BOMS_16) and encoding in (UTF8, *_UTF16)
         self.has_bom = is_utf16 or (encoding == UTF8 and start == _BOM)
         self._text = _open_text(file, "utf-16" if is_utf16 else encoding)
-        super().__init__(self._text, known, name=name)
+        super().__init__(self._text, known, name=name, encoding_fix=encoding_fix)
 
     @property
     def position(self) -> int:

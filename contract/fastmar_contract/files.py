@@ -74,6 +74,8 @@ def read_input(source: str, encoding: str | None = None) -> tuple[bytes, str]:
         body = sys.stdin.buffer.read()
         return _text(body, _sniff(body), _name(source), encoding)
     path = Path(source)
+    if path.is_dir():
+        raise InputUnreadable(f"{source} is a folder.", fix=f"pass its files, such as {path / '*'}.", code="not_a_file")
     content_type = _TYPES.get(path.suffix.lower())
     if content_type is None:
         endings = ", ".join([*_TYPES, *_PICTURES])

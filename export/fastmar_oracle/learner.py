@@ -37,6 +37,14 @@ def load_learner(path: Path) -> Any:
                 fix="pip install fastai, in the version that wrote the learner (for an older one: 'fastai<2.8').",
                 code="fastai_missing",
             ) from error
+        # For a module that is missing fastai raises an UnboundLocalError; for a name, this AttributeError.
+        if isinstance(error, UnboundLocalError) or "Custom classes or functions" in str(error):
+            detail = str(error).splitlines()[-1].strip() if isinstance(error, AttributeError) else "a missing module"
+            raise FastaiUnavailable(
+                f"fastai can't load {path}: it has functions or classes that can't be imported here ({detail}).",
+                fix="move those of a notebook to a module, export again, and set PYTHONPATH to the module's folder.",
+                code="own_code_missing",
+            ) from error
         raise FastaiUnavailable(
             f"fastai can't load {path} ({type(error).__name__}: {error}).",
             fix="install the version of fastai that wrote it (for an older version: pip install 'fastai<2.8').",

@@ -96,6 +96,8 @@ def default_first(archives: list[Archive], defaults: dict[str, Default]) -> list
 
 def read_archive(path: Path) -> Archive:
     """Check that an archive is complete and undamaged, and read its manifest and configuration."""
+    if not path.is_file():
+        raise ArchiveRefused(f"{path} does not exist.", fix="check the path.", code="archive_not_found")
     if "," in path.name or "=" in path.name:  # separators in TorchServe's list of models
         raise ArchiveRefused(
             f"TorchServe can't load a file named {path.name!r}.",

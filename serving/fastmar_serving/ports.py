@@ -17,19 +17,20 @@ Failures = Mapping[str, tuple[str, int, OSError]]
 """Host, port and error of each property whose address can't be listened on."""
 
 
-def check_ports(properties: dict[str, str]) -> None:
-    """Refuse addresses on which the server can't listen. Reports all taken ports at once.
+def check_ports(addresses: Mapping[str, str]) -> None:
+    """Refuse addresses on which the server can't listen, by property. Reports all taken ports at once.
 
     Raises:
         ServeError: see `listen_error`.
     """
     failures = {}
     for name in _PORT_OPTIONS:
-        if properties[name].startswith("unix:"):
+        address = addresses.get(name, "unix:")
+        if address.startswith("unix:"):
             continue
-        host, _, port = properties[name].partition("://")[2].rpartition(":")
+        host, _, port = address.partition("://")[2].rpartition(":")
         try:
-            bind(host, int(port)).close()
+            _bind(host, int(port)).close()
         except OSError as error:
             failures[name] = (host, int(port), error)
     if failures:
@@ -43,7 +44,7 @@ def free_port(host: str, name: str = INFERENCE) -> int:
         ServeError: see `listen_error`.
     """
     try:
-        with bind(host, 0) as probe:
+        with _bind(host, 0) as probe:
             port: int = probe.getsockname()[1]
             return port
     except OSError as error:
@@ -75,8 +76,7 @@ def listen_error(failures: Failures) -> ServeError:
     )
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A socket on which the caller can listen, unless another process does. Raises OSError if that's not possible."""
+def _bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     probe = socket.socket(family, socket.SOCK_STREAM)
     try:

@@ -313,6 +313,18 @@ def test_an_empty_file(archive: Path, tmp_path: Path, capsys: Any, name: str, co
     assert name in printed
 
 
+def test_answers_before_an_unreadable_input_are_printed(archive: Path, tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "in.json").write_text(json.dumps([RECORD] * 3))
+    for name in ("none.json", "."):
+        assert main(["predict", str(archive), str(tmp_path / "in.json"), str(tmp_path / name)]) == 1
+        printed = capsys.readouterr()
+        assert [row for row in "012" if f"│ {row} " in printed.out] == ["0", "1", "2"]
+        assert printed.err.startswith("InputUnreadable: ")
+        assert ("[not_a_file]" in printed.err) == (name == ".")
+    assert main(["predict", str(archive), str(tmp_path / "none.json")]) == 1
+    assert capsys.readouterr().out == ""
+
+
 def test_empty_standard_input(archive: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO()))
     assert main(["predict", str(archive), "-"]) == 1
@@ -348,8 +360,10 @@ def test_unreachable_server_is_one_error(tmp_path: Path, capsys: Any) -> None:
 
 
 def test_doctor_finds_a_damaged_archive(archive: Path, tmp_path: Path, capsys: Any) -> None:
+    with zipfile.ZipFile(archive) as members:
+        graph = members.getinfo("model.onnx")
     data = bytearray(archive.read_bytes())
-    data[len(data) // 2] ^= 0xFF
+    data[graph.header_offset + graph.compress_size // 2] ^= 0xFF  # not in a header, where it may have no effect
     damaged = tmp_path / "damaged.mar"
     damaged.write_bytes(data)
     assert main(["doctor", str(damaged)]) == 1

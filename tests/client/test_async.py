@@ -8,14 +8,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from tests.client.scripted import Reply, Scripted, Seen, echo
+from tests.coroutines import run
 from tests.runtime import tiny
 
 from fastmar_client import AsyncClient, Client, RecordRefused, ServerFailed
@@ -24,12 +24,6 @@ from fastmar_client.transport import cause_of
 from fastmar_runtime.schema import describe
 
 SYNC_ONLY = {"score_csv"}
-
-
-def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Run a coroutine in another thread: Playwright may have an event loop in this one."""
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, coroutine).result()
 
 
 def test_methods_and_arguments_are_those_of_client() -> None:

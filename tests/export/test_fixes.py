@@ -25,7 +25,7 @@ from fastai.vision.augment import Resize
 from fastai.vision.core import PILImage
 from fastai.vision.data import MaskBlock, PointBlock
 
-from fastmar_export import network_export
+from fastmar_export import exporter, network_export
 from fastmar_export.errors import ExportError
 from fastmar_export.exporter import Options, export_learner
 from tests.export.pictures import Config, dls_of, mask_of
@@ -46,19 +46,19 @@ def without_graph(monkeypatch: pytest.MonkeyPatch) -> None:
             output = network(*(torch.from_numpy(samples[name]) if name in samples else None for name in positions))
         return SimpleNamespace(inputs=(), outputs=(), model=b""), output.numpy()
 
+    def verify(*_: Any) -> Any:
+        raise NotRefused
+
     monkeypatch.setattr(network_export, "export_graph", run)
+    monkeypatch.setattr(exporter, "verify", verify)
 
 
 def refusal_of(learn: Any, folder: Path, **options: Any) -> ExportError | None:
     """The error that stops the export of `learn`, or None."""
 
-    def on_stage(stage: str) -> None:
-        if stage.startswith("Proving"):
-            raise NotRefused
-
     learn.export(folder / "learner.pkl")
     try:
-        export_learner(folder / "learner.pkl", Options("model", output=folder, **options), on_stage)
+        export_learner(folder / "learner.pkl", Options("model", output=folder, **options))
     except ExportError as error:
         return error
     except NotRefused:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import io
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 from tests.runtime import tiny
 
 from fastmar_export.modalities import modalities
-from fastmar_oracle.learner import FastaiUnavailable
+from fastmar_oracle.learner import FastaiUnavailable, load_learner
 from fastmar_oracle.modalities import Modality, ModalityUnknown, modality
 
 
@@ -65,3 +68,17 @@ def test_error_has_the_row_for_which_fastai_fails() -> None:
         modality("tabular").predict(FakeLearner(KeyError("broken")), tiny.record(age=31), tiny.spec())
     assert "'age': 31" in caught.value.message
     assert "KeyError: 'broken'" in caught.value.message
+
+
+@pytest.mark.parametrize("there", [ModuleType("own_module"), None])
+def test_error_of_a_learner_with_code_of_the_user(
+    there: ModuleType | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = ModuleType("own_module")
+    exec("def label_of(path): return 'a'", module.__dict__)
+    monkeypatch.setitem(sys.modules, "own_module", module)
+    torch.save({"function": module.label_of}, tmp_path / "learner.pkl")
+    monkeypatch.setitem(sys.modules, "own_module", there)
+    with pytest.raises(FastaiUnavailable) as caught:
+        load_learner(tmp_path / "learner.pkl")
+    assert caught.value.code == "own_code_missing"

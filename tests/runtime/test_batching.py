@@ -10,6 +10,7 @@ import pytest
 
 from fastmar_runtime.batching import Batcher, QueueFull
 from fastmar_runtime.payload import Request, Response
+from tests.coroutines import run
 
 
 class Recorder:
@@ -38,43 +39,45 @@ async def submit(batches: Batcher, *records: int) -> bytes:
 @pytest.mark.parametrize("in_thread", [False, True])
 def test_each_request_gets_its_own_response(in_thread: bool) -> None:
     service = Recorder()
+    loop_threads = set()
 
-    async def run() -> list[bytes]:
+    async def requests() -> list[bytes]:
+        loop_threads.add(threading.current_thread().name)
         batches = batcher(service, in_thread=in_thread)
         return await asyncio.gather(*(submit(batches, number) for number in range(50)))
 
-    assert asyncio.run(run()) == [repr([number]).encode() for number in range(50)]
+    assert run(requests()) == [repr([number]).encode() for number in range(50)]
     assert service.batches[0] == [[number] for number in range(50)], (
         "requests of one iteration of the event loop are one batch"
     )
-    assert ("MainThread" in service.threads) is not in_thread
+    assert (service.threads == loop_threads) is not in_thread
 
 
 def test_single_requests_do_not_wait() -> None:
     service = Recorder()
 
-    async def run() -> None:
+    async def requests() -> None:
         batches = batcher(service)
         for number in range(3):
             await submit(batches, number)
 
-    asyncio.run(run())
+    run(requests())
     assert service.batches == [[[0]], [[1]], [[2]]]
 
 
 def test_maximum_number_of_records() -> None:
     service = Recorder()
 
-    async def run() -> None:
+    async def requests() -> None:
         batches = batcher(service, max_batch=3)
         await asyncio.gather(submit(batches, 1, 2), submit(batches, 3), submit(batches, 4), submit(batches, *range(9)))
 
-    asyncio.run(run())
+    run(requests())
     assert service.batches == [[[1, 2], [3]], [[4]], [list(range(9))]]
 
 
 def test_maximum_number_of_waiting_requests() -> None:
-    async def run() -> None:
+    async def requests() -> None:
         batches = batcher(Recorder(), max_waiting=2)
         first = [batches.submit(Request([1])), batches.submit(Request([2]))]
         with pytest.raises(QueueFull):
@@ -82,27 +85,27 @@ def test_maximum_number_of_waiting_requests() -> None:
         await asyncio.gather(*first)
         assert await submit(batches, 3) == b"[3]"
 
-    asyncio.run(run())
+    run(requests())
 
 
 def test_cancelled_request_is_not_computed() -> None:
     service = Recorder()
 
-    async def run() -> None:
+    async def requests() -> None:
         batches = batcher(service)
         cancelled = batches.submit(Request([1]))
         other = batches.submit(Request([2]))
         cancelled.cancel()
         assert (await other).body == b"[2]"
 
-    asyncio.run(run())
+    run(requests())
     assert service.batches == [[[2]]]
 
 
 def test_requests_gather_during_a_slow_batch_without_blocking_the_event_loop() -> None:
     service = Recorder(seconds=0.2)
 
-    async def run() -> None:
+    async def requests() -> None:
         batches = batcher(service, in_thread=True)
         first = batches.submit(Request([1]))
         await asyncio.sleep(0.05)
@@ -111,5 +114,5 @@ def test_requests_gather_during_a_slow_batch_without_blocking_the_event_loop() -
         await asyncio.gather(first, *later)
         batches.close()
 
-    asyncio.run(run())
+    run(requests())
     assert service.batches == [[[1]], [[2], [3]]]

@@ -130,7 +130,13 @@ def test_a_table_model_refuses_pictures() -> None:
         payload.read(RED, "image/png", tiny.spec())
 
 
-@pytest.mark.parametrize("body", [b"", b"hello", b"[", "text", 3, None, True])
+def test_unfinished_json() -> None:
+    with pytest.raises(RequestError) as caught:
+        payload.read(b"[", None, SPEC)
+    assert "JSON" in caught.value.fix
+
+
+@pytest.mark.parametrize("body", [b"", b"hello", "text", 3, None, True])
 def test_bodies_that_are_neither_picture_nor_json(body: Any) -> None:
     with pytest.raises(RequestError) as caught:
         payload.read(body, None, SPEC)

@@ -51,6 +51,12 @@ def test_refuses_a_truncated_archive(tmp_path: Path, archive: MakeArchive) -> No
     assert "a-1.0.mar" in caught.value.message
 
 
+def test_refuses_a_path_that_does_not_exist(tmp_path: Path) -> None:
+    with pytest.raises(errors.ArchiveRefused) as caught:
+        read_archive(tmp_path / "absent.mar")
+    assert caught.value.code == "archive_not_found"
+
+
 def test_names_a_damaged_member(tmp_path: Path, archive: MakeArchive) -> None:
     path = archive(tmp_path, "a", "marker = 1\n")
     path.write_bytes(path.read_bytes().replace(b"marker", b"broken"))

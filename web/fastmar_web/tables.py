@@ -27,6 +27,7 @@ SAMPLE_ROWS, SAMPLE_COLUMNS = 12, 60  # of the preview
 CELL_LENGTH = 48  # characters of a cell that are shown
 MAX_PROBLEMS = 50  # that are listed
 MAX_UNUSED = 12  # unused columns that are listed
+ENCODING_FIX = "save the file as UTF-8, or choose its encoding when you upload it."
 CELLS_PER_REPORT = 100_000  # cells that are read between two calls of `on_row`
 AMBIGUOUS = "ambiguous_category"  # code: `UNKNOWN`, since two categories match the cell
 
@@ -128,7 +129,7 @@ def _read(path: Path, schema: JSON, on_row: Callable[[int], None], encoding: str
     described = Schema(schema)
     known = described.names
     with path.open("rb") as file:
-        rows = CsvFile(file, known, encoding=encoding, name="the file")
+        rows = CsvFile(file, known, encoding=encoding, name="the file", encoding_fix=ENCODING_FIX)
         header = rows.header
         preview = Preview(described.version, encoding, header[:SAMPLE_COLUMNS])
         preview.more_columns = max(0, len(header) - SAMPLE_COLUMNS)

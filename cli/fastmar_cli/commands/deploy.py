@@ -121,4 +121,6 @@ def _next(args: argparse.Namespace, name: str, before: str | None, *, is_default
     url = [] if args.url == default_url() else ["--url", args.url]
     if not is_default:
         return f"`{shlex.join(['fastmar', 'deploy', str(args.archive), *url])}` makes it the default"
-    return f"`{shlex.join(['fastmar', 'rollback', name, *url])}` goes back" if before else "`fastmar models` lists it"
+    if before:
+        return f"`{shlex.join(['fastmar', 'rollback', name, *url])}` goes back"
+    return f"`{shlex.join(['fastmar', 'models', *url])}` lists it"

@@ -60,21 +60,24 @@ def run(args: argparse.Namespace) -> int:
     gallery = _gallery(args.save, target) if args.save else None
     table = None if args.json else _Table()
     refusals = 0
-    with stages() as on_stage:
-        for number, (answer, path) in enumerate(_answers(target, args.inputs, args.encoding), start=1):
-            refusals += "error" in answer
-            if gallery and path:
-                gallery.add(path, answer)
-            if table is None:
-                print(orjson.dumps(answer).decode())
-            else:
-                table.add(answer)
-                on_stage(f"{number:,} answered")
-        drawings = gallery.finish() if gallery else []
-    if table is not None:
-        table.show()
-        for path in drawings:
-            out.print(f"Written: {path}", markup=False)
+    drawings: list[Path] = []
+    try:
+        with stages() as on_stage:
+            for number, (answer, path) in enumerate(_answers(target, args.inputs, args.encoding), start=1):
+                refusals += "error" in answer
+                if gallery and path:
+                    gallery.add(path, answer)
+                if table is None:
+                    print(orjson.dumps(answer).decode())
+                else:
+                    table.add(answer)
+                    on_stage(f"{number:,} answered")
+            drawings = gallery.finish() if gallery else []
+    finally:  # answers before an input that can't be read are printed, too
+        if table is not None:
+            table.show()
+            for path in drawings:
+                out.print(f"Written: {path}", markup=False)
     return 1 if refusals else 0
 
 
@@ -124,4 +127,5 @@ class _Table:
         self._table.add_row(name, Text(describe_prediction(answer)), Text(likely), Text(remarks))
 
     def show(self) -> None:
-        out.print(self._table)
+        if self._rows:
+            out.print(self._table)

@@ -16,7 +16,7 @@ import orjson
 from fastmar_contract.errors import RecordError, RequestError
 
 _CONSTANTS = {"NaN": None, "Infinity": float("inf"), "-Infinity": float("-inf")}
-_CORRECT = """correct it there; enclose names and texts in double quotes, as in {"color": "red"}."""
+_CORRECT = "correct it there; names and texts need double quotes in JSON."
 _READER = json.JSONDecoder(parse_constant=_CONSTANTS.__getitem__)
 
 

@@ -19,7 +19,7 @@ from fastmar_serving.audit import audit_files, follow
 from fastmar_serving.errors import ConfigRefused
 from fastmar_serving.keys import Keys, make_keys
 from fastmar_serving.platforms import Platform
-from fastmar_serving.ports import INFERENCE, bind, free_port, listen_error
+from fastmar_serving.ports import INFERENCE, METRICS, check_ports, free_port, listen_error
 from fastmar_serving.registry import ServerEntry, register_server
 from fastmar_serving.run_directory import RunDirectory, run_directory
 from fastmar_serving.settings import Settings, cores
@@ -41,8 +41,14 @@ def serve(settings: Settings, platform: Platform | None = None) -> int:
     with ExitStack() as stack:
         run = stack.enter_context(run_directory(settings.run_dir))
         stop = stack.enter_context(stop_signals())
+        check_ports(
+            {
+                INFERENCE: f"http://{settings.host}:{settings.port}",
+                METRICS: f"http://{settings.metrics_host}:{settings.metrics_port}",
+            }
+        )
         port = settings.port or free_port(settings.host)
-        listeners = stack.enter_context(_listen(settings.host, port, workers))
+        listeners = stack.enter_context(listen(settings.host, port, workers))
         keys.write(run.key_file)
         configuration = {
             "key": keys.inference,
@@ -110,27 +116,27 @@ def _check_options(settings: Settings) -> None:
 
 
 @contextmanager
-def _listen(host: str, port: int, number: int) -> Iterator[list[socket.socket]]:
+def listen(host: str, port: int, number: int) -> Iterator[list[socket.socket]]:
     """Listening sockets that share a port; the kernel distributes connections over them.
 
     Raises:
-        ServeError: see `listen_error`.
+        ServeError: see `listen_error`. `check_ports` detects a process that listens with SO_REUSEPORT too.
     """
     listeners: list[socket.socket] = []
     try:
-        bind(host, port).close()  # fails if another process listens, even with SO_REUSEPORT
-        for _ in range(number):
-            listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-            listeners.append(listener)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            listener.bind((host, port))
-        for listener in listeners:
-            listener.listen(BACKLOG)
-            listener.setblocking(False)
+        try:
+            for _ in range(number):
+                listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+                listeners.append(listener)
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+                listener.bind((host, port))
+            for listener in listeners:
+                listener.listen(BACKLOG)
+                listener.setblocking(False)
+        except OSError as error:
+            raise listen_error({INFERENCE: (host, port, error)}) from error
         yield listeners
-    except OSError as error:
-        raise listen_error({INFERENCE: (host, port, error)}) from error
     finally:
         for listener in listeners:
             listener.close()

@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 
 from fastmar_runtime import metrics as names
 from fastmar_serving.asgi.process import Change
-from fastmar_serving.ports import METRICS, bind, listen_error
+from fastmar_serving.ports import METRICS, listen_error
 
 MODEL = ["model_name", "model_version"]
 LABELS = {
@@ -68,7 +68,6 @@ class Metrics(Collector):
         registry = CollectorRegistry()
         registry.register(self)
         try:
-            bind(host, port).close()  # fails with an OSError for every host that is not valid
             server, thread = start_http_server(port, host, registry)
         except OSError as error:
             raise listen_error({METRICS: (host, port, error)}) from error

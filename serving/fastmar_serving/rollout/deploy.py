@@ -247,7 +247,7 @@ def _shadow(
         requests = sample(_golden_requests(server, current, golden), options.sample)
     result.shadow = Shadow(current.version, result.version, source, options.tolerance)
     compare_versions(server.client, current.name, result.shadow, requests, show)
-    if options.max_changed is None:
+    if options.max_changed is None and (not options.requests or result.shadow.newly_answered):
         return
     if not requests:
         raise _nothing_compared(current, f"{source} has no readable request", "no_requests")
@@ -272,8 +272,8 @@ def _refuse_changed(options: DeployOptions, shadow: Shadow | None) -> None:
 
 def _nothing_compared(current: Version, reason: str, code: str) -> NothingCompared:
     return NothingCompared(
-        f"{reason}, so --max-changed can't be checked.",
-        fix=f"give --requests that {current.label} answers, or leave out --max-changed.",
+        f"{reason}, so no predictions can be compared.",
+        fix=f"give --requests that {current.label} answers, or leave out --requests and --max-changed.",
         code=code,
     )
 

@@ -12,7 +12,7 @@ FastmarError
     ├── GoldenDiffers         a golden record has another answer over HTTP
     ├── BreakingVersion       callers of the default version would be refused or misled
     ├── NewErrors             the new version refuses records that the default answers
-    ├── NothingCompared       --max-changed is given and no prediction could be compared
+    ├── NothingCompared       --requests or --max-changed is given and no prediction could be compared
     ├── AnswersChanged        more predictions change than --max-changed allows
     ├── NoVersion             the version, or a previous version, does not exist
     └── VersionInUse          a version that can't be unloaded: it is the default, or receives requests
@@ -90,7 +90,7 @@ class NewErrors(LifecycleError):
 
 
 class NothingCompared(LifecycleError):
-    """The caller limits the share of changed predictions, and the default version made no prediction."""
+    """The caller gives requests or limits the share of changed predictions, and there is no prediction to compare."""
 
     code = "nothing_compared"
 

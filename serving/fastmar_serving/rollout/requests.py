@@ -20,6 +20,7 @@ from fastmar_client import Client, RecordRefused, ServerFailed, Timeout
 from fastmar_client.schema import Schema
 from fastmar_contract.agreement import Answer
 from fastmar_contract.csv_rows import CsvFile
+from fastmar_contract.errors import TableUnreadable
 from fastmar_contract.files import CSV, JSON, LINES, PICTURE, InputUnreadable, is_picture, read_input, read_picture
 from fastmar_contract.members import SCHEMA, read_member
 from fastmar_serving.archives import UNREADABLE
@@ -80,8 +81,12 @@ def read_requests(sources: Sequence[str], archive: Path) -> Iterator[Request]:
             continue
         body, content_type = read_input(source)
         skipped: list[str] = []
-        for number, (data, kind) in enumerate(split(body, content_type, columns, skipped.append)):
-            yield Request(f"{Path(source).name}, record {number}", data, kind)
+        try:
+            for number, (data, kind) in enumerate(split(body, content_type, columns, skipped.append)):
+                yield Request(f"{Path(source).name}, record {number}", data, kind)
+        except (InputUnreadable, TableUnreadable) as error:
+            error.message = f"{source}: {error.message}"
+            raise
         if skipped:
             rows = "1 unreadable row" if len(skipped) == 1 else f"{len(skipped)} unreadable rows"
             notice(f"{Path(source).name}: skipped {rows}; the first: {skipped[0]}")

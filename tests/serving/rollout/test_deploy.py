@@ -181,8 +181,9 @@ class TestFailure:
             if file != "tiny-1.0.mar":
                 (torchserve.store / file).unlink()
 
-    def test_max_changed_if_both_versions_refuse_all_requests(
-        self, torchserve: FakeTorchServe, second: Path, tmp_path: Path
+    @pytest.mark.parametrize("max_changed", [None, 1.0])
+    def test_requests_that_both_versions_refuse(
+        self, torchserve: FakeTorchServe, second: Path, tmp_path: Path, max_changed: float | None
     ) -> None:
         (tmp_path / "rows.jsonl").write_text('{"colour": "red"}\n{"colour": "blue"}\n')
         refuse = lambda _: RecordRefused("no such column", fix="-")  # noqa: E731
@@ -190,19 +191,25 @@ class TestFailure:
         answers = dict(zip(map(json.dumps, golden(second)[0]), golden(second)[1], strict=True))
         torchserve.answers["2.0"] = lambda record: answers.get(json.dumps(record)) or refuse(record)
         result = DeployResult()
-        options = DeployOptions(second, requests=[str(tmp_path / "rows.jsonl")], max_changed=1.0)
+        options = DeployOptions(second, requests=[str(tmp_path / "rows.jsonl")], max_changed=max_changed)
         with pytest.raises(errors.NothingCompared) as caught:
             deploy(torchserve.serve(), options, result, lambda _: None)
         assert caught.value.code == "no_predictions"
         assert result.shadow is not None
         assert (result.shadow.answers, result.shadow.predicted) == (2, 0)
 
-    def test_max_changed_if_no_row_is_readable(
-        self, torchserve: FakeTorchServe, second: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    @pytest.mark.parametrize("max_changed", [None, 1.0])
+    def test_requests_without_a_readable_row(
+        self,
+        torchserve: FakeTorchServe,
+        second: Path,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+        max_changed: float | None,
     ) -> None:
         (tmp_path / "rows.csv").write_text("age,workclass\n1\n2\n")
         with pytest.raises(errors.NothingCompared) as caught:
-            run(torchserve, second, requests=[str(tmp_path / "rows.csv")], max_changed=1.0)
+            run(torchserve, second, requests=[str(tmp_path / "rows.csv")], max_changed=max_changed)
         assert caught.value.code == "no_requests"
         assert "--requests" in caught.value.fix
         assert "2 unreadable rows" in capsys.readouterr().err

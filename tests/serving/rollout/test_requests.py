@@ -41,8 +41,16 @@ def test_reads_every_format_of_predict(tmp_path: Path, second: Path) -> None:
 
 def test_refuses_a_table_without_columns_of_the_model(tmp_path: Path, second: Path) -> None:
     (tmp_path / "table.csv").write_text("colour,size\nred,7\n")
-    with pytest.raises(TableUnreadable):
+    with pytest.raises(TableUnreadable) as caught:
         list(read_requests([str(tmp_path / "table.csv")], second))
+    assert "table.csv" in caught.value.message
+
+
+def test_names_the_file_with_invalid_json(tmp_path: Path, second: Path) -> None:
+    (tmp_path / "rows.json").write_text("{'age': 1}")
+    with pytest.raises(InputUnreadable) as caught:
+        list(read_requests([str(tmp_path / "rows.json")], second))
+    assert "rows.json" in caught.value.message
 
 
 def test_warns_of_skipped_rows(tmp_path: Path, second: Path, capsys: pytest.CaptureFixture[str]) -> None:
