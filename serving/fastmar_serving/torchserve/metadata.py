@@ -1,24 +1,18 @@
-"""Server and model metadata of the Open Inference Protocol v2.
-
-Format: https://github.com/kserve/open-inference-protocol
-"""
+"""What the server needs from an archive to describe its model, such as its tensors in the Open Inference Protocol."""
 
 from __future__ import annotations
 
 import json
 import zipfile
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from fastmar_contract.members import OPENAPI, SPEC, read_member
-from fastmar_runtime.answers import answer_kind
 from fastmar_runtime.errors import BundleError
+from fastmar_runtime.http.metadata import tensors
 from fastmar_runtime.http.root_documents import root_openapi
 from fastmar_serving.torchserve.archives import UNREADABLE, reads_bodies
-
-DATATYPES = {"number": "FP64"}  # by kind of column; all other kinds are BYTES
 
 
 @dataclass(frozen=True)
@@ -47,19 +41,10 @@ def read_facts(path: Path) -> ArchiveFacts:
         return ArchiveFacts(None, raw_bodies=False)
 
 
-def server_metadata() -> dict[str, Any]:
-    """Response of `/v2`."""
-    return {"name": "fastmar", "version": _version(), "extensions": []}
-
-
-def model_metadata(name: str, versions: list[str], facts: ArchiveFacts) -> dict[str, Any] | None:
-    """Response of `/v2/models/NAME/versions/VERSION`; None if the tensors are unknown."""
-    return None if facts.tensors is None else {"name": name, "versions": versions, **facts.tensors}
-
-
 def _tensors_of(archive: zipfile.ZipFile) -> dict[str, Any] | None:
     try:
-        return _tensors(json.loads(read_member(archive, SPEC)))
+        spec = json.loads(read_member(archive, SPEC))
+        return tensors(((field["name"], field["kind"]) for field in spec["fields"]), spec["decode"])
     except (KeyError, TypeError, AttributeError, ValueError, BundleError):
         return None
 
@@ -71,20 +56,3 @@ def _openapi_of(archive: zipfile.ZipFile) -> dict[str, Any] | None:
     except (KeyError, TypeError, AttributeError, ValueError):
         return None
     return document if isinstance(document, dict) else None
-
-
-def _tensors(spec: dict[str, Any]) -> dict[str, Any]:
-    inputs = [
-        {"name": field["name"], "datatype": DATATYPES.get(field["kind"], "BYTES"), "shape": [-1]}
-        for field in spec["fields"]
-    ]
-    decode = spec["decode"]
-    outputs = [tensor.metadata() for tensor in answer_kind(decode).tensors(decode)]
-    return {"platform": "onnxruntime_onnx", "inputs": inputs, "outputs": outputs}
-
-
-def _version() -> str:
-    try:
-        return version("fastmar")
-    except PackageNotFoundError:  # a bare checkout
-        return "0"

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from fastmar_runtime.http.metadata import model_metadata, server_metadata
 from fastmar_runtime.http.root_documents import root_docs, root_openapi, root_schema
-from fastmar_serving.torchserve.metadata import ArchiveFacts, model_metadata, server_metadata
+from fastmar_serving.torchserve.metadata import ArchiveFacts
 
 OK, UNAVAILABLE = 200, 503
 LOADING = "models are loading"
@@ -108,9 +109,9 @@ def _documents(models: list[ServedModel]) -> dict[str, Any]:
     for model in models:
         path = f"/v2/models/{model.name}"
         for version, facts in model.facts.items():
-            metadata = model_metadata(model.name, model.versions, facts)
-            if metadata is None:
+            if facts.tensors is None:
                 continue
+            metadata = model_metadata(model.name, model.versions, facts.tensors)
             answers[f"{path}/versions/{version}"] = _keyed(metadata)
             if version == model.default:
                 answers[path] = _keyed(metadata)
