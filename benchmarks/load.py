@@ -177,7 +177,12 @@ class Round:
 
 
 def run(
-    url: str, bodies: Sequence[str | bytes], connections: int, seconds: float, content_type: str = JSON_TYPE
+    url: str,
+    bodies: Sequence[str | bytes],
+    connections: int,
+    seconds: float,
+    content_type: str = JSON_TYPE,
+    key: str | None = None,
 ) -> Load:
     """Send the bodies in turn for `seconds`.
 
@@ -185,7 +190,7 @@ def run(
         LoadFailed: a response is invalid, or there is none.
     """
     parts = urlsplit(url)
-    requests = [request_bytes(parts.netloc, parts.path, body, content_type) for body in bodies]
+    requests = [request_bytes(parts.netloc, parts.path, body, content_type, key) for body in bodies]
     this = Round((parts.hostname or "", parts.port or 80), requests, connections)
     cpu = time.process_time()
     try:
@@ -218,7 +223,9 @@ def read_bodies(requests: Path, content_type: str) -> list[bytes]:
     return [Path(name).read_bytes() for name in listed]
 
 
-def request_bytes(host: str, path: str, body: str | bytes, content_type: str = JSON_TYPE) -> bytes:
+def request_bytes(
+    host: str, path: str, body: str | bytes, content_type: str = JSON_TYPE, key: str | None = None
+) -> bytes:
     """A POST request."""
     data = body.encode() if isinstance(body, str) else body
     head = [
@@ -226,6 +233,7 @@ def request_bytes(host: str, path: str, body: str | bytes, content_type: str = J
         f"Host: {host}",
         f"Content-Type: {content_type}",
         f"Content-Length: {len(data)}",
+        *([f"Authorization: Bearer {key}"] if key else []),
     ]
     return "\r\n".join([*head, "", ""]).encode("ascii") + data
 
@@ -243,11 +251,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--content-type", default=JSON_TYPE)
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=8)
+    parser.add_argument("--key", help="of the inference API")
     args = parser.parse_args(argv)
     bodies = read_bodies(args.requests, args.content_type)
     gc.disable()  # there are no reference cycles
     try:
-        result: dict[str, Any] = asdict(run(args.url, bodies, args.connections, args.seconds, args.content_type))
+        result: dict[str, Any] = asdict(
+            run(args.url, bodies, args.connections, args.seconds, args.content_type, args.key)
+        )
     except (LoadFailed, OSError) as error:
         print(f"{args.url}: {error}", file=sys.stderr)
         return 1

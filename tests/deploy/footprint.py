@@ -24,6 +24,7 @@ from tests.deploy.manifests import DEPLOY, only, pod_template, render
 from tests.deploy.pod import IMAGE, Outside, Pod, docker, running_pod
 
 FASTMAR = "registry.example.com/fastmar:0.1.0"
+KEY = "0123456789abcdef" * 2
 
 
 def main() -> None:
@@ -35,7 +36,8 @@ def main() -> None:
     args = parser.parse_args()
     store = find_archives(args.model_store, [])
     claim = {f"release-1/{archive.path.name}": archive.path.read_bytes() for archive in store}
-    outside = Outside(images={FASTMAR: IMAGE}, claims={"fastmar-archives": claim})
+    secret = {"key": KEY.encode()}
+    outside = Outside(images={FASTMAR: IMAGE}, secrets={"fastmar-key": secret}, claims={"fastmar-archives": claim})
     template = pod_template(only(render(DEPLOY / "kubernetes/examples/volume"), "Deployment"))
     print(f"{IMAGE}, limits {json.dumps(template['spec']['containers'][0]['resources']['limits'])}")
     with running_pod(template, outside) as pod:
@@ -65,7 +67,7 @@ def under_load(
         json.dump(records, requests)
         requests.flush()
         words = [sys.executable, "-m", "benchmarks.load", url, requests.name]
-        words += ["--connections", str(connections), "--seconds", str(seconds)]
+        words += ["--connections", str(connections), "--seconds", str(seconds), "--key", KEY]
         watcher = threading.Thread(target=watch)
         watcher.start()
         before = processor_seconds(pod)

@@ -53,10 +53,11 @@ def test_finds_torchserve_or_names_missing_packages(monkeypatch: pytest.MonkeyPa
     assert "no_such_package" in caught.value.message
 
 
-def test_removes_variables_from_the_environment() -> None:
-    inherited = {"PATH": "/bin", "PYTHONPATH": "/x", "TS_CONFIG_FILE": "/y", "OMP_NUM_THREADS": "7"}
+def test_removes_variables_from_the_environment(tmp_path: Path) -> None:
+    (tmp_path / "kill").touch(0o755)  # where there is none, a folder with one is appended to PATH
+    inherited = {"PATH": str(tmp_path), "PYTHONPATH": "/x", "TS_CONFIG_FILE": "/y", "OMP_NUM_THREADS": "7"}
     env = environment(inherited, {"max_response_size": "5"}, 2)
-    assert (env["PATH"], env["OMP_NUM_THREADS"], env["MKL_NUM_THREADS"]) == ("/bin", "7", "2")
+    assert (env["PATH"], env["OMP_NUM_THREADS"], env["MKL_NUM_THREADS"]) == (str(tmp_path), "7", "2")
     assert not {"PYTHONPATH", "TS_CONFIG_FILE", "TS_OPEN_INFERENCE_PROTOCOL"} & set(env)
 
 
