@@ -75,7 +75,7 @@ class ArchiveTarget:
 
     def records(self, body: bytes, content_type: str) -> Answers:
         """See `Target`."""
-        from fastmar_cli.rows import ArchiveRowModel  # noqa: PLC0415
+        from fastmar_serving.archive_rows import ArchiveRowModel  # noqa: PLC0415
 
         spec = self._predictor.spec
         if content_type == CSV:
@@ -102,8 +102,8 @@ class ArchiveTarget:
 
     def score(self, source: Path, target: Path, **options: Any) -> Scored:
         """See `Target`."""
-        from fastmar_cli.rows import ArchiveRowModel  # noqa: PLC0415
         from fastmar_client.scoring import score_csv  # noqa: PLC0415
+        from fastmar_serving.archive_rows import ArchiveRowModel  # noqa: PLC0415
 
         return score_csv(ArchiveRowModel(self._predictor), source, target, **options)
 
