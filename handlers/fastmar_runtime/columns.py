@@ -64,10 +64,9 @@ class Gatherer:
         A refused record is reported with its faults; its values that are invalid, or were not read, are None in the
         columns, so that rows keep their positions.
         """
-        columns: Columns = {f.name: [None] * len(records) for f in self._fields}
-        checks = [
-            (columns[name], name, low, high, takes_text, field) for name, low, high, takes_text, field in self._checks
-        ]
+        size = len(records)
+        columns: Columns = {f.name: [None] * size for f in self._fields}
+        checks = list(zip(columns.values(), self._checks, strict=True))
         parts, ranges = self._parts, self._ranges
         absent: dict[str, MissingColumn] = {}  # one error for each column, for all records
         for row, record in enumerate(records):
@@ -79,7 +78,7 @@ class Gatherer:
                 continue
             found = 0
             faults: list[RecordError] = []
-            for column, name, low, high, takes_text, field in checks:
+            for column, (name, low, high, takes_text, field) in checks:
                 value = record.get(name, MISSING)
                 kind = type(value)
                 # The fast path, for values that the field's check would return as they are: a str for a category, or

@@ -13,6 +13,7 @@ import onnxruntime as ort
 
 from fastmar_contract.errors import RecordError
 from fastmar_contract.members import GRAPH, SPEC
+from fastmar_runtime.activations import all_finite
 from fastmar_runtime.answers import load_decoder
 from fastmar_runtime.bundle import BundleFiles
 from fastmar_runtime.checks import check_session, read_spec
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 __all__ = ["GRAPH", "SPEC", "BundleFiles", "Predictor", "providers"]
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+_SLOWER = ["GatherSliceToSplitFusion"]  # adds a Split and a Squeeze for each embedding: slower for a lone record
 _NO_MEMORY = ("Failed to allocate", "bad_alloc", "Unable to allocate")  # in messages of ONNX Runtime and numpy
 
 
@@ -51,6 +53,7 @@ class Predictor:
         check_operators(graph)
         self._session = _session(graph, threads, gpu)
         self._outputs = [t.name for t in spec.outputs]
+        self._options = ort.RunOptions()  # the session would create them for each call
 
     @classmethod
     def open(cls, path: str | Path, *, threads: int = 1, gpu: int | None = None) -> Predictor:
@@ -92,21 +95,18 @@ class Predictor:
             for group in groups:
                 if group.columns:
                     prepared(group.columns)
-        decoded: dict[int, dict[str, Any]] = {}
+        answers: list[dict[str, Any]] = [{}] * len(records)
         for group, output in self._outputs_of(groups, report):
-            kept = list(self._finite(output, group.rows, report))
-            finite = output if len(kept) == len(group.rows) else output[kept]
-            geometries = [group.geometries[i] for i in kept] if group.geometries else ()
-            decoded |= zip((group.rows[i] for i in kept), self._decoded(finite, geometries), strict=True)
-        answers = []
-        for row in range(len(records)):
-            error = report.errors.get(row)
-            if error is None:
-                answer = decoded[row]
+            rows, geometries = group.rows, group.geometries
+            if not all_finite(output):
+                kept = self._refuse_not_finite(output, rows, report)
+                output, rows = output[kept], [rows[i] for i in kept]
+                geometries = [geometries[i] for i in kept] if geometries else geometries
+            for row, answer in zip(rows, self._decoded(output, geometries), strict=True):
                 answer["warnings"] = report.warnings[row]
-            else:
-                answer = error.as_dict(start + row)
-            answers.append(answer)
+                answers[row] = answer
+        for row, error in report.errors.items():
+            answers[row] = error.as_dict(start + row)
         return self.preprocess.add_names(records, answers)
 
     def _outputs_of(self, groups: Iterable[Group], report: Report) -> Iterator[tuple[Group, npt.NDArray[np.float32]]]:
@@ -124,17 +124,13 @@ class Predictor:
             else:
                 yield group, output
 
-    def _finite(self, output: npt.NDArray[Any], rows: list[int], report: Report) -> Iterator[int]:
-        """Indexes of finite rows of `output`; records of other rows are refused, because argmax would pick NaN."""
-        if np.isfinite(output).all():
-            yield from range(len(rows))
-            return
-        kept: npt.NDArray[np.bool_] = np.isfinite(output).reshape(len(output), -1).all(axis=1)
-        for place, row in enumerate(rows):
-            if kept[place]:
-                yield place
-            else:
+    def _refuse_not_finite(self, output: npt.NDArray[Any], rows: list[int], report: Report) -> list[int]:
+        """Refuse records whose output is not finite, because argmax would pick NaN. Returns the places of the others."""
+        kept: list[bool] = np.isfinite(output).reshape(len(output), -1).all(axis=1).tolist()
+        for row, finite in zip(rows, kept, strict=True):
+            if not finite:
                 report.refuse(row, _not_finite())
+        return [place for place, finite in enumerate(kept) if finite]
 
     def _decoded(self, output: npt.NDArray[Any], geometries: Sequence[Geometry]) -> list[dict[str, Any]]:
         try:
@@ -148,7 +144,7 @@ class Predictor:
     def run(self, inputs: Arrays) -> npt.NDArray[np.float32]:
         """Run the graph. Returns its first output, [batch, ...] float32, before the activation."""
         try:
-            output: npt.NDArray[np.float32] = self._session.run(self._outputs, inputs)[0]
+            output: npt.NDArray[np.float32] = self._session.run(self._outputs, inputs, self._options)[0]
         except Exception as error:  # ONNX Runtime's exceptions have no common base
             raise GraphFailed(
                 f"ONNX Runtime can't run model.onnx ({' '.join(str(error).split())[:400]}).",
@@ -206,7 +202,7 @@ def _session(graph: bytes, threads: int, gpu: int | None) -> Any:
     # A foreign graph may refer to files with weights; it gets a folder that does not exist.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", "/nonexistent")
     try:
-        return ort.InferenceSession(graph, options, providers=providers(gpu))
+        return ort.InferenceSession(graph, options, providers=providers(gpu), disabled_optimizers=_SLOWER)
     except Exception as error:  # ONNX Runtime's exceptions have no common base
         raise BundleUnreadable(
             f"ONNX Runtime {ort.__version__} can't load {GRAPH} ({error}).",

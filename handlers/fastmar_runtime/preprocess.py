@@ -16,7 +16,7 @@ Columns = Mapping[str, Sequence[Any]]
 Answer = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: assigning the attributes of a frozen one takes three times as long
 class Group:
     """Records that go through the graph together.
 

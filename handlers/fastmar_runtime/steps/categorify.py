@@ -26,11 +26,12 @@ class Categorify:
         for name, known in self.vocabularies.items():
             values = batch[name]
             column = [known.codes.get(value, 0) for value in values]
-            for row, value in enumerate(values):
-                if value is None:
-                    column[row] = 0
-                elif not column[row] or (type(value) is bool and not known.takes_bools):
-                    column[row] = _interpret(name, value, known, row, report)
+            if 0 in column or not known.takes_bools:  # most batches have known categories only
+                for row, value in enumerate(values):
+                    if value is None:
+                        column[row] = 0
+                    elif not column[row] or (type(value) is bool and not known.takes_bools):
+                        column[row] = _interpret(name, value, known, row, report)
             encoded[name] = column
         return encoded
 

@@ -22,9 +22,11 @@ class FillMissing:
         filled = dict(batch)
         for name, value in self.fills.items():
             column = batch[name]
-            filled[name] = [value if x is None else x for x in column]
+            has_nulls = None in column  # most columns have none, and are kept as they are
+            if has_nulls:
+                filled[name] = [value if x is None else x for x in column]
             if self.add_col:
-                filled[f"{name}_na"] = [x is None for x in column]
+                filled[f"{name}_na"] = [x is None for x in column] if has_nulls else [False] * len(column)
         return filled
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from fastmar_contract.errors import RecordError
 from fastmar_contract.values import null_not_filled
+from fastmar_runtime.activations import all_finite
 from fastmar_runtime.report import Report
 from fastmar_runtime.steps import Batch
 from fastmar_runtime.validation import build
@@ -29,10 +30,9 @@ class ReadTabBatch:
             codes = [batch[name] for name in self.cats]
             inputs["x_cat"] = np.array(codes, dtype=np.int64).T
         if self.conts:
-            values = np.array([batch[name] for name in self.conts], dtype=np.float64).T  # None becomes NaN
-            with np.errstate(over="ignore"):
-                inputs["x_cont"] = values.astype(np.float32)
-            if not np.isfinite(inputs["x_cont"]).all():
+            with np.errstate(over="ignore"):  # None becomes NaN; numpy rounds each number from float64
+                inputs["x_cont"] = np.array([batch[name] for name in self.conts], dtype=np.float32).T
+            if not all_finite(inputs["x_cont"]):
                 self._refuse_not_finite(inputs["x_cont"], report)
         return inputs
 

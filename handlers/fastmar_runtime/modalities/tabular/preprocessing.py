@@ -50,6 +50,8 @@ class TablePreprocessor:
             return [], report
         part = report.subset(rows) if len(rows) < len(records) else report
         inputs = self._run(batch, part)
+        if not part.errors:
+            return [Group(rows, inputs, [], batch)], report
         if part is not report:
             report.merge(part, rows)
         good = [place for place in range(len(rows)) if place not in part.errors]
