@@ -1,6 +1,6 @@
 """Microseconds per record of each stage of the runtime, in this process, without a server.
 
-    python -m benchmarks.preprocessing [--json FILE]
+    python -m benchmarks.preprocessing [--archive FILE] [--json FILE]
 
 The best of several repeats, since other processes can only add time.
 """
@@ -24,12 +24,14 @@ from benchmarks import machine
 from benchmarks.contenders import fastmar
 from fastmar_runtime import payload
 from fastmar_runtime.answers import load_decoder
+from fastmar_runtime.bundle import BundleFiles
 from fastmar_runtime.columns import gather
+from fastmar_runtime.golden import read_golden
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.report import Report
 from fastmar_runtime.steps import load_step
 
-BATCHES = [1, 16, 4096]
+BATCHES = [1, 16, 64, 4096]
 REPEATS = 15
 MIN_SECONDS = 0.02  # of one repeat
 
@@ -74,12 +76,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.preprocessing")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
+    parser.add_argument(
+        "--archive", type=Path, metavar="FILE", help="of a table, measured with its golden records; default: of flights"
+    )
     args = parser.parse_args(argv)
-    model = flights.benchmark_model()
-    with tempfile.TemporaryDirectory(prefix="fastmar-bench-") as folder:
-        fastmar(model.learner, Path(folder))
-        predictor = Predictor.open(Path(folder) / f"{flights.NAME}.mar")
-        times = {size: stages(predictor, model.records, size) for size in BATCHES}
+    if args.archive:
+        predictor = Predictor.open(args.archive)
+        golden = read_golden(BundleFiles(args.archive), [tensor.name for tensor in predictor.spec.inputs])
+        records = golden.records
+    else:
+        model = flights.benchmark_model()
+        records = model.records
+        with tempfile.TemporaryDirectory(prefix="fastmar-bench-") as folder:
+            fastmar(model.learner, Path(folder))
+            predictor = Predictor.open(Path(folder) / f"{flights.NAME}.mar")
+    times = {size: stages(predictor, records, size) for size in BATCHES}
     table = Table(title="Microseconds per record", title_justify="left")
     table.add_column("stage")
     for size in BATCHES:

@@ -26,7 +26,7 @@ def sigmoid(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 def all_finite(x: npt.NDArray[Any]) -> bool:
     """Whether no element is NaN or infinite. Counting takes a third of the time of `.all()` on a small array."""
-    return np.count_nonzero(np.isfinite(x)) == x.size
+    return bool(np.count_nonzero(np.isfinite(x)) == x.size)
 
 
 ACTIVATIONS: dict[str, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]] = {

@@ -96,8 +96,8 @@ class Predictor:
                 if group.columns:
                     prepared(group.columns)
         answers: list[dict[str, Any]] = [{}] * len(records)
-        for group, output in self._outputs_of(groups, report):
-            rows, geometries = group.rows, group.geometries
+        for group, raw in self._outputs_of(groups, report):
+            output, rows, geometries = raw, group.rows, group.geometries
             if not all_finite(output):
                 kept = self._refuse_not_finite(output, rows, report)
                 output, rows = output[kept], [rows[i] for i in kept]
@@ -125,7 +125,7 @@ class Predictor:
                 yield group, output
 
     def _refuse_not_finite(self, output: npt.NDArray[Any], rows: list[int], report: Report) -> list[int]:
-        """Refuse records whose output is not finite, because argmax would pick NaN. Returns the places of the others."""
+        """Refuse records whose output is not finite: argmax would pick NaN. Returns the places of the others."""
         kept: list[bool] = np.isfinite(output).reshape(len(output), -1).all(axis=1).tolist()
         for row, finite in zip(rows, kept, strict=True):
             if not finite:
