@@ -20,7 +20,8 @@ from fastmar_export.archive import Bundle, write_archive
 from fastmar_runtime.golden import GoldenRecords
 from fastmar_runtime.predictor import Predictor
 
-IMAGE = "fastmar:latest"
+IMAGES = {"torchserve": "fastmar:latest", "asgi": "fastmar:asgi"}
+IMAGE = IMAGES["asgi"]  # the default, since it starts faster
 WEB_IMAGE = "fastmar-web:latest"
 READY_TIMEOUT = 120.0
 PORT = 8080
