@@ -77,14 +77,16 @@ docs: $(DOCS)  ## Build the documentation site into .build/site; a broken link i
 screenshots: setup  ## Make the pictures in docs/images with a real browser
 	@$(BIN)/python -m examples.screenshots
 
-image:  ## Build the images fastmar:latest and fastmar-web:latest, list their sizes by component; needs a Docker engine
+image:  ## Build the images fastmar:latest, fastmar:asgi (ENGINE=asgi: only this one) and fastmar-web:latest; list their sizes
 	@docker/build.sh
+	@[ -n "$(ENGINE)$(VARIANT)" ] || ENGINE=asgi IMAGE= docker/build.sh
 	@TARGET=web VARIANT=cpu IMAGE= docker/build.sh
 
-sbom: image  ## Write the bill of materials of the image to .build/sbom.cdx.json
+sbom: image  ## Write the bills of materials of the images to .build/sbom.cdx.json and .build/sbom-asgi.cdx.json
 	@docker/sbom.sh
+	@docker/sbom.sh fastmar:asgi .build/sbom-asgi.cdx.json
 
-up:  ## Serve model_store/ in a container on 127.0.0.1:8080, forms on 8501 (COMPOSE_PROFILES=monitoring adds Prometheus and Grafana)
+up:  ## Serve model_store/ in a container on 127.0.0.1:8080, forms on 8501 (ENGINE=asgi; COMPOSE_PROFILES=monitoring adds Prometheus and Grafana)
 	@docker/up.sh
 
 down:  ## Stop the containers after a drain

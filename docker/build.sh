@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Builds an image: docker/build.sh. Environment variables:
 #   TARGET=server          server, or web for the forms in a browser
-#   IMAGE=fastmar:latest   name of the image; default for the forms: fastmar-web:latest
-#   VARIANT=cpu            variant of the server: cpu, or gpu with the default name fastmar:gpu
+#   ENGINE=torchserve      engine of the server: torchserve, or asgi
+#   VARIANT=cpu            cpu, or gpu for a server with TorchServe
+#   IMAGE=...              name of the image; default: fastmar:latest, fastmar:gpu, fastmar:asgi or fastmar-web:latest
 #   BASE=...               base image; default: debian:bookworm-slim, or one built by docker/base.sh if that can't be pulled
 #   SOURCE=...             URL of the sources, for the label
 #   CREATED=...            date for the label; default: 1970, so that the same files give the same image
@@ -10,13 +11,18 @@
 # configuration and copied into the build, so that the image does not contain the configuration.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-TARGET=${TARGET:-server} VARIANT=${VARIANT:-cpu}
-case $TARGET,$VARIANT in # name, Dockerfile, lock file, folder of wheels, limit of the size in MB
-  server,cpu) name=fastmar:latest file=Dockerfile lock=cpu wheels=.build/wheels limit=600 ;;
-  server,gpu) name=fastmar:gpu file=Dockerfile lock=gpu wheels=.build/wheels limit=8000 ;;
-  web,cpu) name=fastmar-web:latest file=Dockerfile.web lock=web wheels=.build/wheels-web limit=200 ;;
-  *) echo "TARGET must be server or web, not $TARGET; VARIANT must be cpu, or gpu for the server, not $VARIANT." >&2; exit 2 ;;
+TARGET=${TARGET:-server} ENGINE=${ENGINE:-torchserve} VARIANT=${VARIANT:-cpu}
+case $TARGET,$ENGINE,$VARIANT in # name, Dockerfile, lock file, limit of the size in MB
+  server,torchserve,cpu) name=fastmar:latest file=Dockerfile lock=cpu limit=600 ;;
+  server,torchserve,gpu) name=fastmar:gpu file=Dockerfile lock=gpu limit=8000 ;;
+  server,asgi,cpu) name=fastmar:asgi file=Dockerfile lock=asgi limit=300 ;;
+  web,*,cpu) name=fastmar-web:latest file=Dockerfile.web lock=web limit=200 ;;
+  *)
+    printf 'There is no image for TARGET=%s ENGINE=%s VARIANT=%s.\n' "$TARGET" "$ENGINE" "$VARIANT" >&2
+    echo '  Fix: TARGET is server or web, ENGINE torchserve or asgi, VARIANT cpu, or gpu for a server with TorchServe.' >&2
+    exit 2 ;;
 esac
+wheels=.build/wheels-$lock
 IMAGE=${IMAGE:-$name}
 PYTHON=${PYTHON:-python3}
 
@@ -68,7 +74,7 @@ log=.build/image-$lock.log
 mkdir -p .build
 for_server=()
 if [ "$TARGET" = server ]; then
-  for_server=(--build-arg "VARIANT=$VARIANT")
+  for_server=(--build-arg "VARIANT=$lock")
 fi
 if ! docker build ${network[@]+"${network[@]}"} --tag "$IMAGE" --file "docker/$file" \
   ${for_server[@]+"${for_server[@]}"} --build-arg "BASE=$BASE" --build-arg "VERSION=$version" --build-arg "REVISION=$revision" \

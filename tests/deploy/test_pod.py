@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from tests import pictures
 from tests.deploy.conftest import PICTURES, TABLE, Archives
 from tests.deploy.manifests import DEPLOY, Manifest, only, pod_template, render
 from tests.deploy.pod import Outside, Pod, running_pod
+from tests.runtime import tiny_pictures
 
 pytestmark = pytest.mark.docker
 
 FASTMAR, FLIGHTS = "registry.example.com/fastmar:0.1.0", "registry.example.com/flights:1.0"
+FLIGHTS_ASGI = f"{FLIGHTS}-asgi"
 KEY = "0123456789abcdef0123456789abcdef"
 WITH_KEY = {"Authorization": f"Bearer {KEY}"}
 TOLERANCE = 1e-5  # of a probability, against what was recorded at export
@@ -33,9 +35,9 @@ def template(folder: str) -> Manifest:
 
 
 @pytest.fixture(scope="module")
-def outside(image: str, archives_image: str, archives: Archives) -> Outside:
+def outside(images: dict[str, str], archives_image: str, archives: Archives) -> Outside:
     return Outside(
-        images={FASTMAR: image, FLIGHTS: archives_image},
+        images={FASTMAR: images["asgi"], FLIGHTS: archives_image, FLIGHTS_ASGI: archives_image},
         secrets={"fastmar-key": {"key": KEY.encode()}},
         claims={"fastmar-archives": in_release(archives.folder)},
     )
@@ -55,14 +57,14 @@ def assert_answers(pod: Pod, archives: Archives, headers: dict[str, str] | None 
     for answer, recorded in zip(response.json(), archives.answers, strict=True):
         assert answer["prediction"] == recorded["prediction"]
         assert answer["probabilities"] == pytest.approx(recorded["probabilities"], abs=TOLERANCE)
-    photo, kind = pictures.file_of(pictures.picture("red", seed=7)), {"Content-Type": "image/jpeg"}
+    photo, kind = tiny_pictures.picture("red", kind="JPEG"), {"Content-Type": "image/jpeg"}
     url = f"{pod.url}/predictions/{PICTURES}"
     response = requests.post(url, data=photo, headers=kind | (headers or {}), timeout=TIMEOUT)
     assert response.status_code == 200, response.text
-    assert response.json()["prediction"] in pictures.COLOURS
+    assert response.json()["prediction"] == "red"
 
 
-@pytest.mark.parametrize("overlay", ["kubernetes/overlays/cpu", "kubernetes/examples/volume"])
+@pytest.mark.parametrize("overlay", ["kubernetes/overlays/asgi", "kubernetes/examples/volume"])
 def test_archives_from_an_image_or_a_volume(overlay: str, outside: Outside, archives: Archives) -> None:
     with running_pod(template(overlay), outside) as pod:
         pod.wait_until_started()
@@ -79,9 +81,10 @@ def test_missing_release_on_the_volume_is_never_ready(outside: Outside) -> None:
         assert pod.state()["ExitCode"] == 1
 
 
-def test_lifecycle_of_a_pod(outside: Outside, archives: Archives) -> None:
-    """From the init container that copies archives to the end of the grace period, with a key for callers."""
-    with running_pod(template("kubernetes/examples/complete"), outside) as pod:
+def test_lifecycle_of_a_pod(outside: Outside, images: dict[str, str], archives: Archives) -> None:
+    """From the init container that copies archives to the end of the grace period, with TorchServe and a key."""
+    with_torchserve = replace(outside, images={**outside.images, FASTMAR: images["torchserve"]})
+    with running_pod(template("kubernetes/examples/complete"), with_torchserve) as pod:
         assert not pod.probe("readinessProbe")  # still loading
         assert pod.wait_until_started() > 1
         assert pod.probe("readinessProbe")
@@ -140,7 +143,7 @@ class Stream:
 
 
 def test_kserve_predictor_supports_both_protocols(outside: Outside, archives: Archives) -> None:
-    with running_pod(template("kserve/base"), outside) as pod:
+    with running_pod(template("kserve/asgi"), outside) as pod:
         pod.wait_until_started()
         assert pod.probe("readinessProbe")
         assert pod.probe("livenessProbe")

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.docker.clouds import IMAGE, WEB_IMAGE, picture_archive, table_archive
+from tests.docker.clouds import IMAGES, WEB_IMAGE, picture_archive, table_archive
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -25,19 +25,32 @@ def engine() -> None:
 
 
 @pytest.fixture(scope="session")
+def torchserve_image(engine: None) -> str:
+    """The image with TorchServe; the Docker engine caches unchanged steps."""
+    return build_image(IMAGES["torchserve"], ENGINE="torchserve")
+
+
+@pytest.fixture(scope="session")
 def image(engine: None) -> str:
-    """The image of `make image`; the engine caches unchanged steps."""
-    return build_image(IMAGE, "server")
+    """The image with the asgi engine, for what does not depend on the engine."""
+    return build_image(IMAGES["asgi"], ENGINE="asgi")
+
+
+@pytest.fixture(scope="module", params=IMAGES)
+def each_image(request: pytest.FixtureRequest) -> str:
+    """Both images in turn."""
+    found: str = request.getfixturevalue("image" if request.param == "asgi" else f"{request.param}_image")
+    return found
 
 
 @pytest.fixture(scope="session")
 def web_image(engine: None) -> str:
     """The image of `fastmar web`."""
-    return build_image(WEB_IMAGE, "web")
+    return build_image(WEB_IMAGE, TARGET="web")
 
 
-def build_image(image: str, target: str) -> str:
-    environment = {**os.environ, "IMAGE": image, "TARGET": target, "PYTHON": sys.executable}
+def build_image(image: str, **settings: str) -> str:
+    environment = {**os.environ, **settings, "IMAGE": image, "PYTHON": sys.executable}
     done = subprocess.run(
         [ROOT / "docker" / "build.sh"], env=environment, capture_output=True, text=True, check=False, timeout=1200
     )

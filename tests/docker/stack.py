@@ -50,7 +50,7 @@ class Stack:
     """The services of one checkout, and commands that run in it."""
 
     folder: Path
-    image: str
+    engine: str  # empty: neither ENGINE nor an image is set
     project: str
     port: int = field(default_factory=free_port)
     metrics_port: int = field(default_factory=free_port)
@@ -66,10 +66,12 @@ class Stack:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("FASTMAR_", "COMPOSE_"))}
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith(("FASTMAR_", "COMPOSE_", "ENGINE"))
+        }
         return kept | {
             "COMPOSE_PROJECT_NAME": self.project,
-            "FASTMAR_IMAGE": self.image,
+            "ENGINE": self.engine,
             "FASTMAR_WEB_IMAGE": WEB_IMAGE,
             "FASTMAR_PORT": str(self.port),
             "FASTMAR_METRICS_PORT": str(self.metrics_port),
@@ -112,9 +114,9 @@ class Stack:
 
 
 @contextmanager
-def stack(folder: Path, image: str, project: str, up: Sequence[str] = ()) -> Iterator[Stack]:
+def stack(folder: Path, engine: str, project: str, up: Sequence[str] = ()) -> Iterator[Stack]:
     """Start the services with a command, and remove them with their volumes at the end."""
-    running = Stack(folder, image, project)
+    running = Stack(folder, engine, project)
     try:
         if up:
             running.run(*up)

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 from tests.archives import RAISES, changed
-from tests.docker.clouds import Container, ask, container, docker, mounted
+from tests.docker.clouds import IMAGES, Container, ask, container, docker, mounted
 from tests.docker.conftest import ROOT
 from tests.runtime import tiny, tiny_pictures
 from tests.serving.torchserve.load import Load
 
-pytestmark = [pytest.mark.docker, pytest.mark.torchserve]
+pytestmark = pytest.mark.docker
 
 CONFINED = ("--read-only", "--user", "10001", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
 WRITABLE = ("--tmpfs", "/run/fastmar", "--tmpfs", "/tmp")
@@ -26,8 +26,10 @@ RECORD = json.dumps(tiny.record()).encode()
 
 
 @pytest.fixture(scope="module")
-def running(image: str, store: Path) -> Iterator[Container]:
-    with container(*CONFINED, *WRITABLE, *mounted(store, "/models")) as started:
+def running(each_image: str, store: Path) -> Iterator[Container]:
+    """A server of each engine. TorchServe runs as an arbitrary user in the group 0, as on OpenShift."""
+    user = ("--user", "1000650000:0") if each_image == IMAGES["torchserve"] else ()
+    with container(*CONFINED, *user, *WRITABLE, *mounted(store, "/models"), image=each_image) as started:
         started.wait()
         yield started
 
@@ -101,22 +103,13 @@ def published(running: Container) -> str:
     return predicts(host, int(port))
 
 
-def test_plain_docker_run_can_be_restarted(image: str, store: Path) -> None:
-    """Without a tmpfs, files of the previous run exist, even after SIGKILL."""
-    with container(*OPEN, "--volume", f"{store}:/models:ro", "--publish", "127.0.0.1::8080") as started:
+def test_stops_under_load_and_starts_again(each_image: str, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No request is lost. Without a tmpfs, files of the previous run exist, even after SIGKILL."""
+    monkeypatch.setattr("tests.serving.torchserve.load.BODY", RECORD)
+    options = (*OPEN, "--volume", f"{store}:/models:ro", "--publish", "127.0.0.1::8080")
+    with container(*options, image=each_image) as started:
         started.wait()
         first = published(started)
-        for end in (["restart", "--time", "50"], ["kill"]):
-            docker(*end, started.id)
-            docker("start", started.id)
-            started.wait()
-            assert published(started) == first
-
-
-def test_docker_stop_under_load_loses_no_request(image: str, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.serving.torchserve.load.BODY", RECORD)
-    with container(*CONFINED, *WRITABLE, *OPEN, *mounted(store, "/models")) as started:
-        started.wait()
         load = Load(started.port, "/predictions/tiny", started.host)
         load.start(keep_alive=8, one_each=4)
         load.wait_for_answers(50)
@@ -124,6 +117,12 @@ def test_docker_stop_under_load_loses_no_request(image: str, store: Path, monkey
         outcomes = load.wait()
         assert started.exit_code == 0
         assert "connections" not in started.log()  # no warning of the drain
+        for command in ((), ("kill", started.id)):
+            if command:
+                docker(*command)
+            docker("start", started.id)
+            started.wait()
+            assert published(started) == first
     assert set(outcomes) == {"200", "refused"}, outcomes
     assert outcomes["refused"] == 12
     assert outcomes["200"] >= 50
@@ -141,21 +140,32 @@ def failing(store: Path, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("broken", "reason"),
-    [(damaged, r"ArchiveRefused: .*tiny\.mar.*BadZipFile"), (failing, r"LoadFailed: .*tiny.*the weights are missing")],
+    ("engine_image", "broken", "reason"),
+    [
+        ("image", damaged, r"ArchiveRefused: .*tiny\.mar.*BadZipFile"),
+        ("torchserve_image", failing, r"LoadFailed: .*tiny.*the weights are missing"),
+    ],
 )
 def test_damaged_archive_is_never_ready_and_named_in_the_log(
-    image: str, store: Path, tmp_path: Path, broken: object, reason: str
+    engine_image: str, store: Path, tmp_path: Path, broken: object, reason: str, request: pytest.FixtureRequest
 ) -> None:
     assert callable(broken)
     tmp_path.chmod(0o755)
-    with container(*CONFINED, *WRITABLE, *mounted(broken(store, tmp_path), "/models")) as started:
+    image = request.getfixturevalue(engine_image)
+    with container(*CONFINED, *WRITABLE, *mounted(broken(store, tmp_path), "/models"), image=image) as started:
         assert ended(started) == 1
         log = started.log()
     assert re.search(reason, log)
     assert "Fix: " in log
     assert "Ready" not in log
     assert not re.search(r"^\s+at |java\.|Traceback", log, re.MULTILINE)
+
+
+def test_image_without_the_engine_says_so(image: str, store: Path) -> None:
+    with container("--env", "FASTMAR_ENGINE=torchserve", *mounted(store, "/models"), image=image) as started:
+        assert ended(started) == 1
+        assert "Fix: " in started.log()
+        assert "Traceback" not in started.log()
 
 
 def test_image_with_archives_and_an_arbitrary_user(image: str, store: Path) -> None:

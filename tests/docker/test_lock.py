@@ -24,27 +24,31 @@ def name(requirement: str) -> str:
     return re.split(r"[^\w.-]", requirement, maxsplit=1)[0].lower()
 
 
-def asked_for() -> set[str]:
+def asked_for(variant: str) -> set[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     extras = project["optional-dependencies"]
-    return {name(line) for line in [*project["dependencies"], *extras["serve"], *extras["client"]]}
+    return {
+        name(line)
+        for line in [*project["dependencies"], *extras["asgi" if variant == "asgi" else "serve"], *extras["client"]]
+    }
 
 
-@pytest.mark.parametrize("variant", ["cpu", "gpu"])
+@pytest.mark.parametrize("variant", ["cpu", "gpu", "asgi"])
 def test_has_all_requirements(variant: str) -> None:
     packages = locked(variant)
-    assert asked_for() - OWN <= set(packages), "run docker/lock.sh"
+    assert asked_for(variant) - OWN <= set(packages), "run docker/lock.sh"
     assert "torch" not in packages
-    assert ("onnxruntime" in packages, "onnxruntime-gpu" in packages) == (variant == "cpu", variant == "gpu")
+    assert ("torchserve" in packages, "granian" in packages) == (variant != "asgi", variant == "asgi")
+    assert ("onnxruntime" in packages, "onnxruntime-gpu" in packages) == (variant != "gpu", variant == "gpu")
 
 
-@pytest.mark.parametrize("variant", ["cpu", "gpu"])
+@pytest.mark.parametrize("variant", ["cpu", "gpu", "asgi"])
 def test_versions_are_those_of_the_tests(variant: str) -> None:
     pinned = re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "constraints.txt").read_text("utf-8"), re.MULTILINE)
     tested = {package.lower(): version for package, version in pinned}
     packages = locked(variant)
     shared = set(tested) & set(packages)
-    assert {"torchserve", "numpy", "pillow", "orjson"} <= shared
+    assert {"granian" if variant == "asgi" else "torchserve", "numpy", "pillow", "orjson"} <= shared
     assert {key: packages[key] for key in shared} == {key: tested[key] for key in shared}, "run docker/lock.sh"
     if variant == "gpu":
         assert packages["onnxruntime-gpu"] == tested["onnxruntime"]
@@ -64,14 +68,14 @@ def test_requirements_of_the_forms() -> None:
     assert {key: version for key, version in packages.items() if tested.get(key, version) != version} == {}
 
 
-@pytest.mark.parametrize("variant", ["build", "cpu", "gpu", "web"])
+@pytest.mark.parametrize("variant", ["build", "cpu", "gpu", "asgi", "web"])
 def test_all_packages_have_hashes(variant: str) -> None:
     text = (ROOT / f"docker/requirements-{variant}.lock").read_text("utf-8")
     for package in re.split(r"^(?=[\w.-]+==)", text, flags=re.MULTILINE)[1:]:
         assert "--hash=sha256:" in package, package
 
 
-@pytest.mark.parametrize("variant", ["build", "cpu", "gpu", "web"])
+@pytest.mark.parametrize("variant", ["build", "cpu", "gpu", "asgi", "web"])
 def test_has_no_paths_or_urls(variant: str) -> None:
     """Neither a folder nor an index of the machine where it was compiled."""
     text = (ROOT / f"docker/requirements-{variant}.lock").read_text("utf-8")

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from tests.docker.clouds import (
+    IMAGES,
     Container,
     Streams,
     container,
@@ -76,19 +77,24 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
 
 
 class TestHealth:
-    def test_ping_is_503_until_the_model_is_ready(self, tables: Path) -> None:
-        with container(*mounted(tables, MODEL), command=["serve"]) as running:
-            assert running.wait() == [503, 200]
-            assert running.post_json("/invocations", RECORDS[0]).status == 200
-
-    def test_ping_responds_within_two_seconds_while_all_workers_are_busy(self, endpoint: Container) -> None:
-        """After 2 s AWS would replace a healthy instance."""
-        body = json.dumps(RECORDS * 2000).encode()
-        streams = Streams(endpoint, "/invocations", body)
-        with streams.running(8):
-            for _ in range(20):
-                assert endpoint.get("/ping", timeout=2).status == 200
-        assert set(streams.outcomes) == {"200"}
+    def test_health_under_load_and_drain_before_sigkill(self, each_image: str, tables: Path) -> None:
+        """AWS replaces an instance that does not answer /ping within 2 s. As root, which AWS documents as the user."""
+        options = ("--user=0", *mounted(tables, MODEL))
+        with container(*options, image=each_image, command=["serve"]) as running:
+            assert running.wait() == ([503, 200] if each_image == IMAGES["torchserve"] else [200])
+            busy = Streams(running, "/invocations", json.dumps(RECORDS * 2000).encode())
+            with busy.running(8):
+                for _ in range(20):
+                    assert running.get("/ping", timeout=2).status == 200
+            assert set(busy.outcomes) == {"200"}
+            streams = Streams(running, "/invocations", json.dumps(RECORDS).encode())
+            with streams.running(8):
+                began = time.monotonic()
+                docker("stop", "--time", "30", running.id)
+                took = time.monotonic() - began
+            assert set(streams.outcomes) == {"200"}
+            assert running.exit_code == 0
+            assert took < 30
 
     def test_damaged_archive_is_never_healthy_and_named_in_the_log(self, tables: Path, tmp_path: Path) -> None:
         data = next(tables.glob("*.mar")).read_bytes()
@@ -235,20 +241,6 @@ class TestBatchTransform:
     def test_execution_parameters_are_not_implemented(self, endpoint: Container) -> None:
         """They are optional; SageMaker then uses the job's parameters."""
         assert endpoint.get("/execution-parameters").status == 404
-
-
-class TestStop:
-    def test_drains_before_sigkill(self, tables: Path) -> None:
-        with container(*mounted(tables, MODEL), command=["serve"]) as running:
-            running.wait()
-            streams = Streams(running, "/invocations", json.dumps(RECORDS).encode())
-            with streams.running(8):
-                began = time.monotonic()
-                docker("stop", "--time", "30", running.id)
-                took = time.monotonic() - began
-            assert set(streams.outcomes) == {"200"}
-            assert running.exit_code == 0
-            assert took < 30
 
 
 def lines(records: list[Any]) -> bytes:

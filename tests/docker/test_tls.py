@@ -23,7 +23,7 @@ from tests.docker.watched import ROOT, free_port, needs, wait_for
 from fastmar_export.modalities import modalities
 from fastmar_serving.testing import RunningServer, running_server
 
-pytestmark = pytest.mark.torchserve
+pytestmark = pytest.mark.asgi
 
 CONFIG = ROOT / "docker" / "tls" / "nginx.conf"
 KEY = "a-key-of-the-tests-alone"
@@ -73,7 +73,8 @@ class Front:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     folder = tmp_path_factory.mktemp("behind")
     (folder / "key").write_text(KEY)
-    with running_server(write_version(folder, "1.0").parent, "--key-file", str(folder / "key")) as running:
+    options = ("--engine", "asgi", "--key-file", str(folder / "key"))
+    with running_server(write_version(folder, "1.0").parent, *options) as running:
         yield running
 
 
@@ -163,7 +164,7 @@ def test_plain_http_is_not_answered(front: Front) -> None:
 def test_other_paths_have_status_404(front: Front, path: str) -> None:
     status, body = front.ask(path)
     assert status == 404
-    assert b"nginx" in body, "TorchServe answered"
+    assert b"nginx" in body, "the server answered"
 
 
 def test_refuses_a_large_body_before_it_is_sent(front: Front) -> None:
