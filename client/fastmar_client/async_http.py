@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping
 
 from fastmar_client.errors import ClientError
-from fastmar_client.transport import CONNECTIONS, Reply, cause_of, not_sendable, timed_out, unreachable
+from fastmar_client.transport import CONNECTIONS, Reply, ca_bundle, cause_of, not_sendable, timed_out, unreachable
 
 try:
     import httpx
@@ -57,4 +58,6 @@ class AsyncHttpTransport:
 def _session() -> httpx.AsyncClient:
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=CONNECTIONS)
     # trust_env=False: ignore credentials in .netrc, and proxies, which would see the records
-    return httpx.AsyncClient(limits=limits, trust_env=False)
+    bundle = ca_bundle()
+    verify = True if bundle is None else ssl.create_default_context(cafile=bundle)
+    return httpx.AsyncClient(limits=limits, trust_env=False, verify=verify)

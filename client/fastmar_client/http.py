@@ -8,7 +8,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from fastmar_client.errors import ClientError
-from fastmar_client.transport import CONNECTIONS, Reply, cause_of, not_sendable, timed_out, unreachable
+from fastmar_client.transport import CONNECTIONS, Reply, ca_bundle, cause_of, not_sendable, timed_out, unreachable
 
 
 class HttpTransport:
@@ -54,4 +54,5 @@ def _session() -> requests.Session:
     session.mount("http://", adapter)
     session.mount("https://", adapter)
     session.trust_env = False  # ignore credentials in .netrc, and proxies, which would see the records
+    session.verify = ca_bundle() or True
     return session

@@ -73,6 +73,11 @@ def base_url(url: str) -> str:
     return _MODEL_PATH.sub("", url if "://" in url else f"http://{url}").rstrip("/")
 
 
+def ca_bundle() -> str | None:
+    """File of the certification authorities to trust, named as for requests or OpenSSL; None for the usual ones."""
+    return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE") or None
+
+
 def unreachable(url: str, cause: str) -> ServerUnreachable:
     """The error for a failed or broken connection."""
     return ServerUnreachable(

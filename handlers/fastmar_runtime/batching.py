@@ -9,6 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context
 
 from fastmar_runtime.payload import Request, Response
 from fastmar_runtime.service import Service
@@ -43,6 +44,7 @@ class Batcher:
         self._max_waiting = max_waiting
         self._waiting: deque[Waiting] = deque()
         self._is_scheduled = False
+        self._context = Context()  # a batch belongs to no single request
         self._executor = ThreadPoolExecutor(1, "model") if in_thread else None
 
     def submit(self, request: Request) -> asyncio.Future[Response]:
@@ -58,7 +60,7 @@ class Batcher:
         self._waiting.append((request, future))
         if not self._is_scheduled:
             self._is_scheduled = True
-            loop.call_soon(self._compute, loop)
+            loop.call_soon(self._compute, loop, context=self._context)
         return future
 
     def close(self) -> None:
@@ -69,6 +71,9 @@ class Batcher:
     def _compute(self, loop: asyncio.AbstractEventLoop) -> None:
         batch = self._next_batch()
         requests = [request for request, _ in batch]
+        records = sum(len(request.records) for request in requests)
+        for request in requests:
+            request.batch_records = records
         if self._executor is None:
             _deliver(batch, self._service.respond(requests))
             self._schedule_next(loop)
@@ -86,7 +91,7 @@ class Batcher:
     def _schedule_next(self, loop: asyncio.AbstractEventLoop) -> None:
         self._is_scheduled = bool(self._waiting)
         if self._is_scheduled:
-            loop.call_soon(self._compute, loop)
+            loop.call_soon(self._compute, loop, context=self._context)
 
     def _next_batch(self) -> list[Waiting]:
         """Take the oldest requests, up to the maximum number of records."""

@@ -13,6 +13,7 @@ import orjson
 from fastmar_contract.errors import RequestError
 from fastmar_runtime import payload
 from fastmar_runtime.documents import documents
+from fastmar_runtime.logs import about
 from fastmar_runtime.observer import Observer
 from fastmar_runtime.payload import Request, Response
 from fastmar_runtime.predictor import Predictor
@@ -119,7 +120,8 @@ class Service:
         try:
             return self._answer([request], request.records)[0]
         except Exception:
-            return _internal_error(v2=request.shape == payload.V2)
+            with about(request.ids):
+                return _internal_error(v2=request.shape == payload.V2)
 
     def _answer(self, requests: list[Request], records: list[Any]) -> list[Response]:
         """Responses to `requests`, whose records are `records`. Then calls the observers."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,8 +16,12 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from fastmar_serving.settings import ANY_HOST, LOOPBACK
+from fastmar_serving.keys import Keys
+from fastmar_serving.ports import INFERENCE, MANAGEMENT, METRICS
+from fastmar_serving.run_directory import RunDirectory
+from fastmar_serving.settings import ANY_HOST, LOOPBACK, Settings
 
+DEFAULT_PORTS = {"http": 80, "https": 443}
 LOCAL_HOSTS = {*LOOPBACK, *ANY_HOST}
 
 
@@ -46,6 +50,22 @@ class ServerEntry:
     inference_key_file: str | None
     pid: int
     state_dir: str | None = None
+
+
+def server_entry(settings: Settings, addresses: Mapping[str, str], run: RunDirectory, keys: Keys) -> ServerEntry:
+    """The entry of this process's server; `addresses` are by property, see `ports`."""
+    fixed = settings.key_file if settings.needs_tokens else None
+    return ServerEntry(
+        inference=addresses[INFERENCE],
+        management=addresses[MANAGEMENT],
+        metrics=addresses[METRICS],
+        model_store=str(settings.model_store.resolve()),
+        run_dir=str(run.path),
+        key_file=str(run.key_file) if keys.management else None,
+        inference_key_file=str(fixed.resolve()) if fixed else None,
+        pid=os.getpid(),
+        state_dir=str(settings.state_dir.resolve()) if settings.state_dir else None,
+    )
 
 
 def folder() -> Path:
@@ -82,7 +102,7 @@ def find(url: str) -> ServerEntry | None:
     target = urlsplit(url)
     for server in servers():
         own = urlsplit(server.inference)
-        if own.port == (target.port or 80) and (
+        if own.port == (target.port or DEFAULT_PORTS.get(target.scheme)) and (
             own.hostname == target.hostname or {own.hostname, target.hostname} <= LOCAL_HOSTS
         ):
             return server

@@ -12,6 +12,8 @@ from fastmar_serving.errors import ConfigRefused
 ANY_HOST = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MIN_KEY_LENGTH = 16  # characters
+# Environment variables that could make a worker import other modules instead of the installed ones.
+PYTHON_VARIABLES = ("PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP")
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,9 @@ class Settings:
         java: Java executable.
         run_dir: folder for the server's files; None makes a temporary one.
         server: HTTP server of the ASGI engine, `granian` or `uvicorn`.
+        tls_cert: file with the certificate chain of the inference API; None for HTTP. For the ASGI engine only.
+        tls_key: file with its private key.
+        log_format: format of the log lines, one of `fastmar_runtime.logs.FORMATS`.
         state_dir: folder of defaults.json and audit.jsonl, which outlive the server; None takes the model store.
     """
 
@@ -61,6 +66,9 @@ class Settings:
     run_dir: Path | None = None
     state_dir: Path | None = None
     server: str = "granian"
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    log_format: str = "text"
 
     @property
     def needs_tokens(self) -> bool:
@@ -96,6 +104,11 @@ class Settings:
                 code="invalid_key",
             )
         return key
+
+
+def url_of(host: str, port: int, scheme: str = "http") -> str:
+    """The URL of an address; an IPv6 address gets brackets."""
+    return f"{scheme}://[{host.strip('[]')}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def reachable_url(address: str) -> str:

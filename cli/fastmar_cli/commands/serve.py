@@ -19,6 +19,7 @@ from fastmar_cli.arguments import port, positive, read_variable, seconds
 VARIABLE = "FASTMAR_"
 ENGINES = ("torchserve", "asgi")
 SERVERS = ("granian", "uvicorn")
+LOG_FORMATS = ("text", "json")
 PLATFORMS = ("auto", "none", "sagemaker", "vertex", "azureml")
 
 
@@ -53,6 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="file with the key of all callers, the same at every start and replica (default: new keys at each start)",
     )
+    add("--tls-cert", type=Path, metavar="FILE", help="certificate chain as PEM, for HTTPS with the asgi engine")
+    add("--tls-key", type=Path, metavar="FILE", help="its private key as PEM, without a password")
+    add("--log-format", choices=LOG_FORMATS, help="log lines as text, or as JSON objects (default: text)")
     add(
         "--cors-origins",
         nargs="+",
@@ -90,11 +94,12 @@ def run(args: argparse.Namespace) -> int:
     from dataclasses import fields
     from importlib import import_module
 
+    from fastmar_runtime.logs import configure_logging
     from fastmar_serving.platforms import choose
     from fastmar_serving.settings import Settings
 
-    logging.basicConfig(level=logging.WARNING, format="fastmar: %(message)s")
     options = {**vars(from_environment(os.environ)), **vars(args)}
+    configure_logging(options.get("log_format", LOG_FORMATS[0]))
     platform = choose(options.pop("platform", "auto"), os.environ)
     launcher = import_module(f"fastmar_serving.{options.pop('engine', ENGINES[0])}.launcher")
     serve: Callable[..., int] = launcher.serve

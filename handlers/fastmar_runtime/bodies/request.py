@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from fastmar_runtime.logs import RequestIds
+
 ONE, LIST, INSTANCES, LINES, V2 = "one", "list", "instances", "lines", "v2"
 
 
@@ -16,8 +18,12 @@ class Request:
         records: one item per record; a `RecordError` in place of a record that can't be read.
         shape: of the answer: one of `ONE`, `LIST`, `INSTANCES`, `LINES`, `V2`.
         envelope: for protocol v2, the request's JSON.
+        ids: its identifiers, for log lines; None if the engine knows none.
+        batch_records: number of records that were computed together with it, including its own.
     """
 
     records: list[Any]
     shape: str = LIST
     envelope: dict[str, Any] = field(default_factory=dict)
+    ids: RequestIds | None = None
+    batch_records: int = 0

@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import MappingProxyType, TracebackType
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import parse_qs
 
 from fastmar_runtime import payload, protocol_v2
@@ -17,14 +17,22 @@ from fastmar_runtime.http import refusals
 from fastmar_runtime.http.cors import Cors
 from fastmar_runtime.http.encodings import Damaged, TooLarge, UnknownEncoding, decompress
 from fastmar_runtime.http.keys import admits
-from fastmar_runtime.http.routes import Models, PlatformPaths, Version, routes
+from fastmar_runtime.http.routes import Models, PlatformPaths, Version, is_v2, routes
+from fastmar_runtime.http.server_documents import STOPPING
+from fastmar_runtime.http.trace_context import TRACEPARENT, trace_id
+from fastmar_runtime.logs import CURRENT, RequestIds
 from fastmar_runtime.payload import Request, Response
+from fastmar_runtime.tracing import Tracing, trace_id_of
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 MAX_BODY = 16 * 1024 * 1024  # bytes, decompressed
 REQUEST_TIMEOUT = 20.0  # seconds
 RESPONSE_TIMEOUT = 60.0  # seconds
+BYTES_PER_SECOND = 8192  # of a body: each of its parts extends the time limit by this rate
+ONE_READ = 65536  # bytes; a larger body is read in parts, so that each part extends the time limit
 MAX_ID_LENGTH = 128  # characters
-STOPPING = "the server is stopping"
 READ = ("GET", "HEAD")
 # An empty body with this Content-Type requests a document, on all engines; the path may name no version.
 _DOCUMENT_TYPE = re.compile(r"application/(.+)-request\+json")
@@ -61,6 +69,7 @@ class Application:
         max_body: maximum bytes of a request's body after decompression.
         request_timeout: maximum seconds for the arrival of a body.
         response_timeout: maximum seconds for a prediction in a thread, including the wait in the queue.
+        tracing: makes the spans of requests; None for no spans.
 
     Attributes:
         models: the served models.
@@ -79,6 +88,7 @@ class Application:
         max_body: int = MAX_BODY,
         request_timeout: float = REQUEST_TIMEOUT,
         response_timeout: float = RESPONSE_TIMEOUT,
+        tracing: Tracing | None = None,
     ) -> None:
         self._key = None if key is None else key.encode()
         self._cors = Cors(origins) if origins else None
@@ -86,6 +96,7 @@ class Application:
         self._max_body = max_body
         self._deadlines = Deadlines(request_timeout)
         self._response_timeout = response_timeout
+        self._tracing = tracing
         self.in_flight = 0
         self.answered = 0
         self._close: Mapping[str, str] = {}
@@ -115,12 +126,14 @@ class Application:
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         """Handle a request from Granian."""
-        headers = scope.headers
+        body = _RsgiBody(protocol)
         try:
-            response = await self._respond(scope.method, scope.path, scope.query_string, headers, _RsgiBody(protocol))
+            response, headers = await self._respond(
+                scope.scheme, scope.method, scope.path, scope.query_string, scope.headers, body
+            )
         except Disconnected:
             return
-        protocol.response_bytes(response.status, self._headers(response, headers), response.body)
+        protocol.response_bytes(response.status, headers, response.body)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request from an ASGI server."""
@@ -129,19 +142,47 @@ class Application:
             return
         if scope["type"] != "http":
             return
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        given = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         query = scope["query_string"].decode("latin-1")
+        body = _AsgiBody(receive)
         try:
-            response = await self._respond(scope["method"], scope["path"], query, headers, _AsgiBody(receive))
+            response, headers = await self._respond(scope["scheme"], scope["method"], scope["path"], query, given, body)
         except Disconnected:
             return
-        sent = [(name.encode(), value.encode("latin-1")) for name, value in self._headers(response, headers)]
+        sent = [(name.encode(), value.encode("latin-1")) for name, value in headers]
         sent.append((b"content-length", str(len(response.body)).encode()))
         await send({"type": "http.response.start", "status": response.status, "headers": sent})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else response.body})
 
-    def _headers(self, response: Response, request: Headers) -> list[tuple[str, str]]:
-        headers = [("content-type", response.content_type), ("x-request-id", _request_id(request))]
+    async def _respond(
+        self, scheme: str, method: str, path: str, query: str, headers: Headers, body: Body
+    ) -> tuple[Response, list[tuple[str, str]]]:
+        """The response to a request, and all its headers.
+
+        Raises:
+            Disconnected: the caller has left.
+        """
+        span = None
+        if self._tracing is not None:
+            span = self._tracing.start(method, scheme, path, path if path in self._routes else None, headers)
+        ids = _identify(headers, span)
+        CURRENT.set(ids)
+        status = None
+        self.in_flight += 1
+        try:
+            if self._held is not None:
+                await self._held.wait()
+            response = await self._route(method, path, query, headers, body)
+            status = response.status
+        finally:
+            self.in_flight -= 1
+            self.answered += 1
+            if self._tracing is not None and span is not None:
+                self._tracing.end(span, status)
+        return response, self._headers(response, ids, headers)
+
+    def _headers(self, response: Response, ids: RequestIds, request: Headers) -> list[tuple[str, str]]:
+        headers = [("content-type", response.content_type), ("x-request-id", ids.request)]
         if response.headers:
             headers += response.headers.items()
         if self._close:
@@ -150,23 +191,13 @@ class Application:
             headers += self._cors.headers(origin).items()
         return headers
 
-    async def _respond(self, method: str, path: str, query: str, headers: Headers, body: Body) -> Response:
-        self.in_flight += 1
-        try:
-            if self._held is not None:
-                await self._held.wait()
-            return await self._route(method, path, query, headers, body)
-        finally:
-            self.in_flight -= 1
-            self.answered += 1
-
     async def _route(self, method: str, path: str, query: str, headers: Headers, body: Body) -> Response:
         if method == "OPTIONS" and self._cors is not None and headers.get("access-control-request-method"):
             return self._cors.preflight()
         endpoint = self._routes.get(path)
         needs_key = self._key is not None and (endpoint is None or endpoint.needs_key)
         if needs_key and not admits(self._key, headers.get("authorization")):
-            return refusals.unauthorized(v2=_is_v2(path), browser=method in READ and path.endswith("/docs"))
+            return refusals.unauthorized(v2=is_v2(path), browser=method in READ and path.endswith("/docs"))
         if endpoint is None:
             return self._not_found(path)
         if method not in endpoint.methods.split(", "):
@@ -177,7 +208,14 @@ class Application:
         if version is None:
             return refusals.model_not_found(v2=False) if "model_name" in query else refusals.name_required()
         request = await self._read(version, endpoint.v2, headers, body)
-        return request if isinstance(request, Response) else await self._predict(version, request, body, v2=endpoint.v2)
+        if isinstance(request, Response):
+            return request
+        request.ids = CURRENT.get()
+        try:
+            return await self._predict(version, request, body, v2=endpoint.v2)
+        finally:
+            if self._tracing is not None:
+                self._tracing.predicted(version.name, version.version, request)
 
     def _find_default(self, query: str) -> Version | None:
         """The default version of the model that a query names."""
@@ -186,7 +224,7 @@ class Application:
 
     def _not_found(self, path: str) -> Response:
         """The response to an unknown path; tells unknown models and versions from other paths."""
-        v2 = _is_v2(path)
+        v2 = is_v2(path)
         parts = path.split("/")
         name = next((parts[at] for start, at in _MODEL_AT if parts[1:at] == start and len(parts) > at), None)
         if name is None:
@@ -202,7 +240,10 @@ class Application:
             return refusals.too_large(self._max_body, v2=v2)
         try:
             with self._deadlines:
-                content = await (body.read() if length is not None else body.read_chunks(self._max_body))
+                if length is not None and int(length) <= ONE_READ:
+                    content = await body.read()
+                else:
+                    content = await body.read_chunks(self._max_body, self._deadlines.extend)
             encoding = headers.get("content-encoding")
             if encoding is not None:
                 content = decompress(content, encoding, self._max_body)
@@ -252,28 +293,32 @@ class Deadlines:
     One timer cancels all overdue tasks: a timer per request would take a tenth of the request's time.
 
     Args:
-        seconds: maximum seconds for the arrival of a body.
+        seconds: maximum seconds for the arrival of a body, plus the time of what has arrived at `BYTES_PER_SECOND`.
     """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._began: dict[asyncio.Task[Any], float] = {}  # oldest first
+        self._ends: dict[asyncio.Task[Any], float] = {}
         self._overdue: set[asyncio.Task[Any]] = set()
         self._timer: asyncio.TimerHandle | None = None
 
     def __enter__(self) -> None:
         """Start the time limit of the current task."""
         loop = asyncio.get_running_loop()
-        self._began[_this_task()] = loop.time()
+        self._ends[_this_task()] = loop.time() + self._seconds
         if self._timer is None:
             self._timer = loop.call_later(self._seconds, self._cancel, loop)
+
+    def extend(self, size: int) -> None:
+        """Extend the time limit of the current task, since `size` bytes have arrived."""
+        self._ends[_this_task()] += size / BYTES_PER_SECOND
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End it. Raises TimeoutError if the task was cancelled because it was overdue."""
         task = _this_task()
-        del self._began[task]
+        del self._ends[task]
         if self._overdue and task in self._overdue:
             self._overdue.remove(task)
             if kind is asyncio.CancelledError:
@@ -283,24 +328,22 @@ class Deadlines:
     def _cancel(self, loop: asyncio.AbstractEventLoop) -> None:
         """Cancel overdue tasks, and set the timer for the next one."""
         now = loop.time()
-        for task, began in self._began.items():
-            if began + self._seconds > now:
-                self._timer = loop.call_at(began + self._seconds, self._cancel, loop)
-                return
-            if task not in self._overdue:
+        for task, end in self._ends.items():
+            if end <= now and task not in self._overdue:
                 self._overdue.add(task)
                 task.cancel()
-        self._timer = None
+        ends = [end for end in self._ends.values() if end > now]
+        self._timer = loop.call_at(min(ends), self._cancel, loop) if ends else None
 
 
 class Body(Protocol):
     """The body of a request, independent of the server's interface."""
 
     async def read(self) -> bytes:
-        """Read a body with a Content-Length."""
+        """Read a small body."""
 
-    async def read_chunks(self, limit: int) -> bytes:
-        """Read a body without a Content-Length. Raises TooLarge over `limit` bytes."""
+    async def read_chunks(self, limit: int, arrived: Callable[[int], None]) -> bytes:
+        """Read a body in parts; `arrived` is called with the size of each. Raises TooLarge over `limit` bytes."""
 
     async def disconnected(self) -> None:
         """Wait until the caller closes the connection."""
@@ -316,10 +359,11 @@ class _RsgiBody:
         content: bytes = await self._protocol()
         return content
 
-    async def read_chunks(self, limit: int) -> bytes:
+    async def read_chunks(self, limit: int, arrived: Callable[[int], None]) -> bytes:
         content = bytearray()
         async for chunk in self._protocol:
             content += chunk
+            arrived(len(chunk))
             if len(content) > limit:
                 raise TooLarge
         return bytes(content)
@@ -335,15 +379,17 @@ class _AsgiBody:
         self._receive = receive
 
     async def read(self) -> bytes:
-        return await self.read_chunks(sys.maxsize)
+        return await self.read_chunks(sys.maxsize, lambda _: None)
 
-    async def read_chunks(self, limit: int) -> bytes:
+    async def read_chunks(self, limit: int, arrived: Callable[[int], None]) -> bytes:
         content = bytearray()
         while True:
             message = await self._receive()
             if message["type"] == "http.disconnect":
                 raise Disconnected
-            content += message.get("body", b"")
+            part = message.get("body", b"")
+            content += part
+            arrived(len(part))
             if len(content) > limit:
                 raise TooLarge
             if not message.get("more_body", False):
@@ -358,16 +404,16 @@ def _this_task() -> asyncio.Task[Any]:
     return cast(asyncio.Task[Any], asyncio.current_task())  # servers handle each request in a task
 
 
-def _is_v2(path: str) -> bool:
-    return path == "/v2" or path.startswith("/v2/")
-
-
-def _request_id(headers: Headers) -> str:
-    """The caller's request id if it is valid, else a new one."""
+def _identify(headers: Headers, span: Span | None) -> RequestIds:
+    """The identifiers of a request: the caller's if they are valid. Otherwise the request has the id of its trace."""
+    if span is not None:
+        trace: str | None = trace_id_of(span)
+    else:
+        trace = trace_id(headers.get(TRACEPARENT, ""))
     given = headers.get("x-request-id")
     if given and len(given) <= MAX_ID_LENGTH and given.isascii() and given.isprintable() and " " not in given:
-        return str(given)
-    return f"{random.getrandbits(128):032x}"
+        return RequestIds(given, trace)
+    return RequestIds(trace or f"{random.getrandbits(128):032x}", trace)
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -22,15 +22,19 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from fastmar_contract.errors import FastmarError
+from fastmar_runtime import logs
 from fastmar_runtime.batching import Batcher
 from fastmar_runtime.engines.asgi import MAX_BODY, REQUEST_TIMEOUT, RESPONSE_TIMEOUT, Application
 from fastmar_runtime.golden import check_golden, read_golden
@@ -38,16 +42,19 @@ from fastmar_runtime.http.routes import Models, Version
 from fastmar_runtime.metrics import METRICS, Metrics
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.service import Service
+from fastmar_runtime.tracing import Tracing, tracing
 
 log = logging.getLogger(__name__)
 
 MAX_RESPONSE = 64 * 1024 * 1024  # bytes
 BACKLOG = 1024
+MAX_HEAD = 65536  # bytes of a request's head
 SLOW = 0.002  # seconds for one record; slower models are computed in a thread
 TIMED = 3  # predictions to measure; the fastest counts
 QUIET = 0.1  # seconds without a request after which a draining worker ends
 
 Report = Callable[[str, list[str], float], None]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,9 @@ class Configuration:
         key: see `Application`, also for `origins`, `health`, `predictions`, `max_body` and the timeouts.
         threads: number of threads for the graph of a slow model.
         server: `granian` or `uvicorn`.
+        tls_cert: file with the certificate chain; None for plain HTTP.
+        tls_key: file with its private key.
+        log_format: one of `logs.FORMATS`.
     """
 
     listener: int
@@ -77,6 +87,9 @@ class Configuration:
     request_timeout: float = REQUEST_TIMEOUT
     response_timeout: float = RESPONSE_TIMEOUT
     server: str = "granian"
+    tls_cert: str | None = None
+    tls_key: str | None = None
+    log_format: str = logs.TEXT
 
 
 class ReportedMetric:
@@ -126,10 +139,11 @@ def _measure(predictor: Predictor, records: list[Any]) -> float:
 class Worker:
     """Executes the launcher's commands on the application."""
 
-    def __init__(self, configuration: Configuration, report: Report) -> None:
+    def __init__(self, configuration: Configuration, report: Report, tracing: Tracing | None = None) -> None:
         self._configuration = configuration
         self._report = report
         self._loaded: dict[tuple[str, str], Version] = {}
+        self._switches = 0
         for archive in configuration.archives:
             self._loaded[archive["name"], archive["version"]] = load(archive, configuration, report)
         self.application = Application(
@@ -141,6 +155,7 @@ class Worker:
             max_body=configuration.max_body,
             request_timeout=configuration.request_timeout,
             response_timeout=configuration.response_timeout,
+            tracing=tracing,
         )
 
     async def execute(self, command: Mapping[str, Any]) -> None:
@@ -152,18 +167,27 @@ class Worker:
         match command["command"]:
             case "load":
                 for archive in command["archives"]:
-                    loaded = await asyncio.to_thread(load, archive, self._configuration, self._report)
-                    self._loaded[archive["name"], archive["version"]] = loaded
+                    await self._load(archive)
             case "hold":
                 self.application.hold()
             case "serve":
                 models = self._models(command["models"])
+                self._switches += 1
                 self.application.serve(models)
                 self._forget(models)
             case "ping":
                 pass
             case unknown:
                 raise ValueError(f"there is no command {unknown!r}")
+
+    async def _load(self, archive: Mapping[str, str]) -> None:
+        """Load a version. If it took too long, so that the launcher has sent `serve` meanwhile, drop it again."""
+        switches = self._switches
+        loaded = await _in_daemon(load, archive, self._configuration, self._report)
+        if switches == self._switches:
+            self._loaded[archive["name"], archive["version"]] = loaded
+        else:
+            loaded.batcher.close()
 
     def _models(self, wanted: Mapping[str, Mapping[str, Any]]) -> Models:
         return Models(
@@ -175,6 +199,32 @@ class Worker:
         served = {(name, version) for name, versions in models.versions.items() for version in versions}
         for key in self._loaded.keys() - served:
             self._loaded.pop(key).batcher.close()
+
+
+async def _in_daemon(function: Callable[..., Result], *arguments: Any) -> Result:
+    """Call a function in a thread that does not keep the process alive, unlike those of `asyncio.to_thread`."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Result] = loop.create_future()
+
+    def deliver(result: Result | None, error: Exception | None) -> None:
+        if future.done():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(cast(Result, result))
+
+    def run() -> None:
+        result, problem = None, None
+        try:
+            result = function(*arguments)
+        except Exception as error:
+            problem = error
+        with suppress(RuntimeError):  # the loop is closed: the process ends
+            loop.call_soon_threadsafe(deliver, result, problem)
+
+    threading.Thread(target=run, name="load", daemon=True).start()
+    return await future
 
 
 def _all_versions(archives: list[dict[str, str]], defaults: Mapping[str, str]) -> dict[str, dict[str, Any]]:
@@ -216,8 +266,10 @@ async def _run(control: socket.socket) -> None:
     if not first:
         return
     configuration = Configuration(**json.loads(first))
+    logs.configure_logging(configuration.log_format)
+    traces = tracing(os.environ)
     try:
-        worker = Worker(configuration, report)
+        worker = Worker(configuration, report, traces)
     except FastmarError as error:
         reply(0, error)
         await writer.drain()
@@ -228,6 +280,8 @@ async def _run(control: socket.socket) -> None:
     worker.application.drain()
     await _until_quiet(worker.application)
     await stop()
+    if traces is not None:
+        traces.close()
 
 
 async def _execute_commands(
@@ -270,7 +324,8 @@ Stop = Callable[[], Any]
 
 
 async def _granian(application: Application, configuration: Configuration) -> Stop:
-    from granian.constants import HTTPModes, Interfaces  # noqa: PLC0415 - an optional dependency
+    from granian.constants import HTTPModes, Interfaces, SSLProtocols  # noqa: PLC0415 - an optional dependency
+    from granian.http import HTTP1Settings  # noqa: PLC0415 - an optional dependency
     from granian.net import SocketHolder  # type: ignore[attr-defined]  # noqa: PLC0415
     from granian.server.embed import Server  # noqa: PLC0415 - an optional dependency
 
@@ -284,10 +339,14 @@ async def _granian(application: Application, configuration: Configuration) -> St
         application,
         interface=Interfaces.RSGI,
         http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(int(configuration.request_timeout * 1000), max_buffer_size=MAX_HEAD),
         websockets=False,
         backlog=BACKLOG,
         backpressure=4096,
         log_enabled=False,
+        ssl_cert=Path(configuration.tls_cert) if configuration.tls_cert else None,
+        ssl_key=Path(configuration.tls_key) if configuration.tls_key else None,
+        ssl_protocol_min=SSLProtocols.tls12,
     )
     running = asyncio.ensure_future(server.serve())
     await asyncio.sleep(0)
@@ -302,8 +361,18 @@ async def _granian(application: Application, configuration: Configuration) -> St
 async def _uvicorn(application: Application, configuration: Configuration) -> Stop:
     import uvicorn  # noqa: PLC0415 - an optional dependency
 
+    from fastmar_runtime.engines.uvicorn_limits import limited  # noqa: PLC0415 - imports uvicorn
+
     config = uvicorn.Config(
-        application, fd=configuration.listener, lifespan="off", access_log=False, log_level="warning", ws="none"
+        application,
+        fd=configuration.listener,
+        http=limited(configuration.request_timeout, MAX_HEAD),
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        ws="none",
+        ssl_certfile=configuration.tls_cert,
+        ssl_keyfile=configuration.tls_key,
     )
     server = uvicorn.Server(config)
     listener = socket.socket(fileno=configuration.listener)
@@ -323,11 +392,12 @@ SERVERS: dict[str, Callable[[Application, Configuration], Any]] = {"granian": _g
 
 def main() -> None:
     """Run the worker until the launcher ends it."""
-    logging.basicConfig(level=logging.WARNING, format="fastmar: %(message)s")
     control = socket.socket(fileno=int(sys.argv[1]))
     control.setblocking(False)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_run(control))
+        sys.stderr.flush()
+        os._exit(0)  # a model that took too long to load may still be loading in its thread
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

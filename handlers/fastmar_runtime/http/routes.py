@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fastmar_runtime.batching import Batcher
-from fastmar_runtime.documents import documents
-from fastmar_runtime.http.metadata import model_metadata, server_metadata, tensors
-from fastmar_runtime.http.root_documents import root_docs, root_openapi, root_schema
+from fastmar_runtime.documents import documents as model_documents
+from fastmar_runtime.http.metadata import tensors
+from fastmar_runtime.http.root_documents import root_docs
+from fastmar_runtime.http.server_documents import Described, documents, health
 from fastmar_runtime.openapi import openapi
 from fastmar_runtime.payload import Response
 from fastmar_runtime.service import Service
@@ -88,6 +89,11 @@ class PlatformPaths:
     predictions: Mapping[str, str] = field(default_factory=dict)
 
 
+def is_v2(path: str) -> bool:
+    """Whether a path belongs to the Open Inference Protocol v2, whose errors have another format."""
+    return path == "/v2" or path.startswith("/v2/")
+
+
 def routes(models: Models, platform: PlatformPaths, problem: str = "") -> dict[str, Endpoint]:
     """The routing table.
 
@@ -96,7 +102,13 @@ def routes(models: Models, platform: PlatformPaths, problem: str = "") -> dict[s
         platform: additional paths.
         problem: reason why the server is not ready; empty if it is ready.
     """
-    table = {**_health(models, platform.health, problem), **_documents(models)}
+    described = _describe(models)
+    table = {
+        path: Endpoint(READ, _json(body, 200 if ready else 503), needs_key=False, v2=is_v2(path))
+        for path, (ready, body) in health(described, platform.health, problem).items()
+    }
+    table |= {path: Endpoint(READ, _json(body, 200), v2=is_v2(path)) for path, body in documents(described).items()}
+    table["/docs"] = Endpoint(READ, Response(200, root_docs(models.defaults).encode(), HTML, NO_STORE))
     for name, versions in models.versions.items():
         default = models.default(name)
         for path in (f"/predictions/{name}", f"/models/{name}/invoke", f"/v1/models/{name}:predict"):
@@ -116,64 +128,27 @@ def routes(models: Models, platform: PlatformPaths, problem: str = "") -> dict[s
     return table
 
 
-def _health(models: Models, health: Iterable[str], problem: str) -> dict[str, Endpoint]:
-    """Responses of the health checks, which need no key."""
-    ping = {"status": "Not ready", "message": problem} if problem else {"status": "Healthy"}
-    ready = not problem
-    table = {
-        "/": _open({"status": "alive"}),  # the liveness check of KServe's v1 client
-        "/livez": _open({"live": True}),
-        "/readyz": _open({"ready": ready}, ready=ready),
-        "/v2/health/live": _open({"live": True}, v2=True),
-        "/v2/health/ready": _open({"ready": ready}, ready=ready, v2=True),
-        **{path: _open(ping, ready=ready) for path in ("/ping", *health)},
-    }
-    for name, versions in models.versions.items():
-        for path in (f"/v1/models/{name}", f"/v2/models/{name}/ready"):
-            table[path] = _open({"name": name, "ready": ready}, ready=ready, v2=path.startswith("/v2"))
-        for version in versions:
-            body = {"name": name, "version": version, "ready": ready}
-            table[f"/v2/models/{name}/versions/{version}/ready"] = _open(body, ready=ready, v2=True)
-    return table
-
-
-def _documents(models: Models) -> dict[str, Endpoint]:
-    """Documents of the server, and metadata of each model."""
-    details = [
-        {"name": name, "version": models.defaults[name], "versions": sorted(versions), "ready": True}
+def _describe(models: Models) -> list[Described]:
+    return [
+        Described(
+            name,
+            models.defaults[name],
+            dict.fromkeys(versions, True),
+            {
+                each.version: tensors(((f.name, f.kind) for f in each.spec.fields), each.spec.decode)
+                for each in versions.values()
+            },
+            openapi(models.default(name).spec),
+        )
         for name, versions in models.versions.items()
     ]
-    merged = root_openapi(openapi(models.default(name).spec) for name in models.versions)
-    table = {
-        "/v1/models": _keyed({"models": list(models.versions), "details": details}),
-        "/v2": _keyed(server_metadata(), v2=True),
-        "/schema": _keyed(root_schema(models.defaults)),
-        "/openapi.json": _keyed(merged),
-        "/docs": Endpoint(READ, Response(200, root_docs(models.defaults).encode(), HTML, NO_STORE)),
-    }
-    for name, versions in models.versions.items():
-        for version in versions.values():
-            described = tensors(((f.name, f.kind) for f in version.spec.fields), version.spec.decode)
-            metadata = _keyed(model_metadata(name, sorted(versions), described), v2=True)
-            table[f"/v2/models/{name}/versions/{version.version}"] = metadata
-            if version.version == models.defaults[name]:
-                table[f"/v2/models/{name}"] = metadata
-    return table
 
 
 def _model_documents(path: str, version: Version) -> dict[str, Endpoint]:
     return {
         f"{path}/{document}": Endpoint(READ, Response(200, body, media_type, NO_STORE))
-        for document, (media_type, body) in documents(version.spec).items()
+        for document, (media_type, body) in model_documents(version.spec).items()
     }
-
-
-def _open(body: object, *, ready: bool = True, v2: bool = False) -> Endpoint:
-    return Endpoint(READ, _json(body, 200 if ready else 503), needs_key=False, v2=v2)
-
-
-def _keyed(body: object, *, v2: bool = False) -> Endpoint:
-    return Endpoint(READ, _json(body, 200), v2=v2)
 
 
 def _json(body: object, status: int) -> Response:

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import logging
-import os
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 from fastmar_serving.announce import announce
 from fastmar_serving.archives import Archive, find_archives
 from fastmar_serving.asgi.management import ManagementApi, serve_management
 from fastmar_serving.asgi.metrics import Metrics
 from fastmar_serving.asgi.pool import ModelSet, Pool
+from fastmar_serving.asgi.tls import check_certificate
 from fastmar_serving.audit import audit_files, follow
 from fastmar_serving.errors import ConfigRefused
-from fastmar_serving.keys import Keys, make_keys
+from fastmar_serving.keys import make_keys
 from fastmar_serving.platforms import Platform
-from fastmar_serving.ports import INFERENCE, METRICS, check_ports, free_port, listen_error
-from fastmar_serving.registry import ServerEntry, register_server
-from fastmar_serving.run_directory import RunDirectory, run_directory
-from fastmar_serving.settings import Settings, cores
+from fastmar_serving.ports import INFERENCE, MANAGEMENT, METRICS, check_ports, free_port, listen_error
+from fastmar_serving.registry import register_server, server_entry
+from fastmar_serving.run_directory import run_directory
+from fastmar_serving.settings import Settings, cores, url_of
 from fastmar_serving.signals import stop_signals
 from fastmar_serving.sockets import BACKLOG, refuse_new_connections
 
@@ -34,6 +33,7 @@ POLL = 1.0  # seconds between two checks of the workers
 def serve(settings: Settings, platform: Platform | None = None) -> int:
     """Run a server until a signal, and drain it. Returns the exit status."""
     _check_options(settings)
+    check_certificate(settings)
     archives = find_archives(settings.model_store, settings.models, settings.state_dir)
     keys = make_keys(settings)
     workers = settings.workers or cores()
@@ -43,8 +43,8 @@ def serve(settings: Settings, platform: Platform | None = None) -> int:
         stop = stack.enter_context(stop_signals())
         check_ports(
             {
-                INFERENCE: f"http://{settings.host}:{settings.port}",
-                METRICS: f"http://{settings.metrics_host}:{settings.metrics_port}",
+                INFERENCE: url_of(settings.host, settings.port),
+                METRICS: url_of(settings.metrics_host, settings.metrics_port),
             }
         )
         port = settings.port or free_port(settings.host)
@@ -58,6 +58,9 @@ def serve(settings: Settings, platform: Platform | None = None) -> int:
             "threads": max(1, cores() // workers),
             "request_timeout": settings.request_timeout,
             "server": settings.server,
+            "tls_cert": str(settings.tls_cert.resolve()) if settings.tls_cert else None,
+            "tls_key": str(settings.tls_key.resolve()) if settings.tls_key else None,
+            "log_format": settings.log_format,
         }
         log.warning("starting %d workers with %s", workers, ", ".join(archive.label for archive in archives))
         metrics = Metrics()
@@ -76,16 +79,16 @@ def serve(settings: Settings, platform: Platform | None = None) -> int:
                 return 0
             api = ManagementApi(pool, settings.model_store.resolve())
             stack.enter_context(serve_management(api, run.management_socket, keys.management))
-            running = _as_running(settings, run, keys, port, metrics_port)
+            addresses = {
+                INFERENCE: url_of(settings.host, port, "https" if settings.tls_cert else "http"),
+                MANAGEMENT: f"unix:{run.management_socket}",
+                METRICS: url_of(settings.metrics_host, metrics_port),
+            }
+            running = server_entry(settings, addresses, run, keys)
             stack.enter_context(register_server(running))
             stack.enter_context(follow(audit_files(running)))
             run.ready_file.touch()
-            properties = {
-                "inference_address": running.inference,
-                "management_address": running.management,
-                "metrics_address": running.metrics,
-            }
-            announce(settings, properties, run, archives, time.monotonic() - began)
+            announce(settings, addresses, run, archives, time.monotonic() - began)
             while not stop.requested.wait(POLL):
                 pool.watch()
             run.ready_file.unlink(missing_ok=True)
@@ -126,11 +129,11 @@ def listen(host: str, port: int, number: int) -> Iterator[list[socket.socket]]:
     try:
         try:
             for _ in range(number):
-                listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+                listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
                 listeners.append(listener)
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-                listener.bind((host, port))
+                listener.bind((host.strip("[]"), port))
             for listener in listeners:
                 listener.listen(BACKLOG)
                 listener.setblocking(False)
@@ -148,18 +151,3 @@ def _all_archives(archives: list[Archive]) -> ModelSet:
     for archive in archives:
         defaults.setdefault(archive.name, archive.version)
     return ModelSet({(a.name, a.version): a.path.resolve() for a in archives}, defaults)
-
-
-def _as_running(settings: Settings, run: RunDirectory, keys: Keys, port: int, metrics_port: int) -> ServerEntry:
-    host = settings.host
-    return ServerEntry(
-        inference=f"http://{host}:{port}",
-        management=f"unix:{run.management_socket}",
-        metrics=f"http://{settings.metrics_host}:{metrics_port}",
-        model_store=str(Path(settings.model_store).resolve()),
-        run_dir=str(run.path),
-        key_file=str(run.key_file) if keys.management else None,
-        inference_key_file=str(settings.key_file.resolve()) if settings.needs_tokens and settings.key_file else None,
-        pid=os.getpid(),
-        state_dir=str(settings.state_dir.resolve()) if settings.state_dir else None,
-    )

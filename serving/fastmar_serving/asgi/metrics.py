@@ -68,7 +68,7 @@ class Metrics(Collector):
         registry = CollectorRegistry()
         registry.register(self)
         try:
-            server, thread = start_http_server(port, host, registry)
+            server, thread = start_http_server(port, host.strip("[]"), registry)
         except OSError as error:
             raise listen_error({METRICS: (host, port, error)}) from error
         try:

@@ -13,11 +13,10 @@ from contextlib import suppress
 from typing import Any
 
 from fastmar_serving.errors import LoadFailed
+from fastmar_serving.settings import PYTHON_VARIABLES
 
 MODULE = "fastmar_runtime.engines.asgi_worker"
 STARTED = 0  # id of the reply to the configuration
-# Variables that could make Python import other modules instead of the installed ones.
-UNWANTED = ("PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP")
 
 Change = tuple[str, list[str], float]  # name of a metric, values of its labels, and the increment or value
 
@@ -43,7 +42,7 @@ class WorkerProcess:
         self, listener: socket.socket, configuration: Mapping[str, Any], on_metrics: Callable[[list[Change]], None]
     ) -> None:
         ours, theirs = socket.socketpair()
-        environment = {name: value for name, value in os.environ.items() if name not in UNWANTED}
+        environment = {name: value for name, value in os.environ.items() if name not in PYTHON_VARIABLES}
         environment |= {"PYTHONFAULTHANDLER": "1", "OMP_NUM_THREADS": str(configuration.get("threads", 1))}
         # In its own process group, Ctrl-C in a terminal does not reach it, so that the launcher can drain first.
         self._process = subprocess.Popen(  # noqa: S603 - a module of fastmar

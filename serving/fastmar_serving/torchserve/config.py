@@ -25,6 +25,12 @@ def render(settings: Settings, run: RunDirectory, archives: list[Archive]) -> di
             raise ConfigRefused(
                 f"{settings.config} can't be read: {error}.", fix="give --config a text file.", code="config_unreadable"
             ) from error
+    if settings.tls_cert is not None or settings.tls_key is not None:
+        raise ConfigRefused(
+            "--tls-cert and --tls-key are options of the asgi engine.",
+            fix="use --engine asgi, or put a proxy with TLS in front of the server (docker/tls).",
+            code="option_not_supported",
+        )
     for host in (settings.host, settings.metrics_host):
         if ":" in host:
             raise ConfigRefused(

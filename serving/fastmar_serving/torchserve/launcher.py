@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import http.client
 import logging
-import os
 import socket
 import time
 from importlib import resources
@@ -20,7 +19,7 @@ from fastmar_serving.keys import Keys, make_keys
 from fastmar_serving.management import Management, ManagementError
 from fastmar_serving.platforms import Platform
 from fastmar_serving.ports import INFERENCE, check_ports
-from fastmar_serving.registry import ServerEntry, register_server
+from fastmar_serving.registry import register_server, server_entry
 from fastmar_serving.run_directory import RunDirectory, run_directory
 from fastmar_serving.settings import Settings, cores
 from fastmar_serving.signals import Stop, stop_signals
@@ -81,7 +80,7 @@ def serve(settings: Settings, platform: Platform | None = None) -> int:
                     return 0
                 server.log.models_are_loaded()
                 watch.start()
-                running = _as_running(settings, properties, run, keys)
+                running = server_entry(settings, properties, run, keys)
                 with register_server(running), follow(audit_files(running)):
                     announce(settings, properties, run, archives, time.monotonic() - began)
                     wait_for_the_end(server, stop, watch)
@@ -211,20 +210,6 @@ def raise_if_failed(server: ServerProcess, archives: list[Archive]) -> None:
     reason, fix = server.log.reason(model)
     doctor = f"run `fastmar doctor {path}` to load it without TorchServe."
     raise LoadFailed(f"model {model} does not load: {reason}", fix=f"{fix} Or {doctor}" if fix else doctor)
-
-
-def _as_running(settings: Settings, properties: dict[str, str], run: RunDirectory, keys: Keys) -> ServerEntry:
-    return ServerEntry(
-        inference=properties["inference_address"],
-        management=properties["management_address"],
-        metrics=properties["metrics_address"],
-        model_store=properties["model_store"],
-        run_dir=str(run.path),
-        key_file=str(run.key_file) if keys.management else None,
-        inference_key_file=str(settings.key_file.resolve()) if settings.needs_tokens and settings.key_file else None,
-        pid=os.getpid(),
-        state_dir=str(settings.state_dir.resolve()) if settings.state_dir else None,
-    )
 
 
 def _not_registered(server: ServerProcess, error: ManagementError) -> LoadFailed:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TextIO, cast
 
 from fastmar_serving.run_directory import FAILURES, RunDirectory
+from fastmar_serving.settings import PYTHON_VARIABLES
 from fastmar_serving.torchserve.java import Java, TorchServe
 from fastmar_serving.torchserve.logs import ServerLog
 
@@ -23,11 +24,9 @@ PR_SET_PDEATHSIG = 1
 END_TIMEOUT = 10.0  # seconds between SIGTERM and SIGKILL
 # Variables that would override the properties, or put other modules before the archive's.
 REMOVED_VARIABLES = (
+    *PYTHON_VARIABLES,
     "LOG_LOCATION",
     "METRICS_LOCATION",
-    "PYTHONHOME",
-    "PYTHONPATH",
-    "PYTHONSTARTUP",
     "TS_CONFIG_FILE",
     "TS_MODEL_SERVER_HOME",
 )

@@ -15,12 +15,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from fastmar_runtime.http.server_documents import STOPPING
 from fastmar_serving.management import READY, Management, ManagementError
 from fastmar_serving.run_directory import RunDirectory
 from fastmar_serving.torchserve.control import Control
 from fastmar_serving.torchserve.hangs import Hangs, Worker
 from fastmar_serving.torchserve.metadata import ArchiveFacts, read_facts
-from fastmar_serving.torchserve.routes import STOPPING, PlatformRoutes, ServedModel, message
+from fastmar_serving.torchserve.routes import PlatformRoutes, ServedModel, message
 
 log = logging.getLogger(__name__)
 

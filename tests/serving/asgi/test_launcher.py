@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fastmar_serving.asgi.launcher import serve
+from fastmar_serving.asgi.launcher import listen, serve
 from fastmar_serving.errors import ConfigRefused, PortTaken, ServeError
 from fastmar_serving.platforms import sagemaker
+from fastmar_serving.ports import free_port
 from fastmar_serving.settings import Settings
 from tests.archives import tiny_archive
 
@@ -21,12 +21,6 @@ from tests.archives import tiny_archive
 def settings(tmp_path: Path) -> Settings:
     tiny_archive(tmp_path, "1.0")
     return Settings(model_store=tmp_path, port=0, metrics_port=0)
-
-
-@pytest.fixture
-def taken() -> Iterator[int]:
-    with socket.create_server(("127.0.0.1", 0), reuse_port=True) as listener:
-        yield listener.getsockname()[1]
 
 
 def refusal(settings: Settings, **changes: Any) -> ServeError:
@@ -46,11 +40,26 @@ def test_host_that_is_no_address_of_this_machine(settings: Settings, host: str) 
     assert "--metrics-host" in error.fix
 
 
-def test_taken_ports(settings: Settings, taken: int) -> None:
-    for option, changes in (("--port", {"port": taken}), ("--metrics-port", {"metrics_port": taken})):
-        error = refusal(settings, **changes)
+def test_all_taken_ports_are_reported(settings: Settings) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0), reuse_port=True) as one,
+        socket.create_server(("127.0.0.1", 0), reuse_port=True) as other,
+    ):
+        port, metrics_port = (taken.getsockname()[1] for taken in (one, other))
+        error = refusal(settings, port=port, metrics_port=metrics_port)
         assert isinstance(error, PortTaken)
-        assert f"{option} 0" in error.fix
+        assert "--port 0 --metrics-port 0" in error.fix
+        assert "--metrics-port" not in refusal(settings, port=port).fix
+
+
+def test_error_of_the_running_server_is_not_a_taken_port() -> None:
+    def run() -> None:
+        with listen("127.0.0.1", free_port("127.0.0.1"), 2) as listeners:
+            assert len({listener.getsockname() for listener in listeners}) == 1
+            raise OSError("disk")
+
+    with pytest.raises(OSError, match="disk"):
+        run()
 
 
 def test_options_of_torchserve(settings: Settings) -> None:
