@@ -65,10 +65,11 @@ class RayServer:
 def serving(folder: Path, *, nodes: int = 1, environment: dict[str, str] | None = None) -> Iterator[RayServer]:
     """Serve a folder on a cluster with a number of nodes, and stop it at the end."""
     port = free_port(HOST)
+    path = {"PYTHONPATH": f"{folder}:{Path(__file__).parents[2]}"}
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.ray.cluster", str(folder), str(port), str(nodes)],
-            env=os.environ | ENVIRONMENT | {"PYTHONPATH": f"{folder}:{Path(__file__).parents[2]}"} | (environment or {}),
+            env=os.environ | ENVIRONMENT | path | (environment or {}),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,

@@ -15,7 +15,10 @@ import yaml
 from fastmar_cli.main import main
 from fastmar_serving.errors import ArchiveRefused, ConfigRefused
 from fastmar_serving.ray.package import Options, package
+from fastmar_serving.ray.package import config as make_config
 from tests.archives import golden, tiny_archive
+
+EXAMPLE = Path(__file__).parents[2] / "deploy/ray/config.yaml"
 
 
 @pytest.fixture
@@ -84,13 +87,13 @@ def test_an_output_that_is_not_writable(archive: Path, tmp_path: Path) -> None:
     assert refused.value.code == "output_not_writable"
 
 
-def test_the_folder_needs_no_installed_fastmar(archive: Path, tmp_path: Path) -> None:
-    """The folder's runtime answers a record, in a Python that does not find the installed one."""
+def test_the_folder_answers_with_its_own_runtime(archive: Path, tmp_path: Path) -> None:
+    """The folder's runtime answers a record, even if another one is installed."""
     package([archive], tmp_path / "ray", Options())
     records, answers = golden(archive)
     code = f"""
 import asyncio, json, sys
-sys.path = [{str(tmp_path / "ray")!r}] + [p for p in sys.path if not p.startswith({str(Path(__file__).parents[2])!r}) or "site-packages" in p]
+sys.path.insert(0, {str(tmp_path / "ray")!r})
 import fastmar_contract, fastmar_runtime
 from fastmar_runtime.engines.ray import load
 import yaml, pathlib
@@ -102,7 +105,8 @@ async def ask(path):
     async def receive(): return {{"type": "http.request", "body": body}}
     async def send(message): sent.append(message)
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await app({{"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": headers}}, receive, send)
+    scope = {{"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": headers}}
+    await app(scope, receive, send)
     assert b"x-request-id" not in dict(sent[0]["headers"])
     return sent[1]["body"].decode()
 # AWS's image forwards /invocations to /.
@@ -112,3 +116,11 @@ print(asyncio.run(ask("/")))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stderr
     assert '"prediction":"' + answers[0]["prediction"] in done.stdout
+
+
+def test_the_example_in_deploy_is_what_the_command_writes() -> None:
+    [comment, *_] = EXAMPLE.read_text().splitlines()
+    digests = {"flights-1.0.mar": "SHA-256 of the archive"}
+    options = Options(replicas=2, max_replicas=8, host="0.0.0.0")
+    assert yaml.safe_load(EXAMPLE.read_text()) == make_config(digests, options)
+    assert "--replicas 2 --max-replicas 8 --host 0.0.0.0" in comment
