@@ -13,6 +13,8 @@ import pytest
 import yaml
 
 from fastmar_cli.main import main
+from fastmar_runtime.engines.ray import load
+from fastmar_runtime.errors import BundleError, BundleUnreadable
 from fastmar_serving.errors import ArchiveRefused, ConfigRefused
 from fastmar_serving.ray.package import Options, package
 from fastmar_serving.ray.package import config as make_config
@@ -124,3 +126,19 @@ def test_the_example_in_deploy_is_what_the_command_writes() -> None:
     options = Options(replicas=2, max_replicas=8, host="0.0.0.0")
     assert yaml.safe_load(EXAMPLE.read_text()) == make_config(digests, options)
     assert "--replicas 2 --max-replicas 8 --host 0.0.0.0" in comment
+
+
+def test_another_file_and_an_invalid_key_are_refused(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(BundleUnreadable) as refused:
+        load(tmp_path, {archive.name: "0" * 64})
+    assert refused.value.code == "bundle_damaged"
+    with pytest.raises(BundleUnreadable) as refused:
+        load(tmp_path, {"missing.mar": "0" * 64})
+    assert refused.value.code == "bundle_not_found"
+    (tmp_path / "key").write_text("short")
+    monkeypatch.setenv("FASTMAR_KEY_FILE", str(tmp_path / "key"))
+    with pytest.raises(BundleError) as invalid:
+        load(tmp_path, {archive.name: sha256(archive.read_bytes()).hexdigest()})
+    assert invalid.value.code == "invalid_key"
