@@ -78,7 +78,7 @@ def find_archives(store: Path, names: list[str], state: Path | None = None) -> l
             known = ", ".join(sorted({read_archive(path).name for path in files}))
             message = f"{store} has no model {', '.join(unknown)}."
             raise StoreEmpty(message, fix=f"name one of: {known}.", code="model_not_in_store")
-    _refuse_duplicates(archives)
+    refuse_duplicates(archives)
     return default_first(archives, read_defaults(state or store))
 
 
@@ -187,7 +187,8 @@ def _read_stored(path: Path) -> Archive:
         raise
 
 
-def _refuse_duplicates(archives: list[Archive]) -> None:
+def refuse_duplicates(archives: list[Archive]) -> None:
+    """Raise ArchiveRefused if two archives have the same name and version."""
     seen: dict[tuple[str, str], Path] = {}
     for archive in archives:
         first = seen.setdefault((archive.name, archive.version), archive.path)

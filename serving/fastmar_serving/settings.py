@@ -7,11 +7,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from fastmar_contract.machine import usable_cores
+from fastmar_runtime.http.keys import MIN_LENGTH, is_valid
 from fastmar_serving.errors import ConfigRefused
 
 ANY_HOST = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-MIN_KEY_LENGTH = 16  # characters
 # Environment variables that could make a worker import other modules instead of the installed ones.
 PYTHON_VARIABLES = ("PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP")
 
@@ -97,10 +97,10 @@ class Settings:
                 fix="give --key-file a readable text file.",
                 code="key_file_unreadable",
             ) from error
-        if len(key) < MIN_KEY_LENGTH or not key.isprintable() or " " in key:
+        if not is_valid(key):
             raise ConfigRefused(
                 f"the key file {self.key_file} has no valid key.",
-                fix=f"write {MIN_KEY_LENGTH} or more characters into it, without spaces (`openssl rand -hex 32`).",
+                fix=f"write {MIN_LENGTH} or more characters into it, without spaces (`openssl rand -hex 32`).",
                 code="invalid_key",
             )
         return key

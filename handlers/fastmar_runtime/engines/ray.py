@@ -1,0 +1,109 @@
+"""The application for Ray Serve: each replica serves all archives of a folder, which `fastmar ray package` writes.
+
+The folder's deployment.py calls `deployment` with the arguments in config.yaml.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fastmar_runtime.bundle import SPEC, BundleFiles
+from fastmar_runtime.engines.asgi import Application, Receive, Scope, Send
+from fastmar_runtime.engines.asgi_worker import Configuration, Worker
+from fastmar_runtime.errors import BundleError, BundleUnreadable
+from fastmar_runtime.http.keys import is_valid
+from fastmar_runtime.spec import from_dict
+
+NAME = "Fastmar"  # of the deployment
+KEY_FILE = "FASTMAR_KEY_FILE"  # environment variable: file with the key that callers must send
+
+
+class Front:
+    """The application behind Ray's proxy.
+
+    Predictions are at `POST /` too, where AWS's image forwards `/invocations`. The proxy itself sends `X-Request-ID`,
+    the one that the application sees in the request.
+    """
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a request from Ray's proxy."""
+        if scope.get("method") == "POST" and scope["path"] == "/":
+            scope = {**scope, "path": "/invocations"}
+
+        async def send_once(message: dict[str, Any]) -> None:
+            if "headers" in message:
+                message["headers"] = [pair for pair in message["headers"] if pair[0] != b"x-request-id"]
+            await send(message)
+
+        await self._application(scope, receive, send_once)
+
+
+def deployment(module: str, archives: Mapping[str, str]) -> Any:
+    """The Ray Serve application.
+
+    Loads the archives once before any replica does: a refused archive then leaves the running replicas as they are.
+
+    Args:
+        module: the module deployment.py, which is next to the archives on each node.
+        archives: SHA-256 of each archive by file name; of each model, the first version is the default. The digests
+            make Ray update the replicas when an archive changes.
+
+    Raises:
+        BundleError: an archive is another file, can't be read, or does not reproduce its golden records.
+    """
+    from ray import serve  # noqa: PLC0415 - an optional dependency
+
+    def build() -> Front:
+        return load(Path(str(importlib.import_module(module).__file__)).parent, archives)
+
+    build()
+    return serve.deployment(serve.ingress(build)(), name=NAME).bind()
+
+
+def load(folder: Path, archives: Mapping[str, str]) -> Front:
+    """Load archives of a folder; see `deployment`."""
+    loaded = []
+    defaults: dict[str, str] = {}
+    for file, digest in archives.items():
+        path = folder / file
+        _check_digest(path, digest)
+        spec = from_dict(BundleFiles(path).json(SPEC))
+        loaded.append({"path": str(path), "name": spec.name, "version": spec.version})
+        defaults.setdefault(spec.name, spec.version)
+    threads = int(os.environ.get("OMP_NUM_THREADS") or 1)  # Ray sets it to the CPUs of the replica
+    configuration = Configuration(listener=-1, archives=loaded, defaults=defaults, key=_key(), threads=threads)
+    return Front(Worker(configuration, lambda *_: None).application)  # Ray has metrics of its own
+
+
+def _check_digest(path: Path, digest: str) -> None:
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise BundleUnreadable(
+            f"{path} can't be read: {error}.", fix="package the archives again.", code="bundle_not_found"
+        ) from error
+    if found != digest:
+        raise BundleUnreadable(
+            f"{path} is not the file that was packaged: its SHA-256 is {found} instead of {digest}.",
+            fix="package the archives again, and copy the whole folder to each node.",
+            code="bundle_damaged",
+        )
+
+
+def _key() -> str | None:
+    file = os.environ.get(KEY_FILE)
+    if not file:
+        return None
+    key = Path(file).read_text("ascii").strip()
+    if not is_valid(key):
+        raise BundleError(f"{file} has no valid key.", fix="write 16 or more characters into it.", code="invalid_key")
+    return key
