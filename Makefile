@@ -95,9 +95,17 @@ down:  ## Stop the containers after a drain
 serve: setup  ## Serve the archives in model_store/
 	@$(BIN)/fastmar serve
 
-bench: setup  ## Measure against Flask and TorchServe with learn.predict
-	@$(BIN)/python -m benchmarks.run
-	@$(BIN)/python -m benchmarks.run --vision
+# The peers need other versions of some packages than fastmar.
+BENCH := .build/bench/.installed
+$(BENCH): benchmarks/requirements.txt constraints.txt
+	@$(PYTHON) -m venv .build/bench
+	@.build/bench/bin/pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_ARGS) -r benchmarks/requirements.txt
+	@touch $@
+
+bench: setup $(BENCH)  ## Measure both engines and their peers, write the tables and the plot; takes about 20 minutes
+	@$(BIN)/python -m benchmarks.run --json benchmarks/results/engines.json
+	@$(BIN)/python -m benchmarks.run --vision --json benchmarks/results/pictures.json
+	@$(BIN)/python -m benchmarks.report
 
 clean:  ## Remove generated files, except .venv
 	@rm -rf .build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

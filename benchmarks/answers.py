@@ -15,12 +15,14 @@ class WrongAnswer(RuntimeError):
     """A server's answer differs from the learner's."""
 
 
-def difference(answer: dict[str, Any], expected: dict[str, Any]) -> float:
-    """Largest difference of a probability.
+def difference(answer: Any, expected: dict[str, Any]) -> float:
+    """Largest difference of a probability; `answer` may be a list of one answer.
 
     Raises:
         WrongAnswer: it exceeds the tolerance, the labels differ, or the predicted label differs.
     """
+    if isinstance(answer, list) and len(answer) == 1:
+        answer = answer[0]
     actual, right = answer.get("probabilities"), expected["probabilities"]
     if not isinstance(actual, dict) or actual.keys() != right.keys():
         raise WrongAnswer(f"labels differ: expected {expected}, got {answer}")

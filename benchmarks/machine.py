@@ -15,7 +15,20 @@ import psutil
 from fastmar_serving.settings import cores
 from fastmar_serving.torchserve.java import find_java
 
-PACKAGES = ["fastmar", "fastai", "torch", "onnxruntime", "torchserve", "Flask", "waitress", "pandas", "numpy", "orjson"]
+PACKAGES = [
+    "granian",
+    "uvicorn",
+    "fastmar",
+    "fastai",
+    "torch",
+    "onnxruntime",
+    "torchserve",
+    "Flask",
+    "waitress",
+    "pandas",
+    "numpy",
+    "orjson",
+]
 
 
 def describe() -> dict[str, Any]:

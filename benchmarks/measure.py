@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.answers import check_all, check_samples
 from benchmarks.contenders import Contender
+from benchmarks.generators import run_checked, run_fast
 from benchmarks.load import JSON_TYPE, Load, read_bodies
-from benchmarks.servers.process import RunningServer
-
-ROOT = Path(__file__).parent.parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,36 +43,45 @@ class Measurement:
     Attributes:
         load: the result of the load generator.
         server_cpu: microseconds of CPU time per request, by kind of process.
-        difference: largest difference from `learn.predict`, of all records before the run and of samples during it.
+        memory: MiB of all processes after the run; shared pages are divided between them.
+        start: seconds from the start of the server until it was ready.
+        difference: largest difference from `learn.predict`, of all records and of samples during the warm-up.
     """
 
     load: Load
     server_cpu: dict[str, float]
+    memory: float
+    start: float
     difference: float
 
 
 def measure(contender: Contender, plan: Plan) -> dict[int, Measurement]:
     """Measure a server; the results by number of connections."""
+    if contender.takes_lists:
+        plan = _with_lists(plan)
+    expected = plan.expected if contender.is_checked else []
     with contender.start() as server:
-        run_load(server, plan, max(plan.connections), plan.warm_up)
-        bodies = read_bodies(plan.requests, plan.content_type)
-        difference = check_all(server.url, bodies, plan.expected, plan.content_type) if plan.expected else 0.0
+        sent = (server.url, plan.requests, plan.content_type)
+        warm_up = run_checked(*sent, max(plan.connections), plan.warm_up)
+        difference = 0.0
+        if expected:
+            difference = check_samples(warm_up.samples, expected)
+            bodies = read_bodies(plan.requests, plan.content_type)
+            difference = max(difference, check_all(server.url, bodies, expected, plan.content_type))
         results = {}
         for connections in plan.connections:
-            run_load(server, plan, connections, plan.settle)
+            run_fast(*sent, connections, plan.settle)
             before = server.cpu()
-            load = run_load(server, plan, connections, plan.seconds)
+            load = run_fast(*sent, connections, plan.seconds)
+            if not load.requests:
+                raise SystemExit(f"{contender.name}: no response within {plan.seconds:g} s")
             cpu = {name: 1e6 * (total - before.get(name, 0.0)) / load.requests for name, total in server.cpu().items()}
-            sampled = check_samples(load.samples, plan.expected) if plan.expected else 0.0
-            results[connections] = Measurement(load, cpu, max(difference, sampled))
+            results[connections] = Measurement(load, cpu, server.memory(), server.start, difference)
     return results
 
 
-def run_load(server: RunningServer, plan: Plan, connections: int, seconds: float) -> Load:
-    """Run the load generator in another process."""
-    command = [sys.executable, "-m", "benchmarks.load", server.url, str(plan.requests)]
-    command += ["--content-type", plan.content_type, "--connections", str(connections), "--seconds", str(seconds)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(done.stderr.strip())
-    return Load(**json.loads(done.stdout))
+def _with_lists(plan: Plan) -> Plan:
+    """The same requests, each as a list of one record."""
+    lists = plan.requests.with_stem("lists")
+    lists.write_text(json.dumps([[record] for record in json.loads(plan.requests.read_text("utf-8"))]), "utf-8")
+    return replace(plan, requests=lists)

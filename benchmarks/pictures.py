@@ -127,10 +127,10 @@ def stages(archive: Path, paths: list[Path], threads: int) -> dict[str, float]:
     return {**times, "answer": max(0.0, whole - sum(times.values()))}
 
 
-def stages_table(times: dict[str, float], connections: int) -> Table:
-    """The times of the stages, and their shares of a request."""
+def stages_table(times: dict[str, float]) -> Table:
+    """The times of the stages, and their shares."""
     total = sum(times.values())
-    title = f"Stages of a picture at {connections} connection{'s' if connections > 1 else ''}: {total:.1f} ms"
+    title = f"Stages of a picture, in one process without a server: {total:.1f} ms"
     table = Table("stage", title=title, title_justify="left")
     for column in ("ms", "share"):
         table.add_column(column, justify="right")

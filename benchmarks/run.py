@@ -1,6 +1,6 @@
 """Compares servers of the same learner on this machine.
 
-python -m benchmarks.run [--quick] [--seconds 8] [--repeats 3] [--json FILE]
+python -m benchmarks.run [--learner FILE] [--quick] [--json FILE]
 python -m benchmarks.run --vision
 python -m benchmarks.run --sweep
 """
@@ -10,11 +10,15 @@ from __future__ import annotations
 import argparse
 import json
 import signal
+import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from examples import flights
@@ -22,14 +26,18 @@ from rich.console import Console
 
 from benchmarks import contenders, machine, pictures
 from benchmarks.contenders import Contender
+from benchmarks.generators import WRK, run_checked, run_fast
+from benchmarks.load import JSON_TYPE
 from benchmarks.measure import Measurement, Plan, measure
 from benchmarks.sweep import sweep
 from benchmarks.tables import Runs, rate_text, results_table, summary
+from fastmar_runtime.bundle import BundleFiles
+from fastmar_runtime.golden import read_records
 from fastmar_serving.settings import cores
 
-FLASK_SERVERS = ["werkzeug", "waitress"]
-PILOT = 3.0  # seconds of the run that selects the faster WSGI server for Flask
-WARM_UP = 10.0  # seconds, for Java's just-in-time compiler
+ARCHIVE = f"{flights.NAME}.mar"
+JPEG = "image/jpeg"
+MIXED = (8, 2)  # connections with records, connections with pictures
 
 out = Console(width=None if sys.stdout.isatty() else 140)
 progress = Console(stderr=True)
@@ -52,59 +60,123 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _records(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     """A tabular learner with JSON records."""
-    model = flights.benchmark_model()
-    requests = folder / "requests.json"
-    requests.write_text(json.dumps(model.records), "utf-8")
-    plan = Plan(requests, model.answers, args.connections or [1, 8, 32], args.seconds, args.warm_up)
+    flight = None if args.learner else flights.benchmark_model()
+    learner = flight.learner if flight else args.learner
+    torchserve = contenders.fastmar(learner, folder / "fastmar")
+    archive = folder / "fastmar" / ARCHIVE
+    if flight:
+        records, answers = flight.records, flight.answers
+    else:
+        records, answers = read_records(BundleFiles(archive))
+    requests = _write(folder / "requests.json", records)
+    plan = Plan(requests, answers, args.connections or [1, 8, 32, 64], args.seconds, args.warm_up)
     if args.sweep:
-        return {"sweep": sweep(model.learner, folder / "sweep", plan, out)}
-    first = json.dumps(model.records[0]).encode()
-    flasks = [contenders.flask(model.learner, first, server) for server in FLASK_SERVERS]
-    default_torchserve = contenders.torchserve(model.learner, folder / "learn-predict")
-    fastmar = contenders.fastmar(model.learner, folder / "fastmar")
-    return _compare(flasks, [default_torchserve, fastmar], plan, args.repeats)
+        return {"sweep": sweep(learner, folder / "sweep", plan, out)}
+    first = json.dumps(records[0]).encode()
+    model = _extract(archive, folder / "model")
+    fastapi = contenders.fastapi(model, first, workers=cores(), threads=1)
+    rivals = [
+        contenders.fastmar_serve(contenders.ASGI, folder / "fastmar", "--engine", "asgi"),
+        torchserve,
+        fastapi,
+        contenders.litserve(model, first),
+        contenders.bentoml(model, first),
+        contenders.granian_constant(),
+        contenders.echo(archive, folder / "echo"),
+    ]
+    if flight:  # another learner may be of a fastai that is not installed
+        rivals += [contenders.flask(learner, first), contenders.torchserve(learner, folder / "learn-predict")]
+    return _compare(_selected(rivals, args.only), fastapi, plan, args.repeats)
 
 
 def _pictures(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
-    """A resnet34 at 224 pixels with JPEG bodies."""
+    """A resnet34 at 224 pixels with JPEG bodies; then a slow and a fast model in one server."""
     model = pictures.benchmark_model()
-    requests = folder / "requests.json"
-    requests.write_text(json.dumps([str(path) for path in model.pictures]), "utf-8")
-    connections = args.connections or [1, 8]
-    plan = Plan(requests, model.answers, connections, args.seconds, args.warm_up, "image/jpeg", settle=5.0)
+    requests = _write(folder / "requests.json", [str(path) for path in model.pictures])
+    plan = Plan(requests, model.answers, args.connections or [1, 8], args.seconds, args.warm_up, JPEG, settle=2.0)
     first = model.pictures[0].read_bytes()
-    flasks = [contenders.flask(model.learner, first, server, pictures=True) for server in FLASK_SERVERS]
-    fastmar = contenders.fastmar(model.learner, folder / "fastmar")
+    torchserve = contenders.fastmar(model.learner, folder / "fastmar")
+    files = _extract(folder / "fastmar" / ARCHIVE, folder / "model")
+    one_worker = contenders.fastapi(files, first, workers=1, threads=cores())
+    rivals = [
+        contenders.fastmar_serve(contenders.ASGI, folder / "fastmar", "--engine", "asgi"),
+        torchserve,
+        one_worker,
+        contenders.fastapi(files, first, workers=cores(), threads=1),
+        contenders.flask(model.learner, first, pictures=True),
+    ]
     out.print(f"{pictures.ABOUT} The {len(model.pictures)} pictures are {pictures.sizes(model.pictures)}.")
-    figures = _compare(flasks, [fastmar], plan, args.repeats)
-    one_connection = next(
-        row for row in figures["summary"] if row["contender"] == fastmar.name
-    )  # fewest connections come first
-    times = pictures.stages(folder / "fastmar" / f"{flights.NAME}.mar", model.pictures, cores())
-    times["HTTP, TorchServe, its queue"] = max(0.0, one_connection["p50"] - sum(times.values()))
-    out.print(pictures.stages_table(times, one_connection["connections"]))
-    return {**figures, "stations": times}
+    figures = _compare(_selected(rivals, args.only), one_worker, plan, args.repeats)
+    times = pictures.stages(folder / "fastmar" / ARCHIVE, model.pictures, cores())
+    out.print(pictures.stages_table(times))
+    return {**figures, "stages": times, "mixed": _mixed(folder, requests, args)}
 
 
-def _compare(flasks: list[Contender], others: list[Contender], plan: Plan, repeats: int) -> dict[str, Any]:
-    """Measure the faster of Flask's servers and the others in turn; print and return the results."""
-    short = replace(plan, seconds=max(PILOT, plan.settle), warm_up=max(PILOT, plan.settle))
-    ceiling = _measure(contenders.constant(), replace(short, expected=[]))
-    pilot = _rounds(flasks, replace(short, connections=[max(plan.connections)]), 1)
-    rates = {run["contender"]: run["rate"] for run in pilot}
-    flask = max(flasks, key=lambda contender: rates[contender.name])
-    runs = _rounds([flask, *others], plan, repeats)
-    rows = summary(runs, flask.name)
-    out.print(results_table(rows, f"Median of {repeats}, {plan.seconds:g} s each; the ratio is to {flask.name}"))
+def _mixed(folder: Path, pictures_file: Path, args: argparse.Namespace) -> dict[str, Any]:
+    """p99 of a fast model, alone and while the same server computes pictures."""
+    flight = flights.benchmark_model()
+    store = folder / "mixed"
+    contenders.fastmar(flight.learner, store)
+    slow = "pictures"
+    contenders.export(pictures.benchmark_model().learner, store, slow)
+    records = _write(folder / "records.json", flight.records)
+    fast, others = MIXED
+    alone, beside = [], []
+    server = contenders.fastmar_serve(contenders.ASGI, store, "--engine", "asgi")
+    with server.start() as running, ThreadPoolExecutor(1) as pool:
+        run_checked(running.url, records, JSON_TYPE, fast, args.warm_up)
+        url = running.url.replace(flights.NAME, slow)
+        for _ in range(args.repeats):
+            alone.append(run_fast(running.url, records, JSON_TYPE, fast, args.seconds).p99)
+            load = pool.submit(run_checked, url, pictures_file, JPEG, others, args.seconds + 1)
+            beside.append(run_fast(running.url, records, JSON_TYPE, fast, args.seconds).p99)
+            load.result()
+    figures = {"connections": fast, "pictures": others, "p99_alone": median(alone), "p99_beside": median(beside)}
     out.print(
-        "Flask's servers in the pilot: " + ", ".join(f"{name} {rate_text(rate)}/s" for name, rate in rates.items())
+        f"{contenders.ASGI}: p99 of records at {fast} connections {figures['p99_alone']:.2f} ms, and "
+        f"{figures['p99_beside']:.2f} ms while {others} connections send pictures to the same server"
     )
-    for load in (measured.load for measured in ceiling.values()):
-        out.print(f"The load generator's ceiling at {load.connections} connections: {load.rate:,.0f}/s")
-    out.print(f"Largest difference of an answer from learn.predict's: {max(run['difference'] for run in runs):.1g}")
+    return figures
+
+
+def _write(path: Path, requests: list[Any]) -> Path:
+    path.write_text(json.dumps(requests), "utf-8")
+    return path
+
+
+def _extract(archive: Path, folder: Path) -> Path:
+    """The members that hand-written preprocessing needs."""
+    with zipfile.ZipFile(archive) as opened:
+        for member in ("spec.json", "model.onnx"):
+            opened.extract(member, folder)
+    return folder
+
+
+def _selected(rivals: list[Contender], only: list[str] | None) -> list[Contender]:
+    return [rival for rival in rivals if only is None or any(part in rival.name for part in only)]
+
+
+def _compare(rivals: list[Contender], baseline: Contender, plan: Plan, repeats: int) -> dict[str, Any]:
+    """Measure the servers in turn; print and return the results."""
+    runs = _rounds(rivals, plan, repeats)
+    rows = summary(runs, baseline.name)
+    out.print(results_table(rows, f"Median of {repeats}, {plan.seconds:g} s each; the ratio is to {baseline.name}"))
+    out.print(f"Largest difference of an answer from the expected: {max(run['difference'] for run in runs):.1g}")
     settings = {"seconds": plan.seconds, "warm_up": plan.warm_up, "repeats": repeats, "records": len(plan.expected)}
-    ceilings = [_as_dict("constant", 0, measured) for measured in ceiling.values()]
-    return {"settings": settings, "summary": rows, "runs": runs, "pilot": pilot, "ceiling": ceilings}
+    settings |= {"baseline": baseline.name, "load_generator": "wrk" if WRK else "benchmarks.load"}
+    return {"settings": settings, "images": _images(), "summary": rows, "runs": runs}
+
+
+def _images() -> dict[str, int]:
+    """Bytes of the engines' images, if they were built here."""
+    command = ["docker", "image", "inspect", "--format", "{{.Size}}"]
+    sizes = {}
+    for name, image in ((contenders.ASGI, "fastmar:asgi"), (contenders.FASTMAR, "fastmar:latest")):
+        try:
+            sizes[name] = int(subprocess.run([*command, image], capture_output=True, check=True, text=True).stdout)
+        except (OSError, subprocess.CalledProcessError):
+            continue  # no Docker, or no image
+    return sizes
 
 
 def _rounds(rivals: list[Contender], plan: Plan, repeats: int) -> Runs:
@@ -113,6 +185,7 @@ def _rounds(rivals: list[Contender], plan: Plan, repeats: int) -> Runs:
         _as_dict(contender.name, repeat, measured)
         for repeat in range(repeats)
         for contender in rivals
+        if repeat == 0 or not contender.is_once
         for measured in _measure(contender, plan).values()
     ]
 
@@ -126,27 +199,30 @@ def _measure(contender: Contender, plan: Plan) -> dict[int, Measurement]:
 
 
 def _as_dict(contender: str, repeat: int, measured: Measurement) -> dict[str, Any]:
-    load = asdict(measured.load)
+    figures = asdict(measured)
+    load = figures.pop("load")
     del load["samples"]
-    head = {"contender": contender, "repeat": repeat}
-    return {**head, **load, "server_cpu": measured.server_cpu, "difference": measured.difference}
+    return {"contender": contender, "repeat": repeat, **load, **figures}
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seconds", type=float, default=8.0, help="duration of each run (default: %(default)g)")
-    parser.add_argument("--warm-up", type=float, default=WARM_UP, help="seconds before the runs (default: %(default)g)")
-    parser.add_argument("--repeats", type=int, default=3, help="number of rounds (default: %(default)s)")
-    parser.add_argument("--connections", type=int, nargs="+", help="default: 1 8 32, for pictures 1 8")
-    parser.add_argument("--quick", action="store_true", help="one round of 3 s, as a smoke test")
+    parser.add_argument("--learner", type=Path, metavar="FILE", help="another tabular classifier than the flights'")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="measure the servers with this text in their names")
+    parser.add_argument("--seconds", type=float, default=3.0, help="duration of each run (default: %(default)g)")
+    parser.add_argument("--warm-up", type=float, default=5.0, help="seconds before the runs (default: %(default)g)")
+    parser.add_argument("--repeats", type=int, help="number of rounds (default: 3, for pictures 2)")
+    parser.add_argument("--connections", type=int, nargs="+", help="default: 1 8 32 64, for pictures 1 8")
+    parser.add_argument("--quick", action="store_true", help="one round of 2 s, as a smoke test")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all results to this file")
-    parser.add_argument("--vision", action="store_true", help="pictures and a resnet34: Flask and fastmar")
+    parser.add_argument("--vision", action="store_true", help="pictures and a resnet34")
     parser.add_argument("--sweep", action="store_true", help="only fastmar, over batch sizes, delays and workers")
     args = parser.parse_args(argv)
+    args.repeats = args.repeats or (2 if args.vision else 3)
     if args.quick:
-        args.seconds, args.repeats, args.warm_up = 3.0, 1, 3.0
+        args.seconds, args.repeats, args.warm_up = 2.0, 1, 2.0
     return args
 
 

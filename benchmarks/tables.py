@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import nan
 from statistics import median
 from typing import Any
 
@@ -11,9 +12,13 @@ Runs = list[dict[str, Any]]
 """A dict per run: ``contender``, ``connections``, ``repeat``, the fields of `Load`, ``server_cpu``, ``difference``."""
 
 
+MEDIANS = ("p50", "p99", "client_cpu", "memory", "start", "difference")
+
+
 def median_of(runs: Runs, contender: str, connections: int, field: str) -> float:
     """The median of a field over the repeats."""
-    return median(run[field] for run in runs if (run["contender"], run["connections"]) == (contender, connections))
+    values = [run[field] for run in runs if (run["contender"], run["connections"]) == (contender, connections)]
+    return median(values) if values else nan
 
 
 def summary(runs: Runs, baseline: str) -> Runs:
@@ -31,7 +36,7 @@ def summary(runs: Runs, baseline: str) -> Runs:
                 "slowest_rate": min(rates),
                 "fastest_rate": max(rates),
                 "ratio": rate / median_of(runs, baseline, connections, "rate"),
-                **{name: median(run[name] for run in group) for name in ("p50", "p99", "client_cpu", "difference")},
+                **{name: median(run[name] for run in group) for name in MEDIANS},
                 "server_cpu": {
                     name: median(run["server_cpu"].get(name, 0.0) for run in group) for name in group[0]["server_cpu"]
                 },
@@ -50,7 +55,7 @@ def results_table(rows: Runs, title: str) -> Table:
     table = Table(title=title, title_justify="left")
     for column in ["connections", "server"]:
         table.add_column(column, justify="right" if column == "connections" else "left", overflow="fold")
-    for column in ["requests/s", "spread", "ratio", "p50 ms", "p99 ms", "CPU us/request"]:
+    for column in ["requests/s", "spread", "ratio", "p50 ms", "p99 ms", "CPU us/request", "MiB", "ready s"]:
         table.add_column(column, justify="right", no_wrap=column != "CPU us/request")
     for previous, row in zip([None, *rows], rows, strict=False):
         if previous and previous["connections"] != row["connections"]:
@@ -65,5 +70,7 @@ def results_table(rows: Runs, title: str) -> Table:
             f"{row['p50']:,.2f}",
             f"{row['p99']:,.2f}",
             cpu,
+            f"{row['memory']:,.0f}",
+            f"{row['start']:.1f}",
         )
     return table

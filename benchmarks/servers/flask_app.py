@@ -1,6 +1,6 @@
 """A typical deployment: a Flask app with `learn.predict`.
 
-    python -m benchmarks.servers.flask_app LEARNER.pkl --port 8080 --server waitress [--pictures]
+    python -m benchmarks.servers.flask_app LEARNER.pkl --port 8080 [--pictures]
 
 The lock is required because `learn.predict` is not thread-safe: it stores data and callbacks in the learner. `no_bar`
 disables the progress bar of each request.
@@ -16,6 +16,7 @@ from typing import Any
 from examples import flights, textures
 from fastai.vision.all import load_learner
 from flask import Flask, request
+from waitress import serve
 
 
 def make_app(learner: Path, *, pictures: bool) -> Flask:
@@ -38,16 +39,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("learner", type=Path)
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--server", choices=["werkzeug", "waitress"], required=True)
     parser.add_argument("--pictures", action="store_true", help="requests are pictures")
     args = parser.parse_args()
-    app = make_app(args.learner, pictures=args.pictures)
-    if args.server == "waitress":
-        from waitress import serve  # noqa: PLC0415 - only for waitress
-
-        serve(app, host="127.0.0.1", port=args.port)
-    else:
-        app.run(host="127.0.0.1", port=args.port, threaded=True)
+    serve(make_app(args.learner, pictures=args.pictures), host="127.0.0.1", port=args.port)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import psutil
 
 READY_TIMEOUT = 120.0
 STOP_TIMEOUT = 20.0
+POLL = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +27,12 @@ class RunningServer:
     Attributes:
         process: the started process; its descendants belong to the server too.
         url: the address for records.
+        start: seconds from the start until it was ready.
     """
 
     process: psutil.Process
     url: str
+    start: float
 
     def cpu(self) -> dict[str, float]:
         """CPU seconds so far, by name of the process: java, python."""
@@ -39,6 +42,14 @@ class RunningServer:
                 times, name = process.cpu_times(), process.name().rstrip("0123456789.")
                 seconds[name] = seconds.get(name, 0.0) + times.user + times.system
         return seconds
+
+    def memory(self) -> float:
+        """MiB of all processes; shared pages are divided between those that share them."""
+        total = 0
+        for process in process_tree(self.process):
+            with suppress(psutil.Error):
+                total += process.memory_full_info().pss
+        return total / 2**20
 
 
 def process_tree(process: psutil.Process) -> list[psutil.Process]:
@@ -85,13 +96,15 @@ def run_server(
         process = psutil.Process(child.pid)
         processes = [process]
         try:
-            deadline = time.monotonic() + READY_TIMEOUT
+            began = time.monotonic()
+            deadline = began + READY_TIMEOUT
             while not is_ready(printed := log.read_text("utf-8", "replace")):
                 if child.poll() is not None or time.monotonic() > deadline:
                     raise SystemExit(f"{child.args} did not become ready:\n{printed[-4000:]}")
-                time.sleep(0.2)
+                time.sleep(POLL)
+            seconds = time.monotonic() - began
             processes = process_tree(process)
-            yield RunningServer(process, url(printed) if callable(url) else url)
+            yield RunningServer(process, url(printed) if callable(url) else url, seconds)
         finally:
             _stop(child, [*processes, *process_tree(process)])
 

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 
 import pytest
 from benchmarks.load import LoadFailed, percentile, request_bytes, run
-from benchmarks.servers.constant import ANSWER, Constant
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n"
 HEAD_CLOSING = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
@@ -90,19 +89,3 @@ def test_percentile_uses_the_nearest_rank() -> None:
     assert percentile([1.0], 99) == 1.0
     assert percentile([1.0, 2.0], 50) == 1.0
     assert percentile([float(i) for i in range(1, 101)], 99) == 99.0
-
-
-def test_constant_server_answers_large_bodies_once() -> None:
-    received: list[bytes] = []
-
-    class Wire:
-        def write(self, data: bytes) -> None:
-            received.append(data)
-
-    server = Constant()
-    server.connection_made(Wire())  # type: ignore[arg-type]
-    request = request_bytes("host", "/x", b"\r\n\r\n" * 50_000, "image/jpeg")
-    for _ in range(2):
-        for start in range(0, len(request), 65_536):
-            server.data_received(request[start : start + 65_536])
-    assert received == [ANSWER] * 2

@@ -40,7 +40,7 @@ def test_stages_of_a_picture(tmp_path: Path) -> None:
     assert all(time >= 0 for time in times.values())
     assert times["decode"] > 0
     console = Console(width=100, file=io.StringIO(), record=True)
-    console.print(stages_table({"decode": 1.0, "graph": 3.0}, 1))
+    console.print(stages_table({"decode": 1.0, "graph": 3.0}))
     printed = console.export_text()
     assert "4.0 ms" in printed
     assert "75%" in printed

@@ -11,6 +11,7 @@ from rich.console import Console
 
 def run(contender: str, rate: float, connections: int = 8) -> dict[str, Any]:
     figures = {"p50": 1.0, "p99": 2.0, "client_cpu": 3.0, "difference": 0.0, "server_cpu": {"python": 5.0}}
+    figures |= {"memory": 100.0, "start": 1.0}
     return {"contender": contender, "connections": connections, "rate": rate, **figures}
 
 
