@@ -2,8 +2,8 @@
 
     python -m benchmarks.report
 
-It reads `benchmarks/results/engines.json` and `pictures.json`, as far as they exist, and replaces the text between `<!-- figures: NAME -->`
-and `<!-- end of figures -->`.
+It reads `engines.json` and `pictures.json` of `benchmarks/results`, as far as they exist, and replaces the text of the
+documents between `<!-- figures: NAME -->` and `<!-- end of figures -->`.
 """
 
 from __future__ import annotations
