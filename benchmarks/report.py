@@ -32,7 +32,9 @@ def main() -> None:
         blocks = {}
         if engines:
             plot = f"![Requests per second by connections]({os.path.relpath(PLOT, document.parent)})"
-            blocks["engines"] = f"{compact_table(engines)}\n\n{plot}"
+            baseline = engines["settings"]["baseline"]
+            note = f"The ratio is to {baseline}; the columns after the rates are at the most connections."
+            blocks["engines"] = f"{compact_table(engines)}\n\n{note}\n\n{plot}"
             blocks["latencies"] = latencies_table(engines["summary"])
         if pictures:
             blocks["pictures"] = pictures_table(pictures)
