@@ -1,4 +1,4 @@
-"""Signals that stop a server."""
+"""Signals that stop a server, or a command."""
 
 from __future__ import annotations
 
@@ -33,3 +33,13 @@ def stop_signals() -> Iterator[Stop]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def ended_by_sigterm() -> Iterator[None]:
+    """Handle SIGTERM like Ctrl-C: raise KeyboardInterrupt, so that unfinished work is undone."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -79,9 +79,9 @@ def run(args: argparse.Namespace) -> int:
 
     from fastmar_cli.console import out, stages
     from fastmar_cli.rollout_report import lines
-    from fastmar_cli.signals import ended_by_sigterm
     from fastmar_serving.rollout.deploy import DeployOptions, DeployResult, deploy
     from fastmar_serving.rollout.server import find_server
+    from fastmar_serving.signals import ended_by_sigterm
 
     if args.keep == 1 and args.no_default:
         args.refuse(

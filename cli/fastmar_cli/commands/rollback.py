@@ -28,9 +28,9 @@ def run(args: argparse.Namespace) -> int:
     import json
 
     from fastmar_cli.console import out, stages
-    from fastmar_cli.signals import ended_by_sigterm
     from fastmar_serving.rollout.rollback import roll_back
     from fastmar_serving.rollout.server import find_server
+    from fastmar_serving.signals import ended_by_sigterm
 
     with ended_by_sigterm(), stages() as show:
         done = roll_back(find_server(server_options(args)), args.name, args.to, timeout=args.timeout, show=show)

@@ -92,7 +92,7 @@ def _add_instances(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the subcommand; SIGTERM ends it like Ctrl-C."""
-    from fastmar_cli.signals import ended_by_sigterm
+    from fastmar_serving.signals import ended_by_sigterm
 
     with ended_by_sigterm():
         status: int = args.act(args)

@@ -1,4 +1,4 @@
-"""Run TorchServe in the foreground, until SIGTERM or Ctrl-C.
+"""Run a server in the foreground, until SIGTERM or Ctrl-C.
 
 On the first signal the server drains: it refuses new connections, answers all accepted requests and exits. A second
 signal stops it immediately.
