@@ -107,8 +107,8 @@ async def ask(path):
     async def receive(): return {{"type": "http.request", "body": body}}
     async def send(message): sent.append(message)
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    scope = {{"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": headers}}
-    await app(scope, receive, send)
+    scope = {{"type": "http", "scheme": "http", "method": "POST", "path": path, "query_string": b""}}
+    await app(scope | {{"headers": headers}}, receive, send)
     assert b"x-request-id" not in dict(sent[0]["headers"])
     return sent[1]["body"].decode()
 # AWS's image forwards /invocations to /.

@@ -11,10 +11,8 @@ from fastmar_cli.console import out
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments; options that are not set are omitted, since `Options` has the defaults."""
-    package = parser.add_subparsers(dest="action", metavar="ACTION", required=True).add_parser(
-        "package", help="write the folder, or a .tar.gz or .zip of it", argument_default=argparse.SUPPRESS
-    )
-    add = package.add_argument
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    add = actions.add_parser("package", help="write it", argument_default=argparse.SUPPRESS).add_argument
     add("archives", nargs="+", type=Path, metavar="MODEL.mar", help="models, or versions of one: the newest is default")
     add("-o", "--output", type=Path, default=Path("ray"), help="folder, .tar.gz or .zip (default: %(default)s)")
     add("--replicas", type=positive, metavar="N", help="number of replicas, or the minimum (default: 1)")
@@ -26,12 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the output, and print the command that runs it."""
+    """Write the output, and print the models in it."""
     from fastmar_serving.ray.package import Options, package
 
     given = {name: value for name, value in vars(args).items() if name in Options.__dataclass_fields__}
     archives = package(args.archives, args.output, Options(**given))
     out.print(f"{args.output}  ({', '.join(archive.label for archive in archives)})", markup=False)
-    if args.output.is_dir():
-        out.print(f"Run:  cd {args.output} && serve run config.yaml", markup=False)
     return 0
