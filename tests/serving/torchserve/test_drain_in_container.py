@@ -16,9 +16,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from tests.engines.load import Load
 from tests.serving.archives import make_archive
 from tests.serving.torchserve.conftest import ECHO
-from tests.serving.torchserve.load import Load
 
 from fastmar_serving.testing import running_server
 from fastmar_serving.torchserve.java import find_java
