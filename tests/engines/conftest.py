@@ -5,13 +5,14 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from fastmar_serving.audit import FILE as AUDIT
-from fastmar_serving.management import Management, management_key
+from fastmar_serving.management import Management, ManagementError, management_key
 from fastmar_serving.testing import RunningServer
 from tests.archives import tiny_archive
 from tests.conftest import COOKBOOK
@@ -105,10 +106,12 @@ def restored(keyed_store: Path, management: Management) -> Iterator[None]:
     """After the test, only version 1.0 of the tiny model is in the store and the server."""
     yield
     management.set_default("tiny", "1.0")
-    for name in management.names():
-        for version in management.describe(name):
-            if (name, version["modelVersion"]) != ("tiny", "1.0"):
-                management.unregister(name, version["modelVersion"])
+    for _ in range(2):  # the default version can only be removed after the others
+        for name in management.names():
+            for version in management.describe(name):
+                if (name, version["modelVersion"]) != ("tiny", "1.0"):
+                    with suppress(ManagementError):
+                        management.unregister(name, version["modelVersion"])
     for path in keyed_store.iterdir():
         if path.name not in ("tiny-1.0.mar", AUDIT):
             shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -8,9 +8,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
+import pytest
 
 from tests.engines import LONG, Engine
 from tests.engines.calls import PATH, RECORD, port, wait_for
@@ -36,6 +38,15 @@ def test_sigterm_under_load_loses_no_request(engine: Engine, tiny_store: Path) -
     assert outcomes == [{"refused": STREAMS}] * len(outcomes)
 
 
+@pytest.fixture
+def sigint() -> Iterator[None]:
+    """Children get SIGINT's default action, also if a shell started the tests in the background and ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("sigint")
 def test_sigint_with_an_idle_connection(engine: Engine, tiny_store: Path) -> None:
     with engine.serve(tiny_store, "--drain-timeout", "30") as server:
         idle = http.client.HTTPConnection("127.0.0.1", port(server), timeout=10)
@@ -65,6 +76,9 @@ def test_sigterm_while_models_load(engine: Engine, tiny_store: Path) -> None:
         text=True,
     )
     try:
+        assert process.stderr is not None
+        while "starting" not in process.stderr.readline():
+            assert process.poll() is None
         wait_for(lambda: psutil.Process(process.pid).children())
         process.terminate()
         printed, _ = process.communicate(timeout=60)
