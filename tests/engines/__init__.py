@@ -31,7 +31,6 @@ CAPABILITIES = {
     "own_handlers": "archives of other tools, with handlers of their own",
     "config_file": "`--config FILE`",
     "management_port": "`--management PORT`",
-    "head_timeout": "`--request-timeout` for the head of a request",
     "header_limit": "a limit on the length of a header",
     "metrics_path": "status 404 for other paths than `/metrics` on the metrics port",
 }
@@ -70,7 +69,6 @@ _ASGI = {
     "own_handlers": "it loads fastmar's archives only",
     "config_file": "the file has properties of TorchServe",
     "management_port": "its management API is on a Unix socket only",
-    "head_timeout": "the limit is for bodies only",
     "metrics_path": "metrics are on every path",
 }
 _UVICORN = {**_ASGI, "header_limit": "its parser reads headers of any length"}

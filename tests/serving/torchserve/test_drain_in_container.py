@@ -70,7 +70,7 @@ def test_docker_stop_under_load_loses_no_request(empty_image: str, tmp_path: Pat
     arguments = ("--host", "0.0.0.0", "--no-token", "--java", str(java))
     with running_server(store, *arguments, command=["docker", "run", *options, empty_image, *serve]) as server:
         address = docker("inspect", "--format", "{{.NetworkSettings.IPAddress}}", name).strip()
-        load = Load(urlsplit(server.url).port or 0, "/predictions/echo", address)
+        load = Load(urlsplit(server.url).port or 0, "/predictions/echo", host=address)
         load.start(keep_alive=8, one_each=8)
         load.wait_for_answers(50)
         docker("stop", "--time", "50", name)
