@@ -105,7 +105,7 @@ def changed(archive: Path, **members: Any) -> Path:
 
 def with_column_renamed(archive: Path, old: str, new: str) -> Path:
     """The archive with a renamed column: it is valid, but refuses the previous records."""
-    names = ("spec.json", "golden/records.json")
+    names = ("spec.json", "golden/records.json", "golden/answers.json")
     texts = {name: member(archive, name).decode().replace(json.dumps(old), json.dumps(new)) for name in names}
     return changed(archive, **{name.removesuffix(".json").replace("/", "__"): text for name, text in texts.items()})
 

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.browser import launched
+from tests.engines import Engine, parameters, skip_unless_able
 from tests.scheduling import LongestFirst, row_of
 
 # On cores that are busy with other tests, several torch threads wait for each other and are slower than a single one.
@@ -51,6 +52,13 @@ def chromium() -> Iterator[Any]:
         yield browser
 
 
+@pytest.fixture(scope="session", params=parameters())
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """A test with it runs on each installed engine."""
+    started: Engine = request.param
+    return started
+
+
 @pytest.fixture(autouse=True)
 def exporter_table_built_once() -> None:
     """Keep torch's table of translations to ONNX, since building it takes half of a small export."""
@@ -79,6 +87,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker("browser")
         if training[item.path] or fixtures & TRAINED:
             item.add_marker("training")
+        skip_unless_able(item)
     if hasattr(config, "workerinput"):  # a worker of pytest-xdist
         items.sort(key=lambda item: row_of(item.nodeid))
 

@@ -24,10 +24,11 @@ from fastmar_client import journal
 from fastmar_runtime import payload
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.schema import describe
-from fastmar_serving.testing import RunningServer, running_server
+from fastmar_serving.testing import RunningServer
 from tests.client.conftest import adult, colours, predictor, scripted  # noqa: F401 - fixtures
 from tests.client.models import people
 from tests.client.scripted import Reply, Scripted, Seen
+from tests.engines import FAST
 from tests.pictures import file_of, picture
 
 COMMAND = [sys.executable, "-m", "fastmar_cli.main", "score"]
@@ -380,11 +381,11 @@ class TestPredictWithBothTargets:
 
 @pytest.fixture(scope="module")
 def served(adult: Path, colours: Path) -> Iterator[RunningServer]:
-    with running_server(adult.parent, "--token") as running:
+    with FAST.serve(adult.parent, "--token") as running:
         yield running
 
 
-@pytest.mark.torchserve
+@pytest.mark.asgi
 class TestServed:
     def test_score(self, served: RunningServer, adult: Path, table: Path, out: Path, capsys: Any) -> None:
         people(3000).drop(columns="salary").to_csv(table, index_label="id")

@@ -16,11 +16,12 @@ from tests.client.blocking import BlockingClient, Connect
 from tests.client.models import InProcess, export_adult, export_colours
 from tests.client.scripted import Scripted, Seen
 from tests.client.tables import ROWS, write_table
+from tests.engines import FAST
 
 from fastmar_client import Client
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.schema import describe
-from fastmar_serving.testing import RunningServer, running_server
+from fastmar_serving.testing import RunningServer
 
 
 @pytest.fixture(params=[Client, BlockingClient], ids=["Client", "AsyncClient"])
@@ -42,8 +43,8 @@ def colours(adult: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def served(adult: Path, colours: Path) -> Iterator[RunningServer]:
-    """A real TorchServe with both models."""
-    with running_server(adult.parent) as running:
+    """A real server with both models."""
+    with FAST.serve(adult.parent) as running:
         yield running
 
 

@@ -34,7 +34,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", DOCUMENT.read_text("utf-8"), re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.torchserve
+@pytest.mark.asgi
 def test_the_examples_run(served: RunningServer, adult: Path, folder: Path, capsys: Any) -> None:
     python = blocks("python")
     assert len(python) > 8
@@ -55,7 +55,7 @@ def test_the_examples_run(served: RunningServer, adult: Path, folder: Path, caps
     assert "['1.0'] True" in done.stdout
 
 
-@pytest.mark.torchserve
+@pytest.mark.asgi
 def test_the_commands_run(served: RunningServer, adult: Path, folder: Path, capsys: Any) -> None:
     [text] = [block for block in blocks("sh") if "fastmar score" in block]
     for line in text.splitlines():

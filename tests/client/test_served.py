@@ -1,4 +1,4 @@
-"""The client against a real TorchServe, and runs of `score_csv` that are killed."""
+"""The client against a real server, and runs of `score_csv` that are killed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fastmar_client import Client, RecordRefused, Schema
 from fastmar_runtime.predictor import Predictor
 from fastmar_serving.testing import RunningServer
 
-pytestmark = pytest.mark.torchserve
+pytestmark = pytest.mark.asgi
 
 
 @pytest.fixture

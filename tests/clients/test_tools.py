@@ -1,4 +1,4 @@
-"""Other HTTP clients, used in their usual ways, against one server with a model of tables and one of pictures.
+"""Other HTTP clients, used in their usual ways, against each engine with a model of tables and one of pictures.
 
 The clients are installed in a separate environment by `.ci/clients`.
 """
@@ -10,20 +10,20 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.client.conftest import adult, colours, served  # noqa: F401 - fixtures
+from tests.client.conftest import adult, colours  # noqa: F401 - fixtures
 from tests.client.models import people
+from tests.engines import Engine
 from tests.pictures import COLOURS, picture
 
 from fastmar_client import Client
 from fastmar_serving.testing import RunningServer
 
 # ruff: noqa: F811 - fixtures are imported, and named again as arguments
-
-pytestmark = pytest.mark.torchserve
 
 TOOLS = Path(__file__).parent / "tools"
 BIN = Path(__file__).parents[2] / ".build" / "clients" / "bin"
@@ -41,6 +41,12 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number, colour in enumerate(COLOURS):
         picture(colour, number).save(folder / f"{colour}.png")
     return folder
+
+
+@pytest.fixture(scope="session")
+def served(engine: Engine, adult: Path, colours: Path) -> Iterator[RunningServer]:
+    with engine.serve(adult.parent) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
@@ -114,7 +120,7 @@ def test_locust(served: RunningServer, inputs: Path, tmp_path: Path) -> None:
     if not (BIN / "locust").exists():
         pytest.skip("locust is missing; `.ci/clients` installs it")
     report = tmp_path / "report"
-    options = ["--headless", "-u", "8", "-r", "8", "-t", "5s", "--only-summary"]
+    options = ["--headless", "-u", "8", "-r", "8", "-t", "3s", "--only-summary"]
     done = subprocess.run(
         [BIN / "locust", "-f", TOOLS / "locustfile.py", *options, "--host", served.url, "--csv", report],
         env=os.environ | {"INPUTS": str(inputs)},

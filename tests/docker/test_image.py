@@ -13,8 +13,8 @@ import pytest
 from tests.archives import RAISES, changed
 from tests.docker.clouds import IMAGES, Container, ask, container, docker, mounted
 from tests.docker.conftest import ROOT
+from tests.engines.load import Load
 from tests.runtime import tiny, tiny_pictures
-from tests.serving.torchserve.load import Load
 
 pytestmark = pytest.mark.docker
 
@@ -103,14 +103,13 @@ def published(running: Container) -> str:
     return predicts(host, int(port))
 
 
-def test_stops_under_load_and_starts_again(each_image: str, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stops_under_load_and_starts_again(each_image: str, store: Path) -> None:
     """No request is lost. Without a tmpfs, files of the previous run exist, even after SIGKILL."""
-    monkeypatch.setattr("tests.serving.torchserve.load.BODY", RECORD)
     options = (*OPEN, "--volume", f"{store}:/models:ro", "--publish", "127.0.0.1::8080")
     with container(*options, image=each_image) as started:
         started.wait()
         first = published(started)
-        load = Load(started.port, "/predictions/tiny", started.host)
+        load = Load(started.port, "/predictions/tiny", RECORD, started.host)
         load.start(keep_alive=8, one_each=4)
         load.wait_for_answers(50)
         docker("stop", "--time", "50", started.id)

@@ -16,10 +16,11 @@ import pytest
 import requests
 
 from fastmar_client import Client, RecordRefused
-from fastmar_serving.testing import RunningServer, running_server
+from fastmar_serving.testing import RunningServer
 from fastmar_web.app import create_app
 from fastmar_web.backend import Backend
 from fastmar_web.settings import Settings
+from tests.engines import FAST
 
 PACKAGE = Path(__file__).parent / "letters"
 LETTERS = """
@@ -55,7 +56,7 @@ with learn.no_bar(), learn.no_logging():
     print(json.dumps([[text, float(learn.predict(text)[2]) > 0] for text in inputs]))
 """
 
-pytestmark = [pytest.mark.torchserve, pytest.mark.training]
+pytestmark = [pytest.mark.asgi, pytest.mark.training]
 
 
 def run(*arguments: str | Path, path: list[Path], folder: Path, status: int = 0) -> str:
@@ -92,7 +93,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict
 @pytest.fixture(scope="module")
 def server(exported: tuple[Path, Path, Any]) -> Iterator[RunningServer]:
     """A server with the archive, without the installed package."""
-    with running_server(exported[0] / "model_store") as running:
+    with FAST.serve(exported[0] / "model_store") as running:
         yield running
 
 

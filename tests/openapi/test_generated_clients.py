@@ -20,11 +20,12 @@ import requests
 
 from fastmar_export.archive import Bundle, write_archive
 from fastmar_runtime.predictor import Predictor
-from fastmar_serving.testing import RunningServer, running_server
+from fastmar_serving.testing import RunningServer
+from tests.engines import FAST, Engine
 from tests.openapi.models import MODELS, RECORD, awkward_spec
 from tests.runtime import tiny
 
-pytestmark = [pytest.mark.torchserve, pytest.mark.clients]
+pytestmark = [pytest.mark.asgi, pytest.mark.clients]
 
 PROGRAMS = Path(__file__).parent / "programs"
 TYPESCRIPT, OPENAPI_TYPESCRIPT = "5.9.3", "7.13.0"
@@ -58,13 +59,18 @@ def tool(name: str, package: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """A TorchServe with the model of awkward names."""
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model of awkward names."""
     spec, graph = awkward_spec(), tiny.graph()
     predictor = Predictor(spec, graph)
     store = tmp_path_factory.mktemp("store")
     write_archive(Bundle(spec, graph, tiny.golden(predictor, [RECORD])), store)
-    with running_server(store) as running:
+    return store
+
+
+@pytest.fixture(scope="module")
+def server(store: Path) -> Iterator[RunningServer]:
+    with FAST.serve(store) as running:
         yield running
 
 
@@ -181,9 +187,10 @@ def test_documents_are_served_by_path_and_by_content_type(server: RunningServer)
     assert "openapi-3.0.json" in unknown.json()["error"]["fix"]
 
 
-def test_python(server: RunningServer, generated: Path, record_file: Path, expected: dict[str, Any]) -> None:
+def test_python(engine: Engine, store: Path, generated: Path, record_file: Path, expected: dict[str, Any]) -> None:
     environ = os.environ | {"PYTHONPATH": str(generated / "python")}
-    printed = run(sys.executable, PROGRAMS / "ask.py", server.url, record_file, env=environ)
+    with engine.serve(store) as server:
+        printed = run(sys.executable, PROGRAMS / "ask.py", server.url, record_file, env=environ)
     answers = assert_answers(printed, expected)
     outputs = {output["name"]: output["data"] for output in answers["inferred"]["outputs"]}
     assert outputs["prediction"] == [expected["prediction"]]

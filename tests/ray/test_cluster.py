@@ -20,8 +20,8 @@ from fastmar_client import Client
 from fastmar_serving.ray.package import Options, package
 from fastmar_serving.testing import running_server
 from tests.archives import changed, golden, tiny_archive
+from tests.engines.streams import Streams
 from tests.ray.cluster import START_TIMEOUT, RayServer, serving
-from tests.serving.streams import Streams
 
 pytestmark = [
     pytest.mark.ray,

@@ -9,11 +9,10 @@ import sysconfig
 from pathlib import Path
 
 import pytest
-import requests
 
-from fastmar_runtime.predictor import BundleFiles
-from fastmar_serving.testing import running_server
-from tests.serving.conftest import TABLES
+from tests.archives import tiny_archive
+from tests.engines import Engine
+from tests.engines.calls import OLD, prediction
 
 BLOCKER = """
 from importlib.machinery import PathFinder
@@ -44,16 +43,14 @@ def python_without(folder: Path, blocked: set[str]) -> str:
     return str(python)
 
 
-@pytest.mark.torchserve
-def test_server_needs_no_torch_fastai_or_pandas(store: Path, tmp_path: Path) -> None:
+def test_server_needs_no_torch_fastai_or_pandas(engine: Engine, tmp_path: Path) -> None:
     python = python_without(tmp_path / "venv", {"torch", "fastai", "fastcore", "torchvision", "pandas"})
     blocked = subprocess.run([python, "-c", "import pandas"], capture_output=True, text=True, check=False)
     assert "No module named 'pandas'" in blocked.stderr
-    record = BundleFiles(store / f"{TABLES}.mar").json("golden/records.json")[0]
-    with running_server(store, "--models", TABLES, command=[python, "-m", "fastmar_cli.main"]) as server:
-        response = requests.post(f"{server.url}/predictions/{TABLES}", json=record, timeout=30)
-    assert response.status_code == 200
-    assert response.json()["probabilities"]
+    (tmp_path / "store").mkdir()
+    tiny_archive(tmp_path / "store")
+    with engine.serve(tmp_path / "store", command=[python, "-m", "fastmar_cli.main"]) as server:
+        assert prediction(server, key=None) == OLD
 
 
 @pytest.mark.training  # slow, since it installs an environment

@@ -18,13 +18,13 @@ import pytest
 import requests
 
 from fastmar_serving.ports import free_port
-from fastmar_serving.testing import running_server
 from tests.archives import tiny_archive
+from tests.engines import FAST
 from tests.runtime import tiny
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 pytestmark = [
-    pytest.mark.torchserve,
+    pytest.mark.asgi,
     pytest.mark.skipif(NGINX is None, reason="nginx is not installed (Debian: nginx-light)"),
 ]
 
@@ -116,7 +116,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     store.mkdir()
     tiny_archive(store, "1.0")
     tiny_archive(store, "2.0", flipped=True)
-    with running_server(store) as server:
+    with FAST.serve(store) as server:
         proxy = Proxy(folder, server.url)
         proxy.set_share("10%")
         with subprocess.Popen(proxy.command(), stderr=subprocess.DEVNULL, text=True) as process:

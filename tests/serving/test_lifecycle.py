@@ -1,4 +1,4 @@
-"""`fastmar deploy`, `rollback` and `models` with a real server under load."""
+"""Details of `fastmar deploy` and `models` with a real server. tests/engines/test_deployments.py has the rest."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ import json
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import requests
 
@@ -22,20 +19,11 @@ from fastmar_serving.management import Management, management_key
 from fastmar_serving.testing import RunningServer, running_server
 from fastmar_serving.torchserve.java import find_java
 from tests.archives import (
-    HANGS,
-    RAISES,
-    REFUSES_LATER,
-    SLOW,
-    UNCHECKED,
-    changed,
-    golden,
-    renamed,
     tiny_archive,
-    with_column_renamed,
 )
-from tests.serving.streams import Streams
+from tests.engines import FAST, workers
 
-pytestmark = pytest.mark.torchserve
+pytestmark = pytest.mark.asgi
 
 OLD, NEW = ">=50k", "<50k"  # predictions of 1.0 and of the flipped 2.0 for the first golden record
 
@@ -51,7 +39,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def server(store: Path) -> Iterator[RunningServer]:
     """A server with keys for both APIs."""
-    with running_server(store, "--token") as running:
+    with FAST.serve(store, "--token") as running:
         yield running
 
 
@@ -121,162 +109,9 @@ def record() -> Any:
     return tiny.record()
 
 
-def workers(server: RunningServer) -> int:
-    count = 0
-    for process in psutil.Process(server.process.pid).children(recursive=True):
-        with suppress(psutil.NoSuchProcess):
-            count += "model_service_worker" in " ".join(process.cmdline())
-    return count
-
-
 def names(store: Path) -> list[str]:
     """Files of the store except the audit log."""
     return sorted(path.name for path in store.iterdir() if path.name != AUDIT)
-
-
-def audit(store: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (store / AUDIT).read_text().splitlines()]
-
-
-class TestUnderLoad:
-    def test_deploy_and_rollback_lose_no_request(self, server: RunningServer, fastmar: Any, tmp_path: Path) -> None:
-        second = tiny_archive(tmp_path, "2.0", flipped=True)
-        streams = Streams(server.url, "/predictions/tiny", record(), key(server))
-        with streams.running():
-            fastmar("deploy", second)
-            streams.wait_for_more()
-            assert streams.changes() == [[OLD, NEW]] * 8
-            fastmar("rollback", "tiny")
-        assert streams.failures == []
-        assert streams.changes() == [[OLD, NEW, OLD]] * 8
-
-    def test_unloading_the_old_version_loses_no_request(
-        self, server: RunningServer, fastmar: Any, tmp_path: Path, store: Path
-    ) -> None:
-        streams = Streams(server.url, "/predictions/tiny", record(), key(server))
-        with streams.running():
-            out, _ = fastmar("deploy", tiny_archive(tmp_path, "2.0", flipped=True), "--keep", 1)
-            assert "Unloaded: tiny 1.0" in out
-            assert workers(server) == 1
-            assert (store / "unloaded" / "tiny-1.0.mar").exists()
-            out, _ = fastmar("rollback", "tiny")
-            assert "tiny 1.0, loaded again" in out
-        assert streams.failures == []
-        assert streams.changes() == [[OLD, NEW, OLD]] * 8
-
-    def test_unloading_a_slow_version_loses_no_request(
-        self, server: RunningServer, fastmar: Any, tmp_path: Path, store: Path
-    ) -> None:
-        slow = tiny_archive(store, "1.0", name="slow")
-        changed(slow, fastmar_handler_py=SLOW, answer=golden(slow)[1][0])
-        management(server).register(slow.name)
-        streams = Streams(server.url, "/predictions/slow", record(), key(server), enough=2)
-        with streams.running():
-            quick = tiny_archive(tmp_path, "2.0", name="slow", flipped=True)
-            out, _ = fastmar("deploy", quick, "--sample", 1, "--keep", 1)
-            assert "Unloaded: slow 1.0" in out
-        assert streams.failures == []
-        assert streams.changes() == [[OLD, NEW]] * 8
-
-
-def wait_for_line(server: RunningServer, line: str, within: float = 30.0) -> None:
-    """Wait until the server's log has the line, which it copies from the audit log with a delay."""
-    deadline = time.monotonic() + within
-    while line not in (log := server.stderr.read_text()):
-        assert time.monotonic() < deadline, log
-        time.sleep(0.05)
-
-
-def faulty(folder: Path, fault: str) -> Path:
-    path = tiny_archive(folder, "2.0", flipped=True)
-    _, answers = golden(path)
-    match fault:
-        case "breaking":
-            return with_column_renamed(path, "workclass", "employer")
-        case "errors":
-            return changed(path, fastmar_handler_py=REFUSES_LATER)
-        case "golden":  # the worker detects it
-            answers[0] |= {"prediction": OLD, "index": 1}
-            answers[0]["probabilities"] = dict(zip(answers[0]["probabilities"], (0.1, 0.9), strict=True))
-            return changed(path, golden__answers=answers)
-        case "unchecked":  # wrong answers, not detected by the worker
-            return changed(path, fastmar_handler_py=UNCHECKED, answer=answers[0])
-        case "raises":
-            return changed(path, fastmar_handler_py=RAISES)
-        case "hangs":
-            return changed(path, fastmar_handler_py=HANGS)
-    raise AssertionError(fault)
-
-
-class TestFailures:
-    """A failed deployment: the old version answers all requests, and nothing of the new version stays."""
-
-    @pytest.mark.parametrize(
-        ("fault", "options", "error", "code", "fact"),
-        [
-            ("breaking", [], "BreakingVersion", "breaking_changes", "employer"),
-            ("errors", [], "NewErrors", "new_errors", "missing_column: 4"),
-            ("golden", [], "VersionFailed", "load_failed", "golden record 0"),
-            ("unchecked", [], "GoldenDiffers", "golden_differs", "golden record 1"),
-            ("raises", [], "VersionFailed", "load_failed", "the weights are missing"),
-            ("hangs", ["--timeout", 4], "VersionFailed", "workers_not_ready", "0 of 1"),
-        ],
-    )
-    def test_faulty_version_never_becomes_the_default(
-        self,
-        server: RunningServer,
-        fastmar: Any,
-        ask: Any,
-        store: Path,
-        tmp_path: Path,
-        fault: str,
-        options: list[object],
-        error: str,
-        code: str,
-        fact: str,
-    ) -> None:
-        streams = Streams(server.url, "/predictions/tiny", record(), key(server))
-        with streams.running():
-            out, err = fastmar("deploy", faulty(tmp_path, fault), *options, status=1)
-        assert streams.failures == []
-        assert streams.changes() == [[OLD]] * 8
-        assert f"{error}: " in err
-        assert fact in err
-        assert "\n  Fix: " in err
-        assert audit(store)[-1]["code"] == code
-        assert audit(store)[-1].items() >= {"action": "deploy", "from": "1.0", "to": "2.0", "model": "tiny"}.items()
-        assert audit(store)[-1]["result"] in ("refused", "failed")
-        wait_for_line(server, f"fastmar: audit: {json.dumps(audit(store)[-1])}")
-        assert out == "" or fault in ("breaking", "errors")
-        assert ask(version="2.0") == 404
-        assert names(store) == ["tiny-1.0.mar"]
-        assert [version["modelVersion"] for version in management(server).describe("tiny")] == ["1.0"]
-        assert requests.get(f"{server.url}/ping", timeout=10).status_code == 200
-        assert server.process.poll() is None
-        assert workers(server) == 1
-
-    def test_too_many_changes(self, fastmar: Any, ask: Any, store: Path, tmp_path: Path) -> None:
-        second = tiny_archive(tmp_path, "2.0", flipped=True)
-        rows = tmp_path / "rows.csv"
-        rows.write_text("workclass,grade,vip,age,hours\n Private,7,true,49,40.5\n State-gov,3,false,20,10\n")
-        out, err = fastmar("deploy", second, "--requests", rows, "--max-changed", 0.5, status=1)
-        assert "AnswersChanged" in err
-        assert "100.0%" in err
-        assert "2 answers of 1.0 and 2.0" in out
-        assert ask() == OLD
-        assert names(store) == ["tiny-1.0.mar"]
-
-    def test_sigterm_undoes_the_deployment(self, server: RunningServer, ask: Any, store: Path, tmp_path: Path) -> None:
-        command = [sys.executable, "-m", "fastmar_cli.main", "deploy", faulty(tmp_path, "hangs"), "--url", server.url]
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-            while "2.0" not in [version["modelVersion"] for version in management(server).describe("tiny")]:
-                assert process.poll() is None
-            process.terminate()
-            _, printed = process.communicate(timeout=30)
-        assert process.returncode == 130
-        assert printed == "Interrupted.\n"
-        assert ask(version="2.0") == 404
-        assert names(store) == ["tiny-1.0.mar"]
 
 
 class TestStore:
@@ -294,25 +129,6 @@ class TestStore:
         assert result["shadow"]["changed"] == result["shadow"]["answers"] == 4
         assert ask() == NEW
         assert names(store) == ["defaults.json", "new one.mar", "tiny-1.0.mar"]
-
-    def test_names_with_special_characters(self, fastmar: Any, ask: Any, tmp_path: Path) -> None:
-        name, version = "my odd+model, ü=%", "2.0 beta"
-        for number, each in enumerate((version, "3")):
-            path = renamed(tiny_archive(tmp_path, file=f"{number}.mar", flipped=number == 1), name, each)
-            fastmar("deploy", path)
-        quoted = "my%20odd%2Bmodel%2C%20%C3%BC%3D%25"
-        assert (ask(quoted), ask(quoted, "2.0%20beta")) == (NEW, OLD)
-        fastmar("rollback", name)
-        assert ask(quoted) == OLD
-
-    def test_server_stays_ready_while_another_model_is_deployed(
-        self, server: RunningServer, fastmar: Any, ask: Any, tmp_path: Path
-    ) -> None:
-        other = tiny_archive(tmp_path, name="other")
-        assert requests.get(f"{server.url}/ping", timeout=10).status_code == 200
-        fastmar("deploy", other)
-        assert ask("other") == OLD
-        assert requests.get(f"{server.url}/ping", timeout=10).status_code == 200
 
     def test_read_only_store(self, server: RunningServer, store: Path, ask: Any, tmp_path: Path) -> None:
         if subprocess.run(["unshare", "--mount", "true"], check=False, capture_output=True).returncode:
@@ -337,19 +153,26 @@ class TestStore:
         assert ask() == NEW
 
 
+class TestFailures:
+    def test_too_many_changes(self, fastmar: Any, ask: Any, store: Path, tmp_path: Path) -> None:
+        second = tiny_archive(tmp_path, "2.0", flipped=True)
+        rows = tmp_path / "rows.csv"
+        rows.write_text("workclass,grade,vip,age,hours\n Private,7,true,49,40.5\n State-gov,3,false,20,10\n")
+        out, err = fastmar("deploy", second, "--requests", rows, "--max-changed", 0.5, status=1)
+        assert "AnswersChanged" in err
+        assert "100.0%" in err
+        assert "2 answers of 1.0 and 2.0" in out
+        assert ask() == OLD
+        assert names(store) == ["tiny-1.0.mar"]
+
+
 class TestModels:
-    def test_lists_all_versions(self, server: RunningServer, fastmar: Any, tmp_path: Path) -> None:
+    def test_lists_all_versions(self, fastmar: Any, tmp_path: Path) -> None:
         fastmar("deploy", tiny_archive(tmp_path, "2.0"), "--no-default")
-        out, _ = fastmar("models", "--json")
-        first, second = json.loads(out)
-        assert (first["version"], first["default"], first["workers"]) == ("2.0", False, {"ready": 1, "asked": 1})
-        assert (second["version"], second["default"], second["file"]) == ("1.0", True, "tiny-1.0.mar")
-        assert first["memory"] > 1_000_000
-        assert first["loaded_at"] > second["loaded_at"]
         out, _ = fastmar("models")
-        assert [line.split("│")[1:5] for line in out.splitlines() if "tiny" in line] == [
-            [" tiny  ", " 2.0     ", "         ", " 1/1     "],
-            [" tiny  ", " 1.0     ", " default ", " 1/1     "],
+        assert [line.split("│")[1:4] for line in out.splitlines() if "tiny" in line] == [
+            [" tiny  ", " 2.0     ", "         "],
+            [" tiny  ", " 1.0     ", " default "],
         ]
 
     def test_unloads_a_version(self, fastmar: Any, ask: Any, store: Path, tmp_path: Path) -> None:
@@ -366,6 +189,7 @@ class TestModels:
         assert "ServerNotFound" in capsys.readouterr().err
 
 
+@pytest.mark.torchserve
 def test_unloads_versions_without_the_program_kill(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """TorchServe ends workers with the program `kill`, which small containers lack."""
     programs, store = tmp_path / "bin", tmp_path / "store"
@@ -379,26 +203,4 @@ def test_unloads_versions_without_the_program_kill(tmp_path: Path, capsys: pytes
         capsys.readouterr()
         assert main(["models", "--unload", "tiny", "1.0", "--json", "--url", server.url]) == 0
         assert [each["version"] for each in json.loads(capsys.readouterr().out)] == ["2.0"]
-        assert workers(server) == 1
-
-
-def test_restart_keeps_the_default(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    store = tmp_path / "store"
-    store.mkdir()
-    tiny_archive(store, "1.0")
-    with running_server(store, "--workers", "2") as server:
-        [version] = Management(server.management).describe("tiny")
-        assert [worker["status"] for worker in version["workers"]] == ["READY", "READY"]
-        assert main(["deploy", str(tiny_archive(tmp_path, "2.0", flipped=True)), "--url", server.url]) == 0
-        assert workers(server) == 4  # two for each version
-        assert main(["rollback", "tiny", "--url", server.url]) == 0
-    with running_server(store) as server:
-        capsys.readouterr()
-        assert main(["models", "--json", "--url", server.url]) == 0
-        loaded = json.loads(capsys.readouterr().out)
-        assert [(each["version"], each["default"]) for each in loaded] == [("2.0", False), ("1.0", True)]
-        reply = requests.post(f"{server.url}/predictions/tiny", json=record(), timeout=30)
-        assert reply.json()["prediction"] == OLD
-        urls = [line.strip().split()[2] for line in server.lines if line.strip().startswith("curl")]
-        # The sample request for the default names no version, so that it follows deployments.
-        assert urls == [f"{server.url}/predictions/tiny", f"{server.url}/predictions/tiny/2.0"]
+        assert len(workers(server)) == 1

@@ -16,11 +16,12 @@ from fastai.tabular.all import Categorify, FillMissing, Normalize, TabularDataLo
 import fastmar
 from fastmar_cli.main import main
 from fastmar_client import Client, RecordRefused
-from fastmar_serving.testing import RunningServer, running_server
+from fastmar_serving.testing import RunningServer
 from fastmar_web.app import create_app
 from fastmar_web.settings import Settings
+from tests.engines import FAST
 
-pytestmark = pytest.mark.torchserve
+pytestmark = pytest.mark.asgi
 
 ROWS = 400
 COUNTRIES = [" United-States", " Mexico", " Philippines"]
@@ -77,7 +78,7 @@ def server(first: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ru
     store = tmp_path_factory.mktemp("upkeep") / "store"
     store.mkdir()
     shutil.copy(first, store)
-    with running_server(store) as running:
+    with FAST.serve(store) as running:
         yield running
 
 

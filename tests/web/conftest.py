@@ -128,10 +128,10 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def real(store: Path) -> Iterator[str]:
-    """Address of the app with a real TorchServe."""
-    from fastmar_serving.testing import running_server
+    """Address of the app with a real server."""
+    from tests.engines import FAST
 
-    with running_server(store) as server:
+    with FAST.serve(store) as server:
         settings = Settings(url=server.url)
         app = create_app(settings)
         with listening(app) as url:

@@ -1,4 +1,4 @@
-"""The pages in Chromium, with a real TorchServe."""
+"""The pages in Chromium, with a real server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from tests.browser import PATIENCE
 from tests.web.models import ADULT, COLOURS, PEOPLE, people
 
-pytestmark = pytest.mark.torchserve
+pytestmark = pytest.mark.asgi
 expect: Any = getattr(pytest.importorskip("playwright.sync_api"), "expect")  # noqa: B009 - mypy needs no stubs
 
 

@@ -16,9 +16,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from tests.engines.load import Load
 from tests.serving.archives import make_archive
 from tests.serving.torchserve.conftest import ECHO
-from tests.serving.torchserve.load import Load
 
 from fastmar_serving.testing import running_server
 from fastmar_serving.torchserve.java import find_java
@@ -70,7 +70,7 @@ def test_docker_stop_under_load_loses_no_request(empty_image: str, tmp_path: Pat
     arguments = ("--host", "0.0.0.0", "--no-token", "--java", str(java))
     with running_server(store, *arguments, command=["docker", "run", *options, empty_image, *serve]) as server:
         address = docker("inspect", "--format", "{{.NetworkSettings.IPAddress}}", name).strip()
-        load = Load(urlsplit(server.url).port or 0, "/predictions/echo", address)
+        load = Load(urlsplit(server.url).port or 0, "/predictions/echo", host=address)
         load.start(keep_alive=8, one_each=8)
         load.wait_for_answers(50)
         docker("stop", "--time", "50", name)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -19,10 +17,9 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
+from tests.engines.load import Load
 from tests.serving.torchserve.conftest import ECHO
-from tests.serving.torchserve.load import Load
 
-from fastmar_serving.management import Management, ManagementError, management_key
 from fastmar_serving.testing import RunningServer, running_server
 
 pytestmark = pytest.mark.torchserve
@@ -70,10 +67,6 @@ class TestRunning:
         for kind in ("inference", "management"):
             assert int(keys[kind]["expiration time"].partition("-")[0]) > 3000
 
-    def test_run_directory_is_private(self, server: RunningServer) -> None:
-        assert server.key_file is not None
-        assert server.key_file.parent.stat().st_mode & 0o777 == 0o700
-
     def test_interpreter_and_environment_of_workers(self, server: RunningServer) -> None:
         answer = post(server, "/predictions/echo", {"environment": True})
         assert answer["python"] == sys.executable
@@ -86,19 +79,6 @@ class TestRunning:
             text = answer.read().decode()
         assert "ts_inference_requests_total{" in text
         assert 'echo_records_total{ModelName="echo",Level="Model"' in text
-
-    def test_management_is_only_on_the_socket_and_needs_its_key(self, server: RunningServer) -> None:
-        assert server.key_file is not None
-        key_file = server.key_file
-        assert (
-            Management(server.management, lambda: management_key(key_file)).describe("echo")[0]["modelVersion"] == "1.0"
-        )
-        with pytest.raises(ManagementError):
-            Management(server.management).describe("echo")
-        with pytest.raises(urllib.error.HTTPError) as refused:
-            post(server, "/models?url=echo-1.0.mar", {})
-        assert refused.value.code >= 400
-        refused.value.close()
 
     def test_open_inference_protocol_is_on(self, server: RunningServer) -> None:
         assert post(server, "/v2/models/echo/infer", {"a": 1})
@@ -135,19 +115,6 @@ sys.exit(main(sys.argv[1:]))
 
 
 class TestStopping:
-    @pytest.mark.skipif(sys.platform != "linux", reason="needs a socket option of Linux")
-    def test_sigterm_under_load_loses_no_request(self, echo_store: Path) -> None:
-        with running_server(echo_store) as server:
-            processes = family(server)
-            load = Load(urlsplit(server.url).port or 0, "/predictions/echo")
-            load.start(keep_alive=8, one_each=8)
-            load.wait_for_answers(50)
-            assert server.stop(signal.SIGTERM) == 0
-            outcomes = load.wait()
-        assert set(outcomes) == {"200", "refused"}, outcomes
-        assert outcomes["refused"] == 16
-        assert_gone(processes)
-
     def test_sigterm_without_the_socket_option_resets_few_connections(self, echo_store: Path) -> None:
         with running_server(echo_store, command=CONFINED) as server:
             load = Load(urlsplit(server.url).port or 0, "/predictions/echo")
@@ -161,24 +128,6 @@ class TestStopping:
         resets = outcomes.total() - outcomes["200"] - outcomes["refused"]
         assert resets <= 8, outcomes
         assert outcomes["refused"] == 16
-
-    def test_idle_connections_do_not_delay_the_stop(self, echo_store: Path) -> None:
-        with running_server(echo_store, "--drain-timeout", "30") as server:
-            load = Load(urlsplit(server.url).port or 0, "/predictions/echo")
-            idle = http.client.HTTPConnection("127.0.0.1", load.port, timeout=10)
-            idle.request("GET", "/predictions/echo")
-            idle.getresponse().read()
-            began = time.monotonic()
-            assert server.stop(signal.SIGINT) == 0
-            assert time.monotonic() - began < 10
-            idle.close()
-
-    def test_java_and_workers_end_if_the_launcher_is_killed(self, echo_store: Path, tmp_path: Path) -> None:
-        with running_server(echo_store, "--run-dir", str(tmp_path)) as server:
-            processes = family(server)
-            assert len(processes) == 2
-            server.process.kill()
-            assert_gone(processes)
 
     def test_launcher_ends_if_java_is_killed(self, echo_store: Path) -> None:
         with running_server(echo_store) as server:

@@ -19,9 +19,9 @@ from fastmar_cli.main import main
 from fastmar_client import Client
 from fastmar_runtime.predictor import Predictor
 from fastmar_serving.testing import RunningServer
+from tests.engines.conftest import COLOURS as NAME
+from tests.engines.test_http import TIMEOUT, post, worker_pids
 from tests.pictures import COLOURS, file_of, picture
-from tests.serving.conftest import COLOURS as NAME
-from tests.serving.test_http import TIMEOUT, post, worker_pids
 
 TOLERANCE = 1e-5  # of a probability: the order of additions depends on the size of the batch
 BOOK = ("26_100.jpg", "4_100.jpg", "5_100.jpg")

@@ -11,8 +11,8 @@ from jsonschema import Draft202012Validator
 
 from fastmar_runtime.predictor import BundleFiles
 from fastmar_serving.testing import RunningServer
-from tests.serving.conftest import TABLES
-from tests.serving.test_http import TIMEOUT, assert_close, post
+from tests.engines.conftest import TABLES
+from tests.engines.test_http import TIMEOUT, assert_close, post
 
 UNKNOWN = "nothing-of-that-name"
 

@@ -14,7 +14,7 @@ import requests
 from fastmar_runtime.predictor import BundleFiles, Predictor
 from fastmar_runtime.service import MAX_RECORDS
 from fastmar_serving.testing import RunningServer
-from tests.serving.conftest import TABLES
+from tests.engines.conftest import TABLES
 
 TOLERANCE = 1e-5  # of a probability, against fastai
 TIMEOUT = 30

@@ -20,6 +20,7 @@ class Load:
 
     port: int
     path: str
+    body: bytes = BODY
     host: str = "127.0.0.1"
     outcomes: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -49,7 +50,7 @@ class Load:
                 if connection is None:
                     connection = http.client.HTTPConnection(self.host, self.port, timeout=30)
                     connection.connect()
-                connection.request("POST", self.path, BODY, {"Content-Type": "application/json"})
+                connection.request("POST", self.path, self.body, {"Content-Type": "application/json"})
                 answer = connection.getresponse()
                 answer.read()
             except ConnectionRefusedError:

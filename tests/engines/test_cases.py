@@ -13,8 +13,8 @@ import requests
 
 from fastmar_runtime.predictor import Predictor
 from fastmar_serving.testing import RunningServer
-from tests.serving.conftest import TABLES
-from tests.serving.test_http import TIMEOUT, assert_close
+from tests.engines.conftest import TABLES
+from tests.engines.test_http import TIMEOUT, assert_close
 
 JSON = "application/json"
 COLUMNS = ["color", "size", "age", "weight"]

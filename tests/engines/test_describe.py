@@ -6,7 +6,7 @@ import json
 
 from fastmar_serving.management import UnixConnection
 from fastmar_serving.testing import RunningServer
-from tests.serving.conftest import TABLES
+from tests.engines.conftest import TABLES
 
 
 def test_description_has_the_schema(server: RunningServer) -> None:

@@ -1,0 +1,89 @@
+"""Requests to a server of any engine: with http.client, or raw."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import time
+from collections.abc import Callable
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastmar_serving.testing import RunningServer
+from tests.runtime import tiny
+
+KEY = "0123456789abcdef-fixed"  # of the server `keyed`
+ORIGIN = "https://a.example"
+JSON = "application/json"
+PATH = "/predictions/tiny"
+OLD, NEW = ">=50k", "<50k"  # predictions of 1.0 and of the flipped 2.0 for the record
+RECORD = json.dumps(tiny.record()).encode()
+LIMIT = 16 << 20  # bytes of a request
+TIMEOUT = 30
+
+
+@dataclass
+class Reply:
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def code(self) -> str:
+        return str(self.json["error"]["code"])
+
+
+def call(
+    server: RunningServer, method: str, path: str, body: Any = None, *, key: str | None = KEY, **headers: str
+) -> Reply:
+    """The response; other headers are keyword arguments with underscores instead of hyphens."""
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    sent |= {"Authorization": f"Bearer {key}"} if key else {}
+    with closing(http.client.HTTPConnection("127.0.0.1", port(server), timeout=TIMEOUT)) as connection:
+        with suppress(BrokenPipeError):  # the server answers before it has read the whole body
+            connection.request(method, path, body, sent, encode_chunked=not isinstance(body, bytes | str | None))
+        answer = connection.getresponse()
+        return Reply(answer.status, answer.headers, answer.read())
+
+
+def post(
+    server: RunningServer, body: Any = RECORD, path: str = PATH, *, key: str | None = KEY, **headers: str
+) -> Reply:
+    return call(server, "POST", path, body, key=key, **{"Content_Type": JSON} | headers)
+
+
+def prediction(server: RunningServer, path: str = PATH, *, key: str | None = KEY) -> Any:
+    """The prediction for the record, or the status of a refusal."""
+    reply = post(server, path=path, key=key)
+    return reply.json["prediction"] if reply.status == 200 else reply.status
+
+
+def port(server: RunningServer) -> int:
+    found = urlsplit(server.url).port
+    assert found is not None
+    return found
+
+
+def connect(server: RunningServer) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port(server)), timeout=TIMEOUT)
+
+
+def until_closed(connection: socket.socket) -> bytes:
+    received = b""
+    while piece := connection.recv(1 << 16):
+        received += piece
+    return received
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:
+    ends = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < ends
+        time.sleep(0.05)
