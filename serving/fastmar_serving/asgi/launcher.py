@@ -74,24 +74,25 @@ def serve(settings: Settings, platform: Platform | None = None) -> int:
             on_metrics=metrics.add,
         )
         try:
-            if not pool.wait_until_ready(stop.requested):
-                log.warning("stopped before it was ready")
-                return 0
-            api = ManagementApi(pool, settings.model_store.resolve())
-            stack.enter_context(serve_management(api, run.management_socket, keys.management))
-            addresses = {
-                INFERENCE: url_of(settings.host, port, "https" if settings.tls_cert else "http"),
-                MANAGEMENT: f"unix:{run.management_socket}",
-                METRICS: url_of(settings.metrics_host, metrics_port),
-            }
-            running = server_entry(settings, addresses, run, keys)
-            stack.enter_context(register_server(running))
-            stack.enter_context(follow(audit_files(running)))
-            run.ready_file.touch()
-            announce(settings, addresses, run, archives, time.monotonic() - began)
-            while not stop.requested.wait(POLL):
-                pool.watch()
-            run.ready_file.unlink(missing_ok=True)
+            if pool.wait_until_ready(stop.requested):
+                api = ManagementApi(pool, settings.model_store.resolve())
+                stack.enter_context(serve_management(api, run.management_socket, keys.management))
+                addresses = {
+                    INFERENCE: url_of(settings.host, port, "https" if settings.tls_cert else "http"),
+                    MANAGEMENT: f"unix:{run.management_socket}",
+                    METRICS: url_of(settings.metrics_host, metrics_port),
+                }
+                running = server_entry(settings, addresses, run, keys)
+                stack.enter_context(register_server(running))
+                stack.enter_context(follow(audit_files(running)))
+                run.ready_file.touch()
+                announce(settings, addresses, run, archives, time.monotonic() - began)
+                while not stop.requested.wait(POLL):
+                    pool.watch()
+                run.ready_file.unlink(missing_ok=True)
+            else:
+                log.warning("stopped before all workers were ready")
+                pool.stop_loading()
             log.warning("draining: answering the requests in flight (a second signal stops at once)")
             for listener in listeners:
                 refuse_new_connections(listener)

@@ -173,6 +173,12 @@ class Pool:
             self._command("hold", COMMAND_TIMEOUT)
             self._serve(ModelSet(self.loaded.archives, {**self.loaded.defaults, name: version}))
 
+    def stop_loading(self) -> None:
+        """End the workers that are not ready; the others may have accepted requests."""
+        for slot in self._slots:
+            if not slot.ready:
+                slot.worker.kill()
+
     def drain(self, timeout: float, hurry: threading.Event) -> None:
         """Let the workers answer all accepted requests, and end; returns at the latest when `hurry` is set."""
         with self._lock:

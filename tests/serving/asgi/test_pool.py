@@ -41,7 +41,7 @@ class Worker:
             number = next(self._numbers)
             if command not in self._ignored:
                 self._replied.add(number)
-            if command == "drain" and command not in self._ignored:
+            if command == "drain" and command not in self._ignored and self.ended is None:
                 self.ended = 0
             self._changed.notify_all()
         return number
@@ -153,6 +153,19 @@ class TestStart:
         stop = threading.Event()
         threading.Timer(0.1, stop.set).start()
         assert start(listeners).wait_until_ready(stop) is False
+
+    def test_ready_workers_answer_their_requests_after_a_signal(
+        self, workers: Workers, listeners: list[socket.socket]
+    ) -> None:
+        workers.ignored = {"start"}
+        pool = start(listeners)
+        workers.started[0].reply()
+        stop = threading.Event()
+        stop.set()
+        assert pool.wait_until_ready(stop) is False
+        pool.stop_loading()
+        pool.drain(TIMEOUT, threading.Event())
+        assert [worker.ended for worker in workers.started] == [0, -9]
 
     def test_timeout(self, workers: Workers, listeners: list[socket.socket]) -> None:
         workers.ignored = {"start"}
