@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from fastmar_contract.keys import MIN_LENGTH, is_valid
 from fastmar_contract.machine import usable_cores
-from fastmar_runtime.http.keys import MIN_LENGTH, is_valid
 from fastmar_serving.errors import ConfigRefused
 
 ANY_HOST = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened on

@@ -20,7 +20,7 @@ from fastmar_serving.testing import RunningServer
 from fastmar_web.app import create_app
 from fastmar_web.backend import Backend
 from fastmar_web.settings import Settings
-from tests.engines import FAST
+from tests.engines import TORCHSERVE
 
 PACKAGE = Path(__file__).parent / "letters"
 LETTERS = """
@@ -56,7 +56,7 @@ with learn.no_bar(), learn.no_logging():
     print(json.dumps([[text, float(learn.predict(text)[2]) > 0] for text in inputs]))
 """
 
-pytestmark = [pytest.mark.asgi, pytest.mark.training]
+pytestmark = [pytest.mark.torchserve, pytest.mark.training]
 
 
 def run(*arguments: str | Path, path: list[Path], folder: Path, status: int = 0) -> str:
@@ -93,7 +93,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict
 @pytest.fixture(scope="module")
 def server(exported: tuple[Path, Path, Any]) -> Iterator[RunningServer]:
     """A server with the archive, without the installed package."""
-    with FAST.serve(exported[0] / "model_store") as running:
+    with TORCHSERVE.serve(exported[0] / "model_store") as running:
         yield running
 
 

@@ -226,11 +226,14 @@ class Application:
         """The response to an unknown path; tells unknown models and versions from other paths."""
         v2 = is_v2(path)
         parts = path.split("/")
-        name = next((parts[at] for start, at in _MODEL_AT if parts[1:at] == start and len(parts) > at), None)
-        if name is None:
+        at = next((at for start, at in _MODEL_AT if parts[1:at] == start and len(parts) > at), None)
+        if at is None:
             return refusals.not_found(v2=v2)
-        if name.removesuffix(":predict") not in self.models.versions:
+        versions = self.models.versions.get(parts[at].removesuffix(":predict"))
+        if versions is None:
             return refusals.model_not_found(v2=v2)
+        if parts[1] == "predictions" and len(parts) > 4 and parts[3] in versions:
+            return versions[parts[3]].service.document("/".join(parts[4:]))
         return refusals.version_not_found(v2=v2) if len(parts) > 3 else refusals.not_found(v2=v2)
 
     async def _read(self, version: Version, v2: bool, headers: Headers, body: Body) -> Request | Response:

@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from fastmar_contract.keys import is_valid
 from fastmar_runtime.bundle import SPEC, BundleFiles
 from fastmar_runtime.engines.asgi import Application, Receive, Scope, Send
 from fastmar_runtime.engines.asgi_worker import Configuration, Worker
 from fastmar_runtime.errors import BundleError, BundleUnreadable
-from fastmar_runtime.http.keys import is_valid
 from fastmar_runtime.spec import from_dict
 
 NAME = "Fastmar"  # of the deployment

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import json
 import os
@@ -37,6 +36,7 @@ from fastmar_serving.settings import Settings
 from fastmar_serving.testing import RunningServer, running_server
 from fastmar_serving.torchserve.config import render
 from tests.archives import tiny_archive
+from tests.coroutines import run
 from tests.runtime import tiny
 
 asgi = pytest.mark.asgi
@@ -140,7 +140,7 @@ class TestTls:
                 Client(server.url, timeout=(3, 3)).predict("tiny", tiny.record())
             monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate / "ca.pem"))
             before = Client(server.url).predict("tiny", tiny.record())
-            assert before == asyncio.run(self.ask(server.url))
+            assert before == run(self.ask(server.url))
             for words in (("deploy", str(second)), ("models",), ("rollback", "tiny")):
                 assert main([*words, "--url", server.url]) == 0
                 prediction = Client(server.url).predict("tiny", tiny.record())["prediction"]
