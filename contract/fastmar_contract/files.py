@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -48,6 +49,12 @@ def names_of(paths: Sequence[Path]) -> list[str]:
     """The names of files; the whole path where files in several folders have the same name."""
     count = Counter(path.name for path in set(paths))
     return [path.name if count[path.name] == 1 else str(path) for path in paths]
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file in hexadecimal digits. Raises OSError if it can't be read."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_picture(path: Path) -> bytes:

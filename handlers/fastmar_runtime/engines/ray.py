@@ -5,14 +5,14 @@ The folder's deployment.py calls `deployment` with the arguments in config.yaml.
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fastmar_contract.keys import is_valid
+from fastmar_contract.files import sha256_of
+from fastmar_contract.keys import MIN_LENGTH, is_valid
 from fastmar_runtime.bundle import SPEC, BundleFiles
 from fastmar_runtime.engines.asgi import Application, Receive, Scope, Send
 from fastmar_runtime.engines.asgi_worker import Configuration, Worker
@@ -85,8 +85,7 @@ def load(folder: Path, archives: Mapping[str, str]) -> Front:
 
 def _check_digest(path: Path, digest: str) -> None:
     try:
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+        found = sha256_of(path)
     except OSError as error:
         raise BundleUnreadable(
             f"{path} can't be read: {error}.", fix="package the archives again.", code="bundle_not_found"
@@ -105,5 +104,7 @@ def _key() -> str | None:
         return None
     key = Path(file).read_text("ascii").strip()
     if not is_valid(key):
-        raise BundleError(f"{file} has no valid key.", fix="write 16 or more characters into it.", code="invalid_key")
+        raise BundleError(
+            f"{file} has no valid key.", fix=f"write {MIN_LENGTH} or more characters into it.", code="invalid_key"
+        )
     return key

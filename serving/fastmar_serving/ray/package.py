@@ -9,7 +9,6 @@ fastmar_runtime/ ...    the runtime, so that a node needs no installation of fas
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import json
 import shutil
@@ -24,6 +23,7 @@ import yaml
 
 import fastmar_contract
 import fastmar_runtime
+from fastmar_contract.files import sha256_of
 from fastmar_contract.members import check_members, read_member
 from fastmar_runtime.engines.ray import NAME
 from fastmar_runtime.registry import LIST
@@ -110,7 +110,7 @@ def _write(archives: Sequence[Archive], folder: Path, options: Options) -> None:
         target = folder / f"{archive.name}-{archive.version}.mar"
         if not (target.exists() and target.samefile(archive.path)):
             shutil.copyfile(archive.path, target)
-        digests[target.name] = hashlib.sha256(target.read_bytes()).hexdigest()
+        digests[target.name] = sha256_of(target)
         extensions |= _write_extensions(target, folder)
     if extensions:
         (folder / "fastmar_runtime" / LIST).write_text(json.dumps(sorted(extensions)), "utf-8")

@@ -8,7 +8,6 @@ writable, the command prints a warning. `fastmar serve` copies new lines to its 
 from __future__ import annotations
 
 import getpass
-import hashlib
 import json
 import os
 import platform
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from fastmar_contract.errors import FastmarError
+from fastmar_contract.files import sha256_of
 from fastmar_serving.audit import FILE
 from fastmar_serving.notices import notice
 from fastmar_serving.rollout.errors import LifecycleError, ManagementFailed
@@ -102,8 +102,7 @@ def caller(environ: Mapping[str, str]) -> dict[str, Any]:
 def digest(file: Path) -> str | None:
     """SHA-256 of an archive, None if it can't be read."""
     try:
-        with file.open("rb") as read:
-            return hashlib.file_digest(read, "sha256").hexdigest()
+        return sha256_of(file)
     except OSError:
         return None
 

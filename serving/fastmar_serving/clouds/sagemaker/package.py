@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fastmar_contract.files import sha256_of
 from fastmar_serving.archives import Archive, read_archive
 from fastmar_serving.clouds.sagemaker.errors import RequestRefused
 
@@ -46,7 +47,7 @@ def package(archives: Sequence[Path], output: Path) -> Package:
     _check_archives(read)
     digest = hashlib.sha256()
     for archive in read:
-        digest.update(f"{archive.path.name}\0{_sha256(archive.path)}\n".encode())
+        digest.update(f"{archive.path.name}\0{sha256_of(archive.path)}\n".encode())
     try:
         _write(read, output)
     except OSError as error:
@@ -93,8 +94,3 @@ def _add(tar: tarfile.TarFile, path: Path) -> None:
     member.size, member.mode, member.mtime = path.stat().st_size, MODE, 0
     with path.open("rb") as file:
         tar.addfile(member, file)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
