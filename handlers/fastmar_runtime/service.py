@@ -33,6 +33,10 @@ class Service:
         predictor: the model.
         max_response: maximum bytes of a response's body; larger responses are replaced by an error with status 413.
         observers: are notified of requests, columns and answers. An observer that fails is logged once.
+
+    Attributes:
+        spec: spec of the model.
+        documents: media type and body of each document of the model, by name.
     """
 
     def __init__(self, predictor: Predictor, max_response: int, observers: Sequence[Observer] = ()) -> None:
@@ -41,18 +45,18 @@ class Service:
         self._max_response = max_response
         self._observers = observers
         self._failed_observers: set[Observer] = set()
-        self._documents = documents(self.spec)
+        self.documents = documents(self.spec)
         self._max_records = max(1, min(MAX_RECORDS, max_response // payload.min_answer_bytes(self.spec)))
 
     def document(self, path: str) -> Response:
         """The response with a document of the model: schema, OpenAPI or HTML page; status 404 for an unknown path."""
-        if path in self._documents:
-            media_type, body = self._documents[path]
+        if path in self.documents:
+            media_type, body = self.documents[path]
             return Response(200, body, media_type)
         error = RequestError(
             f"the model has no document {path!r}.",
             code="not_found",
-            fix=f"request one of {', '.join(self._documents)}.",
+            fix=f"request one of {', '.join(self.documents)}.",
         )
         return Response(404, orjson.dumps(error.as_dict()))
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fastmar_runtime.batching import Batcher
-from fastmar_runtime.documents import documents as model_documents
 from fastmar_runtime.http.metadata import tensors
 from fastmar_runtime.http.root_documents import root_docs
 from fastmar_runtime.http.server_documents import Described, documents, health
@@ -147,7 +146,7 @@ def _describe(models: Models) -> list[Described]:
 def _model_documents(path: str, version: Version) -> dict[str, Endpoint]:
     return {
         f"{path}/{document}": Endpoint(READ, Response(200, body, media_type, NO_STORE))
-        for document, (media_type, body) in model_documents(version.spec).items()
+        for document, (media_type, body) in version.service.documents.items()
     }
 
 

@@ -55,9 +55,8 @@ class TablePreprocessor:
         if part is not report:
             report.merge(part, rows)
         good = [place for place in range(len(rows)) if place not in part.errors]
-        if len(good) < len(rows):
-            inputs = {name: array[good] for name, array in inputs.items()}
-            batch = {name: [column[place] for place in good] for name, column in batch.items()}
+        inputs = {name: array[good] for name, array in inputs.items()}
+        batch = {name: [column[place] for place in good] for name, column in batch.items()}
         return ([Group([rows[place] for place in good], inputs, columns=batch)] if good else []), report
 
     def add_names(self, records: Sequence[Any], answers: list[Answer]) -> list[Answer]:  # noqa: ARG002
