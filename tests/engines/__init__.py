@@ -31,7 +31,6 @@ CAPABILITIES = {
     "own_handlers": "archives of other tools, with handlers of their own",
     "config_file": "`--config FILE`",
     "management_port": "`--management PORT`",
-    "header_limit": "a limit on the length of a header",
     "metrics_path": "status 404 for other paths than `/metrics` on the metrics port",
 }
 
@@ -71,10 +70,9 @@ _ASGI = {
     "management_port": "its management API is on a Unix socket only",
     "metrics_path": "metrics are on every path",
 }
-_UVICORN = {**_ASGI, "header_limit": "its parser reads headers of any length"}
 TORCHSERVE = Engine("torchserve", "torchserve", package="ts")
 GRANIAN = Engine("granian", "asgi", ("--engine", "asgi", "--server", "granian"), _ASGI, "granian")
-UVICORN = Engine("uvicorn", "asgi", ("--engine", "asgi", "--server", "uvicorn"), _UVICORN, "uvicorn")
+UVICORN = Engine("uvicorn", "asgi", ("--engine", "asgi", "--server", "uvicorn"), _ASGI, "uvicorn")
 ENGINES = (TORCHSERVE, GRANIAN, UVICORN)
 
 FAST = GRANIAN

@@ -13,7 +13,6 @@ from contextlib import closing, suppress
 import pytest
 
 from fastmar_serving.testing import RunningServer
-from tests.engines import needs
 from tests.engines.calls import (
     KEY,
     LIMIT,
@@ -83,7 +82,6 @@ class TestErrors:
             assert reply.status == 404
             assert isinstance(reply.json["error"], str)
 
-    @needs("header_limit")
     def test_header_that_is_too_long(self, keyed: RunningServer) -> None:
         with connect(keyed) as connection, suppress(ConnectionError):
             connection.sendall(b"GET /ping HTTP/1.1\r\n" + b"X: " + b"y" * 1_000_000 + b"\r\n\r\n")
