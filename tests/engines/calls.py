@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
+
 from fastmar_serving.testing import RunningServer
 from tests.runtime import tiny
 
@@ -57,6 +59,19 @@ def post(
     server: RunningServer, body: Any = RECORD, path: str = PATH, *, key: str | None = KEY, **headers: str
 ) -> Reply:
     return call(server, "POST", path, body, key=key, **{"Content_Type": JSON} | headers)
+
+
+def command_runner(server: RunningServer, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[str, str]]:
+    """A function that runs a command for the server, checks its status, and returns standard output and error."""
+    from fastmar_cli.main import main
+
+    def run(*arguments: object, status: int = 0) -> tuple[str, str]:
+        exit_status = main([*map(str, arguments), "--url", server.url])
+        printed = capsys.readouterr()
+        assert exit_status == status, printed.err
+        return printed.out, printed.err
+
+    return run
 
 
 def prediction(server: RunningServer, path: str = PATH, *, key: str | None = KEY) -> Any:

@@ -17,7 +17,7 @@ from fastmar_serving.testing import RunningServer
 from tests.archives import tiny_archive
 from tests.conftest import COOKBOOK
 from tests.engines import Engine
-from tests.engines.calls import KEY, ORIGIN
+from tests.engines.calls import KEY, ORIGIN, command_runner
 
 TABLES, COLOURS = "holes", "colours"
 
@@ -119,16 +119,7 @@ def restored(keyed_store: Path, management: Management) -> Iterator[None]:
 
 @pytest.fixture
 def fastmar(keyed: RunningServer, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[str, str]]:
-    """A function that runs a command for `keyed`, checks its status, and returns standard output and error."""
-    from fastmar_cli.main import main
-
-    def run(*arguments: object, status: int = 0) -> tuple[str, str]:
-        exit_status = main([*map(str, arguments), "--url", keyed.url])
-        printed = capsys.readouterr()
-        assert exit_status == status, printed.err
-        return printed.out, printed.err
-
-    return run
+    return command_runner(keyed, capsys)
 
 
 @pytest.fixture

@@ -35,6 +35,8 @@ from tests.runtime import tiny
 
 pytestmark = pytest.mark.usefixtures("restored")
 
+OWN_HANDLERS = needs("own_handlers")
+
 
 @pytest.fixture
 def streams(keyed: RunningServer) -> Streams:
@@ -127,6 +129,10 @@ class TestFailures:
             ("breaking", [], "BreakingVersion", "breaking_changes", "employer"),
             ("errors", ["--accept", "breaking-changes"], "NewErrors", "new_errors", "missing_column: 4"),
             ("golden", [], "VersionFailed", "load_failed registration_refused", "golden record 0"),
+            pytest.param("later errors", [], "NewErrors", "new_errors", "missing_column: 4", marks=OWN_HANDLERS),
+            pytest.param("unchecked", [], "GoldenDiffers", "golden_differs", "golden record 1", marks=OWN_HANDLERS),
+            pytest.param("raises", [], "VersionFailed", "load_failed", "the weights are missing", marks=OWN_HANDLERS),
+            pytest.param("hangs", ["--timeout", 4], "VersionFailed", "workers_not_ready", "0 of 1", marks=OWN_HANDLERS),
         ],
     )
     def test_faulty_version(
@@ -160,34 +166,6 @@ class TestFailures:
         assert [version["modelVersion"] for version in management.describe("tiny")] == ["1.0"]
         assert call(keyed, "GET", "/ping", key=None).status == 200
         assert keyed.process.poll() is None
-
-    @needs("own_handlers")
-    @pytest.mark.parametrize(
-        ("fault", "options", "error", "code", "fact"),
-        [
-            ("later errors", [], "NewErrors", "new_errors", "missing_column: 4"),
-            ("unchecked", [], "GoldenDiffers", "golden_differs", "golden record 1"),
-            ("raises", [], "VersionFailed", "load_failed", "the weights are missing"),
-            ("hangs", ["--timeout", 4], "VersionFailed", "workers_not_ready", "0 of 1"),
-        ],
-    )
-    def test_faulty_handler(
-        self,
-        keyed: RunningServer,
-        keyed_store: Path,
-        management: Management,
-        streams: Streams,
-        fastmar: Any,
-        tmp_path: Path,
-        fault: str,
-        options: list[object],
-        error: str,
-        code: str,
-        fact: str,
-    ) -> None:
-        self.test_faulty_version(
-            keyed, keyed_store, management, streams, fastmar, tmp_path, fault, options, error, code, fact
-        )
 
     @needs("own_handlers")
     def test_sigterm_undoes_the_deployment(

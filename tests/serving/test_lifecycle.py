@@ -22,6 +22,7 @@ from tests.archives import (
     tiny_archive,
 )
 from tests.engines import FAST, workers
+from tests.engines.calls import command_runner
 
 pytestmark = pytest.mark.asgi
 
@@ -62,15 +63,7 @@ def ask(server: RunningServer) -> Any:
 
 @pytest.fixture
 def fastmar(server: RunningServer, capsys: pytest.CaptureFixture[str]) -> Any:
-    """A function that runs a command for the server, checks its status, and returns standard output and error."""
-
-    def run(*arguments: object, status: int = 0) -> tuple[str, str]:
-        exit_status = main([*map(str, arguments), "--url", server.url])
-        printed = capsys.readouterr()
-        assert exit_status == status, printed.err
-        return printed.out, printed.err
-
-    return run
+    return command_runner(server, capsys)
 
 
 @pytest.fixture(autouse=True)

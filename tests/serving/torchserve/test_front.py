@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import gzip
-import http.client
-import json
 import re
-import socket
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import psutil
 import pytest
+from tests.engines.calls import Reply, call, connect, until_closed
 
 from fastmar_serving.testing import RunningServer, running_server
 
@@ -45,21 +40,6 @@ class Mirror:
 """
 
 
-@dataclass
-class Reply:
-    status: int
-    headers: http.client.HTTPMessage
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-    @property
-    def code(self) -> str:
-        return str(self.json["error"]["code"])
-
-
 @pytest.fixture(scope="module")
 def front(archive: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     store = tmp_path_factory.mktemp("front")
@@ -79,23 +59,7 @@ def front(archive: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
 
 
 def ask(server: RunningServer, method: str, path: str, body: Any = None, **headers: str) -> Reply:
-    connection = http.client.HTTPConnection("127.0.0.1", urlsplit(server.url).port or 0, timeout=30)
-    with closing(connection):
-        names = {name.replace("_", "-"): value for name, value in headers.items()}
-        connection.request(method, path, body, names, encode_chunked=not isinstance(body, bytes | str | None))
-        answer = connection.getresponse()
-        return Reply(answer.status, answer.headers, answer.read())
-
-
-def connect(server: RunningServer) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", urlsplit(server.url).port or 0), timeout=30)
-
-
-def until_closed(connection: socket.socket) -> bytes:
-    received = b""
-    while piece := connection.recv(1 << 16):
-        received += piece
-    return received
+    return call(server, method, path, body, key=None, **headers)
 
 
 class TestErrors:
