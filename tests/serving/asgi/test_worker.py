@@ -20,6 +20,7 @@ from fastmar_runtime.engines.asgi_worker import Configuration, Worker
 from fastmar_runtime.http.routes import Models, Version
 from fastmar_runtime.logs import JsonFormatter
 from fastmar_runtime.service import Service
+from tests import coroutines
 from tests.archives import tiny_archive
 from tests.runtime import tiny
 
@@ -53,7 +54,7 @@ def test_version_that_loads_after_the_launcher_gave_up_is_dropped(
         with pytest.raises(KeyError):
             await worker.execute({"command": "serve", "models": {"tiny": {"default": "2.0", "versions": ["2.0"]}}})
 
-    asyncio.run(run())
+    coroutines.run(run())
 
 
 def test_process_does_not_wait_for_a_version_that_loads() -> None:
@@ -126,7 +127,7 @@ def test_log_lines_name_the_request_that_failed(in_thread: bool, monkeypatch: py
     log = logging.getLogger("fastmar_runtime.service")
     log.addHandler(handler)
     try:
-        assert asyncio.run(run()) == [200, 500, 200]
+        assert coroutines.run(run()) == [200, 500, 200]
     finally:
         log.removeHandler(handler)
         version.batcher.close()
