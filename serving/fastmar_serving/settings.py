@@ -39,7 +39,7 @@ class Settings:
         ready_timeout: limit for loading all models, in seconds.
         java: Java executable.
         run_dir: folder for the server's files; None makes a temporary one.
-        server: HTTP server of the ASGI engine, `granian` or `uvicorn`.
+        server: HTTP server of the ASGI engine, `uvicorn` or `granian`.
         tls_cert: file with the certificate chain of the inference API; None for HTTP. For the ASGI engine only.
         tls_key: file with its private key.
         log_format: format of the log lines, one of `fastmar_runtime.logs.FORMATS`.
@@ -65,7 +65,7 @@ class Settings:
     java: Path | None = None
     run_dir: Path | None = None
     state_dir: Path | None = None
-    server: str = "granian"
+    server: str = "uvicorn"
     tls_cert: Path | None = None
     tls_key: Path | None = None
     log_format: str = "text"

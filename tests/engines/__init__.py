@@ -73,9 +73,9 @@ _ASGI = {
 TORCHSERVE = Engine("torchserve", "torchserve", package="ts")
 GRANIAN = Engine("granian", "asgi", ("--engine", "asgi", "--server", "granian"), _ASGI, "granian")
 UVICORN = Engine("uvicorn", "asgi", ("--engine", "asgi", "--server", "uvicorn"), _ASGI, "uvicorn")
-ENGINES = (TORCHSERVE, GRANIAN, UVICORN)
+ENGINES = (TORCHSERVE, UVICORN, GRANIAN)
 
-FAST = GRANIAN
+FAST = UVICORN
 """The engine of tests that need a server of any kind: it starts in a second."""
 
 

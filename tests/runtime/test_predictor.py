@@ -262,7 +262,7 @@ before = {name.split(".")[0] for name in sys.modules}
 import importlib, pkgutil
 import fastmar_runtime
 for module in pkgutil.walk_packages(fastmar_runtime.__path__, "fastmar_runtime."):
-    if module.name != "fastmar_runtime.engines.uvicorn_limits":  # only imported where uvicorn runs
+    if module.name != "fastmar_runtime.engines.uvicorn_protocol":  # only imported where uvicorn runs
         importlib.import_module(module.name)
 new = {name.split(".")[0] for name in sys.modules} - before
 print(*sorted(new - set(sys.stdlib_module_names)))

@@ -18,7 +18,7 @@ from fastmar_cli.arguments import port, positive, read_variable, seconds
 
 VARIABLE = "FASTMAR_"
 ENGINES = ("torchserve", "asgi")
-SERVERS = ("granian", "uvicorn")
+SERVERS = ("uvicorn", "granian")
 LOG_FORMATS = ("text", "json")
 PLATFORMS = ("auto", "none", "sagemaker", "vertex", "azureml")
 
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.argument_default = argparse.SUPPRESS
     add = parser.add_argument
     add("--engine", choices=ENGINES, help="server that answers the requests (default: torchserve)")
-    add("--server", choices=SERVERS, help="HTTP server of the asgi engine (default: granian)")
+    add("--server", choices=SERVERS, help="HTTP server of the asgi engine (default: uvicorn)")
     add("--model-store", type=Path, metavar="FOLDER", help="archives to serve (default: model_store)")
     add("--models", nargs="+", metavar="NAME", help="serve only these models")
     add("--host", help="address of the inference API (default: 127.0.0.1)")

@@ -128,7 +128,7 @@ class Application:
         """Handle a request from Granian."""
         body = _RsgiBody(protocol)
         try:
-            response, headers = await self._respond(
+            response, headers = await self.respond(
                 scope.scheme, scope.method, scope.path, scope.query_string, scope.headers, body
             )
         except Disconnected:
@@ -144,9 +144,9 @@ class Application:
             return
         given = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         query = scope["query_string"].decode("latin-1")
-        body = _AsgiBody(receive)
+        body = AsgiBody(receive)
         try:
-            response, headers = await self._respond(scope["scheme"], scope["method"], scope["path"], query, given, body)
+            response, headers = await self.respond(scope["scheme"], scope["method"], scope["path"], query, given, body)
         except Disconnected:
             return
         sent = [(name.encode(), value.encode("latin-1")) for name, value in headers]
@@ -154,7 +154,7 @@ class Application:
         await send({"type": "http.response.start", "status": response.status, "headers": sent})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else response.body})
 
-    async def _respond(
+    async def respond(
         self, scheme: str, method: str, path: str, query: str, headers: Headers, body: Body
     ) -> tuple[Response, list[tuple[str, str]]]:
         """The response to a request, and all its headers.
@@ -200,8 +200,8 @@ class Application:
             return refusals.unauthorized(v2=is_v2(path), browser=method in READ and path.endswith("/docs"))
         if endpoint is None:
             return self._not_found(path)
-        if method not in endpoint.methods.split(", "):
-            return refusals.not_allowed(endpoint.methods, v2=endpoint.v2)
+        if method not in endpoint.methods:
+            return refusals.not_allowed(", ".join(endpoint.methods), v2=endpoint.v2)
         if endpoint.fixed is not None:
             return endpoint.fixed
         version = endpoint.version or self._find_default(query)
@@ -242,11 +242,15 @@ class Application:
         if length is not None and int(length) > self._max_body:
             return refusals.too_large(self._max_body, v2=v2)
         try:
-            with self._deadlines:
-                if length is not None and int(length) <= ONE_READ:
-                    content = await body.read()
-                else:
-                    content = await body.read_chunks(self._max_body, self._deadlines.extend)
+            content = body.arrived()
+            if content is None:
+                with self._deadlines:
+                    if length is not None and int(length) <= ONE_READ:
+                        content = await body.read()
+                    else:
+                        content = await body.read_chunks(self._max_body, self._deadlines.extend)
+            elif len(content) > self._max_body:
+                raise TooLarge
             encoding = headers.get("content-encoding")
             if encoding is not None:
                 content = decompress(content, encoding, self._max_body)
@@ -342,6 +346,9 @@ class Deadlines:
 class Body(Protocol):
     """The body of a request, independent of the server's interface."""
 
+    def arrived(self) -> bytes | None:
+        """The whole body, if it has arrived with the head of the request and nothing was read from it."""
+
     async def read(self) -> bytes:
         """Read a small body."""
 
@@ -357,6 +364,9 @@ class _RsgiBody:
 
     def __init__(self, protocol: Any) -> None:
         self._protocol = protocol
+
+    def arrived(self) -> None:
+        return None
 
     async def read(self) -> bytes:
         content: bytes = await self._protocol()
@@ -375,16 +385,24 @@ class _RsgiBody:
         await self._protocol.client_disconnect()
 
 
-class _AsgiBody:
+class AsgiBody:
+    """The body of a request from an ASGI server."""
+
     __slots__ = ("_receive",)
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
 
+    def arrived(self) -> bytes | None:
+        """See `Body`."""
+        return None
+
     async def read(self) -> bytes:
+        """See `Body`."""
         return await self.read_chunks(sys.maxsize, lambda _: None)
 
     async def read_chunks(self, limit: int, arrived: Callable[[int], None]) -> bytes:
+        """See `Body`."""
         content = bytearray()
         while True:
             message = await self._receive()
@@ -399,6 +417,7 @@ class _AsgiBody:
                 return bytes(content)
 
     async def disconnected(self) -> None:
+        """See `Body`."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
 

@@ -68,7 +68,7 @@ class Configuration:
         number: index of the worker; its replacement has the same one.
         key: see `Application`, also for `origins`, `health`, `predictions`, `max_body` and the timeouts.
         threads: number of threads for the graph of a slow model.
-        server: `granian` or `uvicorn`.
+        server: `uvicorn` or `granian`.
         tls_cert: file with the certificate chain; None for plain HTTP.
         tls_key: file with its private key.
         log_format: one of `logs.FORMATS`.
@@ -86,7 +86,7 @@ class Configuration:
     max_body: int = MAX_BODY
     request_timeout: float = REQUEST_TIMEOUT
     response_timeout: float = RESPONSE_TIMEOUT
-    server: str = "granian"
+    server: str = "uvicorn"
     tls_cert: str | None = None
     tls_key: str | None = None
     log_format: str = logs.TEXT
@@ -361,14 +361,15 @@ async def _granian(application: Application, configuration: Configuration) -> St
 async def _uvicorn(application: Application, configuration: Configuration) -> Stop:
     import uvicorn  # noqa: PLC0415 - an optional dependency
 
-    from fastmar_runtime.engines.uvicorn_limits import limited  # noqa: PLC0415 - imports uvicorn
+    from fastmar_runtime.engines.uvicorn_protocol import protocol  # noqa: PLC0415 - imports uvicorn
 
     config = uvicorn.Config(
         application,
         fd=configuration.listener,
-        http=limited(configuration.request_timeout, MAX_HEAD),
+        http=protocol(application, configuration.request_timeout, MAX_HEAD),
         lifespan="off",
         access_log=False,
+        proxy_headers=False,
         log_config=None,
         ws="none",
         ssl_certfile=configuration.tls_cert,
@@ -387,7 +388,7 @@ async def _uvicorn(application: Application, configuration: Configuration) -> St
     return stop
 
 
-SERVERS: dict[str, Callable[[Application, Configuration], Any]] = {"granian": _granian, "uvicorn": _uvicorn}
+SERVERS: dict[str, Callable[[Application, Configuration], Any]] = {"uvicorn": _uvicorn, "granian": _granian}
 
 
 def main() -> None:

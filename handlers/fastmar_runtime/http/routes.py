@@ -15,7 +15,7 @@ from fastmar_runtime.payload import Response
 from fastmar_runtime.service import Service
 from fastmar_runtime.spec import Spec
 
-READ, POST = "GET, HEAD", "POST"
+READ, POST = ("GET", "HEAD"), ("POST",)
 HTML = "text/html; charset=utf-8"
 NO_STORE = {"cache-control": "no-store"}
 
@@ -44,14 +44,14 @@ class Endpoint:
     """The entry of a path.
 
     Attributes:
-        methods: allowed methods, as in the header Allow.
+        methods: allowed methods.
         fixed: the fixed response; None for predictions.
         version: the version that computes predictions; None if the query names the model.
         needs_key: whether callers need a key.
         v2: whether errors are in the format of protocol v2.
     """
 
-    methods: str
+    methods: tuple[str, ...]
     fixed: Response | None = None
     version: Version | None = None
     needs_key: bool = True
