@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from benchmarks.answers import check_all, check_samples
 from benchmarks.contenders import Contender
 from benchmarks.generators import run_checked, run_fast
 from benchmarks.load import JSON_TYPE, Load, read_bodies
+
+PAUSE = 2.0  # seconds between two loads: wrk leaves requests behind, which fill the queue of a slow server
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +74,13 @@ def measure(contender: Contender, plan: Plan) -> dict[int, Measurement]:
         results = {}
         for connections in plan.connections:
             run_fast(*sent, connections, plan.settle)
+            time.sleep(PAUSE)
             before = server.cpu()
             load = run_fast(*sent, connections, plan.seconds)
             if not load.requests:
                 raise SystemExit(f"{contender.name}: no response within {plan.seconds:g} s")
             cpu = {name: 1e6 * (total - before.get(name, 0.0)) / load.requests for name, total in server.cpu().items()}
+            time.sleep(PAUSE)
             results[connections] = Measurement(load, cpu, server.memory(), server.start, difference)
     return results
 
