@@ -9,10 +9,12 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import Context
 
 from fastmar_runtime.payload import Request, Response
 from fastmar_runtime.service import Service
+from fastmar_runtime.turns import lower_priority
 
 MAX_BATCH = 1024  # records; a request with more is computed alone
 MAX_WAITING = 4096  # requests
@@ -31,12 +33,19 @@ class Batcher:
         service: service of the model.
         in_thread: whether batches are computed in a thread, so that a slow model does not block the event loop. Batches
             of a fast model are computed in the event loop, since the switch to a thread would take longer.
+        turn: is entered for each batch in the thread; can be entered many times.
         max_batch: maximum records of a batch.
         max_waiting: maximum number of waiting requests.
     """
 
     def __init__(
-        self, service: Service, *, in_thread: bool, max_batch: int = MAX_BATCH, max_waiting: int = MAX_WAITING
+        self,
+        service: Service,
+        *,
+        in_thread: bool,
+        turn: AbstractContextManager[None] | None = None,
+        max_batch: int = MAX_BATCH,
+        max_waiting: int = MAX_WAITING,
     ) -> None:
         self.in_thread = in_thread
         self._service = service
@@ -45,7 +54,8 @@ class Batcher:
         self._waiting: deque[Waiting] = deque()
         self._is_scheduled = False
         self._context = Context()  # a batch belongs to no single request
-        self._executor = ThreadPoolExecutor(1, "model") if in_thread else None
+        self._turn = turn or nullcontext()
+        self._executor = ThreadPoolExecutor(1, "model", lower_priority) if in_thread else None
 
     def submit(self, request: Request) -> asyncio.Future[Response]:
         """The future response. A request whose future is cancelled before its batch starts is not computed.
@@ -78,8 +88,12 @@ class Batcher:
             _deliver(batch, self._service.respond(requests))
             self._schedule_next(loop)
             return
-        computed = loop.run_in_executor(self._executor, self._service.respond, requests)
+        computed = loop.run_in_executor(self._executor, self._respond_in_turn, requests)
         computed.add_done_callback(lambda done: self._on_computed(loop, batch, done))
+
+    def _respond_in_turn(self, requests: list[Request]) -> list[Response]:
+        with self._turn:
+            return self._service.respond(requests)
 
     def _on_computed(
         self, loop: asyncio.AbstractEventLoop, batch: Sequence[Waiting], done: asyncio.Future[list[Response]]

@@ -28,6 +28,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +44,7 @@ from fastmar_runtime.metrics import METRICS, Metrics
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.service import Service
 from fastmar_runtime.tracing import Tracing, tracing
+from fastmar_runtime.turns import lower_priority, turn_of
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +70,8 @@ class Configuration:
         number: index of the worker; its replacement has the same one.
         key: see `Application`, also for `origins`, `health`, `predictions`, `max_body` and the timeouts.
         threads: number of threads for the graph of a slow model.
+        turns: folder of the files with which workers take turns to compute slow models; None for a single worker.
+        slots: number of workers that compute the same slow model at the same time.
         server: `uvicorn` or `granian`.
         tls_cert: file with the certificate chain; None for plain HTTP.
         tls_key: file with its private key.
@@ -83,6 +87,8 @@ class Configuration:
     health: list[str] = field(default_factory=list)
     predictions: dict[str, str] = field(default_factory=dict)
     threads: int = 1
+    turns: str | None = None
+    slots: int = 1
     max_body: int = MAX_BODY
     request_timeout: float = REQUEST_TIMEOUT
     response_timeout: float = RESPONSE_TIMEOUT
@@ -119,11 +125,15 @@ def load(archive: Mapping[str, str], configuration: Configuration, report: Repor
         records = golden.records[:1]
     is_slow = _measure(predictor, records) > SLOW
     if is_slow and configuration.threads > 1:
-        predictor = Predictor.open(path, threads=configuration.threads)
+        with ThreadPoolExecutor(1, "open", lower_priority) as pool:  # the graph's threads have the priority of this one
+            predictor = pool.submit(Predictor.open, path, threads=configuration.threads).result()
     model = (archive["name"], archive["version"])
     metrics = Metrics({name: ReportedMetric(name, report) for name in METRICS}, model, str(configuration.number))
     service = Service(predictor, MAX_RESPONSE, [metrics])
-    return Version(*model, predictor.spec, service, Batcher(service, in_thread=is_slow))
+    turn = None
+    if is_slow and configuration.turns is not None:
+        turn = turn_of(Path(configuration.turns), model, configuration.number, configuration.slots)
+    return Version(*model, predictor.spec, service, Batcher(service, in_thread=is_slow, turn=turn))
 
 
 def _measure(predictor: Predictor, records: list[Any]) -> float:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+from fastmar_runtime.turns import MAX_THREADS
 from fastmar_serving.announce import announce
 from fastmar_serving.archives import Archive, find_archives
 from fastmar_serving.asgi.management import ManagementApi, serve_management
@@ -50,12 +51,15 @@ def serve(settings: Settings, platform: Platform | None = None) -> int:
         port = settings.port or free_port(settings.host)
         listeners = stack.enter_context(listen(settings.host, port, workers))
         keys.write(run.key_file)
+        threads = min(cores(), MAX_THREADS)
         configuration = {
             "key": keys.inference,
             "origins": settings.cors_origins,
             "health": list(platform.health_routes) if platform else [],
             "predictions": platform.routes(archive.name for archive in archives) if platform else {},
-            "threads": max(1, cores() // workers),
+            "threads": threads,
+            "turns": str(run.path),
+            "slots": max(1, cores() // threads),
             "request_timeout": settings.request_timeout,
             "server": settings.server,
             "tls_cert": str(settings.tls_cert.resolve()) if settings.tls_cert else None,

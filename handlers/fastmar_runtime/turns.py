@@ -1,0 +1,69 @@
+"""Sharing of the processors between worker processes that compute slow models.
+
+A batch of a slow model uses several threads, which halves the latency of a single picture. If all workers did so at the
+same time, the threads would outnumber the processors. So workers take turns, model by model, and the threads have a low
+priority, so that fast models are computed first.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from types import TracebackType
+
+from fastmar_contract.locks import acquire
+
+MAX_THREADS = 4  # of a batch: more threads gain little for one picture
+NICENESS = 10  # Linux gives the thread about a tenth of the processor time of a normal one that is ready to run
+MAX_WAIT = 1.0  # seconds; then another worker's turn is ignored, because that worker may hang
+_POLL = 0.001  # seconds
+
+
+class Turn:
+    """The turn to compute a model, in a `with` block; at most one process has it.
+
+    Args:
+        path: file of the model, the same for all workers that take turns.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        """Wait for the turn, at most `MAX_WAIT`."""
+        self._file = self._path.open("wb")
+        deadline = time.monotonic() + MAX_WAIT
+        while not acquire(self._file) and time.monotonic() < deadline:
+            time.sleep(_POLL)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the turn."""
+        self._file.close()
+
+
+def lower_priority() -> None:
+    """Give this thread, and the threads that it starts, a low priority. Only Linux has priorities of threads."""
+    if sys.platform == "linux":
+        with suppress(OSError):  # a sandbox may forbid it
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+
+
+def turn_of(folder: Path, model: tuple[str, str], worker: int, slots: int) -> Turn:
+    """The turn of a worker for a model.
+
+    Args:
+        folder: of the files, shared by the workers of one server.
+        model: name and version.
+        worker: index of the worker.
+        slots: number of workers that compute the same model at the same time.
+    """
+    digest = sha256(json.dumps([*model, worker % slots]).encode()).hexdigest()
+    return Turn(folder / f"{digest[:32]}.turn")
