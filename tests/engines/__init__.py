@@ -20,14 +20,16 @@ import psutil
 import pytest
 
 from fastmar_serving.testing import RunningServer, running_server
+from tests.ray.cluster import serving_store
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "engines.md"
 START, END = "<!-- capabilities: made by `python -m tests.engines` -->", "<!-- end of capabilities -->"
 LONG = bool(os.environ.get("FASTMAR_LONG_TESTS"))  # repeats and durations as in the documents
-WORKERS = ("model_service_worker", "asgi_worker")  # in the command lines of worker processes
+WORKERS = ("model_service_worker", "asgi_worker", "ServeReplica")  # in the command lines of worker processes
 
 CAPABILITIES = {
+    "launcher": "`fastmar serve` with its limits, timeouts, drain, metrics and management API",
     "own_handlers": "archives of other tools, with handlers of their own",
     "config_file": "`--config FILE`",
     "management_port": "`--management PORT`",
@@ -73,7 +75,14 @@ _ASGI = {
 TORCHSERVE = Engine("torchserve", "torchserve", package="ts")
 GRANIAN = Engine("granian", "asgi", ("--engine", "asgi", "--server", "granian"), _ASGI, "granian")
 UVICORN = Engine("uvicorn", "asgi", ("--engine", "asgi", "--server", "uvicorn"), _ASGI, "uvicorn")
-ENGINES = (TORCHSERVE, UVICORN, GRANIAN)
+_RAY = {
+    **_ASGI,
+    "launcher": "`serve` of Ray starts it and has options of its own; see [Ray](deployment/ray.md)",
+    "management_port": "Ray's dashboard manages it",
+    "metrics_path": "Ray has metrics of its own",
+}
+RAY = Engine("ray", "ray", (), _RAY, "ray", serving_store)
+ENGINES = (TORCHSERVE, UVICORN, GRANIAN, RAY)
 
 FAST = UVICORN
 """The engine of tests that need a server of any kind: it starts in a second."""
@@ -115,7 +124,7 @@ def workers(server: RunningServer) -> list[psutil.Process]:
 def marked() -> dict[str, int]:
     """The number of tests that need each capability."""
     source = "".join(path.read_text("utf-8") for path in sorted((ROOT / "tests").rglob("test_*.py")))
-    used = re.findall(r"^ *@needs\(\"(\w+)\"\)$", source, re.MULTILINE)
+    used = re.findall(r"^(?: *@|pytestmark = .*)needs\(\"(\w+)\"\)\]?$", source, re.MULTILINE)
     return {name: used.count(name) for name in CAPABILITIES}
 
 

@@ -33,7 +33,7 @@ from tests.engines.calls import KEY, NEW, OLD, PATH, call, prediction, wait_for
 from tests.engines.streams import Streams
 from tests.runtime import tiny
 
-pytestmark = pytest.mark.usefixtures("restored")
+pytestmark = [pytest.mark.usefixtures("restored"), needs("launcher")]
 
 OWN_HANDLERS = needs("own_handlers")
 

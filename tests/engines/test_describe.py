@@ -6,9 +6,11 @@ import json
 
 from fastmar_serving.management import UnixConnection
 from fastmar_serving.testing import RunningServer
+from tests.engines import needs
 from tests.engines.conftest import TABLES
 
 
+@needs("launcher")
 def test_description_has_the_schema(server: RunningServer) -> None:
     connection = UnixConnection(server.management.removeprefix("unix:"), timeout=30)
     try:

@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import requests
 
 from fastmar_runtime.predictor import BundleFiles, Predictor
 from fastmar_runtime.service import MAX_RECORDS
 from fastmar_serving.testing import RunningServer
+from tests.engines import workers
 from tests.engines.conftest import TABLES
 
 TOLERANCE = 1e-5  # of a probability, against fastai
@@ -125,11 +125,7 @@ def test_200_concurrent_requests_with_invalid_ones(server: RunningServer, table_
 
 
 def worker_pids(server: RunningServer) -> set[int]:
-    return {
-        child.pid
-        for child in psutil.Process(server.process.pid).children(recursive=True)
-        if any(name in " ".join(child.cmdline()) for name in ("model_service_worker", "asgi_worker"))
-    }
+    return {worker.pid for worker in workers(server)}
 
 
 def test_one_invalid_record_of_a_list_is_refused(table_model: Any) -> None:

@@ -19,6 +19,8 @@ from fastmar_serving.testing import RunningServer
 from tests.engines import Engine, needs, workers
 from tests.engines.calls import KEY, OLD, call, post, prediction, wait_for
 
+pytestmark = needs("launcher")
+
 WITHOUT_KEY = [
     "/", "/ping", "/ping?a=b", "/v2/health/live", "/v2/health/ready", "/v1/models/tiny", "/v2/models/tiny/ready",
     "/v2/models/tiny/versions/1.0/ready",

@@ -8,7 +8,10 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from fastmar_serving.testing import RunningServer
+from tests.engines import needs
 from tests.engines.calls import post, wait_for
+
+pytestmark = needs("launcher")
 
 SAMPLES = [
     ("fastmar_requests_total", {"status": "200"}),

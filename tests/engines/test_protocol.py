@@ -13,6 +13,7 @@ from contextlib import closing, suppress
 import pytest
 
 from fastmar_serving.testing import RunningServer
+from tests.engines import needs
 from tests.engines.calls import (
     KEY,
     LIMIT,
@@ -28,6 +29,8 @@ from tests.engines.calls import (
     prediction,
     until_closed,
 )
+
+pytestmark = needs("launcher")
 
 NEW_ID = r"[0-9a-f]{32}|[0-9a-f-]{36}"
 HEAD = f"POST {PATH} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {KEY}\r\n"

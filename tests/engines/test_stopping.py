@@ -14,9 +14,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.engines import LONG, Engine
+from tests.engines import LONG, Engine, needs
 from tests.engines.calls import PATH, RECORD, port, wait_for
 from tests.engines.load import Load
+
+pytestmark = needs("launcher")
 
 STREAMS = 32
 

@@ -14,8 +14,10 @@ import pytest
 
 from fastmar_client import Client
 from tests.archives import changed, golden
-from tests.engines import LONG, Engine, workers
+from tests.engines import LONG, Engine, needs, workers
 from tests.engines.calls import OLD, post, prediction, wait_for
+
+pytestmark = needs("launcher")
 
 STREAMS = 8
 EVERY = 5.0  # seconds between two deaths

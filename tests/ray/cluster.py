@@ -23,6 +23,7 @@ from typing import IO, Any, cast
 import psutil
 
 from fastmar_serving.ports import free_port
+from fastmar_serving.ray.package import Options, package
 
 HOST = "127.0.0.1"
 START_TIMEOUT = 240.0  # seconds; Ray starts about ten processes per node
@@ -97,6 +98,15 @@ def serving(folder: Path, *, nodes: int = 1, environment: dict[str, str] | None 
             for child in children:
                 if child.is_running():
                     child.kill()
+
+
+@contextmanager
+def serving_store(store: Path) -> Iterator[RayServer]:
+    """Serve the archives of a model store on a cluster of one node."""
+    with tempfile.TemporaryDirectory(prefix="fastmar-ray-") as folder:
+        package(sorted(store.glob("*.mar")), Path(folder), Options())
+        with serving(Path(folder)) as server:
+            yield server
 
 
 def main(folder: Path, port: int, nodes: int) -> None:
