@@ -95,11 +95,12 @@ down:  ## Stop the containers after a drain
 serve: setup  ## Serve the archives in model_store/
 	@$(BIN)/fastmar serve
 
-# The peers need other versions of some packages than fastmar.
+# The peers need other versions of some packages than fastmar, such as BentoML an older OpenTelemetry.
 BENCH := .build/bench/.installed
 $(BENCH): benchmarks/requirements.txt constraints.txt
 	@$(PYTHON) -m venv .build/bench
-	@.build/bench/bin/pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_ARGS) -r benchmarks/requirements.txt
+	@grep -v '^opentelemetry' constraints.txt > .build/bench/constraints.txt
+	@.build/bench/bin/pip install --quiet --disable-pip-version-check -c .build/bench/constraints.txt $(PIP_ARGS) -r benchmarks/requirements.txt
 	@touch $@
 
 bench: setup $(BENCH)  ## Measure both engines and their peers, write the tables and the plot; takes about 20 minutes
