@@ -2,7 +2,8 @@
 
 Each class is registered under the path of fastai's class; most are torch's containers with another name. The formulas
 are fastai's (`fastai/layers.py`, `fastai/tabular/model.py`, `fastai/vision/`), and the same in versions 2.0 to 2.8.
-Layers that need the input of their container are in `fastai_unet.py`.
+Layers that need the input of their container are in `fastai_unet.py`, the networks of collaborative filtering in
+`fastai_collab.py`.
 
 `fastai.layers.Lambda` and `PartialLambda` are missing because they run a function of the user, and `Debugger` because
 inference does not need it.
@@ -66,7 +67,7 @@ class TabularModel(nn.Module):
     n_emb: int
     n_cont: int
 
-    def forward(self, x_cat: Tensor | None, x_cont: Tensor | None) -> Any:
+    def forward(self, x_cat: Tensor | None, x_cont: Tensor | None = None) -> Any:
         """x_cat int64 [batch, categories], x_cont float32 [batch, numbers]; None if the model has no such columns."""
         parts = []
         if self.n_emb != 0:
