@@ -28,7 +28,7 @@ class AnotherLearner(FastmarError):
 
 
 class AnswersDiffer(FastmarError):
-    """The archive's answer differs from `learn.predict`."""
+    """The archive's answer differs from fastai's prediction."""
 
     code = "answers_differ"
 
@@ -53,7 +53,7 @@ class Comparison:
 def compare_with_fastai(
     predictor: Predictor, learner: Path, golden: list[dict[str, Any]], data: Sequence[Path] = ()
 ) -> Comparison:
-    """Compare the archive's answers with `learn.predict`, record by record.
+    """Compare the archive's answers with fastai's predictions, record by record.
 
     Args:
         predictor: predictor of the archive.
@@ -62,7 +62,7 @@ def compare_with_fastai(
         data: files with additional records: CSV, or pictures for a model of pictures.
 
     Raises:
-        FastaiUnavailable: fastai can't load the learner, or `learn.predict` fails.
+        FastaiUnavailable: fastai can't load the learner, or can't predict.
         AnotherLearner: the archive was not exported from this pickle.
         AnswersDiffer: a label differs, or a number differs by more than `TOLERANCE`.
     """

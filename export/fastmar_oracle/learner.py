@@ -1,10 +1,11 @@
-"""Loads a learner with fastai, and calls `learn.predict`. Loading runs code in the pickle."""
+"""Loads a learner with fastai, and predicts with it. Loading runs code in the pickle."""
 
 from __future__ import annotations
 
 import contextlib
 import io
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -58,5 +59,18 @@ def _no_warnings() -> contextlib.AbstractContextManager[object]:
 
 def predict(learn: Any, item: Any) -> Prediction:
     """The result of `learn.predict` for `item`, without its terminal output."""
-    with _no_warnings(), learn.no_bar(), learn.no_logging(), contextlib.redirect_stdout(io.StringIO()):
+    with _quiet(learn):
         return Prediction(*learn.predict(item))
+
+
+def predict_first(learn: Any, table: Any) -> Prediction:
+    """The result of `learn.get_preds` for the first row of the DataFrame `table`, without its terminal output."""
+    with _quiet(learn):
+        numbers, _, decoded = learn.get_preds(dl=learn.dls.test_dl(table), with_decoded=True)
+    return Prediction(decoded[0], decoded[0], numbers[0])
+
+
+@contextlib.contextmanager
+def _quiet(learn: Any) -> Iterator[None]:
+    with _no_warnings(), learn.no_bar(), learn.no_logging(), contextlib.redirect_stdout(io.StringIO()):
+        yield

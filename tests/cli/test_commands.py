@@ -224,7 +224,7 @@ def test_verify_replays_golden_records_and_compares_with_fastai(archive: Path, l
     assert main(["verify", str(archive), "--learner", str(learner)]) == 0
     printed = capsys.readouterr().out
     assert "32 golden records" in printed
-    assert "32 records against learn.predict" in printed
+    assert "32 records against fastai" in printed
 
 
 def test_verify_refuses_another_learner(archive: Path, learner: Path, tmp_path: Path, capsys: Any) -> None:
@@ -243,7 +243,7 @@ def test_verify_names_rows_that_it_could_not_compare(archive: Path, learner: Pat
     (tmp_path / "rows.csv").write_text("color,size,age,weight\nred,S,40,70\nred,S,old,70\n")
     assert main(["verify", str(archive), "--learner", str(learner), "--data", str(tmp_path / "rows.csv")]) == 1
     printed = capsys.readouterr().out
-    assert "33 records against learn.predict" in printed
+    assert "33 records against fastai" in printed
     assert "32 golden records, and 1 " in printed
     assert "record 1" in printed
     assert "'old'" in printed

@@ -249,7 +249,7 @@ def test_verify_compares_with_fastai_and_refuses_another_learner(
     assert main(["verify", str(archive), "--learner", str(learner), "--data", *sent]) == 0
     printed = capsys.readouterr().out
     assert "golden records" in printed
-    records = int(printed.partition(" records against learn.predict")[0].split()[-1])
+    records = int(printed.partition(" records against fastai")[0].split()[-1])
     assert records >= len(sent) + 1
     from fastmar_oracle.comparison import load_learner
 

@@ -1,4 +1,4 @@
-"""The oracle has a modality for each modality of the export, which reads records and calls `learn.predict`."""
+"""The oracle has a modality for each modality of the export, which reads records and predicts with fastai."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class FakeLearner:
 
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
-        self.dls = type("Loaders", (), {"cat_names": [], "cont_names": []})
+        self.dls = type("Loaders", (), {"cat_names": [], "cont_names": [], "train_ds": None})
 
     no_bar = no_logging = staticmethod(contextlib.nullcontext)
 

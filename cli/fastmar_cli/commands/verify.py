@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
         if compared.refused:
             out.print(f"{len(compared.refused)} records not compared, since the archive refuses them")
             out.print(f"  first refusal: {compared.refused[0]}", markup=False)
-        out.print(f"{compared.records} records against learn.predict: same answers, ", end="")
+        out.print(f"{compared.records} records against fastai: same answers, ", end="")
         out.print(f"largest difference {compared.difference:.1g}")
         if args.data:
             out.print(f"  {compared.golden} golden records, and {compared.records - compared.golden} of --data")

@@ -23,7 +23,7 @@ class ModalityUnknown(FastmarError):
 
 
 class Modality(ABC):
-    """Reads records of one modality, and calls `learn.predict` for them."""
+    """Reads records of one modality, and predicts for them with fastai."""
 
     @abstractmethod
     def read(self, golden: Sequence[Any], files: Sequence[Path], spec: Spec) -> list[Any]:
@@ -31,10 +31,10 @@ class Modality(ABC):
 
     @abstractmethod
     def predict(self, learn: Any, record: Any, spec: Spec) -> Prediction:
-        """The result of `learn.predict` for `record`.
+        """The result of `learn.predict` for `record`, or of `learn.get_preds` where it can't predict.
 
         Raises:
-            FastaiUnavailable: `learn.predict` fails.
+            FastaiUnavailable: fastai fails.
         """
 
     @abstractmethod

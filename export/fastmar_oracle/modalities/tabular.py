@@ -9,7 +9,7 @@ from typing import Any
 
 from fastmar_contract.files import errors_naming, read_input
 from fastmar_oracle.answers import Prediction
-from fastmar_oracle.learner import FastaiUnavailable, predict
+from fastmar_oracle.learner import FastaiUnavailable, predict, predict_first
 from fastmar_oracle.modalities import Modality
 from fastmar_runtime import payload
 from fastmar_runtime.columns import gather
@@ -29,19 +29,30 @@ class Tabular(Modality):
         return records
 
     def predict(self, learn: Any, record: Any, spec: Spec) -> Prediction:
-        import pandas as pd  # noqa: PLC0415 - comes with fastai
-
         row = as_row(record, spec)
         try:
-            return predict(learn, pd.Series(_as_columns(learn, row), dtype=object))
+            return _predict(learn, _as_columns(learn, row))
         except Exception as error:
             raise FastaiUnavailable(
-                f"learn.predict fails on {row} ({type(error).__name__}: {error}).",
+                f"fastai fails on {row} ({type(error).__name__}: {error}).",
                 fix="compare the archive's answers with learn.get_preds in Python instead.",
             ) from error
 
     def describe(self, record: Any, number: int) -> str:
         return f"record {number}"
+
+
+def _predict(learn: Any, columns: dict[Any, Any]) -> Prediction:
+    """The result of `learn.predict`, or of `learn.get_preds` for collaborative filtering, where `learn.predict` fails.
+
+    There, `learn.get_preds` fails on a table of one row, so the row is passed twice.
+    """
+    import pandas as pd  # noqa: PLC0415 - comes with fastai
+    from fastai.collab import TabularCollab  # noqa: PLC0415 - slow to import
+
+    if isinstance(learn.dls.train_ds, TabularCollab):
+        return predict_first(learn, pd.DataFrame([columns, columns], dtype=object))
+    return predict(learn, pd.Series(columns, dtype=object))
 
 
 def as_row(record: dict[str, Any], spec: Spec) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def test_export_and_verify_with_integer_names(tmp_path: Path, capsys: pytest.Cap
     df.loc[1:20, [0, 1, 2]].to_csv(data, index=False)
     arguments = ["verify", str(tmp_path / "numbered.mar"), "--learner", str(pickle), "--data", str(data)]
     assert main(arguments) == 0
-    assert "52 records against learn.predict: same answers" in capsys.readouterr().out
+    assert "52 records against fastai: same answers" in capsys.readouterr().out
 
 
 def test_integer_and_string_with_the_same_text_are_refused() -> None:
