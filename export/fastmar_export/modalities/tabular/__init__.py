@@ -11,7 +11,7 @@ from fastmar_export.conversion import Conversion, State
 from fastmar_export.converters import Domain
 from fastmar_export.learner import Learner
 from fastmar_export.modalities import Modality, worker_configuration
-from fastmar_export.modalities.tabular.conversion import convert_tabular
+from fastmar_export.modalities.tabular.conversion import POSITIONS, convert_tabular
 from fastmar_export.modalities.tabular.golden import golden_records
 from fastmar_export.modalities.tabular.table import TABLE
 from fastmar_export.networks.graph import SHALLOW
@@ -37,7 +37,7 @@ class Tabular(Modality):
     domains: ClassVar[Mapping[str, Domain]] = {"procs": TABLE, "after_batch": TABLE}
 
     def matches(self, learner: Learner) -> bool:
-        return learner.dataset.path == "fastai.tabular.core.TabularPandas"
+        return learner.dataset.path in POSITIONS
 
     def convert(self, learner: Learner, options: Options) -> Conversion:
         return convert_tabular(learner)

@@ -22,17 +22,23 @@ from fastmar_runtime.schema import json_value as as_sent
 from fastmar_runtime.spec import Field
 from fastmar_runtime.steps.add_datepart import ELAPSED
 
-POSITIONS = ("x_cat", "x_cont")  # arguments of the network's forward
+POSITIONS = {
+    "fastai.tabular.core.TabularPandas": ("x_cat", "x_cont"),
+    "fastai.collab.TabularCollab": ("x_cat",),
+}
+"""Arguments of the network's forward, by the class of the dataset."""
+
 _EPOCH = datetime(1970, 1, 1)
 _DIGITS = 4  # significant digits of a default, which is only an example
 
 
 def convert_tabular(learner: Learner) -> Conversion:
-    """Fields and steps of a tabular learner.
+    """Fields and steps of a tabular learner, whose dataset is of a class in `POSITIONS`.
 
     Raises:
         UnsupportedTransform: a proc or batch transform has no converter.
-        UnsupportedLearner: the names of the table's columns are not strings or integers, or are ambiguous.
+        UnsupportedLearner: the names of the table's columns are not strings or integers, or are ambiguous; or the
+            network does not read all columns.
     """
     dataset = learner.dataset
     table = Table(cats=recorded_names(dataset, "cat_names"), conts=recorded_names(dataset, "cont_names"))
@@ -47,6 +53,8 @@ def convert_tabular(learner: Learner) -> Conversion:
         else:
             steps.append(_step(proc, f"dls.procs[{index}]", table))
     _refuse_target_among_inputs(table, targets, target_transforms)
+    positions = POSITIONS[dataset.path]
+    _refuse_unread_numbers(table, positions)
     for name in ("after_item", "before_batch"):
         for index, transform in enumerate(transforms(learner.loader.get(name))):
             raise UnsupportedTransform(f"dls.{name}[{index}]", getattr(transform, "path", type(transform).__name__))
@@ -75,7 +83,7 @@ def convert_tabular(learner: Learner) -> Conversion:
     return Conversion(
         fields=fields,
         steps=tuple(dates + steps),
-        positions=POSITIONS,
+        positions=positions,
         target_transforms=target_transforms,
         targets=targets,
         notices=table.notices,
@@ -105,6 +113,16 @@ def _refuse_target_among_inputs(table: Table, targets: tuple[str, ...], target_t
             f"the column {both[0]!r} is a target and an input.",
             fix="remove it from cat_names and cont_names, train again and export that learner.",
             code="target_is_input",
+        )
+
+
+def _refuse_unread_numbers(table: Table, positions: tuple[str, ...]) -> None:
+    if table.conts and "x_cont" not in positions:
+        raise UnsupportedLearner(
+            f"the column {table.conts[0]!r} is one of cont_names, and fastai does not pass numbers to a network of "
+            "collaborative filtering.",
+            fix="make the data with CollabDataLoaders, or without cont_names, train and export again.",
+            code="numbers_not_read",
         )
 
 
