@@ -72,6 +72,7 @@ CASES = {
     "dot product": Case(learner={"n_factors": 8}),
     "dot product, y_range": Case(learner={"n_factors": 8, "y_range": (0.5, 5.5)}),
     "dot product, one factor": Case(learner={"n_factors": 1, "y_range": [0, 5.5]}),
+    "dot product, y_range of numpy": Case(learner={"n_factors": 8, "y_range": (np.float32(0.3), np.int64(5))}),
     "dot product, defaults": Case(),
     "network": Case(learner={"use_nn": True}),
     "network, layers and y_range": Case(learner={"use_nn": True, "layers": [30, 10], "y_range": (0.5, 5.5)}),
@@ -82,6 +83,7 @@ CASES = {
             "config": tabular_config(use_bn=False, ps=[0.2], embed_p=0.1),
         }
     ),
+    "network, y_range of numpy": Case(learner={"use_nn": True, "y_range": (0, np.int64(5))}),
     "string ids": Case(change=with_names, learner={"n_factors": 8, "y_range": (0.5, 5.5)}),
     "float ids": Case(change=lambda df: df.astype({"user": float}), learner={"n_factors": 8}),
     "integer column names": Case(change=lambda df: df.set_axis([0, 1, 2], axis=1), learner={"n_factors": 8}),

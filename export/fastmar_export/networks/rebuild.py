@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -174,6 +175,8 @@ class _Rebuilder:
             return UnsupportedValue(where, "nested too deeply")
         if isinstance(value, _PLAIN):
             return value
+        if isinstance(value, np.number | np.bool_):  # such as a y_range from the largest rating of a table
+            return value.item()
         if type(value) in (list, tuple, set, frozenset, torch.Size):
             return type(value)(self._value(item, where, depth + 1) for item in value)
         if isinstance(value, dict):
