@@ -21,7 +21,19 @@ from model_archiver.manifest_components.model import Model
 
 import fastmar_contract
 import fastmar_runtime
-from fastmar_contract.members import ANSWERS, ARRAYS, CONFIG, GRAPH, MANIFEST, OPENAPI, RECORDS, SCHEMA, SPEC
+from fastmar_contract.members import (
+    ANSWERS,
+    ARRAYS,
+    CONFIG,
+    GRAPH,
+    MANIFEST,
+    OPENAPI,
+    RECORDS,
+    SCHEMA,
+    SPEC,
+    MemberRefused,
+    check_member,
+)
 from fastmar_export.errors import ExportError
 from fastmar_export.extensions import package_sources, sources_of
 from fastmar_export.modalities import modalities
@@ -67,7 +79,7 @@ def write_archive(bundle: Bundle, folder: Path) -> Path:
     """Write ``NAME.mar`` atomically into `folder`, and return its path. An existing archive is replaced.
 
     Raises:
-        ExportError: `folder` is not writable.
+        ExportError: `folder` is not writable, or the model is too large for an archive.
     """
     path = check_output(folder, bundle.spec.name)
     descriptor, partial_name = tempfile.mkstemp(prefix=f".{bundle.spec.name}-", suffix=".partial", dir=folder)
@@ -80,6 +92,7 @@ def write_archive(bundle: Bundle, folder: Path) -> Path:
                     entry.compress_type = zipfile.ZIP_DEFLATED
                     entry.external_attr = 0o644 << 16
                     archive.writestr(entry, data)
+                    _check_limits(entry)
             file.flush()
             os.fsync(file.fileno())  # otherwise a power failure may leave an empty file under the final name
         partial.chmod(0o644)
@@ -87,6 +100,18 @@ def write_archive(bundle: Bundle, folder: Path) -> Path:
     finally:
         partial.unlink(missing_ok=True)
     return path
+
+
+def _check_limits(member: zipfile.ZipInfo) -> None:
+    """Refuse a member that runtimes refuse to read, such as a spec with millions of categories."""
+    try:
+        check_member(member)
+    except MemberRefused as error:
+        raise ExportError(
+            f"the model is too large for an archive: {error}.",
+            fix="train with fewer categories or a smaller network, and export again.",
+            code=error.code,
+        ) from error
 
 
 def check_output(folder: Path, name: str) -> Path:

@@ -18,6 +18,7 @@ import torch
 from fastai.callback.core import Callback
 from fastai.tabular.all import Categorify, FillMissing, Normalize, TabularProc
 
+from fastmar_contract.members import LIMITS, SPEC
 from fastmar_export.errors import (
     ArchiveExists,
     ExportError,
@@ -140,6 +141,15 @@ def test_answers_do_not_depend_on_batch_size(exported: ExportResult) -> None:
     for one, other in zip(alone, together, strict=True):
         assert one["prediction"] == other["prediction"]
         assert list(one["probabilities"].values()) == pytest.approx(list(other["probabilities"].values()), abs=1e-6)
+
+
+def test_model_over_the_limits_of_readers_is_refused(
+    learner: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(LIMITS, SPEC, 100)
+    with raises(ExportError, "member_too_large", "spec.json", "100"):
+        export_learner(learner, Options("people", output=tmp_path))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_replacing_another_version_needs_force(learner: Path, tmp_path: Path) -> None:
