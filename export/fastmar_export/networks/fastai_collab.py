@@ -1,7 +1,7 @@
 """Implementations of fastai's networks for collaborative filtering, for inference; see `fastai_layers`.
 
-The formulas are those of `fastai/collab.py`, the same in versions 2.0 to 2.8. Both networks have one argument, the
-codes of user and item, where 0 is an unknown one.
+The formulas are those of `fastai/collab.py` in fastai 2.8. Both networks have one argument, the codes of user and item,
+where 0 is an unknown one.
 """
 
 from __future__ import annotations
