@@ -167,6 +167,24 @@ class TestConnections:
         assert text.count(b"HTTP/1.1 200 ") == 31
         assert [int(number) for number in re.findall(rb"<(\d+)>", text)] == list(range(30))
 
+    @pytest.mark.parametrize("pause", [0.0, 0.1], ids=["one packet", "two packets"])
+    def test_request_to_upgrade_to_http2_is_ignored(self, keyed: RunningServer, pause: float) -> None:
+        """Java's client sends it with its first request."""
+        upgrade = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAB\r\n"
+        with closing(connect(keyed)) as connection:
+            for headers in (upgrade, ""):
+                head = (
+                    f"{HEAD}Content-Type: application/json\r\nContent-Length: {len(RECORD)}\r\n{headers}\r\n".encode()
+                )
+                connection.sendall(head if pause else head + RECORD)
+                if pause:
+                    time.sleep(pause)
+                    connection.sendall(RECORD)
+                response = http.client.HTTPResponse(connection)
+                response.begin()
+                assert response.status == 200
+                assert json.loads(response.read())["prediction"] == OLD
+
     def test_request_after_a_refused_body_is_answered(self, keyed: RunningServer) -> None:
         with closing(http.client.HTTPConnection("127.0.0.1", port(keyed), timeout=TIMEOUT)) as connection:
             connection.request("PUT", PATH, bytes(9999), {"Authorization": f"Bearer {KEY}"})

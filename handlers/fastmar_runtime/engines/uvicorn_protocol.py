@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
@@ -15,6 +16,10 @@ from fastmar_runtime.engines.asgi import Application, AsgiBody, Disconnected
 from fastmar_runtime.payload import Response
 
 log = logging.getLogger(__name__)
+
+# Clients such as Java's ask for HTTP/2 in their first request. The server may ignore that, but httptools then skips the
+# request's body, so it must not see the header.
+_UPGRADE = re.compile(rb"\r\nupgrade(?=[ \t]*:)", re.IGNORECASE)
 
 TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
@@ -51,6 +56,9 @@ class _Protocol(HttpToolsProtocol):
         if is_idle and self._timer is None:
             self._timer = self.loop.call_later(self.seconds, self.transport.close)
             self._head = 0
+        if is_idle and (b"pgrade" in data or b"PGRADE" in data):
+            head, end, rest = data.partition(b"\r\n\r\n")
+            data = _UPGRADE.sub(b"\r\nx-upgrade", head) + end + rest
         super().data_received(data)
         # The rest of a refused request's body is no head.
         if is_idle and self.cycle is cycle and not (cycle is not None and cycle.more_body):
