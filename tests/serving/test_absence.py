@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.archives import tiny_archive
-from tests.engines import Engine
+from tests.engines import Engine, needs
 from tests.engines.calls import OLD, prediction
 
 BLOCKER = """
@@ -43,6 +43,7 @@ def python_without(folder: Path, blocked: set[str]) -> str:
     return str(python)
 
 
+@needs("launcher")
 def test_server_needs_no_torch_fastai_or_pandas(engine: Engine, tmp_path: Path) -> None:
     python = python_without(tmp_path / "venv", {"torch", "fastai", "fastcore", "torchvision", "pandas"})
     blocked = subprocess.run([python, "-c", "import pandas"], capture_output=True, text=True, check=False)
