@@ -17,7 +17,7 @@ from fastmar_runtime.http import refusals
 from fastmar_runtime.http.cors import Cors
 from fastmar_runtime.http.encodings import Damaged, TooLarge, UnknownEncoding, decompress
 from fastmar_runtime.http.keys import admits
-from fastmar_runtime.http.routes import Models, PlatformPaths, Version, is_v2, routes
+from fastmar_runtime.http.routes import READ, Models, PlatformPaths, Version, is_v2, routes
 from fastmar_runtime.http.server_documents import STOPPING
 from fastmar_runtime.http.trace_context import TRACEPARENT, trace_id
 from fastmar_runtime.logs import CURRENT, RequestIds
@@ -33,7 +33,6 @@ RESPONSE_TIMEOUT = 60.0  # seconds
 BYTES_PER_SECOND = 8192  # of a body: each of its parts extends the time limit by this rate
 ONE_READ = 65536  # bytes; a larger body is read in parts, so that each part extends the time limit
 MAX_ID_LENGTH = 128  # characters
-READ = ("GET", "HEAD")
 # An empty body with this Content-Type requests a document, on all engines; the path may name no version.
 _DOCUMENT_TYPE = re.compile(r"application/(.+)-request\+json")
 _NO_HEADERS: Mapping[str, str] = {}
@@ -128,7 +127,7 @@ class Application:
         """Handle a request from Granian."""
         body = _RsgiBody(protocol)
         try:
-            response, headers = await self.respond(
+            response, headers = await self._respond(
                 scope.scheme, scope.method, scope.path, scope.query_string, scope.headers, body
             )
         except Disconnected:
@@ -142,11 +141,8 @@ class Application:
             return
         if scope["type"] != "http":
             return
-        given = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        query = scope["query_string"].decode("latin-1")
-        body = AsgiBody(receive)
         try:
-            response, headers = await self.respond(scope["scheme"], scope["method"], scope["path"], query, given, body)
+            response, headers = await self.respond(scope, AsgiBody(receive))
         except Disconnected:
             return
         sent = [(name.encode(), value.encode("latin-1")) for name, value in headers]
@@ -154,7 +150,17 @@ class Application:
         await send({"type": "http.response.start", "status": response.status, "headers": sent})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else response.body})
 
-    async def respond(
+    async def respond(self, scope: Mapping[str, Any], body: Body) -> tuple[Response, list[tuple[str, str]]]:
+        """The response to a request with an ASGI scope, and all its headers.
+
+        Raises:
+            Disconnected: the caller has left.
+        """
+        given = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        query = scope["query_string"].decode("latin-1")
+        return await self._respond(scope["scheme"], scope["method"], scope["path"], query, given, body)
+
+    async def _respond(
         self, scheme: str, method: str, path: str, query: str, headers: Headers, body: Body
     ) -> tuple[Response, list[tuple[str, str]]]:
         """The response to a request, and all its headers.

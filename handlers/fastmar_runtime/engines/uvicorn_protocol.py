@@ -87,13 +87,8 @@ class _Protocol(HttpToolsProtocol):
         self.tasks.add(task)
 
     async def _handle(self, cycle: RequestResponseCycle) -> None:
-        scope = cycle.scope
-        given = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        query = scope["query_string"].decode("latin-1")
         try:
-            response, headers = await self.application.respond(
-                scope["scheme"], scope["method"], scope["path"], query, given, _Body(cycle)
-            )
+            response, headers = await self.application.respond(cycle.scope, _Body(cycle))
         except Disconnected:
             return
         except Exception:

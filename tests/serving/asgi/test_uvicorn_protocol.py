@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ def test_an_error_of_the_application_is_logged_and_answered_with_500(caplog: pyt
     async def exchange() -> bytes:
         config = uvicorn.Config(lambda *_: None, http=protocol(Broken(), 5.0, 65536), lifespan="off", log_config=None)
         config.load()
-        made = lambda: config.http_protocol_class(config=config, server_state=ServerState(), app_state={})  # noqa: E731
+        made = partial(config.http_protocol_class, config=config, server_state=ServerState(), app_state={})
         server = await asyncio.get_running_loop().create_server(made, "127.0.0.1", 0)
         async with server:
             reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
