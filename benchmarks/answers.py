@@ -5,14 +5,27 @@ from __future__ import annotations
 import http.client
 import json
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from fastmar_runtime.bundle import BundleFiles
+from fastmar_runtime.golden import read_records
 
 TOLERANCE = 1e-5  # of a probability; another order of summation changes about 1e-7
 
 
 class WrongAnswer(RuntimeError):
     """A server's answer differs from the learner's."""
+
+
+def golden_pairs(archive: Path) -> list[tuple[Any, dict[str, Any]]]:
+    """The golden records of an archive and their answers, without those that have warnings.
+
+    Servers other than fastmar correct nothing, such as white space around categories.
+    """
+    pairs = zip(*read_records(BundleFiles(archive)), strict=True)
+    return [(record, answer) for record, answer in pairs if not answer["warnings"]]
 
 
 def difference(answer: Any, expected: dict[str, Any]) -> float:

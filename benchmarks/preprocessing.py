@@ -22,12 +22,11 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import machine
+from benchmarks.answers import golden_pairs
 from benchmarks.contenders import fastmar
 from fastmar_runtime import payload
 from fastmar_runtime.answers import load_decoder
-from fastmar_runtime.bundle import BundleFiles
 from fastmar_runtime.columns import Gatherer
-from fastmar_runtime.golden import read_golden
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.ranges import expected_ranges
 from fastmar_runtime.report import Report
@@ -89,8 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.archive:
         predictor = Predictor.open(args.archive)
-        golden = read_golden(BundleFiles(args.archive), [tensor.name for tensor in predictor.spec.inputs])
-        records = [r for r, answer in zip(golden.records, golden.answers, strict=True) if not answer["warnings"]]
+        records = [record for record, _ in golden_pairs(args.archive)]
     else:
         model = flights.benchmark_model()
         records = model.records

@@ -25,14 +25,13 @@ from examples import flights
 from rich.console import Console
 
 from benchmarks import contenders, machine, pictures
+from benchmarks.answers import golden_pairs
 from benchmarks.contenders import Contender
 from benchmarks.generators import WRK, run_checked, run_fast
 from benchmarks.load import JSON_TYPE
 from benchmarks.measure import Measurement, Plan, measure
 from benchmarks.sweep import sweep
 from benchmarks.tables import Runs, rate_text, results_table, summary
-from fastmar_runtime.bundle import BundleFiles
-from fastmar_runtime.golden import read_records
 from fastmar_serving.settings import cores
 
 ARCHIVE = f"{flights.NAME}.mar"
@@ -67,9 +66,7 @@ def _records(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     if flight:
         records, answers = flight.records, flight.answers
     else:
-        golden = zip(*read_records(BundleFiles(archive)), strict=True)
-        # The others correct nothing, such as white space around categories.
-        pairs = [(record, answer) for record, answer in golden if not answer["warnings"]]
+        pairs = golden_pairs(archive)
         records, answers = [record for record, _ in pairs], [answer for _, answer in pairs]
     requests = _write(folder / "requests.json", records)
     plan = Plan(requests, answers, args.connections or [1, 8, 32, 64], args.seconds, args.warm_up)
