@@ -17,7 +17,7 @@ from fastmar_runtime.turns import NICENESS, Turn, lower_priority, turn_of
 
 MODEL = ("colours", "1.0")
 HOLDS = """
-import sys, time
+import sys
 from pathlib import Path
 from fastmar_runtime.turns import Turn
 with Turn(Path(sys.argv[1])):
