@@ -14,7 +14,6 @@ from contextvars import Context
 
 from fastmar_runtime.payload import Request, Response
 from fastmar_runtime.service import Service
-from fastmar_runtime.turns import lower_priority
 
 MAX_BATCH = 1024  # records; a request with more is computed alone
 MAX_WAITING = 4096  # requests
@@ -55,7 +54,7 @@ class Batcher:
         self._is_scheduled = False
         self._context = Context()  # a batch belongs to no single request
         self._turn = turn or nullcontext()
-        self._executor = ThreadPoolExecutor(1, "model", lower_priority) if in_thread else None
+        self._executor = ThreadPoolExecutor(1, "model") if in_thread else None
 
     def submit(self, request: Request) -> asyncio.Future[Response]:
         """The future response. A request whose future is cancelled before its batch starts is not computed.

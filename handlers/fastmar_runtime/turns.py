@@ -1,8 +1,8 @@
 """Sharing of the processors between worker processes that compute slow models.
 
 A batch of a slow model uses several threads, which halves the latency of a single picture. If all workers did so at the
-same time, the threads would outnumber the processors. So workers take turns, model by model, and the threads have a low
-priority, so that fast models are computed first.
+same time, the threads would outnumber the processors. So workers take turns, model by model, and the graph's threads
+have a low priority, so that fast models are computed first.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +23,7 @@ MAX_THREADS = 4  # of a batch: more threads gain little for one picture
 NICENESS = 10  # Linux gives the thread about a tenth of the processor time of a normal one that is ready to run
 MAX_WAIT = 1.0  # seconds; then another worker's turn is ignored, because that worker may hang
 _POLL = 0.001  # seconds
+_THREADS = Path("/proc/self/task")
 
 
 class Turn:
@@ -49,11 +50,20 @@ class Turn:
         self._file.close()
 
 
-def lower_priority() -> None:
-    """Give this thread, and the threads that it starts, a low priority. Only Linux has priorities of threads."""
-    if sys.platform == "linux":
-        with suppress(OSError):  # a sandbox may forbid it
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+@contextmanager
+def new_threads_of_low_priority() -> Iterator[None]:
+    """Give the threads that start in the `with` block a low priority. Only Linux has priorities of threads.
+
+    They must not run Python: a thread that waits for a processor would keep the interpreter's lock from the others.
+    """
+    if sys.platform != "linux":
+        yield
+        return
+    before = set(_THREADS.iterdir())
+    yield
+    for thread in set(_THREADS.iterdir()) - before:
+        with suppress(OSError):  # it has ended, or a sandbox forbids it
+            os.setpriority(os.PRIO_PROCESS, int(thread.name), NICENESS)
 
 
 def turn_of(folder: Path, model: tuple[str, str], worker: int, slots: int) -> Turn:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from fastmar_runtime import turns
-from fastmar_runtime.turns import NICENESS, Turn, lower_priority, turn_of
+from fastmar_runtime.turns import NICENESS, Turn, new_threads_of_low_priority, turn_of
 
 MODEL = ("colours", "1.0")
 HOLDS = """
@@ -82,15 +82,20 @@ def test_models_and_slots_have_turns_of_their_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has priorities of threads")
-def test_lower_priority_is_that_of_the_thread_and_of_those_it_starts() -> None:
+def test_only_new_threads_have_a_low_priority() -> None:
     def niceness() -> int:
         return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
 
-    def inherited() -> tuple[int, int]:
-        with ThreadPoolExecutor(1) as inner:
-            return niceness(), inner.submit(niceness).result()
+    def started() -> ThreadPoolExecutor:
+        pool = ThreadPoolExecutor(1)
+        pool.submit(niceness).result()
+        return pool
 
     before = niceness()
-    with ThreadPoolExecutor(1, initializer=lower_priority) as pool:
-        assert pool.submit(inherited).result() == (max(before, NICENESS), max(before, NICENESS))
+    with started() as old:
+        with new_threads_of_low_priority():
+            new = started()
+        with new:
+            assert new.submit(niceness).result() == max(before, NICENESS)
+        assert old.submit(niceness).result() == before
     assert niceness() == before

@@ -28,7 +28,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,7 +43,7 @@ from fastmar_runtime.metrics import METRICS, Metrics
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.service import Service
 from fastmar_runtime.tracing import Tracing, tracing
-from fastmar_runtime.turns import lower_priority, turn_of
+from fastmar_runtime.turns import new_threads_of_low_priority, turn_of
 
 log = logging.getLogger(__name__)
 
@@ -125,8 +124,8 @@ def load(archive: Mapping[str, str], configuration: Configuration, report: Repor
         records = golden.records[:1]
     is_slow = _measure(predictor, records) > SLOW
     if is_slow and configuration.threads > 1:
-        with ThreadPoolExecutor(1, "open", lower_priority) as pool:  # the graph's threads have the priority of this one
-            predictor = pool.submit(Predictor.open, path, threads=configuration.threads).result()
+        with new_threads_of_low_priority():
+            predictor = Predictor.open(path, threads=configuration.threads)
     model = (archive["name"], archive["version"])
     metrics = Metrics({name: ReportedMetric(name, report) for name in METRICS}, model, str(configuration.number))
     service = Service(predictor, MAX_RESPONSE, [metrics])
