@@ -96,9 +96,13 @@ class Watch:
             self._polled = time.monotonic()
         self._succeeded = self._polled
         self._served = served
-        hanging = self._replace_hanging(descriptions)
-        self._report(self._problem_of(served, hanging))
-        self._send()
+        hanging = self._hanging_workers(descriptions)
+        self._report(self._problem_of(served, sorted({worker.model for worker in hanging})))
+        self._send()  # before the kill, so that a client whose request fails with the worker finds the server not ready
+        for worker in hanging:
+            log.warning("%s %s: worker %d hangs and is replaced", worker.model, worker.version, worker.pid)
+            with suppress(OSError):
+                os.kill(worker.pid, signal.SIGKILL)
 
     def _problem_of(self, served: list[ServedModel], hanging: list[str]) -> str:
         now = time.monotonic()
@@ -114,8 +118,7 @@ class Watch:
             return f"a worker of {', '.join(hanging)} hangs and is being replaced"
         return f"no worker answers for {', '.join(silent)}" if silent else ""
 
-    def _replace_hanging(self, descriptions: dict[str, tuple[str, list[dict[str, Any]]]]) -> list[str]:
-        """Kill the workers that hang, and return the names of their models."""
+    def _hanging_workers(self, descriptions: dict[str, tuple[str, list[dict[str, Any]]]]) -> list[Worker]:
         try:
             pending = self._control.send().models
         except OSError:  # the front has died, which the launcher detects itself
@@ -127,12 +130,7 @@ class Watch:
             for worker in version["workers"]
             if worker["status"] == READY and worker.get("pid", 0) > 0
         ]
-        hanging = self._hangs.find(workers, pending)
-        for worker in hanging:
-            log.warning("%s %s: worker %d hangs and is replaced", worker.model, worker.version, worker.pid)
-            with suppress(OSError):
-                os.kill(worker.pid, signal.SIGKILL)
-        return sorted({worker.model for worker in hanging})
+        return self._hangs.find(workers, pending)
 
     def _describe(self, name: str) -> tuple[str, list[dict[str, Any]]]:
         """The default version and all versions of a model."""
