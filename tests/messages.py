@@ -15,7 +15,7 @@ FILE = Path(__file__).with_suffix(".txt")
 PACKAGES = ("contract", "handlers", "export", "client", "serving", "web", "cli")
 WORDS = 3  # what has fewer is a name
 _WORD = re.compile(r"[A-Za-z][a-z']+")
-_NO_SENTENCE = re.compile(r"[<>\n]|^[A-Z_]+=")  # HTML, documents, settings
+_NO_SENTENCE = re.compile(r"[<>\n]|^[A-Z_]+=|^/\S+$")  # HTML, documents, settings, paths
 
 
 def texts(source: str) -> list[str]:
