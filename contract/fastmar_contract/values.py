@@ -11,7 +11,7 @@ from fastmar_contract.cells import category_reader, read_number, read_text
 from fastmar_contract.display import short_repr
 from fastmar_contract.errors import RecordError
 
-NUMBER, CATEGORY, DATE = "number", "category", "date"  # kinds of columns
+NUMBER, CATEGORY, DATE, TEXT = "number", "category", "date", "text"  # kinds of columns
 
 FLOAT32_MAX = 3.4028234663852886e38
 
@@ -145,6 +145,22 @@ def check_date(value: Any, column: Column) -> Any:
     )
 
 
+def check_text(value: Any, column: Column) -> str:
+    """The text; it may be empty.
+
+    Raises:
+        RecordError: `not_a_text`.
+    """
+    if isinstance(value, str):
+        return value
+    raise RecordError(
+        "not_a_text",
+        f"{column.name!r} must be a text; got {short_repr(value)}.",
+        fix='send a string; for no text, send "".',
+        field=column.name,
+    )
+
+
 def not_an_object(value: Any) -> RecordError:
     """The error for a record that is not an object."""
     return RecordError(
@@ -171,12 +187,19 @@ def invalid_date(name: str, value: Any) -> RecordError:
     )
 
 
-CHECKS: dict[str, Callable[[Any, Column], Any]] = {NUMBER: check_number, CATEGORY: check_category, DATE: check_date}
+CHECKS: dict[str, Callable[[Any, Column], Any]] = {
+    NUMBER: check_number,
+    CATEGORY: check_category,
+    DATE: check_date,
+    TEXT: check_text,
+}
 """The check for each kind of column."""
 
 
 def cell_reader(kind: str, categories: Sequence[Any] = ()) -> Callable[[str], Any]:
-    """The function that parses the cells of a column; dates and other kinds stay text or null."""
+    """The function that parses the cells of a column. Dates stay text or null; in a text no word means null."""
+    if kind == TEXT:
+        return str
     if kind == NUMBER:
         return read_number
     if kind == CATEGORY:

@@ -12,7 +12,7 @@ from typing import Any
 from fastmar_contract.display import short_repr
 from fastmar_contract.errors import RecordError
 from fastmar_contract.faults import MissingColumn, combine, suggest_names
-from fastmar_contract.values import CATEGORY, CHECKS, DATE, FLOAT32_MAX, NUMBER, not_an_object, number_as_text
+from fastmar_contract.values import CATEGORY, CHECKS, DATE, FLOAT32_MAX, NUMBER, TEXT, not_an_object, number_as_text
 from fastmar_runtime.ranges import Range
 from fastmar_runtime.report import Report
 from fastmar_runtime.spec import Field
@@ -52,7 +52,7 @@ class Gatherer:
         self._fields = fields
         self._ranges = ranges
         self._checks = [
-            (f.name, *(_fast_range(f, ranges) if f.kind == NUMBER else _EMPTY_RANGE), f.kind == CATEGORY, f)
+            (f.name, *(_fast_range(f, ranges) if f.kind == NUMBER else _EMPTY_RANGE), f.kind in (CATEGORY, TEXT), f)
             for f in fields
         ]
         self._parts = {f.name: _date_part_columns(f, fields) for f in fields if f.aliases}
@@ -81,8 +81,8 @@ class Gatherer:
             for column, (name, low, high, takes_text, field) in checks:
                 value = record.get(name, MISSING)
                 kind = type(value)
-                # The fast path, for values that the field's check would return as they are: a str for a category, or
-                # an int or float (no bool) within the range of a number. The range of other fields is empty.
+                # The fast path, for values that the field's check would return as they are: a str for a category or text,
+                # or an int or float (no bool) within the range of a number. The range of other fields is empty.
                 if takes_text if kind is str else (kind is float or kind is int) and low <= value <= high:
                     column[row] = value
                     found += 1

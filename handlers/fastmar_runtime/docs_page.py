@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from fastmar_contract.values import CATEGORY, DATE, NUMBER
+from fastmar_contract.values import CATEGORY, DATE, NUMBER, TEXT
 from fastmar_runtime.answers import answer_kind
 from fastmar_runtime.docs_assets import CSS, SCRIPT
 from fastmar_runtime.docs_commands import commands
@@ -119,7 +119,7 @@ def _fields(spec: Spec) -> str:
     return _table("Columns of a record", ("Column", "Type", "Required", "Values"), rows)
 
 
-_TYPES = {NUMBER: "number", CATEGORY: "category", DATE: "date", IMAGE: "image"}
+_TYPES = {NUMBER: "number", CATEGORY: "category", DATE: "date", TEXT: "text", IMAGE: "image"}
 
 
 def _requirement(field: Field) -> str:

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Any
 
 from fastmar_contract.values import CATEGORY, DATE, NUMBER
+from fastmar_contract.values import TEXT as TEXT_FIELD
 from fastmar_runtime.schema_parts import FLOAT, JSON, MAX_LISTED, TEXT, closed_object, comment_safe, list_values
 from fastmar_runtime.spec import Field, Spec
 
@@ -37,7 +38,7 @@ def _example(field: Field) -> Any:
         return json_value(field.default)
     if field.kind == CATEGORY:
         return json_value(field.categories[0]) if field.categories else None
-    return "2024-01-31" if field.kind == DATE else 0.0
+    return {DATE: "2024-01-31", TEXT_FIELD: "An example of a text."}.get(field.kind, 0.0)
 
 
 def component(spec: Spec) -> JSON:
@@ -88,7 +89,7 @@ def _accessors(identifier: str) -> set[str]:
 
 def _column(field: Field, exact: JSON) -> JSON:
     """A single type for each column; a number's booleans and a category's other types are not declared."""
-    schema: JSON = {NUMBER: FLOAT, DATE: TEXT}.get(field.kind) or _category_type(field)
+    schema: JSON = {NUMBER: FLOAT, DATE: TEXT, TEXT_FIELD: TEXT}.get(field.kind) or _category_type(field)
     description = exact.get("description", "")
     if field.kind == CATEGORY and field.categories:
         description += f": {list_values([json_value(value) for value in field.categories])}"
@@ -149,6 +150,8 @@ def _field_schema(field: Field) -> JSON:
         schema = {"type": ["string", *null], "description": "an ISO 8601 date, from which the parts are computed"}
         if field.default is not None:
             schema["default"] = field.default
+    elif field.kind == TEXT_FIELD:
+        schema = {"type": "string"}
     else:
         schema = {
             "type": ["string", "number", "boolean", "null"],  # a value of another type is an unknown category

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from fastmar_contract.values import CATEGORY, DATE, NUMBER
+from fastmar_contract.values import CHECKS
 from fastmar_runtime.errors import BundleUnreadable, ProtocolUnknown
 from fastmar_runtime.validation import build, check, invalid, unreadable
 
@@ -20,8 +20,6 @@ READABLE = (1,)
 TIMESTAMP = "timestamp"  # key of a date among categories: {"timestamp": "2024-01-31T00:00:00"}
 IMAGE = "image"  # kind of the only field of picture models
 
-TABULAR, VISION = "tabular", "vision"
-
 
 @dataclass(frozen=True, slots=True)
 class Field:
@@ -29,7 +27,7 @@ class Field:
 
     Attributes:
         name: the column's name, as the learner was trained with it.
-        kind: ``"number"``, ``"category"``, ``"date"``, or ``"image"``.
+        kind: ``"number"``, ``"category"``, ``"date"``, ``"text"``, or ``"image"``.
         nullable: whether null is accepted: always for categories; for numbers if fastai learned a fill value.
         optional: whether the column may be absent, because a step can compute it, or computes from it.
         aliases: other accepted names of an optional column.
@@ -67,7 +65,7 @@ class Spec:
     Attributes:
         protocol: number of the format.
         name, version: of the model.
-        kind: ``"tabular"`` or ``"vision"``.
+        kind: name of the modality, such as ``"tabular"``.
         runtime: version of the runtime in the archive.
         fields: the columns of a record.
         steps: ``{"step": NAME, ...state}``, in the order in which they run.
@@ -168,7 +166,7 @@ def from_dict(data: Any) -> Spec:
 
 
 def _check_field(field: Field, path: str) -> None:
-    if field.kind not in (NUMBER, CATEGORY, DATE, IMAGE):
+    if field.kind not in (*CHECKS, IMAGE):
         raise invalid(f"{path}.kind", "a known kind of field", field.kind)
     for at, category in enumerate(field.categories):
         check_category(category, f"{path}.categories[{at}]")
