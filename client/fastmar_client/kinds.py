@@ -35,6 +35,7 @@ class Kind:
 _UNLISTED = Kind()
 _KINDS = {
     "tabular": Kind(reads_files=False, reads_csv=True),
+    "text": Kind(records="texts", reads_files=False, reads_csv=True),
     "vision": Kind(
         records="pictures",
         reads_files=True,

@@ -233,6 +233,8 @@ def _from_json(data: Any, spec: Spec, max_records: int | None, v2: bool = False)
         return _read_v2(data, spec, max_records)
     if isinstance(data, list):
         return Request(data)
+    if isinstance(data, str) and modality(spec.kind).reads_text:
+        return Request([data], ONE)
     if not isinstance(data, dict):
         raise RequestError(
             f"the body must be a record or a list of records; got {short_repr(data)}.", fix=modality(spec.kind).formats

@@ -114,7 +114,8 @@ def _data(data: dict[str, Any], spec: Spec) -> Request:
 
 def _check_rows(rows: list[Any], spec: Spec, shape: str) -> list[Any]:
     """Return `rows` if they are records; a single row of values is refused like a list of such rows."""
-    if modality(spec.kind).reads_csv and rows and not any(isinstance(row, dict | list) for row in rows):
+    traits = modality(spec.kind)
+    if traits.reads_csv and not traits.reads_text and rows and not any(isinstance(row, dict | list) for row in rows):
         rows = [rows]
     return check_named(rows, spec, shape)
 

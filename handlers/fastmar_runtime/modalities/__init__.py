@@ -33,6 +33,7 @@ class Modality(ABC):
         name: the spec's `kind`.
         record: the word for a record in messages and documents.
         reads_csv: whether records can be sent as a CSV with a column for each field.
+        reads_text: whether a text is a record, without the name of its column.
         reads_files: whether a file's bytes are a record.
         formats: the fix for unreadable requests, which lists the accepted bodies.
         other_bodies: for the OpenAPI document, the accepted bodies other than a JSON record.
@@ -46,6 +47,7 @@ class Modality(ABC):
     name: ClassVar[str]
     record: ClassVar[str] = "record"
     reads_csv: ClassVar[bool] = False
+    reads_text: ClassVar[bool] = False
     reads_files: ClassVar[bool] = False
     formats: ClassVar[str] = "send a JSON record, a JSON list of records, or JSON lines."
     other_bodies: ClassVar[str] = (
