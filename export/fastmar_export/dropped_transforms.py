@@ -12,7 +12,7 @@ from fastmar_export.reader import Record, bases_of
 
 _RANDOM = "augments pictures in training; fastai skips it when it predicts (split_idx 0)"
 _LIGHTING = "changes light in training; fastai skips it when it predicts (split_idx 0)"
-_GETTER = "finds or opens an item in training; a request contains the picture itself"
+_GETTER = "finds or opens an item in training; a request contains the item itself"
 
 TRAINING_ONLY: dict[str, str] = {
     **{f"fastai.vision.augment.{name}": _RANDOM for name in ("FlipItem", "DihedralItem", "RandomErasing")},

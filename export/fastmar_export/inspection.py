@@ -126,7 +126,7 @@ def _transforms(learner: Learner, modality: Modality | None) -> list[Facts]:
     describe = becomes if modality is None else modality.becomes
     places = [("dls.procs", learner.dataset.get("procs"), domains.get("procs"))]
     places += [
-        (f"dls.tls[{index}].tfms", part.get("tfms"), SOURCE)
+        (f"dls.tls[{index}].tfms", part.get("tfms"), domains.get("tls", SOURCE) if index == 0 else SOURCE)
         for index, part in enumerate(as_list(learner.dataset.get("tls"))[:_MAX_LISTED])
         if isinstance(part, Record)
     ]

@@ -29,6 +29,14 @@ TOP_K = 10
 Notice = dict[str, Any]
 
 
+def target_name(transforms: list[Any]) -> str:
+    """The name of a target by its transforms, for learners whose data blocks record no name."""
+    paths = [name_of(t) for t in transforms]
+    if any(path in MULTI for path in paths):
+        return "labels"
+    return "label" if CATEGORIZE in paths else "value"
+
+
 def decoder_state(
     transforms: list[Record], names: list[str], loss: Any, size: int, requested: str | None
 ) -> tuple[State, list[Notice]]:

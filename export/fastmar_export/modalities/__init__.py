@@ -49,7 +49,7 @@ class Modality(ABC):
         loaders: fastai's class of data loaders for such learners, for messages.
         classes: class paths of its learners and data loaders, in addition to those of all modalities.
         tolerance: tolerance for differences between the graph and the network.
-        domains: domains of the transforms, by the pipeline's attribute in the learner.
+        domains: domains of the transforms, by the pipeline's attribute in the learner; ``tls`` for those of the input.
         options: names of `Options` that only this modality has; their default is None.
     """
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fastmar_export import targets
 from fastmar_export.conversion import State, model_notice
 from fastmar_export.errors import ParityFailed, UnsupportedLearner, UnsupportedLoss
 from fastmar_export.learner import as_list, name_of
@@ -14,8 +15,6 @@ from fastmar_export.modalities.vision.picture_class import created_class
 from fastmar_export.plain import NotPlain, plain
 from fastmar_export.reader import Record
 from fastmar_export.targets import (
-    CATEGORIZE,
-    MULTI,
     TARGET_TRANSFORMS,
     THRESHOLD,
     Notice,
@@ -32,14 +31,11 @@ _SMOOTHING = "LabelSmoothingCrossEntropy"  # also ...Flat; their `decodes` ignor
 
 def target_name(transforms: list[Any]) -> str:
     """The name of the target by its type, because fastai records no name."""
-    paths = [name_of(t) for t in transforms]
     if _is_mask(transforms):
         return "mask"
     if _is_points(transforms):
         return "points"
-    if any(path in MULTI for path in paths):
-        return "labels"
-    return "label" if CATEGORIZE in paths else "value"
+    return targets.target_name(transforms)
 
 
 def _is_mask(transforms: list[Any]) -> bool:
