@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from fastmar_contract.errors import FastmarError
+from fastmar_contract.files import errors_naming, read_input
 from fastmar_oracle.answers import Prediction
+from fastmar_runtime import payload
 from fastmar_runtime.spec import Spec
 
 
@@ -25,9 +27,13 @@ class ModalityUnknown(FastmarError):
 class Modality(ABC):
     """Reads records of one modality, and predicts for them with fastai."""
 
-    @abstractmethod
     def read(self, golden: Sequence[Any], files: Sequence[Path], spec: Spec) -> list[Any]:
         """The golden records, followed by the records in the files."""
+        records = list(golden)
+        for path in files:
+            with errors_naming(str(path)):
+                records += payload.read(*read_input(str(path)), spec).records
+        return records
 
     @abstractmethod
     def predict(self, learn: Any, record: Any, spec: Spec) -> Prediction:
@@ -37,9 +43,9 @@ class Modality(ABC):
             FastaiUnavailable: fastai fails.
         """
 
-    @abstractmethod
     def describe(self, record: Any, number: int) -> str:
         """A name of the record for messages; `number` is its position after the golden records."""
+        return f"record {number}"
 
 
 def modality(kind: str) -> Modality:

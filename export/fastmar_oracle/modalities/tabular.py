@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-from fastmar_contract.files import errors_naming, read_input
 from fastmar_oracle.answers import Prediction
 from fastmar_oracle.learner import FastaiUnavailable, predict, predict_first
 from fastmar_oracle.modalities import Modality
-from fastmar_runtime import payload
 from fastmar_runtime.columns import gather
 from fastmar_runtime.report import Report
 from fastmar_runtime.spec import Spec
@@ -20,13 +16,6 @@ from fastmar_runtime.steps.add_datepart import from_state
 
 class Tabular(Modality):
     """Rows of a table."""
-
-    def read(self, golden: Sequence[Any], files: Sequence[Path], spec: Spec) -> list[Any]:
-        records = list(golden)
-        for path in files:
-            with errors_naming(str(path)):
-                records += payload.read(*read_input(str(path)), spec).records
-        return records
 
     def predict(self, learn: Any, record: Any, spec: Spec) -> Prediction:
         row = as_row(record, spec)
@@ -37,9 +26,6 @@ class Tabular(Modality):
                 f"fastai fails on {row} ({type(error).__name__}: {error}).",
                 fix="compare the archive's answers with learn.get_preds in Python instead.",
             ) from error
-
-    def describe(self, record: Any, number: int) -> str:
-        return f"record {number}"
 
 
 def _predict(learn: Any, columns: dict[Any, Any]) -> Prediction:
