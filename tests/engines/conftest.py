@@ -19,7 +19,7 @@ from tests.conftest import COOKBOOK
 from tests.engines import Engine
 from tests.engines.calls import KEY, ORIGIN, command_runner
 
-TABLES, COLOURS = "holes", "colours"
+TABLES, COLOURS, TEXTS = "holes", "colours", "reviews"
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +27,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # Slow imports, which most tests of this folder do not need.
     from fastmar_export.exporter import Options, export_learner
     from tests import pictures
+    from tests.export import texts
     from tests.export.tables import CASES, make_learner
 
     folder = tmp_path_factory.mktemp("served")
@@ -35,6 +36,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     export_learner(folder / "learner.pkl", Options(TABLES, output=folder / "store"))
     pictures.make_learner(folder / "pictures").export(folder / "pictures.pkl")
     export_learner(folder / "pictures.pkl", Options(COLOURS, output=folder / "store"))
+    texts.make_learner(texts.CASES["one label"]).export(folder / "texts.pkl")
+    export_learner(folder / "texts.pkl", Options(TEXTS, output=folder / "store"))
     if COOKBOOK.is_dir():
         export_learner(COOKBOOK / "adult_sample_model.pkl", Options("adult", output=folder / "store"))
     return folder / "store"
