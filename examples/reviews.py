@@ -1,8 +1,8 @@
 """A learner that classifies sentences of film reviews as positive or negative, and test sentences.
 
-The sentences and their ratings are in the source distribution of the package vaderSentiment (C. J. Hutto and E. Gilbert,
-VADER: A Parsimonious Rule-based Model for Sentiment Analysis of Social Media Text, ICWSM 2014). The learner is cached in
-`.build/reviews`.
+The sentences and their ratings are in the source distribution of the package vaderSentiment (C. J. Hutto and E.
+Gilbert, VADER: A Parsimonious Rule-based Model for Sentiment Analysis of Social Media Text, ICWSM 2014). The learner is
+cached in `.build/reviews`.
 """
 
 from __future__ import annotations

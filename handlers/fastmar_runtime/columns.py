@@ -81,8 +81,8 @@ class Gatherer:
             for column, (name, low, high, takes_text, field) in checks:
                 value = record.get(name, MISSING)
                 kind = type(value)
-                # The fast path, for values that the field's check would return as they are: a str for a category or text,
-                # or an int or float (no bool) within the range of a number. The range of other fields is empty.
+                # The fast path, for values that the field's check would return as they are: a str for a category or a
+                # text, or an int or float (no bool) within the range of a number. The range of other fields is empty.
                 if takes_text if kind is str else (kind is float or kind is int) and low <= value <= high:
                     column[row] = value
                     found += 1

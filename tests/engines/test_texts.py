@@ -92,5 +92,5 @@ def test_client(server: RunningServer, predictor: Predictor) -> None:
     with Client(server.url) as client:
         assert_same(client.predict(NAME, TEXT), predictor.predict([TEXT])[0])
         assert_same(client.predict(NAME, {"text": TEXT}, validate=True), predictor.predict([TEXT])[0])
-        answers = client.predict(NAME, [TEXT, "bad"])
-        assert [answer["prediction"] for answer in answers] == [a["prediction"] for a in predictor.predict([TEXT, "bad"])]
+        for answer, expected in zip(client.predict(NAME, [TEXT, "bad"]), predictor.predict([TEXT, "bad"]), strict=True):
+            assert_same(answer, expected)

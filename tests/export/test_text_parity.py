@@ -34,7 +34,8 @@ def exported(name: str, folder: Path) -> tuple[Path, ExportResult, Predictor]:
 
 def records_of(spec: Any) -> list[dict[str, str]]:
     texts = [*reviews()["text"][:20], *NASTY]
-    return [{f.name: text if at == 0 else texts[-1 - row] for at, f in enumerate(spec.fields)} for row, text in enumerate(texts)]
+    columns = [texts, texts[::-1]]
+    return [{f.name: column[row] for f, column in zip(spec.fields, columns, strict=False)} for row in range(len(texts))]
 
 
 @pytest.mark.parametrize("name", CASES)

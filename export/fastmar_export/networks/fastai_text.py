@@ -145,7 +145,7 @@ class WeightDropout(nn.Module):
     def forward(self, x: Tensor, lengths: Tensor, skipped: Tensor) -> Tensor:
         """The outputs, float32 [batch, time, hidden], for x, float32 [batch, time, features]; see `AWD_LSTM`."""
         lstm = self.module
-        if not isinstance(lstm, nn.LSTM) or lstm.bidirectional or lstm.num_layers != 1 or not lstm.bias:
+        if not _is_one_layer(lstm):
             raise UnsupportedModule(
                 "model[0].module.rnns",
                 "fastai.text.models.awdlstm.AWD_LSTM",
@@ -160,6 +160,10 @@ class WeightDropout(nn.Module):
         x = torch.cat([x, skipped[:, :, None].to(x.dtype)], 2)
         weights = (weight, self.weight_hh_l0_raw, lstm.bias_ih_l0, lstm.bias_hh_l0)
         return _onnx_lstm(x, lengths, weights) if torch.onnx.is_in_onnx_export() else _torch_lstm(x, weights)
+
+
+def _is_one_layer(lstm: nn.Module) -> bool:
+    return isinstance(lstm, nn.LSTM) and lstm.num_layers == 1 and lstm.bias and not lstm.bidirectional
 
 
 def _torch_lstm(x: Tensor, weights: tuple[Tensor, Tensor, Tensor, Tensor]) -> Tensor:

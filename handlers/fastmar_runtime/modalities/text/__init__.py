@@ -29,8 +29,8 @@ class Text(Modality):
     reads_csv = True
     reads_text = True
     formats = (
-        'send a text as the body with Content-Type: text/plain, a JSON string, a JSON record such as {"text": "..."}, a '
-        "JSON list of these, JSON lines, or CSV with a header and Content-Type: text/csv."
+        'send a text as the body with Content-Type: text/plain, a JSON string, a JSON record such as {"text": "..."}, '
+        "a JSON list of these, JSON lines, or CSV with a header and Content-Type: text/csv."
     )
     other_bodies = (
         "A JSON list of records, CSV with a header (text/csv) and JSON lines (application/jsonlines) are accepted too, "

@@ -62,10 +62,11 @@ class TextPreprocessor:
                 report.refuse(row, error)
         return found
 
-    def _run(self, value: Any) -> Ids:
+    def _run(self, text: str | dict[str, str]) -> Ids:
+        value: Any = text
         for step in self._steps:
             value = step(value)
-        return value
+        return value  # type: ignore[no-any-return]
 
     def add_names(self, records: Sequence[Any], answers: list[Answer]) -> list[Answer]:  # noqa: ARG002
         """See `Preprocessor`. Texts have no names."""
