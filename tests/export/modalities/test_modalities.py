@@ -89,7 +89,7 @@ SMOOTHED = learner("series.Windows", record("series.Smooth", width=3))
 
 
 def test_each_modality_has_the_name_of_its_module() -> None:
-    assert {"series", "tabular", "vision"} == set(modalities())
+    assert {"series", "tabular", "text", "vision"} == set(modalities())
     assert all(name == modality.name for name, modality in modalities().items())
 
 
