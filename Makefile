@@ -29,7 +29,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_ARGS) -e '.[dev]'
 	@touch $@
 
-demo: setup  ## Train two small models, export and serve them, compare their answers with fastai's
+demo: setup  ## Train three small models, export and serve them, compare their answers with fastai's
 	@$(BIN)/python -m examples.demo
 
 test: setup  ## Run all tests (AGAIN=1: even if nothing has changed since they passed)

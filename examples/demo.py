@@ -1,4 +1,4 @@
-"""Demo with a table and with pictures: train, export, serve with TorchServe, predict, compare with fastai."""
+"""Demo with a table, pictures and texts: train, export, serve with TorchServe, predict, compare with fastai."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from examples import flights, textures
+from examples import flights, reviews, textures
 from fastmar_client import Client
 from fastmar_serving.testing import running_server
 
@@ -21,7 +21,7 @@ PRINTED_RECORDS = 3
 TOLERANCE = 1e-5  # of a probability
 
 NEXT = f"""
-Next: open the forms of these two models. `fastmar serve` and `fastmar web` keep running, so use two terminals.
+Next: open the forms of these three models. `fastmar serve` and `fastmar web` keep running, so use two terminals.
   source .venv/bin/activate                       # in each terminal
   fastmar serve --model-store {STORE}
   fastmar web --open
@@ -50,12 +50,14 @@ def run(*command: str) -> None:
 def main() -> None:
     """Print a transcript; exit with an error if an answer differs from fastai's."""
     warnings.simplefilter("ignore")  # of fastai, torch and pandas
-    say("Loading fastai and two learners, which takes a minute or more the first time ...")
-    table, pictures = flights.benchmark_model(), textures.benchmark_model()
+    say("Loading fastai and three learners, which takes two minutes or more the first time ...")
+    table, pictures, texts = flights.benchmark_model(), textures.benchmark_model(), reviews.benchmark_model()
     say(f"A learner of late flights, trained with fastai: {table.learner}")
     say(f"A learner of pictures of brick, grass and gravel, trained with fastai: {pictures.learner}")
+    say(f"A learner of sentences of film reviews, trained with fastai: {texts.learner}")
     run("fastmar", "export", str(table.learner), "--name", flights.NAME, "--output", str(STORE))
     run("fastmar", "export", str(pictures.learner), "--name", textures.NAME, "--output", str(STORE))
+    run("fastmar", "export", str(texts.learner), "--name", reviews.NAME, "--output", str(STORE))
     say(f"\n$ fastmar serve --model-store {STORE}")
     with running_server(STORE) as server, Client(server.url) as client:
         say("\n".join(server.lines))
@@ -65,14 +67,18 @@ def main() -> None:
         count = len(pictures.pictures) // len(textures.TEXTURES)
         for path, expected in list(zip(pictures.pictures, pictures.answers, strict=True))[::count]:
             show(path.name, client.predict(textures.NAME, path), expected)
+        for text, expected in list(zip(texts.texts, texts.answers, strict=True))[:PRINTED_RECORDS]:
+            show(text, client.predict(reviews.NAME, text), expected)
         say("\nComparing all answers with learn.predict ...")
         of_flights = compare(client.predict_many(flights.NAME, table.records), table.answers)
         of_pictures = compare(client.predict_many(textures.NAME, pictures.pictures), pictures.answers)
+        of_texts = compare(client.predict_many(reviews.NAME, texts.texts), texts.answers)
         url = f"{server.url}/predictions/{textures.NAME}"
         run("fastmar", "predict", url, *map(str, pictures.pictures[::count]), "--save", str(SHEETS))
     say("\nOver HTTP: same labels as learn.predict.")
     say(f"{len(table.records)} flights, largest difference of a probability {of_flights:.1g}")
     say(f"{len(pictures.pictures)} pictures, largest difference of a probability {of_pictures:.1g}")
+    say(f"{len(texts.texts)} sentences, largest difference of a probability {of_texts:.1g}")
     say("The server has stopped.")
     say(NEXT)
 
