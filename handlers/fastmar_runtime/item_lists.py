@@ -3,7 +3,7 @@
 A record with an option requests a list. ``{"user": 7, "recommend": 10, "seen": ["Alien (1979)"]}`` requests the 10
 items with the highest predictions for the user, without those in ``seen``. ``{"title": "Alien (1979)", "similar": 10}``
 requests the 10 items whose factors have the highest cosine similarity to those of the item. The columns of user and
-item have the names of the training table.
+item have the names of the training table. A record with both columns is a pair of user and item, whatever else it has.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ RECOMMEND, SIMILAR, SEEN = "recommend", "similar", "seen"  # options of a record
 MAX_K = 1000
 """Maximum items of a list."""
 
-_SLICE = 4096  # pairs that go through the graph together: more leave the processor's caches
+_SLICE = 2048  # pairs that go through the graph together: more leave the caches of the processor
 _PAIRS_A_RECORD = 100  # pairs of user and item that take about as long as one record
 _MAX_WARNINGS = 20  # of one list, which may name any number of unknown items
 _EPSILON = 1e-8  # the smallest norm, as in torch's CosineSimilarity
@@ -117,7 +117,13 @@ class ItemLists:
 
     def is_requested(self, record: Any) -> bool:
         """Whether `record` requests a list."""
-        return isinstance(record, dict) and any(option in record for option in self._options)
+        return self._option(record) is not None
+
+    def _option(self, record: Any) -> str | None:
+        """The option with which `record` requests a list; None if it does not."""
+        if not isinstance(record, dict) or (self._user in record and self._item in record):
+            return None
+        return next((option for option in self._options if option in record), None)
 
     def check(self, request: Request) -> int:
         """The number of records that take as much time and memory as the lists of `request`.
@@ -153,7 +159,7 @@ class ItemLists:
         Raises:
             RecordError: an option is invalid, the user or item is missing, or the item is unknown.
         """
-        return self._recommend(record) if RECOMMEND in record and RECOMMEND in self._options else self._similar(record)
+        return self._recommend(record) if self._option(record) == RECOMMEND else self._similar(record)
 
     def _recommend(self, record: dict[str, Any]) -> Answer:
         k = _read_k(record, RECOMMEND)
@@ -165,10 +171,9 @@ class ItemLists:
                 fix=f'send the items to leave out, as in {{"{SEEN}": [ITEM, ...]}}, or omit {SEEN!r}.',
                 field=SEEN,
             )
-        rest = {name: value for name, value in record.items() if name not in (RECOMMEND, SEEN, self._item)}
+        rest = {name: value for name, value in record.items() if name not in (RECOMMEND, SEEN)}
         rows = [{**rest, self._item: self._items[0]}, *({self._user: None, self._item: item} for item in seen or ())]
         codes, report = self._codes(rows)
-        self._warn_ignored(record, self._item, report)
         output = self._output(codes[0, self._columns.user])
         is_left = np.ones(len(self._items), dtype=bool)
         known = codes[1:, self._columns.item]
@@ -184,7 +189,7 @@ class ItemLists:
     def _similar(self, record: dict[str, Any]) -> Answer:
         assert self._directions is not None  # noqa: S101 - for the type checker: else SIMILAR is no option
         k = _read_k(record, SIMILAR)
-        rest = {name: value for name, value in record.items() if name not in (SIMILAR, self._user)}
+        rest = {name: value for name, value in record.items() if name != SIMILAR}
         codes, report = self._codes([{**rest, self._user: None}])
         place = int(codes[0, self._columns.item]) - 1
         if place < 0:
@@ -195,7 +200,6 @@ class ItemLists:
                 fix="send one of the items that the model was trained with.",
                 field=self._item,
             )
-        self._warn_ignored(record, self._user, report)
         similarities = self._directions @ self._directions[place]
         others = np.delete(np.arange(len(self._items)), place)
         best = others[_largest(similarities[others], k)].tolist()
@@ -208,11 +212,6 @@ class ItemLists:
         for error in report.errors.values():
             raise error
         return inputs[self._input], report
-
-    def _warn_ignored(self, record: dict[str, Any], name: str, report: Report) -> None:
-        if name in record:
-            message = "a list needs no value in this column; it was ignored."
-            report.warn(0, field=name, code="extra_column", value=None, message=message)
 
     def _output(self, user: np.int64) -> Numbers:
         """The graph's output for the user with each item, before the activation, which keeps the order."""

@@ -193,9 +193,10 @@ def test_refused(films: Films, name: str) -> None:
 @pytest.mark.parametrize(
     ("record", "field"),
     [
-        ({"user": 7, "title": "Film 3 (1963)", "recommend": 2}, "title"),
         ({"user": 7, "recommend": 2, "age": 3}, "age"),
-        ({"user": 7, "title": "Film 3 (1963)", "similar": 2}, "user"),
+        ({"user": 7, "recommend": 2, "similar": 2}, "similar"),
+        ({"title": "Film 3 (1963)", "similar": 2, "seen": []}, "seen"),
+        ({"user": 7, "title": "Film 3 (1963)", "recommend": 2}, "recommend"),
     ],
 )
 def test_other_columns_get_a_warning(films: Films, record: dict[str, Any], field: str) -> None:

@@ -12,13 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import OpenAPIV30SpecValidator, OpenAPIV31SpecValidator
 
 from fastmar_runtime import item_lists, payload
 from fastmar_runtime import spec as spec_format
 from fastmar_runtime.checks import check_spec
 from fastmar_runtime.errors import BundleUnreadable
+from fastmar_runtime.openapi import V30, V31, openapi
 from fastmar_runtime.operators import float_initializer
 from fastmar_runtime.predictor import Predictor
+from fastmar_runtime.schema import describe
 from fastmar_runtime.service import Service
 from fastmar_runtime.spec import Recommender
 from tests.runtime import tiny, tiny_ratings
@@ -182,3 +186,56 @@ def test_weights_of_a_graph() -> None:
     assert np.array_equal(found, tiny_ratings.USER_FACTORS)
     assert float_initializer(graph, "user") is None
     assert float_initializer(graph, "first") is None
+
+
+OPTIONS = ("recommend", "similar")
+SENT = {"recommend": {"user": 1, "recommend": 2, "seen": ["Alien"]}, "similar": {"title": "Alien", "similar": 2}}
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_schemas_describe_records_and_lists(option: str) -> None:
+    described = describe(SPEC)["recommender"]
+    assert (described["user"], described["item"]) == ("user", "title")
+    record, answer = (Draft202012Validator(described[option][part]) for part in ("record", "answer"))
+    record.validate(SENT[option])
+    assert not record.is_valid(tiny_ratings.RECORD)
+    assert not record.is_valid({**SENT[option], option: 1001})
+    [given] = tiny_ratings.predictor().predict([SENT[option]])
+    answer.validate(given)
+    assert not answer.is_valid({"prediction": 1.0, "warnings": []})
+
+
+@pytest.mark.parametrize("version", [V30, V31])
+def test_openapi_documents_have_an_operation_for_each_list(version: str) -> None:
+    written = json.loads(json.dumps(openapi(SPEC, version)))
+    {V30: OpenAPIV30SpecValidator, V31: OpenAPIV31SpecValidator}[version](written).validate()
+    operations = {post["post"]["operationId"]: post["post"] for post in written["paths"].values() if "post" in post}
+    assert set(OPTIONS) <= operations.keys()
+    for option in OPTIONS:
+        content = operations[option]["requestBody"]["content"]["application/json"]
+        [answer] = tiny_ratings.predictor().predict([content["example"]])
+        for schema, value in (
+            (content["schema"], content["example"]),
+            (operations[option]["responses"]["200"]["content"]["application/json"]["schema"], answer),
+        ):
+            if version == V31:
+                Draft202012Validator({**schema, "components": written["components"]}).validate(value)
+
+
+def test_models_without_factors_describe_no_similar_items() -> None:
+    model = tiny_ratings.spec(recommender=Recommender("user", "title"))
+    assert "similar" not in describe(model)["recommender"]
+    assert "/models/films/invoke" not in openapi(model)["paths"]
+    assert "recommender" not in describe(tiny.spec())
+
+
+def test_a_column_that_is_no_identifier_is_in_a_map() -> None:
+    first, second = SPEC.fields
+    steps = json.loads(json.dumps(SPEC.steps).replace('"user"', '"a/b"'))
+    model = tiny_ratings.spec(
+        fields=(replace(first, name="a/b", categories=(1, "a")), second),
+        steps=tuple(steps),
+        recommender=Recommender("a/b", "title"),
+    )
+    check_spec(model)
+    assert openapi(model)["components"]["schemas"]["RecommendRequest"]["additionalProperties"] is True
