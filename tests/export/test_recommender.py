@@ -149,25 +149,6 @@ def test_equal_items_are_in_the_order_of_the_categories(tmp_path: Path) -> None:
     assert [entry["item"] for entry in same.similar(items[5], 3)["similar"]] == items[3:5] + items[6:7]
 
 
-def test_more_items_than_a_slice(films: Films, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = films.recommend(7, 1000)["recommendations"]
-    monkeypatch.setattr("fastmar_runtime.item_lists._SLICE", 3)
-    sliced = films.recommend(7, 1000)["recommendations"]
-    assert [entry["item"] for entry in sliced] == [entry["item"] for entry in whole]
-    assert [entry["prediction"] for entry in sliced] == pytest.approx([entry["prediction"] for entry in whole])
-
-
-def test_lists_among_records_keep_their_places(films: Films) -> None:
-    pair = {"user": 7, "title": "Film 3 (1963)"}
-    records = [pair, {"user": 7, "recommend": 0}, pair, {"title": "Film 3 (1963)", "similar": 2}, {"user": 1}]
-    first, refused, second, listed, incomplete = films.predictor.predict(records)
-    assert first == second
-    assert "prediction" in first
-    assert (refused["error"]["code"], refused["error"]["record"]) == ("k_out_of_range", 1)
-    assert len(listed["similar"]) == 2
-    assert (incomplete["error"]["code"], incomplete["error"]["record"]) == ("missing_column", 4)
-
-
 REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "no items": ({"user": 7, "recommend": 0}, "k_out_of_range", "recommend"),
     "too many items": ({"user": 7, "recommend": 1001}, "k_out_of_range", "recommend"),

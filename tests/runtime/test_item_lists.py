@@ -59,6 +59,38 @@ def test_the_best_items_first() -> None:
     assert [entry["prediction"] for entry in answer["recommendations"]] == [4, 3, 2, 2, 1]
 
 
+def test_each_user_has_a_list() -> None:
+    [answer] = tiny_ratings.predictor().predict([{"user": 7, "recommend": 10}])
+    assert [entry["item"] for entry in answer["recommendations"]] == [
+        "Dune", "Casablanca", "Eraserhead", "Brazil", "Alien",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("size", range(1, 7))
+def test_more_items_than_a_slice(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(item_lists, "_SLICE", size)
+    [answer] = tiny_ratings.predictor().predict([{"user": 1, "recommend": 10}])
+    assert [entry["item"] for entry in answer["recommendations"]] == BEST
+
+
+def test_lists_among_records_keep_their_places() -> None:
+    pair = {**tiny_ratings.RECORD, "recommend": 3}
+    records = [pair, {"user": 1, "recommend": True}, pair, {"title": "Alien", "similar": 2}, {"user": 1}]
+    first, refused, second, listed, incomplete = tiny_ratings.predictor().predict(records)
+    assert first == second
+    assert first["prediction"] == 1
+    assert [w["field"] for w in first["warnings"]] == ["recommend"], "a record with both columns is a pair"
+    assert (refused["error"]["code"], refused["error"]["record"]) == ("k_out_of_range", 1)
+    assert len(listed["similar"]) == 2
+    assert (incomplete["error"]["code"], incomplete["error"]["record"]) == ("missing_column", 4)
+
+
+def test_an_unknown_item_leaves_out_none() -> None:
+    [answer] = tiny_ratings.predictor().predict([{"user": 1, "recommend": 10, "seen": ["Zulu", None]}])
+    assert [entry["item"] for entry in answer["recommendations"]] == BEST
+    assert [warning["value"] for warning in answer["warnings"]] == ["Zulu"]
+
+
 def test_similar_items() -> None:
     [answer] = tiny_ratings.predictor().predict([{"title": "Casablanca", "similar": 2}])
     assert [entry["item"] for entry in answer["similar"]] == ["Eraserhead", "Dune"]
@@ -186,6 +218,7 @@ def test_weights_of_a_graph() -> None:
     assert np.array_equal(found, tiny_ratings.USER_FACTORS)
     assert float_initializer(graph, "user") is None
     assert float_initializer(graph, "first") is None
+    assert float_initializer(graph, "int32") is None
 
 
 OPTIONS = ("recommend", "similar")

@@ -54,6 +54,7 @@ def graph(item_factors: Any = ITEM_FACTORS) -> bytes:
         "first": np.array(0),
         "second": np.array(1),
         "axis": np.array([1]),
+        "int32": np.array([1, 2], dtype=np.int32),
     }
     nodes = [
         helper.make_node("Gather", ["x_cat", "first"], ["user"], axis=1),
