@@ -53,7 +53,7 @@ def main() -> None:
     table = ratings()
     table = table[table.groupby("title")["title"].transform("size") >= FEWEST_RATINGS]
     print(f"Training on {len(table):,} ratings ...", flush=True)
-    fastmar.export(make_learner(table, n_factors=50), STORE, name=NAME)
+    fastmar.export(make_learner(table, n_factors=50), STORE, name=NAME, force=True)
     model = fastmar.load(STORE / f"{NAME}.mar")
     seen = table.loc[table["user"] == USER, "title"].tolist()
     print(f"Films for user {USER}, who rated {len(seen):,} others:")
