@@ -33,7 +33,7 @@ MAX_K = 1000
 """Maximum items of a list."""
 
 _SLICE = 2048  # pairs that go through the graph together: more leave the caches of the processor
-_PAIRS_A_RECORD = 100  # pairs of user and item that take about as long as one record
+_PAIRS_A_RECORD = 10  # pairs of user and item that take about as long as one record, for the slower networks
 _MAX_WARNINGS = 20  # of one list, which may name any number of unknown items
 _EPSILON = 1e-8  # the smallest norm, as in torch's CosineSimilarity
 
