@@ -9,7 +9,7 @@ from typing import Any
 
 from fastmar_export.archive import Bundle, write_archive
 from fastmar_runtime.predictor import Predictor
-from tests.runtime import tiny
+from tests.runtime import tiny, tiny_ratings
 
 # A plain TorchServe handler without checks, which answers every record with the archive's answer.json.
 UNCHECKED = """
@@ -83,6 +83,13 @@ def tiny_archive(
     written.rename(path)
     (folder / ".made").rmdir()
     return path
+
+
+def ratings_archive(folder: Path) -> Path:
+    """The archive of the tiny model of collaborative filtering, `films`."""
+    model = tiny_ratings.predictor()
+    golden = tiny.golden(model, [tiny_ratings.RECORD, {"user": 7, "title": "Alien"}])
+    return write_archive(Bundle(model.spec, tiny_ratings.graph(), golden), folder)
 
 
 def changed(archive: Path, **members: Any) -> Path:

@@ -13,6 +13,7 @@ from fastmar_contract.errors import FastmarError
 from fastmar_contract.files import CSV, PICTURE, InputUnreadable, as_utf8, names_of, read_picture
 from fastmar_runtime.errors import BundleUnreadable
 from fastmar_runtime.modalities import modality
+from fastmar_runtime.schema import describe
 from fastmar_runtime.spec import IMAGE, Field, Spec
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ class ClientMissing(FastmarError):
 
 class Target(Protocol):
     """A model; answers come in the order of the inputs."""
+
+    def schema(self) -> dict[str, Any]:
+        """The model's schema, as `Client.schema` returns it."""
+        ...
 
     def applies_exif(self) -> bool:
         """Whether it applies the EXIF orientation of photos."""
@@ -68,6 +73,10 @@ class ArchiveTarget:
         self._mask_size = mask_size
         self._predictor = Predictor.open(path)
         replay_golden(self._predictor)
+
+    def schema(self) -> dict[str, Any]:
+        """See `Target`."""
+        return describe(self._predictor.spec)
 
     def applies_exif(self) -> bool:
         """See `Target`."""
@@ -127,9 +136,13 @@ class ServedTarget:
         self._client = _client(base, key_file)
         self._mask_size = mask_size
 
+    def schema(self) -> dict[str, Any]:
+        """See `Target`."""
+        return self._client.schema(self._name, self._version)
+
     def applies_exif(self) -> bool:
         """See `Target`."""
-        image = self._client.schema(self._name, self._version)["record"].get("properties", {}).get(IMAGE, {})
+        image = self.schema()["record"].get("properties", {}).get(IMAGE, {})
         return bool(image.get("x-fastmar", {}).get("exif_transpose"))
 
     def records(self, body: bytes, content_type: str) -> Answers:
@@ -145,7 +158,7 @@ class ServedTarget:
             _check_table(schema.name, schema.traits.records, reads_csv=schema.reads_csv)
             yield from _csv_answers(rows, body)
         else:
-            spec = _spec(self._client.schema(self._name, self._version))
+            spec = _spec(self.schema())
             try:
                 records = _records(body, content_type, spec, self._mask_size)
             except BundleUnreadable:  # the modality is not installed here

@@ -165,6 +165,25 @@ class AsyncClient:
         items = records if isinstance(records, AsyncIterable) else records_in(records)
         return self._answers(items, query, batch_size, concurrency, on_error, on_progress)
 
+    async def recommend(
+        self,
+        model: str,
+        user: Any,
+        k: int = 10,
+        *,
+        seen: Iterable[Any] = (),
+        version: str | None = None,
+        request_id: str | None = None,
+    ) -> Answer:
+        """The items with the highest predictions for a user; see `Client.recommend`."""
+        return await self._run(self._calls.recommend(user, k, seen, Query(model, version, request_id=request_id)))
+
+    async def similar(
+        self, model: str, item: Any, k: int = 10, *, version: str | None = None, request_id: str | None = None
+    ) -> Answer:
+        """The items that are most similar to an item; see `Client.similar`."""
+        return await self._run(self._calls.similar(item, k, Query(model, version, request_id=request_id)))
+
     async def schema(self, model: str, version: str | None = None) -> dict[str, Any]:
         """The JSON Schemas of the model's records and answers."""
         return await self._run(get_schema(self._calls.requester, model, version))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,8 +12,9 @@ from fastmar_client.bulk import answer_or_bisect
 from fastmar_client.encoding import JSON, Part, to_json_list
 from fastmar_client.errors import RecordRefused, wrong_count_error
 from fastmar_client.flows import Flow
+from fastmar_client.item_lists import recommend_record, similar_record
 from fastmar_client.keys import FixedKey, KeyFile, Keys
-from fastmar_client.records import Answer, complete
+from fastmar_client.records import Answer, complete, prepare
 from fastmar_client.requester import Headers, Requester
 from fastmar_client.retries import Retries
 from fastmar_client.schema import Schema
@@ -63,11 +64,14 @@ class Calls:
     def schema_for(self, record: Any, query: Query) -> Flow[Schema | None]:
         """The schema to validate `record` against; None if no validation is required.
 
-        A str requires the schema even without `validate`: whether it is a path depends on the model. The cache of
-        schemas expires, since a deployment may change them.
+        A str requires the schema even without `validate`: whether it is a path depends on the model.
         """
         if not query.validate and not isinstance(record, str):
             return None
+        return (yield from self.schema(query))
+
+    def schema(self, query: Query) -> Flow[Schema]:
+        """The model's schema, from a cache, which expires, since a deployment may change the schema."""
         fetched_at, schema = self._schemas.get((query.model, query.version), (0.0, None))
         now = time.monotonic()
         if schema is None or now - fetched_at > SCHEMA_CACHE_SECONDS:
@@ -79,6 +83,16 @@ class Calls:
         """The answer to one record."""
         answer = yield from self._post(part.data, part.media_type, query)
         return complete(answer, part)
+
+    def recommend(self, user: Any, k: int, seen: Iterable[Any], query: Query) -> Flow[Any]:
+        """The best items for a user; see `Client.recommend`."""
+        schema = yield from self.schema(query)
+        return (yield from self.answer(prepare(recommend_record(schema.described, user, k, seen), None), query))
+
+    def similar(self, item: Any, k: int, query: Query) -> Flow[Any]:
+        """The items that are similar to an item; see `Client.similar`."""
+        schema = yield from self.schema(query)
+        return (yield from self.answer(prepare(similar_record(schema.described, item, k), None), query))
 
     def answers_to_body(self, body: bytes, content_type: str, query: Query) -> Flow[list[Answer]]:
         """The answers to a request body; see `Client.predict_body`."""

@@ -240,6 +240,58 @@ class Client:
         answers = _number_errors((answers for _, answers in answered), on_progress)
         return answers if on_error == "keep" else (raise_error(answer, model) for answer in answers)
 
+    def recommend(
+        self,
+        model: str,
+        user: Any,
+        k: int = 10,
+        *,
+        seen: Iterable[Any] = (),
+        version: str | None = None,
+        request_id: str | None = None,
+    ) -> Answer:
+        """The items with the highest predictions for a user, from a model of collaborative filtering.
+
+        Args:
+            model: the model's name.
+            user: the user, as in the training table. An unknown user, or None, gets fastai's answer for `#na#`.
+            k: the number of items, from 1 to 1,000.
+            seen: items to leave out.
+            version: the model's version; None for the server's default.
+            request_id: sent as X-Request-ID.
+
+        Returns:
+            ``{"user": ..., "recommendations": [{"item": ..., "prediction": ...}, ...], "warnings": [...]}``, the best
+            item first. An unknown user and unknown items in `seen` get a warning.
+
+        Raises:
+            RecordRefused: the model does not rank items, or an argument is invalid.
+            ClientError: any other error of `fastmar_client.errors`.
+        """
+        return self._run(self._calls.recommend(user, k, seen, Query(model, version, request_id=request_id)))
+
+    def similar(
+        self, model: str, item: Any, k: int = 10, *, version: str | None = None, request_id: str | None = None
+    ) -> Answer:
+        """The items that are most similar to an item, by the cosine similarity of their factors.
+
+        Args:
+            model: the model's name.
+            item: the item, as in the training table.
+            k: the number of items, from 1 to 1,000.
+            version: the model's version; None for the server's default.
+            request_id: sent as X-Request-ID.
+
+        Returns:
+            ``{"item": ..., "similar": [{"item": ..., "similarity": ...}, ...], "warnings": [...]}``, the most similar
+            item first. A similarity is a number from -1 to 1.
+
+        Raises:
+            RecordRefused: the model does not compare items, does not know the item, or `k` is out of range.
+            ClientError: any other error of `fastmar_client.errors`.
+        """
+        return self._run(self._calls.similar(item, k, Query(model, version, request_id=request_id)))
+
     def score_csv(
         self,
         model: str,

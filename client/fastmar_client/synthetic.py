@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastmar_client.encoding import encode
+from fastmar_client.item_lists import RECOMMEND, SEEN, SIMILAR
 from fastmar_client.json_schema import synthetic_value
 from fastmar_client.picture_records import EXAMPLE_SIZE, black_png
 from fastmar_client.problems import Column
@@ -21,6 +22,9 @@ from fastmar_contract.values import CATEGORY, DATE, NUMBER
 _DATE = "2024-01-31"
 _NUMBER_RANGE = 1000.0
 _NOT_SYNTHETIC = ("name", "warnings")  # keys of an answer
+
+# Names in a list of items: of what was sent, of the list, and of the number of an item.
+_LIST_NAMES = {RECOMMEND: ("user", "recommendations", "prediction"), SIMILAR: ("item", "similar", "similarity")}
 
 JSON = dict[str, Any]
 
@@ -56,6 +60,23 @@ def answer(schema: Schema, record: Any, position: int) -> JSON:
     others = [key for key in properties if key not in {*_NOT_SYNTHETIC, *prediction}]
     values = {key: synthetic_value(properties[key], rng) for key in others}
     return {**name, **prediction, **values, "warnings": warnings}
+
+
+def item_list(schema: Schema, record: Any) -> JSON | None:
+    """The list of items that a record requests, in the order of the schema; None for another record.
+
+    The fake server neither checks the record's values nor warns of them.
+    """
+    recommender = schema.described.get("recommender") or {}
+    option = next((name for name in (RECOMMEND, SIMILAR) if name in recommender and name in record), None)
+    if option is None:
+        return None
+    sent = record.get(recommender["user" if option == RECOMMEND else "item"])
+    left_out = (record.get(SEEN) or ()) if option == RECOMMEND else (sent,)
+    items = [item for item in schema.columns[recommender["item"]].categories if item not in left_out][: record[option]]
+    subject, listed, number = _LIST_NAMES[option]
+    entries = [{"item": item, number: 1 / place} for place, item in enumerate(items, 1)]
+    return {subject: sent, listed: entries, "warnings": []}
 
 
 def read_body(body: bytes, content_type: str, schema: Schema) -> tuple[list[Any], str]:

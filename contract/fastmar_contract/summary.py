@@ -7,10 +7,17 @@ from typing import Any
 from fastmar_contract.agreement import is_mask
 
 MAX_POINTS = 4  # in a text
+MAX_ITEMS = 3  # in a text
 
 
 def describe_prediction(answer: dict[str, Any]) -> str:
-    """The prediction as text: a label, several labels, numbers, points, or the classes of a mask with their shares."""
+    """The prediction as text: a label, several labels, numbers, points, or the classes of a mask with their shares.
+
+    For a list of items, the first items.
+    """
+    if (items := listed_items(answer)) is not None:
+        first = ", ".join(_number(entry["item"]) for entry in items[:MAX_ITEMS])
+        return first + (f", ... ({len(items)} items)" if len(items) > MAX_ITEMS else "") or "no items"
     value = answer["prediction"]
     if is_mask(answer):
         shares = mask_shares(value)
@@ -21,6 +28,11 @@ def describe_prediction(answer: dict[str, Any]) -> str:
     if isinstance(value, list):
         return ", ".join(map(_number, value)) or "none"
     return _number(value)
+
+
+def listed_items(answer: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """The entries of a list of items; None for another answer."""
+    return next((answer[name] for name in ("recommendations", "similar") if name in answer), None)
 
 
 def top_labels(answer: dict[str, Any], count: int) -> list[tuple[str, float]]:

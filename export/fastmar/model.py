@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any, overload
 
 from fastmar_client.encoding import Picture, as_read, is_one
 from fastmar_client.errors import RecordRefused
 from fastmar_client.frames import Frame, records_in
+from fastmar_client.item_lists import recommend_record, similar_record
 from fastmar_client.records import prepare, with_record_number
 from fastmar_client.schema import Schema
 from fastmar_contract.errors import RecordError
@@ -112,6 +114,29 @@ class Model:
             raise RecordError.from_dict(answer["error"])
         return answer
 
+    def recommend(self, user: Any, k: int = 10, *, seen: Iterable[Any] = ()) -> Answer:
+        """The items with the highest predictions for a user; arguments and answer are those of `Client.recommend`.
+
+        model = fastmar.load("model_store/films.mar")
+        model.recommend(7, k=10, seen=["Alien (1979)"])["recommendations"]
+
+        Raises:
+            RecordError: the model does not rank items, or an argument is invalid.
+        """
+        with _record_errors():
+            answer: Answer = self.predict(recommend_record(self.schema, user, k, seen))
+        return answer
+
+    def similar(self, item: Any, k: int = 10) -> Answer:
+        """The items that are most similar to an item; arguments and answer are those of `Client.similar`.
+
+        Raises:
+            RecordError: the model does not compare items, does not know the item, or `k` is out of range.
+        """
+        with _record_errors():
+            answer: Answer = self.predict(similar_record(self.schema, item, k))
+        return answer
+
     def _answers(self, records: Iterable[Any], mask_size: str | None) -> Iterator[Answer]:
         """The answer to each record. Records are read in chunks, to limit the pictures in memory."""
         rest = iter(records)
@@ -124,10 +149,20 @@ class Model:
     def _read(self, record: Any, mask_size: str | None) -> Any:
         """A record in the predictor's form, or the error if it can't be read."""
         try:
-            if isinstance(record, Mapping):
-                plain = as_read(record)
-                return plain if mask_size is None else {MASK_SIZE: mask_size, **plain}
-            one = prepare(record, self._checks)
-        except RecordRefused as refusal:
-            return RecordError(refusal.code, refusal.message, fix=refusal.fix, field=refusal.field)
+            with _record_errors():
+                if isinstance(record, Mapping):
+                    plain = as_read(record)
+                    return plain if mask_size is None else {MASK_SIZE: mask_size, **plain}
+                one = prepare(record, self._checks)
+        except RecordError as error:
+            return error
         return ReadPicture(one.data, one.name, mask_size or MODEL_SIZE)
+
+
+@contextmanager
+def _record_errors() -> Iterator[None]:
+    """Raise refusals of the client as errors of the runtime, which `Model` documents."""
+    try:
+        yield
+    except RecordRefused as refusal:
+        raise RecordError(refusal.code, refusal.message, fix=refusal.fix, field=refusal.field) from refusal

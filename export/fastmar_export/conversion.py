@@ -45,6 +45,7 @@ class Conversion:
         layers: layers that are placed before the network.
         dropped: ``{"what", "reason"}`` for parts of the learner that inference does not need.
         dynamic_axes: for each input, names of its axes of variable length by axis number, without the batch axis.
+        user_and_item: for collaborative filtering, the fields of the user and of the item.
     """
 
     fields: tuple[Field, ...]
@@ -56,6 +57,7 @@ class Conversion:
     layers: tuple[Layer, ...] = ()
     dropped: list[dict[str, str]] = field(default_factory=list)
     dynamic_axes: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+    user_and_item: tuple[str, str] | None = None
 
     @property
     def layer_states(self) -> tuple[State, ...]:

@@ -26,6 +26,7 @@ from fastmar_export.networks.rebuild import rebuild
 from fastmar_export.options import FIRST_VERSION, Options
 from fastmar_export.presentation import read_ui
 from fastmar_export.reader import LearnerFile, read_torch_file, require_learner
+from fastmar_export.recommender import recommender
 from fastmar_export.reference import refine
 from fastmar_export.replacement import check_same_model, check_same_pickle, check_version
 from fastmar_runtime import __version__
@@ -177,6 +178,7 @@ def _spec(
             **modality.provenance(),
             "created": date.isoformat() if date else None,
         },
+        recommender=recommender(conversion, exported),
     )
     return spec if options.ui is None else replace(spec, ui=read_ui(options.ui, spec))
 

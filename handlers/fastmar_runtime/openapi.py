@@ -12,6 +12,8 @@ from urllib.parse import quote
 import orjson
 
 from fastmar_contract.values import NUMBER
+from fastmar_runtime.item_list_schemas import LISTS, list_example
+from fastmar_runtime.item_lists import RECOMMEND, SIMILAR, options
 from fastmar_runtime.modalities import modality
 from fastmar_runtime.openapi_schemas import (
     ANSWER,
@@ -100,9 +102,11 @@ def _paths(spec: Spec) -> JSON:
         versioned = _operation("predict_file", f"Predict one {kind.record} file {version_text}", _form(parts), ANSWER)
     else:
         versioned = _operation("predict_version", f"Predict one {kind.record} {version_text}", record, ANSWER)
+    lists = {option: _list_operation(spec, option) for option in options(spec)}
     return {
         f"/predictions/{name}": {"post": one},
-        f"/predictions/{name}/{version}": {"post": versioned},
+        f"/predictions/{name}/{version}": {"post": lists.get(RECOMMEND, versioned)},
+        **({f"/models/{name}/invoke": {"post": lists[SIMILAR]}} if SIMILAR in lists else {}),
         f"/v1/models/{name}:predict": {
             "post": _operation(
                 "predict_many",
@@ -129,6 +133,14 @@ def _paths(spec: Spec) -> JSON:
             )
         },
     }
+
+
+def _list_operation(spec: Spec, option: str) -> JSON:
+    """The operation for a list, on a separate path, because each path has one kind of body."""
+    summary = {RECOMMEND: "Recommend items to a user", SIMILAR: "List the items that are similar to an item"}[option]
+    record, answer = LISTS[option]
+    text = "All paths of predictions accept this record, too, and lists of such records."
+    return _operation(option, summary, _json(record, list_example(spec, option)), answer, text)
 
 
 def _operation(

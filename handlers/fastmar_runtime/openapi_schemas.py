@@ -8,6 +8,7 @@ enums of labels, and values with several types. Here each value has one type, an
 from __future__ import annotations
 
 from fastmar_runtime.answers import answer_kind
+from fastmar_runtime.item_list_schemas import list_components
 from fastmar_runtime.modalities import modality
 from fastmar_runtime.record_schemas import declarable
 from fastmar_runtime.schema_parts import COUNT, JSON, TEXT, TEXTS, closed_object, open_object, ref
@@ -34,6 +35,7 @@ def components(spec: Spec) -> JSON:
         RECORDS: closed_object({"instances": {"type": "array", "items": ref(RECORD)}}, ("instances",)),
         RESULTS: closed_object({"predictions": {"type": "array", "items": ref(RESULT)}}, ("predictions",)),
         **answer_kind(spec.decode).component_schemas(),
+        **list_components(spec),
         **shared(),
     }
 

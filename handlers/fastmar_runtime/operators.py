@@ -1,4 +1,4 @@
-"""Checks the operators of a graph, without the `onnx` package.
+"""Checks the operators of a graph, and reads its weights, without the `onnx` package.
 
 ONNX Runtime runs anything in a graph: endless loops, operators of other domains, weights from other files. Exported
 networks need none of these, so a graph with operators outside of `ALLOWED` is refused before it is loaded. The parser
@@ -10,6 +10,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from fastmar_runtime.errors import BundleUnreadable, GraphRefused
 
@@ -55,7 +58,7 @@ _NODE_INPUT, _NODE_OUTPUT, _NODE_OP, _NODE_ATTRIBUTE, _NODE_DOMAIN = 1, 2, 4, 5,
 _ATTRIBUTE_TENSOR, _ATTRIBUTE_GRAPH, _ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS = 5, 6, 10, 11
 _TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_INT64S, _TENSOR_NAME, _TENSOR_RAW = 1, 2, 7, 8, 9
 _TENSOR_EXTERNAL, _TENSOR_LOCATION = 13, 14
-_INT64 = 7
+_FLOAT, _INT64 = 1, 7
 _OWN_DOMAINS = (b"", b"ai.onnx")
 
 
@@ -96,6 +99,29 @@ def operators(graph: bytes) -> set[str]:
                 if inner == _GRAPH_NODE:
                     found.add(_operator(dict(_fields(node))))
     return found
+
+
+def float_initializer(graph: bytes, name: str) -> npt.NDArray[np.float32] | None:
+    """The initializer `name` of a graph that `check_operators` accepts; None unless it has raw float32 numbers."""
+    for number, value in _fields(memoryview(graph)):
+        if number == _MODEL_GRAPH:
+            for inner, tensor in _fields(value):
+                if inner == _GRAPH_INITIALIZER and (found := _floats(tensor, name.encode())) is not None:
+                    return found
+    return None
+
+
+def _floats(tensor: memoryview, name: bytes) -> npt.NDArray[np.float32] | None:
+    parts = list(_fields(tensor))
+    single = dict(parts)
+    dims = [size for number, value in parts if number == _TENSOR_DIMS for size in _integers(value)]
+    raw = single.get(_TENSOR_RAW, b"")
+    if _bytes(single.get(_TENSOR_NAME, b"")) != name or single.get(_TENSOR_TYPE) != _FLOAT:
+        return None
+    elements = 1
+    for size in dims:
+        elements *= size
+    return np.frombuffer(raw, "<f4").reshape(dims) if len(raw) == 4 * elements and min(dims, default=0) > 0 else None
 
 
 def _check_graph(graph: memoryview) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from fastmar_runtime.bundle import BundleFiles
 from fastmar_runtime.checks import check_session, read_spec
 from fastmar_runtime.errors import BundleUnreadable, GraphFailed
 from fastmar_runtime.geometry import Geometry
+from fastmar_runtime.item_lists import ItemLists
 from fastmar_runtime.modalities import modality
 from fastmar_runtime.operators import check_operators
 from fastmar_runtime.preprocess import Arrays, Columns, Group
@@ -40,6 +42,7 @@ class Predictor:
     Attributes:
         spec: the description of the model.
         preprocess: turns records into the graph's inputs.
+        item_lists: answers records that request a list of items; None if the model does not rank items.
         files: the bundle that it was opened from, or None.
     """
 
@@ -54,6 +57,11 @@ class Predictor:
         self._session = _session(graph, threads, gpu)
         self._outputs = [t.name for t in spec.outputs]
         self._options = ort.RunOptions()  # the session would create them for each call
+        self.item_lists = (
+            ItemLists(spec, spec.recommender, graph, self.preprocess, self.run, self._decode)
+            if spec.recommender
+            else None
+        )
 
     @classmethod
     def open(cls, path: str | Path, *, threads: int = 1, gpu: int | None = None) -> Predictor:
@@ -79,12 +87,29 @@ class Predictor:
 
         Returns:
             For each record ``{"prediction", ..., "warnings"}``, or ``{"error": {...}}`` if it can't be scored; the
-            error's ``record`` is the position in `records`. The answer to a picture with a name has ``"name"``.
+            error's ``record`` is the position in `records`. The answer to a picture with a name has ``"name"``. For a
+            record that requests a list of items, see `ItemLists.answer`.
         """
+        lists = self.item_lists
+        if lists is None:
+            return self._predict_records(records, 0, prepared)
+        answers: list[dict[str, Any]] = []
+        for is_list, group in groupby(records, lists.is_requested):
+            start = len(answers)
+            if is_list:
+                answers += [_list_or_error(lists, record, row) for row, record in enumerate(group, start)]
+            else:
+                answers += self._predict_records(list(group), start, prepared)
+        return answers
+
+    def _predict_records(
+        self, records: Sequence[Any], first: int, prepared: Callable[[Columns], None] | None
+    ) -> list[dict[str, Any]]:
+        """Answers to records that request no list; `first` is the position of the first one in its request."""
         chunk = self.preprocess.chunk
         answers: list[dict[str, Any]] = []
         for start in range(0, len(records), chunk):
-            answers += self._predict_chunk(records[start : start + chunk], start, prepared)
+            answers += self._predict_chunk(records[start : start + chunk], first + start, prepared)
         return answers
 
     def _predict_chunk(
@@ -151,6 +176,13 @@ class Predictor:
                 fix="run `fastmar doctor` on the archive, or export the learner again.",
             ) from error
         return output
+
+
+def _list_or_error(lists: ItemLists, record: dict[str, Any], position: int) -> dict[str, Any]:
+    try:
+        return lists.answer(record)
+    except RecordError as error:
+        return error.as_dict(position)
 
 
 def _refuse_picture(group: Group, report: Report, error: Exception) -> None:

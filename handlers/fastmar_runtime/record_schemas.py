@@ -89,7 +89,7 @@ def _accessors(identifier: str) -> set[str]:
 
 def _column(field: Field, exact: JSON) -> JSON:
     """A single type for each column; a number's booleans and a category's other types are not declared."""
-    schema: JSON = {NUMBER: FLOAT, DATE: TEXT, TEXT_FIELD: TEXT}.get(field.kind) or _category_type(field)
+    schema: JSON = {NUMBER: FLOAT, DATE: TEXT, TEXT_FIELD: TEXT}.get(field.kind) or category_type(field)
     description = exact.get("description", "")
     if field.kind == CATEGORY and field.categories:
         description += f": {list_values([json_value(value) for value in field.categories])}"
@@ -101,7 +101,8 @@ def _column(field: Field, exact: JSON) -> JSON:
     }
 
 
-def _category_type(field: Field) -> JSON:
+def category_type(field: Field) -> JSON:
+    """OpenAPI schema of the categories of a field."""
     kinds = {type(json_value(value)) for value in field.categories}
     if kinds == {bool}:
         return {"type": "boolean"}

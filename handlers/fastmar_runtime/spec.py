@@ -6,7 +6,7 @@ numbers (`READABLE`), and freeze a bundle of the old number in `tests/frozen/`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -59,6 +59,21 @@ class Tensor:
 
 
 @dataclass(frozen=True, slots=True)
+class Recommender:
+    """What a model of collaborative filtering needs to rank items; see `item_lists`.
+
+    Attributes:
+        user, item: names of the fields.
+        factors: name of the graph's initializer with the embeddings of the items, float32 [1 + items, factors], whose
+            first row is that of unknown items; None if the network has none that fastmar knows.
+    """
+
+    user: str
+    item: str
+    factors: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Spec:
     """All that a runtime needs for predictions.
 
@@ -77,6 +92,7 @@ class Spec:
         dropped: ``{"what", "reason"}`` for each part of the learner that predictions don't need.
         provenance: versions, dates and digests of the export.
         ui: titles, labels and sentences for forms; answers don't depend on it.
+        recommender: the fields of user and item, for models that rank items.
     """
 
     protocol: int
@@ -95,6 +111,7 @@ class Spec:
     dropped: tuple[dict[str, Any], ...] = ()
     provenance: dict[str, Any] | None = None
     ui: dict[str, Any] | None = None
+    recommender: Recommender | None = None
 
 
 def to_dict(spec: Spec) -> dict[str, Any]:
@@ -132,6 +149,7 @@ def to_dict(spec: Spec) -> dict[str, Any]:
         "dropped": list(spec.dropped),
         "provenance": spec.provenance,
         **({"ui": spec.ui} if spec.ui else {}),
+        **({"recommender": asdict(spec.recommender)} if spec.recommender else {}),
     }
 
 

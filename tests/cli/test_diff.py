@@ -18,9 +18,9 @@ from fastmar_runtime.golden import GoldenRecords
 from fastmar_runtime.modalities import modality
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.schema import json_value
-from fastmar_runtime.spec import Field, Spec, Tensor
+from fastmar_runtime.spec import Field, Recommender, Spec, Tensor
 from fastmar_serving.rollout.changes import BREAKING, INSIDE, NOTICED, Change, changes
-from tests.runtime import tiny, tiny_pictures
+from tests.runtime import tiny, tiny_pictures, tiny_ratings
 
 
 def with_field(spec: Spec, name: str, **changed: Any) -> Spec:
@@ -33,6 +33,18 @@ def only(old: Spec, new: Spec) -> Change:
 
 
 OLD = tiny.spec()
+
+
+class TestLists:
+    def test_lists_of_items_that_are_gone_are_breaking(self) -> None:
+        lists, without = tiny_ratings.spec(), tiny_ratings.spec(recommender=None)
+        assert [(change.level, change.where) for change in changes(lists, without)] == [
+            (BREAKING, "recommend"),
+            (BREAKING, "similar"),
+        ]
+        assert changes(without, lists) == []
+        no_factors = tiny_ratings.spec(recommender=Recommender("user", "title"))
+        assert only(lists, no_factors).where == "similar"
 
 
 class TestFields:

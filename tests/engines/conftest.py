@@ -14,7 +14,7 @@ import pytest
 from fastmar_serving.audit import FILE as AUDIT
 from fastmar_serving.management import Management, ManagementError, management_key
 from fastmar_serving.testing import RunningServer
-from tests.archives import tiny_archive
+from tests.archives import ratings_archive, tiny_archive
 from tests.conftest import COOKBOOK
 from tests.engines import Engine
 from tests.engines.calls import KEY, ORIGIN, command_runner
@@ -38,6 +38,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     export_learner(folder / "pictures.pkl", Options(COLOURS, output=folder / "store"))
     texts.make_learner(texts.CASES["one label"]).export(folder / "texts.pkl")
     export_learner(folder / "texts.pkl", Options(TEXTS, output=folder / "store"))
+    ratings_archive(folder / "store")
     if COOKBOOK.is_dir():
         export_learner(COOKBOOK / "adult_sample_model.pkl", Options("adult", output=folder / "store"))
     return folder / "store"

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastmar_contract.values import CATEGORY, NUMBER
 from fastmar_runtime.spec import Field, Spec
-from tests.runtime import tiny, tiny_pictures
+from tests.runtime import tiny, tiny_pictures, tiny_ratings
 
 USUAL_NAMES = ("age", "capital-gain", "native country", "my.col", "price (€)", "Sales2024", "année")
 HOSTILE_NAMES = (
@@ -83,6 +83,7 @@ TABLES = {
     "date": tiny.date_spec(),
     "120 labels": tiny.spec(decode=MANY),
     "mixed": tiny.spec(fields=MIXED),
+    "recommender": tiny_ratings.spec(),
     "awkward": awkward_spec(),
     "hostile": tiny.spec(
         name="hostile",

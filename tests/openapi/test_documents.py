@@ -22,7 +22,7 @@ from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.schema_parts import comment_safe
 from fastmar_runtime.spec import Spec
 from tests.openapi.models import HOSTILE_NAMES, MODELS, PICTURES, TABLES, USUAL_NAMES
-from tests.runtime import tiny, tiny_pictures
+from tests.runtime import tiny, tiny_pictures, tiny_ratings
 
 VALIDATORS = {V30: OpenAPIV30SpecValidator, V31: OpenAPIV31SpecValidator}
 each_model = pytest.mark.parametrize("spec", MODELS.values(), ids=MODELS)
@@ -91,13 +91,14 @@ def test_paths_servers_and_key(spec: Spec) -> None:
         f"/v1/models/{spec.name}:predict",
         f"/v2/models/{spec.name}/infer",
         f"/v2/models/{spec.name}",
+        *([f"/models/{spec.name}/invoke"] if spec.recommender else []),
     }
     assert written["servers"][0]["url"] == "/"
     assert {} in written["security"], "a server may need no key"
     key = written["components"]["securitySchemes"]["bearerKey"]
     assert (key["type"], key["scheme"]) == ("http", "bearer")
     names = [operation["operationId"] for item in written["paths"].values() for operation in item.values()]
-    assert len(names) == len(set(names)) == 5
+    assert len(names) == len(set(names)) == len(written["paths"])
 
 
 @each_version
@@ -118,6 +119,8 @@ def model_of(spec: Spec) -> Predictor:
         weights = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]] if spec.decode["decoder"] == "points" else None
         network = tiny_pictures.mask_graph() if masks else tiny_pictures.graph(*([weights] if weights else []))
         return Predictor(spec, network)
+    if spec.recommender is not None:
+        return Predictor(spec, tiny_ratings.graph())
     return Predictor(spec, tiny.graph(tiny.weights_for(spec)))
 
 

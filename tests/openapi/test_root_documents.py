@@ -25,7 +25,7 @@ def test_all_models_in_one_valid_document(version: str, validator: Any) -> None:
     document = merged_document(version)
     validator(document).validate()
     assert document["openapi"] == version
-    assert len(document["paths"]) == 5 * len(SPECS)
+    assert len(document["paths"]) == sum(len(openapi(spec, version)["paths"]) for spec in SPECS)
     operations = [operation for item in document["paths"].values() for operation in item.values()]
     assert len({operation["operationId"] for operation in operations}) == len(operations)
     assert {operation["tags"][0] for operation in operations} == {spec.name for spec in SPECS}

@@ -1,10 +1,13 @@
 """Implementations of fastai's networks for collaborative filtering, for inference; see `fastai_layers`.
 
 The formulas are those of `fastai/collab.py` in fastai 2.8. Both networks have one argument, the codes of user and item,
-where 0 is an unknown one.
+where 0 is an unknown one. `item_factors` is the name of the weights
+with a row for each code of an item.
 """
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +19,7 @@ from fastmar_export.networks.fastai_layers import TabularModel, layer
 class EmbeddingDotBias(nn.Module):
     """The dot product of the user's and the item's weights plus both biases, limited to `y_range` if there is one."""
 
+    item_factors: ClassVar[str] = "i_weight.weight"
     u_weight: nn.Module
     i_weight: nn.Module
     u_bias: nn.Module
@@ -39,3 +43,5 @@ class EmbeddingDotBias(nn.Module):
 @layer("fastai.collab.EmbeddingNN")
 class EmbeddingNN(TabularModel):
     """A `TabularModel` without numbers: int64 [batch, 2] to float32 [batch, 1]."""
+
+    item_factors: ClassVar[str] = "embeds.1.weight"

@@ -73,6 +73,10 @@ class Graph:
     outputs: tuple[Tensor, ...]
 
 
+WEIGHTS = "network."
+"""Prefix of the names of weights in the graph: the attribute of `_NamedInputs`."""
+
+
 class _NamedInputs(nn.Module):
     """Calls the network with the existing inputs by name, and with None for the others."""
 

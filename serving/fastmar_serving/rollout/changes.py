@@ -12,6 +12,7 @@ from typing import Any
 
 from fastmar_contract.values import CATEGORY, DATE, NUMBER
 from fastmar_runtime.answers import answer_kind
+from fastmar_runtime.item_lists import options
 from fastmar_runtime.report import Report
 from fastmar_runtime.schema import json_value, record_schema
 from fastmar_runtime.spec import Field, Spec
@@ -57,6 +58,9 @@ def _model(old: Spec, new: Spec) -> Iterator[Change]:
     if old.targets != new.targets:
         what = f"predicts {', '.join(new.targets)} instead of {', '.join(old.targets)}"
         yield Change(BREAKING, "target", what, "answers have another meaning")
+    for option in options(old):
+        if option not in options(new):
+            yield Change(BREAKING, option, "lists of items are gone", f"records with {option!r} get no list")
     yield from _answer(old, new)
 
 

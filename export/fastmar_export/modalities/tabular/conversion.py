@@ -22,9 +22,10 @@ from fastmar_runtime.schema import json_value as as_sent
 from fastmar_runtime.spec import Field
 from fastmar_runtime.steps.add_datepart import ELAPSED
 
+COLLAB = "fastai.collab.TabularCollab"
 POSITIONS = {
     "fastai.tabular.core.TabularPandas": ("x_cat", "x_cont"),
-    "fastai.collab.TabularCollab": ("x_cat",),
+    COLLAB: ("x_cat",),
 }
 """Arguments of the network's forward, by the class of the dataset."""
 
@@ -87,6 +88,7 @@ def convert_tabular(learner: Learner) -> Conversion:
         target_transforms=target_transforms,
         targets=targets,
         notices=table.notices,
+        user_and_item=(table.cats[0], table.cats[1]) if dataset.path == COLLAB and len(table.cats) == 2 else None,
     )
 
 
