@@ -2,8 +2,8 @@
 
 A step is a frozen dataclass with its state as attributes and one pure method. Its module has a function `from_state`
 that reads the state from `spec.json`. A step of a table is called with the columns of a batch and returns new ones; it
-adds warnings and errors of records to the `Report`. A step of pictures is called with one picture, and raises
-`RecordError` to refuse it.
+adds warnings and errors of records to the `Report`. A step of pictures is called with one picture, a step of texts with
+one text; both raise `RecordError` to refuse it.
 """
 
 from __future__ import annotations
@@ -57,8 +57,22 @@ class PictureStep(ABC):
         """
 
 
+class TextStep(ABC):
+    """A step of texts. The first one is called with the text of one record; the last one returns its ids."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def __call__(self, value: Any) -> Any:
+        """A text (`str`), its tokens (`list[str]`) or their ids (`int64 [time]`), from one of these.
+
+        Raises:
+            RecordError: the text is refused.
+        """
+
+
 def load_step(state: dict[str, Any], path: str = "spec.json: steps[]") -> Any:
-    """The `Step` or `PictureStep` that `state`, ``{"step": NAME, ...}``, describes; `path` is its place, for messages.
+    """The step that `state`, ``{"step": NAME, ...}``, describes; `path` is its place, for messages.
 
     Raises:
         BundleUnreadable: the step is unknown, or its state is invalid.
