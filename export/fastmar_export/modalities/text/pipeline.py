@@ -1,0 +1,90 @@
+"""Converts the transforms of a text, from its Tokenizer to its ids, to steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from fastmar_export.conversion import State
+from fastmar_export.converters import convert
+from fastmar_export.errors import UnsupportedLearner, UnsupportedTransform
+from fastmar_export.learner import as_list, describe_transform, name_of
+from fastmar_export.modalities.text.converters.join_texts import join_texts
+from fastmar_export.modalities.text.converters.reverse_ids import reverse_ids
+from fastmar_export.modalities.text.domains import TEXT, TOKENIZER
+from fastmar_export.reader import path_of
+
+TOKENIZER_CLASS = "fastai.text.core.Tokenizer"
+
+
+def text_steps(item_transforms: Sequence[Any], where: str, types: Any = ()) -> tuple[State, ...]:
+    """The states of the steps from a text to its ids.
+
+    Transforms before the Tokenizer find the text in training; `learn.predict` skips them.
+
+    Args:
+        item_transforms: records of the transforms of the learner's input, `tls[0].tfms`.
+        where: their place, for messages.
+        types: the recorded types of the input of each transform, `tls[0].types`, if they are known.
+
+    Raises:
+        UnsupportedLearner: there is no Tokenizer or no Numericalize.
+        UnsupportedTransform: a transform, rule or tokenizer is not supported.
+    """
+    at = next((index for index, each in enumerate(item_transforms) if name_of(each) == TOKENIZER_CLASS), None)
+    if at is None:
+        raise UnsupportedLearner(
+            f"{where} has no Tokenizer ({', '.join(map(describe_transform, item_transforms)) or 'nothing'}).",
+            fix="make the data with TextDataLoaders or TextBlock, train and export again.",
+            code="no_tokenizer",
+        )
+    for index, read in enumerate(as_list(types)[:at]):
+        if any(path_of(each) == "builtins.str" for each in as_list(read)):
+            raise UnsupportedTransform(
+                f"{where}[{index}]",
+                describe_transform(item_transforms[index]),
+                why="which changes a text before the Tokenizer, also in learn.predict",
+                fix="apply it to the texts before training and before they are sent, and export again.",
+                code="text_transform",
+            )
+    states = tuple(
+        state
+        for index, transform in enumerate(item_transforms[at:], at)
+        for state in _steps(transform, f"{where}[{index}]")
+    )
+    if not any(state["step"] == "numericalize" for state in states):
+        raise UnsupportedLearner(
+            f"{where} has no Numericalize, so that texts have no ids.",
+            fix="make the data with TextDataLoaders or TextBlock, train and export again.",
+            code="no_numericalize",
+        )
+    return states
+
+
+def _steps(transform: Any, where: str) -> Iterator[State]:
+    if (reverse := reverse_ids(transform)) is not None:
+        _refuse_changed(transform, where, ("split_idx",))
+        yield reverse
+        return
+    state = convert(transform, where, TEXT, None)
+    _refuse_changed(transform, where, ("split_idx", "encodes"))
+    if name_of(transform) != TOKENIZER_CLASS:
+        yield state
+        return
+    if (joined := join_texts(transform, where)) is not None:
+        yield joined
+    yield state
+    yield convert(transform.get("tok"), f"{where}.tok", TOKENIZER, None)
+
+
+def _refuse_changed(transform: Any, where: str, names: tuple[str, ...]) -> None:
+    """Refuse a transform that is skipped in one of the splits, or runs the user's code instead of fastai's."""
+    changed = [name for name in names if transform.get(name) is not None]
+    if changed:
+        raise UnsupportedTransform(
+            where,
+            name_of(transform),
+            why=f"whose {changed[0]} was set on the instance",
+            fix="restore fastai's value, and export again.",
+            code="instance_attribute",
+        )
