@@ -59,7 +59,7 @@ def test_words(words: Any, pickle_module: Any) -> None:
     fastai("unknown words")  # adds them to the dict
     states = states_of(list(fastai.fs), pickle_module)
     assert [state["step"] for state in states] == ["text_rules", "spacy_tokens", "numericalize"]
-    assert "unknown" not in states[-1]["vocab"]
+    assert states[-1]["vocab"][0] == "xxunk"
     assert ids(states, TEXTS) == fastai_ids(fastai, TEXTS)
 
 
@@ -182,6 +182,13 @@ def test_refused_tokenizers() -> None:
         (record(subword, tok=processor), "unsupported_tokenizer"),
     ):
         assert refusal(tokenizer_record(tok), numericalize_record()) == code
+
+
+def test_models_in_pickles_of_older_sentencepiece() -> None:
+    processor = Record(Global("sentencepiece", "SentencePieceProcessor"), is_instance=True, state=b"model")
+    tok = record("fastai.text.core.SentencePieceTokenizer", tok=processor)
+    state = text_steps([tokenizer_record(tok), numericalize_record()], "tfms")[1]
+    assert state == {"step": "sentencepiece_tokens", "model": "bW9kZWw="}
 
 
 def spacy_record(language: Any, method: str = "pipe") -> Record:
