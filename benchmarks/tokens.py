@@ -68,9 +68,10 @@ def fastai_subwords(texts: Sequence[str], folder: Path, **options: Any) -> Any:
     """fastai's Tokenizer with a SentencePiece model that is trained on `texts`."""
     from fastai.text.core import SubwordTokenizer, Tokenizer  # noqa: PLC0415 - slow
 
-    tokenizer = SubwordTokenizer(cache_dir=folder, **options)
-    tokenizer.setup(list(texts), [str.split, " ".join])  # SentencePiece reads a text a line
-    return Tokenizer(tokenizer)
+    trainer = SubwordTokenizer(cache_dir=folder, **options)
+    lines = folder / "texts.txt"  # SentencePiece reads a text a line
+    lines.write_text("\n".join(" ".join(text.split()) for text in texts), "utf-8")
+    return Tokenizer(SubwordTokenizer(cache_dir=folder, sp_model=trainer.train(lines)))
 
 
 def example_sentences(language: str) -> list[str]:
