@@ -132,6 +132,7 @@ def test_refusals() -> None:
     assert len(text_steps([tokenizer, numericalize], "tfms")) == 3
     assert refusal(numericalize) == "no_tokenizer"
     assert refusal(tokenizer) == "no_numericalize"
+    assert refusal(tokenizer, tokenizer, numericalize) == "several_tokenizers"
     assert refusal(tokenizer, numericalize, record("my.Change")) == "unsupported_transform"
     assert refusal(tokenizer_record(split_idx=0), numericalize) == "instance_attribute"
     assert refusal(tokenizer, numericalize_record(encodes=1)) == "instance_attribute"
@@ -159,6 +160,8 @@ def test_refused_columns() -> None:
         partial_record(Global("fastai.text.core", "fix_html"), 1),
         partial_record(LOWERCASE, True, True, True),
         partial_record(LOWERCASE, upper=True),
+        Record(LOWERCASE),
+        Record(Global("functools", "partial"), (LOWERCASE,), state=(LOWERCASE, [], {}, None)),
     ],
 )
 def test_refused_rules(rule: Any) -> None:
@@ -226,6 +229,8 @@ def test_flags_of_patterns_and_missing_patterns() -> None:
         (spacy_tokenizer({}, compiled(b"a", 0, "search")), {}),
         (spacy_tokenizer({"ab": [{65: "a"}]}), {}),
         (spacy_tokenizer({"ab": [{65: "ab"}, {65: ""}]}), {}),
+        (spacy_tokenizer({"ab": [65]}), {}),
+        (spacy_tokenizer({}), {"max_length": "1"}),
         (spacy_tokenizer({}), {"_components": [("merge", None)]}),
     ],
 )
@@ -240,5 +245,8 @@ def test_refused_pipes() -> None:
     assert refusal(spacy_record(language, "make_doc"), numericalize_record()) == "unsupported_tokenizer"
     mine = record("my.Language", tokenizer=spacy_tokenizer({}))
     assert refusal(spacy_record(mine), numericalize_record()) == "unsupported_tokenizer"
-    function = tokenizer_record(record("fastai.text.core.SpacyTokenizer", pipe=Global("my", "pipe")))
-    assert refusal(function, numericalize_record()) == "unsupported_tokenizer"
+    bound = Record(Record(Global("cloudpickle.cloudpickle", "_builtin_type"), ("MethodType",)),
+                   (Global("my.Language", "pipe"), language))  # fmt: skip
+    for pipe in (Global("my", "pipe"), bound):
+        function = tokenizer_record(record("fastai.text.core.SpacyTokenizer", pipe=pipe))
+        assert refusal(function, numericalize_record()) == "unsupported_tokenizer"
