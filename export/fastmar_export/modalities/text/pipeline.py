@@ -13,8 +13,10 @@ from fastmar_export.modalities.text.converters.join_texts import join_texts
 from fastmar_export.modalities.text.converters.reverse_ids import reverse_ids
 from fastmar_export.modalities.text.domains import TEXT, TOKENIZER
 from fastmar_export.reader import path_of
+from fastmar_export.wrapped import wrapped_functions
 
 TOKENIZER_CLASS = "fastai.text.core.Tokenizer"
+_NOOPS = ({"fastai.imports.noop"}, {"fastcore.imports.noop"})
 
 
 def text_steps(item_transforms: Sequence[Any], where: str, types: Any = ()) -> tuple[State, ...]:
@@ -39,7 +41,8 @@ def text_steps(item_transforms: Sequence[Any], where: str, types: Any = ()) -> t
             code="no_tokenizer",
         )
     for index, read in enumerate(as_list(types)[:at]):
-        if any(path_of(each) == "builtins.str" for each in as_list(read)):
+        reads_texts = any(path_of(each) == "builtins.str" for each in as_list(read))
+        if reads_texts and wrapped_functions(item_transforms[index]) not in _NOOPS:
             raise UnsupportedTransform(
                 f"{where}[{index}]",
                 describe_transform(item_transforms[index]),

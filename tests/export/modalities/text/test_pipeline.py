@@ -139,6 +139,8 @@ def test_refusals() -> None:
     strings = [(Global("builtins", "str"),)]
     assert refusal(record("my.clean"), tokenizer, numericalize, types=strings) == "text_transform"
     assert len(text_steps([tokenizer, numericalize], "tfms", strings)) == 3
+    noop = record("fasttransform.transform.Transform", encodes=Global("fastai.imports", "noop"))
+    assert len(text_steps([noop, tokenizer, numericalize], "tfms", strings)) == 3
 
 
 def test_refused_vocabularies() -> None:
