@@ -27,8 +27,8 @@ from fastmar_export.modalities.text.pipeline import text_steps
 from fastmar_export.reader import read_torch_file
 from fastmar_runtime.steps import load_step
 
-LANGUAGES = """af am ar az bg bn bo ca cs da de dsb el en es et eu fa fi fo fr ga grc gu he hi hr hsb ht hu hy id is it
-kmr kn ky la lb lg lij lt lv mk ml mr ms nb ne nl nn pl pt ro ru sa si sk sl sq sr sv ta te ti tl tn tr tt uk ur xx
+LANGUAGES = """af am ar az bg bn bo ca cs da de dsb el en es et eu fa fi fo fr ga gd grc gu he hi hr hsb ht hu hy id is
+it kmr kn ky la lb lg lij lt lv mk ml mr ms nb ne nl nn pl pt ro ru sa si sk sl sq sr sv ta te ti tl tn tr tt uk ur xx
 yo""".split()  # noqa: SIM905
 """spaCy's languages whose tokenizer is the rule-based one."""
 
@@ -68,9 +68,10 @@ def fastai_subwords(texts: Sequence[str], folder: Path, **options: Any) -> Any:
     """fastai's Tokenizer with a SentencePiece model that is trained on `texts`."""
     from fastai.text.core import SubwordTokenizer, Tokenizer  # noqa: PLC0415 - slow
 
-    tokenizer = SubwordTokenizer(cache_dir=folder, **options)
-    tokenizer.setup(list(texts), [str.split, " ".join])  # SentencePiece reads a text a line
-    return Tokenizer(tokenizer)
+    trainer = SubwordTokenizer(cache_dir=folder, **options)
+    lines = folder / "texts.txt"  # SentencePiece reads a text a line
+    lines.write_text("\n".join(" ".join(text.split()) for text in texts), "utf-8")
+    return Tokenizer(SubwordTokenizer(cache_dir=folder, sp_model=trainer.train(lines)))
 
 
 def example_sentences(language: str) -> list[str]:

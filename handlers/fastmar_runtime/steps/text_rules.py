@@ -19,7 +19,11 @@ class TextRules(TextStep):
     add_eos: bool = False
 
     def __call__(self, value: str) -> str:
-        """The text after all rules."""
+        """The text after all rules.
+
+        Raises:
+            RecordError: a character reference of HTML can't be read.
+        """
         for rule in self.rules:
             if rule == LOWERCASE:
                 value = lowercase(value, add_bos=self.add_bos, add_eos=self.add_eos)

@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable
 from types import MappingProxyType
 
+from fastmar_contract.errors import RecordError
+
 BOS, EOS, FLD = "xxbos", "xxeos", "xxfld"
 UNK, REP, WREP, UP, MAJ = "xxunk", "xxrep", "xxwrep", "xxup", "xxmaj"
 
@@ -29,7 +31,14 @@ _REPLACED = (
 def _fix_html(text: str) -> str:
     for old, new in _REPLACED:
         text = text.replace(old, new)
-    return html.unescape(text)
+    try:
+        return html.unescape(text)
+    except ValueError as error:  # Python reads numbers of at most 4,300 digits, also for fastai
+        raise RecordError(
+            "invalid_text",
+            "the text has a character reference, such as &#39;, with a number that is too long.",
+            fix="remove it.",
+        ) from error
 
 
 def _replace_rep(text: str) -> str:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import base64
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 from benchmarks.texts import long_texts, nasty_texts, real_texts
-from fastai.text.core import SubwordTokenizer, Tokenizer
+from benchmarks.tokens import fastai_subwords
 
 from fastmar_contract.errors import RecordError
 from fastmar_runtime.errors import BundleUnreadable
@@ -18,24 +17,21 @@ from fastmar_runtime.steps import load_step
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    tokenizer = SubwordTokenizer(cache_dir=tmp_path_factory.mktemp("sentencepiece"), vocab_sz=400)
-    text = Path(tokenizer.cache_dir) / "texts.out"
-    text.write_text("\n".join(" ".join(text.split()) for text in real_texts(400)), "utf-8")
-    tokenizer.sp_model = tokenizer.train(text)
-    tokenizer.tok = __import__("sentencepiece").SentencePieceProcessor()
-    tokenizer.tok.Load(str(tokenizer.sp_model))
+    """fastai's Tokenizer without rules."""
+    tokenizer = fastai_subwords(real_texts(400), tmp_path_factory.mktemp("sentencepiece"), vocab_sz=600)
+    tokenizer.rules = []
     return tokenizer
 
 
 def sentencepiece_step(trained: Any) -> Any:
-    model = base64.b64encode(trained.tok.serialized_model_proto()).decode()
+    model = base64.b64encode(trained.tok.tok.serialized_model_proto()).decode()
     return load_step({"step": "sentencepiece_tokens", "model": model})
 
 
 def test_tokens(trained: Any) -> None:
-    step, expected = sentencepiece_step(trained), Tokenizer(trained, rules=[])
+    step = sentencepiece_step(trained)
     for text in [*real_texts(200), *nasty_texts(2000), *long_texts()]:
-        assert step(text) == list(expected(text))
+        assert step(text) == list(trained(text))
 
 
 def test_text_that_is_not_unicode_is_refused(trained: Any) -> None:

@@ -13,6 +13,7 @@ from fastcore.basics import compose
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastmar_contract.errors import RecordError
 from fastmar_runtime.errors import BundleUnreadable
 from fastmar_runtime.steps import load_step
 from fastmar_runtime.text.rules import LOWERCASE, RULES
@@ -55,6 +56,15 @@ def test_the_time_grows_with_the_length_not_with_its_square() -> None:
     for text in texts:
         rules_step(DEFAULT)(text)
     assert time.perf_counter() - start < 5  # 5 minutes with fastai's expression for words in capitals
+
+
+def test_a_character_reference_that_is_too_long() -> None:
+    text = f"&#{'9' * 5000};"
+    with pytest.raises(ValueError, match="4300 digits"):
+        core.fix_html(text)
+    with pytest.raises(RecordError) as caught:
+        rules_step(["fix_html"])(text)
+    assert caught.value.code == "invalid_text"
 
 
 @pytest.mark.parametrize("state", [{}, {"rules": ["my_rule"]}, {"rules": "fix_html"}, {"rules": [], "add_bos": 1}])

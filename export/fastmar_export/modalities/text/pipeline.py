@@ -13,8 +13,10 @@ from fastmar_export.modalities.text.converters.join_texts import join_texts
 from fastmar_export.modalities.text.converters.reverse_ids import reverse_ids
 from fastmar_export.modalities.text.domains import TEXT, TOKENIZER
 from fastmar_export.reader import path_of
+from fastmar_export.wrapped import wrapped_functions
 
 TOKENIZER_CLASS = "fastai.text.core.Tokenizer"
+_NOOPS = ({"fastai.imports.noop"}, {"fastcore.imports.noop"})
 
 
 def text_steps(item_transforms: Sequence[Any], where: str, types: Any = ()) -> tuple[State, ...]:
@@ -39,7 +41,8 @@ def text_steps(item_transforms: Sequence[Any], where: str, types: Any = ()) -> t
             code="no_tokenizer",
         )
     for index, read in enumerate(as_list(types)[:at]):
-        if any(path_of(each) == "builtins.str" for each in as_list(read)):
+        reads_texts = any(path_of(each) == "builtins.str" for each in as_list(read))
+        if reads_texts and wrapped_functions(item_transforms[index]) not in _NOOPS:
             raise UnsupportedTransform(
                 f"{where}[{index}]",
                 describe_transform(item_transforms[index]),
@@ -52,7 +55,14 @@ def text_steps(item_transforms: Sequence[Any], where: str, types: Any = ()) -> t
         for index, transform in enumerate(item_transforms[at:], at)
         for state in _steps(transform, f"{where}[{index}]")
     )
-    if not any(state["step"] == "numericalize" for state in states):
+    kinds = [state["step"] for state in states]
+    if kinds.count("text_rules") > 1:
+        raise UnsupportedLearner(
+            f"{where} has more than one Tokenizer.",
+            fix="remove all but one, train and export again.",
+            code="several_tokenizers",
+        )
+    if "numericalize" not in kinds:
         raise UnsupportedLearner(
             f"{where} has no Numericalize, so that texts have no ids.",
             fix="make the data with TextDataLoaders or TextBlock, train and export again.",
@@ -62,19 +72,18 @@ def text_steps(item_transforms: Sequence[Any], where: str, types: Any = ()) -> t
 
 
 def _steps(transform: Any, where: str) -> Iterator[State]:
-    if (reverse := reverse_ids(transform)) is not None:
-        _refuse_changed(transform, where, ("split_idx",))
-        yield reverse
-        return
-    state = convert(transform, where, TEXT, None)
-    _refuse_changed(transform, where, ("split_idx", "encodes"))
-    if name_of(transform) != TOKENIZER_CLASS:
-        yield state
-        return
-    if (joined := join_texts(transform, where)) is not None:
-        yield joined
+    changed: tuple[str, ...] = ("split_idx", "encodes")
+    if (state := reverse_ids(transform)) is not None:
+        changed = ("split_idx",)  # its encodes is the function
+    elif name_of(transform) == TOKENIZER_CLASS:
+        if (joined := join_texts(transform, where)) is not None:
+            yield joined
+        yield convert(transform, where, TEXT, None)
+        state = convert(transform.get("tok"), f"{where}.tok", TOKENIZER, None)
+    else:
+        state = convert(transform, where, TEXT, None)
+    _refuse_changed(transform, where, changed)
     yield state
-    yield convert(transform.get("tok"), f"{where}.tok", TOKENIZER, None)
 
 
 def _refuse_changed(transform: Any, where: str, names: tuple[str, ...]) -> None:

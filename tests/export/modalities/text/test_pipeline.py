@@ -59,7 +59,7 @@ def test_words(words: Any, pickle_module: Any) -> None:
     fastai("unknown words")  # adds them to the dict
     states = states_of(list(fastai.fs), pickle_module)
     assert [state["step"] for state in states] == ["text_rules", "spacy_tokens", "numericalize"]
-    assert "unknown" not in states[-1]["vocab"]
+    assert states[-1]["vocab"][0] == "xxunk"
     assert ids(states, TEXTS) == fastai_ids(fastai, TEXTS)
 
 
@@ -132,12 +132,15 @@ def test_refusals() -> None:
     assert len(text_steps([tokenizer, numericalize], "tfms")) == 3
     assert refusal(numericalize) == "no_tokenizer"
     assert refusal(tokenizer) == "no_numericalize"
+    assert refusal(tokenizer, tokenizer, numericalize) == "several_tokenizers"
     assert refusal(tokenizer, numericalize, record("my.Change")) == "unsupported_transform"
     assert refusal(tokenizer_record(split_idx=0), numericalize) == "instance_attribute"
     assert refusal(tokenizer, numericalize_record(encodes=1)) == "instance_attribute"
     strings = [(Global("builtins", "str"),)]
     assert refusal(record("my.clean"), tokenizer, numericalize, types=strings) == "text_transform"
     assert len(text_steps([tokenizer, numericalize], "tfms", strings)) == 3
+    noop = record("fasttransform.transform.Transform", encodes=Global("fastai.imports", "noop"))
+    assert len(text_steps([noop, tokenizer, numericalize], "tfms", strings)) == 3
 
 
 def test_refused_vocabularies() -> None:
@@ -159,6 +162,8 @@ def test_refused_columns() -> None:
         partial_record(Global("fastai.text.core", "fix_html"), 1),
         partial_record(LOWERCASE, True, True, True),
         partial_record(LOWERCASE, upper=True),
+        Record(LOWERCASE),
+        Record(Global("functools", "partial"), (LOWERCASE,), state=(LOWERCASE, [], {}, None)),
     ],
 )
 def test_refused_rules(rule: Any) -> None:
@@ -182,6 +187,13 @@ def test_refused_tokenizers() -> None:
         (record(subword, tok=processor), "unsupported_tokenizer"),
     ):
         assert refusal(tokenizer_record(tok), numericalize_record()) == code
+
+
+def test_models_in_pickles_of_older_sentencepiece() -> None:
+    processor = Record(Global("sentencepiece", "SentencePieceProcessor"), is_instance=True, state=b"model")
+    tok = record("fastai.text.core.SentencePieceTokenizer", tok=processor)
+    state = text_steps([tokenizer_record(tok), numericalize_record()], "tfms")[1]
+    assert state == {"step": "sentencepiece_tokens", "model": "bW9kZWw="}
 
 
 def spacy_record(language: Any, method: str = "pipe") -> Record:
@@ -219,6 +231,8 @@ def test_flags_of_patterns_and_missing_patterns() -> None:
         (spacy_tokenizer({}, compiled(b"a", 0, "search")), {}),
         (spacy_tokenizer({"ab": [{65: "a"}]}), {}),
         (spacy_tokenizer({"ab": [{65: "ab"}, {65: ""}]}), {}),
+        (spacy_tokenizer({"ab": [65]}), {}),
+        (spacy_tokenizer({}), {"max_length": "1"}),
         (spacy_tokenizer({}), {"_components": [("merge", None)]}),
     ],
 )
@@ -233,5 +247,8 @@ def test_refused_pipes() -> None:
     assert refusal(spacy_record(language, "make_doc"), numericalize_record()) == "unsupported_tokenizer"
     mine = record("my.Language", tokenizer=spacy_tokenizer({}))
     assert refusal(spacy_record(mine), numericalize_record()) == "unsupported_tokenizer"
-    function = tokenizer_record(record("fastai.text.core.SpacyTokenizer", pipe=Global("my", "pipe")))
-    assert refusal(function, numericalize_record()) == "unsupported_tokenizer"
+    bound = Record(Record(Global("cloudpickle.cloudpickle", "_builtin_type"), ("MethodType",)),
+                   (Global("my.Language", "pipe"), language))  # fmt: skip
+    for pipe in (Global("my", "pipe"), bound):
+        function = tokenizer_record(record("fastai.text.core.SpacyTokenizer", pipe=pipe))
+        assert refusal(function, numericalize_record()) == "unsupported_tokenizer"

@@ -23,7 +23,7 @@ def sentencepiece_tokens(record: Record, where: str, shared: Any) -> State:  # n
     processor = record.get("tok")
     model = None
     if isinstance(processor, Record) and processor.path == _PROCESSOR:
-        model = processor.get(_MODEL, processor.state)  # before version 0.2.2, the state is the model
+        model = processor.get(_MODEL, processor.state)  # before version 0.2.3, the state is the model
     if not isinstance(model, bytes) or not model:
         raise UnsupportedTransform(
             where,

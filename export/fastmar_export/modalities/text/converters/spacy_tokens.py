@@ -13,6 +13,7 @@ from fastmar_export.modalities.text.domains import TOKENIZER
 from fastmar_export.reader import Record, path_of
 
 _TOKENIZER = "spacy.tokenizer.Tokenizer"
+_LANGUAGE = "spacy.language.Language."
 _PATTERNS = {"prefix": "search", "suffix": "search", "infix": "finditer", "token_match": "match", "url_match": "match"}
 """The tokenizer's patterns in the order of its arguments, and the method of each."""
 _ORTH = (65, "ORTH", "orth")  # key of a token's text in a special case; 65 is its number in spacy.symbols
@@ -32,16 +33,19 @@ def spacy_tokens(record: Record, where: str, shared: Any) -> State:  # noqa: ARG
         raise _refusal(where, name_of(tokenizer), f"not {_TOKENIZER}, which fastmar computes without spaCy")
     if as_list(owner.get("_components")):
         raise _refusal(where, owner.path, "with components after its tokenizer")
+    max_length = owner.get("max_length", _MAX_LENGTH)
+    if not isinstance(max_length, int):
+        raise _refusal(where, owner.path, f"whose max_length is {max_length!r:.60}")
     _, rules, *found = tokenizer.args
     found += [None] * (len(_PATTERNS) - len(found))
     return {
         "step": "spacy_tokens",
         "patterns": {
             name: _pattern(value, method, f"{where}.{name}")
-            for (name, method), value in zip(_PATTERNS.items(), found, strict=True)
+            for (name, method), value in zip(_PATTERNS.items(), found, strict=False)
         },
         "special_cases": _special_cases(rules, where),
-        "max_length": int(owner.get("max_length", _MAX_LENGTH)),
+        "max_length": max_length,
     }
 
 
@@ -49,8 +53,8 @@ def _bound_method(value: Any) -> tuple[Any, str]:
     """The object and the name of a method, which pickle records with `getattr`, cloudpickle with `MethodType`."""
     if isinstance(value, Record) and len(value.args) == 2:
         first, second = value.args
-        if value.path == "types.MethodType":
-            return second, path_of(first).rpartition(".")[2]
+        if value.path == "types.MethodType" and path_of(first).startswith(_LANGUAGE):
+            return second, path_of(first).removeprefix(_LANGUAGE)
         if value.path == "builtins.getattr" and isinstance(second, str):
             return first, second
     return None, ""
@@ -73,7 +77,8 @@ def _special_cases(rules: Any, where: str) -> dict[str, list[str]]:
     """The texts of the tokens of each special case, whose attributes are dicts by number or name."""
     found: dict[str, list[str]] = {}
     for text, tokens in rules.items() if isinstance(rules, dict) else ():
-        parts = [str(token[key]) for token in as_list(tokens) for key in _ORTH if key in token]
+        dicts = [token for token in as_list(tokens) if isinstance(token, dict)]
+        parts = [str(token[key]) for token in dicts for key in _ORTH if key in token]
         if not text or "".join(parts) != text or "" in parts:
             raise _refusal(where, _TOKENIZER, f"whose special case {text!r:.60} has the tokens {parts!r:.60}")
         found[text] = parts

@@ -9,7 +9,7 @@ from fastmar_export.converters import converter
 from fastmar_export.errors import UnsupportedTransform
 from fastmar_export.learner import as_list, name_of
 from fastmar_export.modalities.text.domains import TEXT
-from fastmar_export.reader import Record
+from fastmar_export.reader import Global, Record
 from fastmar_runtime.text.rules import LOWERCASE, RULES
 
 _MODULE = "fastai.text.core."
@@ -35,7 +35,7 @@ def _rule(rule: Any, where: str) -> tuple[str, dict[str, bool]]:
     function, args, kwargs = _unwrapped(rule)
     path = name_of(function)
     name = path.removeprefix(_MODULE)
-    if not path.startswith(_MODULE) or (name not in RULES and name != LOWERCASE):
+    if not isinstance(function, Global) or not path.startswith(_MODULE) or (name not in RULES and name != LOWERCASE):
         raise _refusal(where, function, "which is not one of fastai's rules")
     options = {**dict(zip(_OPTIONS, args, strict=False)), **kwargs}
     if name != LOWERCASE and not options:
@@ -47,9 +47,10 @@ def _rule(rule: Any, where: str) -> tuple[str, dict[str, bool]]:
 
 def _unwrapped(rule: Any) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
     """Function, arguments and keyword arguments of a `functools.partial`; the rule itself if it is none."""
-    if isinstance(rule, Record) and rule.path == "functools.partial" and isinstance(rule.state, tuple):
-        function, args, kwargs, _ = rule.state
-        return function, args, kwargs
+    if isinstance(rule, Record) and rule.path == "functools.partial":
+        match rule.state:
+            case (function, tuple() as args, dict() | None as kwargs, _):
+                return function, args, kwargs or {}
     return rule, (), {}
 
 
