@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from fastmar_cli import targets
 from fastmar_cli.main import main
 from fastmar_client import Client
 from fastmar_contract.summary import describe_prediction
 from fastmar_runtime.predictor import Predictor
+from fastmar_serving import targets
 from tests.archives import ratings_archive, tiny_archive
 from tests.client.models import InProcess
 from tests.runtime import tiny_ratings

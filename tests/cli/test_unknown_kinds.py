@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from fastmar_cli import targets
 from fastmar_cli.main import main
 from fastmar_client.testing import FakeServer
+from fastmar_serving import targets
 from tests.client.test_unknown_kinds import NESTED, TOY
 
 URL = "http://127.0.0.1:1/predictions/toy"

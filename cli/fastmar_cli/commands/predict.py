@@ -18,8 +18,8 @@ from fastmar_cli.arguments import add_key_file, refuse_swapped
 from fastmar_cli.console import out, stages
 
 if TYPE_CHECKING:
-    from fastmar_cli.targets import Target
     from fastmar_contract.masks import MaskSize
+    from fastmar_serving.targets import Target
 
 Answer = dict[str, Any]
 TOP_LABELS = 3  # in a row of the table
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the answers; exit status 1 if a record or picture was refused."""
     import orjson
 
-    from fastmar_cli.targets import open_target
+    from fastmar_serving.targets import open_target
 
     refuse_swapped(args, args.inputs)
     mask_size: MaskSize | None = args.mask_size or ("original" if args.save else None)

@@ -34,9 +34,9 @@ def run(args: argparse.Namespace) -> int:
     """Print the list; exit status 1 if it was refused."""
     import orjson
 
-    from fastmar_cli.targets import open_target
     from fastmar_client import Schema
     from fastmar_contract.files import JSON
+    from fastmar_serving.targets import open_target
 
     if (args.user is None) == (args.like is None):
         args.refuse("pass either USER or --like ITEM")

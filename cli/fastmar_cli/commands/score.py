@@ -56,8 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score; exit status 1 if a row could not be scored."""
-    from fastmar_cli.targets import open_target
     from fastmar_client import ClientError, CsvUnreadable, ResumeRefused
+    from fastmar_serving.targets import open_target
 
     refuse_swapped(args, [args.table])
     target = open_target(args.target, args.key_file)
