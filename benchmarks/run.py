@@ -2,6 +2,7 @@
 
 python -m benchmarks.run [--learner FILE] [--quick] [--json FILE]
 python -m benchmarks.run --vision
+python -m benchmarks.run --text
 python -m benchmarks.run --sweep
 """
 
@@ -24,7 +25,7 @@ from typing import Any
 from examples import flights
 from rich.console import Console
 
-from benchmarks import contenders, machine, pictures
+from benchmarks import contenders, long_texts, machine, pictures
 from benchmarks.answers import golden_pairs
 from benchmarks.contenders import Contender
 from benchmarks.generators import WRK, run_checked, run_fast
@@ -49,7 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     about = machine.describe()
     with tempfile.TemporaryDirectory(prefix="fastmar-bench-") as name:
         folder = Path(name)
-        result = {"machine": about, **(_pictures if args.vision else _records)(folder, args)}
+        compare = _pictures if args.vision else _texts if args.text else _records
+        result = {"machine": about, **compare(folder, args)}
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
@@ -110,6 +112,18 @@ def _pictures(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     times = pictures.stages(folder / "fastmar" / ARCHIVE, model.pictures, cores())
     out.print(pictures.stages_table(times))
     return {**figures, "stages": times, "mixed": _mixed(folder, requests, args)}
+
+
+def _texts(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
+    """A full-size AWD_LSTM with texts of about 300 words."""
+    model = long_texts.benchmark_model()
+    requests = _write(folder / "requests.json", model.texts)
+    plan = Plan(requests, model.answers, args.connections or [1, 8], args.seconds, args.warm_up, settle=2.0)
+    torchserve = contenders.fastmar(model.learner, folder / "fastmar")
+    flask = contenders.flask(model.learner, json.dumps(model.texts[0]).encode())
+    asgi = contenders.fastmar_serve(contenders.ASGI, folder / "fastmar", "--engine", "asgi")
+    out.print(long_texts.ABOUT)
+    return _compare(_selected([asgi, torchserve, flask], args.only), flask, plan, args.repeats)
 
 
 def _mixed(folder: Path, pictures_file: Path, args: argparse.Namespace) -> dict[str, Any]:
@@ -218,9 +232,10 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="one round of 2 s, as a smoke test")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all results to this file")
     parser.add_argument("--vision", action="store_true", help="pictures and a resnet34")
+    parser.add_argument("--text", action="store_true", help="texts of about 300 words and a full-size AWD_LSTM")
     parser.add_argument("--sweep", action="store_true", help="only fastmar, over batch sizes, delays and workers")
     args = parser.parse_args(argv)
-    args.repeats = args.repeats or (2 if args.vision else 3)
+    args.repeats = args.repeats or (2 if args.vision or args.text else 3)
     if args.quick:
         args.seconds, args.repeats, args.warm_up = 2.0, 1, 2.0
     return args

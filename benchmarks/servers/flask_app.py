@@ -13,14 +13,14 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from examples import flights, textures
+from examples import flights, reviews, textures
 from fastai.vision.all import load_learner
 from flask import Flask, request
 from waitress import serve
 
 
 def make_app(learner: Path, *, pictures: bool) -> Flask:
-    """Create the app; a request is a picture's file, or a record in JSON."""
+    """Create the app; a request is a picture's file, or a record or text in JSON."""
     app = Flask(__name__)
     learn = load_learner(learner)
     lock = threading.Lock()
@@ -29,7 +29,9 @@ def make_app(learner: Path, *, pictures: bool) -> Flask:
     def answer() -> dict[str, Any]:
         sent = request.get_data() if pictures else request.get_json()
         with lock, learn.no_bar(), learn.no_logging():
-            return textures.predict(learn, sent) if pictures else flights.predict(learn, sent)
+            if pictures:
+                return textures.predict(learn, sent)
+            return reviews.predict(learn, sent) if isinstance(sent, str) else flights.predict(learn, sent)
 
     return app
 
