@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from fastmar_export.errors import UnsupportedModule
-from fastmar_export.networks import fastai_collab, fastai_unet  # noqa: F401 - register their layers
+from fastmar_export.networks import fastai_collab, fastai_text, fastai_unet  # noqa: F401 - register their layers
 from fastmar_export.networks.fastai_layers import LAYERS
 from fastmar_export.reader import Global, Record
 
