@@ -200,8 +200,8 @@ class SentenceEncoder(Prepared):
 
         Returns:
             Outputs float32 [time, batch, features], whether a token is padding [time, batch], and int64 [batch] the
-            first kept position and the length of each text. A chunk is kept if at most `max_len` tokens follow its
-            start.
+            first kept position and the length of each text. A chunk is kept if the text has at most `max_len` tokens
+            from its start on.
         """
         ids, lengths = inputs
         padding = ids.t() == self.pad_idx
@@ -232,11 +232,38 @@ class PoolingLinearClassifier(nn.Module):
         kept = (position >= first) & (position < lengths)
         real = (kept & ~padding)[:, :, None]
         paddings = (kept & padding & (position >= lengths - self.bptt)).long().sum(0)
-        last = y[(lengths - 1 - paddings).clamp(min=0), torch.arange(y.shape[1], device=y.device)]
-        mean = y.masked_fill(~real, 0).sum(0) / real.long().sum(0)
-        largest = y.masked_fill(~real, -float("inf")).amax(0)
-        output: Tensor = self.layers(torch.cat([last, largest, mean], 1))
+        output: Tensor = self.layers(_concat_pool(y, lengths - 1 - paddings, real))
         return output
+
+
+@layer("fastai.text.models.core.LinearDecoder")
+class LinearDecoder(nn.Module):
+    """Predicts the next token of a language model; its weight is that of the embedding if they are tied."""
+
+    decoder: nn.Module
+
+    def forward(self, encoded: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Decode the output after the last token of each text.
+
+        Args:
+            encoded: the output of `AWDLSTM`.
+
+        Returns:
+            Logits float32 [batch, vocabulary], the last output, the maximum and the mean of a text
+            [batch, 3 * features], and h and c of each layer.
+        """
+        y, lengths, *states = encoded
+        position = torch.arange(y.shape[0], device=y.device)[:, None]
+        pooled = _concat_pool(y, lengths - 1, (position < lengths)[:, :, None])
+        return self.decoder(pooled[:, : y.shape[2]]), pooled, *states
+
+
+def _concat_pool(y: Tensor, last: Tensor, real: Tensor) -> Tensor:
+    """The output at `last` [batch], and the maximum and the mean over `real` [time, batch, 1], as one tensor."""
+    output = y[last.clamp(min=0), torch.arange(y.shape[1], device=y.device)]
+    mean = y.masked_fill(~real, 0).sum(0) / real.long().sum(0)
+    largest = y.masked_fill(~real, -float("inf")).amax(0)
+    return torch.cat([output, largest, mean], 1)
 
 
 @layer("fastai.text.models.core.SequentialRNN")
@@ -246,3 +273,9 @@ class SequentialRNN(nn.Sequential):
     def forward(self, *inputs: Tensor) -> Any:
         """Ids int64 [batch, time], lengths int64 [batch] and states to the output of the last layer."""
         return super().forward(inputs)  # type: ignore[no-untyped-call]
+
+
+def state_sizes(network: nn.Module) -> dict[str, int]:
+    """Names and sizes of the states of a language model, in the order of its inputs and outputs: h0, c0, h1, ..."""
+    layers = [each for each in network.modules() if isinstance(each, WeightDropout)]
+    return {f"{name}{number}": each.r.shape[2] for number, each in enumerate(layers) for name in "hc"}

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import torch
 from fastai.data.core import Datasets
 from fastai.data.transforms import Categorize
-from fastai.text.data import Numericalize, pad_input_chunk
-from fastai.text.learner import text_classifier_learner
+from fastai.text.data import LMDataLoader, Numericalize, pad_input_chunk
+from fastai.text.learner import language_model_learner, text_classifier_learner
 from fastai.text.models.awdlstm import AWD_LSTM
 from fastcore.foundation import L
 from torch import nn
@@ -52,6 +52,17 @@ def classifier(seed: int = 0, config: dict[str, Any] | None = None, **options: A
     return learn
 
 
+def language_model(seed: int = 0, **config: Any) -> Any:
+    """A language model; its weights of embedding and decoder are tied, as is fastai's default."""
+    torch.manual_seed(seed)
+    datasets = Datasets(list(range(16)), [[tokens, Numericalize(vocab=VOCAB)]], splits=[range(12), range(12, 16)])
+    loaders = datasets.dataloaders(bs=2, seq_len=8, dl_type=LMDataLoader, num_workers=0)
+    config = SMALL | {"output_p": 0.1, "tie_weights": True, "out_bias": True} | config
+    learn = language_model_learner(loaders, AWD_LSTM, config=config, pretrained=False)
+    randomise(learn.model)
+    return learn
+
+
 def randomise(network: nn.Module) -> None:
     """Large weights, because with fastai's initial ones the first tokens of a text hardly influence its answer."""
     for name, weights in network.named_parameters():
@@ -85,6 +96,6 @@ def inputs(texts: Sequence[Ids], extra: int = 0) -> dict[str, Ids]:
 
 
 def fastai_answers(network: nn.Module, texts: Sequence[Ids]) -> npt.NDArray[np.float32]:
-    """fastai's outputs for each text alone, [texts, classes]."""
+    """The outputs of fastai for each text alone, [texts, classes]."""
     with torch.no_grad():
         return np.concatenate([network(torch.from_numpy(ids[None]))[0].numpy() for ids in texts])
