@@ -3,7 +3,7 @@
 Each class is registered under the path of fastai's class; most are torch's containers with another name. The formulas
 are fastai's (`fastai/layers.py`, `fastai/tabular/model.py`, `fastai/vision/`), and the same in versions 2.0 to 2.8.
 Layers that need the input of their container are in `fastai_unet.py`, the networks of collaborative filtering in
-`fastai_collab.py`.
+`fastai_collab.py`, those of texts in `fastai_text.py`.
 
 `fastai.layers.Lambda` and `PartialLambda` are missing because they run a function of the user, and `Debugger` because
 inference does not need it.
@@ -32,6 +32,18 @@ def layer(*paths: str) -> Callable[[type[nn.Module]], type[nn.Module]]:
         return cls
 
     return register
+
+
+class Prepared(nn.Module):
+    """A layer that changes its recorded attributes once, after it is rebuilt."""
+
+    def prepare(self, where: str) -> None:
+        """Prepare the layer for inference; its children are already prepared.
+
+        Args:
+            where: place of the layer in the learner, for messages.
+        """
+        raise NotImplementedError
 
 
 @layer("fastai.layers.Embedding")

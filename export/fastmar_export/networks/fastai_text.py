@@ -1,199 +1,290 @@
-"""Implementations of fastai's networks for texts, for inference; see `fastai_layers`.
+"""Implementations of fastai's text networks for inference; see `fastai_layers`.
 
-The formulas are those of `fastai/text/models/` in fastai 2.8. fastai feeds a text to the network in chunks of `bptt`
-ids, each with the state after the chunk before. Here the whole text is fed at once. Texts of a batch are padded on the
-right, and an output never depends on the padding or on other texts: it is fastai's output for the text alone.
+The formulas are those of `fastai/text/models/awdlstm.py` and `core.py` in fastai 2.8. The exported networks answer for
+each text as fastai does for that text alone: texts are padded on the right, and `lengths` says where each one ends. So
+an answer depends neither on the padding nor on the other texts of a batch; in fastai it may, because its encoder takes
+the first rows of a batch for those that are not padded.
+
+Tensors inside of the networks have the axis of time first, as ONNX's LSTM does.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from fastmar_export.errors import UnsupportedModule
-from fastmar_export.networks.fastai_layers import layer
+from fastmar_export.networks.fastai_layers import NoOp, Prepared, layer
 
-_CLOSED = -1e4  # input of a gate that closes it: its sigmoid is 0 in float32
-_LSTM_OPSET = 14  # version of ONNX's operator
+# The input of a gate that closes it: the sigmoid of it is 0 in torch, and below 2e-8 in ONNX Runtime.
+_CLOSED = -1e4
 
 
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """The encoder's output.
+@layer("fastai.text.models.awdlstm.RNNDropout")
+class RNNDropout(NoOp):
+    """Dropout, which inference does not need."""
 
-    Attributes:
-        output: float32 [batch, time, features].
-        kept: bool [batch, time]: ids of the text that are no padding and within `max_len` from the end.
-        last: int64 [batch]: position of the output that fastai takes as the last one.
+
+@layer("fastai.text.models.awdlstm.EmbeddingDropout")
+class EmbeddingDropout(nn.Module):
+    """An embedding whose dropout inference does not need."""
+
+    emb: nn.Module
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """int64 [time, batch] to float32 [time, batch, features]."""
+        vectors: Tensor = self.emb(ids)
+        return vectors
+
+
+@layer("fastai.text.models.awdlstm.WeightDropout")
+class WeightDropout(Prepared):
+    """One LSTM layer for texts of different lengths, without the dropout of its weights.
+
+    Its weights are those of ONNX's LSTM: `w` [1, 4 * hidden, features], `r` [1, 4 * hidden, hidden] and `b`
+    [1, 8 * hidden], with the gates in the order input, output, forget, cell; torch's is input, forget, cell, output.
     """
 
-    output: Tensor
-    kept: Tensor
-    last: Tensor
+    module: nn.Module
+    weight_hh_l0_raw: Tensor  # without dropout; the attribute weight_hh_l0 of `module` is from the last batch
+    w: Tensor
+    r: Tensor
+    b: Tensor
 
+    def prepare(self, where: str) -> None:
+        """Replace the recorded LSTM by its weights.
 
-@layer("fastai.text.models.core.SequentialRNN")
-class SequentialRNN(nn.Sequential):
-    """An encoder and a classifier."""
+        Raises:
+            UnsupportedModule: it is not an LSTM of one layer and one direction.
+        """
+        lstm = self.module
+        if type(lstm) is not nn.LSTM:
+            raise UnsupportedModule(
+                where, f"fastai's WeightDropout of a {type(lstm).__name__}", why="and only an LSTM is supported in it"
+            )
+        if lstm.bidirectional:
+            raise UnsupportedModule(
+                where,
+                "an LSTM of two directions",
+                why="which fastai runs backwards in each chunk of a text on its own",
+                fix="train with bidir=False in the configuration of AWD_LSTM, and export that learner.",
+                code="bidirectional_lstm",
+            )
+        if lstm.num_layers != 1 or lstm.proj_size or not lstm.bias:
+            raise UnsupportedModule(where, "an LSTM", why="and must have one layer, biases, and no projection")
+        recorded: tuple[Any, ...] = (lstm.weight_ih_l0, self.weight_hh_l0_raw, lstm.bias_ih_l0, lstm.bias_hh_l0)
+        w, r, *b = (_reordered(weights.detach(), _TO_ONNX) for weights in recorded)
+        del self.module, self.weight_hh_l0_raw
+        for name, weights in {"w": w, "r": r, "b": torch.cat(b)}.items():
+            self.register_buffer(name, weights[None])
 
-    def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:  # type: ignore[override]
-        """The outputs, float32 [batch, outputs].
+    def add_reset(self) -> None:
+        """Add a feature that clears state and output of the layer where it is 1.
+
+        It closes all gates: the new cell is ``forget * cell + input * candidate``, the output ``output * tanh(cell)``.
+        """
+        closed = torch.full((1, self.w.shape[1], 1), _CLOSED, dtype=self.w.dtype)
+        closed[:, -self.w.shape[1] // 4 :] = 0  # the candidate is not a gate
+        self.w = torch.cat([self.w, closed], 2)
+
+    def forward(self, x: Tensor, lengths: Tensor, state: tuple[Tensor, ...] = ()) -> tuple[Tensor, Tensor, Tensor]:
+        """Run the layer over each text.
 
         Args:
-            ids: int64 [batch, time], padded on the right.
-            lengths: of the texts, int64 [batch], at least 1.
+            x: float32 [time, batch, features].
+            lengths: int64 [batch].
+            state: h and c before the first token, float32 [batch, hidden] each; zeros if empty.
+
+        Returns:
+            Outputs [time, batch, hidden], which are 0 after the end of a text, and h and c [batch, hidden] at its end.
         """
-        encoder, classifier = self
-        result: Tensor = classifier(encoder(ids, lengths))
-        return result
+        time, batch, hidden = x.shape[0], x.shape[1], self.r.shape[2]
+        if not torch.onnx.is_in_onnx_export():
+            return self._run(x, lengths, state or (x.new_zeros(batch, hidden),) * 2)
+        # torch's LSTM has a fixed length in a graph.
+        y, h, c = torch.onnx.ops.symbolic_multi_out(
+            "LSTM",
+            (x, self.w, self.r, self.b, lengths.to(torch.int32), *[each[None] for each in state]),
+            attrs={"hidden_size": hidden},
+            dtypes=(x.dtype,) * 3,
+            shapes=((time, 1, batch, hidden), (1, batch, hidden), (1, batch, hidden)),
+            version=14,
+        )
+        return y.squeeze(1), h.squeeze(0), c.squeeze(0)
+
+    def _run(self, x: Tensor, lengths: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor]:
+        """`forward` in torch."""
+        packed = nn.utils.rnn.pack_padded_sequence(x, lengths.cpu(), enforce_sorted=False)
+        order, back = packed.sorted_indices, packed.unsorted_indices
+        weights = [_reordered(part, _TO_TORCH) for part in (self.w[0], self.r[0], *self.b[0].chunk(2))]
+        before = [each[order][None] for each in state]
+        y, h, c = torch.lstm(packed.data, packed.batch_sizes, before, weights, True, 1, 0.0, False, False)
+        packed = nn.utils.rnn.PackedSequence(y, packed.batch_sizes, order, back)
+        return nn.utils.rnn.pad_packed_sequence(packed, total_length=x.shape[0])[0], h[0][back], c[0][back]
+
+
+_TO_ONNX, _TO_TORCH = (0, 3, 1, 2), (0, 2, 3, 1)
+
+
+def _reordered(weights: Tensor, order: tuple[int, ...]) -> Tensor:
+    """Weights [4 * hidden, ...] with their gates in another order."""
+    gates = weights.chunk(4)
+    return torch.cat([gates[each] for each in order])
+
+
+@layer("fastai.text.models.awdlstm.AWD_LSTM")
+class AWDLSTM(nn.Module):
+    """An embedding of tokens and LSTM layers (Merity et al. 2017), without dropout."""
+
+    encoder_dp: nn.Module
+    rnns: nn.ModuleList
+
+    def forward(self, inputs: tuple[Tensor, ...], reset: Tensor | None = None) -> tuple[Tensor, ...]:
+        """Run all layers.
+
+        Args:
+            inputs: ids int64 [batch, time], lengths int64 [batch], and h and c of each layer, [batch, hidden] each;
+                zeros if they are missing.
+            reset: float32 [time, batch, 1], 1 where state and output are 0; needs `WeightDropout.add_reset`.
+
+        Returns:
+            Outputs float32 [time, batch, features], lengths, and h and c of each layer at the end of each text.
+        """
+        ids, lengths, *before = inputs
+        x = self.encoder_dp(ids.t())
+        after: list[Tensor] = []
+        for number, rnn in enumerate(self.rnns):
+            if reset is not None:
+                x = torch.cat([x, reset], 2)
+            x, *state = rnn(x, lengths, tuple(before[2 * number : 2 * number + 2]))
+            after += state
+        return x, lengths, *after
 
 
 @layer("fastai.text.models.core.SentenceEncoder")
-class SentenceEncoder(nn.Module):
-    """Encodes texts of any length."""
+class SentenceEncoder(Prepared):
+    """Runs an `AWDLSTM` over texts, and keeps the outputs of their last chunks.
+
+    fastai runs chunks of `bptt` tokens, with the state of the one before. That equals one run, except where a chunk
+    begins with the padding token (the text contains the token `xxpad` there): fastai then takes the text for padding,
+    the outputs of the chunk are 0, and the state starts at 0 after it.
+    """
 
     module: nn.Module
     bptt: int
     pad_idx: int
     max_len: int | None
 
-    def forward(self, ids: Tensor, lengths: Tensor) -> Encoded:
-        """See `SequentialRNN.forward`.
+    def prepare(self, where: str) -> None:
+        """Add the feature for chunks that begin with padding to each layer.
 
-        A text may contain the id of the padding, as the literal `xxpad`. fastai excludes it from the pools. If it is
-        the first of a chunk, fastai skips the chunk (its outputs are 0) and resets the state.
+        Raises:
+            UnsupportedModule: the encoder is not an AWD_LSTM, or `max_len` is less than a chunk.
         """
         if self.max_len is not None and self.max_len < self.bptt:
             raise UnsupportedModule(
-                "model[0]",
-                "fastai.text.models.core.SentenceEncoder",
-                why=f"whose max_len of {self.max_len} is less than its chunks of {self.bptt} ids, so that "
-                "learn.predict fails on some texts",
+                where,
+                "fastai's SentenceEncoder",
+                why=f"with a max_len of {self.max_len}, less than its chunks of {self.bptt} tokens: learn.predict fails "
+                "on some texts",
                 fix="train with max_len of at least seq_len, and export that learner.",
+                code="max_len_too_short",
             )
-        time = torch.arange(ids.shape[1], device=ids.device)
-        chunk = time // self.bptt * self.bptt  # position of the first id of each id's chunk
-        lengths = lengths[:, None]
-        is_pad = ids == self.pad_idx
-        skipped = is_pad[:, chunk]
-        is_text = time[None] < lengths
-        if self.max_len is not None:  # fastai keeps chunks that begin at most max_len before the end
-            is_text = is_text & (chunk[None] >= lengths - self.max_len)
-        # fastai counts the padding in the last bptt ids, and takes the output that many places before the end.
-        pads_at_end = (is_pad & is_text & (time[None] >= lengths - self.bptt)).sum(1)
-        last = (lengths[:, 0] - 1 - pads_at_end).clamp(min=0)
-        return Encoded(self.module(ids, lengths[:, 0], skipped), is_text & ~is_pad, last)
+        if not isinstance(self.module, AWDLSTM):
+            raise UnsupportedModule(
+                where,
+                f"fastai's SentenceEncoder of a {type(self.module).__name__}",
+                why="and only an AWD_LSTM is supported in it",
+            )
+        for rnn in self.module.rnns:
+            cast(WeightDropout, rnn).add_reset()
+
+    def forward(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Encode texts.
+
+        Args:
+            inputs: ids int64 [batch, time], padded on the right, and lengths int64 [batch], from 1.
+
+        Returns:
+            Outputs float32 [time, batch, features], whether a token is padding [time, batch], and int64 [batch] the
+            first kept position and the length of each text. A chunk is kept if the text has at most `max_len` tokens
+            from its start on.
+        """
+        ids, lengths = inputs
+        padding = ids.t() == self.pad_idx
+        chunk = torch.arange(ids.shape[1], device=ids.device) // self.bptt * self.bptt
+        y, *_ = self.module(inputs, padding.index_select(0, chunk).unsqueeze(2).float())
+        if self.max_len is None:
+            first = torch.zeros_like(lengths)
+        else:
+            first = ((lengths - self.max_len).clamp(min=0) + self.bptt - 1) // self.bptt * self.bptt
+        return y, padding, first, lengths
 
 
 @layer("fastai.text.models.core.PoolingLinearClassifier")
 class PoolingLinearClassifier(nn.Module):
-    """Linear layers on the last output, the maximum and the mean of all outputs (`masked_concat_pool`)."""
+    """The last output, the maximum and the mean of a text, followed by linear layers."""
 
     layers: nn.Module
+    bptt: int
 
-    def forward(self, encoded: Encoded) -> Tensor:
-        """The encoder's output to float32 [batch, outputs]."""
-        output, kept = encoded.output, encoded.kept[:, :, None]
-        mean = output.masked_fill(~kept, 0).sum(1) / kept.sum(1)
-        largest = output.masked_fill(~kept, -float("inf")).amax(1)
-        rows = torch.arange(output.shape[0], device=output.device)
-        result: Tensor = self.layers(torch.cat([output[rows, encoded.last], largest, mean], 1))
-        return result
+    def forward(self, encoded: tuple[Tensor, Tensor, Tensor, Tensor]) -> Tensor:
+        """The output of `SentenceEncoder` to float32 [batch, classes]; NaN for texts without a kept token.
 
-
-@layer("fastai.text.models.awdlstm.AWD_LSTM")
-class AWD_LSTM(nn.Module):  # noqa: N801 - fastai's name
-    """An embedding and LSTM layers; the dropouts between them do nothing in inference."""
-
-    encoder: nn.Module
-    rnns: nn.ModuleList
-
-    def forward(self, ids: Tensor, lengths: Tensor, skipped: Tensor) -> Tensor:
-        """The outputs after each id, float32 [batch, time, features].
-
-        Args:
-            ids: int64 [batch, time].
-            lengths: int64 [batch].
-            skipped: bool [batch, time]; at these ids the output and the state are 0.
+        As in fastai's `masked_concat_pool`, maximum and mean are over the kept tokens that are no padding. The last
+        output is that of the last position minus the number of padding tokens in the last `bptt` kept positions.
         """
-        output: Tensor = self.encoder(ids)
-        for rnn in self.rnns:
-            output = rnn(output, lengths, skipped)
+        y, padding, first, lengths = encoded
+        position = torch.arange(y.shape[0], device=y.device)[:, None]
+        kept = (position >= first) & (position < lengths)
+        real = (kept & ~padding)[:, :, None]
+        paddings = (kept & padding & (position >= lengths - self.bptt)).long().sum(0)
+        output: Tensor = self.layers(_concat_pool(y, lengths - 1 - paddings, real))
         return output
 
 
-@layer("fastai.text.models.awdlstm.EmbeddingDropout", "fastai.text.models.awdlstm.RNNDropout")
-class TrainingDropout(nn.Module):
-    """A dropout that `AWD_LSTM` does not call in inference."""
+@layer("fastai.text.models.core.LinearDecoder")
+class LinearDecoder(nn.Module):
+    """Predicts the next token of a language model; its weight is that of the embedding if they are tied."""
+
+    decoder: nn.Module
+
+    def forward(self, encoded: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Decode the output after the last token of each text.
+
+        Args:
+            encoded: the output of `AWDLSTM`.
+
+        Returns:
+            Logits float32 [batch, vocabulary], the last output, the maximum and the mean of a text
+            [batch, 3 * features], and h and c of each layer.
+        """
+        y, lengths, *states = encoded
+        position = torch.arange(y.shape[0], device=y.device)[:, None]
+        pooled = _concat_pool(y, lengths - 1, (position < lengths)[:, :, None])
+        return self.decoder(pooled[:, : y.shape[2]]), pooled, *states
 
 
-@layer("fastai.text.models.awdlstm.WeightDropout")
-class WeightDropout(nn.Module):
-    """An LSTM layer whose recurrent weights are recorded in the wrapper, as `weight_hh_l0_raw`."""
-
-    module: Any
-    weight_hh_l0_raw: Tensor
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Remove fastai's replacement of `flatten_parameters`, a function that does nothing."""
-        super().__setstate__(state)  # type: ignore[no-untyped-call]
-        self.module.__dict__.pop("flatten_parameters", None)
-
-    def forward(self, x: Tensor, lengths: Tensor, skipped: Tensor) -> Tensor:
-        """The outputs, float32 [batch, time, hidden], for x, float32 [batch, time, features]; see `AWD_LSTM`."""
-        lstm = self.module
-        if not _is_one_layer(lstm):
-            raise UnsupportedModule(
-                "model[0].module.rnns",
-                "fastai.text.models.awdlstm.AWD_LSTM",
-                why="with bidir=True or with layers other than fastai's",
-                fix="train with the default configuration of AWD_LSTM, and export that learner.",
-            )
-        # A feature of its own closes the gates of input, forget and output at skipped ids: state and output become 0.
-        size = lstm.hidden_size
-        closed = x.new_full((4 * size, 1), _CLOSED)
-        closed[2 * size : 3 * size] = 0  # torch's order is input, forget, cell, output
-        weight = torch.cat([lstm.weight_ih_l0, closed], 1)
-        x = torch.cat([x, skipped[:, :, None].to(x.dtype)], 2)
-        weights = (weight, self.weight_hh_l0_raw, lstm.bias_ih_l0, lstm.bias_hh_l0)
-        return _onnx_lstm(x, lengths, weights) if torch.onnx.is_in_onnx_export() else _torch_lstm(x, weights)
+def _concat_pool(y: Tensor, last: Tensor, real: Tensor) -> Tensor:
+    """The output at `last` [batch], and the maximum and the mean over `real` [time, batch, 1], as one tensor."""
+    output = y[last.clamp(min=0), torch.arange(y.shape[1], device=y.device)]
+    mean = y.masked_fill(~real, 0).sum(0) / real.long().sum(0)
+    largest = y.masked_fill(~real, -float("inf")).amax(0)
+    return torch.cat([output, largest, mean], 1)
 
 
-def _is_one_layer(lstm: nn.Module) -> bool:
-    return isinstance(lstm, nn.LSTM) and lstm.num_layers == 1 and lstm.bias and not lstm.bidirectional
+@layer("fastai.text.models.core.SequentialRNN")
+class SequentialRNN(nn.Sequential):
+    """Passes all inputs, as one tuple, through its layers."""
+
+    def forward(self, *inputs: Tensor) -> Any:
+        """Ids int64 [batch, time], lengths int64 [batch] and states to the output of the last layer."""
+        return super().forward(inputs)  # type: ignore[no-untyped-call]
 
 
-def _torch_lstm(x: Tensor, weights: tuple[Tensor, Tensor, Tensor, Tensor]) -> Tensor:
-    state = x.new_zeros(1, x.shape[0], weights[1].shape[1])
-    output: Tensor = torch.lstm(x, (state, state), weights, True, 1, 0.0, False, False, True)[0]
-    return output
-
-
-def _onnx_lstm(x: Tensor, lengths: Tensor, weights: tuple[Tensor, Tensor, Tensor, Tensor]) -> Tensor:
-    """ONNX's operator LSTM. torch's own translation of an LSTM fixes the length of texts."""
-    weight, recurrent, input_bias, recurrent_bias = (_onnx_order(each) for each in weights)
-    batch, time, size = x.shape[0], x.shape[1], recurrent.shape[1]
-    output, _, _ = torch.onnx.ops.symbolic_multi_out(
-        "LSTM",
-        (
-            x.transpose(0, 1),
-            weight[None],
-            recurrent[None],
-            torch.cat([input_bias, recurrent_bias])[None],
-            lengths.to(torch.int32),
-        ),
-        attrs={"hidden_size": size},
-        dtypes=(torch.float32, torch.float32, torch.float32),
-        shapes=((time, 1, batch, size), (1, batch, size), (1, batch, size)),
-        version=_LSTM_OPSET,
-    )
-    return output[:, 0].transpose(0, 1)
-
-
-def _onnx_order(weight: Tensor) -> Tensor:
-    """Reorder the gates: torch has input, forget, cell, output; ONNX has input, output, forget, cell."""
-    i, f, c, o = weight.chunk(4)
-    return torch.cat([i, o, f, c])
+def state_sizes(network: nn.Module) -> dict[str, int]:
+    """Names and sizes of the states of a language model, in the order of its inputs and outputs: h0, c0, h1, ..."""
+    layers = [each for each in network.modules() if isinstance(each, WeightDropout)]
+    return {f"{name}{number}": each.r.shape[2] for number, each in enumerate(layers) for name in "hc"}

@@ -94,6 +94,7 @@ def export_graph(
     samples: dict[str, npt.NDArray[Any]],
     positions: Sequence[str],
     dynamic_axes: Mapping[str, Mapping[int, str]] = MappingProxyType({}),
+    output_names: Sequence[str] = (OUTPUT,),
 ) -> tuple[Graph, npt.NDArray[np.float32]]:
     """Export `network` and run it.
 
@@ -103,12 +104,13 @@ def export_graph(
         positions: names of the network's positional arguments; those missing in `samples` are None.
         dynamic_axes: for each input, names of its axes of variable length by axis number. The batch axis is always
             dynamic.
+        output_names: names of the network's outputs.
 
     Returns:
-        The graph, and the network's output for `samples`, [batch, ...] float32.
+        The graph, and the network's first output for `samples`, [batch, ...] float32.
 
     Raises:
-        ExportError: torch can't export the network, it has several outputs, it exceeds the size of an ONNX file, or it
+        ExportError: torch can't export the network, it has other outputs, it exceeds the size of an ONNX file, or it
             needs an operator that is not in the allow-list.
     """
     _check_size(network)
@@ -117,20 +119,21 @@ def export_graph(
     tensors = tuple(torch.from_numpy(samples[name]) for name in names)
     try:
         with torch.no_grad():
-            output = module(*tensors)
+            returned = module(*tensors)
     except Exception as error:  # layers may raise anything
         reason = " ".join(str(error).split())[:300]
         raise ParityFailed(
             f"the network fails on the output of the learner's transforms ({reason}).",
             fix="train the learner with a network for its data, and export it again.",
         ) from error
-    if not isinstance(output, torch.Tensor) or output.dim() == 0 or len(output) != len(tensors[0]):
+    outputs = returned if isinstance(returned, tuple) and len(output_names) > 1 else (returned,)
+    if len(outputs) != len(output_names) or not all(_has_rows(output, len(tensors[0])) for output in outputs):
         raise ExportError(
-            f"the network returns {_shape_of(output)} instead of one tensor with a row for each record.",
+            f"the network returns {_shape_of(returned)} instead of one tensor with a row for each record.",
             fix="train with a network that has one output.",
             code="unexpected_output",
         )
-    if not torch.isfinite(output).all():
+    if not all(torch.isfinite(output).all() for output in outputs):
         raise ExportError(
             "the network's outputs for the golden records are not finite, because its weights or statistics contain "
             "NaN.",
@@ -138,13 +141,19 @@ def export_graph(
             code="outputs_not_finite",
         )
     axes = {name: {0: BATCH, **dynamic_axes.get(name, {})} for name in names}
-    model = _to_onnx(module, tensors, axes)
-    expected = output.numpy().astype(np.float32)
+    model = _to_onnx(module, tensors, axes, output_names)
     inputs = tuple(Tensor(n, str(samples[n].dtype), _shape(samples[n].shape, axes[n])) for n in names)
-    outputs = (Tensor(OUTPUT, "float32", _output_shape(model, expected.shape)),)
+    shapes = [_output_shape(value, output.shape) for value, output in zip(model.graph.output, outputs, strict=True)]
     written = _without_traces(model)
     _check_operators(written)
-    return Graph(written, inputs, outputs), expected
+    graph = Graph(
+        written, inputs, tuple(Tensor(name, "float32", s) for name, s in zip(output_names, shapes, strict=True))
+    )
+    return graph, outputs[0].numpy().astype(np.float32)
+
+
+def _has_rows(output: Any, rows: int) -> bool:
+    return isinstance(output, torch.Tensor) and output.dim() > 0 and len(output) == rows
 
 
 def _check_operators(graph: bytes) -> None:
@@ -172,9 +181,9 @@ def _shape(shape: Sequence[int], axes: dict[int, str]) -> tuple[str | int, ...]:
     return tuple(axes.get(number, length) for number, length in enumerate(shape))
 
 
-def _output_shape(model: onnx.ModelProto, shape: Sequence[int]) -> tuple[str | int, ...]:
-    """The shape in the graph: lengths of fixed axes, and names or formulas of dynamic axes."""
-    dims = model.graph.output[0].type.tensor_type.shape.dim
+def _output_shape(value: onnx.ValueInfoProto, shape: Sequence[int]) -> tuple[str | int, ...]:
+    """The shape of an output in the graph: lengths of fixed axes, and names or formulas of dynamic axes."""
+    dims = value.type.tensor_type.shape.dim
     if len(dims) != len(shape):
         return (BATCH, *shape[1:])
     return (BATCH, *(dim.dim_value or dim.dim_param or length for dim, length in zip(dims[1:], shape[1:], strict=True)))
@@ -184,7 +193,12 @@ def _shape_of(output: Any) -> str:
     return f"a tensor of shape {list(output.shape)}" if isinstance(output, torch.Tensor) else type(output).__name__
 
 
-def _to_onnx(module: nn.Module, tensors: tuple[torch.Tensor, ...], axes: dict[str, dict[int, str]]) -> onnx.ModelProto:
+def _to_onnx(
+    module: nn.Module,
+    tensors: tuple[torch.Tensor, ...],
+    axes: dict[str, dict[int, str]],
+    output_names: Sequence[str],
+) -> onnx.ModelProto:
     """Export the graph, with torch's notes on source files; `axes` has the dynamic axes of each input."""
     batch = torch.export.Dim(BATCH, min=1)
     # The module has the signature *inputs, so there is one tuple of shapes. For an axis with a name only, torch
@@ -198,7 +212,7 @@ def _to_onnx(module: nn.Module, tensors: tuple[torch.Tensor, ...], axes: dict[st
                 dynamo=True,
                 opset_version=OPSET,
                 input_names=list(axes),
-                output_names=[OUTPUT],
+                output_names=list(output_names),
                 dynamic_shapes=shapes,
                 verbose=False,
                 external_data=False,

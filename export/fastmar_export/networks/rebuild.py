@@ -15,6 +15,7 @@ from torch import nn
 
 from fastmar_export.errors import UnsupportedModule
 from fastmar_export.networks.allow_list import resolve_class, resolve_value, unsupported_layer
+from fastmar_export.networks.fastai_layers import Prepared
 from fastmar_export.networks.fastai_unet import UNET, find_taps, hook_of_method
 from fastmar_export.networks.weight_hooks import fold, is_norm
 from fastmar_export.networks.wrappers import unwrapped
@@ -113,6 +114,8 @@ class _Rebuilder:
         layer.__setstate__(self._state(record, where, depth) | more)  # type: ignore[no-untyped-call]
         for norm in norms:
             fold(layer, norm, where)
+        if isinstance(layer, Prepared):
+            layer.prepare(where)
         if isinstance(layer, nn.modules.batchnorm._BatchNorm) and getattr(layer, "running_mean", None) is None:
             raise UnsupportedModule(
                 where,
