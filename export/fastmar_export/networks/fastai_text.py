@@ -187,8 +187,8 @@ class SentenceEncoder(Prepared):
             raise UnsupportedModule(
                 where,
                 "fastai's SentenceEncoder",
-                why=f"with a max_len of {self.max_len}, less than its chunks of {self.bptt} tokens: learn.predict fails "
-                "on some texts",
+                why=f"with a max_len of {self.max_len}, less than its chunks of {self.bptt} tokens: learn.predict "
+                "fails on some texts",
                 fix="train with max_len of at least seq_len, and export that learner.",
                 code="max_len_too_short",
             )

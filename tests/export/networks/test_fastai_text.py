@@ -82,7 +82,7 @@ def test_answers_equal_fastai(case: Case, batch: int, paddings: float, record_pr
     theirs = fastai_answers(case.learn.model, texts)
     if batch > 1:
         assert theirs.std(0).min() > 0.05  # outputs depend on the text
-    record_property(MEASURED, max(np.abs(ours - theirs).max() for ours in case.answers(texts)))
+    record_property(MEASURED, max(float(np.abs(ours - theirs).max()) for ours in case.answers(texts)))
     for ours in case.answers(texts):
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=TOLERANCE)
 

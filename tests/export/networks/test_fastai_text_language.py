@@ -119,7 +119,7 @@ def test_outputs_equal_fastai(name: str, request: pytest.FixtureRequest, record_
         texts = random_texts(lengths, 0.1)  # padding tokens are tokens as any other here
         theirs = fastai_outputs(case.theirs, texts)
         differences += [assert_equal(ours, theirs) for ours in case.run(texts)]
-    record_property(MEASURED, max(differences))
+    record_property(MEASURED, float(max(differences)))
 
 
 def test_states_are_carried(case: Case) -> None:
