@@ -7,7 +7,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from fastmar_export.archive import Bundle, write_archive
+from fastmar_export.archive import write_archive
+from fastmar_export.bundle import Bundle
 from fastmar_runtime.predictor import Predictor
 from tests.runtime import tiny, tiny_ratings
 

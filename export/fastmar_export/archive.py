@@ -8,7 +8,6 @@ import os
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,11 +33,11 @@ from fastmar_contract.members import (
     MemberRefused,
     check_member,
 )
+from fastmar_export.bundle import Bundle
 from fastmar_export.errors import ExportError
 from fastmar_export.extensions import package_sources, sources_of
 from fastmar_export.modalities import modalities
 from fastmar_runtime import spec as spec_format
-from fastmar_runtime.golden import GoldenRecords
 from fastmar_runtime.openapi import openapi
 from fastmar_runtime.schema import describe
 from fastmar_runtime.spec import Spec
@@ -49,15 +48,6 @@ HANDLER = "fastmar_handler.py"
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip can hold
 _JSON = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
-
-
-@dataclass(frozen=True, slots=True)
-class Bundle:
-    """The contents of an archive."""
-
-    spec: Spec
-    graph: bytes
-    golden: GoldenRecords
 
 
 def creation_date() -> datetime | None:

@@ -14,7 +14,8 @@ import onnxruntime
 import torch
 from torch import nn
 
-from fastmar_export.archive import Bundle, check_output, creation_date, write_archive
+from fastmar_export.archive import check_output, creation_date, write_archive
+from fastmar_export.bundle import Bundle
 from fastmar_export.callbacks import check_callbacks
 from fastmar_export.conversion import Conversion
 from fastmar_export.errors import ExportError
@@ -95,9 +96,10 @@ def export_learner(
     spec = _spec(options, source, modality, conversion, exported)
     on_stage("Verifying that the graph answers as the network does")
     golden, difference = verify(exported, spec, modality, conversion)
+    bundle = modality.finish(Bundle(spec, exported.graph.model, golden), options)
     on_stage("Writing the archive")
-    path = _write(Bundle(spec, exported.graph.model, golden), archive, options)
-    return ExportResult(path, spec, source, difference)
+    path = _write(bundle, archive, options)
+    return ExportResult(path, bundle.spec, source, difference)
 
 
 def _check_request(options: Options) -> Path:

@@ -89,6 +89,8 @@ def export(
     exif_transpose: bool = False,
     picture_size: tuple[int, int] | None = None,
     max_pixels: int | None = None,
+    precision: str | None = None,
+    max_changed: float | None = None,
     modules: Iterable[str] = (),
     force: bool = False,
     on_stage: Callable[[str], None] = lambda _: None,
@@ -110,6 +112,8 @@ def export(
         exif_transpose: whether to rotate photos by their EXIF orientation, which fastai does not do.
         picture_size: width and height of all pictures, for a learner without Resize whose network needs one size.
         max_pixels: limit of a picture's pixels, for a learner without Resize; None for the default limit.
+        precision: ``"int8"`` for a model of texts; None for float32. The change is measured on `reference`.
+        max_changed: largest share of predictions for `reference` that `precision` may change; None for 0.02.
         modules: packages of your own with layers of the network.
         force: whether to replace an archive of another version or learner. Without it, only an archive of the same
             version with the same network and transforms is replaced.
@@ -129,6 +133,8 @@ def export(
         exif_transpose=exif_transpose,
         picture_size=picture_size,
         max_pixels=max_pixels,
+        precision=precision,
+        max_changed=max_changed,
         modules=tuple(modules),
         force=force,
         live=True,

@@ -26,6 +26,8 @@ class Options:
         exif_transpose: whether to rotate photos by their EXIF orientation, which fastai does not do.
         picture_size: width and height of all pictures, for a learner without Resize whose network needs one size.
         max_pixels: limit of a picture's pixels, for a learner without Resize; None for the default limit.
+        precision: ``"int8"`` for LSTM layers with 8-bit weights; None for float32.
+        max_changed: largest share of predictions for the reference that `precision` may change; None for the default.
         modules: top-level packages of the user from which layers of the network may be imported.
     """
 
@@ -41,4 +43,6 @@ class Options:
     exif_transpose: bool = False
     picture_size: tuple[int, int] | None = None
     max_pixels: int | None = None
+    precision: str | None = None
+    max_changed: float | None = None
     modules: Sequence[str] = ()

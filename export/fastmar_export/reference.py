@@ -22,20 +22,24 @@ from fastmar_runtime.spec import Field
 
 
 def refine(fields: Sequence[Field], path: Path) -> tuple[Field, ...]:
-    """`fields` with defaults and ranges from the CSV at `path`.
+    """`fields` with defaults and ranges from the CSV at `path`; see `read_reference`."""
+    records = [row for row in read_reference(path, fields) if not isinstance(row, RecordError)]
+    return tuple(_refine(field, [record.get(field.name) for record in records]) for field in fields)
+
+
+def read_reference(path: Path, fields: Sequence[Field]) -> list[Any]:
+    """The records of the CSV at `path`, with a `RecordError` in place of a row that can't be read.
 
     Raises:
         ExportError: the file can't be read.
         TableUnreadable: it has none of the columns.
     """
     try:
-        rows = read_csv(path.read_text(encoding="utf-8-sig"), fields)
+        return read_csv(path.read_text(encoding="utf-8-sig"), fields)
     except (OSError, UnicodeDecodeError) as error:
         raise ExportError(
             f"{path} can't be read ({error}).", fix="pass a CSV file in UTF-8.", code="reference_unreadable"
         ) from error
-    records = [row for row in rows if not isinstance(row, RecordError)]
-    return tuple(_refine(field, [record.get(field.name) for record in records]) for field in fields)
 
 
 def _refine(field: Field, values: list[Any]) -> Field:

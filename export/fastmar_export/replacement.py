@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fastmar_contract.members import GRAPH, SPEC
-from fastmar_export.archive import Bundle
+from fastmar_export.bundle import Bundle
 from fastmar_export.errors import ArchiveExists
 from fastmar_export.reader import LearnerFile
 from fastmar_runtime import spec as spec_format

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from tests.runtime import tiny
 
-from fastmar_export.archive import Bundle, write_archive
+from fastmar_export.archive import write_archive
+from fastmar_export.bundle import Bundle
 from fastmar_runtime.predictor import Predictor
 
 NAME = "tiny"

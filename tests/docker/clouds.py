@@ -16,7 +16,8 @@ from typing import Any
 
 from tests.runtime import tiny, tiny_pictures
 
-from fastmar_export.archive import Bundle, write_archive
+from fastmar_export.archive import write_archive
+from fastmar_export.bundle import Bundle
 from fastmar_runtime.golden import GoldenRecords
 from fastmar_runtime.predictor import Predictor
 

@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 import requests
 
-from fastmar_export.archive import Bundle, write_archive
+from fastmar_export.archive import write_archive
+from fastmar_export.bundle import Bundle
 from fastmar_runtime.predictor import Predictor
 from fastmar_serving.testing import RunningServer
 from tests.engines import FAST, Engine

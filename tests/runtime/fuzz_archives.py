@@ -289,7 +289,8 @@ def main() -> None:
 
 def make_archives(folder: Path) -> list[tuple[Path, Path]]:
     """Archives of a table model and of a picture model, each with an input."""
-    from fastmar_export.archive import Bundle, write_archive
+    from fastmar_export.archive import write_archive
+    from fastmar_export.bundle import Bundle
     from fastmar_runtime.golden import OUTPUT, GoldenRecords
     from tests.archives import tiny_archive
     from tests.runtime import tiny, tiny_pictures

@@ -62,6 +62,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="maximum number of pixels of a picture, for a learner without Resize (default: 4,000,000)",
     )
     parser.add_argument(
+        "--precision",
+        choices=["int8"],
+        help="precision of a model of texts; measured on --reference (default: float32)",
+    )
+    parser.add_argument(
+        "--max-changed",
+        type=float,
+        metavar="SHARE",
+        help="largest share of predictions for --reference that --precision may change (default: 0.02)",
+    )
+    parser.add_argument(
         "--module",
         action="append",
         default=[],
@@ -96,6 +107,8 @@ def run(args: argparse.Namespace) -> int:
         exif_transpose=args.exif_transpose,
         picture_size=args.picture_size,
         max_pixels=args.max_pixels,
+        precision=args.precision,
+        max_changed=args.max_changed,
         modules=args.modules,
     )
     with stages() as on_stage:

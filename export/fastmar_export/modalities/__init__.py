@@ -18,6 +18,7 @@ import numpy.typing as npt
 from torch import nn
 
 from fastmar_export import extensions
+from fastmar_export.bundle import Bundle
 from fastmar_export.conversion import Conversion, State
 from fastmar_export.converters import Converter, Domain, registered_converters
 from fastmar_export.dropped_transforms import is_getter, reason_to_drop
@@ -121,6 +122,14 @@ class Modality(ABC):
             ParityFailed: a difference exceeds the tolerance.
         """
         return 0.0
+
+    def finish(self, bundle: Bundle, options: Options) -> Bundle:
+        """The content of the archive, made of the verified `bundle`.
+
+        Raises:
+            ExportError: an option can't be applied.
+        """
+        return bundle
 
     @abstractmethod
     def workers(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
+from fastmar_export.bundle import Bundle
 from fastmar_export.conversion import Conversion, State
 from fastmar_export.converters import Domain
 from fastmar_export.learner import DATASETS, Learner, name_of
@@ -19,6 +20,7 @@ from fastmar_export.modalities.text.conversion import PADDING, convert_text
 from fastmar_export.modalities.text.domains import TEXT
 from fastmar_export.modalities.text.golden import golden_texts
 from fastmar_export.modalities.text.lengths import check_other_lengths
+from fastmar_export.modalities.text.precision import check_precision, reduce_precision
 from fastmar_export.networks.graph import DEEP
 from fastmar_export.options import Options
 from fastmar_export.targets import Notice, decoder_state
@@ -39,10 +41,14 @@ class Text(Modality):
         *("fastai.text.data.LMDataLoader", "fastai.text.learner.LMLearner"),
     )
     tolerance = DEEP
+    options = ("precision", "max_changed")
     domains: ClassVar[Mapping[str, Domain]] = {"tls": TEXT}
 
     def matches(self, learner: Learner) -> bool:
         return learner.dataset.path == DATASETS and NUMERICALIZE in map(name_of, learner.input_transforms)
+
+    def check_options(self, options: Options) -> None:
+        check_precision(options)
 
     def convert(self, learner: Learner, options: Options) -> Conversion:
         return convert_text(learner)
@@ -65,6 +71,9 @@ class Text(Modality):
         expected: npt.NDArray[np.float32],
     ) -> float:
         return check_other_lengths(network, predictor, samples)
+
+    def finish(self, bundle: Bundle, options: Options) -> Bundle:
+        return bundle if options.precision is None else reduce_precision(bundle, options)
 
     def workers(self) -> dict[str, Any]:
         return worker_configuration(batch=16, seconds=120, threads=0)
