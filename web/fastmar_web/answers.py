@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from fastmar_contract.summary import listed_items
 from fastmar_web.presentation import Presentation, display_text, fill_template, format_number, format_percent
 
 JSON = dict[str, Any]
@@ -107,6 +108,8 @@ def _prediction(answer: JSON, schema: JSON, presentation: Presentation) -> Answe
         return _mask(prediction, presentation, remarks)
     if "points_model" in answer and isinstance(prediction, list):
         return _points(prediction, remarks)
+    if (items := listed_items(answer)) is not None:
+        return _items(items, remarks)
     if "prediction" not in answer:
         return AnswerView("The model answered.", remarks=remarks)
     if _is_nested(prediction):
@@ -181,8 +184,23 @@ def _mask(mask: JSON, texts: Presentation, remarks: tuple[Remark, ...]) -> Answe
     return AnswerView(f"Prediction: {short}", bars, "Share of the area that the model sees", left_out, remarks, overlay)
 
 
+def _items(items: list[JSON], remarks: tuple[Remark, ...]) -> AnswerView:
+    """A list of items, the best first. An item is followed by its number, a prediction or a similarity."""
+    numbers = [[*item.values()][-1] for item in items]
+    largest = max(numbers, default=0)
+    bars = tuple(
+        Bar(display_text(item["item"]), format_number(number), 100 * max(0, number) / largest if largest > 0 else 0)
+        for item, number in zip(items, numbers, strict=True)
+    )
+    kind = "Similarity" if items and "similarity" in items[0] else "Prediction"
+    sentence = f"The best: {display_text(items[0]['item'])}" if items else "There are no more items."
+    return AnswerView(sentence, bars, kind, remarks=remarks)
+
+
 def _is_other(name: str, answer: JSON) -> bool:
     """Whether a part of an answer is shown nowhere else."""
+    if listed_items(answer) is not None:
+        return False
     if name == "prediction":
         return _is_nested(answer[name]) and "points_model" not in answer
     if name == "probabilities":

@@ -1,4 +1,4 @@
-"""Which page a model has, by its kind: a form made from its schema, unless its kind has a page of its own."""
+"""Which page a model has: a form made from its schema, unless its kind has a page of its own, or it lists items."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from fastmar_web.backend import Backend
 from fastmar_web.form_page import FormPage
 from fastmar_web.page import JSON, Page
 from fastmar_web.picture_page import PicturePage
+from fastmar_web.recommender_page import RecommenderPage
 from fastmar_web.references import split_reference
 from fastmar_web.settings import Settings
 
@@ -16,6 +17,8 @@ _PAGE_TYPES: dict[str, type[Page]] = {"vision": PicturePage}
 
 def page_type(schema: JSON) -> type[Page]:
     """The type of a model's page."""
+    if schema.get("recommender"):
+        return RecommenderPage
     return _PAGE_TYPES.get(str(schema.get("kind")), FormPage)
 
 
