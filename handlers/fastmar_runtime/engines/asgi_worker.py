@@ -39,6 +39,7 @@ from fastmar_runtime.batching import Batcher
 from fastmar_runtime.engines.asgi import MAX_BODY, REQUEST_TIMEOUT, RESPONSE_TIMEOUT, Application
 from fastmar_runtime.golden import check_golden, read_golden
 from fastmar_runtime.http.routes import Models, Version
+from fastmar_runtime.memory import release_freed
 from fastmar_runtime.metrics import METRICS, Metrics
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.service import Service
@@ -126,6 +127,7 @@ def load(archive: Mapping[str, str], configuration: Configuration, report: Repor
     if is_slow and configuration.threads > 1:
         with new_threads_of_low_priority():
             predictor = Predictor.open(path, threads=configuration.threads)
+    release_freed()
     model = (archive["name"], archive["version"])
     metrics = Metrics({name: ReportedMetric(name, report) for name in METRICS}, model, str(configuration.number))
     service = Service(predictor, MAX_RESPONSE, [metrics])

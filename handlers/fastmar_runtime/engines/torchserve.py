@@ -18,6 +18,7 @@ from fastmar_contract.machine import usable_cores
 from fastmar_runtime import __version__, payload, protocol_v2
 from fastmar_runtime.errors import BundleError, RuntimeMismatch
 from fastmar_runtime.golden import check_golden, read_golden
+from fastmar_runtime.memory import release_freed
 from fastmar_runtime.metrics import Metrics
 from fastmar_runtime.payload import Request, Response
 from fastmar_runtime.predictor import Predictor
@@ -56,6 +57,7 @@ def open_checked(model_dir: str | Path, threads: int, gpu: int | None = None) ->
         )
     if predictor.files is not None:
         check_golden(predictor, read_golden(predictor.files, [t.name for t in spec.inputs]))
+    release_freed()
     return predictor
 
 
