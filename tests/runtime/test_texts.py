@@ -94,7 +94,7 @@ def form(*parts: tuple[str, str, bytes]) -> bytes:
     ("body", "records"),
     [
         (form(('name="text"', "text/plain", b"good")), [{"text": "good"}]),
-        (form(('name="a"; filename="a.txt"', "text/plain", b"good")), ["good"]),
+        (form(('name="a"; filename="a.txt"', "application/octet-stream", b"good")), ["good"]),
         (form(('name="a"; filename="a.csv"', "text/csv", b"text\ngood\nbad\n")), [{"text": "good"}, {"text": "bad"}]),
     ],
 )
@@ -112,7 +112,7 @@ def test_a_number_is_no_record() -> None:
     [
         {"fields": (Field("text", "number"),)},
         {"fields": ()},
-        {"steps": ({"step": "fill_missing", "fills": {}, "flags": []}, *SPEC.steps)},
+        {"steps": ({"step": "read_tab_batch", "cats": [], "conts": []}, *SPEC.steps)},
         {"inputs": SPEC.inputs[:1]},
     ],
 )
