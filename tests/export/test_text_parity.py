@@ -19,7 +19,7 @@ from fastmar_export.exporter import Options, export_learner
 from fastmar_oracle.comparison import compare_with_fastai
 from fastmar_runtime.predictor import Predictor
 from tests.conftest import MEASURED
-from tests.export.texts import CASES, make_learner, records
+from tests.export.texts import CASES, Case, make_block, make_learner, records
 
 TOLERANCE = 1e-5
 LONG = bool(os.environ.get("FASTMAR_LONG_TESTS"))
@@ -41,3 +41,15 @@ def test_answers_equal_fastai(name: str, pickle_module: Any, tmp_path: Path, rec
     assert compared.records == len(sent)
     assert compared.difference <= TOLERANCE
     record_property(MEASURED, compared.difference)
+
+
+def test_a_learner_without_rules(tmp_path: Path) -> None:
+    """Its tokens have no mark of the start, so that an empty text has none."""
+    learner = tmp_path / "learner.pkl"
+    case = Case(block=lambda: make_block(rules=[]))
+    make_learner(case).export(learner)
+    predictor = Predictor.open(export_learner(learner, Options("model", output=tmp_path)).path)
+    sent = [record for record in records(case) if record["text"]]
+    assert compare_with_fastai(predictor, learner, sent).difference <= TOLERANCE
+    [answer] = predictor.predict([""])
+    assert answer["error"]["code"] == "empty_text"

@@ -55,13 +55,14 @@ def reviews() -> pd.DataFrame:
     )
 
 
-def _block(*columns: str, **options: Any) -> TextBlock:
+def make_block(*columns: str, **options: Any) -> TextBlock:
+    """The text block of a table with these columns, or with the column ``text``."""
     return TextBlock.from_df(list(columns) or "text", min_freq=1, **options)
 
 
 def _subwords(**options: Any) -> TextBlock:
     """SentencePiece keeps its model in a folder, and in the pickle."""
-    return _block(tok=SubwordTokenizer(cache_dir=tempfile.mkdtemp(), vocab_sz=60), **options)
+    return make_block(tok=SubwordTokenizer(cache_dir=tempfile.mkdtemp(), vocab_sz=60), **options)
 
 
 def _from_folder() -> Any:
@@ -92,7 +93,7 @@ class Case:
         columns: names of the columns of a record.
     """
 
-    block: Callable[[], TextBlock] = _block
+    block: Callable[[], TextBlock] = make_block
     target: Any = CategoryBlock
     column: Any = field(default_factory=lambda: ColReader("label"))
     loaders: Callable[[], Any] | None = None
@@ -104,8 +105,8 @@ CASES = {
     "one label": Case(),
     "several labels": Case(target=MultiCategoryBlock, column=ColReader("labels", label_delim=" ")),
     "regression": Case(target=RegressionBlock, column=ColReader("stars"), learner={"y_range": (0, 6)}),
-    "two columns": Case(block=lambda: _block("title", "text"), columns=("title", "text")),
-    "backwards": Case(block=lambda: _block(backwards=True)),
+    "two columns": Case(block=lambda: make_block("title", "text"), columns=("title", "text")),
+    "backwards": Case(block=lambda: make_block(backwards=True)),
     "short maximum": Case(learner={"max_len": 100, "seq_len": 24}),
     "SentencePiece": Case(block=_subwords),
     "from_folder": Case(loaders=_from_folder),
