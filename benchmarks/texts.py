@@ -108,3 +108,14 @@ def long_texts() -> list[str]:
     random = Random(1)
     words = "".join(random.choice(_WORDS) + random.choice(_SPACES) for _ in range(_LONG // 4))
     return [words[:_LONG], "word " * (_LONG // 5), " " * _LONG, "\n" * _LONG, "a" * _LONG, "Ab, " * (_LONG // 4)]
+
+
+def marks(count: int, seed: int = 0) -> list[str]:
+    """Texts of fastai's marks as literal words, which get the ids of padding, start and unknown tokens."""
+    random = Random(seed)
+    words = ("xxpad", "xxpad", "xxbos", "xxunk", "xxeos", "film", "good")
+    made = []
+    for _ in range(count):
+        weights = [random.random() ** 4 for _ in words]  # often long runs of one mark
+        made.append(" ".join(random.choices(words, weights, k=random.randint(1, 300))))
+    return made

