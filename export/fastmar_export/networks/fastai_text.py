@@ -280,8 +280,12 @@ class SequentialRNN(nn.Sequential):
     """Passes all inputs, as one tuple, through its layers."""
 
     def forward(self, *inputs: Tensor) -> Any:
-        """Ids int64 [batch, time], lengths int64 [batch] and states to the output of the last layer."""
-        return super().forward(inputs)  # type: ignore[no-untyped-call]
+        """Ids int64 [batch, time], lengths int64 [batch] and states to the output of the last layer.
+
+        Without states, a language model has only its first output, the logits.
+        """
+        output = super().forward(inputs)  # type: ignore[no-untyped-call]
+        return output[0] if isinstance(output, tuple) and len(inputs) == 2 else output
 
 
 def state_sizes(network: nn.Module) -> dict[str, int]:

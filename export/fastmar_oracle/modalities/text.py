@@ -15,7 +15,19 @@ class Text(Modality):
 
     def predict(self, learn: Any, record: Any, spec: Spec) -> Prediction:
         texts = [record] if isinstance(record, str) else [record[field.name] for field in spec.fields]
+        if type(learn).__name__ == "LMLearner":
+            return _next_token(learn, texts[0])
         return predict(learn, texts[0] if len(texts) == 1 else _joined(learn, texts))
+
+
+def _next_token(learn: Any, text: str) -> Prediction:
+    """The probabilities from which `LMLearner.predict` samples the first token; it returns only the sampled text."""
+    learn.model.reset()
+    ids = learn.dls.test_dl([text]).items[0]
+    with learn.no_bar():
+        probabilities = learn.get_preds(dl=[(ids[None],)])[0][0, -1]
+    index = int(probabilities.argmax())
+    return Prediction(learn.dls.vocab[index], index, probabilities)
 
 
 def _joined(learn: Any, texts: list[str]) -> str:

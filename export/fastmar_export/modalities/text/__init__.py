@@ -13,17 +13,17 @@ from torch import nn
 from fastmar_export.bundle import Bundle
 from fastmar_export.conversion import Conversion, State
 from fastmar_export.converters import Domain
-from fastmar_export.learner import DATASETS, Learner, name_of
+from fastmar_export.learner import DATASETS, Learner, as_list, name_of
 from fastmar_export.modalities import Arrays, Modality, worker_configuration
 from fastmar_export.modalities.text import converters  # noqa: F401 - registers them
-from fastmar_export.modalities.text.conversion import PADDING, convert_text
+from fastmar_export.modalities.text.conversion import PADDING, convert_text, is_language_model
 from fastmar_export.modalities.text.domains import TEXT
 from fastmar_export.modalities.text.golden import golden_texts
 from fastmar_export.modalities.text.lengths import check_other_lengths
 from fastmar_export.modalities.text.precision import check_precision, reduce_precision
 from fastmar_export.networks.graph import DEEP
 from fastmar_export.options import Options
-from fastmar_export.targets import Notice, decoder_state
+from fastmar_export.targets import TOP_K, Notice, decoder_state
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.spec import Spec
 
@@ -59,6 +59,10 @@ class Text(Modality):
     def decoder(
         self, conversion: Conversion, learner: Learner, shape: tuple[int, ...], requested: str | None
     ) -> tuple[State, list[Notice]]:
+        if is_language_model(learner):
+            [numericalize] = [each for each in learner.input_transforms if name_of(each) == NUMERICALIZE]
+            vocab = _unique([str(token) for token in as_list(numericalize.get("vocab"))])
+            return {"decoder": "category", "activation": "softmax", "vocab": vocab, "top": TOP_K}, []
         targets = list(conversion.targets)
         return decoder_state(conversion.target_transforms, targets, learner.loss, prod(shape), requested)
 
@@ -85,6 +89,12 @@ class Text(Modality):
 
     def summary(self, spec: Spec) -> list[tuple[str, str]]:
         return [(field.name, "a text") for field in spec.fields]
+
+
+def _unique(tokens: list[str]) -> list[str]:
+    """The tokens, with the id after repeated ones: fastai fills vocabularies with several `xxfake`."""
+    first = {token: at for at, token in reversed([*enumerate(tokens)])}
+    return [token if first[token] == at else f"{token} ({at})" for at, token in enumerate(tokens)]
 
 
 MODALITY = Text()

@@ -20,6 +20,9 @@ PADDING = ("fastai.text.data.Pad_Chunk", "fastai.text.data.Pad_Input", "fastai.d
 """Transforms of items and batches that only make tensors of the ids."""
 
 _FIELD = "text"
+NEXT = "token"
+"""Name of a language model's target."""
+
 LANGUAGE_MODELS = ("fastai.text.data.LMDataLoader", "fastai.text.learner.LMLearner")
 
 
@@ -28,7 +31,7 @@ def convert_text(learner: Learner) -> Conversion:
 
     Raises:
         UnsupportedTransform: a transform has no converter and is needed for inference.
-        UnsupportedLearner: the learner is a language model, or has several inputs or targets.
+        UnsupportedLearner: the learner has several inputs or targets.
     """
     dropped: list[dict[str, str]] = []
     lists = as_list(learner.dataset.get("tls"))
@@ -53,20 +56,19 @@ def convert_text(learner: Learner) -> Conversion:
         steps=steps,
         positions=(IDS, LENGTHS),
         target_transforms=target_transforms,
-        targets=(target_name(target_transforms),),
+        targets=(NEXT if is_language_model(learner) else target_name(target_transforms),),
         notices=[],
         dropped=dropped,
         dynamic_axes={IDS: {1: "time"}},
     )
 
 
+def is_language_model(learner: Learner) -> bool:
+    """Whether the learner predicts the next token of a text."""
+    return bool({learner.loader.path, learner.record.path} & {*LANGUAGE_MODELS})
+
+
 def _check_learner(learner: Learner, lists: list[Any]) -> None:
-    if {learner.loader.path, learner.record.path} & {*LANGUAGE_MODELS}:
-        raise UnsupportedLearner(
-            "the learner is a language model; fastmar serves text classifiers and text regression.",
-            fix="export a learner of text_classifier_learner.",
-            code="language_model",
-        )
     n_inp = learner.dataset.get("n_inp", learner.loader.get("_n_inp", 1))
     if isinstance(n_inp, int) and n_inp != 1:
         raise UnsupportedLearner(
