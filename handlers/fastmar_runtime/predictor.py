@@ -57,9 +57,6 @@ class Predictor:
         self._session = _session(graph, threads, gpu)
         self._outputs = [t.name for t in spec.outputs]
         self._options = ort.RunOptions()  # the session would create them for each call
-        # Otherwise ONNX Runtime keeps the memory of the largest run for ever.
-        self._release_memory = ort.RunOptions()
-        self._release_memory.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         self.item_lists = (
             ItemLists(spec, spec.recommender, graph, self.preprocess, self.run, self._decode)
             if spec.recommender
@@ -141,7 +138,7 @@ class Predictor:
         """The graph's output for each group. If it fails on a group of pictures, they are tried one by one."""
         for group in groups:
             try:
-                output = self.run(group.inputs, is_large=group.is_large)
+                output = self.run(group.inputs)
             except Exception as failure:  # ONNX Runtime's exceptions have no common base
                 if not group.geometries:
                     raise
@@ -169,15 +166,10 @@ class Predictor:
                 fix="copy the archive again, or export the learner again.",
             ) from error
 
-    def run(self, inputs: Arrays, *, is_large: bool = False) -> npt.NDArray[np.float32]:
-        """Run the graph, and release its memory if the inputs are large.
-
-        Returns:
-            Its first output, [batch, ...] float32, before the activation.
-        """
-        options = self._release_memory if is_large else self._options
+    def run(self, inputs: Arrays) -> npt.NDArray[np.float32]:
+        """Run the graph. Returns its first output, [batch, ...] float32, before the activation."""
         try:
-            output: npt.NDArray[np.float32] = self._session.run(self._outputs, inputs, options)[0]
+            output: npt.NDArray[np.float32] = self._session.run(self._outputs, inputs, self._options)[0]
         except Exception as error:  # ONNX Runtime's exceptions have no common base
             raise GraphFailed(
                 f"ONNX Runtime can't run model.onnx ({' '.join(str(error).split())[:400]}).",

@@ -25,14 +25,12 @@ class Group:
         inputs: the graph's inputs for them, in the order of `rows`.
         geometries: position of each picture's pixels in the original picture; empty for tables.
         columns: for tables, the checked values of `rows` before the first step.
-        is_large: whether the graph needs much more memory for them than for usual records.
     """
 
     rows: list[int]
     inputs: Arrays
     geometries: list[Geometry] = field(default_factory=list)
     columns: Columns = field(default_factory=dict)
-    is_large: bool = False
 
     def split(self) -> Iterator[Group]:
         """A group for each record."""

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import os
 import pickle
-import sys
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import cloudpickle
 import pytest
-from benchmarks.text_memory import megabytes
 
 from fastmar_export.exporter import Options, export_learner
 from fastmar_oracle.comparison import compare_with_fastai
@@ -55,14 +53,3 @@ def test_a_learner_without_rules(tmp_path: Path) -> None:
     assert compare_with_fastai(predictor, learner, sent).difference <= TOLERANCE
     [answer] = predictor.predict([""])
     assert answer["error"]["code"] == "empty_text"
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_the_memory_of_a_long_text_is_released(tmp_path: Path) -> None:
-    learner = tmp_path / "learner.pkl"
-    make_learner(CASES["one label"]).export(learner)
-    predictor = Predictor.open(export_learner(learner, Options("model", output=tmp_path)).path)
-    predictor.predict(["film bad " * 1000])
-    before = megabytes()
-    predictor.predict(["film bad " * 60_000])
-    assert megabytes() - before < 30  # 90 MB with ONNX Runtime's default

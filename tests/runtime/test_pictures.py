@@ -163,7 +163,7 @@ def batch_sizes(predictor: Any, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The number of pictures in each call of the graph."""
     sizes: list[int] = []
     run = predictor.run
-    monkeypatch.setattr(predictor, "run", lambda inputs, **_: sizes.append(len(inputs["image"])) or run(inputs))
+    monkeypatch.setattr(predictor, "run", lambda inputs: sizes.append(len(inputs["image"])) or run(inputs))
     return sizes
 
 
@@ -199,7 +199,7 @@ def test_a_batch_on_which_the_graph_fails_is_retried_one_by_one(
     predictor = tiny.predictor()
     run = predictor.run
 
-    def fail(inputs: Any, **_: Any) -> Any:
+    def fail(inputs: Any) -> Any:
         if len(inputs["image"]) > 1 or inputs["image"][0, 2].any():
             raise RuntimeError(message)
         return run(inputs)

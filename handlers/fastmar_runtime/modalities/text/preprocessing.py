@@ -19,7 +19,7 @@ IDS, LENGTHS = "ids", "lengths"  # the graph's inputs
 PAD = 1  # fastai's id of the padding, `xxpad`
 
 CHUNK = 256  # records that are tokenized together
-MAX_IDS = 8192  # ids of a group with its padding: the network keeps its state after each; a lone text may have more
+MAX_IDS = 8192  # ids of a group with its padding: the network keeps its state after each
 _SIMILAR = 0.7  # the shortest text of a group has at least this share of the ids of the longest
 
 Ids = npt.NDArray[np.int64]
@@ -45,7 +45,7 @@ class TextPreprocessor:
         """See `Preprocessor`. Texts of a group have similar lengths; groups are limited by ids."""
         report = Report(len(records))
         found = self._ids(records, report)
-        return [_group(rows, found) for rows in _by_length(found)], report
+        return [Group(rows, _pad([found[row] for row in rows])) for rows in _by_length(found)], report
 
     def _ids(self, records: Sequence[Any], report: Report) -> dict[int, Ids]:
         """The ids of the records that are not refused, by position."""
@@ -71,11 +71,6 @@ class TextPreprocessor:
     def add_names(self, records: Sequence[Any], answers: list[Answer]) -> list[Answer]:  # noqa: ARG002
         """See `Preprocessor`. Texts have no names."""
         return answers
-
-
-def _group(rows: list[int], found: dict[int, Ids]) -> Group:
-    inputs = _pad([found[row] for row in rows])
-    return Group(rows, inputs, is_large=inputs[IDS].size > MAX_IDS)
 
 
 def _by_length(found: dict[int, Ids]) -> Iterator[list[int]]:
