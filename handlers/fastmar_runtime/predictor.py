@@ -51,10 +51,11 @@ class Predictor:
     ) -> None:
         self.spec = spec
         self.files = files
-        self.preprocess = modality(spec.kind).preprocessor(spec)
+        kind = modality(spec.kind)
+        self.preprocess = kind.preprocessor(spec)
         self._decode = load_decoder(spec.decode)
         check_operators(graph)
-        self._session = _session(graph, threads, gpu)
+        self._session = _session(graph, threads, gpu, keeps_memory=kind.keeps_memory)
         self._outputs = [t.name for t in spec.outputs]
         self._options = ort.RunOptions()  # the session would create them for each call
         self.item_lists = (
@@ -224,8 +225,9 @@ def providers(gpu: int | None) -> list[str | tuple[str, dict[str, Any]]]:
     return [(CUDA, {"device_id": gpu, "use_tf32": 0}), CPU]
 
 
-def _session(graph: bytes, threads: int, gpu: int | None) -> Any:
+def _session(graph: bytes, threads: int, gpu: int | None, *, keeps_memory: bool) -> Any:
     options = ort.SessionOptions()
+    options.enable_cpu_mem_arena = keeps_memory
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3

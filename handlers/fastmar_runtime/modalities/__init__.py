@@ -35,6 +35,8 @@ class Modality(ABC):
         reads_csv: whether records can be sent as a CSV with a column for each field.
         reads_text: whether a text is a record, without the name of its column.
         reads_files: whether a file's bytes are a record.
+        keeps_memory: whether ONNX Runtime keeps the memory of its largest run, to use it again. False if a record may
+            need far more than usual ones.
         formats: the fix for unreadable requests, which lists the accepted bodies.
         other_bodies: for the OpenAPI document, the accepted bodies other than a JSON record.
         answer_properties: JSON Schemas of properties of answers before the prediction.
@@ -49,6 +51,7 @@ class Modality(ABC):
     reads_csv: ClassVar[bool] = False
     reads_text: ClassVar[bool] = False
     reads_files: ClassVar[bool] = False
+    keeps_memory: ClassVar[bool] = True
     formats: ClassVar[str] = "send a JSON record, a JSON list of records, or JSON lines."
     other_bodies: ClassVar[str] = (
         "A JSON list of records and JSON lines (application/jsonlines) are accepted too, and answered with a list or "

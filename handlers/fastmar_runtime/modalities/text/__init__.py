@@ -28,6 +28,7 @@ class Text(Modality):
     record = "text"
     reads_csv = True
     reads_text = True
+    keeps_memory = False
     formats = (
         'send a text as the body with Content-Type: text/plain, a JSON string, a JSON record such as {"text": "..."}, '
         "a JSON list of these, JSON lines, or CSV with a header and Content-Type: text/csv."
