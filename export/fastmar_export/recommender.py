@@ -13,7 +13,7 @@ from fastmar_runtime.spec import Recommender
 
 def recommender(conversion: Conversion, exported: ExportedNetwork) -> Recommender | None:
     """The recommender of the spec; None for a model that does not answer users and items with one number."""
-    one_number = exported.decode["decoder"] == "regression" and exported.decode["size"] == 1
+    one_number = exported.decode.get("size") == 1
     if conversion.user_and_item is None or not one_number:
         return None
     user, item = conversion.user_and_item

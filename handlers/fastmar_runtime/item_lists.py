@@ -63,7 +63,7 @@ def check_recommender(spec: Spec) -> None:
         raise unreadable(f"{path}: the field of items has no categories")
     if fields.keys() != names or set(_codes_order(spec)) != names:
         raise unreadable(f"{path} must name both columns that the network reads")
-    if spec.decode.get("decoder") != "regression" or spec.decode.get("size") != 1:
+    if spec.decode.get("size") != 1:
         raise unreadable(f"{path}: the model does not answer with one number, so that it can't rank items")
 
 
