@@ -16,7 +16,8 @@ from fastmar_contract.text import decode
 STANDARD_INPUT = "-"
 JSON, LINES, CSV = "application/json", "application/jsonlines", "text/csv"
 PICTURE = "application/octet-stream"  # the model detects the picture format
-_TYPES = {".json": JSON, ".jsonl": LINES, ".ndjson": LINES, ".csv": CSV, ".tsv": CSV, ".tab": CSV}
+PLAIN = "text/plain"
+_TYPES = {".json": JSON, ".jsonl": LINES, ".ndjson": LINES, ".csv": CSV, ".tsv": CSV, ".tab": CSV, ".txt": PLAIN}
 _PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 
 
