@@ -1,9 +1,10 @@
 """Predict for records, pictures and texts, with an archive in this process or with a server.
 
 TARGET is MODEL.mar, or a URL such as http://127.0.0.1:8080/predictions/NAME. INPUT is a .json file (a record or a list
-of them), .jsonl, .csv with a header, a picture (.jpg, .png, .bmp, .gif, .webp, .tif), a text (.txt), or - for JSON, CSV or a
-picture on standard input. Answers are printed in the order of the inputs; the answer to a picture has its file's name, or its path if files
-in several folders have the same name. An archive that does not reproduce its golden records is refused.
+of them), .jsonl, .csv with a header, a picture (.jpg, .png, .bmp, .gif, .webp, .tif), a text (.txt), or - for JSON, CSV
+or a picture on standard input. Answers are printed in the order of the inputs; the answer to a picture has its file's
+name, or its path if files in several folders have the same name. An archive that does not reproduce its golden records
+is refused.
 """
 
 from __future__ import annotations
