@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 
 import pandas as pd
-from examples import reviews
+from examples import flights, reviews
 from examples.caching import cached_folder
+
+from fastmar_export.exporter import Options, export_learner
 
 CACHE = Path(__file__).resolve().parents[1] / ".build" / "long_texts"
 COUNT = 16
@@ -26,6 +28,15 @@ def benchmark_model() -> reviews.BenchmarkModel:
     folder = cached_folder(CACHE, _make)
     answers = json.loads((folder / "answers.json").read_text("utf-8"))
     return reviews.BenchmarkModel(folder / "learner.pkl", list(answers), list(answers.values()))
+
+
+def export_int8(model: reviews.BenchmarkModel, store: Path) -> Path:
+    """Export the learner with LSTM layers in int8 to `store`, whatever the change of its answers."""
+    store.mkdir()
+    pd.DataFrame({reviews.TEXT: model.texts}).to_csv(store / "texts.csv", index=False)
+    options = {"precision": "int8", "reference": store / "texts.csv", "max_changed": 1.0}
+    export_learner(model.learner, Options(flights.NAME, output=store, **options))
+    return store
 
 
 def _texts(sentences: pd.Series) -> list[str]:

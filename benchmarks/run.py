@@ -17,7 +17,7 @@ import tempfile
 import zipfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -122,8 +122,11 @@ def _texts(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     torchserve = contenders.fastmar(model.learner, folder / "fastmar")
     flask = contenders.flask(model.learner, json.dumps(model.texts[0]).encode())
     asgi = contenders.fastmar_serve(contenders.ASGI, folder / "fastmar", "--engine", "asgi")
+    reduced = long_texts.export_int8(model, folder / "int8")
+    int8 = contenders.fastmar_serve(f"{contenders.ASGI}, int8", reduced, "--engine", "asgi")
+    int8 = replace(int8, is_checked=False)  # its answers differ
     out.print(long_texts.ABOUT)
-    return _compare(_selected([asgi, torchserve, flask], args.only), flask, plan, args.repeats)
+    return _compare(_selected([asgi, int8, torchserve, flask], args.only), flask, plan, args.repeats)
 
 
 def _mixed(folder: Path, pictures_file: Path, args: argparse.Namespace) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import secrets
 import socket
 from collections.abc import Mapping
 
@@ -12,6 +13,11 @@ from fastmar_serving.errors import ConfigRefused, PortTaken, ServeError
 INFERENCE, METRICS, MANAGEMENT = "inference_address", "metrics_address", "management_address"
 _PORT_OPTIONS = {INFERENCE: "--port", METRICS: "--metrics-port", MANAGEMENT: "--management"}
 _HOST_OPTIONS = {INFERENCE: "--host", METRICS: "--metrics-host"}  # management is always on loopback
+
+_PORTS = range(20_000, 32_768)
+"""Candidates for free ports. Higher ones are given to outgoing connections, and so may be taken before the server
+listens."""
+_ATTEMPTS = 100
 
 Failures = Mapping[str, tuple[str, int, OSError]]
 """Host, port and error of each property whose address can't be listened on."""
@@ -43,12 +49,17 @@ def free_port(host: str, name: str = INFERENCE) -> int:
     Raises:
         ServeError: see `listen_error`.
     """
-    try:
-        with _bind(host, 0) as probe:
-            port: int = probe.getsockname()[1]
-            return port
-    except OSError as error:
-        raise listen_error({name: (host, 0, error)}) from error
+    left = _ATTEMPTS
+    while True:
+        port = _PORTS[secrets.randbelow(len(_PORTS))]
+        left -= 1
+        try:
+            _bind(host, port).close()
+        except OSError as error:
+            if left and error.errno == errno.EADDRINUSE:
+                continue
+            raise listen_error({name: (host, 0, error)}) from error
+        return port
 
 
 def listen_error(failures: Failures) -> ServeError:

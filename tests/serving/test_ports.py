@@ -46,6 +46,19 @@ def test_refuses_a_host_that_is_no_address_of_this_machine(host: str) -> None:
     assert "--metrics-host " in caught.value.fix
 
 
+def test_a_free_port_is_not_one_for_outgoing_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until the server listens, such a port may be given to a client."""
+    assert all(20_000 <= free_port("127.0.0.1") < 32_768 for _ in range(200))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        busy = taken.getsockname()[1]
+        free = free_port("127.0.0.1")
+        monkeypatch.setattr("fastmar_serving.ports._PORTS", [busy, free])
+        assert {free_port("127.0.0.1") for _ in range(20)} == {free}
+        monkeypatch.setattr("fastmar_serving.ports._PORTS", [busy])
+        with pytest.raises(errors.PortTaken):
+            free_port("127.0.0.1")
+
+
 def test_a_port_that_needs_privileges(monkeypatch: pytest.MonkeyPatch) -> None:
     def denied(*_: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
