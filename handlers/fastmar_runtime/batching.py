@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from contextvars import Context
 
 from fastmar_runtime.payload import Request, Response
@@ -52,9 +52,11 @@ class Batcher:
         self._max_waiting = max_waiting
         self._waiting: deque[Waiting] = deque()
         self._is_scheduled = False
+        self._closed = False
         self._context = Context()  # a batch belongs to no single request
         self._turn = turn or nullcontext()
         self._executor = ThreadPoolExecutor(1, "model") if in_thread else None
+        self._task: asyncio.Task[None] | None = None  # asyncio itself keeps only a weak reference to it
 
     def submit(self, request: Request) -> asyncio.Future[Response]:
         """The future response. A request whose future is cancelled before its batch starts is not computed.
@@ -74,31 +76,30 @@ class Batcher:
 
     def close(self) -> None:
         """End the thread; waiting requests are not answered."""
+        self._closed = True
         if self._executor is not None:
             self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _compute(self, loop: asyncio.AbstractEventLoop) -> None:
-        batch = self._next_batch()
-        requests = [request for request, _ in batch]
-        records = sum(len(request.records) for request in requests)
-        for request in requests:
-            request.batch_records = records
         if self._executor is None:
+            batch, requests = self._next_batch()
             _deliver(batch, self._service.respond(requests))
             self._schedule_next(loop)
             return
-        computed = loop.run_in_executor(self._executor, self._respond_in_turn, requests)
-        computed.add_done_callback(lambda done: self._on_computed(loop, batch, done))
+        self._task = loop.create_task(self._compute_in_thread(loop, self._executor), context=self._context)
 
-    def _respond_in_turn(self, requests: list[Request]) -> list[Response]:
-        with self._turn:
-            return self._service.respond(requests)
-
-    def _on_computed(
-        self, loop: asyncio.AbstractEventLoop, batch: Sequence[Waiting], done: asyncio.Future[list[Response]]
-    ) -> None:
-        if not done.cancelled():
-            _deliver(batch, done.result())
+    async def _compute_in_thread(self, loop: asyncio.AbstractEventLoop, executor: ThreadPoolExecutor) -> None:
+        """Wait for the turn, and then take the batch: requests that arrived in the meantime belong to it."""
+        with suppress(asyncio.CancelledError):  # closed
+            await loop.run_in_executor(executor, self._turn.__enter__)
+            try:
+                if self._closed:
+                    return
+                batch, requests = self._next_batch()
+                responses = await loop.run_in_executor(executor, self._service.respond, requests)
+            finally:
+                self._turn.__exit__(None, None, None)
+            _deliver(batch, responses)
         self._schedule_next(loop)
 
     def _schedule_next(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -106,7 +107,7 @@ class Batcher:
         if self._is_scheduled:
             loop.call_soon(self._compute, loop, context=self._context)
 
-    def _next_batch(self) -> list[Waiting]:
+    def _next_batch(self) -> tuple[list[Waiting], list[Request]]:
         """Take the oldest requests, up to the maximum number of records."""
         batch: list[Waiting] = []
         records = 0
@@ -119,7 +120,11 @@ class Batcher:
             if batch and records > self._max_batch:
                 break
             batch.append(self._waiting.popleft())
-        return batch
+        requests = [request for request, _ in batch]
+        records = sum(len(request.records) for request in requests)
+        for request in requests:
+            request.batch_records = records
+        return batch, requests
 
 
 def _deliver(batch: Sequence[Waiting], responses: Sequence[Response]) -> None:

@@ -16,12 +16,13 @@ from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 from fastmar_contract.locks import acquire
 
 MAX_THREADS = 4  # of a batch: more threads gain little for one picture
 NICENESS = 10  # Linux gives the thread about a tenth of the processor time of a normal one that is ready to run
-MAX_WAIT = 1.0  # seconds; then another worker's turn is ignored, because that worker may hang
+MAX_WAIT = 10.0  # seconds; then another worker's turn is ignored, because that worker may hang
 _POLL = 0.001  # seconds
 _THREADS = Path("/proc/self/task")
 
@@ -37,17 +38,28 @@ class Turn:
         self._path = path
 
     def __enter__(self) -> None:
-        """Wait for the turn, at most `MAX_WAIT`."""
-        self._file = self._path.open("wb")
+        """Wait for the turn, at most `MAX_WAIT`.
+
+        Another file is the place of the next one in the queue. So a process that ends its turn can't have it again
+        before one that waits for it.
+        """
         deadline = time.monotonic() + MAX_WAIT
-        while not acquire(self._file) and time.monotonic() < deadline:
-            time.sleep(_POLL)
+        with self._path.with_suffix(".next").open("wb") as place:
+            _wait(place, deadline)
+            self._file = self._path.open("wb")
+            _wait(self._file, deadline)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End the turn."""
         self._file.close()
+
+
+def _wait(file: IO[bytes], deadline: float) -> None:
+    """Wait for the lock of a file, until `deadline` at most."""
+    while not acquire(file) and time.monotonic() < deadline:
+        time.sleep(_POLL)
 
 
 @contextmanager

@@ -53,6 +53,26 @@ def test_one_process_has_the_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert ended.result() >= before
 
 
+def test_a_process_that_waits_comes_before_the_one_that_had_the_turn(tmp_path: Path) -> None:
+    taken, asked = [], threading.Event()
+    stop = threading.Event()
+
+    def take_turns() -> None:
+        while not stop.is_set():
+            with Turn(tmp_path / "a.turn"):
+                taken.append(asked.is_set())
+                time.sleep(0.02)
+
+    with ThreadPoolExecutor(1) as pool:
+        ended = pool.submit(take_turns)
+        time.sleep(0.1)
+        asked.set()
+        with Turn(tmp_path / "a.turn"):
+            stop.set()
+        ended.result()
+    assert sum(taken) <= 3  # the one that it had, one that it may have waited for already, and one afterwards
+
+
 def test_the_turn_of_a_killed_process_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "MAX_WAIT", 60.0)
     with other_process(tmp_path / "a") as holder:
@@ -76,9 +96,9 @@ def test_models_and_slots_have_turns_of_their_own(tmp_path: Path) -> None:
         turn_of(tmp_path, ("colours", "2.0"), 0, 2),
         turn_of(tmp_path, ("a/b" * 80, "1" * 250), 0, 2),
     ):
-        assert len(list(tmp_path.iterdir())) == 4
+        assert len(list(tmp_path.glob("*.turn"))) == 4
     with turn_of(tmp_path, MODEL, 2, 2):  # of the same slot as worker 0
-        assert len(list(tmp_path.iterdir())) == 4
+        assert len(list(tmp_path.glob("*.turn"))) == 4
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has priorities of threads")
