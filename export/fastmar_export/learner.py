@@ -61,6 +61,12 @@ class Learner:
         return transforms(first.get("tfms")) if isinstance(first, Record) else []
 
     @property
+    def input_count(self) -> int:
+        """Number of inputs of the network; 1 if the learner does not record it."""
+        count = self.dataset.get("n_inp", self.loader.get("_n_inp", 1))
+        return count if isinstance(count, int) else 1
+
+    @property
     def reads(self) -> str:
         """The class of the dataset, for messages; for a `Datasets`, with the transforms of its inputs."""
         if self.dataset.path != DATASETS:

@@ -69,8 +69,8 @@ def is_language_model(learner: Learner) -> bool:
 
 
 def _check_learner(learner: Learner, lists: list[Any]) -> None:
-    n_inp = learner.dataset.get("n_inp", learner.loader.get("_n_inp", 1))
-    if isinstance(n_inp, int) and n_inp != 1:
+    n_inp = learner.input_count
+    if n_inp != 1:
         raise UnsupportedLearner(
             f"the learner has {n_inp} inputs; fastmar serves networks with one TextBlock as input.",
             fix="train with one TextBlock; it may read several columns: TextBlock.from_df([...]).",

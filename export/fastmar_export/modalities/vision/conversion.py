@@ -102,8 +102,8 @@ def _layers(learner: Learner, pictures: Pictures, dropped: list[dict[str, str]])
 
 
 def _check_inputs(learner: Learner, lists: list[Any]) -> None:
-    n_inp = learner.dataset.get("n_inp", learner.loader.get("_n_inp", 1))
-    if isinstance(n_inp, int) and n_inp != 1:
+    n_inp = learner.input_count
+    if n_inp != 1:
         raise UnsupportedLearner(
             f"the learner has {n_inp} inputs; fastmar serves networks with one picture as input.",
             fix="train with one ImageBlock as the input.",
