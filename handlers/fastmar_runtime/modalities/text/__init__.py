@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fastmar_contract.files import PLAIN
 from fastmar_contract.media_types import MediaType
 from fastmar_contract.text import decode
 from fastmar_runtime.bodies import forms
@@ -17,8 +18,6 @@ from fastmar_runtime.preprocess import Preprocessor
 from fastmar_runtime.record_schemas import record_schema
 from fastmar_runtime.schema_parts import JSON
 from fastmar_runtime.spec import Spec
-
-PLAIN = "text/plain"
 
 
 class Text(Modality):
