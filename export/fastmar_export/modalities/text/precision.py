@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
+from fastmar_contract.agreement import difference, prediction_changed
 from fastmar_contract.errors import RecordError
 from fastmar_export.bundle import Bundle
 from fastmar_export.conversion import model_notice
@@ -20,7 +19,9 @@ from fastmar_runtime.predictor import Predictor
 
 INT8 = "int8"
 MAX_CHANGED = 0.02  # share of predictions that may change
-_CHANGED_NUMBER = 0.01  # relative difference from which a predicted number counts as changed
+_CHANGED_NUMBER = 0.01  # relative difference above which a predicted number counts as changed
+
+Answer = dict[str, Any]
 
 
 def check_precision(options: Options) -> None:
@@ -52,7 +53,7 @@ def reduce_precision(bundle: Bundle, options: Options) -> Bundle:
     exact, reduced = Predictor(bundle.spec, bundle.graph), Predictor(bundle.spec, graph)
     rows = read_reference(options.reference, bundle.spec.fields)
     records = [row for row in rows if not isinstance(row, RecordError)]
-    changed, difference, count = _compare(exact.predict(records), reduced.predict(records))
+    changed, largest, count = _compare(exact.predict(records), reduced.predict(records))
     limit = MAX_CHANGED if options.max_changed is None else options.max_changed
     if not count or changed > limit * count:
         raise ExportError(
@@ -64,7 +65,7 @@ def reduce_precision(bundle: Bundle, options: Options) -> Bundle:
     notice = model_notice(
         "reduced_precision",
         f"LSTM layers are in {INT8}: of {count} reference texts, {changed} predictions differ from those in float32, "
-        f"and numbers by at most {difference:.2g}. Answers depend slightly on the other texts of a batch.",
+        f"and numbers by at most {largest:.2g}. Answers depend slightly on the other texts of a batch.",
     )
     spec = replace(bundle.spec, notices=(*bundle.spec.notices, notice))
     inputs = {name: array for name, array in bundle.golden.arrays.items() if name != OUTPUT}
@@ -74,26 +75,12 @@ def reduce_precision(bundle: Bundle, options: Options) -> Bundle:
     return Bundle(spec, graph, golden)
 
 
-def _compare(exact: Sequence[dict[str, Any]], reduced: Sequence[dict[str, Any]]) -> tuple[int, float, int]:
+def _compare(exact: Sequence[Answer], reduced: Sequence[Answer]) -> tuple[int, float, int]:
     """Number of changed predictions, the largest difference of a number, and the number of compared answers."""
-    changed, largest, count = 0, 0.0, 0
-    for before, after in zip(exact, reduced, strict=True):
-        if "error" in before or "error" in after:
-            continue
-        count += 1
-        old, new = _numbers(before), _numbers(after)
-        both = old.keys() & new.keys()  # only the most probable labels are in an answer
-        difference = max((abs(old[key] - new[key]) / max(1.0, abs(old[key])) for key in both), default=0.0)
-        largest = max(largest, difference)
-        if "probabilities" in before:
-            changed += before["prediction"] != after["prediction"]
-        else:
-            changed += difference > _CHANGED_NUMBER
-    return changed, largest, count
+    pairs = [pair for pair in zip(exact, reduced, strict=True) if not any("error" in answer for answer in pair)]
+    changed = sum(prediction_changed(*pair, _no_masks, _CHANGED_NUMBER) for pair in pairs)
+    return changed, max((difference(*pair, _no_masks) or 0.0 for pair in pairs), default=0.0), len(pairs)
 
 
-def _numbers(answer: dict[str, Any]) -> dict[Any, float]:
-    """The numbers of an answer by label or position."""
-    if "probabilities" in answer:
-        return dict(answer["probabilities"])
-    return dict(enumerate(np.atleast_1d(answer["prediction"]).tolist()))
+def _no_masks(ours: str, theirs: str) -> None:
+    """Models of texts predict no masks."""
