@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.browser import launched
+from tests.browser import Chromium, NetworkChanged, launched
 from tests.engines import Engine, parameters, skip_unless_able
 from tests.scheduling import LongestFirst, row_of
 
@@ -46,7 +46,7 @@ def cookbook() -> Path:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
+def chromium() -> Iterator[Chromium]:
     """A browser. Defined once, because Playwright's synchronous API can be started only once per process."""
     with launched() as browser:
         yield browser
@@ -85,11 +85,27 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         fixtures = set(getattr(item, "fixturenames", ()))
         if "chromium" in fixtures:
             item.add_marker("browser")
+            item.add_marker(pytest.mark.flaky(reruns=3, only_rerun=[NetworkChanged.__name__]))
         if training[item.path] or fixtures & TRAINED:
             item.add_marker("training")
         skip_unless_able(item)
     if hasattr(config, "workerinput"):  # a worker of pytest-xdist
         items.sort(key=lambda item: row_of(item.nodeid))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
+    """Repeat a browser test that failed after a change of the network, since tests beside it start containers."""
+    browser: Chromium | None = pyfuncitem.funcargs.get("chromium")
+    if browser is None:
+        return (yield)
+    browser.aborted.clear()
+    try:
+        return (yield)
+    except (Exception, pytest.fail.Exception) as error:
+        if browser.aborted:
+            raise NetworkChanged(f"{browser.aborted} were not loaded: {error}") from error
+        raise
 
 
 @pytest.hookimpl(optionalhook=True)

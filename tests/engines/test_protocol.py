@@ -13,6 +13,7 @@ from contextlib import closing, suppress
 import pytest
 
 from fastmar_serving.testing import RunningServer
+from tests.browser import Chromium
 from tests.engines import needs
 from tests.engines.calls import (
     KEY,
@@ -236,14 +237,15 @@ class TestOrigins:
         assert post(keyed, Origin=ORIGIN).headers["Access-Control-Allow-Origin"] == ORIGIN
         assert post(keyed, Origin="https://b.example").headers["Access-Control-Allow-Origin"] is None
 
-    def test_fetch_in_a_browser(self, keyed: RunningServer, page_origin: str, chromium: object) -> None:
+    def test_fetch_in_a_browser(self, keyed: RunningServer, page_origin: str, chromium: Chromium) -> None:
         script = """async ([url, key, body]) => {
             const headers = {"Content-Type": "application/json", "Authorization": `Bearer ${key}`};
             try { return await (await fetch(url, {method: "POST", headers, body})).json(); }
             catch (error) { return error.name; }
         }"""
         sent = [f"{keyed.url}{PATH}", KEY, RECORD.decode()]
-        with closing(chromium.new_page()) as page:  # type: ignore[attr-defined]
+        with closing(chromium.new_context()) as context:
+            page = context.new_page()
             page.goto(page_origin)
             assert page.evaluate(script, sent)["prediction"] == OLD
             page.goto(page_origin.replace("127.0.0.1", "localhost"))  # another origin, which is not allowed

@@ -23,6 +23,7 @@ from fastmar_runtime.documents import documents
 from fastmar_runtime.openapi_schemas import example_record
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.spec import Spec
+from tests.browser import Chromium
 from tests.openapi.models import HOSTILE_NAMES, HOSTILE_TEXTS, MODELS, awkward_spec
 from tests.runtime import tiny, tiny_pictures
 from tests.web.conftest import strict_page
@@ -154,7 +155,7 @@ def served(spec: Spec, network: bytes) -> Iterator[tuple[str, list[Any]]]:
         thread.join()
 
 
-def test_the_form_sends_a_record_and_shows_errors(chromium: Any, axe: str) -> None:  # noqa: F811
+def test_the_form_sends_a_record_and_shows_errors(chromium: Chromium, axe: str) -> None:  # noqa: F811
     spec = awkward_spec()
     context = chromium.new_context(color_scheme="dark")
     with served(spec, tiny.graph()) as (url, keys), strict_page(context) as page:
@@ -178,7 +179,7 @@ def test_the_form_sends_a_record_and_shows_errors(chromium: Any, axe: str) -> No
         assert [v["nodes"][0] for v in violations if v["impact"] in ("serious", "critical")] == []
 
 
-def test_the_form_sends_a_picture(chromium: Any, tmp_path: Path) -> None:
+def test_the_form_sends_a_picture(chromium: Chromium, tmp_path: Path) -> None:
     path = tmp_path / "red.png"
     path.write_bytes(tiny_pictures.picture("red"))
     with (
@@ -193,7 +194,7 @@ def test_the_form_sends_a_picture(chromium: Any, tmp_path: Path) -> None:
         assert keys == [None]
 
 
-def test_hostile_names_are_not_executed(chromium: Any) -> None:
+def test_hostile_names_are_not_executed(chromium: Chromium) -> None:
     with served(MODELS["hostile"], tiny.graph()) as (url, _), strict_page(chromium.new_context()) as page:
         page.goto(url)
         assert page.locator("img").count() == 0

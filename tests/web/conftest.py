@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from fastmar_web import Settings, create_app
 from fastmar_web.backend import Backend
 from fastmar_web.serving import create_server
-from tests.browser import PATIENCE
+from tests.browser import PATIENCE, Chromium
 from tests.web.fake import HOSTILE, TOY, FakeClient
 
 # The colour of a canvas at a position; coordinates are from 0 to 1.
@@ -86,7 +86,7 @@ def address(make_app: Callable[..., Flask]) -> Iterator[str]:
 
 
 @pytest.fixture
-def page(chromium: Any) -> Iterator[Any]:
+def page(chromium: Chromium) -> Iterator[Any]:
     """A page in a new browser session; see `strict_page`."""
     context = chromium.new_context(viewport={"width": 1200, "height": 900}, color_scheme="light")
     with strict_page(context) as page:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from fastmar_client import RecordRefused
+from tests.browser import Chromium
 from tests.web.conftest import strict_page
 from tests.web.fake import COUNTRIES, TOY, FakeClient, answer
 
@@ -38,7 +39,7 @@ def axe() -> str:
 
 @pytest.mark.parametrize(("scheme", "width"), DEVICES)
 def test_no_serious_problem(
-    chromium: Any,
+    chromium: Chromium,
     address: str,
     fake: FakeClient,
     axe: str,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser import PATIENCE
+from tests.browser import PATIENCE, Chromium
 from tests.web.models import ADULT, COLOURS, PEOPLE, people
 
 pytestmark = pytest.mark.asgi
@@ -236,7 +236,7 @@ def test_64_rows_of_the_cookbook(page: Any, real: str, cookbook: Path) -> None:
         assert len(list(csv.DictReader(file))) == 64
 
 
-def test_all_pages_work_without_scripts(chromium: Any, real: str, pictures: list[Path], tmp_path: Path) -> None:
+def test_all_pages_work_without_scripts(chromium: Chromium, real: str, pictures: list[Path], tmp_path: Path) -> None:
     context = chromium.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(f"{real}/models/{PEOPLE}")

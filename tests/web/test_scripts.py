@@ -12,7 +12,7 @@ import pytest
 from fastmar_client import RecordRefused
 from fastmar_runtime.masks import png
 from fastmar_web import backend
-from tests.browser import PATIENCE
+from tests.browser import PATIENCE, Chromium
 from tests.pictures import picture
 from tests.web.conftest import PIXEL
 from tests.web.fake import COUNTRIES, HOSTILE, QUOTED, FakeClient, answer, number, schema
@@ -319,7 +319,7 @@ def test_files_are_dropped_and_pasted(page: Any, address: str) -> None:
     expect(page.locator(".picture .name")).to_have_text(["dropped.png", "pasted.png"])
 
 
-def test_copying_and_a_number_pad_on_a_phone(chromium: Any, address: str) -> None:
+def test_copying_and_a_number_pad_on_a_phone(chromium: Chromium, address: str) -> None:
     context = chromium.new_context(
         viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True, permissions=["clipboard-read"]
     )
