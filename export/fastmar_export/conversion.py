@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from fastmar_runtime.spec import Field
+from fastmar_runtime.spec import Field, Generator
 
 State = dict[str, Any]
 
@@ -46,6 +46,7 @@ class Conversion:
         dropped: ``{"what", "reason"}`` for parts of the learner that inference does not need.
         dynamic_axes: for each input, names of its axes of variable length by axis number, without the batch axis.
         user_and_item: for collaborative filtering, the fields of the user and of the item.
+        generator: for language models, the spec's part of the same name.
     """
 
     fields: tuple[Field, ...]
@@ -58,6 +59,7 @@ class Conversion:
     dropped: list[dict[str, str]] = field(default_factory=list)
     dynamic_axes: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
     user_and_item: tuple[str, str] | None = None
+    generator: Generator | None = None
 
     @property
     def layer_states(self) -> tuple[State, ...]:

@@ -181,6 +181,7 @@ def _spec(
             "created": date.isoformat() if date else None,
         },
         recommender=recommender(conversion, exported),
+        generator=conversion.generator,
     )
     return spec if options.ui is None else replace(spec, ui=read_ui(options.ui, spec))
 

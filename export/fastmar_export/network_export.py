@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +14,16 @@ from fastmar_export.conversion import Conversion, State
 from fastmar_export.errors import ExportError
 from fastmar_export.learner import Learner
 from fastmar_export.modalities import Arrays, Modality
-from fastmar_export.networks.graph import Graph, check_batch_independence, check_graph, export_graph
+from fastmar_export.networks.graph import BATCH, Graph, check_batch_independence, check_graph, export_graph
+from fastmar_export.networks.graph import OUTPUT as OUTPUT_NAME
 from fastmar_runtime import __version__
 from fastmar_runtime.golden import OUTPUT, GoldenRecords, check_golden, subsample
 from fastmar_runtime.modalities import modality as runtime_modality
 from fastmar_runtime.predictor import Predictor
-from fastmar_runtime.spec import PROTOCOL, Spec
+from fastmar_runtime.spec import PROTOCOL, Spec, Tensor
+
+ENCODING = "encoding"
+"""Name of the second output of a network with states."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +59,20 @@ def export_network(
     """
     network.eval()
     records = modality.golden(conversion)
-    samples = _samples(records, modality, conversion)
+    states = modality.states(network)
+    samples = _samples(records, modality, conversion, states)
+    outputs = (OUTPUT_NAME, ENCODING, *(f"next_{name}" for name in states)) if states else (OUTPUT_NAME,)
     with modality.export_context(conversion):
-        graph, expected = export_graph(network, samples, conversion.positions, conversion.dynamic_axes)
+        positions = (*conversion.positions, *states)
+        graph, expected = export_graph(network, samples, positions, conversion.dynamic_axes, outputs)
         decode, notices = modality.decoder(conversion, learner, expected.shape[1:], activation)
     return ExportedNetwork(network, graph, records, samples, expected, decode, notices)
 
 
-def _samples(records: list[Any], modality: Modality, conversion: Conversion) -> Arrays:
+def _samples(records: list[Any], modality: Modality, conversion: Conversion, states: Mapping[str, int]) -> Arrays:
     """The network's inputs for `records`.
 
-    The preprocessor needs only fields, steps and layers of a spec; the other attributes are empty here.
+    The preprocessor needs only fields, steps, layers and states of a spec; the other attributes are empty here.
     """
     spec = Spec(
         protocol=PROTOCOL,
@@ -74,7 +82,7 @@ def _samples(records: list[Any], modality: Modality, conversion: Conversion) -> 
         runtime=__version__,
         fields=conversion.fields,
         steps=conversion.steps,
-        inputs=(),
+        inputs=tuple(Tensor(name, "float32", (BATCH, size)) for name, size in states.items()),
         outputs=(),
         decode={},
         targets=(),

@@ -10,8 +10,8 @@ from fastmar_contract.members import SPEC
 from fastmar_runtime import spec as spec_format
 from fastmar_runtime.answers import answer_kind, load_decoder
 from fastmar_runtime.bundle import BundleFiles
-from fastmar_runtime.item_lists import check_recommender
 from fastmar_runtime.modalities import modality
+from fastmar_runtime.operations.kinds import kind_of
 from fastmar_runtime.spec import Spec
 from fastmar_runtime.steps import load_step
 from fastmar_runtime.steps.add_datepart import AddDatepart
@@ -65,7 +65,8 @@ def check_spec(spec: Spec) -> None:
         if isinstance(step, AddDatepart) and step.date not in names:
             raise invalid(f"spec.json: steps[{at}].date", "the name of a field", step.date)
     modality(spec.kind).check(spec, steps)
-    check_recommender(spec)
+    if (operations := kind_of(spec)) is not None:
+        operations.check(spec)
 
 
 def _check_decode(spec: Spec) -> None:

@@ -12,8 +12,6 @@ from urllib.parse import quote
 import orjson
 
 from fastmar_contract.values import NUMBER
-from fastmar_runtime.item_list_schemas import LISTS, list_example
-from fastmar_runtime.item_lists import RECOMMEND, SIMILAR, options
 from fastmar_runtime.modalities import modality
 from fastmar_runtime.openapi_schemas import (
     ANSWER,
@@ -28,6 +26,7 @@ from fastmar_runtime.openapi_schemas import (
     components,
     example_record,
 )
+from fastmar_runtime.operations.kinds import kind_of
 from fastmar_runtime.schema_parts import JSON, comment_safe, ref
 from fastmar_runtime.spec import Spec
 
@@ -102,11 +101,11 @@ def _paths(spec: Spec) -> JSON:
         versioned = _operation("predict_file", f"Predict one {kind.record} file {version_text}", _form(parts), ANSWER)
     else:
         versioned = _operation("predict_version", f"Predict one {kind.record} {version_text}", record, ANSWER)
-    lists = {option: _list_operation(spec, option) for option in options(spec)}
+    first, second = [*_operations(spec), None, None][:2]
     return {
         f"/predictions/{name}": {"post": one},
-        f"/predictions/{name}/{version}": {"post": lists.get(RECOMMEND, versioned)},
-        **({f"/models/{name}/invoke": {"post": lists[SIMILAR]}} if SIMILAR in lists else {}),
+        f"/predictions/{name}/{version}": {"post": first or versioned},
+        **({f"/models/{name}/invoke": {"post": second}} if second else {}),
         f"/v1/models/{name}:predict": {
             "post": _operation(
                 "predict_many",
@@ -135,12 +134,17 @@ def _paths(spec: Spec) -> JSON:
     }
 
 
-def _list_operation(spec: Spec, option: str) -> JSON:
-    """The operation for a list, on a separate path, because each path has one kind of body."""
-    summary = {RECOMMEND: "Recommend items to a user", SIMILAR: "List the items that are similar to an item"}[option]
-    record, answer = LISTS[option]
+def _operations(spec: Spec) -> list[JSON]:
+    """The operations that records request by options, each on a separate path, which has one kind of body."""
+    if (kind := kind_of(spec)) is None:
+        return []
     text = "All paths of predictions accept this record, too, and lists of such records."
-    return _operation(option, summary, _json(record, list_example(spec, option)), answer, text)
+    found = []
+    for option in kind.options(spec):
+        record, answer = kind.components[option]
+        content = _json(record, kind.example(spec, option))
+        found.append(_operation(option, kind.summaries[option], content, answer, text))
+    return found
 
 
 def _operation(

@@ -8,8 +8,8 @@ enums of labels, and values with several types. Here each value has one type, an
 from __future__ import annotations
 
 from fastmar_runtime.answers import answer_kind
-from fastmar_runtime.item_list_schemas import list_components
 from fastmar_runtime.modalities import modality
+from fastmar_runtime.operations.kinds import kind_of
 from fastmar_runtime.record_schemas import declarable
 from fastmar_runtime.schema_parts import COUNT, JSON, TEXT, TEXTS, closed_object, open_object, ref
 from fastmar_runtime.spec import Spec
@@ -25,6 +25,7 @@ def components(spec: Spec) -> JSON:
     """All component schemas by name, for OpenAPI 3.0 (with `nullable`, which `openapi` converts for 3.1)."""
     required, optional = _answer(spec)
     error = ref("ErrorDetail")
+    operations = kind_of(spec)
     return {
         RECORD: modality(spec.kind).component(spec),
         ANSWER: open_object({**required, **optional}, required),
@@ -35,7 +36,7 @@ def components(spec: Spec) -> JSON:
         RECORDS: closed_object({"instances": {"type": "array", "items": ref(RECORD)}}, ("instances",)),
         RESULTS: closed_object({"predictions": {"type": "array", "items": ref(RESULT)}}, ("predictions",)),
         **answer_kind(spec.decode).component_schemas(),
-        **list_components(spec),
+        **({} if operations is None else operations.schemas(spec)),
         **shared(),
     }
 

@@ -20,8 +20,9 @@ from fastmar_runtime.bundle import BundleFiles
 from fastmar_runtime.checks import check_session, read_spec
 from fastmar_runtime.errors import BundleUnreadable, GraphFailed
 from fastmar_runtime.geometry import Geometry
-from fastmar_runtime.item_lists import ItemLists
 from fastmar_runtime.modalities import modality
+from fastmar_runtime.operations import Model, Operations
+from fastmar_runtime.operations.kinds import kind_of
 from fastmar_runtime.operators import check_operators
 from fastmar_runtime.preprocess import Arrays, Columns, Group
 from fastmar_runtime.report import Report
@@ -42,7 +43,7 @@ class Predictor:
     Attributes:
         spec: the description of the model.
         preprocess: turns records into the graph's inputs.
-        item_lists: answers records that request a list of items; None if the model does not rank items.
+        operations: answers records that request an operation; None if the model only predicts.
         files: the bundle that it was opened from, or None.
     """
 
@@ -57,12 +58,12 @@ class Predictor:
         check_operators(graph)
         self._session = _session(graph, threads, gpu, keeps_memory=kind.keeps_memory)
         self._outputs = [t.name for t in spec.outputs]
+        self._first = self._outputs[:1]
         self._options = ort.RunOptions()  # the session would create them for each call
-        self.item_lists = (
-            ItemLists(spec, spec.recommender, graph, self.preprocess, self.run, self._decode)
-            if spec.recommender
-            else None
-        )
+        self.operations: Operations | None = None
+        if (operations := kind_of(spec)) is not None:
+            model = Model(spec, graph, self.preprocess, self.run, self.run_all, self._decode)
+            self.operations = operations.load(model)
 
     @classmethod
     def open(cls, path: str | Path, *, threads: int = 1, gpu: int | None = None) -> Predictor:
@@ -89,16 +90,16 @@ class Predictor:
         Returns:
             For each record ``{"prediction", ..., "warnings"}``, or ``{"error": {...}}`` if it can't be scored; the
             error's ``record`` is the position in `records`. The answer to a picture with a name has ``"name"``. For a
-            record that requests a list of items, see `ItemLists.answer`.
+            record that requests an operation, see `Operations.answer`.
         """
-        lists = self.item_lists
-        if lists is None:
+        operations = self.operations
+        if operations is None:
             return self._predict_records(records, 0, prepared)
         answers: list[dict[str, Any]] = []
-        for is_list, group in groupby(records, lists.is_requested):
+        for is_requested, group in groupby(records, operations.is_requested):
             start = len(answers)
-            if is_list:
-                answers += [_list_or_error(lists, record, row) for row, record in enumerate(group, start)]
+            if is_requested:
+                answers += [_answer_or_error(operations, record, row) for row, record in enumerate(group, start)]
             else:
                 answers += self._predict_records(list(group), start, prepared)
         return answers
@@ -106,7 +107,7 @@ class Predictor:
     def _predict_records(
         self, records: Sequence[Any], first: int, prepared: Callable[[Columns], None] | None
     ) -> list[dict[str, Any]]:
-        """Answers to records that request no list; `first` is the position of the first one in its request."""
+        """Answers to records that request no operation; `first` is the position of the first one in its request."""
         chunk = self.preprocess.chunk
         answers: list[dict[str, Any]] = []
         for start in range(0, len(records), chunk):
@@ -169,19 +170,26 @@ class Predictor:
 
     def run(self, inputs: Arrays) -> npt.NDArray[np.float32]:
         """Run the graph. Returns its first output, [batch, ...] float32, before the activation."""
+        output: npt.NDArray[np.float32] = self._run(self._first, inputs)[0]
+        return output
+
+    def run_all(self, inputs: Arrays) -> Arrays:
+        """Run the graph. Returns all of its outputs by name."""
+        return dict(zip(self._outputs, self._run(self._outputs, inputs), strict=True))
+
+    def _run(self, outputs: list[str], inputs: Arrays) -> Any:
         try:
-            output: npt.NDArray[np.float32] = self._session.run(self._outputs, inputs, self._options)[0]
+            return self._session.run(outputs, inputs, self._options)
         except Exception as error:  # ONNX Runtime's exceptions have no common base
             raise GraphFailed(
                 f"ONNX Runtime can't run model.onnx ({' '.join(str(error).split())[:400]}).",
                 fix="run `fastmar doctor` on the archive, or export the learner again.",
             ) from error
-        return output
 
 
-def _list_or_error(lists: ItemLists, record: dict[str, Any], position: int) -> dict[str, Any]:
+def _answer_or_error(operations: Operations, record: dict[str, Any], position: int) -> dict[str, Any]:
     try:
-        return lists.answer(record)
+        return operations.answer(record)
     except RecordError as error:
         return error.as_dict(position)
 

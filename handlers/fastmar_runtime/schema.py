@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from fastmar_runtime.answers import answer_kind
-from fastmar_runtime.item_list_schemas import describe_lists
 from fastmar_runtime.modalities import modality
+from fastmar_runtime.operations.kinds import kind_of
 from fastmar_runtime.record_schemas import json_value
 from fastmar_runtime.schema_parts import JSON, MAX_LISTED
 from fastmar_runtime.spec import Spec
@@ -51,7 +51,7 @@ def answer_schema(spec: Spec) -> JSON:
 
 def describe(spec: Spec) -> JSON:
     """The description of a model for callers, with the schemas of its records and answers."""
-    lists = describe_lists(spec)
+    operations = kind_of(spec)
     return {
         "name": spec.name,
         "version": spec.version,
@@ -59,7 +59,7 @@ def describe(spec: Spec) -> JSON:
         "targets": list(spec.targets),
         "record": record_schema(spec),
         "answer": answer_schema(spec),
-        **({"recommender": lists} if lists else {}),
+        **({} if operations is None else {operations.name: operations.describe(spec)}),
         "notices": list(spec.notices),
         **({"ui": spec.ui} if spec.ui else {}),
     }

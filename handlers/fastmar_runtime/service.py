@@ -103,16 +103,16 @@ class Service:
 
     def _check_size(self, request: Request) -> Request:
         """Return `request`, or raise `RequestError` if it has too many records."""
-        lists = self._predictor.item_lists
-        size = len(request.records) if lists is None else len(request.records) + lists.check(request)
+        operations = self._predictor.operations
+        size = len(request.records) + (0 if operations is None else operations.check(request))
         if size <= self._max_records:
             return request
         if size > len(request.records):
             raise RequestError(
-                f"the lists of items in the request take as much time as {size:,} records, over the limit of "
+                f"the operations in the request take as much time as {size:,} records, over the limit of "
                 f"{self._max_records:,}.",
                 code=payload.TOO_MANY,
-                fix="send fewer records in a request, or request shorter lists.",
+                fix="send fewer records in a request, or request less with each.",
             )
         error = RequestError(
             f"the request has more than {self._max_records:,} records.",

@@ -74,6 +74,21 @@ class Recommender:
 
 
 @dataclass(frozen=True, slots=True)
+class Generator:
+    """What a language model needs to generate texts; see `operations.generator`.
+
+    The graph of such a model has inputs ``ids`` and ``lengths``, and one for each state of the network, [batch, size]
+    float32. Its outputs are the logits of the next token, the encoding of the text, and the new states in the order of
+    their inputs.
+
+    Attributes:
+        separator: what joins the tokens of a text.
+    """
+
+    separator: str
+
+
+@dataclass(frozen=True, slots=True)
 class Spec:
     """All that a runtime needs for predictions.
 
@@ -93,6 +108,7 @@ class Spec:
         provenance: versions, dates and digests of the export.
         ui: titles, labels and sentences for forms; answers don't depend on it.
         recommender: the fields of user and item, for models that rank items.
+        generator: how tokens become a text, for language models.
     """
 
     protocol: int
@@ -112,6 +128,7 @@ class Spec:
     provenance: dict[str, Any] | None = None
     ui: dict[str, Any] | None = None
     recommender: Recommender | None = None
+    generator: Generator | None = None
 
 
 def to_dict(spec: Spec) -> dict[str, Any]:
@@ -150,6 +167,7 @@ def to_dict(spec: Spec) -> dict[str, Any]:
         "provenance": spec.provenance,
         **({"ui": spec.ui} if spec.ui else {}),
         **({"recommender": asdict(spec.recommender)} if spec.recommender else {}),
+        **({"generator": asdict(spec.generator)} if spec.generator else {}),
     }
 
 

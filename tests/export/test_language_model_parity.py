@@ -6,36 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from fastai.data.block import DataBlock
-from fastai.data.transforms import ColReader, RandomSplitter
-from fastai.text.data import TextBlock
-from fastai.text.learner import language_model_learner
-from fastai.text.models.awdlstm import AWD_LSTM, awd_lstm_lm_config
 
 from fastmar_export.exporter import Options, export_learner
 from fastmar_oracle.comparison import compare_with_fastai
 from fastmar_runtime.predictor import Predictor
 from tests.conftest import MEASURED
-from tests.export.texts import reviews
+from tests.export.texts import make_block, make_language_model, reviews
 
 TOLERANCE = 1e-5
-CONFIG = {**awd_lstm_lm_config, "emb_sz": 20, "n_hid": 24, "n_layers": 2}
 TEXTS = ["a film", "", "xxpad literal xxpad", "GREAT!!!! and very bad", "word " * 300, *reviews()["text"][:10]]
 
 
 @pytest.mark.parametrize("tied", [True, False])
 def test_next_token_equals_fastai(tied: bool, tmp_path: Path, record_property: Any) -> None:
-    torch.manual_seed(5)
-    block = DataBlock(
-        TextBlock.from_df("text", min_freq=1, is_lm=True), get_x=ColReader("text"), splitter=RandomSplitter(0.2, seed=1)
-    )
-    loaders = block.dataloaders(reviews(), bs=8, seq_len=24, num_workers=0)
-    learn = language_model_learner(loaders, AWD_LSTM, config={**CONFIG, "tie_weights": tied}, pretrained=False)
-    with torch.no_grad():
-        for parameter in learn.model.parameters():
-            parameter.mul_(3)
-    learn.model.reset()
+    learn = make_language_model(make_block(is_lm=True), tie_weights=tied)
     learn.export(tmp_path / "learner.pkl")
     result = export_learner(tmp_path / "learner.pkl", Options("model", output=tmp_path))
     predictor = Predictor.open(result.path)

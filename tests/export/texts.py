@@ -15,12 +15,13 @@ from fastai.data.block import CategoryBlock, DataBlock, MultiCategoryBlock, Regr
 from fastai.data.transforms import ColReader, RandomSplitter
 from fastai.text.core import SubwordTokenizer, _join_texts
 from fastai.text.data import TextBlock, TextDataLoaders
-from fastai.text.learner import text_classifier_learner
-from fastai.text.models.awdlstm import AWD_LSTM, awd_lstm_clas_config
+from fastai.text.learner import language_model_learner, text_classifier_learner
+from fastai.text.models.awdlstm import AWD_LSTM, awd_lstm_clas_config, awd_lstm_lm_config
 
 ROWS = 120
 _SEED = 5
 _SCALE = 2.0  # of the weights: with fastai's initial weights all texts get nearly the same answer
+_LANGUAGE_SCALE = 3.0
 _WORDS = (
     "the a film was really GOOD bad great Terrible acting plot and but I liked hated it very much not n't story music "
     "don't watch 10/10 boring fun!!! slow, brilliant . ? soooo"
@@ -34,7 +35,9 @@ NASTY = (
     "\u05e9\u05dc\u05d5\u05dd \u4f60\u597d \U0001f468\u200d\U0001f469\u200d\U0001f467 :-)) ;-P http://a.b/c?d=e#f",
     "word film " * 300,
 )
-CONFIG = {**awd_lstm_clas_config, "emb_sz": 20, "n_hid": 24, "n_layers": 2}
+_SIZES = {"emb_sz": 20, "n_hid": 24, "n_layers": 2}
+CONFIG = {**awd_lstm_clas_config, **_SIZES}
+LANGUAGE_CONFIG = {**awd_lstm_lm_config, **_SIZES}
 
 
 def reviews() -> pd.DataFrame:
@@ -60,7 +63,7 @@ def make_block(*columns: str, **options: Any) -> TextBlock:
     return TextBlock.from_df(list(columns) or "text", min_freq=1, **options)
 
 
-def _subwords(**options: Any) -> TextBlock:
+def subwords(**options: Any) -> TextBlock:
     """SentencePiece keeps its model in a folder, and in the pickle."""
     return make_block(tok=SubwordTokenizer(cache_dir=tempfile.mkdtemp(), vocab_sz=60), **options)
 
@@ -108,11 +111,11 @@ CASES = {
     "two columns": Case(block=lambda: make_block("title", "text"), columns=("title", "text")),
     "backwards": Case(block=lambda: make_block(backwards=True)),
     "short maximum": Case(learner={"max_len": 100, "seq_len": 24}),
-    "SentencePiece": Case(block=_subwords),
+    "SentencePiece": Case(block=subwords),
     "from_folder": Case(loaders=_from_folder),
     "from_df": Case(loaders=_from_df(label_col="label")),
     "from_df, several labels": Case(loaders=_from_df(label_col="labels", label_delim=" ", y_block=MultiCategoryBlock)),
-    "SentencePiece backwards": Case(block=lambda: _subwords(backwards=True)),
+    "SentencePiece backwards": Case(block=lambda: subwords(backwards=True)),
 }
 
 
@@ -124,6 +127,19 @@ def make_learner(case: Case) -> Any:
     with torch.no_grad():
         for parameter in learn.model.parameters():
             parameter.mul_(_SCALE)
+    learn.model.reset()
+    return learn
+
+
+def make_language_model(block: TextBlock, **config: Any) -> Any:
+    """An exportable language model; `config` replaces parts of `LANGUAGE_CONFIG`."""
+    torch.manual_seed(_SEED)
+    data = DataBlock(block, get_x=ColReader("text"), splitter=RandomSplitter(0.2, seed=1))
+    loaders = data.dataloaders(reviews(), bs=8, seq_len=24, num_workers=0)
+    learn = language_model_learner(loaders, AWD_LSTM, config={**LANGUAGE_CONFIG, **config}, pretrained=False)
+    with torch.no_grad():
+        for parameter in learn.model.parameters():
+            parameter.mul_(_LANGUAGE_SCALE)
     learn.model.reset()
     return learn
 

@@ -97,6 +97,10 @@ class Modality(ABC):
             ExportError: the network's output does not match the targets.
         """
 
+    def states(self, network: nn.Module) -> Mapping[str, int]:
+        """Names and sizes of the states that `network` returns, after other outputs, and takes with the next input."""
+        return {}
+
     def export_context(self, conversion: Conversion) -> AbstractContextManager[None]:
         """A context for the first run of the network, which may add details to a `ParityFailed`."""
         return nullcontext()

@@ -289,6 +289,11 @@ class SequentialRNN(nn.Sequential):
 
 
 def state_sizes(network: nn.Module) -> dict[str, int]:
-    """Names and sizes of the states of a language model, in the order of its inputs and outputs: h0, c0, h1, ..."""
+    """Names and sizes of the states of a language model, in the order of its inputs and outputs: h0, c0, h1, ...
+
+    Empty for other networks.
+    """
+    if not any(isinstance(each, LinearDecoder) for each in network.modules()):
+        return {}
     layers = [each for each in network.modules() if isinstance(each, WeightDropout)]
     return {f"{name}{number}": each.r.shape[2] for number, each in enumerate(layers) for name in "hc"}

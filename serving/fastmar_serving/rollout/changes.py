@@ -12,7 +12,7 @@ from typing import Any
 
 from fastmar_contract.values import CATEGORY, DATE, NUMBER
 from fastmar_runtime.answers import answer_kind
-from fastmar_runtime.item_lists import options
+from fastmar_runtime.operations.kinds import options
 from fastmar_runtime.report import Report
 from fastmar_runtime.schema import json_value, record_schema
 from fastmar_runtime.spec import Field, Spec

@@ -21,6 +21,7 @@ from fastmar_export.modalities.text.domains import TEXT
 from fastmar_export.modalities.text.golden import golden_texts
 from fastmar_export.modalities.text.lengths import check_other_lengths
 from fastmar_export.modalities.text.precision import check_precision, reduce_precision
+from fastmar_export.networks.fastai_text import state_sizes
 from fastmar_export.networks.graph import DEEP
 from fastmar_export.options import Options
 from fastmar_export.targets import TOP_K, Notice, decoder_state
@@ -65,6 +66,9 @@ class Text(Modality):
             return {"decoder": "category", "activation": "softmax", "vocab": vocab, "top": TOP_K}, []
         targets = list(conversion.targets)
         return decoder_state(conversion.target_transforms, targets, learner.loss, prod(shape), requested)
+
+    def states(self, network: nn.Module) -> Mapping[str, int]:
+        return state_sizes(network)
 
     def verify(
         self,

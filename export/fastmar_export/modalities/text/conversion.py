@@ -14,7 +14,7 @@ from fastmar_export.modalities.text.pipeline import TOKENIZER_CLASS, text_steps
 from fastmar_export.reader import Record
 from fastmar_export.targets import TARGET_TRANSFORMS, target_name
 from fastmar_runtime.modalities.text.preprocessing import IDS, LENGTHS
-from fastmar_runtime.spec import Field
+from fastmar_runtime.spec import Field, Generator
 
 PADDING = ("fastai.text.data.Pad_Chunk", "fastai.text.data.Pad_Input", "fastai.data.transforms.ToTensor")
 """Transforms of items and batches that only make tensors of the ids."""
@@ -60,6 +60,7 @@ def convert_text(learner: Learner) -> Conversion:
         notices=[],
         dropped=dropped,
         dynamic_axes={IDS: {1: "time"}},
+        generator=Generator(str(learner.input_transforms[at].get("sep", " "))) if is_language_model(learner) else None,
     )
 
 

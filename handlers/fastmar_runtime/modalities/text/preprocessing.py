@@ -34,18 +34,23 @@ class TextPreprocessor:
         self._names = [field.name for field in spec.fields]
         self._gather = columns.Gatherer(spec.fields, {}, spec.targets)
         self._steps = [load_step(state) for state in spec.steps]
+        self._states = [(each.name, int(each.shape[1])) for each in spec.inputs if each.name not in (IDS, LENGTHS)]
 
     def __call__(self, records: Sequence[Any]) -> tuple[Arrays, Report]:
         """See `Preprocessor`."""
         report = Report(len(records))
         found = self._ids(records, report)
-        return _pad([found.get(row, np.array([PAD])) for row in range(len(records))]), report
+        return self._inputs([found.get(row, np.array([PAD])) for row in range(len(records))]), report
 
     def groups(self, records: Sequence[Any]) -> tuple[list[Group], Report]:
         """See `Preprocessor`. Texts of a group have similar lengths; groups are limited by ids."""
         report = Report(len(records))
         found = self._ids(records, report)
-        return [Group(rows, _pad([found[row] for row in rows])) for rows in _by_length(found)], report
+        return [Group(rows, self._inputs([found[row] for row in rows])) for rows in _by_length(found)], report
+
+    def _inputs(self, texts: Sequence[Ids]) -> Arrays:
+        """The graph's inputs; the states of a language model are 0 before a text, float32 [batch, size]."""
+        return {**_pad(texts), **{name: np.zeros((len(texts), size), np.float32) for name, size in self._states}}
 
     def _ids(self, records: Sequence[Any], report: Report) -> dict[int, Ids]:
         """The ids of the records that are not refused, by position."""

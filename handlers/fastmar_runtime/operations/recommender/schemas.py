@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fastmar_runtime.item_lists import MAX_K, RECOMMEND, SEEN, SIMILAR, options
+from fastmar_runtime.operations.recommender.item_lists import MAX_K, RECOMMEND, SEEN, SIMILAR, options
 from fastmar_runtime.record_schemas import category_type, declarable, example
 from fastmar_runtime.schema_parts import FLOAT, JSON, closed_object, open_object, ref
-from fastmar_runtime.spec import Spec
+from fastmar_runtime.spec import Recommender, Spec
 
 LISTS = {RECOMMEND: ("RecommendRequest", "Recommendations"), SIMILAR: ("SimilarRequest", "SimilarItems")}
 """OpenAPI components of the record and of the answer, by option."""
@@ -18,18 +18,16 @@ _TEXTS = {
 }
 
 
-def describe_lists(spec: Spec) -> JSON:
+def describe_lists(spec: Spec, recommender: Recommender) -> JSON:
     """The columns of user and item, and for each option the JSON Schemas of its record and answer."""
-    if spec.recommender is None:
-        return {}
-    lists = {option: {"record": _record(spec, option), "answer": _answer(option)} for option in options(spec)}
-    return {"user": spec.recommender.user, "item": spec.recommender.item, **lists}
+    lists = {option: {"record": _record(spec, option), "answer": _answer(option)} for option in options(recommender)}
+    return {"user": recommender.user, "item": recommender.item, **lists}
 
 
-def list_components(spec: Spec) -> JSON:
+def list_components(spec: Spec, recommender: Recommender) -> JSON:
     """OpenAPI schemas of the records and answers of the model's options, by name."""
     found: JSON = {}
-    for option in options(spec):
+    for option in options(recommender):
         record, answer = LISTS[option]
         found |= {record: _record_component(spec, option), answer: _answer_component(spec, option)}
     return found

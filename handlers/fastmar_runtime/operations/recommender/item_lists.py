@@ -8,7 +8,7 @@ item have the names of the training table. A record with both columns is a pair 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,13 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmar_contract.display import json_safe, short_repr
-from fastmar_contract.errors import RecordError, RequestError
+from fastmar_contract.errors import RecordError
 from fastmar_contract.values import CATEGORY
 from fastmar_runtime.activations import all_finite
-from fastmar_runtime.answers import Decoder
-from fastmar_runtime.bodies.request import V2, Request
+from fastmar_runtime.operations import Answer, Model, Operations
 from fastmar_runtime.operators import float_initializer
-from fastmar_runtime.preprocess import Arrays, Preprocessor
 from fastmar_runtime.record_schemas import json_value
 from fastmar_runtime.report import Report
 from fastmar_runtime.spec import Recommender, Spec
@@ -37,22 +35,17 @@ _PAIRS_A_RECORD = 10  # pairs of user and item that take about as long as one re
 _MAX_WARNINGS = 20  # of one list, which may name any number of unknown items
 _EPSILON = 1e-8  # the smallest norm, as in torch's CosineSimilarity
 
-Answer = dict[str, Any]
 Numbers = npt.NDArray[np.float32]
 
 
-def options(spec: Spec) -> tuple[str, ...]:
+def options(recommender: Recommender) -> tuple[str, ...]:
     """The options that request a list from the model; a column of the same name takes precedence."""
-    if spec.recommender is None:
-        return ()
-    known = (RECOMMEND,) if spec.recommender.factors is None else (RECOMMEND, SIMILAR)
-    return tuple(name for name in known if name not in (spec.recommender.user, spec.recommender.item))
+    known = (RECOMMEND,) if recommender.factors is None else (RECOMMEND, SIMILAR)
+    return tuple(name for name in known if name not in (recommender.user, recommender.item))
 
 
-def check_recommender(spec: Spec) -> None:
-    """Raise `BundleUnreadable` if the spec's recommender does not match its fields, inputs and answers."""
-    if (recommender := spec.recommender) is None:
-        return
+def check_recommender(spec: Spec, recommender: Recommender) -> None:
+    """Raise `BundleUnreadable` if the recommender does not match the spec's fields, inputs and answers."""
     path = "spec.json: recommender"
     names = {recommender.user, recommender.item}
     fields = {field.name: field for field in spec.fields}
@@ -80,27 +73,19 @@ class _Columns:
     item: int
 
 
-class ItemLists:
-    """Answers records that request a list. Keeps no state between calls."""
+class ItemLists(Operations):
+    """Answers records that request a list."""
 
-    def __init__(
-        self,
-        spec: Spec,
-        recommender: Recommender,
-        graph: bytes,
-        preprocess: Preprocessor,
-        run: Callable[[Arrays], Numbers],
-        decode: Decoder,
-    ) -> None:
-        """`preprocess`, `run` and `decode` are the stages of the predictor of `spec`."""
+    def __init__(self, model: Model, recommender: Recommender) -> None:
+        spec = model.spec
         self._user, self._item = recommender.user, recommender.item
         self._items = [json_value(item) for f in spec.fields if f.name == self._item for item in f.categories]
         order = _codes_order(spec)
         self._columns = _Columns(order.index(self._user), order.index(self._item))
         self._input = spec.inputs[0].name
-        self._preprocess, self._run, self._decode = preprocess, run, decode
-        self._directions = self._read_directions(graph, recommender.factors)
-        self._options = options(spec)
+        self._model = model
+        self._directions = self._read_directions(model.graph, recommender.factors)
+        self._options = options(recommender)
 
     def _read_directions(self, graph: bytes, factors: str | None) -> Numbers | None:
         """The factors of each item, scaled to the length 1: [items, factors]."""
@@ -115,35 +100,14 @@ class ItemLists:
         directions: Numbers = weights[1:] / np.maximum(norms, np.float32(_EPSILON))
         return directions
 
-    def is_requested(self, record: Any) -> bool:
-        """Whether `record` requests a list."""
-        return self._option(record) is not None
-
-    def _option(self, record: Any) -> str | None:
-        """The option with which `record` requests a list; None if it does not."""
+    def option(self, record: Any) -> str | None:
+        """See `Operations`."""
         if not isinstance(record, dict) or (self._user in record and self._item in record):
             return None
         return next((option for option in self._options if option in record), None)
 
-    def check(self, request: Request) -> int:
-        """The number of records that take as much time and memory as the lists of `request`.
-
-        Raises:
-            RequestError: it requests a list by protocol v2, whose answers are tensors.
-        """
-        requested = [record for record in request.records if self.is_requested(record)]
-        if requested and request.shape == V2:
-            error = RequestError(
-                "lists of items are not available by protocol v2.",
-                code="list_by_tensors",
-                fix="send the record to /predictions/NAME as JSON.",
-            )
-            error.v2 = True
-            raise error
-        return sum(self._records(record) for record in requested)
-
-    def _records(self, record: dict[str, Any]) -> int:
-        """The number of records that take as much time and memory as the list that `record` requests."""
+    def size(self, record: dict[str, Any]) -> int:
+        """See `Operations`."""
         k, seen = (record.get(name) for name in (RECOMMEND, SEEN))
         entries = min(k, MAX_K) if type(k) is int and k > 0 else MAX_K
         return entries + len(self._items) // _PAIRS_A_RECORD + (len(seen) if isinstance(seen, list) else 0)
@@ -159,7 +123,7 @@ class ItemLists:
         Raises:
             RecordError: an option is invalid, the user or item is missing, or the item is unknown.
         """
-        return self._recommend(record) if self._option(record) == RECOMMEND else self._similar(record)
+        return self._recommend(record) if self.option(record) == RECOMMEND else self._similar(record)
 
     def _recommend(self, record: dict[str, Any]) -> Answer:
         k = _read_k(record, RECOMMEND)
@@ -180,7 +144,7 @@ class ItemLists:
         is_left[known[known > 0] - 1] = False
         left = np.flatnonzero(is_left)
         best = left[_largest(output[left], k)]
-        predictions = self._decode(output[best].reshape(-1, 1)) if len(best) else []
+        predictions = self._model.decode(output[best].reshape(-1, 1)) if len(best) else []
         listed = [
             {"item": self._items[place], **answer} for place, answer in zip(best.tolist(), predictions, strict=True)
         ]
@@ -208,7 +172,7 @@ class ItemLists:
 
     def _codes(self, rows: list[dict[str, Any]]) -> tuple[npt.NDArray[np.int64], Report]:
         """The network's input for `rows`, int64 [rows, 2]; raises the error of a refused row."""
-        inputs, report = self._preprocess(rows)
+        inputs, report = self._model.preprocess(rows)
         for error in report.errors.values():
             raise error
         return inputs[self._input], report
@@ -218,7 +182,7 @@ class ItemLists:
         pairs = np.empty((len(self._items), 2), dtype=np.int64)
         pairs[:, self._columns.user] = user
         pairs[:, self._columns.item] = np.arange(1, len(self._items) + 1)
-        output = np.concatenate([self._run({self._input: part}).reshape(-1) for part in _slices(pairs)])
+        output = np.concatenate([self._model.run({self._input: part}).reshape(-1) for part in _slices(pairs)])
         if not all_finite(output):
             raise RecordError(
                 "not_finite",

@@ -14,18 +14,19 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV30SpecValidator, OpenAPIV31SpecValidator
+from tests.runtime import tiny, tiny_ratings
 
-from fastmar_runtime import item_lists, payload
+from fastmar_runtime import payload
 from fastmar_runtime import spec as spec_format
 from fastmar_runtime.checks import check_spec
 from fastmar_runtime.errors import BundleUnreadable
 from fastmar_runtime.openapi import V30, V31, openapi
+from fastmar_runtime.operations.recommender import item_lists
 from fastmar_runtime.operators import float_initializer
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.schema import describe
 from fastmar_runtime.service import Service
 from fastmar_runtime.spec import Recommender
-from tests.runtime import tiny, tiny_ratings
 
 MAX_RESPONSE = 1 << 20
 BEST = ["Alien", "Brazil", "Casablanca", "Eraserhead", "Dune"]  # for user 1, whose only factor is the first
@@ -164,7 +165,7 @@ def test_lists_count_as_records(record: Any, size: int, monkeypatch: pytest.Monk
 
 
 def test_pairs_count_as_records(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fastmar_runtime.item_lists._PAIRS_A_RECORD", 1)
+    monkeypatch.setattr("fastmar_runtime.operations.recommender.item_lists._PAIRS_A_RECORD", 1)
     monkeypatch.setattr("fastmar_runtime.service.MAX_RECORDS", 1 + 2 + 5 - 1)
     assert respond({"user": 1, "recommend": 2})[0] == 413
 

@@ -1,0 +1,21 @@
+"""The kinds of operations."""
+
+from __future__ import annotations
+
+from fastmar_runtime.operations import Kind
+from fastmar_runtime.operations.generator import KIND as GENERATOR
+from fastmar_runtime.operations.recommender import KIND as RECOMMENDER
+from fastmar_runtime.spec import Spec
+
+_KINDS: tuple[Kind, ...] = (RECOMMENDER, GENERATOR)
+
+
+def kind_of(spec: Spec) -> Kind | None:
+    """The kind of the model's operations; None if it only predicts."""
+    return next((kind for kind in _KINDS if getattr(spec, kind.name) is not None), None)
+
+
+def options(spec: Spec) -> tuple[str, ...]:
+    """The options that request an operation from the model."""
+    kind = kind_of(spec)
+    return () if kind is None else kind.options(spec)
