@@ -16,8 +16,9 @@ from typing import Any
 
 from fastmar_contract.errors import RecordError
 
-# A chunk, or white space without the blank that ends the chunk before it.
-_CHUNKS = re.compile(r"(?:(?<=\S) )?+(\S+|\s+)")
+# A chunk, or white space without the blank that ends the chunk before it. (Possessive quantifiers, which would express
+# it in fewer characters, don't work in the first releases of Python 3.11.)
+_CHUNKS = re.compile(r"(?:(?<=\S) |(?<!\S)|(?! ))(\S+|\s+)")
 _CACHED_CHUNKS = 20_000
 _MAX_CACHED = 50  # characters of a chunk that is cached; long ones are rarely repeated
 _MAX_WORK = 10_000_000  # characters that expressions read in one text: about 3 seconds; usual are 3 for each character
