@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext, suppress
 from contextvars import Context
+from typing import TypeVar
 
 from fastmar_runtime.payload import Request, Response
 from fastmar_runtime.service import Service
@@ -18,6 +19,7 @@ from fastmar_runtime.service import Service
 MAX_BATCH = 1024  # records; a request with more is computed alone
 MAX_WAITING = 4096  # requests
 
+_T = TypeVar("_T")
 Waiting = tuple[Request, "asyncio.Future[Response]"]
 
 
@@ -55,6 +57,7 @@ class Batcher:
         self._closed = False
         self._context = Context()  # a batch belongs to no single request
         self._turn = turn or nullcontext()
+        self._turn_lock = asyncio.Lock()  # else a call between two steps of a batch would wait for the batch's turn
         self._executor = ThreadPoolExecutor(1, "model") if in_thread else None
         self._task: asyncio.Task[None] | None = None  # asyncio itself keeps only a weak reference to it
 
@@ -74,6 +77,18 @@ class Batcher:
             loop.call_soon(self._compute, loop, context=self._context)
         return future
 
+    async def call(self, function: Callable[[], _T]) -> _T:
+        """The result of `function`, which is called where batches are computed, between two of them."""
+        if self._executor is None:
+            await asyncio.sleep(0)  # other requests go on
+            return function()
+        async with self._turn_lock:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, self._call_in_turn, function)
+
+    def _call_in_turn(self, function: Callable[[], _T]) -> _T:
+        with self._turn:
+            return function()
+
     def close(self) -> None:
         """End the thread; waiting requests are not answered."""
         self._closed = True
@@ -91,16 +106,22 @@ class Batcher:
     async def _compute_in_thread(self, loop: asyncio.AbstractEventLoop, executor: ThreadPoolExecutor) -> None:
         """Wait for the turn, and then take the batch: requests that arrived in the meantime belong to it."""
         with suppress(asyncio.CancelledError):  # closed
-            await loop.run_in_executor(executor, self._turn.__enter__)
-            try:
-                if self._closed:
-                    return
-                batch, requests = self._next_batch()
-                responses = await loop.run_in_executor(executor, self._service.respond, requests)
-            finally:
-                self._turn.__exit__(None, None, None)
+            async with self._turn_lock:
+                batch, responses = await self._compute_in_turn(loop, executor)
             _deliver(batch, responses)
         self._schedule_next(loop)
+
+    async def _compute_in_turn(
+        self, loop: asyncio.AbstractEventLoop, executor: ThreadPoolExecutor
+    ) -> tuple[Sequence[Waiting], Sequence[Response]]:
+        await loop.run_in_executor(executor, self._turn.__enter__)
+        try:
+            if self._closed:
+                return [], []
+            batch, requests = self._next_batch()
+            return batch, await loop.run_in_executor(executor, self._service.respond, requests)
+        finally:
+            self._turn.__exit__(None, None, None)
 
     def _schedule_next(self, loop: asyncio.AbstractEventLoop) -> None:
         self._is_scheduled = bool(self._waiting)

@@ -10,9 +10,10 @@ from typing import Any
 
 import orjson
 
-from fastmar_contract.errors import RequestError
+from fastmar_contract.errors import RecordError, RequestError
 from fastmar_runtime import payload
 from fastmar_runtime.documents import documents
+from fastmar_runtime.http.event_stream import ANSWER, ERROR, event
 from fastmar_runtime.logs import about
 from fastmar_runtime.observer import Observer
 from fastmar_runtime.payload import Request, Response
@@ -100,6 +101,42 @@ class Service:
         seconds = time.perf_counter() - started
         self._notify(methodcaller("responded", [response.status for response in responses], seconds))
         return responses
+
+    def stream(self, request: Request) -> Iterator[bytes] | None:
+        """The answer to a request as server-sent events; None if it has no parts, so that `respond` must answer."""
+        operations = self._predictor.operations
+        if operations is None or request.shape != payload.ONE:
+            return None
+        started = time.perf_counter()
+        try:
+            parts = operations.stream(request.records[0])
+        except RecordError:
+            return None
+        return None if parts is None else self._events(parts, time.perf_counter() - started)
+
+    def _events(self, parts: Iterator[dict[str, Any]], seconds: float) -> Iterator[bytes]:
+        """An event for each part, and for the answer, which is the last part; `seconds` have been spent before."""
+        answer: dict[str, Any] = {}
+        status = 200
+        try:
+            while True:
+                started = time.perf_counter()
+                part = next(parts, None)
+                seconds += time.perf_counter() - started
+                if part is None:
+                    break
+                if answer:
+                    yield event(answer)
+                answer = part
+            yield event(answer, ANSWER)
+        except RecordError as error:
+            status, answer = 400, error.as_dict(0)
+            yield event(answer, ERROR)
+        except Exception:
+            status, answer = 500, orjson.loads(_internal_error().body)
+            yield event(answer, ERROR)
+        self._notify(methodcaller("answered", [answer]))
+        self._notify(methodcaller("responded", [status], seconds))
 
     def _check_size(self, request: Request) -> Request:
         """Return `request`, or raise `RequestError` if it has too many records."""

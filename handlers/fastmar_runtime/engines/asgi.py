@@ -6,7 +6,8 @@ import asyncio
 import random
 import re
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import parse_qs
@@ -16,6 +17,7 @@ from fastmar_runtime.batching import QueueFull
 from fastmar_runtime.http import refusals
 from fastmar_runtime.http.cors import Cors
 from fastmar_runtime.http.encodings import Damaged, TooLarge, UnknownEncoding, decompress
+from fastmar_runtime.http.event_stream import EVENT_STREAM, HEADERS, accepts_events
 from fastmar_runtime.http.keys import admits
 from fastmar_runtime.http.routes import READ, Models, PlatformPaths, Version, is_v2, routes
 from fastmar_runtime.http.server_documents import STOPPING
@@ -132,7 +134,13 @@ class Application:
             )
         except Disconnected:
             return
-        protocol.response_bytes(response.status, headers, response.body)
+        if not isinstance(response, EventStream):
+            protocol.response_bytes(response.status, headers, response.body)
+            return
+        transport = protocol.response_stream(response.status, headers)
+        async with response as parts:
+            async for part in parts:
+                await transport.send_bytes(part)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request from an ASGI server."""
@@ -145,8 +153,10 @@ class Application:
             response, headers = await self.respond(scope, AsgiBody(receive))
         except Disconnected:
             return
-        sent = [(name.encode(), value.encode("latin-1")) for name, value in headers]
-        sent.append((b"content-length", str(len(response.body)).encode()))
+        if isinstance(response, EventStream):
+            await response.send(headers, send)
+            return
+        sent = [*_encoded(headers), (b"content-length", str(len(response.body)).encode())]
         await send({"type": "http.response.start", "status": response.status, "headers": sent})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else response.body})
 
@@ -180,12 +190,17 @@ class Application:
                 await self._held.wait()
             response = await self._route(method, path, query, headers, body)
             status = response.status
+            if isinstance(response, EventStream):
+                self.in_flight += 1  # until its end
         finally:
-            self.in_flight -= 1
-            self.answered += 1
+            self._finish()
             if self._tracing is not None and span is not None:
                 self._tracing.end(span, status)
         return response, self._headers(response, ids, headers)
+
+    def _finish(self) -> None:
+        self.in_flight -= 1
+        self.answered += 1
 
     def _headers(self, response: Response, ids: RequestIds, request: Headers) -> list[tuple[str, str]]:
         headers = [("content-type", response.content_type), ("x-request-id", ids.request)]
@@ -218,6 +233,10 @@ class Application:
             return request
         request.ids = CURRENT.get()
         try:
+            if accepts_events(headers.get("accept")):
+                events = await version.batcher.call(partial(version.service.stream, request))
+                if events is not None:
+                    return EventStream(self._parts(version, events, body), self._finish)
             return await self._predict(version, request, body, v2=endpoint.v2)
         finally:
             if self._tracing is not None:
@@ -280,6 +299,15 @@ class Application:
             return version.service.respond([received])[0]
         return received
 
+    async def _parts(self, version: Version, events: Iterator[bytes], body: Body) -> AsyncGenerator[bytes, None]:
+        """The events, until the caller leaves."""
+        left = asyncio.ensure_future(body.disconnected())
+        try:
+            while not left.done() and (part := await version.batcher.call(partial(next, events, None))) is not None:
+                yield part
+        finally:
+            left.cancel()
+
     async def _predict(self, version: Version, request: Request, body: Body, *, v2: bool) -> Response:
         try:
             computed = version.batcher.submit(request)
@@ -298,6 +326,41 @@ class Application:
             return refusals.response_timeout(v2=v2)
         finally:
             left.cancel()
+
+
+class EventStream(Response):
+    """A response with server-sent events; its body is empty. The events are read in an `async with` block.
+
+    Args:
+        parts: the events.
+        on_end: is called after the last one, or when the caller has left.
+    """
+
+    def __init__(self, parts: AsyncGenerator[bytes, None], on_end: Callable[[], None]) -> None:
+        super().__init__(200, b"", EVENT_STREAM, HEADERS)
+        self._parts = parts
+        self._on_end = on_end
+
+    async def __aenter__(self) -> AsyncIterator[bytes]:
+        """Start the stream."""
+        return self._parts
+
+    async def __aexit__(self, *error: object) -> None:
+        """End it."""
+        self._on_end()
+        await self._parts.aclose()
+
+    async def send(self, headers: list[tuple[str, str]], send: Send) -> None:
+        """Send it by ASGI."""
+        async with self as parts:
+            await send({"type": "http.response.start", "status": self.status, "headers": _encoded(headers)})
+            async for part in parts:
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+
+
+def _encoded(headers: list[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode(), value.encode("latin-1")) for name, value in headers]
 
 
 class Deadlines:

@@ -12,7 +12,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from fastmar_runtime.engines.asgi import Application, AsgiBody, Disconnected
+from fastmar_runtime.engines.asgi import Application, AsgiBody, Disconnected, EventStream
 from fastmar_runtime.payload import Response
 
 log = logging.getLogger(__name__)
@@ -89,6 +89,9 @@ class _Protocol(HttpToolsProtocol):
     async def _handle(self, cycle: RequestResponseCycle) -> None:
         try:
             response, headers = await self.application.respond(cycle.scope, _Body(cycle))
+            if isinstance(response, EventStream):
+                await response.send(headers, cycle.send)  # type: ignore[arg-type]
+                return
         except Disconnected:
             return
         except Exception:

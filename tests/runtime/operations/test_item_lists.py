@@ -110,8 +110,8 @@ def test_order_of_the_columns(tmp_path: Path) -> None:
     """The network may read the item first."""
     swapped = {**tiny_ratings.spec().steps[1], "cats": ["title", "user"]}
     model = tiny_ratings.spec(steps=(tiny_ratings.spec().steps[0], swapped))
-    lists = Predictor(model, tiny_ratings.graph()).item_lists
-    assert lists is not None
+    lists = Predictor(model, tiny_ratings.graph()).operations
+    assert isinstance(lists, item_lists.ItemLists)
     assert (lists._columns.user, lists._columns.item) == (1, 0)
 
 
@@ -137,7 +137,7 @@ def test_tensors_are_refused() -> None:
     tensors = [{"name": name, "shape": [1], "datatype": "INT64", "data": [value]} for name, value in columns.items()]
     status, body = respond({"inputs": tensors})
     assert status == 400
-    assert "lists of items are not available by protocol v2" in body["error"]
+    assert "'recommend' is not available by protocol v2" in body["error"]
 
 
 def test_a_table_is_refused_row_by_row() -> None:
