@@ -33,6 +33,7 @@ CAPABILITIES = {
     "own_handlers": "archives of other tools, with handlers of their own",
     "config_file": "`--config FILE`",
     "management_port": "`--management PORT`",
+    "event_stream": "generated texts as server-sent events",
     "metrics_path": "status 404 for other paths than `/metrics` on the metrics port",
 }
 
@@ -72,11 +73,12 @@ _ASGI = {
     "management_port": "its management API is on a Unix socket only",
     "metrics_path": "metrics are on every path",
 }
-TORCHSERVE = Engine("torchserve", "torchserve", package="ts")
+TORCHSERVE = Engine("torchserve", "torchserve", cannot={"event_stream": "an answer is sent as a whole"}, package="ts")
 GRANIAN = Engine("granian", "asgi", ("--engine", "asgi", "--server", "granian"), _ASGI, "granian")
 UVICORN = Engine("uvicorn", "asgi", ("--engine", "asgi", "--server", "uvicorn"), _ASGI, "uvicorn")
 _RAY = {
     **_ASGI,
+    "event_stream": "an answer is sent as a whole",
     "launcher": "`serve` of Ray starts it and has options of its own; see [Ray](deployment/ray.md)",
     "management_port": "Ray's dashboard manages it",
     "metrics_path": "Ray has metrics of its own",

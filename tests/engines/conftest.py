@@ -19,7 +19,7 @@ from tests.conftest import COOKBOOK
 from tests.engines import Engine
 from tests.engines.calls import KEY, ORIGIN, command_runner
 
-TABLES, COLOURS, TEXTS = "holes", "colours", "reviews"
+TABLES, COLOURS, TEXTS, LANGUAGE = "holes", "colours", "reviews", "language"
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +38,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     export_learner(folder / "pictures.pkl", Options(COLOURS, output=folder / "store"))
     texts.make_learner(texts.CASES["one label"]).export(folder / "texts.pkl")
     export_learner(folder / "texts.pkl", Options(TEXTS, output=folder / "store"))
+    texts.make_language_model(texts.make_block(is_lm=True)).export(folder / "language.pkl")
+    export_learner(folder / "language.pkl", Options(LANGUAGE, output=folder / "store"))
     ratings_archive(folder / "store")
     if COOKBOOK.is_dir():
         export_learner(COOKBOOK / "adult_sample_model.pkl", Options("adult", output=folder / "store"))
