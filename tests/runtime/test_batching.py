@@ -116,3 +116,45 @@ def test_requests_gather_during_a_slow_batch_without_blocking_the_event_loop() -
 
     run(requests())
     assert service.batches == [[[1]], [[2], [3]]]
+
+
+class OneTurn:
+    """A turn that no process can have twice at a time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.count = 0
+
+    def __enter__(self) -> None:
+        assert self._lock.acquire(blocking=False), "the turn was entered twice"
+        self.count += 1
+
+    def __exit__(self, *error: object) -> None:
+        self._lock.release()
+
+
+@pytest.mark.parametrize("in_thread", [False, True])
+def test_calls_are_made_between_batches(in_thread: bool) -> None:
+    turn = OneTurn()
+    service = Recorder(0.002)
+    places: list[int] = []
+
+    async def requests() -> None:
+        batches = Batcher(service, in_thread=in_thread, turn=turn)
+
+        async def send() -> None:
+            for number in range(20):
+                await submit(batches, number)
+
+        async def call() -> None:
+            for _ in range(20):
+                places.append(await batches.call(lambda: len(service.batches)))
+                await asyncio.sleep(0.001)
+
+        await asyncio.gather(send(), call(), call())
+
+    run(requests())
+    assert len(service.batches) == 20
+    assert len(places) == 40
+    assert len(set(places)) > 2, "batches went on between the calls"
+    assert turn.count == (60 if in_thread else 0)
