@@ -28,6 +28,7 @@ class Options:
         max_pixels: limit of a picture's pixels, for a learner without Resize; None for the default limit.
         precision: ``"int8"`` for LSTM layers with 8-bit weights; None for float32.
         max_changed: largest share of predictions for the reference that `precision` may change; None for the default.
+        text_column: names of the columns with texts, in the order of training; None for the recorded names.
         modules: top-level packages of the user from which layers of the network may be imported.
     """
 
@@ -45,4 +46,5 @@ class Options:
     max_pixels: int | None = None
     precision: str | None = None
     max_changed: float | None = None
+    text_column: Sequence[str] | None = None
     modules: Sequence[str] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -186,7 +186,8 @@ def test_other_columns_get_a_warning(films: Films, record: dict[str, Any], field
 
 
 def test_infinite_outputs_are_refused(films: Films, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(films.predictor.item_lists, "_run", lambda inputs: np.full((len(inputs["x_cat"]), 1), np.nan))
+    model = replace(films.predictor.operations._model, run=lambda inputs: np.full((len(inputs["x_cat"]), 1), np.nan))
+    monkeypatch.setattr(films.predictor.operations, "_model", model)
     assert films.recommend(7)["error"]["code"] == "not_finite"
 
 

@@ -15,10 +15,12 @@ from typing import Any
 import cloudpickle
 import pytest
 
+from fastmar_export.errors import ExportError
 from fastmar_export.exporter import Options, export_learner
 from fastmar_oracle.comparison import compare_with_fastai
 from fastmar_runtime.predictor import Predictor
 from tests.conftest import MEASURED
+from tests.export.errors import raises
 from tests.export.texts import CASES, Case, make_block, make_learner, records
 
 TOLERANCE = 1e-5
@@ -53,3 +55,20 @@ def test_a_learner_without_rules(tmp_path: Path) -> None:
     assert compare_with_fastai(predictor, learner, sent).difference <= TOLERANCE
     [answer] = predictor.predict([""])
     assert answer["error"]["code"] == "empty_text"
+
+
+@pytest.mark.parametrize(
+    ("name", "columns"),
+    [("one label", ["review"]), ("two columns", ["headline", "review"]), ("from_folder", ["review"])],
+)
+def test_chosen_names_of_columns(name: str, columns: list[str], tmp_path: Path) -> None:
+    learner = tmp_path / "learner.pkl"
+    make_learner(CASES[name]).export(learner)
+    usual = Predictor.open(export_learner(learner, Options("usual", output=tmp_path)).path)
+    renamed = Predictor.open(export_learner(learner, Options("named", output=tmp_path, text_column=columns)).path)
+    sent = records(CASES[name])[:5]
+    named = [dict(zip(columns, record.values(), strict=True)) for record in sent]
+    assert renamed.predict(named) == usual.predict(sent)
+    for wrong in ([*columns, "other"], columns * 2):
+        with raises(ExportError, "wrong_text_columns"):
+            export_learner(learner, Options("other", output=tmp_path, text_column=wrong))

@@ -62,6 +62,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="maximum number of pixels of a picture, for a learner without Resize (default: 4,000,000)",
     )
     parser.add_argument(
+        "--text-column",
+        action="append",
+        metavar="NAME",
+        help="name of the column with texts, if the learner records none (default: text); may be repeated",
+    )
+    parser.add_argument(
         "--precision",
         choices=["int8"],
         help="precision of a model of texts; measured on --reference (default: float32)",
@@ -107,6 +113,7 @@ def run(args: argparse.Namespace) -> int:
         exif_transpose=args.exif_transpose,
         picture_size=args.picture_size,
         max_pixels=args.max_pixels,
+        text_column=args.text_column,
         precision=args.precision,
         max_changed=args.max_changed,
         modules=args.modules,

@@ -226,10 +226,10 @@ def check_options(modality: Modality, options: Options) -> None:
         ExportError: an option belongs to another modality, or is invalid.
     """
     for other in modalities().values():
-        foreign = set(other.options) - set(modality.options)
-        if any(getattr(options, name) is not None for name in foreign):
-            flags = " and ".join(f"--{name.replace('_', '-')}" for name in other.options)
-            verb = "applies" if len(other.options) == 1 else "apply"
+        foreign = [name for name in other.options if name not in modality.options]
+        if given := [name for name in foreign if getattr(options, name) is not None]:
+            flags = " and ".join(f"--{name.replace('_', '-')}" for name in given)
+            verb = "applies" if len(given) == 1 else "apply"
             raise ExportError(
                 f"{flags} {verb} to learners of {other.reads}; this is a learner of {modality.reads}.",
                 fix=f"remove {flags}.",

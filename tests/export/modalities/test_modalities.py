@@ -132,7 +132,13 @@ def test_options_of_another_modality_are_refused() -> None:
     check_options(series, Options("m", activation="sigmoid"))
     with raises(ExportError, "option_not_applicable", "--activation"):
         check_options(tabular, Options("m", activation="sigmoid"))
-    for options in (Options("m", picture_size=(8, 8)), Options("m", max_pixels=10_000)):
+    size, pixels = {"picture_size": (8, 8)}, {"max_pixels": 10_000}
+    for given, text in (
+        (size, "--picture-size applies"),
+        (pixels, "--max-pixels applies"),
+        ({**size, **pixels}, "--picture-size and --max-pixels apply"),
+    ):
+        options = Options("m", **given)
         check_options(vision, options)
-        with raises(ExportError, "option_not_applicable", "--picture-size", "--max-pixels"):
+        with raises(ExportError, "option_not_applicable", text):
             check_options(tabular, options)

@@ -42,7 +42,7 @@ class Text(Modality):
         *("fastai.text.data.LMDataLoader", "fastai.text.learner.LMLearner"),
     )
     tolerance = DEEP
-    options = ("precision", "max_changed")
+    options = ("precision", "max_changed", "text_column")
     domains: ClassVar[Mapping[str, Domain]] = {"tls": TEXT}
 
     def matches(self, learner: Learner) -> bool:
@@ -52,7 +52,7 @@ class Text(Modality):
         check_precision(options)
 
     def convert(self, learner: Learner, options: Options) -> Conversion:
-        return convert_text(learner)
+        return convert_text(learner, options.text_column or ())
 
     def golden(self, conversion: Conversion) -> list[Any]:
         return golden_texts(conversion.fields, conversion.steps)

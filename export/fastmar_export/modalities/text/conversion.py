@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fastmar_contract.values import TEXT
 from fastmar_export.conversion import Conversion
 from fastmar_export.dropped_transforms import dropped_getter, reason_to_drop
-from fastmar_export.errors import UnsupportedLearner, UnsupportedTransform
+from fastmar_export.errors import ExportError, UnsupportedLearner, UnsupportedTransform
 from fastmar_export.learner import Learner, as_list, describe_transform, name_of, transforms
 from fastmar_export.modalities.text.pipeline import TOKENIZER_CLASS, text_steps
 from fastmar_export.reader import Record
@@ -26,10 +26,11 @@ NEXT = "token"
 LANGUAGE_MODELS = ("fastai.text.data.LMDataLoader", "fastai.text.learner.LMLearner")
 
 
-def convert_text(learner: Learner) -> Conversion:
-    """Steps of a learner of texts.
+def convert_text(learner: Learner, text_columns: Sequence[str] = ()) -> Conversion:
+    """Steps of a learner of texts; `text_columns` replace the recorded names of its columns.
 
     Raises:
+        ExportError: the number of names is not that of the columns.
         UnsupportedTransform: a transform has no converter and is needed for inference.
         UnsupportedLearner: the learner has several inputs or targets.
     """
@@ -37,9 +38,10 @@ def convert_text(learner: Learner) -> Conversion:
     lists = as_list(learner.dataset.get("tls"))
     _check_learner(learner, lists)
     where = "dls.tls[0].tfms"
-    steps = text_steps(learner.input_transforms, where, lists[0].get("types"))
+    steps = text_steps(learner.input_transforms, where, lists[0].get("types"), text_columns)
     inputs = [name_of(transform) for transform in learner.input_transforms]
     at = inputs.index(TOKENIZER_CLASS)
+    names = _columns(learner.input_transforms[at], text_columns)
     for index, transform in enumerate(learner.input_transforms[:at]):
         dropped.append(dropped_getter(f"{where}[{index}]: {describe_transform(transform)}"))
     targets = [transform for part in lists[1:] for transform in transforms(part.get("tfms"))]
@@ -52,7 +54,7 @@ def convert_text(learner: Learner) -> Conversion:
                 raise UnsupportedTransform(f"dls.{pipeline}[{index}]", name_of(transform))
             dropped.append({"what": f"dls.{pipeline}[{index}]: {name_of(transform)}", "reason": reason})
     return Conversion(
-        fields=tuple(Field(name, TEXT, nullable=False) for name in _columns(learner.input_transforms[at])),
+        fields=tuple(Field(name, TEXT, nullable=False) for name in names),
         steps=steps,
         positions=(IDS, LENGTHS),
         target_transforms=target_transforms,
@@ -85,9 +87,18 @@ def _check_learner(learner: Learner, lists: list[Any]) -> None:
         )
 
 
-def _columns(tokenizer: Record) -> list[str]:
+def _columns(tokenizer: Record, chosen: Sequence[str]) -> list[str]:
     """Names of the columns with text; `text` if the tokenizer does not record the name of its only one."""
     columns = as_list(tokenizer.get("text_cols"))
+    if chosen:
+        if len(chosen) != max(1, len(columns)) or len(set(chosen)) != len(chosen):
+            raise ExportError(
+                f"--text-column names {len(chosen)} columns ({', '.join(chosen):.80}); the learner reads "
+                f"{max(1, len(columns))}.",
+                fix="pass --text-column once for each column, with distinct names.",
+                code="wrong_text_columns",
+            )
+        return list(chosen)
     return columns if all(isinstance(name, str) for name in columns) and columns else [_FIELD]
 
 

@@ -19,7 +19,9 @@ TOKENIZER_CLASS = "fastai.text.core.Tokenizer"
 _NOOPS = ({"fastai.imports.noop"}, {"fastcore.imports.noop"})
 
 
-def text_steps(item_transforms: Sequence[Any], where: str, types: Any = ()) -> tuple[State, ...]:
+def text_steps(
+    item_transforms: Sequence[Any], where: str, types: Any = (), columns: Sequence[str] = ()
+) -> tuple[State, ...]:
     """The states of the steps from a text to its ids.
 
     Transforms before the Tokenizer find the text in training; `learn.predict` skips them.
@@ -28,6 +30,7 @@ def text_steps(item_transforms: Sequence[Any], where: str, types: Any = ()) -> t
         item_transforms: records of the transforms of the learner's input, `tls[0].tfms`.
         where: their place, for messages.
         types: the recorded types of the input of each transform, `tls[0].types`, if they are known.
+        columns: names of the columns with texts; empty for the recorded ones.
 
     Raises:
         UnsupportedLearner: there is no Tokenizer or no Numericalize.
@@ -53,7 +56,7 @@ def text_steps(item_transforms: Sequence[Any], where: str, types: Any = ()) -> t
     states = tuple(
         state
         for index, transform in enumerate(item_transforms[at:], at)
-        for state in _steps(transform, f"{where}[{index}]")
+        for state in _steps(transform, f"{where}[{index}]", columns)
     )
     kinds = [state["step"] for state in states]
     if kinds.count("text_rules") > 1:
@@ -71,12 +74,12 @@ def text_steps(item_transforms: Sequence[Any], where: str, types: Any = ()) -> t
     return states
 
 
-def _steps(transform: Any, where: str) -> Iterator[State]:
+def _steps(transform: Any, where: str, columns: Sequence[str]) -> Iterator[State]:
     changed: tuple[str, ...] = ("split_idx", "encodes")
     if (state := reverse_ids(transform)) is not None:
         changed = ("split_idx",)  # its encodes is the function
     elif name_of(transform) == TOKENIZER_CLASS:
-        if (joined := join_texts(transform, where)) is not None:
+        if (joined := join_texts(transform, where, columns)) is not None:
             yield joined
         yield convert(transform, where, TEXT, None)
         state = convert(transform.get("tok"), f"{where}.tok", TOKENIZER, None)
