@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from fastmar_runtime.activations import ACTIVATIONS, check_activation
 from fastmar_runtime.answers import FP32, JSON, AnswerKind, Answers, Decoder, OutputTensor, State
 from fastmar_runtime.bodies.tensors import BYTES
 from fastmar_runtime.geometry import Geometry
+from fastmar_runtime.ranking import largest
 from fastmar_runtime.schema_parts import COUNT, FLOAT, MAX_LISTED, TEXT, list_values
 from fastmar_runtime.validation import build, invalid, unreadable
 
@@ -48,8 +50,8 @@ class Category(AnswerKind):
         def decode(output: npt.NDArray[Any], geometries: Sequence[Geometry] = ()) -> Answers:
             probabilities = activation(output)
             return [
-                {"prediction": labels[index], "index": index, "probabilities": select(row)}
-                for index, row in zip(probabilities.argmax(axis=-1).tolist(), probabilities.tolist(), strict=True)
+                {"prediction": labels[index], "index": index, "probabilities": selected}
+                for index, selected in zip(probabilities.argmax(axis=-1).tolist(), select(probabilities), strict=True)
             ]
 
         return decode
@@ -83,11 +85,16 @@ class Category(AnswerKind):
         return {"prediction": 0, "probabilities": dict.fromkeys(labels, 0.0)}
 
 
-def probability_selector(labels: list[str], top: int | None) -> Callable[[list[float]], dict[str, float]]:
-    """The function that selects the probabilities of an answer: all, in the order of labels, or the `top` largest."""
+def probability_selector(
+    labels: list[str], top: int | None
+) -> Callable[[npt.NDArray[np.float32]], Iterable[dict[str, float]]]:
+    """The function that selects the probabilities of answers: all, in the order of labels, or the `top` largest.
+
+    Its argument is the probabilities of a batch, [batch, labels].
+    """
     if top is None:
-        return lambda row: dict(zip(labels, row, strict=True))
-    return lambda row: {labels[i]: row[i] for i in sorted(range(len(row)), key=row.__getitem__, reverse=True)[:top]}
+        return lambda rows: [dict(zip(labels, row, strict=True)) for row in rows.tolist()]
+    return lambda rows: [{labels[i]: row[i].item() for i in largest(row, top).tolist()} for row in rows]
 
 
 def _probabilities_schema(labels: list[str], probability: JSON, top: int | None) -> JSON:

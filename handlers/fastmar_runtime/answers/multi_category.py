@@ -36,9 +36,9 @@ class MultiCategory(Category):
             return [
                 {
                     "prediction": [label for label, on in zip(labels, chosen, strict=True) if on],
-                    "probabilities": select(row),
+                    "probabilities": selected,
                 }
-                for chosen, row in zip((probabilities > threshold).tolist(), probabilities.tolist(), strict=True)
+                for chosen, selected in zip((probabilities > threshold).tolist(), select(probabilities), strict=True)
             ]
 
         return decode

@@ -24,6 +24,7 @@ from fastmar_runtime.openapi import V30, V31, openapi
 from fastmar_runtime.operations.recommender import item_lists
 from fastmar_runtime.operators import float_initializer
 from fastmar_runtime.predictor import Predictor
+from fastmar_runtime.ranking import largest
 from fastmar_runtime.schema import describe
 from fastmar_runtime.service import Service
 from fastmar_runtime.spec import Recommender
@@ -51,7 +52,7 @@ def respond(body: Any, content_type: str = "application/json", model: Predictor 
 @given(arrays(np.float32, st.integers(1, 40), elements=st.integers(-3, 3).map(float)), st.integers(1, 50))
 def test_largest_are_the_first_of_a_stable_sort(values: Any, k: int) -> None:
     expected = sorted(range(len(values)), key=lambda at: -values[at])[:k]
-    assert item_lists._largest(values, k).tolist() == expected
+    assert largest(values, k).tolist() == expected
 
 
 def test_the_best_items_first() -> None:

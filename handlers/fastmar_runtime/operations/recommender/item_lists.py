@@ -21,6 +21,7 @@ from fastmar_contract.values import CATEGORY
 from fastmar_runtime.activations import all_finite
 from fastmar_runtime.operations import Answer, Model, Operations
 from fastmar_runtime.operators import float_initializer
+from fastmar_runtime.ranking import largest
 from fastmar_runtime.record_schemas import json_value
 from fastmar_runtime.report import Report
 from fastmar_runtime.spec import Recommender, Spec
@@ -143,7 +144,7 @@ class ItemLists(Operations):
         known = codes[1:, self._columns.item]
         is_left[known[known > 0] - 1] = False
         left = np.flatnonzero(is_left)
-        best = left[_largest(output[left], k)]
+        best = left[largest(output[left], k)]
         predictions = self._model.decode(output[best].reshape(-1, 1)) if len(best) else []
         listed = [
             {"item": self._items[place], **answer} for place, answer in zip(best.tolist(), predictions, strict=True)
@@ -166,7 +167,7 @@ class ItemLists(Operations):
             )
         similarities = self._directions @ self._directions[place]
         others = np.delete(np.arange(len(self._items)), place)
-        best = others[_largest(similarities[others], k)].tolist()
+        best = others[largest(similarities[others], k)].tolist()
         listed = [{"item": self._items[other], "similarity": float(similarities[other])} for other in best]
         return {"item": json_safe(record[self._item]), "similar": listed, "warnings": _warnings(report)}
 
@@ -195,14 +196,6 @@ class ItemLists(Operations):
 def _slices(pairs: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:
     for start in range(0, len(pairs), _SLICE):
         yield pairs[start : start + _SLICE]
-
-
-def _largest(values: Numbers, k: int) -> npt.NDArray[np.intp]:
-    """Positions of the `k` largest values, the largest first; of equal values, the first one."""
-    positions = np.arange(len(values))
-    if k < len(values):  # sorting all would take longer than the network
-        positions = np.flatnonzero(values >= np.partition(values, len(values) - k)[len(values) - k])
-    return positions[np.argsort(-values[positions], kind="stable")[:k]]
 
 
 def _read_k(record: dict[str, Any], option: str) -> int:
