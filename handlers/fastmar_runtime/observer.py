@@ -20,10 +20,11 @@ class Observer:
         """
 
     def prepared(self, columns: Mapping[str, Sequence[Any]]) -> None:
-        """A group of records was prepared for the graph. Not called for pictures.
+        """A group of records was prepared for the graph.
 
         Args:
-            columns: checked values of the records by column, as the first step receives them.
+            columns: for tables, checked values of the records by column, as the first step receives them. For pictures
+                and texts, their measures, such as brightness or length.
         """
 
     def answered(self, answers: Sequence[dict[str, Any]]) -> None:

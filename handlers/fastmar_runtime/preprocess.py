@@ -24,7 +24,8 @@ class Group:
         rows: positions of the records.
         inputs: the graph's inputs for them, in the order of `rows`.
         geometries: position of each picture's pixels in the original picture; empty for tables.
-        columns: for tables, the checked values of `rows` before the first step.
+        columns: for tables, the checked values of `rows` before the first step; for pictures and texts, measures of
+            them, for profiles.
     """
 
     rows: list[int]

@@ -16,7 +16,8 @@ from fastmar_runtime.spec import Spec
 from fastmar_runtime.steps import load_step
 
 IDS, LENGTHS = "ids", "lengths"  # the graph's inputs
-PAD = 1  # fastai's id of the padding, `xxpad`
+UNK, PAD = 0, 1  # fastai's ids of an unknown token, `xxunk`, and of the padding, `xxpad`
+LENGTH, UNKNOWN = "tokens", "share of unknown tokens"  # measures of texts, for profiles
 
 CHUNK = 256  # records that are tokenized together
 MAX_IDS = 8192  # ids of a group with its padding: the network keeps its state after each
@@ -46,7 +47,14 @@ class TextPreprocessor:
         """See `Preprocessor`. Texts of a group have similar lengths; groups are limited by ids."""
         report = Report(len(records))
         found = self._ids(records, report)
-        return [Group(rows, self._inputs([found[row] for row in rows])) for rows in _by_length(found)], report
+        return [self._group(rows, [found[row] for row in rows]) for rows in _by_length(found)], report
+
+    def _group(self, rows: list[int], texts: Sequence[Ids]) -> Group:
+        measures: dict[str, list[float]] = {
+            LENGTH: [len(ids) for ids in texts],
+            UNKNOWN: [float(np.mean(ids == UNK)) for ids in texts],
+        }
+        return Group(rows, self._inputs(texts), columns=measures)
 
     def _inputs(self, texts: Sequence[Ids]) -> Arrays:
         """The graph's inputs; the states of a language model are 0 before a text, float32 [batch, size]."""

@@ -17,6 +17,9 @@ from fastmar_runtime.steps import DecodedPicture, load_step
 
 PICTURES = 32  # processed together
 PIXELS = PICTURES * 224 * 224  # that go through the graph together: it keeps feature maps of each
+MEASURES = ("width", "height", "aspect ratio", "brightness", "contrast", "sharpness")
+"""Measures of pictures, for profiles. Brightness, contrast and sharpness are the mean of the grey values, their
+standard deviation, and their mean difference between neighbours, from 0 to 255."""
 MASK_PIXELS = PIXELS // 8  # for masks: such networks keep feature maps of full size to the end
 
 
@@ -66,6 +69,7 @@ class PicturePreprocessor:
             [row for row, _ in members],
             {self._input: np.stack([picture.image for _, picture in members])},
             [apply_layers(picture.geometry, self._layers) for _, picture in members],
+            measures([picture for _, picture in members]),
         )
 
     def _run(self, sent: pictures.Picture) -> DecodedPicture:
@@ -80,6 +84,19 @@ class PicturePreprocessor:
         return [
             answer if name is None else {"name": name, **answer} for name, answer in zip(names, answers, strict=True)
         ]
+
+
+def measures(members: Sequence[DecodedPicture]) -> dict[str, list[float]]:
+    """Measures of pictures for profiles: of the sent picture its size, and of the network's input its pixels."""
+    found: dict[str, list[float]] = {name: [] for name in MEASURES}
+    for picture in members:
+        width, height = picture.geometry.sent
+        grey = picture.image[:, ::2, ::2].mean(axis=0, dtype=np.float32)  # a quarter of the pixels takes 0.1 ms
+        edges = np.abs(np.diff(grey)).mean() if grey.shape[1] > 1 else 0.0
+        values = (width, height, width / height, grey.mean(), grey.std(), edges)
+        for name, value in zip(MEASURES, values, strict=True):
+            found[name].append(float(value))
+    return found
 
 
 def _add_name(error: RecordError, name: str | None) -> RecordError:

@@ -1,0 +1,81 @@
+"""Counts the values of a model's records and answers, in a worker or for the reference."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastmar_runtime.observer import Observer
+from fastmar_runtime.profiles.profile import Profile
+from fastmar_runtime.profiles.variables import CONFIDENCE, FIELD, MEASURE, PREDICTION, SlotCounter, Variable
+
+PENDING = 2048  # records whose values wait to be counted: counting many at once is faster
+
+
+class Counter(Observer):
+    """Counts records. Their values are kept until `PENDING` of them are counted together, or until `take`.
+
+    Args:
+        variables: of the profile.
+    """
+
+    def __init__(self, variables: Sequence[Variable]) -> None:
+        self._variables = tuple(variables)
+        self._columns = [variable for variable in variables if variable.source in (FIELD, MEASURE)]
+        self._answers = [variable for variable in variables if variable.source in (PREDICTION, CONFIDENCE)]
+        self._lock = threading.Lock()
+        self._reset()
+
+    def _reset(self) -> None:
+        self._rows = 0
+        self._counters = {(each.source, each.name): SlotCounter(each) for each in self._variables}
+        self._batches: list[Mapping[str, Sequence[Any]]] = []
+        self._answered: list[dict[str, Any]] = []
+
+    def prepared(self, columns: Mapping[str, Sequence[Any]]) -> None:
+        """See `Observer`."""
+        with self._lock:
+            self._batches.append(columns)
+
+    def answered(self, answers: Sequence[dict[str, Any]]) -> None:
+        """See `Observer`."""
+        with self._lock:
+            self._answered += answers
+            if len(self._answered) >= PENDING:
+                self._count()
+
+    def take(self) -> Profile:
+        """The profile of the records since the last call."""
+        with self._lock:
+            self._count()
+            counts = tuple(counter.counts for counter in self._counters.values())
+            profile = Profile(self._variables, self._rows, counts)
+            self._reset()
+        return profile
+
+    def _count(self) -> None:
+        """Count the values that wait."""
+        for variable in self._columns:
+            values = [value for batch in self._batches for value in batch.get(variable.name, ())]
+            self._counters[variable.source, variable.name].add(values)
+        answers = [answer for answer in self._answered if "prediction" in answer]
+        for variable in self._answers:
+            self._counters[variable.source, variable.name].add(outcomes(answers, variable.source))
+        self._rows += len(answers)
+        self._batches = []
+        self._answered = []
+
+
+def outcomes(answers: Sequence[Mapping[str, Any]], source: str) -> list[Any]:
+    """The values of a variable of the answers. A prediction of several labels has a value for each."""
+    if source == CONFIDENCE:
+        return [max(answer["probabilities"].values()) for answer in answers]
+    found: list[Any] = []
+    for answer in answers:
+        prediction = answer["prediction"]
+        if isinstance(prediction, list):
+            found += prediction
+        else:
+            found.append(prediction)
+    return found
