@@ -350,9 +350,9 @@ class Client:
     ) -> Generator[str, None, None]:
         """The parts of a generated text as they arrive; joined, they follow `text`. Arguments are those of `generate`.
 
-        The request is sent when the first part is requested. It is not retried after that part. If you stop early, the
-        connection is closed, and the server stops; call `close()` on the result if you keep it. A server that sends no
-        parts sends the whole text, which is then the only part.
+        The request is sent when the first part is requested. It is not retried once the server has started to answer.
+        If you stop early, the connection is closed, and the server generates no more; call `close()` on the result if
+        you keep it. A server that sends no parts sends the whole text, which is then the only part.
 
         Raises:
             RecordRefused: the model does not generate texts, or an argument is invalid.
