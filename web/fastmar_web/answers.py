@@ -13,7 +13,7 @@ from fastmar_web.presentation import Presentation, display_text, fill_template, 
 JSON = dict[str, Any]
 MAX_BARS = 10  # of a chart
 MAX_POINTS = 50  # of a chart
-_SHOWN_ELSEWHERE = ("index", "points_model", "name", "warnings")  # parts of answers
+_SHOWN_ELSEWHERE = ("index", "points_model", "name", "warnings", "generated")  # parts of answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +110,8 @@ def _prediction(answer: JSON, schema: JSON, presentation: Presentation) -> Answe
         return _points(prediction, remarks)
     if (items := listed_items(answer)) is not None:
         return _items(items, remarks)
+    if "generated" in answer:
+        return AnswerView(str(answer["text"]), remarks=remarks)
     if "prediction" not in answer:
         return AnswerView("The model answered.", remarks=remarks)
     if _is_nested(prediction):
@@ -199,7 +201,7 @@ def _items(items: list[JSON], remarks: tuple[Remark, ...]) -> AnswerView:
 
 def _is_other(name: str, answer: JSON) -> bool:
     """Whether a part of an answer is shown nowhere else."""
-    if listed_items(answer) is not None:
+    if listed_items(answer) is not None or (name == "text" and "generated" in answer):
         return False
     if name == "prediction":
         return _is_nested(answer[name]) and "points_model" not in answer
