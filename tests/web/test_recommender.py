@@ -54,6 +54,19 @@ def test_an_empty_field_requests_a_list(
 
 
 @pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (RECOMMENDED, f"The best: {TITLES[4]}"),
+        (SIMILAR, f"Most similar: {TITLES[1]}"),
+        (SIMILAR | {"similar": []}, "There are no more items."),
+    ],
+)
+def test_the_sentence_names_the_first_item(films: FakeClient, web: FlaskClient, answer: Any, sentence: str) -> None:
+    films.answers[NAME] = answer
+    assert f'<p class="sentence">{sentence}</p>' in web.post(f"/models/{NAME}", data={"user": "1", "title": ""}).text
+
+
+@pytest.mark.parametrize(
     ("missing", "sent"),
     [("similar", {"user": "", "title": "Alien"}), ("recommend", {"user": "1", "title": ""})],
 )
