@@ -118,12 +118,12 @@ REVIEWS["record"]["type"] = ["object", "string"]
 TITLES = ["Alien", "Brazil", "The Assassination of Jesse James by the Coward Robert Ford (2007)", "Q" * 60]
 TITLES += [f"Film {number}" for number in range(5, 21)]
 FILMS: JSON = {
-    **schema("films", {"user": category(*range(1, 21)), "title": category(*TITLES)}),
+    **schema("films", {"user": category(*range(1, 21), count=5000), "title": category(*TITLES)}),
     "targets": ["rating"],
     "answer": {"properties": {"prediction": {"type": "number"}}},
     "recommender": {"user": "user", "item": "title", "recommend": {}, "similar": {}},
 }
-"""A model of collaborative filtering, with titles that are long."""
+"""A model of collaborative filtering: its schema lists some of the users, and all titles, two of them long."""
 RECOMMENDED: JSON = {
     "user": 1,
     "recommendations": [
