@@ -194,9 +194,10 @@ def _items(items: list[JSON], remarks: tuple[Remark, ...]) -> AnswerView:
         Bar(display_text(item["item"]), format_number(number), 100 * max(0, number) / largest if largest > 0 else 0)
         for item, number in zip(items, numbers, strict=True)
     )
-    kind = "Similarity" if items and "similarity" in items[0] else "Prediction"
-    sentence = f"The best: {display_text(items[0]['item'])}" if items else "There are no more items."
-    return AnswerView(sentence, bars, kind, remarks=remarks)
+    if not items:
+        return AnswerView("There are no more items.", remarks=remarks)
+    first, kind = ("Most similar", "Similarity") if "similarity" in items[0] else ("The best", "Prediction")
+    return AnswerView(f"{first}: {display_text(items[0]['item'])}", bars, kind, remarks=remarks)
 
 
 def _is_other(name: str, answer: JSON) -> bool:
