@@ -93,9 +93,9 @@ def test_counts_add_up(engine: Engine, profiled: tuple[Path, list[dict[str, Any]
         wait_for(lambda: in_files(tmp_path / "profiles", expected).rows == rows, TIMEOUT)
         names = label_names(expected.variables)
         of_metrics = {
-            (name, str(slot)): count * (REQUESTS - 1) // REQUESTS
-            for name, counts in zip(names, expected.counts, strict=True)
-            for slot, count in enumerate(counts.tolist())
+            (name, key): count * (REQUESTS - 1) // REQUESTS
+            for name, variable, counts in zip(names, expected.variables, expected.counts, strict=True)
+            for key, count in zip(variable.keys(), counts.tolist(), strict=True)
             if count
         }
         wait_for(lambda: in_metrics(server) == of_metrics, TIMEOUT)

@@ -79,7 +79,8 @@ class Reporter(Counter):
         self._worker = worker
         self._rows_metric, self._counts_metric = declared.get(ROWS), declared.get(COUNTS)
         self._labels = [_SEPARATORS.sub("_", label) for label in model]
-        self._names = label_names(reference.profile.variables)
+        variables = reference.profile.variables
+        self._series = [*zip(label_names(variables), (variable.keys() for variable in variables), strict=True)]
         self._folder = folder
         self._period = period
         self._start = datetime.now(UTC)
@@ -118,12 +119,12 @@ class Reporter(Counter):
             return
         self._rows_metric.add_or_update(profile.rows, self._labels)
         series = 0
-        for name, counts in zip(self._names, profile.counts, strict=True):
+        for (name, keys), counts in zip(self._series, profile.counts, strict=True):
             series += len(counts)
             if series > MAX_SERIES:
                 return
             for slot in counts.nonzero()[0].tolist():
-                self._counts_metric.add_or_update(int(counts[slot]), [*self._labels, name, str(slot)])
+                self._counts_metric.add_or_update(int(counts[slot]), [*self._labels, name, keys[slot]])
 
     def _append(self, folder: Path, profile: Profile, start: datetime) -> None:
         """Append a line to the file of this process and day. It is written at once, and no other process writes it."""
