@@ -207,11 +207,12 @@ class Metric:
 
 
 def reporter(folder: Path | None = None, **changes: Any) -> tuple[Reporter, Metric, Metric]:
-    rows, values = Metric(), Metric()
+    rows, values, shares = Metric(), Metric(), Metric()
     reference = reference_of(RECORDS)
     if changes:
         reference = replace(reference, **changes)
     declared: Any = {"fastmar_profile_rows_total": rows, "fastmar_profile_values_total": values}
+    declared["fastmar_profile_reference_share"] = shares
     return Reporter(reference, ("a model", "1.0"), declared, "0", folder, 3600.0), rows, values
 
 
