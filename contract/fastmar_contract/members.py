@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 MANIFEST, CONFIG = "MAR-INF/MANIFEST.json", "model-config.yaml"
 SPEC, GRAPH, SCHEMA, OPENAPI = "spec.json", "model.onnx", "schema.json", "openapi.json"
+PROFILE = "profile.json"  # optional
 RECORDS, ANSWERS, ARRAYS = "golden/records.json", "golden/answers.json", "golden/arrays/{name}.npy"
 
 _MIB = 1 << 20

@@ -27,6 +27,7 @@ from fastmar_contract.members import (
     GRAPH,
     MANIFEST,
     OPENAPI,
+    PROFILE,
     RECORDS,
     SCHEMA,
     SPEC,
@@ -135,6 +136,8 @@ def _files(bundle: Bundle) -> Iterator[tuple[str, bytes]]:
     yield SPEC, orjson.dumps(spec_format.to_dict(spec), option=_JSON)
     yield SCHEMA, orjson.dumps(describe(spec), option=_JSON)
     yield OPENAPI, orjson.dumps(openapi(spec), option=_JSON)
+    if bundle.profile is not None:
+        yield PROFILE, orjson.dumps(bundle.profile.as_dict()) + b"\n"
     yield RECORDS, orjson.dumps(bundle.golden.records, option=_JSON)
     yield ANSWERS, orjson.dumps(bundle.golden.answers, option=_JSON)
     for name, array in bundle.golden.arrays.items():

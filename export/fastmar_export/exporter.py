@@ -22,13 +22,13 @@ from fastmar_export.errors import ExportError
 from fastmar_export.extensions import layer_packages
 from fastmar_export.learner import Learner, check_classes, open_learner
 from fastmar_export.modalities import Modality, check_options, modality_of
-from fastmar_export.network_export import ExportedNetwork, export_network, verify
+from fastmar_export.network_export import ExportedNetwork, export_network, spec_of_inputs, verify
 from fastmar_export.networks.rebuild import rebuild
 from fastmar_export.options import FIRST_VERSION, Options
 from fastmar_export.presentation import read_ui
 from fastmar_export.reader import LearnerFile, read_torch_file, require_learner
 from fastmar_export.recommender import recommender
-from fastmar_export.reference import refine
+from fastmar_export.reference import add_profile, refine
 from fastmar_export.replacement import check_same_model, check_same_pickle, check_version
 from fastmar_runtime import __version__
 from fastmar_runtime.spec import PROTOCOL, Spec
@@ -97,6 +97,8 @@ def export_learner(
     on_stage("Verifying that the graph answers as the network does")
     golden, difference = verify(exported, spec, modality, conversion)
     bundle = modality.finish(Bundle(spec, exported.graph.model, golden), options)
+    if options.reference is not None:
+        bundle = add_profile(bundle, options.reference, on_stage)
     on_stage("Writing the archive")
     path = _write(bundle, archive, options)
     return ExportResult(path, bundle.spec, source, difference)
@@ -125,7 +127,9 @@ def _convert(learner: Learner, modality: Modality, options: Options) -> Conversi
     check_classes(learner, modality.classes)
     dropped = check_callbacks(learner, list(options.ignored_callbacks))
     conversion = modality.convert(learner, options)
-    fields = conversion.fields if options.reference is None else refine(conversion.fields, options.reference)
+    fields = conversion.fields
+    if options.reference is not None:
+        fields = refine(spec_of_inputs(modality, conversion), options.reference)
     return replace(conversion, fields=fields, dropped=[*conversion.dropped, *dropped])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -70,11 +71,22 @@ def export_network(
 
 
 def _samples(records: list[Any], modality: Modality, conversion: Conversion, states: Mapping[str, int]) -> Arrays:
-    """The network's inputs for `records`.
+    """The network's inputs for `records`."""
+    spec = spec_of_inputs(modality, conversion, states)
+    samples, report = runtime_modality(modality.name).preprocessor(spec)(records)
+    if report.errors:
+        error = next(iter(report.errors.values()))
+        raise ExportError(
+            f"the preprocessing refuses a golden record: {error.message}", fix=error.fix, code="golden_record_refused"
+        )
+    return samples
 
-    The preprocessor needs only fields, steps, layers and states of a spec; the other attributes are empty here.
-    """
-    spec = Spec(
+
+def spec_of_inputs(
+    modality: Modality, conversion: Conversion, states: Mapping[str, int] = MappingProxyType({})
+) -> Spec:
+    """A spec with which records can be read and prepared; all that describes the answers is empty."""
+    return Spec(
         protocol=PROTOCOL,
         name="",
         version="",
@@ -88,13 +100,6 @@ def _samples(records: list[Any], modality: Modality, conversion: Conversion, sta
         targets=(),
         layers=conversion.layer_states,
     )
-    samples, report = runtime_modality(modality.name).preprocessor(spec)(records)
-    if report.errors:
-        error = next(iter(report.errors.values()))
-        raise ExportError(
-            f"the preprocessing refuses a golden record: {error.message}", fix=error.fix, code="golden_record_refused"
-        )
-    return samples
 
 
 def verify(

@@ -1,45 +1,78 @@
-"""The reference table: typical rows, from which defaults and ranges of the fields are computed.
+"""The reference data: typical records, from which defaults and ranges of the fields and the profile are computed.
 
-Only statistics go into the archive: the median, minimum and maximum of a number column, and the most frequent category
-of a category column.
+Only statistics go into the archive: the median, minimum and maximum of a number column, the most frequent category of a
+category column, and the counts of the profile.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from fastmar_contract.errors import RecordError
+from fastmar_contract.errors import FastmarError, RecordError, RequestError
 from fastmar_contract.values import CATEGORY, FLOAT32_MAX, NUMBER
+from fastmar_export.bundle import Bundle
+from fastmar_export.conversion import model_notice
 from fastmar_export.errors import ExportError
-from fastmar_runtime.csv_records import read_csv
+from fastmar_runtime.predictor import Predictor
+from fastmar_runtime.profiles.building import build_reference
+from fastmar_runtime.profiles.records import record_batches
 from fastmar_runtime.schema import json_value
-from fastmar_runtime.spec import Field
+from fastmar_runtime.spec import Field, Spec
+
+_BATCH = 4096
 
 
-def refine(fields: Sequence[Field], path: Path) -> tuple[Field, ...]:
-    """`fields` with defaults and ranges from the CSV at `path`; see `read_reference`."""
-    records = [row for row in read_reference(path, fields) if not isinstance(row, RecordError)]
-    return tuple(_refine(field, [record.get(field.name) for record in records]) for field in fields)
+def refine(spec: Spec, path: Path) -> tuple[Field, ...]:
+    """The fields of `spec` with defaults and ranges from the reference data at `path`; see `read_reference`."""
+    if not any(field.kind in (NUMBER, CATEGORY) for field in spec.fields):
+        return spec.fields
+    records = [row for row in read_reference(path, spec) if not isinstance(row, RecordError)]
+    return tuple(_refine(field, [record.get(field.name) for record in records]) for field in spec.fields)
 
 
-def read_reference(path: Path, fields: Sequence[Field]) -> list[Any]:
-    """The records of the CSV at `path`, with a `RecordError` in place of a row that can't be read.
+def read_reference(path: Path, spec: Spec) -> list[Any]:
+    """The records at `path`, with a `RecordError` in place of one that can't be read.
 
     Raises:
-        ExportError: the file can't be read.
-        TableUnreadable: it has none of the columns.
+        ExportError: they can't be read.
     """
     try:
-        return read_csv(path.read_text(encoding="utf-8-sig"), fields)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ExportError(
-            f"{path} can't be read ({error}).", fix="pass a CSV file in UTF-8.", code="reference_unreadable"
-        ) from error
+        return [record for batch in record_batches(path, spec, _BATCH) for record in batch]
+    except (FastmarError, RequestError) as error:
+        raise _unreadable(path, error) from error
+
+
+def add_profile(bundle: Bundle, path: Path, on_stage: Callable[[str], None]) -> Bundle:
+    """`bundle` with the profile of the reference data at `path`; a notice instead if no record can be predicted.
+
+    Raises:
+        ExportError: they can't be read.
+    """
+    predictor = Predictor(bundle.spec, bundle.graph)
+
+    def on_progress(done: int) -> None:
+        on_stage(f"Counting the reference data: {done:,} records")
+
+    try:
+        batches = record_batches(path, bundle.spec, predictor.preprocess.chunk)
+        profile = build_reference(predictor, batches, on_progress)
+    except (FastmarError, RequestError) as error:
+        raise _unreadable(path, error) from error
+    if profile is None:
+        notice = model_notice(
+            "no_profile", "no record of the reference data can be predicted, so the archive has no profile of them."
+        )
+        return replace(bundle, spec=replace(bundle.spec, notices=(*bundle.spec.notices, notice)))
+    return replace(bundle, profile=profile)
+
+
+def _unreadable(path: Path, error: FastmarError | RequestError) -> ExportError:
+    return ExportError(f"--reference {path}: {error.message}", fix=error.fix, code="reference_unreadable")
 
 
 def _refine(field: Field, values: list[Any]) -> Field:

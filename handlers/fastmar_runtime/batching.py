@@ -90,8 +90,9 @@ class Batcher:
             return function()
 
     def close(self) -> None:
-        """End the thread; waiting requests are not answered."""
+        """End the service and the thread; waiting requests are not answered."""
         self._closed = True
+        self._service.close()
         if self._executor is not None:
             self._executor.shutdown(wait=False, cancel_futures=True)
 

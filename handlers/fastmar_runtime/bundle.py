@@ -77,6 +77,20 @@ class BundleFiles:
                 code="bundle_damaged",
             ) from error
 
+    def contains(self, name: str) -> bool:
+        """Whether there is a file `name`.
+
+        Raises:
+            BundleUnreadable: see `read`.
+        """
+        try:
+            self.read(name)
+        except BundleUnreadable as error:
+            if error.code not in ("member_missing", "bundle_not_found") or not self.path.exists():
+                raise
+            return False
+        return True
+
     def json(self, name: str) -> Any:
         """One file, parsed as JSON."""
         try:

@@ -34,6 +34,9 @@ class Observer:
             answers: one per record; the answer of a refused record has only `error`.
         """
 
+    def close(self) -> None:
+        """The service ends: no other method is called any more."""
+
     def responded(self, statuses: Sequence[int], seconds: float) -> None:
         """A batch was answered.
 

@@ -49,6 +49,10 @@ class Service:
         self.documents = documents(self.spec)
         self._max_records = max(1, min(MAX_RECORDS, max_response // payload.min_answer_bytes(self.spec)))
 
+    def close(self) -> None:
+        """End the observers, which may have something to report."""
+        self._notify(methodcaller("close"))
+
     def document(self, path: str) -> Response:
         """The response with a document of the model: schema, OpenAPI or HTML page; status 404 for an unknown path."""
         if path in self.documents:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from fastmar_contract.keys import MIN_LENGTH, is_valid
 from fastmar_contract.machine import usable_cores
+from fastmar_runtime.profiles import PERIOD
 from fastmar_serving.errors import ConfigRefused
 
 ANY_HOST = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
@@ -42,6 +43,8 @@ class Settings:
         server: HTTP server of the ASGI engine, `uvicorn` or `granian`.
         tls_cert: file with the certificate chain of the inference API; None for HTTP. For the ASGI engine only.
         tls_key: file with its private key.
+        profiles: folder of the files with profiles of the records; None writes none.
+        profile_period: seconds between two reports of the profiles.
         log_format: format of the log lines, one of `fastmar_runtime.logs.FORMATS`.
         state_dir: folder of defaults.json and audit.jsonl, which outlive the server; None takes the model store.
     """
@@ -68,6 +71,8 @@ class Settings:
     server: str = "uvicorn"
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    profiles: Path | None = None
+    profile_period: float = PERIOD
     log_format: str = "text"
 
     @property

@@ -56,6 +56,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--tls-cert", type=Path, metavar="FILE", help="certificate chain as PEM, for HTTPS with the asgi engine")
     add("--tls-key", type=Path, metavar="FILE", help="its private key as PEM, without a password")
+    add(
+        "--profiles",
+        type=Path,
+        metavar="FOLDER",
+        help="write counts of the records' values for `fastmar drift`, for archives with a profile (default: none)",
+    )
+    add(
+        "--profile-period",
+        type=seconds,
+        metavar="SECONDS",
+        help="time between two reports of these counts, also in the metrics (default: 30)",
+    )
     add("--log-format", choices=LOG_FORMATS, help="log lines as text, or as JSON objects (default: text)")
     add(
         "--cors-origins",

@@ -41,7 +41,10 @@ from fastmar_runtime.golden import check_golden, read_golden
 from fastmar_runtime.http.routes import Models, Version
 from fastmar_runtime.memory import release_freed
 from fastmar_runtime.metrics import METRICS, Metrics
+from fastmar_runtime.observer import Observer
 from fastmar_runtime.predictor import Predictor
+from fastmar_runtime.profiles import COUNTS, PERIOD, ROWS
+from fastmar_runtime.profiles.reporting import Reporter, reference_of
 from fastmar_runtime.service import Service
 from fastmar_runtime.tracing import Tracing, tracing
 from fastmar_runtime.turns import new_threads_of_low_priority, turn_of
@@ -75,6 +78,8 @@ class Configuration:
         server: `uvicorn` or `granian`.
         tls_cert: file with the certificate chain; None for plain HTTP.
         tls_key: file with its private key.
+        profiles: folder of the files with profiles of the records; None for no files.
+        profile_period: seconds between two reports of the profiles.
         log_format: one of `logs.FORMATS`.
     """
 
@@ -95,6 +100,8 @@ class Configuration:
     server: str = "uvicorn"
     tls_cert: str | None = None
     tls_key: str | None = None
+    profiles: str | None = None
+    profile_period: float = PERIOD
     log_format: str = logs.TEXT
 
 
@@ -130,7 +137,13 @@ def load(archive: Mapping[str, str], configuration: Configuration, report: Repor
     release_freed()
     model = (archive["name"], archive["version"])
     metrics = Metrics({name: ReportedMetric(name, report) for name in METRICS}, model, str(configuration.number))
-    service = Service(predictor, MAX_RESPONSE, [metrics])
+    observers: list[Observer] = [metrics]
+    if (reference := reference_of(predictor)) is not None:
+        declared = {name: ReportedMetric(name, report) for name in (ROWS, COUNTS)}
+        folder = None if configuration.profiles is None else Path(configuration.profiles)
+        number = str(configuration.number)
+        observers.append(Reporter(reference, model, declared, number, folder, configuration.profile_period))
+    service = Service(predictor, MAX_RESPONSE, observers)
     turn = None
     if is_slow and configuration.turns is not None:
         turn = turn_of(Path(configuration.turns), model, configuration.number, configuration.slots)
@@ -205,6 +218,11 @@ class Worker:
             {name: {v: self._loaded[name, v] for v in of_name["versions"]} for name, of_name in wanted.items()},
             {name: of_name["default"] for name, of_name in wanted.items()},
         )
+
+    def close(self) -> None:
+        """End all models."""
+        for version in self._loaded.values():
+            version.batcher.close()
 
     def _forget(self, models: Models) -> None:
         served = {(name, version) for name, versions in models.versions.items() for version in versions}
@@ -291,6 +309,7 @@ async def _run(control: socket.socket) -> None:
     worker.application.drain()
     await _until_quiet(worker.application)
     await stop()
+    worker.close()
     if traces is not None:
         traces.close()
 

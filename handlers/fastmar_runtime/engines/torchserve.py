@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -20,8 +21,11 @@ from fastmar_runtime.errors import BundleError, RuntimeMismatch
 from fastmar_runtime.golden import check_golden, read_golden
 from fastmar_runtime.memory import release_freed
 from fastmar_runtime.metrics import Metrics
+from fastmar_runtime.observer import Observer
 from fastmar_runtime.payload import Request, Response
 from fastmar_runtime.predictor import Predictor
+from fastmar_runtime.profiles import PERIOD
+from fastmar_runtime.profiles.reporting import Reporter, reference_of
 from fastmar_runtime.service import Service
 from fastmar_runtime.spec import Spec
 
@@ -38,6 +42,8 @@ PHRASES = {
 # Headers that the server's front adds: the caller's Content-Type if the body is raw bytes, and the protocol.
 RAW_TYPE, PROTOCOL = "fastmar-content-type", "fastmar-protocol"
 MAX_RESPONSE = "FASTMAR_MAX_RESPONSE_BYTES"  # environment variable: TorchServe's max_response_size
+# Environment variables: folder of the files with profiles of the records, and seconds between two reports.
+PROFILES, PROFILE_PERIOD = "FASTMAR_PROFILES", "FASTMAR_PROFILE_PERIOD"
 _DEFAULT_MAX_RESPONSE = 6_553_500  # TorchServe's own default
 _FRAMING_BYTES = 64 * 1024  # headers and framing of a batch
 
@@ -79,8 +85,14 @@ class Handler:
         except Exception as error:  # a bug, or a fault of the machine
             log.exception("loading failed")
             _give_up(context.model_name, f"{error!r}.", "see the worker's log, and export the learner again.", error)
-        metrics = Metrics(_declared_metrics(context), (context.model_name, predictor.spec.version), _worker_number())
-        self._service = Service(predictor, self._max_response - _FRAMING_BYTES, [metrics])
+        declared, model = _declared_metrics(context), (context.model_name, predictor.spec.version)
+        observers: list[Observer] = [Metrics(declared, model, _worker_number())]
+        if (reference := reference_of(predictor)) is not None:
+            folder, period = os.environ.get(PROFILES), float(os.environ.get(PROFILE_PERIOD) or PERIOD)
+            path = Path(folder) if folder else None
+            observers.append(Reporter(reference, model, declared, _worker_number(), path, period))
+            signal.signal(signal.SIGTERM, _exit)  # by default the last report would be lost
+        self._service = Service(predictor, self._max_response - _FRAMING_BYTES, observers)
 
     def handle(self, data: Sequence[dict[str, Any]], context: Any) -> list[Any]:
         """Answer a batch of requests. Returns the bodies; statuses and headers are set in `context`."""
@@ -105,6 +117,10 @@ class Handler:
             lambda max_records: _request(row, index, context, headers, self._service.spec, max_records),
             v2=_is_v2(headers),
         )
+
+
+def _exit(*_: object) -> NoReturn:
+    raise SystemExit(0)
 
 
 def _is_worth_logging(record: logging.LogRecord) -> bool:

@@ -3,3 +3,10 @@
 A profile has no records and no values, only counts. Profiles with the same variables are added, so that those of
 several workers, servers and hours give one profile of all records.
 """
+
+ROWS = "fastmar_profile_rows_total"
+COUNTS = "fastmar_profile_values_total"
+"""Names of the metrics: counted records; and values by variable and slot."""
+
+PERIOD = 30.0
+"""Default seconds between two reports of a worker."""

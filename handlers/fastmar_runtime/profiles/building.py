@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -25,7 +25,6 @@ from fastmar_runtime.profiles.variables import (
 )
 from fastmar_runtime.spec import Spec
 
-BATCH = 4096  # records that are predicted together
 CHUNKS = 20  # parts of the rows
 MIN_CHUNK = 100  # rows of a part
 MAX_OUTCOMES = 20  # numbers of an answer
@@ -47,19 +46,21 @@ class _Observed:
 
 
 def build_reference(
-    predictor: Predictor, records: Sequence[Any], on_progress: Callable[[int], None] = lambda _: None
+    predictor: Predictor, batches: Iterable[Sequence[Any]], on_progress: Callable[[int], None] = lambda _: None
 ) -> Reference | None:
-    """The reference profile of `records`; None if none of them is answered.
+    """The reference profile of records; None if none of them is answered.
 
     Args:
         predictor: the model.
-        records: the records, in the order in which they arose; a `RecordError` for a record that can't be read.
+        batches: the records, in the order in which they arose; a `RecordError` for a record that can't be read.
         on_progress: called with the number of records that are done.
     """
     observed = _Observed()
-    for start in range(0, len(records), BATCH):
-        _observe(predictor, records[start : start + BATCH], observed)
-        on_progress(min(start + BATCH, len(records)))
+    done = 0
+    for records in batches:
+        _observe(predictor, records, observed)
+        done += len(records)
+        on_progress(done)
     if not observed.answers:
         return None
     variables, values = _variables(predictor.spec, observed)
@@ -72,7 +73,7 @@ def build_reference(
         tuple(_profile(variables, values, observed, *pair) for pair in pairwise(bounds)),
         names,
         tuple(_means(variable, values, numbers) for variable in variables),
-        tuple(numbers.std(axis=0).tolist()),
+        tuple(round(value, 6) for value in numbers.std(axis=0).tolist()),
     )
 
 

@@ -64,6 +64,8 @@ def serve(settings: Settings, platform: Platform | None = None) -> int:
             "server": settings.server,
             "tls_cert": str(settings.tls_cert.resolve()) if settings.tls_cert else None,
             "tls_key": str(settings.tls_key.resolve()) if settings.tls_key else None,
+            "profiles": str(settings.profiles.resolve()) if settings.profiles else None,
+            "profile_period": settings.profile_period,
             "log_format": settings.log_format,
         }
         log.warning("starting %d workers with %s", workers, ", ".join(archive.label for archive in archives))

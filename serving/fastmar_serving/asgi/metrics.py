@@ -15,6 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from fastmar_runtime import metrics as names
+from fastmar_runtime.profiles import COUNTS, ROWS
 from fastmar_serving.asgi.process import Change
 from fastmar_serving.ports import METRICS, listen_error
 
@@ -26,6 +27,8 @@ LABELS = {
     names.REFUSED: ("Refused records and requests.", [*MODEL, "code"]),
     names.WARNINGS: ("Warnings.", [*MODEL, "code"]),
     names.STARTS: ("Worker starts.", MODEL),
+    ROWS: ("Records that were counted by their values.", MODEL),
+    COUNTS: ("Values by variable and slot of the model's profile.", [*MODEL, "variable", "slot"]),
 }
 
 

@@ -59,6 +59,7 @@ def serve(settings: Settings, platform: Platform | None = None) -> int:
                 run,
                 properties,
                 threads=max(1, cores() // workers),
+                variables=_profile_variables(settings),
                 show=log.warning,
                 descriptors=[listener.fileno()],
             )
@@ -109,6 +110,12 @@ def configure(server: ServerProcess, control: Control, settings: Settings, keys:
     if not takes_sockets:
         listener.close()
     return takes_sockets
+
+
+def _profile_variables(settings: Settings) -> dict[str, str]:
+    """Environment variables with the settings of the workers' profiles."""
+    folder = {"FASTMAR_PROFILES": str(settings.profiles.resolve())} if settings.profiles else {}
+    return {"FASTMAR_PROFILE_PERIOD": str(settings.profile_period), **folder}  # read by the handler
 
 
 def platform_routes(archives: list[Archive], platform: Platform | None) -> PlatformRoutes:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import TextIO, cast
 
 from fastmar_serving.run_directory import FAILURES, RunDirectory
@@ -93,11 +94,12 @@ def start(
     threads: int,
     show: Callable[[str], None],
     descriptors: Collection[int] = (),
+    variables: Mapping[str, str] = MappingProxyType({}),
 ) -> ServerProcess:
     """Start the front, the Java code that receives each request (`front/`). It starts TorchServe in its own process.
 
     `threads` is the number of threads of each worker, `descriptors` are sockets on which Java accepts; `show` is called
-    with the lines of the server's output that are for the user.
+    with the lines of the server's output that are for the user. `variables` are environment variables of the workers.
     """
     command = [
         str(java.path),
@@ -118,7 +120,7 @@ def start(
         properties["model_store"],
         "-ncs",
     ]
-    env = environment(os.environ, properties, threads)
+    env = {**environment(os.environ, properties, threads), **variables}
     return ServerProcess(command, cwd=run.path, env=env, show=show, descriptors=descriptors)
 
 

@@ -51,7 +51,7 @@ def reduce_precision(bundle: Bundle, options: Options) -> Bundle:
     assert options.reference is not None  # noqa: S101 - for the type checker: `check_precision` ensures it
     graph = quantize_lstm(bundle.graph)
     exact, reduced = Predictor(bundle.spec, bundle.graph), Predictor(bundle.spec, graph)
-    rows = read_reference(options.reference, bundle.spec.fields)
+    rows = read_reference(options.reference, bundle.spec)
     records = [row for row in rows if not isinstance(row, RecordError)]
     changed, largest, count = _compare(exact.predict(records), reduced.predict(records))
     limit = MAX_CHANGED if options.max_changed is None else options.max_changed

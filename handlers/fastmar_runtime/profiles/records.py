@@ -1,0 +1,83 @@
+"""Reads the records of a data file or folder, for profiles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from fastmar_contract.errors import FastmarError
+from fastmar_contract.files import is_picture, read_input
+from fastmar_runtime import payload
+from fastmar_runtime.pictures import Picture
+from fastmar_runtime.spec import Spec
+
+PARQUET = (".parquet", ".pq")
+TEXT = ".txt"
+
+
+class DataUnreadable(FastmarError):
+    """A data file can't be read."""
+
+    code = "data_unreadable"
+
+
+def record_batches(path: Path, spec: Spec, size: int) -> Iterator[list[Any]]:
+    """Records in batches of `size`, with a `RecordError` in place of a record that can't be read.
+
+    Args:
+        path: a file (CSV, JSON, JSON lines, Parquet), or a folder of pictures or texts, which are read when they are
+            needed.
+        spec: of the model that will predict them.
+        size: number of records of a batch.
+
+    Raises:
+        DataUnreadable, InputUnreadable: it can't be read.
+        RequestError: it has no records of the model.
+    """
+    records = _records(path, spec)
+    while batch := list(islice(records, size)):
+        yield batch
+
+
+def _records(path: Path, spec: Spec) -> Iterator[Any]:
+    try:
+        if path.is_dir():
+            yield from _files(path)
+        elif path.suffix.lower() in PARQUET:
+            yield from _parquet(path, spec)
+        else:
+            yield from payload.read(*read_input(str(path)), spec).records
+    except OSError as error:
+        raise DataUnreadable(f"{path} can't be read ({error.strerror}).", fix="check the path.") from error
+
+
+def _files(folder: Path) -> Iterator[Any]:
+    """The pictures and texts of a folder and its subfolders, in the order of their paths."""
+    found = False
+    for path in sorted(folder.rglob("*")):
+        if is_picture(path.name):
+            yield Picture(path.read_bytes(), path.name)
+        elif path.suffix.lower() == TEXT:
+            yield path.read_text("utf-8", errors="replace")
+        else:
+            continue
+        found = True
+    if not found:
+        raise DataUnreadable(
+            f"{folder} has no pictures or texts.", fix=f"pass a folder of pictures, or of {TEXT} files for texts."
+        )
+
+
+def _parquet(path: Path, spec: Spec) -> Iterator[Any]:
+    try:
+        from pyarrow import parquet  # type: ignore[import-not-found]  # noqa: PLC0415 - an optional dependency
+    except ImportError as error:
+        raise DataUnreadable(
+            f"{path} is a Parquet file, and pyarrow is not installed.", fix="pip install pyarrow, or pass a CSV."
+        ) from error
+    with parquet.ParquetFile(path) as file:
+        names = [field.name for field in spec.fields if field.name in file.schema_arrow.names]
+        for batch in file.iter_batches(columns=names):
+            yield from batch.to_pylist()

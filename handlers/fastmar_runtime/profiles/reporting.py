@@ -1,0 +1,146 @@
+"""Reports the profile of a worker once a period: as metrics, and as a line of a file."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import logging
+import os
+import re
+import socket
+import threading
+from collections import Counter as Multiset
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from fastmar_contract.members import PROFILE
+from fastmar_runtime.metrics import TorchServeMetric
+from fastmar_runtime.predictor import Predictor
+from fastmar_runtime.profiles import COUNTS, PERIOD, ROWS
+from fastmar_runtime.profiles.building import vocabularies
+from fastmar_runtime.profiles.counting import Counter
+from fastmar_runtime.profiles.profile import FORMAT, Profile, Reference, read_reference
+from fastmar_runtime.profiles.variables import Variable
+
+log = logging.getLogger(__name__)
+
+MAX_SERIES = 5000  # slots of a model that become metrics; the files have all
+_SEPARATORS = re.compile(r"[^\w.+-]")  # characters that would end a label's value in TorchServe's line
+
+
+def reference_of(predictor: Predictor) -> Reference | None:
+    """The reference profile of the archive that `predictor` was opened from; None if it has none.
+
+    Raises:
+        BundleUnreadable: it is invalid.
+    """
+    files = predictor.files
+    if files is None or not files.contains(PROFILE):
+        return None
+    return read_reference(files.json(PROFILE), vocabularies(predictor.spec))
+
+
+def label_names(variables: Sequence[Variable]) -> list[str]:
+    """A distinct name for each variable, as the label of a metric."""
+    names = []
+    seen: Multiset[str] = Multiset()
+    for variable in variables:
+        name = _SEPARATORS.sub("_", f"{variable.source}.{variable.name}")
+        seen[name] += 1
+        names.append(name if seen[name] == 1 else f"{name}.{seen[name]}")
+    return names
+
+
+class Reporter(Counter):
+    """Counts records, and reports the counts once a period, when it is closed, and at the end of the process.
+
+    Args:
+        reference: of the model.
+        model: its name and version.
+        declared: metrics by name; those that are missing are not reported.
+        worker: identifies the worker on its server.
+        folder: of the files; None writes none.
+        period: seconds between two reports.
+    """
+
+    def __init__(
+        self,
+        reference: Reference,
+        model: tuple[str, str],
+        declared: Mapping[str, TorchServeMetric],
+        worker: str,
+        folder: Path | None = None,
+        period: float = PERIOD,
+    ) -> None:
+        super().__init__(reference.profile.variables)
+        self._digest = reference.digest
+        self._model = model
+        self._worker = worker
+        self._rows_metric, self._counts_metric = declared.get(ROWS), declared.get(COUNTS)
+        self._labels = [_SEPARATORS.sub("_", label) for label in model]
+        self._names = label_names(reference.profile.variables)
+        self._folder = folder
+        self._period = period
+        self._start = datetime.now(UTC)
+        self._closed = threading.Event()
+        self._reporting = threading.Lock()
+        threading.Thread(target=self._report_regularly, name="profile", daemon=True).start()
+        atexit.register(self.close)
+
+    def close(self) -> None:
+        """See `Observer`. Reports for the last time."""
+        if not self._closed.is_set():
+            self._closed.set()
+            self.report()
+            atexit.unregister(self.close)
+
+    def report(self) -> None:
+        """Report the counts since the last call."""
+        with self._reporting:
+            profile = self.take()
+            start, self._start = self._start, datetime.now(UTC)
+            if profile.rows == 0:
+                return
+            self._add_to_metrics(profile)
+            if self._folder is not None:
+                try:
+                    self._append(self._folder, profile, start)
+                except OSError as error:
+                    log.warning("the profile of %s can't be written: %s", self._model[0], error)
+
+    def _report_regularly(self) -> None:
+        while not self._closed.wait(self._period):
+            self.report()
+
+    def _add_to_metrics(self, profile: Profile) -> None:
+        if self._rows_metric is None or self._counts_metric is None:
+            return
+        self._rows_metric.add_or_update(profile.rows, self._labels)
+        series = 0
+        for name, counts in zip(self._names, profile.counts, strict=True):
+            series += len(counts)
+            if series > MAX_SERIES:
+                return
+            for slot in counts.nonzero()[0].tolist():
+                self._counts_metric.add_or_update(int(counts[slot]), [*self._labels, name, str(slot)])
+
+    def _append(self, folder: Path, profile: Profile, start: datetime) -> None:
+        """Append a line to the file of this process and day. It is written at once, and no other process writes it."""
+        name, version = self._labels
+        host = socket.gethostname()
+        line = {
+            "format": FORMAT,
+            "model": self._model[0],
+            "version": self._model[1],
+            "digest": self._digest,
+            "host": host,
+            "worker": self._worker,
+            "start": start.isoformat(timespec="seconds"),
+            "end": self._start.isoformat(timespec="seconds"),
+            **profile.as_dict(),
+        }
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{name}_{version}_{self._start:%Y%m%d}_{host}_{os.getpid()}.jsonl"
+        with path.open("ab", buffering=0) as file:
+            file.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
