@@ -164,26 +164,28 @@ class Data:
         for variable, slots in self._slots(rows):
             with np.errstate(invalid="ignore"):
                 mean = np.bincount(slots, rows.probabilities, variable.size) / np.bincount(slots, None, variable.size)
+            mean = mean if variable.source == FIELD else np.full(variable.size, np.nan)
             means.append(np.column_stack([1 - mean, mean]))
         bounds = np.linspace(0, REFERENCE, CHUNKS + 1).astype(int).tolist()
         chunks = tuple(self.profile(rows, slice(*pair)) for pair in pairwise(bounds))
         return Reference(self.profile(rows), chunks, LABELS, tuple(means), (float(rows.probabilities.std()),) * 2)
 
     def _answers(self, columns: dict[str, Values]) -> Values:
-        total = sum(
-            column.weight * np.nan_to_num((columns[column.name] - self._scale[column.name][0]) / self._scale[column.name][1])
-            for column in self.columns
-        )
+        total = np.zeros(len(next(iter(columns.values()))))
+        for column in self.columns:
+            mean, deviation = self._scale[column.name]
+            total += column.weight * np.nan_to_num((columns[column.name] - mean) / deviation)
         return 1 / (1 + np.exp(-total / np.sqrt(len(self.columns))))
 
 
 def _category_slots(variable: Variable, values: Values) -> npt.NDArray[np.intp]:
     """`Variable.slots` for an array."""
-    slots = np.full(len(variable.known) + 2, 1)  # the last two: unseen, missing
-    slots[: len(variable.known)] = 2
+    size = len(variable.known)
+    slots = np.full(size + 2, 2)  # of each code; the last two are for unseen and missing values
     slots[np.array(variable.categories, int)] = np.arange(3, variable.size)
-    slots[-1] = 0
-    return slots[np.where(np.isnan(values), len(variable.known) + 1, np.where(values == UNSEEN, len(variable.known), np.nan_to_num(values))).astype(int)]
+    slots[size:] = 1, 0
+    codes = np.where(values == UNSEEN, size, np.nan_to_num(values, nan=size + 1))
+    return slots[codes.astype(int)]
 
 
 def _confidence(probabilities: Values) -> Values:
@@ -207,8 +209,11 @@ def changed(task: tuple[str, int]) -> tuple[bool, bool, bool, tuple[str, ...]]:
     rows, names = data.change(data.draw(LIVE))
     comparison = Comparer(data.reference).compare(data.profile(rows))
     named = _named(comparison)
-    return set(named[: len(names)]) == names, set(named) <= names, comparison.verdict == DRIFT, tuple(
-        each.verdict for each in comparison.fields[: len(names)]
+    return (
+        set(named[: len(names)]) == names,
+        set(named) <= names,
+        comparison.verdict == DRIFT,
+        tuple(each.verdict for each in comparison.fields[: len(names)]),
     )
 
 
@@ -220,7 +225,8 @@ def by_size(task: tuple[int, int]) -> list[tuple[str, int, str, float]]:
     variable = number_variable("x", FIELD, training)  # type: ignore[arg-type]
     assert variable is not None
     codes = rng.choice(20, REFERENCE, p=_zipf(20)).astype(float)
-    category = Variable("c", FIELD, CATEGORY, categories=tuple(map(float, range(20))), known=tuple(map(float, range(20))))
+    known = tuple(map(float, range(20)))
+    category = Variable("c", FIELD, CATEGORY, categories=known, known=known)
     found = []
     for case, (shift, new) in CASES.items():
         if new:

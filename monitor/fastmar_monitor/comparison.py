@@ -124,9 +124,7 @@ class Comparer:
         self.reference = reference
         pairs = list(chunk_pairs(reference))
         size = len(reference.profile.variables)
-        self._floors = [
-            _floor([(rest.counts[at], chunk.counts[at]) for chunk, rest in pairs]) for at in range(size)
-        ]
+        self._floors = [_floor([(rest.counts[at], chunk.counts[at]) for chunk, rest in pairs]) for at in range(size)]
 
     def compare(self, live: Profile) -> Comparison:
         """Compare a profile, which must have the variables of the reference."""
