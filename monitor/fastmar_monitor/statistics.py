@@ -87,7 +87,7 @@ class Table:
         if self.fine.sum() > 1:
             counts = np.stack([self.reference[self.fine], self.live[self.fine]])
             found.append(float(stats.chi2_contingency(counts, correction=False).pvalue))
-        return min(1.0, min(found, default=1.0) * len(found))
+        return min(1.0, min(found) * len(found)) if found else 1.0
 
 
 def table(reference: Counts, live: Counts) -> Table:
