@@ -5,8 +5,8 @@
 
 Three kinds of data: wide (120 numbers and 80 categories, correlated), narrow (5 numbers and 3 categories) and
 categorical (20 columns of up to 400 categories). Numbers are normal, skewed, with many zeros, integers, heavy-tailed,
-or have two peaks; some have missing values. A run has its own seed, which draws the data, a reference of 20,000 rows
-and 5,000 live rows. The model is a logistic regression of the columns.
+or have two peaks; some have missing values. A run has its own seed, which draws the data, the rows of the reference and
+the live rows. The model is a logistic regression of the columns.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastmar_monitor.comparison import Comparer, Comparison
+from fastmar_monitor.comparison import Comparer, Comparison, VariableComparison
 from fastmar_monitor.verdicts import DRIFT, WATCH
 from fastmar_runtime.profiles.building import CHUNKS
 from fastmar_runtime.profiles.profile import Profile, Reference
 from fastmar_runtime.profiles.variables import CATEGORY, CONFIDENCE, FIELD, PREDICTION, Variable, number_variable
 
 PLOT = Path(__file__).resolve().parents[1] / "docs" / "images" / "drift.svg"
-REFERENCE, LIVE = 20_000, 5_000  # rows
+REFERENCE, LIVE = 20_000, 5_000  # rows by default
 SHIFT, NEW = 0.5, 0.05  # standard deviations; share of the rows
 SIZES = (200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000)
 KINDS = {"wide": (120, 80, 40), "narrow": (5, 3, 40), "categorical": (0, 20, 400)}  # numbers, categories, vocabulary
@@ -98,20 +98,20 @@ class Rows:
 class Data:
     """Simulated data of one seed."""
 
-    def __init__(self, kind: str, seed: int) -> None:
+    def __init__(self, kind: str, seed: int, rows: int) -> None:
         self.rng = np.random.default_rng([seed, *kind.encode()])
         numbers, categories, vocabulary = KINDS[kind]
         shapes = [*([*_SHAPES] * numbers)[:numbers], *[CATEGORY] * categories]
         self.columns = [self._column(at, shape, vocabulary) for at, shape in enumerate(shapes)]
-        rows = self.draw(REFERENCE)
-        self._scale = {name: (np.nanmean(values), np.nanstd(values) or 1) for name, values in rows.columns.items()}
-        rows = Rows(rows.columns, self._answers(rows.columns))
-        fields = [column.variable(rows.columns[column.name]) for column in self.columns]
-        confidence = number_variable(CONFIDENCE, CONFIDENCE, _confidence(rows.probabilities).tolist())
+        columns = self._columns(rows)
+        self._scale = {name: (np.nanmean(values), np.nanstd(values) or 1) for name, values in columns.items()}
+        training = Rows(columns, self._answers(columns))
+        fields = [column.variable(columns[column.name]) for column in self.columns]
+        confidence = number_variable(CONFIDENCE, CONFIDENCE, _confidence(training.probabilities).tolist())
         assert confidence is not None
         label = Variable("label", PREDICTION, CATEGORY, categories=LABELS, known=LABELS)
         self.variables = (*fields, label, confidence)
-        self.reference = self._reference(rows)
+        self.reference = self._reference(training)
 
     def _column(self, at: int, shape: str, vocabulary: int) -> Column:
         rng = self.rng
@@ -121,9 +121,12 @@ class Data:
 
     def draw(self, rows: int) -> Rows:
         """New rows."""
+        columns = self._columns(rows)
+        return Rows(columns, self._answers(columns))
+
+    def _columns(self, rows: int) -> dict[str, Values]:
         common = self.rng.standard_normal(rows)
-        columns = {column.name: column.draw(common, self.rng) for column in self.columns}
-        return Rows(columns, self._answers(columns) if hasattr(self, "_scale") else np.zeros(rows))
+        return {column.name: column.draw(common, self.rng) for column in self.columns}
 
     def change(self, rows: Rows) -> tuple[Rows, set[str]]:
         """`rows` with one column shifted and one with a new category, and the names of the columns."""
@@ -139,7 +142,7 @@ class Data:
         name = str(self.rng.choice(categories))
         is_new = self.rng.random(len(columns[name])) < NEW
         columns[name] = np.where(is_new, UNSEEN, columns[name])
-        return Rows(columns, rows.probabilities), changed | {name}
+        return Rows(columns, self._answers(columns)), changed | {name}
 
     def profile(self, rows: Rows, part: slice = slice(None)) -> Profile:
         """The profile of rows."""
@@ -166,7 +169,7 @@ class Data:
                 mean = np.bincount(slots, rows.probabilities, variable.size) / np.bincount(slots, None, variable.size)
             mean = mean if variable.source == FIELD else np.full(variable.size, np.nan)
             means.append(np.column_stack([1 - mean, mean]))
-        bounds = np.linspace(0, REFERENCE, CHUNKS + 1).astype(int).tolist()
+        bounds = np.linspace(0, len(rows.probabilities), CHUNKS + 1).astype(int).tolist()
         chunks = tuple(self.profile(rows, slice(*pair)) for pair in pairwise(bounds))
         return Reference(self.profile(rows), chunks, LABELS, tuple(means), (float(rows.probabilities.std()),) * 2)
 
@@ -174,7 +177,8 @@ class Data:
         total = np.zeros(len(next(iter(columns.values()))))
         for column in self.columns:
             mean, deviation = self._scale[column.name]
-            total += column.weight * np.nan_to_num((columns[column.name] - mean) / deviation)
+            values = np.where(columns[column.name] == UNSEEN, np.nan, columns[column.name])
+            total += column.weight * np.nan_to_num((values - mean) / deviation)
         return 1 / (1 + np.exp(-total / np.sqrt(len(self.columns))))
 
 
@@ -192,29 +196,30 @@ def _confidence(probabilities: Values) -> Values:
     return np.maximum(probabilities, 1 - probabilities)
 
 
-def _named(comparison: Comparison) -> list[str]:
+def _named(comparisons: Sequence[VariableComparison]) -> list[str]:
     """What the report names, in its order."""
-    return [each.variable.name for each in (*comparison.fields, *comparison.answers) if each.verdict in (WATCH, DRIFT)]
+    return [each.variable.name for each in comparisons if each.verdict in (WATCH, DRIFT)]
 
 
-def unchanged(task: tuple[str, int]) -> list[str]:
-    """The false alarms of one run."""
-    data = Data(*task)
-    return _named(Comparer(data.reference).compare(data.profile(data.draw(LIVE))))
+def unchanged(task: tuple[str, int, int, int]) -> list[str]:
+    """The false alarms of one run: kind, seed, rows of the reference, live rows."""
+    *simulated, live = task
+    data = Data(*simulated)
+    comparison = Comparer(data.reference).compare(data.profile(data.draw(live)))
+    return _named((*comparison.fields, *comparison.answers))
 
 
-def changed(task: tuple[str, int]) -> tuple[bool, bool, bool, tuple[str, ...]]:
-    """Of one run: whether all changes are named first, whether nothing else is named, whether the verdict is drift."""
-    data = Data(*task)
-    rows, names = data.change(data.draw(LIVE))
+def changed(task: tuple[str, int, int, int]) -> tuple[bool, bool, bool]:
+    """Of one run: whether all changes are named first, whether no other field is named, whether the verdict is drift.
+
+    The prediction may be named, since it really changes.
+    """
+    *simulated, live = task
+    data = Data(*simulated)
+    rows, names = data.change(data.draw(live))
     comparison = Comparer(data.reference).compare(data.profile(rows))
-    named = _named(comparison)
-    return (
-        set(named[: len(names)]) == names,
-        set(named) <= names,
-        comparison.verdict == DRIFT,
-        tuple(each.verdict for each in comparison.fields[: len(names)]),
-    )
+    named = _named(comparison.fields)
+    return set(named[: len(names)]) == names, set(named) <= names, comparison.verdict == DRIFT
 
 
 def by_size(task: tuple[int, int]) -> list[tuple[str, int, str, float]]:
@@ -268,21 +273,26 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Simulate, print the tables, and write the plot."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=200, help="without changes; half as many with them (default: 200)")
-    parser.add_argument("--size-runs", type=int, default=20, help="for each number of rows (default: 20)")
+    parser.add_argument("--size-runs", type=int, default=20, help="for each number of rows; 0 for none (default: 20)")
+    parser.add_argument("--reference", type=int, default=REFERENCE, help="rows (default: %(default)s)")
+    parser.add_argument("--live", type=int, default=LIVE, help="rows (default: %(default)s)")
     args = parser.parse_args(argv)
     with ProcessPoolExecutor() as pool:
-        print("| data | unchanged: alarms | changed: all named first | nothing else named | verdict drift |")
+        print(f"{args.reference:,} rows of the reference, {args.live:,} live rows\n")
+        print("| data | unchanged: alarms | changed: all named first | no other field named | verdict drift |")
         print("| --- | --: | --: | --: | --: |")
         for kind in KINDS:
-            alarms = [names for names in pool.map(unchanged, [(kind, seed) for seed in range(args.runs)]) if names]
+            sizes = args.reference, args.live
+            alarms = list(filter(None, pool.map(unchanged, [(kind, seed, *sizes) for seed in range(args.runs)])))
             seeds = range(args.runs, args.runs + args.runs // 2)
-            results = list(pool.map(changed, [(kind, seed) for seed in seeds]))
-            counts = [f"{sum(column)} of {len(results)}" for column in list(zip(*results, strict=True))[:3]]
+            results = list(pool.map(changed, [(kind, seed, *sizes) for seed in seeds]))
+            counts = [f"{sum(column)} of {len(results)}" for column in zip(*results, strict=True)]
             print(f"| {kind} | {len(alarms)} of {args.runs} | {' | '.join(counts)} |", flush=True)
         tasks = [(seed, size) for size in SIZES for seed in range(args.size_runs)]
         found = [each for group in pool.map(by_size, tasks) for each in group]
-    _print_sizes(found)
-    _plot(found, PLOT)
+    if found:
+        _print_sizes(found)
+        _plot(found, PLOT)
 
 
 def _print_sizes(found: list[tuple[str, int, str, float]]) -> None:

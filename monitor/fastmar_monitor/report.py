@@ -7,6 +7,7 @@ from datetime import datetime
 from html import escape
 from pathlib import Path
 
+from fastmar_contract.display import printable
 from fastmar_monitor import plots
 from fastmar_monitor.comparison import VariableComparison
 from fastmar_monitor.drift import Drift
@@ -39,7 +40,7 @@ def _parts(drift: Drift) -> Iterator[str]:
 <header><p class="model">{title}</p>
 <h1>{_chip(comparison.verdict)} {sentence}</h1>
 <p>{comparison.rows:,} live records{_refused(drift)}, {comparison.reference_rows:,} records of the reference.</p>
-{"".join(f'<p class="notice">{escape(text)}</p>' for text in drift.live.notices)}
+{"".join(f'<p class="notice">{escape(printable(text))}</p>' for text in drift.live.notices)}
 <p class="legend"><span class="reference"></span>reference <span class="live"></span>live</p></header><main>
 """
     labels = [f"{start:%Y-%m-%d %H:%M}" for start, _ in drift.periods]
