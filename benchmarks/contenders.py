@@ -177,9 +177,9 @@ def fastmar(learner: Path, folder: Path) -> Contender:
     return fastmar_serve(FASTMAR, folder)
 
 
-def export(learner: Path, folder: Path, name: str) -> None:
+def export(learner: Path, folder: Path, name: str, *options: str) -> None:
     """`fastmar export`."""
-    arguments = ["export", str(learner), "--name", name, "--output", str(folder)]
+    arguments = ["export", str(learner), "--name", name, "--output", str(folder), *options]
     subprocess.run([*_COMMAND, *arguments], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 

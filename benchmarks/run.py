@@ -3,6 +3,7 @@
 python -m benchmarks.run [--learner FILE] [--quick] [--json FILE]
 python -m benchmarks.run --vision
 python -m benchmarks.run --text
+python -m benchmarks.run --profiles
 python -m benchmarks.run --sweep
 """
 
@@ -22,6 +23,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import pandas as pd
 from examples import flights
 from rich.console import Console
 
@@ -50,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     about = machine.describe()
     with tempfile.TemporaryDirectory(prefix="fastmar-bench-") as name:
         folder = Path(name)
-        compare = _pictures if args.vision else _texts if args.text else _records
+        compare = _pictures if args.vision else _texts if args.text else _profiles if args.profiles else _records
         result = {"machine": about, **compare(folder, args)}
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
@@ -127,6 +129,23 @@ def _texts(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     int8 = replace(int8, is_checked=False)  # its answers differ
     out.print(long_texts.ABOUT)
     return _compare(_selected([asgi, int8, torchserve, flask], args.only), flask, plan, args.repeats)
+
+
+def _profiles(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
+    """Both engines, with and without the profile of the records."""
+    flight = flights.benchmark_model()
+    requests = _write(folder / "requests.json", flight.records)
+    plan = Plan(requests, flight.answers, args.connections or [1, 64], args.seconds, args.warm_up)
+    pd.DataFrame(flight.records).to_csv(folder / "reference.csv", index=False)
+    contenders.export(flight.learner, folder / "plain", flights.NAME)
+    contenders.export(flight.learner, folder / "profiled", flights.NAME, "--reference", str(folder / "reference.csv"))
+    files = ("--profiles", str(folder / "profiles"))
+    rivals = [
+        contenders.fastmar_serve(f"{name}{text}", folder / store, *options, *more)
+        for name, options in ((contenders.ASGI, ("--engine", "asgi")), (contenders.FASTMAR, ()))
+        for text, store, more in (("", "plain", ()), (", profiles", "profiled", files))
+    ]
+    return _compare(_selected(rivals, args.only), rivals[0], plan, args.repeats)
 
 
 def _mixed(folder: Path, pictures_file: Path, args: argparse.Namespace) -> dict[str, Any]:
@@ -236,6 +255,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all results to this file")
     parser.add_argument("--vision", action="store_true", help="pictures and a resnet34")
     parser.add_argument("--text", action="store_true", help="texts of about 300 words and a full-size AWD_LSTM")
+    parser.add_argument("--profiles", action="store_true", help="both engines with and without profiles of the records")
     parser.add_argument("--sweep", action="store_true", help="only fastmar, over batch sizes, delays and workers")
     args = parser.parse_args(argv)
     args.repeats = args.repeats or (2 if args.vision or args.text else 3)

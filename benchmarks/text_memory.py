@@ -3,7 +3,8 @@
     python -m benchmarks.text_memory [--texts N] [--words N] [--large]
 
 The network is the one of `examples.reviews`, or with `--large` fastai's default AWD_LSTM with random weights. The first
-text is the longest; the other lengths are uniform in their logarithm. Prints megabytes after shares of the texts.
+text is the longest; the other lengths are uniform in their logarithm. One word in ten is new, so that a cache of words
+would show. The predictor has the threads of the asgi engine. Prints megabytes after shares of the texts.
 """
 
 from __future__ import annotations
@@ -14,14 +15,20 @@ import random
 import resource
 import tempfile
 import time
+from collections.abc import Iterator
 from multiprocessing import get_context
 from pathlib import Path
 
+from fastmar_runtime.memory import release_freed
 from fastmar_runtime.predictor import Predictor
+from fastmar_runtime.turns import MAX_THREADS
+from fastmar_serving.settings import cores
 
 _WORDS = ["the", "film", "was", "good", "Bad", "acting", "and", "plot", "it", "boring", ",", "."]
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _SEED = 4
+_LINES = 20  # of the report
+_NEW = 0.1  # share of words that no text had before
 
 
 def export(folder: str, large: bool) -> None:
@@ -41,6 +48,12 @@ def export(folder: str, large: bool) -> None:
     export_learner(learner, Options("model", output=Path(folder)))
 
 
+def words(generator: random.Random, count: int) -> Iterator[str]:
+    """`count` words, of which a share of `_NEW` is letters by chance."""
+    for word in generator.choices(_WORDS, k=count):
+        yield f"w{generator.getrandbits(48):x}" if generator.random() < _NEW else word
+
+
 def megabytes() -> float:
     """The resident memory of this process."""
     return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * _PAGE / 1e6
@@ -56,14 +69,15 @@ def main() -> None:
         child = get_context("spawn").Process(target=export, args=(folder, options.large))
         child.start()
         child.join()
-        predictor = Predictor.open(Path(folder) / "model.mar")
+        predictor = Predictor.open(Path(folder) / "model.mar", threads=min(cores(), MAX_THREADS))
+    release_freed()  # as the workers do after loading
     print(f"loaded: {megabytes():,.0f} MB", flush=True)
     generator = random.Random(_SEED)
     lengths = [options.words, *(int(options.words ** generator.random()) for _ in range(options.texts - 1))]
     start = time.perf_counter()
     for number, length in enumerate(lengths, 1):
-        predictor.predict([" ".join(generator.choices(_WORDS, k=length))])
-        if number == 1 or number % max(1, options.texts // 10) == 0:
+        predictor.predict([" ".join(words(generator, length))])
+        if number == 1 or number % max(1, options.texts // _LINES) == 0:
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
             seconds = time.perf_counter() - start
             print(f"{number:,} texts: {megabytes():,.0f} MB, peak {peak:,.0f} MB, {seconds:,.0f} s", flush=True)

@@ -50,7 +50,7 @@ def _train(folder: Path) -> None:
         text_classifier_learner,
     )
 
-    print("Training the learner (only the first time; it takes about half an hour on two cores) ...", flush=True)
+    print("Training the learner (only the first time; it takes about 15 minutes on two cores) ...", flush=True)
     set_seed(SEED, reproducible=True)
     loaders = TextDataLoaders.from_df(
         table()[HELD_OUT:].reset_index(drop=True),

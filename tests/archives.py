@@ -10,7 +10,7 @@ from typing import Any
 from fastmar_export.archive import write_archive
 from fastmar_export.bundle import Bundle
 from fastmar_runtime.predictor import Predictor
-from tests.runtime import tiny, tiny_ratings
+from tests.runtime import tiny, tiny_language, tiny_ratings
 
 # A plain TorchServe handler without checks, which answers every record with the archive's answer.json.
 UNCHECKED = """
@@ -91,6 +91,13 @@ def ratings_archive(folder: Path) -> Path:
     model = tiny_ratings.predictor()
     golden = tiny.golden(model, [tiny_ratings.RECORD, {"user": 7, "title": "Alien"}])
     return write_archive(Bundle(model.spec, tiny_ratings.graph(), golden), folder)
+
+
+def language_archive(folder: Path) -> Path:
+    """The archive of the tiny language model, `words`."""
+    model = tiny_language.predictor()
+    golden = tiny.golden(model, [{"text": "it was"}, {"text": "good and"}])
+    return write_archive(Bundle(model.spec, tiny_language.graph(), golden), folder)
 
 
 def changed(archive: Path, **members: Any) -> Path:

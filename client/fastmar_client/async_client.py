@@ -14,14 +14,17 @@ from fastmar_client.calls import Calls, Query
 from fastmar_client.client import Record
 from fastmar_client.encoding import Part, Picture, is_one
 from fastmar_client.errors import RecordRefused
+from fastmar_client.event_stream import TextParts
 from fastmar_client.flows import Flow, Result
 from fastmar_client.frames import Frame, records_in
+from fastmar_client.generation import continuation, embed_record, generate_record
+from fastmar_client.item_lists import recommend_record, similar_record
 from fastmar_client.records import REQUEST_BYTES, Answer, prepare, raise_error, size_of, with_record_number
 from fastmar_client.requester import Headers
 from fastmar_client.retries import Retries
 from fastmar_client.scoring import ROWS_A_REQUEST
 from fastmar_client.served import ServedModel, get_schema, list_models, wait_until_ready
-from fastmar_client.transport import AsyncTransport, base_url
+from fastmar_client.transport import AsyncTransport, Reply, base_url
 from fastmar_contract.masks import MaskSize
 
 if TYPE_CHECKING:
@@ -176,13 +179,60 @@ class AsyncClient:
         request_id: str | None = None,
     ) -> Answer:
         """The items with the highest predictions for a user; see `Client.recommend`."""
-        return await self._run(self._calls.recommend(user, k, seen, Query(model, version, request_id=request_id)))
+        query = Query(model, version, request_id=request_id)
+        return await self._run(self._calls.operation(query, recommend_record, user, k, seen))
 
     async def similar(
         self, model: str, item: Any, k: int = 10, *, version: str | None = None, request_id: str | None = None
     ) -> Answer:
         """The items that are most similar to an item; see `Client.similar`."""
-        return await self._run(self._calls.similar(item, k, Query(model, version, request_id=request_id)))
+        query = Query(model, version, request_id=request_id)
+        return await self._run(self._calls.operation(query, similar_record, item, k))
+
+    async def generate(
+        self,
+        model: str,
+        text: str | Record,
+        tokens: int = 50,
+        *,
+        temperature: float = 1.0,
+        min_p: float | None = None,
+        no_unk: bool = True,
+        seed: int | None = None,
+        version: str | None = None,
+        request_id: str | None = None,
+    ) -> Answer:
+        """A text, continued by a language model; see `Client.generate`."""
+        query = Query(model, version, request_id=request_id)
+        return await self._run(
+            self._calls.operation(query, generate_record, text, tokens, temperature, min_p, no_unk, seed)
+        )
+
+    def stream(
+        self,
+        model: str,
+        text: str | Record,
+        tokens: int = 50,
+        *,
+        temperature: float = 1.0,
+        min_p: float | None = None,
+        no_unk: bool = True,
+        seed: int | None = None,
+        version: str | None = None,
+        request_id: str | None = None,
+    ) -> AsyncGenerator[str, None]:
+        """The parts of a generated text as they arrive, for `async for`; see `Client.stream`.
+
+        To stop early, call `aclose()` on the result.
+        """
+        query = Query(model, version, request_id=request_id)
+        return self._stream(query, text, tokens, temperature, min_p, no_unk, seed)
+
+    async def embed(
+        self, model: str, text: str | Record, *, version: str | None = None, request_id: str | None = None
+    ) -> Answer:
+        """The encoding of a text by a language model; see `Client.embed`."""
+        return await self._run(self._calls.operation(Query(model, version, request_id=request_id), embed_record, text))
 
     async def schema(self, model: str, version: str | None = None) -> dict[str, Any]:
         """The JSON Schemas of the model's records and answers."""
@@ -236,6 +286,18 @@ class AsyncClient:
             return prepare(record, schema, query.mask_size)
         # In a thread: reading a file or encoding an image would block the event loop.
         return await asyncio.to_thread(prepare, record, schema, query.mask_size)
+
+    async def _stream(self, query: Query, *arguments: Any) -> AsyncGenerator[str, None]:
+        answer = await self._run(self._calls.stream(query, *arguments))
+        if not isinstance(answer, Reply):
+            yield continuation(answer)
+            return
+        chunks: Any = answer.chunks
+        async with aclosing(chunks):
+            with TextParts(answer, query.model, query.request_id) as parts:
+                async for chunk in chunks:
+                    for part in parts(chunk):
+                        yield part
 
     async def _run(self, flow: Flow[Result]) -> Result:
         return await run_async(flow, self._transport)

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 
 from fastmar_client.errors import ClientError
-from fastmar_client.transport import CONNECTIONS, Reply, ca_bundle, cause_of, not_sendable, timed_out, unreachable
+from fastmar_client.transport import (
+    CONNECTIONS,
+    Reply,
+    accepts_events,
+    ca_bundle,
+    cause_of,
+    has_events,
+    not_sendable,
+    timed_out,
+    unreachable,
+)
 
 try:
     import httpx
@@ -32,18 +43,34 @@ class AsyncHttpTransport:
         """See `Transport.send`."""
         connect, read = timeout
         limits = httpx.Timeout(connect=connect, read=read, write=read, pool=None)
+        stream = accepts_events(headers)
         try:
-            answer = await self._session.request(
-                method, self._url + path, content=body, headers=headers, timeout=limits, follow_redirects=False
+            request = self._session.build_request(
+                method, self._url + path, content=body, headers=headers, timeout=limits
             )
+            answer = await self._session.send(request, follow_redirects=False, stream=stream)
+            if stream and has_events(answer.status_code, answer.headers):
+                chunks = self._chunks(answer, read)
+                return Reply(answer.status_code, b"", answer.headers, answer.reason_phrase, chunks)
+            async with aclosing(answer):
+                content = await answer.aread()
         except (httpx.RequestError, httpx.InvalidURL) as error:
             raise self._to_client_error(error, read) from error
-        return Reply(answer.status_code, answer.content, answer.headers, answer.reason_phrase)
+        return Reply(answer.status_code, content, answer.headers, answer.reason_phrase)
 
     async def close(self) -> None:
         """Close the connections, except those of a session passed by the caller."""
         if self._owns_session:
             await self._session.aclose()
+
+    async def _chunks(self, answer: httpx.Response, seconds: float) -> AsyncGenerator[bytes, None]:
+        try:
+            async for chunk in answer.aiter_bytes():
+                yield chunk
+        except httpx.RequestError as error:
+            raise self._to_client_error(error, seconds) from error
+        finally:
+            await answer.aclose()
 
     def _to_client_error(self, error: Exception, seconds: float) -> ClientError:
         if isinstance(error, httpx.ConnectTimeout):  # nothing was sent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,14 +12,17 @@ from fastmar_client.bulk import answer_or_bisect
 from fastmar_client.encoding import JSON, Part, to_json_list
 from fastmar_client.errors import RecordRefused, wrong_count_error
 from fastmar_client.flows import Flow
-from fastmar_client.item_lists import recommend_record, similar_record
+from fastmar_client.generation import generate_record
 from fastmar_client.keys import FixedKey, KeyFile, Keys
 from fastmar_client.records import Answer, complete, prepare
 from fastmar_client.requester import Headers, Requester
 from fastmar_client.retries import Retries
 from fastmar_client.schema import Schema
 from fastmar_client.served import check_names, get_schema, path_of
+from fastmar_client.transport import EVENT_STREAM
 from fastmar_contract.masks import check_mask_size
+
+Record = dict[str, Any]
 
 SCHEMA_CACHE_SECONDS = 60.0
 
@@ -84,15 +87,16 @@ class Calls:
         answer = yield from self._post(part.data, part.media_type, query)
         return complete(answer, part)
 
-    def recommend(self, user: Any, k: int, seen: Iterable[Any], query: Query) -> Flow[Any]:
-        """The best items for a user; see `Client.recommend`."""
+    def operation(self, query: Query, make: Callable[..., Record], *arguments: Any) -> Flow[Any]:
+        """The answer to the record that `make` returns for the model's schema and `arguments`."""
         schema = yield from self.schema(query)
-        return (yield from self.answer(prepare(recommend_record(schema.described, user, k, seen), None), query))
+        return (yield from self.answer(prepare(make(schema.described, *arguments), None), query))
 
-    def similar(self, item: Any, k: int, query: Query) -> Flow[Any]:
-        """The items that are similar to an item; see `Client.similar`."""
+    def stream(self, query: Query, *arguments: Any) -> Flow[Any]:
+        """A `Reply` with events, or the answer of a server that sends none; arguments of `generate_record`."""
         schema = yield from self.schema(query)
-        return (yield from self.answer(prepare(similar_record(schema.described, item, k), None), query))
+        part = prepare(generate_record(schema.described, *arguments), None)
+        return (yield from self._post(part.data, part.media_type, query, accept=f"{EVENT_STREAM}, {JSON}"))
 
     def answers_to_body(self, body: bytes, content_type: str, query: Query) -> Flow[list[Answer]]:
         """The answers to a request body; see `Client.predict_body`."""
@@ -120,7 +124,9 @@ class Calls:
         answers = iter((yield from answer_or_bisect(sent, send, RecordRefused)) if sent else ())
         return [_to_answer(next(answers), each) if isinstance(each, Part) else each.as_dict() for each in batch]
 
-    def _post(self, body: bytes, content_type: str, query: Query, retries: Retries | None = None) -> Flow[Any]:
+    def _post(
+        self, body: bytes, content_type: str, query: Query, retries: Retries | None = None, accept: str = JSON
+    ) -> Flow[Any]:
         return self.requester.request(
             "POST",
             path_of(query.model, query.version),
@@ -129,6 +135,7 @@ class Calls:
             model=query.model,
             request_id=query.request_id,
             retries=retries,
+            accept=accept,
         )
 
 

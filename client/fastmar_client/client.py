@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
@@ -12,8 +13,11 @@ from fastmar_client.bulk import batches, map_in_order
 from fastmar_client.calls import Calls, Query
 from fastmar_client.encoding import Part, Picture, is_one
 from fastmar_client.errors import RecordRefused
+from fastmar_client.event_stream import TextParts
 from fastmar_client.flows import Flow, Result, run
 from fastmar_client.frames import Frame, records_in
+from fastmar_client.generation import continuation, embed_record, generate_record
+from fastmar_client.item_lists import recommend_record, similar_record
 from fastmar_client.records import (
     REQUEST_BYTES,
     Answer,
@@ -27,7 +31,7 @@ from fastmar_client.requester import Headers
 from fastmar_client.retries import Retries
 from fastmar_client.scoring import ROWS_A_REQUEST, Scored
 from fastmar_client.served import ServedModel, ServedRowModel, get_schema, list_models, wait_until_ready
-from fastmar_client.transport import Transport, base_url
+from fastmar_client.transport import Reply, Transport, base_url
 from fastmar_contract.csv_rows import UTF8
 from fastmar_contract.masks import MaskSize
 
@@ -268,7 +272,8 @@ class Client:
             RecordRefused: the model does not rank items, or an argument is invalid.
             ClientError: any other error of `fastmar_client.errors`.
         """
-        return self._run(self._calls.recommend(user, k, seen, Query(model, version, request_id=request_id)))
+        query = Query(model, version, request_id=request_id)
+        return self._run(self._calls.operation(query, recommend_record, user, k, seen))
 
     def similar(
         self, model: str, item: Any, k: int = 10, *, version: str | None = None, request_id: str | None = None
@@ -290,7 +295,93 @@ class Client:
             RecordRefused: the model does not compare items, does not know the item, or `k` is out of range.
             ClientError: any other error of `fastmar_client.errors`.
         """
-        return self._run(self._calls.similar(item, k, Query(model, version, request_id=request_id)))
+        query = Query(model, version, request_id=request_id)
+        return self._run(self._calls.operation(query, similar_record, item, k))
+
+    def generate(
+        self,
+        model: str,
+        text: str | Record,
+        tokens: int = 50,
+        *,
+        temperature: float = 1.0,
+        min_p: float | None = None,
+        no_unk: bool = True,
+        seed: int | None = None,
+        version: str | None = None,
+        request_id: str | None = None,
+    ) -> Answer:
+        """A text, continued by a language model.
+
+        Args:
+            model: the model's name.
+            text: the text to continue; for a model of several columns, a record with a text for each.
+            tokens: the number of tokens to generate, from 1 to 1,000.
+            temperature: a number above 0; below 1, probable tokens are chosen more often.
+            min_p: tokens with a lower probability are not chosen, unless all are lower; None for no limit.
+            no_unk: whether the token for unknown words is never chosen.
+            seed: from 0 to 2**53 - 1; the same seed gives the same text. None for a different one each time.
+            version: the model's version; None for the server's default.
+            request_id: sent as X-Request-ID.
+
+        Returns:
+            ``{"text": ..., "generated": ..., "warnings": [...]}``: the whole text as fastai's `LMLearner.predict`
+            returns it, and its new part.
+
+        Raises:
+            RecordRefused: the model does not generate texts, or an argument is invalid.
+            ClientError: any other error of `fastmar_client.errors`.
+        """
+        query = Query(model, version, request_id=request_id)
+        return self._run(self._calls.operation(query, generate_record, text, tokens, temperature, min_p, no_unk, seed))
+
+    def stream(
+        self,
+        model: str,
+        text: str | Record,
+        tokens: int = 50,
+        *,
+        temperature: float = 1.0,
+        min_p: float | None = None,
+        no_unk: bool = True,
+        seed: int | None = None,
+        version: str | None = None,
+        request_id: str | None = None,
+    ) -> Generator[str, None, None]:
+        """The parts of a generated text as they arrive; joined, they follow `text`. Arguments are those of `generate`.
+
+        The request is sent when the first part is requested. It is not retried once the server has started to answer.
+        If you stop early, the connection is closed, and the server generates no more; call `close()` on the result if
+        you keep it. A server that sends no parts sends the whole text, which is then the only part.
+
+        Raises:
+            RecordRefused: the model does not generate texts, or an argument is invalid.
+            ServerUnreachable: no answer; or the connection broke, after the parts that were yielded.
+            ClientError: any other error of `fastmar_client.errors`.
+        """
+        query = Query(model, version, request_id=request_id)
+        return self._stream(query, text, tokens, temperature, min_p, no_unk, seed)
+
+    def embed(
+        self, model: str, text: str | Record, *, version: str | None = None, request_id: str | None = None
+    ) -> Answer:
+        """The encoding of a text by a language model.
+
+        Args:
+            model: the model's name.
+            text: the text; for a model of several columns, a record with a text for each.
+            version: the model's version; None for the server's default.
+            request_id: sent as X-Request-ID.
+
+        Returns:
+            ``{"embedding": [...], "warnings": [...]}``: three vectors of the size of the encoder's last layer, one
+            after the other: its output for the last token, and the maximum and the mean over all tokens.
+
+        Raises:
+            RecordRefused: the model is not a language model, or can't read the text.
+            ClientError: any other error of `fastmar_client.errors`.
+        """
+        return self._run(self._calls.operation(Query(model, version, request_id=request_id), embed_record, text))
 
     def score_csv(
         self,
@@ -373,6 +464,16 @@ class Client:
         except RecordRefused as refusal:
             return refusal
         return prepare_or_refuse(record, schema, query.mask_size)
+
+    def _stream(self, query: Query, *arguments: Any) -> Generator[str, None, None]:
+        answer = self._run(self._calls.stream(query, *arguments))
+        if not isinstance(answer, Reply):
+            yield continuation(answer)
+            return
+        chunks: Any = answer.chunks
+        with closing(chunks), TextParts(answer, query.model, query.request_id) as parts:
+            for chunk in chunks:
+                yield from parts(chunk)
 
     def _run(self, flow: Flow[Result]) -> Result:
         return run(flow, self._transport)

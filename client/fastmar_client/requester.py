@@ -47,14 +47,17 @@ class Requester:
         retries: Retries | None = None,
         timeout: tuple[float, float] | None = None,
         request_id: str | None = None,
+        accept: str = JSON,
     ) -> Flow[Any]:
         """Send a request, retried according to `retries`; the result is the parsed JSON of the response.
+
+        If `accept` has the media type of events and the response is events, the result is the `Reply`.
 
         Raises:
             ClientError: there is no response, or its status is 400 or more.
         """
         policy = retries or self.retries
-        headers = _headers(body, content_type, self._extra_headers(), request_id)
+        headers = _headers(body, content_type, accept, self._extra_headers(), request_id)
         key_was_refreshed = False
         attempt = 0
         deadline = None
@@ -71,7 +74,7 @@ class Requester:
                 failure.request_id = failure.request_id or request_id
             else:
                 if reply.status < 400 or _has_answer_for_each_record(reply):
-                    return _parse(reply, model)
+                    return _parse(reply, model) if reply.chunks is None else reply
                 failure = to_client_error(reply, model, len(body or b""))
                 failure.request_id = failure.request_id or request_id
                 retry_after = failure.retry_after
@@ -90,8 +93,10 @@ class Requester:
             yield Pause(pause)
 
 
-def _headers(body: bytes | None, content_type: str, extra: Headers, request_id: str | None) -> dict[str, str]:
-    headers = {"Accept": JSON, **extra}
+def _headers(
+    body: bytes | None, content_type: str, accept: str, extra: Headers, request_id: str | None
+) -> dict[str, str]:
+    headers = {"Accept": accept, **extra}
     if body is not None:
         headers["Content-Type"] = content_type
     if request_id is not None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastmar_client.encoding import encode
+from fastmar_client.generation import EMBED, GENERATE
 from fastmar_client.item_lists import RECOMMEND, SEEN, SIMILAR
 from fastmar_client.json_schema import synthetic_value
 from fastmar_client.picture_records import EXAMPLE_SIZE, black_png
@@ -21,6 +22,7 @@ from fastmar_contract.values import CATEGORY, DATE, NUMBER
 
 _DATE = "2024-01-31"
 _NUMBER_RANGE = 1000.0
+_EMBEDDING_SIZE = 12
 _NOT_SYNTHETIC = ("name", "warnings")  # keys of an answer
 
 # Names in a list of items: of what was sent, of the list, and of the number of an item.
@@ -77,6 +79,24 @@ def item_list(schema: Schema, record: Any) -> JSON | None:
     subject, listed, number = _LIST_NAMES[option]
     entries = [{"item": item, number: 1 / place} for place, item in enumerate(items, 1)]
     return {subject: sent, listed: entries, "warnings": []}
+
+
+def of_text(schema: Schema, record: Any) -> JSON | None:
+    """The text or the encoding that a record requests, always the same for the same record; None for another record.
+
+    The fake server neither checks the record's values nor warns of them.
+    """
+    options = schema.described.get("generator") or {}
+    option = next((name for name in options if isinstance(record, dict) and name in record), None)
+    if option is None:
+        return None
+    rng = random.Random(zlib.crc32(encode(record)))  # noqa: S311 - not for security
+    if option == EMBED:
+        return {"embedding": [rng.uniform(-1, 1) for _ in range(_EMBEDDING_SIZE)], "warnings": []}
+    tokens = schema.described["answer"]["properties"]["prediction"].get("enum") or ["token"]
+    text = " ".join(str(record[name]) for name in schema.columns if name in record)
+    generated = " ".join(rng.choice(tokens) for _ in range(record[GENERATE]))
+    return {"text": f"{text} {generated}", "generated": generated, "warnings": []}
 
 
 def read_body(body: bytes, content_type: str, schema: Schema) -> tuple[list[Any], str]:

@@ -204,7 +204,8 @@ class FakeServer:
     def _answer(self, schema: Schema, record: Any, position: int) -> dict[str, Any]:
         configured = self._answers.get(schema.name)
         if configured is None:
-            return synthetic.item_list(schema, record) or synthetic.answer(schema, record, position)
+            requested = synthetic.item_list(schema, record) or synthetic.of_text(schema, record)
+            return requested or synthetic.answer(schema, record, position)
         answer = dict(configured(record) if callable(configured) else configured)
         return answer if "error" in answer else {"warnings": [], **answer}
 

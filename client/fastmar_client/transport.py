@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from fastmar_client.errors import ClientError, ServerUnreachable, Timeout
 
 _MODEL_PATH = re.compile(r"/predictions(/.*)?$")
+EVENT_STREAM = "text/event-stream"  # in Accept: the response may have events
 CONNECTIONS = 64  # in the pool of one server; more than the usual concurrency of `predict_many`
 
 
@@ -23,17 +24,30 @@ class Reply:
         content: the body.
         headers: all headers, or at least Content-Type, Retry-After and X-Request-ID.
         reason: the reason phrase.
+        chunks: the body as it arrives, instead of `content`, if it has the events that the request accepts. Its end, or
+            a call of `close` or `aclose`, ends the use of the connection. It raises `ServerUnreachable` or `Timeout`.
     """
 
     status: int
     content: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     reason: str = ""
+    chunks: Generator[bytes, None, None] | AsyncGenerator[bytes, None] | None = None
 
 
 def header(reply: Reply, name: str) -> str | None:
     """A header of a response; the name is case-insensitive."""
     return next((value for key, value in reply.headers.items() if key.lower() == name.lower()), None)
+
+
+def accepts_events(headers: Mapping[str, str]) -> bool:
+    """Whether a request with these headers may be answered with events."""
+    return EVENT_STREAM in headers.get("Accept", "")
+
+
+def has_events(status: int, headers: Mapping[str, str]) -> bool:
+    """Whether the body of a response is events."""
+    return status < 400 and headers.get("Content-Type", "").startswith(EVENT_STREAM)
 
 
 class Transport(Protocol):

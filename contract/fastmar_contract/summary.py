@@ -13,11 +13,15 @@ MAX_ITEMS = 3  # in a text
 def describe_prediction(answer: dict[str, Any]) -> str:
     """The prediction as text: a label, several labels, numbers, points, or the classes of a mask with their shares.
 
-    For a list of items, the first items.
+    For a list of items, the first items; for a generated text, the whole text; for an encoding, its size.
     """
     if (items := listed_items(answer)) is not None:
         first = ", ".join(_number(entry["item"]) for entry in items[:MAX_ITEMS])
         return first + (f", ... ({len(items)} items)" if len(items) > MAX_ITEMS else "") or "no items"
+    if "generated" in answer:
+        return str(answer["text"])
+    if "embedding" in answer:
+        return f"{len(answer['embedding'])} numbers"
     value = answer["prediction"]
     if is_mask(answer):
         shares = mask_shares(value)

@@ -11,6 +11,7 @@ from typing import Any, overload
 from fastmar_client.encoding import Picture, as_read, is_one
 from fastmar_client.errors import RecordRefused
 from fastmar_client.frames import Frame, records_in
+from fastmar_client.generation import embed_record, generate_record
 from fastmar_client.item_lists import recommend_record, similar_record
 from fastmar_client.records import prepare, with_record_number
 from fastmar_client.schema import Schema
@@ -135,6 +136,38 @@ class Model:
         """
         with _record_errors():
             answer: Answer = self.predict(similar_record(self.schema, item, k))
+        return answer
+
+    def generate(
+        self,
+        text: str | Record,
+        tokens: int = 50,
+        *,
+        temperature: float = 1.0,
+        min_p: float | None = None,
+        no_unk: bool = True,
+        seed: int | None = None,
+    ) -> Answer:
+        """A text, continued by a language model; arguments and answer are those of `Client.generate`.
+
+        model = fastmar.load("model_store/stories.mar")
+        model.generate("Once upon a time", 20, temperature=0.7)["text"]
+
+        Raises:
+            RecordError: the model does not generate texts, or an argument is invalid.
+        """
+        with _record_errors():
+            answer: Answer = self.predict(generate_record(self.schema, text, tokens, temperature, min_p, no_unk, seed))
+        return answer
+
+    def embed(self, text: str | Record) -> Answer:
+        """The encoding of a text by a language model; the answer is that of `Client.embed`.
+
+        Raises:
+            RecordError: the model is not a language model, or can't read the text.
+        """
+        with _record_errors():
+            answer: Answer = self.predict(embed_record(self.schema, text))
         return answer
 
     def _answers(self, records: Iterable[Any], mask_size: str | None) -> Iterator[Answer]:

@@ -106,7 +106,8 @@ def export(
         name: name of the model in URLs.
         version: version of the model.
         ui: YAML file with the presentation of the model in forms.
-        reference: CSV file with rows from which defaults and ranges of the fields are computed; no row is stored.
+        reference: training data (CSV, JSON lines, Parquet, or a folder of pictures or texts), for the defaults and
+            ranges of the fields and for the profile; no row is stored.
         activation: softmax, sigmoid or identity, for a loss that does not determine it.
         ignored_callbacks: class names of callbacks that do not change answers.
         exif_transpose: whether to rotate photos by their EXIF orientation, which fastai does not do.

@@ -19,7 +19,7 @@ class Options:
         activation: softmax, sigmoid or identity, for a loss that does not determine it.
         ignored_callbacks: class names of callbacks that do not change answers.
         ui: YAML file with the presentation of the model in forms.
-        reference: CSV file with rows from which defaults and ranges of the fields are computed.
+        reference: training data, from which defaults and ranges of the fields and the profile are computed.
         force: whether to replace any archive of the same name.
         live: whether the pickle was written from a learner in memory, only for this export. Its digest does not
             identify the learner then, so an archive with the same content is replaced without `force`.

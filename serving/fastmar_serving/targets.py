@@ -1,4 +1,4 @@
-"""Targets of `predict` and `score`: an archive in this process, or a served model."""
+"""Targets of `predict`, `score`, `recommend` and `generate`: an archive in this process, or a served model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote
 
 from fastmar_client.records import with_record_number
-from fastmar_contract.errors import FastmarError
+from fastmar_contract.errors import FastmarError, RecordError
 from fastmar_contract.files import CSV, PICTURE, InputUnreadable, as_utf8, names_of, read_picture
 from fastmar_runtime.errors import BundleUnreadable
 from fastmar_runtime.modalities import modality
@@ -53,6 +53,10 @@ class Target(Protocol):
 
     def score(self, source: Path, target: Path, **options: Any) -> Scored:
         """Score a CSV file; `options` are those of `Client.score_csv`."""
+        ...
+
+    def stream(self, text: str, tokens: int, **options: Any) -> Iterator[str]:
+        """What follows `text`, in parts; `options` are those of `Client.generate`."""
         ...
 
 
@@ -116,6 +120,15 @@ class ArchiveTarget:
 
         return score_csv(ArchiveRowModel(self._predictor), source, target, **options)
 
+    def stream(self, text: str, tokens: int, **options: Any) -> Iterator[str]:
+        """See `Target`. There is one part."""
+        from fastmar_client.generation import continuation, generate_record  # noqa: PLC0415
+
+        [answer] = self._predictor.predict([generate_record(self.schema(), text, tokens, **options)])
+        if "error" in answer:
+            raise RecordError.from_dict(answer["error"])
+        yield continuation(answer)
+
     def _predict_files(self, paths: Sequence[Path]) -> list[dict[str, Any]]:
         from fastmar_contract.masks import MODEL_SIZE  # noqa: PLC0415
 
@@ -176,6 +189,10 @@ class ServedTarget:
         """See `Target`."""
         return self._client.score_csv(self._name, source, target, version=self._version, **options)
 
+    def stream(self, text: str, tokens: int, **options: Any) -> Iterator[str]:
+        """See `Target`."""
+        return self._client.stream(self._name, text, tokens, version=self._version, **options)
+
     def _predict_pictures(self, pictures: Sequence[Any], **options: Any) -> Answers:
         return self._client.predict_many(
             self._name, pictures, version=self._version, mask_size=self._mask_size, **options
@@ -184,7 +201,6 @@ class ServedTarget:
     def _predict(self, records: Sequence[Any]) -> Answers:
         """Answers to the records of a body; a record that could not be read is an error already."""
         from fastmar_client.encoding import Part, encode  # noqa: PLC0415
-        from fastmar_contract.errors import RecordError  # noqa: PLC0415
 
         # As parts, so that the client does not treat a string among the records as the path of a file.
         readable: Iterator[Any] = (Part(encode(record)) for record in records if not isinstance(record, RecordError))
@@ -238,7 +254,6 @@ def _csv_answers(model: RowModel, body: bytes) -> Answers:
 
 
 def _picture(path: Path, mask_size: str) -> Any:
-    from fastmar_contract.errors import RecordError  # noqa: PLC0415
     from fastmar_runtime.pictures import Picture  # noqa: PLC0415
 
     try:

@@ -483,3 +483,11 @@ def test_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     printed = capsys.readouterr().err
     assert "fastmar_runtime.predictor" in printed
     assert "Fix: pip install" in printed
+
+
+def test_inspect_shows_the_begin_of_a_large_object(capsys: Any) -> None:
+    inspect._show({"name": "texts", "special_cases": {f"case {at}\n": [at] for at in range(1356)}})
+    printed = capsys.readouterr().out
+    assert "'case 11\\n': 11" in printed
+    assert "case 12" not in printed
+    assert "... (1,356 in all)" in printed

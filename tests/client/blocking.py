@@ -39,18 +39,19 @@ class BlockingClient:
         return lambda *arguments, **options: self._wait(method(*arguments, **options))
 
     def predict_many(self, *arguments: Any, **options: Any) -> Iterator[Any]:
-        answers: Any = self._client.predict_many(*arguments, **options)
+        return self._iterate(self._client.predict_many(*arguments, **options))
 
-        def iterate() -> Iterator[Any]:
-            try:
-                while True:
-                    yield self._wait(anext(answers))
-            except StopAsyncIteration:
-                pass
-            finally:
-                self._wait(answers.aclose())
+    def stream(self, *arguments: Any, **options: Any) -> Iterator[Any]:
+        return self._iterate(self._client.stream(*arguments, **options))
 
-        return iterate()
+    def _iterate(self, answers: Any) -> Iterator[Any]:
+        try:
+            while True:
+                yield self._wait(anext(answers))
+        except StopAsyncIteration:
+            pass
+        finally:
+            self._wait(answers.aclose())
 
     def _wait(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(_await(coroutine), self._loop).result()

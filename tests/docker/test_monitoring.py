@@ -75,7 +75,7 @@ class TestFiles:
 
     def test_every_alert_has_a_test_in_which_it_fires_and_one_in_which_it_does_not(self, rules: list[Any]) -> None:
         cases = [case for test in read_yaml(UNIT_TESTS)["tests"] for case in test.get("alert_rule_test", [])]
-        names = {rule["alert"] for rule in rules}
+        names = {rule["alert"] for rule in rules if "alert" in rule}
         assert {case["alertname"] for case in cases if case.get("exp_alerts")} == names
         assert {case["alertname"] for case in cases if not case.get("exp_alerts")} == names
 
@@ -144,7 +144,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(store: Path) -> Iterator[RunningServer]:
-    with running_server(store) as running:
+    with running_server(store, "--profile-period", "1") as running:
         yield running
 
 
@@ -166,7 +166,7 @@ class TestWatched:
     def test_server_is_up_and_all_rules_are_healthy(self, watching: Prometheus, rules: list[Any]) -> None:
         assert watching.query("up")[0][0]["job"] == "fastmar"
         (group,) = watching.get("rules")["groups"]
-        assert [rule["name"] for rule in group["rules"]] == [rule["alert"] for rule in rules]
+        assert [rule["name"] for rule in group["rules"]] == [rule.get("alert") or rule["record"] for rule in rules]
 
         def looked_at() -> bool:
             (group,) = watching.get("rules")["groups"]
@@ -181,7 +181,7 @@ class TestWatched:
 
         assert of("fastmar_requests_total", "status") == {"200": ASKED, "400": REFUSED + UNREADABLE, "500": 0}
         assert of("fastmar_refused_total", "code") == {"missing_column": REFUSED, "bad_request": UNREADABLE}
-        assert of("fastmar_warnings_total", "code") == {"extra_column": ASKED}
+        assert of("fastmar_warnings_total", "code") == {"extra_column": ASKED, "unknown_category": ASKED}
         assert of("fastmar_records_total", "model_version") == {"1.0": ASKED * 2 + REFUSED}
         assert of("ts_inference_requests_total", "model_name") == {NAME: ASKED + REFUSED + UNREADABLE}
         assert of("fastmar_worker_starts_total", "model_name") == {NAME: 1}
@@ -190,6 +190,15 @@ class TestWatched:
         seconds = watching.value("fastmar_request_seconds_sum")
         assert seconds is not None
         assert 0 < seconds < 30
+
+    def test_counts_values(self, watching: Prometheus) -> None:
+        assert watching.value("fastmar_profile_rows_total") == ASKED * 2
+        for variable, slot in (("age", "missing"), ("workclass", "unseen")):
+            labels = f'{{variable="field.{variable}", slot="{slot}"}}'
+            assert watching.value(f"fastmar_profile_values_total{labels}") == ASKED
+            share = watching.value(f"fastmar:profile_reference_share{labels}")
+            assert share is not None
+            assert 0 < share < 1
 
     def test_every_expression_of_the_dashboard_gives_data(
         self, watching: Prometheus, expressions: dict[str, str]
@@ -217,7 +226,8 @@ class TestWatched:
 def ask(server: RunningServer) -> None:
     """Requests with two records that each have an unknown column, then requests that are refused."""
     url = f"{server.url}/predictions/{NAME}"
-    statuses = [requests.post(url, json=[RECORD | {"extra": 1}, RECORD], timeout=30).status_code for _ in range(ASKED)]
+    strange = RECORD | {"extra": 1, "age": None, "workclass": "Nobody"}
+    statuses = [requests.post(url, json=[strange, RECORD], timeout=30).status_code for _ in range(ASKED)]
     statuses += [requests.post(url, json={"extra": 1}, timeout=30).status_code for _ in range(REFUSED)]
     statuses += [requests.post(url, data=b"{", timeout=30).status_code for _ in range(UNREADABLE)]
     assert statuses == [200] * ASKED + [400] * (REFUSED + UNREADABLE)

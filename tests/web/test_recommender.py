@@ -8,22 +8,14 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests.web.fake import FakeClient, category, schema
+from tests.web.fake import FILMS, RECOMMENDED, SIMILAR, TITLES, FakeClient
 
 NAME = "films"
-RECOMMENDED = {
-    "user": 1,
-    "recommendations": [{"item": "Alien", "prediction": 4.5}, {"item": "Brazil", "prediction": 3.0}],
-    "warnings": [],
-}
-SIMILAR = {"item": "Alien", "similar": [{"item": "Brazil", "similarity": 0.75}], "warnings": []}
 
 
 @pytest.fixture
 def films(fake: FakeClient) -> FakeClient:
-    lists = {"user": "user", "item": "title", "recommend": {}, "similar": {}}
-    described = schema(NAME, {"user": category(1, 2), "title": category("Alien", "Brazil")})
-    fake.schemas = {NAME: {**described, "recommender": lists}}
+    fake.schemas = {NAME: FILMS}
     fake.answers = {NAME: {"prediction": 4.0, "warnings": []}}
     return fake
 
@@ -32,8 +24,20 @@ def films(fake: FakeClient) -> FakeClient:
     ("user", "title", "sent", "answer", "shown"),
     [
         ("1", "Alien", {"user": 1, "title": "Alien"}, {"prediction": 4.0, "warnings": []}, []),
-        ("1", "", {"user": 1, "recommend": 10}, RECOMMENDED, ["Alien", "4.5", "Brazil", "3"]),
-        ("", "Alien", {"title": "Alien", "similar": 10}, SIMILAR, ["Brazil", "0.75"]),
+        (
+            "1",
+            "",
+            {"user": 1, "recommend": 10},
+            RECOMMENDED,
+            [TITLES[4], "4.5", TITLES[3], "4", TITLES[2], "3.5", TITLES[1], "3"],
+        ),
+        (
+            "",
+            "Alien",
+            {"title": "Alien", "similar": 10},
+            SIMILAR,
+            [TITLES[1], "0.75", TITLES[2], "0.25", TITLES[3], "-0.25"],
+        ),
     ],
 )
 def test_an_empty_field_requests_a_list(
@@ -47,3 +51,30 @@ def test_an_empty_field_requests_a_list(
     assert re.findall(r'<th scope="row">([^<]*)</th>\s*<td>([^<]*)</td>', chart) == list(
         zip(shown[::2], shown[1::2], strict=True)
     )
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (RECOMMENDED, f"The best: {TITLES[4]}"),
+        (SIMILAR, f"Most similar: {TITLES[1]}"),
+        (SIMILAR | {"similar": []}, "There are no more items."),
+    ],
+)
+def test_the_sentence_names_the_first_item(films: FakeClient, web: FlaskClient, answer: Any, sentence: str) -> None:
+    films.answers[NAME] = answer
+    assert f'<p class="sentence">{sentence}</p>' in web.post(f"/models/{NAME}", data={"user": "1", "title": ""}).text
+
+
+@pytest.mark.parametrize(
+    ("missing", "sent"),
+    [("similar", {"user": "", "title": "Alien"}), ("recommend", {"user": "1", "title": ""})],
+)
+def test_a_list_that_the_model_lacks_is_not_requested(
+    films: FakeClient, web: FlaskClient, missing: str, sent: dict[str, str]
+) -> None:
+    lists = {name: value for name, value in FILMS["recommender"].items() if name != missing}
+    films.schemas[NAME] = {**FILMS, "recommender": lists}
+    assert web.get(f"/models/{NAME}").text.count("Leave it empty") == 1
+    web.post(f"/models/{NAME}", data=sent)
+    assert {*films.requests[-1]} == {"user", "title"}

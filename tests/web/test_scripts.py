@@ -15,7 +15,7 @@ from fastmar_web import backend
 from tests.browser import PATIENCE, Chromium
 from tests.pictures import picture
 from tests.web.conftest import PIXEL
-from tests.web.fake import COUNTRIES, HOSTILE, QUOTED, FakeClient, answer, number, schema
+from tests.web.fake import COUNTRIES, FILMS, HOSTILE, QUOTED, RECOMMENDED, REVIEWS, FakeClient, answer, number, schema
 
 expect: Any = getattr(pytest.importorskip("playwright.sync_api"), "expect")  # noqa: B009 - mypy needs no stubs
 
@@ -429,6 +429,40 @@ def test_an_emptied_or_cancelled_search_keeps_the_chosen_category(page: Any, add
     expect(page.locator("#answer .sentence")).to_have_text("Prediction: >=50k, 94% sure")
     expect(field).to_have_value("Country-7")
     assert [record["native-country"] for record in fake.requests] == [" Country-7"]
+
+
+def test_a_long_text_is_cut_in_the_history_and_has_no_link(page: Any, address: str, fake: FakeClient) -> None:
+    fake.schemas, fake.answers = {"reviews": REVIEWS}, {"reviews": answer(label="positive", other="negative")}
+    page.goto(f"{address}/models/reviews")
+    for text, about, links in (
+        ("good " * 12, "good " * 12, 1),
+        ("good " * 12 + "x", "good " * 11 + "go...", 1),
+        ("good " * 2000, "good " * 11 + "go...", 0),
+    ):
+        page.get_by_label("Text").fill(text)
+        send(page)
+        expect(page.locator("[data-history] li").first).to_contain_text(f"Text {about.strip()}")
+        expect(page.locator("#answer .link")).to_have_count(links)
+        expect(page.locator("[data-history] li").first.locator("a")).to_have_count(links)
+    assert [len(record["text"]) for record in fake.requests] == [60, 61, 10_000]
+
+
+@pytest.mark.parametrize("key", ["Tab", "Enter", None])
+def test_an_emptied_item_requests_a_list(page: Any, address: str, fake: FakeClient, key: str | None) -> None:
+    fake.schemas, fake.answers = {"films": FILMS}, {"films": RECOMMENDED}
+    page.goto(f"{address}/models/films")
+    field = page.get_by_label("Title")
+    field.fill("Film 7")
+    field.press("Enter")
+    field.fill("")
+    if key:
+        field.press(key)
+    send(page)
+    expect(page.locator("#answer .chart tbody tr")).to_have_count(len(RECOMMENDED["recommendations"]))
+    assert fake.requests == [{"user": 1, "recommend": 10}]
+    field.fill("Film 7")
+    field.press("Enter")
+    expect(field).to_have_value("Film 7")
 
 
 def test_dates_of_examples_and_links_are_shown_and_sent(page: Any, address: str, fake: FakeClient) -> None:

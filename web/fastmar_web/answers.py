@@ -13,7 +13,7 @@ from fastmar_web.presentation import Presentation, display_text, fill_template, 
 JSON = dict[str, Any]
 MAX_BARS = 10  # of a chart
 MAX_POINTS = 50  # of a chart
-_SHOWN_ELSEWHERE = ("index", "points_model", "name", "warnings")  # parts of answers
+_SHOWN_ELSEWHERE = ("index", "points_model", "name", "warnings", "generated")  # parts of answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +110,8 @@ def _prediction(answer: JSON, schema: JSON, presentation: Presentation) -> Answe
         return _points(prediction, remarks)
     if (items := listed_items(answer)) is not None:
         return _items(items, remarks)
+    if "generated" in answer:
+        return AnswerView(str(answer["text"]), remarks=remarks)
     if "prediction" not in answer:
         return AnswerView("The model answered.", remarks=remarks)
     if _is_nested(prediction):
@@ -192,14 +194,15 @@ def _items(items: list[JSON], remarks: tuple[Remark, ...]) -> AnswerView:
         Bar(display_text(item["item"]), format_number(number), 100 * max(0, number) / largest if largest > 0 else 0)
         for item, number in zip(items, numbers, strict=True)
     )
-    kind = "Similarity" if items and "similarity" in items[0] else "Prediction"
-    sentence = f"The best: {display_text(items[0]['item'])}" if items else "There are no more items."
-    return AnswerView(sentence, bars, kind, remarks=remarks)
+    if not items:
+        return AnswerView("There are no more items.", remarks=remarks)
+    first, kind = ("Most similar", "Similarity") if "similarity" in items[0] else ("The best", "Prediction")
+    return AnswerView(f"{first}: {display_text(items[0]['item'])}", bars, kind, remarks=remarks)
 
 
 def _is_other(name: str, answer: JSON) -> bool:
     """Whether a part of an answer is shown nowhere else."""
-    if listed_items(answer) is not None:
+    if listed_items(answer) is not None or (name == "text" and "generated" in answer):
         return False
     if name == "prediction":
         return _is_nested(answer[name]) and "points_model" not in answer

@@ -15,6 +15,8 @@ from fastmar_web.page import JSON, Page
 from fastmar_web.settings import MEGABYTE
 from fastmar_web.values import FilledForm, from_link, from_post, from_record
 
+MAX_LINK = 8000  # characters; nginx refuses longer addresses by default
+
 
 class FormPage(Page):
     """A form with a field for each column of a record. See `Page`."""
@@ -56,6 +58,7 @@ class FormPage(Page):
             )
         filled = from_post(self._form, request.form)
         link = self._link({name: filled.texts[name] for name, each in fields.items() if not each.hidden})
+        link = link if len(link) <= MAX_LINK else ""
         answer, error = self._predict(filled)
         parts: JSON = {
             "answer": answer,

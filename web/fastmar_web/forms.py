@@ -47,6 +47,7 @@ class Field:
         default: text of the default.
         choices: options of select and suggest.
         is_searchable: whether a select box gets a search.
+        is_clearable: whether an emptied search chooses no value, and not the previous value again.
         nullable: whether the value may be null.
         optional: whether an empty field is left out of the record.
         has_blank: whether a select box has an option for no value.
@@ -67,6 +68,7 @@ class Field:
     unit: str = ""
     choices: tuple[Choice, ...] = ()
     is_searchable: bool = False
+    is_clearable: bool = False
     nullable: bool = False
     minimum: str = ""
     maximum: str = ""

@@ -1,4 +1,4 @@
-"""Which page a model has: a form made from its schema, unless its kind has a page of its own, or it lists items."""
+"""Which page a model has: a form made from its schema, unless its kind or its operations have a page of their own."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ from flask import request
 
 from fastmar_web.backend import Backend
 from fastmar_web.form_page import FormPage
+from fastmar_web.generator_page import GeneratorPage
 from fastmar_web.page import JSON, Page
 from fastmar_web.picture_page import PicturePage
 from fastmar_web.recommender_page import RecommenderPage
 from fastmar_web.references import split_reference
 from fastmar_web.settings import Settings
 
+_OF_OPERATIONS: dict[str, type[Page]] = {"recommender": RecommenderPage, "generator": GeneratorPage}
 _PAGE_TYPES: dict[str, type[Page]] = {"vision": PicturePage}
 
 
 def page_type(schema: JSON) -> type[Page]:
     """The type of a model's page."""
-    if schema.get("recommender"):
-        return RecommenderPage
-    return _PAGE_TYPES.get(str(schema.get("kind")), FormPage)
+    operations = (page for name, page in _OF_OPERATIONS.items() if schema.get(name))
+    return next(operations, None) or _PAGE_TYPES.get(str(schema.get("kind")), FormPage)
 
 
 def open_page(backend: Backend, settings: Settings, reference: str) -> Page:

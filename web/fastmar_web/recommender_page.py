@@ -14,9 +14,9 @@ from fastmar_web.page import JSON
 from fastmar_web.values import FilledForm
 
 ITEMS = 10  # of a list
-_HELP = {
-    "item": "Leave it empty for the items with the best predictions for the user.",
-    "user": "Leave it empty for the items that are most similar to the item.",
+_HELP = {  # by option: the part to leave empty, and its help text
+    RECOMMEND: ("item", "Leave it empty for the items with the best predictions for the user."),
+    SIMILAR: ("user", "Leave it empty for the items that are most similar to the item."),
 }
 
 
@@ -25,17 +25,20 @@ class RecommenderPage(FormPage):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._form = _with_help(self._form, self.schema["recommender"])
+        self._form = _with_empty_parts(self._form, self.schema["recommender"])
 
     def _predict(self, filled: FilledForm) -> tuple[AnswerView | None, PageError | None]:
         filled.record = _list_record(filled.record, self.schema["recommender"])
         return super()._predict(filled)
 
 
-def _with_help(form: Form, recommender: JSON) -> Form:
-    """`form` with a help text at the user and the item, for those without one in `ui.yaml`."""
-    helps = {recommender[part]: text for part, text in _HELP.items()}
-    fields = {name: replace(each, help=each.help or helps.get(name, "")) for name, each in form.fields.items()}
+def _with_empty_parts(form: Form, recommender: JSON) -> Form:
+    """`form` with a user and an item that can be emptied, and a help text for those without one in `ui.yaml`."""
+    helps = {recommender[part]: text for option, (part, text) in _HELP.items() if option in recommender}
+    fields = {
+        name: replace(each, help=each.help or helps.get(name, ""), is_clearable=name in helps)
+        for name, each in form.fields.items()
+    }
     groups = tuple(replace(group, fields=tuple(fields[each.name] for each in group.fields)) for group in form.groups)
     return replace(form, fields=fields, groups=groups)
 
@@ -43,7 +46,7 @@ def _with_help(form: Form, recommender: JSON) -> Form:
 def _list_record(record: JSON, recommender: JSON) -> JSON:
     """The record that requests a list, if only the user or only the item is filled in; else `record`."""
     user, item = record.get(recommender["user"]), record.get(recommender["item"])
-    if item is None and user is not None:
+    if item is None and user is not None and RECOMMEND in recommender:
         return {recommender["user"]: user, RECOMMEND: ITEMS}
     if user is None and item is not None and SIMILAR in recommender:
         return {recommender["item"]: item, SIMILAR: ITEMS}

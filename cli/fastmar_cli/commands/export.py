@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--reference",
         type=Path,
         metavar="DATA.csv",
-        help="reference table for defaults and ranges; not stored",
+        help="training data, for defaults, ranges and the profile of the archive; no row is stored",
     )
     parser.add_argument("--ui", type=Path, metavar="UI.yaml", help="titles, labels, sentences and examples for forms")
     parser.add_argument(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import zipfile
-from itertools import takewhile
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +80,11 @@ def _show(facts: dict[str, Any]) -> None:
 
 def _add(node: Any, value: Any) -> None:
     if isinstance(value, dict):
-        for key, item in value.items():
-            _add_entry(node, key, item)
+        shown = len(value) if len(value) <= _MAX_ENTRIES else _MAX_ITEMS
+        for key, item in islice(value.items(), shown):
+            _add_entry(node, key if key.isprintable() else repr(key), item)
+        if shown < len(value):
+            node.add(f"... ({len(value):,} in all)")
     elif isinstance(value, list):
         for item in value:
             if isinstance(item, dict):
@@ -96,6 +99,7 @@ _TITLES = ("name", "step", "layer", "where", "what")
 _NO_COLUMNS: dict[str, list[str]] = {"categories": [], "numbers": []}  # a learner of pictures
 _SENTENCES = ("runs_code", "functions", "leaks", "notices", "problems")
 _MAX_ITEMS = 12
+_MAX_ENTRIES = 100  # of an object; of a larger one, such as a tokenizer's special cases, `_MAX_ITEMS` are shown
 _MAX_DEPTH = 3  # of a network; deeper layers are counted
 _MAX_LENGTH = 120  # of a text
 

@@ -43,7 +43,7 @@ from fastmar_runtime.memory import release_freed
 from fastmar_runtime.metrics import METRICS, Metrics
 from fastmar_runtime.observer import Observer
 from fastmar_runtime.predictor import Predictor
-from fastmar_runtime.profiles import COUNTS, PERIOD, ROWS
+from fastmar_runtime.profiles import COUNTS, PERIOD, ROWS, SHARES
 from fastmar_runtime.profiles.reporting import Reporter, reference_of
 from fastmar_runtime.service import Service
 from fastmar_runtime.tracing import Tracing, tracing
@@ -139,7 +139,7 @@ def load(archive: Mapping[str, str], configuration: Configuration, report: Repor
     metrics = Metrics({name: ReportedMetric(name, report) for name in METRICS}, model, str(configuration.number))
     observers: list[Observer] = [metrics]
     if (reference := reference_of(predictor)) is not None:
-        declared = {name: ReportedMetric(name, report) for name in (ROWS, COUNTS)}
+        declared = {name: ReportedMetric(name, report) for name in (ROWS, COUNTS, SHARES)}
         folder = None if configuration.profiles is None else Path(configuration.profiles)
         number = str(configuration.number)
         observers.append(Reporter(reference, model, declared, number, folder, configuration.profile_period))

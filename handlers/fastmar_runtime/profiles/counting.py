@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from fastmar_runtime.observer import Observer
@@ -22,7 +23,6 @@ class Counter(Observer):
 
     def __init__(self, variables: Sequence[Variable]) -> None:
         self._variables = tuple(variables)
-        self._columns = [variable for variable in variables if variable.source in (FIELD, MEASURE)]
         self._answers = [variable for variable in variables if variable.source in (PREDICTION, CONFIDENCE)]
         self._lock = threading.Lock()
         self._reset()
@@ -30,6 +30,7 @@ class Counter(Observer):
     def _reset(self) -> None:
         self._rows = 0
         self._counters = {(each.source, each.name): SlotCounter(each) for each in self._variables}
+        self._by_column = {name: each for (source, name), each in self._counters.items() if source in (FIELD, MEASURE)}
         self._batches: list[Mapping[str, Sequence[Any]]] = []
         self._answered: list[dict[str, Any]] = []
 
@@ -56,15 +57,22 @@ class Counter(Observer):
 
     def _count(self) -> None:
         """Count the values that wait."""
-        for variable in self._columns:
-            values = [value for batch in self._batches for value in batch.get(variable.name, ())]
-            self._counters[variable.source, variable.name].add(values)
+        for name, values in _columns(self._batches):
+            if (counter := self._by_column.get(name)) is not None:
+                counter.add(values)
         answers = [answer for answer in self._answered if "prediction" in answer]
         for variable in self._answers:
             self._counters[variable.source, variable.name].add(outcomes(answers, variable.source))
         self._rows += len(answers)
         self._batches = []
         self._answered = []
+
+
+def _columns(batches: Sequence[Mapping[str, Sequence[Any]]]) -> Iterator[tuple[str, list[Any]]]:
+    """The columns of all batches. A preprocessor gives all batches the same columns, in the same order."""
+    if batches:
+        for name, parts in zip(batches[0], zip(*(batch.values() for batch in batches), strict=True), strict=True):
+            yield name, list(chain.from_iterable(parts))
 
 
 def outcomes(answers: Sequence[Mapping[str, Any]], source: str) -> list[Any]:

@@ -10,18 +10,18 @@ import re
 import socket
 import threading
 from collections import Counter as Multiset
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from fastmar_contract.members import PROFILE
 from fastmar_runtime.metrics import TorchServeMetric
 from fastmar_runtime.predictor import Predictor
-from fastmar_runtime.profiles import COUNTS, PERIOD, ROWS
+from fastmar_runtime.profiles import COUNTS, PERIOD, ROWS, SHARES
 from fastmar_runtime.profiles.building import vocabularies
 from fastmar_runtime.profiles.counting import Counter
 from fastmar_runtime.profiles.profile import FORMAT, Profile, Reference, read_reference
-from fastmar_runtime.profiles.variables import Variable
+from fastmar_runtime.profiles.variables import Counts, Variable
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,9 @@ class Reporter(Counter):
         self._worker = worker
         self._rows_metric, self._counts_metric = declared.get(ROWS), declared.get(COUNTS)
         self._labels = [_SEPARATORS.sub("_", label) for label in model]
-        self._names = label_names(reference.profile.variables)
+        variables = reference.profile.variables
+        self._series = [*zip(label_names(variables), (variable.keys() for variable in variables), strict=True)]
+        self._report_shares(reference.profile, declared.get(SHARES))
         self._folder = folder
         self._period = period
         self._start = datetime.now(UTC)
@@ -113,17 +115,28 @@ class Reporter(Counter):
         while not self._closed.wait(self._period):
             self.report()
 
+    def _report_shares(self, reference: Profile, metric: TorchServeMetric | None) -> None:
+        if metric is not None:
+            for labels, counts, slot in self._slots(reference):
+                metric.add_or_update(round(int(counts[slot]) / max(1, int(counts.sum())), 6), labels)
+
     def _add_to_metrics(self, profile: Profile) -> None:
         if self._rows_metric is None or self._counts_metric is None:
             return
         self._rows_metric.add_or_update(profile.rows, self._labels)
+        for labels, counts, slot in self._slots(profile):
+            if counts[slot]:
+                self._counts_metric.add_or_update(int(counts[slot]), labels)
+
+    def _slots(self, profile: Profile) -> Iterator[tuple[list[str], Counts, int]]:
+        """Labels, counts of the variable, and slot of each metric."""
         series = 0
-        for name, counts in zip(self._names, profile.counts, strict=True):
+        for (name, keys), counts in zip(self._series, profile.counts, strict=True):
             series += len(counts)
             if series > MAX_SERIES:
                 return
-            for slot in counts.nonzero()[0].tolist():
-                self._counts_metric.add_or_update(int(counts[slot]), [*self._labels, name, str(slot)])
+            for slot, key in enumerate(keys):
+                yield [*self._labels, name, key], counts, slot
 
     def _append(self, folder: Path, profile: Profile, start: datetime) -> None:
         """Append a line to the file of this process and day. It is written at once, and no other process writes it."""

@@ -54,14 +54,17 @@ class Variable:
     known: tuple[Any, ...] = ()
 
     def labels(self) -> list[str]:
-        """Names of the slots, in their order; the first one is for missing values."""
+        """Names of the slots for people, in their order; the first one is for missing values."""
         if self.kind == NUMBER:
-            bins = [
-                f"{low:.6g}" if high == np.nextafter(low, np.inf) else f"{low:.6g} to {high:.6g}"
-                for low, high in pairwise(self.edges)
-            ]
-            return [MISSING, BELOW, *bins, ABOVE]
-        return [MISSING, UNSEEN, OTHER, *map(str, self.categories)]
+            return self._named([_bin_name(*bounds) for bounds in pairwise(self.edges)])
+        return self._named([*map(str, self.categories)])
+
+    def keys(self) -> list[str]:
+        """Names of the slots in metrics, in their order: they are short, and don't contain a category."""
+        return self._named([*map(str, range(len(self.edges) - 1 if self.kind == NUMBER else len(self.categories)))])
+
+    def _named(self, names: list[str]) -> list[str]:
+        return [MISSING, BELOW, *names, ABOVE] if self.kind == NUMBER else [MISSING, UNSEEN, OTHER, *names]
 
     def count(self, values: Sequence[Any]) -> Counts:
         """The number of values in each slot, [slots] int64."""
@@ -105,6 +108,10 @@ class SlotCounter:
             return
         for value, count in Counter(values).items():
             self.counts[self._index.get(value, 1)] += count
+
+
+def _bin_name(low: float, high: float) -> str:
+    return f"{low:.6g}" if high == np.nextafter(low, np.inf) else f"{low:.6g} to {high:.6g}"
 
 
 def _index(variable: Variable) -> dict[Any, int]:

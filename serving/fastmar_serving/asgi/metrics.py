@@ -15,7 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from fastmar_runtime import metrics as names
-from fastmar_runtime.profiles import COUNTS, ROWS
+from fastmar_runtime.profiles import COUNTS, ROWS, SHARES
 from fastmar_serving.asgi.process import Change
 from fastmar_serving.ports import METRICS, listen_error
 
@@ -29,6 +29,10 @@ LABELS = {
     names.STARTS: ("Worker starts.", MODEL),
     ROWS: ("Records that were counted by their values.", MODEL),
     COUNTS: ("Values by variable and slot of the model's profile.", [*MODEL, "variable", "slot"]),
+}
+GAUGES = {
+    names.MEMORY: ("Resident memory.", [*MODEL, "worker"]),
+    SHARES: ("Shares of the values in the reference data, by variable and slot.", [*MODEL, "variable", "slot"]),
 }
 
 
@@ -44,7 +48,7 @@ class Metrics(Collector):
         with self._lock:
             for name, labels, value in changes:
                 of_name = self._values[name]
-                of_name[tuple(labels)] = value if name == names.MEMORY else of_name[tuple(labels)] + value
+                of_name[tuple(labels)] = value if name in GAUGES else of_name[tuple(labels)] + value
 
     def collect(self) -> Iterator[Metric]:
         """See prometheus_client's `Collector`."""
@@ -55,10 +59,11 @@ class Metrics(Collector):
             for key, value in values.get(name, {}).items():
                 counter.add_metric(list(key), value)
             yield counter
-        memory = GaugeMetricFamily(names.MEMORY, "Resident memory.", labels=[*MODEL, "worker"])
-        for key, value in values.get(names.MEMORY, {}).items():
-            memory.add_metric(list(key), value)
-        yield memory
+        for name, (help_text, labels) in GAUGES.items():
+            gauge = GaugeMetricFamily(name, help_text, labels=labels)
+            for key, value in values.get(name, {}).items():
+                gauge.add_metric(list(key), value)
+            yield gauge
         yield _histogram(values)
 
     @contextmanager

@@ -4,9 +4,9 @@ import json
 import sys
 from pathlib import Path
 
-from fastmar_generated import ApiClient, Configuration, InputRecord, PredictionsApi, RecordList
-from fastmar_generated.exceptions import BadRequestException
-from fastmar_generated.models import ErrorResponse, InferRequest
+from fastmar_awkward import ApiClient, Configuration, InputRecord, PredictionsApi, RecordList
+from fastmar_awkward.exceptions import BadRequestException
+from fastmar_awkward.models import ErrorResponse, InferRequest
 
 url, path = sys.argv[1:]
 api = PredictionsApi(ApiClient(Configuration(host=url)))

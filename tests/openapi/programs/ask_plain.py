@@ -4,9 +4,9 @@ import json
 import sys
 from pathlib import Path
 
-from fastmar_plain import Client
-from fastmar_plain.api.predictions import predict, predict_many
-from fastmar_plain.models import InputRecord, RecordList
+from fastmar_awkward import Client
+from fastmar_awkward.api.predictions import predict, predict_many
+from fastmar_awkward.models import InputRecord, RecordList
 
 url, path = sys.argv[1:]
 record = InputRecord.from_dict(json.loads(Path(path).read_text("utf-8")))

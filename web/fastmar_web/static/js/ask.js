@@ -69,8 +69,10 @@ function invalidInput(part) {
 function changedValues(part) {
   const controls = [...part.querySelectorAll("form [name]")];
   const found = controls.filter((control) => textOf(control) !== initialTextOf(control));
-  return found.map((control) => `${titleOf(control)} ${textOf(control) || "empty"}`).join(", ") || "no values changed";
+  return found.map((control) => `${titleOf(control)} ${short(textOf(control)) || "empty"}`).join(", ") || "no values changed";
 }
+
+function short(text) { return text.length <= 60 ? text : `${text.slice(0, 57)}...`; }
 
 function textOf(control) {
   if (control.type === "checkbox") return control.checked ? "yes" : "no";

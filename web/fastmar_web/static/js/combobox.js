@@ -31,7 +31,10 @@ export function makeCombobox(select) {
 
   input.addEventListener("focus", () => input.select());
   input.addEventListener("click", () => (list.hidden ? open("") : null));
-  input.addEventListener("input", () => open(input.value));
+  input.addEventListener("input", () => {
+    if (select.dataset.search === "clearable" && !input.value.trim()) select.value = "";
+    open(input.value);
+  });
   input.addEventListener("blur", chooseTyped);
   input.addEventListener("keydown", onKey);
   list.addEventListener("mousedown", (event) => event.preventDefault()); // keeps the focus in the input
