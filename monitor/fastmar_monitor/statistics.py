@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special
 
 Counts = npt.NDArray[np.int64]
 Shares = npt.NDArray[np.float64]
@@ -81,12 +81,11 @@ class Table:
         """
         n, m = int(self.reference.sum()), int(self.live.sum())
         found = [
-            float(stats.binomtest(int(live), int(live + reference), m / (n + m)).pvalue)
+            _binomial(int(live), int(live + reference), m / (n + m))
             for reference, live in zip(self.reference[~self.fine], self.live[~self.fine], strict=True)
         ]
         if self.fine.sum() > 1:
-            counts = np.stack([self.reference[self.fine], self.live[self.fine]])
-            found.append(float(stats.chi2_contingency(counts, correction=False).pvalue))
+            found.append(homogeneity(np.stack([self.reference[self.fine], self.live[self.fine]])))
         return min(1.0, min(found) * len(found)) if found else 1.0
 
 
@@ -115,12 +114,34 @@ def differ(samples: npt.NDArray[np.int64], alpha: float) -> bool:
     counts = samples[:, fine]
     if total[~fine].sum() * share >= MIN_EXPECTED:
         counts = np.column_stack([counts, samples[:, ~fine].sum(axis=1)])
-    return counts.shape[1] > 1 and bool(stats.chi2_contingency(counts, correction=False).pvalue < alpha)
+    return counts.shape[1] > 1 and homogeneity(counts) < alpha
+
+
+def homogeneity(counts: Counts) -> float:
+    """P-value of Pearson's chi-squared test that samples, [samples, slots], have the same distribution.
+
+    The same as `scipy.stats.chi2_contingency` without a correction, which takes a hundred times as long.
+    """
+    expected = np.outer(counts.sum(axis=1), counts.sum(axis=0) / counts.sum())
+    freedom = (counts.shape[0] - 1) * (counts.shape[1] - 1)
+    return float(special.chdtrc(freedom, np.sum((counts - expected) ** 2 / expected)))
+
+
+def _binomial(successes: int, trials: int, probability: float) -> float:
+    """P-value of an exact binomial test: twice the smaller tail."""
+    below = special.bdtr(successes, trials, probability)
+    above = special.bdtrc(successes - 1, trials, probability) if successes else 1.0
+    return min(1.0, 2 * float(min(below, above)))
 
 
 def adjust(p_values: list[float]) -> list[float]:
     """P-values after Benjamini and Hochberg (1995): of those below alpha, at most a share of alpha is due to chance."""
-    return [float(value) for value in stats.false_discovery_control(p_values)] if p_values else []
+    values = np.array(p_values, np.float64)
+    order = np.argsort(values)[::-1]
+    number = len(values)
+    adjusted = np.empty(number)
+    adjusted[order] = np.minimum.accumulate(values[order] * number / np.arange(number, 0, -1))
+    return np.minimum(1.0, adjusted).tolist()
 
 
 def _shares(counts: Any) -> Shares:

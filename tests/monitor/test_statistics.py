@@ -77,6 +77,25 @@ def test_the_p_value_of_frequent_slots_is_that_of_scipy(pair: tuple[Any, Any]) -
     assert table.p_value() == pytest.approx(expected if len(pair[0]) > 1 else 1)
 
 
+def test_homogeneity_of_several_samples_is_that_of_scipy() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        samples = rng.integers(5, 200, (6, 8))
+        expected = stats.chi2_contingency(samples, correction=False).pvalue
+        assert statistics.homogeneity(samples) == pytest.approx(expected)
+
+
+@given(st.integers(0, 60), st.integers(0, 60), st.floats(0.001, 0.999))
+def test_the_binomial_test_is_that_of_scipy(successes: int, failures: int, probability: float) -> None:
+    found = statistics._binomial(successes, successes + failures, probability)
+    tails = [
+        stats.binomtest(successes, successes + failures, probability, alternative).pvalue
+        for alternative in ("less", "greater")
+        if successes + failures
+    ]
+    assert found == pytest.approx(min(1, 2 * min(tails, default=1)), abs=1e-9)
+
+
 @given(pairs())
 def test_merging_rare_slots_keeps_the_records(pair: tuple[Any, Any]) -> None:
     table = statistics.table(*pair)
@@ -111,13 +130,8 @@ def test_a_slot_that_the_reference_does_not_have_is_not_merged_with_others() -> 
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=50))
-def test_adjusted_p_values(p_values: list[float]) -> None:
-    """Against the definition: the smallest p * number / rank of those that are not smaller."""
-    order = sorted(p_values)
-    expected = [
-        min(order[rank] * len(order) / (rank + 1) for rank in range(len(order)) if order[rank] >= p) for p in p_values
-    ]
-    assert statistics.adjust(p_values) == pytest.approx([min(1, each) for each in expected])
+def test_adjusted_p_values_are_those_of_scipy(p_values: list[float]) -> None:
+    assert statistics.adjust(p_values) == pytest.approx(stats.false_discovery_control(p_values))
 
 
 @given(pairs(), pairs())
