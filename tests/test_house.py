@@ -22,6 +22,7 @@ import fastmar_contract
 import fastmar_export
 import fastmar_export.modalities
 import fastmar_export.networks.batch_layers
+import fastmar_monitor
 import fastmar_runtime
 import fastmar_runtime.steps
 import fastmar_serving
@@ -142,6 +143,7 @@ def all_errors() -> list[type[Exception]]:
         fastmar_client,
         fastmar_contract,
         fastmar_export,
+        fastmar_monitor,
         fastmar_runtime,
         fastmar_serving,
     ):

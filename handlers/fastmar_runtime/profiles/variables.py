@@ -56,7 +56,7 @@ class Variable:
     def labels(self) -> list[str]:
         """Names of the slots for people, in their order; the first one is for missing values."""
         if self.kind == NUMBER:
-            return self._named([f"{low:.6g} to {high:.6g}" for low, high in pairwise(self.edges)])
+            return self._named([_bin_name(*bounds) for bounds in pairwise(self.edges)])
         return self._named([*map(str, self.categories)])
 
     def keys(self) -> list[str]:
@@ -110,6 +110,10 @@ class SlotCounter:
             self.counts[self._index.get(value, 1)] += count
 
 
+def _bin_name(low: float, high: float) -> str:
+    return f"{low:.6g}" if high == np.nextafter(low, np.inf) else f"{low:.6g} to {high:.6g}"
+
+
 def _index(variable: Variable) -> dict[Any, int]:
     """The slot of each known category. 1, 1.0 and True have the same slot, as in a vocabulary."""
     slots = {category: at for at, category in enumerate(variable.categories, 3)}
@@ -134,12 +138,21 @@ def number_variable(name: str, source: str, values: Sequence[Any]) -> Variable |
     numbers = numbers[np.isfinite(numbers)]
     if not len(numbers):
         return None
-    distinct = np.unique(numbers)
-    if len(distinct) > MAX_DISTINCT:
-        distinct = np.unique(np.quantile(numbers, np.linspace(0, 1, BINS + 1)))
-        distinct = distinct[:-1] if len(distinct) > 1 else distinct
+    edges = np.unique(numbers)
+    if len(edges) > MAX_DISTINCT:
+        edges = _quantiles(numbers)
     last = np.nextafter(numbers.max(), np.inf)
-    return Variable(name, source, NUMBER, edges=(*distinct.tolist(), float(last)))
+    return Variable(name, source, NUMBER, edges=(*edges[edges < last].tolist(), float(last)))
+
+
+def _quantiles(numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Lower bounds of bins with equal counts. A value with the count of a bin, such as many zeros, has its own bin."""
+    bounds, times = np.unique(np.quantile(numbers, np.linspace(0, 1, BINS + 1)), return_counts=True)
+    frequent = bounds[times > 1]
+    rest = numbers[~np.isin(numbers, frequent)]
+    bins = max(2, round(BINS * len(rest) / len(numbers)))
+    others = np.quantile(rest, np.linspace(0, 1, bins + 1)[:-1])
+    return np.unique(np.concatenate([frequent, np.nextafter(frequent, np.inf), others]))
 
 
 def category_variable(name: str, source: str, values: Sequence[Any], vocabulary: Sequence[Any]) -> Variable:

@@ -1,0 +1,153 @@
+"""Compare the data of a model's requests with its training data.
+
+MODEL.mar is an archive with a profile (`fastmar export --reference`). DATA is a data file (.csv, .parquet, .json,
+.jsonl), a folder of pictures or texts, or profile files that `fastmar serve --profiles` wrote: a file, a folder, or its
+URL in an object store. Exit status 0: no drift, or a change to watch. 3: drift. 4: not enough data.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fastmar_cli.console import notice, out, stages
+
+if TYPE_CHECKING:
+    from fastmar_monitor.comparison import VariableComparison
+    from fastmar_monitor.drift import Drift
+
+STATUSES = {"drift": 3, "not_enough_data": 4}
+STYLES = {"drift": "red", "watch": "yellow", "none": "green", "not_enough_data": "dim"}
+MAX_ROWS = 20  # of the table; drift and watch are always shown
+_UNITS = {"d": "days", "h": "hours"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Define the command's arguments."""
+    parser.add_argument("archive", metavar="MODEL.mar", type=Path)
+    parser.add_argument("data", metavar="DATA", help="data file, folder, or profile files")
+    parser.add_argument(
+        "--since",
+        type=_time,
+        metavar="TIME",
+        help="of profile files, only the periods since then: 2026-01-31, 2026-01-31T12:00 (UTC), 7d, or 12h",
+    )
+    parser.add_argument("--by", choices=["day", "hour"], help="compare each day or hour of profile files, too")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a report with plots")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the comparison; the exit status tells the verdict."""
+    from fastmar_monitor.drift import measure
+
+    with stages() as on_stage:
+        drift = measure(
+            args.archive,
+            args.data,
+            since=args.since,
+            by=args.by,
+            on_progress=lambda rows: on_stage(f"{rows:,} records"),
+        )
+    if args.html:
+        from fastmar_monitor.report import report
+
+        args.html.write_text(report(drift), "utf-8")
+    if args.json:
+        import json
+
+        print(json.dumps(drift.as_dict()))
+    else:
+        _show(drift)
+        for text in drift.live.notices:
+            notice(text)
+        if args.html:
+            out.print(f"Written: {args.html}", markup=False)
+    return STATUSES.get(drift.comparison.verdict, 0)
+
+
+def _time(text: str) -> datetime:
+    span = re.fullmatch(r"(\d{1,5})([dh])", text)
+    if span:
+        return datetime.now(UTC) - timedelta(**{_UNITS[span[2]]: int(span[1])})
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 2026-01-31, 7d or 12h") from None
+    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _show(drift: Drift) -> None:
+    from fastmar_monitor.wording import TITLES, headline
+
+    comparison = drift.comparison
+    out.print(_table(drift))
+    hidden = len(comparison.fields) - len(_shown(comparison.fields))
+    if hidden:
+        out.print(f"{hidden} more fields without a change.")
+    if drift.periods:
+        out.print(_period_table(drift))
+    refused = f", {drift.live.refused:,} refused" if drift.live.refused else ""
+    style = STYLES[comparison.verdict]
+    title = TITLES[comparison.verdict].capitalize()
+    out.print(f"[{style}]{title}.[/] {headline(comparison)} ({comparison.rows:,} records{refused})")
+
+
+def _shown(fields: tuple[VariableComparison, ...]) -> tuple[VariableComparison, ...]:
+    named = sum(each.verdict in ("drift", "watch") for each in fields)
+    return fields[: max(named, MAX_ROWS)]
+
+
+def _table(drift: Drift) -> Any:
+    from rich.table import Table
+    from rich.text import Text
+
+    from fastmar_contract.display import printable
+
+    comparison = drift.comparison
+    title = (
+        f"{drift.model} {drift.version}: {comparison.rows:,} records, {comparison.reference_rows:,} of the reference"
+    )
+    table = Table(title=Text(printable(title)), title_justify="left")
+    for name in ("field", "verdict", "PSI", "JS", "KS", "p", "missing", "unseen", "effect on prediction"):
+        table.add_column(name, justify="left" if name in ("field", "verdict") else "right")
+    for each in (*_shown(comparison.fields), *comparison.answers):
+        row = each.as_dict()
+        name = each.variable.name if each.variable.source != "prediction" else f"{each.variable.name} (prediction)"
+        table.add_row(
+            Text(printable(name)),
+            Text(each.verdict.replace("_", " "), style=STYLES[each.verdict]),
+            *(_number(row[key]) for key in ("psi", "js", "ks")),
+            "" if each.p_value is None else f"{each.p_value:.1g}",
+            *(_shares(row[key]) for key in ("missing", "unseen")),
+            _number(each.effect_on_prediction),
+        )
+    return table
+
+
+def _period_table(drift: Drift) -> Any:
+    from rich.table import Table
+    from rich.text import Text
+
+    from fastmar_contract.display import printable
+
+    table = Table("period (UTC)", "records", "verdict", "fields", title_justify="left")
+    for start, each in drift.periods:
+        named = [field.variable.name for field in each.fields if field.verdict in ("drift", "watch")]
+        verdict = Text(each.verdict.replace("_", " "), style=STYLES[each.verdict])
+        fields = Text(printable(", ".join(named[:5]) + (f", {len(named) - 5} more" if len(named) > 5 else "")))
+        table.add_row(f"{start:%Y-%m-%d %H:%M}", f"{each.rows:,}", verdict, fields)
+    return table
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _shares(shares: dict[str, float] | None) -> str:
+    if shares is None or not any(shares.values()):
+        return ""
+    return f"{shares['reference']:.1%} -> {shares['live']:.1%}"

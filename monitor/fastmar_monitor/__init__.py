@@ -1,0 +1,1 @@
+"""Compares the data of a model's requests with its training data."""

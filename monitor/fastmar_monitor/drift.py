@@ -1,0 +1,75 @@
+"""Measures the drift of live data from the reference profile of an archive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from fastmar_contract.members import PROFILE
+from fastmar_monitor.comparison import Comparer, Comparison
+from fastmar_monitor.errors import NoProfile
+from fastmar_monitor.sources import Live, Query, read_live
+from fastmar_runtime.bundle import BundleFiles
+from fastmar_runtime.checks import read_spec
+from fastmar_runtime.profiles.building import vocabularies
+from fastmar_runtime.profiles.profile import read_reference
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """The drift of live data.
+
+    Attributes:
+        model, version: of the archive.
+        comparison: of all records.
+        periods: the start of each day or hour (UTC), and its comparison; empty without periods.
+        live: what was compared.
+    """
+
+    model: str
+    version: str
+    comparison: Comparison
+    periods: tuple[tuple[datetime, Comparison], ...]
+    live: Live
+
+    def as_dict(self) -> dict[str, Any]:
+        """A JSON object."""
+        return {
+            "model": self.model,
+            "version": self.version,
+            **self.comparison.as_dict(),
+            "refused": self.live.refused,
+            "periods": [{"start": start.isoformat(), **each.as_dict()} for start, each in self.periods],
+            "notices": list(self.live.notices),
+        }
+
+
+def measure(
+    archive: Path,
+    data: str,
+    *,
+    since: datetime | None = None,
+    by: str | None = None,
+    on_progress: Callable[[int], None] = lambda _: None,
+) -> Drift:
+    """Compare data with the reference profile of an archive; see `Query`.
+
+    Raises:
+        NoProfile: the archive has no reference profile.
+        FastmarError: the archive or the data can't be read.
+    """
+    files = BundleFiles(archive)
+    spec = read_spec(files)
+    if not files.contains(PROFILE):
+        raise NoProfile(
+            f"{archive} has no profile of its training data.",
+            fix="export the learner again with --reference and typical data, such as the training data.",
+        )
+    reference = read_reference(files.json(PROFILE), vocabularies(spec))
+    live = read_live(Query(data, archive, spec, reference, since, by, on_progress))
+    comparer = Comparer(reference)
+    periods = tuple((start, comparer.compare(profile)) for start, profile in live.periods)
+    return Drift(spec.name, spec.version, comparer.compare(live.profile), periods, live)

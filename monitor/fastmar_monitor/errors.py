@@ -1,0 +1,43 @@
+"""Errors of monitoring.
+
+FastmarError
+└── MonitorError              the data can't be compared with the reference
+    ├── NoProfile                 the archive has no reference profile
+    ├── NoLiveData                there are no records of this model
+    ├── NoTimes                   the data has no times, so that it can't be split into periods
+    └── SourceUnknown             there is no source for this kind of data
+"""
+
+from __future__ import annotations
+
+from fastmar_contract.errors import FastmarError
+
+
+class MonitorError(FastmarError):
+    """The data can't be compared with the reference."""
+
+    code = "monitor_error"
+
+
+class NoProfile(MonitorError):
+    """The archive has no reference profile."""
+
+    code = "no_profile"
+
+
+class NoLiveData(MonitorError):
+    """There are no records of this model in the data."""
+
+    code = "no_live_data"
+
+
+class NoTimes(MonitorError):
+    """The data has no times, so that it can't be split into periods."""
+
+    code = "no_times"
+
+
+class SourceUnknown(MonitorError):
+    """There is no source for this kind of data."""
+
+    code = "source_unknown"

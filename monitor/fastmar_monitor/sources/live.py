@@ -1,0 +1,53 @@
+"""What a source reads, and what it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from fastmar_runtime.profiles.profile import Profile, Reference
+from fastmar_runtime.spec import Spec
+
+DAY, HOUR = "day", "hour"
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """The data to read, and the model that it is for.
+
+    Attributes:
+        data: path or URL.
+        archive: of the model.
+        spec: of the model.
+        reference: of the model.
+        since: only records of periods that start then, or later.
+        by: `DAY` or `HOUR` for a profile of each; None for one of all records.
+        on_progress: called with the number of records so far.
+    """
+
+    data: str
+    archive: Path
+    spec: Spec
+    reference: Reference
+    since: datetime | None = None
+    by: str | None = None
+    on_progress: Callable[[int], None] = lambda _: None
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """The profile of live data.
+
+    Attributes:
+        profile: of all records.
+        periods: with `Query.by`, the start of each day or hour (UTC), and its profile; the earliest first.
+        refused: number of records that the model refused; they are not in the profile.
+        notices: what the reader of the report should know.
+    """
+
+    profile: Profile
+    periods: tuple[tuple[datetime, Profile], ...] = ()
+    refused: int = 0
+    notices: tuple[str, ...] = ()
