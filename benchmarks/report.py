@@ -33,7 +33,8 @@ def main() -> None:
         if engines:
             plot = f"![Requests per second by connections]({os.path.relpath(PLOT, document.parent)})"
             baseline = engines["settings"]["baseline"]
-            note = f"The ratio is to {baseline}; the columns after the rates are at the most connections."
+            note = f"The ratio is to {baseline}. "
+            note += "The columns to the right of the rates are from the runs with the most connections."
             blocks["engines"] = f"{compact_table(engines)}\n\n{note}\n\n{plot}"
             blocks["latencies"] = latencies_table(engines["summary"])
         if pictures:
@@ -58,7 +59,16 @@ def compact_table(results: dict[str, Any]) -> str:
     images = results["images"]
     head = [f"{count}" for count in counts]
     head[0] = f"requests/s at {counts[0]} connection{'s' * (counts[0] > 1)}"
-    columns = ["server", *head, "p50 ms", "p99 ms", "CPU s per 1,000", "memory MiB", "ready s", "image MB"]
+    columns = [
+        "server",
+        *head,
+        "p50 ms",
+        "p99 ms",
+        "CPU s per 1,000",
+        "memory MiB",
+        "ready s",
+        *(["image MB"] if images else []),
+    ]
     lines = []
     for name, by_count in _by_server(rows).items():
         last = by_count[counts[-1]]
@@ -71,7 +81,7 @@ def compact_table(results: dict[str, Any]) -> str:
                 f"{sum(last['server_cpu'].values()) / 1000:.3f}",
                 f"{last['memory']:,.0f}",
                 f"{last['start']:.1f}",
-                f"{images[name] / 1e6:,.0f}" if name in images else "",
+                *([f"{images[name] / 1e6:,.0f}" if name in images else ""] if images else []),
             ]
         )
     return _markdown(columns, lines)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any, overload
 
-from fastmar_client.encoding import Picture, as_read, is_one
+from fastmar_client.encoding import JSON, Picture, as_read, is_one
 from fastmar_client.errors import RecordRefused
 from fastmar_client.frames import Frame, records_in
 from fastmar_client.generation import embed_record, generate_record
@@ -95,8 +96,8 @@ class Model:
         Records, pictures and answers have the types of `fastmar_client.Client.predict`.
 
         Args:
-            record: a dict or other mapping, a picture (the `Path` of its file, its bytes, an open file, a PIL image, an
-                array of pixels), an iterable of them, or a DataFrame.
+            record: a dict or other mapping, a text for a model of one text column, a picture (the `Path` of its file,
+                its bytes, an open file, a PIL image, an array of pixels), an iterable of them, or a DataFrame.
             mask_size: size of predicted masks: "model" or "original"; None for the model's default.
 
         Returns:
@@ -189,6 +190,8 @@ class Model:
                 one = prepare(record, self._checks)
         except RecordError as error:
             return error
+        if one.media_type == JSON:  # a text
+            return json.loads(one.data)
         return ReadPicture(one.data, one.name, mask_size or MODEL_SIZE)
 
 

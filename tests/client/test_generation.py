@@ -117,6 +117,8 @@ def test_loaded_models_answer_like_a_server(server: InProcess) -> None:
     model = fastmar.Model(server.predictor)
     assert model.generate("it was", 3, min_p=0.5) == GENERATED
     assert sum(model.embed({"text": "it was"})["embedding"]) == 2
+    assert model.predict("it was") == model.predict({"text": "it was"})
+    assert model.predict(["it", "it was"]) == [model.predict("it"), model.predict("it was")]
     refused: list[tuple[Any, str]] = [
         (lambda: model.generate("it", 0), "invalid_option"),
         (lambda: model.generate("it", seed=-1), "invalid_option"),

@@ -53,7 +53,8 @@ class ManagementApi:
     def __init__(self, pool: Pool, store: Path) -> None:
         self._pool = pool
         self._store = store
-        self._since = datetime.now(UTC).isoformat()
+        self._started = datetime.now(UTC).isoformat()
+        self._loaded_at: dict[tuple[str, str], str] = {}  # of versions that were loaded after the start
 
     def answer(self, method: str, path: str, query: dict[str, list[str]]) -> Any:
         """Handle a request; returns the JSON value of the response.
@@ -101,6 +102,7 @@ class ManagementApi:
             if (archive.name, archive.version) in self._pool.loaded.archives:
                 raise ManagementRefused(409, f"{archive.label} is already loaded")
             self._pool.load(archive.name, archive.version, archive.path)
+            self._loaded_at[archive.name, archive.version] = datetime.now(UTC).isoformat()
         except FastmarError as error:
             raise ManagementRefused(409, error.message) from error
         return {"status": f"{archive.label} is loaded"}
@@ -141,7 +143,7 @@ class ManagementApi:
                     "id": str(number),
                     "status": READY if ready else LOADING,
                     "pid": NO_PROCESS,
-                    "startTime": self._since,
+                    "startTime": self._loaded_at.get((name, version), self._started),
                     "memoryUsage": _memory(pid),
                 }
                 for number, (pid, ready) in enumerate(workers)
