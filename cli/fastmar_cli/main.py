@@ -80,8 +80,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(
             f"`fastmar {args.command}` requires {error.name}, which is not installed.\n"
-            "  Fix: pip install '.[export,serve,asgi,web,monitor]' in a checkout of fastmar, or pip install "
-            "'fastmar[export,serve,asgi,web,monitor]'. In a server's image, use that of the engine, or run it outside.",
+            "  Fix: pip install '.[export,serve,asgi,web,monitoring]' in a checkout of fastmar, or "
+            "pip install 'fastmar[export,serve,asgi,web,monitoring]'. "
+            "In a server's image, use that of the engine, or run it outside.",
             file=sys.stderr,
         )
         return REFUSED

@@ -20,6 +20,7 @@ from fastmar_runtime.bundle import BundleFiles
 from fastmar_runtime.checks import check_session, read_spec
 from fastmar_runtime.errors import BundleUnreadable, GraphFailed
 from fastmar_runtime.geometry import Geometry
+from fastmar_runtime.memory import release_freed
 from fastmar_runtime.modalities import modality
 from fastmar_runtime.operations import Model, Operations
 from fastmar_runtime.operations.kinds import kind_of
@@ -34,6 +35,7 @@ __all__ = ["GRAPH", "SPEC", "BundleFiles", "Predictor", "providers"]
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 _SLOWER = ["GatherSliceToSplitFusion"]  # adds a Split and a Squeeze for each embedding: slower for a lone record
+_LARGE = 2048  # numbers of a group's inputs from which it takes far longer than the release of its memory
 _NO_MEMORY = ("Failed to allocate", "bad_alloc", "Unable to allocate")  # in messages of ONNX Runtime and numpy
 
 
@@ -56,6 +58,7 @@ class Predictor:
         self.preprocess = kind.preprocessor(spec)
         self._decode = load_decoder(spec.decode)
         check_operators(graph)
+        self._keeps_memory = kind.keeps_memory
         self._session = _session(graph, threads, gpu, keeps_memory=kind.keeps_memory)
         self._outputs = [t.name for t in spec.outputs]
         self._first = self._outputs[:1]
@@ -134,6 +137,8 @@ class Predictor:
                 answers[row] = answer
         for row, error in report.errors.items():
             answers[row] = error.as_dict(start + row)
+        if not self._keeps_memory and any(_is_large(group) for group in groups):
+            release_freed()  # else freed memory that lies between other objects would add up
         return self.preprocess.add_names(records, answers)
 
     def _outputs_of(self, groups: Iterable[Group], report: Report) -> Iterator[tuple[Group, npt.NDArray[np.float32]]]:
@@ -185,6 +190,10 @@ class Predictor:
                 f"ONNX Runtime can't run model.onnx ({' '.join(str(error).split())[:400]}).",
                 fix="run `fastmar doctor` on the archive, or export the learner again.",
             ) from error
+
+
+def _is_large(group: Group) -> bool:
+    return sum(array.size for array in group.inputs.values()) > _LARGE
 
 
 def _answer_or_error(operations: Operations, record: dict[str, Any], position: int) -> dict[str, Any]:

@@ -141,7 +141,8 @@ def adjust(p_values: list[float]) -> list[float]:
     number = len(values)
     adjusted = np.empty(number)
     adjusted[order] = np.minimum.accumulate(values[order] * number / np.arange(number, 0, -1))
-    return np.minimum(1.0, adjusted).tolist()
+    limited: list[float] = np.minimum(1.0, adjusted).tolist()
+    return limited
 
 
 def _shares(counts: Any) -> Shares:

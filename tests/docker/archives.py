@@ -23,7 +23,7 @@ def write_version(store: Path, version: str) -> Path:
     folder = store / f".{version}"
     folder.mkdir(parents=True)
     predictor = Predictor(model, network)
-    records = [tiny.record(age=age, workclass=job) for age in [None, *range(60)] for job in ("Private", "Nobody")]
+    records = [tiny.record(age=age, workclass=job) for age in [None, *range(60)] for job in (" Private", "Nobody")]
     profile = build_reference(predictor, [records])
     path = write_archive(Bundle(model, network, tiny.golden(predictor), profile), folder)
     path = path.rename(store / f"{NAME}-{version}.mar")

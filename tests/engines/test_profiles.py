@@ -38,7 +38,7 @@ def profiled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[
     learn.export(folder / "learner.pkl")
     frame.to_csv(folder / "rows.csv", index=False)
     options = Options(NAME, output=folder / "store", reference=folder / "rows.csv")
-    assert export_learner(folder / "learner.pkl", options).spec.notices is not None
+    export_learner(folder / "learner.pkl", options)
     with (folder / "rows.csv").open(newline="") as file:
         return folder / "store", list(csv.DictReader(file))[:ROWS]
 
@@ -123,3 +123,24 @@ def test_a_killed_worker_loses_one_period(
         wait_for(lambda: [each for each in workers(server) if each.pid != worker.pid], TIMEOUT)
         send(server, records)
     assert ROWS * 2 <= in_files(tmp_path, expected).rows <= ROWS * 3
+
+
+def test_no_value_of_a_record_leaves_the_process(
+    engine: Engine, profiled: tuple[Path, list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    store, records = profiled
+    canary = "canary7f3a"
+    strange = [{**records[0], "color": canary}, {**records[0], canary: canary}, {**records[0], "age": canary}]
+    options = ("--profiles", str(tmp_path / "profiles"), "--profile-period", "1", "--run-dir", str(tmp_path / "run"))
+    url = f"/predictions/{NAME}"
+    with engine.serve(store, *options) as server:
+        for record in strange:
+            typed = {name: value or None for name, value in record.items()}
+            requests.post(f"{server.url}{url}", json=typed, headers={"X-Request-ID": "known"}, timeout=TIMEOUT)
+        wait_for(lambda: [*(tmp_path / "profiles").glob("*.jsonl")], TIMEOUT)
+        metrics = requests.get(server.metrics, timeout=TIMEOUT).text
+        assert "fastmar_profile_rows_total" in metrics
+        written = [path for path in tmp_path.rglob("*") if path.is_file()]
+        texts = [path.read_bytes() for path in (*written, server.stderr)]
+    assert canary not in metrics
+    assert not [path for path, text in zip((*written, "log"), texts, strict=True) if canary.encode() in text]

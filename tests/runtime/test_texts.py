@@ -20,6 +20,7 @@ from fastmar_runtime.errors import BundleUnreadable
 from fastmar_runtime.modalities.text.preprocessing import IDS, LENGTHS, MAX_IDS, PAD, TextPreprocessor
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.spec import Field, Spec, Tensor
+from tests.runtime import tiny
 
 TOKENS = ["xxunk", "xxpad", "good", "bad"]
 SPEC = Spec(
@@ -163,3 +164,15 @@ def test_the_memory_of_a_long_text_is_released() -> None:
     [answer] = predictor.predict(["good " * (count - 1) + "good"])
     assert answer["prediction"] == "no"
     assert psutil.Process().memory_info().rss - before < count * HIDDEN * 4 / 2
+
+
+def test_freed_memory_is_released_after_long_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    monkeypatch.setattr("fastmar_runtime.predictor.release_freed", lambda: calls.append(1))
+    predictor = Predictor(SPEC, wide_graph())
+    predictor.predict(["good " * 20] * 3)
+    assert calls == [], "it takes longer than short texts"
+    predictor.predict(["good " * 5000])
+    assert calls == [1]
+    tiny.predictor().predict([tiny.record()] * 5000)
+    assert calls == [1], "a table needs the same memory for the next one"

@@ -78,7 +78,7 @@ def _files(folder: Path) -> Iterator[Any]:
 
 def _parquet(path: Path, spec: Spec) -> Iterator[Any]:
     try:
-        from pyarrow import parquet  # type: ignore[import-not-found]  # noqa: PLC0415 - an optional dependency
+        from pyarrow import parquet  # noqa: PLC0415 - an optional dependency
     except ImportError as error:
         raise DataUnreadable(
             f"{path} is a Parquet file, and pyarrow is not installed.", fix="pip install pyarrow, or pass a CSV."
