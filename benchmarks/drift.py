@@ -313,7 +313,7 @@ def _plot(found: list[tuple[str, int, str, float]], path: Path) -> None:
     mpl.rcParams["svg.hashsalt"] = "fastmar"  # the same file from the same figures
     from matplotlib import pyplot  # noqa: PLC0415
 
-    figure, axis = pyplot.subplots(figsize=(8, 4.5))
+    figure, axis = pyplot.subplots(figsize=(8, 4.5), layout="constrained")
     for case in CASES:
         values = [[psi for name, rows, _, psi in found if (name, rows) == (case, size)] for size in SIZES]
         [line] = axis.plot(SIZES, [np.median(each) for each in values], marker="o", markersize=3, label=case)
@@ -325,8 +325,8 @@ def _plot(found: list[tuple[str, int, str, float]], path: Path) -> None:
     axis.axhline(0.25, color="grey", linewidth=0.8, linestyle="--")
     axis.set_xlabel("rows")
     axis.set_ylabel("PSI beyond chance: median, range")
-    axis.legend(fontsize=7, ncols=2)
-    figure.tight_layout()
+    axis.set_ylim(0, 1)
+    figure.legend(fontsize=7, ncols=3, loc="outside upper center")
     figure.savefig(path, format="svg", metadata={"Date": None})
 
 

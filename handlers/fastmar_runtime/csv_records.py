@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from itertools import islice
-from typing import Any
+from typing import IO, Any
 
-from fastmar_contract.csv_rows import NO_HEADER, CsvRows
+from fastmar_contract.csv_rows import NO_HEADER, CsvFile, CsvRows
 from fastmar_contract.errors import TableUnreadable
 from fastmar_contract.values import cell_reader
 from fastmar_runtime.spec import Field
@@ -25,7 +26,14 @@ def read_csv(text: str, fields: Sequence[Field], max_records: int | None = None)
     Raises:
         TableUnreadable: see `CsvRows`.
     """
-    return list(islice(_records(text, fields), max_records))
+    return list(islice(_records(CsvRows(io.StringIO(text, newline=""), _by_name(fields)), fields), max_records))
+
+
+def read_file(file: IO[bytes], fields: Sequence[Field]) -> Iterator[Any]:
+    """Like `read_rows`, for a file of any size, which is read while the records are used."""
+    with closing(CsvFile(file, _by_name(fields))) as rows:
+        rows.check_not_empty()
+        yield from _records(rows, fields)
 
 
 def read_rows(text: str, fields: Sequence[Field], max_records: int | None = None) -> list[Any]:
@@ -59,9 +67,8 @@ def names_columns(text: str, fields: Sequence[Field]) -> bool:
     return len(known.keys() & set(header)) >= min(2, len(fields))
 
 
-def _records(text: str, fields: Sequence[Field]) -> Iterator[Any]:
+def _records(rows: CsvRows, fields: Sequence[Field]) -> Iterator[Any]:
     known = _by_name(fields)
-    rows = CsvRows(io.StringIO(text, newline=""), known)
     of_columns = [known.get(name) for name in rows.header]
     readers = [cell_reader(field.kind, field.categories) if field else str for field in of_columns]
     columns = list(zip(rows.header, readers, strict=True))

@@ -11,6 +11,7 @@ from fastmar_contract.display import printable
 from fastmar_monitor import plots
 from fastmar_monitor.comparison import VariableComparison
 from fastmar_monitor.drift import Drift
+from fastmar_monitor.errors import MonitorError
 from fastmar_monitor.verdicts import ALPHA, JS_LIMIT, MIN_ROWS, NONE, NOT_ENOUGH_DATA, PSI_LARGE, PSI_LIMIT
 from fastmar_monitor.wording import TITLES, headline
 from fastmar_runtime.profiles.variables import CONFIDENCE, FIELD, MEASURE, PREDICTION
@@ -20,6 +21,20 @@ LISTED = 12  # slots in the table of a field, those with the largest changes
 SOURCES = {FIELD: "column", MEASURE: "measure", PREDICTION: "prediction", CONFIDENCE: "confidence of the prediction"}
 
 _Periods = Sequence[tuple[datetime, dict[tuple[str, str], float]]]
+
+
+def write_report(drift: Drift, path: Path) -> None:
+    """Write the report.
+
+    Raises:
+        MonitorError: the file can't be written.
+    """
+    try:
+        path.write_text(report(drift), "utf-8")
+    except OSError as error:
+        raise MonitorError(
+            f"{path} can't be written ({error.strerror}).", fix="check the folder.", code="report_not_written"
+        ) from error
 
 
 def report(drift: Drift) -> str:

@@ -69,6 +69,7 @@ def test_errors_have_status_1(archive: Path, tmp_path: Path, capsys: pytest.Capt
     assert "--reference" in printed.err
     assert main(["drift", str(archive), str(tmp_path / "absent.csv")]) == 1
     assert main(["drift", str(archive), data, "--by", "day"]) == 1
+    assert main(["drift", str(archive), data, "--html", str(tmp_path / "absent" / "report.html")]) == 1
 
 
 def test_periods_notices_and_report(

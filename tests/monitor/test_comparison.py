@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fastmar_monitor import statistics
 from fastmar_monitor.comparison import Comparer, Comparison
 from fastmar_monitor.verdicts import DRIFT, MIN_ROWS, NONE, NOT_ENOUGH_DATA, WATCH, Effect, worst
 from fastmar_runtime.profiles.building import build_reference
@@ -70,6 +71,16 @@ def test_a_shift_and_a_new_category_are_drift(comparer: Comparer, rows: int) -> 
 def test_a_change_of_one_measure_is_to_be_watched(comparer: Comparer) -> None:
     assert compare(comparer, 100_000, shift=0.28)["x"] == WATCH
     assert compare(comparer, 100_000, new=0.018)["c"] == WATCH
+
+
+def test_the_effect_of_chance_is_subtracted(comparer: Comparer) -> None:
+    live = samples.profile({NUMBER: normal(1000, shift=0.2), CATEGORY: codes(1000)})
+    [field] = [each for each in comparer.compare(live).fields if each.variable is NUMBER]
+    slots = len(statistics.table(field.reference, field.live).live)
+    assert field.effect is not None
+    assert field.excess is not None
+    assert field.effect.psi - field.excess.psi == pytest.approx((slots - 1) * (1 / 20_000 + 1 / 1000))
+    assert 0 < field.excess.js < field.effect.js
 
 
 def test_few_rows_give_no_verdict(comparer: Comparer) -> None:

@@ -21,7 +21,7 @@ from fastmar_runtime.profiles.variables import CATEGORY, FIELD, NUMBER, Variable
 from tests.browser import Chromium
 from tests.monitor import samples
 
-HOSTILE = "<script>alert('x')</script>\"' onload=x &amp; \x1b[31m\u202e"
+HOSTILE = "\x1b\u202e<script>alert('x')</script>\"' onload=x &amp;"
 FIELDS, MAX_BYTES = 200, 600_000
 
 

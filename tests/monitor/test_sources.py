@@ -83,7 +83,7 @@ class TestDataFiles:
         path.write_text("age,hours\n3,4\n")
         assert code(archive, path, by="day") == "no_times"
         assert code(archive, path, since=datetime.now(UTC)) == "no_times"
-        assert code(archive, tmp_path / "absent.csv") == "input_unreadable"
+        assert code(archive, tmp_path / "absent.csv") == "data_unreadable"
         assert code(archive, "http://127.0.0.1:8080") == "source_unknown"
         assert code(tmp_path / "absent.mar", path) == "bundle_not_found"
 

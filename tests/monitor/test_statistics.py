@@ -63,6 +63,7 @@ def test_psi_is_the_sum_of_both_relative_entropies(pair: tuple[Any, Any]) -> Non
     )
 
 
+@pytest.mark.filterwarnings("ignore:divide by zero:RuntimeWarning")  # in scipy, for two equal records
 @given(pairs())
 def test_the_largest_gap_is_that_of_scipy(pair: tuple[Any, Any]) -> None:
     first, second = (np.minimum(counts, 40) for counts in pair)
@@ -75,6 +76,14 @@ def test_the_p_value_of_frequent_slots_is_that_of_scipy(pair: tuple[Any, Any]) -
     table = statistics.table(*pair)
     expected = stats.chi2_contingency(np.stack(pair), correction=False).pvalue
     assert table.p_value() == pytest.approx(expected if len(pair[0]) > 1 else 1)
+
+
+def test_the_p_value_is_corrected_for_the_number_of_tests() -> None:
+    table = statistics.table(np.array([1000, 1000, 10, 0]), np.array([100, 104, 0, 2]))
+    frequent = stats.chi2_contingency([[1000, 1000], [100, 104]], correction=False).pvalue
+    rare = 2 * stats.binom.cdf(0, 10, 206 / 2216)
+    new = 2 * stats.binom.sf(1, 2, 206 / 2216)
+    assert table.p_value() == pytest.approx(3 * min(frequent, rare, new))
 
 
 def test_homogeneity_of_several_samples_is_that_of_scipy() -> None:

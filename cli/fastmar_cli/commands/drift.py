@@ -53,9 +53,9 @@ def run(args: argparse.Namespace) -> int:
             on_progress=lambda rows: on_stage(f"{rows:,} records"),
         )
     if args.html:
-        from fastmar_monitor.report import report
+        from fastmar_monitor.report import write_report
 
-        args.html.write_text(report(drift), "utf-8")
+        write_report(drift, args.html)
     if args.json:
         import json
 

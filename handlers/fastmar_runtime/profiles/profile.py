@@ -54,10 +54,13 @@ def read_counts(data: Any, variables: Sequence[Variable], path: str) -> Profile:
         BundleUnreadable: it is invalid, or has other variables.
     """
     rows = check(int, data.get("rows") if isinstance(data, Mapping) else data, f"{path}.rows")
-    listed = check(list[list[int]], data.get("counts"), f"{path}.counts")
+    listed = check(list[Any], data.get("counts"), f"{path}.counts")
+    for at, counts in enumerate(listed):
+        if not isinstance(counts, list) or set(map(type, counts)) - {int}:
+            raise invalid(f"{path}.counts[{at}]", "a list of integers", counts)
     if [len(counts) for counts in listed] != [variable.size for variable in variables]:
         raise unreadable(f"{path}.counts does not match the variables")
-    if rows < 0 or any(count < 0 or count >= 1 << 62 for counts in listed for count in counts):
+    if rows < 0 or any(min(counts) < 0 or max(counts) >= 1 << 62 for counts in listed):
         raise unreadable(f"{path} has an invalid count")
     return Profile(tuple(variables), rows, tuple(np.array(counts, np.int64) for counts in listed))
 

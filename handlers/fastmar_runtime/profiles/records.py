@@ -10,9 +10,12 @@ from typing import Any
 from fastmar_contract.errors import FastmarError
 from fastmar_contract.files import is_picture, read_input
 from fastmar_runtime import payload
+from fastmar_runtime.csv_records import read_file
+from fastmar_runtime.modalities import modality
 from fastmar_runtime.pictures import Picture
 from fastmar_runtime.spec import Spec
 
+TABLES = (".csv", ".tsv", ".tab")
 PARQUET = (".parquet", ".pq")
 TEXT = ".txt"
 
@@ -45,6 +48,9 @@ def _records(path: Path, spec: Spec) -> Iterator[Any]:
     try:
         if path.is_dir():
             yield from _files(path)
+        elif path.suffix.lower() in TABLES and modality(spec.kind).reads_csv:
+            with path.open("rb") as file:
+                yield from read_file(file, spec.fields)
         elif path.suffix.lower() in PARQUET:
             yield from _parquet(path, spec)
         else:

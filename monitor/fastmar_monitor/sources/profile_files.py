@@ -36,7 +36,7 @@ def matches(data: str) -> bool:
 
 def read(query: Query) -> Live:
     """See `read_live`. The profiles of other models are ignored; those of other versions are reported."""
-    found = _Found(query)
+    found = _Found(query, query.reference.digest)
     for line in _lines(query.data):
         found.add(line)
     if not found.periods:
@@ -56,6 +56,7 @@ class _Found:
     """The profiles of a model by period, and what was not read."""
 
     query: Query
+    digest: str
     periods: dict[datetime, Profile] = field(default_factory=dict)
     others: Counter[str] = field(default_factory=Counter)
     same_model: Counter[str] = field(default_factory=Counter)
@@ -68,16 +69,16 @@ class _Found:
         if line is None:
             self.unreadable += 1
             return
-        spec, reference = self.query.spec, self.query.reference
+        spec, variables = self.query.spec, self.query.reference.profile.variables
         label = f"{line['model']} {line['version']}"
-        if (line["model"], line["version"], line["digest"]) != (spec.name, spec.version, reference.digest):
+        if (line["model"], line["version"], line["digest"]) != (spec.name, spec.version, self.digest):
             self.others[label] += 1
             if line["model"] == spec.name:
                 self.same_model[label] += line["rows"]
             return
         try:
             start = _time(line["start"])
-            profile = read_counts(line, reference.profile.variables, "profile")
+            profile = read_counts(line, variables, "profile")
         except (BundleUnreadable, ValueError):
             self.unreadable += 1
             return
