@@ -1,10 +1,18 @@
-"""Sentences about a comparison, for the terminal and the report."""
+"""Sentences and tables about a comparison, for the terminal and the report."""
 
 from __future__ import annotations
 
-from fastmar_monitor.comparison import Comparison
-from fastmar_monitor.verdicts import DRIFT, MIN_ROWS, NONE, NOT_ENOUGH_DATA, WATCH
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 
+from fastmar_monitor.comparison import Comparison, VariableComparison
+from fastmar_monitor.verdicts import DRIFT, MIN_ROWS, NONE, NOT_ENOUGH_DATA, WATCH
+from fastmar_runtime.profiles.variables import PREDICTION
+
+MAX_ROWS = 20  # fields of a table; drift and watch are always shown
+MAX_NAMES = 5  # fields that the row of a period names
+COLUMNS = ("field", "verdict", "PSI", "JS", "KS", "p", "missing", "unseen", "effect on prediction")
+PERIOD_COLUMNS = ("period (UTC)", "records", "verdict", "fields")
 TITLES = {DRIFT: "drift", WATCH: "watch", NONE: "no drift", NOT_ENOUGH_DATA: "not enough data"}
 
 
@@ -19,3 +27,48 @@ def headline(comparison: Comparison) -> str:
     parts = [f"{counts[DRIFT]} drifted"] if counts[DRIFT] else []
     parts += [f"{counts[WATCH]} to watch"] if counts[WATCH] else []
     return f"Of {len(everything)} variables, {', '.join(parts)}."
+
+
+def field_rows(comparison: Comparison) -> tuple[list[list[str]], int]:
+    """A row of `COLUMNS` for each field and part of the answers, and the number of unchanged fields without a row."""
+    shown = comparison.fields[: max(len(_changed(comparison)), MAX_ROWS)]
+    rows = [_row(each) for each in (*shown, *comparison.answers)]
+    return rows, len(comparison.fields) - len(shown)
+
+
+def period_rows(periods: Iterable[tuple[datetime, Comparison]]) -> list[list[str]]:
+    """A row of `PERIOD_COLUMNS` for each period."""
+    rows = []
+    for start, each in periods:
+        named = [field.variable.name for field in _changed(each)]
+        more = f", {len(named) - MAX_NAMES} more" if len(named) > MAX_NAMES else ""
+        fields = ", ".join(named[:MAX_NAMES]) + more
+        rows.append([f"{start:%Y-%m-%d %H:%M}", f"{each.rows:,}", each.verdict.replace("_", " "), fields])
+    return rows
+
+
+def _changed(comparison: Comparison) -> Sequence[VariableComparison]:
+    return [each for each in comparison.fields if each.verdict in (DRIFT, WATCH)]
+
+
+def _row(each: VariableComparison) -> list[str]:
+    figures = each.as_dict()
+    name = f"{each.variable.name} (prediction)" if each.variable.source == PREDICTION else each.variable.name
+    return [
+        name,
+        each.verdict.replace("_", " "),
+        *(_number(figures[key]) for key in ("psi", "js", "ks")),
+        "" if each.p_value is None else f"{each.p_value:.1g}",
+        *(_shares(figures[key]) for key in ("missing", "unseen")),
+        _number(each.effect_on_prediction),
+    ]
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _shares(shares: dict[str, float] | None) -> str:
+    if shares is None or not any(shares.values()):
+        return ""
+    return f"{shares['reference']:.1%} -> {shares['live']:.1%}"

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from fastmar_contract.keys import MIN_LENGTH, is_valid
 from fastmar_contract.machine import usable_cores
-from fastmar_runtime.profiles import PERIOD
+from fastmar_contract.profiles import PERIOD
 from fastmar_serving.errors import ConfigRefused
 
 ANY_HOST = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened on

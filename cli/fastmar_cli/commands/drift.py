@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,12 +17,11 @@ from typing import TYPE_CHECKING, Any
 from fastmar_cli.console import notice, out, stages
 
 if TYPE_CHECKING:
-    from fastmar_monitor.comparison import VariableComparison
     from fastmar_monitor.drift import Drift
 
 STATUSES = {"drift": 3, "not_enough_data": 4}
 STYLES = {"drift": "red", "watch": "yellow", "none": "green", "not_enough_data": "dim"}
-MAX_ROWS = 20  # of the table; drift and watch are always shown
+LEFT = ("field", "verdict", "period (UTC)", "fields")  # columns of texts
 _UNITS = {"d": "days", "h": "hours"}
 
 
@@ -81,73 +81,33 @@ def _time(text: str) -> datetime:
 
 
 def _show(drift: Drift) -> None:
-    from fastmar_monitor.wording import TITLES, headline
+    from fastmar_monitor.wording import COLUMNS, PERIOD_COLUMNS, TITLES, field_rows, headline, period_rows
 
     comparison = drift.comparison
-    out.print(_table(drift))
-    hidden = len(comparison.fields) - len(_shown(comparison.fields))
+    count = f"{comparison.rows:,} records, {comparison.reference_rows:,} of the reference"
+    rows, hidden = field_rows(comparison)
+    out.print(_table(f"{drift.model} {drift.version}: {count}", COLUMNS, rows))
     if hidden:
         out.print(f"{hidden} more fields without a change.")
     if drift.periods:
-        out.print(_period_table(drift))
+        out.print(_table(None, PERIOD_COLUMNS, period_rows(drift.periods)))
     refused = f", {drift.live.refused:,} refused" if drift.live.refused else ""
     style = STYLES[comparison.verdict]
     title = TITLES[comparison.verdict].capitalize()
     out.print(f"[{style}]{title}.[/] {headline(comparison)} ({comparison.rows:,} records{refused})")
 
 
-def _shown(fields: tuple[VariableComparison, ...]) -> tuple[VariableComparison, ...]:
-    named = sum(each.verdict in ("drift", "watch") for each in fields)
-    return fields[: max(named, MAX_ROWS)]
-
-
-def _table(drift: Drift) -> Any:
+def _table(title: str | None, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Any:
     from rich.table import Table
     from rich.text import Text
 
     from fastmar_contract.display import printable
 
-    comparison = drift.comparison
-    title = (
-        f"{drift.model} {drift.version}: {comparison.rows:,} records, {comparison.reference_rows:,} of the reference"
-    )
-    table = Table(title=Text(printable(title)), title_justify="left")
-    for name in ("field", "verdict", "PSI", "JS", "KS", "p", "missing", "unseen", "effect on prediction"):
-        table.add_column(name, justify="left" if name in ("field", "verdict") else "right")
-    for each in (*_shown(comparison.fields), *comparison.answers):
-        row = each.as_dict()
-        name = each.variable.name if each.variable.source != "prediction" else f"{each.variable.name} (prediction)"
-        table.add_row(
-            Text(printable(name)),
-            Text(each.verdict.replace("_", " "), style=STYLES[each.verdict]),
-            *(_number(row[key]) for key in ("psi", "js", "ks")),
-            "" if each.p_value is None else f"{each.p_value:.1g}",
-            *(_shares(row[key]) for key in ("missing", "unseen")),
-            _number(each.effect_on_prediction),
-        )
+    table = Table(title=title and Text(printable(title)), title_justify="left")
+    for name in columns:
+        table.add_column(name, justify="left" if name in LEFT else "right")
+    for row in rows:
+        cells = [Text(printable(cell)) for cell in row]
+        cells[columns.index("verdict")].style = STYLES[row[columns.index("verdict")].replace(" ", "_")]
+        table.add_row(*cells)
     return table
-
-
-def _period_table(drift: Drift) -> Any:
-    from rich.table import Table
-    from rich.text import Text
-
-    from fastmar_contract.display import printable
-
-    table = Table("period (UTC)", "records", "verdict", "fields", title_justify="left")
-    for start, each in drift.periods:
-        named = [field.variable.name for field in each.fields if field.verdict in ("drift", "watch")]
-        verdict = Text(each.verdict.replace("_", " "), style=STYLES[each.verdict])
-        fields = Text(printable(", ".join(named[:5]) + (f", {len(named) - 5} more" if len(named) > 5 else "")))
-        table.add_row(f"{start:%Y-%m-%d %H:%M}", f"{each.rows:,}", verdict, fields)
-    return table
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
-
-
-def _shares(shares: dict[str, float] | None) -> str:
-    if shares is None or not any(shares.values()):
-        return ""
-    return f"{shares['reference']:.1%} -> {shares['live']:.1%}"

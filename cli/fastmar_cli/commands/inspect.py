@@ -46,16 +46,9 @@ def _is_archive(path: Path) -> bool:
 
 
 def _archive_facts(path: Path) -> dict[str, Any]:
-    from fastmar_runtime import spec as spec_format
-    from fastmar_runtime.bundle import BundleFiles
-    from fastmar_runtime.checks import read_spec
-    from fastmar_runtime.golden import read_records
-    from fastmar_runtime.schema import describe
+    from fastmar_serving.archive_facts import archive_facts
 
-    files = BundleFiles(path)
-    spec = read_spec(files)
-    golden = [{"record": record, "answer": answer} for record, answer in zip(*read_records(files), strict=False)]
-    return spec_format.to_dict(spec) | {"schema": describe(spec), "golden": golden}
+    return archive_facts(path)
 
 
 def _pickle_facts(path: Path) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from fastmar_contract.errors import FastmarError
+from fastmar_contract.profiles import COUNTS, PERIOD, ROWS, SHARES
 from fastmar_runtime import logs
 from fastmar_runtime.batching import Batcher
 from fastmar_runtime.engines.asgi import MAX_BODY, REQUEST_TIMEOUT, RESPONSE_TIMEOUT, Application
@@ -43,7 +44,6 @@ from fastmar_runtime.memory import release_freed
 from fastmar_runtime.metrics import METRICS, Metrics
 from fastmar_runtime.observer import Observer
 from fastmar_runtime.predictor import Predictor
-from fastmar_runtime.profiles import COUNTS, PERIOD, ROWS, SHARES
 from fastmar_runtime.profiles.reporting import Reporter, reference_of
 from fastmar_runtime.service import Service
 from fastmar_runtime.tracing import Tracing, tracing

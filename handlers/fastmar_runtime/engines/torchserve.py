@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from fastmar_contract.machine import usable_cores
+from fastmar_contract.profiles import PERIOD
 from fastmar_runtime import __version__, payload, protocol_v2
 from fastmar_runtime.errors import BundleError, RuntimeMismatch
 from fastmar_runtime.golden import check_golden, read_golden
@@ -24,7 +25,6 @@ from fastmar_runtime.metrics import Metrics
 from fastmar_runtime.observer import Observer
 from fastmar_runtime.payload import Request, Response
 from fastmar_runtime.predictor import Predictor
-from fastmar_runtime.profiles import PERIOD
 from fastmar_runtime.profiles.reporting import Reporter, reference_of
 from fastmar_runtime.service import Service
 from fastmar_runtime.spec import Spec

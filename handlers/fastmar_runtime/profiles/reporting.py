@@ -15,9 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from fastmar_contract.members import PROFILE
+from fastmar_contract.profiles import COUNTS, PERIOD, ROWS, SHARES
 from fastmar_runtime.metrics import TorchServeMetric
 from fastmar_runtime.predictor import Predictor
-from fastmar_runtime.profiles import COUNTS, PERIOD, ROWS, SHARES
 from fastmar_runtime.profiles.building import vocabularies
 from fastmar_runtime.profiles.counting import Counter
 from fastmar_runtime.profiles.profile import FORMAT, Profile, Reference, read_reference

@@ -14,8 +14,8 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from fastmar_contract.profiles import COUNTS, ROWS, SHARES
 from fastmar_runtime import metrics as names
-from fastmar_runtime.profiles import COUNTS, ROWS, SHARES
 from fastmar_serving.asgi.process import Change
 from fastmar_serving.ports import METRICS, listen_error
 
