@@ -41,7 +41,7 @@ class NotRefused(Exception):
 def without_graph(monkeypatch: pytest.MonkeyPatch) -> None:
     """Use the network instead of its ONNX graph, whose export takes seconds and has no errors in these tests."""
 
-    def run(network: Any, samples: Any, positions: tuple[str, ...], _: Any) -> tuple[Any, npt.NDArray[np.float32]]:
+    def run(network: Any, samples: Any, positions: tuple[str, ...], *_: Any) -> tuple[Any, npt.NDArray[np.float32]]:
         with torch.no_grad():
             output = network(*(torch.from_numpy(samples[name]) if name in samples else None for name in positions))
         return SimpleNamespace(inputs=(), outputs=(), model=b""), output.numpy()
@@ -326,9 +326,7 @@ FIXES = {
     "limit that the learner does not need": Fix(
         picture("points", 2, MSELossFlat(), max_pixels=10_000), "remove --max-pixels", with_options()
     ),
-    "limit for a table": Fix(
-        attempt(table, max_pixels=10_000), "remove --picture-size and --max-pixels", with_options()
-    ),
+    "limit for a table": Fix(attempt(table, max_pixels=10_000), "remove --max-pixels", with_options()),
     "version": Fix(attempt(table, version="first"), r"1\.0", with_options(version="1.0")),
 }
 

@@ -21,6 +21,9 @@ class Recorder:
         self.threads: set[str] = set()
         self._seconds = seconds
 
+    def close(self) -> None:
+        pass
+
     def respond(self, requests: Sequence[Request]) -> list[Response]:
         self.batches.append([request.records for request in requests])
         self.threads.add(threading.current_thread().name)

@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,7 @@ _DYNAMO = "torch._dynamo.eval_frame"  # module of the wrapper that torch.compile
 _COMPILER_PACKAGES = ("contextlib", "torch")
 
 _PARTS, _COLUMNS = 8, 50  # parts of a manager's state that are searched, and columns of a leak that are listed
+_ARROW_PARTS = 5  # type, length, nulls, offset and buffers
 _MIN_ROWS = 100  # one-dimensional arrays of at least this length are rows; shorter ones are statistics
 
 
@@ -235,6 +237,24 @@ def _length(index: Any) -> int:
     return len(values) if values is not None else 0
 
 
+def _arrow_texts(array: Any) -> list[str] | None:
+    """The texts of an Arrow array: a buffer of offsets, and one of UTF-8. None if it is another array, or damaged."""
+    state = array.args[0] if isinstance(array, Record) and array.args else None
+    if isinstance(array, Record) and isinstance(state, list) and state:  # chunks
+        return _arrow_texts(state[0])
+    if not isinstance(state, tuple) or len(state) < _ARROW_PARTS or not isinstance(state[4], list):
+        return None
+    length, buffers = state[1], [each.args[0] for each in state[4] if isinstance(each, Record) and each.args]
+    if type(length) is not int or len(buffers) < 2 or not all(isinstance(each, bytes | bytearray) for each in buffers):
+        return None
+    offsets, texts = buffers[-2:]
+    width = len(offsets) // (length + 1) if length >= 0 else 0
+    if width not in (4, 8) or len(offsets) % width:
+        return None
+    bounds = np.frombuffer(offsets, f"<i{width}").tolist()
+    return [bytes(texts[start:end]).decode("utf-8", "replace") for start, end in pairwise(bounds)]
+
+
 def _labels(index: Any) -> tuple[str, ...]:
     values = _values(_index_data(index).get("data"))
     labels = () if values is None else values[:_COLUMNS]
@@ -242,9 +262,11 @@ def _labels(index: Any) -> tuple[str, ...]:
 
 
 def _values(data: Any) -> Any:
-    """The array of an index's data, which may be in a StringArray."""
+    """The array of an index's data, which may be in a StringArray; that of Arrow, if pyarrow is installed."""
     if isinstance(data, np.ndarray):
         return data.reshape(-1)
+    if isinstance(data, Record) and (arrow := data.get("_pa_array")) is not None:
+        return _arrow_texts(arrow)
     if isinstance(data, Record) and isinstance(data.state, tuple):
         return next((part.reshape(-1) for part in data.state[:_PARTS] if isinstance(part, np.ndarray)), None)
     return None
