@@ -8,14 +8,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from fastmar_contract.members import PROFILE
 from fastmar_monitor.comparison import Comparer, Comparison
 from fastmar_monitor.errors import NoProfile
 from fastmar_monitor.sources import Live, Query, read_live
 from fastmar_runtime.bundle import BundleFiles
 from fastmar_runtime.checks import read_spec
-from fastmar_runtime.profiles.building import vocabularies
-from fastmar_runtime.profiles.profile import read_reference
+from fastmar_runtime.profiles.building import reference_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +61,12 @@ def measure(
     """
     files = BundleFiles(archive)
     spec = read_spec(files)
-    if not files.contains(PROFILE):
+    reference = reference_in(files, spec)
+    if reference is None:
         raise NoProfile(
             f"{archive} has no profile of its training data.",
             fix="export the learner again with --reference and typical data, such as the training data.",
         )
-    reference = read_reference(files.json(PROFILE), vocabularies(spec))
     live = read_live(Query(data, archive, spec, reference, since, by, on_progress))
     comparer = Comparer(reference)
     periods = tuple((start, comparer.compare(profile)) for start, profile in live.periods)

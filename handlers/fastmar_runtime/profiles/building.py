@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastmar_contract.members import PROFILE
 from fastmar_contract.values import CATEGORY as CATEGORY_FIELD
+from fastmar_runtime.bundle import BundleFiles
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.profiles.counting import outcomes
-from fastmar_runtime.profiles.profile import Profile, Reference
+from fastmar_runtime.profiles.profile import Profile, Reference, read_reference
 from fastmar_runtime.profiles.variables import (
     CONFIDENCE,
     FIELD,
@@ -135,6 +137,17 @@ def vocabularies(spec: Spec) -> dict[tuple[str, str], Sequence[Any]]:
         **{(FIELD, each.name): each.categories for each in spec.fields},
         (PREDICTION, target): vocabulary(spec),
     }
+
+
+def reference_in(files: BundleFiles, spec: Spec) -> Reference | None:
+    """The reference profile in the archive of `spec`; None if it has none.
+
+    Raises:
+        BundleUnreadable: it is invalid.
+    """
+    if not files.contains(PROFILE):
+        return None
+    return read_reference(files.json(PROFILE), vocabularies(spec))
 
 
 def _profile(variables: Sequence[Variable], values: Values, observed: _Observed, start: int, end: int) -> Profile:

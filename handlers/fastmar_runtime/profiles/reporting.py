@@ -14,13 +14,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from fastmar_contract.members import PROFILE
 from fastmar_contract.profiles import COUNTS, PERIOD, ROWS, SHARES
 from fastmar_runtime.metrics import TorchServeMetric
 from fastmar_runtime.predictor import Predictor
-from fastmar_runtime.profiles.building import vocabularies
+from fastmar_runtime.profiles.building import reference_in
 from fastmar_runtime.profiles.counting import Counter
-from fastmar_runtime.profiles.profile import FORMAT, Profile, Reference, read_reference
+from fastmar_runtime.profiles.profile import FORMAT, Profile, Reference
 from fastmar_runtime.profiles.variables import Counts, Variable
 
 log = logging.getLogger(__name__)
@@ -35,10 +34,7 @@ def reference_of(predictor: Predictor) -> Reference | None:
     Raises:
         BundleUnreadable: it is invalid.
     """
-    files = predictor.files
-    if files is None or not files.contains(PROFILE):
-        return None
-    return read_reference(files.json(PROFILE), vocabularies(predictor.spec))
+    return None if predictor.files is None else reference_in(predictor.files, predictor.spec)
 
 
 def label_names(variables: Sequence[Variable]) -> list[str]:
