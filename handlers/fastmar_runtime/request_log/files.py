@@ -36,6 +36,7 @@ class LogFiles:
         self._model = "_".join(map(_part, model))
         self._max_bytes = max_bytes
         self._max_file = min(MAX_FILE, max_bytes // SHARE)
+        self._numbers = count()
         self._path = Path()
         self._file: int | None = None
         self._day = ""
@@ -73,7 +74,7 @@ class LogFiles:
             return self._file  # without a link, somebody has removed it
         self.close()
         self._folder.mkdir(parents=True, exist_ok=True)
-        for number in count():
+        for number in self._numbers:
             self._path = self._folder / f"requests_{self._model}_{day}_{self._host}_{os.getpid()}_{number}{ENDING}"
             with suppress(FileExistsError):  # in containers, processes of other starts had the same number
                 self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
@@ -91,14 +92,15 @@ class LogFiles:
                 status = path.stat()
                 found.append((status.st_mtime, path, status.st_size))
         total = sum(size for _, _, size in found)
+        removed = []
         for _, path, size in sorted(found):
-            if total + self._max_file <= self._max_bytes:
-                return
-            if path != self._path:
+            if path != self._path and total + self._max_file > self._max_bytes:
                 total -= size
                 with suppress(FileNotFoundError):
                     path.unlink()
-                    log.warning("the request log has reached its maximum size: removed %s", path.name)
+                    removed.append(path.name)
+        if removed:
+            log.warning("the request log has reached its maximum size: removed %s", ", ".join(removed))
 
 
 def _part(text: str) -> str:
