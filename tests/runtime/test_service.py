@@ -102,8 +102,10 @@ def test_a_failing_observer_changes_no_answer(
 
 def test_measures_of_pictures_have_positions() -> None:
     class Widths(Observer):
-        def computed(self, requests: Any, answers: Any, groups: Any) -> None:  # noqa: ARG002
-            found.update((row, width) for columns, rows in groups for row, width in zip(rows, columns["width"]))
+        def computed(self, requests: Any, answers: Any, groups: Any) -> None:
+            found.update(
+                (row, width) for columns, rows in groups for row, width in zip(rows, columns["width"], strict=True)
+            )
 
     found: dict[int, float] = {}
     sizes = [(8, 6), (9, 6), (8, 6), (7, 5)] * 10  # more than are processed together
