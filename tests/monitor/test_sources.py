@@ -153,6 +153,12 @@ class TestProfileFiles:
         assert found.comparison.rows == 1200
         assert [notice.split()[0] for notice in found.live.notices] == ["6"]
 
+    def test_killed_workers_are_reported(self, archive: Path, folder: Path) -> None:
+        line = orjson.loads(samples.profile_line(300, 5, "2026-03-02"))
+        (folder / "c.jsonl").write_bytes(orjson.dumps(line | {"after_kill": True}))
+        [notice] = measure(archive, str(folder)).live.notices
+        assert "killed once" in notice
+
     def test_an_object_store(self, archive: Path, folder: Path) -> None:
         store = fsspec.filesystem("memory")
         store.pipe("/bucket/a.jsonl", (folder / "deep" / "a.jsonl").read_bytes())
