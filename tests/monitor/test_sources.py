@@ -13,7 +13,6 @@ import pandas as pd
 import pytest
 
 from fastmar_contract.errors import FastmarError
-from fastmar_contract.members import PROFILE
 from fastmar_monitor.drift import Drift, measure
 from fastmar_monitor.sources import profile_files
 from fastmar_monitor.verdicts import DRIFT, NONE, NOT_ENOUGH_DATA
@@ -87,8 +86,7 @@ class TestDataFiles:
         assert code(tmp_path / "absent.mar", path) == "bundle_not_found"
 
     def test_an_archive_without_a_profile(self, tmp_path: Path) -> None:
-        path = samples.archive(tmp_path / "tiny")
-        (path / PROFILE).unlink()
+        path = samples.picture_archive(tmp_path / "tiny")
         assert code(path, "data.csv") == "no_profile"
 
 

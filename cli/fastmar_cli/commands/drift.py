@@ -1,6 +1,6 @@
 """Compare the data of a model's requests with its training data.
 
-MODEL.mar is an archive with a profile (`fastmar export --reference`). DATA is a data file (.csv, .parquet, .json,
+MODEL.mar is an archive, best with a profile (`fastmar export --reference`). DATA is a data file (.csv, .parquet, .json,
 .jsonl), a folder of pictures or texts, or profile files that `fastmar serve --profiles` wrote: a file, a folder, or its
 URL in an object store. Or DATA is the URL of a server, such as http://127.0.0.1:8082/metrics. Exit status 0: no drift,
 or a change to watch. 3: drift. 4: not enough data.
@@ -99,12 +99,12 @@ def _time(text: str) -> datetime:
 
 
 def _show(drift: Drift) -> None:
-    from fastmar_monitor.wording import COLUMNS, PERIOD_COLUMNS, TITLES, field_rows, headline, period_rows
+    from fastmar_monitor.wording import PERIOD_COLUMNS, TITLES, field_rows, headline, period_rows
 
     comparison = drift.comparison
     count = f"{comparison.rows:,} records, {comparison.reference_rows:,} of the reference"
-    rows, hidden = field_rows(comparison)
-    out.print(_table(f"{drift.model} {drift.version}: {count}", COLUMNS, rows))
+    columns, rows, hidden = field_rows(comparison)
+    out.print(_table(f"{drift.model} {drift.version}: {count}", columns, rows))
     if hidden:
         out.print(f"{hidden} more fields without a change.")
     if drift.periods:

@@ -138,9 +138,9 @@ def load(archive: Mapping[str, str], configuration: Configuration, report: Repor
     model = (archive["name"], archive["version"])
     metrics = Metrics({name: ReportedMetric(name, report) for name in METRICS}, model, str(configuration.number))
     observers: list[Observer] = [metrics]
-    if (reference := reference_of(predictor)) is not None:
+    folder = None if configuration.profiles is None else Path(configuration.profiles)
+    if (reference := reference_of(predictor, folder)) is not None:
         declared = {name: ReportedMetric(name, report) for name in (ROWS, COUNTS, SHARES)}
-        folder = None if configuration.profiles is None else Path(configuration.profiles)
         number = str(configuration.number)
         observers.append(Reporter(reference, model, declared, number, folder, configuration.profile_period))
     service = Service(predictor, MAX_RESPONSE, observers)

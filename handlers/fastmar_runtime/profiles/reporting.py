@@ -18,6 +18,7 @@ from fastmar_runtime.metrics import TorchServeMetric, label_value
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.profiles.building import reference_in
 from fastmar_runtime.profiles.counting import Counter
+from fastmar_runtime.profiles.known import known_reference
 from fastmar_runtime.profiles.profile import FORMAT, Profile, Reference
 from fastmar_runtime.profiles.variables import Counts, Variable
 
@@ -27,13 +28,16 @@ MAX_SERIES = 5000  # slots of a model that become metrics; the files have all
 LAST = b'"last":true'  # in the line that a worker writes when it stops
 
 
-def reference_of(predictor: Predictor) -> Reference | None:
-    """The reference profile of the archive that `predictor` was opened from; None if it has none.
+def reference_of(predictor: Predictor, folder: Path | None = None) -> Reference | None:
+    """The reference profile of the archive that `predictor` was opened from; None if nothing is to be counted.
+
+    Without a profile, the variables that the archive knows are counted for the files in `folder`, if it is given.
 
     Raises:
-        BundleUnreadable: it is invalid.
+        BundleUnreadable: the profile is invalid.
     """
-    return None if predictor.files is None else reference_in(predictor.files, predictor.spec)
+    found = None if predictor.files is None else reference_in(predictor.files, predictor.spec)
+    return known_reference(predictor.spec) if found is None and folder is not None else found
 
 
 def label_names(variables: Sequence[Variable]) -> list[str]:
@@ -77,6 +81,8 @@ class Reporter(Counter):
         self._digest = reference.digest
         self._model = model
         self._worker = worker
+        if not reference.profile.rows:
+            declared = {}  # without shares to compare with
         self._rows_metric, self._counts_metric = declared.get(ROWS), declared.get(COUNTS)
         self._labels = [label_value(label) for label in model]
         variables = reference.profile.variables
