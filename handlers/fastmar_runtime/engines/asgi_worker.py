@@ -143,9 +143,9 @@ def load(archive: Mapping[str, str], configuration: Configuration, report: Repor
     model = (archive["name"], archive["version"])
     metrics = Metrics({name: ReportedMetric(name, report) for name in METRICS}, model, str(configuration.number))
     observers: list[Observer] = [metrics]
-    if (reference := reference_of(predictor)) is not None:
+    folder = None if configuration.profiles is None else Path(configuration.profiles)
+    if (reference := reference_of(predictor, folder)) is not None:
         declared = {name: ReportedMetric(name, report) for name in (ROWS, COUNTS, SHARES)}
-        folder = None if configuration.profiles is None else Path(configuration.profiles)
         number = str(configuration.number)
         observers.append(Reporter(reference, model, declared, number, folder, configuration.profile_period))
     options = None if configuration.request_log is None else LogOptions(**configuration.request_log)

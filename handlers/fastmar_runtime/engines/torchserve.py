@@ -92,10 +92,10 @@ class Handler:
             _give_up(context.model_name, f"{error!r}.", "see the worker's log, and export the learner again.", error)
         declared, model = _declared_metrics(context), (context.model_name, predictor.spec.version)
         observers: list[Observer] = [Metrics(declared, model, _worker_number())]
-        if (reference := reference_of(predictor)) is not None:
-            folder, period = os.environ.get(PROFILES), float(os.environ.get(PROFILE_PERIOD) or PERIOD)
-            path = Path(folder) if folder else None
-            observers.append(Reporter(reference, model, declared, _worker_number(), path, period))
+        folder = Path(os.environ[PROFILES]) if os.environ.get(PROFILES) else None
+        if (reference := reference_of(predictor, folder)) is not None:
+            period = float(os.environ.get(PROFILE_PERIOD) or PERIOD)
+            observers.append(Reporter(reference, model, declared, _worker_number(), folder, period))
         digest = None if reference is None else reference.digest
         options = LogOptions(**json.loads(text)) if (text := os.environ.get(REQUEST_LOG)) else None
         if (requests := request_log(predictor.spec, digest, options, declared)) is not None:

@@ -13,7 +13,7 @@ from fastmar_runtime.preprocess import Columns
 from fastmar_runtime.profiles.profile import Profile
 from fastmar_runtime.profiles.variables import CONFIDENCE, FIELD, MEASURE, PREDICTION, SlotCounter, Variable
 
-PENDING = 2048  # records whose values wait to be counted: counting many at once is faster
+PENDING = 512  # records whose values wait to be counted: many at once are faster, while they fit the cache
 
 
 class Counter(Observer):
