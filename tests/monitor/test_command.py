@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from fastmar_cli.commands import drift
+from fastmar_cli import arguments
 from fastmar_cli.main import main
 from tests.monitor import samples
 
@@ -85,7 +85,7 @@ def test_periods_notices_and_report(
 
 
 def test_times() -> None:
-    parse = drift._time
+    parse = arguments.time
     assert parse("2026-01-31") == datetime(2026, 1, 31, tzinfo=UTC)
     assert parse("2026-01-31T12:00+02:00") == datetime(2026, 1, 31, 10, tzinfo=UTC)
     for text, span in (("7d", timedelta(days=7)), ("12h", timedelta(hours=12))):

@@ -9,12 +9,11 @@ or a change to watch. 3: drift. 4: not enough data.
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fastmar_cli.arguments import time
 from fastmar_cli.console import notice, out, stages
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 STATUSES = {"drift": 3, "not_enough_data": 4}
 STYLES = {"drift": "red", "watch": "yellow", "none": "green", "not_enough_data": "dim"}
 LEFT = ("field", "verdict", "period (UTC)", "fields")  # columns of texts
-_UNITS = {"d": "days", "h": "hours"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", metavar="DATA", help="data file, folder, profile files, or URL of a server")
     parser.add_argument(
         "--since",
-        type=_time,
+        type=time,
         metavar="TIME",
         help="of profile files, only the periods since then: 2026-01-31, 2026-01-31T12:00 (UTC), 7d, or 12h",
     )
@@ -85,17 +83,6 @@ def _metrics_of(data: str) -> str:
 
     server = registry.find(data)
     return f"{reachable_url(server.metrics)}/metrics" if server else data
-
-
-def _time(text: str) -> datetime:
-    span = re.fullmatch(r"(\d{1,5})([dh])", text)
-    if span:
-        return datetime.now(UTC) - timedelta(**{_UNITS[span[2]]: int(span[1])})
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 2026-01-31, 7d or 12h") from None
-    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _show(drift: Drift) -> None:
