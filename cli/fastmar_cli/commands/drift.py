@@ -1,9 +1,9 @@
 """Compare the data of a model's requests with its training data.
 
 MODEL.mar is an archive, best with a profile (`fastmar export --reference`). DATA is a data file (.csv, .parquet, .json,
-.jsonl), a folder of pictures or texts, or profile files that `fastmar serve --profiles` wrote: a file, a folder, or its
-URL in an object store. Or DATA is the URL of a server, such as http://127.0.0.1:8082/metrics. Exit status 0: no drift,
-or a change to watch. 3: drift. 4: not enough data.
+.jsonl), a folder of pictures or texts, or what `fastmar serve` wrote with --profiles or --request-log: a file, a folder,
+or its URL in an object store. Or DATA is the URL of a server, such as http://127.0.0.1:8082/metrics. Exit status 0: no
+drift, or a change to watch. 3: drift. 4: not enough data.
 """
 
 from __future__ import annotations
@@ -27,14 +27,16 @@ LEFT = ("field", "verdict", "period (UTC)", "fields")  # columns of texts
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
     parser.add_argument("archive", metavar="MODEL.mar", type=Path)
-    parser.add_argument("data", metavar="DATA", help="data file, folder, profile files, or URL of a server")
+    parser.add_argument(
+        "data", metavar="DATA", help="data file, folder, profile files, request log, or URL of a server"
+    )
     parser.add_argument(
         "--since",
         type=time,
         metavar="TIME",
-        help="of profile files, only the periods since then: 2026-01-31, 2026-01-31T12:00 (UTC), 7d, or 12h",
+        help="of profile files or a request log, only what is since then: 2026-01-31, 2026-01-31T12:00 (UTC), 7d, or 12h",
     )
-    parser.add_argument("--by", choices=["day", "hour"], help="compare each day or hour of profile files, too")
+    parser.add_argument("--by", choices=["day", "hour"], help="compare each day or hour of them, too")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a report with plots")
 
