@@ -115,3 +115,12 @@ def test_a_write_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(os, "write", lambda file, data: write(file, data[:30]))
     log_files(tmp_path).write(LINE)
     assert content(tmp_path) == [LINE]
+
+
+def test_the_current_file_is_not_removed(tmp_path: Path) -> None:
+    first = log_files(tmp_path, SHARE * 100)
+    first.write(LINE * 100)  # more than all files may have
+    [other] = tmp_path.iterdir()
+    os.utime(other, (4e9, 4e9))  # of a clock that is ahead
+    log_files(tmp_path, SHARE * 100).write(LINE)
+    assert content(tmp_path) == [LINE]
