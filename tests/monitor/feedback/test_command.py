@@ -57,7 +57,7 @@ def test_options(archive: str, tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert [each["start"] for each in found["periods"]] == ["2026-03-01T00:00:00+00:00"]
     assert found["answered"] < 200
     assert main(["feedback", archive, str(tmp_path / "absent"), table]) == 1
-    assert "data_unreadable" in capsys.readouterr().err
+    assert "NoLiveData" in capsys.readouterr().err
     with pytest.raises(SystemExit) as caught:
         main(["feedback", archive, log, table, "--by", "hour"])
     assert caught.value.code == 2

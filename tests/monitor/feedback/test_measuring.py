@@ -241,6 +241,6 @@ def test_errors(archive: Path, late: tuple[str, list[str], pd.DataFrame], tmp_pa
     assert code(other, log, truths) == "no_live_data"
     assert code(archive, log, truths, columns=["income"]) == "truth_column_missing"
     assert code(archive, log, truths, columns=["a", "b"]) == "truth_column_count"
-    assert code(archive, str(tmp_path / "absent"), truths) == "data_unreadable"
+    assert code(archive, str(tmp_path / "absent"), truths) == "no_live_data"
     assert code(tmp_path / "absent.mar", log, truths) == "bundle_not_found"
     assert MIN_TRUTHS == 100
