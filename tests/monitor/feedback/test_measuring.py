@@ -168,6 +168,11 @@ def weeks(*wrong: int, records: int, rng: np.random.Generator | None = None) -> 
     return summarize(joined, Truths(), kind, "week")
 
 
+def test_a_week_with_few_truths_is_not_compared() -> None:
+    few, enough = (weeks(0, records, records=records) for records in (MIN_TRUTHS - 1, MIN_TRUTHS))
+    assert (few.verdict, enough.verdict) == (NOT_ENOUGH_TRUTHS, FELL)
+
+
 def test_false_alarms_are_rare() -> None:
     """Of 200 seeded pairs of weeks without a change, at most 6 raise an alarm; 2 are expected."""
     rng = np.random.default_rng(0)
@@ -243,4 +248,3 @@ def test_errors(archive: Path, late: tuple[str, list[str], pd.DataFrame], tmp_pa
     assert code(archive, log, truths, columns=["a", "b"]) == "truth_column_count"
     assert code(archive, str(tmp_path / "absent"), truths) == "no_live_data"
     assert code(tmp_path / "absent.mar", log, truths) == "bundle_not_found"
-    assert MIN_TRUTHS == 100

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from fastmar_monitor.drift import measure as measure_drift
 from fastmar_monitor.feedback.measuring import Feedback, measure
-from fastmar_monitor.feedback.report import MAX_LABELS, write_report
+from fastmar_monitor.feedback.report import MAX_LABELS, _label, write_report
 from tests.browser import Chromium
 from tests.monitor.feedback import logs
 from tests.monitor.test_command import table
@@ -69,12 +70,21 @@ def test_it_escapes_all_and_loads_nothing(page: Path) -> None:
     assert "default-src 'none'" in html
 
 
-def test_no_record_is_in_a_cell_twice(found: Feedback, page: Path) -> None:
-    """The cells of the confusion add up to the records with truth."""
-    confusion = page.read_text("utf-8").split("<h3>Confusion</h3>")[1].split("</article>")[0]
-    cells = [int(cell.replace(",", "")) for cell in re.findall(r"<td>([\d,]+)(?=<)", confusion)]
-    assert sum(cells) == found.all.with_truth
-    assert "(others)" in confusion
+def test_the_confusion(found: Feedback, page: Path) -> None:
+    """The cells of the frequent labels are those of the data, and all add up to the records with truth."""
+    assert found.all.measured is not None
+    html = page.read_text("utf-8").split("<h3>Confusion</h3>")[1].split("</article>")[0]
+    head, *rows = [re.findall(r"<t[hd]>([^<]*)", row) for row in html.split("<tr>")[1:]]
+    cells = {(row[0], name): int(cell) for row in rows for name, cell in zip(head[1:], row[1:], strict=True)}
+    pairs = {
+        (escape(_label(each["truth"])), escape(_label(each["prediction"]))): each["records"]
+        for each in found.all.measured.detail["confusion"]
+    }
+    shown = {pair: count for pair, count in cells.items() if "(others)" not in pair}
+    assert len(shown) > MAX_LABELS
+    assert shown == {pair: pairs.get(pair, 0) for pair in shown}
+    assert sum(cells.values()) == found.all.with_truth
+    assert len(cells) > len(shown)
 
 
 def test_the_estimate_is_not_mixed_with_measurements(page: Path) -> None:
