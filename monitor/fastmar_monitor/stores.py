@@ -14,7 +14,9 @@ LINES, PARQUET = (".jsonl", ".ndjson"), (".parquet", ".pq")  # endings
 
 
 def open_files(data: str, endings: Collection[str]) -> Iterator[tuple[str, Any]]:
-    """The path and the open binary file of `data`, or of each file in a folder with one of the endings, by path.
+    """The path and the open binary file of `data`, or of each file below it with one of the endings, by path.
+
+    There are none if it does not exist, since object stores have no folders.
 
     Raises:
         SourceUnknown: no installed package opens such a URL.
@@ -24,8 +26,7 @@ def open_files(data: str, endings: Collection[str]) -> Iterator[tuple[str, Any]]
 
     try:
         system, path = fsspec.core.url_to_fs(data)
-        is_folder = system.isdir(path)
-        names = sorted(n for n in system.find(path) if ending(n) in endings) if is_folder else [path]
+        names = [path] if system.isfile(path) else sorted(n for n in system.find(path) if ending(n) in endings)
         for name in names:
             with system.open(name, "rb") as file:
                 yield name, file

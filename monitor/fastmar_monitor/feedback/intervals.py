@@ -79,18 +79,15 @@ def p_share_grew(before: Numbers, after: Numbers) -> float:
         before: 1 for each record that counts, 0 for the others.
         after: the same.
     """
-    if after.mean() <= before.mean():
-        return 1.0
     counts = np.array([[each.sum(), len(each) - each.sum()] for each in (before, after)], np.int64)
     if not counts.sum(axis=0).all():
         return 1.0
-    return statistics.homogeneity(counts) / 2
+    half = statistics.homogeneity(counts) / 2
+    return half if after.mean() > before.mean() else 1 - half
 
 
 def p_mean_grew(before: Numbers, after: Numbers) -> float:
     """P-value that a mean did not grow: Welch's t-test (Welch 1947), one-sided."""
-    if after.mean() <= before.mean():
-        return 1.0
     if not before.std() and not after.std():
-        return 0.0
+        return 0.0 if after.mean() > before.mean() else 1.0
     return float(stats.ttest_ind(after, before, equal_var=False, alternative="greater").pvalue)

@@ -20,6 +20,7 @@ from fastmar_monitor.feedback.wording import (
     date,
     figure_rows,
     headline,
+    number_text,
     period_table,
 )
 from fastmar_monitor.page import page, write
@@ -67,17 +68,18 @@ def _by_period(feedback: Feedback) -> str:
     titles, rows = period_table(feedback)
     table = _table(titles, rows)
     if feedback.all.measured is None:
-        return f'<section class="wide">{table}</section>'
+        return f'<section class="wide whole">{table}</section>'
     [name, *_] = feedback.all.measured.figures
     measured = [_bounds(each.measured.figures[name]) if each.measured else None for each in feedback.periods]
     estimates = [each.estimate.accuracy if each.estimate else None for each in feedback.periods]
     plot, low, high = plots.intervals(measured, estimates, f"{FIGURES[name]} by {feedback.by}")
+    span = f"from {number_text(name, low)} to {number_text(name, high)}"
     first, last = date(feedback.periods[0].start), date(feedback.periods[-1].start)
     ends = f"<span>{first}</span><span>{last}</span>" if len(feedback.periods) > 1 else f"<span>{first}</span>"
     legend = '<span class="live"></span>measured, with its 95% interval'
     if any(each is not None for each in estimates):
         legend += f' <span class="reference"></span>{ESTIMATE}'
-    return f"""<section class="wide"><p class="what">{FIGURES[name]}, from {low:.3g} to {high:.3g}</p>{plot}
+    return f"""<section class="wide whole"><p class="what">{FIGURES[name]}, {span}</p>{plot}
 <p class="ends">{ends}</p><p class="legend">{legend}</p>{table}</section>"""
 
 

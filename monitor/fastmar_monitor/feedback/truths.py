@@ -20,6 +20,8 @@ REQUEST_ID, ROW, TIME = "request_id", "row", "time"  # columns; the last two are
 TABLES = (".csv", ".tsv", ".tab")
 EXAMPLES = 3
 
+_ENDINGS = (*TABLES, *LINES, *PARQUET)
+
 
 @dataclass(frozen=True, slots=True)
 class Truth:
@@ -91,13 +93,18 @@ def read_truths(tables: Sequence[str], kind: AnswerKind, columns: Sequence[str])
         columns: with the truth.
 
     Raises:
-        TruthUnreadable: a table lacks a column, or has an unsupported ending.
+        TruthUnreadable: a table does not exist, lacks a column, or has an unsupported ending.
         MonitorError: a file can't be read.
     """
     found = Truths()
     for table in tables:
-        for name, file in open_files(table, (*TABLES, *LINES, *PARQUET)):
+        name = None
+        for name, file in open_files(table, _ENDINGS):
             found.add(_rows(name, file, (REQUEST_ID, *columns)), kind, columns)
+        if name is None:
+            raise TruthUnreadable(
+                f"{table} is neither a file nor a folder with tables.", fix=f"pass files with {', '.join(_ENDINGS)}."
+            )
     return found
 
 
@@ -110,8 +117,7 @@ def _rows(name: str, file: Any, required: Sequence[str]) -> Iterator[dict[str, A
     elif ending(name) in LINES:
         yield from _checked(name, json_lines(file), required)
     else:
-        endings = ", ".join((*TABLES, *LINES, *PARQUET))
-        raise TruthUnreadable(f"{name} has an unsupported file type.", fix=f"use one of {endings}.")
+        raise TruthUnreadable(f"{name} has an unsupported file type.", fix=f"use one of {', '.join(_ENDINGS)}.")
 
 
 def _csv(name: str, file: Any, required: Sequence[str]) -> Iterator[dict[str, Any] | None]:

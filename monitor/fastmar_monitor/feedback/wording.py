@@ -23,6 +23,7 @@ FIGURES = {
 }
 _SHARES = ("accuracy", "exact_match")
 _COUNTS = ("answered", "with truth")
+_LEAST_P = 1e-9  # smaller p-values say nothing more
 ESTIMATE = "estimate without truth"
 
 
@@ -34,7 +35,7 @@ def headline(feedback: Feedback) -> str:
     before, after = (_loss(feedback.loss, value) for value in (change.before, change.after))
     return (
         f"The {feedback.loss} was {before} in the {feedback.by} of {date(change.first.start)}, and {after} in that of "
-        f"{date(change.last.start)} (p = {change.p_value:.1g})."
+        f"{date(change.last.start)} ({_p(change.p_value)})."
     )
 
 
@@ -65,10 +66,15 @@ def figure_rows(feedback: Feedback) -> list[tuple[str, str]]:
 
 def figure_text(name: str, figure: Figure) -> str:
     """A figure with its interval."""
-    value = _number(name, figure.value)
+    value = number_text(name, figure.value)
     if figure.low is None or figure.high is None:
         return value
-    return f"{value} ({_number(name, figure.low)} to {_number(name, figure.high)})"
+    return f"{value} ({number_text(name, figure.low)} to {number_text(name, figure.high)})"
+
+
+def number_text(name: str, value: float) -> str:
+    """A value of a figure, without its interval."""
+    return f"{value:.1%}" if name in _SHARES else f"{value:.4g}" if name in ("mae", "rmse", "bias") else f"{value:.3f}"
 
 
 def estimate_text(estimate: Estimate | None) -> str:
@@ -85,14 +91,17 @@ def _row(period: Period, names: list[str], *, has_estimate: bool) -> list[str]:
     figures = period.measured and period.measured.figures
     cells = [""] * len(names)
     if figures:
-        cells = [figure_text(names[0], figures[names[0]]), *(_number(name, figures[name].value) for name in names[1:])]
+        cells = [
+            figure_text(names[0], figures[names[0]]),
+            *(number_text(name, figures[name].value) for name in names[1:]),
+        ]
     last = [estimate_text(period.estimate)] if has_estimate else []
     return [date(period.start), f"{period.answered:,}", f"{period.with_truth:,}", *cells, *last]
 
 
+def _p(value: float) -> str:
+    return f"p = {value:.1g}" if value >= _LEAST_P else f"p < {_LEAST_P:g}"
+
+
 def _loss(name: str, value: float) -> str:
     return f"{value:.1%}" if name.startswith("share") else f"{value:.4g}"
-
-
-def _number(name: str, value: float) -> str:
-    return f"{value:.1%}" if name in _SHARES else f"{value:.4g}" if name in ("mae", "rmse", "bias") else f"{value:.3f}"

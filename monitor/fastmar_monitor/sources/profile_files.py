@@ -11,8 +11,9 @@ from typing import Any
 
 import orjson
 
-from fastmar_monitor.errors import MonitorError, NoLiveData, SourceUnknown
+from fastmar_monitor.errors import NoLiveData
 from fastmar_monitor.sources.live import Live, Query, period_start
+from fastmar_monitor.stores import open_files
 from fastmar_runtime.errors import BundleUnreadable
 from fastmar_runtime.profiles.profile import FORMAT, Profile, empty, read_counts
 
@@ -128,15 +129,5 @@ def _time(text: str) -> datetime:
 
 def _lines(data: str) -> Iterator[bytes]:
     """The lines of all files, without empty ones."""
-    import fsspec  # noqa: PLC0415 - an optional dependency
-
-    try:
-        system, path = fsspec.core.url_to_fs(data)
-        names = [path] if system.isfile(path) else sorted(n for n in system.find(path) if n.endswith(ENDING))
-        for name in names:
-            with system.open(name, "rb") as file:
-                yield from (line for line in file if line.strip())
-    except (ImportError, ValueError) as error:  # an unknown protocol, or one whose package is missing
-        raise SourceUnknown(f"{data} can't be opened ({error}).", fix="install the package of this store.") from error
-    except OSError as error:
-        raise MonitorError(f"{data} can't be read ({error}).", fix="check the path.", code="data_unreadable") from error
+    for _, file in open_files(data, (ENDING,)):
+        yield from (line for line in file if line.strip())

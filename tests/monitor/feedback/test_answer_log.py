@@ -78,7 +78,10 @@ def test_an_object_store(tmp_path: Path) -> None:
         assert len(list(read_answers("memory://feedback"))) == 3
     finally:
         store.rm("/feedback", recursive=True)
-    for data, code in (("strange://a", "source_unknown"), (str(tmp_path / "absent"), "data_unreadable")):
+    assert list(read_answers("memory://absent")) == []
+    damaged = tmp_path / "damaged.parquet"
+    damaged.write_text("no parquet")
+    for data, code in (("strange://a", "source_unknown"), (str(damaged), "data_unreadable")):
         with pytest.raises(FastmarError) as caught:
             list(read_answers(data))
         assert caught.value.code == code

@@ -81,7 +81,7 @@ def test_what_is_counted(kind: AnswerKind) -> None:
         ("a.jsonl", "[]\n", "truth_column_missing"),
         ("a.txt", "", "truth_unreadable"),
         ("a.parquet", "no parquet", "data_unreadable"),
-        (None, "", "data_unreadable"),
+        (None, "", "truth_unreadable"),
     ],
 )
 def test_errors(kind: AnswerKind, tmp_path: Path, name: str | None, text: str, code: str) -> None:

@@ -79,11 +79,12 @@ class Kind(AnswerKind):
 
     def _confusion(self, predicted: npt.NDArray[np.int64], actual: npt.NDArray[np.int64]) -> list[dict[str, Any]]:
         """The number of records by truth and prediction, without pairs that do not occur."""
-        pairs, counts = np.unique(np.stack([actual, predicted], 1), axis=0, return_counts=True)
+        names = [*self.labels.texts, UNKNOWN]
+        size = len(names)
+        pairs, counts = np.unique(actual % size * size + predicted, return_counts=True)  # -1 is the last name
         order = np.argsort(-counts, kind="stable")[:MAX_PAIRS]
-        names = [*self.labels.texts, UNKNOWN]  # a truth of -1 is the last one
         return [
-            {"truth": names[pairs[at, 0]], "prediction": names[pairs[at, 1]], "records": int(counts[at])}
+            {"truth": names[pairs[at] // size], "prediction": names[pairs[at] % size], "records": int(counts[at])}
             for at in order
         ]
 
