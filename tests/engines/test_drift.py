@@ -58,10 +58,10 @@ class Watched:
 def archives(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Archives:
     data = Data(request.param, 0, 2_000)
     store = tmp_path_factory.mktemp(request.param) / "store"
-    learners.export(data, store, [STEADY, MOVED], REFERENCE)
+    learners.export(learners.table(data, data.draw(REFERENCE)), store, [STEADY, MOVED])
     rows, changed = data.change(data.draw(LIVE))
     tables = {STEADY: learners.table(data, data.draw(LIVE)), MOVED: learners.table(data, rows)}
-    return Archives(store, {name: table.drop(columns="label") for name, table in tables.items()}, changed)
+    return Archives(store, {name: table.drop(columns=learners.TARGET) for name, table in tables.items()}, changed)
 
 
 @pytest.fixture(scope="module")

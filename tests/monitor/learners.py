@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from benchmarks.drift import UNSEEN, Data, Rows
 
 from fastmar_runtime.profiles.variables import CATEGORY
+
+TARGET = "label"
 
 
 def table(data: Data, rows: Rows) -> pd.DataFrame:
@@ -22,38 +25,41 @@ def table(data: Data, rows: Rows) -> pd.DataFrame:
             columns[column.name] = pd.Series(known, dtype=object)
         else:
             columns[column.name] = pd.Series(values)
-    columns["label"] = pd.Series(np.where(rows.probabilities > 0.5, "yes", "no"), dtype=object)
+    columns[TARGET] = pd.Series(np.where(rows.probabilities > 0.5, "yes", "no"), dtype=object)
     return pd.DataFrame(columns)
 
 
-def export(data: Data, store: Path, names: list[str], rows: int) -> pd.DataFrame:
-    """Train a learner, and export it with each name; returns the training data, which are the reference."""
+def train(table: pd.DataFrame) -> Any:
+    """A learner of a table."""
     # Slow imports, which most tests of this folder do not need.
     from fastai.tabular.all import Categorify, FillMissing, Normalize, TabularDataLoaders, tabular_learner
 
-    from fastmar_export.exporter import Options, export_learner
-
-    training = table(data, data.draw(rows))
+    names = [name for name in table if name != TARGET]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", pd.errors.PerformanceWarning)  # FillMissing inserts a column for each
         loaders = TabularDataLoaders.from_df(
-            training,
+            table,
             procs=[Categorify, FillMissing, Normalize],
-            cat_names=[column.name for column in data.columns if column.shape == CATEGORY],
-            cont_names=[column.name for column in data.columns if column.shape != CATEGORY],
-            y_names="label",
-            valid_idx=list(range(rows // 10)),
+            cat_names=[name for name in names if table[name].dtype == object],
+            cont_names=[name for name in names if table[name].dtype != object],
+            y_names=TARGET,
+            valid_idx=list(range(len(table) // 10)),
             bs=1024,
             num_workers=0,
         )
     learn = tabular_learner(loaders, layers=[20, 10])
     with learn.no_bar(), learn.no_logging():
         learn.fit(1, 1e-2)
+    return learn
+
+
+def export(training: pd.DataFrame, store: Path, names: list[str]) -> None:
+    """Train a learner, and export it with each name; the training data are the reference."""
+    from fastmar_export.exporter import Options, export_learner
+
     store.mkdir(parents=True)
-    learn.export(store.parent / "learner.pkl")
-    training.to_csv(store.parent / "training.csv", index=False)
+    pickle, reference = store.parent / "learner.pkl", store.parent / "training.csv"
+    train(training).export(pickle)
+    training.to_csv(reference, index=False)
     for name in names:
-        export_learner(
-            store.parent / "learner.pkl", Options(name, output=store, reference=store.parent / "training.csv")
-        )
-    return training
+        export_learner(pickle, Options(name, output=store, reference=reference))
