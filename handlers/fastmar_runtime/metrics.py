@@ -46,6 +46,11 @@ _INTERVAL = 1.0  # seconds
 _SEPARATORS = re.compile(r"[^\w.+-]")  # characters that would end a label's value in TorchServe's line
 
 
+def label_value(text: str) -> str:
+    """A text as the value of a label."""
+    return _SEPARATORS.sub("_", text)
+
+
 class TorchServeMetric(Protocol):
     """A metric that TorchServe's metrics.yaml declares. Updating it prints a line."""
 
@@ -68,7 +73,7 @@ class Metrics(Observer):
         self, declared: Mapping[str, TorchServeMetric], model: tuple[str, str], worker: str, interval: float = _INTERVAL
     ) -> None:
         self._declared = declared
-        self._model = [_SEPARATORS.sub("_", label) for label in model]
+        self._model = [label_value(label) for label in model]
         self._worker = worker
         self._interval = interval
         self._lock = threading.Lock()  # for the sums since the last print

@@ -52,12 +52,14 @@ def measure(
     since: datetime | None = None,
     by: str | None = None,
     on_progress: Callable[[int], None] = lambda _: None,
+    key_file: Path | None = None,
 ) -> Drift:
     """Compare data with the reference profile of an archive; see `Query`.
 
     Raises:
         NoProfile: the archive has no reference profile.
         FastmarError: the archive or the data can't be read.
+        ClientError: a server can't be read.
     """
     files = BundleFiles(archive)
     spec = read_spec(files)
@@ -67,7 +69,7 @@ def measure(
             f"{archive} has no profile of its training data.",
             fix="export the learner again with --reference and typical data, such as the training data.",
         )
-    live = read_live(Query(data, archive, spec, reference, since, by, on_progress))
+    live = read_live(Query(data, archive, spec, reference, since, by, on_progress, key_file))
     comparer = Comparer(reference)
     periods = tuple((start, comparer.compare(profile)) for start, profile in live.periods)
     return Drift(spec.name, spec.version, comparer.compare(live.profile), periods, live)

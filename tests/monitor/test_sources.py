@@ -84,7 +84,6 @@ class TestDataFiles:
         assert code(archive, path, by="day") == "no_times"
         assert code(archive, path, since=datetime.now(UTC)) == "no_times"
         assert code(archive, tmp_path / "absent.csv") == "data_unreadable"
-        assert code(archive, "http://127.0.0.1:8080") == "source_unknown"
         assert code(tmp_path / "absent.mar", path) == "bundle_not_found"
 
     def test_an_archive_without_a_profile(self, tmp_path: Path) -> None:

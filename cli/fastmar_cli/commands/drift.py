@@ -2,7 +2,8 @@
 
 MODEL.mar is an archive with a profile (`fastmar export --reference`). DATA is a data file (.csv, .parquet, .json,
 .jsonl), a folder of pictures or texts, or profile files that `fastmar serve --profiles` wrote: a file, a folder, or its
-URL in an object store. Exit status 0: no drift, or a change to watch. 3: drift. 4: not enough data.
+URL in an object store. Or DATA is the URL of a server, such as http://127.0.0.1:8082/metrics. Exit status 0: no drift,
+or a change to watch. 3: drift. 4: not enough data.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _UNITS = {"d": "days", "h": "hours"}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
     parser.add_argument("archive", metavar="MODEL.mar", type=Path)
-    parser.add_argument("data", metavar="DATA", help="data file, folder, or profile files")
+    parser.add_argument("data", metavar="DATA", help="data file, folder, profile files, or URL of a server")
     parser.add_argument(
         "--since",
         type=_time,
@@ -47,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     with stages() as on_stage:
         drift = measure(
             args.archive,
-            args.data,
+            _metrics_of(args.data),
             since=args.since,
             by=args.by,
             on_progress=lambda rows: on_stage(f"{rows:,} records"),
@@ -67,6 +68,23 @@ def run(args: argparse.Namespace) -> int:
         if args.html:
             out.print(f"Written: {args.html}", markup=False)
     return STATUSES.get(drift.comparison.verdict, 0)
+
+
+def _metrics_of(data: str) -> str:
+    """The address of the metrics, for the URL of a server of this user; other data as they are."""
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(data)
+    if parts.scheme not in ("http", "https") or parts.path.strip("/"):
+        return data
+    try:
+        from fastmar_serving import registry
+        from fastmar_serving.settings import reachable_url
+    except ModuleNotFoundError:  # without the packages of an engine, this user runs no server here
+        return data
+
+    server = registry.find(data)
+    return f"{reachable_url(server.metrics)}/metrics" if server else data
 
 
 def _time(text: str) -> datetime:

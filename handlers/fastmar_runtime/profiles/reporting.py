@@ -6,7 +6,6 @@ import atexit
 import json
 import logging
 import os
-import re
 import socket
 import threading
 from collections import Counter as Multiset
@@ -15,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from fastmar_contract.profiles import COUNTS, PERIOD, ROWS, SHARES
-from fastmar_runtime.metrics import TorchServeMetric
+from fastmar_runtime.metrics import TorchServeMetric, label_value
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.profiles.building import reference_in
 from fastmar_runtime.profiles.counting import Counter
@@ -25,7 +24,6 @@ from fastmar_runtime.profiles.variables import Counts, Variable
 log = logging.getLogger(__name__)
 
 MAX_SERIES = 5000  # slots of a model that become metrics; the files have all
-_SEPARATORS = re.compile(r"[^\w.+-]")  # characters that would end a label's value in TorchServe's line
 
 
 def reference_of(predictor: Predictor) -> Reference | None:
@@ -42,10 +40,15 @@ def label_names(variables: Sequence[Variable]) -> list[str]:
     names = []
     seen: Multiset[str] = Multiset()
     for variable in variables:
-        name = _SEPARATORS.sub("_", f"{variable.source}.{variable.name}")
+        name = label_value(f"{variable.source}.{variable.name}")
         seen[name] += 1
         names.append(name if seen[name] == 1 else f"{name}.{seen[name]}")
     return names
+
+
+def reference_share(counts: Counts, slot: int) -> float:
+    """The share of a slot in the counts of the reference, as a metric."""
+    return round(int(counts[slot]) / max(1, int(counts.sum())), 6)
 
 
 class Reporter(Counter):
@@ -74,10 +77,10 @@ class Reporter(Counter):
         self._model = model
         self._worker = worker
         self._rows_metric, self._counts_metric = declared.get(ROWS), declared.get(COUNTS)
-        self._labels = [_SEPARATORS.sub("_", label) for label in model]
+        self._labels = [label_value(label) for label in model]
         variables = reference.profile.variables
         self._series = [*zip(label_names(variables), (variable.keys() for variable in variables), strict=True)]
-        self._report_shares(reference.profile, declared.get(SHARES))
+        self._report_start(reference.profile, declared.get(SHARES))
         self._folder = folder
         self._period = period
         self._start = datetime.now(UTC)
@@ -111,10 +114,15 @@ class Reporter(Counter):
         while not self._closed.wait(self._period):
             self.report()
 
-    def _report_shares(self, reference: Profile, metric: TorchServeMetric | None) -> None:
-        if metric is not None:
-            for labels, counts, slot in self._slots(reference):
-                metric.add_or_update(round(int(counts[slot]) / max(1, int(counts.sum())), 6), labels)
+    def _report_start(self, reference: Profile, shares: TorchServeMetric | None) -> None:
+        """Report the reference, and counts of 0: Prometheus misses the first increase of a new series."""
+        if self._rows_metric is not None:
+            self._rows_metric.add_or_update(0, self._labels)
+        for labels, counts, slot in self._slots(reference):
+            if self._counts_metric is not None:
+                self._counts_metric.add_or_update(0, labels)
+            if shares is not None:
+                shares.add_or_update(reference_share(counts, slot), labels)
 
     def _add_to_metrics(self, profile: Profile) -> None:
         if self._rows_metric is None or self._counts_metric is None:

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from fastmar_monitor.errors import MonitorError, NoLiveData, SourceUnknown
-from fastmar_monitor.sources.live import DAY, Live, Query
+from fastmar_monitor.sources.live import Live, Query, period_start
 from fastmar_runtime.errors import BundleUnreadable
 from fastmar_runtime.profiles.profile import FORMAT, Profile, empty, read_counts
 
@@ -84,7 +84,7 @@ class _Found:
             return
         if self.query.since is not None and start < self.query.since:
             return
-        period = _truncated(start, self.query.by)
+        period = period_start(start, self.query.by)
         before = self.periods.get(period)
         self.periods[period] = profile if before is None else before + profile
         self.rows += profile.rows
@@ -119,12 +119,6 @@ def _parse(text: bytes) -> dict[str, Any] | None:
 def _time(text: str) -> datetime:
     time = datetime.fromisoformat(text)
     return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
-
-
-def _truncated(time: datetime, by: str | None) -> datetime:
-    if by is None:
-        return datetime.min.replace(tzinfo=UTC)
-    return time.replace(hour=0 if by == DAY else time.hour, minute=0, second=0, microsecond=0)
 
 
 def _lines(data: str) -> Iterator[bytes]:

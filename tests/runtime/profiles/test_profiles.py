@@ -237,9 +237,7 @@ def test_reports(tmp_path: Path) -> None:
     at = next(at for at, variable in enumerate(variables) if variable.name == "age")
     assert "missing" in ages
     assert ages == {
-        key: sum(line["counts"][at][slot] for line in lines)
-        for slot, key in enumerate(variables[at].keys())
-        if sum(line["counts"][at][slot] for line in lines)
+        key: sum(line["counts"][at][slot] for line in lines) for slot, key in enumerate(variables[at].keys())
     }
 
 
