@@ -22,6 +22,7 @@ from prometheus_client import CollectorRegistry, Histogram
 from fastmar_cli.main import main
 from fastmar_client import ServerUnreachable
 from fastmar_client.metrics import Sample, parse_metrics, read_metrics
+from fastmar_contract.request_log import FORMAT
 from fastmar_serving.rollout.audit import DEPLOY, UNLOAD, audit_entry
 from fastmar_serving.rollout.errors import ManagementFailed
 from fastmar_serving.testing import RunningServer
@@ -187,7 +188,7 @@ def test_the_audit_log_is_read_from_its_end(tmp_path: Path) -> None:
 def logged(value: Any, *, model: str = "people", code: str = "unknown_category", **changes: Any) -> str:
     """A line of a request log."""
     entry = {
-        "format": "fastmar-requests/1",
+        "format": FORMAT,
         "time": "2026-11-29T12:00:00.123+00:00",
         "request_id": "1",
         "row": 0,
@@ -203,13 +204,24 @@ def logged(value: Any, *, model: str = "people", code: str = "unknown_category",
 def test_unknown_categories_are_counted(tmp_path: Path) -> None:
     refused = {"error": {"code": "missing_column", "field": "age"}}
     lines = [logged("moon"), logged("moon"), logged(HOSTILE), logged("x" * 200), logged("known", code="other")]
-    lines += [logged("other", model="fruit"), logged("old", version="0.9"), logged("dropped", record={})]
-    lines += ["[1]\n", '{"half\n', logged("refused", answer=refused), logged("shape", answer=[])]
+    lines += [
+        logged("other", model="fruit"),
+        logged("old", version="0.9"),
+        logged("dropped", record={}, dropped=["level"]),
+    ]
+    lines += [
+        "[1]\n",
+        '{"half\n',
+        logged("refused", answer=refused),
+        logged("shape", answer=[]),
+        logged("a hash", hashed=["level"]),
+    ]
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "1.jsonl").write_text("".join(lines), encoding="utf-8")
     view = RequestLog(tmp_path).view("people", "1.0")
-    assert view.rows == (("level", "moon", 2), ("level", HOSTILE, 1), ("level", "x" * 79 + "…", 1))
-    assert (view.left_out, view.records) == (0, 7)
+    assert view.rows[:2] == (("level", "moon", 2), ("level", None, 2))
+    assert set(view.rows[2:]) == {("level", HOSTILE, 1), ("level", "x" * 79 + "…", 1)}
+    assert (view.left_out, view.records) == (0, 8)
     assert str(view.since) == "2026-11-29 12:00:00.123000+00:00"
     assert RequestLog(tmp_path / "none").view("people", "1.0").records == 0
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from fastmar_contract.categories import UNKNOWN
 from fastmar_contract.display import printable
+from fastmar_contract.request_log import ENDING, is_entry
 
-FORMAT = "fastmar-requests/1"
 CACHED_SECONDS = 15.0
 MAX_BYTES = 10_000_000  # of the latest lines that are read
 SHOWN = 30
@@ -27,13 +27,14 @@ class UnknownView:
     """The unknown categories of a version.
 
     Attributes:
-        rows: field, category and number of records; the most frequent first.
+        rows: field, category and number of records; the most frequent first. The category is None if the log does not
+            have the values of the field, or only their hashes.
         left_out: number of rows that are not in `rows`.
         records: number of logged records among which they are.
         since: time of the first of these records; None without records.
     """
 
-    rows: tuple[tuple[str, str, int], ...]
+    rows: tuple[tuple[str, str | None, int], ...]
     left_out: int
     records: int
     since: datetime | None
@@ -64,16 +65,16 @@ class RequestLog:
 
 
 def _read(folder: Path, name: str, version: str) -> UnknownView:
-    counts: Counter[tuple[str, str]] = Counter()
+    counts: Counter[tuple[str, str | None]] = Counter()
     records, since = 0, None
     for line in _lines(folder):
         try:
             entry = json.loads(line)
-            if (entry["format"], entry["model"], entry["version"]) != (FORMAT, name, version):
+            if not is_entry(entry) or (entry["model"], entry["version"]) != (name, version):
                 continue
             when = datetime.fromisoformat(entry["time"]).astimezone(UTC)
             counts.update(_unknown(entry))
-        except (ValueError, TypeError, KeyError, AttributeError):  # a half line, or not one of ours
+        except (ValueError, TypeError, AttributeError):  # a half line, or not one of ours
             continue
         records += 1
         since = when if since is None else min(since, when)
@@ -81,11 +82,12 @@ def _read(folder: Path, name: str, version: str) -> UnknownView:
     return UnknownView(rows, len(counts) - len(rows), records, since)
 
 
-def _unknown(entry: dict[str, Any]) -> list[tuple[str, str]]:
-    """Field and name of the unknown categories of a record; fields that the log does not have are left out."""
-    record = entry["record"]
-    fields = {warning["field"] for warning in entry["answer"].get("warnings", ()) if warning["code"] == UNKNOWN}
-    return [(field, _text(record[field])) for field in fields if field in record]
+def _unknown(entry: dict[str, Any]) -> list[tuple[str, str | None]]:
+    """Field and name of the unknown categories of a record."""
+    warnings = entry["answer"].get("warnings", ())
+    fields = {str(warning.get("field")) for warning in warnings if warning.get("code") == UNKNOWN}
+    named = entry["record"].keys() - set(entry.get("hashed", ()))
+    return [(field, _text(entry["record"][field]) if field in named else None) for field in fields]
 
 
 def _text(value: Any) -> str:
@@ -96,7 +98,7 @@ def _text(value: Any) -> str:
 def _lines(folder: Path) -> Iterator[bytes]:
     """The lines of the latest files, as far as `MAX_BYTES` go."""
     left = MAX_BYTES
-    for path in sorted(folder.rglob("*.jsonl"), key=_modified, reverse=True):
+    for path in sorted(folder.rglob(f"*{ENDING}"), key=_modified, reverse=True):
         try:
             with path.open("rb") as file:
                 size = file.seek(0, 2)
