@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -30,16 +30,17 @@ from fastmar_web import Settings, create_app
 from fastmar_web.monitoring.deployments import SHOWN, deployments
 from fastmar_web.monitoring.sparklines import sparkline
 from fastmar_web.monitoring.tiles import NOTHING, format_seconds, tiles
-from fastmar_web.monitoring.traffic import Poller, quantile
+from fastmar_web.monitoring.traffic import PERIOD, Poller, quantile
 from fastmar_web.monitoring.unknown import RequestLog
 from tests.browser import Chromium
-from tests.engines import FAST, TORCHSERVE
+from tests.engines import FAST, TORCHSERVE, Engine
 from tests.engines.calls import TIMEOUT, wait_for
 from tests.web.conftest import listening, problems, strict_page
 from tests.web.fake import HOSTILE
 from tests.web.html import codes
 from tests.web.models import COLOURS, PEOPLE, people
 
+expect: Any = getattr(pytest.importorskip("playwright.sync_api"), "expect")  # noqa: B009 - mypy needs no stubs
 CANARY = "canary7f3a"
 
 
@@ -319,39 +320,56 @@ def test_options_that_can_not_work_are_refused(options: list[str], tmp_path: Pat
     assert ended.value.code == 2
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        pytest.param(engine, id=engine.name, marks=getattr(pytest.mark, engine.mark)) for engine in (FAST, TORCHSERVE)
-    ],
-)
-def drifted(request: pytest.FixtureRequest, store: Path) -> Iterator[str]:
-    """Address of the app with a real server whose records have changed."""
-    with request.param.serve(store, "--profile-period", "1") as server, monitoring(server, store) as address:
-        yield address
+@dataclass(frozen=True)
+class Served:
+    """The app with a real server whose records have changed.
+
+    Attributes:
+        server: the server.
+        page: address of the page.
+        poller: reads the server's metrics.
+    """
+
+    server: RunningServer
+    page: str
+    poller: Poller
 
 
-@contextmanager
-def monitoring(server: RunningServer, store: Path, **settings: Any) -> Iterator[str]:
-    """Address of the app with a server, which first gets records that have changed."""
-    chosen = Settings(url=server.url, key_file=server.key_file, monitor=store, metrics_url=server.metrics, **settings)
-    app = create_app(chosen)
-    poller: Poller = app.extensions["fastmar_poller"]
-    poller.poll()
-    for _ in range(3):
-        assert post(server, changed_rows()).status_code == 200
-    assert post(server, "{").status_code == 400
-    wait_for(lambda: counted(server) == COUNTED, TIMEOUT)
-    poller.poll()
-    with listening(app) as address:
-        yield address
-    poller.close()
-    app.extensions["fastmar_jobs"].close()
+@pytest.fixture(scope="module")
+def served(request: pytest.FixtureRequest, store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The app with a server of an engine, an audit log, and a request log."""
+    folder = tmp_path_factory.mktemp("monitored")
+    copy = shutil.copytree(store, folder / "store")
+    for after, error in (("1.0", None), ("1.1", ManagementFailed("no", fix="wait", code="golden_mismatch"))):
+        record(copy, DEPLOY, PEOPLE, after, error)
+    lines = [logged(value, model=PEOPLE) for value in ("Trade school", "Trade school", HOSTILE)]
+    (folder / "log.jsonl").write_text("".join(lines), encoding="utf-8")
+    with request.param.serve(copy, "--profile-period", "1") as server:
+        options: dict[str, Any] = {"monitor": copy, "metrics_url": server.metrics, "request_log": folder}
+        app = create_app(Settings(url=server.url, key_file=server.key_file, **options))
+        poller: Poller = app.extensions["fastmar_poller"]
+        poller.poll()
+        for _ in range(3):
+            assert post(server, changed_rows()) == 200
+        assert post(server, "{") == 400
+        wait_for(lambda: counted(server) == COUNTED, TIMEOUT)
+        poller.poll()
+        with listening(app) as address:
+            yield Served(server, f"{address}/models/{PEOPLE}/monitoring", poller)
+        poller.close()
+        app.extensions["fastmar_jobs"].close()
 
 
-def post(server: RunningServer, table: str) -> requests.Response:
+def on(*engines: Engine) -> pytest.MarkDecorator:
+    """Run a test with servers of these engines."""
+    params = [pytest.param(each, id=each.name, marks=getattr(pytest.mark, each.mark)) for each in engines]
+    return pytest.mark.parametrize("served", params, indirect=True)
+
+
+def post(server: RunningServer, table: str) -> int:
+    """The status of a request with a table."""
     url = f"{server.url}/predictions/{PEOPLE}"
-    return requests.post(url, table, headers={"Content-Type": "text/csv"}, timeout=TIMEOUT)
+    return requests.post(url, table, headers={"Content-Type": "text/csv"}, timeout=TIMEOUT).status_code
 
 
 def changed_rows() -> str:
@@ -379,56 +397,76 @@ def counted(server: RunningServer) -> dict[str, float]:
     return found
 
 
-def test_a_real_server(drifted: str) -> None:
-    page = requests.get(f"{drifted}/models/{PEOPLE}/monitoring", timeout=TIMEOUT).text
-    assert codes(page) == ["no_request_log", "no_audit_log"]
+@on(FAST, TORCHSERVE)
+def test_a_real_server(served: Served) -> None:
+    page = requests.get(served.page, timeout=TIMEOUT).text
+    assert codes(page) == []
     assert "4 with 1,200 records" in page
     assert "1 refused (4xx), 0 failed (5xx)" in page
+    assert "<code>unknown_category</code></th><td>warning</td><td>240</td>" in page
+    assert "<td>error</td><td>1</td>" in page
     assert "1,200 records since the server's start, 400 of the reference data." in page
     cards = re.findall(r'<article class="card (\w+)"><h3>([^<]*)</h3>', page)
     verdicts = {name: verdict for verdict, name in cards}
     assert [verdicts[name] for name in ("age", "education", "hours-per-week")] == ["drift", "drift", "none"]
     assert cards[0][1] == "income"  # the prediction
-    assert "<code>unknown_category</code></th><td>warning</td><td>240</td>" in page
-    assert "<td>error</td><td>1</td>" in page
-    assert CANARY not in page  # the counts have no names
-    pictures = requests.get(f"{drifted}/models/{COLOURS}/monitoring", timeout=TIMEOUT).text
-    assert "no_profile" in codes(pictures)
+    assert CANARY not in page
+    pictures = requests.get(served.page.replace(PEOPLE, COLOURS), timeout=TIMEOUT).text
+    assert codes(pictures) == ["no_profile", "no_unknown_categories", "no_deployments"]
 
 
-@pytest.fixture(scope="module")
-def busy(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, RunningServer]]:
-    """Address of the app with a real server, an audit log and a request log; and the server."""
-    folder = tmp_path_factory.mktemp("busy")
-    shutil.copytree(store, folder / "store")
-    for after, error in (("1.0", None), ("1.1", ManagementFailed("no", fix="wait", code="golden_mismatch"))):
-        record(folder / "store", DEPLOY, PEOPLE, after, error)
-    lines = [logged(value, model=PEOPLE) for value in ("Trade school", "Trade school", HOSTILE)]
-    (folder / "log.jsonl").write_text("".join(lines), encoding="utf-8")
-    copy = folder / "store"
-    with (
-        FAST.serve(copy, "--profile-period", "1") as server,
-        monitoring(server, copy, request_log=folder) as address,
-    ):
-        yield address, server
-
-
-@pytest.mark.asgi
+@on(FAST)
 @pytest.mark.parametrize("width", [1200, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_serious_problem(
-    chromium: Chromium, busy: tuple[str, RunningServer], axe: str, scheme: str, width: int, request: Any
-) -> None:
-    address, _ = busy
+def test_no_serious_problem(chromium: Chromium, served: Served, axe: str, scheme: str, width: int) -> None:
     context = chromium.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})
     with strict_page(context) as page:
-        page.goto(f"{address}/models/{PEOPLE}")
+        page.goto(served.page.removesuffix("/monitoring"))
         page.get_by_role("link", name="Monitoring").click()
         page.wait_for_url("**/monitoring")
-        for summary in page.get_by_text("Shares", exact=True).all()[:2]:
+        for summary in page.locator("summary").all()[:3]:
             summary.click()
         assert problems(page, axe) == []
         assert HOSTILE in page.get_by_role("region", name="Unknown categories").inner_text()
-        assert CANARY not in page.content()
+        assert "golden_mismatch" in page.get_by_role("region", name="Deployments").inner_text()
         if folder := os.environ.get("SHOTS"):
             page.screenshot(path=f"{folder}/{scheme}-{width}.png", full_page=True)
+        page.goto(served.page.replace(PEOPLE, COLOURS))
+        assert problems(page, axe) == []
+
+
+@on(FAST)
+def test_the_page_updates_itself_except_under_the_focus(page: Any, served: Served) -> None:
+    page.clock.install()
+    page.goto(served.page)
+    shares = page.locator("article", has=page.get_by_role("heading", name="education")).locator("details")
+    shares.locator("summary").focus()
+    page.keyboard.press("Enter")
+    expect(shares).to_have_attribute("open", "")
+    before = counted(served.server)["fastmar_records_total"]
+    assert post(served.server, changed_rows()) == 200
+    wait_for(lambda: counted(served.server)["fastmar_records_total"] == before + 400, TIMEOUT)
+    served.poller.poll()
+    with page.expect_response(served.page):
+        page.clock.fast_forward(PERIOD * 1000)
+    expect(shares.locator("summary")).to_be_focused()
+    expect(page.get_by_text(f"with {before:,.0f} records")).to_be_visible()
+    page.locator("h1").click()  # the focus leaves the part
+    page.clock.fast_forward(PERIOD * 1000)
+    expect(page.get_by_text(f"with {before + 400:,.0f} records")).to_be_visible()
+    expect(shares).to_have_attribute("open", "")
+
+
+@on(FAST)
+def test_every_part_is_reached_with_the_keyboard(page: Any, served: Served) -> None:
+    page.goto(served.page)
+    reached = []
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        name = page.evaluate("(document.activeElement.ariaLabel || document.activeElement.innerText).trim()")
+        if name == "Skip to the content" and reached:
+            break
+        reached.append(name or page.evaluate("document.activeElement.getAttribute('aria-labelledby')"))
+    assert reached[:6] == ["Skip to the content", "fastmar", "Models", "Form", "CSV file", "Monitoring"]
+    assert reached.count("Shares") == 7
+    assert "Errors and warnings by code since the server's start" in reached

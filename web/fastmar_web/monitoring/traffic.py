@@ -22,8 +22,7 @@ BUCKETS = "fastmar_request_seconds_bucket"  # by le
 RECORDS = "fastmar_records_total"
 REFUSED = "fastmar_refused_total"  # by code
 WARNINGS = "fastmar_warnings_total"  # by code
-STARTS = "fastmar_worker_starts_total"
-METRICS = {REQUESTS: "status", BUCKETS: "le", RECORDS: "", REFUSED: "code", WARNINGS: "code", STARTS: ""}
+METRICS = {REQUESTS: "status", BUCKETS: "le", RECORDS: "", REFUSED: "code", WARNINGS: "code"}
 
 PERIOD = 10.0  # seconds between two readings
 READINGS = 91  # that are kept: of 15 minutes
@@ -57,7 +56,6 @@ class Figures:
         records: records.
         median, slowest: seconds in the worker, of half and of 99% of the requests; None without requests.
         codes: number of refusals and warnings by code, the most frequent first.
-        starts: of workers.
     """
 
     requests: float
@@ -67,7 +65,6 @@ class Figures:
     median: float | None
     slowest: float | None
     codes: tuple[tuple[str, str, float], ...]
-    starts: float
 
     @property
     def error_share(self) -> float | None:
@@ -206,7 +203,6 @@ def _figures(counters: Counters) -> Figures:
         quantile(buckets, 0.5),
         quantile(buckets, 0.99),
         tuple(sorted(codes, key=lambda each: -each[2])),
-        counters.get((STARTS, ""), 0.0),
     )
 
 
