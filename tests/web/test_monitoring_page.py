@@ -23,11 +23,14 @@ from fastmar_cli.main import main
 from fastmar_client import ServerUnreachable
 from fastmar_client.metrics import Sample, parse_metrics, read_metrics
 from fastmar_contract.request_log import FORMAT
+from fastmar_monitor.errors import MonitorError, NoLiveData, NoProfile, OtherReference
 from fastmar_serving.rollout.audit import DEPLOY, UNLOAD, audit_entry
 from fastmar_serving.rollout.errors import ManagementFailed
 from fastmar_serving.testing import RunningServer
 from fastmar_web import Settings, create_app
+from fastmar_web.errors import PageError
 from fastmar_web.monitoring.deployments import SHOWN, deployments
+from fastmar_web.monitoring.drift import CACHED_SECONDS, DriftSource
 from fastmar_web.monitoring.sparklines import sparkline
 from fastmar_web.monitoring.tiles import NOTHING, format_seconds, tiles
 from fastmar_web.monitoring.traffic import PERIOD, Poller, quantile
@@ -262,6 +265,40 @@ def test_without_the_packages_the_page_names_the_command(
     page = monitored()
     assert codes(page)[1] == "monitoring_not_installed"
     assert "pip install &#39;fastmar[monitoring]&#39;" in page
+
+
+@pytest.mark.parametrize(
+    ("error", "known"),
+    [
+        (NoProfile(CANARY, fix="export"), True),
+        (NoLiveData(CANARY, fix="wait"), True),
+        (OtherReference(CANARY, fix="pass another"), True),
+        (ServerUnreachable(CANARY, fix="start it"), True),
+        (MonitorError(CANARY, fix="look", code="data_unreadable"), False),
+    ],
+    ids=lambda each: getattr(each, "code", None),
+)
+def test_why_there_is_no_verdict(error: Any, known: bool, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.setattr("fastmar_monitor.archives.find_archive", lambda *_: Path("a.mar"))
+    measured: list[Any] = []
+
+    def measure(*arguments: Any) -> None:
+        measured.append(arguments)
+        raise error
+
+    monkeypatch.setattr("fastmar_monitor.drift.measure", measure)
+    clock = Clock()
+    source = DriftSource(Path("store"), "http://127.0.0.1:9/metrics", clock)
+    found = source.view("people", "1.0")
+    assert isinstance(found, PageError)
+    assert found.code == error.code
+    assert CANARY not in f"{found.message} {found.fix}"  # addresses and paths are for the operator
+    assert (CANARY in capsys.readouterr().err) != known
+    assert source.view("people", "1.0") is found
+    assert len(measured) == 1
+    clock.now += CACHED_SECONDS
+    source.view("people", "1.0")
+    assert len(measured) == 2
 
 
 def test_the_web_app_imports_no_packages_of_monitoring() -> None:

@@ -130,11 +130,10 @@ class Poller:
 
     def traffic(self, name: str, version: str) -> Traffic | None:
         """The traffic of a version; None if the latest reading does not have it."""
+        if not self._readings or self._clock() - self._readings[-1].time > 2 * PERIOD:  # the thread died in a fork
+            self.poll()
         with self._lock:
             readings = list(self._readings)
-        if not readings:
-            self.poll()
-            return self.traffic(name, version)
         key = (_SEPARATORS.sub("_", name), _SEPARATORS.sub("_", version))
         latest = readings[-1].counters
         if latest is None or key not in latest:
