@@ -42,6 +42,7 @@ from tests.web.conftest import listening, problems, strict_page
 from tests.web.fake import HOSTILE
 from tests.web.html import codes
 from tests.web.models import COLOURS, PEOPLE, people
+from tests.web.test_serving import running
 
 expect: Any = getattr(pytest.importorskip("playwright.sync_api"), "expect")  # noqa: B009 - mypy needs no stubs
 CANARY = "canary7f3a"
@@ -347,6 +348,7 @@ def test_the_page_needs_the_option_and_a_known_host(make_app: Callable[..., Flas
 def test_the_default_address_of_the_metrics(url: str, metrics: str) -> None:
     assert Settings(url=url).metrics == metrics
     assert Settings(url=url, metrics_url="http://a/b").metrics == "http://a/b"
+    assert Settings(url=url, metrics_url="http://a:8082/").metrics == "http://a:8082/metrics"
 
 
 @pytest.mark.parametrize("options", [["--metrics-url", "http://a"], ["--request-log", "."], ["--monitor", "missing"]])
@@ -355,6 +357,16 @@ def test_options_that_can_not_work_are_refused(options: list[str], tmp_path: Pat
     with pytest.raises(SystemExit) as ended:
         main(["web", *options])
     assert ended.value.code == 2
+
+
+def test_the_process_stops_while_it_reads_metrics(tmp_path: Path) -> None:
+    with running("--monitor", str(tmp_path), "--request-log", str(tmp_path)) as (process, lines):
+        [address] = [line.split()[-1] for line in lines if line.startswith("Web app")]
+        assert (
+            requests.get(f"{address}/models/people/monitoring", timeout=TIMEOUT).status_code == 503
+        )  # no model server
+        process.terminate()
+        assert process.wait(TIMEOUT) == 0
 
 
 @dataclass(frozen=True)

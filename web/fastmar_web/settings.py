@@ -65,7 +65,8 @@ class Settings:
     def metrics(self) -> str:
         """The address of the server's metrics."""
         host = urlsplit(self.url if "://" in self.url else f"http://{self.url}").hostname or ""
-        return self.metrics_url or f"http://{f'[{host}]' if ':' in host else host}:{METRICS_PORT}/metrics"
+        url = self.metrics_url or f"http://{f'[{host}]' if ':' in host else host}:{METRICS_PORT}"
+        return url if urlsplit(url).path.strip("/") else f"{url.rstrip('/')}/metrics"
 
     @property
     def shown_url(self) -> str:
