@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import math
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +32,26 @@ port = _number("a port from 0 to 65535", int, 0, 65535)
 positive = _number("a whole number of 1 or more", int, 1, math.inf)
 share = _number("a number from 0 to 1", float, 0, 1)
 seconds = _number("a number of seconds", float, 0, 1e9)  # waiting for longer overflows in the standard library
+
+
+def names(text: str) -> list[str]:
+    """An argument type: names between commas; one that contains a comma is quoted, as in a CSV."""
+    return [name for row in csv.reader([text], skipinitialspace=True) for name in row if name]
+
+
+_UNITS = {"d": "days", "h": "hours"}
+
+
+def time(text: str) -> datetime:
+    """An argument type for a time: a date, a time in ISO 8601 (UTC without an offset), or a span before now."""
+    span = re.fullmatch(r"(\d{1,5})([dh])", text)
+    if span:
+        return datetime.now(UTC) - timedelta(**{_UNITS[span[2]]: int(span[1])})
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 2026-01-31, 7d or 12h") from None
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def read_variable(environ: Mapping[str, str], variable: str) -> str:

@@ -7,7 +7,9 @@ FastmarError
     ├── OtherReference            the live data were counted for another reference
     ├── SeriesUnreadable          metrics can't be read
     ├── NoTimes                   the data has no times, so that it can't be split into periods
-    └── SourceUnknown             there is no source for this kind of data
+    ├── SourceUnknown             there is no source for this kind of data
+    ├── TruthUnreadable           a table with the truth can't be read
+    └── FeedbackUnsupported       the answers of the model can't be compared with a truth
 """
 
 from __future__ import annotations
@@ -55,3 +57,15 @@ class SourceUnknown(MonitorError):
     """There is no source for this kind of data."""
 
     code = "source_unknown"
+
+
+class TruthUnreadable(MonitorError):
+    """A table with the truth can't be read, or lacks a column."""
+
+    code = "truth_unreadable"
+
+
+class FeedbackUnsupported(MonitorError):
+    """The answers of the model can't be compared with a truth."""
+
+    code = "feedback_unsupported"

@@ -95,6 +95,54 @@ def periods(found: Sequence[tuple[str, int, str]], title: str) -> str:
     return _svg("".join(drawn), title)
 
 
+def intervals(
+    measured: Sequence[tuple[float, float, float] | None], estimates: Sequence[float | None], title: str
+) -> tuple[str, float, float]:
+    """Measured values with their intervals over the periods, and estimates as rings of their own.
+
+    Args:
+        measured: value and bounds of each period; None without a value.
+        estimates: of the same periods.
+        title: of the plot.
+
+    Returns:
+        the plot, and the values at its lower and upper end.
+    """
+    shown = [number for each in measured if each for number in each] + [each for each in estimates if each is not None]
+    bottom, top = min(shown, default=0.0), max(shown, default=1.0)
+    span = top - bottom or 1.0
+    step = WIDTH / max(1, len(measured))
+    bounds: list[str] = []
+    line: list[str] = []
+    dots: list[str] = []
+    rings: list[str] = []
+    for at, (found, estimate) in enumerate(zip(measured, estimates, strict=True)):
+        x = (at + 0.5) * step
+        if found:
+            y, low, high = (_height(each - bottom, span) for each in found)
+            bounds.append(f"M{x:.1f} {low:.1f}V{high:.1f}")
+            line.append(f"{'L' if line else 'M'}{x:.1f} {y:.1f}")
+            dots.append(f"M{x:.1f} {y:.1f}h0")
+        if estimate is not None:
+            rings.append(f"M{x + min(6, step / 4):.1f} {_height(estimate - bottom, span):.1f}h0")
+    drawn = f'<path class="bounds" d="{"".join(bounds)}"/><path class="line" d="{"".join(line)}"/>'
+    drawn += f'<path class="dots" d="{"".join(dots)}"/><path class="estimates" d="{"".join(rings)}"/>'
+    return _svg(drawn, title), bottom, top
+
+
+def reliability(found: Sequence[tuple[float, float, float, float]], title: str) -> str:
+    """Confidence from left to right, share of right decisions upwards; the diagonal is perfect calibration.
+
+    Args:
+        found: the confidence of a bin, its share of right decisions, and the bounds of this share.
+        title: of the plot.
+    """
+    bounds = "".join(f"M{x * WIDTH:.1f} {_height(low, 1):.1f}V{_height(high, 1):.1f}" for x, _, low, high in found)
+    dots = "".join(f"M{x * WIDTH:.1f} {_height(right, 1):.1f}h0" for x, right, _, _ in found)
+    diagonal = f'<path class="limit" d="M0 {_height(0, 1):.1f}L{WIDTH} {_height(1, 1):.1f}"/>'
+    return _svg(f'{diagonal}<path class="bounds" d="{bounds}"/><path class="dots" d="{dots}"/>', title)
+
+
 def _height(value: float, top: float) -> float:
     return 3 + (1 - value / top) * (HEIGHT - 6)
 

@@ -11,12 +11,11 @@ from fastmar_contract.display import printable
 from fastmar_monitor import plots
 from fastmar_monitor.comparison import VariableComparison
 from fastmar_monitor.drift import Drift
-from fastmar_monitor.errors import MonitorError
+from fastmar_monitor.page import page, write
 from fastmar_monitor.verdicts import ALPHA, JS_LIMIT, MIN_ROWS, NONE, NOT_ENOUGH_DATA, PSI_LARGE, PSI_LIMIT
 from fastmar_monitor.wording import TITLES, headline
 from fastmar_runtime.profiles.variables import CONFIDENCE, FIELD, MEASURE, PREDICTION
 
-STYLE = Path(__file__).with_name("report.css")
 LISTED = 12  # slots in the table of a field, those with the largest changes
 SOURCES = {FIELD: "column", MEASURE: "measure", PREDICTION: "prediction", CONFIDENCE: "confidence of the prediction"}
 
@@ -29,30 +28,21 @@ def write_report(drift: Drift, path: Path) -> None:
     Raises:
         MonitorError: the file can't be written.
     """
-    try:
-        path.write_text(report(drift), "utf-8")
-    except OSError as error:
-        raise MonitorError(
-            f"{path} can't be written ({error.strerror}).", fix="check the folder.", code="report_not_written"
-        ) from error
+    write(report(drift), path)
 
 
 def report(drift: Drift) -> str:
     """The report as HTML."""
-    return "".join(_parts(drift))
+    title = f"{plots.text(f'{drift.model} {drift.version}')}: {TITLES[drift.comparison.verdict]}"
+    return page(title, "".join(parts(drift)))
 
 
-def _parts(drift: Drift) -> Iterator[str]:
+def parts(drift: Drift) -> Iterator[str]:
+    """The report as HTML without the page around it."""
     comparison = drift.comparison
     title = escape(plots.text(f"{drift.model} {drift.version}"))
     sentence = escape(headline(comparison))
-    yield f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>{title}: {escape(TITLES[comparison.verdict])}</title>
-<style>{STYLE.read_text("utf-8")}</style></head><body>
-<header><p class="model">{title}</p>
+    yield f"""<header><p class="model">{title}</p>
 <h1>{chip(comparison.verdict)} {sentence}</h1>
 <p>{comparison.rows:,} live records{_refused(drift)}, {comparison.reference_rows:,} records of the reference.</p>
 {"".join(f'<p class="notice">{escape(printable(text))}</p>' for text in drift.live.notices)}
@@ -75,7 +65,7 @@ def _parts(drift: Drift) -> Iterator[str]:
         yield '<input type="checkbox" id="changed"><label for="changed">Only those that changed</label>'
     yield '<div class="cards">'
     yield from (card(each, values, labels) for each in comparison.fields)
-    yield f"</div></main>{_FOOTER}</body></html>\n"
+    yield f"</div></main>{_FOOTER}"
 
 
 def chip(verdict: str) -> str:
@@ -143,7 +133,7 @@ def _figures(each: VariableComparison) -> str:
     return f"<dl>{''.join(f'<div><dt>{name}</dt><dd>{value}</dd></div>' for name, value in found)}</dl>"
 
 
-_STATISTICS = (("PSI", "psi"), ("JS", "js"), ("KS", "ks"))
+_STATISTICS = (("PSI", "psi"), ("JS", "js"), ("KS", "ks"), ("shift of the mean", "shift"))
 
 
 def _slots(found: plots.Bars) -> str:

@@ -9,9 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from fastmar_cli.commands import drift
+from fastmar_cli import arguments
 from fastmar_cli.main import main
-from fastmar_contract.members import PROFILE
 from tests.monitor import samples
 
 
@@ -61,8 +60,7 @@ def test_the_exit_status_tells_the_verdict(
 
 def test_errors_have_status_1(archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = table(tmp_path / "data.csv", 10)
-    bare = samples.archive(tmp_path / "bare")
-    (bare / PROFILE).unlink()
+    bare = samples.picture_archive(tmp_path / "bare")
     assert main(["drift", str(bare), data]) == 1
     printed = capsys.readouterr()
     assert "NoProfile" in printed.err
@@ -87,7 +85,7 @@ def test_periods_notices_and_report(
 
 
 def test_times() -> None:
-    parse = drift._time
+    parse = arguments.time
     assert parse("2026-01-31") == datetime(2026, 1, 31, tzinfo=UTC)
     assert parse("2026-01-31T12:00+02:00") == datetime(2026, 1, 31, 10, tzinfo=UTC)
     for text, span in (("7d", timedelta(days=7)), ("12h", timedelta(hours=12))):

@@ -1,20 +1,19 @@
 """Compare the data of a model's requests with its training data.
 
-MODEL.mar is an archive with a profile (`fastmar export --reference`). DATA is a data file (.csv, .parquet, .json,
-.jsonl), a folder of pictures or texts, or profile files that `fastmar serve --profiles` wrote: a file, a folder, or its
-URL in an object store. Or DATA is the URL of a server, such as http://127.0.0.1:8082/metrics. Exit status 0: no drift,
-or a change to watch. 3: drift. 4: not enough data.
+MODEL.mar is an archive, best with a profile (`fastmar export --reference`). DATA is a data file (.csv, .parquet, .json,
+.jsonl), a folder of pictures or texts, or what `fastmar serve` wrote with --profiles or --request-log: a file, a folder,
+or its URL in an object store. Or DATA is the URL of a server, such as http://127.0.0.1:8082/metrics. Exit status 0: no
+drift, or a change to watch. 3: drift. 4: not enough data.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fastmar_cli.arguments import time
 from fastmar_cli.console import notice, out, stages
 
 if TYPE_CHECKING:
@@ -23,20 +22,21 @@ if TYPE_CHECKING:
 STATUSES = {"drift": 3, "not_enough_data": 4}
 STYLES = {"drift": "red", "watch": "yellow", "none": "green", "not_enough_data": "dim"}
 LEFT = ("field", "verdict", "period (UTC)", "fields")  # columns of texts
-_UNITS = {"d": "days", "h": "hours"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
     parser.add_argument("archive", metavar="MODEL.mar", type=Path)
-    parser.add_argument("data", metavar="DATA", help="data file, folder, profile files, or URL of a server")
+    parser.add_argument(
+        "data", metavar="DATA", help="data file, folder, profile files, request log, or URL of a server"
+    )
     parser.add_argument(
         "--since",
-        type=_time,
+        type=time,
         metavar="TIME",
-        help="of profile files, only the periods since then: 2026-01-31, 2026-01-31T12:00 (UTC), 7d, or 12h",
+        help="of profile files or a request log, only what is since then: 2026-01-31, 2026-01-31T12:00 (UTC), 7d, or 12h",
     )
-    parser.add_argument("--by", choices=["day", "hour"], help="compare each day or hour of profile files, too")
+    parser.add_argument("--by", choices=["day", "hour"], help="compare each day or hour of them, too")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a report with plots")
 
@@ -87,24 +87,13 @@ def _metrics_of(data: str) -> str:
     return f"{reachable_url(server.metrics)}/metrics" if server else data
 
 
-def _time(text: str) -> datetime:
-    span = re.fullmatch(r"(\d{1,5})([dh])", text)
-    if span:
-        return datetime.now(UTC) - timedelta(**{_UNITS[span[2]]: int(span[1])})
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 2026-01-31, 7d or 12h") from None
-    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
-
-
 def _show(drift: Drift) -> None:
-    from fastmar_monitor.wording import COLUMNS, PERIOD_COLUMNS, TITLES, field_rows, headline, period_rows
+    from fastmar_monitor.wording import PERIOD_COLUMNS, TITLES, field_rows, headline, period_rows
 
     comparison = drift.comparison
     count = f"{comparison.rows:,} records, {comparison.reference_rows:,} of the reference"
-    rows, hidden = field_rows(comparison)
-    out.print(_table(f"{drift.model} {drift.version}: {count}", COLUMNS, rows))
+    columns, rows, hidden = field_rows(comparison)
+    out.print(_table(f"{drift.model} {drift.version}: {count}", columns, rows))
     if hidden:
         out.print(f"{hidden} more fields without a change.")
     if drift.periods:

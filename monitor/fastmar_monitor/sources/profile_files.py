@@ -61,6 +61,7 @@ class _Found:
     others: Counter[str] = field(default_factory=Counter)
     same_model: Counter[str] = field(default_factory=Counter)
     unreadable: int = 0
+    killed: int = 0
     rows: int = 0
 
     def add(self, text: bytes) -> None:
@@ -84,6 +85,7 @@ class _Found:
             return
         if self.query.since is not None and start < self.query.since:
             return
+        self.killed += line.get("after_kill") is True
         period = period_start(start, self.query.by)
         before = self.periods.get(period)
         self.periods[period] = profile if before is None else before + profile
@@ -95,6 +97,9 @@ class _Found:
         if self.unreadable:
             lines = "1 line" if self.unreadable == 1 else f"{self.unreadable:,} lines"
             yield f"{lines} can't be read: the worker was killed while it wrote, or the file is damaged."
+        if self.killed:
+            times = "once" if self.killed == 1 else f"{self.killed:,} times"
+            yield f"A worker was killed {times}: its records since its last report were not counted."
         for label, rows in sorted(self.same_model.items()):
             same = label == f"{self.query.spec.name} {self.query.spec.version}"
             yield f"{rows:,} records of {label}{' with another reference' if same else ''} were left out."
