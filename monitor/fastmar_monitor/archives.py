@@ -1,11 +1,11 @@
-"""Finds the archive of a served version in a model store."""
+"""Archives in a model store."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from fastmar_contract.errors import FastmarError
-from fastmar_contract.members import MANIFEST
+from fastmar_contract.members import MANIFEST, PROFILE
 from fastmar_runtime.bundle import BundleFiles
 
 
@@ -19,3 +19,12 @@ def find_archive(store: Path, name: str, version: str) -> Path | None:
         except (FastmarError, OSError, TypeError, KeyError):
             continue
     return None
+
+
+def has_profile(archive: Path) -> bool:
+    """Whether an archive has a profile of its training data, which workers need to report their counts as metrics.
+
+    Raises:
+        BundleUnreadable: it can't be read.
+    """
+    return BundleFiles(archive).contains(PROFILE)

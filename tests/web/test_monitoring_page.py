@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,7 +23,7 @@ from fastmar_cli.main import main
 from fastmar_client import ServerUnreachable
 from fastmar_client.metrics import Sample, parse_metrics, read_metrics
 from fastmar_contract.request_log import FORMAT
-from fastmar_monitor.errors import MonitorError, NoLiveData, NoProfile, OtherReference
+from fastmar_monitor.errors import MonitorError, NoLiveData, OtherReference
 from fastmar_serving.rollout.audit import DEPLOY, UNLOAD, audit_entry
 from fastmar_serving.rollout.errors import ManagementFailed
 from fastmar_serving.testing import RunningServer
@@ -271,7 +271,6 @@ def test_without_the_packages_the_page_names_the_command(
 @pytest.mark.parametrize(
     ("error", "known"),
     [
-        (NoProfile(CANARY, fix="export"), True),
         (NoLiveData(CANARY, fix="wait"), True),
         (OtherReference(CANARY, fix="pass another"), True),
         (ServerUnreachable(CANARY, fix="start it"), True),
@@ -281,6 +280,7 @@ def test_without_the_packages_the_page_names_the_command(
 )
 def test_why_there_is_no_verdict(error: Any, known: bool, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     monkeypatch.setattr("fastmar_monitor.archives.find_archive", lambda *_: Path("a.mar"))
+    monkeypatch.setattr("fastmar_monitor.archives.has_profile", lambda _: True)
     measured: list[Any] = []
 
     def measure(*arguments: Any) -> None:
@@ -376,11 +376,13 @@ class Served:
     Attributes:
         server: the server.
         page: address of the page.
+        without_log: the same, of an app that does not read the request log.
         poller: reads the server's metrics.
     """
 
     server: RunningServer
     page: str
+    without_log: str
     poller: Poller
 
 
@@ -391,22 +393,24 @@ def served(request: pytest.FixtureRequest, store: Path, tmp_path_factory: pytest
     copy = shutil.copytree(store, folder / "store")
     for after, error in (("1.0", None), ("1.1", ManagementFailed("no", fix="wait", code="golden_mismatch"))):
         record(copy, DEPLOY, PEOPLE, after, error)
-    lines = [logged(value, model=PEOPLE) for value in ("Trade school", "Trade school", HOSTILE)]
-    (folder / "log.jsonl").write_text("".join(lines), encoding="utf-8")
-    with request.param.serve(copy, "--profile-period", "1") as server:
-        options: dict[str, Any] = {"monitor": copy, "metrics_url": server.metrics, "request_log": folder}
-        app = create_app(Settings(url=server.url, key_file=server.key_file, **options))
-        poller: Poller = app.extensions["fastmar_poller"]
+    log = folder / "log"
+    with request.param.serve(copy, "--profile-period", "1", "--request-log", str(log)) as server:
+        settings = Settings(url=server.url, key_file=server.key_file, monitor=copy, metrics_url=server.metrics)
+        apps = [create_app(replace(settings, request_log=log)), create_app(settings)]
+        poller: Poller = apps[0].extensions["fastmar_poller"]
         poller.poll()
         for _ in range(3):
             assert post(server, changed_rows()) == 200
         assert post(server, "{") == 400
         wait_for(lambda: counted(server) == COUNTED, TIMEOUT)
+        with next(log.glob("*.jsonl")).open("a", encoding="utf-8") as file:
+            file.write(logged(HOSTILE, model=PEOPLE))
         poller.poll()
-        with listening(app) as address:
-            yield Served(server, f"{address}/models/{PEOPLE}/monitoring", poller)
-        poller.close()
-        app.extensions["fastmar_jobs"].close()
+        with listening(apps[0]) as first, listening(apps[1]) as second:
+            yield Served(server, *(f"{each}/models/{PEOPLE}/monitoring" for each in (first, second)), poller)
+        for app in apps:
+            app.extensions["fastmar_poller"].close()
+            app.extensions["fastmar_jobs"].close()
 
 
 def on(*engines: Engine) -> pytest.MarkDecorator:
@@ -435,6 +439,7 @@ COUNTED = {
     "fastmar_profile_rows_total": 1200,
     "fastmar_warnings_total": 240,
     "fastmar_refused_total": 1,
+    "fastmar_request_log_rows_total": 1200,
 }
 
 
@@ -459,7 +464,10 @@ def test_a_real_server(served: Served) -> None:
     verdicts = {name: verdict for verdict, name in cards}
     assert [verdicts[name] for name in ("age", "education", "hours-per-week")] == ["drift", "drift", "none"]
     assert cards[0][1] == "income"  # the prediction
-    assert CANARY not in page
+    assert f'<th scope="row">Education</th><td>{CANARY}</td><td>240</td>' in page
+    without_log = requests.get(served.without_log, timeout=TIMEOUT).text
+    assert codes(without_log) == ["no_request_log"]
+    assert CANARY not in without_log
     pictures = requests.get(served.page.replace(PEOPLE, COLOURS), timeout=TIMEOUT).text
     assert codes(pictures) == ["no_profile", "no_unknown_categories", "no_deployments"]
 

@@ -22,10 +22,6 @@ MIN_CARDS = 12  # of fields; unchanged ones fill up
 
 _FOLDER = "start the web app with --monitor and the model store of the server."
 _REASONS = {
-    "no_profile": (
-        "The archive of this version has no profile of its training data, so there is nothing to compare with.",
-        "export the learner again with --reference and its training data, and deploy the archive.",
-    ),
     "no_live_data": (
         "The server has not counted any record of this version yet.",
         "wait for requests: workers report their counts every 30 seconds.",
@@ -91,7 +87,7 @@ class DriftSource:
 
 def _measure(store: Path, url: str, name: str, version: str) -> DriftView:
     try:
-        from fastmar_monitor.archives import find_archive  # noqa: PLC0415 - optional
+        from fastmar_monitor.archives import find_archive, has_profile  # noqa: PLC0415 - optional
         from fastmar_monitor.drift import measure  # noqa: PLC0415
         from fastmar_monitor.report import card, chip  # noqa: PLC0415
         from fastmar_monitor.verdicts import DRIFT, WATCH  # noqa: PLC0415
@@ -106,6 +102,12 @@ def _measure(store: Path, url: str, name: str, version: str) -> DriftView:
     if archive is None:
         raise PageError("The folder of archives does not have this version.", fix=_FOLDER, code="archive_not_found")
     try:
+        if not has_profile(archive):
+            raise PageError(
+                "The archive of this version has no profile of its training data, so there is nothing to compare with.",
+                fix="export the learner again with --reference and its training data, and deploy the archive.",
+                code="no_profile",
+            )
         drift = measure(archive, url)
     except (FastmarError, ClientError) as error:
         if error.code not in _REASONS:
