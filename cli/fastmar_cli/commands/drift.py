@@ -1,9 +1,9 @@
 """Compare the data of a model's requests with its training data.
 
 MODEL.mar is an archive, best with a profile (`fastmar export --reference`). DATA is a data file (.csv, .parquet, .json,
-.jsonl), a folder of pictures or texts, or what `fastmar serve` wrote with --profiles or --request-log: a file, a folder,
-or its URL in an object store. Or DATA is the URL of a server, such as http://127.0.0.1:8082/metrics. Exit status 0: no
-drift, or a change to watch. 3: drift. 4: not enough data.
+.jsonl), a folder of pictures or texts, or what `fastmar serve` wrote with --profiles or --request-log: a file, a
+folder, or its URL in an object store. Or DATA is the URL of a server, such as http://127.0.0.1:8082/metrics. Exit
+status 0: no drift, or a change to watch. 3: drift. 4: not enough data.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--since",
         type=time,
         metavar="TIME",
-        help="of profile files or a request log, only what is since then: 2026-01-31, 2026-01-31T12:00 (UTC), 7d, or 12h",
+        help="of profile files or a log, only what is since then: 2026-01-31, 2026-01-31T12:00 (UTC), 7d, or 12h",
     )
     parser.add_argument("--by", choices=["day", "hour"], help="compare each day or hour of them, too")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
