@@ -228,7 +228,8 @@ def test_unknown_categories_are_counted(tmp_path: Path) -> None:
     assert set(view.rows[2:]) == {("level", HOSTILE, 1), ("level", "x" * 79 + "…", 1)}
     assert (view.left_out, view.records) == (0, 8)
     assert str(view.since) == "2026-11-29 12:00:00.123000+00:00"
-    assert RequestLog(tmp_path / "none").view("people", "1.0").records == 0
+    empty = RequestLog(tmp_path / "none").view("people", "1.0")
+    assert (empty.records, empty.since, empty.unreadable) == (0, None, 0)
 
 
 def test_only_the_latest_lines_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,6 +238,13 @@ def test_only_the_latest_lines_are_read(tmp_path: Path, monkeypatch: pytest.Monk
     view = RequestLog(tmp_path).view("people", "1.0")
     assert 10 < view.records < 20
     assert "n999" in {category for _, category, _ in view.rows}
+
+
+def test_a_log_that_can_not_be_read_is_not_empty(monitored: Callable[..., str], tmp_path: Path) -> None:
+    assert codes(monitored(request_log=tmp_path))[2:] == ["no_logged_records", "no_audit_log"]
+    (tmp_path / "a.jsonl").mkdir()
+    (tmp_path / "b.jsonl").write_text(logged("known", code="other"), encoding="utf-8")
+    assert codes(monitored(request_log=tmp_path))[2:] == ["no_unknown_categories", "log_unreadable", "no_audit_log"]
 
 
 @pytest.fixture
@@ -469,7 +477,7 @@ def test_a_real_server(served: Served) -> None:
     assert codes(without_log) == ["no_request_log"]
     assert CANARY not in without_log
     pictures = requests.get(served.page.replace(PEOPLE, COLOURS), timeout=TIMEOUT).text
-    assert codes(pictures) == ["no_profile", "no_unknown_categories", "no_deployments"]
+    assert codes(pictures) == ["no_profile", "no_logged_records", "no_deployments"]
 
 
 @on(FAST)

@@ -32,12 +32,14 @@ class UnknownView:
         left_out: number of rows that are not in `rows`.
         records: number of logged records among which they are.
         since: time of the first of these records; None without records.
+        unreadable: number of files that can't be read: only the server's user can, by default.
     """
 
     rows: tuple[tuple[str, str | None, int], ...]
     left_out: int
     records: int
     since: datetime | None
+    unreadable: int
 
 
 class RequestLog:
@@ -67,7 +69,8 @@ class RequestLog:
 def _read(folder: Path, name: str, version: str) -> UnknownView:
     counts: Counter[tuple[str, str | None]] = Counter()
     records, since = 0, None
-    for line in _lines(folder):
+    unreadable: list[Path] = []
+    for line in _lines(folder, unreadable):
         try:
             entry = json.loads(line)
             if not is_entry(entry) or (entry["model"], entry["version"]) != (name, version):
@@ -79,7 +82,7 @@ def _read(folder: Path, name: str, version: str) -> UnknownView:
         records += 1
         since = when if since is None else min(since, when)
     rows = tuple((field, category, count) for (field, category), count in counts.most_common(SHOWN))
-    return UnknownView(rows, len(counts) - len(rows), records, since)
+    return UnknownView(rows, len(counts) - len(rows), records, since, len(unreadable))
 
 
 def _unknown(entry: dict[str, Any]) -> list[tuple[str, str | None]]:
@@ -95,8 +98,8 @@ def _text(value: Any) -> str:
     return text if len(text) <= MAX_LENGTH else f"{text[: MAX_LENGTH - 1]}…"
 
 
-def _lines(folder: Path) -> Iterator[bytes]:
-    """The lines of the latest files, as far as `MAX_BYTES` go."""
+def _lines(folder: Path, unreadable: list[Path]) -> Iterator[bytes]:
+    """The lines of the latest files, as far as `MAX_BYTES` go; adds to `unreadable`."""
     left = MAX_BYTES
     for path in sorted(folder.rglob(f"*{ENDING}"), key=_modified, reverse=True):
         try:
@@ -104,7 +107,10 @@ def _lines(folder: Path) -> Iterator[bytes]:
                 size = file.seek(0, 2)
                 file.seek(max(0, size - left))
                 yield from file.read(left).splitlines()
-        except OSError:  # it was just removed
+        except FileNotFoundError:  # it was just removed
+            continue
+        except OSError:
+            unreadable.append(path)
             continue
         left -= size
         if left <= 0:
