@@ -119,6 +119,7 @@ def test_a_restart_and_a_failed_reading(clock: Clock, poller: Poller) -> None:
     traffic = poller.traffic("a b", "1.0")
     assert traffic is not None
     assert [found and found.requests for _, _, found in traffic.intervals] == [7, None, None]
+    assert (traffic.recent.requests, traffic.seconds) == (7, 10)
 
 
 def test_one_reading_gives_the_sums(clock: Clock, poller: Poller) -> None:

@@ -78,8 +78,8 @@ class Traffic:
 
     Attributes:
         total: since the server's start.
-        recent: in the last `seconds`.
-        seconds: between the first and the last reading.
+        recent: in the intervals with figures.
+        seconds: of these intervals.
         intervals: start and end of each interval in seconds before now, and its figures; None if they are unknown.
     """
 
@@ -159,7 +159,7 @@ def _traffic(readings: Sequence[Reading], key: Version, now: float) -> Traffic:
                 recent[name] = recent.get(name, 0.0) + value
         intervals.append((now - before.time, now - after.time, found))
     latest = readings[-1].counters or {}
-    seconds = readings[-1].time - readings[0].time
+    seconds = sum(start - end for start, end, found in intervals if found)
     return Traffic(_figures(latest[key]), _figures(recent), seconds, tuple(intervals))
 
 
