@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import math
 import os
 import re
@@ -31,6 +32,11 @@ port = _number("a port from 0 to 65535", int, 0, 65535)
 positive = _number("a whole number of 1 or more", int, 1, math.inf)
 share = _number("a number from 0 to 1", float, 0, 1)
 seconds = _number("a number of seconds", float, 0, 1e9)  # waiting for longer overflows in the standard library
+
+
+def names(text: str) -> list[str]:
+    """An argument type: names between commas; one that contains a comma is quoted, as in a CSV."""
+    return [name for row in csv.reader([text], skipinitialspace=True) for name in row if name]
 
 
 _UNITS = {"d": "days", "h": "hours"}

@@ -14,11 +14,13 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from itertools import accumulate
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any, Protocol
 
+from fastmar_runtime.bodies.request import Request
 from fastmar_runtime.observer import Observer
+from fastmar_runtime.preprocess import Columns
 
 REQUESTS = "fastmar_requests_total"  # by status
 SECONDS = "fastmar_request_seconds"  # _bucket by le, _sum, _count: duration of a request's batch in the worker
@@ -46,6 +48,11 @@ _INTERVAL = 1.0  # seconds
 _SEPARATORS = re.compile(r"[^\w.+-]")  # characters that would end a label's value in TorchServe's line
 
 
+def label_value(text: str) -> str:
+    """A text as the value of a label."""
+    return _SEPARATORS.sub("_", text)
+
+
 class TorchServeMetric(Protocol):
     """A metric that TorchServe's metrics.yaml declares. Updating it prints a line."""
 
@@ -68,7 +75,7 @@ class Metrics(Observer):
         self, declared: Mapping[str, TorchServeMetric], model: tuple[str, str], worker: str, interval: float = _INTERVAL
     ) -> None:
         self._declared = declared
-        self._model = [_SEPARATORS.sub("_", label) for label in model]
+        self._model = [label_value(label) for label in model]
         self._worker = worker
         self._interval = interval
         self._lock = threading.Lock()  # for the sums since the last print
@@ -80,16 +87,23 @@ class Metrics(Observer):
             self._report_start()
             threading.Thread(target=self._flush_regularly, name="metrics", daemon=True).start()
 
-    def answered(self, answers: Sequence[dict[str, Any]]) -> None:
+    def computed(
+        self,
+        requests: Sequence[Request],  # noqa: ARG002 - for other observers
+        answers: Sequence[Sequence[dict[str, Any]]],
+        groups: Sequence[tuple[Columns, Sequence[int]]],  # noqa: ARG002
+    ) -> None:
         """See `Observer`. Counts the codes of warnings and errors."""
         codes: list[tuple[str, str]] = []
-        for answer in answers:
+        records = 0
+        for answer in chain.from_iterable(answers):
+            records += 1
             if "error" in answer:
                 codes.append((REFUSED, answer["error"]["code"]))
             elif answer["warnings"]:
                 codes += [(WARNINGS, warning["code"]) for warning in answer["warnings"]]
         with self._lock:
-            self._counts[RECORDS, ""] += len(answers)
+            self._counts[RECORDS, ""] += records
             if codes:
                 self._counts.update(codes)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
+
+from fastmar_runtime.bodies.request import Request
+from fastmar_runtime.preprocess import Columns
 
 
 class Observer:
@@ -19,19 +22,19 @@ class Observer:
             code: of the error.
         """
 
-    def prepared(self, columns: Mapping[str, Sequence[Any]]) -> None:
-        """A group of records was prepared for the graph.
+    def computed(
+        self,
+        requests: Sequence[Request],
+        answers: Sequence[Sequence[dict[str, Any]]],
+        groups: Sequence[tuple[Columns, Sequence[int]]],
+    ) -> None:
+        """The records of a batch were answered.
 
         Args:
-            columns: for tables, checked values of the records by column, as the first step receives them. For pictures
-                and texts, their measures, such as brightness or length.
-        """
-
-    def answered(self, answers: Sequence[dict[str, Any]]) -> None:
-        """The records of a request were answered.
-
-        Args:
-            answers: one per record; the answer of a refused record has only `error`.
+            requests: of the batch.
+            answers: for each request one per record; the answer of a refused record has only `error`.
+            groups: of records that went through the graph together, their columns (see `Group.columns`) and positions
+                among the records of all `requests`.
         """
 
     def close(self) -> None:

@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 
 __all__ = ["GRAPH", "SPEC", "BundleFiles", "Predictor", "providers"]
 
+Prepared = Callable[[Columns, Sequence[int]], None]
+
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 _SLOWER = ["GatherSliceToSplitFusion"]  # adds a Split and a Squeeze for each embedding: slower for a lone record
 _LARGE = 2048  # numbers of a group's inputs from which it takes far longer than the release of its memory
@@ -80,15 +82,13 @@ class Predictor:
         check_session(predictor.spec, predictor._session)
         return predictor
 
-    def predict(
-        self, records: Sequence[Any], prepared: Callable[[Columns], None] | None = None
-    ) -> list[dict[str, Any]]:
+    def predict(self, records: Sequence[Any], prepared: Prepared | None = None) -> list[dict[str, Any]]:
         """Predict records.
 
         Args:
             records: dicts of column to value, or pictures (see `pictures`); a `RecordError` in place of a record that
                 could not be read.
-            prepared: called with the columns of each group of records; see `Group`.
+            prepared: called with the columns of each group of records (see `Group`) and their positions in `records`.
 
         Returns:
             For each record ``{"prediction", ..., "warnings"}``, or ``{"error": {...}}`` if it can't be scored; the
@@ -107,9 +107,7 @@ class Predictor:
                 answers += self._predict_records(list(group), start, prepared)
         return answers
 
-    def _predict_records(
-        self, records: Sequence[Any], first: int, prepared: Callable[[Columns], None] | None
-    ) -> list[dict[str, Any]]:
+    def _predict_records(self, records: Sequence[Any], first: int, prepared: Prepared | None) -> list[dict[str, Any]]:
         """Answers to records that request no operation; `first` is the position of the first one in its request."""
         chunk = self.preprocess.chunk
         answers: list[dict[str, Any]] = []
@@ -117,14 +115,12 @@ class Predictor:
             answers += self._predict_chunk(records[start : start + chunk], first + start, prepared)
         return answers
 
-    def _predict_chunk(
-        self, records: Sequence[Any], start: int, prepared: Callable[[Columns], None] | None
-    ) -> list[dict[str, Any]]:
+    def _predict_chunk(self, records: Sequence[Any], start: int, prepared: Prepared | None) -> list[dict[str, Any]]:
         groups, report = self.preprocess.groups(records)
         if prepared is not None:
             for group in groups:
                 if group.columns:
-                    prepared(group.columns)
+                    prepared(group.columns, [start + row for row in group.rows] if start else group.rows)
         answers: list[dict[str, Any]] = [{}] * len(records)
         for group, raw in self._outputs_of(groups, report):
             output, rows, geometries = raw, group.rows, group.geometries

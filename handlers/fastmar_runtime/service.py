@@ -116,9 +116,9 @@ class Service:
             parts = operations.stream(request.records[0])
         except RecordError:
             return None
-        return None if parts is None else self._events(parts, time.perf_counter() - started)
+        return None if parts is None else self._events(request, parts, time.perf_counter() - started)
 
-    def _events(self, parts: Iterator[dict[str, Any]], seconds: float) -> Iterator[bytes]:
+    def _events(self, request: Request, parts: Iterator[dict[str, Any]], seconds: float) -> Iterator[bytes]:
         """An event for each part, and for the answer, which is the last part; `seconds` have been spent before."""
         answer: dict[str, Any] = {}
         status = 200
@@ -139,7 +139,7 @@ class Service:
         except Exception:
             status, answer = 500, orjson.loads(_internal_error().body)
             yield event(answer, ERROR)
-        self._notify(methodcaller("answered", [answer]))
+        self._notify(methodcaller("computed", [request], [[answer]], []))
         self._notify(methodcaller("responded", [status], seconds))
 
     def _check_size(self, request: Request) -> Request:
@@ -179,14 +179,11 @@ class Service:
 
     def _answer(self, requests: list[Request], records: list[Any]) -> list[Response]:
         """Responses to `requests`, whose records are `records`. Then calls the observers."""
-        columns: list[Columns] = []  # without the inputs: pictures would fill the memory
-        answers = iter(self._predictor.predict(records, columns.append))
+        groups: list[tuple[Columns, Sequence[int]]] = []  # without the inputs: pictures would fill the memory
+        answers = iter(self._predictor.predict(records, lambda *group: groups.append(group)))
         per_request = [[next(answers) for _ in request.records] for request in requests]
         responses = [self._write(request, each) for request, each in zip(requests, per_request, strict=True)]
-        for group_columns in columns:
-            self._notify(methodcaller("prepared", group_columns))
-        for each in per_request:
-            self._notify(methodcaller("answered", each))
+        self._notify(methodcaller("computed", requests, per_request, groups))
         return responses
 
     def _notify(self, call: Callable[[Observer], None]) -> None:

@@ -44,6 +44,7 @@ class VariableComparison:
         effect_on_prediction: the change of the mean answer that follows from the shares of the slots, if the answers
             to the records of a slot stay as they were: for labels, of the probability that changes most; for numbers,
             in standard deviations. None if it is unknown.
+        shift: change of the mean in standard deviations, from `compare_known`.
     """
 
     variable: Variable
@@ -57,6 +58,7 @@ class VariableComparison:
     p_value: float | None = None
     adjusted: float | None = None
     effect_on_prediction: float | None = None
+    shift: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """A JSON object."""
@@ -74,6 +76,7 @@ class VariableComparison:
             "psi_beyond_chance": _rounded(self.excess.psi if self.excess else None),
             "psi_of_reference_parts": _rounded(self.floor.psi if self.floor else None),
             "effect_on_prediction": _rounded(self.effect_on_prediction),
+            "shift": _rounded(self.shift),
             **{name: share and {"reference": share[0], "live": share[1]} for name, share in shares.items()},
         }
 
@@ -85,7 +88,7 @@ class Comparison:
     Attributes:
         verdict: the worst one of all variables.
         rows: of the live profile.
-        reference_rows: of the reference.
+        reference_rows: of the reference; 0 if the archive has none, see `compare_known`.
         fields: columns, or measures of pictures and texts; the worst verdict and the largest effect first.
         answers: the prediction and its confidence, as far as the model has them.
     """
@@ -212,12 +215,14 @@ def _ks(variable: Variable, reference: Counts, live: Counts) -> float | None:
 
 
 def _share_of(comparison: VariableComparison, name: str) -> tuple[float, float] | None:
-    """The shares of a slot in the reference and in the live data; None if the variable does not have it."""
+    """The shares of a slot in the reference and in the live data; None if they are unknown."""
     labels = comparison.variable.labels()[:3]  # a category may have the name of a slot
     if name not in labels:
         return None
     at = labels.index(name)
     reference, live = comparison.reference, comparison.live
+    if name == MISSING and not reference.sum():
+        return None
     return round(float(reference[at] / max(1, reference.sum())), 6), round(float(live[at] / max(1, live.sum())), 6)
 
 

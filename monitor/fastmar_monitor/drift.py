@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from fastmar_monitor.comparison import Comparer, Comparison
 from fastmar_monitor.errors import NoProfile
+from fastmar_monitor.known import NOTICE, compare_known
 from fastmar_monitor.sources import Live, Query, read_live
 from fastmar_runtime.bundle import BundleFiles
 from fastmar_runtime.checks import read_spec
 from fastmar_runtime.profiles.building import reference_in
+from fastmar_runtime.profiles.known import known_reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +54,28 @@ def measure(
     since: datetime | None = None,
     by: str | None = None,
     on_progress: Callable[[int], None] = lambda _: None,
+    key_file: Path | None = None,
 ) -> Drift:
     """Compare data with the reference profile of an archive; see `Query`.
 
     Raises:
-        NoProfile: the archive has no reference profile.
+        NoProfile: the archive knows nothing about its training data.
         FastmarError: the archive or the data can't be read.
+        ClientError: a server can't be read.
     """
     files = BundleFiles(archive)
     spec = read_spec(files)
     reference = reference_in(files, spec)
+    is_known = reference is None
+    reference = reference or known_reference(spec)
     if reference is None:
         raise NoProfile(
             f"{archive} has no profile of its training data.",
             fix="export the learner again with --reference and typical data, such as the training data.",
         )
-    live = read_live(Query(data, archive, spec, reference, since, by, on_progress))
-    comparer = Comparer(reference)
-    periods = tuple((start, comparer.compare(profile)) for start, profile in live.periods)
-    return Drift(spec.name, spec.version, comparer.compare(live.profile), periods, live)
+    live = read_live(Query(data, archive, spec, reference, since, by, on_progress, key_file))
+    compare = Comparer(reference).compare
+    if is_known:
+        compare, live = compare_known, replace(live, notices=(NOTICE, *live.notices))
+    periods = tuple((start, compare(profile)) for start, profile in live.periods)
+    return Drift(spec.name, spec.version, compare(live.profile), periods, live)

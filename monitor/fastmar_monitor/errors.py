@@ -4,6 +4,8 @@ FastmarError
 └── MonitorError              the data can't be compared with the reference
     ├── NoProfile                 the archive has no reference profile
     ├── NoLiveData                there are no records of this model
+    ├── OtherReference            the live data were counted for another reference
+    ├── SeriesUnreadable          metrics can't be read
     ├── NoTimes                   the data has no times, so that it can't be split into periods
     ├── SourceUnknown             there is no source for this kind of data
     ├── TruthUnreadable           a table with the truth can't be read
@@ -31,6 +33,18 @@ class NoLiveData(MonitorError):
     """There are no records of this model in the data."""
 
     code = "no_live_data"
+
+
+class OtherReference(MonitorError):
+    """The live data were counted for another reference."""
+
+    code = "other_reference"
+
+
+class SeriesUnreadable(MonitorError):
+    """Metrics can't be read."""
+
+    code = "series_unreadable"
 
 
 class NoTimes(MonitorError):

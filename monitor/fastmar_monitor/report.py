@@ -125,7 +125,7 @@ def _figures(each: VariableComparison) -> str:
     return f"<dl>{''.join(f'<div><dt>{name}</dt><dd>{value}</dd></div>' for name, value in found)}</dl>"
 
 
-_STATISTICS = (("PSI", "psi"), ("JS", "js"), ("KS", "ks"))
+_STATISTICS = (("PSI", "psi"), ("JS", "js"), ("KS", "ks"), ("shift of the mean", "shift"))
 
 
 def _slots(found: plots.Bars) -> str:

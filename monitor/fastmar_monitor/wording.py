@@ -11,7 +11,7 @@ from fastmar_runtime.profiles.variables import PREDICTION
 
 MAX_ROWS = 20  # fields of a table; drift and watch are always shown
 MAX_NAMES = 5  # fields that the row of a period names
-COLUMNS = ("field", "verdict", "PSI", "JS", "KS", "p", "missing", "unseen", "effect on prediction")
+COLUMNS = ("field", "verdict", "PSI", "JS", "KS", "shift", "p", "missing", "unseen", "effect on prediction")
 PERIOD_COLUMNS = ("period (UTC)", "records", "verdict", "fields")
 TITLES = {DRIFT: "drift", WATCH: "watch", NONE: "no drift", NOT_ENOUGH_DATA: "not enough data"}
 
@@ -21,7 +21,8 @@ def headline(comparison: Comparison) -> str:
     everything = (*comparison.fields, *comparison.answers)
     counts = {verdict: sum(each.verdict == verdict for each in everything) for verdict in TITLES}
     if comparison.verdict == NOT_ENOUGH_DATA:
-        return f"A verdict needs {MIN_ROWS} live records, and as many of the reference."
+        reference = ", and as many of the reference" if comparison.reference_rows else ""
+        return f"A verdict needs {MIN_ROWS} live records{reference}."
     if comparison.verdict == NONE:
         return f"None of {counts[NONE]} variables changed."
     parts = [f"{counts[DRIFT]} drifted"] if counts[DRIFT] else []
@@ -29,11 +30,16 @@ def headline(comparison: Comparison) -> str:
     return f"Of {len(everything)} variables, {', '.join(parts)}."
 
 
-def field_rows(comparison: Comparison) -> tuple[list[list[str]], int]:
-    """A row of `COLUMNS` for each field and part of the answers, and the number of unchanged fields without a row."""
+def field_rows(comparison: Comparison) -> tuple[list[str], list[list[str]], int]:
+    """A table of the fields and parts of the answers: those of `COLUMNS` that have a value, and the rows.
+
+    Also returns the number of unchanged fields without a row.
+    """
     shown = comparison.fields[: max(len(_changed(comparison)), MAX_ROWS)]
     rows = [_row(each) for each in (*shown, *comparison.answers)]
-    return rows, len(comparison.fields) - len(shown)
+    filled = [at for at in range(len(COLUMNS)) if any(row[at] for row in rows)]
+    hidden = len(comparison.fields) - len(shown)
+    return [COLUMNS[at] for at in filled], [[row[at] for at in filled] for row in rows], hidden
 
 
 def period_rows(periods: Iterable[tuple[datetime, Comparison]]) -> list[list[str]]:
@@ -57,7 +63,7 @@ def _row(each: VariableComparison) -> list[str]:
     return [
         name,
         each.verdict.replace("_", " "),
-        *(_number(figures[key]) for key in ("psi", "js", "ks")),
+        *(_number(figures[key]) for key in ("psi", "js", "ks", "shift")),
         "" if each.p_value is None else f"{each.p_value:.1g}",
         *(_shares(figures[key]) for key in ("missing", "unseen")),
         _number(each.effect_on_prediction),

@@ -45,6 +45,11 @@ class Settings:
         tls_key: file with its private key.
         profiles: folder of the files with profiles of the records; None writes none.
         profile_period: seconds between two reports of the profiles.
+        request_log: folder of the log of requests; None logs none. The next four are as in `LogOptions`.
+        request_log_sample: share of the requests that are logged.
+        request_log_drop: fields that are left out.
+        request_log_hash: fields whose values are hashed.
+        request_log_max: maximum size of the files, in MiB.
         log_format: format of the log lines, one of `fastmar_runtime.logs.FORMATS`.
         state_dir: folder of defaults.json and audit.jsonl, which outlive the server; None takes the model store.
     """
@@ -73,6 +78,11 @@ class Settings:
     tls_key: Path | None = None
     profiles: Path | None = None
     profile_period: float = PERIOD
+    request_log: Path | None = None
+    request_log_sample: float = 1.0
+    request_log_drop: list[str] = field(default_factory=list)
+    request_log_hash: list[str] = field(default_factory=list)
+    request_log_max: int = 1024
     log_format: str = "text"
 
     @property

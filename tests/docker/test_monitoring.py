@@ -143,8 +143,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(store: Path) -> Iterator[RunningServer]:
-    with running_server(store, "--profile-period", "1") as running:
+def server(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    log = tmp_path_factory.mktemp("log")
+    with running_server(store, "--profile-period", "1", "--request-log", str(log)) as running:
         yield running
 
 
@@ -183,6 +184,8 @@ class TestWatched:
         assert of("fastmar_refused_total", "code") == {"missing_column": REFUSED, "bad_request": UNREADABLE}
         assert of("fastmar_warnings_total", "code") == {"extra_column": ASKED, "unknown_category": ASKED}
         assert of("fastmar_records_total", "model_version") == {"1.0": ASKED * 2 + REFUSED}
+        assert of("fastmar_request_log_rows_total", "model_version") == {"1.0": ASKED * 2 + REFUSED}
+        assert of("fastmar_request_log_dropped_total", "model_version") == {"1.0": 0}
         assert of("ts_inference_requests_total", "model_name") == {NAME: ASKED + REFUSED + UNREADABLE}
         assert of("fastmar_worker_starts_total", "model_name") == {NAME: 1}
         assert watching.value("fastmar_request_seconds_count") == ASKED + REFUSED + UNREADABLE

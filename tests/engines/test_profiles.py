@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
+from fastmar_monitor.drift import measure
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.profiles.counting import Counter
 from fastmar_runtime.profiles.profile import Profile, empty, read_counts
@@ -25,6 +28,7 @@ pytestmark = needs("launcher")
 
 ROWS, REQUESTS = 120, 12
 NAME = "profiled"
+OTHER_HOST = ["unshare", "--uts", "sh", "-c", 'hostname other && exec "$@"', "sh"]  # in the command's process only
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +100,6 @@ def test_counts_add_up(engine: Engine, profiled: tuple[Path, list[dict[str, Any]
             (name, key): count * (REQUESTS - 1) // REQUESTS
             for name, variable, counts in zip(names, expected.variables, expected.counts, strict=True)
             for key, count in zip(variable.keys(), counts.tolist(), strict=True)
-            if count
         }
         wait_for(lambda: in_metrics(server) == of_metrics, TIMEOUT)
         send(server, records)  # in the period that the stop interrupts
@@ -104,6 +107,22 @@ def test_counts_add_up(engine: Engine, profiled: tuple[Path, list[dict[str, Any]
     assert total.rows == expected.rows
     for variable, ours, theirs in zip(total.variables, total.counts, expected.counts, strict=True):
         assert ours.tolist() == theirs.tolist(), variable
+
+
+def test_counts_of_two_hosts_add_up(
+    engine: Engine, profiled: tuple[Path, list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    if subprocess.run([*OTHER_HOST, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("another host name needs the right to unshare")
+    store, records = profiled
+    options = ("--workers", "2", "--profiles", str(tmp_path / "profiles"))
+    for command in (None, [*OTHER_HOST, sys.executable, "-m", "fastmar_cli.main"]):
+        with engine.serve(store, *options, "--run-dir", str(tmp_path / str(bool(command))), command=command) as server:
+            for _ in range(REQUESTS):
+                send(server, records)
+    total = in_files(tmp_path / "profiles", expected := counted(store, records * REQUESTS * 2))
+    assert [counts.tolist() for counts in total.counts] == [counts.tolist() for counts in expected.counts]
+    assert len({json.loads(path.read_text("utf-8"))["host"] for path in (tmp_path / "profiles").iterdir()}) == 2
 
 
 def test_a_killed_worker_loses_one_period(
@@ -123,6 +142,8 @@ def test_a_killed_worker_loses_one_period(
         wait_for(lambda: [each for each in workers(server) if each.pid != worker.pid], TIMEOUT)
         send(server, records)
     assert ROWS * 2 <= in_files(tmp_path, expected).rows <= ROWS * 3
+    [notice] = measure(store / f"{NAME}.mar", str(tmp_path)).live.notices
+    assert "killed once" in notice
 
 
 def test_no_value_of_a_record_leaves_the_process(

@@ -15,7 +15,7 @@ from fastmar_runtime.profiles.building import build_reference
 from fastmar_runtime.profiles.counting import Counter
 from fastmar_runtime.profiles.profile import Profile, Reference
 from fastmar_runtime.profiles.variables import CATEGORY, FIELD, Variable, number_variable
-from tests.runtime import tiny
+from tests.runtime import tiny, tiny_pictures
 
 ROWS = 4000
 
@@ -37,6 +37,12 @@ def archive(folder: Path) -> Path:
     path = tiny.write_bundle(folder)
     add_profile(path, Predictor.open(path), records(ROWS, 0))
     return path
+
+
+def picture_archive(folder: Path) -> Path:
+    """A bundle that knows nothing about its training data."""
+    tiny.write_files(folder, tiny_pictures.spec(), tiny_pictures.graph(), tiny.golden(tiny.predictor()))
+    return folder
 
 
 def add_profile(path: Path, predictor: Predictor, training: Sequence[Any]) -> None:

@@ -11,7 +11,6 @@ import pytest
 
 from fastmar_cli import arguments
 from fastmar_cli.main import main
-from fastmar_contract.members import PROFILE
 from tests.monitor import samples
 
 
@@ -61,8 +60,7 @@ def test_the_exit_status_tells_the_verdict(
 
 def test_errors_have_status_1(archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = table(tmp_path / "data.csv", 10)
-    bare = samples.archive(tmp_path / "bare")
-    (bare / PROFILE).unlink()
+    bare = samples.picture_archive(tmp_path / "bare")
     assert main(["drift", str(bare), data]) == 1
     printed = capsys.readouterr()
     assert "NoProfile" in printed.err

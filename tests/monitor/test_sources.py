@@ -13,7 +13,6 @@ import pandas as pd
 import pytest
 
 from fastmar_contract.errors import FastmarError
-from fastmar_contract.members import PROFILE
 from fastmar_monitor.drift import Drift, measure
 from fastmar_monitor.sources import profile_files
 from fastmar_monitor.verdicts import DRIFT, NONE, NOT_ENOUGH_DATA
@@ -84,12 +83,10 @@ class TestDataFiles:
         assert code(archive, path, by="day") == "no_times"
         assert code(archive, path, since=datetime.now(UTC)) == "no_times"
         assert code(archive, tmp_path / "absent.csv") == "data_unreadable"
-        assert code(archive, "http://127.0.0.1:8080") == "source_unknown"
         assert code(tmp_path / "absent.mar", path) == "bundle_not_found"
 
     def test_an_archive_without_a_profile(self, tmp_path: Path) -> None:
-        path = samples.archive(tmp_path / "tiny")
-        (path / PROFILE).unlink()
+        path = samples.picture_archive(tmp_path / "tiny")
         assert code(path, "data.csv") == "no_profile"
 
 
@@ -152,6 +149,12 @@ class TestProfileFiles:
         found = measure(archive, str(folder))
         assert found.comparison.rows == 1200
         assert [notice.split()[0] for notice in found.live.notices] == ["6"]
+
+    def test_killed_workers_are_reported(self, archive: Path, folder: Path) -> None:
+        line = orjson.loads(samples.profile_line(300, 5, "2026-03-02"))
+        (folder / "c.jsonl").write_bytes(orjson.dumps(line | {"after_kill": True}))
+        [notice] = measure(archive, str(folder)).live.notices
+        assert "killed once" in notice
 
     def test_an_object_store(self, archive: Path, folder: Path) -> None:
         store = fsspec.filesystem("memory")

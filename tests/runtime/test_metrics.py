@@ -68,11 +68,11 @@ def test_metrics_start_at_zero(printed, worker_metrics):
 
 
 def test_sums_of_requests_records_and_codes(printed, worker_metrics):
-    worker_metrics.answered([PLAIN])
-    worker_metrics.answered([WARNED, REFUSED, PLAIN])
+    worker_metrics.computed([], [[PLAIN]], [])
+    worker_metrics.computed([], [[WARNED, REFUSED, PLAIN]], [])
     worker_metrics.refused("bad_request")
     worker_metrics.responded([200, 200, 400], 0.004)
-    worker_metrics.answered([WARNED])
+    worker_metrics.computed([], [[WARNED]], [])
     worker_metrics.responded([200], 0.3)
     before = printed.lines
     worker_metrics.flush()
@@ -117,7 +117,7 @@ def test_no_count_is_lost_while_printing(printed, worker_metrics):
     printer = threading.Thread(target=flush_repeatedly)
     printer.start()
     for _ in range(2000):
-        worker_metrics.answered([WARNED])
+        worker_metrics.computed([], [[WARNED]], [])
         worker_metrics.responded([200, 200], 0.001)
     stop.set()
     printer.join()
@@ -144,7 +144,7 @@ def test_no_count_is_lost_if_two_threads_answer(printed, worker_metrics):
     refusing = threading.Thread(target=refuse)
     refusing.start()
     for _ in range(20_000):
-        worker_metrics.answered([WARNED])
+        worker_metrics.computed([], [[WARNED]], [])
         worker_metrics.responded([200], 0.001)
     refusing.join()
     worker_metrics.flush()
@@ -160,7 +160,7 @@ def test_separators_in_model_names_are_replaced(printed):
 
 def test_undeclared_metrics_are_dropped():
     worker_metrics = Metrics({}, tuple(MODEL), "9000", interval=0.0)
-    worker_metrics.answered([WARNED])
+    worker_metrics.computed([], [[WARNED]], [])
     worker_metrics.responded([200], 0.001)
     worker_metrics.flush()
 

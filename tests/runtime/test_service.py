@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ import pytest
 from fastmar_contract.errors import RequestError
 from fastmar_runtime import payload, service
 from fastmar_runtime.observer import Observer
-from fastmar_runtime.payload import Request
+from fastmar_runtime.payload import LIST, ONE, Request
 from fastmar_runtime.service import Service
 from tests.runtime import tiny, tiny_pictures
 
@@ -24,11 +24,10 @@ class Recorder(Observer):
     def refused(self, code: str) -> None:
         self.calls.append(("refused", code))
 
-    def prepared(self, columns: Mapping[str, Sequence[Any]]) -> None:
-        self.calls.append(("prepared", columns["age"]))
-
-    def answered(self, answers: Sequence[dict[str, Any]]) -> None:
-        self.calls.append(("answered", ["error" in answer for answer in answers]))
+    def computed(self, requests: Any, answers: Any, groups: Any) -> None:
+        prepared = [(columns["age"], rows) for columns, rows in groups if "age" in columns]
+        errors = [["error" in answer for answer in each] for each in answers]
+        self.calls.append(("computed", [request.shape for request in requests], prepared, errors))
 
     def responded(self, statuses: Sequence[int], seconds: float) -> None:
         assert seconds > 0
@@ -42,13 +41,11 @@ def test_order_of_calls_for_a_batch() -> None:
     def unreadable(_: int) -> Request:
         raise RequestError("no", code="bad_json", fix="-")
 
-    reads = [lambda _: Request([tiny.record(age=20), {}]), unreadable, lambda _: Request([tiny.record(age=30)])]
+    reads = [lambda _: Request([tiny.record(age=20), {}]), unreadable, lambda _: Request([tiny.record(age=30)], ONE)]
     model_service.respond([model_service.receive(read) for read in reads])
     assert recorder.calls == [
         ("refused", "bad_json"),
-        ("prepared", [20.0, 30.0]),
-        ("answered", [False, True]),
-        ("answered", [False]),
+        ("computed", [LIST, ONE], [([20.0, 30.0], [0, 2])], [[False, True], [False]]),
         ("responded", [200, 400, 200]),
     ]
 
@@ -65,10 +62,10 @@ def test_a_failed_request_is_not_observed_twice(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(service.payload, "write", failing)
     model_service.respond([Request([tiny.record(age=20)]), Request([tiny.record(age=30)])])
-    assert recorder.calls == [("prepared", [20.0]), ("answered", [False]), ("responded", [200, 500])]
+    assert recorder.calls == [("computed", [LIST], [([20.0], [0])], [[False]]), ("responded", [200, 500])]
 
 
-@pytest.mark.parametrize("method", ["refused", "prepared", "answered", "responded"])
+@pytest.mark.parametrize("method", ["refused", "computed", "responded"])
 def test_a_failing_observer_changes_no_answer(
     method: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -99,15 +96,23 @@ def test_a_failing_observer_changes_no_answer(
         assert [response.status for response in model_service.respond(received)] == [400, 200, 400]
     assert predictions == [2, 2]
     assert before.calls == after.calls
-    assert [call[0] for call in after.calls] == ["refused", "prepared", "answered", "answered", "responded"] * 2
+    assert [call[0] for call in after.calls] == ["refused", "computed", "responded"] * 2
     assert len(caplog.records) == 1  # not for each request
 
 
-def test_prepared_is_not_called_for_pictures() -> None:
-    recorder = Recorder()
-    model_service = Service(tiny_pictures.predictor(), MAX_RESPONSE, [recorder])
-    model_service.respond([Request([tiny_pictures.picture()])])
-    assert recorder.calls == [("answered", [False]), ("responded", [200])]
+def test_measures_of_pictures_have_positions() -> None:
+    class Widths(Observer):
+        def computed(self, requests: Any, answers: Any, groups: Any) -> None:
+            found.update(
+                (row, width) for columns, rows in groups for row, width in zip(rows, columns["width"], strict=True)
+            )
+
+    found: dict[int, float] = {}
+    sizes = [(8, 6), (9, 6), (8, 6), (7, 5)] * 10  # more than are processed together
+    pictures: list[Any] = [tiny_pictures.picture(size=size) for size in sizes]
+    pictures[2] = b"no picture"
+    service.Service(tiny_pictures.predictor(), MAX_RESPONSE, [Widths()]).respond([Request([each]) for each in pictures])
+    assert found == {row: width for row, (width, _) in enumerate(sizes) if row != 2}
 
 
 def test_the_default_methods_do_nothing() -> None:

@@ -1,8 +1,9 @@
 """Compare the data of a model's requests with its training data.
 
-MODEL.mar is an archive with a profile (`fastmar export --reference`). DATA is a data file (.csv, .parquet, .json,
-.jsonl), a folder of pictures or texts, or profile files that `fastmar serve --profiles` wrote: a file, a folder, or its
-URL in an object store. Exit status 0: no drift, or a change to watch. 3: drift. 4: not enough data.
+MODEL.mar is an archive, best with a profile (`fastmar export --reference`). DATA is a data file (.csv, .parquet, .json,
+.jsonl), a folder of pictures or texts, or what `fastmar serve` wrote with --profiles or --request-log: a file, a
+folder, or its URL in an object store. Or DATA is the URL of a server, such as http://127.0.0.1:8082/metrics. Exit
+status 0: no drift, or a change to watch. 3: drift. 4: not enough data.
 """
 
 from __future__ import annotations
@@ -26,14 +27,16 @@ LEFT = ("field", "verdict", "period (UTC)", "fields")  # columns of texts
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
     parser.add_argument("archive", metavar="MODEL.mar", type=Path)
-    parser.add_argument("data", metavar="DATA", help="data file, folder, or profile files")
+    parser.add_argument(
+        "data", metavar="DATA", help="data file, folder, profile files, request log, or URL of a server"
+    )
     parser.add_argument(
         "--since",
         type=time,
         metavar="TIME",
-        help="of profile files, only the periods since then: 2026-01-31, 2026-01-31T12:00 (UTC), 7d, or 12h",
+        help="of profile files or a log, only what is since then: 2026-01-31, 2026-01-31T12:00 (UTC), 7d, or 12h",
     )
-    parser.add_argument("--by", choices=["day", "hour"], help="compare each day or hour of profile files, too")
+    parser.add_argument("--by", choices=["day", "hour"], help="compare each day or hour of them, too")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a report with plots")
 
@@ -45,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     with stages() as on_stage:
         drift = measure(
             args.archive,
-            args.data,
+            _metrics_of(args.data),
             since=args.since,
             by=args.by,
             on_progress=lambda rows: on_stage(f"{rows:,} records"),
@@ -67,13 +70,30 @@ def run(args: argparse.Namespace) -> int:
     return STATUSES.get(drift.comparison.verdict, 0)
 
 
+def _metrics_of(data: str) -> str:
+    """The address of the metrics, for the URL of a server of this user; other data as they are."""
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(data)
+    if parts.scheme not in ("http", "https") or parts.path.strip("/"):
+        return data
+    try:
+        from fastmar_serving import registry
+        from fastmar_serving.settings import reachable_url
+    except ModuleNotFoundError:  # without the packages of an engine, this user runs no server here
+        return data
+
+    server = registry.find(data)
+    return f"{reachable_url(server.metrics)}/metrics" if server else data
+
+
 def _show(drift: Drift) -> None:
-    from fastmar_monitor.wording import COLUMNS, PERIOD_COLUMNS, TITLES, field_rows, headline, period_rows
+    from fastmar_monitor.wording import PERIOD_COLUMNS, TITLES, field_rows, headline, period_rows
 
     comparison = drift.comparison
     count = f"{comparison.rows:,} records, {comparison.reference_rows:,} of the reference"
-    rows, hidden = field_rows(comparison)
-    out.print(_table(f"{drift.model} {drift.version}: {count}", COLUMNS, rows))
+    columns, rows, hidden = field_rows(comparison)
+    out.print(_table(f"{drift.model} {drift.version}: {count}", columns, rows))
     if hidden:
         out.print(f"{hidden} more fields without a change.")
     if drift.periods:

@@ -14,7 +14,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from fastmar_cli.arguments import port, positive, read_variable, seconds
+from fastmar_cli.arguments import names, port, positive, read_variable, seconds, share
 
 VARIABLE = "FASTMAR_"
 ENGINES = ("torchserve", "asgi")
@@ -68,6 +68,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="time between two reports of these counts, also in the metrics (default: 30)",
     )
+    add(
+        "--request-log",
+        type=Path,
+        metavar="FOLDER",
+        help="write requests and their answers to files in it, for `fastmar drift` and `fastmar feedback` "
+        "(default: none)",
+    )
+    add("--request-log-sample", type=share, metavar="SHARE", help="share of the requests to log (default: 1)")
+    add("--request-log-drop", type=names, metavar="FIELD,...", help="fields to leave out of the log")
+    add(
+        "--request-log-hash",
+        type=names,
+        metavar="FIELD,...",
+        help="fields to log as hashes, with the secret salt in FASTMAR_REQUEST_LOG_SALT",
+    )
+    add(
+        "--request-log-max",
+        type=positive,
+        metavar="MB",
+        help="size of all files of the log; then the oldest are removed (default: 1024)",
+    )
     add("--log-format", choices=LOG_FORMATS, help="log lines as text, or as JSON objects (default: text)")
     add(
         "--cors-origins",
@@ -115,14 +136,14 @@ def run(args: argparse.Namespace) -> int:
     platform = choose(options.pop("platform", "auto"), os.environ)
     launcher = import_module(f"fastmar_serving.{options.pop('engine', ENGINES[0])}.launcher")
     serve: Callable[..., int] = launcher.serve
-    names = {field.name for field in fields(Settings)}
-    known = {name: value for name, value in options.items() if name in names}
+    known_names = {field.name for field in fields(Settings)}
+    known = {name: value for name, value in options.items() if name in known_names}
     settings = Settings(**known)
     if platform is None:
         return serve(settings)
     logging.getLogger(__name__).warning("using the settings for %s", platform.title)
     # The platform overrides variables that the image sets; options on the command line override the platform.
-    on_command_line = {name for name in vars(args) if name in names}
+    on_command_line = {name for name in vars(args) if name in known_names}
     return serve(platform.apply(settings, on_command_line), platform)
 
 

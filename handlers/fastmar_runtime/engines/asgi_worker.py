@@ -35,6 +35,8 @@ from typing import Any, TypeVar, cast
 
 from fastmar_contract.errors import FastmarError
 from fastmar_contract.profiles import COUNTS, PERIOD, ROWS, SHARES
+from fastmar_contract.request_log import METRICS as LOG_METRICS
+from fastmar_contract.request_log import LogOptions
 from fastmar_runtime import logs
 from fastmar_runtime.batching import Batcher
 from fastmar_runtime.engines.asgi import MAX_BODY, REQUEST_TIMEOUT, RESPONSE_TIMEOUT, Application
@@ -45,6 +47,7 @@ from fastmar_runtime.metrics import METRICS, Metrics
 from fastmar_runtime.observer import Observer
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.profiles.reporting import Reporter, reference_of
+from fastmar_runtime.request_log.logger import request_log
 from fastmar_runtime.service import Service
 from fastmar_runtime.tracing import Tracing, tracing
 from fastmar_runtime.turns import new_threads_of_low_priority, turn_of
@@ -80,6 +83,7 @@ class Configuration:
         tls_key: file with its private key.
         profiles: folder of the files with profiles of the records; None for no files.
         profile_period: seconds between two reports of the profiles.
+        request_log: arguments of `LogOptions`; None for no log.
         log_format: one of `logs.FORMATS`.
     """
 
@@ -102,6 +106,7 @@ class Configuration:
     tls_key: str | None = None
     profiles: str | None = None
     profile_period: float = PERIOD
+    request_log: dict[str, Any] | None = None
     log_format: str = logs.TEXT
 
 
@@ -138,11 +143,16 @@ def load(archive: Mapping[str, str], configuration: Configuration, report: Repor
     model = (archive["name"], archive["version"])
     metrics = Metrics({name: ReportedMetric(name, report) for name in METRICS}, model, str(configuration.number))
     observers: list[Observer] = [metrics]
-    if (reference := reference_of(predictor)) is not None:
+    folder = None if configuration.profiles is None else Path(configuration.profiles)
+    if (reference := reference_of(predictor, folder)) is not None:
         declared = {name: ReportedMetric(name, report) for name in (ROWS, COUNTS, SHARES)}
-        folder = None if configuration.profiles is None else Path(configuration.profiles)
         number = str(configuration.number)
         observers.append(Reporter(reference, model, declared, number, folder, configuration.profile_period))
+    options = None if configuration.request_log is None else LogOptions(**configuration.request_log)
+    of_log = {name: ReportedMetric(name, report) for name in LOG_METRICS}
+    digest = None if reference is None else reference.digest
+    if (requests := request_log(predictor.spec, digest, options, of_log)) is not None:
+        observers.append(requests)
     service = Service(predictor, MAX_RESPONSE, observers)
     turn = None
     if is_slow and configuration.turns is not None:

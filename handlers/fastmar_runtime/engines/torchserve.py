@@ -6,6 +6,7 @@ Content-Type, user text in a status phrase hangs the worker, and a response over
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
@@ -17,15 +18,18 @@ from typing import Any, NoReturn
 
 from fastmar_contract.machine import usable_cores
 from fastmar_contract.profiles import PERIOD
+from fastmar_contract.request_log import LogOptions
 from fastmar_runtime import __version__, payload, protocol_v2
 from fastmar_runtime.errors import BundleError, RuntimeMismatch
 from fastmar_runtime.golden import check_golden, read_golden
+from fastmar_runtime.logs import RequestIds
 from fastmar_runtime.memory import release_freed
 from fastmar_runtime.metrics import Metrics
 from fastmar_runtime.observer import Observer
 from fastmar_runtime.payload import Request, Response
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.profiles.reporting import Reporter, reference_of
+from fastmar_runtime.request_log.logger import request_log
 from fastmar_runtime.service import Service
 from fastmar_runtime.spec import Spec
 
@@ -39,11 +43,12 @@ PHRASES = {
     415: "Unsupported Media Type",
     500: "Internal Server Error",
 }
-# Headers that the server's front adds: the caller's Content-Type if the body is raw bytes, and the protocol.
-RAW_TYPE, PROTOCOL = "fastmar-content-type", "fastmar-protocol"
+# Headers that the server's front adds: the caller's Content-Type if the body is raw bytes, the protocol, and the id.
+RAW_TYPE, PROTOCOL, REQUEST_ID = "fastmar-content-type", "fastmar-protocol", "x-request-id"
 MAX_RESPONSE = "FASTMAR_MAX_RESPONSE_BYTES"  # environment variable: TorchServe's max_response_size
 # Environment variables: folder of the files with profiles of the records, and seconds between two reports.
 PROFILES, PROFILE_PERIOD = "FASTMAR_PROFILES", "FASTMAR_PROFILE_PERIOD"
+REQUEST_LOG = "FASTMAR_REQUEST_LOG_OPTIONS"  # environment variable: `LogOptions` as JSON
 _DEFAULT_MAX_RESPONSE = 6_553_500  # TorchServe's own default
 _FRAMING_BYTES = 64 * 1024  # headers and framing of a batch
 
@@ -87,11 +92,16 @@ class Handler:
             _give_up(context.model_name, f"{error!r}.", "see the worker's log, and export the learner again.", error)
         declared, model = _declared_metrics(context), (context.model_name, predictor.spec.version)
         observers: list[Observer] = [Metrics(declared, model, _worker_number())]
-        if (reference := reference_of(predictor)) is not None:
-            folder, period = os.environ.get(PROFILES), float(os.environ.get(PROFILE_PERIOD) or PERIOD)
-            path = Path(folder) if folder else None
-            observers.append(Reporter(reference, model, declared, _worker_number(), path, period))
-            signal.signal(signal.SIGTERM, _exit)  # by default the last report would be lost
+        folder = Path(os.environ[PROFILES]) if os.environ.get(PROFILES) else None
+        if (reference := reference_of(predictor, folder)) is not None:
+            period = float(os.environ.get(PROFILE_PERIOD) or PERIOD)
+            observers.append(Reporter(reference, model, declared, _worker_number(), folder, period))
+        digest = None if reference is None else reference.digest
+        options = LogOptions(**json.loads(text)) if (text := os.environ.get(REQUEST_LOG)) else None
+        if (requests := request_log(predictor.spec, digest, options, declared)) is not None:
+            observers.append(requests)
+        if len(observers) > 1:
+            signal.signal(signal.SIGTERM, _exit)  # by default their last reports would be lost
         self._service = Service(predictor, self._max_response - _FRAMING_BYTES, observers)
 
     def handle(self, data: Sequence[dict[str, Any]], context: Any) -> list[Any]:
@@ -113,10 +123,13 @@ class Handler:
         path = _document_path(row, index, context, headers)
         if path:
             return self._service.document(path)
-        return self._service.receive(
+        request = self._service.receive(
             lambda max_records: _request(row, index, context, headers, self._service.spec, max_records),
             v2=_is_v2(headers),
         )
+        if isinstance(request, Request) and REQUEST_ID in headers:
+            request.ids = RequestIds(headers[REQUEST_ID])
+        return request
 
 
 def _exit(*_: object) -> NoReturn:

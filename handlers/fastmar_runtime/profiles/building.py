@@ -85,7 +85,8 @@ def _observe(predictor: Predictor, records: Sequence[Any], observed: _Observed) 
     If they went through the graph in several groups, the order of the values is unknown, so each is predicted alone.
     """
     groups: list[Mapping[str, Sequence[Any]]] = []
-    answers = [answer for answer in predictor.predict(records, groups.append) if "prediction" in answer]
+    found = predictor.predict(records, lambda columns, _: groups.append(columns))
+    answers = [answer for answer in found if "prediction" in answer]
     if len(groups) <= 1:
         observed.add(groups[0] if groups else {}, answers)
         return

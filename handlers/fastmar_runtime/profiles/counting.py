@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
+from fastmar_runtime.bodies.request import Request
 from fastmar_runtime.observer import Observer
+from fastmar_runtime.preprocess import Columns
 from fastmar_runtime.profiles.profile import Profile
 from fastmar_runtime.profiles.variables import CONFIDENCE, FIELD, MEASURE, PREDICTION, SlotCounter, Variable
 
-PENDING = 2048  # records whose values wait to be counted: counting many at once is faster
+PENDING = 512  # records whose values wait to be counted: many at once are faster, while they fit the cache
 
 
 class Counter(Observer):
@@ -34,13 +36,24 @@ class Counter(Observer):
         self._batches: list[Mapping[str, Sequence[Any]]] = []
         self._answered: list[dict[str, Any]] = []
 
-    def prepared(self, columns: Mapping[str, Sequence[Any]]) -> None:
+    def computed(
+        self,
+        requests: Sequence[Request],  # noqa: ARG002 - for other observers
+        answers: Sequence[Sequence[dict[str, Any]]],
+        groups: Sequence[tuple[Columns, Sequence[int]]],
+    ) -> None:
         """See `Observer`."""
+        for columns, rows in groups:
+            self.prepared(columns, rows)
+        self.answered([*chain.from_iterable(answers)])
+
+    def prepared(self, columns: Columns, rows: Sequence[int] = ()) -> None:  # noqa: ARG002 - see `Predictor.predict`
+        """Add the columns of a group of records."""
         with self._lock:
             self._batches.append(columns)
 
     def answered(self, answers: Sequence[dict[str, Any]]) -> None:
-        """See `Observer`."""
+        """Add the answers to records, after their columns."""
         with self._lock:
             self._answered += answers
             if len(self._answered) >= PENDING:

@@ -6,7 +6,6 @@ import atexit
 import json
 import logging
 import os
-import re
 import socket
 import threading
 from collections import Counter as Multiset
@@ -15,26 +14,30 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from fastmar_contract.profiles import COUNTS, PERIOD, ROWS, SHARES
-from fastmar_runtime.metrics import TorchServeMetric
+from fastmar_runtime.metrics import TorchServeMetric, label_value
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.profiles.building import reference_in
 from fastmar_runtime.profiles.counting import Counter
+from fastmar_runtime.profiles.known import known_reference
 from fastmar_runtime.profiles.profile import FORMAT, Profile, Reference
 from fastmar_runtime.profiles.variables import Counts, Variable
 
 log = logging.getLogger(__name__)
 
 MAX_SERIES = 5000  # slots of a model that become metrics; the files have all
-_SEPARATORS = re.compile(r"[^\w.+-]")  # characters that would end a label's value in TorchServe's line
+LAST = b'"last":true'  # in the line that a worker writes when it stops
 
 
-def reference_of(predictor: Predictor) -> Reference | None:
-    """The reference profile of the archive that `predictor` was opened from; None if it has none.
+def reference_of(predictor: Predictor, folder: Path | None = None) -> Reference | None:
+    """The reference profile of the archive that `predictor` was opened from; None if nothing is to be counted.
+
+    Without a profile, the variables that the archive knows are counted for the files in `folder`, if it is given.
 
     Raises:
-        BundleUnreadable: it is invalid.
+        BundleUnreadable: the profile is invalid.
     """
-    return None if predictor.files is None else reference_in(predictor.files, predictor.spec)
+    found = None if predictor.files is None else reference_in(predictor.files, predictor.spec)
+    return known_reference(predictor.spec) if found is None and folder is not None else found
 
 
 def label_names(variables: Sequence[Variable]) -> list[str]:
@@ -42,10 +45,15 @@ def label_names(variables: Sequence[Variable]) -> list[str]:
     names = []
     seen: Multiset[str] = Multiset()
     for variable in variables:
-        name = _SEPARATORS.sub("_", f"{variable.source}.{variable.name}")
+        name = label_value(f"{variable.source}.{variable.name}")
         seen[name] += 1
         names.append(name if seen[name] == 1 else f"{name}.{seen[name]}")
     return names
+
+
+def reference_share(counts: Counts, slot: int) -> float:
+    """The share of a slot in the counts of the reference, as a metric."""
+    return round(int(counts[slot]) / max(1, int(counts.sum())), 6)
 
 
 class Reporter(Counter):
@@ -73,14 +81,19 @@ class Reporter(Counter):
         self._digest = reference.digest
         self._model = model
         self._worker = worker
+        if not reference.profile.rows:
+            declared = {}  # without shares to compare with
         self._rows_metric, self._counts_metric = declared.get(ROWS), declared.get(COUNTS)
-        self._labels = [_SEPARATORS.sub("_", label) for label in model]
+        self._labels = [label_value(label) for label in model]
         variables = reference.profile.variables
         self._series = [*zip(label_names(variables), (variable.keys() for variable in variables), strict=True)]
-        self._report_shares(reference.profile, declared.get(SHARES))
+        self._report_start(reference.profile, declared.get(SHARES))
         self._folder = folder
         self._period = period
         self._start = datetime.now(UTC)
+        self._previous_was_killed = folder is not None and self._find_killed(folder)
+        if self._previous_was_killed:
+            log.warning("the previous worker was killed: counts since its last report, up to %g s, are lost", period)
         self._closed = threading.Event()
         self._reporting = threading.Lock()
         threading.Thread(target=self._report_regularly, name="profile", daemon=True).start()
@@ -90,20 +103,20 @@ class Reporter(Counter):
         """See `Observer`. Reports for the last time."""
         if not self._closed.is_set():
             self._closed.set()
-            self.report()
+            self.report(last=True)
             atexit.unregister(self.close)
 
-    def report(self) -> None:
-        """Report the counts since the last call."""
+    def report(self, *, last: bool = False) -> None:
+        """Report the counts since the last call. The last report is written also without records."""
         with self._reporting:
             profile = self.take()
             start, self._start = self._start, datetime.now(UTC)
-            if profile.rows == 0:
+            if profile.rows == 0 and not last:
                 return
             self._add_to_metrics(profile)
             if self._folder is not None:
                 try:
-                    self._append(self._folder, profile, start)
+                    self._append(self._folder, profile, start, last=last)
                 except OSError as error:
                     log.warning("the profile of %s can't be written: %s", self._model[0], error)
 
@@ -111,10 +124,15 @@ class Reporter(Counter):
         while not self._closed.wait(self._period):
             self.report()
 
-    def _report_shares(self, reference: Profile, metric: TorchServeMetric | None) -> None:
-        if metric is not None:
-            for labels, counts, slot in self._slots(reference):
-                metric.add_or_update(round(int(counts[slot]) / max(1, int(counts.sum())), 6), labels)
+    def _report_start(self, reference: Profile, shares: TorchServeMetric | None) -> None:
+        """Report the reference, and counts of 0: Prometheus misses the first increase of a new series."""
+        if self._rows_metric is not None:
+            self._rows_metric.add_or_update(0, self._labels)
+        for labels, counts, slot in self._slots(reference):
+            if self._counts_metric is not None:
+                self._counts_metric.add_or_update(0, labels)
+            if shares is not None:
+                shares.add_or_update(reference_share(counts, slot), labels)
 
     def _add_to_metrics(self, profile: Profile) -> None:
         if self._rows_metric is None or self._counts_metric is None:
@@ -134,22 +152,48 @@ class Reporter(Counter):
             for slot, key in enumerate(keys):
                 yield [*self._labels, name, key], counts, slot
 
-    def _append(self, folder: Path, profile: Profile, start: datetime) -> None:
+    def _find_killed(self, folder: Path) -> bool:
+        """Whether the process that had this worker's number before was killed: it wrote no last report."""
+        try:
+            path = max(folder.glob(self._file_name("*", "*")), key=lambda path: path.stat().st_mtime)
+            lines = path.read_bytes().splitlines()
+        except (OSError, ValueError):  # ValueError: there is no file
+            return False
+        return not (lines and LAST in lines[-1]) and not _is_running(int(path.stem.rpartition("_")[2]))
+
+    def _file_name(self, day: str, process: str) -> str:
+        return f"{'_'.join(self._labels)}_{day}_{socket.gethostname()}_{self._worker}_{process}.jsonl"
+
+    def _append(self, folder: Path, profile: Profile, start: datetime, *, last: bool) -> None:
         """Append a line to the file of this process and day. It is written at once, and no other process writes it."""
-        name, version = self._labels
-        host = socket.gethostname()
         line = {
             "format": FORMAT,
             "model": self._model[0],
             "version": self._model[1],
             "digest": self._digest,
-            "host": host,
+            "host": socket.gethostname(),
             "worker": self._worker,
             "start": start.isoformat(timespec="seconds"),
             "end": self._start.isoformat(timespec="seconds"),
             **profile.as_dict(),
+            **({"after_kill": True} if self._previous_was_killed else {}),
+            **({"last": True} if last else {}),
         }
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{name}_{version}_{self._start:%Y%m%d}_{host}_{os.getpid()}.jsonl"
+        path = folder / self._file_name(f"{self._start:%Y%m%d}", str(os.getpid()))
         with path.open("ab", buffering=0) as file:
             file.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
+        self._previous_was_killed = False
+
+
+def _is_running(process: int) -> bool:
+    """Whether another process has this number."""
+    if process == os.getpid():
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # of another user
+        return True
+    return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from fastmar_runtime.profiles.profile import Profile, Reference
@@ -25,6 +25,7 @@ class Query:
         since: only records of periods that start then, or later.
         by: `DAY` or `HOUR` for a profile of each; None for one of all records.
         on_progress: called with the number of records so far.
+        key_file: file with the key of Prometheus; see `fastmar_client.keys.KeyFile`.
     """
 
     data: str
@@ -34,6 +35,7 @@ class Query:
     since: datetime | None = None
     by: str | None = None
     on_progress: Callable[[int], None] = lambda _: None
+    key_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +53,11 @@ class Live:
     periods: tuple[tuple[datetime, Profile], ...] = ()
     refused: int = 0
     notices: tuple[str, ...] = ()
+
+
+def period_start(time: datetime, by: str | None) -> datetime:
+    """The start of the day or hour (UTC) of a time; without `by`, the same time for all."""
+    if by is None:
+        return datetime.min.replace(tzinfo=UTC)
+    time = time.astimezone(UTC)
+    return time.replace(hour=0 if by == DAY else time.hour, minute=0, second=0, microsecond=0)

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from fastmar_monitor.errors import NoLiveData
-from fastmar_monitor.sources.live import DAY, Live, Query
+from fastmar_monitor.sources.live import Live, Query, period_start
 from fastmar_monitor.stores import open_files
 from fastmar_runtime.errors import BundleUnreadable
 from fastmar_runtime.profiles.profile import FORMAT, Profile, empty, read_counts
@@ -62,6 +62,7 @@ class _Found:
     others: Counter[str] = field(default_factory=Counter)
     same_model: Counter[str] = field(default_factory=Counter)
     unreadable: int = 0
+    killed: int = 0
     rows: int = 0
 
     def add(self, text: bytes) -> None:
@@ -85,7 +86,8 @@ class _Found:
             return
         if self.query.since is not None and start < self.query.since:
             return
-        period = _truncated(start, self.query.by)
+        self.killed += line.get("after_kill") is True
+        period = period_start(start, self.query.by)
         before = self.periods.get(period)
         self.periods[period] = profile if before is None else before + profile
         self.rows += profile.rows
@@ -96,6 +98,9 @@ class _Found:
         if self.unreadable:
             lines = "1 line" if self.unreadable == 1 else f"{self.unreadable:,} lines"
             yield f"{lines} can't be read: the worker was killed while it wrote, or the file is damaged."
+        if self.killed:
+            times = "once" if self.killed == 1 else f"{self.killed:,} times"
+            yield f"A worker was killed {times}: its records since its last report were not counted."
         for label, rows in sorted(self.same_model.items()):
             same = label == f"{self.query.spec.name} {self.query.spec.version}"
             yield f"{rows:,} records of {label}{' with another reference' if same else ''} were left out."
@@ -120,12 +125,6 @@ def _parse(text: bytes) -> dict[str, Any] | None:
 def _time(text: str) -> datetime:
     time = datetime.fromisoformat(text)
     return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
-
-
-def _truncated(time: datetime, by: str | None) -> datetime:
-    if by is None:
-        return datetime.min.replace(tzinfo=UTC)
-    return time.replace(hour=0 if by == DAY else time.hour, minute=0, second=0, microsecond=0)
 
 
 def _lines(data: str) -> Iterator[bytes]:

@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 
 from fastmar_runtime.turns import MAX_THREADS
 from fastmar_serving.announce import announce
@@ -21,6 +22,7 @@ from fastmar_serving.keys import make_keys
 from fastmar_serving.platforms import Platform
 from fastmar_serving.ports import INFERENCE, MANAGEMENT, METRICS, check_ports, free_port, listen_error
 from fastmar_serving.registry import register_server, server_entry
+from fastmar_serving.request_log import log_options
 from fastmar_serving.run_directory import run_directory
 from fastmar_serving.settings import Settings, cores, url_of
 from fastmar_serving.signals import stop_signals
@@ -36,6 +38,7 @@ def serve(settings: Settings, platform: Platform | None = None) -> int:
     _check_options(settings)
     check_certificate(settings)
     archives = find_archives(settings.model_store, settings.models, settings.state_dir)
+    requests = log_options(settings, archives)
     keys = make_keys(settings)
     workers = settings.workers or cores()
     began = time.monotonic()
@@ -66,6 +69,7 @@ def serve(settings: Settings, platform: Platform | None = None) -> int:
             "tls_key": str(settings.tls_key.resolve()) if settings.tls_key else None,
             "profiles": str(settings.profiles.resolve()) if settings.profiles else None,
             "profile_period": settings.profile_period,
+            "request_log": asdict(requests) if requests else None,
             "log_format": settings.log_format,
         }
         log.warning("starting %d workers with %s", workers, ", ".join(archive.label for archive in archives))

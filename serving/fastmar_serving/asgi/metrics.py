@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from fastmar_contract import request_log
 from fastmar_contract.profiles import COUNTS, ROWS, SHARES
 from fastmar_runtime import metrics as names
 from fastmar_serving.asgi.process import Change
@@ -28,6 +29,8 @@ LABELS = {
     names.WARNINGS: ("Warnings.", [*MODEL, "code"]),
     names.STARTS: ("Worker starts.", MODEL),
     ROWS: ("Records that were counted by their values.", MODEL),
+    request_log.ROWS: ("Records that were written to the request log.", MODEL),
+    request_log.DROPPED: ("Records that the request log lost.", MODEL),
     COUNTS: ("Values by variable and slot of the model's profile.", [*MODEL, "variable", "slot"]),
 }
 GAUGES = {

@@ -6,11 +6,14 @@ The front is the Java code that receives each request before TorchServe does (`f
 from __future__ import annotations
 
 import http.client
+import json
 import logging
 import socket
 import time
+from dataclasses import asdict
 from importlib import resources
 
+from fastmar_contract.request_log import LogOptions
 from fastmar_serving.announce import Progress, announce
 from fastmar_serving.archives import Archive, find_archives
 from fastmar_serving.audit import audit_files, follow
@@ -20,6 +23,7 @@ from fastmar_serving.management import Management, ManagementError
 from fastmar_serving.platforms import Platform
 from fastmar_serving.ports import INFERENCE, check_ports
 from fastmar_serving.registry import register_server, server_entry
+from fastmar_serving.request_log import log_options
 from fastmar_serving.run_directory import RunDirectory, run_directory
 from fastmar_serving.settings import Settings, cores
 from fastmar_serving.signals import Stop, stop_signals
@@ -42,6 +46,7 @@ OUTPUT_DELAY = 0.5  # seconds to wait for the last output of a process that died
 def serve(settings: Settings, platform: Platform | None = None) -> int:
     """Run a server until a signal, and drain it. Returns the exit status."""
     archives = find_archives(settings.model_store, settings.models, settings.state_dir)
+    variables = _worker_variables(settings, log_options(settings, archives))
     keys = make_keys(settings)
     java = find_java(settings.java)
     torchserve = find_torchserve()
@@ -59,7 +64,7 @@ def serve(settings: Settings, platform: Platform | None = None) -> int:
                 run,
                 properties,
                 threads=max(1, cores() // workers),
-                variables=_profile_variables(settings),
+                variables=variables,
                 show=log.warning,
                 descriptors=[listener.fileno()],
             )
@@ -112,10 +117,14 @@ def configure(server: ServerProcess, control: Control, settings: Settings, keys:
     return takes_sockets
 
 
-def _profile_variables(settings: Settings) -> dict[str, str]:
-    """Environment variables with the settings of the workers' profiles."""
-    folder = {"FASTMAR_PROFILES": str(settings.profiles.resolve())} if settings.profiles else {}
-    return {"FASTMAR_PROFILE_PERIOD": str(settings.profile_period), **folder}  # read by the handler
+def _worker_variables(settings: Settings, requests: LogOptions | None) -> dict[str, str]:
+    """Environment variables with the settings of the workers' profiles and request log, read by the handler."""
+    variables = {"FASTMAR_PROFILE_PERIOD": str(settings.profile_period)}
+    if settings.profiles:
+        variables["FASTMAR_PROFILES"] = str(settings.profiles.resolve())
+    if requests is not None:
+        variables["FASTMAR_REQUEST_LOG_OPTIONS"] = json.dumps(asdict(requests))
+    return variables
 
 
 def platform_routes(archives: list[Archive], platform: Platform | None) -> PlatformRoutes:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -229,6 +231,8 @@ def test_reports(tmp_path: Path) -> None:
     [path] = (tmp_path / "profiles").iterdir()
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert [line["rows"] for line in lines] == [len(RECORDS), len(RECORDS), 3]
+    assert [line.get("last") for line in lines] == [None, None, True]
+    assert not any("after_kill" in line for line in lines)
     assert lines[0]["end"] <= lines[1]["start"]
     assert (lines[0]["model"], lines[0]["version"], lines[0]["worker"]) == ("a model", "1.0", "0")
     assert rows.values == {("a_model", "1.0"): 2 * len(RECORDS) + 3}
@@ -237,10 +241,34 @@ def test_reports(tmp_path: Path) -> None:
     at = next(at for at, variable in enumerate(variables) if variable.name == "age")
     assert "missing" in ages
     assert ages == {
-        key: sum(line["counts"][at][slot] for line in lines)
-        for slot, key in enumerate(variables[at].keys())
-        if sum(line["counts"][at][slot] for line in lines)
+        key: sum(line["counts"][at][slot] for line in lines) for slot, key in enumerate(variables[at].keys())
     }
+
+
+@pytest.mark.parametrize(
+    ("process", "content", "is_reported"),
+    [
+        ("4194305", b'{"rows":3}\n', True),  # above the largest process number of Linux
+        ("4194305", b'{"rows":3}\n{"rows":1,"la', True),
+        ("4194305", b'{"rows":3}\n{"rows":0,"last":true}\n', False),
+        (str(os.getppid()), b'{"rows":3}\n', False),  # another server that runs
+    ],
+    ids=["killed", "killed while it wrote", "stopped", "running"],
+)
+def test_a_killed_worker_is_reported_by_the_next(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, process: str, content: bytes, is_reported: bool
+) -> None:
+    (tmp_path / f"a_model_1.0_20260301_{socket.gethostname()}_0_{process}.jsonl").write_bytes(content)
+    (tmp_path / f"a_model_1.0_20260301_{socket.gethostname()}_1_4194305.jsonl").write_bytes(b"{}")  # another worker's
+    reports, *_ = reporter(tmp_path)
+    reports.answered(tiny.predictor().predict(RECORDS[:3], reports.prepared))
+    reports.report()
+    reports.close()
+    [path] = tmp_path.glob(f"*_{os.getpid()}.jsonl")
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["rows"] for line in lines] == [3, 0]
+    assert [line.get("after_kill") for line in lines] == [is_reported or None, None]
+    assert ("was killed" in caplog.text) is is_reported
 
 
 def test_a_folder_that_is_not_writable_fails_no_request(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

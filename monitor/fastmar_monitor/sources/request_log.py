@@ -1,0 +1,200 @@
+"""The log of requests that workers write: JSON lines, or Parquet made from them, in a folder or an object store.
+
+The logged values and answers are counted as the workers count them; no model is run.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from fastmar_contract.request_log import FORMAT
+from fastmar_monitor.errors import MonitorError, NoLiveData
+from fastmar_monitor.feedback.answer_log import as_time
+from fastmar_monitor.sources.live import Live, Query, period_start
+from fastmar_monitor.stores import LINES, PARQUET, ending, json_lines, open_files, parquet_rows
+from fastmar_runtime.columns import gather
+from fastmar_runtime.profiles.counting import outcomes
+from fastmar_runtime.profiles.profile import Profile, empty
+from fastmar_runtime.profiles.variables import FIELD, MEASURE, SlotCounter
+from fastmar_runtime.report import Report
+from fastmar_runtime.spec import Field
+
+MEMBERS = ("format", "time", "model", "version", "record", "answer", "measures", "dropped", "hashed")
+BATCH = 1000  # entries that are counted together
+_HTTP = ("http://", "https://")
+
+
+def matches(data: str) -> bool:
+    """Whether the first file has entries of a log."""
+    if data.startswith(_HTTP):
+        return False
+    try:
+        first = next(_rows(data), None)
+    except (ImportError, MonitorError):  # other sources report it
+        return False
+    return isinstance(first, dict) and first.get("format") == FORMAT
+
+
+def read(query: Query) -> Live:
+    """See `read_live`. The entries of other models are ignored; those of other versions are reported."""
+    found = _Found(query)
+    for row in _rows(query.data):
+        found.add(row)
+    found.count_all()
+    if not found.rows:
+        refused = f"; {found.refused:,} were refused" if found.refused else ""
+        raise NoLiveData(
+            f"{query.data} has no answered records of {query.spec.name} {query.spec.version}"
+            f"{' since ' + query.since.isoformat() if query.since else ''}{refused}.",
+            fix="pass the request log of this model and version.",
+        )
+    periods = tuple((start, counts.profile()) for start, counts in sorted(found.periods.items()))
+    total = sum((profile for _, profile in periods), start=empty(query.reference.profile.variables))
+    return Live(total, periods if query.by else (), found.refused, tuple(found.notices()))
+
+
+def _rows(data: str) -> Iterator[Any]:
+    """The entries of all files; None for a line that is no JSON."""
+    for name, file in open_files(data, (*LINES, *PARQUET)):
+        yield from parquet_rows(name, file, MEMBERS) if ending(name) in PARQUET else json_lines(file)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """An answered record.
+
+    Attributes:
+        record: its values by field.
+        answer: with a prediction.
+        measures: by name.
+    """
+
+    record: dict[str, Any]
+    answer: dict[str, Any]
+    measures: dict[str, Any]
+
+
+class _Counts:
+    """The counts of a period."""
+
+    def __init__(self, query: Query) -> None:
+        self._variables = query.reference.profile.variables
+        self._counters = [SlotCounter(variable) for variable in self._variables]
+        self._rows = 0
+
+    def add(self, entries: Sequence[_Entry], columns: dict[str, list[Any]]) -> None:
+        """Add entries, and the checked values of the fields that they show."""
+        self._rows += len(entries)
+        for variable, counter in zip(self._variables, self._counters, strict=True):
+            if variable.source == FIELD:
+                values = columns.get(variable.name, [])
+            elif variable.source == MEASURE:
+                values = [each.measures.get(variable.name) for each in entries]
+            else:
+                values = outcomes([each.answer for each in entries], variable.source)
+            counter.add(values)
+
+    def profile(self) -> Profile:
+        return Profile(self._variables, self._rows, tuple(counter.counts for counter in self._counters))
+
+
+@dataclass
+class _Found:
+    """The entries of a model by period, and what was not read."""
+
+    query: Query
+    periods: dict[datetime, _Counts] = field(default_factory=dict)
+    rows: int = 0
+    refused: int = 0
+    unreadable: int = 0
+    other_answers: int = 0
+    other_versions: Counter[str] = field(default_factory=Counter)
+    hidden: Counter[str] = field(default_factory=Counter)
+    _fields: list[Field] = field(init=False)  # that are counted
+    _waiting: dict[tuple[datetime, frozenset[str]], list[_Entry]] = field(default_factory=lambda: defaultdict(list))
+
+    def __post_init__(self) -> None:
+        counted = {each.name for each in self.query.reference.profile.variables if each.source == FIELD}
+        self._fields = [each for each in self.query.spec.fields if each.name in counted]
+
+    def add(self, row: Any) -> None:
+        """Add an entry, if it is one of the model."""
+        spec = self.query.spec
+        try:
+            time, model, version = as_time(row["time"]), str(row["model"]), str(row["version"])
+            answer = _object(row["answer"])
+            if isinstance(answer.get("probabilities"), dict):
+                answer["probabilities"] = _object(answer["probabilities"])
+            hidden = frozenset((*(row.get("dropped") or ()), *(row.get("hashed") or ())))
+            entry = _Entry(_object(row["record"] or {}), answer, _object(row.get("measures") or {}))
+            is_entry = row["format"] == FORMAT
+        except (AttributeError, KeyError, TypeError, ValueError):
+            is_entry = False
+        if not is_entry:
+            self.unreadable += 1
+        elif model != spec.name or (self.query.since is not None and time < self.query.since):
+            return
+        elif version != spec.version:
+            self.other_versions[version] += 1
+        elif "error" in answer:
+            self.refused += 1
+        elif "prediction" not in answer:
+            self.other_answers += 1
+        else:
+            key = period_start(time, self.query.by), hidden
+            self._waiting[key].append(entry)
+            if len(self._waiting[key]) >= BATCH:
+                self._count(*key, self._waiting.pop(key))
+
+    def count_all(self) -> None:
+        """Count the entries that wait."""
+        for key, entries in self._waiting.items():
+            self._count(*key, entries)
+        self._waiting.clear()
+
+    def _count(self, period: datetime, hidden: frozenset[str], entries: list[_Entry]) -> None:
+        shown = [each for each in self._fields if each.name not in hidden]
+        absent = {each.name: None for each in shown if not each.optional}
+        report = Report(len(entries))
+        columns = gather([{**absent, **entry.record} for entry in entries], shown, report)
+        if report.errors:  # somebody has changed the log
+            self.unreadable += len(report.errors)
+            kept = [row for row in range(len(entries)) if row not in report.errors]
+            entries = [entries[row] for row in kept]
+            columns = {name: [values[row] for row in kept] for name, values in columns.items()}
+        try:
+            self.periods.setdefault(period, _Counts(self.query)).add(entries, columns)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise MonitorError(
+                f"{self.query.data} has answers that the model does not give ({error!r:.80}).",
+                fix="pass the log as the workers wrote it.",
+                code="data_unreadable",
+            ) from error
+        self.hidden.update(dict.fromkeys(hidden, len(entries)))
+        self.rows += len(entries)
+        self.query.on_progress(self.rows)
+
+    def notices(self) -> Iterator[str]:
+        """What was not read."""
+        if self.unreadable:
+            lines = "1 line" if self.unreadable == 1 else f"{self.unreadable:,} lines"
+            yield f"{lines} can't be read: the worker was killed while it wrote, or the file is damaged."
+        for version, rows in sorted(self.other_versions.items()):
+            yield f"{rows:,} records of {self.query.spec.name} {version} were left out."
+        if self.other_answers:
+            yield f"{self.other_answers:,} records that requested no prediction were left out."
+        for name, rows in sorted(self.hidden.items()):
+            of = "all records" if rows == self.rows else f"{rows:,} of {self.rows:,} records"
+            yield f"{name} is not compared in {of}: the log has dropped or hashed it."
+
+
+def _object(value: Any) -> dict[str, Any]:
+    """The members of an object that are not null. In Parquet it may be JSON, and has null for absent members."""
+    value = orjson.loads(value) if isinstance(value, str) else value
+    return {name: member for name, member in value.items() if member is not None}
