@@ -39,7 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="column with the truth; repeat it for several targets",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write a report with plots")
+    parser.add_argument(
+        "--html", type=Path, metavar="FILE", help="write a report with plots, and with the drift of the log"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -57,9 +59,9 @@ def run(args: argparse.Namespace) -> int:
             on_progress=lambda rows: on_stage(f"{rows:,} answers"),
         )
     if args.html:
-        from fastmar_monitor.feedback.report import write_report
+        from fastmar_monitor.feedback.report import drift_of, write_report
 
-        write_report(feedback, args.html)
+        write_report(feedback, args.html, drift_of(args.archive, args.log, args.since))
     if args.json:
         import json
 

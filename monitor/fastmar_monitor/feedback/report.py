@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from fastmar_contract.display import printable
 from fastmar_monitor import plots, report
-from fastmar_monitor.drift import Drift
+from fastmar_monitor.drift import Drift, measure
+from fastmar_monitor.errors import MonitorError
 from fastmar_monitor.feedback.calibration import BINS, MIN_DECISIONS, Calibration
 from fastmar_monitor.feedback.measuring import ALPHA, FELL, MIN_GROWTH, MIN_TRUTHS, STEADY, Feedback
 from fastmar_monitor.feedback.wording import (
@@ -39,6 +41,14 @@ def write_report(feedback: Feedback, path: Path, drift: Drift | None = None) -> 
     """
     title = f"{plots.text(f'{feedback.model} {feedback.version}')}: {TITLES[feedback.verdict]}"
     write(page(title, "".join([*parts(feedback), *(report.parts(drift) if drift else ())])), path)
+
+
+def drift_of(archive: Path, log: str, since: datetime | None = None) -> Drift | None:
+    """The drift of the logged records since a time; None if archive or log do not tell it."""
+    try:
+        return measure(archive, log, since=since)
+    except MonitorError:
+        return None
 
 
 def parts(feedback: Feedback) -> Iterator[str]:
@@ -164,4 +174,4 @@ test of right and wrong answers; otherwise Welch's test). Intervals: 95%, Wilson
 The calibration error is the mean distance of confidence and share of right decisions in {BINS} bins. An estimate
 without truth is the mean confidence of the answers that have no truth yet; in bins with {MIN_DECISIONS} decisions,
 the measured share of right ones takes the place of the confidence. It holds only if the answers with truth are like
-the others. The report has counts only, no records.</p></footer>"""
+the others. The report has counts; only its notes name single request ids and truths.</p></footer>"""
