@@ -65,7 +65,7 @@ class Predictor:
         self._options = ort.RunOptions()  # the session would create them for each call
         self.operations: Operations | None = None
         if (operations := kind_of(spec)) is not None:
-            model = Model(spec, graph, self.preprocess, self.run, self.run_all, self._decode)
+            model = Model(spec, graph, self.preprocess, self.run, self.run_all, self._decode, self._predict_records)
             self.operations = operations.load(model)
 
     @classmethod
@@ -108,7 +108,7 @@ class Predictor:
         return answers
 
     def _predict_records(
-        self, records: Sequence[Any], first: int, prepared: Callable[[Columns], None] | None
+        self, records: Sequence[Any], first: int = 0, prepared: Callable[[Columns], None] | None = None
     ) -> list[dict[str, Any]]:
         """Answers to records that request no operation; `first` is the position of the first one in its request."""
         chunk = self.preprocess.chunk
