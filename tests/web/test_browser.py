@@ -53,8 +53,9 @@ def test_other_values_get_another_answer(
     assert second.startswith("Prediction: ")
     assert second != first
     expect(page.locator("#announcer")).to_have_text(second)  # for screen readers
-    expect(page.locator("[data-history] li")).to_have_count(2)
-    expect(page.locator("[data-history] li").first).to_contain_text(f"Education {education}, Occupation {occupation}")
+    rows = page.locator("[data-history] tbody tr")
+    expect(rows).to_have_count(2)
+    expect(rows.first).to_contain_text(f"Education {education}, Occupation {occupation}")
 
 
 def test_the_chart_the_code_example_and_the_link(page: Any, real: str) -> None:
@@ -120,7 +121,7 @@ def test_a_hostile_category_of_a_real_model_is_text(page: Any, real: str) -> Non
     page.get_by_label("Occupation").select_option(index=5)
     assert "onerror" in page.get_by_label("Occupation").input_value()
     ask(page)
-    expect(page.locator("[data-history] li")).to_contain_text("onerror=alert")
+    expect(page.locator("[data-history] tbody tr")).to_contain_text("onerror=alert")
     page.get_by_role("link", name="Link to this form").click()
     assert "onerror" in page.get_by_label("Occupation").input_value()
     assert page.locator("img").count() == 0
@@ -130,7 +131,7 @@ def test_the_history_belongs_to_one_tab(page: Any, real: str) -> None:
     page.goto(f"{real}/models/{PEOPLE}")
     ask(page)
     page.reload()
-    expect(page.locator("[data-history] li")).to_have_count(1)
+    expect(page.locator("[data-history] tbody tr")).to_have_count(1)
     other = page.context.new_page()
     other.goto(f"{real}/models/{PEOPLE}")
     expect(other.locator("[data-history]")).to_be_hidden()

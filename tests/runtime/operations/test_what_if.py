@@ -96,6 +96,15 @@ def test_the_largest_effect_is_first() -> None:
     assert effects[0] > 0
 
 
+def test_columns_with_their_typical_value_are_ranked_by_their_curve() -> None:
+    record = {each.name: each.default for each in tiny.FIELDS}
+    [answer] = tiny.predictor().predict([{**record, "explain": True}])
+    curves = [[point["outcome"] for point in column["curve"]] for column in answer["columns"]]
+    heights = [max(curve) - min(curve) for curve in curves]
+    assert [column["effect"] for column in answer["columns"]] == [0] * 5
+    assert heights == sorted(heights, reverse=True)
+
+
 def test_a_date_keeps_its_day_of_the_week_and_its_alias() -> None:
     field = Field("saledate", DATE, default="2024-01-31", aliases=("sale",))
     assert what_if._dates("2024-01-31", 3) == ["2024-01-03", "2024-01-31", "2024-02-28"]

@@ -93,7 +93,8 @@ class WhatIf(Operations):
             predicted number. `columns` has for each column of the record
             ``{"column", "sent", "typical", "effect", "curve": [{"value", "outcome"}]}``: `effect` is `value` minus the
             value of the same record with the typical value, or null; the curve has what `value` would be.
-            The column with the largest effect is first.
+            The column with the largest effect is first; of those with the same effect, such as columns that have their
+            typical value, the one with the curve of the largest height.
 
         Raises:
             RecordError: the record can't be predicted.
@@ -110,7 +111,7 @@ class WhatIf(Operations):
         value = _value(answer, outcome)
         numbers = iter([_value(other, outcome) for other in others])
         explained = [_explained(column, sent[column.name], value, numbers) for column in columns]
-        explained.sort(key=lambda each: -abs(each["effect"] or 0))
+        explained.sort(key=lambda each: (-abs(each["effect"] or 0), -_height(each["curve"])))
         warnings = answer.pop("warnings")
         outcome = self._target if outcome is None else outcome
         return {"answer": answer, "outcome": outcome, "value": value, "columns": explained, "warnings": warnings}
@@ -149,6 +150,11 @@ def _explained(column: _Column, sent: Any, value: float, numbers: Iterator[float
         "effect": value - typical if has_typical and typical is not None else None,
         "curve": [point for point in curve if point["outcome"] is not None],
     }
+
+
+def _height(curve: list[dict[str, Any]]) -> float:
+    outcomes = [point["outcome"] for point in curve]
+    return max(outcomes) - min(outcomes) if outcomes else 0.0
 
 
 def _value(answer: Answer, label: str | None) -> Any:
