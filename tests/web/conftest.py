@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +19,9 @@ from fastmar_web.backend import Backend
 from fastmar_web.serving import create_server
 from tests.browser import PATIENCE, Chromium
 from tests.web.fake import HOSTILE, TOY, FakeClient
+
+_AXE = "4.11.1"
+_AXE_FOLDER = Path(__file__).resolve().parents[2] / ".build" / f"axe-core-{_AXE}"
 
 # The colour of a canvas at a position; coordinates are from 0 to 1.
 PIXEL = "(canvas, [x, y]) => [...canvas.getContext('2d').getImageData(x * canvas.width, y * canvas.height, 1, 1).data]"
@@ -137,3 +142,28 @@ def real(store: Path) -> Iterator[str]:
         with listening(app) as url:
             yield url
         app.extensions["fastmar_jobs"].close()
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The source of axe-core, installed with npm the first time."""
+    script = _AXE_FOLDER / "node_modules" / "axe-core" / "axe.min.js"
+    if not script.exists():
+        npm = shutil.which("npm")
+        if npm is None:
+            pytest.skip("needs npm, to install axe-core")
+        _AXE_FOLDER.mkdir(parents=True, exist_ok=True)
+        command = [
+            npm,
+            "install",
+            "--prefix",
+            str(_AXE_FOLDER),
+            "--no-save",
+            "--ignore-scripts",
+            "--no-audit",
+            "--no-fund",
+        ]
+        done = subprocess.run([*command, f"axe-core@{_AXE}"], capture_output=True, text=True, timeout=120, check=False)
+        if not script.exists():
+            pytest.skip(f"npm could not install axe-core: {done.stderr.strip()[-200:]}")
+    return script.read_text("utf-8")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +13,8 @@ from tests.web.conftest import strict_page
 from tests.web.fake import COUNTRIES, FILMS, RECOMMENDED, REVIEWS, SIMILAR, TOY, FakeClient, answer
 
 expect: Any = getattr(pytest.importorskip("playwright.sync_api"), "expect")  # noqa: B009 - mypy needs no stubs
-AXE = "4.11.1"
-FOLDER = Path(__file__).resolve().parents[2] / ".build" / f"axe-core-{AXE}"
 SERIOUS = ("serious", "critical")
 DEVICES = [("light", 1200), ("dark", 390)]
-
-
-@pytest.fixture(scope="session")
-def axe() -> str:
-    """The source of axe-core, installed with npm the first time."""
-    script = FOLDER / "node_modules" / "axe-core" / "axe.min.js"
-    if not script.exists():
-        npm = shutil.which("npm")
-        if npm is None:
-            pytest.skip("needs npm, to install axe-core")
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        command = [npm, "install", "--prefix", str(FOLDER), "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run([*command, f"axe-core@{AXE}"], capture_output=True, text=True, timeout=120, check=False)
-        if not script.exists():
-            pytest.skip(f"npm could not install axe-core: {done.stderr.strip()[-200:]}")
-    return script.read_text("utf-8")
 
 
 @pytest.mark.parametrize(("scheme", "width"), DEVICES)
