@@ -21,6 +21,7 @@ export function start(part) {
   const isLive = part.dataset.live === "yes";
   let stopWaiting = () => {};
   let running = new AbortController();
+  let flight = Promise.resolve(); // the request that is not answered yet
   let timer = 0;
   let changed = null; // the control that was changed last
 
@@ -53,6 +54,13 @@ export function start(part) {
     timer = setTimeout(() => { if (!invalidInput(part)) ask({ live: true }); }, PAUSE);
   }
 
+  /** The reply of the server, or `problems` if there are any; null if the request was cancelled. */
+  async function post(signal, problems) {
+    if (problems) return problems;
+    const body = new URLSearchParams(new FormData(form));
+    return send(form.getAttribute("action"), { method: "POST", body, signal }).catch(() => null);
+  }
+
   /** Ask for the answer; a request that is not answered yet is cancelled. `live`: the visitor did not press the button. */
   async function ask({ retries = 0, live = false, quiet = false } = {}) {
     clearTimeout(timer);
@@ -61,10 +69,11 @@ export function start(part) {
     stopWaiting();
     card.setAttribute("aria-busy", "true");
     if (!live) button.setAttribute("aria-disabled", "true");
-    let reply = live ? null : invalidInput(part);
-    try {
-      reply ??= await send(form.getAttribute("action"), { method: "POST", body: new URLSearchParams(new FormData(form)), signal });
-    } catch { return; } // cancelled
+    await flight; // until the cancelled request has ended: there is never more than one
+    if (signal.aborted) return;
+    flight = post(signal, live ? null : invalidInput(part));
+    const reply = await flight;
+    if (!reply) return;
     card.removeAttribute("aria-busy");
     button.removeAttribute("aria-disabled");
     mark(part, reply.fields ?? {});
