@@ -152,6 +152,8 @@ def test_the_history_names_what_differs_from_the_typical_record_also_after_an_ex
     row = opened.locator("[data-history] tbody tr")
     expect(row).to_contain_text("Grade 11, Age 80")
     opened.get_by_role("link", name="Reset").click()
+    opened.wait_for_url("**/models/tiny")
+    expect(opened.locator("#answer .sentence")).to_have_text(sentence(TYPICAL))
     opened.get_by_role("button", name="Predict").click()
     expect(row).to_have_count(2)
     expect(row.first).to_contain_text("typical values")

@@ -48,11 +48,27 @@ def test_the_largest_effect_is_first_and_has_the_longest_bar() -> None:
 
 def test_effects_are_points_of_a_probability_or_units_of_a_number() -> None:
     rows = {row.label: row for row in view(age=49).rows}
-    assert re.fullmatch(r"[+-]\d+ points", rows["Age"].effect)
+    assert re.fullmatch(r"[+-][\d.]+ points", rows["Age"].effect)
     assert rows["Workclass"].effect == "typical"
     rows = {row.label: row for row in view(tiny.ONE_NUMBER_DECODER, age=49).rows}
     assert re.fullmatch(r"[+-][\d.]+ dollars", rows["Age"].effect)
     assert rows["Age"].rises == rows["Age"].effect.startswith("+")
+
+
+def test_small_effects_have_a_digit_and_short_bars() -> None:
+    explanation = {
+        "answer": {"prediction": "<50k", "probabilities": {"<50k": 0.5}},
+        "outcome": "<50k",
+        "value": 0.5,
+        "columns": [
+            {"column": "age", "sent": 49, "typical": 40.0, "effect": 0.003, "curve": [{"value": 1, "outcome": 0.5}]},
+            {"column": "hours", "sent": 49, "typical": 38.0, "effect": -1e-9, "curve": [{"value": 1, "outcome": 0.5}]},
+        ],
+    }
+    schema = describe(MODEL.spec)
+    found = what_if(explanation, make_form(schema, Presentation(schema)), Presentation(schema))
+    assert found is not None
+    assert [(row.effect, row.length) for row in found.rows] == [("+0.3 points", 6.0), ("no effect", 0.0)]
 
 
 def test_a_category_has_a_bar_for_each_known_value_with_its_display_name() -> None:

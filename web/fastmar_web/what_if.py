@@ -12,6 +12,8 @@ from fastmar_web.presentation import Presentation, display_text, format_number, 
 JSON = dict[str, Any]
 SHOWN = 5  # fields; the page hides the others in a list to open
 _HEIGHT, _WIDTH = 28.0, 100.0  # of a curve, in its own units
+_NO_EFFECT = "no effect"
+_LEAST = 0.05  # effect on a probability with the longest bar: if all effects are smaller, all bars are short
 _MARGIN = 2.0  # above and below a curve
 
 
@@ -96,9 +98,9 @@ class _Scale:
     def change(self, effect: float) -> str:
         """An effect as text."""
         if self.is_share:
-            points = round(100 * effect)
-            return f"{points:+d} points" if points else "no effect"
-        return f"{'+' if effect > 0 else ''}{format_number(effect)}{self.unit}" if effect else "no effect"
+            points = round(100 * effect, 1)
+            return f"{points:+.{0 if abs(points) >= 1 else 1}f} points" if points else _NO_EFFECT
+        return f"{'+' if effect > 0 else ''}{format_number(effect)}{self.unit}" if effect else _NO_EFFECT
 
 
 def what_if(explanation: JSON, form: Form, texts: Presentation) -> WhatIf | None:
@@ -111,7 +113,7 @@ def what_if(explanation: JSON, form: Form, texts: Presentation) -> WhatIf | None
     outcomes = [point["outcome"] for column in columns for point in column["curve"]]
     unit = f" {texts.unit}" if texts.unit and not is_share else ""
     scale = _Scale(min(outcomes), max(outcomes), unit, is_share)
-    largest = max(abs(each["effect"] or 0.0) for each in columns) or 1.0
+    largest = max(_LEAST if is_share else 0.0, *(abs(each["effect"] or 0.0) for each in columns)) or 1.0
     rows = tuple(_row(column, shown[column["column"]], scale, largest) for column in columns)
     outcome = str(explanation["outcome"])
     name = texts.answer(outcome) if is_share else texts.label(outcome)

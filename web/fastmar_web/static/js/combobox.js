@@ -2,7 +2,8 @@
 // and holds the value.
 
 const MARGIN = 8; // pixels between the list and what it must not cover
-const SMALLEST = 140; // height of a list below its field, in pixels; a smaller one is above it
+// Heights of a list, in pixels; one that would be smaller than SMALLEST below its field is above it.
+const [LEAST, SMALLEST, LARGEST] = [60, 140, 272];
 
 /** `button` is not covered by the open list. */
 export function makeCombobox(select, button) {
@@ -83,7 +84,8 @@ export function makeCombobox(select, button) {
     const space = bottom - field.bottom - 2 * MARGIN;
     const isAbove = space < Math.min(SMALLEST, list.scrollHeight) && field.top > space;
     list.classList.toggle("above", isAbove);
-    list.style.maxHeight = `${Math.max(60, isAbove ? field.top - 2 * MARGIN : space)}px`;
+    const height = Math.min(LARGEST, isAbove ? field.top - 2 * MARGIN : space);
+    list.style.maxHeight = `${Math.max(LEAST, height)}px`;
   }
 
   function close() {
