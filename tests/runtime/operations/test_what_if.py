@@ -6,10 +6,12 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from onnx import TensorProto, helper
 from openapi_spec_validator import OpenAPIV30SpecValidator, OpenAPIV31SpecValidator
 from tests.runtime import tiny, tiny_ratings
 
@@ -21,7 +23,7 @@ from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.profiles.counting import Counter
 from fastmar_runtime.schema import describe
 from fastmar_runtime.service import Service
-from fastmar_runtime.spec import Field
+from fastmar_runtime.spec import Field, Tensor
 
 EQUAL = 1e-6  # difference of a number in a batch and alone: float32
 
@@ -115,6 +117,22 @@ def test_a_date_keeps_its_day_of_the_week_and_its_alias() -> None:
     operations = what_if.WhatIf(_model(model, field))
     [column] = operations._columns({"sale": "2024-01-31"})
     assert (column.name, column.typical, len(column.values)) == ("sale", "2024-01-31", 13)
+
+
+def test_a_date_is_changed_under_the_name_that_was_sent() -> None:
+    spec = tiny.date_spec()
+    month = np.eye(len(tiny.DATE_PARTS), dtype=np.float32)[:, 1:2]
+    nodes = [helper.make_node("MatMul", ["x_cont", "weights"], ["output"])]
+    inputs = [helper.make_tensor_value_info("x_cont", TensorProto.FLOAT, ["batch", len(tiny.DATE_PARTS)])]
+    outputs = (Tensor("output", "float32", ("batch", 1)),)
+    answers_month = replace(spec, decode=tiny.ONE_NUMBER_DECODER, outputs=outputs)
+    [answer] = Predictor(answers_month, tiny._model(nodes, inputs, month)).predict(
+        [{"sale": "2024-05-15", "explain": True}]
+    )
+    [column] = answer["columns"]
+    assert (answer["value"], column["column"], column["effect"]) == (5, "sale", None)
+    assert [point["outcome"] for point in column["curve"]] == [int(point["value"][5:7]) for point in column["curve"]]
+    assert len({point["outcome"] for point in column["curve"]}) > 10
 
 
 def _model(model: Predictor, *fields: Field) -> Any:

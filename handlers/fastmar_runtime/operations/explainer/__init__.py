@@ -1,4 +1,4 @@
-"""Explanations of answers to the rows of a table: see `what_if`."""
+"""Explanations of answers to the rows of a table, see `what_if`, and to pictures, see `occlusion`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from fastmar_runtime.operations import Kind, Model, Operations
+from fastmar_runtime.operations.explainer.occlusion import Occlusion
 from fastmar_runtime.operations.explainer.schemas import (
     COMPONENTS,
     describe_explanation,
@@ -21,7 +22,7 @@ class ExplainerKind(Kind):
     """See `Kind`."""
 
     name = "explainer"
-    summaries: ClassVar[Mapping[str, str]] = {EXPLAIN: "Predict one row, and show how each column changes the answer"}
+    summaries: ClassVar[Mapping[str, str]] = {EXPLAIN: "Predict, and show what the answer depends on"}
     components = COMPONENTS
     keeps_version_path = True
 
@@ -38,7 +39,7 @@ class ExplainerKind(Kind):
 
     def load(self, model: Model) -> Operations:
         """See `Kind`."""
-        return WhatIf(model)
+        return Occlusion(model) if model.spec.kind == "vision" else WhatIf(model)
 
     def describe(self, spec: Spec) -> JSON:
         """See `Kind`."""

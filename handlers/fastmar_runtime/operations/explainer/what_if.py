@@ -36,14 +36,14 @@ _KINDS = (CATEGORY, NUMBER, DATE)
 
 
 def is_explained(spec: Spec) -> bool:
-    """Whether the model explains its answers: it reads a table, and answers with one label or one number.
+    """Whether the model explains its answers: it reads a table or a picture, and answers with one label or one number.
 
     A column with the name of the option takes precedence.
     """
     names = {name for field in spec.fields for name in (field.name, *field.aliases)}
     is_number = spec.decode.get("decoder") == "regression" and spec.decode.get("size") == 1
     is_simple = is_number or spec.decode.get("decoder") == "category"
-    return spec.kind == "tabular" and is_simple and EXPLAIN not in names
+    return spec.kind in ("tabular", "vision") and is_simple and EXPLAIN not in names
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +108,8 @@ class WhatIf(Operations):
         if "error" in answer:
             raise RecordError.from_dict(answer["error"])
         outcome = answer["prediction"] if "probabilities" in answer else None
-        value = _value(answer, outcome)
-        numbers = iter([_value(other, outcome) for other in others])
+        value = value_of(answer, outcome)
+        numbers = iter([value_of(other, outcome) for other in others])
         explained = [_explained(column, sent[column.name], value, numbers) for column in columns]
         explained.sort(key=lambda each: (-abs(each["effect"] or 0), -_height(each["curve"])))
         warnings = answer.pop("warnings")
@@ -157,7 +157,7 @@ def _height(curve: list[dict[str, Any]]) -> float:
     return max(outcomes) - min(outcomes) if outcomes else 0.0
 
 
-def _value(answer: Answer, label: str | None) -> Any:
+def value_of(answer: Answer, label: str | None) -> Any:
     """The predicted number, or the probability of a label; None if the answer has none."""
     if label is None:
         return answer.get("prediction")
