@@ -191,9 +191,9 @@ class AsyncClient:
         return await self._run(self._calls.operation(query, similar_record, item, k))
 
     async def explain(
-        self, model: str, record: Record, *, version: str | None = None, request_id: str | None = None
+        self, model: str, record: Record | Picture, *, version: str | None = None, request_id: str | None = None
     ) -> Answer:
-        """The answer to the row of a table, and how each of its columns changes it; see `Client.explain`."""
+        """The answer to the row of a table or a picture, and what it depends on; see `Client.explain`."""
         query = Query(model, version, request_id=request_id)
         return await self._run(self._calls.operation(query, explain_record, record))
 

@@ -83,7 +83,7 @@ def item_list(schema: Schema, record: Any) -> JSON | None:
 
 
 def explanation(schema: Schema, record: Any, position: int) -> JSON | None:
-    """The explanation that a record requests, with empty curves; None for another record."""
+    """The explanation that a record requests, with empty curves or a grid of zeros; None for another record."""
     is_explained = EXPLAIN in (schema.described.get("explainer") or {})
     if not (is_explained and isinstance(record, dict) and record.get(EXPLAIN) is True):
         return None
@@ -99,7 +99,10 @@ def explanation(schema: Schema, record: Any, position: int) -> JSON | None:
         if name in schema.columns
     ]
     outcome = label if "probabilities" in answered else schema.described["targets"][0]
-    return {"answer": answered, "outcome": outcome, "value": value, "columns": columns, "warnings": warnings}
+    is_picture = "grid" in schema.described["explainer"][EXPLAIN]["answer"]["properties"]
+    grid = {"area": [0, 0, EXAMPLE_SIZE, EXAMPLE_SIZE], "grid": [[0.0]]}
+    parts = grid if is_picture else {"columns": columns}
+    return {"answer": answered, "outcome": outcome, "value": value, **parts, "warnings": warnings}
 
 
 def of_text(schema: Schema, record: Any) -> JSON | None:

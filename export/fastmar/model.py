@@ -140,8 +140,8 @@ class Model:
             answer: Answer = self.predict(similar_record(self.schema, item, k))
         return answer
 
-    def explain(self, record: Record) -> Answer:
-        """The answer to a row, and how each of its columns changes it; the answer is that of `Client.explain`.
+    def explain(self, record: Record | Picture) -> Answer:
+        """The answer to a row or a picture, and what it depends on; the answer is that of `Client.explain`.
 
         model = fastmar.load("model_store/adult.mar")
         model.explain(record)["columns"][0]  # the column with the largest effect

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import jsonschema
+import numpy as np
 import pytest
+from PIL import Image
 from tests.client.blocking import Connect
 from tests.client.models import InProcess
-from tests.runtime import tiny
+from tests.runtime import tiny, tiny_pictures
 
 import fastmar
 from fastmar_client import Client, RecordRefused
@@ -68,3 +71,31 @@ def test_the_fake_server_explains(connect: Connect, decode: Any) -> None:
         jsonschema.validate(answer, schema["explainer"]["explain"]["answer"])
         with pytest.raises(RecordRefused):
             client.explain("tiny", tiny.record(hours="many"))
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "blue.png"
+    Image.new("RGB", (14, 14), "blue").save(path)
+    return path
+
+
+def test_pictures_are_explained(connect: Connect, file: Path) -> None:
+    server = InProcess(tiny_pictures.predictor())
+    with connected(connect, server) as client:
+        for picture in (str(file), file, file.read_bytes(), Image.open(file)):
+            answer = client.explain("colours", picture)
+            assert (answer["outcome"], np.shape(answer["grid"])) == ("blue", (7, 7))
+    assert fastmar.Model(tiny_pictures.predictor()).explain(file)["outcome"] == "blue"
+
+
+def test_a_text_is_refused_by_a_model_of_tables(connect: Connect) -> None:
+    with connected(connect, InProcess(tiny.predictor())) as client, pytest.raises(RecordRefused) as caught:
+        client.explain("tiny", 7)  # type: ignore[arg-type]
+    assert caught.value.code == "not_an_object"
+
+
+def test_the_fake_server_explains_pictures(connect: Connect, file: Path) -> None:
+    schema = describe(tiny_pictures.spec())
+    with connected(connect, FakeServer(schema)) as client:
+        jsonschema.validate(client.explain("colours", file), schema["explainer"]["explain"]["answer"])
