@@ -133,8 +133,8 @@ class Backend:
             answer: JSON = self._client.predict(name, record, version)
         return answer
 
-    def explain(self, name: str, version: str | None, record: JSON) -> JSON:
-        """The model's answer, and how each column changes it; see `Client.explain`.
+    def explain(self, name: str, version: str | None, record: JSON | bytes) -> JSON:
+        """The model's answer, and what it depends on; see `Client.explain`.
 
         Raises:
             PageError: see `predict`.
