@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator
 from onnx import TensorProto, helper
 from openapi_spec_validator import OpenAPIV30SpecValidator, OpenAPIV31SpecValidator
 from tests.runtime import tiny, tiny_ratings
+from tests.runtime.explanations import check_equal_to_asking_one_at_a_time
 
 from fastmar_contract.values import CATEGORY, DATE, NUMBER
 from fastmar_runtime import payload
@@ -25,36 +26,10 @@ from fastmar_runtime.schema import describe
 from fastmar_runtime.service import Service
 from fastmar_runtime.spec import Field, Tensor
 
-EQUAL = 1e-6  # difference of a number in a batch and alone: float32
-
 
 def explain(model: Predictor | None = None, **changes: Any) -> Any:
     [answer] = (model or tiny.predictor()).predict([{**tiny.record(**changes), "explain": True}])
     return answer
-
-
-def value_of(model: Predictor, record: dict[str, Any], label: str | None) -> float:
-    [answer] = model.predict([record])
-    return float(answer["prediction"] if label is None else answer["probabilities"][label])
-
-
-def check_equal_to_asking_one_at_a_time(model: Predictor, record: dict[str, Any]) -> None:
-    [answer] = model.predict([record])
-    [explained] = model.predict([{**record, "explain": True}])
-    assert explained["warnings"] == answer.pop("warnings")
-    assert explained["answer"].keys() == answer.keys()
-    for key, expected in answer.items():
-        assert explained["answer"][key] == (
-            expected if isinstance(expected, str) else pytest.approx(expected, abs=EQUAL)
-        )
-    label = answer["prediction"] if "probabilities" in answer else None
-    for column in explained["columns"]:
-        name = column["column"]
-        without = value_of(model, {**record, name: column["typical"]}, label)
-        assert column["effect"] == pytest.approx(explained["value"] - without, abs=EQUAL)
-        for point in column["curve"]:
-            expected = value_of(model, {**record, name: point["value"]}, label)
-            assert point["outcome"] == pytest.approx(expected, abs=EQUAL)
 
 
 records = st.fixed_dictionaries(
