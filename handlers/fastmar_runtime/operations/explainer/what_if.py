@@ -19,7 +19,7 @@ from fastmar_contract.display import json_safe
 from fastmar_contract.errors import RecordError
 from fastmar_contract.values import CATEGORY, DATE, NUMBER
 from fastmar_runtime.operations import Answer, Model, Operations
-from fastmar_runtime.record_schemas import json_value
+from fastmar_runtime.record_schemas import json_value, typical_value
 from fastmar_runtime.spec import Field, Spec
 
 EXPLAIN = "explain"  # option of a record; only the value true requests an explanation
@@ -66,6 +66,7 @@ class WhatIf(Operations):
     """Answers records that request an explanation."""
 
     def __init__(self, model: Model) -> None:
+        self._spec = model.spec
         self._predict = model.predict
         self._target = model.spec.targets[0]
         self._fields = [field for field in model.spec.fields if field.kind in _KINDS]
@@ -121,7 +122,7 @@ class WhatIf(Operations):
             name = next((name for name in (field.name, *field.aliases) if name in record), None)
             if name is not None:
                 values = self._values(field, record[name])
-                yield _Column(field, name, json_value(field.default), values)
+                yield _Column(field, name, typical_value(self._spec, field), values)
 
     def _count(self, field: Field) -> int:
         """The largest number of values in the curve of a field."""
