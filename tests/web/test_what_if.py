@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from fastmar_client import RecordRefused
 from fastmar_runtime.schema import describe
 from fastmar_runtime.spec import Field
 from fastmar_web.forms import make_form
@@ -105,8 +106,27 @@ def test_the_page_without_scripts_has_the_answer_and_the_effects(explained: Fake
     [answer] = MODEL.predict([{**tiny.record(age=49, hours=40)}])
     assert f'<span class="headline-label">{html.escape(answer["prediction"])}</span>' in page
     assert page.count('class="effect-row"') == 5
-    assert len(explained.requests) == 1, "the answer and its explanation are one request"
-    assert explained.requests[0]["explain"] is True
+    assert ["explain" in request for request in explained.requests] == [False, True], "a prediction is counted"
+
+
+def test_a_live_request_is_one_request(explained: FakeClient, web: FlaskClient) -> None:
+    sent = {"workclass": "Private", "grade": "7", "vip": "yes", "age": "49", "hours": "40"}
+    reply = web.post("/models/tiny", data=sent, headers={"Accept": "application/json", "X-Fastmar-Live": "yes"}).json
+    assert reply["sentence"]
+    assert reply["whatIf"].count('class="effect-row"') == 5
+    assert [request.get("explain") for request in explained.requests] == [True]
+
+
+def test_an_answer_without_an_explanation_is_shown(explained: FakeClient, web: FlaskClient) -> None:
+    def answer(record: Any) -> Any:
+        return RecordRefused("no.", fix="none.", status=413) if "explain" in record else MODEL.predict([record])[0]
+
+    explained.answers["tiny"] = answer
+    sent = {"workclass": "Private", "grade": "7", "vip": "yes", "age": "49", "hours": "40"}
+    reply = web.post("/models/tiny", data=sent)
+    assert reply.status_code == 200
+    assert 'class="headline-label"' in reply.text
+    assert 'class="effect-row"' not in reply.text
 
 
 def test_only_some_fields_are_shown_at_once(fake: FakeClient, web: FlaskClient) -> None:
@@ -117,9 +137,8 @@ def test_only_some_fields_are_shown_at_once(fake: FakeClient, web: FlaskClient) 
         for each in fields
     ]
     shown = {"prediction": "<50k", "probabilities": {"<50k": 0.5, ">=50k": 0.5}}
-    fake.answers = {
-        "wide": {"answer": shown, "outcome": "<50k", "value": 0.5, "columns": columns, "warnings": []},
-    }
+    explanation = {"answer": shown, "outcome": "<50k", "value": 0.5, "columns": columns, "warnings": []}
+    fake.answers = {"wide": lambda record: explanation if "explain" in record else {**shown, "warnings": []}}
     page = web.post("/models/wide", data={each.name: "1" for each in fields}).text
     before, after = page.split('<details class="more-effects">')
     assert before.count('class="effect-row"') == SHOWN

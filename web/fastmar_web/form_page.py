@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
 from random import Random
 from typing import Any
@@ -18,6 +19,7 @@ from fastmar_web.settings import MEGABYTE
 from fastmar_web.values import FilledForm, from_link, from_post, from_record
 from fastmar_web.what_if import WhatIf, what_if
 
+LIVE = "X-Fastmar-Live"  # header of a request that follows a change of a value
 MAX_LINK = 8000  # characters; nginx refuses longer addresses by default
 
 
@@ -122,12 +124,25 @@ class FormPage(Page):
             return None, error
 
     def _ask(self, record: JSON) -> JSON:
-        """The model's answer to a record; the explanation, if the model has one, is kept for the page."""
+        """The model's answer to a record; the explanation, if the model has one, is kept for the page.
+
+        The answer of an explanation is that of a prediction, but only predictions are counted in profiles: records that
+        a visitor sent, and not each state of the form.
+        """
         if not self._explains:
             return self._backend.predict(self.name, self.version, record)
+        if request.headers.get(LIVE):
+            explanation = self._explain(record)
+            return {**explanation["answer"], "warnings": explanation["warnings"]}
+        answer = self._backend.predict(self.name, self.version, record)
+        with suppress(PageError):  # the answer is shown without an explanation
+            self._explain(record)
+        return answer
+
+    def _explain(self, record: JSON) -> JSON:
         explanation = self._backend.explain(self.name, self.version, record)
         self._what_if = what_if(explanation, self._form, self.texts)
-        return {**explanation["answer"], "warnings": explanation["warnings"]}
+        return explanation
 
     def _field_messages(self, filled: FilledForm) -> JSON:
         """Problems and remarks of each field, by the id of its element."""

@@ -55,10 +55,10 @@ export function start(part) {
   }
 
   /** The reply of the server, or `problems` if there are any; null if the request was cancelled. */
-  async function post(signal, problems) {
+  async function post(signal, headers, problems) {
     if (problems) return problems;
     const body = new URLSearchParams(new FormData(form));
-    return send(form.getAttribute("action"), { method: "POST", body, signal }).catch(() => null);
+    return send(form.getAttribute("action"), { method: "POST", body, headers, signal }).catch(() => null);
   }
 
   /** Ask for the answer; a request that is not answered yet is cancelled. `live`: the visitor did not press the button. */
@@ -71,7 +71,7 @@ export function start(part) {
     if (!live) button.setAttribute("aria-disabled", "true");
     await flight; // until the cancelled request has ended: there is never more than one
     if (signal.aborted) return;
-    flight = post(signal, live ? null : invalidInput(part));
+    flight = post(signal, live ? { "X-Fastmar-Live": "yes" } : {}, live ? null : invalidInput(part));
     const reply = await flight;
     if (!reply) return;
     card.removeAttribute("aria-busy");
