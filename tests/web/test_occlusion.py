@@ -15,6 +15,7 @@ from fastmar_web.what_if import occlusion_overlay
 from tests.runtime import tiny_pictures
 from tests.web.conftest import PIXEL
 from tests.web.fake import FakeClient
+from tests.web.test_accessibility import SERIOUS
 
 expect: Any = getattr(pytest.importorskip("playwright.sync_api"), "expect")  # noqa: B009 - mypy needs no stubs
 SCHEMA = describe(tiny_pictures.spec(ui={"labels": {"red": {"name": "Red thing"}}}))
@@ -58,7 +59,9 @@ def test_a_model_that_turns_photos_gets_a_turned_preview() -> None:
     assert occlusion_overlay(EXPLANATION, schema, Presentation(schema))["raw"] is False
 
 
-def test_what_matters_is_drawn_over_the_picture(page: Any, address: str, explained: FakeClient, white: Path) -> None:
+def test_what_matters_is_drawn_over_the_picture(
+    page: Any, address: str, explained: FakeClient, white: Path, axe: str
+) -> None:
     page.goto(f"{address}/models/colours")
     page.get_by_label("Choose one picture or many").set_input_files(white)
     page.get_by_role("button", name="What matters in white.png").click()
@@ -71,6 +74,9 @@ def test_what_matters_is_drawn_over_the_picture(page: Any, address: str, explain
     assert neutral == [255, 255, 255]
     assert opposes == pytest.approx([242, 207, 127], abs=4)
     assert [isinstance(request, dict) for request in explained.requests] == [False, True]
+    page.evaluate(axe)
+    found = page.evaluate("axe.run({ resultTypes: ['violations'] })")["violations"]
+    assert not [each["nodes"][0]["html"] for each in found if each["impact"] in SERIOUS]
     page.get_by_role("button", name="Close").click()
     page.get_by_role("button", name="What matters").click()
     expect(canvas).to_be_visible()
