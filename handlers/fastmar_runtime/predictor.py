@@ -96,7 +96,7 @@ class Predictor:
             record that requests an operation, see `Operations.answer`.
         """
         operations = self.operations
-        if operations is None:
+        if operations is None or not any(map(operations.is_requested, records)):
             return self._predict_records(records, 0, prepared)
         answers: list[dict[str, Any]] = []
         for is_requested, group in groupby(records, operations.is_requested):
