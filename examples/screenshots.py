@@ -59,7 +59,7 @@ def main(folder: Path = IMAGES) -> None:
                 address,
                 rows,
                 pictures.pictures,
-                lambda name, page=page, variant=variant: _screenshot(page, folder, name, variant),
+                lambda name, at="", page=page, variant=variant: _screenshot(page, folder, name, variant, at),
             )
             page.context.close()
         browser.close()
@@ -71,15 +71,24 @@ def _visit(page: Any, address: str, rows: Path, pictures: list[Path], screenshot
     page.goto(f"{address}/models/{flights.NAME}")
     screenshot("form")
     page.get_by_role("link", name="A summer evening with thunder").click()
-    page.get_by_role("button", name="Predict").click()
+    page.wait_for_url("**?*")
     page.locator("#answer .sentence").wait_for()
+    page.get_by_role("button", name="Predict").click()
+    page.locator("[data-history] tbody tr").wait_for()
+    page.get_by_label("Hour of departure").fill("6")
+    page.locator(".was:not(:empty)").first.wait_for()
     screenshot("answer")
+    screenshot("what-if", ".what-if")
     page.goto(f"{address}/models/{textures.NAME}")
     count = len(pictures) // len(textures.TEXTURES)
     page.get_by_label("Choose one picture or many").set_input_files([*pictures[::count], *pictures[1::count]])
     for card in range(2 * len(textures.TEXTURES)):
         page.locator(".picture .sentence").nth(card).wait_for()
     screenshot("pictures")
+    page.get_by_role("button", name="What matters").first.click()
+    page.locator("dialog .legend li").first.wait_for()
+    screenshot("picture-matters")
+    page.get_by_role("button", name="Close").click()
     page.goto(f"{address}/models/{flights.NAME}/table")
     page.get_by_label("Choose a CSV file").set_input_files(rows)
     page.get_by_role("button", name=f"Score {ROWS} rows").wait_for()
@@ -89,11 +98,13 @@ def _visit(page: Any, address: str, rows: Path, pictures: list[Path], screenshot
     screenshot("csv-answers")
 
 
-def _screenshot(page: Any, folder: Path, name: str, variant: str) -> None:
-    """Save the visible page as a small PNG."""
+def _screenshot(page: Any, folder: Path, name: str, variant: str, at: str) -> None:
+    """Save the visible page as a small PNG, from the element `at` if one is given."""
     page.mouse.move(0, 0)
     page.evaluate("scrollTo(0, document.querySelector('main #answer .sentence, main .picture') && innerWidth < 500"
                   " ? document.getElementById('answer').offsetTop - 24 : 0)")  # fmt: skip
+    if at:
+        page.locator(at).evaluate("element => element.scrollIntoView({ block: 'start' })")
     page.wait_for_timeout(400)  # until animations have ended
     path = folder / f"{name}-{variant}.png"
     page.screenshot(path=path)

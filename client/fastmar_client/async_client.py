@@ -15,6 +15,7 @@ from fastmar_client.client import Record
 from fastmar_client.encoding import Part, Picture, is_one
 from fastmar_client.errors import RecordRefused
 from fastmar_client.event_stream import TextParts
+from fastmar_client.explaining import explain_record
 from fastmar_client.flows import Flow, Result
 from fastmar_client.frames import Frame, records_in
 from fastmar_client.generation import continuation, embed_record, generate_record
@@ -188,6 +189,13 @@ class AsyncClient:
         """The items that are most similar to an item; see `Client.similar`."""
         query = Query(model, version, request_id=request_id)
         return await self._run(self._calls.operation(query, similar_record, item, k))
+
+    async def explain(
+        self, model: str, record: Record | Picture, *, version: str | None = None, request_id: str | None = None
+    ) -> Answer:
+        """The answer to the row of a table or a picture, and what it depends on; see `Client.explain`."""
+        query = Query(model, version, request_id=request_id)
+        return await self._run(self._calls.operation(query, explain_record, record))
 
     async def generate(
         self,

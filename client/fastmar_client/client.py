@@ -14,6 +14,7 @@ from fastmar_client.calls import Calls, Query
 from fastmar_client.encoding import Part, Picture, is_one
 from fastmar_client.errors import RecordRefused
 from fastmar_client.event_stream import TextParts
+from fastmar_client.explaining import explain_record
 from fastmar_client.flows import Flow, Result, run
 from fastmar_client.frames import Frame, records_in
 from fastmar_client.generation import continuation, embed_record, generate_record
@@ -297,6 +298,33 @@ class Client:
         """
         query = Query(model, version, request_id=request_id)
         return self._run(self._calls.operation(query, similar_record, item, k))
+
+    def explain(
+        self, model: str, record: Record | Picture, *, version: str | None = None, request_id: str | None = None
+    ) -> Answer:
+        """The answer to the row of a table or a picture, and what it depends on.
+
+        Args:
+            model: the model's name.
+            record: a dict of column to value, or a picture as in `predict`.
+            version: the model's version; None for the server's default.
+            request_id: sent as X-Request-ID.
+
+        Returns:
+            ``{"answer": {...}, "outcome": ..., "value": ..., "columns": [...], "warnings": [...]}``. `outcome` is the
+            predicted label and `value` its probability; or the name of the target and the predicted number. Each
+            column has ``{"column", "sent", "typical", "effect", "curve": [{"value", "outcome"}]}``: `effect` is `value`
+            minus what it would be if the column had its typical value, and the curve is what `value` would be with
+            other values of this column. The column with the largest effect is first. For a picture there are ``"area":
+            [left, top, right, bottom]``, the pixels that the network sees, and ``"grid"`` instead of columns: for each
+            cell of the area, in rows, `value` minus what it would be without the cell.
+
+        Raises:
+            RecordRefused: the model does not explain its answers, or the record is invalid.
+            ClientError: any other error of `fastmar_client.errors`.
+        """
+        query = Query(model, version, request_id=request_id)
+        return self._run(self._calls.operation(query, explain_record, record))
 
     def generate(
         self,

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastmar_client.encoding import encode
+from fastmar_client.explaining import EXPLAIN
 from fastmar_client.generation import EMBED, GENERATE
 from fastmar_client.item_lists import RECOMMEND, SEEN, SIMILAR
 from fastmar_client.json_schema import synthetic_value
@@ -79,6 +80,29 @@ def item_list(schema: Schema, record: Any) -> JSON | None:
     subject, listed, number = _LIST_NAMES[option]
     entries = [{"item": item, number: 1 / place} for place, item in enumerate(items, 1)]
     return {subject: sent, listed: entries, "warnings": []}
+
+
+def explanation(schema: Schema, record: Any, position: int) -> JSON | None:
+    """The explanation that a record requests, with empty curves or a grid of zeros; None for another record."""
+    is_explained = EXPLAIN in (schema.described.get("explainer") or {})
+    if not (is_explained and isinstance(record, dict) and record.get(EXPLAIN) is True):
+        return None
+    sent = {name: value for name, value in record.items() if name != EXPLAIN}
+    answered = answer(schema, sent, position)
+    if "error" in answered:
+        return answered
+    label, warnings = answered["prediction"], answered.pop("warnings")
+    value = answered["probabilities"].get(label, 0.0) if "probabilities" in answered else label
+    columns = [
+        {"column": name, "sent": each, "typical": each, "effect": 0.0, "curve": []}
+        for name, each in sent.items()
+        if name in schema.columns
+    ]
+    outcome = label if "probabilities" in answered else schema.described["targets"][0]
+    is_picture = "grid" in schema.described["explainer"][EXPLAIN]["answer"]["properties"]
+    grid = {"area": [0, 0, EXAMPLE_SIZE, EXAMPLE_SIZE], "grid": [[0.0]]}
+    parts = grid if is_picture else {"columns": columns}
+    return {"answer": answered, "outcome": outcome, "value": value, **parts, "warnings": warnings}
 
 
 def of_text(schema: Schema, record: Any) -> JSON | None:

@@ -204,7 +204,11 @@ class FakeServer:
     def _answer(self, schema: Schema, record: Any, position: int) -> dict[str, Any]:
         configured = self._answers.get(schema.name)
         if configured is None:
-            requested = synthetic.item_list(schema, record) or synthetic.of_text(schema, record)
+            requested = (
+                synthetic.item_list(schema, record)
+                or synthetic.of_text(schema, record)
+                or synthetic.explanation(schema, record, position)
+            )
             return requested or synthetic.answer(schema, record, position)
         answer = dict(configured(record) if callable(configured) else configured)
         return answer if "error" in answer else {"warnings": [], **answer}

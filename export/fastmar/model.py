@@ -11,6 +11,7 @@ from typing import Any, overload
 
 from fastmar_client.encoding import JSON, Picture, as_read, is_one
 from fastmar_client.errors import RecordRefused
+from fastmar_client.explaining import explain_record
 from fastmar_client.frames import Frame, records_in
 from fastmar_client.generation import embed_record, generate_record
 from fastmar_client.item_lists import recommend_record, similar_record
@@ -137,6 +138,19 @@ class Model:
         """
         with _record_errors():
             answer: Answer = self.predict(similar_record(self.schema, item, k))
+        return answer
+
+    def explain(self, record: Record | Picture) -> Answer:
+        """The answer to a row or a picture, and what it depends on; the answer is that of `Client.explain`.
+
+        model = fastmar.load("model_store/adult.mar")
+        model.explain(record)["columns"][0]  # the column with the largest effect
+
+        Raises:
+            RecordError: the model does not explain its answers, or the record is invalid.
+        """
+        with _record_errors():
+            answer: Answer = self.predict(explain_record(self.schema, record))
         return answer
 
     def generate(

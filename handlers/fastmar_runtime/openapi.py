@@ -134,12 +134,15 @@ def _paths(spec: Spec) -> JSON:
     }
 
 
-def _operations(spec: Spec) -> list[JSON]:
-    """The operations that records request by options, each on a separate path, which has one kind of body."""
+def _operations(spec: Spec) -> list[JSON | None]:
+    """The operations that records request by options, each on a separate path, which has one kind of body.
+
+    The first place is that of the path with the version, the second one is that of TorchServe's path.
+    """
     if (kind := kind_of(spec)) is None:
         return []
     text = "All paths of predictions accept this record, too, and lists of such records."
-    found = []
+    found: list[JSON | None] = [None] if kind.keeps_version_path else []
     for option in kind.options(spec):
         record, answer = kind.components[option]
         content = _json(record, kind.example(spec, option))

@@ -67,7 +67,7 @@ class Predictor:
         self._options = ort.RunOptions()  # the session would create them for each call
         self.operations: Operations | None = None
         if (operations := kind_of(spec)) is not None:
-            model = Model(spec, graph, self.preprocess, self.run, self.run_all, self._decode)
+            model = Model(spec, graph, self.preprocess, self.run, self.run_all, self._decode, self._predict_records)
             self.operations = operations.load(model)
 
     @classmethod
@@ -96,7 +96,7 @@ class Predictor:
             record that requests an operation, see `Operations.answer`.
         """
         operations = self.operations
-        if operations is None:
+        if operations is None or not any(map(operations.is_requested, records)):
             return self._predict_records(records, 0, prepared)
         answers: list[dict[str, Any]] = []
         for is_requested, group in groupby(records, operations.is_requested):
@@ -107,7 +107,9 @@ class Predictor:
                 answers += self._predict_records(list(group), start, prepared)
         return answers
 
-    def _predict_records(self, records: Sequence[Any], first: int, prepared: Prepared | None) -> list[dict[str, Any]]:
+    def _predict_records(
+        self, records: Sequence[Any], first: int = 0, prepared: Prepared | None = None
+    ) -> list[dict[str, Any]]:
         """Answers to records that request no operation; `first` is the position of the first one in its request."""
         chunk = self.preprocess.chunk
         answers: list[dict[str, Any]] = []

@@ -30,12 +30,23 @@ def example(spec: Spec) -> JSON:
     examples = record_schema(spec).get("examples")
     if examples and isinstance(examples[0], dict):
         return dict(examples[0])
-    return {f.name: _example(f) for f in spec.fields if not f.optional or f.kind == DATE}
+    return {f.name: _example(spec, f) for f in spec.fields if not f.optional or f.kind == DATE}
 
 
-def _example(field: Field) -> Any:
-    if field.default is not None:
-        return json_value(field.default)
+def typical_value(spec: Spec, field: Field) -> Any:
+    """The value with which a form starts: the default in `ui.yaml`, else that of the field; None if there is none."""
+    configured: Any = spec.ui
+    for name in ("fields", field.name, "default"):
+        configured = configured.get(name) if isinstance(configured, dict) else None
+    default = configured if isinstance(configured, str | int | float) else json_value(field.default)
+    known = (json_value(category) for category in field.categories)
+    same = (category for category in known if str(category).strip() == str(default).strip())
+    return default if default is None else next(same, default)
+
+
+def _example(spec: Spec, field: Field) -> Any:
+    if (typical := typical_value(spec, field)) is not None:
+        return typical
     if field.kind == CATEGORY:
         return json_value(field.categories[0]) if field.categories else None
     return {DATE: "2024-01-31", TEXT_FIELD: "An example of a text."}.get(field.kind, 0.0)
@@ -114,14 +125,14 @@ def category_type(field: Field) -> JSON:
 
 
 def _examples(spec: Spec) -> JSON:
-    """One plausible record of the fields' defaults, with dates instead of their parts.
+    """One plausible record of the typical values, with dates instead of their parts.
 
     No example if a column that must not be null has no default.
     """
     columns = [f for f in spec.fields if f.kind == DATE or not f.optional]
-    if not columns or any(f.default is None and (f.kind == DATE or not f.nullable) for f in columns):
+    if not columns or any(typical_value(spec, f) is None and (f.kind == DATE or not f.nullable) for f in columns):
         return {}
-    return {"examples": [{f.name: json_value(f.default) for f in columns}]}
+    return {"examples": [{f.name: typical_value(spec, f) for f in columns}]}
 
 
 def _date_alternatives(spec: Spec) -> JSON:

@@ -86,7 +86,7 @@ def announce(
 
 
 def curl(archive: Archive, url: str, settings: Settings, run: RunDirectory) -> str:
-    """A curl command that sends the model's first golden record to `url`."""
+    """A curl command that sends the model's sample record to `url`."""
     arguments = ["curl", "-s", url, "-H", "Content-Type: application/json"]
     arguments += ["--data-binary", _body(archive, run)]
     command = shlex.join(arguments)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fastmar_contract.members import MANIFEST, RECORDS, check_names, read_member
+from fastmar_contract.members import MANIFEST, RECORDS, SCHEMA, check_names, read_member
 from fastmar_serving.defaults import Default, read_defaults
 from fastmar_serving.errors import ArchiveRefused, StoreEmpty
 
@@ -43,7 +43,7 @@ class Archive:
         name: name of the model in URLs.
         version: version of the model in URLs.
         workers: number of workers in its model-config.yaml, at least 1.
-        sample: the first golden record, or None if the archive has none.
+        sample: the example in the schema, else the first golden record; None if the archive has neither.
     """
 
     path: Path
@@ -116,7 +116,7 @@ def read_archive(path: Path) -> Archive:
                 reason = f"the name {name!r:.80} or the version {version!r:.80} is not possible in a URL"
                 raise _broken(path, reason, "invalid_model_name")
             config = _config(archive, model.get("configFile"))
-            golden = json.loads(read_member(archive, RECORDS)) if RECORDS in members else []
+            sample = _sample(archive, members)
             damaged = archive.testzip()
             if damaged:
                 raise _broken(path, f"its member {damaged} is damaged")
@@ -125,10 +125,22 @@ def read_archive(path: Path) -> Archive:
                 name=name,
                 version=version,
                 workers=max(1, int(config.get("minWorkers") or 1)),
-                sample=golden[0] if golden else None,
+                sample=sample,
             )
     except UNREADABLE as error:
         raise _broken(path, f"{type(error).__name__}: {error}") from error
+
+
+def _sample(archive: zipfile.ZipFile, members: set[str]) -> Any:
+    """The record of a sample request; forms start with it, too."""
+    if SCHEMA in members:
+        schema = json.loads(read_member(archive, SCHEMA))
+        record = schema.get("record") if isinstance(schema, dict) else None
+        examples = record.get("examples") if isinstance(record, dict) else None
+        if isinstance(examples, list) and examples:
+            return examples[0]
+    golden = json.loads(read_member(archive, RECORDS)) if RECORDS in members else []
+    return golden[0] if golden else None
 
 
 def identify(path: Path) -> tuple[str, str] | None:

@@ -18,6 +18,7 @@ from fastmar_runtime import payload
 from fastmar_runtime.documents import documents
 from fastmar_runtime.openapi import V30, V31, openapi
 from fastmar_runtime.openapi_schemas import declarable, example_record
+from fastmar_runtime.operations.kinds import kind_of
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.schema_parts import comment_safe
 from fastmar_runtime.spec import Spec
@@ -91,7 +92,7 @@ def test_paths_servers_and_key(spec: Spec) -> None:
         f"/v1/models/{spec.name}:predict",
         f"/v2/models/{spec.name}/infer",
         f"/v2/models/{spec.name}",
-        *([f"/models/{spec.name}/invoke"] if spec.recommender else []),
+        *([f"/models/{spec.name}/invoke"] if kind_of(spec) else []),
     }
     assert written["servers"][0]["url"] == "/"
     assert {} in written["security"], "a server may need no key"

@@ -33,6 +33,18 @@ def test_schemas_are_valid(spec):
     assert orjson.loads(orjson.dumps(describe(spec)))["name"] == "tiny"
 
 
+def test_the_example_has_the_defaults_of_the_presentation():
+    spec = tiny.spec(
+        ui={"fields": {"workclass": {"default": "State-gov"}, "age": {"default": 55}, "vip": {"unit": ""}}}
+    )
+    [example] = record_schema(spec)["examples"]
+    assert example == {"workclass": " State-gov", "grade": 3, "vip": False, "age": 55, "hours": 38.0}
+    [explained] = Predictor(spec, tiny.graph()).predict([{**tiny.record(), "explain": True}])
+    assert {each["column"]: each["typical"] for each in explained["columns"]} == example
+    for foreign in ({"fields": []}, {"fields": {"age": []}}, {"fields": {"age": {"default": {}}}}):
+        assert record_schema(tiny.spec(ui=foreign))["examples"] == record_schema(tiny.spec())["examples"]
+
+
 @pytest.mark.parametrize("name", [name for name in SPECS if name != "date"])
 def test_answers_match_their_schema(name):
     spec = SPECS[name]

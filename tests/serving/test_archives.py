@@ -5,6 +5,7 @@ import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,16 @@ def test_newest_version_first(tmp_path: Path, archive: MakeArchive) -> None:
     assert [one.label for one in found] == ["a 1.0", "b 1.10", "b 1.9", "b 1.0"]
     assert found[0].workers == 3
     assert found[0].sample["n"] == 1.5
+
+
+@pytest.mark.parametrize(
+    ("schema", "n"), [({"record": {"examples": [{"n": 7}]}}, 7), ({"record": {"examples": []}}, 1.5), ([], 1.5)]
+)
+def test_the_sample_is_the_example_of_the_schema(tmp_path: Path, archive: MakeArchive, schema: Any, n: float) -> None:
+    path = archive(tmp_path, "a", "")
+    with zipfile.ZipFile(path, "a") as written:
+        written.writestr("schema.json", json.dumps(schema))
+    assert read_archive(path).sample["n"] == n
 
 
 def test_selects_by_model_or_file_name(tmp_path: Path, archive: MakeArchive) -> None:

@@ -189,6 +189,10 @@ class FakeClient:
             raise found
         return copy.deepcopy(found)
 
+    def explain(self, name: str, record: JSON | bytes, *, version: str | None = None) -> JSON:
+        asked = {"image": record} if isinstance(record, bytes) else record
+        return self.predict(name, {**asked, "explain": True}, version)
+
     def predict_body(self, name: str, body: bytes, content_type: str, version: str | None = None) -> list[JSON]:
         return [self.predict(name, (content_type, body), version)]
 

@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from fastmar_runtime.predictor import Predictor
+from fastmar_runtime.record_schemas import example
 from tests.browser import PATIENCE, Chromium
+from tests.runtime.explanations import check_equal_to_asking_one_at_a_time
 from tests.web.models import ADULT, COLOURS, PEOPLE, people
 
 pytestmark = pytest.mark.asgi
@@ -53,8 +56,9 @@ def test_other_values_get_another_answer(
     assert second.startswith("Prediction: ")
     assert second != first
     expect(page.locator("#announcer")).to_have_text(second)  # for screen readers
-    expect(page.locator("[data-history] li")).to_have_count(2)
-    expect(page.locator("[data-history] li").first).to_contain_text(f"Education {education}, Occupation {occupation}")
+    rows = page.locator("[data-history] tbody tr")
+    expect(rows).to_have_count(2)
+    expect(rows.first).to_contain_text(f"Education {education}, Occupation {occupation}")
 
 
 def test_the_chart_the_code_example_and_the_link(page: Any, real: str) -> None:
@@ -120,7 +124,7 @@ def test_a_hostile_category_of_a_real_model_is_text(page: Any, real: str) -> Non
     page.get_by_label("Occupation").select_option(index=5)
     assert "onerror" in page.get_by_label("Occupation").input_value()
     ask(page)
-    expect(page.locator("[data-history] li")).to_contain_text("onerror=alert")
+    expect(page.locator("[data-history] tbody tr")).to_contain_text("onerror=alert")
     page.get_by_role("link", name="Link to this form").click()
     assert "onerror" in page.get_by_label("Occupation").input_value()
     assert page.locator("img").count() == 0
@@ -130,7 +134,7 @@ def test_the_history_belongs_to_one_tab(page: Any, real: str) -> None:
     page.goto(f"{real}/models/{PEOPLE}")
     ask(page)
     page.reload()
-    expect(page.locator("[data-history] li")).to_have_count(1)
+    expect(page.locator("[data-history] tbody tr")).to_have_count(1)
     other = page.context.new_page()
     other.goto(f"{real}/models/{PEOPLE}")
     expect(other.locator("[data-history]")).to_be_hidden()
@@ -256,3 +260,31 @@ def test_all_pages_work_without_scripts(chromium: Chromium, real: str, pictures:
     page.get_by_role("button", name="Score 5 rows").click()
     page.get_by_role("link", name="Download the answers").wait_for(timeout=PATIENCE)  # the page reloads
     context.close()
+
+
+@pytest.mark.parametrize("model", [PEOPLE, ADULT])
+def test_explanations_are_equal_to_asking_one_at_a_time(
+    store: Path, request: pytest.FixtureRequest, model: str
+) -> None:
+    if model == ADULT:
+        request.getfixturevalue("cookbook")
+    predictor = Predictor.open(store / f"{model}.mar")
+    record = example(predictor.spec)
+    check_equal_to_asking_one_at_a_time(predictor, record)
+    check_equal_to_asking_one_at_a_time(predictor, {**record, "education": " Masters", "age": 49})
+
+
+def test_the_answer_and_the_effects_follow_a_change(page: Any, real: str) -> None:
+    page.goto(f"{real}/models/{PEOPLE}")
+    expect(page.locator(".effect-row")).to_have_count(5)
+    first = page.locator("#answer .sentence").inner_text()
+    choose(page, "Education", "10th" if ">=50k" in first else "Doctorate")
+    expect(page.locator("#answer .sentence")).not_to_have_text(first)
+    expect(page.locator(".effect-row a").first).to_have_text("Education")
+
+
+def test_what_matters_in_a_picture(page: Any, real: str, pictures: list[Path]) -> None:
+    page.goto(f"{real}/models/{COLOURS}")
+    page.get_by_label("Choose one picture or many").set_input_files(pictures[0])
+    page.get_by_role("button", name="What matters in red.jpg").click()
+    expect(page.locator("#viewer .legend li")).to_have_count(2)

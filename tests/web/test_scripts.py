@@ -45,7 +45,7 @@ def test_the_form_of_an_unknown_kind(page: Any, address: str, toy: FakeClient) -
     expect(page.locator("#answer dd").last).to_have_text("0.1235")
     [record] = toy.requests
     assert (record["text"], record["loud"], record["spans"]) == ("so good", False, [{"from": 1}])
-    expect(page.locator("[data-history] li")).to_contain_text('Text so good, Loud no, Spans [{"from": 1}]')
+    expect(page.locator("[data-history] tbody tr")).to_contain_text('Text so good, Loud no, Spans [{"from": 1}]')
 
 
 def answer_as_proxy(page: Any, address: str, status: int) -> None:
@@ -118,7 +118,7 @@ def test_hostile_names_are_not_run(page: Any, address: str, fake: FakeClient, tm
     expect(field).to_have_value(HOSTILE)
     send(page)
     expect(page.locator("#answer .sentence")).to_contain_text("onerror=alert")
-    expect(page.locator("[data-history] li")).to_contain_text("onerror=alert")
+    expect(page.locator("[data-history] tbody tr")).to_contain_text("onerror=alert")
     assert fake.requests[0]["native-country"] == HOSTILE
     page.reload()
     name = tmp_path / "'><img src=x onerror=alert(1)>.png"
@@ -387,7 +387,7 @@ def test_an_exact_match_is_preferred_to_longer_categories(page: Any, address: st
     for count, (typed, meant) in enumerate([("Country-3", " Country-3"), ("niger", "niger"), ("Niger", "Niger")], 1):
         field.fill(typed)
         send(page)
-        expect(page.locator("[data-history] li")).to_have_count(count)
+        expect(page.locator("[data-history] tbody tr")).to_have_count(count)
         assert fake.requests[-1]["native-country"] == meant
 
 
@@ -441,9 +441,9 @@ def test_a_long_text_is_cut_in_the_history_and_has_no_link(page: Any, address: s
     ):
         page.get_by_label("Text").fill(text)
         send(page)
-        expect(page.locator("[data-history] li").first).to_contain_text(f"Text {about.strip()}")
+        expect(page.locator("[data-history] tbody tr").first).to_contain_text(f"Text {about.strip()}")
         expect(page.locator("#answer .link")).to_have_count(links)
-        expect(page.locator("[data-history] li").first.locator("a")).to_have_count(links)
+        expect(page.locator("[data-history] tbody tr").first.locator("a")).to_have_count(links)
     assert [len(record["text"]) for record in fake.requests] == [60, 61, 10_000]
 
 
@@ -501,7 +501,7 @@ def test_columns_may_have_the_names_of_form_properties(page: Any, address: str, 
     send(page)
     expect(page.locator("#answer .sentence")).to_have_text("Prediction: >=50k, 94% sure")
     assert page.url == f"{address}/models/people"
-    expect(page.locator("[data-history] li")).to_contain_text("Action 9")
+    expect(page.locator("[data-history] tbody tr")).to_contain_text("Action 9")
     assert fake.requests == [{**dict.fromkeys(names, 7), "action": 9}]
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from flask import Flask, Response
+from flask import Flask, Response, redirect
+from werkzeug.wrappers import Response as WerkzeugResponse
 
 from fastmar_web.backend import Backend
 from fastmar_web.page_types import open_page
@@ -16,6 +17,10 @@ def register(app: Flask, backend: Backend, settings: Settings) -> None:
     @app.get("/models/<reference>")
     def model(reference: str) -> str:
         return open_page(backend, settings, reference).show()
+
+    @app.get("/models/<reference>/random")
+    def random_example(reference: str) -> WerkzeugResponse:
+        return redirect(open_page(backend, settings, reference).random_link())
 
     @app.post("/models/<reference>")
     def ask(reference: str) -> Response | str:

@@ -13,17 +13,22 @@ from fastmar_web.presentation import Presentation, display_text, fill_template, 
 JSON = dict[str, Any]
 MAX_BARS = 10  # of a chart
 MAX_POINTS = 50  # of a chart
+COLOURS = 6  # of labels; with more labels, several have the same colour
 _SHOWN_ELSEWHERE = ("index", "points_model", "name", "warnings", "generated")  # parts of answers
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A bar of the chart: its name, its value as text, its length (0 to 100), and whether it is predicted."""
+    """A bar of the chart: its name, its value as text, its length (0 to 100), whether it is predicted, and its colour.
+
+    The colours of labels are numbers from 0; other bars have none.
+    """
 
     name: str
     text: str
     length: float
     chosen: bool = False
+    colour: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,9 @@ class AnswerView:
         remarks: warnings about the record.
         overlay: points or a mask, drawn over the picture: ``{"points": ...}`` or ``{"mask": ..., "classes": ...}``.
         rest: other parts of the answer.
+        headline: the predicted label or number, shown large; empty for other answers.
+        share: the probability of the label, beside it.
+        colour: of the label; see `Bar`.
     """
 
     sentence: str
@@ -66,6 +74,9 @@ class AnswerView:
     remarks: tuple[Remark, ...] = ()
     overlay: JSON | None = None
     rest: tuple[Part, ...] = ()
+    headline: str = ""
+    share: str = ""
+    colour: int | None = None
 
     @property
     def short(self) -> str:
@@ -102,8 +113,8 @@ def _prediction(answer: JSON, schema: JSON, presentation: Presentation) -> Answe
     shares = _shares(answer)
     if shares is not None:
         if isinstance(prediction, list):
-            return _labels(prediction, shares, presentation, remarks)
-        return _label(str(prediction), shares, presentation, remarks)
+            return _labels(prediction, shares, labels_of(schema), presentation, remarks)
+        return _label(str(prediction), shares, labels_of(schema), presentation, remarks)
     if isinstance(prediction, dict) and "mask" in prediction:
         return _mask(prediction, presentation, remarks)
     if "points_model" in answer and isinstance(prediction, list):
@@ -119,27 +130,52 @@ def _prediction(answer: JSON, schema: JSON, presentation: Presentation) -> Answe
     return _numbers(prediction, [str(target) for target in schema.get("targets", [])], presentation, remarks)
 
 
-def _label(label: str, shares: dict[str, float], texts: Presentation, remarks: tuple[Remark, ...]) -> AnswerView:
-    values = {"name": texts.answer(label), "percent": format_percent(shares.get(label, 0.0))}
-    sentence = fill_template(texts.answer_sentence(label), values)
-    bars, left_out = _chart(shares, {label}, texts)
-    return AnswerView(sentence, bars, "How sure the model is", left_out, remarks)
+def labels_of(schema: JSON) -> dict[str, int]:
+    """The number of each label of a model; empty if it has none."""
+    prediction = (schema.get("answer") or {}).get("properties", {}).get("prediction") or {}
+    return {str(label): number for number, label in enumerate(prediction.get("enum") or ())}
+
+
+def _label(
+    label: str, shares: dict[str, float], labels: dict[str, int], texts: Presentation, remarks: tuple[Remark, ...]
+) -> AnswerView:
+    name, percent = texts.answer(label), format_percent(shares.get(label, 0.0))
+    sentence = fill_template(texts.answer_sentence(label), {"name": name, "percent": percent})
+    bars, left_out = _chart(shares, {label}, labels, texts)
+    view = AnswerView(sentence, bars, "How sure the model is", left_out, remarks)
+    return replace(view, headline=name, share=percent, colour=_colour(label, labels))
+
+
+def _colour(label: str, labels: dict[str, int]) -> int | None:
+    return labels[label] % COLOURS if label in labels else None
 
 
 def _labels(
-    labels: list[Any], shares: dict[str, float], texts: Presentation, remarks: tuple[Remark, ...]
+    predicted: list[Any],
+    shares: dict[str, float],
+    labels: dict[str, int],
+    texts: Presentation,
+    remarks: tuple[Remark, ...],
 ) -> AnswerView:
-    chosen = [str(label) for label in labels]
+    chosen = [str(label) for label in predicted]
     names = [f"{texts.answer(label)} ({format_percent(shares.get(label, 0.0))} sure)" for label in chosen]
     sentence = f"Prediction: {join_names(names) or 'none of the labels'}"
-    bars, left_out = _chart(shares, set(chosen), texts)
+    bars, left_out = _chart(shares, set(chosen), labels, texts)
     return AnswerView(sentence, bars, "How sure the model is of each", left_out, remarks)
 
 
-def _chart(shares: dict[str, float], chosen: set[str], texts: Presentation) -> tuple[tuple[Bar, ...], int]:
+def _chart(
+    shares: dict[str, float], chosen: set[str], labels: dict[str, int], texts: Presentation
+) -> tuple[tuple[Bar, ...], int]:
     ordered = sorted(shares.items(), key=lambda item: -item[1])
     bars = tuple(
-        Bar(texts.answer(label), format_percent(share), round(100 * min(max(share, 0.0), 1.0), 2), label in chosen)
+        Bar(
+            texts.answer(label),
+            format_percent(share),
+            round(100 * min(max(share, 0.0), 1.0), 2),
+            label in chosen,
+            _colour(label, labels),
+        )
         for label, share in ordered[:MAX_BARS]
     )
     return bars, len(ordered) - len(bars)
@@ -152,7 +188,7 @@ def _numbers(prediction: Any, targets: list[str], texts: Presentation, remarks: 
         sentence = fill_template(
             texts.sentence or "Prediction: {prediction} {unit}", {"prediction": value, "unit": texts.unit}
         )
-        return AnswerView(sentence, remarks=remarks)
+        return AnswerView(sentence, remarks=remarks, headline=f"{value}{unit}" if _is_number(prediction) else "")
     values = [_value(value) for value in prediction]
     if len(targets) == len(values):
         values = [f"{texts.label(name)} {value}{unit}" for name, value in zip(targets, values, strict=True)]
@@ -234,8 +270,11 @@ def _part(title: str, value: Any) -> Part:
 
 def _value(value: Any) -> str:
     """A number, a text, true, false or null as it is shown."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return format_number(value) if is_number else display_text(value)
+    return format_number(value) if _is_number(value) else display_text(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _remarks(answer: JSON, texts: Presentation) -> list[Remark]:

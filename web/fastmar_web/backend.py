@@ -133,6 +133,16 @@ class Backend:
             answer: JSON = self._client.predict(name, record, version)
         return answer
 
+    def explain(self, name: str, version: str | None, record: JSON | bytes) -> JSON:
+        """The model's answer, and what it depends on; see `Client.explain`.
+
+        Raises:
+            PageError: see `predict`.
+        """
+        with self._page_errors():
+            answer: JSON = self._client.explain(name, record, version=version)
+        return answer
+
     def predict_body(self, name: str, version: str | None, body: bytes, content_type: str) -> JSON:
         """The model's answer to the one picture in `body`."""
         with self._page_errors():

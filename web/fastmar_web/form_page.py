@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
+from random import Random
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,9 +14,12 @@ from fastmar_web.answers import AnswerView
 from fastmar_web.errors import FieldMessage, PageError, RequestRefused, sentence
 from fastmar_web.forms import computed_columns, dates, make_form
 from fastmar_web.page import JSON, Page
+from fastmar_web.random_example import has_random, random_texts
 from fastmar_web.settings import MEGABYTE
 from fastmar_web.values import FilledForm, from_link, from_post, from_record
+from fastmar_web.what_if import WhatIf, what_if
 
+LIVE = "X-Fastmar-Live"  # header of a request that follows a change of a value
 MAX_LINK = 8000  # characters; nginx refuses longer addresses by default
 
 
@@ -27,6 +32,8 @@ class FormPage(Page):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._form = make_form(self.schema, self.texts)
+        self._explains = bool(self.schema.get("explainer"))
+        self._what_if: WhatIf | None = None
 
     @classmethod
     def takes(cls, schema: JSON) -> str:
@@ -45,7 +52,20 @@ class FormPage(Page):
 
     def _render_form(self, filled: FilledForm, **more: Any) -> str:
         examples = [(title, self._link(from_record(self._form, record))) for title, record in self.texts.examples()]
-        return self._render("ask.html", form=self._form, filled=filled, examples=examples, **more)
+        random_link = url_for("random_example", reference=self.reference) if has_random(self._form) else ""
+        return self._render(
+            "ask.html",
+            form=self._form,
+            filled=filled,
+            examples=examples,
+            random_link=random_link,
+            is_live=self._explains,
+            **more,
+        )
+
+    def random_link(self) -> str:
+        """See `Page`."""
+        return self._link(random_texts(self._form, Random()))  # noqa: S311 - not for security
 
     def answer(self) -> Response | str:
         """See `Page`."""
@@ -65,6 +85,7 @@ class FormPage(Page):
             "error": error,
             "link": link,
             "general_remarks": self._place_remarks(answer, filled),
+            "what_if": self._what_if,
         }
         parts["snippets"] = self._writer().record(filled.record) if answer else None
         status = error.status if error else 200
@@ -75,6 +96,7 @@ class FormPage(Page):
                 "code": error.code if error else None,
                 "sentence": answer.sentence if answer else f"{error.title}. {error.message}" if error else "",
                 "html": render_template("_answer.html", **parts),
+                "whatIf": render_template("_what_if.html", **parts),
                 "fields": self._field_messages(filled),
                 "link": link,
                 "failed": error is not None,
@@ -92,7 +114,7 @@ class FormPage(Page):
             fix = "correct the marked fields."
             return None, RequestRefused(message, fix=fix, code="invalid_values", status=422, title="Not sent yet")
         try:
-            return self._view(self._backend.predict(self.name, self.version, filled.record)), None
+            return self._view(self._ask(filled.record)), None
         except PageError as error:
             if error.field in self._form.fields:
                 text = f"{error.message} {sentence(error.fix)}"
@@ -100,6 +122,27 @@ class FormPage(Page):
                 others = {name: message for name, message in error.faults.items() if name in self._form.fields}
                 filled.problems = others | filled.problems
             return None, error
+
+    def _ask(self, record: JSON) -> JSON:
+        """The model's answer to a record; the explanation, if the model has one, is kept for the page.
+
+        The answer of an explanation is that of a prediction, but only predictions are counted in profiles: records that
+        a visitor sent, and not each state of the form.
+        """
+        if not self._explains:
+            return self._backend.predict(self.name, self.version, record)
+        if request.headers.get(LIVE):
+            explanation = self._explain(record)
+            return {**explanation["answer"], "warnings": explanation["warnings"]}
+        answer = self._backend.predict(self.name, self.version, record)
+        with suppress(PageError):  # the answer is shown without an explanation
+            self._explain(record)
+        return answer
+
+    def _explain(self, record: JSON) -> JSON:
+        explanation = self._backend.explain(self.name, self.version, record)
+        self._what_if = what_if(explanation, self._form, self.texts)
+        return explanation
 
     def _field_messages(self, filled: FilledForm) -> JSON:
         """Problems and remarks of each field, by the id of its element."""

@@ -15,6 +15,10 @@ JSON = dict[str, Any]
 
 MAX_SELECT = 12  # options of a plain select box; longer ones get a search
 DATES = ("date", "datetime-local")  # widgets for dates
+NUMBERS = "Numbers"  # title of a group
+_KINDS = ("Categories", NUMBERS, "Dates", "Texts")  # titles of groups, in their order
+MIN_GROUPED = 6  # fields of a form that is grouped by kind; a shorter one is clear without groups
+NO_VALUE = "(no value)"  # the empty option of a select box
 YES = "yes"  # value of a checked checkbox, in forms and links
 _TIMES = ("Hour", "Minute", "Second")  # suffixes of the parts of a date that need a time
 
@@ -55,6 +59,8 @@ class Field:
         minimum, maximum, step: limits from ui.yaml or the JSON Schema, as texts; may be empty.
         arrow_step: change of a number by an arrow key.
         usual_range: range of the reference data, if the export had some.
+        slider: range of the slider beside a number; None without a slider.
+        likely_range: a range in which many numbers are, for random examples; None if it is unknown.
         hidden: whether it is sent with its default and not shown.
         numeric: whether the known categories of a suggest are numbers, so that entered text is converted to one.
     """
@@ -75,11 +81,23 @@ class Field:
     step: str = ""
     arrow_step: str = "1"
     usual_range: tuple[float, float] | None = None
+    slider: tuple[float, float] | None = None
+    likely_range: tuple[float, float] | None = None
     hidden: bool = False
     numeric: bool = False
     optional: bool = False
     has_blank: bool = True
     types: tuple[str, ...] = ()
+
+    @property
+    def typical_text(self) -> str:
+        """The default as the page shows it."""
+        if self.widget == "checkbox":
+            return "yes" if self.default else "no"
+        if self.widget != "select":
+            return self.default
+        first = NO_VALUE if self.has_blank or not self.choices else self.choices[0].label
+        return next((choice.label for choice in self.choices if choice.key == self.default), first)
 
     def choice(self, text: str) -> Choice | None:
         """The category with this key, value or label; surrounding white space is ignored."""
@@ -121,6 +139,11 @@ class Group:
     title: str
     fields: tuple[Field, ...]
 
+    @property
+    def is_numbers(self) -> bool:
+        """Whether all fields are numbers, which need less width."""
+        return all(each.widget == "number" for each in self.fields)
+
 
 @dataclass(frozen=True, slots=True)
 class Form:
@@ -149,10 +172,27 @@ def make_form(schema: JSON, presentation: Presentation) -> Form:
         for position, name in enumerate(names)
     }
     shown = [name for name in names if not fields[name].hidden]
-    groups = tuple(
-        Group(title, tuple(fields[name] for name in members)) for title, members in presentation.groups(shown)
-    )
+    titled = presentation.groups(shown)
+    is_table = not any(fields[name].types for name in shown)
+    if is_table and not presentation.is_arranged and len(shown) >= MIN_GROUPED:
+        titled = _by_kind([fields[name] for name in shown])
+    groups = tuple(Group(title, tuple(fields[name] for name in members)) for title, members in titled)
     return Form(groups, fields, frozenset(parts))
+
+
+def _by_kind(fields: list[Field]) -> list[tuple[str, list[str]]]:
+    """Groups of the fields with the same kind of widget; one group without a title if all have the same kind."""
+    found = [(title, [each.name for each in fields if _title_of(each) == title]) for title in _KINDS]
+    groups = [(title, names) for title, names in found if names]
+    return groups if len(groups) > 1 else [("", [each.name for each in fields])]
+
+
+def _title_of(each: Field) -> str:
+    if each.widget == "number":
+        return NUMBERS
+    if each.widget in DATES:
+        return "Dates"
+    return "Categories" if each.choices or each.widget == "checkbox" else "Texts"
 
 
 def date_rules(schema: JSON) -> list[list[list[str]]]:
@@ -184,13 +224,20 @@ def date_input_value(widget: str, text: str) -> str | None:
     Browsers show nothing for a date in a "datetime-local" input, or for a time in a "date" input. An offset from UTC is
     dropped, since a model uses the time as it is written.
     """
-    try:
-        moment = datetime.fromisoformat(text.strip()).replace(tzinfo=None)
-    except ValueError:
+    moment = date_of(text)
+    if moment is None:
         return None
     if widget == "date":
         return moment.date().isoformat()
     return moment.isoformat(timespec="seconds" if moment.second else "minutes")
+
+
+def date_of(text: str) -> datetime | None:
+    """The date and time of an ISO 8601 text, without its offset from UTC; None for other texts."""
+    try:
+        return datetime.fromisoformat(text.strip()).replace(tzinfo=None)
+    except ValueError:
+        return None
 
 
 def _field(identity: str, name: str, schema: JSON, presentation: Presentation, *, timed: bool, required: bool) -> Field:
@@ -290,6 +337,8 @@ def _number(common: JSON, details: JSON, options: JSON, default: Any) -> Field:
     arrow_step = 10.0 ** math.floor(math.log10(spread / 10)) if isinstance(spread, int | float) and spread > 0 else 1.0
     minimum, maximum = details.get("minimum"), details.get("maximum")
     usual_range = (float(minimum), float(maximum)) if minimum is not None and maximum is not None else None
+    limits: tuple[Any, Any] = (options.get("minimum", minimum), options.get("maximum", maximum))
+    has_limits = all(map(_number_text, limits)) and limits[0] < limits[1]
     # Without a reference table the default is a mean such as 38.44 years, which is rounded.
     is_mean = "default" not in options and usual_range is None and isinstance(default, int | float)
     form_field = Field(
@@ -300,8 +349,19 @@ def _number(common: JSON, details: JSON, options: JSON, default: Any) -> Field:
         step=_number_text(options.get("step")),
         arrow_step=_number_text(options.get("step")) or plain_number(round(arrow_step, 12)),
         usual_range=usual_range,
+        slider=(float(limits[0]), float(limits[1])) if has_limits else None,
+        likely_range=_likely_range(default, spread, *limits),
     )
     return _with_default(form_field, round(float(default), -round(math.log10(arrow_step))) if is_mean else default)
+
+
+def _likely_range(default: Any, spread: Any, minimum: Any, maximum: Any) -> tuple[float, float] | None:
+    """One standard deviation on each side of the default, within the limits; not below 0 if the default is above it."""
+    if not (_number_text(default) and _number_text(spread)):
+        return None
+    low: float = minimum if _number_text(minimum) else 0.0 if default >= 0 else -math.inf
+    high: float = maximum if _number_text(maximum) else math.inf
+    return max(default - spread, low), min(default + spread, high)
 
 
 def _with_default(form_field: Field, default: Any) -> Field:

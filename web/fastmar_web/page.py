@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
-from flask import Response, render_template
+from flask import Response, render_template, url_for
 
 from fastmar_web.answers import AnswerView, answer_view
 from fastmar_web.backend import Backend, Model
@@ -57,6 +57,10 @@ class Page(ABC):
     @abstractmethod
     def answer(self) -> Response | str:
         """The page, or JSON for scripts, with the answer to the current request."""
+
+    def random_link(self) -> str:
+        """The address of the page with a random example; of the page itself if there are none."""
+        return url_for("model", reference=self.reference)
 
     @property
     def _is_script(self) -> bool:

@@ -11,6 +11,7 @@ from fastmar_web.answers import AnswerView, table_cells
 from fastmar_web.errors import PageError, RequestRefused
 from fastmar_web.page import JSON, Page
 from fastmar_web.presentation import format_size
+from fastmar_web.what_if import occlusion_overlay
 
 BARS_PER_CARD = 4
 PICTURES_PER_FORM = 20  # without scripts; scripts send one picture per request
@@ -38,7 +39,9 @@ class PicturePage(Page):
     def _render_results(self, **more: Any) -> str:
         limit = self._picture_limit()
         snippets = self._writer().picture()
-        return self._render("pictures.html", limit=limit, limit_text=format_size(limit), snippets=snippets, **more)
+        explains = bool(self.schema.get("explainer"))
+        texts: JSON = {"limit": limit, "limit_text": format_size(limit), "snippets": snippets, "explains": explains}
+        return self._render("pictures.html", **texts, **more)
 
     def answer(self) -> Response | str:
         """Scripts send one picture, forms several. See `Page`."""
@@ -52,6 +55,8 @@ class PicturePage(Page):
                 fix="send fewer.",
                 code="too_many_pictures",
             )
+        if self._is_script and request.form.get("explain"):
+            return self._explain(pictures.read(files[0].stream, self._picture_limit()))
         results = []
         for file in files:
             result: JSON = {"name": file.filename, "answer": None, "error": None, "cells": None}
@@ -63,6 +68,13 @@ class PicturePage(Page):
                 result["error"] = error
             results.append(result)
         return _json_response(results[0]) if self._is_script else self._render_results(results=results)
+
+    def _explain(self, data: bytes) -> Response:
+        """What the answer to a picture depends on, for scripts."""
+        found = self._backend.explain(self.name, self.version, data)
+        sentence = self._view({**found["answer"], "warnings": []}).sentence
+        overlay = occlusion_overlay(found, self.schema, self.texts)
+        return jsonify({"sentence": sentence, "html": "", "overlay": overlay, "failed": False})
 
     def _picture_limit(self) -> int:
         return pictures.size_limit(self.schema, self._settings.picture_bytes)

@@ -41,6 +41,11 @@ class Presentation:
         """The sentence for a label, with the placeholders {percent} and {name}."""
         return _text(_dict(self._labels.get(label)).get("sentence")) or "Prediction: {name}, {percent} sure"
 
+    @property
+    def is_arranged(self) -> bool:
+        """Whether an order or groups of fields are configured."""
+        return bool(_list(self._ui.get("order")) or _list(self._ui.get("groups")))
+
     def groups(self, names: list[str]) -> list[tuple[str, list[str]]]:
         """`names` in the configured order and groups; without groups, in one group without a title."""
         order = [str(name) for name in _list(self._ui.get("order")) if name in names]

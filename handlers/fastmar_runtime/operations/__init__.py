@@ -7,7 +7,7 @@ operations is a package here, with a stateless object `KIND`, which is registere
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -35,6 +35,7 @@ class Model:
         run: runs the graph, and returns its first output, [batch, ...] float32.
         run_all: runs the graph, and returns all outputs by name.
         decode: turns outputs into answers.
+        predict: answers to records that request no operation, as `Predictor.predict` returns them.
     """
 
     spec: Spec
@@ -43,6 +44,7 @@ class Model:
     run: Callable[[Arrays], npt.NDArray[np.float32]]
     run_all: Callable[[Arrays], Arrays]
     decode: Decoder
+    predict: Callable[[Sequence[Any]], list[Answer]]
 
 
 class Operations(ABC):
@@ -94,14 +96,22 @@ class Kind(ABC):
     """A kind of operations.
 
     Attributes:
-        name: of the spec's part that a model with such operations has; also the key in the model's description.
+        name: the key in the model's description; also of the spec's part that a model with such operations has, unless
+            `applies` says otherwise.
         summaries: what each option does, in a few words.
         components: names of the OpenAPI components of the record and of the answer, by option.
+        keeps_version_path: whether the OpenAPI document has predictions, and not the first option, at the path with
+            the version.
     """
 
     name: ClassVar[str]
     summaries: ClassVar[Mapping[str, str]]
     components: ClassVar[Mapping[str, tuple[str, str]]]
+    keeps_version_path: ClassVar[bool] = False
+
+    def applies(self, spec: Spec) -> bool:
+        """Whether the model has operations of this kind."""
+        return getattr(spec, self.name, None) is not None
 
     @abstractmethod
     def options(self, spec: Spec) -> tuple[str, ...]:

@@ -60,7 +60,7 @@ def _model(old: Spec, new: Spec) -> Iterator[Change]:
         yield Change(BREAKING, "target", what, "answers have another meaning")
     for option in options(old):
         if option not in options(new):
-            yield Change(BREAKING, option, "lists of items are gone", f"records with {option!r} get no list")
+            yield Change(BREAKING, option, f"{option!r} is gone", f"records with {option!r} get another answer")
     yield from _answer(old, new)
 
 

@@ -35,17 +35,15 @@ def golden_records(fields: Sequence[Field], steps: Sequence[State]) -> list[dict
 
 
 def _value(field: Field, row: int, column: int) -> Any:
+    if row == 0 and field.default is not None:  # documentation and forms show the first record as an example
+        return field.default
     if field.kind == DATE:
         middle_day = date.fromisoformat(field.default or "2000-01-01")
         reach = _RANGE * (_DAYS if field.spread is None else field.spread)
         day = middle_day.toordinal() + (2 * _place(row, column) - 1) * reach
         return date.fromordinal(round(min(max(day, _FIRST_DAY), _LAST_DAY))).isoformat()
     if field.kind == CATEGORY:
-        if row == 0 and field.default is not None:
-            return field.default
         return json_value(field.categories[(row + column) % len(field.categories)]) if field.categories else None
-    if row == 0 and field.default is not None:  # documentation shows the first record as an example
-        return field.default
     middle = field.default if isinstance(field.default, int | float) else 0.0
     spread = field.spread if field.spread is not None else max(1.0, abs(middle))
     return round(middle + (2 * _place(row, column) - 1) * _RANGE * spread, _DIGITS)

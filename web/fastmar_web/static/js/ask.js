@@ -1,7 +1,12 @@
 // The form of a model: a script replaces only the answer, with the HTML that the server also sends without scripts.
+// If the model is fast, the answer follows each change of a value.
 import { announce, failedReply, fill, MAX_RETRIES, send, show, whenReady } from "./page.js";
+import { Comparison } from "./comparison.js";
 import { makeCombobox } from "./combobox.js";
 import { History } from "./history.js";
+
+const PAUSE = 250; // milliseconds without a change before the answer is updated
+const MAX_NAMED = 4; // changed values of an answer in the history
 
 // A control has the name of its column, and one called "action" hides the form's own `action`. So properties of the form
 // are hardly used.
@@ -10,42 +15,106 @@ export function start(part) {
   const answer = part.querySelector("[data-answer]");
   const card = document.getElementById("answer");
   const button = part.querySelector("button[type=submit]");
+  const whatIf = part.querySelector("[data-what-if]");
   const history = new History(part.querySelector("[data-history]"));
+  const comparison = new Comparison(answer, part.querySelector("[data-brief]"));
+  const isLive = part.dataset.live === "yes";
   let stopWaiting = () => {};
-  let latest = 0;
+  let running = new AbortController();
+  let flight = Promise.resolve(); // the request that is not answered yet
+  let timer = 0;
+  let changed = null; // the control that was changed last
 
   button.formNoValidate = true; // the server reports problems at the field
-  for (const select of part.querySelectorAll("select[data-search]")) makeCombobox(select);
+  for (const select of part.querySelectorAll("select[data-search]")) makeCombobox(select, button);
   for (const input of part.querySelectorAll("input[data-arrow-step]")) input.addEventListener("keydown", changeByArrow);
+  for (const slider of part.querySelectorAll("[data-slider]")) connect(slider);
 
   part.addEventListener("submit", (event) => {
     event.preventDefault();
     ask();
   });
+  whatIf.addEventListener("click", (event) => {
+    const link = event.target.closest("a");
+    if (!link) return;
+    event.preventDefault();
+    document.getElementById(link.hash.slice(1)).focus();
+  });
+  if (isLive) {
+    for (const kind of ["input", "change"]) form.addEventListener(kind, follow);
+    if (answer.querySelector(".placeholder")) ask({ live: true, quiet: true });
+  }
 
-  async function ask(retries = 0) {
-    const number = ++latest;
+  /** Update the answer after a change. The text of a search is no value until an option is chosen. */
+  function follow({ target }) {
+    if (target.getAttribute("role") === "combobox" || target.dataset.slider) return;
+    if (target !== changed) comparison.restart();
+    changed = target;
+    clearTimeout(timer);
+    timer = setTimeout(() => { if (!invalidInput(part)) ask({ live: true }); }, PAUSE);
+  }
+
+  /** The reply of the server, or `problems` if there are any; null if the request was cancelled. */
+  async function post(signal, headers, problems) {
+    if (problems) return problems;
+    const body = new URLSearchParams(new FormData(form));
+    return send(form.getAttribute("action"), { method: "POST", body, headers, signal }).catch(() => null);
+  }
+
+  /** Ask for the answer; a request that is not answered yet is cancelled. `live`: the visitor did not press the button. */
+  async function ask({ retries = 0, live = false, quiet = false } = {}) {
+    clearTimeout(timer);
+    running.abort();
+    const { signal } = running = new AbortController();
     stopWaiting();
     card.setAttribute("aria-busy", "true");
-    button.setAttribute("aria-disabled", "true");
-    const reply = invalidInput(part)
-      ?? await send(form.getAttribute("action"), { method: "POST", body: new URLSearchParams(new FormData(form)) });
-    if (number !== latest) return; // another request was sent since
+    if (!live) button.setAttribute("aria-disabled", "true");
+    await flight; // until the cancelled request has ended: there is never more than one
+    if (signal.aborted) return;
+    flight = post(signal, live ? { "X-Fastmar-Live": "yes" } : {}, live ? null : invalidInput(part));
+    const reply = await flight;
+    if (!reply) return;
     card.removeAttribute("aria-busy");
     button.removeAttribute("aria-disabled");
-    fill(answer, reply.html);
     mark(part, reply.fields ?? {});
-    if (!reply.failed || !retries) announce(reply.sentence);
+    if (live && reply.code === "invalid_values") return; // the visitor may be typing
+    const before = comparison.read();
+    fill(answer, reply.html);
+    comparison.show(before);
+    fillWhatIf(whatIf, reply.whatIf ?? "");
+    if (!quiet && (!reply.failed || !retries)) announce(reply.sentence);
     if (reply.failed) {
       if (reply.retry && retries < MAX_RETRIES) {
-        stopWaiting = whenReady(part.dataset.model, answer, () => ask(retries + 1));
+        stopWaiting = whenReady(part.dataset.model, answer, () => ask({ retries: retries + 1, live, quiet }));
       }
-      if (!retries) (part.querySelector("[aria-invalid=true]") ?? card).focus();
+      if (!retries && !live) (part.querySelector("[aria-invalid=true]") ?? card).focus();
       return;
     }
+    if (live) return;
     history.add({ text: reply.sentence, link: reply.link, about: changedValues(part) });
     show(card);
   }
+}
+
+/** Replace the effects of the fields; a list that was opened stays open. */
+function fillWhatIf(section, html) {
+  const isOpen = section.querySelector("details")?.open;
+  fill(section, html);
+  section.hidden = !section.childElementCount;
+  const details = section.querySelector("details");
+  if (details && isOpen) details.open = true;
+}
+
+/** Keep a slider and its number equal. */
+function connect(slider) {
+  const input = document.getElementById(slider.dataset.slider);
+  slider.addEventListener("input", () => setValue(input, slider.value));
+  input.addEventListener("input", () => { slider.value = input.value; });
+}
+
+function setValue(input, value) {
+  input.value = value;
+  input.dispatchEvent(new Event("input", { bubbles: true }));
 }
 
 /**
@@ -65,11 +134,13 @@ function invalidInput(part) {
   return { ...failedReply("invalid_values", "Not sent yet", "Correct the marked fields."), fields };
 }
 
-/** The values that differ from those with which the form was opened, as text. */
+/** The values that differ from the typical ones, as text. */
 function changedValues(part) {
   const controls = [...part.querySelectorAll("form [name]")];
-  const found = controls.filter((control) => textOf(control) !== initialTextOf(control));
-  return found.map((control) => `${titleOf(control)} ${short(textOf(control)) || "empty"}`).join(", ") || "no values changed";
+  const found = controls.filter((control) => textOf(control) !== control.closest(".field").dataset.typical);
+  const named = found.map((control) => `${titleOf(control)} ${short(textOf(control)) || "empty"}`);
+  if (named.length > MAX_NAMED) named.splice(MAX_NAMED, Infinity, `and ${named.length - MAX_NAMED} more`);
+  return named.join(", ") || "typical values";
 }
 
 function short(text) { return text.length <= 60 ? text : `${text.slice(0, 57)}...`; }
@@ -77,10 +148,6 @@ function short(text) { return text.length <= 60 ? text : `${text.slice(0, 57)}..
 function textOf(control) {
   if (control.type === "checkbox") return control.checked ? "yes" : "no";
   return control.options ? control.selectedOptions[0]?.label ?? "" : control.value;
-}
-function initialTextOf(control) {
-  if (control.type === "checkbox") return control.defaultChecked ? "yes" : "no";
-  return control.options ? [...control.options].find((option) => option.defaultSelected)?.label ?? "" : control.defaultValue;
 }
 function titleOf(control) { return control.closest(".field").querySelector("label").textContent.trim(); }
 
@@ -115,7 +182,7 @@ function changeByArrow(event) {
   const next = (Number(input.value) || 0) + direction * step;
   const minimum = input.min === "" ? -Infinity : Number(input.min);
   const maximum = input.max === "" ? Infinity : Number(input.max);
-  input.value = String(Number(Math.min(maximum, Math.max(minimum, next)).toFixed(digits)));
+  setValue(input, String(Number(Math.min(maximum, Math.max(minimum, next)).toFixed(digits))));
 }
 
 /** Number of digits after the decimal point, also of "1e-7". */

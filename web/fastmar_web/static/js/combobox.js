@@ -1,7 +1,12 @@
 // Adds a search to a select box with many options (ARIA: editable combobox with list). The select box stays in the form
 // and holds the value.
 
-export function makeCombobox(select) {
+const MARGIN = 8; // pixels between the list and what it must not cover
+// Heights of a list, in pixels; one that would be smaller than SMALLEST below its field is above it.
+const [LEAST, SMALLEST, LARGEST] = [60, 140, 272];
+
+/** `button` is not covered by the open list. */
+export function makeCombobox(select, button) {
   const options = [...select.options].map((option) => ({ value: option.value, label: option.label }));
   const input = document.createElement("input");
   const list = document.createElement("ul");
@@ -65,9 +70,22 @@ export function makeCombobox(select) {
     shown = search(options, text);
     list.replaceChildren(...(shown.length ? shown.map((option, at) => item(option, at, text)) : [noMatch()]));
     list.hidden = false;
+    place();
     input.setAttribute("aria-expanded", "true");
     const chosen = shown.findIndex((option) => option.value === select.value);
     move(text ? 0 : Math.max(0, chosen));
+  }
+
+  /** Put the list where it covers neither the button nor the edge of the window. */
+  function place() {
+    const field = input.getBoundingClientRect();
+    const buttonTop = button.getBoundingClientRect().top;
+    const bottom = buttonTop >= field.bottom ? Math.min(innerHeight, buttonTop) : innerHeight;
+    const space = bottom - field.bottom - 2 * MARGIN;
+    const isAbove = space < Math.min(SMALLEST, list.scrollHeight) && field.top > space;
+    list.classList.toggle("above", isAbove);
+    const height = Math.min(LARGEST, isAbove ? field.top - 2 * MARGIN : space);
+    list.style.maxHeight = `${Math.max(LEAST, height)}px`;
   }
 
   function close() {

@@ -26,20 +26,26 @@ export class History {
   draw() {
     const entries = this.load();
     this.section.hidden = !entries.length;
-    this.section.querySelector("ol").replaceChildren(...entries.map(listItem));
+    this.section.querySelector("tbody").replaceChildren(...entries.map(tableRow));
   }
 }
 
-function listItem({ text, about = "", link, at }) {
-  const item = document.createElement("li");
+function tableRow({ text, about = "", link, at }) {
+  const row = document.createElement("tr");
+  const time = document.createElement("time");
+  time.dateTime = new Date(at).toISOString();
+  time.textContent = new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
   const line = document.createElement(link ? "a" : "strong");
   if (link) line.href = link;
   line.textContent = text;
   const below = document.createElement("span");
-  const time = document.createElement("time");
-  time.dateTime = new Date(at).toISOString();
-  time.textContent = new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-  below.append(time, about && ` · ${about}`);
-  item.append(line, below);
-  return item;
+  below.textContent = about;
+  row.append(cell(time), cell(line, ...(about ? [below] : [])));
+  return row;
+}
+
+function cell(...content) {
+  const element = document.createElement("td");
+  element.append(...content);
+  return element;
 }

@@ -36,6 +36,18 @@ export function drawMask(canvas, mask, overlay, opacity) {
   canvas.getContext("2d").drawImage(layer, 0, 0);
 }
 
+/** Draw the cells of a grid over `area` of a picture of `width`: the effect of each is the opacity of its colour. */
+export function drawGrid(canvas, { area: [left, top, right, bottom], grid }, width, opacity) {
+  const context = canvas.getContext("2d");
+  const scale = canvas.width / width;
+  const [cellWidth, cellHeight] = [(right - left) / grid[0].length, (bottom - top) / grid.length];
+  grid.forEach((row, y) => row.forEach((effect, x) => {
+    context.fillStyle = `rgb(${colour(effect >= 0 ? 0 : 1).join(" ")} / ${Math.abs(effect) * opacity})`;
+    const corner = [left + x * cellWidth, top + y * cellHeight].map((at) => at * scale);
+    context.fillRect(...corner, cellWidth * scale, cellHeight * scale);
+  }));
+}
+
 /** Draw numbered dots at `points`, in pixels of a picture of `width`. Points outside are hollow, at the edge. */
 export function drawPoints(canvas, points, width) {
   const context = canvas.getContext("2d");

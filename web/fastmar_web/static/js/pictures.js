@@ -63,6 +63,8 @@ export function start(part) {
     element.querySelector(".name").textContent = name;
     element.querySelector("[data-larger]").textContent = `Enlarge ${name}`;
     element.querySelector(".thumb").addEventListener("click", () => viewer.open(item));
+    element.querySelector("[data-matters-in]").textContent = ` in ${name}`;
+    element.querySelector("[data-matters]").addEventListener("click", () => explain(item));
     return item;
   }
 
@@ -95,8 +97,26 @@ export function start(part) {
     }
     Object.assign(item, { text: reply.short, cells: reply.cells, overlay: reply.overlay });
     history.add({ text: `${item.name}: ${reply.short}` }, false); // its card shows it
+    item.element.querySelector("[data-matters]").hidden = part.dataset.explains !== "yes";
     if (item.note) item.place.append(remark(item.note));
     if (reply.overlay) { paintBars(item.place, item.overlay); await preview(item); }
+  }
+
+  /** Ask which parts of the picture matter, and show them over it. */
+  async function explain(item) {
+    const button = item.element.querySelector("[data-matters]");
+    if (!item.overlay?.grid) {
+      const body = new FormData();
+      body.append("pictures", item.file, item.name);
+      body.append("explain", "yes");
+      button.disabled = true;
+      const reply = await send(form.action, { method: "POST", body });
+      button.disabled = false;
+      if (reply.failed) return fail(item, reply.code, reply.sentence);
+      item.overlay = reply.overlay;
+      await preview(item);
+    }
+    await viewer.open(item);
   }
 
   /** Send the picture again once the model is ready. */

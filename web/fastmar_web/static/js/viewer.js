@@ -1,5 +1,5 @@
 // Shows one picture enlarged, with its mask or points. A slider sets the opacity of the mask.
-import { colour, drawMask, drawPoints, maskOf } from "./overlay.js";
+import { colour, drawGrid, drawMask, drawPoints, maskOf } from "./overlay.js";
 import { canvasOf, openPicture } from "./photo.js";
 
 const LARGE = 1600;
@@ -17,7 +17,7 @@ export async function draw(canvas, file, overlay) {
 
 async function load(file, overlay) {
   const mask = overlay?.mask ? await maskOf(overlay) : null;
-  const raw = await openPicture(file, Boolean(overlay));
+  const raw = await openPicture(file, Boolean(overlay) && overlay.raw !== false);
   if (!raw || !mask || (raw.width === overlay.width && raw.height === overlay.height)) return raw && { bitmap: raw, mask };
   const turned = await openPicture(file, false); // the model uses the EXIF orientation
   const fits = turned.width === overlay.width && turned.height === overlay.height;
@@ -27,6 +27,7 @@ async function load(file, overlay) {
 function paint(canvas, { bitmap, mask }, overlay, maximum, opacity) {
   canvasOf(bitmap, maximum, canvas, maximum * MIN_SCALE);
   if (mask) drawMask(canvas, mask, overlay, opacity);
+  if (overlay?.grid) drawGrid(canvas, overlay, bitmap.width, opacity);
   if (overlay?.points) drawPoints(canvas, overlay.points, bitmap.width);
 }
 
@@ -45,7 +46,7 @@ export class Viewer {
     this.dialog.querySelector("h2").textContent = item.name;
     this.canvas.setAttribute("aria-label", `${item.name}: ${item.text}`);
     const classes = item.overlay?.classes ?? [];
-    this.slider.closest("label").hidden = !item.overlay?.mask;
+    this.slider.closest("label").hidden = !item.overlay?.mask && !item.overlay?.grid;
     const unseen = item.overlay?.unseen == null ? [] : [plainItem("Dark: outside the model's input")];
     this.dialog.querySelector(".legend").replaceChildren(...classes.map(legendItem), ...unseen);
     this.loaded?.bitmap.close();

@@ -1,0 +1,42 @@
+"""Random values for a form, so that a visitor can try a model without knowing its columns."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+
+from fastmar_web.forms import DATES, YES, Field, Form, date_input_value, date_of
+from fastmar_web.presentation import plain_number
+
+_DAYS = 365  # a random date is at most so many days from the default
+
+
+def has_random(form: Form) -> bool:
+    """Whether the form has a field with a random value."""
+    return any(_is_random(each) for each in form.fields.values())
+
+
+def random_texts(form: Form, rng: random.Random) -> dict[str, str]:
+    """A value for each visible field: any category, a number of the usual range, a date near the default."""
+    return {name: _text(each, rng) for name, each in form.fields.items() if not each.hidden and _is_random(each)}
+
+
+def _is_random(each: Field) -> bool:
+    return bool(each.choices or each.likely_range) or each.widget == "checkbox" or each.widget in DATES
+
+
+def _text(each: Field, rng: random.Random) -> str:
+    if each.choices:
+        named = [choice for choice in each.choices if choice.key.strip("?#- ")]  # without placeholders
+        return rng.choice(named or each.choices).key
+    if each.widget == "checkbox":
+        return rng.choice([YES, ""])
+    if each.likely_range:
+        low, high = each.likely_range
+        step = float(each.arrow_step)
+        return plain_number(round(min(max(round(rng.uniform(low, high) / step) * step, low), high), 12))
+    moment = date_of(each.default)
+    if moment is None:
+        return each.default
+    moved = moment + timedelta(days=rng.randint(-_DAYS, _DAYS))
+    return date_input_value(each.widget, moved.isoformat()) or each.default
