@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -503,6 +504,8 @@ def test_no_serious_problem(chromium: Chromium, served: Served, axe: str, scheme
 
 @on(FAST)
 def test_the_page_updates_itself_except_under_the_focus(page: Any, served: Served) -> None:
+    time.sleep(1.5)  # the workers report each second what earlier tests have sent
+    served.poller.poll()
     page.clock.install()
     page.goto(served.page)
     shares = page.locator("article", has=page.get_by_role("heading", name="education")).locator("details")
