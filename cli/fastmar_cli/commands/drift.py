@@ -3,6 +3,10 @@
 MODEL.mar is an archive with a profile (`fastmar export --reference`). DATA is a data file (.csv, .parquet, .json,
 .jsonl), a folder of pictures or texts, or profile files that `fastmar serve --profiles` wrote: a file, a folder, or its
 URL in an object store. Exit status 0: no drift, or a change to watch. 3: drift. 4: not enough data.
+
+Examples:
+  fastmar drift model_store/flights.mar rows.csv
+  fastmar drift model_store/flights.mar profiles/
 """
 
 from __future__ import annotations

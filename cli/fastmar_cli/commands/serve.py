@@ -5,6 +5,10 @@ signal stops it immediately.
 
 Options can also be set by environment variables, such as FASTMAR_HOST for --host, or FASTMAR_TOKEN=yes. The command
 line takes precedence.
+
+Examples:
+  fastmar serve
+  fastmar serve --engine asgi --port 9000 --log-format json
 """
 
 from __future__ import annotations
