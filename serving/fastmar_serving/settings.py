@@ -46,6 +46,7 @@ class Settings:
         profiles: folder of the files with profiles of the records; None writes none.
         profile_period: seconds between two reports of the profiles.
         log_format: format of the log lines, one of `fastmar_runtime.logs.FORMATS`.
+        access_log: whether to log each request.
         state_dir: folder of defaults.json and audit.jsonl, which outlive the server; None takes the model store.
     """
 
@@ -74,6 +75,7 @@ class Settings:
     profiles: Path | None = None
     profile_period: float = PERIOD
     log_format: str = "text"
+    access_log: bool = False
 
     @property
     def needs_tokens(self) -> bool:

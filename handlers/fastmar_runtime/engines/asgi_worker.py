@@ -81,6 +81,7 @@ class Configuration:
         profiles: folder of the files with profiles of the records; None for no files.
         profile_period: seconds between two reports of the profiles.
         log_format: one of `logs.FORMATS`.
+        access_log: whether to log each request.
     """
 
     listener: int
@@ -103,6 +104,7 @@ class Configuration:
     profiles: str | None = None
     profile_period: float = PERIOD
     log_format: str = logs.TEXT
+    access_log: bool = False
 
 
 class ReportedMetric:
@@ -180,6 +182,7 @@ class Worker:
             request_timeout=configuration.request_timeout,
             response_timeout=configuration.response_timeout,
             tracing=tracing,
+            access_log=configuration.access_log,
         )
 
     async def execute(self, command: Mapping[str, Any]) -> None:
@@ -295,7 +298,7 @@ async def _run(control: socket.socket) -> None:
     if not first:
         return
     configuration = Configuration(**json.loads(first))
-    logs.configure_logging(configuration.log_format)
+    logs.configure_logging(configuration.log_format, access_log=configuration.access_log)
     traces = tracing(os.environ)
     try:
         worker = Worker(configuration, report, traces)

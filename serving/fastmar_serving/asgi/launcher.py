@@ -67,6 +67,7 @@ def serve(settings: Settings, platform: Platform | None = None) -> int:
             "profiles": str(settings.profiles.resolve()) if settings.profiles else None,
             "profile_period": settings.profile_period,
             "log_format": settings.log_format,
+            "access_log": settings.access_log,
         }
         log.warning("starting %d workers with %s", workers, ", ".join(archive.label for archive in archives))
         metrics = Metrics()
