@@ -32,7 +32,7 @@ def _inside(link: re.Match[str], folder: Path) -> str:
 
 def help_of_commands() -> str:
     """Markdown: for each command, what its `--help` prints."""
-    from fastmar_cli.main import build_parser, command_names  # noqa: PLC0415 - where a page needs it
+    from fastmar_cli.parser import build_parser, command_names  # noqa: PLC0415 - where a page needs it
 
     os.environ["COLUMNS"] = COLUMNS
     found = _subcommands(build_parser(command_names()))

@@ -26,7 +26,7 @@ import fastmar_monitor
 import fastmar_runtime
 import fastmar_runtime.steps
 import fastmar_serving
-from fastmar_cli.main import command_names
+from fastmar_cli.parser import command_names
 from fastmar_client.errors import ClientError
 from fastmar_contract.errors import FastmarError
 from fastmar_runtime import registry

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ from rich.markup import escape
 
 from fastmar_contract.display import printable
 
+log = logging.getLogger(__name__)
+
 _UNLIMITED_WIDTH = 10_000  # columns, for a file or a pipe
 
 out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _UNLIMITED_WIDTH)
@@ -20,19 +23,24 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 @contextmanager
 def stages() -> Iterator[Any]:
-    """Show a spinner if standard error is a terminal; yields a function that sets its text."""
-    if not err.is_terminal:
-        yield lambda _: None
+    """Show a spinner if standard error is a terminal, else log; yields a function that sets the text."""
+    if not err.is_terminal or _is_quiet():
+        yield lambda stage: log.info("%s", printable(stage))
         return
     with err.status("Starting") as status:
         yield lambda stage: status.update(escape(printable(stage)))
 
 
 def notice(message: str) -> None:
-    """Print a note on standard error."""
-    err.print(f"[yellow]Note:[/] {escape(printable(message))}")
+    """Print a note on standard error, unless --quiet."""
+    if not _is_quiet():
+        err.print(f"[yellow]Note:[/] {escape(printable(message))}")
 
 
 def warn(message: str) -> None:
     """Print a warning of something dangerous on standard error."""
     err.print(f"[red]Careful:[/] {escape(printable(message))}")
+
+
+def _is_quiet() -> bool:
+    return logging.getLogger().level >= logging.ERROR

@@ -14,6 +14,9 @@ TEXT, JSON = "text", "json"
 FORMATS = (TEXT, JSON)
 
 
+ACCESS = logging.getLogger("fastmar.access")
+
+
 class RequestIds(NamedTuple):
     """Identifiers of a request.
 
@@ -45,16 +48,32 @@ class JsonFormatter(logging.Formatter):
             line["request_id"] = ids.request
             if ids.trace is not None:
                 line["trace_id"] = ids.trace
+        line |= getattr(record, "access", {})
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line)
 
 
-def configure_logging(log_format: str) -> None:
-    """Log warnings of all loggers on standard error, in one of `FORMATS`."""
+def configure_logging(log_format: str, *, access_log: bool = False) -> None:
+    """Log warnings of all loggers on standard error, in one of `FORMATS`; with `access_log`, also each request."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if log_format == JSON else logging.Formatter("fastmar: %(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.basicConfig(handlers=[handler])
+    ACCESS.setLevel(logging.INFO if access_log else logging.CRITICAL)
+
+
+def log_access(method: str, path: str, status: int | None, milliseconds: float) -> None:
+    """Log a request, without its query and body, which may have personal data.
+
+    Args:
+        method: its method.
+        path: its path.
+        status: status of the response; None if the caller left before.
+        milliseconds: time until the response.
+    """
+    text = path.encode("ascii", "backslashreplace").decode()
+    access = {"method": method, "path": text, "status": status, "milliseconds": round(milliseconds, 1)}
+    ACCESS.info("%s %s %s %.1f ms", method, text, status or "left", milliseconds, extra={"access": access})
 
 
 @contextmanager

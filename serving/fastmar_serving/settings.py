@@ -51,6 +51,7 @@ class Settings:
         request_log_hash: fields whose values are hashed.
         request_log_max: maximum size of the files, in MiB.
         log_format: format of the log lines, one of `fastmar_runtime.logs.FORMATS`.
+        access_log: whether to log each request.
         state_dir: folder of defaults.json and audit.jsonl, which outlive the server; None takes the model store.
     """
 
@@ -84,6 +85,7 @@ class Settings:
     request_log_hash: list[str] = field(default_factory=list)
     request_log_max: int = 1024
     log_format: str = "text"
+    access_log: bool = False
 
     @property
     def needs_tokens(self) -> bool:

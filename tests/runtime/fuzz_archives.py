@@ -226,7 +226,7 @@ def _doctor(path: Path) -> str:
 
 
 def _main(arguments: list[str]) -> None:
-    from fastmar_cli.main import build_parser
+    from fastmar_cli.parser import build_parser
 
     args = build_parser([arguments[0]]).parse_args(arguments)
     args.run(args)

@@ -6,6 +6,10 @@ loaded, so that `fastmar rollback NAME` is instant.
 
 A new version with breaking changes (see `fastmar diff`) is refused, and so is one that returns errors for records that
 the old version answers. `--accept` waives one of these checks. The audit log has a line for each deployment.
+
+Examples:
+  fastmar deploy new/flights.mar --requests rows.csv
+  fastmar deploy new/flights.mar --accept breaking-changes
 """
 
 from __future__ import annotations

@@ -2,6 +2,9 @@
 
 Exit status 0: the new archive is compatible with callers of the old one. 3: some records will be refused, or answers
 have another meaning.
+
+Examples:
+  fastmar diff model_store/flights.mar new/flights.mar
 """
 
 from __future__ import annotations

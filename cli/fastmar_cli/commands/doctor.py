@@ -3,6 +3,9 @@
 Checks Java and TorchServe, then does with the archive what TorchServe's worker does: opens it, replays its golden
 records, and answers one request through the handler. No code from the archive runs: the installed runtime reads its
 data.
+
+Examples:
+  fastmar doctor model_store/flights.mar
 """
 
 from __future__ import annotations

@@ -4,6 +4,10 @@ MODEL.mar is an archive, best with a profile (`fastmar export --reference`). DAT
 .jsonl), a folder of pictures or texts, or what `fastmar serve` wrote with --profiles or --request-log: a file, a
 folder, or its URL in an object store. Or DATA is the URL of a server, such as http://127.0.0.1:8082/metrics, or of
 Prometheus. Exit status 0: no drift, or a change to watch. 3: drift. 4: not enough data.
+
+Examples:
+  fastmar drift model_store/flights.mar rows.csv
+  fastmar drift model_store/flights.mar profiles/
 """
 
 from __future__ import annotations

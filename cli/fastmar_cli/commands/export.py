@@ -2,6 +2,10 @@
 
 LEARNER.pkl is a file that `learn.export()` wrote, with any fastai 2 and on any operating system. It is read as data: no
 code in it runs, and fastai is not required. The archive is written only if it gives the same answers as the network.
+
+Examples:
+  fastmar export learner.pkl --name flights
+  fastmar export learner.pkl --name flights --version 2.0 --output new --reference rows.csv
 """
 
 from __future__ import annotations

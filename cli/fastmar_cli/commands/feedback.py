@@ -4,6 +4,10 @@ LOG is a request log (`fastmar serve --request-log`): a folder, a file, or its U
 Parquet. TRUTH is one or more tables (.csv, .parquet, .jsonl) with the column request_id, and the truth in a column that
 is named like the target; optionally row, the number of the record in its request from 0, and time, when the truth
 became known. Exit status 0: steady. 3: performance fell. 4: not enough truths.
+
+Examples:
+  fastmar feedback model_store/flights.mar requests/ truth.csv
+  fastmar feedback model_store/flights.mar requests/ truth.csv --by day --html report.html
 """
 
 from __future__ import annotations

@@ -3,6 +3,9 @@
 TARGET is MODEL.mar, or a URL such as http://127.0.0.1:8080/predictions/NAME. TEXT is printed with what follows it; a
 server's text is printed as it is generated. --json prints the whole answer, with the text as fastai writes it and the
 warnings.
+
+Examples:
+  fastmar generate model_store/writer.mar 'The film was'
 """
 
 from __future__ import annotations

@@ -2,6 +2,10 @@
 
 Of an archive: its schema, steps, graph, provenance and golden records. Of a pickle: the kind of learner, columns,
 transforms, network, code that load_learner would run, and training rows.
+
+Examples:
+  fastmar inspect learner.pkl
+  fastmar inspect model_store/flights.mar
 """
 
 from __future__ import annotations

@@ -2,6 +2,9 @@
 
 Entries without a counterpart in the new model are dropped with a note. New columns get generated labels. The result is
 printed, or written to the file of --output. Comments are not kept.
+
+Examples:
+  fastmar migrate-ui ui.yaml new/flights.mar -o new-ui.yaml
 """
 
 from __future__ import annotations

@@ -1,6 +1,10 @@
 """List the models that a server has loaded: versions, defaults, workers, queues, memory.
 
 With --unload, unload a version that is not the default.
+
+Examples:
+  fastmar models
+  fastmar models --unload flights 1.0
 """
 
 from __future__ import annotations

@@ -5,6 +5,11 @@ of them), .jsonl, .csv with a header, a picture (.jpg, .png, .bmp, .gif, .webp, 
 or a picture on standard input. Answers are printed in the order of the inputs; the answer to a picture has its file's
 name, or its path if files in several folders have the same name. An archive that does not reproduce its golden records
 is refused.
+
+Examples:
+  fastmar predict model_store/flights.mar rows.csv
+  fastmar predict model_store/textures.mar *.jpg --save drawings
+  fastmar predict http://127.0.0.1:8080/predictions/flights rows.jsonl --json
 """
 
 from __future__ import annotations
@@ -24,6 +29,7 @@ if TYPE_CHECKING:
 
 Answer = dict[str, Any]
 TOP_LABELS = 3  # in a row of the table
+PROGRESS = 100  # answers between two reports of progress
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,7 +78,8 @@ def run(args: argparse.Namespace) -> int:
                     print(orjson.dumps(answer).decode())
                 else:
                     table.add(answer)
-                    on_stage(f"{number:,} answered")
+                    if number % PROGRESS == 0:
+                        on_stage(f"{number:,} answered")
             drawings = gallery.finish() if gallery else []
     finally:  # answers before an input that can't be read are printed, too
         if table is not None:

@@ -1,4 +1,8 @@
-"""Serve models on Ray Serve: write the folder for `serve run config.yaml`, or for AWS's Ray Serve image."""
+"""Serve models on Ray Serve: write the folder for `serve run config.yaml`, or for AWS's Ray Serve image.
+
+Examples:
+  fastmar ray package model_store/flights.mar -o ray
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,10 @@
 TARGET is MODEL.mar, or a URL such as http://127.0.0.1:8080/predictions/NAME. USER and the items to leave out are read
 like cells of the training table: 7 is a number if the users are numbers. With --like, the items that are most similar
 to an item are listed instead: fastmar recommend films.mar --like 'Alien (1979)'.
+
+Examples:
+  fastmar recommend model_store/films.mar 7 -k 5
+  fastmar recommend model_store/films.mar --like 'Alien (1979)'
 """
 
 from __future__ import annotations

@@ -2,6 +2,10 @@
 
 That is the previous version in the model store's defaults.json, else the only other loaded version. It is loaded again
 if necessary. The current version stays loaded.
+
+Examples:
+  fastmar rollback flights
+  fastmar rollback flights --to 1.0
 """
 
 from __future__ import annotations

@@ -2,6 +2,10 @@
 
 Credentials and region are those of the AWS command line. All created resources have the endpoint's name in their own
 name and in the tag fastmar:name. The commands are idempotent: they can be run again, also after an interruption.
+
+Examples:
+  fastmar sagemaker package model_store/flights.mar -o model.tar.gz
+  fastmar sagemaker delete flights
 """
 
 from __future__ import annotations

@@ -3,6 +3,9 @@
 TARGET is MODEL.mar, or a URL such as http://127.0.0.1:8080/predictions/NAME. The output has the columns of the table,
 followed by the prediction, its probability, warnings, and the error of a row that can't be scored. After an
 interruption of any kind, the same command resumes the run. An existing FILE is refused without --force.
+
+Examples:
+  fastmar score model_store/flights.mar rows.csv -o scored.csv
 """
 
 from __future__ import annotations

@@ -5,6 +5,10 @@ signal stops it immediately.
 
 Options can also be set by environment variables, such as FASTMAR_HOST for --host, or FASTMAR_TOKEN=yes. The command
 line takes precedence.
+
+Examples:
+  fastmar serve
+  fastmar serve --engine asgi --port 9000 --log-format json
 """
 
 from __future__ import annotations
@@ -91,6 +95,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--log-format", choices=LOG_FORMATS, help="log lines as text, or as JSON objects (default: text)")
     add(
+        "--access-log",
+        action=argparse.BooleanOptionalAction,
+        help="log each request: method, path, status, time; not its query or body (default: no)",
+    )
+    add(
         "--cors-origins",
         nargs="+",
         metavar="ORIGIN",
@@ -132,7 +141,7 @@ def run(args: argparse.Namespace) -> int:
     from fastmar_serving.settings import Settings
 
     options = {**vars(from_environment(os.environ)), **vars(args)}
-    configure_logging(options.get("log_format", LOG_FORMATS[0]))
+    configure_logging(options.get("log_format", LOG_FORMATS[0]), access_log=options.get("access_log", False))
     platform = choose(options.pop("platform", "auto"), os.environ)
     launcher = import_module(f"fastmar_serving.{options.pop('engine', ENGINES[0])}.launcher")
     serve: Callable[..., int] = launcher.serve
@@ -158,8 +167,8 @@ def from_environment(environ: Mapping[str, str]) -> argparse.Namespace:
         option, text = known[variable], read_variable(environ, variable)
         if not text:
             continue
-        if option == "--token":
-            arguments.append("--token" if _yes(parser, variable, text) else "--no-token")
+        if option in ("--token", "--access-log"):
+            arguments.append(option if _yes(parser, variable, text) else option.replace("--", "--no-"))
         elif option in ("--models", "--cors-origins"):
             arguments += [option, *text.split()]
         else:

@@ -2,6 +2,10 @@
 
 The comparison loads the pickle with fastai, which runs code in the pickle: use it only with pickles that you trust, and
 with the version of fastai that wrote them.
+
+Examples:
+  fastmar verify model_store/flights.mar
+  fastmar verify model_store/flights.mar --learner learner.pkl --data rows.csv
 """
 
 from __future__ import annotations

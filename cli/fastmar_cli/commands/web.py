@@ -1,6 +1,10 @@
 """Run a web app with a form for each model of a server.
 
 The forms are generated from the schemas of the models. The server's key stays in this process.
+
+Examples:
+  fastmar web --open
+  fastmar web --url http://127.0.0.1:9000 --key-file key_file.json
 """
 
 from __future__ import annotations

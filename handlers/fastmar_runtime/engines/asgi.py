@@ -6,6 +6,7 @@ import asyncio
 import random
 import re
 import sys
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType, TracebackType
@@ -22,7 +23,7 @@ from fastmar_runtime.http.keys import admits
 from fastmar_runtime.http.routes import READ, Models, PlatformPaths, Version, is_v2, routes
 from fastmar_runtime.http.server_documents import STOPPING
 from fastmar_runtime.http.trace_context import TRACEPARENT, trace_id
-from fastmar_runtime.logs import CURRENT, RequestIds
+from fastmar_runtime.logs import CURRENT, RequestIds, log_access
 from fastmar_runtime.payload import Request, Response
 from fastmar_runtime.tracing import Tracing, trace_id_of
 
@@ -71,6 +72,7 @@ class Application:
         request_timeout: maximum seconds for the arrival of a body.
         response_timeout: maximum seconds for a prediction in a thread, including the wait in the queue.
         tracing: makes the spans of requests; None for no spans.
+        access_log: whether to log each request.
 
     Attributes:
         models: the served models.
@@ -90,6 +92,7 @@ class Application:
         request_timeout: float = REQUEST_TIMEOUT,
         response_timeout: float = RESPONSE_TIMEOUT,
         tracing: Tracing | None = None,
+        access_log: bool = False,
     ) -> None:
         self._key = None if key is None else key.encode()
         self._cors = Cors(origins) if origins else None
@@ -98,6 +101,7 @@ class Application:
         self._deadlines = Deadlines(request_timeout)
         self._response_timeout = response_timeout
         self._tracing = tracing
+        self._logs_access = access_log
         self.in_flight = 0
         self.answered = 0
         self._close: Mapping[str, str] = {}
@@ -184,6 +188,7 @@ class Application:
         ids = _identify(headers, span)
         CURRENT.set(ids)
         status = None
+        began = time.perf_counter() if self._logs_access else 0.0
         self.in_flight += 1
         try:
             if self._held is not None:
@@ -194,6 +199,8 @@ class Application:
                 self.in_flight += 1  # until its end
         finally:
             self._finish()
+            if self._logs_access:
+                log_access(method, path, status, 1000 * (time.perf_counter() - began))
             if self._tracing is not None and span is not None:
                 self._tracing.end(span, status)
         return response, self._headers(response, ids, headers)

@@ -85,6 +85,7 @@ class Configuration:
         profile_period: seconds between two reports of the profiles.
         request_log: arguments of `LogOptions`; None for no log.
         log_format: one of `logs.FORMATS`.
+        access_log: whether to log each request.
     """
 
     listener: int
@@ -108,6 +109,7 @@ class Configuration:
     profile_period: float = PERIOD
     request_log: dict[str, Any] | None = None
     log_format: str = logs.TEXT
+    access_log: bool = False
 
 
 class ReportedMetric:
@@ -190,6 +192,7 @@ class Worker:
             request_timeout=configuration.request_timeout,
             response_timeout=configuration.response_timeout,
             tracing=tracing,
+            access_log=configuration.access_log,
         )
 
     async def execute(self, command: Mapping[str, Any]) -> None:
@@ -305,7 +308,7 @@ async def _run(control: socket.socket) -> None:
     if not first:
         return
     configuration = Configuration(**json.loads(first))
-    logs.configure_logging(configuration.log_format)
+    logs.configure_logging(configuration.log_format, access_log=configuration.access_log)
     traces = tracing(os.environ)
     try:
         worker = Worker(configuration, report, traces)

@@ -71,6 +71,7 @@ def serve(settings: Settings, platform: Platform | None = None) -> int:
             "profile_period": settings.profile_period,
             "request_log": asdict(requests) if requests else None,
             "log_format": settings.log_format,
+            "access_log": settings.access_log,
         }
         log.warning("starting %d workers with %s", workers, ", ".join(archive.label for archive in archives))
         metrics = Metrics()

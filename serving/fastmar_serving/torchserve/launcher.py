@@ -54,7 +54,7 @@ def serve(settings: Settings, platform: Platform | None = None) -> int:
         properties = render(settings, run, archives)
         check_ports(properties)
         with listen(properties[INFERENCE]) as listener:
-            write_files(properties, run, keys)
+            write_files(properties, run, keys, access_log=settings.access_log)
             management = Management(properties["management_address"], lambda: keys.management)
             began = time.monotonic()
             workers = sum(settings.workers or archive.workers for archive in archives)
@@ -145,12 +145,15 @@ def unready_models(archives: list[Archive]) -> list[ServedModel]:
     return [ServedModel(name, found[0], dict.fromkeys(found, False)) for name, found in versions.items()]
 
 
-def write_files(properties: dict[str, str], run: RunDirectory, keys: Keys) -> None:
+def write_files(properties: dict[str, str], run: RunDirectory, keys: Keys, *, access_log: bool = False) -> None:
     """Write the configuration files of the server, and the keys for its clients."""
     write_properties(properties, run.config)
     keys.write(run.key_file)
     package = resources.files(__package__)
-    run.logging.write_text(package.joinpath("log4j2.xml").read_text("utf-8"), encoding="utf-8")
+    logging_file = package.joinpath("log4j2.xml").read_text("utf-8")
+    if access_log:
+        logging_file = logging_file.replace('"ACCESS_LOG" level="off"', '"ACCESS_LOG" level="info"')
+    run.logging.write_text(logging_file, encoding="utf-8")
     run.metrics.write_text(package.joinpath("metrics.yaml").read_text("utf-8"), encoding="utf-8")
 
 

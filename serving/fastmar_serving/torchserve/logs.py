@@ -11,10 +11,16 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from fastmar_runtime.logs import log_access
+
 MAX_LINES = 400  # kept of each worker; the chained traceback of a failed load has up to 150
 WORKER_THREAD = re.compile(r"W-(?P<id>\d+)-(?P<model>.+)_[^_]*-std(?:out|err)")
 LOAD_FAILED = re.compile(r"Load model failed: (?P<model>.+?), error: (?P<error>.*)")
 EXCEPTION = re.compile(r"(?P<type>[A-Za-z_][\w.]*)(?P<message>: .*)?")
+ACCESS_LOGGER = "ACCESS_LOG"
+ACCESS = re.compile(
+    r'/\S+ "(?P<method>\S+) (?P<path>\S+) HTTP/[\d.]+" (?P<status>\d+) (?P<milliseconds>\d+)'  # its last field: ms
+)
 WORKER_DIED = "Backend worker process died."
 FASTMAR_PREFIX = "fastmar: "
 FATAL = "Fatal Python error: "
@@ -78,6 +84,8 @@ class ServerLog:
             origin, *fields = line.rstrip("\n").split("\t", 3)
             if origin == "worker" and len(fields) == 3:
                 self._worker_line(fields[0], fields[2])
+            elif origin == "server" and len(fields) == 3 and fields[0] == ACCESS_LOGGER:
+                _access_line(fields[2])
             elif origin == "server" and len(fields) == 3:
                 self._server_line(fields[1], fields[2].rstrip())
             elif not IGNORED.match(line):
@@ -118,6 +126,13 @@ class ServerLog:
             self.failures.setdefault(failed["model"], failed["error"])
         if text.strip() and (self._loaded or level != "WARN"):
             self._show(f"torchserve: {text}")
+
+
+def _access_line(text: str) -> None:
+    """Log a request that TorchServe answered."""
+    if match := ACCESS.fullmatch(text.strip()):
+        path = match["path"].partition("?")[0]
+        log_access(match["method"], path, int(match["status"]), float(match["milliseconds"]))
 
 
 def reason(model: str, lines: list[str]) -> tuple[str | None, str | None]:

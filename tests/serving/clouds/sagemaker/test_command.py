@@ -15,7 +15,8 @@ from tests.serving.archives import make_archive
 from tests.serving.clouds.sagemaker.conftest import BUCKET, IMAGE, REGION, ROLE, Cloud, keys, lines_of, still_running
 from tests.serving.torchserve.conftest import ECHO
 
-from fastmar_cli.main import build_parser, main
+from fastmar_cli.main import main
+from fastmar_cli.parser import build_parser
 
 HOSTED = ["--image", IMAGE, "--role", ROLE, "--bucket", BUCKET, "--region", REGION, "--instance-type", "ml.m5.large"]
 
