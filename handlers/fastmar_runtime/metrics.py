@@ -41,7 +41,7 @@ METRICS = (
     MEMORY,
 )
 
-STATUSES = (200, 400, 500)  # start at 0: Prometheus misses the first increase of a new series
+STATUSES = (200, 400, 500, 503)  # start at 0: Prometheus misses the first increase of a new series
 BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _LABELS = (*map(str, BOUNDS), "+Inf")
 _INTERVAL = 1.0  # seconds

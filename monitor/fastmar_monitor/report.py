@@ -43,7 +43,7 @@ def parts(drift: Drift) -> Iterator[str]:
     title = escape(plots.text(f"{drift.model} {drift.version}"))
     sentence = escape(headline(comparison))
     yield f"""<header><p class="model">{title}</p>
-<h1>{_chip(comparison.verdict)} {sentence}</h1>
+<h1>{chip(comparison.verdict)} {sentence}</h1>
 <p>{comparison.rows:,} live records{_refused(drift)}, {comparison.reference_rows:,} records of the reference.</p>
 {"".join(f'<p class="notice">{escape(printable(text))}</p>' for text in drift.live.notices)}
 <p class="legend"><span class="reference"></span>reference <span class="live"></span>live</p></header><div>
@@ -57,18 +57,19 @@ def parts(drift: Drift) -> Iterator[str]:
     ]
     if comparison.answers:
         yield '<h2>Answers</h2><div class="cards">'
-        yield from (_card(each, values, labels) for each in comparison.answers)
+        yield from (card(each, values, labels) for each in comparison.answers)
         yield "</div>"
     quiet = sum(each.verdict in (NONE, NOT_ENOUGH_DATA) for each in comparison.fields)
     yield f"<h2>{len(comparison.fields):,} fields</h2>"
     if quiet and quiet < len(comparison.fields):
         yield '<input type="checkbox" id="changed"><label for="changed">Only those that changed</label>'
     yield '<div class="cards">'
-    yield from (_card(each, values, labels) for each in comparison.fields)
+    yield from (card(each, values, labels) for each in comparison.fields)
     yield f"</div></div>{_FOOTER}"
 
 
-def _chip(verdict: str) -> str:
+def chip(verdict: str) -> str:
+    """A verdict as HTML."""
     return f'<span class="chip {verdict}">{TITLES[verdict]}</span>'
 
 
@@ -83,11 +84,18 @@ def _overview(drift: Drift, labels: Sequence[str]) -> str:
     ]
     plot = plots.periods(found, "Records and verdict of each period")
     verdicts = {each.verdict for _, each in drift.periods}
-    chips = " ".join(_chip(name) for name in TITLES if name in verdicts)
+    chips = " ".join(chip(name) for name in TITLES if name in verdicts)
     return f'<h2>Records by period (UTC)</h2><section class="wide">{plot}{_ends(labels)}<p>{chips}</p></section>'
 
 
-def _card(each: VariableComparison, periods: _Periods, labels: Sequence[str]) -> str:
+def card(each: VariableComparison, periods: _Periods = (), labels: Sequence[str] = ()) -> str:
+    """The comparison of one variable as HTML: verdict, plots, figures, and the shares of its slots.
+
+    Args:
+        each: the comparison.
+        periods: the start of each period, and PSI by source and name of the variables.
+        labels: of the periods.
+    """
     name = escape(plots.text(each.variable.name))
     found = plots.bars(each)
     plot = plots.histogram(found, f"Shares of {plots.text(each.variable.name)}: reference and live")
@@ -99,7 +107,7 @@ def _card(each: VariableComparison, periods: _Periods, labels: Sequence[str]) ->
         plot_title = f"PSI by period, up to {largest:.2f}"
         line = f'<p class="what">{plot_title}</p>{plots.timeline(values, plot_title)}{_ends(labels)}'
     return f"""<article class="card {each.verdict}"><h3>{name}</h3>
-<p class="what">{_chip(each.verdict)} {SOURCES[each.variable.source]}, {each.variable.kind}</p>
+<p class="what">{chip(each.verdict)} {SOURCES[each.variable.source]}, {each.variable.kind}</p>
 {plot}{ends}{_figures(each)}{line}{_slots(found)}</article>
 """
 

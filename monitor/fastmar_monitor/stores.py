@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from io import BytesIO
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -22,18 +23,31 @@ def open_files(data: str, endings: Collection[str]) -> Iterator[tuple[str, Any]]
         SourceUnknown: no installed package opens such a URL.
         MonitorError: a file can't be opened.
     """
-    import fsspec  # noqa: PLC0415 - an optional dependency
-
     try:
-        system, path = fsspec.core.url_to_fs(data)
+        system, path, opened = _open_store(data)
         names = [path] if system.isfile(path) else sorted(n for n in system.find(path) if ending(n) in endings)
         for name in names:
             with system.open(name, "rb") as file:
-                yield name, file
+                yield name, opened(file)
     except (ImportError, ValueError) as error:  # an unknown protocol, or one whose package is missing
         raise SourceUnknown(f"{data} can't be opened ({error}).", fix="install the package of this store.") from error
     except OSError as error:
         raise _unreadable(data, error) from error
+
+
+def _open_store(data: str) -> tuple[Any, str, Callable[[Any], Any]]:
+    """The file system of a path or URL, as fsspec has it, the path in it, and what makes its files fast to read."""
+    import fsspec  # noqa: PLC0415 - an optional dependency
+
+    try:
+        system, path = fsspec.core.url_to_fs(data)
+    except ImportError:  # the package of the store is missing; pyarrow reads S3, Google Cloud and Azure without one
+        from fsspec.implementations.arrow import ArrowFSWrapper  # noqa: PLC0415
+        from pyarrow.fs import FileSystem  # noqa: PLC0415
+
+        system, path = FileSystem.from_uri(data)
+        return ArrowFSWrapper(system), path, lambda file: BytesIO(file.read())  # its files read lines slowly
+    return system, path, lambda file: file
 
 
 def json_lines(file: Any) -> Iterator[Any]:

@@ -15,12 +15,20 @@ import requests
 import yaml
 from tests.docker.archives import NAME, RECORD, write_version
 from tests.docker.watched import CONFIG, ROOT, Prometheus, needs, prometheus, wait_for
+from tests.engines import FAST, TORCHSERVE, Engine
 
-from fastmar_serving.testing import RunningServer, running_server
+from fastmar_serving.asgi import metrics as asgi_metrics
+from fastmar_serving.testing import RunningServer
 
 GRAFANA = ROOT / "docker" / "grafana"
 UNIT_TESTS = Path(__file__).with_name("rules.test.yml")
 ASKED, REFUSED, UNREADABLE = 30, 5, 2
+ONLY = {
+    "Arrival to answer, mean B": TORCHSERVE,
+    "Workers of the asgi engine A": FAST,
+    "Workers of the asgi engine B": FAST,
+}
+"""Expressions of the dashboard that have data of one engine only."""
 
 
 def read_yaml(path: Path) -> Any:
@@ -85,6 +93,7 @@ class TestFiles:
         )
         emitted = {m["name"] for kind in ("ts_metrics", "model_metrics") for ms in declared[kind].values() for m in ms}
         texts = [*expressions.values(), *(rule["expr"] for rule in rules)]
+        emitted |= {asgi_metrics.WORKERS, asgi_metrics.READY}
         used = {name for text in texts for name in re.findall(r"\b(?:fastmar_|ts_|Requests)\w+", text)}
         assert len(used) > 10
         assert used <= emitted
@@ -142,10 +151,22 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_version(tmp_path_factory.mktemp("store"), "1.0").parent
 
 
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(TORCHSERVE, id="torchserve", marks=pytest.mark.torchserve),
+        pytest.param(FAST, id="asgi", marks=pytest.mark.asgi),
+    ],
+)
+def engine(request: pytest.FixtureRequest) -> Engine:
+    found: Engine = request.param
+    return found
+
+
 @pytest.fixture(scope="module")
-def server(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    log = tmp_path_factory.mktemp("log")
-    with running_server(store, "--profile-period", "1", "--request-log", str(log)) as running:
+def server(engine: Engine, store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    log = str(tmp_path_factory.mktemp("log"))
+    with engine.serve(store, "--profile-period", "1", "--workers", "1", "--request-log", log) as running:
         yield running
 
 
@@ -160,9 +181,8 @@ def watching(server: RunningServer, tmp_path_factory: pytest.TempPathFactory) ->
         yield running
 
 
-@pytest.mark.torchserve
 class TestWatched:
-    """One server with a known number of requests, and a Prometheus that scrapes it."""
+    """One server of each engine with a known number of requests, and a Prometheus that scrapes it."""
 
     def test_server_is_up_and_all_rules_are_healthy(self, watching: Prometheus, rules: list[Any]) -> None:
         assert watching.query("up")[0][0]["job"] == "fastmar"
@@ -176,17 +196,20 @@ class TestWatched:
         wait_for(looked_at, "look at the rules")
         assert watching.get("alerts")["alerts"] == []
 
-    def test_counts_requests(self, watching: Prometheus) -> None:
+    def test_counts_requests(self, watching: Prometheus, engine: Engine) -> None:
         def of(name: str, label: str) -> dict[str, float]:
             return {labels[label]: value for labels, value in watching.query(name)}
 
-        assert of("fastmar_requests_total", "status") == {"200": ASKED, "400": REFUSED + UNREADABLE, "500": 0}
+        assert of("fastmar_requests_total", "status") == {"200": ASKED, "400": REFUSED + UNREADABLE, "500": 0, "503": 0}
         assert of("fastmar_refused_total", "code") == {"missing_column": REFUSED, "bad_request": UNREADABLE}
         assert of("fastmar_warnings_total", "code") == {"extra_column": ASKED, "unknown_category": ASKED}
         assert of("fastmar_records_total", "model_version") == {"1.0": ASKED * 2 + REFUSED}
         assert of("fastmar_request_log_rows_total", "model_version") == {"1.0": ASKED * 2 + REFUSED}
         assert of("fastmar_request_log_dropped_total", "model_version") == {"1.0": 0}
-        assert of("ts_inference_requests_total", "model_name") == {NAME: ASKED + REFUSED + UNREADABLE}
+        if engine is TORCHSERVE:
+            assert of("ts_inference_requests_total", "model_name") == {NAME: ASKED + REFUSED + UNREADABLE}
+        else:
+            assert (watching.value("fastmar_workers_ready"), watching.value("fastmar_workers")) == (1, 1)
         assert of("fastmar_worker_starts_total", "model_name") == {NAME: 1}
         assert watching.value("fastmar_request_seconds_count") == ASKED + REFUSED + UNREADABLE
         assert watching.value('fastmar_request_seconds_bucket{le="+Inf"}') == ASKED + REFUSED + UNREADABLE
@@ -204,9 +227,11 @@ class TestWatched:
             assert 0 < share < 1
 
     def test_every_expression_of_the_dashboard_gives_data(
-        self, watching: Prometheus, expressions: dict[str, str]
+        self, watching: Prometheus, expressions: dict[str, str], engine: Engine
     ) -> None:
-        for title, expression in expressions.items():  # a rate needs two looks at a series that came with the requests
+        assert set(ONLY) <= set(expressions)
+        has_data = {title: text for title, text in expressions.items() if ONLY.get(title, engine) is engine}
+        for title, expression in has_data.items():  # a rate needs two looks at a series that came with the requests
             wait_for(lambda e=expression: watching.query(e), f"data for {title}", seconds=15)  # type: ignore[misc]
 
     def test_variable_of_the_dashboard_lists_the_models(self, watching: Prometheus, dashboard: Any) -> None:

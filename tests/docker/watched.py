@@ -6,7 +6,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,14 +65,18 @@ class Prometheus:
 
 
 @contextmanager
-def prometheus(target: str, folder: Path) -> Iterator[Prometheus]:
-    """A Prometheus that scrapes `target`, HOST:PORT, once a second."""
+def prometheus(target: str, folder: Path, rules: Mapping[str, str] | None = None) -> Iterator[Prometheus]:
+    """A Prometheus that scrapes `target`, HOST:PORT, once a second; `rules` replaces texts in the rules."""
     program = needs("prometheus")
     shutil.copytree(CONFIG, folder / "config")
     config = folder / "config" / "prometheus.yml"
     text = config.read_text("utf-8")
     assert "15s" in text
     config.write_text(text.replace("15s", "1s"), "utf-8")
+    path = folder / "config" / "rules.yml"
+    for old, new in (rules or {}).items():
+        assert old in path.read_text("utf-8")
+        path.write_text(path.read_text("utf-8").replace(old, new), "utf-8")
     targets = folder / "config" / "targets" / "fastmar.yml"
     assert "fastmar:8082" in targets.read_text("utf-8"), "the service's name in compose.yaml"
     targets.write_text(f'- targets: ["{target}"]\n', "utf-8")

@@ -61,7 +61,7 @@ def worker_metrics(printed):
 
 def test_metrics_start_at_zero(printed, worker_metrics):
     assert printed.of(metrics.STARTS) == {(): 1}
-    assert printed.of(metrics.REQUESTS) == {"200": 0, "400": 0, "500": 0}
+    assert printed.of(metrics.REQUESTS) == {"200": 0, "400": 0, "500": 0, "503": 0}
     assert set(printed.of("fastmar_request_seconds_bucket").values()) == {0}
     assert printed.of(metrics.MEMORY)["9000"] > 1_000_000
     assert all(list(key[1:3]) == MODEL for key in printed.values)
@@ -76,7 +76,7 @@ def test_sums_of_requests_records_and_codes(printed, worker_metrics):
     worker_metrics.responded([200], 0.3)
     before = printed.lines
     worker_metrics.flush()
-    assert printed.of(metrics.REQUESTS) == {"200": 3, "400": 1, "500": 0}
+    assert printed.of(metrics.REQUESTS) == {"200": 3, "400": 1, "500": 0, "503": 0}
     assert printed.of(metrics.RECORDS) == {(): 5}
     assert printed.of(metrics.BATCHES) == {(): 2}
     assert printed.of(metrics.WARNINGS) == {"extra_column": 2, "unknown_category": 2}
@@ -150,7 +150,7 @@ def test_no_count_is_lost_if_two_threads_answer(printed, worker_metrics):
     worker_metrics.flush()
     assert printed.of(metrics.REFUSED) == {"bad_request": 20_000}
     assert printed.of(metrics.RECORDS) == {(): 20_000}
-    assert printed.of(metrics.REQUESTS) == {"200": 20_000, "400": 20_000, "500": 0}
+    assert printed.of(metrics.REQUESTS) == {"200": 20_000, "400": 20_000, "500": 0, "503": 0}
 
 
 def test_separators_in_model_names_are_replaced(printed):

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.archives import tiny_archive
-from tests.engines import Engine, needs
+from tests.docker.archives import write_version
+from tests.engines import Engine, needs, workers
 from tests.engines.calls import OLD, prediction
 
 BLOCKER = """
@@ -45,13 +45,21 @@ def python_without(folder: Path, blocked: set[str]) -> str:
 
 @needs("launcher")
 def test_server_needs_no_torch_fastai_or_pandas(engine: Engine, tmp_path: Path) -> None:
-    python = python_without(tmp_path / "venv", {"torch", "fastai", "fastcore", "torchvision", "pandas"})
+    """Its archive has a profile, so that the workers count; they don't need what `fastmar drift` does."""
+    monitoring = {"scipy", "pyarrow", "fsspec"}
+    python = python_without(tmp_path / "venv", {"torch", "fastai", "fastcore", "torchvision", "pandas", *monitoring})
     blocked = subprocess.run([python, "-c", "import pandas"], capture_output=True, text=True, check=False)
     assert "No module named 'pandas'" in blocked.stderr
-    (tmp_path / "store").mkdir()
-    tiny_archive(tmp_path / "store")
-    with engine.serve(tmp_path / "store", command=[python, "-m", "fastmar_cli.main"]) as server:
+    write_version(tmp_path / "store", "1.0")
+    profiles = tmp_path / "profiles"
+    command = [python, "-m", "fastmar_cli.main"]
+    with engine.serve(tmp_path / "store", "--workers", "1", "--profiles", str(profiles), command=command) as server:
         assert prediction(server, key=None) == OLD
+        [worker] = workers(server)
+        loaded = Path(f"/proc/{worker.pid}/maps").read_text()
+    assert "onnxruntime" in loaded
+    assert not [name for name in ("scipy", "pyarrow") if f"/{name}/" in loaded]
+    assert [path.stat().st_size > 0 for path in profiles.iterdir()] == [True]
 
 
 @pytest.mark.training  # slow, since it installs an environment

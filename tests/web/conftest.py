@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +20,9 @@ from fastmar_web.serving import create_server
 from tests.browser import PATIENCE, Chromium
 from tests.web.fake import HOSTILE, TOY, FakeClient
 
+AXE = "4.11.1"
+AXE_FOLDER = Path(__file__).resolve().parents[2] / ".build" / f"axe-core-{AXE}"
+SERIOUS = ("serious", "critical")
 # The colour of a canvas at a position; coordinates are from 0 to 1.
 PIXEL = "(canvas, [x, y]) => [...canvas.getContext('2d').getImageData(x * canvas.width, y * canvas.height, 1, 1).data]"
 
@@ -105,6 +110,44 @@ def strict_page(context: Any) -> Iterator[Any]:
     yield page
     context.close()
     assert not violations
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The source of axe-core, installed with npm the first time."""
+    script = AXE_FOLDER / "node_modules" / "axe-core" / "axe.min.js"
+    if not script.exists():
+        npm = shutil.which("npm")
+        if npm is None:
+            pytest.skip("needs npm, to install axe-core")
+        AXE_FOLDER.mkdir(parents=True, exist_ok=True)
+        command = [
+            npm,
+            "install",
+            "--prefix",
+            str(AXE_FOLDER),
+            "--no-save",
+            "--ignore-scripts",
+            "--no-audit",
+            "--no-fund",
+        ]
+        done = subprocess.run([*command, f"axe-core@{AXE}"], capture_output=True, text=True, timeout=120, check=False)
+        if not script.exists():
+            pytest.skip(f"npm could not install axe-core: {done.stderr.strip()[-200:]}")
+    return script.read_text("utf-8")
+
+
+def problems(page: Any, axe: str) -> list[str]:
+    """Serious problems of accessibility that axe-core finds on a page, and whether it is wider than the window."""
+    page.evaluate(axe)
+    result = page.evaluate("axe.run({ resultTypes: ['violations'] })")
+    found = [
+        f"{violation['id']} ({violation['impact']}): {violation['nodes'][0]['html'][:200]}"
+        for violation in result["violations"]
+        if violation["impact"] in SERIOUS
+    ]
+    is_wide = page.evaluate("document.documentElement.scrollWidth") > page.viewport_size["width"]
+    return [*found, "the page is wider than the window"] if is_wide else found
 
 
 @pytest.fixture

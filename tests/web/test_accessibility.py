@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,30 +9,11 @@ import pytest
 
 from fastmar_client import RecordRefused
 from tests.browser import Chromium
-from tests.web.conftest import strict_page
+from tests.web.conftest import problems, strict_page
 from tests.web.fake import COUNTRIES, FILMS, RECOMMENDED, REVIEWS, SIMILAR, TOY, FakeClient, answer
 
 expect: Any = getattr(pytest.importorskip("playwright.sync_api"), "expect")  # noqa: B009 - mypy needs no stubs
-AXE = "4.11.1"
-FOLDER = Path(__file__).resolve().parents[2] / ".build" / f"axe-core-{AXE}"
-SERIOUS = ("serious", "critical")
 DEVICES = [("light", 1200), ("dark", 390)]
-
-
-@pytest.fixture(scope="session")
-def axe() -> str:
-    """The source of axe-core, installed with npm the first time."""
-    script = FOLDER / "node_modules" / "axe-core" / "axe.min.js"
-    if not script.exists():
-        npm = shutil.which("npm")
-        if npm is None:
-            pytest.skip("needs npm, to install axe-core")
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        command = [npm, "install", "--prefix", str(FOLDER), "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run([*command, f"axe-core@{AXE}"], capture_output=True, text=True, timeout=120, check=False)
-        if not script.exists():
-            pytest.skip(f"npm could not install axe-core: {done.stderr.strip()[-200:]}")
-    return script.read_text("utf-8")
 
 
 @pytest.mark.parametrize(("scheme", "width"), DEVICES)
@@ -54,15 +33,7 @@ def test_no_serious_problem(
     with strict_page(context) as page:
 
         def check(page_name: str) -> None:
-            page.evaluate(axe)
-            result = page.evaluate("axe.run({ resultTypes: ['violations'] })")
-            found.extend(
-                f"{page_name}: {violation['id']} ({violation['impact']}): {violation['nodes'][0]['html'][:200]}"
-                for violation in result["violations"]
-                if violation["impact"] in SERIOUS
-            )
-            if page.evaluate("document.documentElement.scrollWidth") > width:
-                found.append(f"{page_name} is wider than the window")
+            found.extend(f"{page_name}: {problem}" for problem in problems(page, axe))
 
         visit(page, address, fake, pictures, tmp_path, check)
     assert not found, "\n".join(found)

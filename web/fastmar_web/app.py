@@ -13,6 +13,7 @@ from fastmar_web import answer_pages, model_pages, table_pages
 from fastmar_web.backend import Backend
 from fastmar_web.errors import PageError
 from fastmar_web.jobs import Jobs
+from fastmar_web.monitoring import pages as monitoring_page
 from fastmar_web.security import body_too_large, protect
 from fastmar_web.settings import MEGABYTE, Settings
 
@@ -40,6 +41,8 @@ def create_app(settings: Settings | None = None, backend: Backend | None = None)
     model_pages.register(app, backend)
     answer_pages.register(app, backend, settings)
     table_pages.register(app, backend, settings, jobs)
+    if settings.monitor is not None:
+        app.extensions["fastmar_poller"] = monitoring_page.register(app, backend, settings, settings.monitor)
     app.teardown_request(lambda _: request.close())  # deletes uploads on the disk
     app.register_error_handler(PageError, error_response)
     app.register_error_handler(HTTPException, _http_error)

@@ -67,6 +67,8 @@ def serve(settings: Settings, *, open_browser: bool = False, say: Callable[[str]
     finally:
         server.close()
         jobs.close()
+        if "fastmar_poller" in app.extensions:
+            app.extensions["fastmar_poller"].close()
     return 0
 
 

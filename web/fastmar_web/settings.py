@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from fastmar_web.errors import WebError
 from fastmar_web.limits import ADDRESS_LIMIT, VISITOR_LIMIT, Limit
 
 MEGABYTE = 1_000_000
+METRICS_PORT = 8082  # of `fastmar serve`, by default
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -31,6 +33,9 @@ class Settings:
             client, "" trusts none.
         visitor: limit for the tables of one visitor (one browser).
         address: limit for the tables of all visitors from one client address.
+        monitor: folder of the server's archives; each model then has a monitoring page.
+        metrics_url: address of the server's metrics; empty for the host of `url` and port 8082.
+        request_log: folder of the server's request log, whose unknown categories the monitoring page then names.
     """
 
     url: str = "http://127.0.0.1:8080"
@@ -47,11 +52,21 @@ class Settings:
     trusted_proxy: str = ""
     visitor: Limit = VISITOR_LIMIT
     address: Limit = ADDRESS_LIMIT
+    monitor: Path | None = None
+    metrics_url: str = ""
+    request_log: Path | None = None
 
     @property
     def is_local(self) -> bool:
         """Whether the web app is reachable from this machine only."""
         return self.host in LOOPBACK
+
+    @property
+    def metrics(self) -> str:
+        """The address of the server's metrics."""
+        host = urlsplit(self.url if "://" in self.url else f"http://{self.url}").hostname or ""
+        url = self.metrics_url or f"http://{f'[{host}]' if ':' in host else host}:{METRICS_PORT}"
+        return url if urlsplit(url).path.strip("/") else f"{url.rstrip('/')}/metrics"
 
     @property
     def shown_url(self) -> str:

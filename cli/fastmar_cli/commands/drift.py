@@ -2,8 +2,8 @@
 
 MODEL.mar is an archive, best with a profile (`fastmar export --reference`). DATA is a data file (.csv, .parquet, .json,
 .jsonl), a folder of pictures or texts, or what `fastmar serve` wrote with --profiles or --request-log: a file, a
-folder, or its URL in an object store. Or DATA is the URL of a server, such as http://127.0.0.1:8082/metrics. Exit
-status 0: no drift, or a change to watch. 3: drift. 4: not enough data.
+folder, or its URL in an object store. Or DATA is the URL of a server, such as http://127.0.0.1:8082/metrics, or of
+Prometheus. Exit status 0: no drift, or a change to watch. 3: drift. 4: not enough data.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastmar_cli.arguments import time
+from fastmar_cli.arguments import add_key_file, time
 from fastmar_cli.console import notice, out, stages
 
 if TYPE_CHECKING:
@@ -28,15 +28,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
     parser.add_argument("archive", metavar="MODEL.mar", type=Path)
     parser.add_argument(
-        "data", metavar="DATA", help="data file, folder, profile files, request log, or URL of a server"
+        "data",
+        metavar="DATA",
+        help="data file, folder, profile files, request log, or URL of a server or Prometheus",
     )
     parser.add_argument(
         "--since",
         type=time,
         metavar="TIME",
-        help="of profile files or a log, only what is since then: 2026-01-31, 2026-01-31T12:00 (UTC), 7d, or 12h",
+        help="of profile files, a log and Prometheus, only what is since then: 2026-01-31, 2026-01-31T12:00 (UTC), 7d, "
+        "or 12h; by default the last day of Prometheus",
     )
     parser.add_argument("--by", choices=["day", "hour"], help="compare each day or hour of them, too")
+    add_key_file(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a report with plots")
 
@@ -52,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
             since=args.since,
             by=args.by,
             on_progress=lambda rows: on_stage(f"{rows:,} records"),
+            key_file=args.key_file,
         )
     if args.html:
         from fastmar_monitor.report import write_report

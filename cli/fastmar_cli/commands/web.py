@@ -41,11 +41,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="IP address of the reverse proxy whose X-Forwarded-For is trusted; '*' trusts every client "
         "(default: none: behind a proxy, all visitors then share the limits of one address)",
     )
+    add(
+        "--monitor",
+        type=Path,
+        metavar="FOLDER",
+        help="add a page with traffic, drift and deployments of each model; FOLDER is the server's model store",
+    )
+    add(
+        "--metrics-url",
+        default="",
+        metavar="URL",
+        help="with --monitor: the server's metrics (default: http://HOST:8082/metrics, with the host of --url)",
+    )
+    add(
+        "--request-log",
+        type=Path,
+        metavar="FOLDER",
+        help="with --monitor: the server's request log, to show the names of unknown categories",
+    )
     add("--open", action="store_true", help="open the web app in the browser")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the web app until a signal ends it."""
+    if args.monitor is None and (args.metrics_url or args.request_log):
+        args.refuse("--metrics-url and --request-log are options of --monitor")
+    for folder in (args.monitor, args.request_log):
+        if folder is not None and not folder.is_dir():
+            args.refuse(f"{folder} is not a folder")
     from fastmar_web.serving import serve
     from fastmar_web.settings import Settings
 
@@ -57,5 +80,8 @@ def run(args: argparse.Namespace) -> int:
         key_file=args.key_file,
         allowed_hosts=frozenset(name.lower() for name in args.allow_host),
         trusted_proxy=args.trusted_proxy,
+        monitor=args.monitor,
+        metrics_url=args.metrics_url,
+        request_log=args.request_log,
     )
     return serve(settings, open_browser=args.open)

@@ -295,9 +295,7 @@ class Application:
         received = version.service.receive(
             lambda limit: payload.read(content, media_type, version.spec, None, limit, of_tensors, v2), v2=v2
         )
-        if isinstance(received, Response):  # refused: observers count its status too
-            return version.service.respond([received])[0]
-        return received
+        return _counted(version, received) if isinstance(received, Response) else received
 
     async def _parts(self, version: Version, events: Iterator[bytes], body: Body) -> AsyncGenerator[bytes, None]:
         """The events, until the caller leaves."""
@@ -312,7 +310,7 @@ class Application:
         try:
             computed = version.batcher.submit(request)
         except QueueFull:
-            return refusals.overloaded(v2=v2)
+            return _counted(version, refusals.overloaded(v2=v2))
         if not version.batcher.in_thread:
             return await computed
         left = asyncio.ensure_future(body.disconnected())
@@ -323,7 +321,7 @@ class Application:
             computed.cancel()
             if left.done():
                 raise Disconnected
-            return refusals.response_timeout(v2=v2)
+            return _counted(version, refusals.response_timeout(v2=v2))
         finally:
             left.cancel()
 
@@ -489,6 +487,11 @@ class AsgiBody:
         """See `Body`."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
+
+
+def _counted(version: Version, response: Response) -> Response:
+    """A response that the service did not make, after its observers have counted the status."""
+    return version.service.respond([response])[0]
 
 
 def _this_task() -> asyncio.Task[Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from fastmar_monitor.errors import SourceUnknown
-from fastmar_monitor.sources import data_files, profile_files, request_log, server
+from fastmar_monitor.sources import data_files, profile_files, prometheus, request_log, server
 from fastmar_monitor.sources.live import Live, Query
 
 __all__ = ["Live", "Query", "read_live"]
@@ -24,7 +24,7 @@ class _Source(Protocol):
         ...
 
 
-_SOURCES: tuple[_Source, ...] = (server, request_log, profile_files, data_files)
+_SOURCES: tuple[_Source, ...] = (prometheus, server, request_log, profile_files, data_files)
 
 
 def read_live(query: Query) -> Live:
@@ -39,5 +39,6 @@ def read_live(query: Query) -> Live:
             return source.read(query)
     raise SourceUnknown(
         f"{query.data} is no data that can be compared.",
-        fix="pass a data file (.csv, .parquet, .jsonl), a folder of pictures or texts, profile files, or a server.",
+        fix="pass a data file (.csv, .parquet, .jsonl), a folder of pictures or texts, profile files, or the URL of a "
+        "server or Prometheus.",
     )

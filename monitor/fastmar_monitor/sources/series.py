@@ -48,7 +48,7 @@ def check_shares(query: Query, shares: Slots, others: Collection[str]) -> tuple[
     if slots.keys() != shares.keys() or any(abs(share - shares[key]) > _TOLERANCE for key, share in slots.items()):
         raise OtherReference(
             f"{model} at {query.data} has another reference profile than {query.archive}.",
-            fix="pass the archive that is served.",
+            fix="pass the archive that is served; of Prometheus, the records since it is: --since.",
         )
     missing = [name for name in expected if name not in known]
     if not missing:
@@ -68,7 +68,6 @@ def to_profile(query: Query, rows: float, counts: Slots) -> Profile:
     variables = query.reference.profile.variables
     named = zip(label_names(variables), [variable.keys() for variable in variables], strict=True)
     rounded = tuple(np.array([round(counts.get((name, key), 0)) for key in keys], np.int64) for name, keys in named)
-    query.on_progress(round(rows))
     return Profile(variables, round(rows), rounded)
 
 

@@ -45,4 +45,6 @@ def read(query: Query) -> Live:
     notices = check_shares(query, slots[SHARES], others)
     if not rows:
         raise no_records(query)
-    return Live(to_profile(query, rows, slots[COUNTS]), notices=notices)
+    profile = to_profile(query, rows, slots[COUNTS])
+    query.on_progress(profile.rows)
+    return Live(profile, notices=notices)

@@ -83,6 +83,7 @@ def serve(settings: Settings, platform: Platform | None = None) -> int:
             ready_timeout=settings.ready_timeout,
             on_metrics=metrics.add,
         )
+        metrics.are_ready = lambda: [ready for _, ready in pool.pids()]
         try:
             if pool.wait_until_ready(stop.requested):
                 api = ManagementApi(pool, settings.model_store.resolve())

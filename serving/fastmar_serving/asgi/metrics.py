@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, start_http_server
@@ -39,10 +39,19 @@ GAUGES = {
 }
 
 
+WORKERS, READY = "fastmar_workers", "fastmar_workers_ready"
+"""Gauges of the launcher: the number of workers that it runs, and of those that have loaded the models."""
+
+
 class Metrics(Collector):
-    """The sums over all workers."""
+    """The sums over all workers.
+
+    Attributes:
+        are_ready: returns whether each worker is ready.
+    """
 
     def __init__(self) -> None:
+        self.are_ready: Callable[[], list[bool]] = list
         self._lock = threading.Lock()
         self._values: dict[str, dict[tuple[str, ...], float]] = defaultdict(lambda: defaultdict(float))
 
@@ -68,6 +77,9 @@ class Metrics(Collector):
                 gauge.add_metric(list(key), value)
             yield gauge
         yield _histogram(values)
+        ready = self.are_ready()
+        yield GaugeMetricFamily(WORKERS, "Workers.", len(ready))
+        yield GaugeMetricFamily(READY, "Workers that have loaded the models.", sum(ready))
 
     @contextmanager
     def serve(self, host: str, port: int) -> Iterator[int]:

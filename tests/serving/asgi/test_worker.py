@@ -8,6 +8,7 @@ import logging
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from fastmar_runtime.engines.asgi import Application
 from fastmar_runtime.engines.asgi_worker import Configuration, Worker
 from fastmar_runtime.http.routes import Models, Version
 from fastmar_runtime.logs import JsonFormatter
+from fastmar_runtime.observer import Observer
 from fastmar_runtime.service import Service
 from tests import coroutines
 from tests.archives import tiny_archive
@@ -79,6 +81,31 @@ class Lines(logging.Handler):
         self.lines.append(json.loads(self.format(record)))
 
 
+async def post(application: Application, name: str, record: Any, **headers: str) -> int:
+    """The status of a request with a record."""
+    sent: list[Any] = []
+    messages = [{"type": "http.request", "body": json.dumps(record).encode()}]
+
+    async def receive() -> Any:
+        return messages.pop() if messages else await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    given = {"content-type": "application/json", "x-request-id": name, **headers}
+    scope = {
+        "type": "http",
+        "scheme": "http",
+        "method": "POST",
+        "path": "/predictions/tiny",
+        "query_string": b"",
+        "headers": [(key.encode(), value.encode()) for key, value in given.items()],
+    }
+    await application(scope, receive, send)
+    assert dict(sent[0]["headers"])[b"x-request-id"] == name.encode()
+    return int(sent[0]["status"])
+
+
 @pytest.mark.parametrize("in_thread", [False, True])
 def test_log_lines_name_the_request_that_failed(in_thread: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     predictor = tiny.predictor()
@@ -96,32 +123,9 @@ def test_log_lines_name_the_request_that_failed(in_thread: bool, monkeypatch: py
     application = Application(Models({"tiny": {"1.0": version}}, {"tiny": "1.0"}))
     good, bad = tiny.record(), {**tiny.record(), "age": 13}
 
-    async def post(name: str, record: Any, **headers: str) -> int:
-        sent: list[Any] = []
-        messages = [{"type": "http.request", "body": json.dumps(record).encode()}]
-
-        async def receive() -> Any:
-            return messages.pop() if messages else await asyncio.Event().wait()
-
-        async def send(message: Any) -> None:
-            sent.append(message)
-
-        given = {"content-type": "application/json", "x-request-id": name, **headers}
-        scope = {
-            "type": "http",
-            "scheme": "http",
-            "method": "POST",
-            "path": "/predictions/tiny",
-            "query_string": b"",
-            "headers": [(key.encode(), value.encode()) for key, value in given.items()],
-        }
-        await application(scope, receive, send)
-        assert dict(sent[0]["headers"])[b"x-request-id"] == name.encode()
-        return int(sent[0]["status"])
-
     async def run() -> list[int]:
-        traced = post("second", bad, traceparent=f"00-{TRACE}-{PARENT}-01")
-        return await asyncio.gather(post("first", good), traced, post("third", good))
+        traced = post(application, "second", bad, traceparent=f"00-{TRACE}-{PARENT}-01")
+        return await asyncio.gather(post(application, "first", good), traced, post(application, "third", good))
 
     handler = Lines()
     log = logging.getLogger("fastmar_runtime.service")
@@ -136,3 +140,34 @@ def test_log_lines_name_the_request_that_failed(in_thread: bool, monkeypatch: py
     assert (alone["request_id"], alone["trace_id"]) == ("second", TRACE)
     assert "a bug" in alone["exception"]
     assert not [line for line in handler.lines if "workclass" in json.dumps(line)]  # nothing of the bodies
+
+
+class Statuses(Observer):
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+
+    def responded(self, statuses: Sequence[int], seconds: float) -> None:
+        self.seen += statuses
+
+
+@pytest.mark.parametrize("reason", ["overloaded", "response timeout"])
+def test_requests_that_reach_no_batch_are_counted(reason: str) -> None:
+    statuses, wait = Statuses(), threading.Event()
+    service = Service(tiny.predictor(), 1 << 20, [statuses])
+    batcher = Batcher(service, in_thread=True, max_waiting=0 if reason == "overloaded" else 1)
+    version = Version("tiny", "1.0", service.spec, service, batcher)
+    application = Application(Models({"tiny": {"1.0": version}}, {"tiny": "1.0"}), response_timeout=0.05)
+
+    async def run() -> int:
+        blocked = asyncio.ensure_future(batcher.call(lambda: wait.wait(20)))
+        await asyncio.sleep(0)
+        status = await post(application, "one", tiny.record())
+        wait.set()
+        await blocked
+        if batcher._task is not None:
+            await batcher._task
+        batcher.close()
+        return status
+
+    assert coroutines.run(run()) == 503
+    assert statuses.seen == [503]

@@ -1,0 +1,1 @@
+"""The monitoring page of a model: its traffic, the drift of its records, unknown categories, and deployments."""

@@ -1,0 +1,63 @@
+"""The route of the monitoring page. It shows sums and shares, and of the request log the unknown categories."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from flask import Flask, render_template
+
+from fastmar_web.backend import Backend
+from fastmar_web.errors import PageError
+from fastmar_web.monitoring.deployments import deployments
+from fastmar_web.monitoring.drift import DriftSource
+from fastmar_web.monitoring.tiles import tiles
+from fastmar_web.monitoring.traffic import PERIOD, Poller
+from fastmar_web.monitoring.unknown import RequestLog
+from fastmar_web.presentation import Presentation
+from fastmar_web.references import other_versions, split_reference
+from fastmar_web.settings import Settings
+
+
+def register(app: Flask, backend: Backend, settings: Settings, store: Path) -> Poller:
+    """Add the page to the app. Returns the poller, which runs until it is closed.
+
+    Args:
+        app: the app.
+        backend: the model server.
+        settings: of the app.
+        store: folder of the archives.
+    """
+    poller = Poller(settings.metrics)
+    poller.start()
+    drift = DriftSource(store, settings.metrics)
+    log = RequestLog(settings.request_log) if settings.request_log else None
+    app.jinja_env.globals["is_monitored"] = True
+
+    @app.get("/models/<reference>/monitoring")
+    def monitoring(reference: str) -> str:
+        name, chosen = split_reference(reference)
+        model = backend.model(name, chosen)
+        schema = backend.schema(name, chosen)
+        version = chosen or model.version
+        traffic = poller.traffic(name, version)
+        found = drift.view(name, version)
+        return render_template(
+            "monitoring.html",
+            texts=Presentation(schema),
+            schema=schema,
+            reference=reference,
+            versions=other_versions(model, chosen),
+            version=version,
+            now=datetime.now(UTC),
+            period=PERIOD,
+            traffic=traffic,
+            tiles=tiles(traffic) if traffic else [],
+            drift=None if isinstance(found, PageError) else found,
+            drift_error=found if isinstance(found, PageError) else None,
+            unknown=log.view(name, version) if log else None,
+            deployments=deployments(store, name),
+            loaded=model,
+        )
+
+    return poller
