@@ -22,8 +22,8 @@ def page(title: str, content: str) -> str:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <title>{escape(title)}</title>
-<style>{_STYLE.read_text("utf-8")}</style></head><body>
-{content}</body></html>
+<style>{_STYLE.read_text("utf-8")}</style></head><body><main>
+{content}</main></body></html>
 """
 
 

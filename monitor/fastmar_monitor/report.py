@@ -46,7 +46,7 @@ def parts(drift: Drift) -> Iterator[str]:
 <h1>{chip(comparison.verdict)} {sentence}</h1>
 <p>{comparison.rows:,} live records{_refused(drift)}, {comparison.reference_rows:,} records of the reference.</p>
 {"".join(f'<p class="notice">{escape(printable(text))}</p>' for text in drift.live.notices)}
-<p class="legend"><span class="reference"></span>reference <span class="live"></span>live</p></header><main>
+<p class="legend"><span class="reference"></span>reference <span class="live"></span>live</p></header><div>
 """
     labels = [f"{start:%Y-%m-%d %H:%M}" for start, _ in drift.periods]
     if drift.periods:
@@ -65,7 +65,7 @@ def parts(drift: Drift) -> Iterator[str]:
         yield '<input type="checkbox" id="changed"><label for="changed">Only those that changed</label>'
     yield '<div class="cards">'
     yield from (card(each, values, labels) for each in comparison.fields)
-    yield f"</div></main>{_FOOTER}"
+    yield f"</div></div>{_FOOTER}"
 
 
 def chip(verdict: str) -> str:

@@ -57,7 +57,7 @@ def parts(feedback: Feedback) -> Iterator[str]:
     yield f"""<header><p class="model">{escape(plots.text(f"{feedback.model} {feedback.version}"))}</p>
 <h1>{chip} {escape(headline(feedback))}</h1><p>{counts(feedback)}</p>
 {"".join(f'<p class="notice">{escape(printable(text))}</p>' for text in feedback.notices())}
-</header><main><h2>By {feedback.by} (UTC)</h2>{_by_period(feedback)}
+</header><div><h2>By {feedback.by} (UTC)</h2>{_by_period(feedback)}
 """
     scores = feedback.all.measured
     if scores:
@@ -71,7 +71,7 @@ def parts(feedback: Feedback) -> Iterator[str]:
             if rows := scores.detail.get(name):
                 yield _card(name.capitalize(), _detail(rows))
         yield "</div>"
-    yield f"</main>{_FOOTER}"
+    yield f"</div>{_FOOTER}"
 
 
 def _by_period(feedback: Feedback) -> str:

@@ -24,7 +24,7 @@ def test_feedback_and_drift_of_a_log(archive: Path, tmp_path: Path, capsys: pyte
     predictor = tiny.predictor()
     records = samples.records(REQUESTS * RECORDS, 1, shift=0.5)
     answers = predictor.predict(records)
-    writer = EntryWriter(predictor.spec, None, LogOptions(Path(tmp_path)))
+    writer = EntryWriter(predictor.spec, None, LogOptions(str(tmp_path)))
     rng = np.random.default_rng(0)
     lines, truths, right = [], [], 0
     for at in range(REQUESTS):
