@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fastmar_cli.arguments import positive
+from fastmar_cli.arguments import positive, share
 from fastmar_cli.console import notice, out, stages, warn
 
 if TYPE_CHECKING:
@@ -60,6 +60,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=positive,
         metavar="N",
         help="maximum number of pixels of a picture, for a learner without Resize (default: 4,000,000)",
+    )
+    parser.add_argument(
+        "--tta",
+        type=positive,
+        metavar="N",
+        help="answer as learn.tta: N augmented copies of each picture, with fixed numbers instead of random ones",
+    )
+    parser.add_argument(
+        "--tta-beta", type=share, metavar="SHARE", help="share of the picture itself in such an answer (default: 0.25)"
+    )
+    parser.add_argument(
+        "--tta-use-max", action="store_const", const=True, help="maximum of the copies and the picture, not the mean"
     )
     parser.add_argument(
         "--text-column",
@@ -113,6 +125,9 @@ def run(args: argparse.Namespace) -> int:
         exif_transpose=args.exif_transpose,
         picture_size=args.picture_size,
         max_pixels=args.max_pixels,
+        tta=args.tta,
+        tta_beta=args.tta_beta,
+        tta_use_max=args.tta_use_max,
         text_column=args.text_column,
         precision=args.precision,
         max_changed=args.max_changed,
