@@ -82,13 +82,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--precision",
         choices=["int8"],
-        help="precision of a model of texts; measured on --reference (default: float32)",
+        help="precision; measured on --calibration for pictures, on --reference for texts (default: float32)",
+    )
+    parser.add_argument(
+        "--calibration",
+        type=Path,
+        metavar="FOLDER",
+        help="about a hundred typical pictures, by which --precision finds the ranges of numbers",
     )
     parser.add_argument(
         "--max-changed",
         type=float,
         metavar="SHARE",
-        help="largest share of predictions for --reference that --precision may change (default: 0.02)",
+        help="largest share of the measured predictions that --precision may change (default: 0.02)",
     )
     parser.add_argument(
         "--module",
@@ -131,6 +137,7 @@ def run(args: argparse.Namespace) -> int:
         text_column=args.text_column,
         precision=args.precision,
         max_changed=args.max_changed,
+        calibration=args.calibration,
         modules=args.modules,
     )
     with stages() as on_stage:
