@@ -119,12 +119,15 @@ def _layers(
         warnings.simplefilter("ignore", UserWarning)  # torch warns about grids of one column, which are intended here
         for index, transform in enumerate(transforms(learner.loader.get("after_batch"))):
             where, size = f"dls.after_batch[{index}]", pictures.size
+            left_out: list[dict[str, str]] = []
             layer = None
-            if not _is_dropped(transform, where, dropped):
+            if not _is_dropped(transform, where, left_out):
                 layer = layer_of(convert(transform, where, BATCH, pictures), size)
             if augmentation is not None and size is not None:
                 layer = augmentation.layer(transform, layer, size)
-            if layer is not None:
+            if layer is None:
+                dropped += left_out
+            else:
                 layers.append(layer)
     return tuple(layers)
 

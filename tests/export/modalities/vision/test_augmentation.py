@@ -88,6 +88,9 @@ def test_the_notice_names_what_is_left_out(tmp_path: Path) -> None:
     assert notice["message"].endswith("Left out: FlipItem, rotate_mat, Hue.")
     assert spec.layers[0] == {"layer": "copies", "copies": 2, "beta": 0.5, "use_max": False}
     assert spec.decode["activation"] == "identity"
+    dropped = {entry["what"].rpartition(".")[2] for entry in spec.dropped}
+    assert "Hue" in dropped
+    assert "Brightness" not in dropped
 
 
 def test_an_ordinary_learner_varies_in_its_layers_only(tmp_path: Path) -> None:
