@@ -12,7 +12,6 @@ from pathlib import Path
 import onnx
 import onnxruntime
 import torch
-from torch import nn
 
 from fastmar_export.archive import check_output, creation_date, write_archive
 from fastmar_export.bundle import Bundle
@@ -90,7 +89,8 @@ def export_learner(
     on_stage("Converting the transforms")
     conversion = _convert(learner, modality, options)
     on_stage("Rebuilding the network")
-    network = _rebuild(learner, conversion, options)
+    network = rebuild(learner.model, modules=[*options.modules, *layer_packages()])
+    network = modality.assemble(network, conversion, learner, options)
     on_stage("Exporting the network to ONNX")
     exported = export_network(network, learner, modality, conversion, options.activation)
     spec = _spec(options, source, modality, conversion, exported)
@@ -131,13 +131,6 @@ def _convert(learner: Learner, modality: Modality, options: Options) -> Conversi
     if options.reference is not None:
         fields = refine(spec_of_inputs(modality, conversion), options.reference)
     return replace(conversion, fields=fields, dropped=[*conversion.dropped, *dropped])
-
-
-def _rebuild(learner: Learner, conversion: Conversion, options: Options) -> nn.Module:
-    """The network, with the layers before it."""
-    network = rebuild(learner.model, modules=[*options.modules, *layer_packages()])
-    layers = [layer.module for layer in conversion.layers]
-    return nn.Sequential(*layers, network) if layers else network
 
 
 def _check_name(options: Options) -> None:

@@ -91,6 +91,10 @@ def export(
     max_pixels: int | None = None,
     precision: str | None = None,
     max_changed: float | None = None,
+    calibration: str | Path | None = None,
+    tta: int | None = None,
+    tta_beta: float | None = None,
+    tta_use_max: bool | None = None,
     modules: Iterable[str] = (),
     force: bool = False,
     on_stage: Callable[[str], None] = lambda _: None,
@@ -113,8 +117,13 @@ def export(
         exif_transpose: whether to rotate photos by their EXIF orientation, which fastai does not do.
         picture_size: width and height of all pictures, for a learner without Resize whose network needs one size.
         max_pixels: limit of a picture's pixels, for a learner without Resize; None for the default limit.
-        precision: ``"int8"`` for a model of texts; None for float32. The change is measured on `reference`.
-        max_changed: largest share of predictions for `reference` that `precision` may change; None for 0.02.
+        precision: ``"int8"`` for a model of texts or pictures; None for float32. The change is measured on `reference`
+            for texts, and on `calibration` for pictures.
+        max_changed: largest share of the measured predictions that `precision` may change; None for 0.02.
+        calibration: folder of about a hundred typical pictures.
+        tta: number of augmented copies of each picture, for the answers of `learn.tta`; None for `learn.predict`.
+        tta_beta: share of the picture itself in such an answer; None for 0.25.
+        tta_use_max: whether such an answer is the maximum of all copies instead of a mean.
         modules: packages of your own with layers of the network.
         force: whether to replace an archive of another version or learner. Without it, only an archive of the same
             version with the same network and transforms is replaced.
@@ -136,6 +145,10 @@ def export(
         max_pixels=max_pixels,
         precision=precision,
         max_changed=max_changed,
+        calibration=Path(calibration) if calibration is not None else None,
+        tta=tta,
+        tta_beta=tta_beta,
+        tta_use_max=tta_use_max,
         modules=tuple(modules),
         force=force,
         live=True,

@@ -26,8 +26,14 @@ class Options:
         exif_transpose: whether to rotate photos by their EXIF orientation, which fastai does not do.
         picture_size: width and height of all pictures, for a learner without Resize whose network needs one size.
         max_pixels: limit of a picture's pixels, for a learner without Resize; None for the default limit.
-        precision: ``"int8"`` for LSTM layers with 8-bit weights; None for float32.
-        max_changed: largest share of predictions for the reference that `precision` may change; None for the default.
+        precision: ``"int8"`` for 8-bit weights: of the LSTM layers for texts, of all layers for pictures; None for
+            float32.
+        max_changed: largest share of predictions that `precision` may change; None for the default.
+        calibration: folder of pictures, with which `precision` of a model of pictures is prepared and measured.
+        tta: number of augmented copies of each picture, for the answers of `learn.tta`; None for those of
+            `learn.predict`.
+        tta_beta: share of the plain picture in the answer; None for 0.25.
+        tta_use_max: whether answers are the maximum of all copies instead of a mean.
         text_column: names of the columns with texts, in the order of training; None for the recorded names.
         modules: top-level packages of the user from which layers of the network may be imported.
     """
@@ -46,5 +52,9 @@ class Options:
     max_pixels: int | None = None
     precision: str | None = None
     max_changed: float | None = None
+    calibration: Path | None = None
+    tta: int | None = None
+    tta_beta: float | None = None
+    tta_use_max: bool | None = None
     text_column: Sequence[str] | None = None
     modules: Sequence[str] = ()

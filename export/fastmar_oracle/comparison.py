@@ -27,6 +27,16 @@ class AnotherLearner(FastmarError):
     code = "another_learner"
 
 
+class NotComparable(FastmarError):
+    """The archive's answers are not those of `learn.predict`, by an option of its export."""
+
+    code = "not_comparable"
+
+
+_OTHER_ANSWERS = {"test_time_augmentation": "--tta", "reduced_precision": "--precision"}
+"""Options by the code of the notice that the export writes."""
+
+
 class AnswersDiffer(FastmarError):
     """The archive's answer differs from fastai's prediction."""
 
@@ -64,12 +74,18 @@ def compare_with_fastai(
     Raises:
         FastaiUnavailable: fastai can't load the learner, or can't predict.
         AnotherLearner: the archive was not exported from this pickle.
+        NotComparable: the archive was exported with an option that changes its answers.
         AnswersDiffer: a label differs, or a number differs by more than `TOLERANCE`.
     """
     spec = predictor.spec
     oracle = modality(spec.kind)
     records = oracle.read(golden, data, spec)
     _check_same(predictor, learner)
+    if flags := [_OTHER_ANSWERS[note["code"]] for note in spec.notices if note["code"] in _OTHER_ANSWERS]:
+        raise NotComparable(
+            f"the archive was exported with {' and '.join(flags)}, so its answers are not those of learn.predict.",
+            fix="export the learner without this option, and compare that archive.",
+        )
     differences, refused = {}, []
     learn = load_learner(learner)
     for row, (record, answer) in enumerate(zip(records, predictor.predict(records), strict=True)):

@@ -30,6 +30,14 @@ class _SizedLayer:
     size: tuple[int, int] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _CopiesLayer:
+    copies: int
+    size: None = None
+
+
+_LAYERS: dict[str, Any] = {"random_resized_crop_gpu": _CropLayer, "copies": _CopiesLayer}
+_MAX_COPIES = 1024
 _ONNX_TYPES = {"int64": "tensor(int64)", "float32": "tensor(float)", "uint8": "tensor(uint8)"}
 _MAX_SIDE = 1 << 16
 
@@ -78,10 +86,12 @@ def _check_decode(spec: Spec) -> None:
 def _check_layer(layer: dict[str, Any], path: str) -> None:
     if not isinstance(layer.get("layer"), str):
         raise unreadable(f"{path} has no layer name")
-    cls: Any = _CropLayer if layer["layer"] == "random_resized_crop_gpu" else _SizedLayer
+    cls = _LAYERS.get(layer["layer"], _SizedLayer)
     checked = build(cls, {key: value for key, value in layer.items() if key in cls.__dataclass_fields__}, path)
     if checked.size is not None and not all(0 < side <= _MAX_SIDE for side in checked.size):
         raise invalid(f"{path}.size", f"two numbers from 1 to {_MAX_SIDE}", list(checked.size))
+    if isinstance(checked, _CopiesLayer) and not 0 < checked.copies <= _MAX_COPIES:
+        raise invalid(f"{path}.copies", f"a number from 1 to {_MAX_COPIES:,}", checked.copies)
     if isinstance(checked, _CropLayer) and not (
         min(*checked.ratio, checked.valid_scale) > 0 and math.isfinite(sum(checked.ratio))
     ):

@@ -104,14 +104,33 @@ def centre_corner(size: Size, target: Size) -> tuple[int, int]:
     return (size[0] - target[0]) // 2, (size[1] - target[1]) // 2
 
 
-def fit_crop(size: Size, target: Size, *, pad: bool, pad_mode: str, resample: int) -> Crop:
-    """The crop of fastai's Resize by cropping or padding: the centre of the picture, in the target's proportions."""
+def drawn_integer(draw: float, low: int, high: int) -> int:
+    """The integer from `low` to `high` for a number of [0, 1), as Python's `randint` draws it."""
+    return low + int(draw * (high - low + 1))
+
+
+def check_draws(path: str, draws: Sequence[float] | None, count: int) -> None:
+    """Raise `BundleUnreadable` unless there are no `draws`, or `count` of them in [0, 1)."""
+    if draws is not None and (len(draws) != count or not all(0 <= draw < 1 for draw in draws)):
+        raise invalid(f"{path}.draws", f"{count} numbers from 0 to below 1", None)
+
+
+CENTRE = (0.5, 0.5)
+
+
+def fit_crop(
+    size: Size, target: Size, *, pad: bool, pad_mode: str, resample: int, place: tuple[float, float] = CENTRE
+) -> Crop:
+    """The crop of fastai's Resize by cropping or padding, in the target's proportions.
+
+    `place` is the position of the crop as shares of what it leaves: (0, 0) is the upper left, (1, 1) the lower right.
+    """
     (w, h), (tw, th) = size, target
     across, down = w / tw, h / th
     ratio = (max if pad else min)(across, down)
     cw, ch = int(ratio * tw), int(ratio * th)
     # int() rounds towards zero: with //, padding would differ by a pixel.
-    corner = (int(0.5 * (w - cw)), int(0.5 * (h - ch)))
+    corner = (int(place[0] * (w - cw)), int(place[1] * (h - ch)))
     return Crop((cw, ch), corner, pad_mode, target, resample)
 
 

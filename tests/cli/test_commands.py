@@ -469,7 +469,7 @@ def test_missing_file_is_one_error(arguments: list[str], status: int, capsys: An
     assert "Traceback" not in text
 
 
-@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["export"], ["predict"], ["inspect", "--nonsense", "x"]])
+@pytest.mark.parametrize("arguments", [["nonsense"], ["export"], ["predict"], ["inspect", "--nonsense", "x"]])
 def test_bad_usage_exits_with_2(arguments: list[str], capsys: Any) -> None:
     with pytest.raises(SystemExit) as end:
         main(arguments)

@@ -14,7 +14,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fastmar_cli.arguments import positive
+from fastmar_cli.arguments import positive, share
 from fastmar_cli.console import notice, out, stages, warn
 
 if TYPE_CHECKING:
@@ -66,6 +66,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="maximum number of pixels of a picture, for a learner without Resize (default: 4,000,000)",
     )
     parser.add_argument(
+        "--tta",
+        type=positive,
+        metavar="N",
+        help="answer as learn.tta: N augmented copies of each picture, with fixed numbers instead of random ones",
+    )
+    parser.add_argument(
+        "--tta-beta", type=share, metavar="SHARE", help="share of the picture itself in such an answer (default: 0.25)"
+    )
+    parser.add_argument(
+        "--tta-use-max", action="store_const", const=True, help="maximum of the copies and the picture, not the mean"
+    )
+    parser.add_argument(
         "--text-column",
         action="append",
         metavar="NAME",
@@ -74,13 +86,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--precision",
         choices=["int8"],
-        help="precision of a model of texts; measured on --reference (default: float32)",
+        help="precision; measured on --calibration for pictures, on --reference for texts (default: float32)",
+    )
+    parser.add_argument(
+        "--calibration",
+        type=Path,
+        metavar="FOLDER",
+        help="about a hundred typical pictures, by which --precision finds the ranges of numbers",
     )
     parser.add_argument(
         "--max-changed",
         type=float,
         metavar="SHARE",
-        help="largest share of predictions for --reference that --precision may change (default: 0.02)",
+        help="largest share of the measured predictions that --precision may change (default: 0.02)",
     )
     parser.add_argument(
         "--module",
@@ -117,9 +135,13 @@ def run(args: argparse.Namespace) -> int:
         exif_transpose=args.exif_transpose,
         picture_size=args.picture_size,
         max_pixels=args.max_pixels,
+        tta=args.tta,
+        tta_beta=args.tta_beta,
+        tta_use_max=args.tta_use_max,
         text_column=args.text_column,
         precision=args.precision,
         max_changed=args.max_changed,
+        calibration=args.calibration,
         modules=args.modules,
     )
     with stages() as on_stage:

@@ -81,6 +81,21 @@ class Modality(ABC):
     def golden(self, conversion: Conversion) -> list[Any]:
         """The golden records, made without training data."""
 
+    def assemble(
+        self,
+        network: nn.Module,
+        conversion: Conversion,
+        learner: Learner,
+        options: Options,
+    ) -> nn.Module:
+        """The network with the layers before it.
+
+        Raises:
+            ExportError: an option can't be applied to the learner's loss.
+        """
+        layers = [layer.module for layer in conversion.layers]
+        return nn.Sequential(*layers, network) if layers else network
+
     @abstractmethod
     def decoder(
         self, conversion: Conversion, learner: Learner, shape: tuple[int, ...], requested: str | None

@@ -39,14 +39,14 @@ class Sampling:
         longest = max(out)
         return 1.0 if self.align_corners else longest / max(longest - 1, 1)
 
-    def area(self, size: Size, out: Size) -> Size:
-        """The size to which fastai averages first; `size` if it does not average.
+    def area(self, size: Size, out: Size, zoom: float | None = None) -> Size:
+        """The size to which fastai averages first; `size` if it does not average. `zoom` is fastai's `z`, if known.
 
         ``d = min(height / out_width, width / 2) / 2``: fastai uses the last two axes of the grid, which are the width
         and the pair of coordinates, instead of height and width.
         """
         d = min(size[0] / out[1], size[1] / 2) / 2
-        if self.mode != "bilinear" or not (d > 1 and d > self.zoom(out)):
+        if self.mode != "bilinear" or not (d > 1 and d > (self.zoom(out) if zoom is None else zoom)):
             return size
         return math.floor(float(size[0]) * (1 / d)), math.floor(float(size[1]) * (1 / d))
 

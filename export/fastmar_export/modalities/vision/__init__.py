@@ -11,15 +11,20 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
+from fastmar_export.bundle import Bundle
 from fastmar_export.conversion import Conversion, State
 from fastmar_export.converters import Domain
 from fastmar_export.errors import ExportError
 from fastmar_export.learner import DATASETS, Learner, name_of
+from fastmar_export.losses import activation_of
 from fastmar_export.modalities import Arrays, Modality, worker_configuration
+from fastmar_export.modalities.vision.augmentation import check_augmentation, merged_state, with_merged_copies
 from fastmar_export.modalities.vision.conversion import convert_vision
+from fastmar_export.modalities.vision.converters.copies import plain_steps
 from fastmar_export.modalities.vision.golden import GOLDEN_SIZE, golden_pictures
 from fastmar_export.modalities.vision.picture_class import MODES, PICTURES, created_class, is_picture
 from fastmar_export.modalities.vision.pictures import BATCH, ITEM
+from fastmar_export.modalities.vision.precision import check_precision, reduce_precision
 from fastmar_export.modalities.vision.sizes import add_size_to_error, check_other_size
 from fastmar_export.modalities.vision.targets import MASK_CODES, POINT, POINT_SCALER, picture_decoder
 from fastmar_export.networks.graph import DEEP
@@ -39,7 +44,16 @@ class Vision(Modality):
     classes = ("fastai.vision.data.ImageDataLoaders", "fastai.vision.data.SegmentationDataLoaders")
     tolerance = DEEP
     domains: ClassVar[Mapping[str, Domain]] = {"after_item": ITEM, "before_batch": BATCH, "after_batch": BATCH}
-    options = ("picture_size", "max_pixels")
+    options = (
+        "picture_size",
+        "max_pixels",
+        "precision",
+        "max_changed",
+        "calibration",
+        "tta",
+        "tta_beta",
+        "tta_use_max",
+    )
 
     def matches(self, learner: Learner) -> bool:
         return learner.dataset.path == DATASETS and any(map(is_picture, learner.input_transforms))
@@ -52,16 +66,25 @@ class Vision(Modality):
                 code="max_pixels_too_low",
             )
 
+        check_augmentation(options)
+        check_precision(options)
+
     def convert(self, learner: Learner, options: Options) -> Conversion:
         return convert_vision(learner, options)
 
     def golden(self, conversion: Conversion) -> list[Any]:
-        return golden_pictures(conversion.steps)
+        return golden_pictures(plain_steps(conversion.steps))
+
+    def assemble(self, network: nn.Module, conversion: Conversion, learner: Learner, options: Options) -> nn.Module:
+        network = super().assemble(network, conversion, learner, options)
+        return with_merged_copies(network, conversion, activation_of(learner.loss, options.activation).name)
 
     def decoder(
         self, conversion: Conversion, learner: Learner, shape: tuple[int, ...], requested: str | None
     ) -> tuple[State, list[Notice]]:
-        return picture_decoder(conversion.target_transforms, list(conversion.targets), learner.loss, shape, requested)
+        targets = list(conversion.targets)
+        state, notices = picture_decoder(conversion.target_transforms, targets, learner.loss, shape, requested)
+        return merged_state(state, conversion.layer_states), notices
 
     def export_context(self, conversion: Conversion) -> AbstractContextManager[None]:
         return add_size_to_error(conversion)
@@ -75,6 +98,9 @@ class Vision(Modality):
         expected: npt.NDArray[np.float32],
     ) -> float:
         return check_other_size(network, predictor, samples, expected) if conversion.dynamic_axes else 0.0
+
+    def finish(self, bundle: Bundle, options: Options) -> Bundle:
+        return bundle if options.precision is None else reduce_precision(bundle, options)
 
     def workers(self) -> dict[str, Any]:
         return worker_configuration(batch=8, seconds=120, threads=0)

@@ -11,6 +11,7 @@ from fastmar_export.converters import convert
 from fastmar_export.dropped_transforms import dropped_getter, reason_to_drop
 from fastmar_export.errors import ExportError, UnsupportedLearner, UnsupportedTransform
 from fastmar_export.learner import Learner, as_list, describe_transform, name_of, transforms
+from fastmar_export.modalities.vision.augmentation import Augmentation, augmentation_of
 from fastmar_export.modalities.vision.converters.pil_image import pil_image
 from fastmar_export.modalities.vision.layers import layer_of
 from fastmar_export.modalities.vision.picture_class import PICTURES, created_class, is_picture
@@ -42,7 +43,9 @@ def convert_vision(learner: Learner, options: Options) -> Conversion:
     dropped: list[dict[str, str]] = []
     lists = as_list(learner.dataset.get("tls"))
     _check_inputs(learner, lists)
+    augmentation = augmentation_of(options)
     steps = [_opening_step(lists[0], dropped, options)]
+    records: list[Any] = []
     targets = [transform for part in lists[1:] for transform in _type_transforms(part)]
     target_transforms = list(_targets(targets, dropped))
     for index, transform in enumerate(transforms(learner.loader.get("after_item"))):
@@ -51,6 +54,9 @@ def convert_vision(learner: Learner, options: Options) -> Conversion:
             target_transforms.append(transform)
         elif not _is_dropped(transform, where, dropped):
             steps.append(convert(transform, where, ITEM, pictures))
+            records.append(transform)
+        elif augmentation is not None:
+            augmentation.leave_out(transform)
     for index, transform in enumerate(transforms(learner.loader.get("before_batch"))):
         raise UnsupportedTransform(f"dls.before_batch[{index}]", name_of(transform))
     _check_tensor(steps)
@@ -63,7 +69,13 @@ def convert_vision(learner: Learner, options: Options) -> Conversion:
             code="max_pixels_not_applicable",
         )
     dynamic_axes = DYNAMIC_AXES if pictures.size is None else {}
-    layers = _layers(learner, pictures, dropped)
+    if augmentation is not None:
+        _require_size(pictures)
+        steps = augmentation.steps(steps, records)
+    layers = _layers(learner, pictures, dropped, augmentation)
+    if augmentation is not None:
+        layers = (augmentation.first_layer(), *layers)
+        pictures.notices.append(augmentation.notice())
     return Conversion(
         fields=(Field(IMAGE, IMAGE, nullable=False),),
         steps=tuple(steps),
@@ -89,15 +101,34 @@ def _fix_size(steps: list[State], pictures: Pictures, size: tuple[int, int]) -> 
     steps[-1] = {"step": "to_tensor", "size": list(size)}
 
 
-def _layers(learner: Learner, pictures: Pictures, dropped: list[dict[str, str]]) -> tuple[Layer, ...]:
+def _require_size(pictures: Pictures) -> None:
+    """Refuse test-time augmentation of pictures of any size."""
+    if pictures.size is None:
+        raise ExportError(
+            "--tta needs pictures of one size, and the learner's item transforms do not resize them to one.",
+            fix="train with Resize as an item transform, or export with --picture-size WIDTHxHEIGHT.",
+            code="tta_without_size",
+        )
+
+
+def _layers(
+    learner: Learner, pictures: Pictures, dropped: list[dict[str, str]], augmentation: Augmentation | None
+) -> tuple[Layer, ...]:
     layers: list[Layer] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # torch warns about grids of one column, which are intended here
         for index, transform in enumerate(transforms(learner.loader.get("after_batch"))):
-            where = f"dls.after_batch[{index}]"
-            if not _is_dropped(transform, where, dropped):
-                size = pictures.size
-                layers.append(layer_of(convert(transform, where, BATCH, pictures), size))
+            where, size = f"dls.after_batch[{index}]", pictures.size
+            left_out: list[dict[str, str]] = []
+            layer = None
+            if not _is_dropped(transform, where, left_out):
+                layer = layer_of(convert(transform, where, BATCH, pictures), size)
+            if augmentation is not None and size is not None:
+                layer = augmentation.layer(transform, layer, size)
+            if layer is None:
+                dropped += left_out
+            else:
+                layers.append(layer)
     return tuple(layers)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from fastmar_runtime.spec import IMAGE, Spec
 from fastmar_runtime.steps import PictureStep
+from fastmar_runtime.steps.copies import Copies
 from fastmar_runtime.steps.pil_image import PILImage
 from fastmar_runtime.steps.to_tensor import ToTensor
 from fastmar_runtime.validation import unreadable
@@ -23,10 +24,11 @@ def check_steps(steps: Sequence[Any]) -> None:
     """Check that the first step opens the picture, the last makes a tensor, and the others transform pictures."""
     for at, step in enumerate(steps):
         is_first, is_last = at == 0, at == len(steps) - 1
-        opens, makes_tensor = isinstance(step, PILImage), isinstance(step, ToTensor)
+        opens, makes_tensor = isinstance(step, PILImage), isinstance(step, ToTensor | Copies)
         if (opens, makes_tensor) != (is_first, is_last) or not isinstance(step, PictureStep):
             raise unreadable(
-                f"spec.json: steps[{at}] is invalid here: steps of pictures start with pil_image and end with to_tensor"
+                f"spec.json: steps[{at}] is invalid here: steps of pictures start with pil_image and end with "
+                "to_tensor or copies"
             )
     if not steps:
         raise unreadable("spec.json: steps is empty; pictures need pil_image and to_tensor")

@@ -20,6 +20,7 @@ PIXELS = PICTURES * 224 * 224  # that go through the graph together: it keeps fe
 MEASURES = ("width", "height", "aspect ratio", "brightness", "contrast", "sharpness")
 """Measures of pictures, for profiles. Brightness, contrast and sharpness are the mean of the grey values, their
 standard deviation, and their mean difference between neighbours, from 0 to 255."""
+COPIES = "copies"  # layer of test-time augmentation: the graph multiplies the batch
 MASK_PIXELS = PIXELS // 8  # for masks: such networks keep feature maps of full size to the end
 
 
@@ -33,7 +34,8 @@ class PicturePreprocessor:
         self._steps = [load_step(state) for state in spec.steps]
         self._layers = spec.layers
         predicts_masks = bool(spec.outputs) and len(spec.outputs[0].shape) > 2
-        self._pixels = MASK_PIXELS if predicts_masks else PIXELS
+        copies = sum(layer["copies"] for layer in spec.layers if layer["layer"] == COPIES)
+        self._pixels = (MASK_PIXELS if predicts_masks else PIXELS) // (1 + copies)
 
     def __call__(self, records: Sequence[Any]) -> tuple[Arrays, Report]:
         """See `Preprocessor`.
