@@ -256,7 +256,9 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all results to this file")
     parser.add_argument("--vision", action="store_true", help="pictures and a resnet34")
     parser.add_argument("--text", action="store_true", help="texts of about 300 words and a full-size AWD_LSTM")
-    parser.add_argument("--profiles", action="store_true", help="both engines with profiles, with a request log, and without")
+    parser.add_argument(
+        "--profiles", action="store_true", help="both engines with profiles, with a request log, and without"
+    )
     parser.add_argument("--sweep", action="store_true", help="only fastmar, over batch sizes, delays and workers")
     args = parser.parse_args(argv)
     args.repeats = args.repeats or (2 if args.vision or args.text else 3)
