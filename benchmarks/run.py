@@ -132,7 +132,7 @@ def _texts(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _profiles(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
-    """Both engines, with and without the profile of the records."""
+    """Both engines, without observers of the records, with a profile, and with a log of all requests."""
     flight = flights.benchmark_model()
     requests = _write(folder / "requests.json", flight.records)
     plan = Plan(requests, flight.answers, args.connections or [1, 64], args.seconds, args.warm_up)
@@ -140,10 +140,11 @@ def _profiles(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     contenders.export(flight.learner, folder / "plain", flights.NAME)
     contenders.export(flight.learner, folder / "profiled", flights.NAME, "--reference", str(folder / "reference.csv"))
     files = ("--profiles", str(folder / "profiles"))
+    log = ("--request-log", str(folder / "log"))
     rivals = [
         contenders.fastmar_serve(f"{name}{text}", folder / store, *options, *more)
         for name, options in ((contenders.ASGI, ("--engine", "asgi")), (contenders.FASTMAR, ()))
-        for text, store, more in (("", "plain", ()), (", profiles", "profiled", files))
+        for text, store, more in (("", "plain", ()), (", profiles", "profiled", files), (", request log", "plain", log))
     ]
     return _compare(_selected(rivals, args.only), rivals[0], plan, args.repeats)
 
@@ -255,7 +256,9 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all results to this file")
     parser.add_argument("--vision", action="store_true", help="pictures and a resnet34")
     parser.add_argument("--text", action="store_true", help="texts of about 300 words and a full-size AWD_LSTM")
-    parser.add_argument("--profiles", action="store_true", help="both engines with and without profiles of the records")
+    parser.add_argument(
+        "--profiles", action="store_true", help="both engines with profiles, with a request log, and without"
+    )
     parser.add_argument("--sweep", action="store_true", help="only fastmar, over batch sizes, delays and workers")
     args = parser.parse_args(argv)
     args.repeats = args.repeats or (2 if args.vision or args.text else 3)

@@ -189,3 +189,16 @@ def test_other_data_is_no_log(tmp_path: Path, folder: Path) -> None:
     assert not [name for name in names if request_log.matches(str(tmp_path / name))]
     assert not request_log.matches("http://127.0.0.1:8082")
     assert not request_log.matches("strange://bucket")
+
+
+def test_the_most_probable_labels_in_parquet(tmp_path: Path) -> None:
+    """Of the others Parquet has nulls, since the answers name different labels."""
+    model = tiny.spec(decode={**tiny.CATEGORY_DECODER, "top": 1})
+    archive = tiny.write_bundle(tmp_path / "top", model)
+    predictor = Predictor.open(archive)
+    records = samples.records(300, 1)
+    samples.add_profile(archive, predictor, records)
+    path = write(tmp_path / "log.jsonl", log_lines(predictor, records))
+    assert len({line["answer"]["prediction"] for line in map(orjson.loads, path.read_bytes().splitlines())}) == 2
+    pd.read_json(path, lines=True, dtype=False).to_parquet(tmp_path / "log.parquet")
+    assert counts(measure(archive, str(tmp_path / "log.parquet"))) == counts(measure(archive, str(path)))

@@ -37,9 +37,14 @@ class Exchange:
 
     def size(self) -> int:
         """Estimated bytes in memory."""
-        texts = sum(sum(len(text) for text in _texts(record)) for record in self.records)
-        numbers = sum(len(answer.get("probabilities", ())) for answer in self.answers)
-        return _ENTRY_BYTES * len(self.answers) + texts + _NUMBER_BYTES * numbers
+        size = _ENTRY_BYTES * len(self.answers)
+        for record in self.records:
+            for value in record.values() if type(record) is dict else (record,):
+                if type(value) is str:
+                    size += len(value)
+        for answer in self.answers:
+            size += _NUMBER_BYTES * len(answer.get("probabilities", ()))
+        return size
 
 
 class EntryWriter:
@@ -127,9 +132,3 @@ def _json(value: Any) -> bytes:
         return orjson.dumps(value)
     except TypeError:  # an unpaired surrogate, or an integer of more than 64 bits
         return json.dumps(value, default=str, ensure_ascii=False).encode("utf-8", "replace")
-
-
-def _texts(record: Any) -> list[str]:
-    if isinstance(record, dict):
-        return [value for value in record.values() if type(value) is str]
-    return [record] if isinstance(record, str) else []

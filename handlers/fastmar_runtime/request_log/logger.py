@@ -105,7 +105,7 @@ class RequestLog(Observer):
         first = 0
         for request, of_request in zip(requests, answers, strict=True):
             request_id = request.ids.request if request.ids is not None else ""
-            if is_sampled(request_id, self._sample):
+            if self._sample == 1 or is_sampled(request_id, self._sample):
                 rows = range(len(of_request)) if measures else ()
                 own = {row: measures[first + row] for row in rows if first + row in measures}
                 records = request.records if self._entries.reads_records else ()
@@ -163,10 +163,12 @@ class RequestLog(Observer):
 
     def _lines(self, exchanges: Sequence[Exchange]) -> Iterator[bytes]:
         """The lines of all exchanges. Between them the thread gives up Python's lock, so that answers go on."""
+        number = 0
         for exchange in exchanges:
             lines = self._entries.lines(exchange)
             for row in range(len(exchange.answers)):
-                if row % PAUSE == 0:
+                number += 1
+                if number % PAUSE == 0:
                     time.sleep(0)
                 try:
                     yield next(lines)

@@ -20,6 +20,7 @@ def test_each_option_has_a_variable() -> None:
             "FASTMAR_MODELS": "a b",
             "FASTMAR_DRAIN_TIMEOUT": " 12.5 ",
             "FASTMAR_RUN_DIR": "",
+            "FASTMAR_REQUEST_LOG_DROP": 'name, "a, b",last name',
             "FASTMAR_TRACEBACK": "1",
             "HOST": "elsewhere",
         }
@@ -31,6 +32,7 @@ def test_each_option_has_a_variable() -> None:
         "tokens": False,
         "models": ["a", "b"],
         "drain_timeout": 12.5,
+        "request_log_drop": ["name", "a, b", "last name"],
     }
 
 
