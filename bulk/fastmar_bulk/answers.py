@@ -118,7 +118,7 @@ class _Kind:
 
 
 class _Category(_Kind):
-    names = (PREDICTION, PROBABILITY, PROBABILITIES, INDEX)
+    names: tuple[str, ...] = (PREDICTION, PROBABILITY, PROBABILITIES, INDEX)
 
     def __call__(self, answers: Answers) -> dict[str, Callable[[], Named]]:
         probabilities = self._activation(answers.output)
@@ -176,7 +176,8 @@ class _MultiCategory(_Category):
 class _Numbers(_Kind):
     def __call__(self, answers: Answers) -> dict[str, Callable[[], Named]]:
         def prediction() -> Named:
-            rows = self._activation(answers.output).reshape(answers.size, -1)
+            rows = self._activation(answers.output)
+            rows = rows.reshape(answers.size, int(np.prod(rows.shape[1:])))
             columns = [pa.array(np.ascontiguousarray(column), mask=answers.refused) for column in rows.T]
             if self._state.get("size") == 1:
                 return {PREDICTION: columns[0]}

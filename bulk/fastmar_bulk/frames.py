@@ -33,7 +33,7 @@ def read_frame(frame: Any) -> tuple[Table, Callable[[Sequence[str], pa.Table], A
             f"a {type(frame).__name__} is not a table. Fix: pass a DataFrame of pandas or Polars, or an Arrow table."
         )
     table = pa.table(frame)
-    _check_names(table.column_names)
+    check_names(table.column_names)
     columns = {name: _one_chunk(column) for name, column in zip(table.column_names, table.columns, strict=True)}
 
     def join(keep: Sequence[str], answers: pa.Table) -> Any:
@@ -60,9 +60,9 @@ def answer_names(kept: Sequence[str], names: Sequence[str]) -> list[str]:
 
 
 def _read_pandas(frame: Any, pandas: Any) -> tuple[Table, Callable[[Sequence[str], pa.Table], Any]]:
-    _check_names(list(frame.columns))
+    check_names(list(frame.columns))
     positions = {str(name): position for position, name in enumerate(frame.columns)}
-    _check_names([str(name) for name in frame.columns])
+    check_names([str(name) for name in frame.columns])
     columns = {name: _of_series(frame.iloc[:, position], pandas) for name, position in positions.items()}
 
     def join(keep: Sequence[str], answers: pa.Table) -> Any:
@@ -88,7 +88,12 @@ def _one_chunk(values: Any) -> pa.Array:
     return values.chunk(0) if values.num_chunks == 1 else values.combine_chunks()
 
 
-def _check_names(names: Sequence[Any]) -> None:
+def check_names(names: Sequence[Any]) -> None:
+    """Refuse columns with the same name or several levels.
+
+    Raises:
+        TableUnreadable: there are such columns.
+    """
     for name in names:
         if isinstance(name, tuple):
             raise TableUnreadable(f"the table has columns of several levels, such as {name!r}.", fix="flatten them.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 
@@ -12,10 +12,12 @@ from fastmar_client.encoding import as_read
 from fastmar_client.errors import RecordRefused
 from fastmar_contract.errors import RecordError
 from fastmar_contract.values import cell_reader
+from fastmar_runtime.columns import MISSING
 from fastmar_runtime.spec import Field
 
-Values = pa.Array | list[Any]
-"""A column of a table: an Arrow array, or a list of Python values of several types."""
+Values: TypeAlias = "Any | list[Any]"
+"""A column of a table: an Arrow array, or a list of Python values of several types, with `MISSING` where a row does not
+have it."""
 
 _VIEWS = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
 
@@ -63,8 +65,10 @@ class Table:
                 columns[name] = [read(cell) for cell in cells]
         if not columns:
             return [{} for _ in rows]
-        records: list[Any] = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-        return records if self.is_text else [_plain(record) for record in records]
+        records = (zip(columns, row, strict=True) for row in zip(*columns.values(), strict=True))
+        if self.is_text:
+            return [dict(record) for record in records]
+        return [_plain({name: value for name, value in record if value is not MISSING}) for record in records]
 
 
 def without_views(values: Values) -> Values:

@@ -163,8 +163,8 @@ class Model:
                 name=error.name,
             ) from error
         scorer, answers = self._table_scorer()
-        options = {"keep": keep, "columns": columns, "workers": workers or usable_cores()}
-        return score_frame(scorer, answers, self._checks, table, **options)
+        workers = workers or usable_cores()
+        return score_frame(scorer, answers, self._checks, table, keep=keep, columns=columns, workers=workers)
 
     def recommend(self, user: Any, k: int = 10, *, seen: Iterable[Any] = ()) -> Answer:
         """The items with the highest predictions for a user; arguments and answer are those of `Client.recommend`.

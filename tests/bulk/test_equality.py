@@ -17,7 +17,7 @@ from tests.bulk.values import cells, column
 from tests.export.tables import CASES
 
 ROWS = 12
-MANY = settings(max_examples=60, suppress_health_check=list(HealthCheck))
+MANY = settings(max_examples=30, suppress_health_check=list(HealthCheck))
 
 
 @pytest.mark.parametrize("name", CASES)
