@@ -251,7 +251,7 @@ class TestInterruptions:
         kept = 0
         for _ in range(2):
             with subprocess.Popen([*command, "-o", str(target)], stdout=subprocess.DEVNULL) as child:
-                moment = kept + Random(kept).randrange(100, 2000)
+                moment = kept + Random(kept).randrange(100, 900)
                 while child.poll() is None and parts.rows_kept(target) < moment:
                     time.sleep(0.005)
                 child.send_signal(signal.SIGKILL)
