@@ -1,11 +1,11 @@
 """Measures `fastmar score` in process with the Adult model: rows per second and peak memory, by format and size.
 
-python -m benchmarks.bulk_score LEARNER.pkl TABLE.csv [--rows 100000 5000000] [--json FILE]
+python -m benchmarks.bulk_score TABLE.csv [--learner LEARNER.pkl] [--rows 100000 5000000] [--json FILE]
 
-LEARNER is a learner of the Adult data, TABLE some rows of it, which are resampled to the sizes. Each run is a new
-process. Rates include reading and writing of files, but not the start of the process; `learn.get_preds` gets a
-DataFrame in memory. Memory is the peak of resident memory; it is constant if the peaks do not grow with the number of
-rows.
+TABLE has some rows of the Adult data, which are resampled to the sizes. Without LEARNER, a learner of the same shape is
+trained with them, and `learn.get_preds` is measured, too. Each run is a new process. Rates include reading and writing
+of files, but not the start of the process; `learn.get_preds` gets a DataFrame in memory. Memory is the peak of resident
+memory; it is constant if the peaks do not grow with the number of rows.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from fastmar_cli.main import main as fastmar
 out = Console(width=None if sys.stdout.isatty() else 140)
 MEGA = 1e6
 CHUNK = 500_000  # rows that are drawn at random; larger tables repeat them
-FASTAI_ROWS = 100_000  # of get_preds, which takes a minute for a million
+FASTAI_ROWS = 100_000  # of get_preds
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +60,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     runs = []
     with tempfile.TemporaryDirectory(prefix="fastmar-bench-", dir=args.folder) as name:
         folder = Path(name)
-        if fastmar(["export", str(args.learner), "--name", "adult", "--output", str(folder)]):
-            return 1
         sample = pd.read_csv(args.table)
+        learner = args.learner or _train(sample, folder / "learner.pkl")
+        if fastmar(["export", str(learner), "--name", "adult", "--output", str(folder)]):
+            return 1
         for rows in args.rows:
             for ending in ("parquet", "csv"):
                 _write_table(sample, rows, folder / f"in.{ending}")
@@ -75,8 +76,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 runs.append(_run(folder, ending, target, rows, options))
         for workers in (1, 2):
             runs.append(_run(folder, "parquet", "parquet", args.rows[-1], {"keep": [], "workers": workers}))
-        if not args.no_fastai:
-            runs.append(_fastai(args.learner, sample))
+        if args.learner is None:
+            runs += [_fastai(learner, sample, size) for size in (64, 4096)]
     out.print(_results_table(runs))
     if args.json:
         result = {"machine": machine.describe(), "runs": [asdict(run) for run in runs]}
@@ -129,16 +130,44 @@ def _peak() -> int:
     return int(line.split()[1]) * 1024
 
 
-def _fastai(learner: Path, sample: pd.DataFrame) -> Run:
-    """`learn.get_preds` on all cores, with batches of 4096."""
+def _train(sample: pd.DataFrame, path: Path) -> Path:
+    """A learner with the columns and layers of the book's, whose labels are random."""
+    from fastai.tabular.all import (  # noqa: PLC0415
+        Categorify,
+        FillMissing,
+        Normalize,
+        TabularDataLoaders,
+        tabular_learner,
+    )
+
+    table = sample.assign(salary=np.random.default_rng(0).choice(["<50k", ">=50k"], len(sample)))
+    numbers = list(sample.select_dtypes("number"))
+    dls = TabularDataLoaders.from_df(
+        table,
+        procs=[Categorify, FillMissing, Normalize],
+        cat_names=[name for name in sample if name not in numbers],
+        cont_names=numbers,
+        y_names="salary",
+        bs=32,
+        num_workers=0,
+    )
+    learn = tabular_learner(dls, layers=[200, 100])
+    with learn.no_bar(), learn.no_logging():
+        learn.fit(1)
+    learn.export(path)
+    return path
+
+
+def _fastai(learner: Path, sample: pd.DataFrame, batch_size: int) -> Run:
+    """`learn.get_preds` on all cores."""
     from fastai.learner import load_learner  # noqa: PLC0415
 
     learn = load_learner(learner)
     table = sample.iloc[np.random.default_rng(0).integers(0, len(sample), FASTAI_ROWS)].reset_index(drop=True)
     started_at = time.perf_counter()
     with learn.no_bar(), learn.no_logging():
-        learn.get_preds(dl=learn.dls.test_dl(table, bs=4096))
-    return Run("learn.get_preds", FASTAI_ROWS, time.perf_counter() - started_at, float("nan"))
+        learn.get_preds(dl=learn.dls.test_dl(table, bs=batch_size))
+    return Run(f"learn.get_preds, batches of {batch_size}", FASTAI_ROWS, time.perf_counter() - started_at, float("nan"))
 
 
 def _results_table(runs: list[Run]) -> Table:
@@ -157,11 +186,10 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("learner", type=Path)
     parser.add_argument("table", type=Path)
+    parser.add_argument("--learner", type=Path)
     parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 5_000_000], help="sizes of the tables")
     parser.add_argument("--folder", type=Path, help="folder for temporary files")
-    parser.add_argument("--no-fastai", action="store_true", help="do not measure learn.get_preds")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all results to this file")
     return parser.parse_args(argv)
 

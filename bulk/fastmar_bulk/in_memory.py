@@ -10,13 +10,14 @@ import pyarrow as pa
 
 from fastmar_bulk.answers import AnswerTable
 from fastmar_bulk.frames import answer_names, read_frame
-from fastmar_bulk.scorer import ROWS_A_TABLE, TableScorer
+from fastmar_bulk.scorer import TableScorer
 from fastmar_bulk.tables import Table
 from fastmar_client.schema import Schema
 from fastmar_contract.errors import TableUnreadable
 from fastmar_contract.faults import combine
 
 ALL = "all"
+ROWS_A_TABLE = 65_536  # that a thread scores at a time
 
 
 def score_frame(

@@ -13,7 +13,6 @@ from fastmar_runtime.modalities.tabular.preprocessing import TablePreprocessor
 from fastmar_runtime.predictor import Predictor, not_finite
 
 ROWS_A_RUN = 2048  # of the graph: its intermediate results stay in a core's cache
-ROWS_A_TABLE = 65_536  # of a part that a thread scores at a time
 
 
 class TableScorer:

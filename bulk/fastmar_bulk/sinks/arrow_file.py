@@ -14,7 +14,7 @@ from fastmar_bulk.tables import Values
 from fastmar_client.errors import CsvUnwritable
 from fastmar_runtime.columns import MISSING
 
-_ROW_GROUP = 500_000  # rows
+_ROW_GROUP = 65_536  # rows, which are in memory until they are written
 
 
 class _ArrowFile:

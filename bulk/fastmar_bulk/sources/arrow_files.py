@@ -15,6 +15,8 @@ from fastmar_client.errors import CsvUnreadable
 from fastmar_contract.errors import TableUnreadable
 from fastmar_contract.values import NUMBER
 
+_BUFFER = 1 << 20  # bytes of a column that are read at a time: column chunks can be large
+
 
 class _ArrowSource:
     """See `Source`."""
@@ -55,7 +57,7 @@ class _Parquet(_ArrowSource):
     def __init__(self, path: str, reading: Reading) -> None:
         # Categories are read as dictionaries, as they are stored.
         coded = [field.name for field in reading.spec.fields if field.kind != NUMBER]
-        file = pq.ParquetFile(path, read_dictionary=coded, pre_buffer=False, memory_map=True)
+        file = pq.ParquetFile(path, read_dictionary=coded, pre_buffer=False, buffer_size=_BUFFER)
         super().__init__(path, file, file.schema_arrow, reading)
 
     def _chunks(self, wanted: Sequence[str]) -> Iterator[Chunk]:
