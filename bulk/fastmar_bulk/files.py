@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
@@ -35,7 +35,6 @@ from fastmar_runtime.schema import describe
 _Result: TypeAlias = "tuple[Table, Any]"
 
 COLUMN, SEPARATE, FAIL = "column", "separate", "fail"
-_Result: TypeAlias = "tuple[Table, Any]"
 ROWS_A_CHUNK = 16_384  # with twice as many, memory grows by a tenth and rates do not
 _STORED = (WARNINGS, ERROR, ERROR_CODE, ERROR_FIELD)  # answers that each run counts or may write
 
@@ -231,7 +230,7 @@ class _Run:
         if not self._rows:
             raise CsvUnreadable(f"{files[0]} has no rows.", fix="add rows to the table.", code="no_rows")
 
-    def _jobs(self, files: Sequence[str], first: Source, reading: Reading) -> Iterator[_Job]:
+    def _jobs(self, files: Sequence[str], first: Source, reading: Reading) -> Generator[_Job, None, None]:
         fields = [name for f in reading.spec.fields for name in (f.name, *f.aliases)]
         number = 0
         for place, path in enumerate(files):
@@ -313,7 +312,7 @@ class _Outputs:
 
 
 def _map_in_order(
-    function: Callable[[_Job], _Result], jobs: Iterator[_Job], workers: int
+    function: Callable[[_Job], _Result], jobs: Generator[_Job, None, None], workers: int
 ) -> Iterator[tuple[_Job, _Result]]:
     """Each job with its result, in their order; at most `workers` + 1 of them are in memory."""
     pending: deque[tuple[_Job, Future[_Result]]] = deque()
