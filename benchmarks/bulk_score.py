@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -34,7 +35,7 @@ from fastmar_cli.main import main as fastmar
 out = Console(width=None if sys.stdout.isatty() else 140)
 MEGA = 1e6
 CHUNK = 500_000  # rows that are drawn at random; larger tables repeat them
-FASTAI_ROWS = 100_000  # of get_preds
+FASTAI_ROWS = 20_000  # of get_preds
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for rows in args.rows:
             for ending in ("parquet", "csv"):
                 _write_table(sample, rows, folder / f"in.{ending}")
+            os.sync()  # else the runs would wait until the tables are on the disk
             for ending, target, options in (
                 ("parquet", "parquet", {"keep": []}),
                 ("parquet", "parquet", {}),

@@ -124,6 +124,8 @@ def _score_files(
                 fix="run it again with --no-resume.",
                 code="table_changed",
             )
+        if parts is not None:
+            parts.flush()
         with write_errors(target):
             outputs.finish()
         if parts is not None:
@@ -212,6 +214,8 @@ class _Run:
         workers = self._options.workers or usable_cores()
         self._options.progress(self.progress(0.0))
         for job, (table, answers) in _map_in_order(self._score, self._jobs(files, first, reading), workers):
+            if self._parts is not None:
+                self._parts.check()
             error = answers[ERROR]
             failed = len(error) - error.null_count
             if failed and self._options.errors == FAIL:

@@ -13,9 +13,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections import deque
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from threading import Semaphore
 from typing import Any
 
 import pyarrow as pa
@@ -25,6 +28,7 @@ from fastmar_contract.locks import acquire
 
 _RESTART = "score all rows again with --no-resume, or undo the change."
 _DESCRIPTION = "run.json"
+_THREADS = 4
 
 
 class Parts:
@@ -50,6 +54,9 @@ class Parts:
                 self._start(description, resume=resume)
                 stack.pop_all()  # without errors, the file stays open until `close`
         self.resumed = _chunks(self.folder)
+        self._threads = ThreadPoolExecutor(_THREADS, "fastmar-save")
+        self._saving: deque[Future[None]] = deque()
+        self._free = Semaphore(2 * _THREADS)  # answers that wait for the disk are in memory
 
     def _start(self, description: Mapping[str, Any], *, resume: bool) -> None:
         if not acquire(self._file):
@@ -76,7 +83,31 @@ class Parts:
             return pa.ipc.open_file(file).read_all()
 
     def save(self, chunk: int, answers: pa.Table) -> None:
-        """Save the answers to a chunk: they are on the disk when this returns."""
+        """Save the answers to a chunk in another thread, because the caller would wait for the disk."""
+        self._free.acquire()
+        self._saving.append(self._threads.submit(self._save, chunk, answers))
+
+    def check(self) -> None:
+        """Raise `CsvUnwritable` if answers could not be written."""
+        while self._saving and self._saving[0].done():
+            self._saving.popleft().result()
+
+    def flush(self) -> None:
+        """Wait until all answers are on the disk.
+
+        Raises:
+            CsvUnwritable: some can't be written.
+        """
+        while self._saving:
+            self._saving.popleft().result()
+
+    def _save(self, chunk: int, answers: pa.Table) -> None:
+        try:
+            self._write(chunk, answers)
+        finally:
+            self._free.release()
+
+    def _write(self, chunk: int, answers: pa.Table) -> None:
         path = self._path(chunk, answers.num_rows)
         unfinished = path.with_suffix(".part")
         with write_errors(self._target):
@@ -93,6 +124,7 @@ class Parts:
 
     def close(self) -> None:
         """Release the folder, and keep it for another run to resume."""
+        self._threads.shutdown()
         self._file.close()
 
     def _path(self, chunk: int, rows: int) -> Path:

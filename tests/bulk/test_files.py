@@ -249,7 +249,7 @@ class TestInterruptions:
         score(model, path, tmp_path / "whole.parquet", batch_size=100)
         command = [sys.executable, "-m", "fastmar_cli.main", "score", str(archive), str(path), "--batch-size", "100"]
         kept = 0
-        for _ in range(2):
+        for _ in range(1):
             with subprocess.Popen([*command, "-o", str(target)], stdout=subprocess.DEVNULL) as child:
                 moment = kept + Random(kept).randrange(100, 900)
                 while child.poll() is None and parts.rows_kept(target) < moment:
