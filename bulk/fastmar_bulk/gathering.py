@@ -19,7 +19,7 @@ from fastmar_runtime.columns import date_part_columns
 from fastmar_runtime.ranges import expected_ranges
 from fastmar_runtime.spec import Field, Spec
 
-_EXACT = 2.0**53  # larger integers are not exact in float64, so that they compare differently with limits
+_EXACT = 2.0**53  # integers from here on are rounded to float64, so that they compare differently with limits
 
 
 class TableGatherer:
@@ -113,13 +113,13 @@ def _of_array(values: pa.Array) -> Parsed:
         if is_nan.any():
             nulls = is_nan if nulls is None else nulls | is_nan
         return numbers, nulls, None
-    return numbers, nulls, np.abs(numbers) > _EXACT if kind.bit_width == 64 else None
+    return numbers, nulls, np.abs(numbers) >= _EXACT if kind.bit_width == 64 else None
 
 
 def _of_objects(values: list[Any]) -> Parsed:
     usual = [type(value) is float or (type(value) is int and -_EXACT <= value <= _EXACT) for value in values]
     numbers = np.array([v if ok else 0.0 for v, ok in zip(values, usual, strict=True)], dtype=np.float64)
-    return numbers, None, ~np.array(usual, dtype=bool) | np.isnan(numbers)
+    return numbers, None, ~np.array(usual, dtype=bool)
 
 
 def _coded(values: Values, field: Field, findings: Findings, *, is_text: bool) -> Coded:

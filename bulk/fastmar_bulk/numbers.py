@@ -44,7 +44,7 @@ def _one_by_one(texts: pa.Array, is_plain: pa.Array) -> tuple[Any, Any]:
     unusual = np.flatnonzero(pc.invert(is_plain).fill_null(False).to_numpy(zero_copy_only=False))
     for row, cell in zip(unusual.tolist(), texts.take(pa.array(unusual)).to_pylist(), strict=True):
         value = read_number(cell)
-        if (type(value) is float and value == value) or type(value) is bool:  # noqa: PLR0124 - NaN
+        if type(value) is float or type(value) is bool:
             numbers[row] = value
         else:
             odd[row] = True
