@@ -13,12 +13,15 @@ from hypothesis import strategies as st
 from fastmar_bulk import steps
 from fastmar_bulk.columns import Coded, Findings, Numbers
 from fastmar_bulk.gathering import TableGatherer
+from fastmar_bulk.scorer import TableScorer
 from fastmar_bulk.tables import Table
 from fastmar_contract.values import NUMBER
+from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.report import Report
 from fastmar_runtime.spec import Field
 from fastmar_runtime.steps.fill_missing import FillMissing
 from fastmar_runtime.steps.normalize import Normalize
+from tests.bulk.records import assert_equal_to_records
 from tests.runtime import tiny
 
 VALUES = st.lists(st.none() | st.floats(-1e6, 1e6) | st.integers(-(2**53), 2**53), min_size=1)
@@ -83,3 +86,11 @@ def test_unused_values_of_a_dictionary_are_not_looked_up() -> None:
     found = TableGatherer(spec)(Table({field.name: array}, 3), Findings(3))[field.name]
     assert isinstance(found, Coded)
     assert (found.values, found.positions.tolist()) == (["c", None], [0, 1, 0])
+
+
+def test_outputs_that_are_not_finite_are_refused() -> None:
+    model = Predictor(tiny.spec(), tiny.graph(tiny.WEIGHTS * np.float32(1e38)))
+    records = [tiny.record(hours=hours) for hours in (38, 1e3, 38.5, -1e3)]
+    table = Table({name: [record[name] for record in records] for name in records[0]}, len(records))
+    assert "not_finite" in {error.code for error in TableScorer(model)(table).errors.values()}
+    assert_equal_to_records(model, table)
