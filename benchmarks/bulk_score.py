@@ -46,13 +46,13 @@ class Run:
         what: formats of table and output, and options.
         rows: number of rows.
         seconds: duration without the start of the process.
-        memory: peak of resident memory, in MB.
+        memory: peak of resident memory, in MB; None for `get_preds`.
     """
 
     what: str
     rows: int
     seconds: float
-    memory: float
+    memory: float | None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -107,7 +107,8 @@ def _run(folder: Path, source: str, target: str, rows: int, options: dict[str, A
     """Score in a new process, which prints its duration and its peak of memory."""
     paths = [str(folder / "adult.mar"), str(folder / f"in.{source}"), str(folder / f"out.{target}")]
     command = [sys.executable, "-m", "benchmarks.bulk_score", "--child", *paths, json.dumps(options)]
-    printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    environment = os.environ | {"ARROW_DEFAULT_MEMORY_POOL": "system"}  # as the command sets it
+    printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
     seconds, memory = map(float, printed.split()[-2:])
     what = f"{source} to {target}" + "".join(f", {name} {value or 'none'}" for name, value in options.items())
     run = Run(what, rows, seconds, memory)
@@ -169,7 +170,7 @@ def _fastai(learner: Path, sample: pd.DataFrame, batch_size: int) -> Run:
     started_at = time.perf_counter()
     with learn.no_bar(), learn.no_logging():
         learn.get_preds(dl=learn.dls.test_dl(table, bs=batch_size))
-    return Run(f"learn.get_preds, batches of {batch_size}", FASTAI_ROWS, time.perf_counter() - started_at, float("nan"))
+    return Run(f"learn.get_preds, batches of {batch_size}", FASTAI_ROWS, time.perf_counter() - started_at, None)
 
 
 def _results_table(runs: list[Run]) -> Table:
@@ -178,7 +179,7 @@ def _results_table(runs: list[Run]) -> Table:
         table.add_column(name, justify="right" if name else "left")
     for run in runs:
         rate = f"{run.rows / run.seconds:,.0f}"
-        table.add_row(run.what, f"{run.rows:,}", f"{run.seconds:.2f}", rate, f"{run.memory:,.0f}")
+        table.add_row(run.what, f"{run.rows:,}", f"{run.seconds:.2f}", rate, f"{run.memory:,.0f}" if run.memory else "")
     return table
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -98,6 +99,8 @@ def _score(target: Any, args: argparse.Namespace, progress: _Progress) -> Scored
 
     needs_columns = any(value is not None for value in (args.keep, args.errors, args.workers, args.batch_size))
     if isinstance(target, ArchiveTarget):
+        # Read when Arrow is imported. Its own pool keeps more and more memory, as a run goes on.
+        os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
         try:
             from fastmar_bulk import files, parts, scorer
         except ModuleNotFoundError as error:
