@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 PIP_ARGS ?=
 # Set to any value to repeat tests that passed on the same files.
 AGAIN ?=
-PACKAGES := -p fastmar -p fastmar_contract -p fastmar_export -p fastmar_oracle -p fastmar_runtime -p fastmar_client -p fastmar_serving -p fastmar_web -p fastmar_monitor -p fastmar_cli
+PACKAGES := -p fastmar -p fastmar_contract -p fastmar_export -p fastmar_oracle -p fastmar_runtime -p fastmar_client -p fastmar_serving -p fastmar_web -p fastmar_monitor -p fastmar_bulk -p fastmar_cli
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test quick parity check format front manifests docs screenshots image sbom up down serve bench clean

@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 FILE = Path(__file__).with_suffix(".txt")
-PACKAGES = ("contract", "handlers", "export", "client", "serving", "web", "monitor", "cli")
+PACKAGES = ("contract", "handlers", "export", "client", "serving", "web", "monitor", "bulk", "cli")
 WORDS = 3  # what has fewer is a name
 _WORD = re.compile(r"[A-Za-z][a-z']+")
 _NO_SENTENCE = re.compile(r"[<>\n]|^[A-Z_]+=|^/\S+$")  # HTML, documents, settings, paths

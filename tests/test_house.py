@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 import fastmar
+import fastmar_bulk
 import fastmar_cli
 import fastmar_client
 import fastmar_contract
@@ -139,6 +140,7 @@ def test_make_image_builds_both_images(tmp_path: Path) -> None:
 def all_errors() -> list[type[Exception]]:
     for package in (
         fastmar,
+        fastmar_bulk,
         fastmar_cli,
         fastmar_client,
         fastmar_contract,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from fastmar_client.errors import CsvUnwritable
@@ -140,12 +140,22 @@ def _label_probability(label: str) -> Cell:
 
 
 def _warnings(answer: Answer) -> str:
-    return "; ".join(f"{warning.get('field')}: {warning.get('message')}" for warning in answer.get(WARNINGS) or ())
+    return warnings_text(answer.get(WARNINGS) or ())
+
+
+def warnings_text(warnings: Iterable[Mapping[str, Any]]) -> str:
+    """The cell for the warnings of a row."""
+    return "; ".join(f"{warning.get('field')}: {warning.get('message')}" for warning in warnings)
 
 
 def _error(answer: Answer) -> str:
     error = answer.get(ERROR)
-    return f"{error.get('message')} Fix: {error.get('fix')}" if isinstance(error, dict) else ""
+    return error_text(error.get("message"), error.get("fix")) if isinstance(error, dict) else ""
+
+
+def error_text(message: Any, fix: Any) -> str:
+    """The cell for the error of a row."""
+    return f"{message} Fix: {fix}"
 
 
 def _text(value: Any) -> str:

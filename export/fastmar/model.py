@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from fastmar_client.encoding import JSON, Picture, as_read, is_one
 from fastmar_client.errors import RecordRefused
@@ -18,12 +18,17 @@ from fastmar_client.item_lists import recommend_record, similar_record
 from fastmar_client.records import prepare, with_record_number
 from fastmar_client.schema import Schema
 from fastmar_contract.errors import RecordError
+from fastmar_contract.machine import usable_cores
 from fastmar_contract.masks import MASK_SIZE, MODEL_SIZE, MaskSize, check_mask_size
 from fastmar_runtime.golden import replay_golden
 from fastmar_runtime.pictures import Picture as ReadPicture
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.schema import describe
 from fastmar_runtime.spec import Spec
+
+if TYPE_CHECKING:
+    from fastmar_bulk.answers import AnswerTable
+    from fastmar_bulk.scorer import TableScorer
 
 Record = Mapping[str, Any]
 Answer = dict[str, Any]
@@ -64,6 +69,7 @@ class Model:
         self.schema: dict[str, Any] = describe(predictor.spec)
         self._predictor = predictor
         self._checks = Schema(self.schema)
+        self._bulk: tuple[TableScorer, AnswerTable] | None = None  # made by the first `score`
 
     @property
     def name(self) -> str:
@@ -116,6 +122,50 @@ class Model:
         if "error" in answer:
             raise RecordError.from_dict(answer["error"])
         return answer
+
+    def score(
+        self,
+        table: Any,
+        *,
+        keep: str | Sequence[str] = "all",
+        columns: Sequence[str] | None = None,
+        workers: int | None = None,
+    ) -> Any:
+        """Predict for all rows of a table, column by column: much faster than `predict` for many rows.
+
+        answers = model.score(pandas.read_parquet("people.parquet"), keep=["id"])
+
+        Answers are those of `predict`. Columns that the model does not use are ignored without a warning.
+
+        Args:
+            table: a DataFrame of pandas or Polars, an Arrow table, or another object with `__arrow_c_stream__`.
+            keep: columns of the table in the result: "all", or names.
+            columns: columns of answers in the result: "prediction", "probability" (of the prediction), "probabilities"
+                (of each label), "index", "warnings", "error", "error_code", "error_field"; None for prediction,
+                probability, warnings and error.
+            workers: number of threads; None for one per core.
+
+        Returns:
+            A table of the same kind, with a row for each row of `table`. If a row can't be scored, its prediction is
+            null and its error is set. A column of answers whose name the table has too is named `fastmar_NAME`.
+
+        Raises:
+            TableUnreadable: the table does not have a column that the model needs, or not a column of `keep`; from
+                `fastmar_contract.errors`.
+            TypeError: `table` is not a table.
+            ModuleNotFoundError: pyarrow is not installed; it comes with `fastmar[bulk]`.
+        """
+        try:
+            from fastmar_bulk.in_memory import score_frame  # noqa: PLC0415
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(
+                f"Model.score needs {error.name}, which is not installed.\n"
+                "  Fix: pip install '.[bulk]' in a checkout of fastmar, or pip install 'fastmar[bulk]'.",
+                name=error.name,
+            ) from error
+        scorer, answers = self._table_scorer()
+        workers = workers or usable_cores()
+        return score_frame(scorer, answers, self._checks, table, keep=keep, columns=columns, workers=workers)
 
     def recommend(self, user: Any, k: int = 10, *, seen: Iterable[Any] = ()) -> Answer:
         """The items with the highest predictions for a user; arguments and answer are those of `Client.recommend`.
@@ -184,6 +234,14 @@ class Model:
         with _record_errors():
             answer: Answer = self.predict(embed_record(self.schema, text))
         return answer
+
+    def _table_scorer(self) -> tuple[TableScorer, AnswerTable]:
+        from fastmar_bulk.answers import AnswerTable  # noqa: PLC0415
+        from fastmar_bulk.scorer import TableScorer  # noqa: PLC0415
+
+        if self._bulk is None:
+            self._bulk = TableScorer(self._predictor), AnswerTable(self.spec)
+        return self._bulk
 
     def _answers(self, records: Iterable[Any], mask_size: str | None) -> Iterator[Answer]:
         """The answer to each record. Records are read in chunks, to limit the pictures in memory."""

@@ -55,7 +55,7 @@ class Gatherer:
             (f.name, *(_fast_range(f, ranges) if f.kind == NUMBER else _EMPTY_RANGE), f.kind in (CATEGORY, TEXT), f)
             for f in fields
         ]
-        self._parts = {f.name: _date_part_columns(f, fields) for f in fields if f.aliases}
+        self._parts = {f.name: date_part_columns(f, fields) for f in fields if f.aliases}
         self._ignored = frozenset(targets)
 
     def __call__(self, records: Sequence[Any], report: Report) -> Columns:
@@ -156,7 +156,7 @@ def _known_misspelling(fault: RecordError, record: dict[Any, Any], report: Repor
     return fault if found is None or found.near not in record else found
 
 
-def _date_part_columns(date: Field, fields: Sequence[Field]) -> set[str]:
+def date_part_columns(date: Field, fields: Sequence[Field]) -> set[str]:
     """Optional columns that are computed from a date: those that start with the common prefix of the date's names."""
     prefix = commonprefix([date.name, *date.aliases])  # noqa: RUF071 - compares characters on purpose
     return {f.name for f in fields if f.optional and f.kind != DATE and f.name.startswith(prefix)}

@@ -159,7 +159,7 @@ class Predictor:
         kept: list[bool] = np.isfinite(output).reshape(len(output), -1).all(axis=1).tolist()
         for row, finite in zip(rows, kept, strict=True):
             if not finite:
-                report.refuse(row, _not_finite())
+                report.refuse(row, not_finite())
         return [place for place, finite in enumerate(kept) if finite]
 
     def _decoded(self, output: npt.NDArray[Any], geometries: Sequence[Geometry]) -> list[dict[str, Any]]:
@@ -222,7 +222,8 @@ def _refuse_picture(group: Group, report: Report, error: Exception) -> None:
     report.refuse(row, refusal)
 
 
-def _not_finite() -> RecordError:
+def not_finite() -> RecordError:
+    """The error for a record whose output is NaN or infinite."""
     return RecordError(
         "not_finite",
         "the network's output for this record is not a finite number.",

@@ -23,10 +23,8 @@ class ArchiveRowModel:
 
     @property
     def identity(self) -> str:
-        """Name, version, and a hash of the spec with its provenance."""
-        model = self._predictor.spec
-        digest = sha256(json.dumps(spec.to_dict(model), sort_keys=True).encode()).hexdigest()
-        return f"{model.name} {model.version} {digest[:16]}"
+        """See `RowModel`."""
+        return identity_of(self._predictor.spec)
 
     def answer(self, body: bytes, content_type: str) -> Sequence[dict[str, Any]]:
         """See `RowModel`."""
@@ -35,3 +33,9 @@ class ArchiveRowModel:
         except RequestError as error:
             raise RecordRefused(error.message, fix=error.fix, code=error.code) from error
         return self._predictor.predict(records)
+
+
+def identity_of(model: spec.Spec) -> str:
+    """Name, version, and a hash of the spec with its provenance."""
+    digest = sha256(json.dumps(spec.to_dict(model), sort_keys=True).encode()).hexdigest()
+    return f"{model.name} {model.version} {digest[:16]}"

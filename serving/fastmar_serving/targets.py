@@ -68,39 +68,50 @@ def open_target(target: str, key_file: Path | None, mask_size: MaskSize | None =
 
 
 class ArchiveTarget:
-    """An archive in this process; its golden records are replayed first."""
+    """An archive in this process; its golden records are replayed first.
+
+    Attributes:
+        predictor: the model.
+    """
 
     def __init__(self, path: str, mask_size: MaskSize | None) -> None:
         from fastmar_runtime.golden import replay_golden  # noqa: PLC0415 - imports ONNX Runtime
         from fastmar_runtime.predictor import Predictor  # noqa: PLC0415
 
         self._mask_size = mask_size
-        self._predictor = Predictor.open(path)
-        replay_golden(self._predictor)
+        self.predictor = Predictor.open(path)
+        replay_golden(self.predictor)
 
     def schema(self) -> dict[str, Any]:
         """See `Target`."""
-        return describe(self._predictor.spec)
+        return describe(self.predictor.spec)
+
+    @property
+    def identity(self) -> str:
+        """Identifies the model and version, so that a run is not resumed with another model."""
+        from fastmar_serving.archive_rows import identity_of  # noqa: PLC0415
+
+        return identity_of(self.predictor.spec)
 
     def applies_exif(self) -> bool:
         """See `Target`."""
-        return any(step.get("exif_transpose") for step in self._predictor.spec.steps)
+        return any(step.get("exif_transpose") for step in self.predictor.spec.steps)
 
     def records(self, body: bytes, content_type: str) -> Answers:
         """See `Target`."""
         from fastmar_serving.archive_rows import ArchiveRowModel  # noqa: PLC0415
 
-        spec = self._predictor.spec
+        spec = self.predictor.spec
         if content_type == CSV:
             traits = modality(spec.kind)
             _check_table(spec.name, traits.records, reads_csv=traits.reads_csv)
-            yield from _csv_answers(ArchiveRowModel(self._predictor), body)
+            yield from _csv_answers(ArchiveRowModel(self.predictor), body)
         else:
-            yield from self._predictor.predict(_records(body, content_type, spec, self._mask_size))
+            yield from self.predictor.predict(_records(body, content_type, spec, self._mask_size))
 
     def pictures(self, paths: Sequence[Path]) -> Answers:
         """See `Target`."""
-        spec = self._predictor.spec
+        spec = self.predictor.spec
         if not modality(spec.kind).reads_files:
             raise InputUnreadable(
                 f"{paths[0]} is a picture, but {spec.name} reads {spec.kind} records.",
@@ -118,13 +129,13 @@ class ArchiveTarget:
         from fastmar_client.scoring import score_csv  # noqa: PLC0415
         from fastmar_serving.archive_rows import ArchiveRowModel  # noqa: PLC0415
 
-        return score_csv(ArchiveRowModel(self._predictor), source, target, **options)
+        return score_csv(ArchiveRowModel(self.predictor), source, target, **options)
 
     def stream(self, text: str, tokens: int, **options: Any) -> Iterator[str]:
         """See `Target`. There is one part."""
         from fastmar_client.generation import continuation, generate_record  # noqa: PLC0415
 
-        [answer] = self._predictor.predict([generate_record(self.schema(), text, tokens, **options)])
+        [answer] = self.predictor.predict([generate_record(self.schema(), text, tokens, **options)])
         if "error" in answer:
             raise RecordError.from_dict(answer["error"])
         yield continuation(answer)
@@ -132,7 +143,7 @@ class ArchiveTarget:
     def _predict_files(self, paths: Sequence[Path]) -> list[dict[str, Any]]:
         from fastmar_contract.masks import MODEL_SIZE  # noqa: PLC0415
 
-        return self._predictor.predict([_picture(path, self._mask_size or MODEL_SIZE) for path in paths])
+        return self.predictor.predict([_picture(path, self._mask_size or MODEL_SIZE) for path in paths])
 
 
 class ServedTarget:

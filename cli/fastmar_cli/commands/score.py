@@ -1,8 +1,12 @@
-"""Score each row of a CSV file of any size, with an archive in this process or with a server.
+"""Score each row of a table of any size, with an archive in this process or with a server.
 
 TARGET is MODEL.mar, or a URL such as http://127.0.0.1:8080/predictions/NAME. The output has the columns of the table,
 followed by the prediction, its probability, warnings, and the error of a row that can't be scored. After an
 interruption of any kind, the same command resumes the run. An existing FILE is refused without --force.
+
+A server reads and answers CSV. An archive uses all cores, and reads and writes CSV, Parquet, Arrow IPC (.arrow) and
+JSON lines, by the endings of the names; CSV and JSON lines may be compressed (.gz, .bz2, .zst). TABLE may be a folder,
+a pattern in quotes such as 'data/*.parquet', or - for standard input in CSV; FILE may be - for standard output.
 
 Examples:
   fastmar score model_store/flights.mar rows.csv -o scored.csv
@@ -12,8 +16,9 @@ from __future__ import annotations
 
 import argparse
 import csv
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,14 +35,23 @@ INTERRUPTED = 130
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
     parser.add_argument("target", metavar="TARGET", help="MODEL.mar, or the URL of a served model")
-    parser.add_argument("table", metavar="TABLE", help="CSV with a header: commas, semicolons or tabs")
+    parser.add_argument("table", metavar="TABLE", help="CSV with a header: commas, semicolons or tabs; or see above")
     parser.add_argument("-o", "--output", metavar="FILE", type=Path, required=True, help="the output file")
+    parser.add_argument(
+        "--keep", metavar="NAME,NAME", type=_names, help="columns of the table in the output (default: all); none: ''"
+    )
     parser.add_argument(
         "--columns",
         metavar="NAME,NAME",
         type=_names,
         help="columns of the output: names of the table's columns; input for all of them; prediction, probability, "
-        "probabilities (of each label), index, warnings, error",
+        "probabilities (of each label), index, warnings, error; with an archive also error_code, error_field",
+    )
+    parser.add_argument(
+        "--errors",
+        choices=("column", "separate", "fail"),
+        help="rows that can't be scored: their error is in a column (the default), they are in a file of their own "
+        "(FILE.errors), or the first one ends the run",
     )
     parser.add_argument(
         "--encoding",
@@ -53,13 +67,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="replace an existing FILE")
     add_key_file(parser)
     parser.add_argument(
-        "--concurrency", type=positive, default=4, metavar="N", help="simultaneous requests (default: 4)"
+        "--concurrency", type=positive, default=4, metavar="N", help="simultaneous requests to a server (default: 4)"
     )
+    parser.add_argument("--workers", type=positive, metavar="N", help="threads with an archive (default: one per core)")
+    parser.add_argument("--batch-size", type=positive, metavar="N", help="rows that a thread scores at a time")
 
 
 def run(args: argparse.Namespace) -> int:
     """Score; exit status 1 if a row could not be scored."""
-    from fastmar_client import ClientError, CsvUnreadable, ResumeRefused
+    from fastmar_client import ClientError, CsvUnreadable, RecordRefused, ResumeRefused
     from fastmar_serving.targets import open_target
 
     refuse_swapped(args, [args.table])
@@ -67,25 +83,60 @@ def run(args: argparse.Namespace) -> int:
     started_at = time.monotonic()
     with _progress() as progress:
         try:
-            scored = target.score(
-                args.table,
-                args.output,
-                columns=args.columns,
-                encoding=args.encoding,
-                resume=args.resume,
-                overwrite=args.force,
-                concurrency=args.concurrency,
-                progress=progress.update,
-            )
+            scored = _score(target, args, progress)
         except KeyboardInterrupt:
             progress.print_how_to_resume("Interrupted", args)
             return INTERRUPTED
         except ClientError as error:
-            if not isinstance(error, ResumeRefused | CsvUnreadable):  # the same command would be refused
+            # The same command would be refused.
+            if not isinstance(error, ResumeRefused | CsvUnreadable | RecordRefused):
                 progress.print_how_to_resume("Stopped", args)
             raise
     _report(args.output, scored, time.monotonic() - started_at)
     return 1 if scored.errors else 0
+
+
+def _score(target: Any, args: argparse.Namespace, progress: _Progress) -> Scored:
+    """Score by column with the archive of a table model, else in CSV by requests of rows."""
+    from fastmar_serving.targets import ArchiveTarget
+
+    needs_columns = any(value is not None for value in (args.keep, args.errors, args.workers, args.batch_size))
+    if isinstance(target, ArchiveTarget):
+        # Read when Arrow is imported. Its own pool keeps more and more memory, as a run goes on.
+        os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+        try:
+            from fastmar_bulk import files, parts, scorer
+        except ModuleNotFoundError as error:
+            if needs_columns or Path(args.table).suffix != args.output.suffix:
+                args.refuse(f"{error.name} is not installed: pip install 'fastmar[bulk]'")
+        else:
+            if scorer.reads_tables(target.predictor):
+                progress.rows_kept = parts.rows_kept
+                given = {"errors": args.errors, "batch_size": args.batch_size}
+                options = files.Options(
+                    columns=args.columns,
+                    keep=args.keep,
+                    encoding=args.encoding,
+                    workers=args.workers,
+                    resume=args.resume,
+                    overwrite=args.force,
+                    progress=progress.update,
+                    **{name: value for name, value in given.items() if value is not None},
+                )
+                return files.score_files(target.predictor, target.identity, args.table, str(args.output), options)
+    if needs_columns:
+        args.refuse("--keep, --errors, --workers and --batch-size are for archives of models of tables")
+    scored: Scored = target.score(
+        args.table,
+        args.output,
+        columns=args.columns,
+        encoding=args.encoding,
+        resume=args.resume,
+        overwrite=args.force,
+        concurrency=args.concurrency,
+        progress=progress.update,
+    )
+    return scored
 
 
 def _report(output: Path, scored: Scored, seconds: float) -> None:
@@ -96,7 +147,8 @@ def _report(output: Path, scored: Scored, seconds: float) -> None:
         parts.append(f"{number} scored (see the column error)")
     if scored.warned:
         parts.append(f"{scored.warned:,} with warnings")
-    out.print(f"Written: {output} ({', '.join(parts)}; {rate:,.0f} rows/s)", markup=False)
+    console = err if str(output) == "-" else out
+    console.print(f"Written: {output} ({', '.join(parts)}; {rate:,.0f} rows/s)", markup=False)
 
 
 class _Progress:
@@ -107,6 +159,7 @@ class _Progress:
         self._task: Any = None
         self._started_at = time.monotonic()
         self._last: Scored | None = None
+        self.rows_kept: Callable[[Path], int] | None = None  # reads them from the files of the interrupted run
 
     def update(self, scored: Scored) -> None:
         """See `Client.score_csv`."""
@@ -123,9 +176,9 @@ class _Progress:
 
     def print_how_to_resume(self, event: str, args: argparse.Namespace) -> None:
         """Print the number of rows that are kept, if any, and how to resume."""
-        from fastmar_client.journal import rows_kept
+        from fastmar_client import journal
 
-        rows = rows_kept(args.output) if self._last is not None else 0
+        rows = (self.rows_kept or journal.rows_kept)(args.output) if self._last is not None else 0
         if rows:
             command = "the same command" if args.resume else "the command without --no-resume"
             err.print(f"{event}; {rows:,} rows are kept. Run {command} to resume.")

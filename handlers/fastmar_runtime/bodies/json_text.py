@@ -65,10 +65,11 @@ def is_lines(text: str) -> bool:
 def read_lines(text: str, max_records: int | None) -> list[Any]:
     """One record per line; a `RecordError` for a line that is not valid JSON."""
     lines = enumerate(io.StringIO(text, newline="\n"), start=1)
-    return list(islice((_read_line(line, number) for number, line in lines if line.strip()), max_records))
+    return list(islice((read_line(line, number) for number, line in lines if line.strip()), max_records))
 
 
-def _read_line(line: str, number: int) -> Any:
+def read_line(line: str, number: int) -> Any:
+    """The record of line `number` of JSON lines; a `RecordError` if it is not valid JSON."""
     try:
         return loads(line)
     except orjson.JSONDecodeError as error:

@@ -1,0 +1,218 @@
+"""Scores files of tables of any size in constant memory, on all cores; interrupted runs can be resumed."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fastmar_bulk.answers import ERROR_CODE, ERROR_FIELD, AnswerTable
+from fastmar_bulk.layout import FAIL, SEPARATE, Layout, Options
+from fastmar_bulk.outputs import Outputs, check_target, refused_rows, taken
+from fastmar_bulk.parts import Parts, write_errors
+from fastmar_bulk.scorer import TableScorer
+from fastmar_bulk.sinks import CsvFormat
+from fastmar_bulk.sources import STDIN, Chunk, Reading, Source, find_files, fingerprint, open_source
+from fastmar_bulk.tables import Table
+from fastmar_client.csv_answers import ERROR, WARNINGS
+from fastmar_client.errors import CsvUnreadable, RecordRefused
+from fastmar_client.schema import Schema
+from fastmar_client.scoring import Scored
+from fastmar_contract.faults import combine
+from fastmar_contract.machine import usable_cores
+from fastmar_runtime.predictor import Predictor
+from fastmar_runtime.schema import describe
+
+_Result: TypeAlias = "tuple[Table, Any]"
+
+_STORED = (WARNINGS, ERROR, ERROR_CODE, ERROR_FIELD)  # answers that each run counts or may write
+
+
+def score_files(predictor: Predictor, identity: str, table: str, target: str, options: Options) -> Scored:
+    """Score the files of `table` and write one output file.
+
+    Args:
+        predictor: the model.
+        identity: of the model and its version; a run is resumed only with the same one.
+        table: a path, a folder, a pattern, or "-" for standard input.
+        target: a path, or "-" for standard output. Its ending is its format.
+        options: of the run.
+
+    Raises:
+        CsvUnreadable: a table can't be read, or does not have a column that the model needs.
+        CsvUnwritable: the output can't be written, or a chosen column does not exist.
+        ResumeRefused: the table or the model has changed since the interrupted run.
+        RecordRefused: a row can't be scored, and `errors` is "fail".
+    """
+    files = find_files(table)
+    reading = Reading(predictor.spec, options.batch_size, options.encoding)
+    with closing(open_source(files[0], reading)) as source:
+        return _score_files(predictor, identity, files, source, reading, target, options)
+
+
+def _score_files(
+    predictor: Predictor,
+    identity: str,
+    files: Sequence[str],
+    source: Source,
+    reading: Reading,
+    target: str,
+    options: Options,
+) -> Scored:
+    answer_table = AnswerTable(predictor.spec)
+    scorer = TableScorer(predictor)
+    nothing = scorer(Table({}, 0))
+    columns_of = {name: list(answer_table.columns(nothing, [name])) for name in answer_table.choices}
+    layout = Layout(source.names, answer_table, columns_of, options)
+    check_target(target, files, options)
+    parts = None
+    if STDIN not in (files[0], target):
+        description = {
+            "table": [fingerprint(file) for file in files],
+            "model": identity,
+            "columns": [list(column) for column in layout.columns],
+            "options": [options.errors, options.encoding, options.batch_size],
+        }
+        parts = Parts(Path(target), description, resume=options.resume)
+    run = _Run(scorer, answer_table, Schema(describe(predictor.spec)), layout, parts, options)
+    outputs = Outputs(target, CsvFormat(source.delimiter, source.line_end, source.bom), options)
+    try:
+        run.score(files, source, reading, outputs)
+        if parts is not None and [fingerprint(file) for file in files] != description["table"]:
+            raise CsvUnreadable(
+                f"{files[0]} or another table changed during the run.",
+                fix="run it again with --no-resume.",
+                code="table_changed",
+            )
+        if parts is not None:
+            parts.flush()
+        with write_errors(target):
+            outputs.finish()
+        if parts is not None:
+            parts.remove()
+    finally:
+        outputs.close()
+        if parts is not None:
+            parts.close()
+    return run.progress(1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    number: int
+    chunk: Chunk
+    share: float
+
+
+class _Run:
+    def __init__(
+        self,
+        scorer: TableScorer,
+        answer_table: AnswerTable,
+        schema: Schema,
+        layout: Layout,
+        parts: Parts | None,
+        options: Options,
+    ) -> None:
+        self._scorer = scorer
+        self._answer_table = answer_table
+        self._schema = schema
+        self._layout = layout
+        self._parts = parts
+        self._options = options
+        self._rows = self._errors = self._warned = 0
+        self._resumed = sum(parts.resumed.values()) if parts is not None else 0
+
+    def progress(self, share: float) -> Scored:
+        return Scored(max(self._rows, self._resumed), self._errors, self._warned, self._resumed, share)
+
+    def score(self, files: Sequence[str], first: Source, reading: Reading, outputs: Outputs) -> None:
+        """Score and write chunk by chunk, in the order of the rows."""
+        workers = self._options.workers or usable_cores()
+        self._options.progress(self.progress(0.0))
+        for job, (table, answers) in _map_in_order(self._score, self._jobs(files, first, reading), workers):
+            if self._parts is not None:
+                self._parts.check()
+            error = answers[ERROR]
+            failed = len(error) - error.null_count
+            if failed and self._options.errors == FAIL:
+                self._fail(answers)
+            self._rows += table.size
+            self._errors += failed
+            self._warned += table.size - answers[WARNINGS].null_count
+            rows = self._layout.rows(table, answers)
+            if failed and self._options.errors == SEPARATE:
+                with write_errors(outputs.target):
+                    outputs.write_errors(refused_rows(rows, answers))
+                rows = {name: taken(values, error.is_null()) for name, values in rows.items()}
+            with write_errors(outputs.target):
+                outputs.write(rows)
+            self._options.progress(self.progress(job.share))
+        if not self._rows:
+            raise CsvUnreadable(f"{files[0]} has no rows.", fix="add rows to the table.", code="no_rows")
+
+    def _jobs(self, files: Sequence[str], first: Source, reading: Reading) -> Generator[_Job, None, None]:
+        fields = [name for f in reading.spec.fields for name in (f.name, *f.aliases)]
+        number = 0
+        for place, path in enumerate(files):
+            with closing(first if place == 0 else open_source(path, reading)) as source:
+                self._check_columns(source, path)
+                for chunk in source.chunks([*fields, *self._layout.kept]):
+                    yield _Job(number, chunk, (place + chunk.share) / len(files))
+                    number += 1
+
+    def _check_columns(self, source: Source, path: str) -> None:
+        if missing := self._schema.missing_faults(source.names):
+            error = combine(missing)
+            message = error.message.replace("the record", path, 1)
+            raise CsvUnreadable(message, fix=error.fix, code=error.code, field=error.field)
+        if absent := [name for name in self._layout.kept if name not in source.names]:
+            raise CsvUnreadable(
+                f"{path} has no column {absent[0]!r}.", fix="keep columns that all tables have.", code="unknown_column"
+            )
+
+    def _score(self, job: _Job) -> tuple[Table, pa.Table]:
+        table = job.chunk.load()
+        if self._parts is not None and job.number in self._parts.resumed:
+            return table, self._parts.load(job.number)
+        scored = self._scorer(table)
+        answers = pa.table(self._answer_table.columns(scored, [*dict.fromkeys((*self._layout.answers, *_STORED))]))
+        if self._parts is not None:
+            self._parts.save(job.number, answers)
+        return table, answers
+
+    def _fail(self, answers: pa.Table) -> None:
+        row = pc.index(answers[ERROR].is_valid(), True).as_py()
+        message, _, fix = answers[ERROR][row].as_py().partition(" Fix: ")
+        raise RecordRefused(
+            f"row {self._rows + row + 1}: {message}",
+            fix=fix,
+            code=answers[ERROR_CODE][row].as_py(),
+            field=answers[ERROR_FIELD][row].as_py(),
+        )
+
+
+def _map_in_order(
+    function: Callable[[_Job], _Result], jobs: Generator[_Job, None, None], workers: int
+) -> Iterator[tuple[_Job, _Result]]:
+    """Each job with its result, in their order; at most `workers` + 1 of them are in memory."""
+    pending: deque[tuple[_Job, Future[_Result]]] = deque()
+    with closing(jobs), ThreadPoolExecutor(workers, "fastmar-score") as pool:
+        try:
+            for job in jobs:
+                pending.append((job, pool.submit(function, job)))
+                if len(pending) > workers:
+                    done, future = pending.popleft()
+                    yield done, future.result()
+            while pending:
+                done, future = pending.popleft()
+                yield done, future.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,152 @@
+"""Files of tables: each kind of file is a module with a class of `Source`."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+
+from fastmar_bulk.tables import Table
+from fastmar_client.errors import CsvUnreadable
+from fastmar_runtime.spec import Spec
+
+STDIN = "-"
+_COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")
+_KINDS = {
+    ".csv": "csv_files",
+    ".tsv": "csv_files",
+    ".tab": "csv_files",
+    ".txt": "csv_files",
+    ".parquet": "arrow_files",
+    ".pq": "arrow_files",
+    ".arrow": "arrow_files",
+    ".feather": "arrow_files",
+    ".ipc": "arrow_files",
+    ".jsonl": "json_lines",
+    ".ndjson": "json_lines",
+}
+_FINGERPRINTED = 65_536  # bytes at both ends of a file
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Consecutive rows of a file.
+
+    Attributes:
+        load: reads them; called in a worker.
+        share: of the file that is read after this chunk, from 0 to 1.
+    """
+
+    load: Callable[[], Table]
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How to read a file.
+
+    Attributes:
+        spec: of the model.
+        rows: of a chunk, at most.
+        encoding: of a CSV.
+    """
+
+    spec: Spec
+    rows: int
+    encoding: str
+
+
+class Source(Protocol):
+    """An open file of rows.
+
+    Attributes:
+        names: of its columns.
+        delimiter, line_end, bom: of an output in CSV.
+    """
+
+    names: list[str]
+    delimiter: str
+    line_end: str
+    bom: str
+
+    def chunks(self, wanted: Sequence[str]) -> Iterator[Chunk]:
+        """The rows; only the `wanted` columns are required."""
+        ...
+
+    def close(self) -> None:
+        """Close the file."""
+        ...
+
+
+def find_files(table: str) -> list[str]:
+    """The files that a path, a folder or a pattern such as ``data/*.parquet`` stands for, in the order of their names.
+
+    Raises:
+        CsvUnreadable: there is none.
+    """
+    path = Path(table)
+    if table == STDIN or path.is_file() or (path.exists() and not path.is_dir()):
+        return [table]
+    if path.is_dir():
+        found = sorted(str(each) for each in path.iterdir() if each.is_file() and ending(each.name) in _KINDS)
+    else:
+        found = sorted(glob.glob(table, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
+    if not found:
+        raise CsvUnreadable(
+            f"{table} has no tables." if path.is_dir() else f"there is no file {table}.",
+            fix=f"pass files that end in {', '.join(_KINDS)}, a folder of them, or a pattern in quotes.",
+        )
+    return found
+
+
+def ending(name: str) -> str:
+    """The ending of a file's name without that of a compression, in lower case."""
+    path = Path(name.lower())
+    return Path(path.stem).suffix if path.suffix in _COMPRESSED else path.suffix
+
+
+def is_compressed(name: str) -> bool:
+    """Whether a file's name ends in that of a compression."""
+    return Path(name.lower()).suffix in _COMPRESSED
+
+
+def open_source(path: str, reading: Reading) -> Source:
+    """Open a file by the ending of its name; other files, and standard input, are CSV.
+
+    Raises:
+        CsvUnreadable: it can't be read.
+    """
+    module = import_module(f"{__name__}.{_KINDS.get(ending(path), 'csv_files')}")
+    try:
+        source: Source = module.open_source(path, reading)
+    except OSError as error:
+        raise unreadable(path, error) from error
+    return source
+
+
+def unreadable(path: str, error: Exception) -> CsvUnreadable:
+    """The error for a file that can't be read."""
+    reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
+    return CsvUnreadable(f"{path} can't be read ({reason}).", fix="check the path and the file.")
+
+
+def fingerprint(path: str) -> dict[str, Any]:
+    """Identifies the content of a file by its size, the time of its last change, and a hash of both ends.
+
+    Raises:
+        CsvUnreadable: it can't be read.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            status = os.fstat(file.fileno())
+            digest = hashlib.sha256(file.read(_FINGERPRINTED))
+            file.seek(max(0, status.st_size - _FINGERPRINTED))
+            digest.update(file.read(_FINGERPRINTED))
+    except OSError as error:
+        raise unreadable(path, error) from error
+    return {"name": path, "bytes": status.st_size, "changed": status.st_mtime_ns, "ends": digest.hexdigest()[:16]}
