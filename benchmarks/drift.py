@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import ndtr
 
 from fastmar_monitor.comparison import Comparer, Comparison, VariableComparison
 from fastmar_monitor.verdicts import DRIFT, WATCH
@@ -61,8 +62,7 @@ class Column:
     def _codes(self, normal: Values) -> Values:
         frequencies = 1 / np.arange(1, self.size + 1)
         bounds = np.cumsum(frequencies / frequencies.sum())[:-1]
-        ranks = np.argsort(np.argsort(normal)) / len(normal)  # uniform
-        return np.searchsorted(bounds, ranks).astype(np.float64)
+        return np.searchsorted(bounds, ndtr(normal)).astype(np.float64)  # of the ranks, shares would not vary by chance
 
     def variable(self, values: Values) -> Variable:
         """Its variable, as `build_reference` makes it."""

@@ -1,7 +1,8 @@
 """Prometheus: counts of all servers that it scrapes, in windows of time.
 
 `increase` extrapolates the counts to the ends of a window and handles counters that start again. All slots of a server
-are scraped together, so their shares stay as they are. The number of records may be too high by two scrape intervals.
+are scraped together, so their shares stay as they are. The number of records may be wrong by the share of two scrape
+intervals in the time.
 """
 
 from __future__ import annotations
