@@ -102,7 +102,7 @@ def _score(target: Any, args: argparse.Namespace, progress: _Progress) -> Scored
         # Read when Arrow is imported. Its own pool keeps more and more memory, as a run goes on.
         os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
         try:
-            from fastmar_bulk import files, parts, scorer
+            from fastmar_bulk import files, layout, parts, scorer
         except ModuleNotFoundError as error:
             if needs_columns or Path(args.table).suffix != args.output.suffix:
                 args.refuse(f"{error.name} is not installed: pip install 'fastmar[bulk]'")
@@ -110,7 +110,7 @@ def _score(target: Any, args: argparse.Namespace, progress: _Progress) -> Scored
             if scorer.reads_tables(target.predictor):
                 progress.rows_kept = parts.rows_kept
                 given = {"errors": args.errors, "batch_size": args.batch_size}
-                options = files.Options(
+                options = layout.Options(
                     columns=args.columns,
                     keep=args.keep,
                     encoding=args.encoding,
