@@ -117,7 +117,8 @@ def _run(folder: Path, source: str, target: str, rows: int, options: dict[str, A
 
 
 def _child(archive: str, source: str, target: str, options: str) -> int:
-    from fastmar_bulk.files import Options, score_files  # noqa: PLC0415
+    from fastmar_bulk.files import score_files  # noqa: PLC0415
+    from fastmar_bulk.layout import Options  # noqa: PLC0415
     from fastmar_runtime.predictor import Predictor  # noqa: PLC0415
 
     predictor = Predictor.open(archive)

@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from fastmar_bulk import parts
-from fastmar_bulk.files import Options, score_files
+from fastmar_bulk.files import score_files
+from fastmar_bulk.layout import Options
 from fastmar_bulk.outputs import errors_file
 from fastmar_client.errors import CsvUnreadable, CsvUnwritable, RecordRefused, ResumeRefused
 from fastmar_client.scoring import Scored, score_csv
