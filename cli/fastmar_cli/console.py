@@ -6,12 +6,14 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 
 from fastmar_contract.display import printable
+from fastmar_contract.errors import FastmarError
 
 log = logging.getLogger(__name__)
 
@@ -44,3 +46,22 @@ def warn(message: str) -> None:
 
 def _is_quiet() -> bool:
     return logging.getLogger().level >= logging.ERROR
+
+
+def write_new(path: Path, text: str) -> None:
+    """Write a text file that must not exist yet.
+
+    Raises:
+        FastmarError: it exists, or can't be written.
+    """
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise FastmarError(
+            f"{path} already exists.", fix="choose another name, or remove the file.", code="file_exists"
+        ) from None
+    except OSError as error:
+        raise FastmarError(
+            f"{path} can't be written ({error.strerror}).", fix="check the folder.", code="file_not_written"
+        ) from error

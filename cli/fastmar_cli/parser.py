@@ -17,7 +17,7 @@ from fastmar_cli import commands
 from fastmar_contract.similar import SimilarNames
 
 GROUPS = {
-    "From a learner to an archive": ("inspect", "export", "verify", "diff", "doctor", "migrate-ui"),
+    "From a learner to an archive": ("inspect", "export", "verify", "diff", "doctor", "new", "migrate-ui"),
     "Predictions": ("predict", "score", "recommend", "generate"),
     "Servers": ("serve", "web", "models", "deploy", "rollback"),
     "Monitoring": ("drift", "feedback"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Any
 
@@ -43,3 +44,10 @@ def printable(text: str) -> str:
         c if c in _NOT_ESCAPED or unicodedata.category(c) not in _ESCAPED else c.encode("unicode_escape").decode()
         for c in text
     )
+
+
+def humanize(name: str) -> str:
+    """A column's name as a title: "marital-status" and "maritalStatus" become "Marital status"."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", " ", name)
+    words = re.sub(r"[\s_\-.]+", " ", words).strip()
+    return words[:1].upper() + words[1:] if words else name

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from fastmar_contract.display import humanize
 from fastmar_web.answers import answer_view, table_cells
-from fastmar_web.presentation import Presentation, display_text, fill_template, format_number, format_percent, humanize
+from fastmar_web.presentation import Presentation, display_text, fill_template, format_number, format_percent
 from tests.web.fake import HOSTILE
 
 

@@ -7,10 +7,11 @@ from urllib.parse import quote
 
 from flask import Flask, Response, jsonify, render_template, request
 
+from fastmar_contract.display import humanize
 from fastmar_web.backend import Backend, Model
 from fastmar_web.errors import PageError
 from fastmar_web.page_types import page_type
-from fastmar_web.presentation import Presentation, humanize
+from fastmar_web.presentation import Presentation
 from fastmar_web.references import split_reference
 
 JSON = dict[str, Any]

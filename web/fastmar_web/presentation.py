@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from fastmar_contract.display import humanize
+
 JSON = dict[str, Any]
 
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{(percent|name|prediction|unit)\}")
@@ -68,13 +70,6 @@ class Presentation:
             for example in map(_dict, _list(self._ui.get("examples")))
         ]
         return [(title or f"Example {n}", record) for n, (title, record) in enumerate(found, 1) if record]
-
-
-def humanize(name: str) -> str:
-    """A column's name as a title: "marital-status" and "maritalStatus" become "Marital status"."""
-    words = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", " ", name)
-    words = re.sub(r"[\s_\-.]+", " ", words).strip()
-    return words[:1].upper() + words[1:] if words else name
 
 
 def display_text(value: Any) -> str:

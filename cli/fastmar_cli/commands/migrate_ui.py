@@ -24,8 +24,7 @@ def run(args: argparse.Namespace) -> int:
     """Write the migrated file, and print notes about changes."""
     import yaml
 
-    from fastmar_cli.console import notice
-    from fastmar_contract.errors import FastmarError
+    from fastmar_cli.console import notice, write_new
     from fastmar_contract.members import SPEC
     from fastmar_export.migration import migrate_ui
     from fastmar_export.presentation import load_ui
@@ -38,11 +37,7 @@ def run(args: argparse.Namespace) -> int:
     if args.output is None:
         print(text, end="")
     else:
-        if args.output.exists():
-            raise FastmarError(
-                f"{args.output} already exists.", fix="choose another --output, or remove the file.", code="file_exists"
-            )
-        args.output.write_text(text, encoding="utf-8")
+        write_new(args.output, text)
     for part in migrated.dropped:
         notice(f"dropped: {part}")
     for part in migrated.unnamed:

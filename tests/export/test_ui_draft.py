@@ -1,0 +1,67 @@
+"""`fastmar new` writes a ui.yaml that the export accepts, also with all its suggestions."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastmar_cli.main import main
+from fastmar_export.presentation import check_ui, read_ui
+from fastmar_export.ui_draft import draft_ui
+from fastmar_runtime.spec import Spec
+from tests.runtime import tiny, tiny_language, tiny_pictures
+
+SPECS = {
+    "table": tiny.spec(),
+    "dates": tiny.date_spec(),
+    "pictures": tiny_pictures.spec(),
+    "texts": tiny_language.spec(),
+    "number": tiny.spec(decode={"kind": "regression"}, targets=("salary",)),
+}
+
+
+def with_suggestions(draft: str) -> str:
+    return re.sub(r"^( *)# ?([a-z]+:|  - )", r"\1\2", draft, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_the_export_accepts_a_draft(name: str) -> None:
+    spec = SPECS[name]
+    draft = draft_ui(spec)
+    ui = check_ui(yaml.safe_load(draft), spec)
+    assert set(ui.get("fields", {})) == {field.name for field in spec.fields}
+    everything = with_suggestions(draft)
+    assert everything != draft
+    assert len(check_ui(yaml.safe_load(everything), spec)) > len(ui)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), st.lists(st.text(), min_size=1, unique=True))
+def test_any_name_and_category(name: str, categories: list[str]) -> None:
+    spec = _renamed(tiny.spec(), name, tuple(categories))
+    for text in (draft_ui(spec), with_suggestions(draft_ui(spec))):
+        assert name in check_ui(yaml.safe_load(text), spec)["fields"]
+
+
+def _renamed(spec: Spec, name: str, categories: tuple[str, ...]) -> Spec:
+    first, *others = spec.fields
+    renamed = replace(first, name=name, kind="category", categories=categories, default=None)
+    return replace(spec, fields=(renamed, *(field for field in others if field.name != name)))
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle = tiny.write_bundle(tmp_path / "tiny")
+    path = tmp_path / "ui.yaml"
+    assert main(["new", str(path), str(bundle)]) == 0
+    assert "--ui" in capsys.readouterr().out
+    read_ui(path, tiny.spec())
+    text = path.read_text("utf-8")
+    assert main(["new", str(path), str(bundle)]) == 1
+    assert "already exists" in capsys.readouterr().err
+    assert path.read_text("utf-8") == text
+    assert main(["new", str(tmp_path / "absent" / "ui.yaml"), str(bundle)]) == 1
