@@ -17,6 +17,7 @@ import pytest
 
 from fastmar_export.errors import ExportError
 from fastmar_export.exporter import Options, export_learner
+from fastmar_export.reader import read_learner_file
 from fastmar_oracle.comparison import compare_with_fastai
 from fastmar_runtime.predictor import Predictor
 from tests.conftest import MEASURED
@@ -43,6 +44,14 @@ def test_answers_equal_fastai(name: str, pickle_module: Any, tmp_path: Path, rec
     assert compared.records == len(sent)
     assert compared.difference <= TOLERANCE
     record_property(MEASURED, compared.difference)
+
+
+def test_activations_of_the_last_batch_are_no_training_rows(tmp_path: Path) -> None:
+    """fastai's RNNCallback keeps them."""
+    learn = make_learner(CASES["one label"])
+    learn.validate()
+    learn.export(tmp_path / "learner.pkl")
+    assert read_learner_file(tmp_path / "learner.pkl").leaks == []
 
 
 def test_a_learner_without_rules(tmp_path: Path) -> None:

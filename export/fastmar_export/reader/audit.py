@@ -169,6 +169,7 @@ def find_leaks(root: Any) -> list[Leak]:
 _NOT_ROWS = frozenset({
     ".model", "._parameters", "._buffers", ".opt", ".loss_func", ".vocab", ".classes", ".o2i", ".na_dict", ".means",
     ".stds", ".rng", ".procs", ".tfms", ".fs", ".after_item", ".before_batch", ".after_batch",
+    ".raw_out",  # activations of the last batch, which fastai's RNNCallback keeps
 })  # fmt: skip
 _VOCABULARIES = ("CategoryMap", "MultiCategoryMap", "_new_Index")
 _FRAMES = ("DataFrame", "Series", "BlockManager", "SingleBlockManager")
