@@ -41,6 +41,15 @@ def test_key_file_is_read_again_if_the_key_is_refused(connect: Connect, scripted
         assert client.predict("m", {}) == {}
 
 
+def test_a_missing_key_names_the_arguments(connect: Connect, scripted: Scripted) -> None:
+    error = {"code": "unauthorized", "message": "the request has no valid key.", "fix": "send the header."}
+    scripted.reply = lambda _: Reply(401, {"error": error})
+    with connect(scripted.url) as client, pytest.raises(Unauthorized) as caught:
+        client.predict("m", {})
+    assert caught.value.code == "unauthorized"
+    assert "key_file=" in caught.value.fix
+
+
 def test_key_file_is_read_again_if_the_key_is_expired(connect: Connect, scripted: Scripted, tmp_path: Path) -> None:
     path = tmp_path / "key_file.json"
     write_keys(path, "old", "2001-01-01T00:00:00.5Z")
