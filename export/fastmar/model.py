@@ -193,8 +193,10 @@ class Model:
     def explain(self, record: Record | Picture) -> Answer:
         """The answer to a row or a picture, and what it depends on; the answer is that of `Client.explain`.
 
-        model = fastmar.load("model_store/adult.mar")
-        model.explain(record)["columns"][0]  # the column with the largest effect
+        The columns are in the order of their effects:
+
+            model = fastmar.load("model_store/adult.mar")
+            model.explain(record)["columns"]
 
         Raises:
             RecordError: the model does not explain its answers, or the record is invalid.
@@ -215,8 +217,8 @@ class Model:
     ) -> Answer:
         """A text, continued by a language model; arguments and answer are those of `Client.generate`.
 
-        model = fastmar.load("model_store/stories.mar")
-        model.generate("Once upon a time", 20, temperature=0.7)["text"]
+            model = fastmar.load("model_store/stories.mar")
+            model.generate("Once upon a time", 20, temperature=0.7)["text"]
 
         Raises:
             RecordError: the model does not generate texts, or an argument is invalid.
