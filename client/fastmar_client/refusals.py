@@ -20,6 +20,7 @@ from fastmar_client.transport import Reply, header
 
 KEY_REFUSED = "InvalidKeyException"  # TorchServe's, with status 400
 NOT_FOUND = ("ModelNotFoundException", "ModelVersionNotFoundException")
+_OWN_FIX = ("model_not_found", "version_not_found", "unauthorized")
 TRY_LATER = (408, 425, 429)  # sent by proxies too; the request itself is valid
 REQUEST_ID = "X-Request-ID"
 
@@ -51,7 +52,7 @@ def to_client_error(reply: Reply, model: str | None, sent: int = 0) -> ClientErr
     error = kind(
         message,
         # The server's fix for an unknown model is a GET request, and for a missing key a header.
-        fix=fix if kind in (ModelNotFound, Unauthorized) else _text(report, "fix") or fix,
+        fix=fix if report.get("code") in _OWN_FIX else _text(report, "fix") or fix,
         code=_text(report, "code") if "fix" in report else _CODES.get(reply.status),
         field=_text(report, "field"),
         status=reply.status,

@@ -124,7 +124,7 @@ def test_no_worker(keyed: RunningServer) -> None:
         worker.kill()
     wait_for(lambda: workers(keyed) and not before & {worker.pid for worker in workers(keyed)})
     wait_for(lambda: call(keyed, "GET", "/ping", key=None).status == 200)
-    assert prediction(keyed) == OLD
+    wait_for(lambda: prediction(keyed) == OLD)  # a worker that TorchServe still counts may have been killed
 
 
 def listening(server: RunningServer) -> set[int]:

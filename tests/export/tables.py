@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -171,7 +172,7 @@ def make_learner(case: Case) -> tuple[Any, pd.DataFrame]:
     loaders = {"valid_idx": list(range_of(df))[-40:], "bs": 32} | case.loaders
     dls = TabularDataLoaders.from_df(
         df,
-        procs=list(case.procs),
+        procs=deepcopy(case.procs),  # fastai's FillMissing can be used once
         cat_names=list(case.cats),
         cont_names=list(case.conts),
         y_names=case.y,

@@ -26,8 +26,7 @@ from fastmar_runtime.spec import Spec
 from tests.browser import Chromium
 from tests.openapi.models import HOSTILE_NAMES, HOSTILE_TEXTS, MODELS, awkward_spec
 from tests.runtime import tiny, tiny_pictures
-from tests.web.conftest import strict_page
-from tests.web.test_accessibility import axe  # noqa: F401 - a fixture
+from tests.web.conftest import axe, strict_page  # noqa: F401 - a fixture
 
 each_model = pytest.mark.parametrize("spec", MODELS.values(), ids=MODELS)
 TAGS = {

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +24,7 @@ FRONT = Path(__file__).parent / "front" / "front.jar"
 PROGRAMS = Path(__file__).parent / "programs"  # programs that TorchServe calls: the workers' Python, `kill`
 PR_SET_PDEATHSIG = 1
 END_TIMEOUT = 10.0  # seconds between SIGTERM and SIGKILL
+WORKER_TIMEOUT = 3.0  # the same for workers, when Java has ended
 # Variables that would override the properties, or put other modules before the archive's.
 REMOVED_VARIABLES = (
     *PYTHON_VARIABLES,
@@ -73,16 +75,31 @@ class ServerProcess:
         return self._process.poll()
 
     def stop(self) -> None:
-        """End Java, by SIGKILL after a timeout, then kill the remaining workers."""
+        """End Java and the workers, by SIGKILL after a timeout."""
         if self._process.poll() is None:
             self._process.terminate()
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(END_TIMEOUT)
         with suppress(ProcessLookupError, PermissionError):  # macOS refuses for a group of zombies
-            os.killpg(self._process.pid, signal.SIGKILL)
+            self._end_group()
         self._process.wait()
         self.log.wait_for_end(END_TIMEOUT)
         cast(TextIO, self._process.stdout).close()
+
+    def _end_group(self) -> None:
+        """End what is left of the process group. Raises ProcessLookupError when nothing is.
+
+        Workers report their profiles and requests for the last time when they get SIGTERM.
+        """
+        group = self._process.pid
+        deadline = time.monotonic() + WORKER_TIMEOUT
+        os.killpg(group, signal.SIGTERM)
+        while time.monotonic() < deadline:
+            with suppress(ChildProcessError):
+                os.waitpid(-group, os.WNOHANG)  # process 1 of a container is the parent of workers without Java
+            os.killpg(group, 0)
+            time.sleep(0.01)
+        os.killpg(group, signal.SIGKILL)
 
 
 def start(
