@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import importlib.metadata
 import logging
@@ -14,7 +15,6 @@ from types import ModuleType
 from typing import Any
 
 from fastmar_cli import commands
-from fastmar_contract.similar import SimilarNames
 
 GROUPS = {
     "From a learner to an archive": ("inspect", "export", "verify", "diff", "doctor", "new", "migrate-ui"),
@@ -32,6 +32,7 @@ Examples:
   fastmar web --open                                 shows forms in the browser
   fastmar export --help                              shows options and examples"""
 LOG_LEVEL = "FASTMAR_LOG_LEVEL"  # environment variable: the default of --log-level
+MIN_RATIO = 0.7  # difflib's similarity of a suggestion; two swapped letters of four have 0.75
 LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -66,14 +67,14 @@ class Parser(argparse.ArgumentParser):
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         choices = [] if action.choices is None else [str(choice) for choice in action.choices]
-        if choices and value not in choices and (similar := SimilarNames(choices).closest(str(value))):
+        if choices and value not in choices and (similar := _similar(str(value), choices)):
             raise argparse.ArgumentError(action, f"{value!r} is unknown; did you mean {similar!r}?")
         super()._check_value(action, value)
 
     def refuse_unknown(self, words: Sequence[str]) -> None:
         """Exit with a usage error about arguments that this parser does not know."""
-        similar = SimilarNames(self._option_string_actions)
-        found = [similar.closest(word.partition("=")[0]) for word in words if word.startswith("--")]
+        options = [option for option in self._option_string_actions if option.startswith("--")]
+        found = [_similar(word.partition("=")[0], options) for word in words if word.startswith("--")]
         hints = " or ".join(option for option in found if option)
         self.error(f"unrecognized arguments: {' '.join(words)}" + (f"; did you mean {hints}?" if hints else ""))
 
@@ -115,6 +116,10 @@ def log_level(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if name not in LEVELS:
         args.refuse(f"{LOG_LEVEL} must be one of {', '.join(LEVELS)}; got {name!r}")
     return logging.getLevelNamesMapping()[name.upper()]
+
+
+def _similar(word: str, known: Sequence[str]) -> str | None:
+    return next(iter(difflib.get_close_matches(word, known, 1, MIN_RATIO)), None)
 
 
 def _overview(titles: dict[str, str]) -> str:

@@ -59,7 +59,8 @@ def configure_logging(log_format: str, *, access_log: bool = False) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if log_format == JSON else logging.Formatter("fastmar: %(message)s"))
     logging.basicConfig(handlers=[handler])
-    ACCESS.setLevel(logging.INFO if access_log else logging.CRITICAL)
+    if access_log:
+        ACCESS.setLevel(logging.INFO)
 
 
 def log_access(method: str, path: str, status: int | None, milliseconds: float) -> None:

@@ -59,7 +59,7 @@ def test_the_examples_of_a_command_are_valid(name: str) -> None:
     ],
 )
 def test_a_misspelled_word_is_corrected(arguments: list[str], suggestion: str, capsys: Any) -> None:
-    assert suggestion in refusal(capsys, *arguments).rpartition("did you mean")[2]
+    assert suggestion in refusal(capsys, *arguments).partition("did you mean")[2]
 
 
 def test_an_unknown_word_lists_what_is_known(capsys: Any) -> None:
