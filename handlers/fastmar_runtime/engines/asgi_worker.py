@@ -34,8 +34,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from fastmar_contract.errors import FastmarError
-from fastmar_contract.profiles import COUNTS, PERIOD, ROWS, SHARES
-from fastmar_contract.request_log import METRICS as LOG_METRICS
+from fastmar_contract.profiles import PERIOD
 from fastmar_contract.request_log import LogOptions
 from fastmar_runtime import logs
 from fastmar_runtime.batching import Batcher
@@ -43,11 +42,8 @@ from fastmar_runtime.engines.asgi import MAX_BODY, REQUEST_TIMEOUT, RESPONSE_TIM
 from fastmar_runtime.golden import check_golden, read_golden
 from fastmar_runtime.http.routes import Models, Version
 from fastmar_runtime.memory import release_freed
-from fastmar_runtime.metrics import METRICS, Metrics
-from fastmar_runtime.observer import Observer
+from fastmar_runtime.observers import REPORTED, worker_observers
 from fastmar_runtime.predictor import Predictor
-from fastmar_runtime.profiles.reporting import Reporter, reference_of
-from fastmar_runtime.request_log.logger import request_log
 from fastmar_runtime.service import Service
 from fastmar_runtime.tracing import Tracing, tracing
 from fastmar_runtime.turns import new_threads_of_low_priority, turn_of
@@ -143,18 +139,15 @@ def load(archive: Mapping[str, str], configuration: Configuration, report: Repor
             predictor = Predictor.open(path, threads=configuration.threads)
     release_freed()
     model = (archive["name"], archive["version"])
-    metrics = Metrics({name: ReportedMetric(name, report) for name in METRICS}, model, str(configuration.number))
-    observers: list[Observer] = [metrics]
-    folder = None if configuration.profiles is None else Path(configuration.profiles)
-    if (reference := reference_of(predictor, folder)) is not None:
-        declared = {name: ReportedMetric(name, report) for name in (ROWS, COUNTS, SHARES)}
-        number = str(configuration.number)
-        observers.append(Reporter(reference, model, declared, number, folder, configuration.profile_period))
-    options = None if configuration.request_log is None else LogOptions(**configuration.request_log)
-    of_log = {name: ReportedMetric(name, report) for name in LOG_METRICS}
-    digest = None if reference is None else reference.digest
-    if (requests := request_log(predictor.spec, digest, options, of_log)) is not None:
-        observers.append(requests)
+    observers = worker_observers(
+        predictor,
+        model,
+        {name: ReportedMetric(name, report) for name in REPORTED},
+        str(configuration.number),
+        profiles=None if configuration.profiles is None else Path(configuration.profiles),
+        period=configuration.profile_period,
+        log=None if configuration.request_log is None else LogOptions(**configuration.request_log),
+    )
     service = Service(predictor, MAX_RESPONSE, observers)
     turn = None
     if is_slow and configuration.turns is not None:

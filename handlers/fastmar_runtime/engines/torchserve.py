@@ -24,12 +24,9 @@ from fastmar_runtime.errors import BundleError, RuntimeMismatch
 from fastmar_runtime.golden import check_golden, read_golden
 from fastmar_runtime.logs import RequestIds
 from fastmar_runtime.memory import release_freed
-from fastmar_runtime.metrics import Metrics
-from fastmar_runtime.observer import Observer
+from fastmar_runtime.observers import worker_observers
 from fastmar_runtime.payload import Request, Response
 from fastmar_runtime.predictor import Predictor
-from fastmar_runtime.profiles.reporting import Reporter, reference_of
-from fastmar_runtime.request_log.logger import request_log
 from fastmar_runtime.service import Service
 from fastmar_runtime.spec import Spec
 
@@ -90,16 +87,16 @@ class Handler:
         except Exception as error:  # a bug, or a fault of the machine
             log.exception("loading failed")
             _give_up(context.model_name, f"{error!r}.", "see the worker's log, and export the learner again.", error)
-        declared, model = _declared_metrics(context), (context.model_name, predictor.spec.version)
-        observers: list[Observer] = [Metrics(declared, model, _worker_number())]
-        folder = Path(os.environ[PROFILES]) if os.environ.get(PROFILES) else None
-        if (reference := reference_of(predictor, folder)) is not None:
-            period = float(os.environ.get(PROFILE_PERIOD) or PERIOD)
-            observers.append(Reporter(reference, model, declared, _worker_number(), folder, period))
-        digest = None if reference is None else reference.digest
-        options = LogOptions(**json.loads(text)) if (text := os.environ.get(REQUEST_LOG)) else None
-        if (requests := request_log(predictor.spec, digest, options, declared)) is not None:
-            observers.append(requests)
+        text = os.environ.get(REQUEST_LOG)
+        observers = worker_observers(
+            predictor,
+            (context.model_name, predictor.spec.version),
+            _declared_metrics(context),
+            _worker_number(),
+            profiles=Path(os.environ[PROFILES]) if os.environ.get(PROFILES) else None,
+            period=float(os.environ.get(PROFILE_PERIOD) or PERIOD),
+            log=LogOptions(**json.loads(text)) if text else None,
+        )
         if len(observers) > 1:
             signal.signal(signal.SIGTERM, _exit)  # by default their last reports would be lost
         self._service = Service(predictor, self._max_response - _FRAMING_BYTES, observers)
