@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import orjson
 
 from fastmar_contract.request_log import FORMAT
+from fastmar_monitor.sources.live import as_time
 from fastmar_monitor.stores import LINES, PARQUET, ending, json_lines, open_files, parquet_rows
 
 COLUMNS = ("format", "time", "request_id", "row", "model", "version", "answer")
@@ -36,15 +37,6 @@ class Logged:
 def key_of(request_id: str, row: int) -> str:
     """The key of a record: its request's id, and its number in the request if it is not the first one, 0."""
     return f"{request_id}\0{row}" if row else request_id
-
-
-def as_time(value: Any) -> datetime:
-    """A time in UTC, which is assumed without an offset. Raises TypeError or ValueError if it is none."""
-    if isinstance(value, str):
-        value = datetime.fromisoformat(value)
-    if not isinstance(value, datetime):
-        raise TypeError("not a time")
-    return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
 
 
 def read_answers(data: str) -> Iterator[Logged | None]:

@@ -12,8 +12,9 @@ from fastmar_contract.csv_rows import NO_HEADER, CsvFile
 from fastmar_contract.display import short_repr
 from fastmar_contract.errors import TableUnreadable
 from fastmar_monitor.errors import TruthUnreadable
-from fastmar_monitor.feedback.answer_log import as_time, key_of
+from fastmar_monitor.feedback.answer_log import key_of
 from fastmar_monitor.feedback.kinds import AnswerKind, is_missing
+from fastmar_monitor.sources.live import as_time
 from fastmar_monitor.stores import LINES, PARQUET, ending, json_lines, open_files, parquet_rows
 
 REQUEST_ID, ROW, TIME = "request_id", "row", "time"  # columns; the last two are optional

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from fastmar_runtime.profiles.profile import Profile, Reference
 from fastmar_runtime.spec import Spec
@@ -61,3 +62,12 @@ def period_start(time: datetime, by: str | None) -> datetime:
         return datetime.min.replace(tzinfo=UTC)
     time = time.astimezone(UTC)
     return time.replace(hour=0 if by == DAY else time.hour, minute=0, second=0, microsecond=0)
+
+
+def as_time(value: Any) -> datetime:
+    """A time in UTC, which is assumed without an offset. Raises TypeError or ValueError if it is none."""
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    if not isinstance(value, datetime):
+        raise TypeError("not a time")
+    return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from fastmar_monitor.errors import NoLiveData
-from fastmar_monitor.sources.live import Live, Query, period_start
+from fastmar_monitor.sources.live import Live, Query, as_time, period_start
 from fastmar_monitor.stores import open_files
 from fastmar_runtime.errors import BundleUnreadable
 from fastmar_runtime.profiles.profile import FORMAT, Profile, empty, read_counts
@@ -79,7 +79,7 @@ class _Found:
                 self.same_model[label] += line["rows"]
             return
         try:
-            start = _time(line["start"])
+            start = as_time(line["start"])
             profile = read_counts(line, variables, "profile")
         except (BundleUnreadable, ValueError):
             self.unreadable += 1
@@ -120,11 +120,6 @@ def _parse(text: bytes) -> dict[str, Any] | None:
     ):
         return None
     return line if all(isinstance(line[key], str) for key in ("model", "version", "digest", "start")) else None
-
-
-def _time(text: str) -> datetime:
-    time = datetime.fromisoformat(text)
-    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _lines(data: str) -> Iterator[bytes]:

@@ -15,8 +15,7 @@ import orjson
 
 from fastmar_contract.request_log import FORMAT
 from fastmar_monitor.errors import MonitorError, NoLiveData
-from fastmar_monitor.feedback.answer_log import as_time
-from fastmar_monitor.sources.live import Live, Query, period_start
+from fastmar_monitor.sources.live import Live, Query, as_time, period_start
 from fastmar_monitor.stores import LINES, PARQUET, ending, json_lines, open_files, parquet_rows
 from fastmar_runtime.columns import gather
 from fastmar_runtime.profiles.counting import outcomes
