@@ -65,17 +65,17 @@ def measure(
     """
     files = BundleFiles(archive)
     spec = read_spec(files)
-    reference = reference_in(files, spec)
-    is_known = reference is None
-    reference = reference or known_reference(spec)
+    profiled = reference_in(files, spec)
+    reference = profiled or known_reference(spec)
     if reference is None:
         raise NoProfile(
             f"{archive} has no profile of its training data.",
             fix="export the learner again with --reference and typical data, such as the training data.",
         )
     live = read_live(Query(data, archive, spec, reference, since, by, on_progress, key_file))
-    compare = Comparer(reference).compare
-    if is_known:
+    if profiled is None:
         compare, live = compare_known, replace(live, notices=(NOTICE, *live.notices))
+    else:
+        compare = Comparer(profiled).compare
     periods = tuple((start, compare(profile)) for start, profile in live.periods)
     return Drift(spec.name, spec.version, compare(live.profile), periods, live)
