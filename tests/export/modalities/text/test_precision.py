@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import onnx
 import pandas as pd
 import pytest
-from onnx import numpy_helper
 from tests.export.errors import raises
+from tests.export.graphs import negated
 from tests.export.texts import CASES, make_learner, reviews
 
 from fastmar_export.errors import ExportError
@@ -44,15 +43,6 @@ def test_answers_are_nearly_those_of_float32(pickle: Path, texts: Path, tmp_path
     for ours, theirs in zip(predictor.predict(sent), Predictor.open(exact.path).predict(sent), strict=True):
         assert ours["prediction"] == theirs["prediction"]
         assert ours["probabilities"] == pytest.approx(theirs["probabilities"], abs=0.05)
-
-
-def negated(graph: bytes) -> bytes:
-    """A graph with the opposite outputs."""
-    model = onnx.load_from_string(graph)
-    last = next(node for node in reversed(model.graph.node) if node.op_type == "Gemm")
-    weight = next(each for each in model.graph.initializer if each.name == last.input[1])
-    weight.CopyFrom(numpy_helper.from_array(-numpy_helper.to_array(weight), weight.name))
-    return model.SerializeToString()
 
 
 def test_too_many_changed_predictions_are_refused(

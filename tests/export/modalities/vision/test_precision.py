@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import onnx
 import pytest
 from fastai.data.block import CategoryBlock
 from fastai.vision.augment import Flip, Resize
-from onnx import numpy_helper
 from tests.export.errors import raises
+from tests.export.graphs import negated
 from tests.export.pictures import Case, Config, small_learner, tiny_learner
 from tests.export.pictures import make_learner as make_case
 from tests.pictures import COLOURS, file_of, make_learner, picture
@@ -77,15 +76,6 @@ def test_together_with_augmented_copies(folder: Path, tmp_path: Path, int8: Any)
     make_case(VARIED, tmp_path / "files").export(learner)
     exact = export_learner(learner, Options("exact", output=tmp_path, tta=2))
     compare(export_learner(learner, int8(tta=2, max_changed=1.0)).path, exact.path)
-
-
-def negated(graph: bytes, _: Any) -> bytes:
-    """A graph with the opposite outputs."""
-    model = onnx.load_from_string(graph)
-    last = next(node for node in reversed(model.graph.node) if node.op_type == "Gemm")
-    weight = next(each for each in model.graph.initializer if each.name == last.input[1])
-    weight.CopyFrom(numpy_helper.from_array(-numpy_helper.to_array(weight), weight.name))
-    return model.SerializeToString()
 
 
 def test_too_many_changed_predictions_are_refused(
