@@ -159,6 +159,16 @@ class TestScore:
             assert main(["score", *arguments, "-o", str(out)]) == 1
             assert "Fix: " in capsys.readouterr().err
 
+    @pytest.mark.parametrize(("table_name", "out_name"), [("a.csv", "b.parquet"), ("a.parquet", "b.csv")])
+    def test_a_server_reads_and_answers_csv(self, tmp_path: Path, table_name: str, out_name: str, capsys: Any) -> None:
+        (tmp_path / table_name).write_bytes(b"PAR1")
+        url = "http://127.0.0.1:9/predictions/adult"
+        with pytest.raises(SystemExit) as exited:
+            main(["score", url, str(tmp_path / table_name), "-o", str(tmp_path / out_name)])
+        assert exited.value.code == 2
+        assert "is not CSV" in capsys.readouterr().err
+        assert [path.name for path in tmp_path.iterdir()] == [table_name]
+
     def test_archive_does_not_require_requests(self, adult: Path, table: Path, out: Path) -> None:
         blocked = (
             "import sys; sys.modules['requests'] = None\n"

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 
+COLUMNAR = (".parquet", ".pq", ".arrow", ".feather", ".ipc", ".jsonl", ".ndjson")  # endings of formats by column
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
@@ -126,6 +128,9 @@ def _score(target: Any, args: argparse.Namespace, progress: _Progress) -> Scored
                 return files.score_files(target.predictor, target.identity, args.table, str(args.output), options)
     if needs_columns:
         args.refuse("--keep, --errors, --workers and --batch-size are for archives of models of tables")
+    for path in (args.table, args.output):
+        if Path(path).suffix.lower() in COLUMNAR:
+            args.refuse(f"{path} is not CSV, which is all that servers and models of other data read and answer")
     scored: Scored = target.score(
         args.table,
         args.output,
