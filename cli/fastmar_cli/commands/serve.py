@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--profiles",
         type=Path,
         metavar="FOLDER",
-        help="write counts of the records' values for `fastmar drift`, for archives with a profile (default: none)",
+        help="write counts of the records' values to files in it, for `fastmar drift` (default: none)",
     )
     add(
         "--profile-period",
