@@ -92,8 +92,11 @@ def connect(server: RunningServer) -> socket.socket:
 
 def until_closed(connection: socket.socket) -> bytes:
     received = b""
-    while piece := connection.recv(1 << 16):
-        received += piece
+    try:
+        while piece := connection.recv(1 << 16):
+            received += piece
+    except TimeoutError:
+        raise AssertionError(f"the connection is still open after {received!r}") from None
     return received
 
 
