@@ -12,7 +12,9 @@ from typing import Any
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from fastmar_contract.display import short_repr
 from fastmar_contract.errors import RecordError
+from fastmar_runtime.file_kinds import describe_file
 from fastmar_runtime.geometry import Geometry
 from fastmar_runtime.pictures import Picture, describe_picture
 from fastmar_runtime.spec import IMAGE
@@ -66,7 +68,7 @@ class PILImage(PictureStep):
                 f"{name} has {len(picture.data):,} bytes, over the limit of {self.max_bytes:,}.",
                 "send a smaller file, or export with a higher limit.",
             )
-        image = _open(picture.data, name)
+        image = _open(picture)
         with image:
             w, h = image.size
             if w * h > self.max_pixels:
@@ -93,7 +95,8 @@ class PILImage(PictureStep):
         return image.convert(self.mode)
 
 
-def _open(data: bytes, name: str) -> Any:
+def _open(picture: Picture) -> Any:
+    data, name = picture.data, describe_picture(picture.name)
     with _OPENING, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -102,9 +105,8 @@ def _open(data: bytes, name: str) -> Any:
         except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
             raise _too_many_pixels(name, "enormous", f"{Image.MAX_IMAGE_PIXELS:,}") from error
         except UnidentifiedImageError as error:
-            raise _refused(
-                "not_a_picture", f"{name} is not a picture in a supported format ({_start(data)}).", _KINDS_FIX
-            ) from error
+            file = "the file" if picture.name is None else short_repr(picture.name)
+            raise _refused("not_a_picture", f"{file} is {describe_file(data)}.", _KINDS_FIX) from error
         except Exception as error:  # Pillow's plugins raise any exception for damaged files
             raise _refused(
                 "damaged_picture",
@@ -132,10 +134,6 @@ def _formats() -> tuple[str, ...]:
     """The accepted formats that this build of Pillow supports."""
     Image.init()
     return tuple(name for name in _FORMATS if name in Image.OPEN)
-
-
-def _start(data: bytes) -> str:
-    return f"{len(data):,} bytes that start with {data[:12]!r}"
 
 
 def _too_many_pixels(name: str, size: str, limit: str) -> RecordError:
