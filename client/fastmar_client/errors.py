@@ -18,6 +18,7 @@ Each error has a message that names what was found and where, and a fix.
 
 from __future__ import annotations
 
+import copyreg
 from typing import Any
 
 Fault = dict[str, Any]  # "code", "field", "message", "fix"
@@ -66,6 +67,10 @@ class ClientError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message}\n  Fix: {self.fix}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # By default, pickle would call the class with the positional arguments only.
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
     def as_dict(self) -> dict[str, object]:
         """The error in the server's format: ``{"error": {"code", "field", "message", "fix"}}``."""

@@ -8,6 +8,7 @@ FastmarError              base class; has a code, a message and a fix
 
 from __future__ import annotations
 
+import copyreg
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -34,6 +35,10 @@ class FastmarError(Exception):
 
     def __str__(self) -> str:
         return f"{type(self).__name__}: {self.message}\n  Fix: {self.fix}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # By default, pickle would call the class with the positional arguments only.
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
 
 def describe_error(error: Any) -> str:
