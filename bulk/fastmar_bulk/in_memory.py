@@ -8,42 +8,78 @@ from typing import Any
 
 import pyarrow as pa
 
-from fastmar_bulk.answers import AnswerTable
+from fastmar_bulk.answers import Answers, AnswerTable
 from fastmar_bulk.frames import answer_names, read_frame
 from fastmar_bulk.scorer import TableScorer
 from fastmar_bulk.tables import Table
 from fastmar_client.schema import Schema
-from fastmar_contract.errors import TableUnreadable
+from fastmar_contract.errors import RecordError, TableUnreadable
 from fastmar_contract.faults import combine
+from fastmar_runtime.predictor import Predictor
+from fastmar_runtime.schema import describe
 
 ALL = "all"
+COLUMN, FAIL = "column", "fail"
 ROWS_A_TABLE = 65_536  # that a thread scores at a time
 
 
-def score_frame(
-    scorer: TableScorer,
-    answer_table: AnswerTable,
-    schema: Schema,
-    frame: Any,
-    *,
-    keep: str | Sequence[str],
-    columns: Sequence[str] | None,
-    workers: int,
-) -> Any:
-    """Score `frame`. See `fastmar.Model.score`."""
-    table, join = read_frame(frame)
-    names = list(table.columns)
-    check_columns(schema, names, "the table")
-    kept = select(keep, names)
-    chosen = select_answers(columns, answer_table)
+class FrameScorer:
+    """Scores DataFrames and Arrow tables; safe to call from several threads."""
 
-    def score(part: Table) -> pa.Table:
-        return pa.table(answer_table.columns(scorer(part), chosen))
+    def __init__(self, predictor: Predictor) -> None:
+        """Prepare `predictor` for tables.
 
-    parts = list(table.slices(ROWS_A_TABLE)) or [table]
-    with ThreadPoolExecutor(min(workers, len(parts))) as pool:
-        joined = pa.concat_tables(pool.map(score, parts))
-    return join(kept, joined.rename_columns(answer_names(kept, joined.column_names)))
+        Raises:
+            TableUnreadable: the model does not read tables.
+        """
+        self._scorer = TableScorer(predictor)
+        self._answer_table = AnswerTable(predictor.spec)
+        self._schema = Schema(describe(predictor.spec))
+
+    def __call__(
+        self,
+        frame: Any,
+        *,
+        keep: str | Sequence[str] = ALL,
+        columns: Sequence[str] | None = None,
+        errors: str = COLUMN,
+        workers: int = 1,
+    ) -> Any:
+        """Score `frame`. See `fastmar.Model.score`."""
+        check_errors(errors)
+        table, join = read_frame(frame)
+        names = list(table.columns)
+        check_columns(self._schema, names, "the table")
+        kept = select(keep, names)
+        chosen = select_answers(columns, self._answer_table)
+
+        def score(number: int, part: Table) -> pa.Table:
+            answers = self._scorer(part)
+            if answers.errors and errors == FAIL:
+                raise _first_error(answers, number * ROWS_A_TABLE)
+            return pa.table(self._answer_table.columns(answers, chosen))
+
+        parts = list(table.slices(ROWS_A_TABLE)) or [table]
+        with ThreadPoolExecutor(min(workers, len(parts))) as pool:
+            joined = pa.concat_tables(pool.map(score, range(len(parts)), parts))
+        return join(kept, joined.rename_columns(answer_names(kept, joined.column_names)))
+
+
+def check_errors(errors: str) -> None:
+    """Refuse an unknown value of the option `errors`.
+
+    Raises:
+        ValueError: it is unknown.
+    """
+    if errors not in (COLUMN, FAIL):
+        raise ValueError(f"errors is {errors!r}. Fix: use {COLUMN!r} or {FAIL!r}.")
+
+
+def _first_error(answers: Answers, start: int) -> RecordError:
+    """The error of the first refused row; `start` is the number of rows before these."""
+    row = min(answers.errors)
+    error = answers.errors[row]
+    return RecordError(error.code, f"row {start + row + 1}: {error.message}", fix=error.fix, field=error.field)
 
 
 def check_columns(schema: Schema, names: Sequence[str], table: str) -> None:

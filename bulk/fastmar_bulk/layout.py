@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from fastmar_bulk.answers import AnswerTable
 from fastmar_bulk.frames import answer_names
-from fastmar_bulk.in_memory import ALL
+from fastmar_bulk.in_memory import ALL, COLUMN, FAIL
 from fastmar_bulk.sinks import Rows
 from fastmar_bulk.tables import Table
 from fastmar_client.csv_answers import ERROR, INPUT
@@ -18,7 +18,9 @@ from fastmar_client.errors import CsvUnwritable
 from fastmar_client.scoring import Scored
 from fastmar_contract.csv_rows import UTF8
 
-COLUMN, SEPARATE, FAIL = "column", "separate", "fail"
+__all__ = ["COLUMN", "FAIL", "SEPARATE", "Layout", "Options"]
+
+SEPARATE = "separate"
 ROWS_A_CHUNK = 16_384  # with twice as many, memory grows by a tenth and rates do not
 
 

@@ -27,8 +27,7 @@ from fastmar_runtime.schema import describe
 from fastmar_runtime.spec import Spec
 
 if TYPE_CHECKING:
-    from fastmar_bulk.answers import AnswerTable
-    from fastmar_bulk.scorer import TableScorer
+    from fastmar_bulk.in_memory import FrameScorer
 
 Record = Mapping[str, Any]
 Answer = dict[str, Any]
@@ -69,7 +68,7 @@ class Model:
         self.schema: dict[str, Any] = describe(predictor.spec)
         self._predictor = predictor
         self._checks = Schema(self.schema)
-        self._bulk: tuple[TableScorer, AnswerTable] | None = None  # made by the first `score`
+        self._bulk: FrameScorer | None = None  # made by the first `score`
 
     @property
     def name(self) -> str:
@@ -129,6 +128,7 @@ class Model:
         *,
         keep: str | Sequence[str] = "all",
         columns: Sequence[str] | None = None,
+        errors: str = "column",
         workers: int | None = None,
     ) -> Any:
         """Predict for all rows of a table, column by column: much faster than `predict` for many rows.
@@ -143,6 +143,7 @@ class Model:
             columns: columns of answers in the result: "prediction", "probability" (of the prediction), "probabilities"
                 (of each label), "index", "warnings", "error", "error_code", "error_field"; None for prediction,
                 probability, warnings and error.
+            errors: "column": the result has the errors of rows that can't be scored; "fail": the first one is raised.
             workers: number of threads; None for one per core.
 
         Returns:
@@ -152,20 +153,21 @@ class Model:
         Raises:
             TableUnreadable: the table does not have a column that the model needs, or not a column of `keep`; from
                 `fastmar_contract.errors`.
+            RecordError: a row can't be scored, and `errors` is "fail".
             TypeError: `table` is not a table.
             ModuleNotFoundError: pyarrow is not installed; it comes with `fastmar[bulk]`.
         """
         try:
-            from fastmar_bulk.in_memory import score_frame  # noqa: PLC0415
+            from fastmar_bulk.in_memory import FrameScorer  # noqa: PLC0415
         except ModuleNotFoundError as error:
             raise ModuleNotFoundError(
                 f"Model.score needs {error.name}, which is not installed.\n"
                 "  Fix: pip install '.[bulk]' in a checkout of fastmar, or pip install 'fastmar[bulk]'.",
                 name=error.name,
             ) from error
-        scorer, answers = self._table_scorer()
-        workers = workers or usable_cores()
-        return score_frame(scorer, answers, self._checks, table, keep=keep, columns=columns, workers=workers)
+        if self._bulk is None:
+            self._bulk = FrameScorer(self._predictor)
+        return self._bulk(table, keep=keep, columns=columns, errors=errors, workers=workers or usable_cores())
 
     def recommend(self, user: Any, k: int = 10, *, seen: Iterable[Any] = ()) -> Answer:
         """The items with the highest predictions for a user; arguments and answer are those of `Client.recommend`.
@@ -236,14 +238,6 @@ class Model:
         with _record_errors():
             answer: Answer = self.predict(embed_record(self.schema, text))
         return answer
-
-    def _table_scorer(self) -> tuple[TableScorer, AnswerTable]:
-        from fastmar_bulk.answers import AnswerTable  # noqa: PLC0415
-        from fastmar_bulk.scorer import TableScorer  # noqa: PLC0415
-
-        if self._bulk is None:
-            self._bulk = TableScorer(self._predictor), AnswerTable(self.spec)
-        return self._bulk
 
     def _answers(self, records: Iterable[Any], mask_size: str | None) -> Iterator[Answer]:
         """The answer to each record. Records are read in chunks, to limit the pictures in memory."""

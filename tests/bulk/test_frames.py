@@ -15,7 +15,7 @@ import pytest
 
 import fastmar
 from fastmar_bulk import in_memory
-from fastmar_contract.errors import TableUnreadable
+from fastmar_contract.errors import RecordError, TableUnreadable
 from tests.archives import tiny_archive
 from tests.runtime import tiny
 
@@ -114,3 +114,14 @@ def test_refusals(model: fastmar.Model, frame: Any, options: dict[str, Any], cod
 def test_other_objects_are_refused(model: fastmar.Model) -> None:
     with pytest.raises(TypeError, match="Fix: "):
         model.score([tiny.record()])
+
+
+def test_the_first_error_of_a_row_can_end_it(model: fastmar.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(in_memory, "ROWS_A_TABLE", 4)
+    with pytest.raises(RecordError) as refused:
+        model.score(pd.DataFrame(RECORDS), errors="fail", workers=2)
+    assert (refused.value.code, refused.value.field) == ("null_not_filled", "hours")
+    assert "row 10:" in refused.value.message
+    assert len(model.score(pd.DataFrame(RECORDS[:7]), errors="fail")) == 7
+    with pytest.raises(ValueError, match="Fix: "):
+        model.score(pd.DataFrame(RECORDS), errors="separate")
