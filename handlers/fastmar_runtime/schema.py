@@ -50,8 +50,12 @@ def answer_schema(spec: Spec) -> JSON:
 
 
 def describe(spec: Spec) -> JSON:
-    """The description of a model for callers, with the schemas of its records and answers."""
+    """The description of a model for callers, with the schemas of its records and answers.
+
+    ``created`` is the date of the export in ISO 8601, if the archive has one.
+    """
     operations = kind_of(spec)
+    created = (spec.provenance or {}).get("created")
     return {
         "name": spec.name,
         "version": spec.version,
@@ -61,5 +65,6 @@ def describe(spec: Spec) -> JSON:
         "answer": answer_schema(spec),
         **({} if operations is None else {operations.name: operations.describe(spec)}),
         "notices": list(spec.notices),
+        **({"created": created} if created else {}),
         **({"ui": spec.ui} if spec.ui else {}),
     }

@@ -33,6 +33,12 @@ def test_schemas_are_valid(spec):
     assert orjson.loads(orjson.dumps(describe(spec)))["name"] == "tiny"
 
 
+def test_the_description_has_the_date_of_the_export() -> None:
+    assert describe(tiny.spec(provenance={"created": "2026-03-04T10:00:00+00:00"}))["created"][:10] == "2026-03-04"
+    for provenance in (None, {}, {"created": None}):
+        assert "created" not in describe(tiny.spec(provenance=provenance))
+
+
 def test_the_example_has_the_defaults_of_the_presentation():
     spec = tiny.spec(
         ui={"fields": {"workclass": {"default": "State-gov"}, "age": {"default": 55}, "vip": {"unit": ""}}}
