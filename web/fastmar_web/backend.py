@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +47,14 @@ class Model:
         name, version: the version is the default version.
         versions: all versions.
         ready: whether the default version has a ready worker.
+        waiting: seconds for which it was not ready, as this app has seen it; 0 if it is ready.
     """
 
     name: str
     version: str
     versions: tuple[str, ...]
     ready: bool
+    waiting: float = 0.0
 
 
 class Backend:
@@ -63,6 +65,7 @@ class Backend:
         self._settings = settings
         self._lock = threading.Lock()
         self._schemas: dict[tuple[str, str | None], tuple[float, JSON]] = {}
+        self._waiting_since: dict[str, float] = {}
         check_key_file(settings.key_file)
         self._client = client or Client(settings.url, key_file=settings.key_file, timeout=TIMEOUT, retries=RETRIES)
 
@@ -78,7 +81,12 @@ class Backend:
             PageError: the server can't be reached, or returned no list.
         """
         with self._page_errors():
-            return sorted((_model(entry) for entry in self._client.models()), key=lambda model: model.name)
+            models = sorted((_model(entry) for entry in self._client.models()), key=lambda model: model.name)
+        now = time.monotonic()
+        with self._lock:
+            since = {each.name: self._waiting_since.get(each.name, now) for each in models if not each.ready}
+            self._waiting_since = since
+        return [replace(each, waiting=now - since.get(each.name, now)) for each in models]
 
     def model(self, name: str, version: str | None) -> Model:
         """A model that is ready.
@@ -122,6 +130,11 @@ class Backend:
                 self._schemas.clear()
             self._schemas[key] = (time.monotonic(), schema)
         return schema
+
+    def last_schema(self, name: str) -> JSON | None:
+        """The schema of the default version when it was read last, for a model that can't be reached now."""
+        cached = self._schemas.get((name, None))
+        return cached[1] if cached else None
 
     def predict(self, name: str, version: str | None, record: JSON | bytes) -> JSON:
         """The model's answer.
@@ -261,7 +274,7 @@ def page_error(error: ClientError) -> PageError:
         case ServerUnreachable():
             return Unavailable(
                 "The model server can't be reached.",
-                fix="try again once it runs.",
+                fix="start it with `fastmar serve`. If it runs, check the --url that the web app was started with.",
                 code="model_server_unreachable",
                 title="The model server is not running",
             )

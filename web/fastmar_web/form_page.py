@@ -27,6 +27,7 @@ class FormPage(Page):
     """A form with a field for each column of a record. See `Page`."""
 
     input_name = "one record in a form"
+    view_name = "Form"
     max_bytes = 2 * MEGABYTE
 
     def __init__(self, *args: Any) -> None:

@@ -2,28 +2,70 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 from flask import Flask, Response, jsonify, render_template, request
 
-from fastmar_contract.display import humanize
+from fastmar_client import Schema
 from fastmar_web.backend import Backend, Model
-from fastmar_web.errors import PageError
-from fastmar_web.page_types import page_type
+from fastmar_web.errors import PageError, sentence
+from fastmar_web.forms import date_of
+from fastmar_web.page_types import Kind, kind_of
 from fastmar_web.presentation import Presentation
-from fastmar_web.references import split_reference
+from fastmar_web.references import join_reference, split_reference
+from fastmar_web.settings import Settings
 
 JSON = dict[str, Any]
 
+READY, STARTING, FAILING = "ready", "starting", "failing"
+FAILING_AFTER = 120.0  # seconds without a ready worker
+MAX_TARGETS = 3  # in a card
 
-def register(app: Flask, backend: Backend) -> None:
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A model in the list.
+
+    Attributes:
+        model: name and versions.
+        texts: its title and description.
+        state: "ready", "starting" or "failing".
+        kind: its kind; None if its schema was never read.
+        takes, gives: its input and its targets, as text.
+        created: date of its export, as 2024-01-31; empty if the archive has none.
+        reads_csv: whether it has a page for CSV files.
+        problem: why it can't be used, and what to do; empty if it is ready.
+        code: of the problem.
+    """
+
+    model: Model
+    texts: Presentation
+    state: str
+    kind: Kind | None = None
+    takes: str = ""
+    gives: str = ""
+    created: str = ""
+    reads_csv: bool = False
+    problem: str = ""
+    code: str = ""
+
+    @property
+    def others(self) -> list[tuple[str, str]]:
+        """Versions besides the default, and the reference of each."""
+        model = self.model
+        return [(each, join_reference(model.name, each)) for each in model.versions if each != model.version]
+
+
+def register(app: Flask, backend: Backend, settings: Settings) -> None:
     """Add the pages to the app."""
 
     @app.get("/")
     def index() -> str:
-        models = [_card(backend, model) for model in backend.models()]
-        return render_template("index.html", models=models, waiting=any(not model["ready"] for model in models))
+        cards = [_card(backend, model) for model in backend.models()]
+        # A browser can't send the key when it follows a link.
+        api = "" if backend.needs_key else settings.shown_url
+        return render_template("index.html", cards=cards, waiting=any(card.state != READY for card in cards), api=api)
 
     @app.get("/status")
     def status() -> Response:
@@ -41,28 +83,42 @@ def register(app: Flask, backend: Backend) -> None:
         return jsonify({"ready": True})
 
 
-def _card(backend: Backend, model: Model) -> JSON:
-    """A model in the list. A model whose schema can't be read is listed with the problem."""
-    card: JSON = {
-        "name": model.name,
-        "path": quote(model.name),
-        "title": humanize(model.name),
-        "version": model.version,
-        "ready": model.ready,
-        "description": "",
-        "takes": "",
-    }
-    if not model.ready:
-        return card
-    try:
-        schema = backend.schema(model.name, None)
-    except PageError as error:
-        return card | {"ready": False, "problem": error.message, "code": error.code}
+def _card(backend: Backend, model: Model) -> Card:
+    """A model in the list. A model that is not ready, or whose schema can't be read, is listed with the problem."""
+    if model.ready:
+        try:
+            return _described(model, backend.schema(model.name, None), READY)
+        except PageError as error:
+            state, code, problem = FAILING, error.code, f"{error.message} {sentence(error.fix)}"
+    else:
+        state, code, problem = _waiting(model.waiting)
+    return _described(model, backend.last_schema(model.name) or {"name": model.name}, state, problem, code)
+
+
+def _waiting(seconds: float) -> tuple[str, str, str]:
+    """State, code and problem of a model that has not been ready for some seconds."""
+    if seconds < FAILING_AFTER:
+        return STARTING, "model_not_ready", "The model is loading. This page updates automatically."
+    minutes = int(seconds // 60)
+    problem = f"Not ready for {minutes} minutes. The log of the model server has the reason."
+    return FAILING, "model_not_starting", problem
+
+
+def _described(model: Model, schema: JSON, state: str, problem: str = "", code: str = "") -> Card:
     texts = Presentation(schema)
     targets = [texts.label(str(target)) for target in schema.get("targets", [])]
-    return card | {
-        "title": texts.title,
-        "description": texts.description,
-        "takes": page_type(schema).takes(schema),
-        "gives": ", ".join(targets[:3]) + (" ..." if len(targets) > 3 else ""),
-    }
+    more = " ..." if len(targets) > MAX_TARGETS else ""
+    created = date_of(str(schema.get("created") or ""))
+    kind = kind_of(schema) if "record" in schema else None
+    return Card(
+        model,
+        texts,
+        state,
+        kind=kind,
+        takes=kind.page.takes(schema) if kind else "",
+        gives=", ".join(targets[:MAX_TARGETS]) + more,
+        created=created.date().isoformat() if created else "",
+        reads_csv=kind is not None and Schema(schema).reads_csv,
+        problem=problem,
+        code=code,
+    )

@@ -22,6 +22,7 @@ class Page(ABC):
 
     Attributes:
         input_name: what the model takes, for messages.
+        view_name: what links to the page are called.
         reference: the model and its version, as in the address.
         name, version: of the model; the version is None for the default version.
         schema: of the model.
@@ -29,6 +30,7 @@ class Page(ABC):
     """
 
     input_name: ClassVar[str]
+    view_name: ClassVar[str]
 
     def __init__(self, backend: Backend, settings: Settings, reference: str, schema: JSON, model: Model | None) -> None:
         """`model` is None for a request of a script, which needs the answer only."""

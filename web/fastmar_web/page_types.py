@@ -1,9 +1,15 @@
-"""Which page a model has: a form made from its schema, unless its kind or its operations have a page of their own."""
+"""Kinds of models: their names and icons in the list, and their pages.
+
+A model has a form made from its schema, unless its kind or its operations have a page of their own.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from flask import request
 
+from fastmar_contract.display import humanize
 from fastmar_web.backend import Backend
 from fastmar_web.form_page import FormPage
 from fastmar_web.generator_page import GeneratorPage
@@ -13,14 +19,32 @@ from fastmar_web.recommender_page import RecommenderPage
 from fastmar_web.references import split_reference
 from fastmar_web.settings import Settings
 
-_OF_OPERATIONS: dict[str, type[Page]] = {"recommender": RecommenderPage, "generator": GeneratorPage}
-_PAGE_TYPES: dict[str, type[Page]] = {"vision": PicturePage}
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of model: its name in the list of models, its icon in `templates/_icon.html`, and the type of its page."""
+
+    name: str
+    icon: str
+    page: type[Page]
 
 
-def page_type(schema: JSON) -> type[Page]:
-    """The type of a model's page."""
-    operations = (page for name, page in _OF_OPERATIONS.items() if schema.get(name))
-    return next(operations, None) or _PAGE_TYPES.get(str(schema.get("kind")), FormPage)
+_OF_OPERATIONS = {
+    "recommender": Kind("Recommender", "star", RecommenderPage),
+    "generator": Kind("Language model", "pen", GeneratorPage),
+}
+_KINDS = {
+    "tabular": Kind("Table", "table", FormPage),
+    "text": Kind("Text", "text", FormPage),
+    "vision": Kind("Pictures", "picture", PicturePage),
+}
+
+
+def kind_of(schema: JSON) -> Kind:
+    """The kind of a model."""
+    operations = (kind for name, kind in _OF_OPERATIONS.items() if schema.get(name))
+    name = str(schema.get("kind") or "model")
+    return next(operations, None) or _KINDS.get(name) or Kind(humanize(name), "model", FormPage)
 
 
 def open_page(backend: Backend, settings: Settings, reference: str) -> Page:
@@ -33,4 +57,4 @@ def open_page(backend: Backend, settings: Settings, reference: str) -> Page:
     # Requests to a model that is loading wait, so a whole page is rendered only for a model that is ready.
     model = None if is_script else backend.model(*split_reference(reference))
     schema = backend.schema(*split_reference(reference))
-    return page_type(schema)(backend, settings, reference, schema, model)
+    return kind_of(schema).page(backend, settings, reference, schema, model)

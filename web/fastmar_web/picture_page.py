@@ -21,6 +21,7 @@ class PicturePage(Page):
     """Pictures are chosen, dropped or pasted, and answered one by one. See `Page`."""
 
     input_name = "pictures"
+    view_name = "Pictures"
 
     @classmethod
     def takes(cls, schema: JSON) -> str:  # noqa: ARG003

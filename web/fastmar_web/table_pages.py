@@ -18,7 +18,7 @@ from fastmar_web.charsets import CHOICES, encoding_of
 from fastmar_web.errors import RequestRefused
 from fastmar_web.jobs import CHECKING, DONE, Job, Jobs, ScoreTable, storage_errors
 from fastmar_web.limits import client_network
-from fastmar_web.page_types import page_type
+from fastmar_web.page_types import kind_of
 from fastmar_web.presentation import Presentation, format_number, format_size
 from fastmar_web.references import other_versions, split_reference
 from fastmar_web.security import limit_body
@@ -40,7 +40,7 @@ def register(app: Flask, backend: Backend, settings: Settings, jobs: Jobs) -> No
         name, version = split_reference(reference)
         schema = backend.schema(name, version)
         if not Schema(schema).reads_csv:
-            input_name = page_type(schema).input_name
+            input_name = kind_of(schema).page.input_name
             raise RequestRefused(
                 f"This model takes {input_name}, not tables.",
                 fix="open its own page.",
