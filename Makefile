@@ -11,7 +11,7 @@ AGAIN ?=
 PACKAGES := -p fastmar -p fastmar_contract -p fastmar_export -p fastmar_oracle -p fastmar_runtime -p fastmar_client -p fastmar_serving -p fastmar_web -p fastmar_monitor -p fastmar_bulk -p fastmar_cli
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick parity check format front manifests docs screenshots image sbom up down serve bench clean
+.PHONY: help setup demo test quick parity check format front manifests docs screenshots image bundle sbom up down serve bench clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -81,6 +81,9 @@ image:  ## Build the images fastmar:latest, fastmar:asgi (ENGINE=asgi: only this
 	@docker/build.sh
 	@[ -n "$(ENGINE)$(VARIANT)" ] || ENGINE=asgi IMAGE= docker/build.sh
 	@TARGET=web VARIANT=cpu IMAGE= docker/build.sh
+
+bundle: image  ## Write .build/fastmar-VERSION-offline.tar: wheels and images for a machine without a network
+	@PIP_ARGS="$(PIP_ARGS)" PYTHON=$(PYTHON) docker/bundle.sh
 
 sbom: image  ## Write the bills of materials of the images to .build/sbom.cdx.json and .build/sbom-asgi.cdx.json
 	@docker/sbom.sh
