@@ -11,7 +11,7 @@ AGAIN ?=
 PACKAGES := -p fastmar -p fastmar_contract -p fastmar_export -p fastmar_oracle -p fastmar_runtime -p fastmar_client -p fastmar_serving -p fastmar_web -p fastmar_monitor -p fastmar_bulk -p fastmar_cli
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick parity check format front manifests docs screenshots image bundle sbom up down serve bench clean
+.PHONY: help setup demo test quick parity check format front manifests chart docs screenshots image bundle sbom up down serve bench clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -62,6 +62,9 @@ $(CHECKOV):
 
 manifests: setup $(CHECKOV)  ## Render and check the manifests for Kubernetes and KServe in deploy/
 	@$(BIN)/python -m pytest -q tests/deploy -m "not docker"
+
+chart: setup  ## Write the Helm chart to .build/chart/fastmar
+	@$(BIN)/python deploy/helm/make_chart.py
 
 # A separate environment, since the tests do not need these packages.
 DOCS := .build/docs/.installed
