@@ -57,7 +57,7 @@ LONGEST = (
     ("tests/client/test_served.py", "tests/client/test_docs.py"),
     ("tests/export/test_exporter.py",),
     ("tests/web/test_browser.py",),
-    ("tests/examples/test_notebook.py",),
+    ("tests/examples/test_notebooks.py",),
     ("tests/cli/test_commands.py",),
     ("tests/export/networks/test_graph.py",),
 )

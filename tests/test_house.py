@@ -109,7 +109,9 @@ def test_every_page_is_in_the_navigation_of_the_site() -> None:
             yield from pages(value) if isinstance(value, list) else [value]
 
     navigation = yaml.safe_load((ROOT / "mkdocs.yml").read_text("utf-8"))["nav"]
-    assert sorted(pages(navigation)) == sorted(str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md"))
+    written = [str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md")]
+    notebooks = [f"notebooks/{path.stem}.md" for path in (ROOT / "examples" / "notebooks").glob("*.ipynb")]
+    assert sorted(pages(navigation)) == sorted(written + notebooks)
 
 
 def test_the_reference_has_every_command_and_every_public_name() -> None:
