@@ -9,6 +9,7 @@ import importlib.metadata
 import logging
 import pkgutil
 import shutil
+import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from types import ModuleType
@@ -32,7 +33,7 @@ Examples:
   fastmar web --open                                 shows forms in the browser
   fastmar export --help                              shows options and examples"""
 LOG_LEVEL = "FASTMAR_LOG_LEVEL"  # environment variable: the default of --log-level
-MIN_RATIO = 0.7  # difflib's similarity of a suggestion; two swapped letters of four have 0.75
+MIN_RATIO = 0.7  # difflib's similarity of a suggestion
 LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -71,10 +72,28 @@ class Parser(argparse.ArgumentParser):
             raise argparse.ArgumentError(action, f"{value!r} is unknown; did you mean {similar!r}?")
         super()._check_value(action, value)
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """See `argparse`. A misspelled option is reported before the arguments that are missing because of it."""
+        words = list(sys.argv[1:] if args is None else args)
+        if self._subparsers is None:
+            before_separator = words[: words.index("--")] if "--" in words else words
+            if any(self._is_misspelled(word) for word in before_separator):
+                self.refuse_unknown([word for word in before_separator if self._is_misspelled(word)])
+        return super().parse_known_args(words, namespace)
+
+    def _is_misspelled(self, word: str) -> bool:
+        """Whether a word is an unknown option and similar to a known one. argparse accepts the start of an option."""
+        option = word.partition("=")[0]
+        return option.startswith("--") and not any(known.startswith(option) for known in self._options()) and (
+            _similar(option, self._options()) is not None
+        )
+
+    def _options(self) -> list[str]:
+        return [option for option in self._option_string_actions if option.startswith("--")]
+
     def refuse_unknown(self, words: Sequence[str]) -> None:
         """Exit with a usage error about arguments that this parser does not know."""
-        options = [option for option in self._option_string_actions if option.startswith("--")]
-        found = [_similar(word.partition("=")[0], options) for word in words if word.startswith("--")]
+        found = [_similar(word.partition("=")[0], self._options()) for word in words if word.startswith("--")]
         hints = " or ".join(option for option in found if option)
         self.error(f"unrecognized arguments: {' '.join(words)}" + (f"; did you mean {hints}?" if hints else ""))
 
@@ -119,7 +138,10 @@ def log_level(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _similar(word: str, known: Sequence[str]) -> str | None:
-    return next(iter(difflib.get_close_matches(word, known, 1, MIN_RATIO)), None)
+    """The known word that differs by two swapped neighbours, which difflib rates low in short words; else a close one."""
+    swapped = {word[:at] + word[at + 1] + word[at] + word[at + 2 :] for at in range(len(word) - 1)}
+    close = difflib.get_close_matches(word, known, 1, MIN_RATIO)
+    return next(iter([*(each for each in known if each in swapped), *close]), None)
 
 
 def _overview(titles: dict[str, str]) -> str:

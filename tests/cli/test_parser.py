@@ -51,6 +51,8 @@ def test_the_examples_of_a_command_are_valid(name: str) -> None:
     ("arguments", "suggestion"),
     [
         (["exprot"], "export"),
+        (["nwe"], "new"),
+        (["score", "model.mar", "rows.csv", "--outptu", "x.csv"], "--output"),
         (["genrate", "model.mar"], "generate"),
         (["predict", "model.mar", "rows.csv", "--jsno"], "--json"),
         (["serve", "--model-stroe=x"], "--model-store"),
