@@ -69,11 +69,18 @@ def default_url() -> str:
     return os.environ.get("FASTMAR_URL") or f"http://127.0.0.1:{port}"
 
 
-def refuse_swapped(args: argparse.Namespace, inputs: Iterable[str | Path]) -> None:
-    """Refuse a model among the inputs of `predict` or `score`."""
-    for model in map(str, inputs):
-        if model.endswith(".mar") or "/predictions/" in model:
-            args.refuse(f"the model comes first: fastmar {args.command} {model} {args.target}")
+def refuse_swapped(args: argparse.Namespace, model: str | Path, inputs: Iterable[str | Path]) -> None:
+    """Refuse a model among the inputs of a command, whose first argument is the model."""
+    for given in map(str, inputs):
+        if is_model(given):
+            if is_model(str(model)):
+                args.refuse(f"{given} is a model; fastmar {args.command} takes one, and {model} comes first")
+            args.refuse(f"the model comes first: fastmar {args.command} {given} {model}")
+
+
+def is_model(text: str) -> bool:
+    """Whether an argument is the path of an archive, or the URL of a served model."""
+    return text.endswith(".mar") or "/predictions/" in text
 
 
 def add_key_file(parser: argparse.ArgumentParser) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastmar_cli.arguments import add_key_file, time
+from fastmar_cli.arguments import add_key_file, refuse_swapped, time
 from fastmar_cli.console import notice, out, stages
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the comparison; the exit status tells the verdict."""
     from fastmar_monitor.drift import measure
 
+    refuse_swapped(args, args.archive, [args.data])
     with stages() as on_stage:
         drift = measure(
             args.archive,

@@ -16,7 +16,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fastmar_cli.arguments import time
+from fastmar_cli.arguments import refuse_swapped, time
 from fastmar_cli.console import notice, out, stages
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the figures; the exit status tells the verdict."""
     from fastmar_monitor.feedback.measuring import measure
 
+    refuse_swapped(args, args.archive, [args.log, *args.truths])
     with stages() as on_stage:
         feedback = measure(
             args.archive,

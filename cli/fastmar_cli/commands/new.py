@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from fastmar_cli.arguments import is_model
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
@@ -23,6 +25,8 @@ def run(args: argparse.Namespace) -> int:
     from fastmar_runtime.bundle import BundleFiles
     from fastmar_runtime.checks import read_spec
 
+    if is_model(str(args.ui)):
+        args.refuse(f"the file to write comes first: fastmar new {args.model} {args.ui}")
     write_new(args.ui, draft_ui(read_spec(BundleFiles(args.model))))
     out.print(f"{args.ui}\nNext: change it, then fastmar export LEARNER.pkl --name NAME --ui {args.ui}", markup=False)
     return 0

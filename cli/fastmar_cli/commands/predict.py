@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
 
     from fastmar_serving.targets import open_target
 
-    refuse_swapped(args, args.inputs)
+    refuse_swapped(args, args.target, args.inputs)
     mask_size: MaskSize | None = args.mask_size or ("original" if args.save else None)
     target = open_target(args.target, args.key_file, mask_size)
     gallery = _gallery(args.save, target) if args.save else None

@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     from fastmar_client import ClientError, CsvUnreadable, RecordRefused, ResumeRefused
     from fastmar_serving.targets import open_target
 
-    refuse_swapped(args, [args.table])
+    refuse_swapped(args, args.target, [args.table])
     target = open_target(args.target, args.key_file)
     started_at = time.monotonic()
     with _progress() as progress:
