@@ -36,9 +36,22 @@ COLUMNAR = (".parquet", ".pq", ".arrow", ".feather", ".ipc", ".jsonl", ".ndjson"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
-    parser.add_argument("target", metavar="TARGET", help="MODEL.mar, or the URL of a served model")
-    parser.add_argument("table", metavar="TABLE", help="CSV with a header: commas, semicolons or tabs; or see above")
-    parser.add_argument("-o", "--output", metavar="FILE", type=Path, required=True, help="the output file")
+    parser.add_argument(
+        "target", metavar="TARGET", help="MODEL.mar, or the URL of a served model, which reads and writes CSV only"
+    )
+    parser.add_argument(
+        "table",
+        metavar="TABLE",
+        help="CSV with a header: commas, semicolons or tabs; for an archive, or one of the other formats above",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        type=Path,
+        required=True,
+        help="the output file; CSV, or with an archive one of the other formats",
+    )
     parser.add_argument(
         "--keep", metavar="NAME,NAME", type=_names, help="columns of the table in the output (default: all); none: ''"
     )
