@@ -13,7 +13,7 @@ from fastmar_export.presentation import labels_of
 from fastmar_runtime.record_schemas import json_value
 from fastmar_runtime.spec import Field, Spec
 
-_CATEGORIES = 3  # number of categories in the suggestion of `choices`
+_CATEGORIES = 20  # of a field, in the suggestion of `choices`
 
 
 def draft_ui(spec: Spec) -> str:
@@ -63,6 +63,8 @@ def _field(field: Field) -> Iterator[str]:
         yield "    # step: 1"
     if field.kind == CATEGORY and field.categories:
         texts = [str(json_value(category)) for category in field.categories[:_CATEGORIES]]
+        if left_out := len(field.categories) - len(texts):
+            yield f"    # The first {len(texts)} categories; {left_out:,} more can be added."
         yield f"    # choices: {{{', '.join(f'{_scalar(text)}: {_scalar(text.strip())}' for text in texts)}}}"
     if default is not None:
         yield "    # hidden: true    # not shown; sent with its default"

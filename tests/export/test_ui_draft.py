@@ -54,6 +54,17 @@ def _renamed(spec: Spec, name: str, categories: tuple[str, ...]) -> Spec:
     return replace(spec, fields=(renamed, *(field for field in others if field.name != name)))
 
 
+def test_choices_are_complete_up_to_a_limit() -> None:
+    few, many = (tuple(f"c{at}" for at in range(count)) for count in (4, 1030))
+    draft = draft_ui(_renamed(tiny.spec(), "field", few))
+    assert all(f'"{category}": "{category}"' in draft for category in few)
+    assert "can be added" not in draft
+    draft = draft_ui(_renamed(tiny.spec(), "field", many))
+    assert "The first 20 categories; 1,010 more can be added." in draft
+    assert '"c19"' in draft
+    assert '"c20"' not in draft
+
+
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bundle = tiny.write_bundle(tmp_path / "tiny")
     path = tmp_path / "ui.yaml"
