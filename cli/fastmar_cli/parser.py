@@ -84,8 +84,10 @@ class Parser(argparse.ArgumentParser):
     def _is_misspelled(self, word: str) -> bool:
         """Whether a word is an unknown option and similar to a known one. argparse accepts the start of an option."""
         option = word.partition("=")[0]
-        return option.startswith("--") and not any(known.startswith(option) for known in self._options()) and (
-            _similar(option, self._options()) is not None
+        return (
+            option.startswith("--")
+            and not any(known.startswith(option) for known in self._options())
+            and (_similar(option, self._options()) is not None)
         )
 
     def _options(self) -> list[str]:
@@ -138,7 +140,7 @@ def log_level(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _similar(word: str, known: Sequence[str]) -> str | None:
-    """The known word that differs by two swapped neighbours, which difflib rates low in short words; else a close one."""
+    """A known word that differs by two swapped letters, which difflib rates low in short words; else a close one."""
     swapped = {word[:at] + word[at + 1] + word[at] + word[at + 2 :] for at in range(len(word) - 1)}
     close = difflib.get_close_matches(word, known, 1, MIN_RATIO)
     return next(iter([*(each for each in known if each in swapped), *close]), None)

@@ -187,6 +187,28 @@ def layer(where: str, *, served: bool = True, parameters: int = 1) -> dict[str, 
     }
 
 
+def test_export_and_inspect_report_the_reference_profile(
+    learner: Path, archive: Path, tmp_path: Path, capsys: Any
+) -> None:
+    reference = tmp_path / "rows.jsonl"
+    rows = [{**RECORD, "age": 20 + at % 50} for at in range(250)]
+    reference.write_text("\n".join(map(json.dumps, rows)))
+    command = ["export", str(learner), "--name", "model", "--output", str(tmp_path)]
+    assert main([*command, "--reference", str(reference)]) == 0
+    assert "reference profile of 250 rows" in capsys.readouterr().out
+    assert main(["inspect", str(tmp_path / "model.mar"), "--json"]) == 0
+    profile = json.loads(capsys.readouterr().out)["reference_profile"]
+    assert (profile["rows"], profile["parts"]) == (250, 2)
+    assert {"color", "age"} <= set(profile["fields"])
+    assert "confidence" in profile["answers"]
+    assert main(["inspect", str(tmp_path / "model.mar")]) == 0
+    assert re.search(r"reference_profile\n.*rows: 250", capsys.readouterr().out)
+    assert main([*command, "--force"]) == 0
+    assert "no reference profile" in capsys.readouterr().out
+    assert main(["inspect", str(archive)]) == 0
+    assert "reference_profile: none" in capsys.readouterr().out
+
+
 def test_inspect_does_not_wrap_lines_outside_of_a_terminal(capsys: Any) -> None:
     names = [f"a column with a name of some length, number {number}" for number in range(12)]
     inspect._show({"kind": "k", "steps": [{"step": "read", "cats": names}]})
@@ -415,7 +437,7 @@ def test_usage_errors_have_the_usage_of_the_subcommand(capsys: Any) -> None:
     assert caught.value.code == 2
     printed = capsys.readouterr().err
     assert printed.startswith("usage: fastmar export ")
-    assert "--outptu y" in printed
+    assert "unrecognized arguments: --outptu;" in printed
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Show the contents of an archive or of a learner's pickle, without running any code in it.
 
-Of an archive: its schema, steps, graph, provenance and golden records. Of a pickle: the kind of learner, columns,
-transforms, network, code that load_learner would run, and training rows.
+Of an archive: its schema, steps, graph, provenance, reference profile (for monitoring) and golden records. Of a pickle:
+the kind of learner, columns, transforms, network, code that load_learner would run, and training rows.
 
 Examples:
   fastmar inspect learner.pkl
@@ -68,6 +68,8 @@ def _show(facts: dict[str, Any]) -> None:
     for key, value in facts.items():
         if key == "network":
             _add_network(tree, value)
+        elif key == "reference_profile" and value is None:
+            tree.add(f"{key}: none (`fastmar export --reference` makes one, for monitoring)")
         elif key == "golden":
             _add(tree.add(f"golden: {len(value)} records, the first one"), value[0] if value else {})
         elif key != "schema" and value != _NO_COLUMNS:  # `fields` has the content of `schema`
