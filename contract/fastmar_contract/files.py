@@ -32,6 +32,14 @@ def is_picture(source: str) -> bool:
     return Path(source).suffix.lower() in _PICTURES
 
 
+def is_empty_folder(path: Path) -> bool:
+    """Whether a path is a folder with nothing in it. False also for a folder that can't be listed."""
+    try:
+        return path.is_dir() and next(path.iterdir(), None) is None
+    except OSError:
+        return False
+
+
 @contextmanager
 def errors_naming(source: str) -> Iterator[None]:
     """Name the input in errors of its content, which speak of the body of a request."""
@@ -82,6 +90,8 @@ def read_input(source: str, encoding: str | None = None) -> tuple[bytes, str]:
         body = sys.stdin.buffer.read()
         return _text(body, _sniff(body), _name(source), encoding)
     path = Path(source)
+    if is_empty_folder(path):
+        raise InputUnreadable(f"{source} is an empty folder.", fix="pass a file with records.", code="empty_folder")
     if path.is_dir():
         raise InputUnreadable(f"{source} is a folder.", fix=f"pass its files, such as {path / '*'}.", code="not_a_file")
     content_type = _TYPES.get(path.suffix.lower())

@@ -335,6 +335,14 @@ def test_an_empty_file(archive: Path, tmp_path: Path, capsys: Any, name: str, co
     assert name in printed
 
 
+def test_an_empty_folder(archive: Path, tmp_path: Path, capsys: Any) -> None:
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    for command in (["predict"], ["drift"], ["score", "-o", str(tmp_path / "out.csv")]):
+        assert main([command[0], str(archive), str(folder), *command[1:]]) == 1
+        assert f"{folder} is an empty folder. [empty_folder]" in capsys.readouterr().err
+
+
 def test_answers_before_an_unreadable_input_are_printed(archive: Path, tmp_path: Path, capsys: Any) -> None:
     (tmp_path / "in.json").write_text(json.dumps([RECORD] * 3))
     for name in ("none.json", "."):

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from fastmar_bulk.tables import Table
 from fastmar_client.errors import CsvUnreadable
+from fastmar_contract.files import is_empty_folder
 from fastmar_runtime.spec import Spec
 
 STDIN = "-"
@@ -96,6 +97,8 @@ def find_files(table: str) -> list[str]:
         found = sorted(str(each) for each in path.iterdir() if each.is_file() and ending(each.name) in _KINDS)
     else:
         found = sorted(glob.glob(table, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
+    if is_empty_folder(path):
+        raise CsvUnreadable(f"{table} is an empty folder.", fix="pass a folder with tables.", code="empty_folder")
     if not found:
         raise CsvUnreadable(
             f"{table} has no tables." if path.is_dir() else f"there is no file {table}.",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fastmar_contract.errors import FastmarError
-from fastmar_contract.files import is_picture, read_input
+from fastmar_contract.files import is_empty_folder, is_picture, read_input
 from fastmar_runtime import payload
 from fastmar_runtime.csv_records import read_file
 from fastmar_runtime.modalities import modality
@@ -61,6 +61,10 @@ def _records(path: Path, spec: Spec) -> Iterator[Any]:
 
 def _files(folder: Path) -> Iterator[Any]:
     """The pictures and texts of a folder and its subfolders, in the order of their paths."""
+    if is_empty_folder(folder):
+        raise DataUnreadable(
+            f"{folder} is an empty folder.", fix="pass a folder or a file with data.", code="empty_folder"
+        )
     found = False
     for path in sorted(folder.rglob("*")):
         if is_picture(path.name):
