@@ -25,7 +25,7 @@ from fastmar_export.network_export import ExportedNetwork, export_network, spec_
 from fastmar_export.networks.rebuild import rebuild
 from fastmar_export.options import FIRST_VERSION, Options
 from fastmar_export.presentation import read_ui
-from fastmar_export.reader import LearnerFile, read_torch_file, require_learner
+from fastmar_export.reader import LearnerFile, errors_naming_file, read_torch_file, require_learner
 from fastmar_export.recommender import recommender
 from fastmar_export.reference import add_profile, refine
 from fastmar_export.replacement import check_same_model, check_same_pickle, check_version
@@ -117,7 +117,8 @@ def _check_request(options: Options) -> Path:
 def _read(pickle: Path, archive: Path, options: Options, on_read: Callable[[LearnerFile], None]) -> LearnerFile:
     source = read_torch_file(pickle)
     on_read(source)
-    require_learner(source.root)
+    with errors_naming_file(pickle):
+        require_learner(source.root)
     if not (options.force or options.live):  # each pickle of a live learner has another digest
         check_same_pickle(archive, source, pickle)
     return source

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from ..errors import NotALearner, UnreadableFile
+from ..errors import ExportError, NotALearner, UnreadableFile
 from .audit import Leak, calls_that_run_code, find_leaks, pickled_functions
 from .inert import InertMachine
 from .limits import Budget, Limits, limit_exceeded
@@ -62,7 +62,8 @@ def read_learner_file(path: str | Path, limits: Limits = _DEFAULT_LIMITS) -> Lea
         NotALearner: the file contains another object.
     """
     file = read_torch_file(path, limits)
-    require_learner(file.root)
+    with errors_naming_file(path):
+        require_learner(file.root)
     return file
 
 
@@ -73,6 +74,11 @@ def read_torch_file(path: str | Path, limits: Limits = _DEFAULT_LIMITS) -> Learn
         UnreadableFile: the file does not exist, was not written by torch, is damaged, or exceeds a limit.
     """
     path = Path(path)
+    with errors_naming_file(path):
+        return _read(path, limits)
+
+
+def _read(path: Path, limits: Limits) -> LearnerFile:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
@@ -111,6 +117,17 @@ def read_torch_file(path: str | Path, limits: Limits = _DEFAULT_LIMITS) -> Learn
     functions = pickled_functions(machine.records)
     counts = dict(machine.globals.most_common())
     return LearnerFile(root, sha256, size, machine.protocol, version, counts, calls, functions, find_leaks(root))
+
+
+@contextmanager
+def errors_naming_file(path: str | Path) -> Iterator[None]:
+    """Name the file in errors of its content."""
+    try:
+        yield
+    except ExportError as error:
+        if str(path) not in error.message:
+            error.message = f"{path}: {error.message}"
+        raise
 
 
 @contextmanager

@@ -87,6 +87,7 @@ def test_other_files_are_refused(case: str, tmp_path: Path) -> None:
         read_learner_file(path)
     assert type(caught.value) is kind
     assert caught.value.fix.endswith(".")
+    assert caught.value.message.count(str(path)) == 1
 
 
 def test_a_missing_file_has_its_own_code(tmp_path: Path) -> None:
