@@ -126,7 +126,7 @@ def read_form(
 
 def _read_body(body: _Body) -> Request:
     if not len(body.content) and body.media_type.format != JSON_LINES:  # a batch job may send an empty part of a file
-        raise RequestError("the request has no body.", fix=body.modality.formats)
+        raise RequestError("the request has no body.", fix=body.modality.formats_of(body.spec))
     request = None if body.v2 else body.modality.read_body(body.content, body.media_type, body.options)
     if request is not None:
         return request
@@ -149,7 +149,8 @@ def _detect_format(body: _Body) -> str:
 def _read_table(body: _Body) -> Request:
     if not body.modality.reads_csv:
         raise RequestError(
-            f"the body is a table, but the model reads {body.modality.records}.", fix=body.modality.formats
+            f"the body is a table, but the model reads {body.modality.records}.",
+            fix=body.modality.formats_of(body.spec),
         )
     return Request(read_rows(body.text(), body.spec.fields, body.max_records))
 
@@ -163,7 +164,7 @@ def _read_json(body: _Body) -> Request:
             pass
     text = body.text()
     try:
-        data = json_text.read_document(text, body.modality.formats)
+        data = json_text.read_document(text, body.modality.formats_of(body.spec))
     except RequestError:
         if body.v2 or not json_text.is_lines(text):
             raise
@@ -224,7 +225,7 @@ def _check_encoding(value: str) -> None:
 
 def _read_binary_v2(body: bytes, length: str, spec: Spec, max_records: int | None) -> Request:
     head, binary = protocol_v2.split(body, length)
-    data = json_text.read_document(decode(head), modality(spec.kind).formats)
+    data = json_text.read_document(decode(head), modality(spec.kind).formats_of(spec))
     return Request(protocol_v2.read(data, spec, max_records, binary), V2, data)
 
 
@@ -237,7 +238,8 @@ def _from_json(data: Any, spec: Spec, max_records: int | None, v2: bool = False)
         return Request([data], ONE)
     if not isinstance(data, dict):
         raise RequestError(
-            f"the body must be a record or a list of records; got {short_repr(data)}.", fix=modality(spec.kind).formats
+            f"the body must be a record or a list of records; got {short_repr(data)}.",
+            fix=modality(spec.kind).formats_of(spec),
         )
     if "instances" in data and not _has_column(spec, "instances"):
         if isinstance(data["instances"], list):

@@ -71,6 +71,15 @@ def test_several_columns_are_joined() -> None:
     np.testing.assert_array_equal(inputs[IDS], [[2, 2, 3]])
 
 
+def test_the_fix_of_an_unreadable_request_has_the_names_of_the_fields() -> None:
+    fields = (Field("review", "text"), Field("title", "text"))
+    for count, record in ((1, '{"review": "..."}'), (2, '{"review": "...", "title": "..."}')):
+        with pytest.raises(RequestError) as caught:
+            payload.read(b"3", "application/json", replace(SPEC, fields=fields[:count]))
+        assert f" {record}, " in caught.value.fix
+        assert ("text/plain" in caught.value.fix) == (count == 1)
+
+
 @pytest.mark.parametrize(
     ("body", "content_type", "records"),
     [

@@ -76,6 +76,10 @@ class Modality(ABC):
             BundleUnreadable: the spec has an unknown step.
         """
 
+    def formats_of(self, spec: Spec) -> str:  # noqa: ARG002 - for modalities whose records have no fixed fields
+        """The fix for unreadable requests of a model: `formats`, or a text with the names of its fields."""
+        return self.formats
+
     def check(self, spec: Spec, steps: Sequence[Any]) -> None:  # noqa: B027 - not all have more to check
         """Raise `BundleUnreadable` if the fields, the `steps` and the graph's inputs are inconsistent."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -28,15 +29,20 @@ class Text(Modality):
     reads_csv = True
     reads_text = True
     keeps_memory = False
-    formats = (
-        'send a text as the body with Content-Type: text/plain, a JSON string, a JSON record such as {"text": "..."}, '
-        "a JSON list of these, JSON lines, or CSV with a header and Content-Type: text/csv."
-    )
     other_bodies = (
         "A JSON list of records, CSV with a header (text/csv) and JSON lines (application/jsonlines) are accepted too, "
         "and answered with a list or with lines in their order. A model with one column of text also accepts a JSON "
         "string or a body of text/plain in place of a record."
     )
+
+    def formats_of(self, spec: Spec) -> str:
+        """See `Modality`."""
+        record = json.dumps(dict.fromkeys((field.name for field in spec.fields), "..."))
+        alone = "a text as the body with Content-Type: text/plain, a JSON string, " if len(spec.fields) == 1 else ""
+        return (
+            f"send {alone}a JSON record such as {record}, a JSON list of these, JSON lines, or CSV with a header and "
+            "Content-Type: text/csv."
+        )
 
     def preprocessor(self, spec: Spec) -> Preprocessor:
         """See `Modality`."""
