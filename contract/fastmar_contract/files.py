@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from fastmar_contract.display import short_repr
 from fastmar_contract.errors import FastmarError, RequestError
 from fastmar_contract.media_types import BMP, picture_type
 from fastmar_contract.text import decode
@@ -30,6 +31,16 @@ class InputUnreadable(FastmarError):
 def is_picture(source: str) -> bool:
     """Whether the file name of `source` has the extension of a picture."""
     return Path(source).suffix.lower() in _PICTURES
+
+
+def names_file(source: str) -> bool:
+    """Whether an input is standard input, an existing path, or has the extension of a supported file."""
+    if source == STANDARD_INPUT or is_picture(source) or Path(source).suffix.lower() in _TYPES:
+        return True
+    try:
+        return Path(source).exists()
+    except (OSError, ValueError):  # too long for a path, or with a null character
+        return False
 
 
 def is_empty_folder(path: Path) -> bool:
@@ -90,13 +101,17 @@ def read_input(source: str, encoding: str | None = None) -> tuple[bytes, str]:
         body = sys.stdin.buffer.read()
         return _text(body, _sniff(body), _name(source), encoding)
     path = Path(source)
+    endings = ", ".join([*_TYPES, *_PICTURES])
+    if not names_file(source):
+        raise InputUnreadable(
+            f"there is no file {short_repr(source)}.", fix=f"check the path of a file that ends in {endings}, or use -."
+        )
     if is_empty_folder(path):
         raise InputUnreadable(f"{source} is an empty folder.", fix="pass a file with records.", code="empty_folder")
     if path.is_dir():
         raise InputUnreadable(f"{source} is a folder.", fix=f"pass its files, such as {path / '*'}.", code="not_a_file")
     content_type = _TYPES.get(path.suffix.lower())
     if content_type is None:
-        endings = ", ".join([*_TYPES, *_PICTURES])
         raise InputUnreadable(f"{source} has an unsupported file type.", fix=f"use one of {endings}, or -.")
     return _text(_read(path), content_type, source, encoding)
 

@@ -335,6 +335,12 @@ def test_an_empty_file(archive: Path, tmp_path: Path, capsys: Any, name: str, co
     assert name in printed
 
 
+def test_a_text_for_a_model_of_tables(archive: Path, capsys: Any) -> None:
+    for text in ("I loved it", "I loved it. " * 400):
+        assert main(["predict", str(archive), text]) == 1
+        assert "there is no file 'I loved it" in capsys.readouterr().err
+
+
 def test_an_empty_folder(archive: Path, tmp_path: Path, capsys: Any) -> None:
     folder = tmp_path / "empty"
     folder.mkdir()

@@ -34,3 +34,15 @@ def test_files(archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert main(["predict", str(archive), str(tmp_path / name), "--json"]) == 0
     [line] = capsys.readouterr().out.splitlines()
     assert json.loads(line) == Predictor.open(archive).predict(["A GREAT film\n"])[0]
+
+
+@pytest.mark.parametrize("text", ["I loved it", "great", "A GREAT film. " * 400])
+def test_the_text_itself(archive: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
+    assert main(["predict", str(archive), text, "--json"]) == 0
+    [line] = capsys.readouterr().out.splitlines()
+    assert json.loads(line) == Predictor.open(archive).predict([text])[0]
+
+
+def test_a_name_with_the_extension_of_a_file_is_no_text(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", str(archive), "absent.txt"]) == 1
+    assert "absent.txt can't be read" in capsys.readouterr().err

@@ -2,13 +2,15 @@
 
 TARGET is MODEL.mar, or a URL such as http://127.0.0.1:8080/predictions/NAME. INPUT is a .json file (a record or a list
 of them), .jsonl, .csv with a header, a picture (.jpg, .png, .bmp, .gif, .webp, .tif), a text (.txt), or - for JSON, CSV
-or a picture on standard input. Answers are printed in the order of the inputs; the answer to a picture has its file's
-name, or its path if files in several folders have the same name. An archive that does not reproduce its golden records
-is refused.
+or a picture on standard input. A model with one column of text also takes the text itself, such as "I loved it".
+
+Answers are printed in the order of the inputs; the answer to a picture has its file's name, or its path if files in
+several folders have the same name. An archive that does not reproduce its golden records is refused.
 
 Examples:
   fastmar predict model_store/flights.mar rows.csv
   fastmar predict model_store/textures.mar *.jpg --save drawings
+  fastmar predict model_store/reviews.mar "I loved it"
   fastmar predict http://127.0.0.1:8080/predictions/flights rows.jsonl --json
 """
 
@@ -35,7 +37,7 @@ PROGRESS = 100  # answers between two reports of progress
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
     parser.add_argument("target", metavar="TARGET", help="MODEL.mar, or the URL of a served model")
-    parser.add_argument("inputs", metavar="INPUT", nargs="+", help="file of records, picture, or -")
+    parser.add_argument("inputs", metavar="INPUT", nargs="+", help="file of records, picture, text, or -")
     parser.add_argument("--json", action="store_true", help="print one JSON answer a line, in input order")
     add_key_file(parser)
     parser.add_argument(
@@ -91,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _answers(target: Target, sources: Sequence[str], encoding: str | None) -> Iterator[tuple[Answer, Path | None]]:
     """Each answer, with the path of its picture."""
-    from fastmar_contract.files import errors_naming, is_picture, read_input
+    from fastmar_contract.files import PLAIN, errors_naming, is_picture, names_file, read_input
 
     for are_pictures, group in groupby(sources, key=is_picture):
         if are_pictures:
@@ -99,9 +101,17 @@ def _answers(target: Target, sources: Sequence[str], encoding: str | None) -> It
             yield from zip(target.pictures(paths), paths, strict=True)
         else:
             for source in group:
+                if not names_file(source) and _reads_text(target):
+                    yield from ((answer, None) for answer in target.records(source.encode(), PLAIN))
+                    continue
                 with errors_naming(source):
                     for answer in target.records(*read_input(source, encoding)):
                         yield answer, None
+
+
+def _reads_text(target: Target) -> bool:
+    """Whether a text alone is a record of the model."""
+    return "string" in target.schema()["record"].get("type", ())
 
 
 def _gallery(folder: Path, target: Target) -> Any:
