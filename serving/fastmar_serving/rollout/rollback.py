@@ -69,11 +69,17 @@ def roll_back(server: Server, name: str, to: str | None, *, timeout: float, show
             if loaded is None:
                 _load(server, current, version, candidate, timeout=timeout, show=show)
             candidate.switch()
-            default = candidate.saved.rolled_back(version) if candidate.saved else Default(version)
-            is_saved = save_default(server, name, default)
+            is_saved = save_default(server, name, _default_after(candidate.saved, current.version, version, to))
         if not is_saved:
             warn_not_saved(server, name, version)
     return RollbackResult(name, current.version, version, loaded is None)
+
+
+def _default_after(saved: Default | None, before: str, version: str, to: str | None) -> Default:
+    """The entry to save. The next rollback after one with `--to` returns to the version that was the default before."""
+    if to is not None:
+        return (saved or Default(before)).switched(version)
+    return saved.rolled_back(version) if saved else Default(version)
 
 
 def choose_version(server: Server, current: Version, versions: Sequence[Version], to: str | None) -> str:

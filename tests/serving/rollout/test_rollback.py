@@ -49,8 +49,21 @@ def test_rolls_back_to_each_previous_version(three_versions: FakeTorchServe) -> 
 
 def test_rolls_back_to_a_named_version_older_or_newer(three_versions: FakeTorchServe) -> None:
     assert back(three_versions, "1.0").before == "3.0"
-    assert read_defaults(three_versions.store) == {"tiny": Default("1.0")}
+    assert read_defaults(three_versions.store) == {"tiny": Default("1.0", ("2.0", "3.0"))}
     assert back(three_versions, "3.0").version == "3.0"
+
+
+def test_a_rollback_after_one_to_a_named_version_returns(three_versions: FakeTorchServe) -> None:
+    back(three_versions, "1.0")
+    assert back(three_versions) == RollbackResult("tiny", "1.0", "3.0", False)
+    assert back(three_versions).version == "2.0"
+
+
+def test_a_rollback_returns_also_without_a_saved_history(torchserve: FakeTorchServe, tmp_path: Path) -> None:
+    tiny_archive(torchserve.store, "2.0")
+    torchserve.register("tiny-2.0.mar")
+    back(torchserve, "2.0")
+    assert back(torchserve).version == "1.0"
 
 
 def test_takes_the_only_other_version_without_a_saved_history(torchserve: FakeTorchServe) -> None:
