@@ -24,11 +24,11 @@ from fastmar_export.modalities import Modality, check_options, modality_of
 from fastmar_export.network_export import ExportedNetwork, export_network, spec_of_inputs, verify
 from fastmar_export.networks.rebuild import rebuild
 from fastmar_export.options import FIRST_VERSION, Options
-from fastmar_export.presentation import read_ui
 from fastmar_export.reader import LearnerFile, errors_naming_file, read_torch_file, require_learner
 from fastmar_export.recommender import recommender
 from fastmar_export.reference import add_profile, refine
 from fastmar_export.replacement import check_same_model, check_same_pickle, check_version
+from fastmar_export.ui_file import read_ui
 from fastmar_runtime import __version__
 from fastmar_runtime.spec import PROTOCOL, Spec
 

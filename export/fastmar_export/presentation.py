@@ -1,7 +1,7 @@
-"""Reads `ui.yaml`, the presentation of a model in forms, and checks it against the model.
+"""Checks `ui.yaml`, the presentation of a model in forms, against the model.
 
-The file has titles, labels, units, order, groups, defaults, hidden fields, sentences and examples. All of them are
-optional, and none changes an answer. docs/web.md describes the format.
+The file has titles, an accent colour, a logo, labels, units, order, groups, defaults, hidden fields, sentences and
+examples. All of them are optional, and none changes an answer. docs/web.md describes the format.
 """
 
 from __future__ import annotations
@@ -12,10 +12,7 @@ import re
 import string
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import Any
-
-import yaml
 
 from fastmar_contract.values import CATEGORY, DATE, FLOAT32_MAX, NUMBER
 from fastmar_export.errors import ExportError
@@ -45,62 +42,6 @@ class UiRefused(ExportError):
         self.where = where
 
 
-class _Loader(yaml.SafeLoader):
-    """Reads only true and false as booleans, only decimal numbers, and dates as text.
-
-    YAML 1.1, PyYAML's version, reads yes, no, on and off as booleans, 10:30 as 630 and 02134 as 1116, which would
-    change categories and labels. Files that PyYAML wrote keep their values.
-    """
-
-    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's
-        first: [(tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] in ("null", "float", "merge")]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", re.compile("(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
-)
-_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile("[-+]?(?:0|[1-9][0-9]*)$"), list("-+0123456789"))
-
-
-def read_ui(path: Path, spec: Spec) -> Ui:
-    """Read the presentation from the YAML file at `path`, and check it against `spec`.
-
-    Raises:
-        UiRefused: the file can't be read, or a part of it is invalid.
-    """
-    ui = load_ui(path)
-    try:
-        return check_ui(ui, spec)
-    except UiRefused as refusal:
-        message = refusal.message.replace("ui.yaml", path.name, 1)
-        raise UiRefused(message, fix=refusal.fix, code=refusal.code, where=refusal.where) from None
-
-
-def load_ui(path: Path) -> Any:
-    """The content of a YAML file, without checks."""
-    try:
-        return _with_text_keys(yaml.load(path.read_text("utf-8"), _Loader) or {})  # noqa: S506 - a safe one
-    except FileNotFoundError as error:
-        raise UiRefused(
-            f"the file {path} does not exist.", fix="pass the path of a YAML file with --ui.", code="ui_file_not_found"
-        ) from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UiRefused(
-            f"{path} can't be read: {' '.join(str(error).split())}.",
-            fix="pass a YAML file in UTF-8 with --ui.",
-            code="ui_file_unreadable",
-        ) from error
-
-
-def _with_text_keys(value: Any) -> Any:
-    """`value` with all keys as text, since JSON has no other keys; YAML reads some as numbers or booleans."""
-    if isinstance(value, dict):
-        return {str(name): _with_text_keys(item) for name, item in value.items()}
-    return [_with_text_keys(item) for item in value] if isinstance(value, list) else value
-
-
 def check_ui(ui: Any, spec: Spec) -> Ui:
     """Check each part of `ui`.
 
@@ -114,6 +55,8 @@ def check_ui(ui: Any, spec: Spec) -> Ui:
     parts: dict[str, Callable[[Any, str], None]] = {
         "title": _text,
         "description": _text,
+        "accent": _colour,
+        "logo": _text,  # a path; ui_file.py embeds the file
         "unit": _text,
         "sentence": lambda value, where: _sentence(value, where, SENTENCE_PLACEHOLDERS),
         "order": lambda value, where: _names(value, where, fields),
@@ -308,6 +251,13 @@ def _date(value: Any, where: str) -> None:
     except (AttributeError, ValueError):
         fix = "write the date as 2024-01-31 or 2024-01-31T08:30:00."
         raise _refused(where, f"is {_short_repr(value)}", fix, code="wrong_type") from None
+
+
+def _colour(value: Any, where: str) -> None:
+    if not isinstance(value, str) or not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
+        raise _refused(
+            where, f"is {_short_repr(value)}", 'use six hexadecimal digits, in quotes: "#0b6e80".', code="wrong_type"
+        )
 
 
 def _sentence(value: Any, where: str, known: set[str]) -> None:

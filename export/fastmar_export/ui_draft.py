@@ -26,6 +26,8 @@ def _lines(spec: Spec) -> Iterator[str]:
     yield "# All entries are optional. Lines with # are suggestions: remove the # to use one."
     yield f"title: {_scalar(humanize(spec.name))}"
     yield "# description: What the model predicts, and for whom."
+    yield '# accent: "#0b6e80"    # colour of buttons and links; adapted where its contrast is too low'
+    yield "# logo: logo.svg    # PNG or SVG, from the folder of this file"
     if spec.fields:
         first = _scalar(spec.fields[0].name)
         yield f"# order: [{first}]    # other fields follow in the order of the model"

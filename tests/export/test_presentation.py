@@ -16,7 +16,8 @@ from fastmar_cli.main import main
 from fastmar_contract.members import SPEC
 from fastmar_contract.values import CATEGORY, DATE, NUMBER
 from fastmar_export.migration import migrate_ui
-from fastmar_export.presentation import UiRefused, check_ui, load_ui, read_ui
+from fastmar_export.presentation import UiRefused, check_ui
+from fastmar_export.ui_file import load_ui, read_ui
 from fastmar_runtime import spec as spec_format
 from fastmar_runtime.schema import describe
 from fastmar_runtime.spec import Field
@@ -26,6 +27,7 @@ from tests.runtime import tiny
 FULL: dict[str, Any] = {
     "title": "Income",
     "description": "What somebody earns.",
+    "accent": "#0b6E80",
     "order": ["hours", "age"],
     "groups": [{"title": "Work", "fields": ["workclass", "hours"]}],
     "fields": {
@@ -53,6 +55,10 @@ class TestChecking:
             ({"titel": "x"}, "the file", "unknown_name", "'title'"),
             ({"title": 3}, "title", "wrong_type", "3"),
             ({"title": "x" * 3000}, "title", "wrong_type", "2000"),
+            ({"accent": None}, "accent", "wrong_type", "in quotes"),
+            ({"accent": "red"}, "accent", "wrong_type", "'red'"),
+            ({"accent": "#0b6e80; x"}, "accent", "wrong_type", "six"),
+            ({"logo": 3}, "logo", "wrong_type", "3"),
             ({"order": ["hour"]}, "order", "unknown_name", "'hours'"),
             ({"order": ["hours", "hours"]}, "order", "duplicate_field", ""),
             ({"groups": [{"title": "Work"}]}, "groups[0]", "missing_part", "fields"),

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastmar_cli.main import main
-from fastmar_export.presentation import check_ui, read_ui
+from fastmar_export.presentation import check_ui
 from fastmar_export.ui_draft import draft_ui
+from fastmar_export.ui_file import read_ui
 from fastmar_runtime.spec import Spec
 from tests.runtime import tiny, tiny_language, tiny_pictures
 

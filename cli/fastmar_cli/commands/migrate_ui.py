@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     from fastmar_cli.console import notice, write_new
     from fastmar_contract.members import SPEC
     from fastmar_export.migration import migrate_ui
-    from fastmar_export.presentation import load_ui
+    from fastmar_export.ui_file import load_ui
     from fastmar_runtime import spec as spec_format
     from fastmar_runtime.predictor import BundleFiles
 
