@@ -6,7 +6,10 @@ from flask import Flask, Response, redirect
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from fastmar_web.backend import Backend
+from fastmar_web.colours import stylesheet
 from fastmar_web.page_types import open_page
+from fastmar_web.presentation import Presentation
+from fastmar_web.references import split_reference
 from fastmar_web.security import limit_body
 from fastmar_web.settings import Settings
 
@@ -17,6 +20,11 @@ def register(app: Flask, backend: Backend, settings: Settings) -> None:
     @app.get("/models/<reference>")
     def model(reference: str) -> str:
         return open_page(backend, settings, reference).show()
+
+    @app.get("/models/<reference>/theme.css")
+    def theme(reference: str) -> Response:
+        accent = Presentation(backend.schema(*split_reference(reference))).accent
+        return Response(stylesheet(accent) if accent else "", mimetype="text/css")
 
     @app.get("/models/<reference>/random")
     def random_example(reference: str) -> WerkzeugResponse:

@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastmar_contract.display import humanize
+from fastmar_web.colours import is_colour
 
 JSON = dict[str, Any]
 
+LOGO_TYPES = ("data:image/png;base64,", "data:image/svg+xml;base64,")  # an SVG in <img> runs no scripts
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{(percent|name|prediction|unit)\}")
 
 
@@ -26,6 +28,9 @@ class Presentation:
         self.description = _text(self._ui.get("description"))
         self.sentence = _text(self._ui.get("sentence"))
         self.unit = _text(self._ui.get("unit"))
+        accent, logo = _text(self._ui.get("accent")), _text(self._ui.get("logo"))
+        self.accent = accent if is_colour(accent) else ""
+        self.logo = logo if logo.startswith(LOGO_TYPES) else ""
 
     def field(self, name: str) -> JSON:
         """Options of one field: label, help, unit, default, hidden, minimum, maximum, step, choices."""

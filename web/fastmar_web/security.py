@@ -20,7 +20,8 @@ _POLICY = {
     "default-src": "'none'",
     "script-src": "'self'",
     "style-src": "'self'",
-    "img-src": "'self' blob: data:",  # previews of the visitor's own pictures; masks
+    "font-src": "'self'",
+    "img-src": "'self' blob: data:",  # previews of the visitor's own pictures; masks, logos
     "connect-src": "'self'",
     "form-action": "'self'",
     "base-uri": "'none'",
