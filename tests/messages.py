@@ -1,4 +1,5 @@
-"""All texts that the product shows to people, in one file: `python -m tests.messages` writes tests/messages.txt.
+"""All texts that the product shows to people, in one file: `python -m tests.messages` writes tests/messages.txt and the
+tables of docs/errors.md.
 
 Tests assert codes, so that a better wording breaks none of them; the change of a text is seen here, and only here.
 """
@@ -9,6 +10,8 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+
+from tests import error_codes
 
 ROOT = Path(__file__).resolve().parents[1]
 FILE = Path(__file__).with_suffix(".txt")
@@ -51,3 +54,4 @@ def snapshot() -> str:
 
 if __name__ == "__main__":
     FILE.write_text(snapshot(), encoding="utf-8")
+    error_codes.write()
