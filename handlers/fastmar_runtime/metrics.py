@@ -71,6 +71,8 @@ class Metrics(Observer):
         interval: seconds between prints.
     """
 
+    counts_checks = True
+
     def __init__(
         self, declared: Mapping[str, TorchServeMetric], model: tuple[str, str], worker: str, interval: float = _INTERVAL
     ) -> None:

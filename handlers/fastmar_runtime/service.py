@@ -15,7 +15,7 @@ from fastmar_runtime import payload
 from fastmar_runtime.documents import documents
 from fastmar_runtime.http.event_stream import ANSWER, ERROR, event
 from fastmar_runtime.logs import about
-from fastmar_runtime.observer import Observer
+from fastmar_runtime.observer import Groups, Observer, without_checks
 from fastmar_runtime.payload import Request, Response
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.preprocess import Columns
@@ -139,7 +139,7 @@ class Service:
         except Exception:
             status, answer = 500, orjson.loads(_internal_error().body)
             yield event(answer, ERROR)
-        self._notify(methodcaller("computed", [request], [[answer]], []))
+        self._computed([request], [[answer]], [])
         self._notify(methodcaller("responded", [status], seconds))
 
     def _check_size(self, request: Request) -> Request:
@@ -183,8 +183,15 @@ class Service:
         answers = iter(self._predictor.predict(records, lambda *group: groups.append(group)))
         per_request = [[next(answers) for _ in request.records] for request in requests]
         responses = [self._write(request, each) for request, each in zip(requests, per_request, strict=True)]
-        self._notify(methodcaller("computed", requests, per_request, groups))
+        self._computed(requests, per_request, groups)
         return responses
+
+    def _computed(self, requests: list[Request], answers: list[list[dict[str, Any]]], groups: Groups) -> None:
+        """Call `computed` of the observers, of most of them without check requests."""
+        of_all = requests, answers, groups
+        has_checks = any(request.is_check for request in requests)
+        of_traffic = without_checks(*of_all) if has_checks else of_all
+        self._notify(lambda observer: observer.computed(*(of_all if observer.counts_checks else of_traffic)))
 
     def _notify(self, call: Callable[[Observer], None]) -> None:
         """Call all observers. The exception of an observer must neither change nor repeat an answer."""

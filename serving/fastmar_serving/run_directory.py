@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import stat
 import tempfile
@@ -62,6 +63,18 @@ class RunDirectory:
         return self.path / "ready"
 
     @property
+    def check_file(self) -> Path:
+        """The token of check requests; see `fastmar_contract.check_requests`."""
+        return self.path / "check_token"
+
+    def check_token(self) -> str | None:
+        """The token of check requests; None if it can't be read."""
+        try:
+            return self.check_file.read_text("ascii")
+        except (OSError, ValueError):
+            return None
+
+    @property
     def front_socket(self) -> Path:
         """Socket at which the front connects to the launcher."""
         return self.path / "front.sock"
@@ -86,6 +99,8 @@ def run_directory(path: Path | None) -> Iterator[RunDirectory]:
         try:
             _clean_up(run)
             run.temporary.mkdir()
+            run.check_file.touch(mode=0o600)
+            run.check_file.write_text(secrets.token_urlsafe(24), "ascii")
             yield run
         finally:
             _clean_up(run)
@@ -136,5 +151,5 @@ def _lock(path: Path) -> Iterator[None]:
 def _clean_up(run: RunDirectory) -> None:
     """Remove files that must not outlive a server: unpacked archives, sockets, keys, the ready file."""
     shutil.rmtree(run.temporary, ignore_errors=True)
-    for file in (run.management_socket, run.front_socket, run.key_file, run.ready_file):
+    for file in (run.management_socket, run.front_socket, run.key_file, run.check_file, run.ready_file):
         file.unlink(missing_ok=True)

@@ -211,6 +211,24 @@ class TestModels:
         assert prediction(keyed, "/predictions/tokens/token-1") == OLD
 
 
+def test_requests_of_a_deployment_are_not_counted_as_traffic(engine: Engine, tiny_store: Path, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.json"
+    rows.write_text(json.dumps([tiny.record(age=age) for age in (20, 30, 40)]))
+    profiles, log = tmp_path / "profiles", tmp_path / "log"
+    options = ["--profiles", str(profiles), "--request-log", str(log), "--workers", "1"]
+    with engine.serve(tiny_store, *options) as server:
+        second = tiny_archive(tmp_path, "2.0")
+        assert main(["deploy", str(second), "--url", server.url, "--requests", str(rows)]) == 0
+        for token in ("", "guessed"):  # a caller can't hide its requests
+            headers = {"X-Fastmar-Check": token}
+            response = requests.post(f"{server.url}{PATH}", json=tiny.record(age=50), headers=headers, timeout=30)
+            assert response.status_code == 200
+    logged = [json.loads(line) for path in log.rglob("*.jsonl") for line in path.read_text().splitlines()]
+    assert [(entry["version"], entry["record"]["age"]) for entry in logged] == [("2.0", 50)] * 2
+    counted = [json.loads(line) for path in profiles.rglob("*.jsonl") for line in path.read_text().splitlines()]
+    assert {line["version"]: line["rows"] for line in counted if line["rows"]} == {"2.0": 2}
+
+
 def test_restart_keeps_the_default(engine: Engine, tiny_store: Path, tmp_path: Path) -> None:
     with engine.serve(tiny_store) as server:
         assert main(["deploy", str(tiny_archive(tmp_path, "2.0", flipped=True)), "--url", server.url]) == 0

@@ -65,6 +65,22 @@ def test_a_failed_request_is_not_observed_twice(monkeypatch: pytest.MonkeyPatch)
     assert recorder.calls == [("computed", [LIST], [([20.0], [0])], [[False]]), ("responded", [200, 500])]
 
 
+def test_check_requests_are_left_out_for_observers_of_traffic() -> None:
+    class All(Recorder):
+        counts_checks = True
+
+    traffic, everything = Recorder(), All()
+    model_service = Service(tiny.predictor(), MAX_RESPONSE, [traffic, everything])
+    checks = [Request([tiny.record(age=20), {}], is_check=True), Request([tiny.record(age=50)], is_check=True)]
+    own = Request([{}, tiny.record(age=30), tiny.record(age=40)])
+    model_service.respond([checks[0], own, checks[1]])
+    assert traffic.calls[0] == ("computed", [LIST], [([30.0, 40.0], [1, 2])], [[True, False, False]])
+    assert everything.calls[0][2] == [([20.0, 30.0, 40.0, 50.0], [0, 3, 4, 5])]
+    model_service.respond(checks)
+    assert traffic.calls[2] == ("computed", [], [], [])
+    assert [call[0] for call in traffic.calls] == ["computed", "responded"] * 2
+
+
 @pytest.mark.parametrize("method", ["refused", "computed", "responded"])
 def test_a_failing_observer_changes_no_answer(
     method: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

@@ -19,6 +19,7 @@ class Request:
         shape: of the answer: one of `ONE`, `LIST`, `INSTANCES`, `LINES`, `V2`.
         envelope: for protocol v2, the request's JSON.
         ids: its identifiers, for log lines; None if the engine knows none.
+        is_check: whether it is a check of a deployment, which monitoring does not count.
         batch_records: number of records that were computed together with it, including its own.
     """
 
@@ -26,4 +27,5 @@ class Request:
     shape: str = LIST
     envelope: dict[str, Any] = field(default_factory=dict)
     ids: RequestIds | None = None
+    is_check: bool = False
     batch_records: int = 0

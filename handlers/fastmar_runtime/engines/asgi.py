@@ -13,6 +13,7 @@ from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import parse_qs
 
+from fastmar_contract import check_requests
 from fastmar_runtime import payload, protocol_v2
 from fastmar_runtime.batching import QueueFull
 from fastmar_runtime.http import refusals
@@ -73,6 +74,7 @@ class Application:
         response_timeout: maximum seconds for a prediction in a thread, including the wait in the queue.
         tracing: makes the spans of requests; None for no spans.
         access_log: whether to log each request.
+        check_token: token of check requests; see `fastmar_contract.check_requests`.
 
     Attributes:
         models: the served models.
@@ -93,7 +95,9 @@ class Application:
         response_timeout: float = RESPONSE_TIMEOUT,
         tracing: Tracing | None = None,
         access_log: bool = False,
+        check_token: str | None = None,
     ) -> None:
+        self._check_token = check_token
         self._key = None if key is None else key.encode()
         self._cors = Cors(origins) if origins else None
         self._platform = PlatformPaths(health, predictions)
@@ -239,6 +243,7 @@ class Application:
         if isinstance(request, Response):
             return request
         request.ids = CURRENT.get()
+        request.is_check = check_requests.is_check(self._check_token, headers.get(check_requests.HEADER))
         try:
             if accepts_events(headers.get("accept")):
                 events = await version.batcher.call(partial(version.service.stream, request))

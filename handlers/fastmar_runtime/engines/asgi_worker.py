@@ -82,6 +82,7 @@ class Configuration:
         request_log: arguments of `LogOptions`; None for no log.
         log_format: one of `logs.FORMATS`.
         access_log: whether to log each request.
+        check_token: token of check requests; see `fastmar_contract.check_requests`.
     """
 
     listener: int
@@ -106,6 +107,7 @@ class Configuration:
     request_log: dict[str, Any] | None = None
     log_format: str = logs.TEXT
     access_log: bool = False
+    check_token: str | None = None
 
 
 class ReportedMetric:
@@ -186,6 +188,7 @@ class Worker:
             response_timeout=configuration.response_timeout,
             tracing=tracing,
             access_log=configuration.access_log,
+            check_token=configuration.check_token,
         )
 
     async def execute(self, command: Mapping[str, Any]) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from fastmar_contract import check_requests
 from fastmar_contract.machine import usable_cores
 from fastmar_contract.profiles import PERIOD
 from fastmar_contract.request_log import LogOptions
@@ -73,6 +74,7 @@ class Handler:
     """TorchServe calls `initialize` once per worker, then `handle` for each batch."""
 
     def __init__(self) -> None:
+        self._check_token = os.environ.get(check_requests.VARIABLE)
         self._max_response = int(os.environ.get(MAX_RESPONSE, _DEFAULT_MAX_RESPONSE))
 
     def initialize(self, context: Any) -> None:
@@ -124,8 +126,10 @@ class Handler:
             lambda max_records: _request(row, index, context, headers, self._service.spec, max_records),
             v2=_is_v2(headers),
         )
-        if isinstance(request, Request) and REQUEST_ID in headers:
-            request.ids = RequestIds(headers[REQUEST_ID])
+        if isinstance(request, Request):
+            request.is_check = check_requests.is_check(self._check_token, headers.get(check_requests.HEADER))
+            if REQUEST_ID in headers:
+                request.ids = RequestIds(headers[REQUEST_ID])
         return request
 
 

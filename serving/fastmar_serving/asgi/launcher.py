@@ -72,6 +72,7 @@ def serve(settings: Settings, platform: Platform | None = None) -> int:
             "request_log": asdict(requests) if requests else None,
             "log_format": settings.log_format,
             "access_log": settings.access_log,
+            "check_token": run.check_token(),
         }
         log.warning("starting %d workers with %s", workers, ", ".join(archive.label for archive in archives))
         metrics = Metrics()

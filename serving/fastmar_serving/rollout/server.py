@@ -13,10 +13,12 @@ from urllib.parse import urlsplit
 
 from fastmar_client import Client, Unauthorized
 from fastmar_client.keys import KeyFile
+from fastmar_contract.check_requests import HEADER
 from fastmar_contract.locks import acquire
 from fastmar_serving import registry
 from fastmar_serving.management import TIMEOUT, Management, ManagementError, management_key
 from fastmar_serving.rollout.errors import ManagementFailed, ServerLocked, ServerNotFound
+from fastmar_serving.run_directory import RunDirectory
 from fastmar_serving.settings import reachable_url
 
 LOCK = "lifecycle.lock"
@@ -151,14 +153,21 @@ def find_server(options: ServerOptions) -> Server:
     if one_key is not None:
         _check_key_file(one_key)
     files = [file for file in (options.key_file, own_keys) if file is not None]
+    keys = one_key or (own_keys if own_keys and own_keys.exists() else None)
     return Server(
         url,
         ExplainedManagement(address, lambda: next(filter(None, map(management_key, files)), None)),
-        Client(url, key_file=one_key or (own_keys if own_keys and own_keys.exists() else None)),
+        Client(url, headers=_check_header(run_dir), key_file=keys),
         options.model_store or _path(running.model_store if running else None),
         run_dir,
         options.state_dir or _path(running.state_dir if running else None),
     )
+
+
+def _check_header(run_dir: Path | None) -> dict[str, str]:
+    """The header that marks check requests; none if the run directory of the server is not on this machine."""
+    token = RunDirectory(run_dir).check_token() if run_dir else None
+    return {HEADER: token} if token else {}
 
 
 def _check_key_file(file: Path) -> None:

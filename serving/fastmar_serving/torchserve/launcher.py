@@ -13,6 +13,7 @@ import time
 from dataclasses import asdict
 from importlib import resources
 
+from fastmar_contract.check_requests import VARIABLE
 from fastmar_contract.request_log import LogOptions
 from fastmar_serving.announce import Progress, announce
 from fastmar_serving.archives import Archive, find_archives
@@ -64,7 +65,7 @@ def serve(settings: Settings, platform: Platform | None = None) -> int:
                 run,
                 properties,
                 threads=max(1, cores() // workers),
-                variables=variables,
+                variables=variables | {VARIABLE: run.check_token() or ""},
                 show=log.warning,
                 descriptors=[listener.fileno()],
             )
