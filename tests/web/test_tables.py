@@ -315,11 +315,11 @@ def test_a_failed_upload_leaves_no_files(jobs: Jobs, tmp_path: Path, capsys: Any
     assert added(jobs).state == CHECKED
 
 
-@pytest.mark.parametrize(("needed", "left"), [(16, 4), (17, 3), (30, 2), (43, 0), (1_000, 0)])
+@pytest.mark.parametrize(("needed", "left"), [(12, 4), (13, 3), (22, 2), (33, 0), (1_000, 0)])
 def test_only_idle_tables_are_deleted_on_a_full_disk(
     jobs: Jobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, needed: int, left: int
 ) -> None:
-    """The disk has 150 bytes; five tables take 20 each, one of them active. A new one needs three times its size."""
+    """The disk has 150 bytes; five tables take 20 each, one of them active. A new one needs four times its size."""
 
     def usage(place: Path) -> Any:
         used = sum(path.stat().st_size for path in Path(place).rglob("*") if path.is_file())

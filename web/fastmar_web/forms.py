@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from fastmar_client.json_schema import types_of
-from fastmar_web.presentation import Presentation, display_text, plain_number
+from fastmar_web.presentation import Presentation, choice_labels, display_text, plain_number
 
 JSON = dict[str, Any]
 
@@ -273,7 +273,7 @@ def _by_type(common: JSON, schema: JSON, options: JSON, default: Any) -> Field:
     values = schema.get("enum") or ([True, False] if types == {"boolean"} and common["nullable"] else [])
     if values:
         common["nullable"] = common["nullable"] or None in values
-        choices = _choices([value for value in values if value is not None], _labels(options))
+        choices = _choices([value for value in values if value is not None], choice_labels(options))
         blank = common["nullable"] or common["optional"]
         form_field = Field(
             **common, widget="select", choices=choices, is_searchable=len(choices) > MAX_SELECT, has_blank=blank
@@ -299,7 +299,7 @@ def _by_type(common: JSON, schema: JSON, options: JSON, default: Any) -> Field:
 def _category(common: JSON, details: JSON, options: JSON, default: Any) -> Field:
     values = details.get("categories", [])
     count = int(details.get("category_count", len(values)))
-    choices = _choices(values, _labels(options))
+    choices = _choices(values, choice_labels(options))
     numeric = bool(values) and all(type(value) in (int, float) for value in values)
     form_field = Field(
         **common,
@@ -309,12 +309,6 @@ def _category(common: JSON, details: JSON, options: JSON, default: Any) -> Field
         numeric=numeric,
     )
     return _with_default(form_field, default)
-
-
-def _labels(options: JSON) -> dict[str, str]:
-    """The display names of choices from ui.yaml."""
-    labels = options.get("choices")
-    return {str(key).strip(): str(label) for key, label in labels.items()} if isinstance(labels, dict) else {}
 
 
 def _choices(values: list[Any], labels: dict[str, str]) -> tuple[Choice, ...]:

@@ -14,24 +14,27 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from fastmar_client import ClientError, Scored
 from fastmar_web.backend import page_error
 from fastmar_web.errors import PageError, RequestRefused, Unavailable
 from fastmar_web.limits import ADDRESS_LIMIT, VISITOR_LIMIT, Limit
+from fastmar_web.progress import Pace
 from fastmar_web.tables import Preview
 
 LIFETIME = 3600.0  # seconds after the last request for a job, or after its work
 CLEANUP_INTERVAL = 60.0  # seconds
 MAX_JOBS = 200  # of all visitors
 THREADS = 2
+COPIES = 4  # of a table on the disk: the upload, the saved file, the answers, and the answers for the page
 
 CHECKING, CHECKED, WAITING, SCORING, DONE, FAILED = "checking", "checked", "waiting", "scoring", "done", "failed"
 
+JSON = dict[str, Any]
 MakePreview = Callable[[Path, Callable[[int], None]], Preview]
 ScoreTable = Callable[[Path, Path, Callable[[int], None]], Scored]
 
@@ -67,9 +70,11 @@ class Job:
         model: reference of the model: its name, and its version if one was chosen.
         filename: the name of the file on the visitor's machine.
         folder: folder of its files.
+        schema: of the model, when the table was uploaded.
         state: one of the constants above.
         preview: the result of the check, once it is done.
         done: rows read or scored so far.
+        pace: the rate of the rows that are being scored.
         scored: counts of rows, errors and warnings, once it is scored.
         error: why it failed.
         visitor: id of its owner; only later tables of the same visitor may replace it.
@@ -84,9 +89,11 @@ class Job:
     model: str
     filename: str
     folder: Path
+    schema: JSON = field(default_factory=dict)
     state: str = CHECKING
     preview: Preview | None = None
     done: int = 0
+    pace: Pace = field(default_factory=Pace)
     scored: Scored | None = None
     error: PageError | None = None
     visitor: str = ""
@@ -107,6 +114,11 @@ class Job:
         return self.folder / "answers.csv"
 
     @property
+    def results(self) -> Path:
+        """Path of the answers as an SQLite file, for the page. Missing if the page can't show them."""
+        return self.folder / "results.sqlite"
+
+    @property
     def is_active(self) -> bool:
         """Whether it is being read or scored, or waits in the queue."""
         return self.state in (CHECKING, WAITING, SCORING)
@@ -114,8 +126,11 @@ class Job:
     @property
     def stored_bytes(self) -> int:
         """Bytes of its files; while the table is being saved, at least its size."""
-        files = [self.source, self.answers, self.folder / f"{self.answers.name}.part"]
-        return max(self.size, sum(path.stat().st_size for path in files if path.is_file()))
+        sizes = []
+        for path in self.folder.glob("*"):
+            with suppress(FileNotFoundError):  # renamed when it is complete
+                sizes.append(path.stat().st_size)
+        return max(self.size, sum(sizes))
 
     @property
     def remaining(self) -> float:
@@ -136,6 +151,7 @@ class Job:
         if self.cancelled.is_set():
             raise _JobRemoved
         self.done = done
+        self.pace.report(done)
 
 
 class Jobs:
@@ -154,7 +170,14 @@ class Jobs:
         self._cleaner: threading.Thread | None = None
 
     def add(
-        self, model: str, filename: str, content: IO[bytes], preview: MakePreview, visitor: str = "", address: str = ""
+        self,
+        model: str,
+        filename: str,
+        content: IO[bytes],
+        preview: MakePreview,
+        visitor: str = "",
+        address: str = "",
+        schema: JSON | None = None,
     ) -> Job:
         """Save a table and start to check it. The visitor's least recently used tables are deleted to make room.
 
@@ -164,6 +187,7 @@ class Jobs:
         """
         with storage_errors():
             job = self._save(model, filename, content, visitor, address)
+            job.schema = schema or {}
 
         def work() -> str:
             job.preview = preview(job.source, job.progress)
@@ -196,8 +220,8 @@ class Jobs:
     def make_room(self, size: int, visitor: str = "", address: str = "") -> None:
         """Check that a table of `size` bytes may be uploaded, before it is read, and make room on the disk.
 
-        A table needs three times its size: the upload, the saved file, and the answers. Idle tables of the same visitor
-        are deleted, the least recently used first, until there is enough space or none is left.
+        A table needs `COPIES` times its size. Idle tables of the same visitor are deleted, the least recently used
+        first, until there is enough space or none is left.
 
         Raises:
             TooManyTables: the visitor or the address has reached its limit.
@@ -206,7 +230,7 @@ class Jobs:
         with self._lock:
             self._check(size, visitor, address)
             for job in self._idle_jobs(visitor):
-                if shutil.disk_usage(self._make_folder()).free >= 3 * size:
+                if shutil.disk_usage(self._make_folder()).free >= COPIES * size:
                     break
                 self._delete(job)
 
@@ -220,7 +244,7 @@ class Jobs:
             if job.state not in (CHECKED, FAILED) or job.preview is None:
                 return
             self._check_active(job.visitor, job.address)
-            job.state, job.error, job.done = WAITING, None, 0
+            job.state, job.error, job.done, job.pace = WAITING, None, 0, Pace()
             job.finished.clear()
 
         def work() -> str:

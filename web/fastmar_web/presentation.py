@@ -40,6 +40,15 @@ class Presentation:
         """The label of a field."""
         return _text(self.field(name).get("label")) or humanize(name)
 
+    def title_of(self, name: str) -> str:
+        """The label of a field with its unit, as the heading of a column."""
+        unit = _text(self.field(name).get("unit"))
+        return f"{self.label(name)} ({unit})" if unit else self.label(name)
+
+    def category(self, name: str, text: str) -> str:
+        """The display name of a category of a field."""
+        return choice_labels(self.field(name)).get(text.strip()) or display_text(text)
+
     def answer(self, label: str) -> str:
         """The display name of a predicted label."""
         return _text(_dict(self._labels.get(label)).get("name")) or display_text(label)
@@ -75,6 +84,12 @@ class Presentation:
             for example in map(_dict, _list(self._ui.get("examples")))
         ]
         return [(title or f"Example {n}", record) for n, (title, record) in enumerate(found, 1) if record]
+
+
+def choice_labels(options: JSON) -> dict[str, str]:
+    """The display names of the categories of a field, by their text without surrounding white space."""
+    labels = options.get("choices")
+    return {str(key).strip(): str(label) for key, label in labels.items()} if isinstance(labels, dict) else {}
 
 
 def display_text(value: Any) -> str:
@@ -116,6 +131,19 @@ def format_percent(share: float) -> str:
     if 0 < share < 0.005:
         return "under 1%"
     return f"{share:.0%}"
+
+
+def format_share(share: float) -> str:
+    """A probability or a share with one decimal, for columns; only exact values are shown as 100.0% or 0.0%."""
+    return f"{share if share in (0, 1) else min(max(share, 0.001), 0.999):.1%}"
+
+
+def format_alike(value: float, largest: float) -> str:
+    """A number of a column whose largest absolute value is `largest`: four significant digits of that one."""
+    if not math.isfinite(value) or not (largest == 0 or 1e-4 <= largest < 1e12):
+        return format_number(value)
+    decimals = max(0, 3 - math.floor(math.log10(largest))) if largest else 0
+    return f"{value:,.{decimals}f}"
 
 
 def fill_template(template: str, values: Mapping[str, str]) -> str:

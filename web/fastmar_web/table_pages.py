@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 import secrets
 from pathlib import Path
@@ -16,15 +15,16 @@ from fastmar_client import ModelNotFound, Schema, Scored
 from fastmar_web.backend import Backend
 from fastmar_web.charsets import CHOICES, encoding_of
 from fastmar_web.errors import RequestRefused
-from fastmar_web.jobs import CHECKING, DONE, Job, Jobs, ScoreTable, storage_errors
+from fastmar_web.job_view import keep_results, variables, view_of
+from fastmar_web.jobs import DONE, Job, Jobs, ScoreTable, storage_errors
 from fastmar_web.limits import client_network
 from fastmar_web.page_types import kind_of
-from fastmar_web.presentation import Presentation, format_number, format_size
+from fastmar_web.presentation import Presentation, format_size
 from fastmar_web.references import other_versions, split_reference
 from fastmar_web.security import limit_body
 from fastmar_web.settings import Settings
 from fastmar_web.snippets import SnippetWriter
-from fastmar_web.tables import SAMPLE_COLUMNS, SAMPLE_ROWS, Preview, preview_table, shorten
+from fastmar_web.tables import Preview, preview_table
 
 JSON = dict[str, Any]
 WAIT_SECONDS = 1.0  # how long a page waits for a small table, so that it need not reload
@@ -78,23 +78,27 @@ def register(app: Flask, backend: Backend, settings: Settings, jobs: Jobs) -> No
         def work(path: Path, on_row: Any) -> Preview:
             return preview_table(path, schema, on_row, encoding)
 
-        job = jobs.add(reference, file.filename or "", file.stream, work, visitor, address)
+        job = jobs.add(reference, file.filename or "", file.stream, work, visitor, address, schema)
         return _set_cookie(redirect(url_for("job", name=job.id), 303), visitor)
 
     @app.get("/tables/<name>")
-    def job(name: str) -> str:
+    def job(name: str) -> str | Response:
         found = jobs.get(name)
+        if request.accept_mimetypes.best == "application/json":  # a script, which shows other rows
+            result = view_of(found, request.args, Presentation(found.schema))
+            html = render_template("_result.html", job=found, result=result) if result else ""
+            return jsonify({"html": html, "sentence": result.sentence if result else ""})
         if found.is_active:
             found.finished.wait(WAIT_SECONDS)
-        _, _, schema = model_of(found.model)
-        return render_template("job.html", texts=Presentation(schema), schema=schema, **_state(found, reference=True))
+        return render_template("job.html", reference=found.model, **variables(found, request.args))
 
     @app.get("/tables/<name>/state")
     def state(name: str) -> Response:
         """For scripts: the part of the page that changes."""
         found = jobs.get(name)
-        html = render_template("_job.html", **_state(found))
-        return jsonify({"html": html, "state": found.state, "active": found.is_active, "sentence": _status_text(found)})
+        parts = variables(found, request.args)
+        html = render_template("_job.html", **parts)
+        return jsonify({"html": html, "state": found.state, "active": found.is_active, "sentence": parts["status"]})
 
     @app.post("/tables/<name>/score")
     def score(name: str) -> AnyResponse:
@@ -156,12 +160,14 @@ def _score_function(backend: Backend, job: Job) -> ScoreTable:
             )
 
         try:
-            return score(checked or chosen, resume=resume)
+            scored = score(checked or chosen, resume=resume)
         except ModelNotFound:
             if checked is None:
                 raise
             preview.version = None
-            return score(chosen, resume=False)
+            scored = score(chosen, resume=False)
+        keep_results(job)
+        return scored
 
     return work
 
@@ -176,69 +182,3 @@ def _set_cookie(response: AnyResponse, visitor: str) -> AnyResponse:
     """The response, with the visitor's id as a cookie."""
     response.set_cookie(VISITOR, visitor, httponly=True, samesite="Strict", secure=request.is_secure)
     return response
-
-
-def _state(job: Job, *, reference: bool = False) -> JSON:
-    """Variables of the templates of a job."""
-    more = {"reference": job.model} if reference else {}
-    return {**more, "job": job, "status": _status_text(job), "sample": _sample(job) if job.state == DONE else None}
-
-
-def _status_text(job: Job) -> str:
-    """The state of a job as a sentence; screen readers read it aloud."""
-    preview = job.preview
-    total = preview.total if preview else 0
-    if job.error:
-        return f"{job.error.title}. {job.error.message}"
-    if job.state == CHECKING:
-        return f"Reading the file: {job.done:,} rows." if job.done else "Reading the file."
-    if job.state == DONE and job.scored:
-        return _result_text(job.scored)
-    if job.is_active:
-        return f"{job.done:,} of {total:,} rows scored." if job.done else "Waiting for the first answers."
-    return "1 row." if total == 1 else f"{total:,} rows."
-
-
-def _result_text(scored: Scored) -> str:
-    """The result of scoring as a sentence."""
-    good = scored.rows - scored.errors
-    if not scored.errors:
-        return "1 row scored." if good == 1 else f"All {good:,} rows scored."
-    if not good:
-        return "No row could be scored. The column error has the reasons."
-    return f"{good:,} of {scored.rows:,} rows scored, {scored.errors:,} failed. The column error has the reasons."
-
-
-def _sample(job: Job) -> JSON | None:
-    """The first rows of the answers, the columns of the answer first; None if a cell is too long to read."""
-    with job.answers.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file, delimiter=_delimiter(file.readline()))
-        file.seek(0)
-        try:
-            header = next(reader, [])
-            rows = [row for row, _ in zip(reader, range(SAMPLE_ROWS), strict=False)]
-        except csv.Error:
-            return None
-    table_columns = len(job.preview.columns) + job.preview.more_columns if job.preview else 0
-    answer_columns = [at for at in range(table_columns, len(header)) if any(len(row) > at and row[at] for row in rows)]
-    order = [*answer_columns, *range(table_columns)][:SAMPLE_COLUMNS]
-    return {
-        "header": [header[at] for at in order],
-        "rows": [
-            [_cell_text(row[at], is_answer=at >= table_columns) if at < len(row) else "" for at in order]
-            for row in rows
-        ],
-    }
-
-
-def _cell_text(cell: str, *, is_answer: bool) -> str:
-    """A cell as it is shown; numbers of answers are rounded."""
-    try:
-        return format_number(float(cell)) if is_answer else shorten(cell)
-    except ValueError:
-        return shorten(cell)
-
-
-def _delimiter(header: str) -> str:
-    """The delimiter of the file of answers, which is that of the table."""
-    return max(",;\t", key=header.count)

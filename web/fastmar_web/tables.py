@@ -64,6 +64,7 @@ class Preview:
     Attributes:
         version: version of the model that checked it and will score it; None for the default version.
         encoding: encoding of the file.
+        delimiter: between its cells.
         columns: names of the columns in the sample.
         rows: the sample: the first rows, each cell with its problem.
         total: number of rows.
@@ -79,6 +80,7 @@ class Preview:
 
     version: str | None = None
     encoding: str = UTF8
+    delimiter: str = ","
     columns: list[str] = field(default_factory=list)
     rows: list[Sample] = field(default_factory=list)
     total: int = 0
@@ -90,6 +92,11 @@ class Preview:
     bad_cells: Counter[str] = field(default_factory=Counter)
     error_rows: int = 0
     warning_rows: int = 0
+
+    @property
+    def width(self) -> int:
+        """Number of columns of the file."""
+        return len(self.columns) + self.more_columns
 
     @property
     def scorable(self) -> bool:
@@ -131,7 +138,7 @@ def _read(path: Path, schema: JSON, on_row: Callable[[int], None], encoding: str
     with path.open("rb") as file:
         rows = CsvFile(file, known, encoding=encoding, name="the file", encoding_fix=ENCODING_FIX)
         header = rows.header
-        preview = Preview(described.version, encoding, header[:SAMPLE_COLUMNS])
+        preview = Preview(described.version, encoding, rows.delimiter, header[:SAMPLE_COLUMNS])
         preview.more_columns = max(0, len(header) - SAMPLE_COLUMNS)
         preview.missing = [problem.field or "" for problem in described.missing(header)]
         unused = [name for name in header if name not in known]

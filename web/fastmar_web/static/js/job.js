@@ -1,5 +1,6 @@
 // The page of a table: updated while the table is read or scored.
 import { announce, fill, send } from "./page.js";
+import { followLinks } from "./results.js";
 
 const PAUSE = 700;
 
@@ -8,6 +9,7 @@ export function start(part) {
   let announcedAt = 0;
   if (part.dataset.active === "yes") setTimeout(update, PAUSE);
   part.addEventListener("submit", onSubmit);
+  followLinks(part);
 
   async function update() {
     const reply = await send(part.dataset.url);
