@@ -124,20 +124,35 @@ class Predictor:
                 if group.columns:
                     prepared(group.columns, [start + row for row in group.rows] if start else group.rows)
         answers: list[dict[str, Any]] = [{}] * len(records)
+        for rows, output, geometries in self.outputs(groups, report):
+            for row, answer in zip(rows, self._decoded(output, geometries), strict=True):
+                answer["warnings"] = report.warnings[row]
+                answers[row] = answer
+        for row, error in report.errors.items():
+            answers[row] = error.as_dict(start + row)
+        return self.preprocess.add_names(records, answers)
+
+    def outputs(
+        self, groups: Sequence[Group], report: Report
+    ) -> Iterator[tuple[list[int], npt.NDArray[np.float32], list[Geometry]]]:
+        """The graph's outputs for `groups`, before the activation.
+
+        Args:
+            groups: of the preprocessor.
+            report: on the records; it gets an error for each record whose output is not finite.
+
+        Yields:
+            Positions of records, their outputs [records, ...], and the geometries of pictures.
+        """
         for group, raw in self._outputs_of(groups, report):
             output, rows, geometries = raw, group.rows, group.geometries
             if not all_finite(output):
                 kept = self._refuse_not_finite(output, rows, report)
                 output, rows = output[kept], [rows[i] for i in kept]
                 geometries = [geometries[i] for i in kept] if geometries else geometries
-            for row, answer in zip(rows, self._decoded(output, geometries), strict=True):
-                answer["warnings"] = report.warnings[row]
-                answers[row] = answer
-        for row, error in report.errors.items():
-            answers[row] = error.as_dict(start + row)
+            yield rows, output, geometries
         if not self._keeps_memory and any(_is_large(group) for group in groups):
             release_freed()  # else freed memory that lies between other objects would add up
-        return self.preprocess.add_names(records, answers)
 
     def _outputs_of(self, groups: Iterable[Group], report: Report) -> Iterator[tuple[Group, npt.NDArray[np.float32]]]:
         """The graph's output for each group. If it fails on a group of pictures, they are tried one by one."""
