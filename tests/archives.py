@@ -10,7 +10,8 @@ from typing import Any
 from fastmar_export.archive import write_archive
 from fastmar_export.bundle import Bundle
 from fastmar_runtime.predictor import Predictor
-from tests.runtime import tiny, tiny_language, tiny_ratings
+from fastmar_runtime.spec import Tensor
+from tests.runtime import tiny, tiny_language, tiny_pictures, tiny_ratings
 
 # A plain TorchServe handler without checks, which answers every record with the archive's answer.json.
 UNCHECKED = """
@@ -91,6 +92,15 @@ def ratings_archive(folder: Path) -> Path:
     model = tiny_ratings.predictor()
     golden = tiny.golden(model, [tiny_ratings.RECORD, {"user": 7, "title": "Alien"}])
     return write_archive(Bundle(model.spec, tiny_ratings.graph(), golden), folder)
+
+
+def masks_archive(folder: Path) -> Path:
+    """The archive of the tiny model of masks, `colours`."""
+    output = Tensor("output", "float32", ("batch", 3, "height", "width"))
+    graph = tiny_pictures.mask_graph()
+    model = tiny_pictures.predictor(graph, decode=tiny_pictures.MASK, outputs=(output,))
+    golden = tiny.golden(model, [{"image": {"b64": tiny_pictures.b64(tiny_pictures.picture())}}])
+    return write_archive(Bundle(model.spec, graph, golden), folder)
 
 
 def language_archive(folder: Path) -> Path:

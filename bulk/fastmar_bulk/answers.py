@@ -25,9 +25,10 @@ from fastmar_client.csv_answers import (
     error_text,
     warnings_text,
 )
-from fastmar_contract.errors import RecordError
+from fastmar_contract.errors import RecordError, TableUnreadable
 from fastmar_runtime.activations import ACTIVATIONS
-from fastmar_runtime.errors import GraphFailed
+from fastmar_runtime.answers import load_decoder
+from fastmar_runtime.geometry import Geometry
 from fastmar_runtime.ranking import largest
 from fastmar_runtime.spec import Spec
 
@@ -42,11 +43,13 @@ class Answers:
         output: of the graph, float32 [rows, ...]; meaningless for refused rows.
         errors: of refused rows, by row.
         warnings: of other rows, by row.
+        geometries: of answered pictures, by row.
     """
 
     output: npt.NDArray[np.float32]
-    errors: Mapping[int, RecordError]
-    warnings: Mapping[int, list[dict[str, Any]]]
+    errors: dict[int, RecordError]
+    warnings: dict[int, list[dict[str, Any]]]
+    geometries: dict[int, Geometry]
 
     @property
     def size(self) -> int:
@@ -70,6 +73,9 @@ Columns = Callable[[Answers], Named]
 class AnswerTable:
     """The columns of a model's answers.
 
+    Raises:
+        TableUnreadable: its answers are no columns.
+
     Attributes:
         choices: names that can be chosen; one can stand for several columns.
         default: the names that are chosen by default.
@@ -78,8 +84,10 @@ class AnswerTable:
     def __init__(self, spec: Spec) -> None:
         kind = KINDS.get(spec.decode["decoder"])
         if kind is None:
-            raise GraphFailed(  # pragma: no cover - no learner of tables has another kind
-                f"answers of the kind {spec.decode['decoder']!r} have no columns.", fix="use `fastmar predict`."
+            raise TableUnreadable(
+                f"{spec.name} answers with {spec.decode['decoder']}, which columns of a table can't hold.",
+                fix="use `fastmar predict`.",
+                code="no_columns",
             )
         self._predictions = kind(spec)
         self._kinds: dict[str, Columns] = {
@@ -191,9 +199,29 @@ class _Numbers(_Kind):
         return {PREDICTION: prediction}
 
 
+class _Points(_Kind):
+    """Lists of [x, y] in pixels of the original picture."""
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__(spec)
+        self._decode = load_decoder(spec.decode)
+
+    def __call__(self, answers: Answers) -> dict[str, Callable[[], Named]]:
+        def prediction() -> Named:
+            rows = list(answers.geometries)
+            points: list[Any] = [None] * answers.size
+            decoded = self._decode(answers.output[rows], list(answers.geometries.values()))
+            for row, answer in zip(rows, decoded, strict=True):
+                points[row] = answer[PREDICTION]
+            return {PREDICTION: pa.array(points, pa.list_(pa.list_(pa.float64())))}
+
+        return {PREDICTION: prediction}
+
+
 KINDS: dict[str, type[_Kind]] = {
     "category": _Category,
     "multi_category": _MultiCategory,
+    "points": _Points,
     "raw": _Numbers,
     "regression": _Numbers,
 }

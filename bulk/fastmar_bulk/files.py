@@ -17,18 +17,17 @@ from fastmar_bulk.answers import ERROR_CODE, ERROR_FIELD, AnswerTable
 from fastmar_bulk.layout import FAIL, SEPARATE, Layout, Options
 from fastmar_bulk.outputs import Outputs, check_target, refused_rows, taken
 from fastmar_bulk.parts import Parts, write_errors
-from fastmar_bulk.scorer import TableScorer
+from fastmar_bulk.records import header_fix
+from fastmar_bulk.scorer import Scorer, open_scorer, reads_tables, rows_a_chunk
 from fastmar_bulk.sinks import CsvFormat
-from fastmar_bulk.sources import STDIN, Chunk, Reading, Source, find_files, fingerprint, open_source
+from fastmar_bulk.sources import STDIN, Chunk, Reading, Source, find_files, fingerprint, open_source, table_errors
 from fastmar_bulk.tables import Table
 from fastmar_client.csv_answers import ERROR, WARNINGS
 from fastmar_client.errors import CsvUnreadable, RecordRefused
-from fastmar_client.schema import Schema
 from fastmar_client.scoring import Scored
-from fastmar_contract.faults import combine
+from fastmar_contract.csv_rows import NO_HEADER
 from fastmar_contract.machine import usable_cores
 from fastmar_runtime.predictor import Predictor
-from fastmar_runtime.schema import describe
 
 _Result: TypeAlias = "tuple[Table, Any]"
 
@@ -51,14 +50,20 @@ def score_files(predictor: Predictor, identity: str, table: str, target: str, op
         ResumeRefused: the table or the model has changed since the interrupted run.
         RecordRefused: a row can't be scored, and `errors` is "fail".
     """
-    files = find_files(table)
-    reading = Reading(predictor.spec, options.batch_size, options.encoding)
-    with closing(open_source(files[0], reading)) as source:
-        return _score_files(predictor, identity, files, source, reading, target, options)
+    spec = predictor.spec
+    answer_table = AnswerTable(spec)
+    files = find_files(table, spec)
+    rows = options.batch_size or rows_a_chunk(predictor)
+    reading = Reading(spec, rows, options.encoding, options.column)
+    with closing(_open_first(files[0], reading, predictor)) as source:
+        with table_errors():
+            scorer = open_scorer(predictor, options.column, source.names, files[0])
+        return _score_files(scorer, answer_table, identity, files, source, reading, target, options)
 
 
 def _score_files(
-    predictor: Predictor,
+    scorer: Scorer,
+    answer_table: AnswerTable,
     identity: str,
     files: Sequence[str],
     source: Source,
@@ -66,26 +71,25 @@ def _score_files(
     target: str,
     options: Options,
 ) -> Scored:
-    answer_table = AnswerTable(predictor.spec)
-    scorer = TableScorer(predictor)
     nothing = scorer(Table({}, 0))
     columns_of = {name: list(answer_table.columns(nothing, [name])) for name in answer_table.choices}
-    layout = Layout(source.names, answer_table, columns_of, options)
+    pictures = {*source.bytes_columns} & {*scorer.wanted}  # would make the output as large as the table
+    layout = Layout(source.names, answer_table, columns_of, options, hidden=pictures)
     check_target(target, files, options)
     parts = None
     if STDIN not in (files[0], target):
         description = {
-            "table": [fingerprint(file) for file in files],
+            "table": [fingerprint(file, reading.spec) for file in files],
             "model": identity,
             "columns": [list(column) for column in layout.columns],
-            "options": [options.errors, options.encoding, options.batch_size],
+            "options": [options.errors, options.encoding, reading.rows, options.column],
         }
         parts = Parts(Path(target), description, resume=options.resume)
-    run = _Run(scorer, answer_table, Schema(describe(predictor.spec)), layout, parts, options)
+    run = _Run(scorer, answer_table, layout, parts, options)
     outputs = Outputs(target, CsvFormat(source.delimiter, source.line_end, source.bom), options)
     try:
         run.score(files, source, reading, outputs)
-        if parts is not None and [fingerprint(file) for file in files] != description["table"]:
+        if parts is not None and [fingerprint(file, reading.spec) for file in files] != description["table"]:
             raise CsvUnreadable(
                 f"{files[0]} or another table changed during the run.",
                 fix="run it again with --no-resume.",
@@ -104,6 +108,15 @@ def _score_files(
     return run.progress(1.0)
 
 
+def _open_first(path: str, reading: Reading, predictor: Predictor) -> Source:
+    try:
+        return open_source(path, reading)
+    except CsvUnreadable as error:
+        if error.code == NO_HEADER and not reads_tables(predictor):
+            error.fix = header_fix(reading.spec) or error.fix
+        raise
+
+
 @dataclass(frozen=True, slots=True)
 class _Job:
     number: int
@@ -114,16 +127,14 @@ class _Job:
 class _Run:
     def __init__(
         self,
-        scorer: TableScorer,
+        scorer: Scorer,
         answer_table: AnswerTable,
-        schema: Schema,
         layout: Layout,
         parts: Parts | None,
         options: Options,
     ) -> None:
         self._scorer = scorer
         self._answer_table = answer_table
-        self._schema = schema
         self._layout = layout
         self._parts = parts
         self._options = options
@@ -159,20 +170,17 @@ class _Run:
             raise CsvUnreadable(f"{files[0]} has no rows.", fix="add rows to the table.", code="no_rows")
 
     def _jobs(self, files: Sequence[str], first: Source, reading: Reading) -> Generator[_Job, None, None]:
-        fields = [name for f in reading.spec.fields for name in (f.name, *f.aliases)]
         number = 0
         for place, path in enumerate(files):
             with closing(first if place == 0 else open_source(path, reading)) as source:
                 self._check_columns(source, path)
-                for chunk in source.chunks([*fields, *self._layout.kept]):
+                for chunk in source.chunks([*self._scorer.wanted, *self._layout.kept]):
                     yield _Job(number, chunk, (place + chunk.share) / len(files))
                     number += 1
 
     def _check_columns(self, source: Source, path: str) -> None:
-        if missing := self._schema.missing_faults(source.names):
-            error = combine(missing)
-            message = error.message.replace("the record", path, 1)
-            raise CsvUnreadable(message, fix=error.fix, code=error.code, field=error.field)
+        with table_errors():
+            self._scorer.check(source.names, path)
         if absent := [name for name in self._layout.kept if name not in source.names]:
             raise CsvUnreadable(
                 f"{path} has no column {absent[0]!r}.", fix="keep columns that all tables have.", code="unknown_column"

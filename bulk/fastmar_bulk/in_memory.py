@@ -10,17 +10,13 @@ import pyarrow as pa
 
 from fastmar_bulk.answers import Answers, AnswerTable
 from fastmar_bulk.frames import answer_names, read_frame
-from fastmar_bulk.scorer import TableScorer
+from fastmar_bulk.scorer import open_scorer, rows_a_chunk
 from fastmar_bulk.tables import Table
-from fastmar_client.schema import Schema
 from fastmar_contract.errors import RecordError, TableUnreadable
-from fastmar_contract.faults import combine
 from fastmar_runtime.predictor import Predictor
-from fastmar_runtime.schema import describe
 
 ALL = "all"
 COLUMN, FAIL = "column", "fail"
-ROWS_A_TABLE = 65_536  # that a thread scores at a time
 
 
 class FrameScorer:
@@ -30,16 +26,16 @@ class FrameScorer:
         """Prepare `predictor` for tables.
 
         Raises:
-            TableUnreadable: the model does not read tables.
+            TableUnreadable: its answers are no columns.
         """
-        self._scorer = TableScorer(predictor)
+        self._predictor = predictor
         self._answer_table = AnswerTable(predictor.spec)
-        self._schema = Schema(describe(predictor.spec))
 
     def __call__(
         self,
         frame: Any,
         *,
+        column: str | None = None,
         keep: str | Sequence[str] = ALL,
         columns: Sequence[str] | None = None,
         errors: str = COLUMN,
@@ -49,17 +45,18 @@ class FrameScorer:
         check_errors(errors)
         table, join = read_frame(frame)
         names = list(table.columns)
-        check_columns(self._schema, names, "the table")
+        scorer = open_scorer(self._predictor, column, names, "the table")
+        rows = rows_a_chunk(self._predictor)
         kept = select(keep, names)
         chosen = select_answers(columns, self._answer_table)
 
         def score(number: int, part: Table) -> pa.Table:
-            answers = self._scorer(part)
+            answers = scorer(part)
             if answers.errors and errors == FAIL:
-                raise _first_error(answers, number * ROWS_A_TABLE)
+                raise _first_error(answers, number * rows)
             return pa.table(self._answer_table.columns(answers, chosen))
 
-        parts = list(table.slices(ROWS_A_TABLE)) or [table]
+        parts = list(table.slices(rows)) or [table]
         with ThreadPoolExecutor(min(workers, len(parts))) as pool:
             joined = pa.concat_tables(pool.map(score, range(len(parts)), parts))
         return join(kept, joined.rename_columns(answer_names(kept, joined.column_names)))
@@ -80,18 +77,6 @@ def _first_error(answers: Answers, start: int) -> RecordError:
     row = min(answers.errors)
     error = answers.errors[row]
     return RecordError(error.code, f"row {start + row + 1}: {error.message}", fix=error.fix, field=error.field)
-
-
-def check_columns(schema: Schema, names: Sequence[str], table: str) -> None:
-    """Refuse a table without a required column, instead of reporting an error for each row.
-
-    Raises:
-        TableUnreadable: a column is missing.
-    """
-    if missing := schema.missing_faults(names):
-        error = combine(missing)
-        message = error.message.replace("the record", table, 1)
-        raise TableUnreadable(message, fix=error.fix, code=error.code)
 
 
 def select(keep: str | Sequence[str], names: Sequence[str]) -> list[str]:

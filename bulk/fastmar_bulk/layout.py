@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,6 @@ from fastmar_contract.csv_rows import UTF8
 __all__ = ["COLUMN", "FAIL", "SEPARATE", "Layout", "Options"]
 
 SEPARATE = "separate"
-ROWS_A_CHUNK = 16_384  # with twice as many, memory grows by a tenth and rates do not
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,24 +28,26 @@ class Options:
     """Options of a run.
 
     Attributes:
+        column: of the table that has the pictures or texts; None for the usual one, see `records.choose_columns`.
         columns: names of columns of the table or of answers, in the order of the output; "input" for all of the
             table's. None for the kept columns and the default ones of answers.
         keep: columns of the table in the output: "all", or names; without `columns`, None is "all".
         errors: "column": rows that can't be scored have their error in a column; "separate": they are written to a file
             of their own; "fail": the first one ends the run.
         encoding: of tables in CSV.
-        batch_size: rows that a thread scores at a time.
+        batch_size: rows that a thread scores at a time; None for the scorer's number.
         workers: number of threads; None for one per core.
         resume: whether to resume an interrupted run.
         overwrite: whether to replace an existing output file.
         progress: called after each chunk.
     """
 
+    column: str | None = None
     columns: Sequence[str] | None = None
     keep: str | Sequence[str] | None = None
     errors: str = COLUMN
     encoding: str = UTF8
-    batch_size: int = ROWS_A_CHUNK
+    batch_size: int | None = None
     workers: int | None = None
     resume: bool = True
     overwrite: bool = False
@@ -63,13 +64,31 @@ class Layout:
     """
 
     def __init__(
-        self, names: Sequence[str], answer_table: AnswerTable, columns_of: Mapping[str, Sequence[str]], options: Options
+        self,
+        names: Sequence[str],
+        answer_table: AnswerTable,
+        columns_of: Mapping[str, Sequence[str]],
+        options: Options,
+        hidden: Container[str] = (),
     ) -> None:
+        """Choose the columns.
+
+        Args:
+            names: of the table's columns.
+            answer_table: the columns of answers.
+            columns_of: the names of columns in the output, by the name of an answer.
+            options: of the run.
+            hidden: columns of the table that are in the output only if they are named.
+
+        Raises:
+            CsvUnwritable: a chosen column does not exist.
+        """
+        shown = [name for name in names if name not in hidden]
         keep = options.keep if options.keep is not None else ALL if options.columns is None else ()
-        kept = names if keep == ALL else [keep] if isinstance(keep, str) else keep
+        kept = shown if keep == ALL else [keep] if isinstance(keep, str) else keep
         items = [(True, name) for name in kept]
         for name in answer_table.default if options.columns is None else options.columns:
-            items += [(True, each) for each in names] if name == INPUT else [(name not in columns_of, name)]
+            items += [(True, each) for each in shown] if name == INPUT else [(name not in columns_of, name)]
         if options.errors == SEPARATE:
             items = [item for item in items if item != (False, ERROR)]
         if unknown := [name for is_kept, name in items if is_kept and name not in names]:

@@ -49,7 +49,7 @@ class PortableScorer:
         Raises:
             BundleError: the archive can't be read, or does not reproduce the recorded answers; from
                 `fastmar_runtime.errors`.
-            TableUnreadable: `path` is a folder, or the model does not read tables.
+            TableUnreadable: `path` is a folder, or its answers are no columns.
             ValueError: `errors` is unknown.
         """
         check_errors(errors)
@@ -74,7 +74,7 @@ class PortableScorer:
             A function from a table to that of the answers, as `fastmar.Model.score`.
 
         Raises:
-            TableUnreadable: the model does not read tables.
+            TableUnreadable: its answers are no columns.
             GoldenMismatch: this machine does not reproduce the recorded answers; from `fastmar_runtime.errors`.
         """
         with tempfile.TemporaryDirectory(prefix="fastmar-") as folder:
@@ -89,6 +89,6 @@ class PortableScorer:
         """The columns of the answers to a table with the columns `table`.
 
         Raises:
-            TableUnreadable: a column is missing or unknown, or the model does not read tables.
+            TableUnreadable: a column is missing or unknown, or its answers are no columns.
         """
         return self.open()(table.empty_table()).schema

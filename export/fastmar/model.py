@@ -126,19 +126,23 @@ class Model:
         self,
         table: Any,
         *,
+        column: str | None = None,
         keep: str | Sequence[str] = "all",
         columns: Sequence[str] | None = None,
         errors: str = "column",
         workers: int | None = None,
     ) -> Any:
-        """Predict for all rows of a table, column by column: much faster than `predict` for many rows.
+        """Predict for all rows of a table, on all cores: much faster than `predict` for many rows.
 
         answers = model.score(pandas.read_parquet("people.parquet"), keep=["id"])
 
-        Answers are those of `predict`. Columns that the model does not use are ignored without a warning.
+        Answers are those of `predict`. Columns that the model does not use are ignored without a warning. For a model
+        of pictures, a column has the paths of files, relative to the current folder, or the files' bytes.
 
         Args:
             table: a DataFrame of pandas or Polars, an Arrow table, or another object with `__arrow_c_stream__`.
+            column: for a model of pictures or texts, the column that has them; None for the column `image` or `path`,
+                or that of the model's field, or the only column.
             keep: columns of the table in the result: "all", or names.
             columns: columns of answers in the result: "prediction", "probability" (of the prediction), "probabilities"
                 (of each label), "index", "warnings", "error", "error_code", "error_field"; None for prediction,
@@ -167,7 +171,8 @@ class Model:
             ) from error
         if self._bulk is None:
             self._bulk = FrameScorer(self._predictor)
-        return self._bulk(table, keep=keep, columns=columns, errors=errors, workers=workers or usable_cores())
+        workers = workers or usable_cores()
+        return self._bulk(table, column=column, keep=keep, columns=columns, errors=errors, workers=workers)
 
     def recommend(self, user: Any, k: int = 10, *, seen: Iterable[Any] = ()) -> Answer:
         """The items with the highest predictions for a user; arguments and answer are those of `Client.recommend`.

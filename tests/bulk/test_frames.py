@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 import fastmar
-from fastmar_bulk import in_memory
+from fastmar_bulk import scorer
 from fastmar_contract.errors import RecordError, TableUnreadable
 from tests.archives import tiny_archive
 from tests.runtime import tiny
@@ -56,7 +56,7 @@ def column(frame: Any, name: str) -> list[Any]:
 
 @pytest.mark.parametrize("kind", frames())
 def test_answers_are_those_of_predict(model: fastmar.Model, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(in_memory, "ROWS_A_TABLE", 16)
+    monkeypatch.setattr(scorer, "ROWS_A_CHUNK", 16)
     frame = frames()[kind]
     scored = model.score(frame, keep=["age"], columns=["prediction", "probabilities", "error_code", "error_field"])
     assert type(scored) is type(frame)
@@ -117,7 +117,7 @@ def test_other_objects_are_refused(model: fastmar.Model) -> None:
 
 
 def test_the_first_error_of_a_row_can_end_it(model: fastmar.Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(in_memory, "ROWS_A_TABLE", 4)
+    monkeypatch.setattr(scorer, "ROWS_A_CHUNK", 4)
     with pytest.raises(RecordError) as refused:
         model.score(pd.DataFrame(RECORDS), errors="fail", workers=2)
     assert (refused.value.code, refused.value.field) == ("null_not_filled", "hours")

@@ -13,7 +13,7 @@ import pytest
 import fastmar
 from fastmar_bulk.portable import PortableScorer
 from fastmar_contract.errors import FastmarError, RecordError
-from tests.archives import language_archive, tiny_archive
+from tests.archives import masks_archive, tiny_archive
 from tests.runtime import tiny
 
 TABLE = pa.Table.from_pylist([tiny.record(age=30 + row % 40) for row in range(50)])
@@ -48,7 +48,7 @@ def test_refusals(archive: Path, tmp_path: Path) -> None:
     refusals = {
         tmp_path / "none.mar": "bundle_not_found",
         tmp_path: "not_an_archive",
-        language_archive(tmp_path): "not_tabular",
+        masks_archive(tmp_path): "no_columns",
     }
     for path, code in refusals.items():
         with pytest.raises(FastmarError) as refused:

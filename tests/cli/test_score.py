@@ -143,6 +143,27 @@ class TestScore:
         assert str(table) in capsys.readouterr().err
         assert not out.exists()
 
+    def test_pictures(self, colours: Path, tmp_path: Path, out: Path, capsys: Any) -> None:
+        folder = tmp_path / "photos"
+        folder.mkdir()
+        for number in range(3):
+            (folder / f"{number}.jpg").write_bytes(file_of(picture("red", number)))
+        (folder / "broken.jpg").write_bytes(b"")
+        assert main(["score", str(colours), str(folder), "-o", str(out)]) == 1
+        assert "4 rows, 1 not scored" in capsys.readouterr().out
+        header, *lines = out.read_text().splitlines()
+        assert header == "path,prediction,probability,warnings,error"
+        assert [line.split(",")[0] for line in lines] == [f"{folder}/{name}.jpg" for name in (0, 1, 2, "broken")]
+
+    def test_columns_of_records(
+        self, adult: Path, colours: Path, table: Path, tmp_path: Path, out: Path, capsys: Any
+    ) -> None:
+        assert main(["score", str(adult), str(table), "-o", str(out), "--text", "id"]) == 1
+        assert "by their names" in capsys.readouterr().err
+        (tmp_path / "files.csv").write_text("id,file\n1,none.jpg\n")
+        assert main(["score", str(colours), str(tmp_path / "files.csv"), "-o", str(out), "--force"]) == 1
+        assert "--image" in capsys.readouterr().err
+
     def test_keys(self, url: str, scripted: Scripted, table: Path, out: Path, tmp_path: Path) -> None:
         (tmp_path / "token").write_text("abc\n")
         (tmp_path / "key_file.json").write_text('{"inference": {"key": "def"}}')

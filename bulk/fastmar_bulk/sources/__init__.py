@@ -5,15 +5,19 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
+from fastmar_bulk.records import known_names
 from fastmar_bulk.tables import Table
 from fastmar_client.errors import CsvUnreadable
+from fastmar_contract.errors import TableUnreadable
 from fastmar_contract.files import is_empty_folder
+from fastmar_runtime.modalities import modality
 from fastmar_runtime.spec import Spec
 
 STDIN = "-"
@@ -55,25 +59,40 @@ class Reading:
         spec: of the model.
         rows: of a chunk, at most.
         encoding: of a CSV.
+        column: that has the pictures or texts; None for the usual one.
     """
 
     spec: Spec
     rows: int
     encoding: str
+    column: str | None = None
+
+    @property
+    def known(self) -> list[str]:
+        """Names of columns that the model reads."""
+        return known_names(self.spec, self.column)
 
 
 class Source(Protocol):
     """An open file of rows.
 
     Attributes:
-        names: of its columns.
         delimiter, line_end, bom: of an output in CSV.
     """
 
-    names: list[str]
     delimiter: str
     line_end: str
     bom: str
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The names of its columns."""
+        ...
+
+    @property
+    def bytes_columns(self) -> Collection[str]:
+        """The names of the columns of bytes, such as pictures."""
+        ...
 
     def chunks(self, wanted: Sequence[str]) -> Iterator[Chunk]:
         """The rows; only the `wanted` columns are required."""
@@ -84,13 +103,18 @@ class Source(Protocol):
         ...
 
 
-def find_files(table: str) -> list[str]:
+def find_files(table: str, spec: Spec) -> list[str]:
     """The files that a path, a folder or a pattern such as ``data/*.parquet`` stands for, in the order of their names.
+
+    For a model of pictures, a folder, a pattern or a file without the ending of a table stands for pictures, and is
+    returned as it is.
 
     Raises:
         CsvUnreadable: there is none.
     """
     path = Path(table)
+    if _has_pictures(table, spec):
+        return [table]
     if table == STDIN or path.is_file() or (path.exists() and not path.is_dir()):
         return [table]
     if path.is_dir():
@@ -105,6 +129,10 @@ def find_files(table: str) -> list[str]:
             fix=f"pass files that end in {', '.join(_KINDS)}, a folder of them, or a pattern in quotes.",
         )
     return found
+
+
+def _has_pictures(table: str, spec: Spec) -> bool:
+    return table != STDIN and ending(table) not in _KINDS and modality(spec.kind).reads_files
 
 
 def ending(name: str) -> str:
@@ -124,12 +152,22 @@ def open_source(path: str, reading: Reading) -> Source:
     Raises:
         CsvUnreadable: it can't be read.
     """
-    module = import_module(f"{__name__}.{_KINDS.get(ending(path), 'csv_files')}")
+    kind = "picture_files" if _has_pictures(path, reading.spec) else _KINDS.get(ending(path), "csv_files")
     try:
-        source: Source = module.open_source(path, reading)
+        source: Source = import_module(f"{__name__}.{kind}").open_source(path, reading)
     except OSError as error:
         raise unreadable(path, error) from error
     return source
+
+
+@contextmanager
+def table_errors() -> Iterator[None]:
+    """Report errors of tables as those of files."""
+    try:
+        yield
+    except TableUnreadable as error:
+        code = None if error.code == TableUnreadable.code else error.code
+        raise CsvUnreadable(error.message, fix=error.fix, code=code) from error
 
 
 def unreadable(path: str, error: Exception) -> CsvUnreadable:
@@ -138,13 +176,18 @@ def unreadable(path: str, error: Exception) -> CsvUnreadable:
     return CsvUnreadable(f"{path} can't be read ({reason}).", fix="check the path and the file.")
 
 
-def fingerprint(path: str) -> dict[str, Any]:
+def fingerprint(path: str, spec: Spec) -> dict[str, Any]:
     """Identifies the content of a file by its size, the time of its last change, and a hash of both ends.
+
+    Pictures are identified without reading them.
 
     Raises:
         CsvUnreadable: it can't be read.
     """
     try:
+        if _has_pictures(path, spec):
+            pictures: dict[str, Any] = import_module(f"{__name__}.picture_files").fingerprint(path)
+            return pictures
         with Path(path).open("rb") as file:
             status = os.fstat(file.fileno())
             digest = hashlib.sha256(file.read(_FINGERPRINTED))

@@ -20,12 +20,12 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv
 
-from fastmar_bulk.sources import STDIN, Chunk, Reading, Source, is_compressed, unreadable
+from fastmar_bulk.sources import STDIN, Chunk, Reading, Source, is_compressed, table_errors, unreadable
 from fastmar_bulk.sources.json_lines import open_stream, position_share
 from fastmar_bulk.tables import Table
 from fastmar_client.errors import CsvUnreadable
 from fastmar_contract.csv_rows import UTF8, CsvFile, Row
-from fastmar_contract.errors import RecordError, TableUnreadable
+from fastmar_contract.errors import RecordError
 
 _BOM = b"\xef\xbb\xbf"
 _SCANNED = 1 << 24  # bytes that are searched for quotes at a time
@@ -48,11 +48,13 @@ class _Body:
 class _Csv:
     """See `Source`."""
 
+    bytes_columns = ()
+
     def __init__(self, path: str, reading: Reading) -> None:
         self._path = path
         self._rows = reading.rows
         self._encoding = reading.encoding
-        self._known = list(dict.fromkeys(name for f in reading.spec.fields for name in (f.name, *f.aliases)))
+        self._known = list(dict.fromkeys(reading.known))
         self._file = _open(path)
         try:
             with self._errors():
@@ -156,10 +158,8 @@ class _Csv:
     @contextmanager
     def _errors(self) -> Iterator[None]:
         try:
-            yield
-        except TableUnreadable as error:
-            code = None if error.code == TableUnreadable.code else error.code
-            raise CsvUnreadable(error.message, fix=error.fix, code=code) from error
+            with table_errors():
+                yield
         except (OSError, pa.ArrowException) as error:
             raise unreadable(self._path, error) from error
 

@@ -29,6 +29,7 @@ class _JsonLines:
     """See `Source`. Its columns are the keys of the first lines."""
 
     delimiter, line_end, bom = ",", "\n", ""
+    bytes_columns = ()
 
     def __init__(self, path: str, reading: Reading) -> None:
         self._path = path

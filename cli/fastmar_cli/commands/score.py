@@ -1,4 +1,4 @@
-"""Score each row of a table of any size, with an archive in this process or with a server.
+"""Score each row of a table, or each picture of a folder, with an archive in this process or with a server.
 
 TARGET is MODEL.mar, or a URL such as http://127.0.0.1:8080/predictions/NAME. The output has the columns of the table,
 followed by the prediction, its probability, warnings, and the error of a row that can't be scored. After an
@@ -8,8 +8,13 @@ A server reads and answers CSV. An archive uses all cores, and reads and writes 
 JSON lines, by the endings of the names; CSV and JSON lines may be compressed (.gz, .bz2, .zst). TABLE may be a folder,
 a pattern in quotes such as 'data/*.parquet', or - for standard input in CSV; FILE may be - for standard output.
 
+With an archive of pictures, TABLE is a folder with its subfolders, a pattern such as 'photos/*.jpg', or a table with a
+column of paths (relative to the current folder) or of the files' bytes. The output has a row for each picture.
+
 Examples:
   fastmar score model_store/flights.mar rows.csv -o scored.csv
+  fastmar score model_store/textures.mar photos -o scored.parquet
+  fastmar score model_store/reviews.mar reviews.parquet --text body -o scored.parquet
 """
 
 from __future__ import annotations
@@ -53,7 +58,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the output file; CSV, or with an archive one of the other formats",
     )
     parser.add_argument(
-        "--keep", metavar="NAME,NAME", type=_names, help="columns of the table in the output (default: all); none: ''"
+        "--image",
+        "--text",
+        dest="column",
+        metavar="COLUMN",
+        help="the column of the pictures (paths or bytes) or texts; default: image or path, or the name of the text's "
+        "field, or the only column",
+    )
+    parser.add_argument(
+        "--keep",
+        metavar="NAME,NAME",
+        type=_names,
+        help="columns of the table in the output (default: all); none: ''",
     )
     parser.add_argument(
         "--columns",
@@ -112,38 +128,40 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _score(target: Any, args: argparse.Namespace, progress: _Progress) -> Scored:
-    """Score by column with the archive of a table model, else in CSV by requests of rows."""
+    """Score files of any format with an archive, CSV with a server."""
     from fastmar_serving.targets import ArchiveTarget
 
-    needs_columns = any(value is not None for value in (args.keep, args.errors, args.workers, args.batch_size))
+    needs_bulk = any(
+        value is not None for value in (args.column, args.keep, args.errors, args.workers, args.batch_size)
+    )
     if isinstance(target, ArchiveTarget):
         # Read when Arrow is imported. Its own pool keeps more and more memory, as a run goes on.
         os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
         try:
-            from fastmar_bulk import files, layout, parts, scorer
+            from fastmar_bulk import files, layout, parts
         except ModuleNotFoundError as error:
-            if needs_columns or Path(args.table).suffix != args.output.suffix:
+            if needs_bulk or Path(args.table).suffix != args.output.suffix:
                 args.refuse(f"{error.name} is not installed: pip install 'fastmar[bulk]'")
         else:
-            if scorer.reads_tables(target.predictor):
-                progress.rows_kept = parts.rows_kept
-                given = {"errors": args.errors, "batch_size": args.batch_size}
-                options = layout.Options(
-                    columns=args.columns,
-                    keep=args.keep,
-                    encoding=args.encoding,
-                    workers=args.workers,
-                    resume=args.resume,
-                    overwrite=args.force,
-                    progress=progress.update,
-                    **{name: value for name, value in given.items() if value is not None},
-                )
-                return files.score_files(target.predictor, target.identity, args.table, str(args.output), options)
-    if needs_columns:
-        args.refuse("--keep, --errors, --workers and --batch-size are for archives of models of tables")
+            progress.rows_kept = parts.rows_kept
+            options = layout.Options(
+                column=args.column,
+                columns=args.columns,
+                keep=args.keep,
+                errors=args.errors or layout.COLUMN,
+                encoding=args.encoding,
+                batch_size=args.batch_size,
+                workers=args.workers,
+                resume=args.resume,
+                overwrite=args.force,
+                progress=progress.update,
+            )
+            return files.score_files(target.predictor, target.identity, args.table, str(args.output), options)
+    if needs_bulk:
+        args.refuse("--image, --text, --keep, --errors, --workers and --batch-size are for archives, not for servers")
     for path in (args.table, args.output):
         if Path(path).suffix.lower() in COLUMNAR:
-            args.refuse(f"{path} is not CSV, which is all that servers and models of other data read and answer")
+            args.refuse(f"{path} is not CSV, which is all that servers read and answer")
     scored: Scored = target.score(
         args.table,
         args.output,
