@@ -155,10 +155,13 @@ class TestScore:
         assert header == "path,prediction,probability,warnings,error"
         assert [line.split(",")[0] for line in lines] == [f"{folder}/{name}.jpg" for name in (0, 1, 2, "broken")]
 
-    def test_columns_of_records(
-        self, adult: Path, colours: Path, table: Path, tmp_path: Path, out: Path, capsys: Any
-    ) -> None:
-        assert main(["score", str(adult), str(table), "-o", str(out), "--text", "id"]) == 1
+    def test_id_is_keep(self, adult: Path, colours: Path, table: Path, tmp_path: Path, out: Path, capsys: Any) -> None:
+        assert main(["score", str(adult), str(table), "-o", str(out), "--id", "id"]) == 0
+        by_id = out.read_bytes()
+        assert main(["score", str(adult), str(table), "-o", str(out), "--keep", "id", "--force"]) == 0
+        assert by_id == out.read_bytes()
+        assert by_id.startswith(b"id,prediction,")
+        assert main(["score", str(adult), str(table), "-o", str(out), "--text", "id", "--force"]) == 1
         assert "by their names" in capsys.readouterr().err
         (tmp_path / "files.csv").write_text("id,file\n1,none.jpg\n")
         assert main(["score", str(colours), str(tmp_path / "files.csv"), "-o", str(out), "--force"]) == 1

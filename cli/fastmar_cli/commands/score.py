@@ -67,9 +67,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--keep",
+        "--id",
         metavar="NAME,NAME",
         type=_names,
-        help="columns of the table in the output (default: all); none: ''",
+        help="columns of the table in the output, such as an id (default: all); none: ''",
     )
     parser.add_argument(
         "--columns",
