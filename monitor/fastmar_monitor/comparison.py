@@ -12,19 +12,32 @@ The verdict of a variable needs all of these, so that neither many rows nor many
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import sqrt
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fastmar_monitor import statistics
-from fastmar_monitor.verdicts import ALPHA, MIN_ROWS, NONE, NOT_ENOUGH_DATA, VERDICTS, Effect, worst
+from fastmar_monitor.verdicts import (
+    ALPHA,
+    MIN_ROWS,
+    NONE,
+    NOT_COMPARED,
+    NOT_ENOUGH_DATA,
+    VERDICTS,
+    Effect,
+    too_few,
+    worst,
+)
 from fastmar_runtime.profiles.building import chunk_pairs
 from fastmar_runtime.profiles.profile import Profile, Reference
-from fastmar_runtime.profiles.variables import CONFIDENCE, MISSING, NUMBER, PREDICTION, UNSEEN, Counts, Variable
+from fastmar_runtime.profiles.variables import CONFIDENCE, FIELD, MISSING, NUMBER, PREDICTION, UNSEEN, Counts, Variable
+
+NOTHING_HIDDEN: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +58,7 @@ class VariableComparison:
             to the records of a slot stay as they were: for labels, of the probability that changes most; for numbers,
             in standard deviations. None if it is unknown.
         shift: change of the mean in standard deviations, from `compare_known`.
+        reason: why there is no verdict, if there is none.
     """
 
     variable: Variable
@@ -59,6 +73,7 @@ class VariableComparison:
     adjusted: float | None = None
     effect_on_prediction: float | None = None
     shift: float | None = None
+    reason: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """A JSON object."""
@@ -68,6 +83,7 @@ class VariableComparison:
             "source": self.variable.source,
             "kind": self.variable.kind,
             "verdict": self.verdict,
+            "reason": self.reason,
             "psi": _rounded(self.effect.psi if self.effect else None),
             "js": _rounded(self.effect.js if self.effect else None),
             "ks": _rounded(self.ks),
@@ -116,6 +132,16 @@ class Comparison:
         }
 
 
+def hidden_reason(variable: Variable, hidden: Mapping[str, str]) -> str | None:
+    """Why a variable has no values; None if it has some. `hidden` has the reasons by field."""
+    return hidden.get(variable.name) if variable.source == FIELD else None
+
+
+def not_compared(variable: Variable, reference: Counts, live: Counts, reason: str) -> VariableComparison:
+    """The comparison of a variable without values in the live data."""
+    return VariableComparison(variable, reference, live, NOT_COMPARED, reason=reason)
+
+
 class Comparer:
     """Compares profiles with one reference.
 
@@ -129,8 +155,13 @@ class Comparer:
         size = len(reference.profile.variables)
         self._floors = [_floor([(rest.counts[at], chunk.counts[at]) for chunk, rest in pairs]) for at in range(size)]
 
-    def compare(self, live: Profile) -> Comparison:
-        """Compare a profile, which must have the variables of the reference."""
+    def compare(self, live: Profile, hidden: Mapping[str, str] = NOTHING_HIDDEN) -> Comparison:
+        """Compare a profile, which must have the variables of the reference.
+
+        Args:
+            live: the profile.
+            hidden: fields without values in it, and why.
+        """
         reference = self.reference.profile
         if live.variables != reference.variables:
             raise ValueError("profiles with different variables can't be compared")
@@ -145,9 +176,13 @@ class Comparer:
         adjusted = dict(zip(tested, statistics.adjust([p_values[at] or 0.0 for at in tested]), strict=True))
         found = []
         for at, variable in enumerate(reference.variables):
+            if (why := hidden_reason(variable, hidden)) is not None:
+                found.append(not_compared(variable, reference.counts[at], live.counts[at], why))
+                continue
             table, floor = tables[at], self._floors[at]
             effect, excess = (_effect(table, 0.0), _effect(table, table.chance)) if table else (None, None)
             verdict = NOT_ENOUGH_DATA
+            reason = None if enough[at] else too_few(min(live.rows, sizes[at][1]), min(reference.rows, sizes[at][0]))
             if excess is not None and at in adjusted:
                 is_real = adjusted[at] < ALPHA and excess.psi > floor.psi and excess.js > floor.js
                 verdict = excess.level() if is_real else NONE
@@ -164,6 +199,7 @@ class Comparer:
                     p_values[at],
                     adjusted.get(at),
                     self._effect_on_prediction(at, live.counts[at]),
+                    reason=reason,
                 )
             )
         answers = tuple(each for each in found if each.variable.source in (PREDICTION, CONFIDENCE))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from fastmar_monitor.comparison import Comparer, Comparison
 from fastmar_monitor.errors import NoProfile
 from fastmar_monitor.known import NOTICE, compare_known
 from fastmar_monitor.sources import Live, Query, read_live
+from fastmar_monitor.verdicts import REFUSED_LIMIT
 from fastmar_runtime.bundle import BundleFiles
 from fastmar_runtime.checks import read_spec
 from fastmar_runtime.profiles.building import reference_in
@@ -77,5 +78,17 @@ def measure(
         compare, live = compare_known, replace(live, notices=(NOTICE, *live.notices))
     else:
         compare = Comparer(profiled).compare
-    periods = tuple((start, compare(profile)) for start, profile in live.periods)
-    return Drift(spec.name, spec.version, compare(live.profile), periods, live)
+    live = replace(live, notices=(*live.notices, *_refusals(live)))
+    periods = tuple((start, compare(profile, live.hidden)) for start, profile in live.periods)
+    return Drift(spec.name, spec.version, compare(live.profile, live.hidden), periods, live)
+
+
+def _refusals(live: Live) -> Iterator[str]:
+    """A notice if the model refuses many records: they are not compared, so that their changes are not found."""
+    sent = live.profile.rows + live.refused
+    if live.refused > REFUSED_LIMIT * sent:
+        yield (
+            f"The model refused {live.refused:,} of {sent:,} records ({live.refused / sent:.1%}), and they are not "
+            "compared. Their error codes name the causes; they are in the answers, the request log and the metric "
+            "fastmar_refused_total."
+        )

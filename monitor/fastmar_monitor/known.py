@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from scipy import special
 
-from fastmar_monitor.comparison import Comparison, VariableComparison
-from fastmar_monitor.verdicts import ALPHA, DRIFT, MIN_ROWS, NONE, NOT_ENOUGH_DATA, VERDICTS, WATCH, worst
+from fastmar_monitor.comparison import NOTHING_HIDDEN, Comparison, VariableComparison, hidden_reason, not_compared
+from fastmar_monitor.verdicts import ALPHA, DRIFT, MIN_ROWS, NONE, NOT_ENOUGH_DATA, VERDICTS, WATCH, too_few, worst
 from fastmar_runtime.profiles.known import moments
 from fastmar_runtime.profiles.profile import Profile
 from fastmar_runtime.profiles.variables import NUMBER, UNSEEN, Counts, Variable
@@ -21,10 +22,15 @@ SHIFT_LIMIT, SHIFT_LARGE = 0.25, 0.5  # of the mean, in standard deviations
 UNSEEN_LIMIT, UNSEEN_LARGE = 0.02, 0.05  # share of unknown categories
 
 
-def compare_known(live: Profile) -> Comparison:
-    """Compare a profile, which must have the variables of `known_reference`."""
+def compare_known(live: Profile, hidden: Mapping[str, str] = NOTHING_HIDDEN) -> Comparison:
+    """Compare a profile, which must have the variables of `known_reference`. For `hidden` see `Comparer.compare`."""
     alpha = ALPHA / max(1, len(live.variables))  # Bonferroni
-    fields = [_compare(each, counts, alpha) for each, counts in zip(live.variables, live.counts, strict=True)]
+    fields = [
+        _compare(each, counts, alpha)
+        if (why := hidden_reason(each, hidden)) is None
+        else not_compared(each, np.zeros_like(counts), counts, why)
+        for each, counts in zip(live.variables, live.counts, strict=True)
+    ]
     fields.sort(key=lambda each: (VERDICTS.index(each.verdict), abs(each.shift or 0.0)), reverse=True)
     return Comparison(worst(each.verdict for each in fields), live.rows, 0, tuple(fields))
 
@@ -41,9 +47,11 @@ def _compare(variable: Variable, live: Counts, alpha: float) -> VariableComparis
         limits, values = (UNSEEN_LIMIT, UNSEEN_LARGE), live
         least = _lower_bound(int(live[variable.keys().index(UNSEEN)]), int(live.sum()), alpha)
     verdict = NOT_ENOUGH_DATA
-    if values.sum() >= MIN_ROWS:
+    has_enough = values.sum() >= MIN_ROWS
+    if has_enough:
         verdict = (NONE, WATCH, DRIFT)[sum(least >= limit for limit in limits)]
-    return VariableComparison(variable, np.zeros_like(live), live, verdict, shift=shift)
+    reason = None if has_enough else too_few(int(values.sum()))
+    return VariableComparison(variable, np.zeros_like(live), live, verdict, shift=shift, reason=reason)
 
 
 def _shift(variable: Variable, counts: Counts) -> tuple[float, float]:

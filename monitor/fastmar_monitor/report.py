@@ -12,7 +12,7 @@ from fastmar_monitor import plots
 from fastmar_monitor.comparison import VariableComparison
 from fastmar_monitor.drift import Drift
 from fastmar_monitor.page import page, write
-from fastmar_monitor.verdicts import ALPHA, JS_LIMIT, MIN_ROWS, NONE, NOT_ENOUGH_DATA, PSI_LARGE, PSI_LIMIT
+from fastmar_monitor.verdicts import ALPHA, DRIFT, JS_LIMIT, MIN_ROWS, NOT_COMPARED, PSI_LARGE, PSI_LIMIT, WATCH
 from fastmar_monitor.wording import TITLES, headline
 from fastmar_runtime.profiles.variables import CONFIDENCE, FIELD, MEASURE, PREDICTION
 
@@ -59,7 +59,7 @@ def parts(drift: Drift) -> Iterator[str]:
         yield '<h2>Answers</h2><div class="cards">'
         yield from (card(each, values, labels) for each in comparison.answers)
         yield "</div>"
-    quiet = sum(each.verdict in (NONE, NOT_ENOUGH_DATA) for each in comparison.fields)
+    quiet = sum(each.verdict not in (DRIFT, WATCH) for each in comparison.fields)
     yield f"<h2>{len(comparison.fields):,} fields</h2>"
     if quiet and quiet < len(comparison.fields):
         yield '<input type="checkbox" id="changed"><label for="changed">Only those that changed</label>'
@@ -93,10 +93,15 @@ def card(each: VariableComparison, periods: _Periods = (), labels: Sequence[str]
 
     Args:
         each: the comparison.
-        periods: the start of each period, and PSI by source and name of the variables.
+        periods: the start of each period, and PSI beyond chance by source and name of the variables.
         labels: of the periods.
     """
     name = escape(plots.text(each.variable.name))
+    kind = f"{SOURCES[each.variable.source]}, {each.variable.kind}"
+    if each.verdict == NOT_COMPARED:
+        return f"""<article class="card {each.verdict}"><h3>{name}</h3>
+<p class="what">{chip(each.verdict)} {kind}: {escape(each.reason or "")}</p></article>
+"""
     found = plots.bars(each)
     plot = plots.histogram(found, f"Shares of {plots.text(each.variable.name)}: reference and live")
     ends = _ends([label for label, *_ in found])
@@ -104,11 +109,11 @@ def card(each: VariableComparison, periods: _Periods = (), labels: Sequence[str]
     if periods:
         values = [of_period.get(_key(each)) for _, of_period in periods]
         largest = max((value for value in values if value is not None), default=0.0)
-        plot_title = f"PSI by period, up to {largest:.2f}"
+        plot_title = f"PSI beyond chance by period, up to {largest:.2f}"
         line = f'<p class="what">{plot_title}</p>{plots.timeline(values, plot_title)}{_ends(labels)}'
     return f"""<article class="card {each.verdict}"><h3>{name}</h3>
-<p class="what">{chip(each.verdict)} {SOURCES[each.variable.source]}, {each.variable.kind}</p>
-{plot}{ends}{_figures(each)}{line}{_slots(found)}</article>
+<p class="what">{chip(each.verdict)} {kind}{escape(f": {each.reason}" if each.reason else "")}</p>
+{plot}{ends}{"" if each.reason else _figures(each)}{line}{_slots(found)}</article>
 """
 
 
@@ -133,7 +138,13 @@ def _figures(each: VariableComparison) -> str:
     return f"<dl>{''.join(f'<div><dt>{name}</dt><dd>{value}</dd></div>' for name, value in found)}</dl>"
 
 
-_STATISTICS = (("PSI", "psi"), ("JS", "js"), ("KS", "ks"), ("shift of the mean", "shift"))
+_STATISTICS = (
+    ("PSI", "psi"),
+    ("PSI beyond chance", "psi_beyond_chance"),
+    ("JS", "js"),
+    ("KS", "ks"),
+    ("shift of the mean", "shift"),
+)
 
 
 def _slots(found: plots.Bars) -> str:
@@ -153,8 +164,9 @@ def _key(each: VariableComparison) -> tuple[str, str]:
 
 _FOOTER = f"""<footer><p>A field drifts if its population stability index (PSI) is {PSI_LARGE} or more, or if PSI is
 {PSI_LIMIT} or more and the Jensen-Shannon distance (JS) {JS_LIMIT} or more. If only one of them is, it is to be
-watched. The part that samples of these sizes show by chance is subtracted first. Such a change counts only if it is
-significant (chi-squared, Benjamini-Hochberg over all variables, {ALPHA}), larger than between parts of the reference,
-and if there are {MIN_ROWS} records. KS: Kolmogorov-Smirnov statistic of the binned numbers. The effect on the
-prediction is the change of the mean answer that the new shares would cause alone: of the probability that changes
-most, or in standard deviations of a predicted number. The report has counts only, no records.</p></footer>"""
+watched. The part that samples of these sizes show by chance is subtracted first: this is PSI beyond chance. Such a
+change counts only if it is significant (chi-squared, Benjamini-Hochberg over all variables, {ALPHA}), larger than
+between parts of the reference, and if there are {MIN_ROWS} records. KS: Kolmogorov-Smirnov statistic of the binned
+numbers. The effect on the prediction is the change of the mean answer that the new shares would cause alone: of the
+probability that changes most, or in standard deviations of a predicted number. The report has counts only, no
+records.</p></footer>"""

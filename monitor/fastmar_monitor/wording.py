@@ -6,14 +6,20 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from fastmar_monitor.comparison import Comparison, VariableComparison
-from fastmar_monitor.verdicts import DRIFT, MIN_ROWS, NONE, NOT_ENOUGH_DATA, WATCH
+from fastmar_monitor.verdicts import DRIFT, MIN_ROWS, NONE, NOT_COMPARED, NOT_ENOUGH_DATA, WATCH
 from fastmar_runtime.profiles.variables import PREDICTION
 
 MAX_ROWS = 20  # fields of a table; drift and watch are always shown
 MAX_NAMES = 5  # fields that the row of a period names
-COLUMNS = ("field", "verdict", "PSI", "JS", "KS", "shift", "p", "missing", "unseen", "effect on prediction")
+COLUMNS = ("field", "verdict", "reason", "PSI", "JS", "KS", "shift", "p", "missing", "unseen", "effect on prediction")
 PERIOD_COLUMNS = ("period (UTC)", "records", "verdict", "fields")
-TITLES = {DRIFT: "drift", WATCH: "watch", NONE: "no drift", NOT_ENOUGH_DATA: "not enough data"}
+TITLES = {
+    DRIFT: "drift",
+    WATCH: "watch",
+    NONE: "no drift",
+    NOT_ENOUGH_DATA: "not enough data",
+    NOT_COMPARED: "not compared",
+}
 
 
 def headline(comparison: Comparison) -> str:
@@ -23,11 +29,14 @@ def headline(comparison: Comparison) -> str:
     if comparison.verdict == NOT_ENOUGH_DATA:
         reference = ", and as many of the reference" if comparison.reference_rows else ""
         return f"A verdict needs {MIN_ROWS} live records{reference}."
+    compared = counts[NONE] + counts[WATCH] + counts[DRIFT]
+    others = len(everything) - compared
+    rest = f" {others} more could not be compared." if others else ""
     if comparison.verdict == NONE:
-        return f"None of {counts[NONE]} variables changed."
+        return f"None of {compared} variables changed.{rest}"
     parts = [f"{counts[DRIFT]} drifted"] if counts[DRIFT] else []
     parts += [f"{counts[WATCH]} to watch"] if counts[WATCH] else []
-    return f"Of {len(everything)} variables, {', '.join(parts)}."
+    return f"Of {compared} variables, {', '.join(parts)}.{rest}"
 
 
 def field_rows(comparison: Comparison) -> tuple[list[str], list[list[str]], int]:
@@ -58,15 +67,16 @@ def _changed(comparison: Comparison) -> Sequence[VariableComparison]:
 
 
 def _row(each: VariableComparison) -> list[str]:
-    figures = each.as_dict()
+    figures = each.as_dict() if each.reason is None else dict.fromkeys(each.as_dict())
     name = f"{each.variable.name} (prediction)" if each.variable.source == PREDICTION else each.variable.name
     return [
         name,
         each.verdict.replace("_", " "),
+        each.reason or "",
         *(_number(figures[key]) for key in ("psi", "js", "ks", "shift")),
-        "" if each.p_value is None else f"{each.p_value:.1g}",
+        "" if figures["p_value"] is None else f"{figures['p_value']:.1g}",
         *(_shares(figures[key]) for key in ("missing", "unseen")),
-        _number(each.effect_on_prediction),
+        _number(figures["effect_on_prediction"]),
     ]
 
 

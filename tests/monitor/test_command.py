@@ -84,6 +84,21 @@ def test_periods_notices_and_report(
     assert json.loads(capsys.readouterr().out)["rows"] == 300
 
 
+def test_many_refused_records_are_reported(archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for refused, is_reported in ((10, False), (20, True)):
+        records = [*samples.records(300, 1), *[{"age": 40}] * refused]
+        (tmp_path / "data.json").write_text(json.dumps(records))
+        assert main(["drift", str(archive), str(tmp_path / "data.json")]) == 0
+        assert (f"refused {refused} of {300 + refused} records" in capsys.readouterr().err) == is_reported
+
+
+def test_few_records_have_no_figures(archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["drift", str(archive), table(tmp_path / "data.csv", 49)]) == 4
+    printed = capsys.readouterr().out
+    assert "too few records (49 of 200)" in printed
+    assert "PSI" not in printed
+
+
 def test_times() -> None:
     parse = arguments.time
     assert parse("2026-01-31") == datetime(2026, 1, 31, tzinfo=UTC)

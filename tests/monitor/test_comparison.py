@@ -86,11 +86,15 @@ def test_the_effect_of_chance_is_subtracted(comparer: Comparer) -> None:
 def test_few_rows_give_no_verdict(comparer: Comparer) -> None:
     assert set(compare(comparer, MIN_ROWS - 1, shift=3.0).values()) == {NOT_ENOUGH_DATA}
     assert comparer.compare(samples.profile({NUMBER: [], CATEGORY: []})).verdict == NOT_ENOUGH_DATA
+    [field, _] = comparer.compare(samples.profile({NUMBER: normal(49), CATEGORY: [0] * 49})).fields
+    assert field.reason == "too few records (49 of 200)"
 
 
 def test_a_small_reference_gives_no_verdict() -> None:
     comparer = Comparer(samples.reference({NUMBER: normal(MIN_ROWS - 1)}, chunks=1))
-    assert comparer.compare(samples.profile({NUMBER: normal(5000, shift=1.0)})).verdict == NOT_ENOUGH_DATA
+    comparison = comparer.compare(samples.profile({NUMBER: normal(5000, shift=1.0)}))
+    assert comparison.verdict == NOT_ENOUGH_DATA
+    assert comparison.fields[0].reason == "too few records of the reference (199 of 200)"
 
 
 def test_a_variable_without_values_does_not_hide_the_others(comparer: Comparer) -> None:

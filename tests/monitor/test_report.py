@@ -15,7 +15,7 @@ import pytest
 from fastmar_monitor import plots
 from fastmar_monitor.comparison import Comparer
 from fastmar_monitor.drift import Drift
-from fastmar_monitor.report import report
+from fastmar_monitor.report import card, report
 from fastmar_monitor.sources import Live
 from fastmar_runtime.profiles.variables import CATEGORY, FIELD, NUMBER, Variable
 from tests.browser import Chromium
@@ -82,6 +82,26 @@ def test_hostile_names_are_escaped(periods: int) -> None:
     assert not [name for name, _ in found.attributes if name.startswith("on")]
     assert found.text.count("<script>alert") > 4
     assert not re.search("[\x00-\x09\x0b-\x1f\u202a-\u202e]", html)
+
+
+def test_a_card_without_a_verdict_has_the_reason_instead_of_figures() -> None:
+    few = report(drift(rows=49))
+    assert "too few records (49 of 200)" in few
+    assert "<dt>PSI" not in few
+    enough = report(drift())
+    assert "<dt>PSI</dt>" in enough
+    assert "<dt>PSI beyond chance</dt>" in enough
+
+
+def test_a_hidden_field_has_no_plot() -> None:
+    comparer = Comparer(
+        samples.reference({samples.number("age"): np.zeros(2000), samples.number("city"): np.ones(2000)})
+    )
+    live = samples.profile({each: np.zeros(300) for each in comparer.reference.profile.variables})
+    shown, hidden = (card(each) for each in comparer.compare(live, {"city": "hashed"}).fields)
+    assert "<svg" in shown
+    assert "<svg" not in hidden
+    assert ">not compared</span> column, number: hashed<" in hidden
 
 
 def test_it_loads_nothing() -> None:

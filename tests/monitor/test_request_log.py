@@ -15,7 +15,8 @@ from fastmar_contract.errors import FastmarError
 from fastmar_contract.request_log import LogOptions
 from fastmar_monitor.drift import Drift, measure
 from fastmar_monitor.sources import request_log
-from fastmar_monitor.verdicts import DRIFT, NONE, NOT_ENOUGH_DATA
+from fastmar_monitor.verdicts import DRIFT, NONE, NOT_COMPARED
+from fastmar_monitor.wording import headline
 from fastmar_runtime.golden import GoldenRecords
 from fastmar_runtime.logs import RequestIds
 from fastmar_runtime.pictures import Picture
@@ -115,7 +116,9 @@ def test_hidden_fields_are_left_out(archive: Path, rows: list[Any], tmp_path: Pa
     write(tmp_path / "all" / "a.jsonl", hidden)
     found = measure(archive, str(tmp_path / "all"))
     by_name = {each.variable.name: each for each in found.comparison.fields}
-    assert (by_name["workclass"].verdict, by_name["workclass"].live.sum()) == (NOT_ENOUGH_DATA, 0)
+    assert (by_name["workclass"].verdict, by_name["workclass"].live.sum()) == (NOT_COMPARED, 0)
+    assert by_name["workclass"].reason == ("dropped" if "drop" in options else "hashed")
+    assert "1 more could not be compared" in headline(found.comparison)
     assert (by_name["age"].verdict, by_name["age"].live.sum()) == (NONE, 300)
     assert found.comparison.verdict == NONE
     assert [notice.split()[0] for notice in found.live.notices] == ["workclass"]

@@ -24,6 +24,7 @@ from fastmar_runtime.profiles.reporting import Reporter, reference_of
 from fastmar_serving.asgi.metrics import Metrics
 from tests.monitor import samples
 
+REFUSED = "fastmar_refused_total"
 Worker = Callable[[Sequence[Any]], None]
 
 
@@ -142,3 +143,12 @@ def test_no_server(archive: Path) -> None:
     with running(archive) as stopped:
         url = stopped.url
     assert code(archive, url) == "server_unreachable"
+
+
+def test_refused_records_of_the_model_are_reported(archive: Path, service: Service) -> None:
+    service.worker()(samples.records(300, 1))
+    for version, codes in (("1.0", {"missing_column": 30, "not_a_number": 10}), ("2.0", {"missing_column": 99})):
+        service.metrics.add([(REFUSED, ["tiny", version, code], count) for code, count in codes.items()])
+    live = measure(archive, service.url).live
+    assert live.refused == 40
+    assert "refused 40 of 340 records (11.8%)" in live.notices[0]

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from fastmar_monitor.drift import Drift
 
 STATUSES = {"drift": 3, "not_enough_data": 4}
-STYLES = {"drift": "red", "watch": "yellow", "none": "green", "not_enough_data": "dim"}
-LEFT = ("field", "verdict", "period (UTC)", "fields")  # columns of texts
+STYLES = {"drift": "red", "watch": "yellow", "none": "green", "not_enough_data": "dim", "not_compared": "dim"}
+LEFT = ("field", "verdict", "reason", "period (UTC)", "fields")  # columns of texts
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

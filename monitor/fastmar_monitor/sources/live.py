@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,9 @@ class Live:
     Attributes:
         profile: of all records.
         periods: with `Query.by`, the start of each day or hour (UTC), and its profile; the earliest first.
-        refused: number of records that the model refused; they are not in the profile.
+        hidden: fields of which the live data never have a value, and why: "hashed" or "dropped".
+        refused: number of records that the model refused; they are not in the profile. Of a server and of Prometheus,
+            this includes requests that could not be read as records.
         notices: what the reader of the report should know.
     """
 
@@ -54,6 +56,7 @@ class Live:
     periods: tuple[tuple[datetime, Profile], ...] = ()
     refused: int = 0
     notices: tuple[str, ...] = ()
+    hidden: Mapping[str, str] = field(default_factory=dict)
 
 
 def period_start(time: datetime, by: str | None) -> datetime:

@@ -19,6 +19,7 @@ from fastmar_monitor.errors import MonitorError
 from fastmar_monitor.sources.live import DAY, HOUR, Live, Query, period_start
 from fastmar_monitor.sources.series import check_shares, model_labels, no_records, to_profile
 from fastmar_monitor.sources.server import PATH, SCHEMES
+from fastmar_runtime.metrics import REFUSED
 from fastmar_runtime.profiles.profile import empty
 
 TIMEOUT = (5.0, 150.0)  # seconds to connect, and for a query; Prometheus ends one after 120
@@ -70,10 +71,13 @@ def read(query: Query) -> Live:
             periods.append((datetime.fromtimestamp(time, UTC) - length, profile))
     if not periods:
         raise no_records(query)
+    refused = sum(
+        value for _, points in _query(query, f"sum(increase({REFUSED}{model}{window}))", times) for _, value in points
+    )
     total = sum((profile for _, profile in periods), start=empty(query.reference.profile.variables))
     query.on_progress(total.rows)
     estimate = f"Prometheus estimates the counts since {start:%Y-%m-%d %H:%M} UTC from its scrapes."
-    return Live(total, tuple(periods) if query.by else (), notices=(estimate, *notices))
+    return Live(total, tuple(periods) if query.by else (), round(refused), (estimate, *notices))
 
 
 def _shares(query: Query, model: str, time: datetime, span: timedelta) -> tuple[dict[tuple[str, str], float], set[str]]:

@@ -55,7 +55,7 @@ def read(query: Query) -> Live:
         )
     periods = tuple((start, counts.profile()) for start, counts in sorted(found.periods.items()))
     total = sum((profile for _, profile in periods), start=empty(query.reference.profile.variables))
-    return Live(total, periods if query.by else (), found.refused, tuple(found.notices()))
+    return Live(total, periods if query.by else (), found.refused, tuple(found.notices()), found.always_hidden())
 
 
 def _rows(data: str) -> Iterator[Any]:
@@ -115,6 +115,7 @@ class _Found:
     other_answers: int = 0
     other_versions: Counter[str] = field(default_factory=Counter)
     hidden: Counter[str] = field(default_factory=Counter)
+    hashed: set[str] = field(default_factory=set)
     _fields: list[Field] = field(init=False)  # that are counted
     _waiting: dict[tuple[datetime, frozenset[str]], list[_Entry]] = field(default_factory=lambda: defaultdict(list))
 
@@ -130,7 +131,8 @@ class _Found:
             answer = _object(row["answer"])
             if isinstance(answer.get("probabilities"), dict):
                 answer["probabilities"] = _object(answer["probabilities"])
-            hidden = frozenset((*(row.get("dropped") or ()), *(row.get("hashed") or ())))
+            hashed = row.get("hashed") or ()
+            hidden = frozenset((*(row.get("dropped") or ()), *hashed))
             entry = _Entry(_object(row["record"] or {}), answer, _object(row.get("measures") or {}))
             is_entry = row["format"] == FORMAT
         except (AttributeError, KeyError, TypeError, ValueError):
@@ -147,6 +149,7 @@ class _Found:
             self.other_answers += 1
         else:
             key = period_start(time, self.query.by), hidden
+            self.hashed.update(hashed)
             self._waiting[key].append(entry)
             if len(self._waiting[key]) >= BATCH:
                 self._count(*key, self._waiting.pop(key))
@@ -190,7 +193,14 @@ class _Found:
             yield f"{self.other_answers:,} records that requested no prediction were left out."
         for name, rows in sorted(self.hidden.items()):
             of = "all records" if rows == self.rows else f"{rows:,} of {self.rows:,} records"
-            yield f"{name} is not compared in {of}: the log has dropped or hashed it."
+            yield f"{name} is not compared in {of}: it is {self._how(name)} in the log."
+
+    def always_hidden(self) -> dict[str, str]:
+        """The fields that no counted entry shows, and why."""
+        return {name: self._how(name) for name, rows in self.hidden.items() if rows == self.rows}
+
+    def _how(self, name: str) -> str:
+        return "hashed" if name in self.hashed else "dropped"
 
 
 def _object(value: Any) -> dict[str, Any]:

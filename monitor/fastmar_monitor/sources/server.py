@@ -8,6 +8,7 @@ from fastmar_contract.profiles import COUNTS, ROWS, SHARES
 from fastmar_monitor.errors import NoTimes
 from fastmar_monitor.sources.live import Live, Query
 from fastmar_monitor.sources.series import check_shares, model_labels, no_records, to_profile
+from fastmar_runtime.metrics import REFUSED
 
 SCHEMES = ("http://", "https://")
 PATH = "/metrics"
@@ -33,10 +34,12 @@ def read(query: Query) -> Live:
         )
     url = query.data if urlsplit(query.data).path.strip("/") else query.data.rstrip("/") + PATH
     labels = model_labels(query)
-    rows, others = 0.0, set()
+    rows, refused, others = 0.0, 0.0, set()
     slots: dict[str, dict[tuple[str, str], float]] = {COUNTS: {}, SHARES: {}}
-    for sample in read_metrics(url, (ROWS, COUNTS, SHARES)):
-        if not sample.labels.items() >= labels.items():
+    for sample in read_metrics(url, (ROWS, COUNTS, SHARES, REFUSED)):
+        if sample.name == REFUSED:
+            refused += sample.value if sample.labels.items() >= labels.items() else 0.0
+        elif not sample.labels.items() >= labels.items():
             others.add(f"{sample.labels.get('model_name')} {sample.labels.get('model_version')}")
         elif sample.name == ROWS:
             rows = sample.value
@@ -47,4 +50,4 @@ def read(query: Query) -> Live:
         raise no_records(query)
     profile = to_profile(query, rows, slots[COUNTS])
     query.on_progress(profile.rows)
-    return Live(profile, notices=notices)
+    return Live(profile, refused=round(refused), notices=notices)
