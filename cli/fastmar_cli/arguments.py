@@ -69,6 +69,17 @@ def default_url() -> str:
     return os.environ.get("FASTMAR_URL") or f"http://127.0.0.1:{port}"
 
 
+def metrics_of(url: str) -> str | None:
+    """The address of the metrics of a server of this user; None if no such server runs at `url` on this machine."""
+    try:
+        from fastmar_serving import registry  # noqa: PLC0415 - without the packages of an engine, no server runs here
+        from fastmar_serving.settings import reachable_url  # noqa: PLC0415
+    except ModuleNotFoundError:
+        return None
+    server = registry.find(url if "://" in url else f"http://{url}")
+    return f"{reachable_url(server.metrics)}/metrics" if server else None
+
+
 def refuse_swapped(args: argparse.Namespace, model: str | Path, inputs: Iterable[str | Path]) -> None:
     """Refuse a model among the inputs of a command, whose first argument is the model."""
     for given in map(str, inputs):

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastmar_cli.arguments import add_key_file, refuse_swapped, time
+from fastmar_cli.arguments import add_key_file, metrics_of, refuse_swapped, time
 from fastmar_cli.console import notice, out, stages
 
 if TYPE_CHECKING:
@@ -87,14 +87,7 @@ def _metrics_of(data: str) -> str:
     parts = urlsplit(data)
     if parts.scheme not in ("http", "https") or parts.path.strip("/"):
         return data
-    try:
-        from fastmar_serving import registry
-        from fastmar_serving.settings import reachable_url
-    except ModuleNotFoundError:  # without the packages of an engine, this user runs no server here
-        return data
-
-    server = registry.find(data)
-    return f"{reachable_url(server.metrics)}/metrics" if server else data
+    return metrics_of(data) or data
 
 
 def _show(drift: Drift) -> None:

@@ -13,7 +13,7 @@ import argparse
 import os
 from pathlib import Path
 
-from fastmar_cli.arguments import default_url, port
+from fastmar_cli.arguments import default_url, metrics_of, port
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--metrics-url",
         default="",
         metavar="URL",
-        help="with --monitor: the server's metrics (default: http://HOST:8082/metrics, with the host of --url)",
+        help="with --monitor: the server's metrics (default: those of your server at --url on this machine, else "
+        "http://HOST:8082/metrics with the host of --url)",
     )
     add(
         "--request-log",
@@ -85,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
         allowed_hosts=frozenset(name.lower() for name in args.allow_host),
         trusted_proxy=args.trusted_proxy,
         monitor=args.monitor,
-        metrics_url=args.metrics_url,
+        metrics_url=args.metrics_url or (metrics_of(args.url) if args.monitor else None) or "",
         request_log=args.request_log,
     )
     return serve(settings, open_browser=args.open)
