@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -114,6 +115,10 @@ def test_a_restart_and_a_failed_reading(clock: Clock, poller: Poller) -> None:
     clock.now, clock.text = 20, None
     poller.poll()
     assert poller.traffic("a b", "1.0") is None
+    known = poller.traffic("a b", "1.0", last_known=True)
+    assert known is not None
+    assert (known.total.requests, known.age) == (7, 10)
+    assert poller.traffic("a b", "3.0", last_known=True) is None
     clock.now = 30
     clock.show(9)
     poller.poll()
@@ -480,6 +485,31 @@ def test_a_real_server(served: Served) -> None:
     assert CANARY not in without_log
     pictures = requests.get(served.page.replace(PEOPLE, COLOURS), timeout=TIMEOUT).text
     assert codes(pictures) == ["no_profile", "no_logged_records", "no_deployments"]
+
+
+@pytest.mark.asgi
+def test_a_server_that_stops(store: Path, tmp_path: Path) -> None:
+    """The command finds the metrics of the server, and shows the last known state when it has stopped."""
+    copy = shutil.copytree(store, tmp_path / "store")
+    with ExitStack() as stack:
+        with FAST.serve(copy, "--profile-period", "1") as server:
+            key = ["--key-file", str(server.key_file)] if server.key_file else []
+            _, lines = stack.enter_context(running("--url", server.url, "--monitor", str(copy), *key))
+            [address] = [line.split()[-1] for line in lines if line.startswith("Web app")]
+            page = f"{address}/models/{PEOPLE}/monitoring"
+            assert post(server, changed_rows()) == 200
+            wait_for(lambda: "400 records since" in requests.get(page, timeout=TIMEOUT).text, TIMEOUT)
+            wait_for(lambda: "with 400 records" in requests.get(page, timeout=TIMEOUT).text, TIMEOUT)
+            assert "Last read at" not in requests.get(page, timeout=TIMEOUT).text
+        reply = requests.get(page, timeout=TIMEOUT)
+        assert reply.status_code == 200
+        assert codes(reply.text)[0] == "model_server_unreachable"
+        assert "1 with 400 records" in reply.text
+        assert "Last read at" in reply.text
+        assert "Measured at" in reply.text
+        assert "400 records since" in reply.text
+        pictures = page.replace(PEOPLE, COLOURS)  # it was never shown
+        assert requests.get(pictures, timeout=TIMEOUT).status_code == 503
 
 
 @on(FAST)

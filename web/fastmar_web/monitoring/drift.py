@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from markupsafe import Markup
@@ -43,6 +44,7 @@ class DriftView:
         notices: what the visitor should know.
         answers, fields: a card for each part of the answers and for each field, as HTML; the largest change first.
         left_out: number of fields without a card.
+        measured_at: when it was measured.
     """
 
     verdict: Markup
@@ -53,6 +55,7 @@ class DriftView:
     answers: tuple[Markup, ...]
     fields: tuple[Markup, ...]
     left_out: int
+    measured_at: datetime
 
 
 class DriftSource:
@@ -69,6 +72,7 @@ class DriftSource:
         self._url = url
         self._clock = clock
         self._lock = threading.Lock()  # several visitors wait for one measurement
+        self._measured: dict[tuple[str, str], DriftView] = {}  # the last one of each version
         self._cached: dict[tuple[str, str], tuple[float, DriftView | PageError]] = {}
 
     def view(self, name: str, version: str) -> DriftView | PageError:
@@ -78,11 +82,16 @@ class DriftSource:
             if cached and self._clock() - cached[0] < CACHED_SECONDS:
                 return cached[1]
             try:
-                found: DriftView | PageError = _measure(self._store, self._url, name, version)
+                found: DriftView | PageError
+                found = self._measured[name, version] = _measure(self._store, self._url, name, version)
             except PageError as error:
                 found = error
             self._cached[name, version] = (self._clock(), found)
             return found
+
+    def last(self, name: str, version: str) -> DriftView | None:
+        """The drift of a version when it was measured last; None if it never was."""
+        return self._measured.get((name, version))
 
 
 def _measure(store: Path, url: str, name: str, version: str) -> DriftView:
@@ -126,4 +135,5 @@ def _measure(store: Path, url: str, name: str, version: str) -> DriftView:
         tuple(Markup(card(each)) for each in comparison.answers),  # noqa: S704
         tuple(Markup(card(each)) for each in shown),  # noqa: S704
         len(comparison.fields) - len(shown),
+        datetime.now(UTC),
     )

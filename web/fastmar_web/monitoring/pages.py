@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from flask import Flask, render_template
 
-from fastmar_web.backend import Backend
-from fastmar_web.errors import PageError
+from fastmar_web.backend import JSON, Backend, Model
+from fastmar_web.errors import PageError, Unavailable
 from fastmar_web.monitoring.deployments import deployments
 from fastmar_web.monitoring.drift import DriftSource
 from fastmar_web.monitoring.tiles import tiles
@@ -32,16 +32,24 @@ def register(app: Flask, backend: Backend, settings: Settings, store: Path) -> P
     poller.start()
     drift = DriftSource(store, settings.metrics)
     log = RequestLog(settings.request_log) if settings.request_log else None
+    seen: dict[str, tuple[Model, JSON]] = {}  # by reference, when the server answered last
     app.jinja_env.globals["is_monitored"] = True
 
     @app.get("/models/<reference>/monitoring")
     def monitoring(reference: str) -> str:
         name, chosen = split_reference(reference)
-        model = backend.model(name, chosen)
-        schema = backend.schema(name, chosen)
+        stopped = None
+        try:
+            seen[reference] = backend.model(name, chosen), backend.schema(name, chosen)
+        except Unavailable as error:
+            if reference not in seen:
+                raise
+            stopped = error
+        model, schema = seen[reference]
         version = chosen or model.version
-        traffic = poller.traffic(name, version)
-        found = drift.view(name, version)
+        now = datetime.now(UTC)
+        traffic = poller.traffic(name, version, last_known=stopped is not None)
+        found = (drift.last(name, version) if stopped else None) or drift.view(name, version)
         return render_template(
             "monitoring.html",
             texts=Presentation(schema),
@@ -49,7 +57,9 @@ def register(app: Flask, backend: Backend, settings: Settings, store: Path) -> P
             reference=reference,
             versions=other_versions(model, chosen),
             version=version,
-            now=datetime.now(UTC),
+            now=now,
+            stopped=stopped,
+            read_at=now - timedelta(seconds=traffic.age) if traffic else None,
             period=PERIOD,
             traffic=traffic,
             tiles=tiles(traffic) if traffic else [],

@@ -81,12 +81,14 @@ class Traffic:
         recent: in the intervals with figures.
         seconds: of these intervals.
         intervals: start and end of each interval in seconds before now, and its figures; None if they are unknown.
+        age: seconds since the latest reading with this version.
     """
 
     total: Figures
     recent: Figures
     seconds: float
     intervals: tuple[tuple[float, float, Figures | None], ...]
+    age: float = 0.0
 
 
 class Poller:
@@ -128,17 +130,21 @@ class Poller:
         with self._lock:
             self._readings.append(Reading(self._clock(), counters))
 
-    def traffic(self, name: str, version: str) -> Traffic | None:
-        """The traffic of a version; None if the latest reading does not have it."""
+    def traffic(self, name: str, version: str, *, last_known: bool = False) -> Traffic | None:
+        """The traffic of a version; None if the latest reading does not have it.
+
+        With `last_known` it is that of the latest reading which has it; None if no reading has it.
+        """
         if not self._readings or self._clock() - self._readings[-1].time > 2 * PERIOD:  # the thread died in a fork
             self.poll()
         with self._lock:
             readings = list(self._readings)
         key = (_SEPARATORS.sub("_", name), _SEPARATORS.sub("_", version))
-        latest = readings[-1].counters
-        if latest is None or key not in latest:
-            return None
-        return _traffic(readings, key, self._clock())
+        while readings and key not in (readings[-1].counters or {}):
+            if not last_known:
+                return None
+            del readings[-1]
+        return _traffic(readings, key, self._clock()) if readings else None
 
     def _poll_regularly(self) -> None:
         while True:
@@ -160,7 +166,7 @@ def _traffic(readings: Sequence[Reading], key: Version, now: float) -> Traffic:
         intervals.append((now - before.time, now - after.time, found))
     latest = readings[-1].counters or {}
     seconds = sum(start - end for start, end, found in intervals if found)
-    return Traffic(_figures(latest[key]), _figures(recent), seconds, tuple(intervals))
+    return Traffic(_figures(latest[key]), _figures(recent), seconds, tuple(intervals), now - readings[-1].time)
 
 
 def _increases(before: Counters, after: Counters) -> Counters:
