@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any, overload
 
+from fastmar.summary import summary_html
 from fastmar_client.encoding import JSON, Picture, as_read, is_one
 from fastmar_client.errors import RecordRefused
 from fastmar_client.explaining import explain_record
@@ -27,6 +28,7 @@ from fastmar_runtime.schema import describe
 from fastmar_runtime.spec import Spec
 
 if TYPE_CHECKING:
+    from fastmar.form import Form
     from fastmar_bulk.in_memory import FrameScorer
 
 Record = Mapping[str, Any]
@@ -82,6 +84,25 @@ class Model:
 
     def __repr__(self) -> str:
         return f"<fastmar.Model {self.name} {self.version}, {self.spec.kind}>"
+
+    def _repr_html_(self) -> str:
+        """The summary that a notebook shows."""
+        return summary_html(self.schema)
+
+    def form(self) -> Form:
+        """A form for a notebook, which predicts while you change its values.
+
+        The fields are those of the web app's form. `form.fields` has the widgets, `form.record` the record, and
+        `form.answer` the answer to it.
+
+        Raises:
+            ModuleNotFoundError: ipywidgets is not installed; it comes with `fastmar[notebook]`.
+        """
+        try:
+            from fastmar.form import Form  # noqa: PLC0415
+        except ModuleNotFoundError as error:
+            raise _not_installed("form", "notebook", error) from error
+        return Form(self)
 
     @overload
     def predict(  # type: ignore[overload-overlap]  # a str is also a sequence of str; it counts as one record
@@ -164,11 +185,7 @@ class Model:
         try:
             from fastmar_bulk.in_memory import FrameScorer  # noqa: PLC0415
         except ModuleNotFoundError as error:
-            raise ModuleNotFoundError(
-                f"Model.score needs {error.name}, which is not installed.\n"
-                "  Fix: pip install '.[bulk]' in a checkout of fastmar, or pip install 'fastmar[bulk]'.",
-                name=error.name,
-            ) from error
+            raise _not_installed("score", "bulk", error) from error
         if self._bulk is None:
             self._bulk = FrameScorer(self._predictor)
         workers = workers or usable_cores()
@@ -266,6 +283,15 @@ class Model:
         if one.media_type == JSON:  # a text
             return json.loads(one.data)
         return ReadPicture(one.data, one.name, mask_size or MODEL_SIZE)
+
+
+def _not_installed(method: str, extra: str, error: ModuleNotFoundError) -> ModuleNotFoundError:
+    """The error of a method whose packages are not installed."""
+    return ModuleNotFoundError(
+        f"Model.{method} needs {error.name}, which is not installed.\n"
+        f"  Fix: pip install '.[{extra}]' in a checkout of fastmar, or pip install 'fastmar[{extra}]'.",
+        name=error.name,
+    )
 
 
 @contextmanager
