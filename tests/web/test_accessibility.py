@@ -59,7 +59,7 @@ def visit(page: Any, address: str, fake: FakeClient, pictures: list[Path], tmp_p
     fake.answers["people"] = answer(warnings=[{"field": "age", "code": "odd", "value": 1, "message": "odd."}])
     page.get_by_role("button", name="Predict").click()
     page.locator("#answer .sentence").wait_for()
-    page.get_by_text("Code for this request").click()
+    page.get_by_role("tab", name="JavaScript").click()
     check("the answer")
     page.get_by_label("Age", exact=False).first.fill("")
     page.get_by_role("button", name="Predict").click()

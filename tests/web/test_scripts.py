@@ -25,9 +25,13 @@ def send(page: Any) -> None:
 
 
 def record_posts(page: Any) -> list[Any]:
-    """The POST requests from now on."""
+    """The requests for predictions from now on."""
     posts: list[Any] = []
-    page.on("request", lambda request: posts.append(request) if request.method == "POST" else None)
+
+    def is_prediction(request: Any) -> bool:
+        return request.method == "POST" and not request.url.endswith("/code")
+
+    page.on("request", lambda request: posts.append(request) if is_prediction(request) else None)
     return posts
 
 
@@ -78,7 +82,7 @@ def test_the_list_is_updated_when_a_model_is_loaded(page: Any, address: str, fak
     page.goto(address)
     expect(page.locator("[data-code=model_not_ready]")).to_be_visible()
     fake.loading = set()
-    page.get_by_role("link", name="People").wait_for(timeout=PATIENCE)
+    page.get_by_role("link", name="People", exact=True).wait_for(timeout=PATIENCE)
 
 
 def test_a_form_is_sent_again_when_the_server_is_back(page: Any, address: str, fake: FakeClient) -> None:

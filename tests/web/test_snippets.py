@@ -36,6 +36,27 @@ def test_curl_sends_exactly_the_record(needs_key: bool) -> None:
     assert "s3cret" not in snippets.curl
 
 
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js")
+@pytest.mark.parametrize("needs_key", [False, True])
+def test_javascript_sends_exactly_the_record(needs_key: bool) -> None:
+    snippets = SnippetWriter("http://host:8080", "adult", "2.0", needs_key=needs_key).record(RECORD)
+    fetch = "globalThis.fetch = async (url, options) => ({ ok: true, json: () => [url, options] });\n"
+    script = fetch + snippets.javascript.replace("console.log(answer)", "console.log(JSON.stringify(answer))")
+    done = subprocess.run(
+        [str(shutil.which("node")), "--input-type=module", "-e", script],
+        capture_output=True,
+        check=True,
+        env={"FASTMAR_KEY": "s3cret"},
+    )
+    url, sent = json.loads(done.stdout)
+    assert url == "http://host:8080/predictions/adult/2.0"
+    assert sent["method"] == "POST"
+    assert json.loads(sent["body"]) == RECORD
+    key = {"Authorization": "Bearer s3cret"} if needs_key else {}
+    assert sent["headers"] == {"Content-Type": "application/json", **key}
+    assert "s3cret" not in snippets.javascript
+
+
 def test_the_python_example_has_the_record() -> None:
     snippets = SnippetWriter("http://host:8080", "adult", None, needs_key=True).record(RECORD)
     tree = ast.parse(snippets.python)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Flask, Response, redirect
+from flask import Flask, Response, jsonify, redirect, render_template
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from fastmar_web.backend import Backend
@@ -29,6 +29,13 @@ def register(app: Flask, backend: Backend, settings: Settings) -> None:
     @app.get("/models/<reference>/random")
     def random_example(reference: str) -> WerkzeugResponse:
         return redirect(open_page(backend, settings, reference).random_link())
+
+    @app.post("/models/<reference>/code")
+    def code(reference: str) -> Response:
+        """For scripts: the code for the values of the page."""
+        snippets = open_page(backend, settings, reference).code()
+        html = render_template("_snippets.html", snippets=snippets) if snippets else ""
+        return jsonify({"html": html, "failed": snippets is None, "code": None if snippets else "invalid_values"})
 
     @app.post("/models/<reference>")
     def ask(reference: str) -> Response | str:

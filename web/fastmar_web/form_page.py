@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from random import Random
@@ -16,6 +17,7 @@ from fastmar_web.forms import computed_columns, dates, make_form
 from fastmar_web.page import JSON, Page
 from fastmar_web.random_example import has_random, random_texts
 from fastmar_web.settings import MEGABYTE
+from fastmar_web.snippets import Snippets
 from fastmar_web.values import FilledForm, from_link, from_post, from_record
 from fastmar_web.what_if import WhatIf, what_if
 
@@ -61,6 +63,7 @@ class FormPage(Page):
             examples=examples,
             random_link=random_link,
             is_live=self._explains,
+            snippets=self._snippets(filled.texts),
             **more,
         )
 
@@ -88,7 +91,6 @@ class FormPage(Page):
             "general_remarks": self._place_remarks(answer, filled),
             "what_if": self._what_if,
         }
-        parts["snippets"] = self._writer().record(filled.record) if answer else None
         status = error.status if error else 200
         if not self._is_script:
             return make_response(self._render_form(filled, **parts), status)
@@ -107,6 +109,18 @@ class FormPage(Page):
         reply.status_code = status
         return reply
 
+    def code(self) -> Snippets | None:
+        """See `Page`."""
+        return self._snippets(request.form)
+
+    def _snippets(self, texts: Mapping[str, str]) -> Snippets | None:
+        filled = from_post(self._form, texts)
+        return None if filled.problems else self._writer().record(self._record(filled))
+
+    def _record(self, filled: FilledForm) -> JSON:
+        """The record that is sent for the values of a form."""
+        return filled.record
+
     def _predict(self, filled: FilledForm) -> tuple[AnswerView | None, PageError | None]:
         """The model's answer, or the error. Problems of fields are added to `filled`."""
         if filled.problems:
@@ -115,7 +129,7 @@ class FormPage(Page):
             fix = "correct the marked fields."
             return None, RequestRefused(message, fix=fix, code="invalid_values", status=422, title="Not sent yet")
         try:
-            return self._view(self._ask(filled.record)), None
+            return self._view(self._ask(self._record(filled))), None
         except PageError as error:
             if error.field in self._form.fields:
                 text = f"{error.message} {sentence(error.fix)}"

@@ -6,8 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 from fastmar_client.generation import GENERATE
-from fastmar_web.answers import AnswerView
-from fastmar_web.errors import PageError
 from fastmar_web.form_page import FormPage
 from fastmar_web.forms import Form, make_form
 from fastmar_web.page import JSON
@@ -28,10 +26,9 @@ class GeneratorPage(FormPage):
         super().__init__(*args)
         self._form = _with_options(self.schema, self.texts)
 
-    def _predict(self, filled: FilledForm) -> tuple[AnswerView | None, PageError | None]:
-        if GENERATE not in filled.record:
-            filled.record.pop(TEMPERATURE, None)
-        return super()._predict(filled)
+    def _record(self, filled: FilledForm) -> JSON:
+        unused = () if GENERATE in filled.record else (TEMPERATURE,)
+        return {name: value for name, value in filled.record.items() if name not in unused}
 
 
 def _with_options(schema: JSON, texts: Presentation) -> Form:

@@ -12,7 +12,7 @@ from fastmar_web.backend import Backend, Model
 from fastmar_web.presentation import Presentation
 from fastmar_web.references import other_versions, split_reference
 from fastmar_web.settings import Settings
-from fastmar_web.snippets import SnippetWriter
+from fastmar_web.snippets import Snippets, SnippetWriter
 
 JSON = dict[str, Any]
 
@@ -59,6 +59,10 @@ class Page(ABC):
     @abstractmethod
     def answer(self) -> Response | str:
         """The page, or JSON for scripts, with the answer to the current request."""
+
+    @abstractmethod
+    def code(self) -> Snippets | None:
+        """Code that sends the current request; None if the request is invalid."""
 
     def random_link(self) -> str:
         """The address of the page with a random example; of the page itself if there are none."""

@@ -11,6 +11,7 @@ from fastmar_web.answers import AnswerView, table_cells
 from fastmar_web.errors import PageError, RequestRefused
 from fastmar_web.page import JSON, Page
 from fastmar_web.presentation import format_size
+from fastmar_web.snippets import PHOTO, Snippets
 from fastmar_web.what_if import occlusion_overlay
 
 BARS_PER_CARD = 4
@@ -69,6 +70,10 @@ class PicturePage(Page):
                 result["error"] = error
             results.append(result)
         return _json_response(results[0]) if self._is_script else self._render_results(results=results)
+
+    def code(self) -> Snippets | None:
+        """See `Page`. The request has the name of the picture."""
+        return self._writer().picture(request.form.get("name") or PHOTO)
 
     def _explain(self, data: bytes) -> Response:
         """What the answer to a picture depends on, for scripts."""

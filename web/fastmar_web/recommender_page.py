@@ -6,8 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 from fastmar_client.item_lists import RECOMMEND, SIMILAR
-from fastmar_web.answers import AnswerView
-from fastmar_web.errors import PageError
 from fastmar_web.form_page import FormPage
 from fastmar_web.forms import Form
 from fastmar_web.page import JSON
@@ -27,9 +25,8 @@ class RecommenderPage(FormPage):
         super().__init__(*args)
         self._form = _with_empty_parts(self._form, self.schema["recommender"])
 
-    def _predict(self, filled: FilledForm) -> tuple[AnswerView | None, PageError | None]:
-        filled.record = _list_record(filled.record, self.schema["recommender"])
-        return super()._predict(filled)
+    def _record(self, filled: FilledForm) -> JSON:
+        return _list_record(filled.record, self.schema["recommender"])
 
 
 def _with_empty_parts(form: Form, recommender: JSON) -> Form:
