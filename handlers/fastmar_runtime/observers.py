@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from fastmar_contract.profiles import COUNTS, ROWS, SHARES
@@ -26,6 +26,7 @@ def worker_observers(
     profiles: Path | None,
     period: float,
     log: LogOptions | None,
+    on_killed: Callable[[str], None],
 ) -> list[Observer]:
     """The observers of a model: metrics, and the profile and the request log as far as there are any.
 
@@ -37,13 +38,14 @@ def worker_observers(
         profiles: folder of the files with profiles; None writes none.
         period: seconds between two reports of a profile.
         log: what to log of requests; None for nothing.
+        on_killed: see `Reporter`.
 
     Raises:
         BundleUnreadable: the profile of the archive is invalid.
     """
     found: list[Observer] = [Metrics(declared, model, worker)]
     if (reference := reference_of(predictor, profiles)) is not None:
-        found.append(Reporter(reference, model, declared, worker, profiles, period))
+        found.append(Reporter(reference, model, declared, worker, profiles, period, on_killed))
     digest = None if reference is None else reference.digest
     if (requests := request_log(predictor.spec, digest, log, declared)) is not None:
         found.append(requests)

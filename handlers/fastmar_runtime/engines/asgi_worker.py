@@ -44,6 +44,7 @@ from fastmar_runtime.http.routes import Models, Version
 from fastmar_runtime.memory import release_freed
 from fastmar_runtime.observers import REPORTED, worker_observers
 from fastmar_runtime.predictor import Predictor
+from fastmar_runtime.profiles.reporting import warn_of_killed
 from fastmar_runtime.service import Service
 from fastmar_runtime.tracing import Tracing, tracing
 from fastmar_runtime.turns import new_threads_of_low_priority, turn_of
@@ -122,8 +123,13 @@ class ReportedMetric:
         self._report(self._name, dimension_values, value)
 
 
-def load(archive: Mapping[str, str], configuration: Configuration, report: Report) -> Version:
-    """Open an archive, and replay its golden records.
+def load(
+    archive: Mapping[str, str],
+    configuration: Configuration,
+    report: Report,
+    on_killed: Callable[[str], None] | None = None,
+) -> Version:
+    """Open an archive, and replay its golden records. `on_killed` is that of `Reporter`; None logs the model.
 
     Raises:
         BundleError: it can't be read, or does not reproduce the recorded answers.
@@ -149,6 +155,7 @@ def load(archive: Mapping[str, str], configuration: Configuration, report: Repor
         profiles=None if configuration.profiles is None else Path(configuration.profiles),
         period=configuration.profile_period,
         log=None if configuration.request_log is None else LogOptions(**configuration.request_log),
+        on_killed=on_killed or (lambda killed: warn_of_killed([killed], configuration.profile_period)),
     )
     service = Service(predictor, MAX_RESPONSE, observers)
     turn = None
@@ -175,8 +182,11 @@ class Worker:
         self._report = report
         self._loaded: dict[tuple[str, str], Version] = {}
         self._switches = 0
+        killed: list[str] = []
         for archive in configuration.archives:
-            self._loaded[archive["name"], archive["version"]] = load(archive, configuration, report)
+            version = load(archive, configuration, report, killed.append)
+            self._loaded[archive["name"], archive["version"]] = version
+        warn_of_killed(killed, configuration.profile_period)
         self.application = Application(
             self._models(_all_versions(configuration.archives, configuration.defaults)),
             key=configuration.key,

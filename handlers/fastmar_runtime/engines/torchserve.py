@@ -28,6 +28,7 @@ from fastmar_runtime.memory import release_freed
 from fastmar_runtime.observers import worker_observers
 from fastmar_runtime.payload import Request, Response
 from fastmar_runtime.predictor import Predictor
+from fastmar_runtime.profiles.reporting import warn_of_killed
 from fastmar_runtime.service import Service
 from fastmar_runtime.spec import Spec
 
@@ -90,15 +91,19 @@ class Handler:
             log.exception("loading failed")
             _give_up(context.model_name, f"{error!r}.", "see the worker's log, and export the learner again.", error)
         text = os.environ.get(REQUEST_LOG)
+        killed: list[str] = []
+        period = float(os.environ.get(PROFILE_PERIOD) or PERIOD)
         observers = worker_observers(
             predictor,
             (context.model_name, predictor.spec.version),
             _declared_metrics(context),
             _worker_number(),
             profiles=Path(os.environ[PROFILES]) if os.environ.get(PROFILES) else None,
-            period=float(os.environ.get(PROFILE_PERIOD) or PERIOD),
+            period=period,
             log=LogOptions(**json.loads(text)) if text else None,
+            on_killed=killed.append,
         )
+        warn_of_killed(killed, period)
         if len(observers) > 1:
             signal.signal(signal.SIGTERM, _exit)  # by default their last reports would be lost
         self._service = Service(predictor, self._max_response - _FRAMING_BYTES, observers)

@@ -9,7 +9,7 @@ import os
 import socket
 import threading
 from collections import Counter as Multiset
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -66,6 +66,7 @@ class Reporter(Counter):
         worker: identifies the worker on its server.
         folder: of the files; None writes none.
         period: seconds between two reports.
+        on_killed: called with the model if the process that had this worker's number before was killed.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Reporter(Counter):
         worker: str,
         folder: Path | None = None,
         period: float = PERIOD,
+        on_killed: Callable[[str], None] = lambda _: None,
     ) -> None:
         super().__init__(reference.profile.variables)
         self._digest = reference.digest
@@ -93,7 +95,7 @@ class Reporter(Counter):
         self._start = datetime.now(UTC)
         self._previous_was_killed = folder is not None and self._find_killed(folder)
         if self._previous_was_killed:
-            log.warning("the previous worker was killed: counts since its last report, up to %g s, are lost", period)
+            on_killed(" ".join(model))
         self._closed = threading.Event()
         self._reporting = threading.Lock()
         threading.Thread(target=self._report_regularly, name="profile", daemon=True).start()
@@ -184,6 +186,13 @@ class Reporter(Counter):
         with path.open("ab", buffering=0) as file:
             file.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
         self._previous_was_killed = False
+
+
+def warn_of_killed(models: Sequence[str], period: float) -> None:
+    """Log once that the previous process of this worker was killed, with its models; nothing without models."""
+    if models:
+        names = ", ".join(models)
+        log.warning("a worker was killed: counts of %s since its last report, up to %g s, are lost", names, period)
 
 
 def _is_running(process: int) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import socket
 import subprocess
 import sys
 import threading
@@ -31,6 +32,18 @@ TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
 def archive(path: Path, version: str) -> dict[str, str]:
     return {"path": str(path), "name": "tiny", "version": version}
+
+
+def test_a_killed_worker_is_logged_once_with_all_versions(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    archives = [archive(tiny_archive(tmp_path, version), version) for version in ("1.0", "2.0")]
+    profiles = tmp_path / "profiles"
+    profiles.mkdir()
+    for version in ("1.0", "2.0"):  # of a process with the largest number, which wrote no last report
+        name = f"tiny_{version}_20260301_{socket.gethostname()}_0_4194305.jsonl"
+        (profiles / name).write_text('{"rows":3}\n')
+    Worker(Configuration(0, archives, {"tiny": "1.0"}, profiles=str(profiles)), lambda *_: None)
+    [line] = [record.getMessage() for record in caplog.records if "killed" in record.getMessage()]
+    assert "counts of tiny 1.0, tiny 2.0 since its last report" in line
 
 
 def test_version_that_loads_after_the_launcher_gave_up_is_dropped(
