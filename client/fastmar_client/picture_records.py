@@ -26,7 +26,7 @@ def problems(record: dict[str, Any]) -> Iterator[Problem]:
     if IMAGE not in record and "b64" not in record:
         yield Problem("refused", "missing_column", IMAGE, "the record has no 'image'.", _SEND_PICTURE)
     elif not isinstance(content, str):
-        message = f"'image' is {short_repr(content)}, where base64 belongs."
+        message = f"'image' must be base64 text; got {short_repr(content)}."
         yield Problem("refused", "not_a_picture", IMAGE, message, _SEND_PICTURE)
     size = record.get(MASK_SIZE, MODEL_SIZE)
     if size not in MASK_SIZES:

@@ -150,6 +150,6 @@ def _check(name: str, columns: Collection[str], required: Sequence[str]) -> None
     if missing:
         raise TruthUnreadable(
             f"{name} has no column {', '.join(map(repr, missing))}.",
-            fix="name the column of the truth with --column, and that of the request ids request_id.",
+            fix="give the column of the truth with --column, and call the column of the request ids request_id.",
             code="truth_column_missing",
         )

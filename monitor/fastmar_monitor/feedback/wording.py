@@ -34,8 +34,8 @@ def headline(feedback: Feedback) -> str:
         return f"A verdict needs two {feedback.by}s with {MIN_TRUTHS} truths each."
     before, after = (_loss(feedback.loss, value) for value in (change.before, change.after))
     return (
-        f"The {feedback.loss} was {before} in the {feedback.by} of {date(change.first.start)}, and {after} in that of "
-        f"{date(change.last.start)} ({_p(change.p_value)})."
+        f"The {feedback.loss} was {before} in the {feedback.by} of {date(change.first.start)}, and {after} in the "
+        f"{feedback.by} of {date(change.last.start)} ({_p(change.p_value)})."
     )
 
 
