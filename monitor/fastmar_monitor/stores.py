@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from io import BytesIO
 from pathlib import PurePosixPath
 from typing import Any
 
 import orjson
 
+from fastmar_client.stores import open_store
 from fastmar_monitor.errors import MonitorError, SourceUnknown
 
 LINES, PARQUET = (".jsonl", ".ndjson"), (".parquet", ".pq")  # endings
@@ -24,30 +25,16 @@ def open_files(data: str, endings: Collection[str]) -> Iterator[tuple[str, Any]]
         MonitorError: a file can't be opened.
     """
     try:
-        system, path, opened = _open_store(data)
+        store = open_store(data)
+        system, path = store.system, store.path
         names = [path] if system.isfile(path) else sorted(n for n in system.find(path) if ending(n) in endings)
         for name in names:
             with system.open(name, "rb") as file:
-                yield name, opened(file)
+                yield name, BytesIO(file.read()) if store.is_arrow else file
     except (ImportError, ValueError) as error:  # an unknown protocol, or one whose package is missing
         raise SourceUnknown(f"{data} can't be opened ({error}).", fix="install the package of this store.") from error
     except OSError as error:
         raise _unreadable(data, error) from error
-
-
-def _open_store(data: str) -> tuple[Any, str, Callable[[Any], Any]]:
-    """The file system of a path or URL, as fsspec has it, the path in it, and what makes its files fast to read."""
-    import fsspec  # noqa: PLC0415 - an optional dependency
-
-    try:
-        system, path = fsspec.core.url_to_fs(data)
-    except ImportError:  # the package of the store is missing; pyarrow reads S3, Google Cloud and Azure without one
-        from fsspec.implementations.arrow import ArrowFSWrapper  # noqa: PLC0415
-        from pyarrow.fs import FileSystem  # noqa: PLC0415
-
-        system, path = FileSystem.from_uri(data)
-        return ArrowFSWrapper(system), path, lambda file: BytesIO(file.read())  # its files read lines slowly
-    return system, path, lambda file: file
 
 
 def json_lines(file: Any) -> Iterator[Any]:
