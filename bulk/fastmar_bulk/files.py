@@ -7,7 +7,6 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import pyarrow as pa
@@ -21,6 +20,7 @@ from fastmar_bulk.records import header_fix
 from fastmar_bulk.scorer import Scorer, open_scorer, reads_tables, rows_a_chunk
 from fastmar_bulk.sinks import CsvFormat
 from fastmar_bulk.sources import STDIN, Chunk, Reading, Source, find_files, fingerprint, open_source, table_errors
+from fastmar_bulk.stores import local_path
 from fastmar_bulk.tables import Table
 from fastmar_client.csv_answers import ERROR, WARNINGS
 from fastmar_client.errors import CsvUnreadable, RecordRefused
@@ -40,8 +40,8 @@ def score_files(predictor: Predictor, identity: str, table: str, target: str, op
     Args:
         predictor: the model.
         identity: of the model and its version; a run is resumed only with the same one.
-        table: a path, a folder, a pattern, or "-" for standard input.
-        target: a path, or "-" for standard output. Its ending is its format.
+        table: a path or URL, a folder, a pattern, or "-" for standard input.
+        target: a path or URL, or "-" for standard output. Its ending is its format.
         options: of the run.
 
     Raises:
@@ -50,6 +50,7 @@ def score_files(predictor: Predictor, identity: str, table: str, target: str, op
         ResumeRefused: the table or the model has changed since the interrupted run.
         RecordRefused: a row can't be scored, and `errors` is "fail".
     """
+    table, target = local_path(table), local_path(target)
     spec = predictor.spec
     answer_table = AnswerTable(spec)
     files = find_files(table, spec)
@@ -84,7 +85,7 @@ def _score_files(
             "columns": [list(column) for column in layout.columns],
             "options": [options.errors, options.encoding, reading.rows, options.column],
         }
-        parts = Parts(Path(target), description, resume=options.resume)
+        parts = Parts(target, description, resume=options.resume)
     run = _Run(scorer, answer_table, layout, parts, options)
     outputs = Outputs(target, CsvFormat(source.delimiter, source.line_end, source.bom), options)
     try:

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from tempfile import mkdtemp
 from typing import Any
 
 import pyarrow as pa
 
 from fastmar_bulk.answers import ERROR_CODE, ERROR_FIELD
 from fastmar_bulk.layout import SEPARATE, Options
-from fastmar_bulk.parts import folder_of
+from fastmar_bulk.part_folders import exists
+from fastmar_bulk.parts import write_errors
 from fastmar_bulk.sinks import CsvFormat, Rows, Sink, open_sink
 from fastmar_bulk.sources import STDIN
+from fastmar_bulk.stores import store_of
 from fastmar_client.csv_answers import ERROR
 from fastmar_client.errors import CsvUnwritable
+from fastmar_client.stores import is_url
 
 
 class Outputs:
-    """The output file, and that of the refused rows. They are written beside their names, which they get at the end."""
+    """The output file, and that of the refused rows. They are complete when they get their names.
+
+    Until then, they are beside their names, or in a temporary folder if their names are URLs.
+    """
 
     def __init__(self, target: str, csv: CsvFormat, options: Options) -> None:
+        self._temporary = Path(mkdtemp(prefix="fastmar-")) if is_url(target) else None
         self._csv = csv
         self.target = target
         self._targets = [target, errors_file(target)] if options.errors == SEPARATE else [target]
@@ -41,31 +50,52 @@ class Outputs:
         for sink in self._sinks.values():
             with suppress(OSError, pa.ArrowException):
                 sink.close()
+        if self._temporary is not None:
+            shutil.rmtree(self._temporary, ignore_errors=True)
 
     def finish(self) -> None:
         """Complete the files."""
         for target in reversed(self._targets):
             if target not in self._sinks:
                 with suppress(FileNotFoundError):
-                    Path(target).unlink()  # of an earlier run
+                    _remove(target)  # of an earlier run
                 continue
             self._sinks.pop(target).close()
             if target != STDIN:
-                with _part(target).open("rb") as file:
-                    os.fsync(file.fileno())
-                _part(target).replace(target)
+                self._publish(target)
+
+    def _publish(self, target: str) -> None:
+        if is_url(target):
+            store = store_of(target)
+            store.system.put_file(str(self._part(target)), store.path)
+            return
+        with self._part(target).open("rb") as file:
+            os.fsync(file.fileno())
+        self._part(target).replace(target)
+
+    def _part(self, target: str) -> Path:
+        return _part(target) if self._temporary is None else self._temporary / PurePosixPath(target).name
 
     def _sink(self, target: str) -> Sink:
         if target not in self._sinks:
-            self._sinks[target] = open_sink(target, _part(target), self._csv)
+            self._sinks[target] = open_sink(target, self._part(target), self._csv)
         return self._sinks[target]
+
+
+def _remove(target: str) -> None:
+    if not is_url(target):
+        Path(target).unlink()
+        return
+    store = store_of(target)
+    if store.system.exists(store.path):
+        store.system.rm_file(store.path)
 
 
 def errors_file(target: str) -> str:
     """The file of the rows that can't be scored: ``out.errors.csv`` for ``out.csv``."""
-    path = Path(target)
-    first, *suffixes = path.name.split(".")
-    return str(path.with_name(".".join([first, "errors", *suffixes])))
+    folder, slash, name = target.rpartition("/")
+    first, *suffixes = name.split(".")
+    return folder + slash + ".".join([first, "errors", *suffixes])
 
 
 def _part(target: str) -> Path:
@@ -80,6 +110,9 @@ def check_target(target: str, files: Sequence[str], options: Options) -> None:
     """
     if target == STDIN:
         return
+    if is_url(target):
+        _check_remote(target, files, options)
+        return
     path = Path(target)
     if path.is_dir():
         raise CsvUnwritable(f"{target} is a folder.", fix="choose a file.", code="not_a_file")
@@ -87,12 +120,25 @@ def check_target(target: str, files: Sequence[str], options: Options) -> None:
         if written.exists() and any(file != STDIN and written.samefile(file) for file in files):
             raise CsvUnwritable(f"{written} is the input table.", fix="choose another output file.", code="same_file")
     # With answers beside it, the file is of a run that was interrupted after it had written all rows.
-    if not options.overwrite and path.is_file() and not folder_of(path).exists():
-        raise CsvUnwritable(
-            f"{target} already exists.",
-            fix="choose another output file, or replace it with --force.",
-            code="file_exists",
-        )
+    if not options.overwrite and path.is_file() and not exists(target):
+        raise _exists(target)
+
+
+def _check_remote(target: str, files: Sequence[str], options: Options) -> None:
+    if target in files:
+        raise CsvUnwritable(f"{target} is the input table.", fix="choose another output file.", code="same_file")
+    store = store_of(target)
+    with write_errors(target):
+        if not options.overwrite and store.system.isfile(store.path) and not exists(target):
+            raise _exists(target)
+
+
+def _exists(target: str) -> CsvUnwritable:
+    return CsvUnwritable(
+        f"{target} already exists.",
+        fix="choose another output file, or replace it with --force.",
+        code="file_exists",
+    )
 
 
 def refused_rows(rows: Rows, answers: pa.Table) -> Rows:

@@ -11,7 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmar_bulk.answers import Answers
+from fastmar_bulk.stores import open_file
 from fastmar_bulk.tables import Table
+from fastmar_client.errors import CsvUnreadable
+from fastmar_client.stores import is_url
 from fastmar_contract.errors import RecordError, TableUnreadable
 from fastmar_contract.files import InputUnreadable, read_picture
 from fastmar_runtime.modalities import modality
@@ -94,9 +97,19 @@ def _picture(value: Any) -> Any:
     if not value:  # an empty cell
         return None
     try:
-        return Picture(read_picture(Path(value)), value)
-    except InputUnreadable as error:
+        return Picture(_read(value), value)
+    except (InputUnreadable, CsvUnreadable) as error:
         return RecordError("file_unreadable", error.message, fix=error.fix)
+
+
+def _read(path: str) -> bytes:
+    if not is_url(path):
+        return read_picture(Path(path))
+    try:
+        with open_file(path) as file:
+            return file.read()
+    except OSError as error:
+        raise InputUnreadable(f"{path} can't be read ({error}).", fix="check the URL.") from error
 
 
 def known_names(spec: Spec, column: str | None) -> list[str]:

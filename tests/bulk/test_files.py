@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fastmar_bulk import parts
+from fastmar_bulk import part_folders, parts
 from fastmar_bulk.files import score_files
 from fastmar_bulk.layout import Options
 from fastmar_bulk.outputs import errors_file
@@ -208,10 +208,10 @@ class TestInterruptions:
         runs: list[int] = []
         for sync in (1, 4, 6):
             with monkeypatch.context() as patched:
-                patched.setattr(parts.os, "fsync", interruption(sync))
+                patched.setattr(part_folders.os, "fsync", interruption(sync))
                 with pytest.raises(KeyboardInterrupt):
                     score(model, path, target, batch_size=10, workers=1)
-            runs.append(parts.rows_kept(target))
+            runs.append(parts.rows_kept(str(target)))
         assert runs == [0, 30, 80]  # the first run wrote the description
         resumed: list[Scored] = []
         score(model, path, target, batch_size=10, progress=resumed.append)
@@ -223,7 +223,7 @@ class TestInterruptions:
     ) -> None:
         path = write(tmp_path / "in.csv", table())
         with monkeypatch.context() as patched:
-            patched.setattr(parts.os, "fsync", interruption(4))
+            patched.setattr(part_folders.os, "fsync", interruption(4))
             with pytest.raises(KeyboardInterrupt):
                 score(model, path, tmp_path / "out.csv", batch_size=10, workers=1)
         write(path, table(50))
@@ -254,10 +254,10 @@ class TestInterruptions:
         for _ in range(1):
             with subprocess.Popen([*command, "-o", str(target)], stdout=subprocess.DEVNULL) as child:
                 moment = kept + Random(kept).randrange(100, 900)
-                while child.poll() is None and parts.rows_kept(target) < moment:
+                while child.poll() is None and parts.rows_kept(str(target)) < moment:
                     time.sleep(0.005)
                 child.send_signal(signal.SIGKILL)
-            kept = parts.rows_kept(target)
+            kept = parts.rows_kept(str(target))
         identity = ArchiveTarget(str(archive), None).identity
         scored: list[Scored] = []
         score_files(model, identity, str(path), str(target), Options(batch_size=100, progress=scored.append))

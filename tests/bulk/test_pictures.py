@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import fastmar
-from fastmar_bulk import parts
+from fastmar_bulk import part_folders
 from fastmar_bulk.files import score_files
 from fastmar_bulk.layout import Options
 from fastmar_client.errors import CsvUnreadable, ResumeRefused
@@ -157,7 +157,7 @@ class TestPictures:
         score(model(), folder, tmp_path / "whole.parquet", batch_size=10)
         target = tmp_path / "out.parquet"
         with monkeypatch.context() as patched:
-            patched.setattr(parts.os, "fsync", interruption(4))
+            patched.setattr(part_folders.os, "fsync", interruption(4))
             with pytest.raises(KeyboardInterrupt):
                 score(model(), folder, target, batch_size=10, workers=1)
         resumed: list[Scored] = []
@@ -168,7 +168,7 @@ class TestPictures:
     def test_a_changed_folder_is_refused(self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         target = tmp_path / "out.csv"
         with monkeypatch.context() as patched:
-            patched.setattr(parts.os, "fsync", interruption(4))
+            patched.setattr(part_folders.os, "fsync", interruption(4))
             with pytest.raises(KeyboardInterrupt):
                 score(model(), folder, target, batch_size=10, workers=1)
         os.utime(folder / "00.png", (1, 1))
@@ -182,7 +182,7 @@ class TestPictures:
         assert score(model(), tmp_path / "one.parquet", tmp_path / "out.csv").errors == 0, "the only column"
         pq.write_table(pa.table({"a": paths, "b": paths}), tmp_path / "two.parquet")
         with monkeypatch.context() as patched:
-            patched.setattr(parts.os, "fsync", interruption(3))
+            patched.setattr(part_folders.os, "fsync", interruption(3))
             with pytest.raises(KeyboardInterrupt):
                 score(model(), tmp_path / "two.parquet", tmp_path / "two.csv", column="a", batch_size=10, workers=1)
         with pytest.raises(ResumeRefused) as refused:

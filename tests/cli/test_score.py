@@ -235,7 +235,7 @@ class TestInterruptions:
             patched.setattr(parts.os, "fsync", interrupted)
             assert main([*command, *options]) == 130
         printed = capsys.readouterr().err
-        kept = parts.rows_kept(out)
+        kept = parts.rows_kept(str(out))
         assert bool(kept) == (sync > 2)
         assert kept_rows(printed) == ([kept] if kept else [])
         assert ("--no-resume" in printed) == bool(kept and options)

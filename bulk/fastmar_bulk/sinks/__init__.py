@@ -13,7 +13,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from fastmar_bulk.sources import STDIN, ending
+from fastmar_bulk.sources import STDIN, compression_of, ending
 from fastmar_bulk.tables import Values
 from fastmar_client.errors import CsvUnwritable
 
@@ -72,7 +72,4 @@ def open_output(target: str, path: Path) -> pa.NativeFile:
     """The file `path`, compressed by the ending of `target`."""
     if target == STDIN:
         return pa.PythonFile(open(1, "wb", closefd=False), "w")
-    return pa.output_stream(str(path), compression=_COMPRESSIONS.get(Path(target.lower()).suffix))
-
-
-_COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4"}
+    return pa.output_stream(str(path), compression=compression_of(target))

@@ -12,16 +12,18 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
+from fastmar_bulk import stores
 from fastmar_bulk.records import known_names
 from fastmar_bulk.tables import Table
 from fastmar_client.errors import CsvUnreadable
+from fastmar_client.stores import is_url
 from fastmar_contract.errors import TableUnreadable
 from fastmar_contract.files import is_empty_folder
 from fastmar_runtime.modalities import modality
 from fastmar_runtime.spec import Spec
 
 STDIN = "-"
-_COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")
+_COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4"}
 _KINDS = {
     ".csv": "csv_files",
     ".tsv": "csv_files",
@@ -113,6 +115,8 @@ def find_files(table: str, spec: Spec) -> list[str]:
         CsvUnreadable: there is none.
     """
     path = Path(table)
+    if is_url(table):
+        return _find_remote(table)
     if _has_pictures(table, spec):
         return [table]
     if table == STDIN or path.is_file() or (path.exists() and not path.is_dir()):
@@ -131,19 +135,34 @@ def find_files(table: str, spec: Spec) -> list[str]:
     return found
 
 
+def _find_remote(url: str) -> list[str]:
+    try:
+        found = stores.find(url, lambda name: ending(name) in _KINDS)
+    except OSError as error:
+        raise unreadable(url, error) from error
+    if not found:
+        raise CsvUnreadable(f"there is no table {url}.", fix=f"pass files that end in {', '.join(_KINDS)}.")
+    return found
+
+
 def _has_pictures(table: str, spec: Spec) -> bool:
-    return table != STDIN and ending(table) not in _KINDS and modality(spec.kind).reads_files
+    return table != STDIN and not is_url(table) and ending(table) not in _KINDS and modality(spec.kind).reads_files
 
 
 def ending(name: str) -> str:
     """The ending of a file's name without that of a compression, in lower case."""
     path = Path(name.lower())
-    return Path(path.stem).suffix if path.suffix in _COMPRESSED else path.suffix
+    return Path(path.stem).suffix if path.suffix in _COMPRESSIONS else path.suffix
+
+
+def compression_of(name: str) -> str | None:
+    """Arrow's name of the compression that a file's name ends in; None for another ending."""
+    return _COMPRESSIONS.get(Path(name.lower()).suffix)
 
 
 def is_compressed(name: str) -> bool:
     """Whether a file's name ends in that of a compression."""
-    return Path(name.lower()).suffix in _COMPRESSED
+    return compression_of(name) is not None
 
 
 def open_source(path: str, reading: Reading) -> Source:
@@ -185,6 +204,8 @@ def fingerprint(path: str, spec: Spec) -> dict[str, Any]:
         CsvUnreadable: it can't be read.
     """
     try:
+        if is_url(path):
+            return stores.fingerprint(path, _FINGERPRINTED)
         if _has_pictures(path, spec):
             pictures: dict[str, Any] = import_module(f"{__name__}.picture_files").fingerprint(path)
             return pictures

@@ -10,8 +10,10 @@ import pyarrow.parquet as pq
 
 from fastmar_bulk.frames import check_names
 from fastmar_bulk.sources import Chunk, Reading, Source, ending, unreadable
+from fastmar_bulk.stores import open_file
 from fastmar_bulk.tables import Table
 from fastmar_client.errors import CsvUnreadable
+from fastmar_client.stores import is_url
 from fastmar_contract.errors import TableUnreadable
 from fastmar_contract.values import CATEGORY, DATE
 
@@ -65,7 +67,8 @@ class _Parquet(_ArrowSource):
     def __init__(self, path: str, reading: Reading) -> None:
         # Categories are read as dictionaries, as they are stored.
         coded = [field.name for field in reading.spec.fields if field.kind in (CATEGORY, DATE)]
-        file = pq.ParquetFile(path, read_dictionary=coded, pre_buffer=False, buffer_size=_BUFFER)
+        opened = open_file(path) if is_url(path) else path
+        file = pq.ParquetFile(opened, read_dictionary=coded, pre_buffer=False, buffer_size=_BUFFER)
         super().__init__(path, file, file.schema_arrow, reading)
 
     def _chunks(self, wanted: Sequence[str]) -> Iterator[Chunk]:
@@ -78,7 +81,7 @@ class _Parquet(_ArrowSource):
 
 class _Ipc(_ArrowSource):
     def __init__(self, path: str, reading: Reading) -> None:
-        file = pa.memory_map(path)
+        file = pa.PythonFile(open_file(path)) if is_url(path) else pa.memory_map(path)
         try:
             self._reader = pa.ipc.open_file(file)
         except pa.ArrowInvalid:  # a stream

@@ -24,6 +24,7 @@ from fastmar_bulk.sources import STDIN, Chunk, Reading, Source, is_compressed, t
 from fastmar_bulk.sources.json_lines import open_stream, position_share
 from fastmar_bulk.tables import Table
 from fastmar_client.errors import CsvUnreadable
+from fastmar_client.stores import is_url
 from fastmar_contract.csv_rows import UTF8, CsvFile, Row
 from fastmar_contract.errors import RecordError
 
@@ -99,7 +100,7 @@ class _Csv:
                 yield Chunk(partial(self._parse, rest + b"\n", body, columns), 1.0)
 
     def _may_be_simple(self) -> bool:
-        is_file = self._path != STDIN and not is_compressed(self._path)
+        is_file = not _is_stream(self._path)
         is_utf8 = self._encoding.lower().replace("_", "-") in (UTF8, "utf-8", "utf8")
         return is_file and is_utf8 and len(set(self.names)) == len(self.names)
 
@@ -194,7 +195,7 @@ class _Stream(io.BufferedIOBase):
     """A pipe or a compressed file; can be rewound once, before more than its start is read."""
 
     def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
+        self.stream = stream
         self._start = b""
         self._is_rewound = False
 
@@ -206,8 +207,8 @@ class _Stream(io.BufferedIOBase):
         if self._is_rewound and self._start:
             found = self._start if wanted < 0 else self._start[:wanted]
             self._start = self._start[len(found) :]
-            return found + self._stream.read() if wanted < 0 else found
-        found = self._stream.read(wanted)
+            return found + self.stream.read() if wanted < 0 else found
+        found = self.stream.read(wanted)
         if not self._is_rewound:
             self._start += found
         return found
@@ -220,10 +221,15 @@ class _Stream(io.BufferedIOBase):
         return 0
 
 
+def _is_stream(path: str) -> bool:
+    """Whether the file is read once, from its start: others are searched for quotes first."""
+    return path == STDIN or is_compressed(path) or is_url(path)
+
+
 def _open(path: str) -> IO[bytes]:
     if path == STDIN:
         return _Stream(open(0, "rb", closefd=False))  # type: ignore[return-value]
-    if is_compressed(path):
+    if _is_stream(path):
         return _Stream(open_stream(path))  # type: ignore[return-value]
     return open_stream(path)
 

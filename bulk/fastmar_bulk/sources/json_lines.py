@@ -8,14 +8,15 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from itertools import islice
-from pathlib import Path
 from typing import IO
 
 import pyarrow as pa
 
-from fastmar_bulk.sources import Chunk, Reading, Source, is_compressed, unreadable
+from fastmar_bulk.sources import Chunk, Reading, Source, compression_of, is_compressed, unreadable
+from fastmar_bulk.stores import RemoteFile, open_file
 from fastmar_bulk.tables import Table
 from fastmar_client.errors import CsvUnreadable
+from fastmar_client.stores import is_url
 from fastmar_contract.errors import RecordError
 from fastmar_contract.values import not_an_object
 from fastmar_runtime.bodies.json_text import read_line
@@ -69,15 +70,18 @@ class _JsonLines:
 def open_stream(path: str) -> IO[bytes]:
     """A file, uncompressed by the ending of its name."""
     if not is_compressed(path):
-        return Path(path).open("rb", buffering=1 << 20)
-    stream: IO[bytes] = pa.input_stream(path, compression="detect", buffer_size=1 << 20)
+        return open_file(path)
+    source = open_file(path) if is_url(path) else path
+    stream: IO[bytes] = pa.input_stream(source, compression=compression_of(path), buffer_size=1 << 20)
     return stream
 
 
 def position_share(file: IO[bytes]) -> float:
     """The share of a file that was read; 0 for a stream."""
+    file = getattr(file, "stream", file)
     try:
-        return min(file.tell() / max(os.fstat(file.fileno()).st_size, 1), 1.0)
+        size = file.size if isinstance(file, RemoteFile) else os.fstat(file.fileno()).st_size
+        return min(file.tell() / max(size, 1), 1.0)
     except (OSError, AttributeError, NotImplementedError):
         return 0.0
 

@@ -6,7 +6,8 @@ interruption of any kind, the same command resumes the run. An existing FILE is 
 
 A server reads and answers CSV. An archive uses all cores, and reads and writes CSV, Parquet, Arrow IPC (.arrow) and
 JSON lines, by the endings of the names; CSV and JSON lines may be compressed (.gz, .bz2, .zst). TABLE may be a folder,
-a pattern in quotes such as 'data/*.parquet', or - for standard input in CSV; FILE may be - for standard output.
+a pattern in quotes such as 'data/*.parquet', or - for standard input in CSV; FILE may be - for standard output. Both
+may be URLs, such as s3://bucket/table.parquet.
 
 With an archive of pictures, TABLE is a folder with its subfolders, a pattern such as 'photos/*.jpg', or a table with a
 column of paths (relative to the current folder) or of the files' bytes. The output has a row for each picture.
@@ -53,7 +54,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-o",
         "--output",
         metavar="FILE",
-        type=Path,
         required=True,
         help="the output file; CSV, or with an archive one of the other formats",
     )
@@ -141,7 +141,7 @@ def _score(target: Any, args: argparse.Namespace, progress: _Progress) -> Scored
         try:
             from fastmar_bulk import files, layout, parts
         except ModuleNotFoundError as error:
-            if needs_bulk or Path(args.table).suffix != args.output.suffix:
+            if needs_bulk or Path(args.table).suffix != Path(args.output).suffix:
                 args.refuse(f"{error.name} is not installed: pip install 'fastmar[bulk]'")
         else:
             progress.rows_kept = parts.rows_kept
@@ -157,15 +157,17 @@ def _score(target: Any, args: argparse.Namespace, progress: _Progress) -> Scored
                 overwrite=args.force,
                 progress=progress.update,
             )
-            return files.score_files(target.predictor, target.identity, args.table, str(args.output), options)
+            return files.score_files(target.predictor, target.identity, args.table, args.output, options)
     if needs_bulk:
         args.refuse("--image, --text, --keep, --errors, --workers and --batch-size are for archives, not for servers")
     for path in (args.table, args.output):
+        if "://" in path:
+            args.refuse(f"{path} is a URL, which only archives read and write")
         if Path(path).suffix.lower() in COLUMNAR:
             args.refuse(f"{path} is not CSV, which is all that servers read and answer")
     scored: Scored = target.score(
         args.table,
-        args.output,
+        Path(args.output),
         columns=args.columns,
         encoding=args.encoding,
         resume=args.resume,
@@ -176,7 +178,7 @@ def _score(target: Any, args: argparse.Namespace, progress: _Progress) -> Scored
     return scored
 
 
-def _report(output: Path, scored: Scored, seconds: float) -> None:
+def _report(output: str, scored: Scored, seconds: float) -> None:
     rate = (scored.rows - scored.resumed) / max(seconds, 1e-3)
     parts = [f"{scored.rows:,} rows"]
     if scored.errors:
@@ -184,7 +186,7 @@ def _report(output: Path, scored: Scored, seconds: float) -> None:
         parts.append(f"{number} scored (see the column error)")
     if scored.warned:
         parts.append(f"{scored.warned:,} with warnings")
-    console = err if str(output) == "-" else out
+    console = err if output == "-" else out
     console.print(f"Written: {output} ({', '.join(parts)}; {rate:,.0f} rows/s)", markup=False)
 
 
@@ -196,7 +198,7 @@ class _Progress:
         self._task: Any = None
         self._started_at = time.monotonic()
         self._last: Scored | None = None
-        self.rows_kept: Callable[[Path], int] | None = None  # reads them from the files of the interrupted run
+        self.rows_kept: Callable[[str], int] = _rows_kept  # reads them from the files of the interrupted run
 
     def update(self, scored: Scored) -> None:
         """See `Client.score_csv`."""
@@ -213,12 +215,16 @@ class _Progress:
 
     def print_how_to_resume(self, event: str, args: argparse.Namespace) -> None:
         """Print the number of rows that are kept, if any, and how to resume."""
-        from fastmar_client import journal
-
-        rows = (self.rows_kept or journal.rows_kept)(args.output) if self._last is not None else 0
+        rows = self.rows_kept(args.output) if self._last is not None else 0
         if rows:
             command = "the same command" if args.resume else "the command without --no-resume"
             err.print(f"{event}; {rows:,} rows are kept. Run {command} to resume.")
+
+
+def _rows_kept(output: str) -> int:
+    from fastmar_client import journal
+
+    return journal.rows_kept(Path(output))
 
 
 @contextmanager
