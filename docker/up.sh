@@ -61,14 +61,27 @@ if [ ! -s $key ]; then
   echo "A new key is in docker/$key."
 fi
 if [ "$(id -u)" = 0 ]; then # the user in compose.yaml is not root, and must be able to read the key
-  chown "$uid:$gid" $key
+  if [ -z "$(find $key -user "$uid" -group "$gid")" ]; then
+    chown "$uid:$gid" $key
+    echo "docker/$key belongs to user $uid now, as which the server runs."
+  fi
 fi
 case $image in *:asgi) ENGINE=asgi ;; esac
 docker image inspect "$image" > /dev/null 2>&1 ||
   { echo "Building $image, which takes a few minutes."; IMAGE=$image ENGINE=${ENGINE:-torchserve} ./build.sh; }
 docker image inspect "$web" > /dev/null 2>&1 || { echo "Building $web."; TARGET=web IMAGE=$web ./build.sh; }
 
-start() { # [SERVICE]: without a name all services
+image_of() { # SERVICE: its image in compose.yaml
+  ./compose.sh config | awk -v name="$1:" '/^[^ ]/ { inside = $1 == "services:" } /^  [^ ]/ { service = $1 } inside && service == name && /^    image:/ { print $2 }'
+}
+missing='' unavailable='' # services without an image, and these images
+require_image() { # SERVICE: pulls its image; without it, the other services start all the same
+  needed=$(image_of "$1")
+  docker image inspect "$needed" > /dev/null 2>&1 || docker pull --quiet "$needed" > /dev/null ||
+    { missing="$missing $1" unavailable="$unavailable $needed"; }
+}
+is_missing() { case "$missing " in *" $1 "*) ;; *) return 1 ;; esac; } # SERVICE
+start() { # [OPTION or SERVICE]...: without a name all services
   ./compose.sh up -d --no-build "$@" ||
     refuse "Compose did not start the services." "read the lines above; if a port is taken, set another in docker/.env."
 }
@@ -88,7 +101,16 @@ wait_for() { # SERVICE SECONDS; sets `container` to the container's id
 start fastmar  # before the others, so that a failure is reported here; Compose would wait for it
 wait_for fastmar $(($(setting FASTMAR_READY_TIMEOUT 120) + 30))
 served=$container
-start
+monitoring=''
+case ",$(setting COMPOSE_PROFILES '')," in *,monitoring,*) monitoring='prometheus grafana' ;; esac
+for service in $monitoring; do require_image "$service"; done
+if [ -z "$missing" ]; then
+  start
+else
+  started=web
+  for service in $monitoring; do is_missing "$service" || started="$started $service"; done
+  start --no-deps $started
+fi
 wait_for web 60
 # Print the server's output with the ports, the key file and the sample files as they are outside the container.
 docker logs "$served" 2> /dev/null | awk '/^Inference / { text = "" } !/^(Management|Ready)/ { text = text $0 "\n" } END { printf "%s", text }' |
@@ -96,8 +118,13 @@ docker logs "$served" 2> /dev/null | awk '/^Inference / { text = "" } !/^(Manage
     -e "s|0\.0\.0\.0:8082|127.0.0.1:$(setting FASTMAR_METRICS_PORT 8082)|" \
     -e 's|^  curl \(.*\)--data-binary @\(/run/fastmar/[^ ]*\)|  docker/compose.sh exec -T fastmar cat \2 \| curl \1--data-binary @-|'
 echo "Forms       http://127.0.0.1:$(setting FASTMAR_WEB_PORT 8501)"
-case ",$(setting COMPOSE_PROFILES '')," in *,monitoring,*)
-  echo "Prometheus  http://127.0.0.1:$(setting PROMETHEUS_PORT 9090)"
-  echo "Grafana     http://127.0.0.1:$(setting GRAFANA_PORT 3000)" ;;
-esac
+for service in $monitoring; do
+  is_missing "$service" && continue
+  case $service in
+    prometheus) echo "Prometheus  http://127.0.0.1:$(setting PROMETHEUS_PORT 9090)" ;;
+    grafana) echo "Grafana     http://127.0.0.1:$(setting GRAFANA_PORT 3000)" ;;
+  esac
+done
 echo "Ready. Stop it with make down; read its log with docker/compose.sh logs -f."
+[ -z "$missing" ] ||
+  refuse "Not started:$missing, since Docker can't pull$unavailable (see above)." "check the network, or load the images with docker load; then run make up again."

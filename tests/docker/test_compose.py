@@ -210,6 +210,23 @@ def test_up_reports_an_empty_store_and_a_damaged_archive(image: str, tmp_path: P
         assert running.inspect()["State"]["Running"] is False
 
 
+def test_up_starts_what_it_can_without_the_images_of_monitoring(image: str, tmp_path: Path) -> None:
+    folder = checkout(tmp_path)
+    write_version(folder / "model_store", "1.0")
+    compose = folder / "docker" / "compose.yaml"
+    text = re.sub(r"image: (prom|grafana)/", "image: 127.0.0.1:9/", compose.read_text("utf-8"))
+    compose.write_text(text, encoding="utf-8")
+    with stack(folder, "asgi", "fastmar-test-offline") as running:
+        done = running.run("env", "COMPOSE_PROFILES=monitoring", UP, fails=True)
+        assert "Not started: prometheus grafana," in done.stderr
+        assert all(name in done.stderr for name in re.findall(r"127\.0\.0\.1:9/\S+", text))
+        assert "port is taken" not in done.stderr
+        assert "Ready." in done.stdout
+        assert "Grafana" not in done.stdout
+        assert running.ask(running.key()).status_code == 200
+        assert requests.get(running.web_url, timeout=30).status_code == 200
+
+
 def test_all_services_are_pinned_and_hardened() -> None:
     """Reads compose.yaml, since the images of some services are not available here."""
     services = yaml.safe_load(COMPOSE.read_text("utf-8"))["services"]
