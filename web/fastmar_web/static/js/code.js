@@ -55,7 +55,8 @@ export function start(part) {
   async function update(name) {
     running.abort();
     const { signal } = running = new AbortController();
-    if (!name && [...form.querySelectorAll("input")].some(({ validity }) => validity.badInput || validity.customError)) {
+    const inputs = [...document.querySelectorAll("form[data-request] input")]; // a control may hide `form.querySelectorAll`
+    if (!name && inputs.some(({ validity }) => validity.badInput || validity.customError)) {
       return show({ failed: true, code: "invalid_values" });
     }
     const values = name ? [["name", name]] : [...new FormData(form)].filter(([, value]) => typeof value === "string");
