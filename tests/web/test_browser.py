@@ -85,7 +85,7 @@ def test_a_number_outside_the_reference_range_gets_a_remark(page: Any, real: str
     ask(page)
     field = page.get_by_label("Age", exact=True)
     place = page.locator(f"[id={field.get_attribute('id')}-messages]")
-    expect(place.locator("[data-code=outside_range]")).to_contain_text("17 to")
+    expect(place.locator("[data-code=far_outside_range]")).to_contain_text("17 to")
     page.get_by_label("Hours per week").fill("")
     page.get_by_role("button", name="Predict").click()
     expect(page.get_by_label("Hours per week")).to_be_focused()

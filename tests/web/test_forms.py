@@ -74,6 +74,28 @@ def test_a_reference_table_gives_the_exact_default_and_a_range() -> None:
     assert "17 to 90" in remark.text
 
 
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [("17", None), ("90", None), ("16.9", "outside_range"), ("162", "outside_range"), ("-57", "far_outside_range"),
+     ("164", "far_outside_range"), ("", None)],
+)  # fmt: skip
+def test_remarks_at_numbers_outside_the_reference_data(value: str, code: str | None) -> None:
+    form = form_of({"x": number(37.5, nullable=True, minimum=17, maximum=90)}, ui={"fields": {"x": {"unit": "years"}}})
+    found = from_post(form, {"x": value}).remarks.get("x", [])
+    assert [remark.code for remark in found] == ([code] if code else [])
+    assert all("17 to 90 years" in remark.text for remark in found)
+
+
+@pytest.mark.parametrize(
+    ("value", "code"), [("98", None), ("-22", None), ("99", "far_outside_range"), ("-22.5", "far_outside_range")]
+)
+def test_without_a_reference_table_the_mean_says_what_is_far(value: str, code: str | None) -> None:
+    form = form_of({"x": number(38, spread=10)}, ui={"fields": {"x": {"default": 70}}})
+    found = from_post(form, {"x": value}).remarks.get("x", [])
+    assert [remark.code for remark in found] == ([code] if code else [])
+    assert all("mean 38, standard deviation 10" in remark.text for remark in found)
+
+
 @pytest.mark.parametrize(("text", "value"), [("38", 38), (" 38.5 ", 38.5), ("-1e3", -1000.0), ("007", 7)])
 def test_numbers(text: str, value: float) -> None:
     filled = from_post(form_of({"x": number(1)}), {"x": text})

@@ -17,7 +17,7 @@ expect: Any = getattr(pytest.importorskip("playwright.sync_api"), "expect")  # n
 MODEL = tiny.predictor()
 MAX_BYTES = 150_000
 UI = {
-    "fields": {"age": {"minimum": 17, "maximum": 90}},
+    "fields": {"age": {"minimum": 17, "maximum": 90}, "hours": {"unit": "a week"}},
     "examples": [{"title": "Old", "record": {"age": 80, "grade": 11}}],
 }
 
@@ -144,18 +144,22 @@ def test_the_slider_and_the_number_are_equal(opened: Any, live: FakeClient) -> N
     assert live.requests[-1]["age"] == 31
 
 
-def test_the_history_names_what_differs_from_the_typical_record_also_after_an_example(opened: Any) -> None:
+def test_the_history_names_the_example_and_what_was_changed(opened: Any) -> None:
     opened.get_by_role("link", name="Old").click()
     opened.wait_for_url("**age=80**")
     expect(opened.locator("#answer .sentence")).to_have_text(sentence({**TYPICAL, "age": 80, "grade": 11}))
     opened.get_by_role("button", name="Predict").click()
     row = opened.locator("[data-history] tbody tr")
-    expect(row).to_contain_text("Grade 11, Age 80")
+    expect(row).to_contain_text("Old")
+    opened.get_by_label("Hours").fill("2000")
+    opened.get_by_role("button", name="Predict").click()
+    expect(row).to_have_count(2)
+    expect(row.first).to_contain_text("Old, changed: Hours 2,000 a week")
     opened.get_by_role("link", name="Reset").click()
     opened.wait_for_url("**/models/tiny")
     expect(opened.locator("#answer .sentence")).to_have_text(sentence(TYPICAL))
     opened.get_by_role("button", name="Predict").click()
-    expect(row).to_have_count(2)
+    expect(row).to_have_count(3)
     expect(row.first).to_contain_text("typical values")
 
 

@@ -59,6 +59,7 @@ class Field:
         minimum, maximum, step: limits from ui.yaml or the JSON Schema, as texts; may be empty.
         arrow_step: change of a number by an arrow key.
         usual_range: range of the reference data, if the export had some.
+        training: mean and standard deviation of the training data, if they are known.
         slider: range of the slider beside a number; None without a slider.
         likely_range: a range in which many numbers are, for random examples; None if it is unknown.
         hidden: whether it is sent with its default and not shown.
@@ -81,6 +82,7 @@ class Field:
     step: str = ""
     arrow_step: str = "1"
     usual_range: tuple[float, float] | None = None
+    training: tuple[float, float] | None = None
     slider: tuple[float, float] | None = None
     likely_range: tuple[float, float] | None = None
     hidden: bool = False
@@ -257,7 +259,7 @@ def _field(identity: str, name: str, schema: JSON, presentation: Presentation, *
     if kind == "category":
         return _category(common, details, options, default)
     if kind == "number":
-        return _number(common, details, options, default)
+        return _number(common, details, options, default, schema.get("default"))
     if kind == "date":
         widget = "datetime-local" if timed else "date"
         text = date_input_value(widget, str(default)) or ""
@@ -326,7 +328,7 @@ def _choices(values: list[Any], labels: dict[str, str]) -> tuple[Choice, ...]:
     return tuple(choices)
 
 
-def _number(common: JSON, details: JSON, options: JSON, default: Any) -> Field:
+def _number(common: JSON, details: JSON, options: JSON, default: Any, mean: Any) -> Field:
     spread = details.get("standard_deviation")
     arrow_step = 10.0 ** math.floor(math.log10(spread / 10)) if isinstance(spread, int | float) and spread > 0 else 1.0
     minimum, maximum = details.get("minimum"), details.get("maximum")
@@ -343,6 +345,7 @@ def _number(common: JSON, details: JSON, options: JSON, default: Any) -> Field:
         step=_number_text(options.get("step")),
         arrow_step=_number_text(options.get("step")) or plain_number(round(arrow_step, 12)),
         usual_range=usual_range,
+        training=(float(mean), float(spread)) if usual_range is None and _number_text(mean) and spread else None,
         slider=(float(limits[0]), float(limits[1])) if has_limits else None,
         likely_range=_likely_range(default, spread, *limits),
     )

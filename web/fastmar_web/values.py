@@ -14,6 +14,7 @@ from fastmar_web.forms import DATES, YES, Field, Form, date_input_value
 from fastmar_web.presentation import format_number
 
 JSON = dict[str, Any]
+FAR = 6.0  # standard deviations from the mean, beyond which a number is far from the training data
 
 
 @dataclass
@@ -95,7 +96,7 @@ def from_post(form: Form, sent: Mapping[str, str]) -> FilledForm:
             filled.problems[name] = error.message
             continue
         if remark := range_remark(each, filled.record[name]):
-            filled.remark(name, "outside_range", remark)
+            filled.remark(name, remark.code, remark.text)
     return filled
 
 
@@ -128,12 +129,26 @@ def value_of(each: Field, text: str) -> Any:
     return text
 
 
-def range_remark(each: Field, value: Any) -> str | None:
-    """A remark if a number is outside the range of the reference data."""
-    if each.usual_range and isinstance(value, int | float) and not each.usual_range[0] <= value <= each.usual_range[1]:
-        minimum, maximum = map(format_number, each.usual_range)
-        return f"The reference data ranges from {minimum} to {maximum}."
-    return None
+def range_remark(each: Field, value: Any) -> FieldMessage | None:
+    """A remark if a number is outside the range of the reference data, or far from the mean of the training data."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    unit = f" {each.unit}" if each.unit else ""
+    if each.usual_range:
+        low, high = each.usual_range
+        known = f"the reference data: {format_number(low)} to {format_number(high)}{unit}"
+        outside, far = max(low - value, value - high), high - low
+    elif each.training:
+        mean, deviation = each.training
+        known = f"the training data: mean {format_number(mean)}{unit}, standard deviation {format_number(deviation)}"
+        outside = far = abs(value - mean) - FAR * deviation
+    else:
+        return None
+    if outside <= 0:
+        return None
+    if outside < far:
+        return FieldMessage("outside_range", f"Outside {known}.")
+    return FieldMessage("far_outside_range", f"Far outside {known}. The answer may be wrong.")
 
 
 def _category(each: Field, text: str) -> Any:

@@ -171,8 +171,9 @@ def _text(field: Field, value: Any) -> str:
     choice = field.choice(field.key_of(value)) if field.choices else None
     if choice:
         return choice.label
+    unit = f" {field.unit}" if field.unit else ""
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return format_number(value)
+        return format_number(value) + unit
     return display_text(value)
 
 

@@ -25,6 +25,8 @@ export function start(part) {
   let timer = 0;
   let changed = null; // the control that was changed last
 
+  const example = chosenExample(part);
+
   button.formNoValidate = true; // the server reports problems at the field
   for (const select of part.querySelectorAll("select[data-search]")) makeCombobox(select, button);
   for (const input of part.querySelectorAll("input[data-arrow-step]")) input.addEventListener("keydown", changeByArrow);
@@ -91,7 +93,7 @@ export function start(part) {
       return;
     }
     if (live) return;
-    history.add({ text: reply.sentence, link: reply.link, about: changedValues(part) });
+    history.add({ text: reply.sentence, link: reply.link, about: describeValues(part, example) });
     show(card);
   }
 }
@@ -134,22 +136,44 @@ function invalidInput(part) {
   return { ...failedReply("invalid_values", "Not sent yet", "Correct the marked fields."), fields };
 }
 
-/** The values that differ from the typical ones, as text. */
-function changedValues(part) {
-  const controls = [...part.querySelectorAll("form [name]")];
-  const found = controls.filter((control) => textOf(control) !== control.closest(".field").dataset.typical);
-  const named = found.map((control) => `${titleOf(control)} ${short(textOf(control)) || "empty"}`);
+/** The example that the page was opened with: its title, and the text of each control by name; null if there is none. */
+function chosenExample(part) {
+  const link = [...part.querySelectorAll(".examples a")].find(({ pathname, search }) => pathname === location.pathname && search === location.search);
+  const texts = new Map(controlsOf(part).map((control) => [control.name, textOf(control)]));
+  return link ? { title: link.textContent, texts } : null;
+}
+
+/** The example, and the values that differ from it; without an example those that differ from the typical ones. */
+function describeValues(part, example) {
+  const before = (control) => (example ? example.texts.get(control.name) : fieldOf(control).dataset.typical);
+  const named = controlsOf(part).filter((control) => textOf(control) !== before(control)).map(describe);
   if (named.length > MAX_NAMED) named.splice(MAX_NAMED, Infinity, `and ${named.length - MAX_NAMED} more`);
-  return named.join(", ") || "typical values";
+  const changes = named.join(", ");
+  if (!example) return changes || "typical values";
+  return changes ? `${example.title}, changed: ${changes}` : example.title;
+}
+
+function describe(control) {
+  const { label, unit } = fieldOf(control).dataset;
+  const text = textOf(control);
+  if (!text) return `${label} empty`;
+  const isNumber = control.type === "number" && Number.isFinite(Number(text));
+  return [label, isNumber ? withSeparators(text) : short(text), unit].filter(Boolean).join(" ");
+}
+
+/** A number with thousands separators and all of its digits. */
+function withSeparators(text) {
+  return Number(text).toLocaleString("en", { maximumFractionDigits: 20 });
 }
 
 function short(text) { return text.length <= 60 ? text : `${text.slice(0, 57)}...`; }
 
+function controlsOf(part) { return [...part.querySelectorAll("form [name]")]; }
+function fieldOf(control) { return control.closest(".field"); }
 function textOf(control) {
   if (control.type === "checkbox") return control.checked ? "yes" : "no";
   return control.options ? control.selectedOptions[0]?.label ?? "" : control.value;
 }
-function titleOf(control) { return control.closest(".field").querySelector("label").textContent.trim(); }
 
 /** Show problems and remarks at their fields. */
 function mark(part, fields) {

@@ -117,7 +117,7 @@ export function makeCombobox(select, button) {
     if (!text || text === labelOf(select.value)) return showChosen();
     const match = matchFor(options, text);
     if (match) choose(match);
-    else input.setCustomValidity("This is not one of the known values.");
+    else input.setCustomValidity("No matching category. Choose a known one.");
   }
 
   function showChosen() {
@@ -148,7 +148,7 @@ function noMatch() {
   element.className = "none";
   element.setAttribute("role", "option");
   element.setAttribute("aria-disabled", "true");
-  element.textContent = "No known value matches";
+  element.textContent = "No matching category. Only known categories can be sent.";
   return element;
 }
 
