@@ -16,6 +16,7 @@ from typing import Any
 
 from fastmar_contract.values import CATEGORY, DATE, FLOAT32_MAX, NUMBER
 from fastmar_export.errors import ExportError
+from fastmar_runtime.answers import answer_kind
 from fastmar_runtime.schema import json_value
 from fastmar_runtime.spec import Field, Spec
 from fastmar_runtime.steps.categorify import vocabulary
@@ -73,8 +74,8 @@ def check_ui(ui: Any, spec: Spec) -> Ui:
 
 
 def labels_of(spec: Spec) -> list[str]:
-    """The labels that the model can predict; empty if it does not predict labels."""
-    return [str(label) for label in spec.decode.get("vocab", ())]
+    """What the model predicts and `labels` can name: labels, classes of masks, or points by number, from 1."""
+    return answer_kind(spec.decode).nameable(spec.decode)
 
 
 def _fields(value: Any, where: str, known: dict[str, Field]) -> None:

@@ -22,7 +22,7 @@ from fastmar_runtime import spec as spec_format
 from fastmar_runtime.schema import describe
 from fastmar_runtime.spec import Field
 from tests.export.errors import raises
-from tests.runtime import tiny
+from tests.runtime import tiny, tiny_pictures
 
 FULL: dict[str, Any] = {
     "title": "Income",
@@ -337,3 +337,19 @@ class TestMigration:
     def test_invalid_file_is_refused(self, ui: Any) -> None:
         with pytest.raises(UiRefused):
             migrate_ui(ui, tiny.spec())
+
+
+@pytest.mark.parametrize(
+    ("decode", "names", "unknown"),
+    [
+        ({"decoder": "points", "size": 4}, ["1", "2"], "3"),
+        ({"decoder": "segmentation", "activation": "identity", "classes": ["sky", "road"]}, ["sky", "road"], "rode"),
+    ],
+)
+def test_points_and_classes_of_masks_have_names(decode: Any, names: list[str], unknown: str) -> None:
+    spec = tiny_pictures.spec(decode=decode)
+    ui = {"labels": {name: {"name": f"the {name}"} for name in names}}
+    assert check_ui(ui, spec) == ui
+    with pytest.raises(UiRefused) as caught:
+        check_ui({"labels": {unknown: {"name": "other"}}}, spec)
+    assert caught.value.code == "unknown_name"

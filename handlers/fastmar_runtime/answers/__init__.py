@@ -111,6 +111,10 @@ class AnswerKind(ABC):
         """All possible labels, in their order."""
         return []
 
+    def nameable(self, state: State) -> list[str]:
+        """The parts of answers that a presentation can name: the labels, unless the kind has others."""
+        return self.labels(state)
+
     def dimensions(self, output: Tensor) -> tuple[str | int, ...]:
         """The shape of an answer's numbers, if it is that of the graph's output."""
         return ()

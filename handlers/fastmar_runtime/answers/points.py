@@ -53,6 +53,9 @@ class Points(Regression):
             "points_model": {**_COMPONENT, "description": "the same in pixels of the network's input"},
         }
 
+    def nameable(self, state: State) -> list[str]:
+        return [str(number) for number in range(1, _count(state) + 1)]
+
     def tensors(self, state: State) -> list[OutputTensor]:
         return [OutputTensor("prediction", FP32, (-1, _count(state), 2), _coordinates)]
 
