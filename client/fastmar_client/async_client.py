@@ -24,7 +24,7 @@ from fastmar_client.records import REQUEST_BYTES, Answer, prepare, raise_error, 
 from fastmar_client.requester import Headers
 from fastmar_client.retries import Retries
 from fastmar_client.scoring import ROWS_A_REQUEST
-from fastmar_client.served import ServedModel, get_schema, list_models, wait_until_ready
+from fastmar_client.served import ServedModel, get_samples, get_schema, list_models, wait_until_ready
 from fastmar_client.transport import AsyncTransport, Reply, base_url
 from fastmar_contract.masks import MaskSize
 
@@ -245,6 +245,10 @@ class AsyncClient:
     async def schema(self, model: str, version: str | None = None) -> dict[str, Any]:
         """The JSON Schemas of the model's records and answers."""
         return await self._run(get_schema(self._calls.requester, model, version))
+
+    async def samples(self, model: str, version: str | None = None) -> list[bytes]:
+        """The sample pictures of a model of pictures; see `Client.samples`."""
+        return await self._run(get_samples(self._calls.requester, model, version))
 
     async def models(self) -> list[ServedModel]:
         """The models that the server has loaded, each with its versions and its readiness."""

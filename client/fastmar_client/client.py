@@ -31,7 +31,7 @@ from fastmar_client.records import (
 from fastmar_client.requester import Headers
 from fastmar_client.retries import Retries
 from fastmar_client.scoring import ROWS_A_REQUEST, Scored
-from fastmar_client.served import ServedModel, ServedRowModel, get_schema, list_models, wait_until_ready
+from fastmar_client.served import ServedModel, ServedRowModel, get_samples, get_schema, list_models, wait_until_ready
 from fastmar_client.transport import Reply, Transport, base_url
 from fastmar_contract.csv_rows import UTF8
 from fastmar_contract.masks import MaskSize
@@ -473,6 +473,17 @@ class Client:
     def schema(self, model: str, version: str | None = None) -> dict[str, Any]:
         """The JSON Schemas of the model's records and answers."""
         return self._run(get_schema(self._calls.requester, model, version))
+
+    def samples(self, model: str, version: str | None = None) -> list[bytes]:
+        """The sample pictures of a model of pictures: files that `predict` takes; [] if the archive has none.
+
+        They are small JPEG copies of reference pictures, which `fastmar export --with-samples` put into the archive.
+
+        Raises:
+            ModelNotFound: the server has no such model or version.
+            ClientError: any other error of `fastmar_client.errors`.
+        """
+        return self._run(get_samples(self._calls.requester, model, version))
 
     def models(self) -> list[ServedModel]:
         """The models that the server has loaded, each with its versions and its readiness."""

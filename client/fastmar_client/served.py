@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -19,8 +20,10 @@ from fastmar_contract.display import short_repr
 if TYPE_CHECKING:
     from fastmar_client.client import Client
 
-SCHEMA_REQUEST = "application/schema-request+json"  # requests the schema of the default version
+_REQUEST = "application/{}-request+json"  # requests a document of the default version
+SCHEMA_REQUEST, SAMPLES_REQUEST = map(_REQUEST.format, ("schema", "samples"))
 READY_POLL = 0.25
+_NO_DOCUMENT = "not_found"  # code of the error for a document that a model does not have
 
 
 class ServedModel(TypedDict):
@@ -59,11 +62,7 @@ def path_of(model: str, version: str | None) -> str:
 
 def get_schema(requester: Requester, model: str, version: str | None) -> Flow[dict[str, Any]]:
     """The schema of a model. See `Client.schema`."""
-    path = path_of(model, version)
-    if version is not None:
-        schema = yield from requester.request("GET", f"{path}/schema", model=model)
-    else:
-        schema = yield from requester.request("POST", path, b"", content_type=SCHEMA_REQUEST, model=model)
+    schema = yield from _get_document(requester, model, version, "schema")
     if not isinstance(schema, dict):
         raise ServerFailed(
             f"{model} returned no schema.",
@@ -72,6 +71,32 @@ def get_schema(requester: Requester, model: str, version: str | None) -> Flow[di
             model=model,
         )
     return schema
+
+
+def get_samples(requester: Requester, model: str, version: str | None) -> Flow[list[bytes]]:
+    """The sample pictures of a model. See `Client.samples`."""
+    try:
+        found = yield from _get_document(requester, model, version, "samples")
+    except ModelNotFound as error:
+        if error.code == _NO_DOCUMENT:
+            return []
+        raise
+    try:
+        return [base64.b64decode(record["image"]["b64"], validate=True) for record in found["samples"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ServerFailed(
+            f"{model} returned samples that can't be read ({error!r}).",
+            fix="export the model with this version of fastmar.",
+            code="samples_unreadable",
+            model=model,
+        ) from error
+
+
+def _get_document(requester: Requester, model: str, version: str | None, name: str) -> Flow[Any]:
+    path = path_of(model, version)
+    if version is not None:
+        return (yield from requester.request("GET", f"{path}/{name}", model=model))
+    return (yield from requester.request("POST", path, b"", content_type=_REQUEST.format(name), model=model))
 
 
 def list_models(requester: Requester) -> Flow[list[ServedModel]]:

@@ -27,7 +27,7 @@ from fastmar_client import synthetic
 from fastmar_client.client import Client
 from fastmar_client.retries import Retries
 from fastmar_client.schema import Schema
-from fastmar_client.served import SCHEMA_REQUEST
+from fastmar_client.served import SAMPLES_REQUEST, SCHEMA_REQUEST
 from fastmar_client.transport import Reply, timed_out, unreachable
 from fastmar_contract.errors import TableUnreadable
 from fastmar_contract.members import SCHEMA
@@ -150,6 +150,8 @@ class FakeServer:
             )
         if below == "schema" or headers.get("Content-Type") == SCHEMA_REQUEST:
             return _json(200, schema.described)
+        if below == "samples" or headers.get("Content-Type") == SAMPLES_REQUEST:
+            return _json(200, {"samples": []})
         return self._predict(schema, request)
 
     def _next_fault(self) -> _Fault | None:

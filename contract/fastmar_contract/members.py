@@ -7,13 +7,14 @@ from collections.abc import Sequence
 
 MANIFEST, CONFIG = "MAR-INF/MANIFEST.json", "model-config.yaml"
 SPEC, GRAPH, SCHEMA, OPENAPI = "spec.json", "model.onnx", "schema.json", "openapi.json"
-PROFILE = "profile.json"  # optional
+PROFILE, SAMPLES = "profile.json", "samples.json"  # optional
 RECORDS, ANSWERS, ARRAYS = "golden/records.json", "golden/answers.json", "golden/arrays/{name}.npy"
 
 _MIB = 1 << 20
 LIMITS = {
     SPEC: 64 * _MIB,  # vocabularies
     GRAPH: 2048 * _MIB,  # no graph in one file can be larger
+    SAMPLES: 2 * _MIB,  # the worker keeps them
     CONFIG: 64 << 10,  # a YAML parser in Python takes 10 s for a MiB
     "golden/": 256 * _MIB,
     "MAR-INF/": _MIB,

@@ -29,6 +29,7 @@ from fastmar_contract.members import (
     OPENAPI,
     PROFILE,
     RECORDS,
+    SAMPLES,
     SCHEMA,
     SPEC,
     MemberRefused,
@@ -40,6 +41,7 @@ from fastmar_export.extensions import package_sources, sources_of
 from fastmar_export.modalities import modalities
 from fastmar_runtime import spec as spec_format
 from fastmar_runtime.openapi import openapi
+from fastmar_runtime.samples import write_samples
 from fastmar_runtime.schema import describe
 from fastmar_runtime.spec import Spec
 
@@ -138,6 +140,8 @@ def _files(bundle: Bundle) -> Iterator[tuple[str, bytes]]:
     yield OPENAPI, orjson.dumps(openapi(spec), option=_JSON)
     if bundle.profile is not None:
         yield PROFILE, orjson.dumps(bundle.profile.as_dict()) + b"\n"
+    if bundle.samples:
+        yield SAMPLES, write_samples(bundle.samples) + b"\n"
     yield RECORDS, orjson.dumps(bundle.golden.records, option=_JSON)
     yield ANSWERS, orjson.dumps(bundle.golden.answers, option=_JSON)
     for name, array in bundle.golden.arrays.items():

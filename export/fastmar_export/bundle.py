@@ -18,9 +18,11 @@ class Bundle:
         graph: bytes of the ONNX file.
         golden: records with their answers.
         profile: of the reference data, if there are any.
+        samples: JPEG files of sample pictures.
     """
 
     spec: Spec
     graph: bytes
     golden: GoldenRecords
     profile: Reference | None = None
+    samples: tuple[bytes, ...] = ()

@@ -95,6 +95,7 @@ def export(
     tta: int | None = None,
     tta_beta: float | None = None,
     tta_use_max: bool | None = None,
+    with_samples: int | None = None,
     modules: Iterable[str] = (),
     force: bool = False,
     on_stage: Callable[[str], None] = lambda _: None,
@@ -124,6 +125,8 @@ def export(
         tta: number of augmented copies of each picture, for the answers of `learn.tta`; None for `learn.predict`.
         tta_beta: share of the picture itself in such an answer; None for 0.25.
         tta_use_max: whether such an answer is the maximum of all copies instead of a mean.
+        with_samples: number of small copies of pictures in the folder `reference` that the archive contains, for forms;
+            everyone who can reach the model can see them. None for no copies.
         modules: packages of your own with layers of the network.
         force: whether to replace an archive of another version or learner. Without it, only an archive of the same
             version with the same network and transforms is replaced.
@@ -149,6 +152,7 @@ def export(
         tta=tta,
         tta_beta=tta_beta,
         tta_use_max=tta_use_max,
+        with_samples=with_samples,
         modules=tuple(modules),
         force=force,
         live=True,

@@ -34,6 +34,7 @@ class Options:
             `learn.predict`.
         tta_beta: share of the plain picture in the answer; None for 0.25.
         tta_use_max: whether answers are the maximum of all copies instead of a mean.
+        with_samples: number of small copies of the pictures in the folder `reference` that the archive contains.
         text_column: names of the columns with texts, in the order of training; None for the recorded names.
         modules: top-level packages of the user from which layers of the network may be imported.
     """
@@ -56,5 +57,6 @@ class Options:
     tta: int | None = None
     tta_beta: float | None = None
     tta_use_max: bool | None = None
+    with_samples: int | None = None
     text_column: Sequence[str] | None = None
     modules: Sequence[str] = ()

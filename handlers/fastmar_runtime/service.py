@@ -46,7 +46,7 @@ class Service:
         self._max_response = max_response
         self._observers = observers
         self._failed_observers: set[Observer] = set()
-        self.documents = documents(self.spec)
+        self.documents = documents(self.spec, predictor.files)
         self._max_records = max(1, min(MAX_RECORDS, max_response // payload.min_answer_bytes(self.spec)))
 
     def close(self) -> None:

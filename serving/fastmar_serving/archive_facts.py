@@ -13,12 +13,13 @@ from fastmar_runtime.checks import read_spec
 from fastmar_runtime.golden import read_records
 from fastmar_runtime.profiles.building import reference_in
 from fastmar_runtime.profiles.variables import CONFIDENCE, FIELD, MEASURE, PREDICTION, Variable
+from fastmar_runtime.samples import count_samples
 from fastmar_runtime.schema import describe
 from fastmar_runtime.spec import Spec
 
 
 def archive_facts(path: Path) -> dict[str, Any]:
-    """The spec of an archive, with the schemas of records and answers, the reference profile, and the golden records.
+    """The spec of an archive, with its schemas, reference profile, number of sample pictures, and golden records.
 
     Raises:
         BundleError: it can't be read.
@@ -29,6 +30,7 @@ def archive_facts(path: Path) -> dict[str, Any]:
     return spec_format.to_dict(spec) | {
         "schema": describe(spec),
         "reference_profile": _profile_facts(files, spec),
+        "samples": count_samples(files),
         "golden": golden,
     }
 

@@ -78,6 +78,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--tta-use-max", action="store_const", const=True, help="maximum of the copies and the picture, not the mean"
     )
     parser.add_argument(
+        "--with-samples",
+        type=positive,
+        metavar="N",
+        help="small copies of N pictures of --reference FOLDER in the archive, for forms; all users can see them",
+    )
+    parser.add_argument(
         "--text-column",
         action="append",
         metavar="NAME",
@@ -138,6 +144,7 @@ def run(args: argparse.Namespace) -> int:
         tta=args.tta,
         tta_beta=args.tta_beta,
         tta_use_max=args.tta_use_max,
+        with_samples=args.with_samples,
         text_column=args.text_column,
         precision=args.precision,
         max_changed=args.max_changed,

@@ -29,6 +29,7 @@ from fastmar_runtime.observers import worker_observers
 from fastmar_runtime.payload import Request, Response
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.profiles.reporting import warn_of_killed
+from fastmar_runtime.samples import read_samples
 from fastmar_runtime.service import Service
 from fastmar_runtime.spec import Spec
 
@@ -67,6 +68,7 @@ def open_checked(model_dir: str | Path, threads: int, gpu: int | None = None) ->
         )
     if predictor.files is not None:
         check_golden(predictor, read_golden(predictor.files, [t.name for t in spec.inputs]))
+        read_samples(predictor.files)  # damaged ones are reported like other members
     release_freed()
     return predictor
 

@@ -92,7 +92,7 @@ class TestBodies:
         assert (got["kind"], got["body"]) == ("dict", {"a": 1})
         assert not [name for name in got["headers"] if name.startswith("fastmar-")]
 
-    @pytest.mark.parametrize("document", ["schema", "openapi.json", "openapi-3.0.json", "openapi", "docs"])
+    @pytest.mark.parametrize("document", ["schema", "openapi.json", "openapi-3.0.json", "openapi", "docs", "samples"])
     def test_documents_without_a_version(self, front: RunningServer, document: str) -> None:
         got = ask(front, "GET", f"/predictions/raw/{document}").json
         assert got["headers"]["content-type"] == f"application/{document}-request+json"

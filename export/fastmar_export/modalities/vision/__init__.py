@@ -25,6 +25,7 @@ from fastmar_export.modalities.vision.golden import GOLDEN_SIZE, golden_pictures
 from fastmar_export.modalities.vision.picture_class import MODES, PICTURES, created_class, is_picture
 from fastmar_export.modalities.vision.pictures import BATCH, ITEM
 from fastmar_export.modalities.vision.precision import check_precision, reduce_precision
+from fastmar_export.modalities.vision.samples import add_samples, check_samples
 from fastmar_export.modalities.vision.sizes import add_size_to_error, check_other_size
 from fastmar_export.modalities.vision.targets import MASK_CODES, POINT, POINT_SCALER, picture_decoder
 from fastmar_export.networks.graph import DEEP
@@ -53,6 +54,7 @@ class Vision(Modality):
         "tta",
         "tta_beta",
         "tta_use_max",
+        "with_samples",
     )
 
     def matches(self, learner: Learner) -> bool:
@@ -68,6 +70,7 @@ class Vision(Modality):
 
         check_augmentation(options)
         check_precision(options)
+        check_samples(options)
 
     def convert(self, learner: Learner, options: Options) -> Conversion:
         return convert_vision(learner, options)
@@ -100,7 +103,8 @@ class Vision(Modality):
         return check_other_size(network, predictor, samples, expected) if conversion.dynamic_axes else 0.0
 
     def finish(self, bundle: Bundle, options: Options) -> Bundle:
-        return bundle if options.precision is None else reduce_precision(bundle, options)
+        reduced = bundle if options.precision is None else reduce_precision(bundle, options)
+        return add_samples(reduced, options)
 
     def workers(self) -> dict[str, Any]:
         return worker_configuration(batch=8, seconds=120, threads=0)

@@ -9,7 +9,7 @@ import java.util.Set;
 /** The model, version and document that a path names. */
 final class Route {
     private static final Set<String> DOCUMENTS = 
-            Set.of("schema", "openapi.json", "openapi-3.0.json", "openapi", "docs");
+            Set.of("schema", "openapi.json", "openapi-3.0.json", "openapi", "docs", "samples");
 
     final String name;
     final String version;
