@@ -1,32 +1,60 @@
 // The previous answers in this browser tab, in the tab's session storage: they are gone when it is closed.
 
-const MAX_ENTRIES = 20;
+const MAX_ENTRIES = 1000;
+const FIRST = 20; // rows that are drawn at first
+const MORE = 100; // rows that a click adds: a thousand at once would drop frames
 
 export class History {
   constructor(section) {
     this.section = section;
     this.key = `fastmar:${location.pathname}`;
-    section.querySelector("[data-clear]").addEventListener("click", () => { this.save([]); this.draw(); });
+    this.body = section.querySelector("tbody");
+    this.more = section.querySelector("[data-more]");
+    this.entries = this.load();
+    section.querySelector("[data-clear]").addEventListener("click", () => { this.entries = []; this.save(); this.draw(); });
+    this.more.addEventListener("click", () => this.extend());
     this.draw();
   }
 
-  add(entry, redraw = true) {
-    this.save([{ ...entry, at: Date.now() }, ...this.load()].slice(0, MAX_ENTRIES));
-    if (redraw) this.draw();
+  add(entry, draw = true) {
+    this.entries.unshift({ ...entry, at: Date.now() });
+    this.entries.length = Math.min(this.entries.length, MAX_ENTRIES);
+    this.save();
+    if (!draw) return;
+    const rows = this.body.children.length; // an answer does not draw the other rows again
+    this.body.prepend(tableRow(this.entries[0]));
+    if (rows >= Math.max(FIRST, this.shown)) this.body.lastElementChild.remove();
+    this.update();
   }
 
   load() {
     try { return JSON.parse(sessionStorage.getItem(this.key)) ?? []; } catch { return []; }
   }
 
-  save(entries) {
-    try { sessionStorage.setItem(this.key, JSON.stringify(entries)); } catch { /* storage is disabled or full: no history */ }
+  save() {
+    try { sessionStorage.setItem(this.key, JSON.stringify(this.entries)); } catch { /* storage is disabled or full: no history */ }
   }
 
   draw() {
-    const entries = this.load();
-    this.section.hidden = !entries.length;
-    this.section.querySelector("tbody").replaceChildren(...entries.map(tableRow));
+    this.shown = FIRST;
+    this.body.replaceChildren(...this.entries.slice(0, FIRST).map(tableRow));
+    this.update();
+  }
+
+  /** Draw more rows. */
+  extend() {
+    const rows = this.body.children.length;
+    this.body.append(...this.entries.slice(rows, rows + MORE).map(tableRow));
+    this.shown = this.body.children.length;
+    this.update();
+    if (this.more.hidden) this.section.querySelector("[data-clear]").focus(); // a hidden button loses the focus
+  }
+
+  update() {
+    const left = this.entries.length - this.body.children.length;
+    this.section.hidden = !this.entries.length;
+    this.more.hidden = left <= 0;
+    this.more.textContent = `Show ${Math.min(left, MORE)} more`;
   }
 }
 
@@ -34,7 +62,7 @@ function tableRow({ text, about = "", link, at }) {
   const row = document.createElement("tr");
   const time = document.createElement("time");
   time.dateTime = new Date(at).toISOString();
-  time.textContent = new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  time.textContent = TIME.format(at);
   const line = document.createElement(link ? "a" : "strong");
   if (link) line.href = link;
   line.textContent = text;
@@ -43,6 +71,8 @@ function tableRow({ text, about = "", link, at }) {
   row.append(cell(time), cell(line, ...(about ? [below] : [])));
   return row;
 }
+
+const TIME = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }); // one for all rows: making it is slow
 
 function cell(...content) {
   const element = document.createElement("td");
