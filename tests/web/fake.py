@@ -147,6 +147,8 @@ class FakeClient:
         requests: all records and bodies, in order.
         down: the error of each call, or None.
         loading: names of models that are not ready.
+        versions: of all models, the default last.
+        sample_pictures: by the name of the model.
     """
 
     def __init__(self) -> None:
@@ -164,6 +166,7 @@ class FakeClient:
         self.down: Exception | None = None
         self.loading: set[str] = set()
         self.versions = ["1.0"]
+        self.sample_pictures: dict[str, list[bytes]] = {}
 
     def models(self) -> list[JSON]:
         self._raise_if_down()
@@ -172,6 +175,10 @@ class FakeClient:
             {"name": name, "version": newest, "versions": self.versions, "ready": name not in self.loading}
             for name in self.schemas
         ]
+
+    def samples(self, name: str, version: str | None = None) -> list[bytes]:
+        self._raise_if_down()
+        return self.sample_pictures.get(name, [])
 
     def schema(self, name: str, version: str | None = None) -> JSON:
         self._raise_if_down()

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from fastmar_contract.display import humanize
-from fastmar_web.answers import answer_view, table_cells
+from fastmar_web.answers import answer_view
+from fastmar_web.picture_answers import facets, table_cells
 from fastmar_web.presentation import Presentation, display_text, fill_template, format_number, format_percent
 from tests.web.fake import HOSTILE
 
@@ -75,7 +76,7 @@ def test_shares_of_a_mask_leave_out_what_the_model_did_not_see() -> None:
     found = answer_view({"prediction": prediction, "warnings": []}, {}, Presentation({}))
     assert found.sentence == "Prediction: sky 75%, road 25%"
     assert found.overlay == {
-        "mask": "AAAA", "width": 10, "height": 100, "unseen": 255,
+        "mask": "AAAA", "width": 10, "height": 100, "unseen": 255, "raw": True,
         "classes": [{"index": 0, "name": "sky", "share": "75%"}, {"index": 1, "name": "road", "share": "25%"}],
     }  # fmt: skip
     assert table_cells({"prediction": prediction}) == {"prediction": "sky 75; road 25", "probability": ""}
@@ -125,3 +126,17 @@ def test_display_texts_of_names_and_values() -> None:
         "a b", "3", "2.5", "yes", "", "2015-02-05", "2015-02-05T08:00:00",
     ]  # fmt: skip
     assert fill_template("{name}", {"name": "{percent}", "percent": "9%"}) == "{percent}"
+
+
+def test_facets_of_each_kind_of_answer() -> None:
+    texts = Presentation({"ui": {"labels": {"a": {"name": "A thing"}}}})
+    several = {"prediction": ["a", "b"], "probabilities": {"a": 0.9, "b": 0.6}}
+    classes = [{"index": 0, "name": "a", "pixels": 1}, {"index": 255, "name": None, "pixels": 1}]
+    assert facets(LABEL, texts) == {"labels": [">=50k"], "confidence": 0.94}
+    assert facets(several, texts) == {"labels": ["A thing", "b"], "confidence": None}
+    assert facets({"prediction": {"mask": "", "classes": classes}}, texts) == {
+        "labels": ["A thing"],
+        "confidence": None,
+    }
+    assert facets({"prediction": 3.5}, texts) == {"labels": [], "confidence": None}
+    assert facets({"prediction": [[1.0, 2.0]], "points_model": []}, texts) == {"labels": [], "confidence": None}

@@ -220,7 +220,7 @@ def test_a_mask_is_drawn_over_its_picture_with_an_opacity(
     canvas = page.locator("#viewer canvas")
     page.get_by_role("slider").fill("100")
     places = ([0.3, 0.5], [0.7, 0.5], [0.02, 0.5])
-    expect(page.locator("#viewer .legend")).to_contain_text("Dark")
+    expect(page.locator("#viewer [data-note]")).to_contain_text("Dark")
     thing, ground, unseen = (canvas.evaluate(PIXEL, place)[:3] for place in places)
     assert thing == pytest.approx([230, 159, 0], abs=3)
     assert ground == pytest.approx([0, 114, 178], abs=3)

@@ -7,6 +7,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from fastmar_web.backend import Backend
 from fastmar_web.colours import stylesheet
+from fastmar_web.errors import PageError
 from fastmar_web.page_types import open_page
 from fastmar_web.presentation import Presentation
 from fastmar_web.references import split_reference
@@ -36,6 +37,19 @@ def register(app: Flask, backend: Backend, settings: Settings) -> None:
         snippets = open_page(backend, settings, reference).code()
         html = render_template("_snippets.html", snippets=snippets) if snippets else ""
         return jsonify({"html": html, "failed": snippets is None, "code": None if snippets else "invalid_values"})
+
+    @app.get("/models/<reference>/samples/<int:number>")
+    def sample(reference: str, number: int) -> Response:
+        samples = backend.samples(*split_reference(reference))
+        if number >= len(samples):
+            raise PageError(
+                "The model has no such sample.",
+                fix="open the page of the model again.",
+                code="sample_not_found",
+                status=404,
+                title="Not found",
+            )
+        return Response(samples[number], mimetype="image/jpeg")
 
     @app.post("/models/<reference>")
     def ask(reference: str) -> Response | str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fastmar_contract.summary import listed_items
+from fastmar_web.picture_answers import mask_overlay, named_classes, points_overlay
 from fastmar_web.presentation import Presentation, display_text, fill_template, format_number, format_percent
 
 JSON = dict[str, Any]
@@ -89,18 +90,6 @@ class AnswerView:
         return bool(self.overlay and self.overlay.get("points"))
 
 
-def table_cells(answer: JSON) -> JSON:
-    """The answer for a table's row: ``{"prediction", "probability"}``."""
-    prediction, shares = answer.get("prediction"), answer.get("probabilities")
-    if isinstance(prediction, dict):
-        named = [each for each in prediction.get("classes", []) if each.get("name") is not None]
-        return {"prediction": "; ".join(f"{each['name']} {each['pixels']}" for each in named), "probability": ""}
-    if isinstance(prediction, list):
-        return {"prediction": "; ".join(map(str, prediction)), "probability": ""}
-    share = shares.get(prediction, "") if isinstance(shares, dict) else ""
-    return {"prediction": prediction, "probability": share}
-
-
 def answer_view(answer: JSON, schema: JSON, presentation: Presentation) -> AnswerView:
     """The view of an answer."""
     rest = tuple(_part(presentation.label(name), value) for name, value in answer.items() if _is_other(name, answer))
@@ -116,9 +105,9 @@ def _prediction(answer: JSON, schema: JSON, presentation: Presentation) -> Answe
             return _labels(prediction, shares, labels_of(schema), presentation, remarks)
         return _label(str(prediction), shares, labels_of(schema), presentation, remarks)
     if isinstance(prediction, dict) and "mask" in prediction:
-        return _mask(prediction, presentation, remarks)
+        return _mask(prediction, schema, presentation, remarks)
     if "points_model" in answer and isinstance(prediction, list):
-        return _points(prediction, remarks)
+        return _points(prediction, schema, presentation, remarks)
     if (items := listed_items(answer)) is not None:
         return _items(items, remarks)
     if "generated" in answer:
@@ -197,27 +186,22 @@ def _numbers(prediction: Any, targets: list[str], texts: Presentation, remarks: 
     return AnswerView(sentence, remarks=remarks)
 
 
-def _points(points: list[Any], remarks: tuple[Remark, ...]) -> AnswerView:
+def _points(points: list[Any], schema: JSON, texts: Presentation, remarks: tuple[Remark, ...]) -> AnswerView:
     short = "1 point" if len(points) == 1 else f"{len(points)} points"
-    bars = tuple(Bar(f"Point {n}", f"{x:.1f}, {y:.1f}", 0.0) for n, (x, y) in enumerate(points[:MAX_POINTS], 1))
+    overlay = points_overlay(points, schema, texts)
+    bars = tuple(Bar(each["name"], each["share"], 0.0) for each in overlay["classes"][:MAX_POINTS])
     caption = "Position in pixels from the left and from the top"
-    return AnswerView(
-        f"Prediction: {short}", bars, caption, max(0, len(points) - MAX_POINTS), remarks, {"points": points}
-    )
+    return AnswerView(f"Prediction: {short}", bars, caption, max(0, len(points) - MAX_POINTS), remarks, overlay)
 
 
-def _mask(mask: JSON, texts: Presentation, remarks: tuple[Remark, ...]) -> AnswerView:
-    classes = sorted((each for each in mask.get("classes", [])), key=lambda each: -int(each["pixels"]))
-    named = [(texts.answer(str(each["name"])), each) for each in classes if each.get("name") is not None]
-    unseen = next((each for each in classes if each.get("name") is None), None)  # cropped, so the model did not see it
-    seen = sum(each["pixels"] for _, each in named) or 1
-    shares = [(name, each["index"], each["pixels"] / seen) for name, each in named]
-    legend = [{"index": index, "name": name, "share": format_percent(share)} for name, index, share in shares]
+def _mask(mask: JSON, schema: JSON, texts: Presentation, remarks: tuple[Remark, ...]) -> AnswerView:
+    classes = sorted(named_classes(mask), key=lambda each: -int(each["pixels"]))
+    seen = sum(each["pixels"] for each in classes) or 1
+    shares = [(texts.answer(str(each["name"])), each["index"], each["pixels"] / seen) for each in classes]
     parts = [f"{name} {format_percent(share)}" for name, _, share in shares[:3]]
     short = ", ".join(parts) + (f" and {len(shares) - 3} more" if len(shares) > 3 else "")
     bars = tuple(Bar(name, format_percent(share), round(100 * share, 2)) for name, _, share in shares[:MAX_BARS])
-    overlay = {key: mask.get(key) for key in ("mask", "width", "height")} | {"classes": legend}
-    overlay["unseen"] = unseen["index"] if unseen else None
+    overlay = mask_overlay(mask, shares, schema)
     left_out = len(shares) - len(bars)
     return AnswerView(f"Prediction: {short}", bars, "Share of the area that the model sees", left_out, remarks, overlay)
 

@@ -28,6 +28,7 @@ from fastmar_client import (
 )
 from fastmar_contract.csv_rows import UTF8
 from fastmar_web.errors import FieldMessage, PageError, RequestRefused, Unavailable, sentence
+from fastmar_web.recent import Recent
 from fastmar_web.settings import Settings, check_key_file
 
 JSON = dict[str, Any]
@@ -36,7 +37,8 @@ TIMEOUT = (2.0, 60.0)  # seconds to connect, and without data
 RETRIES = Retries(attempts=2, longest=2.0)
 RETRY_PAUSE = 2.0  # seconds between two attempts to continue a table
 POLL_SECONDS = 0.1  # how often a waiting table checks whether it was removed
-SCHEMA_SECONDS = 5.0  # how long a schema is cached: each picture is a request of its own
+SCHEMA_SECONDS = 5.0  # how long schemas and samples are cached: each picture is a request of its own
+_JPEG = b"\xff\xd8\xff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,8 @@ class Backend:
         """`client` replaces the one made from the settings, in tests."""
         self._settings = settings
         self._lock = threading.Lock()
-        self._schemas: dict[tuple[str, str | None], tuple[float, JSON]] = {}
+        self._schemas: Recent[JSON] = Recent()
+        self._samples: Recent[list[bytes]] = Recent()
         self._waiting_since: dict[str, float] = {}
         check_key_file(settings.key_file)
         self._client = client or Client(settings.url, key_file=settings.key_file, timeout=TIMEOUT, retries=RETRIES)
@@ -112,10 +115,9 @@ class Backend:
         Raises:
             PageError: it can't be read.
         """
-        key = (name, version)
-        cached = self._schemas.get(key)
-        if cached and time.monotonic() - cached[0] < SCHEMA_SECONDS:
-            return cached[1]
+        return self._schemas.get((name, version), SCHEMA_SECONDS, lambda: self._read_schema(name, version))
+
+    def _read_schema(self, name: str, version: str | None) -> JSON:
         with self._page_errors():
             schema = self._client.schema(name, version)
         if not isinstance(schema, dict) or not isinstance(schema.get("record"), dict):
@@ -125,16 +127,25 @@ class Backend:
                 code="schema_missing",
                 status=502,
             )
-        with self._lock:
-            if len(self._schemas) > 100:
-                self._schemas.clear()
-            self._schemas[key] = (time.monotonic(), schema)
         return schema
 
     def last_schema(self, name: str) -> JSON | None:
         """The schema of the default version when it was read last, for a model that can't be reached now."""
-        cached = self._schemas.get((name, None))
-        return cached[1] if cached else None
+        return self._schemas.last((name, None))
+
+    def samples(self, name: str, version: str | None) -> list[bytes]:
+        """The sample pictures of a model, as JPEG files; at most `SCHEMA_SECONDS` old.
+
+        Raises:
+            PageError: they can't be read.
+        """
+
+        def read() -> list[bytes]:
+            with self._page_errors():
+                found = self._client.samples(name, version)
+            return [data for data in found if data.startswith(_JPEG)]  # browsers get them with this type
+
+        return self._samples.get((name, version), SCHEMA_SECONDS, read)
 
     def predict(self, name: str, version: str | None, record: JSON | bytes) -> JSON:
         """The model's answer.

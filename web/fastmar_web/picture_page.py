@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from io import BytesIO
+from typing import IO, Any
 
 from flask import Response, jsonify, render_template, request
 
 from fastmar_web import pictures
-from fastmar_web.answers import AnswerView, table_cells
+from fastmar_web.answers import AnswerView
 from fastmar_web.errors import PageError, RequestRefused
 from fastmar_web.page import JSON, Page
+from fastmar_web.picture_answers import facets, table_cells
 from fastmar_web.presentation import format_size
 from fastmar_web.snippets import PHOTO, Snippets
 from fastmar_web.what_if import occlusion_overlay
@@ -43,11 +45,12 @@ class PicturePage(Page):
         snippets = self._writer().picture()
         explains = bool(self.schema.get("explainer"))
         texts: JSON = {"limit": limit, "limit_text": format_size(limit), "snippets": snippets, "explains": explains}
+        texts["samples"] = len(self._samples())
         return self._render("pictures.html", **texts, **more)
 
     def answer(self) -> Response | str:
         """Scripts send one picture, forms several. See `Page`."""
-        files = [file for file in request.files.getlist("pictures") if file.filename]
+        files = self._sent()
         if not files:
             raise RequestRefused("The request has no picture.", fix="choose one or more pictures.", code="no_picture")
         limit = 1 if self._is_script else PICTURES_PER_FORM
@@ -58,14 +61,15 @@ class PicturePage(Page):
                 code="too_many_pictures",
             )
         if self._is_script and request.form.get("explain"):
-            return self._explain(pictures.read(files[0].stream, self._picture_limit()))
+            return self._explain(pictures.read(files[0][1], self._picture_limit()))
         results = []
-        for file in files:
-            result: JSON = {"name": file.filename, "answer": None, "error": None, "cells": None}
+        for name, stream in files:
+            result: JSON = {"name": name, "answer": None, "error": None, "cells": None, "facets": {}}
             try:
-                data = pictures.read(file.stream, self._picture_limit())
+                data = pictures.read(stream, self._picture_limit())
                 found = pictures.answer_to(self._backend, self.schema, self.name, self.version, data)
-                result |= {"answer": self._view(found), "cells": table_cells(found)}
+                view = self._view(found)
+                result |= {"answer": view, "cells": table_cells(found), "facets": facets(found, self.texts)}
             except PageError as error:
                 result["error"] = error
             results.append(result)
@@ -74,6 +78,20 @@ class PicturePage(Page):
     def code(self) -> Snippets | None:
         """See `Page`. The request has the name of the picture."""
         return self._writer().picture(request.form.get("name") or PHOTO)
+
+    def _sent(self) -> list[tuple[str, IO[bytes]]]:
+        """Names and contents of the pictures in the request; a button of a form without scripts sends a sample."""
+        number = request.form.get("sample", "")
+        if number.isdecimal() and int(number) < len(samples := self._samples()):
+            return [(f"Sample {int(number) + 1}", BytesIO(samples[int(number)]))]
+        return [(file.filename, file.stream) for file in request.files.getlist("pictures") if file.filename]
+
+    def _samples(self) -> list[bytes]:
+        """The sample pictures; none if they can't be read, because the page works without them."""
+        try:
+            return self._backend.samples(self.name, self.version)
+        except PageError:
+            return []
 
     def _explain(self, data: bytes) -> Response:
         """What the answer to a picture depends on, for scripts."""
@@ -96,6 +114,7 @@ def _json_response(result: JSON) -> Response:
             "sentence": answer.sentence if answer else "",
             "short": answer.short if answer else "",
             "cells": result["cells"],
+            **result["facets"],
             "html": render_template("_picture.html", max_bars=BARS_PER_CARD, **result),
             "overlay": answer.overlay if answer else None,
             "failed": error is not None,

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from fastmar_web.forms import Field, Form
+from fastmar_web.picture_answers import is_raw
 from fastmar_web.presentation import Presentation, display_text, format_number, format_percent
 
 JSON = dict[str, Any]
@@ -130,13 +131,12 @@ def occlusion_overlay(explanation: JSON, schema: JSON, texts: Presentation) -> J
     """
     is_share = "probabilities" in explanation["answer"]
     largest = max(_LEAST if is_share else 0.0, *(abs(effect) for row in explanation["grid"] for effect in row)) or 1.0
-    image = schema["record"].get("properties", {}).get("image", {}).get("x-fastmar", {})
     outcome = str(explanation["outcome"])
     named = f"“{texts.answer(outcome)}”" if is_share else f"a larger {texts.label(outcome)}"
     return {
         "area": explanation["area"],
         "grid": [[round(effect / largest, 3) for effect in row] for row in explanation["grid"]],
-        "raw": not image.get("exif_transpose"),
+        "raw": is_raw(schema),
         "classes": [
             {"index": SUPPORTS, "name": f"supports {named}", "share": ""},
             {"index": OPPOSES, "name": "speaks against it", "share": ""},

@@ -4,19 +4,41 @@
 const EXIF = [0x45, 0x78, 0x69, 0x66, 0, 0]; // "Exif", two zeros
 const QUALITY = 0.92;
 
-/** The file without EXIF data, and that data; null if it is not a JPEG file or has none. */
+/** The file without its EXIF data, and that data as a segment of JPEG; null if it has none that browsers rotate by. */
 async function splitExif(file) {
   const head = new Uint8Array(await file.slice(0, 262144).arrayBuffer());
-  if (head[0] !== 0xff || head[1] !== 0xd8) return { bare: file, exif: null };
+  if (head[0] === 0xff && head[1] === 0xd8) return splitJpeg(file, head);
+  if (startsWith(head, 0, [0x89, 0x50, 0x4e, 0x47])) return splitPng(file, new Uint8Array(await file.arrayBuffer()));
+  return { bare: file, exif: null };
+}
+
+function splitJpeg(file, head) {
   for (let at = 2; at + 10 < head.length && head[at] === 0xff && head[at + 1] !== 0xda;) {
     const end = at + 2 + head[at + 2] * 256 + head[at + 3];
-    if (head[at + 1] === 0xe1 && EXIF.every((byte, i) => head[at + 4 + i] === byte)) {
+    if (head[at + 1] === 0xe1 && startsWith(head, at + 4, EXIF)) {
       return { bare: new Blob([file.slice(0, at), file.slice(end)], { type: "image/jpeg" }), exif: file.slice(at, end) };
     }
     at = end;
   }
   return { bare: file, exif: null };
 }
+
+function splitPng(file, bytes) {
+  const view = new DataView(bytes.buffer);
+  for (let at = 8; at + 12 <= bytes.length;) {
+    const length = view.getUint32(at);
+    const end = at + 12 + length; // length, type, data, checksum
+    if (startsWith(bytes, at + 4, [0x65, 0x58, 0x49, 0x66])) { // eXIf
+      const size = 2 + EXIF.length + length;
+      const segment = new Blob([new Uint8Array([0xff, 0xe1, size >> 8, size & 255, ...EXIF]), bytes.slice(at + 8, end - 4)]);
+      return { bare: new Blob([bytes.slice(0, at), bytes.slice(end)], { type: "image/png" }), exif: size < 65536 ? segment : null };
+    }
+    at = end;
+  }
+  return { bare: file, exif: null };
+}
+
+function startsWith(bytes, at, start) { return start.every((byte, i) => bytes[at + i] === byte); }
 
 /** The picture as in the file (`raw`), or rotated by its EXIF orientation. Null if the browser can't read it. */
 export async function openPicture(file, raw) {

@@ -1,65 +1,103 @@
 // Pictures that are chosen, dropped, pasted or taken: each is sent alone, a few at a time, and has its own card.
 import { announce, failure, fill, MAX_RETRIES, send, show, whenReady } from "./page.js";
-import { takeDrops, takePastes } from "./files.js";
+import { Arrangement } from "./arrange.js";
+import { pictureOf, takeClipboard, takeDrops, takePastes } from "./files.js";
 import { History } from "./history.js";
 import { shrink } from "./photo.js";
-import { draw, paintBars, Viewer } from "./viewer.js";
+import { Previews } from "./previews.js";
+import { saveAnswers } from "./save.js";
+import { paintBars, Viewer } from "./viewer.js";
 
 const CONCURRENCY = 3;
 const MAX_PICTURES = 500;
+const MANY = 24; // pictures from which cards are small
 
 export function start(part) {
   const form = part.querySelector("form");
   const grid = part.querySelector("[data-grid]");
   const results = document.getElementById("answer");
-  const viewer = new Viewer(document.getElementById("viewer"));
+  const previews = new Previews();
+  const arrangement = new Arrangement(part.querySelector("[data-arrange]"), grid, arrange);
+  const viewer = new Viewer(document.getElementById("viewer"), () => shown);
   const history = new History(part.querySelector("[data-history]"));
   const buttons = Object.fromEntries(["stop", "save", "clear-pictures"].map((name) => [name, part.querySelector(`[data-${name}]`)]));
+  const progress = part.querySelector("[data-progress]");
   const failures = part.querySelector("[data-failure]");
   const limit = Number(part.dataset.limit);
-  let items = [];
+  let items = []; // as added
+  let shown = items; // those that pass the filters, in their order
   let waiting = [];
   let busy = 0;
   let excess = 0;
   let stopped = new AbortController();
 
-  takeDrops(form, add);
-  takePastes(add);
+  takeDrops(form, add, addText);
+  takePastes(add, addText);
+  takeClipboard(form.querySelector("[data-paste]"), add, addText);
   for (const input of part.querySelectorAll("input[type=file]")) {
     const takeChosen = () => { add([...input.files]); input.value = ""; };
     input.addEventListener("change", takeChosen);
     takeChosen(); // files may be chosen before this script has loaded
   }
+  for (const button of form.querySelectorAll("[data-sample]")) button.addEventListener("click", () => addSample(button.querySelector("img")));
   form.addEventListener("submit", (event) => event.preventDefault());
-  buttons.stop.addEventListener("click", stop);
+  buttons.stop.addEventListener("click", () => { stop(); results.focus(); });
   buttons["clear-pictures"].addEventListener("click", clear);
-  buttons.save.addEventListener("click", () => save(items));
+  buttons.save.addEventListener("click", () => saveAnswers(items));
 
   function add(files) {
     if (!files.length) return;
+    if (!items.length) grid.replaceChildren(); // answers of a form that was sent before this script had loaded
+    failures.hidden = true;
     const added = files.slice(0, MAX_PICTURES - items.length).map(card);
     excess += files.length - added.length;
     items.push(...added);
     waiting.push(...added);
+    form.classList.add("small");
+    grid.classList.toggle("dense", items.length > MANY);
     results.hidden = false;
     grid.append(...added.map((item) => item.element));
+    added.forEach((item) => previews.watch(item));
+    arrangement.reset();
+    arrange();
     show(results);
     work();
     if (excess) reportExcess(); // last, so that no other announcement replaces it
   }
 
+  async function addSample({ src, alt }) {
+    const response = await fetch(src).catch(() => null);
+    if (!response?.ok) return report("sample_not_loaded", "No answer", "The sample can't be loaded now. Reload this page.");
+    add([new File([await response.blob()], `${alt}.jpg`, { type: "image/jpeg" })]);
+  }
+
+  function addText(text) {
+    const picture = pictureOf(text);
+    if (picture) return add([picture]);
+    const isLink = /^https?:/i.test(text.trim());
+    const [code, title, message] = isLink
+      ? ["link_pasted", "This is a link", "This page loads nothing from other addresses. Save the picture, then choose its file."]
+      : ["no_picture_pasted", "No picture", "The clipboard has no picture that this page can read. Copy a picture, or choose its file."];
+    report(code, title, message);
+  }
+
   function reportExcess() {
     const title = excess === 1 ? "1 picture was not added" : `${excess} pictures were not added`;
-    const message = `The limit of this page is ${MAX_PICTURES}. “fastmar predict” has no limit.`;
-    fill(failures, failure("too_many_pictures", title, message));
+    report("too_many_pictures", title, `The limit of this page is ${MAX_PICTURES}. “fastmar predict” has no limit.`);
+  }
+
+  /** Show a failure that belongs to no picture. */
+  function report(code, title, message) {
+    fill(failures, failure(code, title, message));
     failures.hidden = false;
+    show(failures);
     announce(`${title}. ${message}`);
   }
 
   function card(file) {
     const element = part.querySelector("#picture").content.firstElementChild.cloneNode(true);
     const name = file.name || "Picture";
-    const item = { file, name, element, text: "", overlay: null, place: element.querySelector("[data-answer]") };
+    const item = { file, name, element, text: "", labels: [], confidence: null, overlay: null, place: element.querySelector("[data-answer]") };
     element.querySelector(".name").textContent = name;
     element.querySelector("[data-larger]").textContent = `Enlarge ${name}`;
     element.querySelector(".thumb").addEventListener("click", () => viewer.open(item));
@@ -78,7 +116,6 @@ export function start(part) {
 
   async function process(item, retries = 0) {
     const { signal } = stopped;
-    await preview(item);
     if (item.file.size > limit && !await makeSmaller(item)) {
       const message = `The limit is ${part.dataset.limitText}, and this browser can't make the picture smaller.`;
       return fail(item, "picture_too_large", "Too large", message);
@@ -89,17 +126,20 @@ export function start(part) {
     try {
       reply = await send(form.action, { method: "POST", body, signal });
     } catch { return fail(item, "stopped", "Stopped."); }
-    fill(item.place, reply.html);
     item.failed = Boolean(reply.failed);
     if (reply.failed) {
+      fill(item.place, reply.html);
       if (reply.retry && retries < MAX_RETRIES && !signal.aborted) await retry(item, retries + 1, signal);
       return;
     }
-    Object.assign(item, { text: reply.short, cells: reply.cells, overlay: reply.overlay });
-    history.add({ text: `${item.name}: ${reply.short}` }, false); // its card shows it
+    const { short: text, cells, overlay, labels, confidence } = reply;
+    Object.assign(item, { text, cells, overlay, labels, confidence });
+    if (overlay) await previews.redraw(item); // before its answer, so that the two appear together
+    fill(item.place, reply.html);
+    history.add({ text: `${item.name}: ${text}` }, false); // its card shows it
     item.element.querySelector("[data-matters]").hidden = part.dataset.explains !== "yes";
     if (item.note) item.place.append(remark(item.note));
-    if (reply.overlay) { paintBars(item.place, item.overlay); await preview(item); }
+    if (overlay) paintBars(item.place, overlay);
   }
 
   /** Ask which parts of the picture matter, and show them over it. */
@@ -114,7 +154,7 @@ export function start(part) {
       button.disabled = false;
       if (reply.failed) return fail(item, reply.code, reply.sentence);
       item.overlay = reply.overlay;
-      await preview(item);
+      await previews.redraw(item);
     }
     await viewer.open(item);
   }
@@ -125,13 +165,6 @@ export function start(part) {
       const cancel = whenReady(part.dataset.model, item.place, () => process(item, retries).finally(done));
       signal.addEventListener("abort", () => { cancel(); done(); });
     });
-  }
-
-  async function preview(item) {
-    const thumb = item.element.querySelector(".thumb");
-    const seen = await draw(thumb.querySelector("canvas"), item.file, item.overlay).catch(() => false);
-    thumb.querySelector(".no-preview").hidden = seen;
-    thumb.disabled = !seen;
   }
 
   /** Shrink the picture to the limit; whether that was possible. */
@@ -153,23 +186,31 @@ export function start(part) {
 
   function clear() {
     stop();
+    previews.clear();
     items = [];
+    shown = items;
     excess = 0;
     failures.hidden = true;
     grid.replaceChildren();
     results.hidden = true;
+    form.classList.remove("small");
     form.querySelector("input").focus();
   }
+
+  /** Apply the filters and the order, which the user has changed. */
+  function arrange() { shown = arrangement.apply(items); }
 
   function count() {
     const left = waiting.length + busy;
     const done = items.length - left;
     const text = left ? `${done} of ${items.length}` : `${items.length} ${items.length === 1 ? "picture" : "pictures"}`;
     part.querySelector("[data-count]").textContent = text;
+    Object.assign(progress, { hidden: !left || items.length < 2, value: done, max: Math.max(1, items.length) });
     buttons.stop.hidden = !left;
     buttons.save.hidden = Boolean(left) || !items.some((item) => item.cells);
     buttons["clear-pictures"].hidden = Boolean(left);
     if (left || !items.length) return;
+    arrangement.offer(items);
     const failed = items.filter((item) => item.failed).length;
     announce(items.length === 1 && !failed ? `${items[0].name}: ${items[0].text}`
       : `${items.length - failed} of ${items.length} pictures answered.`);
@@ -187,21 +228,4 @@ function remark(text) {
   element.dataset.code = "made_smaller";
   element.textContent = text;
   return element;
-}
-
-/** Download the answers as a CSV file, made in the browser: the server stores nothing. */
-function save(items) {
-  const rows = items.map(({ name, cells }) => [name, cells?.prediction ?? "", cells?.probability ?? ""]);
-  const text = [["picture", "prediction", "probability"], ...rows].map((row) => row.map(cell).join(",")).join("\r\n");
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([`\ufeff${text}\r\n`], { type: "text/csv" }));
-  link.download = "answers.csv";
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
-}
-
-/** A CSV cell that spreadsheets do not run as a formula. */
-function cell(value) {
-  const text = typeof value === "string" && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
