@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from fastmar_bulk.answers import ERROR_CODE, ERROR_FIELD, AnswerTable
+from fastmar_bulk.answers import AnswerTable
 from fastmar_bulk.layout import FAIL, SEPARATE, Layout, Options
-from fastmar_bulk.outputs import Outputs, check_target, refused_rows, taken
+from fastmar_bulk.outputs import Outputs, check_target, first_refused, refused_rows, taken
 from fastmar_bulk.parts import Parts, write_errors
 from fastmar_bulk.records import header_fix
 from fastmar_bulk.scorer import Scorer, open_scorer, reads_tables, rows_a_chunk
@@ -23,15 +22,13 @@ from fastmar_bulk.sources import STDIN, Chunk, Reading, Source, find_files, fing
 from fastmar_bulk.stores import local_path
 from fastmar_bulk.tables import Table
 from fastmar_client.csv_answers import ERROR, WARNINGS
-from fastmar_client.errors import CsvUnreadable, RecordRefused
+from fastmar_client.errors import CsvUnreadable
 from fastmar_client.scoring import Scored
 from fastmar_contract.csv_rows import NO_HEADER
 from fastmar_contract.machine import usable_cores
 from fastmar_runtime.predictor import Predictor
 
 _Result: TypeAlias = "tuple[Table, Any]"
-
-_STORED = (WARNINGS, ERROR, ERROR_CODE, ERROR_FIELD)  # answers that each run counts or may write
 
 
 def score_files(predictor: Predictor, identity: str, table: str, target: str, options: Options) -> Scored:
@@ -72,10 +69,8 @@ def _score_files(
     target: str,
     options: Options,
 ) -> Scored:
-    nothing = scorer(Table({}, 0))
-    columns_of = {name: list(answer_table.columns(nothing, [name])) for name in answer_table.choices}
     pictures = {*source.bytes_columns} & {*scorer.wanted}  # would make the output as large as the table
-    layout = Layout(source.names, answer_table, columns_of, options, hidden=pictures)
+    layout = Layout(source.names, scorer, answer_table, options, hidden=pictures)
     check_target(target, files, options)
     parts = None
     if STDIN not in (files[0], target):
@@ -155,7 +150,7 @@ class _Run:
             error = answers[ERROR]
             failed = len(error) - error.null_count
             if failed and self._options.errors == FAIL:
-                self._fail(answers)
+                raise first_refused(answers, lambda row: f"row {self._rows + row + 1}")
             self._rows += table.size
             self._errors += failed
             self._warned += table.size - answers[WARNINGS].null_count
@@ -192,20 +187,10 @@ class _Run:
         if self._parts is not None and job.number in self._parts.resumed:
             return table, self._parts.load(job.number)
         scored = self._scorer(table)
-        answers = pa.table(self._answer_table.columns(scored, [*dict.fromkeys((*self._layout.answers, *_STORED))]))
+        answers = pa.table(self._answer_table.columns(scored, self._layout.computed))
         if self._parts is not None:
             self._parts.save(job.number, answers)
         return table, answers
-
-    def _fail(self, answers: pa.Table) -> None:
-        row = pc.index(answers[ERROR].is_valid(), True).as_py()
-        message, _, fix = answers[ERROR][row].as_py().partition(" Fix: ")
-        raise RecordRefused(
-            f"row {self._rows + row + 1}: {message}",
-            fix=fix,
-            code=answers[ERROR_CODE][row].as_py(),
-            field=answers[ERROR_FIELD][row].as_py(),
-        )
 
 
 def _map_in_order(

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 
-from fastmar_bulk.answers import AnswerTable
+from fastmar_bulk.answers import ERROR_CODE, ERROR_FIELD, AnswerTable
 from fastmar_bulk.frames import answer_names
 from fastmar_bulk.in_memory import ALL, COLUMN, FAIL
+from fastmar_bulk.scorer import Scorer
 from fastmar_bulk.sinks import Rows
 from fastmar_bulk.tables import Table
-from fastmar_client.csv_answers import ERROR, INPUT
+from fastmar_client.csv_answers import ERROR, INPUT, WARNINGS
 from fastmar_client.errors import CsvUnwritable
 from fastmar_client.scoring import Scored
 from fastmar_contract.csv_rows import UTF8
@@ -60,14 +61,15 @@ class Layout:
     Attributes:
         kept: the table's columns in the output.
         answers: the chosen names of answers.
+        computed: these, and the ones that each run counts or may write.
         columns: name in the output, whether it is a column of the table, and its name there or among the answers.
     """
 
     def __init__(
         self,
         names: Sequence[str],
+        scorer: Scorer,
         answer_table: AnswerTable,
-        columns_of: Mapping[str, Sequence[str]],
         options: Options,
         hidden: Container[str] = (),
     ) -> None:
@@ -75,14 +77,16 @@ class Layout:
 
         Args:
             names: of the table's columns.
+            scorer: of the table.
             answer_table: the columns of answers.
-            columns_of: the names of columns in the output, by the name of an answer.
             options: of the run.
             hidden: columns of the table that are in the output only if they are named.
 
         Raises:
             CsvUnwritable: a chosen column does not exist.
         """
+        nothing = scorer(Table({}, 0))
+        columns_of = {name: list(answer_table.columns(nothing, [name])) for name in answer_table.choices}
         shown = [name for name in names if name not in hidden]
         keep = options.keep if options.keep is not None else ALL if options.columns is None else ()
         kept = shown if keep == ALL else [keep] if isinstance(keep, str) else keep
@@ -99,6 +103,7 @@ class Layout:
             )
         self.kept = list(dict.fromkeys(name for is_kept, name in items if is_kept))
         self.answers = list(dict.fromkeys(name for is_kept, name in items if not is_kept))
+        self.computed = list(dict.fromkeys((*self.answers, WARNINGS, ERROR, ERROR_CODE, ERROR_FIELD)))
         answers = answer_names(self.kept, [column for name in self.answers for column in columns_of[name]])
         renamed = dict(zip((column for name in self.answers for column in columns_of[name]), answers, strict=True))
         self.columns = [

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from tempfile import mkdtemp
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from fastmar_bulk.answers import ERROR_CODE, ERROR_FIELD
 from fastmar_bulk.layout import SEPARATE, Options
@@ -20,7 +21,7 @@ from fastmar_bulk.sinks import CsvFormat, Rows, Sink, open_sink
 from fastmar_bulk.sources import STDIN
 from fastmar_bulk.stores import store_of
 from fastmar_client.csv_answers import ERROR
-from fastmar_client.errors import CsvUnwritable
+from fastmar_client.errors import CsvUnwritable, RecordRefused
 from fastmar_client.stores import is_url
 
 
@@ -146,6 +147,23 @@ def refused_rows(rows: Rows, answers: pa.Table) -> Rows:
     refused = answers[ERROR].is_valid()
     errors = {name: answers[name].combine_chunks() for name in (ERROR_CODE, ERROR_FIELD, ERROR)}
     return {name: taken(values, refused) for name, values in {**rows, **errors}.items()}
+
+
+def first_refused(answers: pa.Table, name: Callable[[int], str]) -> RecordRefused:
+    """The error of the first row that could not be scored.
+
+    Args:
+        answers: with their errors.
+        name: the name of a row in messages, by its position.
+    """
+    row = pc.index(answers[ERROR].is_valid(), True).as_py()
+    message, _, fix = answers[ERROR][row].as_py().partition(" Fix: ")
+    return RecordRefused(
+        f"{name(row)}: {message}",
+        fix=fix,
+        code=answers[ERROR_CODE][row].as_py(),
+        field=answers[ERROR_FIELD][row].as_py(),
+    )
 
 
 def taken(values: Any, chosen: Any) -> Any:
