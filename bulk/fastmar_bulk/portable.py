@@ -27,10 +27,11 @@ class PortableScorer:
 
     Attributes:
         archive: the bytes of the archive.
-        keep, columns, errors: see `fastmar.Model.score`.
+        column, keep, columns, errors: see `fastmar.Model.score`.
     """
 
     archive: bytes
+    column: str | None = None
     keep: str | Sequence[str] = ALL
     columns: Sequence[str] | None = None
     errors: str = COLUMN
@@ -40,6 +41,7 @@ class PortableScorer:
         cls,
         path: str | os.PathLike[str],
         *,
+        column: str | None = None,
         keep: str | Sequence[str] = ALL,
         columns: Sequence[str] | None = None,
         errors: str = COLUMN,
@@ -60,7 +62,7 @@ class PortableScorer:
                 code="not_an_archive",
             )
         BundleFiles(Path(path)).check()
-        scorer = cls(Path(path).read_bytes(), keep, columns, errors)
+        scorer = cls(Path(path).read_bytes(), column, keep, columns, errors)
         scorer.open()
         return scorer
 
@@ -82,8 +84,14 @@ class PortableScorer:
             path.write_bytes(self.archive)
             predictor = Predictor.open(path)
             replay_golden(predictor)
-        score = FrameScorer(predictor)
-        return partial(score, keep=self.keep, columns=self.columns, errors=self.errors, workers=workers)
+        return partial(
+            FrameScorer(predictor),
+            column=self.column,
+            keep=self.keep,
+            columns=self.columns,
+            errors=self.errors,
+            workers=workers,
+        )
 
     def output(self, table: pa.Schema) -> pa.Schema:
         """The columns of the answers to a table with the columns `table`.

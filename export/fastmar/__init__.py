@@ -3,6 +3,8 @@
     fastmar.export(learn, "model_store", name="flights")
     model = fastmar.load("model_store/flights.mar")
 
+`ray.scorer` scores datasets of Ray Data.
+
 Everything else is in the command `fastmar`; `fastmar_client` sends records to a server.
 """
 
@@ -11,11 +13,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from fastmar._extras import extra
+
 if TYPE_CHECKING:
+    from fastmar import ray
     from fastmar.model import Model, load
     from fastmar_export.notebook import Summary, export
 
-__all__ = ["Model", "Summary", "export", "load"]
+__all__ = ["Model", "Summary", "export", "load", "ray"]
 
 # Imported on first use: `import fastmar` is fast, and `load` works without torch.
 _MODULES = {
@@ -26,16 +31,15 @@ _MODULES = {
 }
 
 
+_SUBMODULES = ("ray",)
+
+
 def __getattr__(name: str) -> Any:
+    if name in _SUBMODULES:
+        return import_module(f"fastmar.{name}")
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
+    if _MODULES[name] != "fastmar_export.notebook":
         return getattr(import_module(_MODULES[name]), name)
-    except ModuleNotFoundError as error:
-        if _MODULES[name] != "fastmar_export.notebook":
-            raise
-        raise ModuleNotFoundError(
-            f"fastmar.{name} needs {error.name}, which is not installed.\n"
-            "  Fix: pip install '.[export]' in a checkout of fastmar, or pip install 'fastmar[export]'.",
-            name=error.name,
-        ) from error
+    with extra(f"fastmar.{name}", "export"):
+        return getattr(import_module(_MODULES[name]), name)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any, overload
 
+from fastmar._extras import extra
 from fastmar.summary import summary_html
 from fastmar_client.encoding import JSON, Picture, as_read, is_one
 from fastmar_client.errors import RecordRefused
@@ -98,10 +99,8 @@ class Model:
         Raises:
             ModuleNotFoundError: ipywidgets is not installed; it comes with `fastmar[notebook]`.
         """
-        try:
+        with extra("Model.form", "notebook"):
             from fastmar.form import Form  # noqa: PLC0415
-        except ModuleNotFoundError as error:
-            raise _not_installed("form", "notebook", error) from error
         return Form(self)
 
     @overload
@@ -182,10 +181,8 @@ class Model:
             TypeError: `table` is not a table.
             ModuleNotFoundError: pyarrow is not installed; it comes with `fastmar[bulk]`.
         """
-        try:
+        with extra("Model.score", "bulk"):
             from fastmar_bulk.in_memory import FrameScorer  # noqa: PLC0415
-        except ModuleNotFoundError as error:
-            raise _not_installed("score", "bulk", error) from error
         if self._bulk is None:
             self._bulk = FrameScorer(self._predictor)
         workers = workers or usable_cores()
@@ -283,15 +280,6 @@ class Model:
         if one.media_type == JSON:  # a text
             return json.loads(one.data)
         return ReadPicture(one.data, one.name, mask_size or MODEL_SIZE)
-
-
-def _not_installed(method: str, extra: str, error: ModuleNotFoundError) -> ModuleNotFoundError:
-    """The error of a method whose packages are not installed."""
-    return ModuleNotFoundError(
-        f"Model.{method} needs {error.name}, which is not installed.\n"
-        f"  Fix: pip install '.[{extra}]' in a checkout of fastmar, or pip install 'fastmar[{extra}]'.",
-        name=error.name,
-    )
 
 
 @contextmanager

@@ -20,7 +20,7 @@ _ROW_GROUP = 65_536  # rows, which are in memory until they are written
 class _ArrowFile:
     """See `Sink`. The types of the columns are those of the first rows."""
 
-    def __init__(self, target: str, path: Path) -> None:
+    def __init__(self, target: str, path: Path | pa.NativeFile) -> None:
         self._target = target
         self._path = path
         self._is_parquet = ending(target) in (".parquet", ".pq")
@@ -78,6 +78,6 @@ def _array(values: Values) -> Any:
     return values
 
 
-def open_sink(target: str, path: Path, csv: CsvFormat) -> Sink:  # noqa: ARG001
-    """See `sinks.open_sink`."""
+def open_sink(target: str, path: Path | pa.NativeFile, csv: CsvFormat) -> Sink:  # noqa: ARG001
+    """See `sinks.open_sink`. `path` can be an open file, for Parquet."""
     return _ArrowFile(target, path)

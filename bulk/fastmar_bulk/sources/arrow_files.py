@@ -16,6 +16,7 @@ from fastmar_client.errors import CsvUnreadable
 from fastmar_client.stores import is_url
 from fastmar_contract.errors import TableUnreadable
 from fastmar_contract.values import CATEGORY, DATE
+from fastmar_runtime.spec import Spec
 
 _BUFFER = 1 << 20  # bytes of a column that are read at a time: column chunks can be large
 
@@ -28,7 +29,7 @@ class _ArrowSource:
     def __init__(self, path: str, file: Any, schema: pa.Schema, reading: Reading) -> None:
         self._file: Any = file
         self.names = list(schema.names)
-        self.bytes_columns = [field.name for field in schema if _has_bytes(field.type)]
+        self.bytes_columns = [field.name for field in schema if has_bytes(field.type)]
         try:
             check_names(self.names)
         except TableUnreadable as error:
@@ -56,17 +57,21 @@ class _ArrowSource:
             yield Chunk(lambda part=part: part, share)  # type: ignore[misc]
 
 
-def _has_bytes(kind: Any) -> bool:
+def coded_columns(spec: Spec) -> list[str]:
+    """The columns that are read as dictionaries, as they are stored. Large strings become strings."""
+    return [field.name for field in spec.fields if field.kind in (CATEGORY, DATE)]
+
+
+def has_bytes(kind: Any) -> bool:
     """Whether values are bytes, or Hugging Face's pictures with their bytes."""
     if pa.types.is_struct(kind):
-        return any(_has_bytes(field.type) for field in kind)
+        return any(has_bytes(field.type) for field in kind)
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
 
 class _Parquet(_ArrowSource):
     def __init__(self, path: str, reading: Reading) -> None:
-        # Categories are read as dictionaries, as they are stored.
-        coded = [field.name for field in reading.spec.fields if field.kind in (CATEGORY, DATE)]
+        coded = coded_columns(reading.spec)
         opened = open_file(path) if is_url(path) else path
         file = pq.ParquetFile(opened, read_dictionary=coded, pre_buffer=False, buffer_size=_BUFFER)
         super().__init__(path, file, file.schema_arrow, reading)

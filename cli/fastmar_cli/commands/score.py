@@ -12,6 +12,9 @@ may be URLs, such as s3://bucket/table.parquet.
 With an archive of pictures, TABLE is a folder with its subfolders, a pattern such as 'photos/*.jpg', or a table with a
 column of paths (relative to the current folder) or of the files' bytes. The output has a row for each picture.
 
+With --engine ray, Ray Data scores Parquet files on a cluster (--address) or on this machine, and FILE is a folder of
+Parquet files in the order of the rows.
+
 Examples:
   fastmar score model_store/flights.mar rows.csv -o scored.csv
   fastmar score model_store/textures.mar photos -o scored.parquet
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 
+RAY = "ray"
 COLUMNAR = (".parquet", ".pq", ".arrow", ".feather", ".ipc", ".jsonl", ".ndjson")  # endings of formats by column
 
 
@@ -93,7 +97,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume",
         action=argparse.BooleanOptionalAction,
-        default=True,
         help="resume an interrupted run (the default), or start again",
     )
     parser.add_argument("--force", action="store_true", help="replace an existing FILE")
@@ -103,6 +106,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--workers", type=positive, metavar="N", help="threads with an archive (default: one per core)")
     parser.add_argument("--batch-size", type=positive, metavar="N", help="rows that a thread scores at a time")
+    parser.add_argument(
+        "--engine",
+        choices=("process", RAY),
+        default="process",
+        help="with an archive: score in this process (the default), or with Ray Data, where --workers are actors with "
+        "one CPU each, and --batch-size is the number of rows of a file",
+    )
+    parser.add_argument(
+        "--address",
+        metavar="HOST:PORT",
+        help="the Ray cluster (default: that of this machine, which is started if there is none)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -111,6 +126,10 @@ def run(args: argparse.Namespace) -> int:
     from fastmar_serving.targets import open_target
 
     refuse_swapped(args, args.target, [args.table])
+    if args.engine == RAY:
+        _check_ray(args)
+    elif args.address:
+        args.refuse("--address is for --engine ray")
     target = open_target(args.target, args.key_file)
     started_at = time.monotonic()
     with _progress() as progress:
@@ -141,10 +160,9 @@ def _score(target: Any, args: argparse.Namespace, progress: _Progress) -> Scored
         try:
             from fastmar_bulk import files, layout, parts
         except ModuleNotFoundError as error:
-            if needs_bulk or Path(args.table).suffix != Path(args.output).suffix:
+            if needs_bulk or args.engine == RAY or Path(args.table).suffix != Path(args.output).suffix:
                 args.refuse(f"{error.name} is not installed: pip install 'fastmar[bulk]'")
         else:
-            progress.rows_kept = parts.rows_kept
             options = layout.Options(
                 column=args.column,
                 columns=args.columns,
@@ -153,11 +171,16 @@ def _score(target: Any, args: argparse.Namespace, progress: _Progress) -> Scored
                 encoding=args.encoding,
                 batch_size=args.batch_size,
                 workers=args.workers,
-                resume=args.resume,
+                resume=args.resume is not False,
                 overwrite=args.force,
                 progress=progress.update,
             )
+            if args.engine == RAY:
+                return _score_on_ray(target.predictor, args, options)
+            progress.rows_kept = parts.rows_kept
             return files.score_files(target.predictor, target.identity, args.table, args.output, options)
+    if args.engine == RAY:
+        args.refuse("--engine ray is for archives, not for servers")
     if needs_bulk:
         args.refuse("--image, --text, --keep, --errors, --workers and --batch-size are for archives, not for servers")
     for path in (args.table, args.output):
@@ -170,11 +193,29 @@ def _score(target: Any, args: argparse.Namespace, progress: _Progress) -> Scored
         Path(args.output),
         columns=args.columns,
         encoding=args.encoding,
-        resume=args.resume,
+        resume=args.resume is not False,
         overwrite=args.force,
         concurrency=args.concurrency,
         progress=progress.update,
     )
+    return scored
+
+
+def _check_ray(args: argparse.Namespace) -> None:
+    """Refuse what Ray can't do."""
+    if "-" in (args.table, args.output):
+        args.refuse("--engine ray reads and writes files, not standard input and output")
+    if args.resume is not None:
+        args.refuse("--engine ray does not resume an interrupted run; replace its files with --force")
+
+
+def _score_on_ray(predictor: Any, args: argparse.Namespace, options: Any) -> Scored:
+    try:
+        from fastmar_bulk.ray_data.run import score_folder
+    except ModuleNotFoundError as error:
+        args.refuse(f"{error.name} is not installed: pip install 'fastmar[ray-data]'")
+    cluster = {"address": args.address, "shows_progress": err.is_terminal}
+    scored: Scored = score_folder(predictor, Path(args.target), args.table, args.output, options, **cluster)
     return scored
 
 
@@ -217,7 +258,7 @@ class _Progress:
         """Print the number of rows that are kept, if any, and how to resume."""
         rows = self.rows_kept(args.output) if self._last is not None else 0
         if rows:
-            command = "the same command" if args.resume else "the command without --no-resume"
+            command = "the same command" if args.resume is not False else "the command without --no-resume"
             err.print(f"{event}; {rows:,} rows are kept. Run {command} to resume.")
 
 
