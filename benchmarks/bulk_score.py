@@ -34,6 +34,7 @@ from fastmar_cli.main import main as fastmar
 
 out = Console(width=None if sys.stdout.isatty() else 140)
 MEGA = 1e6
+LEARNER = "learner.pkl"
 CHUNK = 500_000  # rows that are drawn at random; larger tables repeat them
 FASTAI_ROWS = 20_000  # of get_preds
 
@@ -62,12 +63,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="fastmar-bench-", dir=args.folder) as name:
         folder = Path(name)
         sample = pd.read_csv(args.table)
-        learner = args.learner or _train(sample, folder / "learner.pkl")
-        if fastmar(["export", str(learner), "--name", "adult", "--output", str(folder)]):
-            return 1
+        export(sample, args.learner, folder)
         for rows in args.rows:
             for ending in ("parquet", "csv"):
-                _write_table(sample, rows, folder / f"in.{ending}")
+                write_table(sample, rows, folder / f"in.{ending}")
             os.sync()  # else the runs would wait until the tables are on the disk
             for ending, target, options in (
                 ("parquet", "parquet", {"keep": []}),
@@ -79,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for workers in (1, 2):
             runs.append(_run(folder, "parquet", "parquet", args.rows[-1], {"keep": [], "workers": workers}))
         if args.learner is None:
-            runs += [_fastai(learner, sample, size) for size in (64, 4096)]
+            runs += [_fastai(folder / LEARNER, sample, size) for size in (64, 4096)]
     out.print(_results_table(runs))
     if args.json:
         result = {"machine": machine.describe(), "runs": [asdict(run) for run in runs]}
@@ -87,7 +86,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _write_table(sample: pd.DataFrame, rows: int, path: Path) -> None:
+def export(sample: pd.DataFrame, learner: Path | None, folder: Path) -> Path:
+    """The archive of a learner; without one, one is trained."""
+    learner = learner or _train(sample, folder / LEARNER)
+    if status := fastmar(["export", str(learner), "--name", "adult", "--output", str(folder)]):
+        raise SystemExit(status)
+    return folder / "adult.mar"
+
+
+def write_table(sample: pd.DataFrame, rows: int, path: Path) -> None:
     """`rows` rows, drawn at random from `sample`."""
     chunk = sample.iloc[np.random.default_rng(0).integers(0, len(sample), min(CHUNK, rows))]
     table = pa.Table.from_pandas(chunk, preserve_index=False)
