@@ -59,7 +59,7 @@ class Field:
         minimum, maximum, step: limits from ui.yaml or the JSON Schema, as texts; may be empty.
         arrow_step: change of a number by an arrow key.
         usual_range: range of the reference data, if the export had some.
-        training: mean and standard deviation of the training data, if they are known.
+        training: typical value (mean or median) and standard deviation of the training data, if they are known.
         slider: range of the slider beside a number; None without a slider.
         likely_range: a range in which many numbers are, for random examples; None if it is unknown.
         hidden: whether it is sent with its default and not shown.
@@ -328,7 +328,7 @@ def _choices(values: list[Any], labels: dict[str, str]) -> tuple[Choice, ...]:
     return tuple(choices)
 
 
-def _number(common: JSON, details: JSON, options: JSON, default: Any, mean: Any) -> Field:
+def _number(common: JSON, details: JSON, options: JSON, default: Any, typical: Any) -> Field:
     spread = details.get("standard_deviation")
     arrow_step = 10.0 ** math.floor(math.log10(spread / 10)) if isinstance(spread, int | float) and spread > 0 else 1.0
     minimum, maximum = details.get("minimum"), details.get("maximum")
@@ -345,7 +345,7 @@ def _number(common: JSON, details: JSON, options: JSON, default: Any, mean: Any)
         step=_number_text(options.get("step")),
         arrow_step=_number_text(options.get("step")) or plain_number(round(arrow_step, 12)),
         usual_range=usual_range,
-        training=(float(mean), float(spread)) if usual_range is None and _number_text(mean) and spread else None,
+        training=(float(typical), float(spread)) if usual_range is None and _number_text(typical) and spread else None,
         slider=(float(limits[0]), float(limits[1])) if has_limits else None,
         likely_range=_likely_range(default, spread, *limits),
     )

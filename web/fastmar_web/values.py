@@ -14,7 +14,7 @@ from fastmar_web.forms import DATES, YES, Field, Form, date_input_value
 from fastmar_web.presentation import format_number
 
 JSON = dict[str, Any]
-FAR = 6.0  # standard deviations from the mean, beyond which a number is far from the training data
+FAR = 6.0  # standard deviations from the typical value of the training data
 
 
 @dataclass
@@ -130,25 +130,23 @@ def value_of(each: Field, text: str) -> Any:
 
 
 def range_remark(each: Field, value: Any) -> FieldMessage | None:
-    """A remark if a number is outside the range of the reference data, or far from the mean of the training data."""
+    """A remark if a number is outside the range of the reference data, or far from a typical value of the training."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         return None
     unit = f" {each.unit}" if each.unit else ""
     if each.usual_range:
         low, high = each.usual_range
-        known = f"the reference data: {format_number(low)} to {format_number(high)}{unit}"
-        outside, far = max(low - value, value - high), high - low
-    elif each.training:
-        mean, deviation = each.training
-        known = f"the training data: mean {format_number(mean)}{unit}, standard deviation {format_number(deviation)}"
-        outside = far = abs(value - mean) - FAR * deviation
-    else:
-        return None
-    if outside <= 0:
-        return None
-    if outside < far:
-        return FieldMessage("outside_range", f"Outside {known}.")
-    return FieldMessage("far_outside_range", f"Far outside {known}. The answer may be wrong.")
+        known = f"the reference data: {format_number(low)} to {format_number(high)}{unit}."
+        outside = max(low - value, value - high)
+        if outside > high - low:
+            return FieldMessage("far_outside_range", f"Far outside {known} The answer may be wrong.")
+        return FieldMessage("outside_range", f"Outside {known}") if outside > 0 else None
+    if each.training:
+        typical, deviation = each.training
+        if abs(value - typical) > FAR * deviation:
+            text = f"{format_number(typical)}{unit}, with a standard deviation of {format_number(deviation)}"
+            return FieldMessage("far_from_typical", f"Far from the typical value of the training data: {text}.")
+    return None
 
 
 def _category(each: Field, text: str) -> Any:
