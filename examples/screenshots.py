@@ -1,4 +1,4 @@
-"""Writes screenshots of the web app to docs/images: python -m examples.screenshots
+"""Writes screenshots of the web app: python -m examples.screenshots [FOLDER]  (default: docs/images)
 
 Exports and serves the learners of the demo, and opens the web app in Chromium: desktop and phone, light and dark.
 """
@@ -18,7 +18,7 @@ from typing import Any
 import waitress
 from PIL import Image
 
-from examples import flights, textures
+from examples import flights, mosaics, textures
 from fastmar_export.exporter import Options, export_learner
 from fastmar_serving.testing import running_server
 from fastmar_web import Settings, create_app
@@ -28,6 +28,7 @@ UI = Path(__file__).with_name("flights-ui.yaml")
 STORE = Path(".build/screenshots/model_store")
 ROWS = 64
 COLOURS = 128  # of a PNG
+PATIENCE = 120_000  # milliseconds
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 VARIANTS = {
     "desktop-light": {"viewport": {"width": 1200, "height": 900}, "color_scheme": "light"},
@@ -46,28 +47,38 @@ def main(folder: Path = IMAGES) -> None:
         raise SystemExit("Chromium not found: apt-get install chromium, or set FASTMAR_CHROMIUM.")
     folder.mkdir(parents=True, exist_ok=True)
     table, pictures = flights.benchmark_model(), textures.benchmark_model()
+    masks, mosaic_pictures = mosaics.cached()
     export_learner(table.learner, Options(flights.NAME, output=STORE, ui=UI, force=True))
     export_learner(pictures.learner, Options(textures.NAME, output=STORE, force=True))
+    export_learner(masks, Options(mosaics.NAME, output=STORE, force=True))
     rows = _csv(table.records, STORE.parent / "flights.csv")
     root = hasattr(os, "geteuid") and os.geteuid() == 0
-    with running_server(STORE) as server, web_app(server.url) as address, sync_playwright() as playwright:
+    with (
+        running_server(STORE, "--engine", "asgi") as server,
+        web_app(server.url) as address,
+        sync_playwright() as playwright,
+    ):
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"] if root else [])
         for variant, options in VARIANTS.items():
             page = browser.new_context(**options).new_page()  # type: ignore[arg-type]
-            _visit(
-                page,
-                address,
-                rows,
-                pictures.pictures,
-                lambda name, at="", page=page, variant=variant: _screenshot(page, folder, name, variant, at),
-            )
+            page.set_default_timeout(PATIENCE)
+
+            def screenshot(
+                name: str, at: str = "", on_phone: str = "", page: Any = page, variant: str = variant
+            ) -> None:
+                _screenshot(page, folder, name, variant, on_phone if on_phone and "phone" in variant else at)
+
+            page.goto(address)
+            screenshot("models")
+            _visit_form(page, address, screenshot)
+            _visit_pictures(page, address, pictures.pictures, screenshot)
+            _visit_masks(page, address, mosaic_pictures, screenshot)
+            _visit_table(page, address, rows, screenshot)
             page.context.close()
         browser.close()
 
 
-def _visit(page: Any, address: str, rows: Path, pictures: list[Path], screenshot: Any) -> None:
-    page.goto(address)
-    screenshot("models")
+def _visit_form(page: Any, address: str, screenshot: Any) -> None:
     page.goto(f"{address}/models/{flights.NAME}")
     screenshot("form")
     page.get_by_role("link", name="A summer evening with thunder").click()
@@ -77,18 +88,43 @@ def _visit(page: Any, address: str, rows: Path, pictures: list[Path], screenshot
     page.locator("[data-history] tbody tr").wait_for()
     page.get_by_label("Hour of departure").fill("6")
     page.locator(".was:not(:empty)").first.wait_for()
-    screenshot("answer")
+    screenshot("answer", on_phone="#answer")
     screenshot("what-if", ".what-if")
+    page.get_by_role("tab", name="Python").click()
+    screenshot("code", ".code-panel")
+    page.get_by_role("tab", name="curl").click()
+    page.get_by_label("Seats").fill("9000")
+    page.get_by_label("Hour of departure").fill("")
+    page.get_by_role("button", name="Predict").click()
+    page.locator("#answer .failure").wait_for()
+    screenshot("error", on_phone=".field:has(.problem)")
+
+
+def _visit_pictures(page: Any, address: str, pictures: list[Path], screenshot: Any) -> None:
     page.goto(f"{address}/models/{textures.NAME}")
     count = len(pictures) // len(textures.TEXTURES)
     page.get_by_label("Choose one picture or many").set_input_files([*pictures[::count], *pictures[1::count]])
     for card in range(2 * len(textures.TEXTURES)):
         page.locator(".picture .sentence").nth(card).wait_for()
-    screenshot("pictures")
+    screenshot("pictures", on_phone="#answer")
     page.get_by_role("button", name="What matters").first.click()
     page.locator("dialog .legend li").first.wait_for()
     screenshot("picture-matters")
     page.get_by_role("button", name="Close").click()
+
+
+def _visit_masks(page: Any, address: str, pictures: list[Path], screenshot: Any) -> None:
+    page.goto(f"{address}/models/{mosaics.NAME}")
+    page.get_by_label("Choose one picture or many").set_input_files(pictures)
+    for card in range(len(pictures)):
+        page.locator(".picture .sentence").nth(card).wait_for()
+    page.locator(".thumb").first.click()
+    page.locator("dialog .legend li").first.wait_for()
+    screenshot("mask")
+    page.get_by_role("button", name="Close").click()
+
+
+def _visit_table(page: Any, address: str, rows: Path, screenshot: Any) -> None:
     page.goto(f"{address}/models/{flights.NAME}/table")
     page.get_by_label("Choose a CSV file").set_input_files(rows)
     page.get_by_role("button", name=f"Score {ROWS} rows").wait_for()
@@ -99,12 +135,11 @@ def _visit(page: Any, address: str, rows: Path, pictures: list[Path], screenshot
 
 
 def _screenshot(page: Any, folder: Path, name: str, variant: str, at: str) -> None:
-    """Save the visible page as a small PNG, from the element `at` if one is given."""
+    """Save the visible page as a small PNG, from the first element `at` if one is given."""
     page.mouse.move(0, 0)
-    page.evaluate("scrollTo(0, document.querySelector('main #answer .sentence, main .picture') && innerWidth < 500"
-                  " ? document.getElementById('answer').offsetTop - 24 : 0)")  # fmt: skip
+    page.evaluate("scrollTo(0, 0)")
     if at:
-        page.locator(at).evaluate("element => element.scrollIntoView({ block: 'start' })")
+        page.locator(at).first.evaluate("element => scrollTo(0, element.getBoundingClientRect().top - 24)")
     page.wait_for_timeout(400)  # until animations have ended
     path = folder / f"{name}-{variant}.png"
     page.screenshot(path=path)
