@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -13,7 +14,9 @@ import pytest
 from tests.client.models import people
 from tests.pictures import picture
 
+import fastmar
 from fastmar_cli.main import main
+from fastmar_export.exporter import Options, export_learner
 from fastmar_serving.testing import RunningServer
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "client.md"
@@ -56,9 +59,18 @@ def test_the_examples_run(served: RunningServer, adult: Path, folder: Path, caps
     assert "['1.0'] True" in done.stdout
 
 
+def test_the_record_is_one_of_the_adult_model(cookbook: Path, tmp_path: Path) -> None:
+    """The model of fastai's whole sample, which has more columns than the one of the other tests."""
+    learner = cookbook / "adult_sample_model.pkl"
+    model = fastmar.load(export_learner(learner, Options("adult", output=tmp_path)).path)
+    [text] = re.findall(r"^record = (\{.*?^\})", DOCUMENT.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    assert model.predict(ast.literal_eval(text))["warnings"] == []
+
+
 @pytest.mark.asgi
 def test_the_commands_run(served: RunningServer, adult: Path, folder: Path, capsys: Any) -> None:
-    lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("fastmar score")]
+    scored = re.compile(r"fastmar score \S+ people\.csv ")  # tests/bulk has the other tables
+    lines = [line for block in blocks("sh") for line in block.splitlines() if scored.match(line)]
     assert len(lines) == 3
     for line in lines:
         command = line.replace(SERVER, served.url).replace("model_store/adult.mar", str(adult)).split()
