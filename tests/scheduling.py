@@ -29,6 +29,7 @@ LONGEST = (
         "tests/serving/torchserve/test_front.py",
         "tests/serving/torchserve/test_routes.py",
     ),
+    ("tests/documents/test_commands.py",),
     ("tests/ray/test_cluster.py",),
     ("tests/web/test_scripts.py",),
     ("tests/export/test_vision_architectures.py",),
