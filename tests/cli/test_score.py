@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from fastmar_bulk import parts
+from fastmar_bulk import part_folders, parts
 from fastmar_cli.main import main
 from fastmar_runtime import payload
 from fastmar_runtime.predictor import Predictor
@@ -232,7 +232,7 @@ class TestInterruptions:
 
         command = ["score", str(adult), str(table), "-o", str(out), "--workers", "1", "--batch-size", "1000"]
         with monkeypatch.context() as patched:
-            patched.setattr(parts.os, "fsync", interrupted)
+            patched.setattr(part_folders.os, "fsync", interrupted)
             assert main([*command, *options]) == 130
         printed = capsys.readouterr().err
         kept = parts.rows_kept(str(out))
