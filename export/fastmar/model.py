@@ -36,7 +36,7 @@ Record = Mapping[str, Any]
 Answer = dict[str, Any]
 
 
-def load(path: str | os.PathLike[str], *, verify: bool = True, threads: int = 1) -> Model:
+def load(path: str | os.PathLike[str], *, verify: bool = True, threads: int = 1, gpu: int | None = None) -> Model:
     """Open an archive.
 
     model = fastmar.load("model_store/adult.mar")
@@ -46,12 +46,13 @@ def load(path: str | os.PathLike[str], *, verify: bool = True, threads: int = 1)
         path: the archive (`.mar`), or the folder that it was unpacked to.
         verify: whether to check first that this machine reproduces the answers recorded at export.
         threads: number of threads for one prediction.
+        gpu: number of the CUDA device, where onnxruntime-gpu is installed; None for the processor.
 
     Raises:
         BundleError: the archive can't be read, or needs another version of fastmar; from `fastmar_runtime.errors`.
         GoldenMismatch: a BundleError: this machine does not reproduce the recorded answers.
     """
-    predictor = Predictor.open(os.fspath(path), threads=threads)
+    predictor = Predictor.open(os.fspath(path), threads=threads, gpu=gpu)
     if verify:
         replay_golden(predictor)
     return Model(predictor)

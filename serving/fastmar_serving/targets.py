@@ -60,11 +60,20 @@ class Target(Protocol):
         ...
 
 
-def open_target(target: str, key_file: Path | None, mask_size: MaskSize | None = None) -> Target:
-    """Open a target: the URL of a served model, or the path of an archive. `mask_size` is the size of masks."""
+def open_target(
+    target: str, key_file: Path | None, mask_size: MaskSize | None = None, gpu: int | None = None
+) -> Target:
+    """Open a target.
+
+    Args:
+        target: the URL of a served model, or the path of an archive.
+        key_file: has the key of a served model.
+        mask_size: the size of masks.
+        gpu: the CUDA device of an archive, where ONNX Runtime has CUDA; None for the CPU.
+    """
     if "://" in target or ("/predictions/" in target and not Path(target).exists()):
         return ServedTarget(target, key_file, mask_size)
-    return ArchiveTarget(target, mask_size)
+    return ArchiveTarget(target, mask_size, gpu)
 
 
 class ArchiveTarget:
@@ -74,12 +83,12 @@ class ArchiveTarget:
         predictor: the model.
     """
 
-    def __init__(self, path: str, mask_size: MaskSize | None) -> None:
+    def __init__(self, path: str, mask_size: MaskSize | None, gpu: int | None = None) -> None:
         from fastmar_runtime.golden import replay_golden  # noqa: PLC0415 - imports ONNX Runtime
         from fastmar_runtime.predictor import Predictor  # noqa: PLC0415
 
         self._mask_size = mask_size
-        self.predictor = Predictor.open(path)
+        self.predictor = Predictor.open(path, gpu=gpu)
         replay_golden(self.predictor)
 
     def schema(self) -> dict[str, Any]:

@@ -15,6 +15,8 @@ column of paths (relative to the current folder) or of the files' bytes. The out
 With --engine ray, Ray Data scores Parquet files on a cluster (--address) or on this machine, and FILE is a folder of
 Parquet files in the order of the rows.
 
+An archive runs on the first GPU if onnxruntime-gpu is installed in place of onnxruntime, else on the processor.
+
 Examples:
   fastmar score model_store/flights.mar rows.csv -o scored.csv
   fastmar score model_store/textures.mar photos -o scored.parquet
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from fastmar_client import Scored
 
 INTERRUPTED = 130
+GPU = 0  # the first device that is visible, where ONNX Runtime has CUDA
 
 RAY = "ray"
 COLUMNAR = (".parquet", ".pq", ".arrow", ".feather", ".ipc", ".jsonl", ".ndjson")  # endings of formats by column
@@ -130,7 +133,7 @@ def run(args: argparse.Namespace) -> int:
         _check_ray(args)
     elif args.address:
         args.refuse("--address is for --engine ray")
-    target = open_target(args.target, args.key_file)
+    target = open_target(args.target, args.key_file, gpu=None if args.engine == RAY else GPU)
     started_at = time.monotonic()
     with _progress() as progress:
         try:
