@@ -20,7 +20,7 @@ from tests.archives import language_archive
 from tests.browser import Chromium
 from tests.engines import FAST
 from tests.pictures import picture
-from tests.web.conftest import listening, strict_page
+from tests.web.conftest import listening, problems, strict_page
 from tests.web.fake import FakeClient
 from tests.web.models import COLOURS, PEOPLE
 
@@ -146,7 +146,7 @@ def test_the_code_is_copied(chromium: Chromium, address: str) -> None:
         assert page.evaluate("navigator.clipboard.readText()") == code
 
 
-def test_invalid_values_have_no_code(page: Any, address: str) -> None:
+def test_invalid_values_have_no_code(page: Any, address: str, axe: str) -> None:
     page.goto(f"{address}/models/people")
     panel = page.locator(".code-panel")
     note = panel.get_by_text("A value is missing or invalid.")
@@ -154,9 +154,11 @@ def test_invalid_values_have_no_code(page: Any, address: str) -> None:
     page.get_by_label("Age", exact=True).fill("")
     expect(note).to_be_visible()
     expect(panel.locator("pre")).to_have_count(0)
+    assert not problems(page, axe)
     page.get_by_label("Age", exact=True).fill("51")
     expect(note).to_be_hidden()
     expect(panel.get_by_role("tabpanel").locator("code")).to_contain_text('"age": 51')
+    assert not problems(page, axe)
 
 
 def test_an_incomplete_number_has_no_code(page: Any, address: str) -> None:

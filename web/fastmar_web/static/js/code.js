@@ -30,8 +30,11 @@ export function start(part) {
 
   function unfold() {
     for (const tab of tabs) {
-      document.getElementById(tab.getAttribute("aria-controls"))
-        ?.toggleAttribute("data-folded", tab.getAttribute("aria-selected") !== "true");
+      const id = tab.id.replace("tab-", "code-");
+      const panel = document.getElementById(id);
+      if (panel) tab.setAttribute("aria-controls", id);
+      else tab.removeAttribute("aria-controls"); // invalid values have no code
+      panel?.toggleAttribute("data-folded", tab.getAttribute("aria-selected") !== "true");
     }
   }
 
