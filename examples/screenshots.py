@@ -49,7 +49,8 @@ def main(folder: Path = IMAGES) -> None:
     table, pictures = flights.benchmark_model(), textures.benchmark_model()
     masks, mosaic_pictures = mosaics.cached()
     export_learner(table.learner, Options(flights.NAME, output=STORE, ui=UI, force=True))
-    export_learner(pictures.learner, Options(textures.NAME, output=STORE, force=True))
+    options = Options(textures.NAME, output=STORE, reference=pictures.pictures[0].parent, with_samples=6, force=True)
+    export_learner(pictures.learner, options)
     export_learner(masks, Options(mosaics.NAME, output=STORE, force=True))
     rows = _csv(table.records, STORE.parent / "flights.csv")
     root = hasattr(os, "geteuid") and os.geteuid() == 0
