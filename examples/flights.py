@@ -100,8 +100,8 @@ def _train(folder: Path, seed: int = SEED) -> None:
         training,
         path=folder,
         procs=[Categorify, FillMissing, Normalize],
-        cat_names=CATEGORIES,
-        cont_names=NUMBERS,
+        cat_names=[*CATEGORIES],  # fastai appends to it
+        cont_names=[*NUMBERS],
         y_names=TARGET,
         y_block=CategoryBlock(),
         valid_idx=list(range(TRAINING_ROWS - 4_000, TRAINING_ROWS)),
