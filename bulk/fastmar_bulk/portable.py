@@ -12,7 +12,8 @@ from typing import TypeAlias
 
 import pyarrow as pa
 
-from fastmar_bulk.in_memory import ALL, COLUMN, FrameScorer, check_errors
+from fastmar_bulk.in_memory import ALL, COLUMN, FrameScorer, check_errors, select
+from fastmar_bulk.scorer import open_scorer
 from fastmar_contract.errors import TableUnreadable
 from fastmar_runtime.bundle import BundleFiles
 from fastmar_runtime.golden import replay_golden
@@ -79,13 +80,8 @@ class PortableScorer:
             TableUnreadable: its answers are no columns.
             GoldenMismatch: this machine does not reproduce the recorded answers; from `fastmar_runtime.errors`.
         """
-        with tempfile.TemporaryDirectory(prefix="fastmar-") as folder:
-            path = Path(folder, "model.mar")
-            path.write_bytes(self.archive)
-            predictor = Predictor.open(path)
-            replay_golden(predictor)
         return partial(
-            FrameScorer(predictor),
+            FrameScorer(self._predictor()),
             column=self.column,
             keep=self.keep,
             columns=self.columns,
@@ -100,3 +96,21 @@ class PortableScorer:
             TableUnreadable: a column is missing or unknown, or its answers are no columns.
         """
         return self.open()(table.empty_table()).schema
+
+    def inputs(self, names: Sequence[str]) -> list[str]:
+        """The columns that are read or kept of a table with the columns `names`, in its order.
+
+        Raises:
+            TableUnreadable: a column is missing or unknown.
+        """
+        scorer = open_scorer(self._predictor(), self.column, names, "the table")
+        used = {*scorer.wanted, *select(self.keep, names)}
+        return [name for name in names if name in used]
+
+    def _predictor(self) -> Predictor:
+        with tempfile.TemporaryDirectory(prefix="fastmar-") as folder:
+            path = Path(folder, "model.mar")
+            path.write_bytes(self.archive)
+            predictor = Predictor.open(path)
+            replay_golden(predictor)
+        return predictor

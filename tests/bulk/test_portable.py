@@ -59,3 +59,12 @@ def test_refusals(archive: Path, tmp_path: Path) -> None:
     with pytest.raises(FastmarError) as refused:
         PortableScorer.read(archive).output(TABLE.schema.remove(0))
     assert refused.value.code == "missing_column"
+
+
+def test_inputs_are_the_columns_that_are_read_or_kept(archive: Path) -> None:
+    names = ["more", *TABLE.column_names, "unread"]
+    assert PortableScorer.read(archive, keep=["more"]).inputs(names) == names[:-1]
+    assert PortableScorer.read(archive).inputs(names) == names
+    with pytest.raises(FastmarError) as refused:
+        PortableScorer.read(archive, keep=["none"]).inputs(names)
+    assert refused.value.code == "unknown_column"
