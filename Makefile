@@ -37,7 +37,7 @@ test: setup  ## Run all tests (AGAIN=1: even if nothing has changed since they p
 
 quick: setup  ## Run the tests that need no Java, Docker, browser or training
 	@$(BIN)/python -m pytest -q --numprocesses auto \
-	  -m "not torchserve and not asgi and not ray and not docker and not clients and not browser and not training" --ignore tests/docker --ignore tests/clients
+	  -m "not torchserve and not asgi and not ray and not spark and not docker and not clients and not browser and not training" --ignore tests/docker --ignore tests/clients
 
 parity: setup  ## Compare answers with fastai's, learner by learner
 	@$(BIN)/python -m pytest tests/export/test_tabular_parity.py -v

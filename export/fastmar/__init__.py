@@ -3,7 +3,7 @@
     fastmar.export(learn, "model_store", name="flights")
     model = fastmar.load("model_store/flights.mar")
 
-`ray.scorer` scores datasets of Ray Data.
+`ray.scorer` scores datasets of Ray Data, `spark.scorer` DataFrames of Spark.
 
 Everything else is in the command `fastmar`; `fastmar_client` sends records to a server.
 """
@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 from fastmar._extras import extra
 
 if TYPE_CHECKING:
-    from fastmar import ray
+    from fastmar import ray, spark
     from fastmar.model import Model, load
     from fastmar_export.notebook import Summary, export
 
-__all__ = ["Model", "Summary", "export", "load", "ray"]
+__all__ = ["Model", "Summary", "export", "load", "ray", "spark"]
 
 # Imported on first use: `import fastmar` is fast, and `load` works without torch.
 _MODULES = {
@@ -31,7 +31,7 @@ _MODULES = {
 }
 
 
-_SUBMODULES = ("ray",)
+_SUBMODULES = ("ray", "spark")
 
 
 def __getattr__(name: str) -> Any:
