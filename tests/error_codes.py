@@ -32,7 +32,7 @@ SHOWN = 2  # messages of a code; others are similar
 _CODE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 # A function of such a name makes an error or a warning.
 _MAKER = re.compile(
-    r"error|interpretation|refus|problem|broken|compared|invalid|warn|remark|notice|fault|unknown|missing|fail",
+    r"error|interpretation|FieldMessage|refus|problem|broken|compared|invalid|warn|remark|notice|fault|unknown|missing|fail",
     re.IGNORECASE,
 )
 
