@@ -14,12 +14,14 @@ from typing import Any
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from tests.spark.session import java_home
 
 from fastmar_runtime.predictor import Predictor
 
 FOLDER = Path(__file__).parents[2] / "examples" / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 TIMEOUT = 300  # seconds for a cell
+JAVA = {"spark"}  # notebooks that need a JDK
 LONGEST = 45  # lines of code in a notebook
 
 # A first cell: the kernel is of this environment, and connections to other machines are refused.
@@ -75,6 +77,8 @@ def test_a_notebook_runs(path: Path, tmp_path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     if missing := missing_packages(notebook):
         pytest.skip(f"not installed: {', '.join(missing)}")
+    if path.stem in JAVA and java_home() is None:
+        pytest.skip("Spark needs a complete JDK")
     notebook.cells.insert(0, nbformat.v4.new_code_cell(FIRST))
     NotebookClient(notebook, timeout=TIMEOUT, resources={"metadata": {"path": str(tmp_path)}}).execute()
     archives = list((tmp_path / "model_store").glob("*.mar"))
