@@ -20,6 +20,7 @@ from fastmar_client.errors import CsvUnreadable, CsvUnwritable, ResumeRefused
 from fastmar_client.scoring import Scored
 from fastmar_runtime.predictor import Predictor
 from tests.bulk.test_files import ROWS, read, table, write
+from tests.local_s3 import local_s3
 from tests.runtime import tiny, tiny_pictures
 
 FILES = ["in.csv", "in.csv.gz", "in.parquet", "in.arrow", "in.jsonl"]
@@ -40,27 +41,8 @@ def memory() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[Any]:
-    """A client of a local S3 with a bucket."""
-    import boto3
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    environment = {
-        "ACCESS_KEY_ID": "key",
-        "SECRET_ACCESS_KEY": "secret",
-        "DEFAULT_REGION": "us-east-1",
-        "EC2_METADATA_DISABLED": "true",  # else pyarrow waits for a machine in the cloud
-        "ENDPOINT_URL": f"http://{host}:{port}",
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in environment.items():
-            patch.setenv(f"AWS_{name}", value)
-        client = boto3.client("s3")
-        client.create_bucket(Bucket="bulk")
+    with local_s3("bulk") as client:
         yield client
-    server.stop()
 
 
 def score(model: Predictor, source: str | Path, target: str | Path, **options: Any) -> Scored:

@@ -19,6 +19,7 @@ import pytest
 import fastmar
 from fastmar_cli.main import main
 from tests.archives import tiny_archive
+from tests.local_s3 import local_s3
 from tests.ray.data_cluster import CPUS, ENVIRONMENT, THREADS, DataCluster, cluster
 from tests.runtime import tiny
 
@@ -38,7 +39,14 @@ BAD = TABLE.set_column(TABLE.column_names.index("hours"), "hours", pa.array(HOUR
 
 
 @pytest.fixture(scope="module")
-def two_nodes() -> Iterator[DataCluster]:
+def s3() -> Iterator[Any]:
+    with local_s3("bulk") as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def two_nodes(s3: Any) -> Iterator[DataCluster]:
+    """Its processes have the environment that leads to the local S3."""
     with cluster(nodes=2) as running:
         yield running
 
@@ -63,10 +71,11 @@ def score(two_nodes: DataCluster, folder: Path, monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setenv(name, value)
 
     def run(table: str, output: str, *options: str) -> int:
-        paths = [str(folder / name) for name in ("tiny-1.2.mar", table)]
+        paths = [str(folder / "tiny-1.2.mar"), table if "://" in table else str(folder / table)]
+        output = output if "://" in output else str(folder / output)
         on_ray = ["--engine", "ray", "--address", two_nodes.address, "--batch-size", "500"]
         on_ray += [] if "--workers" in options else ["--workers", "2"]
-        return main(["score", *paths, "-o", str(folder / output), *on_ray, *options])
+        return main(["score", *paths, "-o", output, *on_ray, *options])
 
     return run
 
@@ -132,6 +141,20 @@ def test_options(score: Any, folder: Path, capsys: Any) -> None:
     assert "RecordRefused" in printed
     assert "[null_not_filled]" in printed
     assert not (folder / "chosen" / "_SUCCESS").exists()
+
+
+def test_an_object_store(score: Any, folder: Path, s3: Any, capsys: Any) -> None:
+    for path in sorted((folder / "parts").iterdir()):
+        s3.upload_file(str(path), "bulk", f"in/{path.name}")
+    assert score("s3://bulk/in", "s3://bulk/out") == 1
+    written = s3.list_objects_v2(Bucket="bulk", Prefix="out/")["Contents"]
+    names = sorted(found["Key"] for found in written if found["Key"].endswith(".parquet"))
+    assert "out/_SUCCESS" in [found["Key"] for found in written]
+    bodies = [s3.get_object(Bucket="bulk", Key=name)["Body"].read() for name in names]
+    found = pa.concat_tables([pq.read_table(pa.BufferReader(body)) for body in bodies])
+    assert found.equals(in_process(folder, "parts"))
+    assert score("s3://bulk/in", "s3://bulk/out") == 1
+    assert "[file_exists]" in capsys.readouterr().err
 
 
 def test_tables_that_are_refused(score: Any, folder: Path, capsys: Any) -> None:
