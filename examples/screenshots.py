@@ -127,7 +127,7 @@ def _visit_masks(page: Any, address: str, pictures: list[Path], screenshot: Any)
 
 def _visit_table(page: Any, address: str, rows: Path, screenshot: Any) -> None:
     page.goto(f"{address}/models/{flights.NAME}/table")
-    page.get_by_label("Choose a CSV file").set_input_files(rows)
+    page.get_by_label("Choose a table").set_input_files(rows)
     page.get_by_role("button", name=f"Score {ROWS} rows").wait_for()
     screenshot("csv")
     page.get_by_role("button", name=f"Score {ROWS} rows").click()

@@ -92,7 +92,7 @@ def visit(page: Any, address: str, fake: FakeClient, pictures: list[Path], tmp_p
     (tmp_path / "t.csv").write_text(
         f"{columns},shoe\n" + row.replace("\n", ",41\n") * 3 + "Astronaut,x,3,True,old,40,plain,1\n"
     )
-    page.get_by_label("Choose a CSV file").set_input_files(tmp_path / "t.csv")
+    page.get_by_label("Choose a table").set_input_files(tmp_path / "t.csv")
     page.get_by_role("button", name="Score 4 rows").wait_for()
     check("a table")
     page.get_by_role("button", name="Score 4 rows").click()

@@ -187,8 +187,8 @@ def test_64_rows_of_csv_download_64_answers(page: Any, real: str, tmp_path: Path
     table = tmp_path / "64 people.csv"
     people().drop(columns="income")[:64].to_csv(table, index=False)
     page.goto(f"{real}/models/{PEOPLE}")
-    page.get_by_role("link", name="CSV file").click()
-    page.get_by_label("Choose a CSV file").set_input_files(table)
+    page.get_by_role("link", name="Table").click()
+    page.get_by_label("Choose a table").set_input_files(table)
     page.get_by_role("button", name="Score 64 rows").click()
     expect(page.locator(".job[data-rows='64'][data-errors='0']")).to_be_visible(timeout=PATIENCE)
     with page.expect_download() as download:
@@ -200,7 +200,7 @@ def test_64_rows_of_csv_download_64_answers(page: Any, real: str, tmp_path: Path
     assert {row["prediction"] for row in rows} == {"<50k", ">=50k"}
     assert not any(row["error"] for row in rows)
     page.get_by_role("button", name="Remove").click()
-    page.get_by_label("Choose a CSV file").wait_for(state="attached")
+    page.get_by_label("Choose a table").wait_for(state="attached")
 
 
 def test_files_chosen_before_the_script_has_loaded_are_sent(
@@ -222,7 +222,7 @@ def test_files_chosen_before_the_script_has_loaded_are_sent(
 
     table = tmp_path / "people.csv"
     people().drop(columns="income")[:3].to_csv(table, index=False)
-    choose(f"/models/{PEOPLE}/table", "Choose a CSV file", table)
+    choose(f"/models/{PEOPLE}/table", "Choose a table", table)
     expect(page.get_by_role("button", name="Score 3 rows")).to_be_visible(timeout=PATIENCE)
     choose(f"/models/{COLOURS}", "Choose one picture or many", pictures[:2])
     expect(page.locator("[data-grid] .name")).to_have_count(2, timeout=PATIENCE)
@@ -230,7 +230,7 @@ def test_files_chosen_before_the_script_has_loaded_are_sent(
 
 def test_64_rows_of_the_cookbook(page: Any, real: str, cookbook: Path) -> None:
     page.goto(f"{real}/models/{ADULT}/table")
-    page.get_by_label("Choose a CSV file").set_input_files(cookbook / "adult_sample_test.csv")
+    page.get_by_label("Choose a table").set_input_files(cookbook / "adult_sample_test.csv")
     expect(page.locator("[data-code=no_problems]")).to_be_visible()
     page.get_by_role("button", name="Score 64 rows").click()
     with page.expect_download() as download:
@@ -254,7 +254,7 @@ def test_all_pages_work_without_scripts(chromium: Chromium, real: str, pictures:
     table = tmp_path / "people.csv"
     people()[:5].to_csv(table, index=False)
     page.goto(f"{real}/models/{PEOPLE}/table")
-    page.get_by_label("Choose a CSV file").set_input_files(table)
+    page.get_by_label("Choose a table").set_input_files(table)
     page.get_by_role("button", name="Check the file").click()
     page.get_by_role("button", name="Score 5 rows").click()
     page.get_by_role("link", name="Download the answers").wait_for(timeout=PATIENCE)  # the page reloads

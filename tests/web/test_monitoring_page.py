@@ -566,6 +566,6 @@ def test_every_part_is_reached_with_the_keyboard(page: Any, served: Served) -> N
         if name == "Skip to the content" and reached:
             break
         reached.append(name or page.evaluate("document.activeElement.getAttribute('aria-labelledby')"))
-    assert reached[:6] == ["Skip to the content", "fastmar", "Models", "Form", "CSV file", "Monitoring"]
+    assert reached[:6] == ["Skip to the content", "fastmar", "Models", "Form", "Table", "Monitoring"]
     assert reached.count("Shares") == 7
     assert "Errors and warnings by code since the server's start" in reached

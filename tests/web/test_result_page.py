@@ -242,6 +242,25 @@ def test_the_page_is_small_and_comes_from_one_host(page: Any, address: str, mixe
     assert size < MAX_BYTES, size
 
 
+def test_the_example_rows_can_be_scored_as_an_excel_file(page: Any, real: str, tmp_path: Path) -> None:
+    """Download, upload and download again, with a real server."""
+    openpyxl = pytest.importorskip("openpyxl", reason="openpyxl is not installed")
+    page.goto(f"{real}/models/{PEOPLE}/table")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Excel file with example rows").click()
+    download.value.save_as(tmp_path / "sample.xlsx")
+    page.get_by_label("Choose a table").set_input_files(tmp_path / "sample.xlsx")
+    page.get_by_role("button", name="Score").click()
+    expect(page.locator(".job[data-errors='0'][data-warned='0']")).to_be_visible(timeout=PATIENCE)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download the answers").click()
+    download.value.save_as(tmp_path / "answers.xlsx")
+    header, *rows = openpyxl.load_workbook(tmp_path / "answers.xlsx").active.iter_rows(values_only=True)
+    assert header[-4:] == ("prediction", "probability", "warnings", "error")
+    assert len(rows) == openpyxl.load_workbook(tmp_path / "sample.xlsx").active.max_row - 1
+    assert all(row[-4] in ("<50k", ">=50k") and 0.5 <= row[-3] <= 1 for row in rows)
+
+
 def test_the_filters_work_without_a_script(chromium: Chromium, real: str, tmp_path: Path) -> None:
     table = tmp_path / "people.csv"
     people()[:80].to_csv(table, index=False)

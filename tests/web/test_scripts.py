@@ -137,7 +137,7 @@ def test_hostile_names_are_not_run(page: Any, address: str, fake: FakeClient, tm
     table = tmp_path / "<img src=x onerror=alert(1)>.csv"
     table.write_text(f"age,{QUOTED.replace(chr(34), chr(34) * 2)!r},{HOSTILE}\n{HOSTILE},1,{HOSTILE}\n")
     page.goto(f"{address}/models/people/table")
-    page.get_by_label("Choose a CSV file").set_input_files(table)
+    page.get_by_label("Choose a table").set_input_files(table)
     expect(page.locator("#job-title")).to_have_text(table.name)
 
 
@@ -145,8 +145,8 @@ def test_case_charset_that_is_chosen_goes_with_the_table(page: Any, address: str
     table = tmp_path / "rows.csv"
     table.write_bytes("age,work-class\n1,café\n".encode("cp1252"))
     page.goto(f"{address}/models/people/table")
-    page.get_by_label("Encoding of the file").select_option("windows-1252")
-    page.get_by_label("Choose a CSV file").set_input_files(table)
+    page.get_by_label("Encoding of a CSV file").select_option("windows-1252")
+    page.get_by_label("Choose a table").set_input_files(table)
     expect(page.get_by_role("cell", name="café").first).to_be_visible()
 
 
@@ -294,7 +294,7 @@ def test_100_000_rows_are_checked_and_scored(page: Any, address: str, fake: Fake
         RecordRefused("no.", fix="none.", status=400) if row["age"] == "old" else answer()
     )
     page.goto(f"{address}/models/people/table")
-    page.get_by_label("Choose a CSV file").set_input_files(tmp_path / "rows.csv")
+    page.get_by_label("Choose a table").set_input_files(tmp_path / "rows.csv")
     page.get_by_role("button", name="Score 100,000 rows").click(timeout=PATIENCE)
     expect(page.get_by_role("progressbar", name="Rows scored")).to_be_visible()
     expect(page.locator("[data-code=error_rows][data-count='100']")).to_be_visible()
@@ -558,11 +558,11 @@ def test_a_refused_table_is_not_retried(
     (tmp_path / "rows.csv").write_text("age\n1\n")
     page.goto(f"{address}/models/people/table")
     fake.go_down()
-    page.get_by_label("Choose a CSV file").set_input_files(tmp_path / "rows.csv")
+    page.get_by_label("Choose a table").set_input_files(tmp_path / "rows.csv")
     expect(page.locator("[data-failure] [data-code=model_server_unreachable]")).to_be_visible()
     expect(page.locator("[data-failure] .retrying")).to_have_count(0)
     answer_as_proxy(page, address, 413)
-    page.get_by_label("Choose a CSV file").set_input_files(tmp_path / "rows.csv")
+    page.get_by_label("Choose a table").set_input_files(tmp_path / "rows.csv")
     expect(page.locator("[data-failure] [data-code=body_too_large]")).to_be_visible()
 
 

@@ -9,7 +9,7 @@ from flask import Flask, Response, jsonify, make_response, render_template, requ
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from fastmar_client import Schema
-from fastmar_web import answer_pages, model_pages, table_pages
+from fastmar_web import answer_pages, job_pages, model_pages, table_pages
 from fastmar_web.backend import Backend
 from fastmar_web.errors import PageError
 from fastmar_web.jobs import Jobs
@@ -45,6 +45,7 @@ def create_app(settings: Settings | None = None, backend: Backend | None = None)
     model_pages.register(app, backend, settings)
     answer_pages.register(app, backend, settings)
     table_pages.register(app, backend, settings, jobs)
+    job_pages.register(app, backend, jobs)
     if settings.monitor is not None:
         app.extensions["fastmar_poller"] = monitoring_page.register(app, backend, settings, settings.monitor)
     app.teardown_request(lambda _: request.close())  # deletes uploads on the disk

@@ -5,20 +5,25 @@ from __future__ import annotations
 import csv
 import sqlite3
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from flask import url_for
 
 from fastmar_client import Scored
-from fastmar_web.jobs import CHECKING, DONE, Job
+from fastmar_web.jobs import CHECKING, DONE, THREADS, Job, storage_errors
 from fastmar_web.presentation import Presentation
 from fastmar_web.result_links import choice_of
 from fastmar_web.result_view import ResultView, has_labels, result_view, splits_labels
 from fastmar_web.results import opened
 from fastmar_web.results_writer import write_results
+from fastmar_web.table_files import CSV, TableFormat, available
 
 JSON = dict[str, Any]
+_CONVERSIONS = threading.Semaphore(THREADS)
 RESULT = "result"  # id of the element with the answers, to which the links of filters lead
 
 
@@ -30,6 +35,7 @@ def variables(job: Job, query: Mapping[str, str]) -> JSON:
         "texts": texts,
         "schema": job.schema,
         "status": status_text(job),
+        "formats": available(),
         "result": view_of(job, query, texts) if job.state == DONE else None,
     }
 
@@ -62,6 +68,32 @@ def keep_results(job: Job) -> None:
         )
     except (csv.Error, sqlite3.Error, OSError) as error:
         print(f"fastmar web: the answers of a table can't be shown: {error!r}", file=sys.stderr, flush=True)
+
+
+def answers_as(job: Job, chosen: TableFormat) -> Path:
+    """The file of answers in a format; written once, when it is first asked for.
+
+    Raises:
+        RequestRefused: the answers do not fit in this format.
+        Unavailable: they can't be written.
+    """
+    if chosen is CSV:
+        return job.answers
+    path = job.folder / f"answers.{chosen.extension}"
+    with _CONVERSIONS, storage_errors():  # two at a time, since each takes a processor
+        if not path.is_file():
+            part = path.with_name(f"{path.name}.part")
+            delimiter = job.preview.delimiter if job.preview else ","
+            header = next(csv_rows(job.answers, delimiter))
+            chosen.write(part, header, lambda: islice(csv_rows(job.answers, delimiter), 1, None))
+            part.replace(path)
+    return path
+
+
+def csv_rows(path: Path, delimiter: str) -> Iterator[list[str]]:
+    """The rows of a file of answers, with its header."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        yield from csv.reader(file, delimiter=delimiter)
 
 
 def status_text(job: Job) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -17,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from fastmar_client.csv_answers import ERROR, INPUT, LABEL_SEPARATOR, PREDICTION, PREFIX, PROBABILITY, WARNINGS
-from fastmar_contract.cells import NULLS, read_number
+from fastmar_contract.cells import NULLS
 from fastmar_web.results import FAILED, FINE, OTHER, WARNED, Column
+from fastmar_web.table_files.cells import number_of
 
 JSON = dict[str, Any]
 
 MAX_COLUMNS = 60  # of the table, beside those of the answers
 MAX_ANSWER_COLUMNS = 20
-MAX_DIGITS = 15  # of an integer that is exact as a float
 CELL_LENGTH = 400  # characters that are stored
 MAX_LABELS = 200  # that are counted
 MAX_MESSAGES = 12  # that are listed
@@ -136,13 +135,9 @@ def _insert(
 
 
 def _value(cell: str) -> str | float:
-    """A cell as it is stored: a number, unless it would be shown otherwise than it is written."""
-    if not cell or cell[0] not in "-.0123456789" or (cell[0] == "0" and cell[1:2].isdigit()) or not cell.isascii():
-        return cell[:CELL_LENGTH]
-    number = read_number(cell)
-    if type(number) is not float or (len(cell) > MAX_DIGITS and cell.isdigit()) or not math.isfinite(number):
-        return cell[:CELL_LENGTH]
-    return number
+    """A cell as it is stored."""
+    number = number_of(cell)
+    return cell[:CELL_LENGTH] if number is None else number
 
 
 def _counts(database: sqlite3.Connection, columns: list[Column], separator: str | None) -> JSON:

@@ -65,6 +65,8 @@ class Preview:
         version: version of the model that checked it and will score it; None for the default version.
         encoding: encoding of the file.
         delimiter: between its cells.
+        extension: of the uploaded file's format; its table is a CSV file in any case.
+        remarks: on how the file was read.
         columns: names of the columns in the sample.
         rows: the sample: the first rows, each cell with its problem.
         total: number of rows.
@@ -81,6 +83,8 @@ class Preview:
     version: str | None = None
     encoding: str = UTF8
     delimiter: str = ","
+    extension: str = "csv"
+    remarks: list[str] = field(default_factory=list)
     columns: list[str] = field(default_factory=list)
     rows: list[Sample] = field(default_factory=list)
     total: int = 0
@@ -138,7 +142,7 @@ def _read(path: Path, schema: JSON, on_row: Callable[[int], None], encoding: str
     with path.open("rb") as file:
         rows = CsvFile(file, known, encoding=encoding, name="the file", encoding_fix=ENCODING_FIX)
         header = rows.header
-        preview = Preview(described.version, encoding, rows.delimiter, header[:SAMPLE_COLUMNS])
+        preview = Preview(described.version, encoding, rows.delimiter, columns=header[:SAMPLE_COLUMNS])
         preview.more_columns = max(0, len(header) - SAMPLE_COLUMNS)
         preview.missing = [problem.field or "" for problem in described.missing(header)]
         unused = [name for name in header if name not in known]
