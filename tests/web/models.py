@@ -19,6 +19,7 @@ OCCUPATION = [" Clerical", " Executive", " Farming", " Sales", "\"><img src=x on
 LANDS = ["Bo", "Dee", "El", "Fin", "Green", "Hol", "Ice", "Jut", "Kirk", "Lap", "Mor", "New", "Od", "Po", "Rhine"]
 COUNTRIES = [f" {name}land" for name in LANDS]
 ROWS = 400
+SAMPLES = 3
 
 
 def people() -> pd.DataFrame:
@@ -69,8 +70,10 @@ def make_store(folder: Path) -> Path:
         picture_learner(folder / "pictures").export(folder / "colours.pkl")
     people().drop(columns="income").to_csv(folder / "people.csv", index=False)
     for name in (PEOPLE, COLOURS):
-        reference = folder / "people.csv" if name == PEOPLE else None
-        export_learner(folder / f"{name}.pkl", Options(name, output=store, reference=reference))
+        reference = folder / ("people.csv" if name == PEOPLE else "pictures")
+        samples = SAMPLES if name == COLOURS else None
+        options = Options(name, output=store, reference=reference, with_samples=samples)
+        export_learner(folder / f"{name}.pkl", options)
     if COOKBOOK.is_dir():
         export_learner(COOKBOOK / "adult_sample_model.pkl", Options(ADULT, output=store))
     return store

@@ -12,7 +12,7 @@ from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.record_schemas import example
 from tests.browser import PATIENCE, Chromium
 from tests.runtime.explanations import check_equal_to_asking_one_at_a_time
-from tests.web.models import ADULT, COLOURS, PEOPLE, people
+from tests.web.models import ADULT, COLOURS, PEOPLE, SAMPLES, people
 
 pytestmark = pytest.mark.asgi
 expect: Any = getattr(pytest.importorskip("playwright.sync_api"), "expect")  # noqa: B009 - mypy needs no stubs
@@ -163,6 +163,15 @@ def test_three_pictures_get_three_answers(
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_be_hidden()
     expect(page.get_by_role("button", name="Enlarge red.jpg")).to_be_focused()
+
+
+def test_samples_of_the_archive_are_answered(page: Any, real: str) -> None:
+    page.goto(f"{real}/models/{COLOURS}")
+    samples = page.get_by_role("button", name="Sample")
+    expect(samples).to_have_count(SAMPLES)
+    for sample in samples.all():
+        sample.click()
+    expect(page.locator(".picture .sentence")).to_have_count(SAMPLES, timeout=PATIENCE)
 
 
 def test_the_fruit_of_the_cookbook(page: Any, real: str, cookbook: Path) -> None:
