@@ -111,16 +111,21 @@ def write_table(sample: pd.DataFrame, rows: int, path: Path) -> None:
 
 
 def _run(folder: Path, source: str, target: str, rows: int, options: dict[str, Any]) -> Run:
-    """Score in a new process, which prints its duration and its peak of memory."""
-    paths = [str(folder / "adult.mar"), str(folder / f"in.{source}"), str(folder / f"out.{target}")]
-    command = [sys.executable, "-m", "benchmarks.bulk_score", "--child", *paths, json.dumps(options)]
-    environment = os.environ | {"ARROW_DEFAULT_MEMORY_POOL": "system"}  # as the command sets it
-    printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
-    seconds, memory = map(float, printed.split()[-2:])
+    seconds, memory = score(folder / "adult.mar", folder / f"in.{source}", folder / f"out.{target}", options)
     what = f"{source} to {target}" + "".join(f", {name} {value or 'none'}" for name, value in options.items())
     run = Run(what, rows, seconds, memory)
     out.print(f"{what}: {rows:,} rows, {rows / seconds:,.0f} rows/s, {memory:,.0f} MB")
     return run
+
+
+def score(archive: Path, source: Path, target: Path, options: dict[str, Any]) -> tuple[float, float]:
+    """Score in a new process. Returns the seconds without its start, and the peak of its resident memory in MB."""
+    arguments = [str(archive), str(source), str(target), json.dumps(options)]
+    command = [sys.executable, "-m", "benchmarks.bulk_score", "--child", *arguments]
+    environment = os.environ | {"ARROW_DEFAULT_MEMORY_POOL": "system"}  # as the command sets it
+    printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
+    seconds, memory = map(float, printed.split()[-2:])
+    return seconds, memory
 
 
 def _child(archive: str, source: str, target: str, options: str) -> int:

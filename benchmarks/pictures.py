@@ -42,12 +42,12 @@ def benchmark_model() -> textures.BenchmarkModel:
     return textures.read(cached_folder(CACHE, _make))
 
 
-def crop_pictures(folder: Path) -> list[Path]:
-    """Write random crops of photographs from scikit-image, as JPEG."""
+def crop_pictures(folder: Path, count: int = COUNT) -> list[Path]:
+    """Write `count` random crops of photographs from scikit-image, as JPEG."""
     folder.mkdir(parents=True)
     random = np.random.default_rng(SEED)
     written = []
-    for number in range(COUNT):
+    for number in range(count):
         with Image.open(str(files("skimage.data") / PHOTOGRAPHS[number % len(PHOTOGRAPHS)])) as file:
             photograph = file.convert("RGB")
         width = int(random.integers(photograph.width // 2, photograph.width + 1))
