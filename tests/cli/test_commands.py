@@ -209,6 +209,17 @@ def test_export_and_inspect_report_the_reference_profile(
     assert "reference_profile: none" in capsys.readouterr().out
 
 
+def test_warnings_of_torch_about_a_file_are_not_shown(tmp_path: Path) -> None:
+    """In a process of its own: torch warns once per process about tensors of an experimental type."""
+    program = "import sys; from fastmar_cli.main import main\nsys.exit(main(['inspect', sys.argv[1]]))\n"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.save(torch.ones(3, dtype=torch.complex64).to(torch.complex32), tmp_path / "tensor.pkl")
+    command = [sys.executable, "-c", program, str(tmp_path / "tensor.pkl")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
+    assert done.stderr == ""
+
+
 def test_inspect_does_not_wrap_lines_outside_of_a_terminal(capsys: Any) -> None:
     names = [f"a column with a name of some length, number {number}" for number in range(12)]
     inspect._show({"kind": "k", "steps": [{"step": "read", "cats": names}]})

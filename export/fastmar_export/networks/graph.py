@@ -118,7 +118,7 @@ def export_graph(
     module = _NamedInputs(network, names, positions).eval()
     tensors = tuple(torch.from_numpy(samples[name]) for name in names)
     try:
-        with torch.no_grad():
+        with evaluation():
             returned = module(*tensors)
     except Exception as error:  # layers may raise anything
         reason = " ".join(str(error).split())[:300]
@@ -268,6 +268,14 @@ def _clean(graph: Any) -> None:
                 attribute.t.doc_string = ""
             for inner in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
                 _clean(inner)
+
+
+@contextlib.contextmanager
+def evaluation() -> Iterator[None]:
+    """Run a network without gradients, and without torch's warnings about its layers, which the user can't change."""
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import stat
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -94,7 +95,8 @@ def _read(path: Path, limits: Limits) -> LearnerFile:
             budget = Budget(limits, file_bytes=size, pickle_bytes=archive.nbytes("data.pkl"))
             machine = InertMachine(archive.read("data.pkl"), archive, budget)
             try:
-                with _no_collections():
+                with _no_collections(), warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # torch warns about tensors of experimental types
                     root = run(machine)
                     refuse_preview(root)
                     check_unfolded(root, limits, archive.nbytes("data.pkl"))

@@ -118,6 +118,13 @@ class Two(nn.Module):
         return x, x
 
 
+def test_warnings_of_torch_about_layers_are_not_shown() -> None:
+    """Warnings are errors in tests; torch warns about each call of a LogSoftmax without an axis."""
+    network = nn.Sequential(nn.Flatten(), nn.Linear(4, 2), nn.LogSoftmax()).eval()
+    _, output = export_graph(network, {"x": torch.rand(2, 4).numpy()}, ["x"])
+    np.testing.assert_allclose(np.exp(output).sum(axis=1), 1, atol=1e-6)
+
+
 @pytest.mark.parametrize("network", [Two(), nn.Flatten(0)])
 def test_output_without_a_row_for_each_record_is_refused(network: nn.Module) -> None:
     with raises(ExportError, "unexpected_output"):

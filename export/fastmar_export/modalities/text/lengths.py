@@ -9,7 +9,7 @@ from torch import nn
 
 from fastmar_export.modalities import Arrays
 from fastmar_export.networks.fastai_text import state_sizes
-from fastmar_export.networks.graph import DEEP, check_graph
+from fastmar_export.networks.graph import DEEP, check_graph, evaluation
 from fastmar_runtime.modalities.text.preprocessing import IDS, LENGTHS, PAD
 from fastmar_runtime.predictor import Predictor
 
@@ -35,7 +35,7 @@ def check_other_lengths(network: nn.Module, predictor: Predictor, samples: Array
         for row, length in enumerate(lengths):
             ids[row, :length] = generator.choice(known, length)
         inputs = {IDS: ids, LENGTHS: np.array(lengths, np.int64)}
-        with torch.inference_mode():
+        with evaluation():
             expected = network(*map(torch.from_numpy, inputs.values())).numpy()
         sizes = state_sizes(network)
         states = {name: np.zeros((len(lengths), size), np.float32) for name, size in sizes.items()}

@@ -14,7 +14,7 @@ from torch import nn
 from fastmar_export.conversion import Conversion
 from fastmar_export.errors import ParityFailed
 from fastmar_export.modalities.vision.golden import GOLDEN_SIZE
-from fastmar_export.networks.graph import DEEP, check_graph
+from fastmar_export.networks.graph import DEEP, check_graph, evaluation
 from fastmar_runtime.predictor import Predictor
 
 _PADDING = ((0, 0), (0, 0), (0, 37), (0, 101))  # added to the first size to get the second
@@ -52,7 +52,7 @@ def check_other_size(
     (name, pictures), *_ = samples.items()
     other = {name: np.ascontiguousarray(np.pad(pictures, _PADDING, "reflect"))}
     try:
-        with torch.no_grad():
+        with evaluation():
             expected = network(torch.from_numpy(other[name])).numpy()
         if expected.ndim == 2 and expected.shape[1:] != first.shape[1:]:
             raise ValueError("the number of outputs depends on the picture's size")
