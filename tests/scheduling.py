@@ -31,6 +31,7 @@ LONGEST = (
     ),
     ("tests/documents/test_commands.py",),
     ("tests/ray/test_cluster.py",),
+    ("tests/ray/test_data.py",),
     ("tests/spark/test_executors.py", "tests/spark/test_scorer.py"),
     ("tests/web/test_scripts.py",),
     ("tests/export/test_vision_architectures.py",),
