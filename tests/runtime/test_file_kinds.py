@@ -32,7 +32,7 @@ def zipped() -> bytes:
         (b"a" * 5000, "'aaaaaaaaaaaaaaaaaaaaaaaa'"),
         (b"%PDF-1.7", "PDF"),
         (zipped(), "ZIP"),
-        (gzip.compress(b"a"), "gzip"),
+        (gzip.compress(b"a", mtime=0), "gzip"),
         (b"\0\0\0\x1cftypheic\0\0\0\0mif1heic", "HEIC"),
         (b"\0\0\0\x1cftypavif\0\0\0\0", "AVIF"),
         (b"\0\0\0\x1cftypisom\0\0\0\0", "video"),
