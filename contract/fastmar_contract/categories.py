@@ -87,9 +87,10 @@ class Categories:
                 message = f"read as {meant!r}: the two differ only in surrounding white space."
                 return Interpretation(self.codes[meant], WHITE_SPACE, message)
         message = f"the model was not trained with {short_repr(value)}, and treats it as an unknown category."
-        text = value if isinstance(value, str) else short_repr(value)
+        text = str(value) if isinstance(value, str | bool) else short_repr(value)
         if (similar := self._printed.get(text)) is not None:  # the string "3" for the number 3, and the like
-            message += f" Did you mean {similar!r} ({type(similar).__name__})? Text never matches a number or a bool."
+            kind = "text" if isinstance(similar, str) else "boolean" if isinstance(similar, bool) else "number"
+            message += f" Did you mean the {kind} {short_repr(similar)}? A text never matches a number or a boolean."
         elif isinstance(value, str) and may_search() and (similar := self._names.closest(value)) is not None:
             message += f" Did you mean {similar!r}?"
         return Interpretation(0, UNKNOWN, message, similar)

@@ -8,17 +8,19 @@ from typing import Any
 
 _MAX_REPR = 80  # characters of a user's value in a message
 _MAX_RETURNED = 1000  # characters of a user's value in a warning
+_JSON = {"None": "null", "True": "true", "False": "false"}  # constants by their names in Python
 _NOT_ESCAPED = "\n\t"
 # Control characters, and characters that are invisible or change the text direction: they can disguise other text.
 _ESCAPED = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 
 
 def short_repr(value: Any) -> str:
-    """The repr of `value`, cut to a length that fits a line."""
+    """The repr of `value`, cut to a length that fits a line; null, true and false have their names in JSON."""
     try:
         text = repr(value)
     except (ValueError, RecursionError):  # an integer of thousands of digits, deeply nested lists
         text = f"{type(value).__name__} that is too large to show"
+    text = _JSON.get(text, text)
     return text if len(text) <= _MAX_REPR else f"{text[:_MAX_REPR]}... ({len(text):,} characters)"
 
 

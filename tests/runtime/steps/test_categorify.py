@@ -111,16 +111,16 @@ def test_warnings_name_field_value_and_category():
     assert "' a'" in near[0]["message"]
     assert (unknown[0]["field"], unknown[0]["value"]) == ("c", "X")
     assert "'X'" in unknown[0]["message"]
-    assert "3 (int)" in other_type[0]["message"]
+    assert "the number 3?" in other_type[0]["message"]
 
 
 @pytest.mark.parametrize(
     ("vocabulary", "value", "hint"),
     [
-        (["3"], 3, "'3' (str)"),
-        ([False, True], "True", "True (bool)"),
-        (["True"], True, "'True' (str)"),
-        ([1.5], "1.5", "1.5 (float)"),
+        (["3"], 3, "the text '3'?"),
+        ([False, True], "True", "the boolean true?"),
+        (["True"], True, "the text 'True'?"),
+        ([1.5], "1.5", "the number 1.5?"),
     ],
 )
 def test_a_warning_names_the_category_of_another_type(vocabulary, value, hint):
