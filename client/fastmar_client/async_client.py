@@ -49,7 +49,7 @@ class AsyncClient:
         *,
         token: str | None = None,
         key_file: str | os.PathLike[str] | None = None,
-        timeout: tuple[float, float] = (3.0, 60.0),
+        timeout: float | tuple[float, float] = (3.0, 60.0),
         retries: Retries = Retries(),  # noqa: B008 - frozen
         session: httpx.AsyncClient | None = None,
         transport: AsyncTransport | None = None,

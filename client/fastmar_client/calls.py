@@ -19,7 +19,7 @@ from fastmar_client.requester import Headers, Requester
 from fastmar_client.retries import Retries
 from fastmar_client.schema import Schema
 from fastmar_client.served import check_names, get_schema, path_of
-from fastmar_client.transport import EVENT_STREAM
+from fastmar_client.transport import EVENT_STREAM, timeouts
 from fastmar_contract.masks import check_mask_size
 
 Record = dict[str, Any]
@@ -54,14 +54,14 @@ class Calls:
         *,
         token: str | None,
         key_file: str | os.PathLike[str] | None,
-        timeout: tuple[float, float],
+        timeout: float | tuple[float, float],
         retries: Retries,
         headers: Headers | Callable[[], Headers] | None,
     ) -> None:
         if token is not None and key_file is not None:
             raise ValueError("token and key_file are both set. Fix: pass only one of them.")
         keys: Keys = FixedKey(token) if key_file is None else KeyFile(key_file)
-        self.requester = Requester(keys=keys, timeout=timeout, retries=retries, headers=headers)
+        self.requester = Requester(keys=keys, timeout=timeouts(timeout), retries=retries, headers=headers)
         self._schemas: dict[tuple[str, str | None], tuple[float, Schema]] = {}
 
     def schema_for(self, record: Any, query: Query) -> Flow[Schema | None]:

@@ -59,7 +59,7 @@ class Client:
         *,
         token: str | None = None,
         key_file: str | os.PathLike[str] | None = None,
-        timeout: tuple[float, float] = (3.0, 60.0),
+        timeout: float | tuple[float, float] = (3.0, 60.0),
         retries: Retries = Retries(),  # noqa: B008 - frozen
         session: requests.Session | None = None,
         transport: Transport | None = None,
@@ -72,7 +72,7 @@ class Client:
             token: key for the inference API, if the server requires one.
             key_file: a file with the key, instead of a token: the server's key_file.json, which is read again when keys
                 change, or a text file with one key.
-            timeout: seconds to connect, and seconds without data from the server.
+            timeout: seconds to connect, and seconds without data from the server; one number sets both.
             retries: the retry policy.
             session: a `requests.Session` with your certificates and proxies; it is not closed.
             transport: replaces HTTP; see `fastmar_client.testing`.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import AsyncGenerator, Generator, Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Protocol
 
 from fastmar_client.errors import ClientError, ServerUnreachable, Timeout
+from fastmar_contract.display import short_repr
 
 _MODEL_PATH = re.compile(r"/predictions(/.*)?$")
 EVENT_STREAM = "text/event-stream"  # in Accept: the response may have events
@@ -80,6 +83,23 @@ class AsyncTransport(Protocol):
     async def close(self) -> None:
         """Close the connections."""
         ...
+
+
+def timeouts(timeout: object) -> tuple[float, float]:
+    """(connect, read) in seconds, from one number for both or a pair.
+
+    Raises:
+        TypeError: it is neither a number nor a pair of numbers.
+        ValueError: a number is not positive, or is infinite or NaN.
+    """
+    pair = tuple(timeout) if isinstance(timeout, tuple | list) else (timeout, timeout)
+    fix = "Fix: pass seconds: one number such as 10, or a pair (connect, read) such as (3, 60)."
+    if len(pair) != 2 or not all(isinstance(each, Real) and not isinstance(each, bool) for each in pair):
+        raise TypeError(f"timeout is {short_repr(timeout)}. {fix}")
+    connect, read = map(float, pair)
+    if not all(math.isfinite(each) and each > 0 for each in (connect, read)):
+        raise ValueError(f"timeout is {short_repr(timeout)}; it must be positive and finite. {fix}")
+    return connect, read
 
 
 def base_url(url: str) -> str:

@@ -4,11 +4,14 @@ import socket
 import time
 from typing import Any
 
+import numpy
 import pytest
 from tests.client.blocking import Connect
 from tests.client.scripted import Reply, Scripted, Seen, torchserve
 
 from fastmar_client import (
+    AsyncClient,
+    Client,
     ClientError,
     MethodRefused,
     ModelNotFound,
@@ -179,6 +182,24 @@ def test_retries_after_a_timeout_only_if_configured(connect: Connect, scripted: 
     with connect(scripted.url, timeout=(1, 0.05), retries=patient) as client, pytest.raises(Timeout):
         client.predict("m", {})
     assert len(scripted.seen) == 3
+
+
+@pytest.mark.parametrize("timeout", [0.05, numpy.float32(0.05), [1, 0.05]])
+def test_timeout_may_be_one_number(connect: Connect, timeout: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with connect(url, timeout=timeout) as client, pytest.raises(Timeout) as caught:
+            client.predict("m", {})
+    assert "0.05" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "timeout", [None, "5", True, (3,), (3, None), (1, 2, 3), 0, -1, (3, 0), float("inf"), float("nan")]
+)
+def test_other_timeouts_are_refused_by_the_constructor(timeout: Any) -> None:
+    for client_class in (Client, AsyncClient):
+        with pytest.raises((TypeError, ValueError), match="Fix: "):
+            client_class("http://127.0.0.1:1", timeout=timeout)
 
 
 def test_malformed_address_is_a_client_error(connect: Connect) -> None:
