@@ -35,6 +35,7 @@ class Requester:
         self.timeout = timeout
         self._extra_headers = headers if callable(headers) else lambda: headers or {}
         self._keys = keys
+        self._reached = False  # whether the server has answered a request
 
     def request(
         self,
@@ -69,10 +70,11 @@ class Requester:
                 authorized = headers | {"Authorization": f"Bearer {key}"} if key else headers
                 reply: Reply = yield Send(method, path, body, authorized, timeout or self.timeout)
             except ClientError as error:
-                failure, again = error, policy.allows(error, attempt)
+                failure, again = error, policy.allows(error, attempt, reached=self._reached)
                 failure.model = failure.model or model
                 failure.request_id = failure.request_id or request_id
             else:
+                self._reached = True
                 if reply.status < 400 or _has_answer_for_each_record(reply):
                     return _parse(reply, model) if reply.chunks is None else reply
                 failure = to_client_error(reply, model, len(body or b""))

@@ -21,12 +21,13 @@ class Retries:
 
     A prediction changes nothing on the server, so a retry is safe. A request is retried if the connection is refused or
     breaks, and after the statuses of temporary failures: 408, 425, 429, 500, 502, 503, 504, 507. The defaults cover the
-    restart of a server's only worker. A request is not retried after a read timeout: the server may still be computing
-    its answer, and a second copy would add to the load.
+    restart of a server, or of its only worker. A request is not retried after a read timeout: the server may still be
+    computing its answer, and a second copy would add to the load.
 
     Attributes:
         attempts: maximum number of attempts; 1 disables retries.
-        connects: maximum number of attempts without a connection; lower, so that a wrong address is reported soon.
+        connects: maximum number of attempts without a connection, until the server has answered a request of this
+            client; lower, so that a wrong address is reported soon.
         backoff: seconds before the second attempt; doubled for each further one, with jitter.
         longest: maximum seconds of a pause, also if the server's Retry-After is longer.
         patience: seconds after the first failure within which a request is retried.
@@ -42,10 +43,13 @@ class Retries:
     after_timeout: bool = False
     after_failure: bool = True
 
-    def allows(self, error: ClientError, attempt: int) -> bool:
-        """Whether to retry a request without a response, after the given attempt (from 1)."""
+    def allows(self, error: ClientError, attempt: int, *, reached: bool = False) -> bool:
+        """Whether to retry a request without a response, after the given attempt (from 1).
+
+        `reached` is whether the server has answered an earlier request: its address is right, and it may be restarting.
+        """
         if isinstance(error, ServerUnreachable):
-            return attempt < min(self.attempts, self.connects)
+            return attempt < (self.attempts if reached else min(self.attempts, self.connects))
         return self.after_timeout and isinstance(error, Timeout) and attempt < self.attempts
 
     def allows_status(self, status: int, attempt: int, retry_after: str | None) -> bool:

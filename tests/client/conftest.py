@@ -6,7 +6,7 @@ import json
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,12 @@ def local(in_process: InProcess) -> Client:
 
 @pytest.fixture
 def scripted() -> Iterator[Scripted]:
+    with scripted_server() as server:
+        yield server
+
+
+@contextmanager
+def scripted_server(port: int = 0) -> Iterator[Scripted]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -95,14 +101,16 @@ def scripted() -> Iterator[Scripted]:
         def log_message(self, *arguments: object) -> None:
             pass
 
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    http = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     server = Scripted(f"http://127.0.0.1:{http.server_port}")
     thread = threading.Thread(target=http.serve_forever, args=(0.02,))
     thread.start()
-    yield server
-    http.shutdown()
-    http.server_close()
-    thread.join()
+    try:
+        yield server
+    finally:
+        http.shutdown()
+        http.server_close()
+        thread.join()
 
 
 @pytest.fixture

@@ -133,6 +133,11 @@ def test_failures(fake: FakeServer) -> None:
     assert client.predict("adult", record), "the client makes four attempts"
     fake.break_connections(times=4)
     with pytest.raises(ServerUnreachable):
+        fake.client().predict("adult", record)
+    fake.break_connections(times=11)
+    assert client.predict("adult", record), "the server has answered before: it makes twelve attempts"
+    fake.break_connections(times=12)
+    with pytest.raises(ServerUnreachable):
         client.predict("adult", record)
 
 

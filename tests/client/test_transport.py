@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
+from contextlib import ExitStack
 from typing import Any
 
 import numpy
 import pytest
 from tests.client.blocking import Connect
-from tests.client.scripted import Reply, Scripted, Seen, torchserve
+from tests.client.conftest import scripted_server
+from tests.client.scripted import Reply, Scripted, Seen, echo, torchserve
 
 from fastmar_client import (
     AsyncClient,
@@ -206,6 +209,27 @@ def test_malformed_address_is_a_client_error(connect: Connect) -> None:
     with connect("nonsense://host") as client, pytest.raises(ClientError) as caught:
         client.predict("m", {})
     assert caught.value.code == "not_sendable"
+
+
+def test_predict_many_survives_the_restart_of_the_server(connect: Connect) -> None:
+    with ExitStack() as servers:
+        first = servers.enter_context(scripted_server())
+        first.reply = lambda seen: Reply(200, echo(seen).body, {"Connection": "close"})
+
+        def restart() -> None:
+            again = servers.enter_context(scripted_server(int(first.url.rpartition(":")[2])))
+            again.reply = echo
+
+        policy = Retries(backoff=0.01, connects=2)
+        with connect(first.url, retries=policy) as client:
+            answers = client.predict_many("m", ({"n": n} for n in range(20)), batch_size=2, concurrency=1)
+            found = [next(answers)]
+            servers.pop_all().close()
+            later = threading.Timer(0.5, restart)
+            later.start()
+            found += answers
+            later.join()
+    assert [answer["prediction"]["n"] for answer in found] == list(range(20))
 
 
 def test_retries_a_broken_connection(connect: Connect, scripted: Scripted) -> None:
