@@ -47,7 +47,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--visits", type=int, default=7, help="visits of each page (default: %(default)s)")
     visits = parser.parse_args().visits
-    with served() as address, launched() as chromium:
+    with served() as (address, _), launched() as chromium:
         pages = {
             "models": "/",
             "form": f"/models/{flights.NAME}",
@@ -62,14 +62,14 @@ def main() -> None:
 
 
 @contextmanager
-def served() -> Iterator[str]:
-    """The web app with the learners of the demo; yields its address."""
+def served() -> Iterator[tuple[str, str]]:
+    """The web app with the learners of the demo; yields its address and that of the model server."""
     table, pictures = flights.benchmark_model(), textures.benchmark_model()
     export_learner(table.learner, Options(flights.NAME, output=STORE, ui=UI, force=True))
     folder = pictures.pictures[0].parent
     export_learner(pictures.learner, Options(textures.NAME, output=STORE, reference=folder, with_samples=6, force=True))
     with running_server(STORE, "--engine", "asgi") as server, web_app(server.url) as address:
-        yield address
+        yield address, server.url
 
 
 def visit_page(chromium: Any, name: str, url: str, address: str, visits: int) -> None:
