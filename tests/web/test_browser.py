@@ -220,7 +220,7 @@ def test_files_chosen_before_the_script_has_loaded_are_sent(
     def hold(route: Any) -> None:  # Playwright sets attributes on it, which list.append does not allow
         routes.append(route)
 
-    page.route("**/main.js", hold)
+    page.route("**/js/page.js", hold)
 
     def choose(path: str, label: str, files: Any) -> None:
         page.goto(f"{real}{path}", wait_until="commit")

@@ -1,16 +1,16 @@
 // The form of a model: a script replaces only the answer, with the HTML that the server also sends without scripts.
 // If the model is fast, the answer follows each change of a value.
-import { announce, failedReply, fill, MAX_RETRIES, send, show, whenReady } from "./page.js";
+import { announce, failedReply, fill, MAX_RETRIES, send, show, startParts, whenReady } from "./page.js";
 import { Comparison } from "./comparison.js";
 import { makeCombobox } from "./combobox.js";
 import { History } from "./history.js";
 
-const PAUSE = 250; // milliseconds without a change before the answer is updated
+const PAUSE = 100; // milliseconds without a change before the answer is updated
 const MAX_NAMED = 4; // changed values of an answer in the history
 
 // A control has the name of its column, and one called "action" hides the form's own `action`. So properties of the form
 // are hardly used.
-export function start(part) {
+function start(part) {
   const form = part.querySelector("form");
   const answer = part.querySelector("[data-answer]");
   const card = document.getElementById("answer");
@@ -214,3 +214,5 @@ function decimals(text) {
   const [digits, exponent = "0"] = text.toLowerCase().split("e");
   return Math.max(0, (digits.split(".")[1] ?? "").length - Number(exponent));
 }
+
+startParts("ask", start);

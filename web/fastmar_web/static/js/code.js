@@ -1,10 +1,10 @@
 // The code for the request of the page, in tabs (ARIA: tabs with automatic activation). It follows the values of the form.
-import { fill, send } from "./page.js";
+import { fill, send, startParts } from "./page.js";
 
 const PAUSE = 250; // milliseconds without a change before the code is updated
 const KEY = "fastmar:language";
 
-export function start(part) {
+function start(part) {
   const tabs = [...part.querySelectorAll("[role=tab]")];
   const place = part.querySelector("[data-snippets]");
   const stale = part.querySelector("[data-stale]");
@@ -82,3 +82,5 @@ function remembered() {
 function remember(id) {
   try { localStorage.setItem(KEY, id); } catch { /* storage is disabled */ }
 }
+
+startParts("code", start);

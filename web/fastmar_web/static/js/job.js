@@ -1,10 +1,10 @@
 // The page of a table: updated while the table is read or scored.
-import { announce, fill, send } from "./page.js";
+import { announce, fill, send, startParts } from "./page.js";
 import { followLinks } from "./results.js";
 
 const PAUSE = 700;
 
-export function start(part) {
+function start(part) {
   const place = part.querySelector("[data-job]");
   let announcedAt = 0;
   if (part.dataset.active === "yes") setTimeout(update, PAUSE);
@@ -46,3 +46,5 @@ export function start(part) {
     update();
   }
 }
+
+startParts("job", start);

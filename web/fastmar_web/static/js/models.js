@@ -1,7 +1,7 @@
 // The list of models: updated now and then, more often while a model is loading.
-import { poll, root } from "./page.js";
+import { poll, root, startParts } from "./page.js";
 
-export function start(list) {
+function start(list) {
   poll(async () => { await update(list); return false; }, 3000, list.dataset.waiting === "yes" ? 5000 : 30000);
 }
 
@@ -16,3 +16,5 @@ async function update(list) {
   if (!fresh || fresh.innerHTML === list.innerHTML || list.contains(document.activeElement)) return;
   list.replaceChildren(...fresh.childNodes);
 }
+
+startParts("models", start);

@@ -1,7 +1,7 @@
 // The monitoring page: updated regularly. Opened details stay open, and nothing changes under the keyboard's focus.
-import { poll } from "./page.js";
+import { poll, startParts } from "./page.js";
 
-export function start(part) {
+function start(part) {
   const pause = Number(part.dataset.period) * 1000;
   poll(async () => { await update(part); return false; }, pause, pause);
 }
@@ -24,3 +24,5 @@ async function update(part) {
 function name(details) {
   return (details.closest("article")?.querySelector("h3") ?? details.querySelector("summary")).textContent;
 }
+
+startParts("monitoring", start);

@@ -5,6 +5,11 @@ export const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
 
 export const MAX_RETRIES = 5; // of a request without an answer
 
+/** Start the parts of the page that name a module. Pages also work without scripts. */
+export function startParts(module, start) {
+  for (const part of document.querySelectorAll(`[data-module=${module}]`)) start(part);
+}
+
 /** Send a request and return the server's JSON, or JSON of the same form that describes the failure. */
 export async function send(url, options = {}) {
   let status, text;

@@ -1,5 +1,5 @@
 // Pictures that are chosen, dropped, pasted or taken: each is sent alone, a few at a time, and has its own card.
-import { announce, failure, fill, MAX_RETRIES, send, show, whenReady } from "./page.js";
+import { announce, failure, fill, MAX_RETRIES, send, show, startParts, whenReady } from "./page.js";
 import { Arrangement } from "./arrange.js";
 import { pictureOf, takeClipboard, takeDrops, takePastes } from "./files.js";
 import { History } from "./history.js";
@@ -12,7 +12,7 @@ const CONCURRENCY = 3;
 const MAX_PICTURES = 500;
 const MANY = 24; // pictures from which cards are small
 
-export function start(part) {
+function start(part) {
   const form = part.querySelector("form");
   const grid = part.querySelector("[data-grid]");
   const results = document.getElementById("answer");
@@ -229,3 +229,5 @@ function remark(text) {
   element.textContent = text;
   return element;
 }
+
+startParts("pictures", start);

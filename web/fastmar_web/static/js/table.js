@@ -1,8 +1,8 @@
 // Uploads a CSV file with a progress bar, then opens the page of the table.
-import { announce, failure, fill, parseReply } from "./page.js";
+import { announce, failure, fill, parseReply, startParts } from "./page.js";
 import { takeDrops } from "./files.js";
 
-export function start(part) {
+function start(part) {
   const form = part.querySelector("form");
   const input = form.querySelector("input[type=file]");
   const upload = form.querySelector(".upload");
@@ -46,3 +46,5 @@ export function start(part) {
     announce(`${title}. ${message}`);
   }
 }
+
+startParts("table", start);
