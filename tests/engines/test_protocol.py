@@ -9,12 +9,13 @@ import re
 import time
 import zlib
 from contextlib import closing, suppress
+from pathlib import Path
 
 import pytest
 
 from fastmar_serving.testing import RunningServer
 from tests.browser import Chromium
-from tests.engines import needs
+from tests.engines import Engine, needs
 from tests.engines.calls import (
     KEY,
     LIMIT,
@@ -72,6 +73,8 @@ class TestErrors:
             ("/v1/models/none:predict", "model_not_found"),
             ("/predictions/tiny/9.9", "version_not_found"),
             ("/x", "not_found"),
+            (f"{PATH}/", "not_found"),
+            (f"{PATH}/9.9/", "not_found"),
         ],
     )
     def test_unknown_models_versions_and_paths(self, keyed: RunningServer, path: str, code: str) -> None:
@@ -79,6 +82,17 @@ class TestErrors:
         assert (reply.code, reply.headers["Content-Type"]) == (code, "application/json")
         assert reply.status == 404
         assert set(reply.json["error"]) == {"code", "message", "fix"}
+
+    def test_the_path_is_named(self, keyed: RunningServer) -> None:
+        for path, fix in ((f"{PATH}/", "remove the slash"), ("/x", "POST to")):
+            error = post(keyed, path=path).json["error"]
+            assert f"'{path}'" in error["message"]
+            assert error["fix"].startswith(fix)
+
+    def test_documents_that_the_archive_does_not_have(self, keyed: RunningServer) -> None:
+        reply = call(keyed, "GET", f"{PATH}/samples")
+        assert (reply.status, reply.code) == (404, "not_found")
+        assert "'samples'" in reply.json["error"]["message"]
 
     def test_case_v2_error_not_a_string(self, keyed: RunningServer) -> None:
         for path in ("/v2/models/none/infer", "/v2/models/tiny/versions/9/infer", "/v2/nothing"):
@@ -236,6 +250,12 @@ class TestOrigins:
         assert "authorization" in reply.headers["Access-Control-Allow-Headers"]
         assert post(keyed, Origin=ORIGIN).headers["Access-Control-Allow-Origin"] == ORIGIN
         assert post(keyed, Origin="https://b.example").headers["Access-Control-Allow-Origin"] is None
+
+    def test_a_preflight_without_allowed_origins_names_the_option(self, engine: Engine, tiny_store: Path) -> None:
+        with engine.serve(tiny_store) as server:
+            reply = call(server, "OPTIONS", PATH, key=None, Origin=ORIGIN, Access_Control_Request_Method="POST")
+        assert (reply.status, reply.code, reply.headers["Allow"]) == (405, "method_not_allowed", "POST")
+        assert "--cors-origins" in reply.json["error"]["fix"]
 
     def test_fetch_in_a_browser(self, keyed: RunningServer, page_origin: str, chromium: Chromium) -> None:
         script = """async ([url, key, body]) => {

@@ -26,6 +26,7 @@ from fastmar_runtime.http.server_documents import STOPPING
 from fastmar_runtime.http.trace_context import TRACEPARENT, trace_id
 from fastmar_runtime.logs import CURRENT, RequestIds, log_access
 from fastmar_runtime.payload import Request, Response
+from fastmar_runtime.samples import NAME as SAMPLES
 from fastmar_runtime.tracing import Tracing, trace_id_of
 
 if TYPE_CHECKING:
@@ -224,7 +225,8 @@ class Application:
         return headers
 
     async def _route(self, method: str, path: str, query: str, headers: Headers, body: Body) -> Response:
-        if method == "OPTIONS" and self._cors is not None and headers.get("access-control-request-method"):
+        preflight = method == "OPTIONS" and headers.get("access-control-request-method") is not None
+        if preflight and self._cors is not None:
             return self._cors.preflight()
         endpoint = self._routes.get(path)
         needs_key = self._key is not None and (endpoint is None or endpoint.needs_key)
@@ -233,7 +235,7 @@ class Application:
         if endpoint is None:
             return self._not_found(path)
         if method not in endpoint.methods:
-            return refusals.not_allowed(", ".join(endpoint.methods), v2=endpoint.v2)
+            return refusals.not_allowed(", ".join(endpoint.methods), v2=endpoint.v2, preflight=preflight)
         if endpoint.fixed is not None:
             return endpoint.fixed
         version = endpoint.version or self._find_default(query)
@@ -265,13 +267,19 @@ class Application:
         parts = path.split("/")
         at = next((at for start, at in _MODEL_AT if parts[1:at] == start and len(parts) > at), None)
         if at is None:
-            return refusals.not_found(v2=v2)
-        versions = self.models.versions.get(parts[at].removesuffix(":predict"))
+            return refusals.not_found(path, v2=v2)
+        name = parts[at].removesuffix(":predict")
+        versions = self.models.versions.get(name)
         if versions is None:
             return refusals.model_not_found(v2=v2)
-        if parts[1] == "predictions" and len(parts) > 4 and parts[3] in versions:
+        if parts[1] != "predictions" or len(parts) < 4 or not parts[-1]:
+            is_version = "versions" in parts and parts[-1]
+            return refusals.version_not_found(v2=v2) if is_version else refusals.not_found(path, v2=v2)
+        if len(parts) == 4 and parts[3] == SAMPLES:  # the archive has none
+            return self.models.default(name).service.document(SAMPLES)
+        if parts[3] in versions:
             return versions[parts[3]].service.document("/".join(parts[4:]))
-        return refusals.version_not_found(v2=v2) if len(parts) > 3 else refusals.not_found(v2=v2)
+        return refusals.version_not_found(v2=v2)
 
     async def _read(self, version: Version, v2: bool, headers: Headers, body: Body) -> Request | Response:
         """Read a request; returns the response if it is refused, or if it requests a document."""

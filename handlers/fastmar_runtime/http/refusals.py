@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import orjson
 
+from fastmar_contract.display import short_repr
 from fastmar_runtime.payload import Response
 
 REALM = 'Bearer realm="fastmar"'
@@ -32,10 +33,13 @@ def unauthorized(*, v2: bool, browser: bool) -> Response:
     )
 
 
-def not_found(*, v2: bool) -> Response:
+def not_found(path: str, *, v2: bool) -> Response:
     """An unknown path."""
-    fix = "POST to /predictions/NAME; GET /v1/models lists the models."
-    return refusal(404, "not_found", "nothing is served at this path.", fix, v2=v2)
+    if path != "/" and path.endswith("/"):
+        fix = "remove the slash at the end of the path."
+    else:
+        fix = "POST to /predictions/NAME; GET /v1/models lists the models."
+    return refusal(404, "not_found", f"nothing is served at the path {short_repr(path)}.", fix, v2=v2)
 
 
 def model_not_found(*, v2: bool) -> Response:
@@ -59,17 +63,20 @@ def name_required() -> Response:
     )
 
 
-def not_allowed(allow: str, *, v2: bool) -> Response:
-    """A method that the path does not allow; `allow` is the value of the header Allow."""
-    fix = f"use {allow.replace(', ', ' or ')}."
+def not_allowed(allow: str, *, v2: bool, preflight: bool = False) -> Response:
+    """A method that the path does not allow, or a `preflight` request; `allow` is the value of the header Allow."""
     message = "this path does not allow this method."
+    fix = f"use {allow.replace(', ', ' or ')}."
+    if preflight:
+        message = "the server does not allow requests from pages of other origins."
+        fix = "start it with `fastmar serve --cors-origins ORIGIN`, where ORIGIN is that of the page."
     return refusal(405, "method_not_allowed", message, fix, v2=v2, headers={"allow": allow})
 
 
 def too_large(limit: int, *, v2: bool) -> Response:
     """A body over the limit, before or after decompression."""
     message = f"the body has more than {limit} bytes."
-    return refusal(413, "too_large", message, "send fewer records at once.", v2=v2)
+    return refusal(413, "too_large", message, "send fewer records at once, or a smaller picture.", v2=v2)
 
 
 def unknown_encoding(*, v2: bool) -> Response:

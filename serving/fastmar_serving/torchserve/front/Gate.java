@@ -15,6 +15,8 @@ import io.netty.util.ReferenceCountUtil;
 
 /** Checks the head of each request before its body arrives: responds, refuses, or passes it on. */
 abstract class Gate extends ChannelInboundHandlerAdapter {
+    private static final int MAX_SHOWN = 80; // characters of a path in a message
+
     final Front front;
     private final long maxRequestSize;
 
@@ -87,15 +89,28 @@ abstract class Gate extends ChannelInboundHandlerAdapter {
         return response;
     }
 
-    static FullHttpResponse notFound(boolean v2) {
-        return Responses.error(HttpResponseStatus.NOT_FOUND, "not_found", "nothing is served at this path.",
-                "POST to /predictions/NAME; GET /v1/models lists the models.", v2);
+    /** The refusal of a request by a page of another origin, when no origins are allowed. */
+    static FullHttpResponse notAllowedOrigin(String allow, boolean v2) {
+        FullHttpResponse response = Responses.error(HttpResponseStatus.METHOD_NOT_ALLOWED, "method_not_allowed",
+                "the server does not allow requests from pages of other origins.",
+                "start it with `fastmar serve --cors-origins ORIGIN`, where ORIGIN is that of the page.", v2);
+        response.headers().set(HttpHeaderNames.ALLOW, allow);
+        return response;
+    }
+
+    static FullHttpResponse notFound(String path, boolean v2) {
+        String fix = path.length() > 1 && path.endsWith("/")
+                ? "remove the slash at the end of the path."
+                : "POST to /predictions/NAME; GET /v1/models lists the models.";
+        String shown = path.length() > MAX_SHOWN ? path.substring(0, MAX_SHOWN) + "..." : path;
+        return Responses.error(HttpResponseStatus.NOT_FOUND, "not_found",
+                "nothing is served at the path '" + shown + "'.", fix, v2);
     }
 
     static FullHttpResponse tooLarge(long limit, boolean v2) {
         return Responses.error(HttpResponseStatus.REQUEST_ENTITY_TOO_LARGE, "too_large",
                 "the body has more than " + limit + " bytes.",
-                "send fewer records at once, or raise max_request_size (--config).", v2);
+                "send fewer records at once, or a smaller picture, or raise max_request_size (--config).", v2);
     }
 
     private static FullHttpResponse malformed(Throwable cause) {

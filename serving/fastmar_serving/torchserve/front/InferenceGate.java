@@ -51,7 +51,11 @@ final class InferenceGate extends Gate {
         }
         Route route = Route.of(served.predictions.getOrDefault(path, path), uri, served);
         if (route == null) {
-            return path.equals("/invocations") ? nameNeeded() : notFound(v2);
+            return path.equals("/invocations") ? nameNeeded() : notFound(path, v2);
+        }
+        if (request.method().equals(HttpMethod.OPTIONS)
+                && request.headers().contains(HttpHeaderNames.ACCESS_CONTROL_REQUEST_METHOD)) {
+            return notAllowedOrigin(route.needsPost ? "POST" : READ, v2);
         }
         if (route.needsPost && !request.method().equals(HttpMethod.POST)) {
             return notAllowed("POST", v2);

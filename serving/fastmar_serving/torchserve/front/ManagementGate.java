@@ -20,6 +20,6 @@ final class ManagementGate extends Gate {
             return refusal;
         }
         boolean known = path.equals("/models") || path.startsWith("/models/");
-        return known ? null : notFound(false);
+        return known ? null : notFound(path, false);
     }
 }
