@@ -43,3 +43,7 @@ def __getattr__(name: str) -> Any:
         return getattr(import_module(_MODULES[name]), name)
     with extra(f"fastmar.{name}", "export"):
         return getattr(import_module(_MODULES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})  # with the names that are imported on first use
