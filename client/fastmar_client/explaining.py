@@ -9,6 +9,7 @@ from typing import Any
 
 from fastmar_client.encoding import JSON, Picture, part
 from fastmar_client.errors import RecordRefused
+from fastmar_client.frames import check_one
 
 EXPLAIN = "explain"
 
@@ -19,6 +20,7 @@ def explain_record(schema: Mapping[str, Any], record: Mapping[str, Any] | Pictur
     Raises:
         RecordRefused: the model of this schema does not explain its answers, code ``not_explained``; or the picture
             can't be read.
+        TypeError: `record` is a DataFrame or a Series.
     """
     if EXPLAIN not in (schema.get("explainer") or {}):
         name = str(schema.get("name"))
@@ -29,6 +31,7 @@ def explain_record(schema: Mapping[str, Any], record: Mapping[str, Any] | Pictur
             code="not_explained",
             model=name,
         )
+    check_one(record)
     if isinstance(record, Mapping):
         return {**record, EXPLAIN: True}
     picture = part(Path(record) if isinstance(record, str) else record)

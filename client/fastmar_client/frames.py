@@ -42,6 +42,18 @@ def records_of(frame: Frame) -> Iterator[dict[str, Any]]:
     return (dict(zip(names, row, strict=True)) for row in rows)
 
 
+def check_one(record: object) -> None:
+    """Refuse rows of pandas where one record is required.
+
+    Raises:
+        TypeError: `record` is a DataFrame or a Series.
+    """
+    if is_frame(record):
+        raise TypeError("a DataFrame is not one record. Fix: pass one row, such as frame.iloc[0].to_dict().")
+    if hasattr(record, "iloc"):
+        raise TypeError(f"a {type(record).__name__} is not a record. Fix: pass series.to_dict().")
+
+
 def records_in(records: Any) -> Iterable[Any]:
     """The records of a DataFrame, or of any iterable of them.
 

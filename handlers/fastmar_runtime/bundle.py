@@ -48,10 +48,10 @@ class BundleFiles:
                 f"{self.path} is not an archive of fastmar: {error}.", fix="copy or export it again.", code=error.code
             ) from error
         except FileNotFoundError as error:
-            missing = name if self.path.exists() else str(self.path)
+            found = f"{self.path} is a folder without {name}" if self.path.is_dir() else f"{self.path} does not exist"
             raise BundleUnreadable(
-                f"{missing} does not exist.",
-                fix="check the path, which must be that of an archive that `fastmar export` wrote.",
+                f"{found}.",
+                fix="pass the path of an archive that `fastmar export` wrote, such as model_store/flights.mar.",
                 code="bundle_not_found",
             ) from error
         except KeyError as error:

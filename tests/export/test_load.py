@@ -6,6 +6,7 @@ import io
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 from PIL import Image
 
 import fastmar
+import fastmar_client
 from fastmar_client import Client
 from fastmar_contract.errors import RecordError
 from fastmar_runtime.errors import BundleUnreadable, GoldenMismatch
@@ -96,6 +98,27 @@ def test_data_frame(model: fastmar.Model) -> None:
     with pytest.raises(TypeError) as caught:
         model.predict(frame.iloc[0])
     assert "to_dict()" in str(caught.value)
+
+
+@pytest.mark.parametrize("rows", [pd.DataFrame([tiny.record()]), pd.Series(tiny.record())], ids=["frame", "series"])
+def test_explain_refuses_rows_and_names_the_conversion(model: fastmar.Model, rows: Any) -> None:
+    with pytest.raises(TypeError, match="Fix: ") as caught:
+        model.explain(rows)
+    assert "to_dict()" in str(caught.value)
+
+
+def test_paths_that_are_not_archives(tmp_path: Path) -> None:
+    for path in (tmp_path, "flights", "http://127.0.0.1:8080/predictions/flights"):
+        with pytest.raises(BundleUnreadable) as caught:
+            fastmar.load(path)
+        assert caught.value.code == "bundle_not_found"
+        assert caught.value.message.startswith(str(path))
+    assert "fastmar_client.Client" in caught.value.fix
+
+
+@pytest.mark.parametrize("module", [fastmar, fastmar_client])
+def test_dir_lists_the_public_names(module: ModuleType) -> None:
+    assert set(module.__all__) <= set(dir(module))
 
 
 @pytest.mark.parametrize("value", ["good film", b"\x89PNG", Path("cat.png"), io.BytesIO(b"BM"), 5])
