@@ -111,6 +111,11 @@ class TestScore:
         ]
         assert counts == [302, 1, 1]
 
+    def test_file_of_separate_errors_is_named(self, adult: Path, table: Path, out: Path, capsys: Any) -> None:
+        table.write_text(table.read_text() + "300, Private, Masters,old,40\n")
+        assert main(["score", str(adult), str(table), "-o", str(out), "--errors", "separate"]) == 1
+        assert f"(300 rows, 1 not scored (see {out.with_suffix('.errors.csv')});" in capsys.readouterr().out
+
     def test_no_row_could_be_scored(self, adult: Path, table: Path, out: Path, capsys: Any) -> None:
         table.write_text("workclass,education,age,hours-per-week\n" + " Private, Masters,'40,5',40\n" * 2)
         assert main(["score", str(adult), str(table), "-o", str(out)]) == 1

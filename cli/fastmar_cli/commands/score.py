@@ -146,7 +146,7 @@ def run(args: argparse.Namespace) -> int:
             if not isinstance(error, ResumeRefused | CsvUnreadable | RecordRefused):
                 progress.print_how_to_resume("Stopped", args)
             raise
-    _report(args.output, scored, time.monotonic() - started_at)
+    _report(args, scored, time.monotonic() - started_at)
     return 1 if scored.errors else 0
 
 
@@ -222,10 +222,16 @@ def _score_on_ray(predictor: Any, args: argparse.Namespace, options: Any) -> Sco
     return scored
 
 
-def _report(output: str, scored: Scored, seconds: float) -> None:
+def _report(args: argparse.Namespace, scored: Scored, seconds: float) -> None:
+    output = args.output
     rate = (scored.rows - scored.resumed) / max(seconds, 1e-3)
-    parts = [f"{scored.rows:,} rows"]
-    if scored.errors:
+    is_separate = args.errors == "separate"
+    parts = [f"{scored.rows - scored.errors if is_separate else scored.rows:,} rows"]
+    if scored.errors and is_separate:
+        from fastmar_bulk.outputs import errors_file
+
+        parts.append(f"{scored.errors:,} not scored (see {errors_file(output.rstrip('/'))})")
+    elif scored.errors:
         number = "none" if scored.errors == scored.rows else f"{scored.errors:,} not"
         parts.append(f"{number} scored (see the column error)")
     if scored.warned:
