@@ -119,3 +119,15 @@ def test_shells_complete_commands_and_options(line: str, word: str, tmp_path: Pa
 def test_completion_prints_a_script(shell: str, capsys: Any) -> None:
     assert main(["completion", shell]) == 0
     assert "fastmar" in capsys.readouterr().out
+
+
+def test_models_takes_the_address_with_or_without_its_option() -> None:
+    import argparse
+
+    from fastmar_cli.commands import models
+
+    parser = argparse.ArgumentParser()
+    models.add_arguments(parser)
+    url = "http://127.0.0.1:9"
+    assert parser.parse_args([url]).url == parser.parse_args(["--url", url]).url == url
+    assert parser.parse_args([]).url == parser.parse_args(["--unload", "a", "1"]).url

@@ -4,6 +4,7 @@ With --unload, unload a version that is not the default.
 
 Examples:
   fastmar models
+  fastmar models http://127.0.0.1:8080
   fastmar models --unload flights 1.0
 """
 
@@ -17,6 +18,9 @@ from fastmar_cli.rollout_options import add_server_arguments, server_options
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
     add_server_arguments(parser)
+    parser.add_argument(
+        "url", nargs="?", metavar="URL", default=argparse.SUPPRESS, help="the server's inference API, as in --url"
+    )
     parser.add_argument(
         "--unload",
         nargs=2,
