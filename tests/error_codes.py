@@ -28,11 +28,13 @@ SECTIONS = {
 POSITIONS = 3  # of a code among the arguments of a function that makes an error
 OTHERWISE = "named in the message"
 NO_CODES = {"dataframe_records", "formatter_class"}  # values that look like codes
-SHOWN = 2  # messages of a code; others are similar
+SHOWN = 3  # messages of a code, and fixes; others are similar
+# Whose messages and fixes come first: of requests, then of the client.
+FIRST = ("contract/", "handlers/", "client/")
 _CODE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 # A function of such a name makes an error or a warning.
 _MAKER = re.compile(
-    r"error|interpretation|FieldMessage|refus|problem|broken|compared|invalid|warn|remark|notice|fault|unknown|missing|fail",
+    r"error|interpretation|FieldMessage|refus|problem|broken|compared|invalid|warn|remark|notice|fault|unknown|missing|fail|^__init__$",
     re.IGNORECASE,
 )
 
@@ -138,6 +140,8 @@ def uses(trees: dict[str, ast.Module], classes: Classes) -> Iterator[Use]:
         for node in ast.walk(tree):
             if isinstance(node, ast.Call):
                 yield from _use(path, node, texts, classes)
+            elif isinstance(node, ast.Tuple):
+                yield from _use_of_pair(path, node, texts, classes)
 
 
 def _use(path: str, call: ast.Call, texts: Texts, classes: Classes) -> Iterator[Use]:
@@ -146,7 +150,7 @@ def _use(path: str, call: ast.Call, texts: Texts, classes: Classes) -> Iterator[
     given = [texts.of(argument) for argument in call.args]
     codes = texts.of(named.get("code"))
     if not codes and _MAKER.search(name):
-        codes = [text for one in given[:POSITIONS] for text in one if "_" in text and _CODE.fullmatch(text)]
+        codes = [text for one in given[:POSITIONS] for text in one if _is_code(name, text)]
     own = classes.code(name, path)
     if not codes and "code" not in named and own is not None and "fix" in named:
         codes = [own]
@@ -155,6 +159,19 @@ def _use(path: str, call: ast.Call, texts: Texts, classes: Classes) -> Iterator[
     for code in codes:
         if _CODE.fullmatch(code) and code not in NO_CODES:
             yield Use(path, name, code, next(iter(sentences), None), next(iter(fixes), None))
+
+
+def _is_code(maker: str, text: str) -> bool:
+    """Whether an argument of `maker` is a code; only those of `refusal` may be a single word."""
+    return _CODE.fullmatch(text) is not None and ("_" in text or maker == "refusal")
+
+
+def _use_of_pair(path: str, pair: ast.Tuple, texts: Texts, classes: Classes) -> Iterator[Use]:
+    """A class of errors and its fix, as in the client's table of statuses."""
+    if len(pair.elts) == 2 and isinstance(pair.elts[0], ast.Name):
+        code = classes.code(pair.elts[0].id, path)
+        for fix in texts.of(pair.elts[1]) if code else []:
+            yield Use(path, pair.elts[0].id, str(code), None, fix)
 
 
 def tables() -> str:
@@ -167,11 +184,17 @@ def tables() -> str:
             found[code] = [Use(path, name, code, None, None)]
     for use in uses(trees, classes):
         found[use.code].append(use)
+    for places in found.values():
+        places.sort(key=_rank)  # stable: otherwise in the order of the source
     sections: dict[str, list[str]] = {title: [] for title in SECTIONS}
     for code in sorted(found):
         sections[_section(found[code][0].path)].append(_row(code, found[code], classes))
     head = "| code | meaning | fix |\n| --- | --- | --- |\n"
     return "\n\n".join(f"## {title}\n\n{head}" + "\n".join(rows) for title, rows in sections.items() if rows)
+
+
+def _rank(use: Use) -> int:
+    return next((rank for rank, folder in enumerate(FIRST) if use.path.startswith(folder)), len(FIRST))
 
 
 def _section(path: str) -> str:

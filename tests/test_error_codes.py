@@ -33,3 +33,8 @@ def test_all_codes_that_tests_expect_are_on_the_page() -> None:
     expected = {code for path in TESTS.rglob("*.py") for code in re.findall(asserted, path.read_text("utf-8"))}
     assert len(expected) > 80
     assert expected - INVENTED <= set(codes_on_the_page())
+
+
+def test_fixes_of_requests_come_first() -> None:
+    (row,) = re.findall(r"^\| `unauthorized` \|.*", PAGE.read_text("utf-8"), re.MULTILINE)
+    assert re.search(r"Authorization: Bearer KEY.*token=.*key\\_file=.*Prometheus", row)
