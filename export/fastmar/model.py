@@ -57,7 +57,7 @@ def load(path: str | os.PathLike[str], *, verify: bool = True, threads: int = 1,
         raise BundleUnreadable(
             f"{path} is a URL.",
             fix="to ask a server, use fastmar_client.Client(url); to load an archive, copy it to this machine first.",
-            code="bundle_not_found",
+            code="bundle_is_url",
         )
     predictor = Predictor.open(os.fspath(path), threads=threads, gpu=gpu)
     if verify:

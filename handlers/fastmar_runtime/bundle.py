@@ -48,9 +48,9 @@ class BundleFiles:
                 f"{self.path} is not an archive of fastmar: {error}.", fix="copy or export it again.", code=error.code
             ) from error
         except FileNotFoundError as error:
-            found = f"{self.path} is a folder without {name}" if self.path.is_dir() else f"{self.path} does not exist"
+            missing = self.path / name if self.path.exists() else self.path
             raise BundleUnreadable(
-                f"{found}.",
+                f"{missing} does not exist.",
                 fix="pass the path of an archive that `fastmar export` wrote, such as model_store/flights.mar.",
                 code="bundle_not_found",
             ) from error

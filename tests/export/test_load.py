@@ -108,10 +108,11 @@ def test_explain_refuses_rows_and_names_the_conversion(model: fastmar.Model, row
 
 
 def test_paths_that_are_not_archives(tmp_path: Path) -> None:
-    for path in (tmp_path, "flights", "http://127.0.0.1:8080/predictions/flights"):
+    paths = {tmp_path: "bundle_not_found", "flights": "bundle_not_found", "http://127.0.0.1:8080": "bundle_is_url"}
+    for path, code in paths.items():
         with pytest.raises(BundleUnreadable) as caught:
             fastmar.load(path)
-        assert caught.value.code == "bundle_not_found"
+        assert caught.value.code == code
         assert caught.value.message.startswith(str(path))
     assert "fastmar_client.Client" in caught.value.fix
 
