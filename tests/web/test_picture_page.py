@@ -164,6 +164,13 @@ def paste(page: Any, text: str) -> None:
     page.evaluate(script, text)
 
 
+def test_an_empty_file_is_named_so(page: Any, address: str, fruit: Files, fake: FakeClient) -> None:
+    page.goto(f"{address}/models/fruit")
+    choose(page, [{"name": "empty.png", "mimeType": "image/png", "buffer": b""}])
+    expect(page.locator("[data-code=empty_picture]")).to_contain_text("The file is empty.")
+    assert not fake.requests
+
+
 def test_the_button_takes_the_picture_in_the_clipboard(chromium: Chromium, address: str, fake: FakeClient) -> None:
     context = chromium.new_context(permissions=["clipboard-read", "clipboard-write"])
     fake.answers["fruit"] = answer(label="apple", other="pear")

@@ -46,6 +46,26 @@ def test_random_numbers_are_within_a_standard_deviation(mean: float, spread: flo
     assert value >= 0 or mean < 0
 
 
+@given(st.integers(0, 10_000))
+def test_random_numbers_are_whole_or_short(seed: int) -> None:
+    properties = {
+        "built": number(2002, spread=4.5, minimum=1872, maximum=2010),
+        "hour": number(12.342266082764, spread=6.917725, minimum=0, maximum=23.5),
+    }
+    record = from_post(form(properties), random_texts(form(properties), Random(seed))).record
+    assert isinstance(record["built"], int)
+    assert float(f"{record['hour']:.4g}") == record["hour"]
+
+
+@pytest.mark.parametrize(
+    ("default", "low", "high", "text"),
+    [(2002, 1872, 2010, "2002"), (2002, 0, 9000, "2,002"), (2002.5, 1872, 2010, "2,002"), (38, 17, 90, "2,002")],
+)
+def test_only_a_year_has_no_thousands_separator(default: float, low: float, high: float, text: str) -> None:
+    field = form({"x": number(default, minimum=low, maximum=high)}).fields["x"]
+    assert field.number_text(2002) == text
+
+
 def test_the_link_opens_the_form_with_random_values(web: FlaskClient, fake: FakeClient) -> None:
     assert "/models/people/random" in web.get("/models/people").text
     seen = set()

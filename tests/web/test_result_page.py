@@ -163,6 +163,7 @@ def test_a_click_on_a_bar_shows_its_rows_without_a_reload(opened: Any) -> None:
     opened.locator(".bars a", has_text="up to 50,000").click()
     expect(opened.locator("[data-shown='59']")).to_have_text("59 of 120 rows")
     expect(opened.locator(".bars [aria-current=true]")).to_have_count(1)
+    expect(opened.locator("#answers-title")).to_be_in_viewport()
     expect(opened.locator("#announcer")).to_have_text("59 of 120 rows, page 1 of 2.")
     opened.get_by_role("link", name="Years of age").click()
     expect(opened.locator("[aria-sort=ascending]")).to_have_text("Years of age")

@@ -383,7 +383,8 @@ def test_without_the_package_the_message_names_it(
     monkeypatch.setattr(type(chosen), "module", "no_such_package")
     page = web.get(upload(web, path)).text
     assert codes(page)[0] == "format_not_installed"
-    assert "fastmar[tables]" in page
+    assert "Save the table as CSV." in page
+    assert "operator" not in page
     assert code_of_error(web.get(f"/models/people/sample.{chosen.extension}").text) == "format_not_installed"
     assert f"sample.{chosen.extension}" not in web.get("/models/people/table").text
     assert table_files.available()[0] is CSV

@@ -15,7 +15,6 @@ from fastmar_web.errors import PageError
 from fastmar_web.jobs import Jobs
 from fastmar_web.monitoring import pages as monitoring_page
 from fastmar_web.page_types import kind_of
-from fastmar_web.presentation import format_number
 from fastmar_web.security import body_too_large, protect
 from fastmar_web.settings import MEGABYTE, Settings
 
@@ -36,7 +35,6 @@ def create_app(settings: Settings | None = None, backend: Backend | None = None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_FORM_BYTES
     app.config["MAX_FORM_MEMORY_SIZE"] = MAX_FORM_BYTES
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.jinja_env.filters["short_number"] = format_number
     app.jinja_env.filters["view_name"] = lambda schema: kind_of(schema).page.view_name
     app.jinja_env.tests["read_from_csv"] = lambda schema: Schema(schema).reads_csv
     jobs = Jobs(settings.folder, visitor=settings.visitor, address=settings.address)

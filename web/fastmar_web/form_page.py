@@ -22,6 +22,7 @@ from fastmar_web.values import FilledForm, from_link, from_post, from_record
 from fastmar_web.what_if import WhatIf, what_if
 
 LIVE = "X-Fastmar-Live"  # header of a request that follows a change of a value
+FAR_FROM_TRAINING = "far_from_training"  # code of the model's warning about the size of a number
 MAX_LINK = 8000  # characters; nginx refuses longer addresses by default
 
 
@@ -171,13 +172,17 @@ class FormPage(Page):
         }
 
     def _place_remarks(self, answer: AnswerView | None, filled: FilledForm) -> list[Any]:
-        """Add the remarks of the answer to their fields; return those without a visible field."""
+        """Add the remarks of the answer to their fields; return those without a visible field.
+
+        A remark of the form about a number already says what the model's warning about its size says.
+        """
         general = []
+        measured = {name for name, remarks in filled.remarks.items() if remarks}
         for remark in answer.remarks if answer else ():
             each = self._form.fields.get(remark.field)
             if each is None or each.hidden:
                 general.append(remark)
-            else:
+            elif remark.code != FAR_FROM_TRAINING or remark.field not in measured:
                 filled.remark(remark.field, remark.code, remark.text)
         return general
 

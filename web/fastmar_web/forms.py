@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from fastmar_client.json_schema import types_of
-from fastmar_web.presentation import Presentation, choice_labels, display_text, plain_number
+from fastmar_web.presentation import Presentation, choice_labels, display_text, format_number, plain_number
 
 JSON = dict[str, Any]
 
@@ -20,6 +20,7 @@ _KINDS = ("Categories", NUMBERS, "Dates", "Texts")  # titles of groups, in their
 MIN_GROUPED = 6  # fields of a form that is grouped by kind; a shorter one is clear without groups
 NO_VALUE = "(no value)"  # the empty option of a select box
 YES = "yes"  # value of a checked checkbox, in forms and links
+_YEARS = (1000, 2999)
 _TIMES = ("Hour", "Minute", "Second")  # suffixes of the parts of a date that need a time
 
 
@@ -90,6 +91,23 @@ class Field:
     optional: bool = False
     has_blank: bool = True
     types: tuple[str, ...] = ()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the default and the limits of a number are whole: then other values probably are, too."""
+        known = [self.default, *(self.usual_range or ())]
+        return self.widget == "number" and all(_is_whole(value) for value in known)
+
+    @property
+    def is_year(self) -> bool:
+        """Whether a number is probably a year: whole, and in a range of 1000 to 2999."""
+        low, high = self.usual_range or self.likely_range or (0.0, 0.0)
+        return self.is_whole and low >= _YEARS[0] and high <= _YEARS[1]
+
+    def number_text(self, value: float) -> str:
+        """A number of this field as a sentence shows it; a year has no thousands separator."""
+        text = format_number(value)
+        return text.replace(",", "") if self.is_year else text
 
     @property
     def typical_text(self) -> str:
@@ -363,6 +381,13 @@ def _likely_range(default: Any, spread: Any, minimum: Any, maximum: Any) -> tupl
 
 def _with_default(form_field: Field, default: Any) -> Field:
     return replace(form_field, default=form_field.key_of(default))
+
+
+def _is_whole(value: float | str) -> bool:
+    try:
+        return float(value).is_integer()
+    except ValueError:
+        return False
 
 
 def _number_text(value: Any) -> str:

@@ -24,9 +24,11 @@ def read(stream: IO[bytes], limit: int) -> bytes:
     """The bytes of a picture's file.
 
     Raises:
-        RequestRefused: it is larger than `limit`.
+        RequestRefused: it is empty, or larger than `limit`.
     """
     size = stream.seek(0, os.SEEK_END)
+    if not size:
+        raise RequestRefused("The file is empty.", fix="choose another file.", code="empty_picture", title="No picture")
     if size > limit:
         raise RequestRefused(
             f"The picture has {format_size(size)}; the limit is {format_size(limit)}.",

@@ -8,6 +8,8 @@ from datetime import timedelta
 from fastmar_web.forms import DATES, YES, Field, Form, date_input_value, date_of
 from fastmar_web.presentation import plain_number
 
+_DIGITS = 4  # significant digits of a random number
+_TRIES = 20  # a rounded number may be outside of the range
 _DAYS = 365  # a random date is at most so many days from the default
 
 
@@ -32,11 +34,26 @@ def _text(each: Field, rng: random.Random) -> str:
     if each.widget == "checkbox":
         return rng.choice([YES, ""])
     if each.likely_range:
-        low, high = each.likely_range
-        step = float(each.arrow_step)
-        return plain_number(round(min(max(round(rng.uniform(low, high) / step) * step, low), high), 12))
+        return plain_number(_number(each, *each.likely_range, rng))
     moment = date_of(each.default)
     if moment is None:
         return each.default
     moved = moment + timedelta(days=rng.randint(-_DAYS, _DAYS))
     return date_input_value(each.widget, moved.isoformat()) or each.default
+
+
+def _number(each: Field, low: float, high: float, rng: random.Random) -> float:
+    """A number of the range with few digits; whole if the known values of the field are."""
+    step = float(each.arrow_step)
+    if each.is_whole and high - low >= 2:
+        step = max(step, 1.0)
+    for _ in range(_TRIES):
+        value = rounded(round(rng.uniform(low, high) / step) * step)
+        if low <= value <= high:
+            return value
+    return round(min(max(value, low), high), 12)
+
+
+def rounded(value: float) -> float:
+    """A number with few significant digits."""
+    return float(f"{value:.{_DIGITS}g}")

@@ -7,8 +7,8 @@ from random import Random
 from typing import Any
 
 from fastmar_web.forms import Form, make_form
-from fastmar_web.presentation import Presentation
-from fastmar_web.random_example import random_texts
+from fastmar_web.presentation import Presentation, plain_number
+from fastmar_web.random_example import random_texts, rounded
 from fastmar_web.table_files.cells import cell_text
 from fastmar_web.values import defaults, from_post, from_record
 
@@ -27,10 +27,16 @@ def sample_rows(schema: JSON) -> list[list[str]]:
     texts = Presentation(schema)
     form = make_form(schema, texts)
     rng = Random(_SEED)  # noqa: S311 - not for security
-    entered = [{}, *(from_record(form, record) for _, record in texts.examples())]
+    entered = [_plausible(form), *(from_record(form, record) for _, record in texts.examples())]
     entered += [random_texts(form, rng) for _ in range(RANDOM_ROWS)]
     rows = [_row(form, each) for each in entered]
     return [row for place, row in enumerate(rows) if row not in rows[:place]]
+
+
+def _plausible(form: Form) -> dict[str, str]:
+    """The default of each number, with few digits."""
+    numbers = [each for each in form.fields.values() if each.widget == "number" and not each.hidden and each.default]
+    return {each.name: plain_number(rounded(float(each.default))) for each in numbers}
 
 
 def _row(form: Form, entered: dict[str, str]) -> list[str]:

@@ -11,7 +11,6 @@ from typing import Any
 from fastmar_client.json_schema import fits
 from fastmar_web.errors import FieldMessage
 from fastmar_web.forms import DATES, YES, Field, Form, date_input_value
-from fastmar_web.presentation import format_number
 
 JSON = dict[str, Any]
 FAR = 6.0  # standard deviations from the typical value of the training data
@@ -136,7 +135,7 @@ def range_remark(each: Field, value: Any) -> FieldMessage | None:
     unit = f" {each.unit}" if each.unit else ""
     if each.usual_range:
         low, high = each.usual_range
-        known = f"the reference data: {format_number(low)} to {format_number(high)}{unit}."
+        known = f"the reference data: {each.number_text(low)} to {each.number_text(high)}{unit}."
         outside = max(low - value, value - high)
         if outside > high - low:
             return FieldMessage("far_outside_range", f"Far outside {known} The answer may be wrong.")
@@ -144,8 +143,9 @@ def range_remark(each: Field, value: Any) -> FieldMessage | None:
     if each.training:
         typical, deviation = each.training
         if abs(value - typical) > FAR * deviation:
-            text = f"{format_number(typical)}{unit}, with a standard deviation of {format_number(deviation)}"
-            return FieldMessage("far_from_typical", f"Far from the typical value of the training data: {text}.")
+            most = f"{each.number_text(typical - 2 * deviation)} to {each.number_text(typical + 2 * deviation)}{unit}"
+            text = f"Far from the typical value, {each.number_text(typical)}{unit} (most values: {most})."
+            return FieldMessage("far_from_typical", text)
     return None
 
 

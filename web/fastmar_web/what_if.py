@@ -63,11 +63,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class WhatIf:
-    """The explanation of an answer: the outcome that the curves show, their common scale, and the rows."""
+    """The explanation of an answer: the outcome that the curves show, their common scale, and the rows.
+
+    `is_share` says whether the outcome is the probability of a label, and not a number.
+    """
 
     outcome: str
     scale: str
     rows: tuple[Row, ...]
+    is_share: bool
 
     @property
     def first(self) -> tuple[Row, ...]:
@@ -119,7 +123,7 @@ def what_if(explanation: JSON, form: Form, texts: Presentation) -> WhatIf | None
     rows = tuple(_row(column, shown[column["column"]], scale, largest) for column in columns)
     outcome = str(explanation["outcome"])
     name = texts.answer(outcome) if is_share else texts.label(outcome)
-    return WhatIf(name, f"{scale.text(scale.low)} to {scale.text(scale.high)}", rows)
+    return WhatIf(name, f"{scale.text(scale.low)} to {scale.text(scale.high)}", rows, is_share)
 
 
 def occlusion_overlay(explanation: JSON, schema: JSON, texts: Presentation) -> JSON:
@@ -173,7 +177,7 @@ def _text(field: Field, value: Any) -> str:
         return choice.label
     unit = f" {field.unit}" if field.unit else ""
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return format_number(value) + unit
+        return field.number_text(value) + unit
     return display_text(value)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fastmar_web.answers import join_names
 from fastmar_web.errors import RequestRefused
 from fastmar_web.table_files.base import CsvFormat, TableFormat, Upload
 from fastmar_web.table_files.excel import ExcelFormat
@@ -33,7 +34,7 @@ def format_named(extension: str) -> TableFormat:
             code="unknown_format",
             status=404,
         )
-    found.check_available()
+    _check_available(found)
     return found
 
 
@@ -49,7 +50,20 @@ def convert(upload: Upload) -> tuple[TableFormat, list[str]]:
     with upload.source.open("rb") as file:
         start = file.read(_START)
     found = next(each for each in FORMATS if each.is_begin(start))
-    found.check_available()
+    _check_available(found)
     remarks = found.convert(upload)
     upload.source.unlink(missing_ok=True)
     return found, remarks
+
+
+def _check_available(chosen: TableFormat) -> None:
+    """Raise an error for the visitor if the package for a format is not installed."""
+    if chosen.is_available:
+        return
+    raise RequestRefused(
+        f"This web app reads {join_names([each.name for each in available()])} files.",
+        fix="save the table as CSV.",
+        code="format_not_installed",
+        status=415,
+        title=f"No {chosen.name} files",
+    )

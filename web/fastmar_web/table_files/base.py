@@ -17,7 +17,6 @@ from fastmar_web.table_files.cells import cell_text
 
 ROWS_PER_REPORT = 1000
 UNPACKED = 5  # largest size of an unpacked file, as a multiple of the largest table
-EXTRA = "tables"  # of the distribution, with the packages that read and write these files
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,21 +99,6 @@ class TableFormat(ABC):
     def is_available(self) -> bool:
         """Whether the package is installed."""
         return not self.module or importlib.util.find_spec(self.module) is not None
-
-    def check_available(self) -> None:
-        """Check that the package is installed.
-
-        Raises:
-            RequestRefused: it is not.
-        """
-        if not self.is_available:
-            raise RequestRefused(
-                f"This web app has no support for {self.name} files.",
-                fix=f"use a CSV file, or ask the operator to install fastmar[{EXTRA}].",
-                code="format_not_installed",
-                status=415,
-                title=f"No {self.name} files",
-            )
 
     @abstractmethod
     def is_begin(self, start: bytes) -> bool:

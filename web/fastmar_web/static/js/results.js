@@ -1,5 +1,5 @@
 // Filters, sorts and pages the answers of a table without a reload. The links also work without this script.
-import { announce, fill, send } from "./page.js";
+import { announce, fill, send, show } from "./page.js";
 
 /** Take over the links and the form of the answers in `part`. */
 export function followLinks(part) {
@@ -39,8 +39,11 @@ export function followLinks(part) {
     announce(reply.sentence);
   }
 
+  /** Focus the link that was followed. After a filter, scroll to the rows: they are below the charts. */
   function focus(place, key) {
+    const title = place.querySelector("#answers-title");
     const same = place.querySelector(`[data-key="${CSS.escape(key)}"]`);
-    (same ?? place.querySelector("#answers-title")).focus({ preventScroll: true });
+    (same ?? title).focus({ preventScroll: true });
+    if (!same || same.closest(".bars")) show(title);
   }
 }
