@@ -2,8 +2,9 @@
 
 FastmarError
 └── ClusterError              any error of this module
-├── ClusterUnreachable        there is no cluster at the address
-└── ClusterFailed             the cluster ended the run
+    ├── ClusterUnreachable    there is no cluster at the address
+    ├── ClusterTooSmall       the cluster does not have enough CPUs
+    └── ClusterFailed         the cluster ended the run
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
@@ -31,7 +31,7 @@ class PortableScorer:
         column, keep, columns, errors: see `fastmar.Model.score`.
     """
 
-    archive: bytes
+    archive: bytes = field(repr=False)
     column: str | None = None
     keep: str | Sequence[str] = ALL
     columns: Sequence[str] | None = None

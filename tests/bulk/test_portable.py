@@ -33,6 +33,7 @@ def test_another_process_gives_the_same_table(archive: Path) -> None:
     options = {"keep": ["age"], "columns": ["prediction", "probabilities", "error"]}
     scorer = PortableScorer.read(archive, **options)
     assert len(pickle.dumps(scorer)) < archive.stat().st_size + 1000
+    assert len(repr(scorer)) < 200
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         found = pool.submit(score, scorer, BAD).result()
         failing = pool.submit(score, PortableScorer.read(archive, errors="fail"), BAD)
