@@ -268,3 +268,45 @@ def test_no_serious_problem_of_accessibility(
         expect(page.locator("[data-history] tbody tr")).to_have_count(1)
         page.wait_for_timeout(400)  # until transitions have ended
         assert problems(page, axe) == []
+
+
+@pytest.mark.parametrize(("label", "text"), [("Hours", ""), ("Age", "-5")])
+def test_an_invalid_value_dims_the_answer_until_it_is_corrected(opened: Any, label: str, text: str) -> None:
+    field = opened.get_by_label(label)
+    field.fill(text)
+    expect(opened.locator("[data-outdated]")).to_have_text("Not updated: correct the marked field.")
+    expect(opened.locator("[data-outdated]")).to_be_visible()
+    expect(opened.locator("[data-answer]")).to_have_css("opacity", "0.5")
+    expect(field).to_have_attribute("aria-invalid", "true")
+    field.fill("40")
+    expect(opened.locator("[data-outdated]")).to_be_hidden()
+    expect(opened.locator("[data-answer]")).to_have_css("opacity", "1")
+
+
+def test_an_unknown_category_is_marked_when_the_field_is_left(page: Any, address: str, fake: FakeClient) -> None:
+    page.goto(f"{address}/models/people")
+    field = page.get_by_label("Native country")
+    field.fill("chicago")
+    field.press("Tab")
+    expect(field).to_have_attribute("aria-invalid", "true")
+    expect(page.locator("[data-code=not_a_choice]")).to_contain_text("No matching category")
+    expect(page.locator("[data-outdated]")).to_be_visible()
+    expect(page.locator("[data-snippets] pre")).to_have_count(0)
+    field.fill("Country-7")
+    field.press("Tab")
+    expect(page.locator("[data-outdated]")).to_be_hidden()
+    expect(field).not_to_have_attribute("aria-invalid", "true")
+    expect(page.locator("[data-snippets] pre").first).to_contain_text("Country-7")
+
+
+def test_the_history_names_the_last_changed_value_first_and_no_answer_twice(opened: Any) -> None:
+    row = opened.locator("[data-history] tbody tr")
+    opened.get_by_label("Hours").fill("44")
+    opened.get_by_label("Age").fill("41")
+    opened.get_by_role("button", name="Predict").click()
+    expect(row).to_contain_text("Age 41, Hours 44")
+    opened.get_by_role("button", name="Predict").click()
+    opened.get_by_label("Hours").fill("45")
+    opened.get_by_role("button", name="Predict").click()
+    expect(row.first).to_contain_text("Hours 45 a week, Age 41")
+    expect(row).to_have_count(2)

@@ -14,6 +14,7 @@ function start(part) {
   const form = part.querySelector("form");
   const answer = part.querySelector("[data-answer]");
   const card = document.getElementById("answer");
+  const outdated = part.querySelector("[data-outdated]");
   const button = part.querySelector("button[type=submit]");
   const whatIf = part.querySelector("[data-what-if]");
   const history = new History(part.querySelector("[data-history]"));
@@ -25,7 +26,8 @@ function start(part) {
   let timer = 0;
   let changed = null; // the control that was changed last
 
-  const example = chosenExample(part);
+  const recent = new Set(); // names of changed controls, the last one at the end
+  const opened = openedValues(part);
 
   button.formNoValidate = true; // the server reports problems at the field
   for (const select of part.querySelectorAll("select[data-search]")) makeCombobox(select, button);
@@ -42,6 +44,15 @@ function start(part) {
     event.preventDefault();
     document.getElementById(link.hash.slice(1)).focus();
   });
+  for (const kind of ["input", "change"]) form.addEventListener(kind, ({ target: { name } }) => { recent.delete(name); recent.add(name); });
+  // A message moves the button: while it is pressed, a message would prevent the click.
+  let isPressed = false;
+  addEventListener("pointerdown", () => { isPressed = true; }, { capture: true });
+  for (const kind of ["pointerup", "pointercancel"]) addEventListener(kind, () => { isPressed = false; }, { capture: true });
+  part.addEventListener("validity", ({ target }) => {
+    if (isPressed) addEventListener("pointerup", () => setTimeout(() => showValidity(target)), { once: true });
+    else showValidity(target);
+  });
   if (isLive) {
     for (const kind of ["input", "change"]) form.addEventListener(kind, follow);
     if (answer.querySelector(".placeholder")) ask({ live: true, quiet: true });
@@ -53,7 +64,27 @@ function start(part) {
     if (target !== changed) comparison.restart();
     changed = target;
     clearTimeout(timer);
-    timer = setTimeout(() => { if (!invalidInput(part)) ask({ live: true }); }, PAUSE);
+    timer = setTimeout(() => {
+      const found = invalidInput(part);
+      if (!found) return ask({ live: true });
+      for (const [id, messages] of Object.entries(found.fields)) markField(id, messages);
+      setOutdated(true);
+    }, PAUSE);
+  }
+
+  /** Show whether the text of a search is a known category, after the field was left. */
+  function showValidity({ id }) {
+    const found = invalidInput(part);
+    markField(id, found?.fields[id]);
+    setOutdated(Boolean(found) && !answer.querySelector(".failure"));
+    if (isLive && !found) follow({ target: part });
+  }
+
+  /** Show whether the answer is not that of the values, because one of them is invalid. */
+  function setOutdated(isOutdated) {
+    if (isOutdated && !part.classList.contains("outdated")) announce(outdated.textContent);
+    part.classList.toggle("outdated", isOutdated);
+    outdated.hidden = !isOutdated;
   }
 
   /** The reply of the server, or `problems` if there are any; null if the request was cancelled. */
@@ -78,8 +109,11 @@ function start(part) {
     if (!reply) return;
     card.removeAttribute("aria-busy");
     button.removeAttribute("aria-disabled");
-    mark(part, reply.fields ?? {});
-    if (live && reply.code === "invalid_values") return; // the visitor may be typing
+    const found = invalidInput(part);
+    mark(part, { ...reply.fields, ...found?.fields });
+    const isInvalid = reply.code === "invalid_values";
+    setOutdated(live && Boolean(isInvalid || found));
+    if (live && isInvalid) return; // the visitor may be typing
     const before = comparison.read();
     fill(answer, reply.html);
     comparison.show(before);
@@ -93,7 +127,7 @@ function start(part) {
       return;
     }
     if (live) return;
-    history.add({ text: reply.sentence, link: reply.link, about: describeValues(part, example) });
+    history.add({ text: reply.sentence, link: reply.link, about: describeValues(part, opened, recent) });
     show(card);
   }
 }
@@ -136,28 +170,30 @@ function invalidInput(part) {
   return { ...failedReply("invalid_values", "Not sent yet", "Correct the marked fields."), fields };
 }
 
-/** The example that the page was opened with: its title, and the text of each control by name; null if there is none. */
-function chosenExample(part) {
+/** The values that the page was opened with: a title, and the text of each control by name. */
+function openedValues(part) {
   const link = [...part.querySelectorAll(".examples a")].find(({ pathname, search }) => pathname === location.pathname && search === location.search);
-  const texts = new Map(controlsOf(part).map((control) => [control.name, textOf(control)]));
-  return link ? { title: link.textContent, texts } : null;
+  const isTypical = !location.search;
+  const texts = controlsOf(part).map((control) => [control.name, isTypical ? fieldOf(control).dataset.typical : textOf(control)]);
+  return { title: link?.textContent, texts: new Map(texts) };
 }
 
-/** The example, and the values that differ from it; without an example those that differ from the typical ones. */
-function describeValues(part, example) {
-  const before = (control) => (example ? example.texts.get(control.name) : fieldOf(control).dataset.typical);
-  const named = controlsOf(part).filter((control) => textOf(control) !== before(control)).map(describe);
+/** The example, and the values that differ from those that the page was opened with: the last changed ones first. */
+function describeValues(part, { title, texts }, recent) {
+  const order = [...recent];
+  const named = controlsOf(part).filter((control) => textOf(control) !== texts.get(control.name))
+    .sort((a, b) => order.indexOf(b.name) - order.indexOf(a.name)).map(describe);
   if (named.length > MAX_NAMED) named.splice(MAX_NAMED, Infinity, `and ${named.length - MAX_NAMED} more`);
   const changes = named.join(", ");
-  if (!example) return changes || "typical values";
-  return changes ? `${example.title}, changed: ${changes}` : example.title;
+  if (!title) return changes || (location.search ? "values of the link" : "typical values");
+  return changes ? `${title}, changed: ${changes}` : title;
 }
 
 function describe(control) {
-  const { label, unit } = fieldOf(control).dataset;
+  const { label, unit, year } = fieldOf(control).dataset;
   const text = textOf(control);
   if (!text) return `${label} empty`;
-  const isNumber = control.type === "number" && Number.isFinite(Number(text));
+  const isNumber = year === undefined && control.type === "number" && Number.isFinite(Number(text));
   return [label, isNumber ? withSeparators(text) : short(text), unit].filter(Boolean).join(" ");
 }
 
@@ -179,12 +215,16 @@ function textOf(control) {
 function mark(part, fields) {
   for (const place of part.querySelectorAll(".field-messages")) {
     const id = place.id.replace(/-messages$/, "");
-    const { problem, remarks = [] } = fields[id] ?? {};
-    place.replaceChildren(...(problem ? [line("problem", problem)] : []), ...remarks.map((remark) => line("remark", remark)));
-    const control = document.getElementById(id);
-    if (problem) control.setAttribute("aria-invalid", "true");
-    else control.removeAttribute("aria-invalid");
+    markField(id, fields[id]);
   }
+}
+
+function markField(id, { problem, remarks = [] } = {}) {
+  const messages = [...(problem ? [line("problem", problem)] : []), ...remarks.map((remark) => line("remark", remark))];
+  document.getElementById(`${id}-messages`).replaceChildren(...messages);
+  const control = document.getElementById(id);
+  if (problem) control.setAttribute("aria-invalid", "true");
+  else control.removeAttribute("aria-invalid");
 }
 
 function line(kind, { code, text }) {

@@ -117,12 +117,19 @@ export function makeCombobox(select, button) {
     if (!text || text === labelOf(select.value)) return showChosen();
     const match = matchFor(options, text);
     if (match) choose(match);
-    else input.setCustomValidity("No matching category. Choose a known one.");
+    else setProblem("No matching category. Choose a known one.");
   }
 
   function showChosen() {
     input.value = labelOf(select.value);
-    input.setCustomValidity("");
+    setProblem("");
+  }
+
+  /** Mark the text as invalid, or as valid with an empty `message`. The event "validity" reports a change. */
+  function setProblem(message) {
+    if (input.validationMessage === message) return;
+    input.setCustomValidity(message);
+    input.dispatchEvent(new Event("validity", { bubbles: true }));
   }
 
   function labelOf(value) { return options.find((option) => option.value === value)?.label ?? ""; }

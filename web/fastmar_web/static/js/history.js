@@ -16,7 +16,10 @@ export class History {
     this.draw();
   }
 
+  /** Add an answer; not if the last one has the same values and text. */
   add(entry, draw = true) {
+    const [last] = this.entries;
+    if (entry.link && entry.link === last?.link && entry.text === last.text) return;
     this.entries.unshift({ ...entry, at: Date.now() });
     this.entries.length = Math.min(this.entries.length, MAX_ENTRIES);
     this.save();
