@@ -49,7 +49,7 @@ def test_the_form_of_an_unknown_kind(page: Any, address: str, toy: FakeClient) -
     expect(page.locator("#answer dd").last).to_have_text("0.1235")
     [record] = toy.requests
     assert (record["text"], record["loud"], record["spans"]) == ("so good", False, [{"from": 1}])
-    expect(page.locator("[data-history] tbody tr")).to_contain_text('Text so good, Loud no, Spans [{"from": 1}]')
+    expect(page.locator("[data-history] tbody tr")).to_contain_text('Spans [{"from": 1}], Loud no, Text so good')
 
 
 def answer_as_proxy(page: Any, address: str, status: int) -> None:
