@@ -5,7 +5,7 @@ import { Comparison } from "./comparison.js";
 import { makeCombobox } from "./combobox.js";
 import { History } from "./history.js";
 
-const PAUSE = 100; // milliseconds without a change before the answer is updated
+const PAUSE = 250; // milliseconds without a change before the answer is updated
 const MAX_NAMED = 4; // changed values of an answer in the history
 
 // A control has the name of its column, and one called "action" hides the form's own `action`. So properties of the form
