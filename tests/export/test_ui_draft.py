@@ -23,7 +23,7 @@ SPECS = {
     "dates": tiny.date_spec(),
     "pictures": tiny_pictures.spec(),
     "texts": tiny_language.spec(),
-    "number": tiny.spec(decode={"kind": "regression"}, targets=("salary",)),
+    "number": tiny.spec(decode=tiny.ONE_NUMBER_DECODER, targets=("salary",)),
 }
 
 

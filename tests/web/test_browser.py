@@ -58,7 +58,7 @@ def test_other_values_get_another_answer(
     expect(page.locator("#announcer")).to_have_text(second)  # for screen readers
     rows = page.locator("[data-history] tbody tr")
     expect(rows).to_have_count(2)
-    expect(rows.first).to_contain_text(f"Education {education}, Occupation {occupation}")
+    expect(rows.first).to_contain_text(f"Occupation {occupation}, Education {education}")
 
 
 def test_the_chart_the_code_example_and_the_link(page: Any, real: str) -> None:
