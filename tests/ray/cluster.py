@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,17 +87,27 @@ def serving(folder: Path, *, nodes: int = 1, environment: dict[str, str] | None 
             print(log.read()[-5000:])
             raise
         finally:
-            children += psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
-            cast(IO[str], process.stdin).close()
-            try:
-                process.wait(60)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-            cast(IO[str], process.stdout).close()
-            for child in children:
-                if child.is_running():
-                    child.kill()
+            end(process, children)
+
+
+def end(process: subprocess.Popen[str], known: Sequence[psutil.Process]) -> None:
+    """Let a process that started a cluster end it, by closing its stdin; kill what is still running after that.
+
+    Args:
+        process: was started with pipes.
+        known: descendants that may no longer be its own.
+    """
+    descendants = [*known, *(psutil.Process(process.pid).children(recursive=True) if process.poll() is None else [])]
+    cast(IO[str], process.stdin).close()
+    try:
+        process.wait(60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    cast(IO[str], process.stdout).close()
+    for child in descendants:
+        if child.is_running():
+            child.kill()
 
 
 @contextmanager

@@ -60,17 +60,7 @@ def cluster(nodes: int = 2) -> Iterator[DataCluster]:
         children = _children(process.pid)
         yield DataCluster(address, process)
     finally:
-        children += _children(process.pid)
-        cast(IO[str], process.stdin).close()
-        try:
-            process.wait(60)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        cast(IO[str], process.stdout).close()
-        for child in children:
-            if child.is_running():
-                child.kill()
+        of_serve.end(process, children)
 
 
 def _children(pid: int) -> list[psutil.Process]:
