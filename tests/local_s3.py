@@ -25,10 +25,12 @@ def local_s3(bucket: str) -> Iterator[Any]:
         "EC2_METADATA_DISABLED": "true",  # else pyarrow waits for a machine in the cloud
         "ENDPOINT_URL": f"http://{host}:{port}",
     }
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in environment.items():
-            patch.setenv(f"AWS_{name}", value)
-        client = boto3.client("s3")
-        client.create_bucket(Bucket=bucket)
-        yield client
-    server.stop()
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(f"AWS_{name}", value)
+            client = boto3.client("s3")
+            client.create_bucket(Bucket=bucket)
+            yield client
+    finally:
+        server.stop()

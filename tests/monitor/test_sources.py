@@ -18,6 +18,7 @@ from fastmar_monitor.sources import profile_files
 from fastmar_monitor.verdicts import DRIFT, NONE, NOT_ENOUGH_DATA
 from fastmar_runtime.golden import GoldenRecords
 from fastmar_runtime.pictures import Picture
+from tests.local_s3 import local_s3
 from tests.monitor import samples
 from tests.runtime import tiny, tiny_pictures
 
@@ -168,26 +169,9 @@ class TestProfileFiles:
         assert code(archive, "memory://absent") == "no_live_data"
         assert code(archive, "strange://bucket") == "source_unknown"
 
-    def test_s3(self, archive: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_s3(self, archive: Path, folder: Path) -> None:
         """A local S3: a folder of the profiles of two servers, one file, and what is not there."""
-        import boto3
-        from moto.server import ThreadedMotoServer
-
-        server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-        server.start()
-        host, port = server.get_host_and_port()
-        environment = {
-            "ACCESS_KEY_ID": "key",
-            "SECRET_ACCESS_KEY": "secret",
-            "DEFAULT_REGION": "us-east-1",
-            "EC2_METADATA_DISABLED": "true",  # else pyarrow waits for a machine in the cloud
-            "ENDPOINT_URL": f"http://{host}:{port}",
-        }
-        for name, value in environment.items():
-            monkeypatch.setenv(f"AWS_{name}", value)
-        try:
-            store = boto3.client("s3")
-            store.create_bucket(Bucket="bucket")
+        with local_s3("bucket") as store:
             for name in ("a", "b"):
                 store.upload_file(str(folder / "deep" / f"{name}.jsonl"), "bucket", f"profiles/{name}/today.jsonl")
             found = measure(archive, "s3://bucket/profiles", by="day")
@@ -196,8 +180,6 @@ class TestProfileFiles:
             assert measure(archive, "s3://bucket/profiles/b/today.jsonl").comparison.rows == 600
             assert code(archive, "s3://bucket/nothing") == "no_live_data"
             assert code(archive, "s3://absent/profiles") in ("no_live_data", "data_unreadable")
-        finally:
-            server.stop()
 
     def test_records_as_json_lines_are_no_profiles(self, tmp_path: Path) -> None:
         path = tmp_path / "data.jsonl"
