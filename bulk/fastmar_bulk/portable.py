@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, fields
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 
@@ -22,9 +22,9 @@ from fastmar_runtime.predictor import Predictor
 TableFunction: TypeAlias = Callable[[pa.Table], pa.Table]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PortableScorer:
-    """An archive and options, which can be pickled. Each process calls `open` once; sessions are never pickled.
+    """An archive and options, which can be pickled. Each process opens the model once; sessions are never pickled.
 
     Attributes:
         archive: the bytes of the archive.
@@ -81,7 +81,7 @@ class PortableScorer:
             GoldenMismatch: this machine does not reproduce the recorded answers; from `fastmar_runtime.errors`.
         """
         return partial(
-            FrameScorer(self._predictor()),
+            FrameScorer(self._predictor),
             column=self.column,
             keep=self.keep,
             columns=self.columns,
@@ -103,10 +103,14 @@ class PortableScorer:
         Raises:
             TableUnreadable: a column is missing or unknown.
         """
-        scorer = open_scorer(self._predictor(), self.column, names, "the table")
+        scorer = open_scorer(self._predictor, self.column, names, "the table")
         used = {*scorer.wanted, *select(self.keep, names)}
         return [name for name in names if name in used]
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {each.name: getattr(self, each.name) for each in fields(self)}  # without the opened model
+
+    @cached_property
     def _predictor(self) -> Predictor:
         with tempfile.TemporaryDirectory(prefix="fastmar-") as folder:
             path = Path(folder, "model.mar")

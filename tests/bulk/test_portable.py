@@ -13,9 +13,11 @@ import pytest
 import fastmar
 from fastmar_bulk.portable import PortableScorer
 from fastmar_contract.errors import FastmarError, RecordError
+from fastmar_runtime.predictor import Predictor
 from tests.archives import masks_archive, tiny_archive
 from tests.runtime import tiny
 
+open_predictor = Predictor.open
 TABLE = pa.Table.from_pylist([tiny.record(age=30 + row % 40) for row in range(50)])
 BAD = TABLE.set_column(TABLE.column_names.index("hours"), "hours", pa.array([40.0] * 9 + [None] * 41))
 
@@ -43,6 +45,17 @@ def test_another_process_gives_the_same_table(archive: Path) -> None:
     assert found.schema == scorer.output(BAD.schema)
     assert (refused.value.code, refused.value.field) == ("null_not_filled", "hours")
     assert "row 10:" in refused.value.message
+
+
+def test_opens_the_model_once_in_a_process(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Path] = []
+    monkeypatch.setattr(Predictor, "open", lambda path: opened.append(path) or open_predictor(path))
+    scorer = PortableScorer.read(archive)
+    scorer.output(TABLE.schema)
+    scorer.inputs(TABLE.column_names)
+    scorer.open()(TABLE)
+    assert len(opened) == 1
+    assert pickle.loads(pickle.dumps(scorer)) == scorer
 
 
 def test_refusals(archive: Path, tmp_path: Path) -> None:
