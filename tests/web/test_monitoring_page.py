@@ -317,6 +317,15 @@ def test_why_there_is_no_verdict(error: Any, known: bool, monkeypatch: pytest.Mo
     assert len(measured) == 2
 
 
+def test_an_archive_without_a_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fastmar_monitor.archives.find_archive", lambda *_: Path("a.mar"))
+    monkeypatch.setattr("fastmar_monitor.archives.has_profile", lambda _: False)
+    found = DriftSource(Path("store"), "http://127.0.0.1:9/metrics").view("people", "1.0")
+    assert isinstance(found, PageError)
+    assert found.code == "no_profile"
+    assert "--reference" in found.fix
+
+
 def test_the_web_app_imports_no_packages_of_monitoring() -> None:
     """Neither without the option, nor before the first page."""
     program = """
@@ -484,7 +493,7 @@ def test_a_real_server(served: Served) -> None:
     assert codes(without_log) == ["no_request_log"]
     assert CANARY not in without_log
     pictures = requests.get(served.page.replace(PEOPLE, COLOURS), timeout=TIMEOUT).text
-    assert codes(pictures) == ["no_profile", "no_logged_records", "no_deployments"]
+    assert codes(pictures) == ["no_live_data", "no_logged_records", "no_deployments"]
 
 
 @pytest.mark.asgi

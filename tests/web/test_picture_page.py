@@ -15,6 +15,7 @@ from PIL import Image
 from fastmar_client import RecordRefused, ServerFailed
 from fastmar_runtime.masks import png
 from tests.browser import PATIENCE, Chromium
+from tests.engines.calls import TIMEOUT, wait_for
 from tests.pictures import file_of, picture
 from tests.web.conftest import PIXEL, problems, strict_page
 from tests.web.fake import FakeClient, answer
@@ -242,6 +243,8 @@ def test_points_have_names_and_are_at_their_pixels(page: Any, address: str, fake
     page.get_by_role("button", name="Enlarge white.png").click()
     expect(page.get_by_role("checkbox", name="Left eye")).to_be_checked()
     for canvas in (page.locator(".picture canvas"), page.locator("#viewer canvas")):
+        # A large picture is decoded before its points are drawn.
+        wait_for(lambda canvas=canvas: canvas.evaluate(PIXEL, [0.25, 0.5])[:3] != [255, 255, 255], TIMEOUT)
         assert canvas.evaluate(PIXEL, [0.25, 0.5])[:3] == pytest.approx([0, 114, 178], abs=3)
         assert canvas.evaluate(PIXEL, [0.75, 0.5])[:3] == pytest.approx([230, 159, 0], abs=3)
     page.get_by_role("checkbox", name="Left eye").uncheck()
