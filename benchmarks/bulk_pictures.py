@@ -4,9 +4,10 @@ python -m benchmarks.bulk_pictures [--count 10000] [--fastai-count 2000] [--fold
 
 The model is the resnet34 at 224 px of `benchmarks.pictures`; the pictures are JPEG of 500 x 375 px. `learn.get_preds`
 has a DataLoader with a worker for each core. Each run is a new process on all cores, without its start, in the order
-fastai, float32, int8, for several rounds; rates are medians, and ratios are to fastai. Both archives score the same
-pictures, and their labels are compared. The weights of the resnet34 are random, so that the labels of the trained model
-of textures are compared, too.
+fastai, float32, int8, for several rounds; rates are medians, and ratios are to fastai. "graph alone" runs the float32
+graph on all cores with arrays that are in memory: the limit of `fastmar score`. Both archives score the same pictures,
+and their labels are compared. The weights of the resnet34 are random, so that the labels of the trained model of
+textures are compared, too.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
 
+import numpy as np
 import pyarrow.parquet as pq
 from examples import textures
 from rich.console import Console
@@ -31,17 +34,19 @@ from rich.table import Table
 from benchmarks import bulk_score, machine, pictures
 from fastmar_contract.machine import usable_cores
 from fastmar_export.exporter import Options, export_learner
+from fastmar_runtime.predictor import Predictor
 
 out = Console(width=None if sys.stdout.isatty() else 140)
 DISTINCT = 400  # pictures; others are the same files under other names
 BATCH = 64  # of get_preds, fastai's default
-FLOAT32, INT8, FASTAI = "fastmar score", "fastmar score, int8", "learn.get_preds"
+GRAPH_RUNS = 40  # of a batch, to measure the graph alone
+FLOAT32, INT8, FASTAI, GRAPH = "fastmar score", "fastmar score, int8", "learn.get_preds", "graph alone"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print."""
     args = _arguments(argv)
-    rates: dict[str, list[float]] = {FASTAI: [], FLOAT32: [], INT8: []}
+    rates: dict[str, list[float]] = {FASTAI: [], FLOAT32: [], INT8: [], GRAPH: []}
     memory: dict[str, float] = {}
     with tempfile.TemporaryDirectory(prefix="fastmar-bench-", dir=args.folder) as name:
         folder = Path(name)
@@ -55,6 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             for what, archive in archives.items():
                 seconds, memory[what] = bulk_score.score(archive, everything, folder / f"{what}.parquet", {})
                 rates[what].append(args.count / seconds)
+            rates[GRAPH].append(_graph(archives[FLOAT32]))
             out.print({what: round(found[-1], 1) for what, found in rates.items()})
         changed = {"resnet34": _changed(folder)}
         model = textures.benchmark_model()
@@ -112,6 +118,16 @@ def _fastai_child(learner: str, folder: str) -> int:
         learn.get_preds(dl=learn.dls.test_dl(files, bs=BATCH, num_workers=usable_cores()))
     print(time.perf_counter() - started_at)
     return 0
+
+
+def _graph(archive: Path) -> float:
+    """Pictures per second of the graph, with a thread for each core as in `fastmar score`."""
+    predictor = Predictor.open(archive)
+    batch = np.zeros((predictor.preprocess.chunk, 3, pictures.SIZE, pictures.SIZE), np.uint8)
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        started_at = time.perf_counter()
+        list(pool.map(lambda _: predictor.run({"image": batch}), range(GRAPH_RUNS)))
+        return GRAPH_RUNS * len(batch) / (time.perf_counter() - started_at)
 
 
 def _results_table(rates: dict[str, list[float]], memory: dict[str, float]) -> Table:
