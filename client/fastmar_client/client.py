@@ -494,6 +494,7 @@ class Client:
 
         Raises:
             Timeout: the model is not ready within `timeout` seconds; the message has the last failure.
+            ModelNotFound: the server has loaded other models, and for 10 seconds not this one; the message lists them.
         """
         self._run(wait_until_ready(self._calls.requester, model, timeout, version))
 

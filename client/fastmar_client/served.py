@@ -10,12 +10,21 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypedDict
 from urllib.parse import quote
 
-from fastmar_client.errors import ModelNotFound, RecordRefused, ServerFailed, ServerUnreachable, Timeout, Unauthorized
+from fastmar_client.errors import (
+    ClientError,
+    ModelNotFound,
+    RecordRefused,
+    ServerFailed,
+    ServerUnreachable,
+    Timeout,
+    Unauthorized,
+)
 from fastmar_client.flows import Flow, Pause
 from fastmar_client.keys import UNREADABLE
 from fastmar_client.requester import Requester
-from fastmar_client.retries import NO_RETRIES
+from fastmar_client.retries import NO_RETRIES, Retries
 from fastmar_contract.display import short_repr
+from fastmar_contract.similar import SimilarNames
 
 if TYPE_CHECKING:
     from fastmar_client.client import Client
@@ -23,6 +32,8 @@ if TYPE_CHECKING:
 _REQUEST = "application/{}-request+json"  # requests a document of the default version
 SCHEMA_REQUEST, SAMPLES_REQUEST = map(_REQUEST.format, ("schema", "samples"))
 READY_POLL = 0.25
+ABSENT_GRACE = 10.0  # seconds in which a server may still load a model that it does not list
+_MAX_LISTED = 10  # names of models in a message
 _NO_DOCUMENT = "not_found"  # code of the error for a document that a model does not have
 
 
@@ -99,9 +110,9 @@ def _get_document(requester: Requester, model: str, version: str | None, name: s
     return (yield from requester.request("POST", path, b"", content_type=_REQUEST.format(name), model=model))
 
 
-def list_models(requester: Requester) -> Flow[list[ServedModel]]:
+def list_models(requester: Requester, retries: Retries | None = None) -> Flow[list[ServedModel]]:
     """The models that the server has loaded. See `Client.models`."""
-    found = yield from requester.request("GET", "/v1/models")
+    found = yield from requester.request("GET", "/v1/models", retries=retries)
     details = found.get("details") if isinstance(found, dict) else None
     if not isinstance(details, list):
         raise ServerFailed(
@@ -115,6 +126,7 @@ def list_models(requester: Requester) -> Flow[list[ServedModel]]:
 def wait_until_ready(requester: Requester, model: str, timeout: float, version: str | None) -> Flow[None]:
     """Return once the model answers a request. See `Client.wait_until_ready`."""
     deadline = time.monotonic() + timeout
+    absent_since = None
     while True:
         # A model without a worker does not refuse requests but keeps them waiting: send without retries, and limit the
         # timeout to the remaining time.
@@ -131,6 +143,9 @@ def wait_until_ready(requester: Requester, model: str, timeout: float, version: 
         except (ServerUnreachable, ServerFailed, ModelNotFound, Timeout, Unauthorized) as error:
             if isinstance(error, Unauthorized) and error.code != UNREADABLE:  # the key file may come later
                 raise
+            absent_since = (absent_since or time.monotonic()) if isinstance(error, ModelNotFound) else None
+            if absent_since is not None and time.monotonic() >= absent_since + ABSENT_GRACE:
+                yield from _check_listed(requester, model, error)
             if time.monotonic() + READY_POLL > deadline:
                 raise Timeout(
                     f"{model} is not ready after {timeout:g} s: {error.message}",
@@ -140,6 +155,34 @@ def wait_until_ready(requester: Requester, model: str, timeout: float, version: 
         else:
             return
         yield Pause(READY_POLL)
+
+
+def _check_listed(requester: Requester, model: str, refusal: ClientError) -> Flow[None]:
+    """Check that a model can still become ready, after the server has refused it as unknown.
+
+    It can if the server lists it, since a deployment may load the requested version; or if the server lists no models
+    or models that are not ready, since it may be starting.
+
+    Raises:
+        ModelNotFound: the server has loaded other models only.
+    """
+    try:
+        models = yield from list_models(requester, NO_RETRIES)
+    except ClientError:  # a proxy or another kind of server
+        return
+    names = [served["name"] for served in models]
+    if not names or model in names or not all(served["ready"] for served in models):
+        return
+    listed = ", ".join(names[:_MAX_LISTED]) + (f" and {len(names) - _MAX_LISTED} more" if names[_MAX_LISTED:] else "")
+    similar = SimilarNames(names).closest(model)
+    hint = f" Did you mean {similar!r}?" if similar else ""
+    raise ModelNotFound(
+        f"the server has no model {model!r}; it has loaded {listed}.{hint}",
+        fix="check the name; if it is right, deploy the model first.",
+        status=refusal.status,
+        model=model,
+        request_id=refusal.request_id,
+    ) from refusal
 
 
 class ServedRowModel:

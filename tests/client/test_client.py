@@ -21,6 +21,7 @@ from fastmar_client import (
     ServerFailed,
     Timeout,
     Unauthorized,
+    served,
 )
 
 
@@ -152,6 +153,37 @@ class TestWaitUntilReady:
             assert caught.value.__cause__.code == "key_file_unreadable"
             threading.Timer(0.2, keys.write_text, ['{"inference": {"key": "abc"}}']).start()
             client.wait_until_ready("m", timeout=30)
+
+    def test_model_that_the_server_does_not_have(
+        self, connect: Connect, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(served, "ABSENT_GRACE", 0.0)
+        absent = torchserve(404, "ModelNotFoundException", "no")
+        listed = {"name": "flights", "version": "1.0", "versions": ["1.0"], "ready": True}
+        scripted.replies(absent, Reply(body={"models": ["flights"], "details": [listed]}))
+        with connect(scripted.url) as client, pytest.raises(ModelNotFound) as caught:
+            client.wait_until_ready("flihgts", timeout=60)
+        assert "'flights'" in caught.value.message, "a similar name"
+        assert isinstance(caught.value.__cause__, ModelNotFound)
+
+    @pytest.mark.parametrize(
+        "details",
+        [
+            [],
+            [{"name": "other", "version": "1.0", "versions": ["1.0"], "ready": False}],
+            [{"name": "m", "version": "1.0", "versions": ["1.0"], "ready": True}],
+            None,
+        ],
+        ids=["no models yet", "models are loading", "another version", "no list"],
+    )
+    def test_waits_for_a_model_that_may_load(
+        self, connect: Connect, scripted: Scripted, monkeypatch: pytest.MonkeyPatch, details: Any
+    ) -> None:
+        monkeypatch.setattr(served, "ABSENT_GRACE", 0.0)
+        absent = torchserve(404, "ModelNotFoundException", "no")
+        scripted.replies(absent, Reply(body={"details": details}), absent, Reply(body={}), Reply(body={}))
+        with connect(scripted.url) as client:
+            client.wait_until_ready("m", timeout=60, version="2.0")
 
     def test_wrong_key_is_raised_immediately(self, connect: Connect, scripted: Scripted) -> None:
         scripted.replies(torchserve(400, "InvalidKeyException", "Token"))
