@@ -64,17 +64,20 @@ def configure_logging(log_format: str, *, access_log: bool = False) -> None:
 
 
 def log_access(method: str, path: str, status: int | None, milliseconds: float) -> None:
-    """Log a request, without its query and body, which may have personal data.
+    """Log the current request, without its query and body, which may have personal data.
 
     Args:
         method: its method.
-        path: its path.
+        path: its path, decoded. Line breaks and other control characters are escaped.
         status: status of the response; None if the caller left before.
         milliseconds: time until the response.
     """
-    text = path.encode("ascii", "backslashreplace").decode()
+    text = path.encode("unicode_escape").decode()
+    ids = CURRENT.get()
     access = {"method": method, "path": text, "status": status, "milliseconds": round(milliseconds, 1)}
-    ACCESS.info("%s %s %s %.1f ms", method, text, status or "left", milliseconds, extra={"access": access})
+    request_id = ids.request if ids is not None else "-"
+    line = "%s %s %s %.1f ms request_id=%s"
+    ACCESS.info(line, method, text, status or "left", milliseconds, request_id, extra={"access": access})
 
 
 @contextmanager

@@ -33,6 +33,7 @@ from fastmar_serving.torchserve.config import render, write_properties
 from fastmar_serving.torchserve.control import Control
 from fastmar_serving.torchserve.drain import drain
 from fastmar_serving.torchserve.java import find_java, find_torchserve
+from fastmar_serving.torchserve.logs import ACCESS_LOGGER
 from fastmar_serving.torchserve.process import ServerProcess, start
 from fastmar_serving.torchserve.readiness import ready
 from fastmar_serving.torchserve.routes import LOADING, PlatformRoutes, ServedModel, message
@@ -153,7 +154,7 @@ def write_files(properties: dict[str, str], run: RunDirectory, keys: Keys, *, ac
     package = resources.files(__package__)
     logging_file = package.joinpath("log4j2.xml").read_text("utf-8")
     if access_log:
-        logging_file = logging_file.replace('"ACCESS_LOG" level="off"', '"ACCESS_LOG" level="info"')
+        logging_file = logging_file.replace(f'"{ACCESS_LOGGER}" level="off"', f'"{ACCESS_LOGGER}" level="info"')
     run.logging.write_text(logging_file, encoding="utf-8")
     run.metrics.write_text(package.joinpath("metrics.yaml").read_text("utf-8"), encoding="utf-8")
 

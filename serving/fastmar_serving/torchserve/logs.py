@@ -10,17 +10,16 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import unquote
 
-from fastmar_runtime.logs import log_access
+from fastmar_runtime.logs import RequestIds, about, log_access
 
 MAX_LINES = 400  # kept of each worker; the chained traceback of a failed load has up to 150
 WORKER_THREAD = re.compile(r"W-(?P<id>\d+)-(?P<model>.+)_[^_]*-std(?:out|err)")
 LOAD_FAILED = re.compile(r"Load model failed: (?P<model>.+?), error: (?P<error>.*)")
 EXCEPTION = re.compile(r"(?P<type>[A-Za-z_][\w.]*)(?P<message>: .*)?")
-ACCESS_LOGGER = "ACCESS_LOG"
-ACCESS = re.compile(
-    r'/\S+ "(?P<method>\S+) (?P<path>\S+) HTTP/[\d.]+" (?P<status>\d+) (?P<milliseconds>\d+)'  # its last field: ms
-)
+ACCESS_LOGGER = "FRONT_ACCESS"  # of the front
+ACCESS = re.compile(r"(?P<method>\S+) (?P<path>\S+) (?P<status>\d+) (?P<milliseconds>[\d.]+) (?P<id>\S+)")
 WORKER_DIED = "Backend worker process died."
 FASTMAR_PREFIX = "fastmar: "
 FATAL = "Fatal Python error: "
@@ -129,10 +128,10 @@ class ServerLog:
 
 
 def _access_line(text: str) -> None:
-    """Log a request that TorchServe answered."""
+    """Log a request to the front."""
     if match := ACCESS.fullmatch(text.strip()):
-        path = match["path"].partition("?")[0]
-        log_access(match["method"], path, int(match["status"]), float(match["milliseconds"]))
+        with about(RequestIds(match["id"])):
+            log_access(match["method"], unquote(match["path"]), int(match["status"]), float(match["milliseconds"]))
 
 
 def reason(model: str, lines: list[str]) -> tuple[str | None, str | None]:

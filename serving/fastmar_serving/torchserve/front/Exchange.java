@@ -18,10 +18,14 @@ import io.netty.handler.ssl.SslHandler;
 import io.netty.util.ReferenceCountUtil;
 import java.nio.channels.ClosedChannelException;
 import java.util.ArrayDeque;
+import java.util.Locale;
 import java.util.concurrent.TimeUnit;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
- * Handles one request and its response at a time: request id, keep-alive, and the counting of requests in flight.
+ * Handles one request and its response at a time: request id, keep-alive, access log, and the counting of requests in
+ * flight.
  *
  * <p>It follows the HTTP codec in the pipeline, so it sees all responses, TorchServe's and the front's. It queues
  * pipelined requests until the previous response is sent, since TorchServe would mix them up.
@@ -29,12 +33,14 @@ import java.util.concurrent.TimeUnit;
 final class Exchange extends ChannelDuplexHandler {
     static final String REQUEST_ID = "x-request-id";
 
+    private static final Logger ACCESS = LoggerFactory.getLogger("FRONT_ACCESS");
     private static final long LINGER = TimeUnit.SECONDS.toNanos(2);
     private static final long MAX_LINGER = TimeUnit.SECONDS.toNanos(30);
 
     private final Front front;
     private final Connection connection;
     private final long maxDiscarded;
+    private final boolean logsAccess;
     private final ArrayDeque<Object> pipelined = new ArrayDeque<>(0);
     private boolean closing;
     private long closingSince;
@@ -47,13 +53,16 @@ final class Exchange extends ChannelDuplexHandler {
     private boolean keepAlive;
     private boolean v2;
     private long discarded;
+    private String method;
+    private String uri;
     private String requestId;
     private volatile String target;
     private volatile long began;
 
-    Exchange(Front front, Connection connection, long maxRequestSize) {
+    Exchange(Front front, Connection connection, long maxRequestSize, boolean mayLogAccess) {
         this.front = front;
         this.connection = connection;
+        this.logsAccess = mayLogAccess && ACCESS.isInfoEnabled();
         this.maxDiscarded = 16 * maxRequestSize;
     }
 
@@ -112,6 +121,8 @@ final class Exchange extends ChannelDuplexHandler {
         target = null;
         began = System.nanoTime();
         keepAlive = HttpUtil.isKeepAlive(request);
+        method = request.method().name();
+        uri = request.uri(); // before it is rewritten for TorchServe
         requestId = RequestId.of(request.headers().get(REQUEST_ID));
         request.headers().set(REQUEST_ID, requestId);
     }
@@ -149,6 +160,9 @@ final class Exchange extends ChannelDuplexHandler {
             }
             answered = true;
             message = decorate(response);
+            if (logsAccess && busy) {
+                logAccess(response.status().code());
+            }
         }
         if (message instanceof LastHttpContent) {
             promise = promise.unvoid();
@@ -174,6 +188,12 @@ final class Exchange extends ChannelDuplexHandler {
         response.headers().set(
                 HttpHeaderNames.CONNECTION, keepAlive ? HttpHeaderValues.KEEP_ALIVE : HttpHeaderValues.CLOSE);
         return response;
+    }
+
+    private void logAccess(int status) {
+        String path = uri.split("\\?", 2)[0].replaceAll("[^!-~]", "?");
+        String milliseconds = String.format(Locale.ROOT, "%.1f", (System.nanoTime() - began) / 1e6);
+        ACCESS.info("{} {} {} {} {}", method, path, status, milliseconds, requestId);
     }
 
     private void responseSent(ChannelHandlerContext ctx) {

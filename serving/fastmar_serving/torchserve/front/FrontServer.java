@@ -74,13 +74,14 @@ final class FrontServer extends ModelServer {
             new ServerInitializer(ssl, type).initChannel(channel); // ssl, http, aggregator, handler
             int limit = config.getMaxRequestSize();
             Connection connection = new Connection(front);
-            Exchange exchange = new Exchange(front, connection, limit);
+            boolean isInference = type == ConnectorType.INFERENCE_CONNECTOR;
+            Exchange exchange = new Exchange(front, connection, limit, isInference);
             ChannelPipeline pipeline = channel.pipeline();
             pipeline.addBefore("http", "fastmar-connection", connection);
             pipeline.addAfter("http", "fastmar-exchange", exchange);
             pipeline.replace("aggregator", "aggregator", new Aggregator(limit));
             pipeline.addBefore("aggregator", "fastmar-gate", gate(exchange, limit));
-            if (type == ConnectorType.INFERENCE_CONNECTOR && !front.settings.origins.isEmpty()) {
+            if (isInference && !front.settings.origins.isEmpty()) {
                 pipeline.addBefore("fastmar-gate", "fastmar-cors", new CorsHandler(cors(front.settings.origins)));
             }
         }
