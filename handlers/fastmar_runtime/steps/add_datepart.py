@@ -42,6 +42,19 @@ PARTS: dict[str, Callable[[datetime], Any]] = {
 }
 """The functions of pandas' `.dt` for dates without a time zone."""
 
+LIMITS: dict[str, tuple[int, int]] = {
+    "Month": (1, 12),
+    "Week": (1, 53),
+    "Day": (1, 31),
+    "Dayofweek": (0, 6),
+    "Dayofyear": (1, 366),
+    "Hour": (0, 23),
+    "Minute": (0, 59),
+    "Second": (0, 59),
+    **{part: (0, 1) for part in PARTS if part.startswith("Is_")},
+}
+"""The smallest and the largest value of each part that has limits. All values are whole."""
+
 _EPOCH = datetime(1970, 1, 1)  # local time, like all dates here
 ELAPSED = "Elapsed"  # time since 1970, in the unit of AddDatepart.elapsed_divisor
 _FALSE_IF_NULL = frozenset(name for name in PARTS if name.startswith("Is_"))  # as in pandas; others are NaN

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ def test_the_curve_has_the_known_categories_and_a_range_around_the_mean() -> Non
     assert [point["value"] for point in columns["grade"]["curve"]] == [3, 7, 11]
     ages = [point["value"] for point in columns["age"]["curve"]]
     assert ages == sorted(ages)
-    assert (ages[0], ages[-1]) == (20, 60)  # two standard deviations
+    assert (ages[0], ages[-1]) == (25, 55)  # 1.5 standard deviations
     assert 49 in ages
     assert (columns["age"]["sent"], columns["age"]["typical"]) == (49, 40.0)
 
@@ -65,6 +66,28 @@ def test_the_curve_covers_the_reference_range() -> None:
     ages = [point["value"] for point in columns["age"]["curve"]]
     assert (ages[0], ages[-1]) == (17, 90.5)
     assert all(age == round(age) for age in ages[:-1])
+
+
+def test_the_curve_has_no_impossible_numbers() -> None:
+    def ages(*, minimum: Any = None, maximum: Any = None, **sent: Any) -> list[Any]:
+        fields = [replace(each, spread=90.0) if each.name == "age" else each for each in tiny.FIELDS]
+        ui = {"fields": {"age": {"minimum": minimum, "maximum": maximum}}}
+        model = tiny.predictor(fields=tuple(fields), ui=ui)
+        [curve] = [each["curve"] for each in explain(model, **sent)["columns"] if each["column"] == "age"]
+        return [point["value"] for point in curve]
+
+    assert min(ages(age=49)) == 0, "the mean is positive"
+    assert min(ages(age=-30)) == -100, "the sent age shows that negative ones occur"
+    assert [ages(age=49, minimum=16.5, maximum=99)[end] for end in (0, -1)] == [16.5, 99], "the limits of ui.yaml"
+    assert ages(age=49, minimum=60, maximum=20) == []
+
+
+def test_the_curve_of_a_part_of_a_date_has_its_values() -> None:
+    spec = tiny.date_spec()
+    fields = [replace(each, default=6.5, spread=6.0) if each.name == "saleMonth" else each for each in spec.fields]
+    operations = what_if.WhatIf(_model(SimpleNamespace(spec=spec), *fields))
+    [column] = operations._columns({"saleMonth": 3})
+    assert column.values == list(range(1, 13))
 
 
 def test_the_largest_effect_is_first() -> None:
@@ -110,7 +133,7 @@ def test_a_date_is_changed_under_the_name_that_was_sent() -> None:
     assert len({point["outcome"] for point in column["curve"]}) > 10
 
 
-def _model(model: Predictor, *fields: Field) -> Any:
+def _model(model: Any, *fields: Field) -> Any:
     class Model:
         spec = replace(model.spec, fields=fields)
         predict = None

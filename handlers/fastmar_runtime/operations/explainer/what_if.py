@@ -21,6 +21,7 @@ from fastmar_contract.values import CATEGORY, DATE, NUMBER
 from fastmar_runtime.operations import Answer, Model, Operations
 from fastmar_runtime.record_schemas import json_value, typical_value
 from fastmar_runtime.spec import Field, Spec
+from fastmar_runtime.steps.add_datepart import LIMITS
 
 EXPLAIN = "explain"  # option of a record; only the value true requests an explanation
 
@@ -29,7 +30,9 @@ MAX_ROWS = 4000
 
 MAX_CATEGORIES = 50  # in a curve
 _POINTS = 16  # of the curve of a number
-_DEVIATIONS = 2.0  # range of a curve around the mean, if the field has no minimum and maximum
+# Range of a curve around the mean, without reference data: it stays within the values of a uniform distribution, which
+# reaches 1.73 standard deviations, such as that of months.
+_DEVIATIONS = 1.5
 _DAYS = 28  # between the points of the curve of a date: the same day of the week
 _DATES = 13  # points of the curve of a date
 _KINDS = (CATEGORY, NUMBER, DATE)
@@ -71,6 +74,7 @@ class WhatIf(Operations):
         self._target = model.spec.targets[0]
         self._fields = [field for field in model.spec.fields if field.kind in _KINDS]
         self._points = max(2, MAX_ROWS // max(1, len(self._fields)) - 2)  # of a curve, without the two other copies
+        self._parts = _date_part_limits(model.spec)
         self._size = 1 + sum(self._count(field) + 2 for field in self._fields)
 
     def option(self, record: Any) -> str | None:
@@ -136,7 +140,34 @@ class WhatIf(Operations):
             return [json_value(category) for category in field.categories[:count]]
         if field.kind == DATE:
             return _dates(value, count)
-        return _numbers(field, value, count)
+        limits = self._limits(field)
+        return [] if limits is None else _numbers(field, value, count, limits, is_whole=field.name in self._parts)
+
+    def _limits(self, field: Field) -> tuple[float, float] | None:
+        """The smallest and the largest value of a number that occur: those of `ui.yaml`, of the reference data and of
+        parts of dates. They may be infinite; None if they contradict each other.
+        """
+        configured = ((self._spec.ui or {}).get("fields") or {}).get(field.name) or {}
+        lows, highs = [-math.inf], [math.inf]
+        for low, high in (
+            (field.minimum, field.maximum),
+            (configured.get("minimum"), configured.get("maximum")),
+            self._parts.get(field.name, (None, None)),
+        ):
+            lows += [low] if isinstance(low, int | float) else []
+            highs += [high] if isinstance(high, int | float) else []
+        return (max(lows), min(highs)) if max(lows) < min(highs) else None
+
+
+def _date_part_limits(spec: Spec) -> dict[str, tuple[int, int]]:
+    """The limits of columns that are parts of a date."""
+    return {
+        step["prefix"] + part: LIMITS[part]
+        for step in spec.steps
+        if step.get("step") == "add_datepart"
+        for part in step["parts"]
+        if part in LIMITS
+    }
 
 
 def _explained(column: _Column, sent: Any, value: float, numbers: Iterator[float | None]) -> dict[str, Any]:
@@ -165,23 +196,25 @@ def value_of(answer: Answer, label: str | None) -> Any:
     return answer.get("probabilities", {}).get(label)
 
 
-def _numbers(field: Field, value: Any, count: int) -> list[Any]:
-    """Round numbers over the usual range of a field, and the record's number."""
-    low, high = field.minimum, field.maximum
-    has_limits = low is not None and high is not None
-    if low is None or high is None:
+def _numbers(field: Field, value: Any, count: int, limits: tuple[float, float], *, is_whole: bool = False) -> list[Any]:
+    """Round numbers over the usual range of a field, within its limits, and the record's number."""
+    own = [float(value)] if type(value) in (int, float) and abs(value) <= np.finfo(np.float32).max else []
+    least, most = limits
+    low, high = limits
+    if field.minimum is None or field.maximum is None:
         if not isinstance(field.default, int | float) or not field.spread:
             return []
-        low, high = field.default - _DEVIATIONS * field.spread, field.default + _DEVIATIONS * field.spread
+        reach = _DEVIATIONS * field.spread
+        if field.default > 0 and not any(number < 0 for number in own):
+            least = max(least, 0.0)  # ages, prices and counts: the learner does not record whether a number is signed
+        low, high = max(field.default - reach, least), min(field.default + reach, most)
     step = (high - low) / max(1, count - 2)
     if not 0 < step < math.inf:
         return []
-    digits = -math.floor(math.log10(step))
+    digits = 0 if is_whole else -math.floor(math.log10(step))
     spaced = [round(float(number), digits) for number in np.linspace(low, high, max(2, count - 1))]
-    if has_limits:
-        spaced[0], spaced[-1] = low, high
-    own = [float(value)] if type(value) in (int, float) and abs(value) <= np.finfo(np.float32).max else []
-    return [_integer(number) for number in sorted({*spaced, *own})]
+    ends = [low if low == least else spaced[0], high if high == most else spaced[-1]]
+    return [_integer(number) for number in sorted({*ends, *spaced[1:-1], *own})]
 
 
 def _integer(number: float) -> int | float:
