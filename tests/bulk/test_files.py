@@ -1,8 +1,12 @@
-"""Files in and files out: formats, columns, errors, and runs that are interrupted."""
+"""Files in and files out: formats, columns, errors, and runs that are interrupted.
+
+With FASTMAR_LONG_TESTS=1, `fastmar score` is killed 51 times.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -29,6 +33,7 @@ from tests.archives import tiny_archive
 from tests.runtime import tiny
 
 ROWS = 100
+KILLS = 17 if os.environ.get("FASTMAR_LONG_TESTS") else 1
 FORMATS = ["csv", "parquet", "arrow", "jsonl"]
 
 
@@ -244,25 +249,32 @@ class TestInterruptions:
         score(model, path, tmp_path / "out.csv", progress=start_another)
         assert set(codes) == {"run_in_progress"}
 
-    def test_kill_at_random_moments(self, model: Predictor, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("source", ["in.csv", "in.parquet", "folder"])
+    def test_kill_at_random_moments(self, tmp_path: Path, source: str) -> None:
         archive = tiny_archive(tmp_path / "store", "1.0")
-        path, target = write(tmp_path / "in.parquet", table(6000)), tmp_path / "out.parquet"
-        model = Predictor.open(archive)
-        score(model, path, tmp_path / "whole.parquet", batch_size=100)
+        model, identity = Predictor.open(archive), ArchiveTarget(str(archive), None).identity
+        path, rows = tmp_path / source, table(6000)
+        if path.suffix:
+            write(path, rows)
+        else:
+            path.mkdir()
+            write(path / "a.csv", rows[:2500])
+            write(path / "b.csv", rows[2500:])
+        target, whole = tmp_path / f"out{path.suffix or '.csv'}", tmp_path / f"whole{path.suffix or '.csv'}"
+        score(model, path, whole, batch_size=100)
         command = [sys.executable, "-m", "fastmar_cli.main", "score", str(archive), str(path), "--batch-size", "100"]
-        kept = 0
-        for _ in range(1):
+        for kill in range(KILLS):
             with subprocess.Popen([*command, "-o", str(target)], stdout=subprocess.DEVNULL) as child:
-                moment = kept + Random(kept).randrange(100, 900)
+                moment = Random(f"{source} {kill}").randrange(100, 4000)
                 while child.poll() is None and parts.rows_kept(str(target)) < moment:
                     time.sleep(0.005)
                 child.send_signal(signal.SIGKILL)
             kept = parts.rows_kept(str(target))
-        identity = ArchiveTarget(str(archive), None).identity
-        scored: list[Scored] = []
-        score_files(model, identity, str(path), str(target), Options(batch_size=100, progress=scored.append))
-        assert 0 < kept == scored[0].resumed
-        assert target.read_bytes() == (tmp_path / "whole.parquet").read_bytes()
+            scored: list[Scored] = []
+            score_files(model, identity, str(path), str(target), Options(batch_size=100, progress=scored.append))
+            assert 0 < kept == scored[0].resumed
+            assert target.read_bytes() == whole.read_bytes()
+            target.unlink()
 
 
 def interruption(sync: int) -> Any:
