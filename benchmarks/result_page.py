@@ -22,9 +22,9 @@ from rich.table import Table
 
 from fastmar_web import create_app
 from fastmar_web.presentation import Presentation
-from fastmar_web.result_view import result_view
-from fastmar_web.results import FAILED, Choice, opened
-from fastmar_web.results_writer import write_results
+from fastmar_web.tables.result_view import result_view
+from fastmar_web.tables.results import FAILED, Choice, opened
+from fastmar_web.tables.results_writer import write_results
 
 COLUMNS = 14
 ANSWER = ["prediction", "probability", "warnings", "error"]

@@ -8,7 +8,7 @@ import pytest
 
 from fastmar_contract.display import humanize
 from fastmar_web.answers import answer_view
-from fastmar_web.picture_answers import facets, table_cells
+from fastmar_web.pictures.answers import facets, table_cells
 from fastmar_web.presentation import Presentation, display_text, fill_template, format_number, format_percent
 from tests.web.fake import HOSTILE
 

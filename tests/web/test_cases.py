@@ -13,9 +13,9 @@ import requests
 from flask import Flask
 from flask.testing import FlaskClient
 
-from fastmar_web.charsets import CHOICES, encoding_of
 from fastmar_web.errors import RequestRefused
 from fastmar_web.settings import MEGABYTE
+from fastmar_web.tables.charsets import CHOICES, encoding_of
 from tests.web.conftest import listening
 from tests.web.fake import FakeClient, answer, category, number, schema
 from tests.web.html import code_of_error, codes, findings, job_section, row_counts

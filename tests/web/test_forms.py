@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from fastmar_web.form_page import FormPage
-from fastmar_web.forms import Form, date_input_value, make_form
+from fastmar_web.forms.form import Form, date_input_value, make_form
+from fastmar_web.forms.page import FormPage
+from fastmar_web.forms.values import defaults, from_link, from_post, from_record
 from fastmar_web.presentation import Presentation
-from fastmar_web.values import defaults, from_link, from_post, from_record
 from tests.web.fake import COUNTRIES, HOSTILE, PEOPLE, QUOTED, category, number, schema
 
 

@@ -12,11 +12,11 @@ import pytest
 import requests
 from flask import Flask
 
-from fastmar_web import jobs as jobs_module
 from fastmar_web.errors import TooManyTables, Unavailable
-from fastmar_web.jobs import DONE, Job, Jobs
 from fastmar_web.limits import Limit, client_network
-from fastmar_web.tables import Preview
+from fastmar_web.tables import jobs as jobs_module
+from fastmar_web.tables.jobs import DONE, Job, Jobs
+from fastmar_web.tables.preview import Preview
 from tests.web.conftest import listening
 from tests.web.html import code_of_error
 

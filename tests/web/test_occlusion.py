@@ -10,8 +10,8 @@ from PIL import Image
 
 from fastmar_client import RecordRefused
 from fastmar_runtime.schema import describe
+from fastmar_web.forms.what_if import occlusion_overlay
 from fastmar_web.presentation import Presentation
-from fastmar_web.what_if import occlusion_overlay
 from tests.runtime import tiny_pictures
 from tests.web.conftest import PIXEL, problems
 from tests.web.fake import FakeClient

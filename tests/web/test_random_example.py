@@ -11,10 +11,10 @@ from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastmar_web.forms import make_form
+from fastmar_web.forms.form import make_form
+from fastmar_web.forms.random_example import has_random, random_texts
+from fastmar_web.forms.values import from_post
 from fastmar_web.presentation import Presentation
-from fastmar_web.random_example import has_random, random_texts
-from fastmar_web.values import from_post
 from tests.web.fake import PEOPLE, TOY, FakeClient, category, number, schema
 
 DATE = {"type": ["string", "null"], "default": "2004-01-31", "x-fastmar": {"kind": "date"}}

@@ -111,7 +111,7 @@ def test_answers_that_can_not_be_shown_can_be_downloaded(
     def full(*_: Any, **__: Any) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("fastmar_web.job_view.write_results", full)
+    monkeypatch.setattr("fastmar_web.tables.job_view.write_results", full)
     job = send_table(web, table_of(mixed, ["38"]))
     page = scored(web, job)
     assert "data-result" not in page

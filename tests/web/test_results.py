@@ -15,14 +15,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fastmar_contract.cells import NULLS, read_number
-from fastmar_web import progress
-from fastmar_web.histograms import BINS, histogram, nice_width
 from fastmar_web.presentation import Presentation, format_alike, format_share
-from fastmar_web.progress import Pace, format_duration
-from fastmar_web.result_links import choice_of, parameters
-from fastmar_web.result_view import MAX_BARS, MAX_ROWS, ResultView, result_view
-from fastmar_web.results import FAILED, WARNED, Choice, Results, opened
-from fastmar_web.results_writer import MAX_COLUMNS, MAX_MESSAGES, write_results
+from fastmar_web.tables import progress
+from fastmar_web.tables.histograms import BINS, histogram, nice_width
+from fastmar_web.tables.progress import Pace, format_duration
+from fastmar_web.tables.result_links import choice_of, parameters
+from fastmar_web.tables.result_view import MAX_BARS, MAX_ROWS, ResultView, result_view
+from fastmar_web.tables.results import FAILED, WARNED, Choice, Results, opened
+from fastmar_web.tables.results_writer import MAX_COLUMNS, MAX_MESSAGES, write_results
 
 ANSWER = ["prediction", "probability", "warnings", "error"]
 Rows = list[list[str]]

@@ -20,12 +20,12 @@ from hypothesis import strategies as st
 
 from fastmar_contract.cells import NULLS, read_number
 from fastmar_contract.values import as_date
-from fastmar_web import table_files
 from fastmar_web.errors import RequestRefused
-from fastmar_web.table_files import CSV, FORMATS, convert, excel
-from fastmar_web.table_files.base import Upload
-from fastmar_web.table_files.cells import cell_text, number_of
-from fastmar_web.tables import preview_table
+from fastmar_web.tables import files
+from fastmar_web.tables.files import CSV, FORMATS, convert, excel
+from fastmar_web.tables.files.base import Upload
+from fastmar_web.tables.files.cells import cell_text, number_of
+from fastmar_web.tables.preview import preview_table
 from tests.web.fake import COUNTRIES, FakeClient, category, number, schema
 from tests.web.html import code_of_error, codes, findings, job_state, row_counts
 from tests.web.test_pages import scored, table_of, wait_until_idle
@@ -387,7 +387,7 @@ def test_without_the_package_the_message_names_it(
     assert "operator" not in page
     assert code_of_error(web.get(f"/models/people/sample.{chosen.extension}").text) == "format_not_installed"
     assert f"sample.{chosen.extension}" not in web.get("/models/people/table").text
-    assert table_files.available()[0] is CSV
+    assert files.available()[0] is CSV
 
 
 @pytest.mark.parametrize("chosen", FORMATS, ids=lambda each: each.name)

@@ -21,10 +21,10 @@ from fastmar_runtime.csv_records import read_csv
 from fastmar_runtime.report import Report
 from fastmar_runtime.spec import Field
 from fastmar_runtime.steps.categorify import Categorify, vocabulary
-from fastmar_web import jobs as jobs_module
 from fastmar_web.errors import RequestRefused, Unavailable
-from fastmar_web.jobs import CHECKED, DONE, FAILED, Job, Jobs
-from fastmar_web.tables import (
+from fastmar_web.tables import jobs as jobs_module
+from fastmar_web.tables.jobs import CHECKED, DONE, FAILED, Job, Jobs
+from fastmar_web.tables.preview import (
     AMBIGUOUS,
     MAX_PROBLEMS,
     MAX_UNUSED,

@@ -12,9 +12,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from flask.testing import FlaskClient
 
-from fastmar_web.forms import Form, make_form
+from fastmar_web.forms.form import Form, make_form
+from fastmar_web.forms.values import defaults, from_link, from_post, from_record
 from fastmar_web.presentation import Presentation
-from fastmar_web.values import defaults, from_link, from_post, from_record
 from tests.web.fake import HOSTILE, TOY, FakeClient
 from tests.web.html import code_of_error, findings
 from tests.web.test_pages import ACCEPT_JSON

@@ -12,9 +12,9 @@ from flask.testing import FlaskClient
 from fastmar_client import RecordRefused
 from fastmar_runtime.schema import describe
 from fastmar_runtime.spec import Field
-from fastmar_web.forms import make_form
+from fastmar_web.forms.form import make_form
+from fastmar_web.forms.what_if import SHOWN, WhatIf, what_if
 from fastmar_web.presentation import Presentation
-from fastmar_web.what_if import SHOWN, WhatIf, what_if
 from tests.runtime import tiny
 from tests.web.fake import HOSTILE, FakeClient
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fastmar_contract.summary import listed_items
-from fastmar_web.picture_answers import mask_overlay, named_classes, points_overlay
+from fastmar_web.pictures.answers import mask_overlay, named_classes, points_overlay
 from fastmar_web.presentation import Presentation, display_text, fill_template, format_number, format_percent
 
 JSON = dict[str, Any]

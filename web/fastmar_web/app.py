@@ -9,14 +9,16 @@ from flask import Flask, Response, jsonify, make_response, render_template, requ
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from fastmar_client import Schema
-from fastmar_web import answer_pages, job_pages, model_pages, table_pages
+from fastmar_web import answer_pages, model_pages
 from fastmar_web.backend import Backend
 from fastmar_web.errors import PageError
-from fastmar_web.jobs import Jobs
-from fastmar_web.monitoring import pages as monitoring_page
+from fastmar_web.monitoring import pages as monitoring_pages
 from fastmar_web.page_types import kind_of
 from fastmar_web.security import body_too_large, protect
 from fastmar_web.settings import MEGABYTE, Settings
+from fastmar_web.tables import job_pages
+from fastmar_web.tables import pages as table_pages
+from fastmar_web.tables.jobs import Jobs
 
 DEFAULT_RETRY_AFTER = 60  # seconds, for a 503 without a time of its own
 MAX_FORM_BYTES = 2 * MEGABYTE  # of a request without files
@@ -45,7 +47,7 @@ def create_app(settings: Settings | None = None, backend: Backend | None = None)
     table_pages.register(app, backend, settings, jobs)
     job_pages.register(app, backend, jobs)
     if settings.monitor is not None:
-        app.extensions["fastmar_poller"] = monitoring_page.register(app, backend, settings, settings.monitor)
+        app.extensions["fastmar_poller"] = monitoring_pages.register(app, backend, settings, settings.monitor)
     app.teardown_request(lambda _: request.close())  # deletes uploads on the disk
     app.register_error_handler(PageError, error_response)
     app.register_error_handler(HTTPException, _http_error)

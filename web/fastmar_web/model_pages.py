@@ -10,7 +10,7 @@ from flask import Flask, Response, jsonify, render_template, request
 from fastmar_client import Schema
 from fastmar_web.backend import Backend, Model
 from fastmar_web.errors import PageError, sentence
-from fastmar_web.forms import date_of
+from fastmar_web.forms.form import date_of
 from fastmar_web.page_types import Kind, kind_of
 from fastmar_web.presentation import Presentation
 from fastmar_web.references import join_reference, split_reference

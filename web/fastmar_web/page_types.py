@@ -11,11 +11,11 @@ from flask import request
 
 from fastmar_contract.display import humanize
 from fastmar_web.backend import Backend
-from fastmar_web.form_page import FormPage
-from fastmar_web.generator_page import GeneratorPage
+from fastmar_web.forms.generator import GeneratorPage
+from fastmar_web.forms.page import FormPage
+from fastmar_web.forms.recommender import RecommenderPage
 from fastmar_web.page import JSON, Page
-from fastmar_web.picture_page import PicturePage
-from fastmar_web.recommender_page import RecommenderPage
+from fastmar_web.pictures.page import PicturePage
 from fastmar_web.references import split_reference
 from fastmar_web.settings import Settings
 

@@ -19,8 +19,8 @@ from fastmar_web.app import create_app
 from fastmar_web.backend import Backend
 from fastmar_web.connections import channel_opener
 from fastmar_web.errors import PageError, WebError
-from fastmar_web.jobs import Jobs
 from fastmar_web.settings import MEGABYTE, Settings
+from fastmar_web.tables.jobs import Jobs
 
 THREADS = 8
 CONNECTIONS = 900  # of all clients; waitress accepts no more. connections.py limits those of one client

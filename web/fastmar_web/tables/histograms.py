@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from fastmar_client.csv_answers import PROBABILITY
 from fastmar_web.presentation import format_alike, format_share
-from fastmar_web.results import Choice, Column, Results
+from fastmar_web.tables.results import Choice, Column, Results
 
 BINS = 20  # about so many for numbers
 _SHARE_WIDTH = 0.05  # of an interval of probabilities

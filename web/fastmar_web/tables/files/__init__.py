@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fastmar_web.answers import join_names
 from fastmar_web.errors import RequestRefused
-from fastmar_web.table_files.base import CsvFormat, TableFormat, Upload
-from fastmar_web.table_files.excel import ExcelFormat
-from fastmar_web.table_files.parquet import ParquetFormat
+from fastmar_web.tables.files.base import CsvFormat, TableFormat, Upload
+from fastmar_web.tables.files.excel import ExcelFormat
+from fastmar_web.tables.files.parquet import ParquetFormat
 
 __all__ = ["CSV", "FORMATS", "TableFormat", "available", "convert", "format_named"]
 

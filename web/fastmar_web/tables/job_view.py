@@ -14,13 +14,13 @@ from typing import Any
 from flask import url_for
 
 from fastmar_client import Scored
-from fastmar_web.jobs import CHECKING, DONE, THREADS, Job, storage_errors
 from fastmar_web.presentation import Presentation
-from fastmar_web.result_links import choice_of
-from fastmar_web.result_view import ResultView, has_labels, result_view, splits_labels
-from fastmar_web.results import opened
-from fastmar_web.results_writer import write_results
-from fastmar_web.table_files import CSV, TableFormat, available
+from fastmar_web.tables.files import CSV, TableFormat, available
+from fastmar_web.tables.jobs import CHECKING, DONE, THREADS, Job, storage_errors
+from fastmar_web.tables.result_links import choice_of
+from fastmar_web.tables.result_view import ResultView, has_labels, result_view, splits_labels
+from fastmar_web.tables.results import opened
+from fastmar_web.tables.results_writer import write_results
 
 JSON = dict[str, Any]
 _CONVERSIONS = threading.Semaphore(THREADS)

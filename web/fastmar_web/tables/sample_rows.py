@@ -6,11 +6,11 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from fastmar_web.forms import Form, make_form
+from fastmar_web.forms.form import Form, make_form
+from fastmar_web.forms.random_example import random_texts, rounded
+from fastmar_web.forms.values import defaults, from_post, from_record
 from fastmar_web.presentation import Presentation, plain_number
-from fastmar_web.random_example import random_texts, rounded
-from fastmar_web.table_files.cells import cell_text
-from fastmar_web.values import defaults, from_post, from_record
+from fastmar_web.tables.files.cells import cell_text
 
 JSON = dict[str, Any]
 RANDOM_ROWS = 9

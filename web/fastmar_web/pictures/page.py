@@ -7,14 +7,14 @@ from typing import IO, Any
 
 from flask import Response, jsonify, render_template, request
 
-from fastmar_web import pictures
 from fastmar_web.answers import AnswerView
 from fastmar_web.errors import PageError, RequestRefused
+from fastmar_web.forms.what_if import occlusion_overlay
 from fastmar_web.page import JSON, Page
-from fastmar_web.picture_answers import facets, table_cells
+from fastmar_web.pictures import uploads
+from fastmar_web.pictures.answers import facets, table_cells
 from fastmar_web.presentation import format_size
 from fastmar_web.snippets import PHOTO, Snippets
-from fastmar_web.what_if import occlusion_overlay
 
 BARS_PER_CARD = 4
 PICTURES_PER_FORM = 20  # without scripts; scripts send one picture per request
@@ -61,13 +61,13 @@ class PicturePage(Page):
                 code="too_many_pictures",
             )
         if self._is_script and request.form.get("explain"):
-            return self._explain(pictures.read(files[0][1], self._picture_limit()))
+            return self._explain(uploads.read(files[0][1], self._picture_limit()))
         results = []
         for name, stream in files:
             result: JSON = {"name": name, "answer": None, "error": None, "cells": None, "facets": {}}
             try:
-                data = pictures.read(stream, self._picture_limit())
-                found = pictures.answer_to(self._backend, self.schema, self.name, self.version, data)
+                data = uploads.read(stream, self._picture_limit())
+                found = uploads.answer_to(self._backend, self.schema, self.name, self.version, data)
                 view = self._view(found)
                 result |= {"answer": view, "cells": table_cells(found), "facets": facets(found, self.texts)}
             except PageError as error:
@@ -101,7 +101,7 @@ class PicturePage(Page):
         return jsonify({"sentence": sentence, "html": "", "overlay": overlay, "failed": False})
 
     def _picture_limit(self) -> int:
-        return pictures.size_limit(self.schema, self._settings.picture_bytes)
+        return uploads.size_limit(self.schema, self._settings.picture_bytes)
 
 
 def _json_response(result: JSON) -> Response:

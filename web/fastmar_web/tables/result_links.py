@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from fastmar_web.results import FAILED, WARNED, Choice
+from fastmar_web.tables.results import FAILED, WARNED, Choice
 
 JSON = dict[str, Any]
 STATE_NAMES = {FAILED: "Errors", WARNED: "Warnings"}

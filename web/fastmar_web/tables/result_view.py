@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fastmar_client.csv_answers import PREDICTION, PROBABILITY
-from fastmar_web.histograms import Histogram, histogram
 from fastmar_web.presentation import Presentation, format_share
-from fastmar_web.result_links import STATE_NAMES, Links, parameters
-from fastmar_web.result_rows import Heading, Line, RowTable
-from fastmar_web.results import FAILED, Choice, Message, Results
+from fastmar_web.tables.histograms import Histogram, histogram
+from fastmar_web.tables.result_links import STATE_NAMES, Links, parameters
+from fastmar_web.tables.result_rows import Heading, Line, RowTable
+from fastmar_web.tables.results import FAILED, Choice, Message, Results
 
 JSON = dict[str, Any]
 

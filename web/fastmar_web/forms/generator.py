@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 from fastmar_client.generation import GENERATE
-from fastmar_web.form_page import FormPage
-from fastmar_web.forms import Form, make_form
+from fastmar_web.forms.form import Form, make_form
+from fastmar_web.forms.page import FormPage
+from fastmar_web.forms.values import FilledForm
 from fastmar_web.page import JSON
 from fastmar_web.presentation import Presentation
-from fastmar_web.values import FilledForm
 
 TEMPERATURE = "temperature"
 _TEXTS: dict[str, JSON] = {

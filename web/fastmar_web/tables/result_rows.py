@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from fastmar_client.csv_answers import ERROR, INPUT, PREDICTION, PROBABILITY
 from fastmar_web.presentation import Presentation, choice_labels, format_alike, format_share, plain_number
-from fastmar_web.result_links import STATE_NAMES, Links
-from fastmar_web.results import FINE, OTHER, Column, Results
-from fastmar_web.tables import shorten
+from fastmar_web.tables.preview import shorten
+from fastmar_web.tables.result_links import STATE_NAMES, Links
+from fastmar_web.tables.results import FINE, OTHER, Column, Results
 
 _PROBABILITY_OF = f"{PROBABILITY}_"  # begins the name of the column with the probability of one label
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from fastmar_client.item_lists import RECOMMEND, SIMILAR
-from fastmar_web.form_page import FormPage
-from fastmar_web.forms import Form
+from fastmar_web.forms.form import Form
+from fastmar_web.forms.page import FormPage
+from fastmar_web.forms.values import FilledForm
 from fastmar_web.page import JSON
-from fastmar_web.values import FilledForm
 
 ITEMS = 10  # of a list
 _HELP = {  # by option: the part to leave empty, and its help text

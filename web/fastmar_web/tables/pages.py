@@ -16,21 +16,21 @@ from werkzeug.wrappers import Response as AnyResponse
 from fastmar_client import Schema
 from fastmar_contract.csv_rows import UTF8
 from fastmar_web.backend import Backend
-from fastmar_web.charsets import CHOICES, encoding_of
 from fastmar_web.errors import RequestRefused
-from fastmar_web.forms import make_form
-from fastmar_web.jobs import Jobs, storage_errors
+from fastmar_web.forms.form import make_form
 from fastmar_web.limits import client_network
 from fastmar_web.page_types import kind_of
 from fastmar_web.presentation import Presentation, format_size
 from fastmar_web.references import other_versions, split_reference
-from fastmar_web.sample_rows import TABLES, header
 from fastmar_web.security import limit_body
 from fastmar_web.settings import Settings
 from fastmar_web.snippets import SnippetWriter
-from fastmar_web.table_files import CSV, available, convert, format_named
-from fastmar_web.table_files.base import Upload
-from fastmar_web.tables import Preview, preview_table
+from fastmar_web.tables.charsets import CHOICES, encoding_of
+from fastmar_web.tables.files import CSV, available, convert, format_named
+from fastmar_web.tables.files.base import Upload
+from fastmar_web.tables.jobs import Jobs, storage_errors
+from fastmar_web.tables.preview import Preview, preview_table
+from fastmar_web.tables.sample_rows import TABLES, header
 
 JSON = dict[str, Any]
 VISITOR = "fastmar-visitor"  # cookie with a random id, to count a visitor's tables; it grants no access

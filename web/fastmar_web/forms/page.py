@@ -13,13 +13,13 @@ from flask import Response, jsonify, make_response, render_template, request, ur
 
 from fastmar_web.answers import AnswerView
 from fastmar_web.errors import FieldMessage, PageError, RequestRefused, sentence
-from fastmar_web.forms import computed_columns, dates, make_form
+from fastmar_web.forms.form import computed_columns, dates, make_form
+from fastmar_web.forms.random_example import has_random, random_texts
+from fastmar_web.forms.values import FilledForm, from_link, from_post, from_record
+from fastmar_web.forms.what_if import WhatIf, what_if
 from fastmar_web.page import JSON, Page
-from fastmar_web.random_example import has_random, random_texts
 from fastmar_web.settings import MEGABYTE
 from fastmar_web.snippets import Snippets
-from fastmar_web.values import FilledForm, from_link, from_post, from_record
-from fastmar_web.what_if import WhatIf, what_if
 
 LIVE = "X-Fastmar-Live"  # header of a request that follows a change of a value
 FAR_FROM_TRAINING = "far_from_training"  # code of the model's warning about the size of a number

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from fastmar_web.errors import RequestRefused
-from fastmar_web.table_files.base import TableFormat, Upload
-from fastmar_web.table_files.cells import DATE, DATETIME, INTEGER, NUMBER, TEXT, column_kinds, typed_cell
+from fastmar_web.tables.files.base import TableFormat, Upload
+from fastmar_web.tables.files.cells import DATE, DATETIME, INTEGER, NUMBER, TEXT, column_kinds, typed_cell
 
 _MAGIC = b"PAR1"
 _BATCH = 5000  # rows

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from fastmar_web.forms import Field, Form
-from fastmar_web.picture_answers import is_raw
+from fastmar_web.forms.form import Field, Form
+from fastmar_web.pictures.answers import is_raw
 from fastmar_web.presentation import Presentation, display_text, format_number, format_percent
 
 JSON = dict[str, Any]

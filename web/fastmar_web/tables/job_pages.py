@@ -11,12 +11,12 @@ from werkzeug.wrappers import Response as AnyResponse
 from fastmar_client import ModelNotFound, Scored
 from fastmar_web.backend import Backend
 from fastmar_web.errors import RequestRefused
-from fastmar_web.job_view import answers_as, keep_results, variables, view_of
-from fastmar_web.jobs import DONE, Job, Jobs, ScoreTable
 from fastmar_web.presentation import Presentation
 from fastmar_web.references import split_reference
-from fastmar_web.table_files import format_named
-from fastmar_web.tables import Preview
+from fastmar_web.tables.files import format_named
+from fastmar_web.tables.job_view import answers_as, keep_results, variables, view_of
+from fastmar_web.tables.jobs import DONE, Job, Jobs, ScoreTable
+from fastmar_web.tables.preview import Preview
 
 WAIT_SECONDS = 1.0  # how long a page waits for a small table, so that it need not reload
 

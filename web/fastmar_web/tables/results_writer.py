@@ -17,8 +17,8 @@ from typing import Any
 
 from fastmar_client.csv_answers import ERROR, INPUT, LABEL_SEPARATOR, PREDICTION, PREFIX, PROBABILITY, WARNINGS
 from fastmar_contract.cells import NULLS
-from fastmar_web.results import FAILED, FINE, OTHER, WARNED, Column
-from fastmar_web.table_files.cells import number_of
+from fastmar_web.tables.files.cells import number_of
+from fastmar_web.tables.results import FAILED, FINE, OTHER, WARNED, Column
 
 JSON = dict[str, Any]
 

@@ -1,4 +1,4 @@
-"""What the formats of tables have in common. Each format is one module; `fastmar_web.table_files` lists them."""
+"""What the formats of tables have in common. Each format is one module; `fastmar_web.tables.files` lists them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import IO, Any, ClassVar
 
 from fastmar_contract.csv_rows import CsvWriter
 from fastmar_web.errors import RequestRefused
-from fastmar_web.jobs import storage_errors
 from fastmar_web.presentation import format_size
-from fastmar_web.table_files.cells import cell_text
+from fastmar_web.tables.files.cells import cell_text
+from fastmar_web.tables.jobs import storage_errors
 
 ROWS_PER_REPORT = 1000
 UNPACKED = 5  # largest size of an unpacked file, as a multiple of the largest table

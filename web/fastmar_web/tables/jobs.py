@@ -23,8 +23,8 @@ from fastmar_client import ClientError, Scored
 from fastmar_web.backend import page_error
 from fastmar_web.errors import PageError, RequestRefused, Unavailable
 from fastmar_web.limits import ADDRESS_LIMIT, VISITOR_LIMIT, Limit
-from fastmar_web.progress import Pace
-from fastmar_web.tables import Preview
+from fastmar_web.tables.preview import Preview
+from fastmar_web.tables.progress import Pace
 
 LIFETIME = 3600.0  # seconds after the last request for a job, or after its work
 CLEANUP_INTERVAL = 60.0  # seconds

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from fastmar_web.errors import RequestRefused
-from fastmar_web.table_files.base import TableFormat, Upload
-from fastmar_web.table_files.cells import cell_text, column_kinds, typed_cell
+from fastmar_web.tables.files.base import TableFormat, Upload
+from fastmar_web.tables.files.cells import cell_text, column_kinds, typed_cell
 
 MAX_ROWS, MAX_COLUMNS = 1_048_576, 16_384  # of a sheet, as Excel has them
 MAX_CELL = 32_767  # characters

@@ -1,0 +1,1 @@
+"""Pages of models with a form made from the schema: fields, values, random examples, what-if curves."""

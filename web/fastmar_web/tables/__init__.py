@@ -1,0 +1,1 @@
+"""Tables of records: upload, checks, scoring in the background, and the page of the answers."""
