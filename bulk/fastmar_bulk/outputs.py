@@ -22,7 +22,7 @@ from fastmar_bulk.sources import STDIN
 from fastmar_bulk.stores import store_of
 from fastmar_client.csv_answers import ERROR
 from fastmar_client.errors import CsvUnwritable, RecordRefused
-from fastmar_client.stores import is_url
+from fastmar_contract.urls import is_url
 
 
 class Outputs:

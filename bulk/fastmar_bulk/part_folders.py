@@ -14,8 +14,8 @@ from typing import IO, Protocol
 import pyarrow as pa
 
 from fastmar_bulk.stores import store_of
-from fastmar_client.stores import is_url
 from fastmar_contract.locks import acquire
+from fastmar_contract.urls import is_url
 
 DESCRIPTION = "run.json"
 ENDING = ".arrow"

@@ -14,9 +14,9 @@ from fastmar_bulk.answers import Answers
 from fastmar_bulk.stores import open_file
 from fastmar_bulk.tables import Table
 from fastmar_client.errors import CsvUnreadable
-from fastmar_client.stores import is_url
 from fastmar_contract.errors import RecordError, TableUnreadable
 from fastmar_contract.files import InputUnreadable, read_picture
+from fastmar_contract.urls import is_url
 from fastmar_runtime.modalities import modality
 from fastmar_runtime.pictures import Picture
 from fastmar_runtime.predictor import Predictor

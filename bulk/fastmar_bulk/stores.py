@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from fastmar_client.errors import CsvUnreadable
-from fastmar_client.stores import Store, is_url, open_store
+from fastmar_client.stores import Store, open_store
+from fastmar_contract.urls import is_url
 
 _BUFFER = 1 << 20  # bytes that are read at a time
 

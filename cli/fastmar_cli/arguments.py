@@ -12,6 +12,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from fastmar_contract.urls import http_url, is_url
+
 
 def _number(what: str, kind: Callable[[str], Any], low: float, high: float) -> Callable[[str], Any]:
     """An argument type for numbers from `low` to `high`; `what` names them in the error."""
@@ -60,7 +62,7 @@ def read_variable(environ: Mapping[str, str], variable: str) -> str:
     Kubernetes sets FASTMAR_PORT=tcp://10.0.0.7:8080 for a Service named fastmar; such values are ignored.
     """
     text = environ.get(variable, "").strip()
-    return "" if "://" in text else text
+    return "" if is_url(text) else text
 
 
 def default_url() -> str:
@@ -76,7 +78,7 @@ def metrics_of(url: str) -> str | None:
         from fastmar_serving.settings import reachable_url  # noqa: PLC0415
     except ModuleNotFoundError:
         return None
-    server = registry.find(url if "://" in url else f"http://{url}")
+    server = registry.find(http_url(url))
     return f"{reachable_url(server.metrics)}/metrics" if server else None
 
 

@@ -21,11 +21,6 @@ class Store:
     is_arrow: bool
 
 
-def is_url(path: str) -> bool:
-    """Whether a path is a URL, such as ``s3://bucket/table.parquet``."""
-    return "://" in path
-
-
 def open_store(data: str) -> Store:
     """The file system of a path or URL. pyarrow reads S3, Google Cloud and Azure without another package.
 

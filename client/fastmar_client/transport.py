@@ -12,6 +12,7 @@ from typing import Protocol
 
 from fastmar_client.errors import ClientError, ServerUnreachable, Timeout
 from fastmar_contract.display import short_repr
+from fastmar_contract.urls import http_url
 
 _MODEL_PATH = re.compile(r"/predictions(/.*)?$")
 EVENT_STREAM = "text/event-stream"  # in Accept: the response may have events
@@ -104,7 +105,7 @@ def timeouts(timeout: object) -> tuple[float, float]:
 
 def base_url(url: str) -> str:
     """The address of a server, from its own or that of one of its models; without a scheme it is http."""
-    return _MODEL_PATH.sub("", url if "://" in url else f"http://{url}").rstrip("/")
+    return _MODEL_PATH.sub("", http_url(url)).rstrip("/")
 
 
 def ca_bundle() -> str | None:

@@ -22,6 +22,7 @@ from fastmar_client.schema import Schema
 from fastmar_contract.errors import RecordError
 from fastmar_contract.machine import usable_cores
 from fastmar_contract.masks import MASK_SIZE, MODEL_SIZE, MaskSize, check_mask_size
+from fastmar_contract.urls import is_url
 from fastmar_runtime.errors import BundleUnreadable
 from fastmar_runtime.golden import replay_golden
 from fastmar_runtime.pictures import Picture as ReadPicture
@@ -53,7 +54,7 @@ def load(path: str | os.PathLike[str], *, verify: bool = True, threads: int = 1,
         BundleError: the archive can't be read, or needs another version of fastmar; from `fastmar_runtime.errors`.
         GoldenMismatch: a BundleError: this machine does not reproduce the recorded answers.
     """
-    if "://" in str(path):
+    if is_url(str(path)):
         raise BundleUnreadable(
             f"{path} is a URL.",
             fix="to ask a server, use fastmar_client.Client(url); to load an archive, copy it to this machine first.",

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 from fastmar_client.records import with_record_number
 from fastmar_contract.errors import FastmarError, RecordError
 from fastmar_contract.files import CSV, PICTURE, InputUnreadable, as_utf8, names_of, read_picture
+from fastmar_contract.urls import is_url
 from fastmar_runtime.errors import BundleUnreadable
 from fastmar_runtime.modalities import modality
 from fastmar_runtime.schema import describe
@@ -71,7 +72,7 @@ def open_target(
         mask_size: the size of masks.
         gpu: the CUDA device of an archive, where ONNX Runtime has CUDA; None for the CPU.
     """
-    if "://" in target or ("/predictions/" in target and not Path(target).exists()):
+    if is_url(target) or ("/predictions/" in target and not Path(target).exists()):
         return ServedTarget(target, key_file, mask_size)
     return ArchiveTarget(target, mask_size, gpu)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from fastmar_contract.urls import http_url
 from fastmar_web.errors import WebError
 from fastmar_web.limits import ADDRESS_LIMIT, VISITOR_LIMIT, Limit
 
@@ -64,7 +65,7 @@ class Settings:
     @property
     def metrics(self) -> str:
         """The address of the server's metrics."""
-        host = urlsplit(self.url if "://" in self.url else f"http://{self.url}").hostname or ""
+        host = urlsplit(http_url(self.url)).hostname or ""
         url = self.metrics_url or f"http://{f'[{host}]' if ':' in host else host}:{METRICS_PORT}"
         return url if urlsplit(url).path.strip("/") else f"{url.rstrip('/')}/metrics"
 

@@ -29,8 +29,8 @@ from fastmar_bulk.stores import local_path
 from fastmar_bulk.tables import Table
 from fastmar_client.errors import ClientError, CsvUnreadable, CsvUnwritable
 from fastmar_client.scoring import Scored
-from fastmar_client.stores import is_url
 from fastmar_contract.errors import FastmarError, TableUnreadable
+from fastmar_contract.urls import is_url
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.spec import Spec
 
@@ -156,7 +156,7 @@ def _cluster(address: str | None) -> Iterator[int]:
 def _check_reachable(address: str | None) -> None:
     """Raise an OSError at once if nothing listens at an address, where Ray would try it for minutes."""
     host, _, port = (address or "").rpartition(":")
-    if host and port.isdecimal() and "://" not in host:
+    if host and port.isdecimal() and not is_url(host):
         socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_TIMEOUT).close()
 
 

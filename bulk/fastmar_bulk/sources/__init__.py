@@ -16,9 +16,9 @@ from fastmar_bulk import stores
 from fastmar_bulk.records import known_names
 from fastmar_bulk.tables import Table
 from fastmar_client.errors import CsvUnreadable
-from fastmar_client.stores import is_url
 from fastmar_contract.errors import TableUnreadable
 from fastmar_contract.files import is_empty_folder
+from fastmar_contract.urls import is_url
 from fastmar_runtime.modalities import modality
 from fastmar_runtime.spec import Spec
 

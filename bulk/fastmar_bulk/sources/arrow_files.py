@@ -13,8 +13,8 @@ from fastmar_bulk.sources import Chunk, Reading, Source, ending, unreadable
 from fastmar_bulk.stores import open_file
 from fastmar_bulk.tables import Table
 from fastmar_client.errors import CsvUnreadable
-from fastmar_client.stores import is_url
 from fastmar_contract.errors import TableUnreadable
+from fastmar_contract.urls import is_url
 from fastmar_contract.values import CATEGORY, DATE
 from fastmar_runtime.spec import Spec
 

@@ -24,9 +24,9 @@ from fastmar_bulk.sources import STDIN, Chunk, Reading, Source, is_compressed, t
 from fastmar_bulk.sources.json_lines import open_stream, position_share
 from fastmar_bulk.tables import Table
 from fastmar_client.errors import CsvUnreadable
-from fastmar_client.stores import is_url
 from fastmar_contract.csv_rows import UTF8, CsvFile, Row
 from fastmar_contract.errors import RecordError
+from fastmar_contract.urls import is_url
 
 _BOM = b"\xef\xbb\xbf"
 _SCANNED = 1 << 24  # bytes that are searched for quotes at a time

@@ -16,8 +16,8 @@ from fastmar_bulk.sources import Chunk, Reading, Source, compression_of, is_comp
 from fastmar_bulk.stores import RemoteFile, open_file
 from fastmar_bulk.tables import Table
 from fastmar_client.errors import CsvUnreadable
-from fastmar_client.stores import is_url
 from fastmar_contract.errors import RecordError
+from fastmar_contract.urls import is_url
 from fastmar_contract.values import not_an_object
 from fastmar_runtime.bodies.json_text import read_line
 from fastmar_runtime.columns import MISSING

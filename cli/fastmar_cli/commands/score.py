@@ -36,6 +36,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastmar_cli.arguments import add_key_file, positive, refuse_swapped
 from fastmar_cli.console import err, out
+from fastmar_contract.urls import is_url
 
 if TYPE_CHECKING:
     from fastmar_client import Scored
@@ -187,7 +188,7 @@ def _score(target: Any, args: argparse.Namespace, progress: _Progress) -> Scored
     if needs_bulk:
         args.refuse("--image, --text, --keep, --errors, --workers and --batch-size are for archives, not for servers")
     for path in (args.table, args.output):
-        if "://" in path:
+        if is_url(path):
             args.refuse(f"{path} is a URL, which only archives read and write")
         if Path(path).suffix.lower() in COLUMNAR:
             args.refuse(f"{path} is not CSV, which is all that servers read and answer")

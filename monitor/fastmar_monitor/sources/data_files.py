@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fastmar_contract.urls import is_url
 from fastmar_monitor.errors import NoLiveData, NoTimes
 from fastmar_monitor.sources.live import Live, Query
 from fastmar_runtime.predictor import Predictor
@@ -15,7 +16,7 @@ BATCH = 256  # records; pictures of full size are in memory meanwhile
 
 def matches(data: str) -> bool:
     """Whether it is a path."""
-    return "://" not in data
+    return not is_url(data)
 
 
 def read(query: Query) -> Live:

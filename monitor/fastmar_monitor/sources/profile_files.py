@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from fastmar_contract.urls import is_url
 from fastmar_monitor.errors import NoLiveData
 from fastmar_monitor.sources.live import Live, Query, as_time, period_start
 from fastmar_monitor.stores import open_files
@@ -24,7 +25,7 @@ _SERVERS = ("http://", "https://")
 
 def matches(data: str) -> bool:
     """Whether it is a file or folder of profiles, or the URL of one in an object store."""
-    if "://" in data:
+    if is_url(data):
         return not data.startswith(_SERVERS)
     path = Path(data)
     if path.is_dir():

@@ -15,6 +15,7 @@ from fastmar_client import Client, Unauthorized
 from fastmar_client.keys import KeyFile
 from fastmar_contract.check_requests import HEADER
 from fastmar_contract.locks import acquire
+from fastmar_contract.urls import http_url
 from fastmar_serving import registry
 from fastmar_serving.management import TIMEOUT, Management, ManagementError, management_key
 from fastmar_serving.rollout.errors import ManagementFailed, ServerLocked, ServerNotFound
@@ -183,7 +184,7 @@ def _path(text: str | None) -> Path | None:
 
 def _base(url: str) -> str:
     """Scheme, host and port of a URL, without its path."""
-    parts = urlsplit(url if "://" in url else f"http://{url}")
+    parts = urlsplit(http_url(url))
     try:
         is_valid = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
     except ValueError:  # the port is not a number
