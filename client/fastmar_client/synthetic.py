@@ -14,6 +14,7 @@ from fastmar_client.explaining import EXPLAIN
 from fastmar_client.generation import EMBED, GENERATE
 from fastmar_client.item_lists import RECOMMEND, SEEN, SIMILAR
 from fastmar_client.json_schema import synthetic_value
+from fastmar_client.picture_checks import find_problem
 from fastmar_client.picture_records import EXAMPLE_SIZE, black_png
 from fastmar_client.problems import Column
 from fastmar_client.schema import Schema
@@ -50,6 +51,8 @@ def answer(schema: Schema, record: Any, position: int) -> JSON:
     if isinstance(record, RecordError):
         return record.as_dict(position)
     problems = [] if isinstance(record, bytes) else schema.problems(record)
+    if schema.traits.reads_files and (damage := find_problem(record)) is not None:
+        problems.append(damage)
     properties = (schema.described.get("answer") or {}).get("properties") or {}
     name = {"name": record["name"]} if "name" in properties and isinstance(record, dict) and "name" in record else {}
     refusal = next((problem for problem in problems if problem.weight == "refused"), None)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fastmar_contract.base64_text import decode_base64
 from fastmar_contract.display import json_safe, short_repr
 from fastmar_contract.errors import RecordError
 from fastmar_contract.masks import MASK_SIZE, MASK_SIZES, MODEL_SIZE
@@ -104,22 +103,15 @@ def mask_size(value: Any) -> str:
 
 
 def _decode_base64(text: str, name: str | None) -> bytes:
-    """Decode base64: standard or URL-safe, with or without line breaks, padding or the prefix of a data URL."""
-    if text.startswith("data:"):
-        text = text.partition(",")[2]
     try:
-        plain = text.translate(_TO_STANDARD)
-        return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
-    except (binascii.Error, ValueError) as error:
+        return decode_base64(text)
+    except ValueError as error:
         raise RecordError(
             "bad_base64",
             f"{describe_picture(name)} is not valid base64 ({error}).",
             fix="encode all bytes of the file with base64.",
             field=IMAGE,
         ) from error
-
-
-_TO_STANDARD = {ord("-"): "+", ord("_"): "/", ord("="): None, **dict.fromkeys(map(ord, " \t\r\n"))}
 
 
 def describe_picture(name: str | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from fastmar_client import (
     ServerUnreachable,
     Timeout,
 )
+from fastmar_client.picture_checks import find_problem
 from fastmar_client.testing import FakeServer
 from fastmar_contract.values import NUMBER
 from fastmar_runtime.csv_records import read_csv
@@ -206,6 +208,31 @@ class TestPictures:
         named = client.predict(schema["name"], [tmp_path / "a.png", {"image": 3, "name": "b"}])
         assert [answer["name"] for answer in named] == ["a.png", "b"]
         assert named[1]["error"]["code"] == "not_a_picture"
+
+    def test_refuses_the_files_that_the_model_refuses(self) -> None:
+        from tests.runtime import tiny_pictures
+
+        model = Predictor(tiny_pictures.spec(), tiny_pictures.graph())
+        file = io.BytesIO()
+        Image.effect_noise((64, 64), 50).save(file, "JPEG")
+        whole = file.getvalue()
+        files: list[Any] = [whole, b"", b"hello", whole[: len(whole) // 2], b"\xff\xd8\xff broken"]
+        texts = [{"image": {"b64": base64.b64encode(data).decode()}} for data in files]
+        records = [*texts, {"image": "%%%"}, {"b64": base64.urlsafe_b64encode(whole).decode()}, {"image": {"b64": 3}}]
+        client = FakeServer(describe(model.spec)).client()
+        for sent in (files, records):
+            answers, real = client.predict(model.spec.name, sent), model.predict(sent)
+            codes = [answer.get("error", {}).get("code") for answer in answers]
+            assert codes == [answer.get("error", {}).get("code") for answer in real]
+            assert codes[0] is None
+            assert codes[1:4] == ["empty_picture", "not_a_picture", "damaged_picture"]
+
+    def test_checks_the_signature_without_pillow(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "PIL", None)
+        assert find_problem(b"\xff\xd8\xff broken") is None
+        problem = find_problem(b"hello")
+        assert problem is not None
+        assert problem.code == "not_a_picture"
 
 
 @pytest.mark.parametrize("cell", ["inf", "-Infinity", "1e300", "1e400", "nan", "40"])
