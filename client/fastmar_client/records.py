@@ -77,7 +77,7 @@ def raise_error(answer: Answer, model: str) -> Answer:
         return answer
     error = answer["error"]
     refusal = RecordRefused(
-        f"record {error['record']}: {error.get('message')}",
+        f"record {error['record']} (counted from 0): {error.get('message')}",
         fix=str(error.get("fix") or "compare the record with the model's schema."),
         code=error.get("code"),
         field=error.get("field"),

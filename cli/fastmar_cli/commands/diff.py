@@ -70,7 +70,7 @@ def _compare_answers(old: Predictor, new: Predictor) -> Shadow:
     for name, predictor in (("old", old), ("new", new)):
         records: list[Any] = read_records(predictor.files)[0] if predictor.files else []
         pairs = zip(old.predict(records), new.predict(records), strict=True)
-        for number, (before, after) in enumerate(pairs, start=1):
+        for number, (before, after) in enumerate(pairs):
             shadow.add(f"record {number} of the {name}", before, after)
     return shadow
 

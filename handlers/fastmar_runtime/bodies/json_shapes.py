@@ -133,10 +133,10 @@ def _to_records(columns: Any, rows: Any, shape: str) -> list[Any]:
             f"{shape} has column names, but its rows are not lists of values.",
             fix="send a list of rows, each a list with one value per column.",
         )
-    for position, row in enumerate(rows):
+    for number, row in enumerate(rows, start=1):
         if len(row) != len(columns):
             raise RequestError(
-                f"row {position} of {shape} has {len(row)} values for {len(columns)} columns.",
+                f"row {number} of {shape} has {len(row)} values for {len(columns)} columns.",
                 code="ragged_row",
                 fix="send one value per column in each row.",
             )
