@@ -13,7 +13,6 @@ textures are compared, too.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -31,7 +30,7 @@ from examples import textures
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import bulk_score, machine, pictures
+from benchmarks import bulk_score, cli, machine, pictures
 from fastmar_contract.machine import usable_cores
 from fastmar_export.exporter import Options, export_learner
 from fastmar_runtime.predictor import Predictor
@@ -69,9 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         changed["textures"] = _changed(folder)
     out.print(_results_table(rates, memory))
     out.print("Labels that int8 changes: " + ", ".join(f"{name} {found}" for name, found in changed.items()))
-    if args.json:
-        result = {"machine": machine.describe(), "rates": rates, "memory": memory, "changed": changed}
-        args.json.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
+    cli.write_results(args.json, {"machine": machine.describe(), "rates": rates, "memory": memory, "changed": changed})
     return 0
 
 
@@ -142,16 +139,11 @@ def _results_table(rates: dict[str, list[float]], memory: dict[str, float]) -> T
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.bulk_pictures",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = cli.parser_of("bulk_pictures", __doc__)
     parser.add_argument("--count", type=int, default=10_000, help="pictures of fastmar")
     parser.add_argument("--fastai-count", type=int, default=2_000, help="pictures of fastai, which is slower")
     parser.add_argument("--repeats", type=int, default=3, help="rounds")
-    parser.add_argument("--folder", type=Path, help="folder for temporary files")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all results to this file")
+    cli.add_folder(parser)
     return parser.parse_args(argv)
 
 

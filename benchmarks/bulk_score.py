@@ -29,7 +29,7 @@ import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import machine
+from benchmarks import cli, machine
 from fastmar_cli.main import main as fastmar
 
 out = Console(width=None if sys.stdout.isatty() else 140)
@@ -80,9 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.learner is None:
             runs += [_fastai(folder / LEARNER, sample, size) for size in (64, 4096)]
     out.print(_results_table(runs))
-    if args.json:
-        result = {"machine": machine.describe(), "runs": [asdict(run) for run in runs]}
-        args.json.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
+    cli.write_results(args.json, {"machine": machine.describe(), "runs": [asdict(run) for run in runs]})
     return 0
 
 
@@ -197,16 +195,11 @@ def _results_table(runs: list[Run]) -> Table:
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.bulk_score",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = cli.parser_of("bulk_score", __doc__)
     parser.add_argument("table", type=Path)
     parser.add_argument("--learner", type=Path)
     parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 5_000_000], help="sizes of the tables")
-    parser.add_argument("--folder", type=Path, help="folder for temporary files")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all results to this file")
+    cli.add_folder(parser)
     return parser.parse_args(argv)
 
 

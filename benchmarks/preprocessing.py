@@ -7,7 +7,6 @@ The best of several repeats, since other processes can only add time.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import tempfile
@@ -21,7 +20,7 @@ from examples import flights
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import machine
+from benchmarks import cli, machine
 from benchmarks.answers import golden_pairs
 from benchmarks.contenders import fastmar
 from fastmar_runtime import payload
@@ -80,8 +79,7 @@ def stages(predictor: Predictor, records: list[dict[str, Any]], size: int) -> di
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.preprocessing")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
+    parser = cli.parser_of("preprocessing")
     parser.add_argument(
         "--archive", type=Path, metavar="FILE", help="of a table, measured with its golden records; default: of flights"
     )
@@ -103,9 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in times[BATCHES[0]]:
         table.add_row(name, *(f"{times[size][name]:.2f}" for size in BATCHES))
     Console().print(table)
-    if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps({"machine": machine.describe(), "microseconds": times}, indent=2) + "\n")
+    cli.write_results(args.json, {"machine": machine.describe(), "microseconds": times})
     return 0
 
 

@@ -28,7 +28,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks import machine
+from benchmarks import cli, machine
 from benchmarks.bulk_score import export, write_table
 from fastmar_bulk.files import score_files
 from fastmar_bulk.layout import Options
@@ -57,8 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         ray.shutdown()
         cluster.shutdown()
     print(json.dumps(result, indent=2))
-    if args.json:
-        args.json.write_text(json.dumps({"machine": machine.describe(), **result}, indent=2) + "\n", "utf-8")
+    cli.write_results(args.json, {"machine": machine.describe(), **result})
     return 0
 
 
@@ -166,15 +165,12 @@ def _is_actor(process: psutil.Process) -> bool:
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.ray_score", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = cli.parser_of("ray_score", __doc__)
     parser.add_argument("table", type=Path)
     parser.add_argument("--learner", type=Path)
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the table")
     parser.add_argument("--runs", type=int, default=2, help="runs of each; the fastest counts")
-    parser.add_argument("--folder", type=Path, help="folder for temporary files")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result to this file")
+    cli.add_folder(parser)
     return parser.parse_args(argv)
 
 

@@ -8,8 +8,6 @@ items. The networks are those of `collab_learner` with 50 factors, and with `use
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 import tempfile
 import time
@@ -24,7 +22,7 @@ from fastai.collab import CollabDataLoaders, collab_learner
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import machine
+from benchmarks import cli, machine
 from fastmar_export.exporter import Options, export_learner
 from fastmar_runtime.predictor import Predictor
 
@@ -76,8 +74,7 @@ def measure(predictor: Predictor, items: int) -> dict[str, dict[str, float]]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.recommend")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
+    parser = cli.parser_of("recommend")
     args = parser.parse_args(argv)
     warnings.simplefilter("ignore")  # of fastai, torch and pandas
     described = machine.describe()
@@ -91,9 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 found.append({"items": items, "network": name, "request": request, **each})
                 table.add_row(f"{items:,}", name, request, f"{each['p50']:.2f}", f"{each['p99']:.2f}")
     Console().print(table)
-    if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps({"machine": described, "milliseconds": found}, indent=2) + "\n")
+    cli.write_results(args.json, {"machine": described, "milliseconds": found})
     return 0
 
 

@@ -27,7 +27,7 @@ import pandas as pd
 from examples import flights
 from rich.console import Console
 
-from benchmarks import contenders, long_texts, machine, pictures
+from benchmarks import cli, contenders, long_texts, machine, pictures
 from benchmarks.answers import golden_pairs
 from benchmarks.contenders import Contender
 from benchmarks.generators import WRK, run_checked, run_fast
@@ -54,10 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         folder = Path(name)
         compare = _pictures if args.vision else _texts if args.text else _profiles if args.profiles else _records
         result = {"machine": about, **compare(folder, args)}
-    if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
-        out.print(f"Written to {args.json}")
+    cli.write_results(args.json, result)
     return 0
 
 
@@ -243,9 +240,7 @@ def _as_dict(contender: str, repeat: int, measured: Measurement) -> dict[str, An
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = cli.parser_of("run", __doc__)
     parser.add_argument("--learner", type=Path, metavar="FILE", help="another tabular classifier than the flights'")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="measure the servers with this text in their names")
     parser.add_argument("--seconds", type=float, default=3.0, help="duration of each run (default: %(default)g)")
@@ -253,7 +248,6 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, help="number of rounds (default: 3, for pictures 2)")
     parser.add_argument("--connections", type=int, nargs="+", help="default: 1 8 32 64, for pictures 1 8")
     parser.add_argument("--quick", action="store_true", help="one round of 2 s, as a smoke test")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all results to this file")
     parser.add_argument("--vision", action="store_true", help="pictures and a resnet34")
     parser.add_argument("--text", action="store_true", help="texts of about 300 words and a full-size AWD_LSTM")
     parser.add_argument(

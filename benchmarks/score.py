@@ -9,7 +9,6 @@ in the process. Memory is constant if the peaks do not grow with the number of r
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
 import tempfile
@@ -25,7 +24,7 @@ from examples import flights
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import machine
+from benchmarks import cli, machine
 from fastmar_cli.main import main as fastmar
 from fastmar_serving.testing import running_server
 
@@ -104,11 +103,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         tables = [_table(folder, rows) for rows in args.rows]
         runs = _measure(folder, tables, args.rows)
     out.print(_results_table(runs))
-    if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        result = {"machine": about, "runs": [asdict(run) for run in runs]}
-        args.json.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
-        out.print(f"Written to {args.json}")
+    cli.write_results(args.json, {"machine": about, "runs": [asdict(run) for run in runs]})
     return 0
 
 
@@ -193,11 +188,8 @@ def _results_table(runs: list[Run]) -> Table:
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.score", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = cli.parser_of("score", __doc__)
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 300_000], help="sizes of the tables")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all results to this file")
     args: Any = parser.parse_args(argv)
     return args
 

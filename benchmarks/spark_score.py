@@ -11,7 +11,6 @@ Spark is not measured. The values of all runs are compared.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import tempfile
@@ -28,7 +27,7 @@ from examples import flights
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import machine
+from benchmarks import cli, machine
 from fastmar.spark import scorer
 from fastmar_cli.main import main as fastmar
 from fastmar_export.exporter import Options, export_learner
@@ -51,9 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     rates = {run: args.rows / median(found) for run, found in seconds.items()}
     out.print(f"All values of {args.rows:,} rows are equal bit for bit.")
     out.print(_results_table(rates, args))
-    if args.json:
-        result = {"machine": about, "rows": args.rows, "cores": args.cores, "seconds": seconds}
-        args.json.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
+    cli.write_results(args.json, {"machine": about, "rows": args.rows, "cores": args.cores, "seconds": seconds})
     return 0
 
 
@@ -132,15 +129,10 @@ def _results_table(rates: dict[str, float], args: argparse.Namespace) -> Table:
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.spark_score",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = cli.parser_of("spark_score", __doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all results to this file")
     return parser.parse_args(argv)
 
 
