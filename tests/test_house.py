@@ -28,7 +28,6 @@ import fastmar_runtime
 import fastmar_runtime.steps
 import fastmar_serving
 from fastmar_cli.parser import command_names
-from fastmar_client.errors import ClientError
 from fastmar_contract.errors import FastmarError
 from fastmar_runtime import registry
 from tests.supported import PAGE, with_table
@@ -159,7 +158,7 @@ def all_errors() -> list[type[Exception]]:
                 if error.name not in OPTIONAL:
                     raise
     found: list[type[Exception]] = []
-    pending: list[type[Exception]] = [FastmarError, ClientError]
+    pending: list[type[Exception]] = [FastmarError]
     while pending:
         cls = pending.pop()
         found.append(cls)

@@ -1,6 +1,6 @@
 """Errors of requests to a model, and of scoring a CSV file.
 
-    ClientError               any error of this package
+    ClientError               any error of this package; a FastmarError of fastmar_contract.errors
     ├── ServerUnreachable         no connection, or the connection broke
     ├── Timeout                   no answer within the timeout
     ├── ModelNotFound             the server has no such model or version
@@ -18,13 +18,14 @@ Each error has a message that names what was found and where, and a fix.
 
 from __future__ import annotations
 
-import copyreg
 from typing import Any
+
+from fastmar_contract.errors import FastmarError
 
 Fault = dict[str, Any]  # "code", "field", "message", "fix"
 
 
-class ClientError(Exception):
+class ClientError(FastmarError):
     """Base class of this package's errors.
 
     Attributes:
@@ -54,10 +55,7 @@ class ClientError(Exception):
         request_id: str | None = None,
         retry_after: str | None = None,
     ) -> None:
-        super().__init__(message, fix)
-        self.message = message
-        self.fix = fix
-        self.code = code or self.code
+        super().__init__(message, fix=fix, code=code)
         self.field = field
         self.status = status
         self.model = model
@@ -67,10 +65,6 @@ class ClientError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message}\n  Fix: {self.fix}"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # By default, pickle would call the class with the positional arguments only.
-        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
     def as_dict(self) -> dict[str, object]:
         """The error in the server's format: ``{"error": {"code", "field", "message", "fix"}}``."""

@@ -27,7 +27,7 @@ from fastmar_bulk.sources import ending, find_files, unreadable
 from fastmar_bulk.sources.arrow_files import coded_columns, has_bytes
 from fastmar_bulk.stores import local_path
 from fastmar_bulk.tables import Table
-from fastmar_client.errors import ClientError, CsvUnreadable, CsvUnwritable
+from fastmar_client.errors import CsvUnreadable, CsvUnwritable
 from fastmar_client.scoring import Scored
 from fastmar_contract.errors import FastmarError, TableUnreadable
 from fastmar_contract.urls import is_url
@@ -183,7 +183,7 @@ def _errors(table: str) -> Iterator[None]:
     except TableUnreadable as error:
         raise CsvUnreadable(error.message, fix=error.fix, code=error.code) from error
     except RayTaskError as error:
-        if isinstance(error.cause, ClientError | FastmarError):
+        if isinstance(error.cause, FastmarError):
             raise error.cause from None
         raise _failed(error) from error
     except RayError as error:

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from fastmar_client.errors import ClientError
 from fastmar_contract.errors import FastmarError
 from fastmar_contract.files import sha256_of
 from fastmar_serving.audit import FILE
@@ -75,7 +76,7 @@ def audit_entry(server: Server, action: str) -> Iterator[Entry]:
     try:
         yield entry
     except BaseException as error:  # including KeyboardInterrupt
-        is_refusal = isinstance(error, FastmarError) and not isinstance(error, ManagementFailed)
+        is_refusal = isinstance(error, FastmarError) and not isinstance(error, ManagementFailed | ClientError)
         entry.write(REFUSED if is_refusal else FAILED, error)
         raise
     entry.write(SUCCESS)

@@ -13,11 +13,12 @@ import pytest
 from tests.serving.rollout.fakes import FakeTorchServe
 from tests.serving.rollout.test_checks import renamed_label
 
+from fastmar_client.errors import ServerUnreachable
 from fastmar_serving import audit
 from fastmar_serving.audit import FILE, Follower, follow
 from fastmar_serving.errors import ArchiveRefused
 from fastmar_serving.rollout import errors
-from fastmar_serving.rollout.audit import caller
+from fastmar_serving.rollout.audit import audit_entry, caller
 from fastmar_serving.rollout.deploy import DeployOptions, DeployResult, deploy
 from fastmar_serving.rollout.rollback import roll_back
 from fastmar_serving.rollout.server import Server
@@ -59,6 +60,13 @@ def test_records_success_of_deploy_rollback_and_unload(torchserve: FakeTorchServ
     assert found[0]["time"].endswith("Z")
     assert (found[0]["archive"], len(found[0]["sha256"])) == (str(second), 64)
     assert (found[0]["compared"], found[0]["changed"], found[0]["accepted"]) == (4, 4, [])
+
+
+def test_a_lost_connection_is_a_failure(torchserve: FakeTorchServe) -> None:
+    with pytest.raises(ServerUnreachable), audit_entry(torchserve.serve(), "deploy"):
+        raise ServerUnreachable("the connection broke.", fix="try again.")
+    [line] = lines(torchserve.store)
+    assert (line["result"], line["code"]) == ("failed", "server_unreachable")
 
 
 def test_records_refusals(torchserve: FakeTorchServe, second: Path, tmp_path: Path) -> None:

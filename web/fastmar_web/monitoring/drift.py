@@ -12,7 +12,6 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from fastmar_client import ClientError
 from fastmar_contract.errors import FastmarError
 from fastmar_web.errors import PageError
 
@@ -118,7 +117,7 @@ def _measure(store: Path, url: str, name: str, version: str) -> DriftView:
                 code="no_profile",
             )
         drift = measure(archive, url)
-    except (FastmarError, ClientError) as error:
+    except FastmarError as error:
         if error.code not in _REASONS:
             print(f"fastmar web: {error.message}", file=sys.stderr, flush=True)
         message, fix = _REASONS.get(error.code, ("The drift can't be measured.", "see the log of `fastmar web`."))
