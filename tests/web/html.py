@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 
 
 def codes(page: str) -> list[str]:
@@ -43,3 +44,8 @@ def findings(page: str) -> dict[str, int]:
     """Findings about the rows of a table: number of rows by code, 0 for those without a number."""
     found = re.findall(r'<li class="(?:bad|odd|good)" data-code="(\w+)"(?: data-count="(\d+)")?', page)
     return {code: int(count or 0) for code, count in found}
+
+
+def links(html: str) -> list[str]:
+    """Addresses of the links in a part of a page, in their order."""
+    return [unescape(link) for link in re.findall(r'href="([^"]*)"', html)]

@@ -15,17 +15,13 @@ from flask.testing import FlaskClient
 from fastmar_client import RecordRefused
 from fastmar_web import backend, model_pages
 from tests.web.fake import FILMS, REVIEWS, TOY, FakeClient
-from tests.web.html import code_of_error, codes
+from tests.web.html import code_of_error, codes, links
 
 
 def cards(page: str) -> dict[str, str]:
     """The HTML of each card, by its title."""
     found = re.findall(r'<li class="card model.*?</li>', page, re.DOTALL)
     return {unescape(re.findall(r"<h2>(?:<a[^>]*>)?([^<]+)", card)[0]): card for card in found}
-
-
-def links(card: str) -> list[str]:
-    return [unescape(link) for link in re.findall(r'href="([^"]*)"', card)]
 
 
 def state(card: str) -> str:

@@ -8,17 +8,11 @@ import traceback
 from flask import Flask, Response, jsonify, make_response, render_template, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from fastmar_client import Schema
-from fastmar_web import answer_pages, model_pages
+from fastmar_web import model_pages, views
 from fastmar_web.backend import Backend
 from fastmar_web.errors import PageError
-from fastmar_web.monitoring import pages as monitoring_pages
-from fastmar_web.page_types import kind_of
 from fastmar_web.security import body_too_large, protect
 from fastmar_web.settings import MEGABYTE, Settings
-from fastmar_web.tables import job_pages
-from fastmar_web.tables import pages as table_pages
-from fastmar_web.tables.jobs import Jobs
 
 DEFAULT_RETRY_AFTER = 60  # seconds, for a 503 without a time of its own
 MAX_FORM_BYTES = 2 * MEGABYTE  # of a request without files
@@ -37,17 +31,9 @@ def create_app(settings: Settings | None = None, backend: Backend | None = None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_FORM_BYTES
     app.config["MAX_FORM_MEMORY_SIZE"] = MAX_FORM_BYTES
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.jinja_env.filters["view_name"] = lambda schema: kind_of(schema).page.view_name
-    app.jinja_env.tests["read_from_csv"] = lambda schema: Schema(schema).reads_csv
-    jobs = Jobs(settings.folder, visitor=settings.visitor, address=settings.address)
-    app.extensions["fastmar_jobs"] = jobs
     protect(app, settings)
     model_pages.register(app, backend, settings)
-    answer_pages.register(app, backend, settings)
-    table_pages.register(app, backend, settings, jobs)
-    job_pages.register(app, backend, jobs)
-    if settings.monitor is not None:
-        app.extensions["fastmar_poller"] = monitoring_pages.register(app, backend, settings, settings.monitor)
+    views.register(app, backend, settings)
     app.teardown_request(lambda _: request.close())  # deletes uploads on the disk
     app.register_error_handler(PageError, error_response)
     app.register_error_handler(HTTPException, _http_error)

@@ -7,11 +7,10 @@ from typing import Any
 
 from flask import Flask, Response, jsonify, render_template, request
 
-from fastmar_client import Schema
 from fastmar_web.backend import Backend, Model
 from fastmar_web.errors import PageError, sentence
 from fastmar_web.forms.form import date_of
-from fastmar_web.page_types import Kind, kind_of
+from fastmar_web.page_types import UNKNOWN, Kind, kind_of
 from fastmar_web.presentation import Presentation
 from fastmar_web.references import join_reference, split_reference
 from fastmar_web.settings import Settings
@@ -29,24 +28,24 @@ class Card:
 
     Attributes:
         model: name and versions.
+        schema: of the model; has only its name if it was never read.
         texts: its title and description.
         state: "ready", "starting" or "failing".
-        kind: its kind; None if its schema was never read.
+        kind: its kind, as far as it is known.
         takes, gives: its input and its targets, as text.
         created: date of its export, as 2024-01-31; empty if the archive has none.
-        reads_csv: whether it has a page for CSV files.
         problem: why it can't be used, and what to do; empty if it is ready.
         code: of the problem.
     """
 
     model: Model
+    schema: JSON
     texts: Presentation
     state: str
-    kind: Kind | None = None
+    kind: Kind = UNKNOWN
     takes: str = ""
     gives: str = ""
     created: str = ""
-    reads_csv: bool = False
     problem: str = ""
     code: str = ""
 
@@ -109,16 +108,16 @@ def _described(model: Model, schema: JSON, state: str, problem: str = "", code: 
     targets = [texts.label(str(target)) for target in schema.get("targets", [])]
     more = " ..." if len(targets) > MAX_TARGETS else ""
     created = date_of(str(schema.get("created") or ""))
-    kind = kind_of(schema) if "record" in schema else None
+    kind = kind_of(schema) if "record" in schema else UNKNOWN
     return Card(
         model,
+        schema,
         texts,
         state,
         kind=kind,
-        takes=kind.page.takes(schema) if kind else "",
+        takes="" if kind is UNKNOWN else kind.page.takes(schema),
         gives=", ".join(targets[:MAX_TARGETS]) + more,
         created=created.date().isoformat() if created else "",
-        reads_csv=kind is not None and Schema(schema).reads_csv,
         problem=problem,
         code=code,
     )

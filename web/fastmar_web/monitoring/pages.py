@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from flask import Flask, render_template
 
@@ -19,21 +18,18 @@ from fastmar_web.references import other_versions, split_reference
 from fastmar_web.settings import Settings
 
 
-def register(app: Flask, backend: Backend, settings: Settings, store: Path) -> Poller:
-    """Add the page to the app. Returns the poller, which runs until it is closed.
+def register(app: Flask, backend: Backend, settings: Settings) -> None:
+    """Add the page to the app, if the settings have the folder of the archives.
 
-    Args:
-        app: the app.
-        backend: the model server.
-        settings: of the app.
-        store: folder of the archives.
+    `app.extensions["fastmar_poller"]` has the poller, which runs until it is closed.
     """
-    poller = Poller(settings.metrics)
+    if (store := settings.monitor) is None:
+        return
+    app.extensions["fastmar_poller"] = poller = Poller(settings.metrics)
     poller.start()
     drift = DriftSource(store, settings.metrics)
     log = RequestLog(settings.request_log) if settings.request_log else None
     seen: dict[str, tuple[Model, JSON]] = {}  # by reference, when the server answered last
-    app.jinja_env.globals["is_monitored"] = True
 
     @app.get("/models/<reference>/monitoring")
     def monitoring(reference: str) -> str:
@@ -69,5 +65,3 @@ def register(app: Flask, backend: Backend, settings: Settings, store: Path) -> P
             deployments=deployments(store, name),
             loaded=model,
         )
-
-    return poller

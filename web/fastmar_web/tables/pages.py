@@ -25,6 +25,7 @@ from fastmar_web.references import other_versions, split_reference
 from fastmar_web.security import limit_body
 from fastmar_web.settings import Settings
 from fastmar_web.snippets import SnippetWriter
+from fastmar_web.tables import job_pages
 from fastmar_web.tables.charsets import CHOICES, encoding_of
 from fastmar_web.tables.files import CSV, available, convert, format_named
 from fastmar_web.tables.files.base import Upload
@@ -38,8 +39,11 @@ _TOKEN = re.compile(r"[\w-]{32}", re.ASCII)
 FORM_OVERHEAD = 10_000  # bytes of a form beside its file
 
 
-def register(app: Flask, backend: Backend, settings: Settings, jobs: Jobs) -> None:
-    """Add the pages to the app."""
+def register(app: Flask, backend: Backend, settings: Settings) -> None:
+    """Add the pages to the app. `app.extensions["fastmar_jobs"]` has the jobs, which run until they are closed."""
+    jobs = Jobs(settings.folder, visitor=settings.visitor, address=settings.address)
+    app.extensions["fastmar_jobs"] = jobs
+    job_pages.register(app, backend, jobs)
 
     def model_of(reference: str) -> tuple[str, str | None, JSON]:
         name, version = split_reference(reference)
