@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import copy
 import difflib
-import re
 import string
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
+from fastmar_contract.colours import is_colour
 from fastmar_contract.values import CATEGORY, DATE, FLOAT32_MAX, NUMBER
 from fastmar_export.errors import ExportError
 from fastmar_runtime.answers import answer_kind
@@ -255,7 +255,7 @@ def _date(value: Any, where: str) -> None:
 
 
 def _colour(value: Any, where: str) -> None:
-    if not isinstance(value, str) or not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
+    if not isinstance(value, str) or not is_colour(value):
         raise _refused(
             where, f"is {_short_repr(value)}", 'use six hexadecimal digits, in quotes: "#0b6e80".', code="wrong_type"
         )

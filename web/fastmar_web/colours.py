@@ -5,7 +5,6 @@ Contrast is the contrast ratio of WCAG 2: https://www.w3.org/TR/WCAG22/#dfn-cont
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 CONTRAST = 4.5  # the least contrast of text: WCAG 2, level AA
@@ -34,11 +33,6 @@ class Scheme:
 
 LIGHT = Scheme(("#ffffff", "#f6f6f4", "#f1f1ee"), _BLACK, _WHITE, 0.1, 0.2)
 DARK = Scheme(("#1b1d22", "#121317", "#23262c"), _WHITE, "#10131f", 0.16, 0.3)
-
-
-def is_colour(text: str) -> bool:
-    """Whether a text is a colour such as ``#0b6e80``."""
-    return re.fullmatch(r"#[0-9a-fA-F]{6}", text) is not None
 
 
 def contrast(one: str, other: str) -> float:

@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from fastmar_contract.colours import is_colour
 from fastmar_contract.display import humanize
-from fastmar_web.colours import is_colour
 
 JSON = dict[str, Any]
 
