@@ -10,7 +10,7 @@ from PIL import Image
 
 from fastmar_client import RecordRefused
 from fastmar_runtime.schema import describe
-from fastmar_web.forms.what_if import occlusion_overlay
+from fastmar_web.pictures.occlusion import occlusion_overlay
 from fastmar_web.presentation import Presentation
 from tests.runtime import tiny_pictures
 from tests.web.conftest import PIXEL, problems

@@ -1,4 +1,4 @@
-"""Views of explanations: a small curve for each field, ranked by effect; and an overlay for a picture."""
+"""The view of an explanation of a record: a small curve for each field, ranked by effect."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from fastmar_web.effects import largest_effect
 from fastmar_web.forms.form import Field, Form
-from fastmar_web.pictures.answers import is_raw
 from fastmar_web.presentation import Presentation, display_text, format_number, format_percent
 
 JSON = dict[str, Any]
 SHOWN = 5  # fields; the page hides the others in a list to open
-SUPPORTS, OPPOSES = 0, 1  # numbers of colours of overlays; see overlay.js
 _HEIGHT, _WIDTH = 28.0, 100.0  # of a curve, in its own units
 _NO_EFFECT = "no effect"
-_LEAST = 0.05  # effect on a probability with the longest bar: if all effects are smaller, all bars are short
 _MARGIN = 2.0  # above and below a curve
 
 
@@ -119,33 +117,11 @@ def what_if(explanation: JSON, form: Form, texts: Presentation) -> WhatIf | None
     outcomes = [point["outcome"] for column in columns for point in column["curve"]]
     unit = f" {texts.unit}" if texts.unit and not is_share else ""
     scale = _Scale(min(outcomes), max(outcomes), unit, is_share)
-    largest = max(_LEAST if is_share else 0.0, *(abs(each["effect"] or 0.0) for each in columns)) or 1.0
+    largest = largest_effect((each["effect"] or 0.0 for each in columns), is_share=is_share)
     rows = tuple(_row(column, shown[column["column"]], scale, largest) for column in columns)
     outcome = str(explanation["outcome"])
     name = texts.answer(outcome) if is_share else texts.label(outcome)
     return WhatIf(name, f"{scale.text(scale.low)} to {scale.text(scale.high)}", rows, is_share)
-
-
-def occlusion_overlay(explanation: JSON, schema: JSON, texts: Presentation) -> JSON:
-    """The overlay for a picture: what the cells of a grid do to the answer.
-
-    Returns:
-        ``{"area", "grid", "raw", "classes"}``: the area in pixels of the picture; effects from -1 to 1 for the largest
-        one; whether the pixels are those of the file, without its EXIF orientation; and the legend.
-    """
-    is_share = "probabilities" in explanation["answer"]
-    largest = max(_LEAST if is_share else 0.0, *(abs(effect) for row in explanation["grid"] for effect in row)) or 1.0
-    outcome = str(explanation["outcome"])
-    named = f"“{texts.answer(outcome)}”" if is_share else f"a larger {texts.label(outcome)}"
-    return {
-        "area": explanation["area"],
-        "grid": [[round(effect / largest, 3) for effect in row] for row in explanation["grid"]],
-        "raw": is_raw(schema),
-        "classes": [
-            {"index": SUPPORTS, "name": f"supports {named}", "share": ""},
-            {"index": OPPOSES, "name": "speaks against it", "share": ""},
-        ],
-    }
 
 
 def _row(column: JSON, field: Field, scale: _Scale, largest: float) -> Row:

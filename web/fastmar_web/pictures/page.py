@@ -9,10 +9,10 @@ from flask import Response, jsonify, render_template, request
 
 from fastmar_web.answers import AnswerView
 from fastmar_web.errors import PageError, RequestRefused
-from fastmar_web.forms.what_if import occlusion_overlay
 from fastmar_web.page import JSON, Page
 from fastmar_web.pictures import uploads
 from fastmar_web.pictures.answers import facets, table_cells
+from fastmar_web.pictures.occlusion import occlusion_overlay
 from fastmar_web.presentation import format_size
 from fastmar_web.snippets import PHOTO, Snippets
 
