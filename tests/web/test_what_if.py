@@ -88,7 +88,7 @@ def test_a_number_has_a_curve_with_the_entered_value_on_it() -> None:
     assert (xs[0], xs[-1]) == (0, 100)
     assert xs == sorted(xs)
     assert all(0 <= y <= 28 for y in ys)
-    assert row.now == 25  # of 20 to 60
+    assert row.now == 16.67  # of 25 to 55
     assert view(age=None).rows  # a missing number is on no curve
     assert [row.now for row in view(age=None).rows if row.label == "Age"] == [None]
 
