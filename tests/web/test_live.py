@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import time
+import threading
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from fastmar_runtime.schema import describe
-from tests.browser import Chromium
+from tests.browser import PATIENCE, Chromium
 from tests.runtime import tiny
 from tests.web.conftest import problems, strict_page
 from tests.web.fake import FakeClient
@@ -72,9 +73,11 @@ COUNT_FLYING = """
 window.flying = 0;
 window.most = 0;
 window.cancelled = 0;
+window.started = 0;
 const original = window.fetch;
 window.fetch = async (...request) => {
     if (request[0].endsWith("/code")) return original(...request);
+    window.started += 1;
     window.most = Math.max(window.most, ++window.flying);
     try {
         return await original(...request);
@@ -89,21 +92,32 @@ window.fetch = async (...request) => {
 
 
 def test_at_most_one_request_is_in_flight_while_typing(page: Any, address: str, live: FakeClient) -> None:
-    def slow(record: Any) -> Any:
-        time.sleep(0.7)
+    """The test decides when the pause after a change is over, and when the server answers."""
+    answered = threading.Event()
+
+    def wait_for_the_test(record: Any) -> Any:
+        assert answered.wait(PATIENCE / 1000)
         return MODEL.predict([record])[0]
 
-    live.answers["tiny"] = slow
     page.add_init_script(COUNT_FLYING)
+    page.clock.install()
     page.goto(f"{address}/models/tiny")
+    expect(page.locator("#answer .sentence")).to_have_text(sentence(TYPICAL))
+    live.answers["tiny"] = wait_for_the_test
+    page.clock.pause_at(datetime.now() + timedelta(hours=1))
     field = page.get_by_label("Hours")
-    for hours in range(40, 52):
-        field.fill(str(hours))
-        page.wait_for_timeout(60 if hours % 3 else 400)  # a request takes longer
+    before = page.evaluate("window.started")
+    for started, hours in enumerate((40, 44, 48), before + 1):
+        for value in range(hours, hours + 4):
+            field.fill(str(value))
+            page.clock.run_for(200)  # less than the pause
+        page.clock.run_for(100)
+        page.wait_for_function("count => window.started === count", arg=started)
+    answered.set()
+    page.clock.resume()
     expect(page.locator("#answer .sentence")).to_have_text(sentence({**TYPICAL, "hours": 51}))
-    assert page.evaluate("window.most") == 1
-    assert page.evaluate("window.cancelled") > 1
-    assert len(live.requests) < 9, "changes within the pause are one request"
+    assert page.evaluate("[window.most, window.cancelled]") == [1, 2]
+    assert page.evaluate("window.started") == before + 3, "changes within the pause are one request"
     assert live.requests[-1]["hours"] == 51
 
 
