@@ -11,6 +11,7 @@ import pytest
 from tests.client.blocking import Connect
 from tests.client.conftest import scripted_server
 from tests.client.scripted import Reply, Scripted, Seen, echo, torchserve
+from tests.engines.calls import wait_for
 
 from fastmar_client import (
     AsyncClient,
@@ -172,19 +173,29 @@ def test_connection_refused(connect: Connect) -> None:
 
 
 def test_retries_after_a_timeout_only_if_configured(connect: Connect, scripted: Scripted) -> None:
-    def slow(seen: Seen) -> Reply:
-        time.sleep(0.2)
+    ended = threading.Event()
+
+    def answer_at_the_end(seen: Seen) -> Reply:
+        ended.wait(60)
         return Reply(body={})
 
-    scripted.reply = slow
-    with connect(scripted.url, timeout=(1, 0.05), retries=QUICK) as client, pytest.raises(Timeout) as caught:
-        client.predict("m", {})
-    assert "0.05" in caught.value.message
-    assert len(scripted.seen) == 1
-    patient = Retries(attempts=2, backoff=0.001, after_timeout=True)
-    with connect(scripted.url, timeout=(1, 0.05), retries=patient) as client, pytest.raises(Timeout):
-        client.predict("m", {})
-    assert len(scripted.seen) == 3
+    def assert_received(count: int) -> None:
+        """The server reads a request in its own time, perhaps after the client's timeout."""
+        wait_for(lambda: len(scripted.seen) >= count)
+        assert len(scripted.seen) == count
+
+    scripted.reply = answer_at_the_end
+    try:
+        with connect(scripted.url, timeout=(30, 0.05), retries=QUICK) as client, pytest.raises(Timeout) as caught:
+            client.predict("m", {})
+        assert "0.05" in caught.value.message
+        assert_received(1)
+        patient = Retries(attempts=2, backoff=0.001, after_timeout=True)
+        with connect(scripted.url, timeout=(30, 0.05), retries=patient) as client, pytest.raises(Timeout):
+            client.predict("m", {})
+        assert_received(3)
+    finally:
+        ended.set()
 
 
 @pytest.mark.parametrize("timeout", [0.05, numpy.float32(0.05), [1, 0.05]])
