@@ -186,12 +186,12 @@ def test_dates_of_defaults_examples_and_links_have_the_format_of_their_input() -
     assert from_post(days, from_link(days, {"day": ""}).texts).record["day"] is None  # a link may leave it empty
 
 
-def test_an_invalid_date_in_a_link_is_replaced_by_the_default_with_a_remark() -> None:
+def test_an_invalid_date_in_a_link_is_replaced_by_the_default() -> None:
     form = form_of(DATE, rules=MOMENT_RULES)
     for link in ({"saledate": "26 January"}, from_record(form, {"saledate": "26 January"})):
         filled = from_link(form, link)
         assert filled.texts["saledate"] == "2019-04-14T00:00"
-        [remark] = filled.remarks["saledate"]
+        remark = filled.not_taken["saledate"]
         assert remark.code == "link_not_a_date"
         assert "26 January" in remark.text
 
@@ -228,12 +228,12 @@ def test_a_record_survives_a_link() -> None:
     assert again[HOSTILE] == QUOTED
 
 
-def test_an_unknown_category_in_a_link_is_replaced_by_the_default_with_a_remark() -> None:
+def test_an_unknown_category_in_a_link_is_replaced_by_the_default() -> None:
     form = form_of(PEOPLE)
     filled = from_link(form, {"work-class": HOSTILE, "unknown": "x"})
     assert filled.texts["work-class"] == defaults(form).texts["work-class"]
     assert "unknown" not in filled.texts
-    [remark] = filled.remarks["work-class"]
+    remark = filled.not_taken["work-class"]
     assert remark.code == "link_not_a_choice"
     assert HOSTILE in remark.text
 

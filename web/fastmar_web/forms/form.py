@@ -104,6 +104,20 @@ class Field:
         low, high = self.usual_range or self.likely_range or (0.0, 0.0)
         return self.is_whole and low >= _YEARS[0] and high <= _YEARS[1]
 
+    @property
+    def number_hint(self) -> str:
+        """How to enter a number, and in which range it is, as far as that is known."""
+        numbers = [choice.value for choice in self.choices]
+        if self.numeric:
+            text = f" from {plain_number(min(numbers))} to {plain_number(max(numbers))}"
+        elif self.minimum and self.maximum:
+            text = f" from {self.minimum} to {self.maximum}"
+        elif self.usual_range:
+            text = ", usually from {} to {}".format(*map(self.number_text, self.usual_range))
+        else:
+            text = f" such as {self.default}" if self.default else ""
+        return f"Enter digits, without letters or commas. {self.label} is a number{text}."
+
     def number_text(self, value: float) -> str:
         """A number of this field as a sentence shows it; a year has no thousands separator."""
         text = format_number(value)

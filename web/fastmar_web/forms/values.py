@@ -25,12 +25,14 @@ class FilledForm:
         record: the record for the model; complete if there are no problems.
         problems: values that can't be sent.
         remarks: unusual values that can be sent.
+        not_taken: values of a link that the form refuses, so that it has the default.
     """
 
     texts: dict[str, str] = field(default_factory=dict)
     record: JSON = field(default_factory=dict)
     problems: dict[str, FieldMessage] = field(default_factory=dict)
     remarks: dict[str, list[FieldMessage]] = field(default_factory=dict)
+    not_taken: dict[str, FieldMessage] = field(default_factory=dict)
 
     def remark(self, name: str, code: str, text: str) -> None:
         """Add a remark to a field."""
@@ -51,28 +53,39 @@ def defaults(form: Form) -> FilledForm:
 
 
 def from_link(form: Form, query: Mapping[str, str]) -> FilledForm:
-    """The form with the values of a link. Fields that it lacks, or whose value can't be shown, have their default."""
+    """The form with the values of a link. Fields that it lacks, or that refuse its value, have their default."""
     filled = defaults(form)
     for name, each in form.fields.items():
         if each.hidden or name not in query:
             continue
-        text = query[name]
-        if each.widget == "select" and text.strip():
-            choice = each.choice(text)
-            if choice is None:
-                filled.remark(
-                    name, "link_not_a_choice", f"“{_short(text)}” is not a known value; the default is shown."
-                )
-                continue
-            text = choice.key
-        elif each.widget in DATES and text.strip():
-            date = date_input_value(each.widget, text)
-            if date is None:
-                filled.remark(name, "link_not_a_date", f"“{_short(text)}” is not a date; the default is shown.")
-                continue
-            text = date
-        filled.texts[name] = text
+        try:
+            filled.texts[name] = _link_text(each, query[name])
+        except InvalidValue as error:
+            sent, problem = f"“{_short(query[name])}”", error.message
+            text = problem.text if sent in problem.text else f"{sent} is not possible. {problem.text}"
+            filled.not_taken[name] = FieldMessage(f"link_{problem.code}", text)
     return filled
+
+
+def _link_text(each: Field, text: str) -> str:
+    """The text of a field for the value of a link.
+
+    Raises:
+        InvalidValue: the field does not accept the value.
+    """
+    if not text.strip():
+        return text
+    if each.widget in DATES:
+        date = date_input_value(each.widget, text)
+        if date is None:
+            raise InvalidValue("not_a_date", f"“{_short(text)}” is not a date.")
+        return date
+    if each.widget == "checkbox":
+        if text.strip() != YES:
+            raise InvalidValue("not_yes_or_no", f"“{_short(text)}” is not “{YES}”, or empty for no.")
+        return text
+    value = value_of(each, text)
+    return each.key_of(value) if each.widget == "select" else text
 
 
 def from_record(form: Form, record: JSON) -> dict[str, str]:
@@ -158,7 +171,8 @@ def _category(each: Field, text: str) -> Any:
     if each.widget == "select" and not text:
         raise InvalidValue("value_missing", "Choose a value.")
     if each.widget == "select":
-        raise InvalidValue("not_a_choice", f"“{_short(text)}” is not a known value.")
+        hint = f" {each.number_hint}" if each.numeric else ""
+        raise InvalidValue("not_a_choice", f"“{_short(text)}” is not a known value.{hint}")
     return _as_number(text) if each.numeric else text
 
 
@@ -178,7 +192,7 @@ def _number(each: Field, text: str) -> Any:
         raise InvalidValue("value_missing", "Enter a number.")
     value = _as_number(text.strip())
     if isinstance(value, str):
-        raise InvalidValue("not_a_number", f"“{_short(text)}” is not a number.")
+        raise InvalidValue("not_a_number", f"“{_short(text)}” is not a number. {each.number_hint}")
     if each.types and not fits(value, each.types):
         raise InvalidValue("not_an_integer", "Enter a whole number.")
     if each.minimum and value < float(each.minimum):

@@ -1,6 +1,6 @@
 // The form of a model: a script replaces only the answer, with the HTML that the server also sends without scripts.
 // If the model is fast, the answer follows each change of a value.
-import { announce, failedReply, fill, MAX_RETRIES, send, show, startParts, whenReady } from "./page.js";
+import { announce, failedReply, fill, MAX_RETRIES, send, setProblem, show, startParts, whenReady } from "./page.js";
 import { Comparison } from "./comparison.js";
 import { makeCombobox } from "./combobox.js";
 import { History } from "./history.js";
@@ -31,7 +31,10 @@ function start(part) {
 
   button.formNoValidate = true; // the server reports problems at the field
   for (const select of part.querySelectorAll("select[data-search]")) makeCombobox(select, button);
-  for (const input of part.querySelectorAll("input[data-arrow-step]")) input.addEventListener("keydown", changeByArrow);
+  for (const input of part.querySelectorAll("[data-number]")) {
+    input.addEventListener("keydown", changeByArrow);
+    for (const kind of ["input", "change"]) input.addEventListener(kind, checkNumber);
+  }
   for (const slider of part.querySelectorAll("[data-slider]")) connect(slider);
 
   part.addEventListener("submit", (event) => {
@@ -75,8 +78,10 @@ function start(part) {
   /** Show whether the text of a search is a known category, after the field was left. */
   function showValidity({ id }) {
     const found = invalidInput(part);
-    markField(id, found?.fields[id]);
+    const messages = found?.fields[id];
+    markField(id, messages);
     setOutdated(Boolean(found) && !answer.querySelector(".failure"));
+    if (messages) announce(messages.problem.text);
     if (isLive && !found) follow({ target: part });
   }
 
@@ -145,7 +150,7 @@ function fillWhatIf(section, html) {
 function connect(slider) {
   const input = document.getElementById(slider.dataset.slider);
   slider.addEventListener("input", () => setValue(input, slider.value));
-  input.addEventListener("input", () => { slider.value = input.value; });
+  input.addEventListener("input", () => { if (isNumber(input.value)) slider.value = input.value; });
 }
 
 function setValue(input, value) {
@@ -153,18 +158,26 @@ function setValue(input, value) {
   input.dispatchEvent(new Event("input", { bubbles: true }));
 }
 
+function isNumber(text) { return text.trim() !== "" && Number.isFinite(Number(text)); }
+
+/** Mark a text that is not a number: at once if it has other characters, else when the field is left ("1e" may be a beginning). */
+function checkNumber({ type, target }) {
+  const text = target.value;
+  const isWrong = text.trim() !== "" && !isNumber(text) && (type === "change" || /[^\d\s.e+-]/i.test(text));
+  setProblem(target, isWrong ? `This is not a number. ${target.dataset.hint}` : "");
+}
+
 /**
- * The problems of incomplete input, or null. An incomplete date or number has the value "", as if it were empty, and a
- * searched field with an unknown text has the value that was chosen before.
+ * The problems of invalid input, or null. An incomplete date has the value "", as if it were empty, and a searched field
+ * with an unknown text has the value that was chosen before.
  */
 function invalidInput(part) {
   const found = [...part.querySelectorAll("form input")]
     .filter(({ validity }) => validity.badInput || validity.customError);
   if (!found.length) return null;
-  const problem = ({ type, validity, validationMessage }) => {
-    if (validity.customError) return { code: "not_a_choice", text: validationMessage };
-    if (type === "number") return { code: "not_a_number", text: "This is not a number." };
-    return { code: "incomplete_date", text: "This date is not complete." };
+  const problem = ({ dataset, validity, validationMessage }) => {
+    if (!validity.customError) return { code: "incomplete_date", text: "This date is not complete." };
+    return { code: "number" in dataset ? "not_a_number" : "not_a_choice", text: validationMessage };
   };
   const fields = Object.fromEntries(found.map((input) => [input.id, { problem: problem(input) }]));
   return { ...failedReply("invalid_values", "Not sent yet", "Correct the marked fields."), fields };
@@ -193,8 +206,8 @@ function describe(control) {
   const { label, unit, year } = fieldOf(control).dataset;
   const text = textOf(control);
   if (!text) return `${label} empty`;
-  const isNumber = year === undefined && control.type === "number" && Number.isFinite(Number(text));
-  return [label, isNumber ? withSeparators(text) : short(text), unit].filter(Boolean).join(" ");
+  const isCount = year === undefined && "number" in control.dataset && isNumber(text);
+  return [label, isCount ? withSeparators(text) : short(text), unit].filter(Boolean).join(" ");
 }
 
 /** A number with thousands separators and all of its digits. */
@@ -244,8 +257,8 @@ function changeByArrow(event) {
   const step = Number(input.dataset.arrowStep) * (event.shiftKey ? 10 : 1);
   const digits = Math.min(100, Math.max(decimals(input.value), decimals(input.dataset.arrowStep))); // toFixed accepts at most 100
   const next = (Number(input.value) || 0) + direction * step;
-  const minimum = input.min === "" ? -Infinity : Number(input.min);
-  const maximum = input.max === "" ? Infinity : Number(input.max);
+  const minimum = input.dataset.minimum === "" ? -Infinity : Number(input.dataset.minimum);
+  const maximum = input.dataset.maximum === "" ? Infinity : Number(input.dataset.maximum);
   setValue(input, String(Number(Math.min(maximum, Math.max(minimum, next)).toFixed(digits))));
 }
 

@@ -1,6 +1,8 @@
 // Adds a search to a select box with many options (ARIA: editable combobox with list). The select box stays in the form
 // and holds the value.
 
+import { setProblem } from "./page.js";
+
 const MARGIN = 8; // pixels between the list and what it must not cover
 // Heights of a list, in pixels; one that would be smaller than SMALLEST below its field is above it.
 const [LEAST, SMALLEST, LARGEST] = [60, 140, 272];
@@ -117,19 +119,12 @@ export function makeCombobox(select, button) {
     if (!text || text === labelOf(select.value)) return showChosen();
     const match = matchFor(options, text);
     if (match) choose(match);
-    else setProblem("No matching category. Choose a known one.");
+    else setProblem(input, ["No matching category. Choose a known one.", select.dataset.hint].filter(Boolean).join(" "));
   }
 
   function showChosen() {
     input.value = labelOf(select.value);
-    setProblem("");
-  }
-
-  /** Mark the text as invalid, or as valid with an empty `message`. The event "validity" reports a change. */
-  function setProblem(message) {
-    if (input.validationMessage === message) return;
-    input.setCustomValidity(message);
-    input.dispatchEvent(new Event("validity", { bubbles: true }));
+    setProblem(input, "");
   }
 
   function labelOf(value) { return options.find((option) => option.value === value)?.label ?? ""; }

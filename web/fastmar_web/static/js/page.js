@@ -66,6 +66,13 @@ export function failure(code, title, message) {
   return box.outerHTML;
 }
 
+/** Mark the text of `input` as invalid, or as valid with an empty `message`. The event "validity" reports a change. */
+export function setProblem(input, message) {
+  if (input.validationMessage === message) return;
+  input.setCustomValidity(message);
+  input.dispatchEvent(new Event("validity", { bubbles: true }));
+}
+
 /** Scroll to `element` if it is not visible. */
 export function show(element) {
   const box = element.getBoundingClientRect();
