@@ -112,6 +112,7 @@ def _json_response(result: JSON) -> Response:
         {
             "code": error.code if error else None,
             "sentence": answer.sentence if answer else "",
+            "error": f"{error.title}. {error.message}" if error else "",
             "short": answer.short if answer else "",
             "cells": result["cells"],
             **result["facets"],

@@ -97,19 +97,25 @@ function start(part) {
   function card(file) {
     const element = part.querySelector("#picture").content.firstElementChild.cloneNode(true);
     const name = file.name || "Picture";
-    const item = { file, name, element, text: "", labels: [], confidence: null, overlay: null, place: element.querySelector("[data-answer]") };
+    const item = {
+      file, name, element, text: "", error: "", labels: [], confidence: null, overlay: null, isWaiting: true, isRemoved: false,
+      place: element.querySelector("[data-answer]"),
+    };
     element.querySelector(".name").textContent = name;
     element.querySelector("[data-larger]").textContent = `Enlarge ${name}`;
     element.querySelector(".thumb").addEventListener("click", () => viewer.open(item));
     element.querySelector("[data-matters-in]").textContent = ` in ${name}`;
     element.querySelector("[data-matters]").addEventListener("click", () => explain(item));
+    element.querySelector("[data-remove-name]").textContent = ` ${name}`;
+    element.querySelector("[data-remove]").addEventListener("click", () => remove(item));
     return item;
   }
 
   function work() {
     while (busy < CONCURRENCY && waiting.length) {
       busy += 1;
-      process(waiting.shift()).finally(() => { busy -= 1; count(); work(); });
+      const item = waiting.shift();
+      process(item).finally(() => { busy -= 1; item.isWaiting = false; count(); work(); });
     }
     count();
   }
@@ -129,11 +135,13 @@ function start(part) {
     item.failed = Boolean(reply.failed);
     if (reply.failed) {
       fill(item.place, reply.html);
-      if (reply.retry && retries < MAX_RETRIES && !signal.aborted) await retry(item, retries + 1, signal);
+      item.error = reply.error ?? reply.sentence;
+      if (reply.retry && retries < MAX_RETRIES && !signal.aborted && !item.isRemoved) await retry(item, retries + 1, signal);
       return;
     }
     const { short: text, cells, overlay, labels, confidence } = reply;
-    Object.assign(item, { text, cells, overlay, labels, confidence });
+    Object.assign(item, { text, cells, overlay, labels, confidence, error: "" });
+    if (item.isRemoved) return;
     if (overlay) await previews.redraw(item); // before its answer, so that the two appear together
     fill(item.place, reply.html);
     history.add({ text: `${item.name}: ${text}` }, false); // its card shows it
@@ -163,7 +171,8 @@ function start(part) {
   function retry(item, retries, signal) {
     return new Promise((done) => {
       const cancel = whenReady(part.dataset.model, item.place, () => process(item, retries).finally(done));
-      signal.addEventListener("abort", () => { cancel(); done(); });
+      item.cancel = () => { cancel(); done(); };
+      signal.addEventListener("abort", item.cancel);
     });
   }
 
@@ -179,9 +188,27 @@ function start(part) {
   function stop() {
     stopped.abort();
     stopped = new AbortController();
-    for (const item of waiting) fail(item, "not_sent", "Not sent.");
+    for (const item of waiting) { fail(item, "not_sent", "Not sent."); item.isWaiting = false; }
     waiting = [];
     count();
+  }
+
+  /** Remove one picture; the focus goes to the next one. */
+  function remove(item) {
+    const at = shown.indexOf(item);
+    item.isRemoved = true;
+    item.cancel?.();
+    previews.forget(item);
+    item.element.remove();
+    items = items.filter((each) => each !== item);
+    waiting = waiting.filter((each) => each !== item);
+    if (!items.length) return clear();
+    grid.classList.toggle("dense", items.length > MANY);
+    arrange();
+    count();
+    announce(`${item.name} removed.`);
+    const next = shown[Math.min(at, shown.length - 1)];
+    (next?.element.querySelector("[data-remove]") ?? results).focus();
   }
 
   function clear() {
@@ -201,7 +228,7 @@ function start(part) {
   function arrange() { shown = arrangement.apply(items); }
 
   function count() {
-    const left = waiting.length + busy;
+    const left = items.filter((item) => item.isWaiting).length;
     const done = items.length - left;
     const text = left ? `${done} of ${items.length}` : `${items.length} ${items.length === 1 ? "picture" : "pictures"}`;
     part.querySelector("[data-count]").textContent = text;
@@ -220,6 +247,7 @@ function start(part) {
 function fail(item, code, title, message = "") {
   fill(item.place, failure(code, title, message));
   item.failed = true;
+  item.error = `${title} ${message}`.trim();
 }
 
 function remark(text) {

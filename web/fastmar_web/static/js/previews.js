@@ -18,6 +18,14 @@ export class Previews {
     this.observer.observe(item.element);
   }
 
+  /** Free the picture of one card, which is removed from the page. */
+  forget(item) {
+    this.observer.unobserve(item.element);
+    this.items.delete(item.element);
+    item.isNear = false;
+    this.free(item);
+  }
+
   clear() {
     this.observer.disconnect();
     this.items.clear();

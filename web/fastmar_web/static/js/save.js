@@ -1,8 +1,8 @@
 // Downloads the answers to pictures as a CSV file, made in the browser: the server stores nothing.
 
 export function saveAnswers(items) {
-  const rows = items.map(({ name, cells }) => [name, cells?.prediction ?? "", cells?.probability ?? ""]);
-  const text = [["picture", "prediction", "probability"], ...rows].map((row) => row.map(cell).join(",")).join("\r\n");
+  const rows = items.map(({ name, cells, error }) => [name, cells?.prediction ?? "", cells?.probability ?? "", error ?? ""]);
+  const text = [["picture", "prediction", "probability", "error"], ...rows].map((row) => row.map(cell).join(",")).join("\r\n");
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([`\ufeff${text}\r\n`], { type: "text/csv" }));
   link.download = "answers.csv";
