@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import colorsys
+import io
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +49,17 @@ def colour(index: int) -> Rgb:
         return COLOURS[index]
     red, green, blue = colorsys.hsv_to_rgb((index * 0.618034) % 1.0, 0.45 + 0.5 * (index % 2), 0.95 - 0.2 * (index % 3))
     return round(255 * red), round(255 * green), round(255 * blue)
+
+
+def mask_of(prediction: dict[str, Any]) -> Image.Image:
+    """The predicted mask; each pixel has the index of its class."""
+    with Image.open(io.BytesIO(base64.b64decode(prediction["mask"]))) as file:
+        return file.copy()
+
+
+def unseen_of(prediction: dict[str, Any]) -> int | None:
+    """The value of a mask's pixels that the model did not see; None if it saw all."""
+    return next((entry["index"] for entry in prediction["classes"] if entry["name"] is None), None)
 
 
 def over_mask(
@@ -136,10 +149,10 @@ def contact_sheet(pictures: Sequence[Image.Image | None], captions: Sequence[Cap
     return sheet
 
 
-def open_picture(path: Path, *, apply_exif: bool = False) -> Image.Image | None:
-    """Open a picture, with its EXIF orientation applied if `apply_exif`; None if Pillow can't open it."""
+def open_picture(source: Path | IO[bytes], *, apply_exif: bool = False) -> Image.Image | None:
+    """Open a picture file, with its EXIF orientation applied if `apply_exif`; None if Pillow can't open it."""
     try:
-        with Image.open(path) as file:
+        with Image.open(source) as file:
             file.load()
             return ImageOps.exif_transpose(file) if apply_exif else file.copy()
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):

@@ -21,6 +21,7 @@ from fastmar_contract.summary import is_points, mask_shares
 from fastmar_web.answers import AnswerView, answer_view
 from fastmar_web.forms.form import NO_VALUE, YES, Field, date_of, make_form
 from fastmar_web.forms.values import from_post
+from fastmar_web.pictures.answers import is_raw
 from fastmar_web.presentation import Presentation, plain_number
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Form(ipywidgets.HBox):  # type: ignore[misc]  # ipywidgets has no types
     Attributes:
         fields: the widgets by column; for a model of pictures a `FileUpload` named "picture".
         record: the record of the fields, or the bytes of the picture; None while a value is not valid.
-        answer: the answer to `record`; None if there is none.
+        answer: the answer to `record`; None if there is none. A mask has the size of the picture.
     """
 
     def __init__(self, model: Model) -> None:
@@ -51,7 +52,8 @@ class Form(ipywidgets.HBox):  # type: ignore[misc]  # ipywidgets has no types
         visible = [each for group in self._form.groups for each in group.fields]
         self.fields: dict[str, Any] = {each.name: _widget(each) for each in visible}
         self._read: Callable[[], str] = self._read_fields
-        if model.schema["kind"] == "vision":
+        self._is_of_pictures = model.schema["kind"] == "vision"
+        if self._is_of_pictures:
             self.fields = {PICTURE: ipywidgets.FileUpload(accept="image/*", description="Picture")}
             self._read = self._read_picture
         for widget in self.fields.values():
@@ -67,13 +69,19 @@ class Form(ipywidgets.HBox):  # type: ignore[misc]  # ipywidgets has no types
             self._shown.value = problems
             return
         try:
-            self.answer = self._model.predict(self.record)
+            self.answer = self._model.predict(self.record, mask_size="original" if self._is_of_pictures else None)
         except RecordError as error:
             self._shown.value = _paragraph(error.message) + _paragraph(f"Fix: {error.fix}")
             return
         view = answer_view(self.answer, self._model.schema, self._texts)
-        picture = _overlay(self.record, self.answer) if isinstance(self.record, bytes) else ""
-        self._shown.value = picture + _answer(view)
+        self._shown.value = self._picture() + _answer(view)
+
+    def _picture(self) -> str:
+        """The picture as the model sees it, with the points or the mask of its answer."""
+        if not isinstance(self.record, bytes):
+            return ""
+        picture = drawing.open_picture(io.BytesIO(self.record), apply_exif=not is_raw(self._model.schema))
+        return _overlay(picture.convert("RGB"), self.answer or {}) if picture else ""
 
     def _read_fields(self) -> str:
         """Set `record`, or return HTML with what is not valid."""
@@ -146,15 +154,13 @@ def _paragraph(text: str) -> str:
     return f"<p>{escape(text)}</p>"
 
 
-def _overlay(data: bytes, answer: dict[str, Any]) -> str:
+def _overlay(picture: Image.Image, answer: dict[str, Any]) -> str:
     """The picture, with the points or the mask of its answer."""
-    picture = Image.open(io.BytesIO(data)).convert("RGB")
     if is_points(answer):
         picture = drawing.with_points(picture, answer["prediction"])
     elif is_mask(answer):
         mask = answer["prediction"]
-        with Image.open(io.BytesIO(base64.b64decode(mask["mask"]))) as file:
-            picture = drawing.over_mask(picture, file.copy(), mask_shares(mask))
+        picture = drawing.over_mask(picture, drawing.mask_of(mask), mask_shares(mask), drawing.unseen_of(mask))
     picture.thumbnail((400, 400))
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")

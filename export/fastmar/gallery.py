@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from pathlib import Path
 from typing import Any
 
@@ -60,15 +58,12 @@ class Gallery:
         return self._written
 
     def _over_mask(self, path: Path, answer: dict[str, Any]) -> Image.Image:
-        with Image.open(io.BytesIO(base64.b64decode(answer["mask"]))) as file:
-            file.load()
-            mask = file.copy()
+        mask = drawing.mask_of(answer)
         picture = drawing.open_picture(path, apply_exif=self._apply_exif)
         if picture is not None and picture.size == mask.size[::-1] != mask.size:
             picture = drawing.open_picture(path, apply_exif=True)  # servers of older archives don't report it
-        unseen = [entry["index"] for entry in answer["classes"] if entry["name"] is None]
         picture = picture or Image.new("RGB", mask.size, drawing.PAPER)
-        return drawing.over_mask(picture, mask, summary.mask_shares(answer), unseen[0] if unseen else None)
+        return drawing.over_mask(picture, mask, summary.mask_shares(answer), drawing.unseen_of(answer))
 
     def _add_to_sheet(self, path: Path, answer: dict[str, Any]) -> None:
         is_refused = "error" in answer

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -11,6 +14,7 @@ from typing import Any
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from PIL import Image
 
 import fastmar
 from fastmar_export.exporter import Options, export_learner
@@ -18,6 +22,7 @@ from tests.pictures import file_of, make_learner, picture
 from tests.web.models import people, people_learner
 
 pytest.importorskip("ipywidgets")
+ORIENTATION = 0x0112  # the EXIF tag
 VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -34,9 +39,9 @@ def model(archive: Path) -> fastmar.Model:
     return fastmar.load(archive)
 
 
-def exported_pictures(folder: Path, kind: str) -> fastmar.Model:
+def exported_pictures(folder: Path, kind: str, **options: Any) -> fastmar.Model:
     make_learner(folder / "pictures", kind).export(folder / "learner.pkl")
-    return fastmar.load(export_learner(folder / "learner.pkl", Options("pictures", output=folder)).path)
+    return fastmar.load(export_learner(folder / "learner.pkl", Options("pictures", output=folder, **options)).path)
 
 
 def test_the_form_starts_with_the_defaults_and_their_answer(model: fastmar.Model) -> None:
@@ -87,11 +92,25 @@ def test_a_picture_is_uploaded(tmp_path: Path, kind: str) -> None:
     assert form.answer is None
     data = file_of(picture("red", 1))
     form.fields["picture"].value = uploaded(data)
-    assert form.answer == model.predict(data)
+    assert form.answer == model.predict(data, mask_size="original")
     assert "data:image/png;base64," in form._shown.value
     form.fields["picture"].value = uploaded(b"text")
     assert form.answer is None
     assert "Fix: " in form._shown.value
+
+
+@pytest.mark.parametrize("kind", ["mask", "points"])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_the_overlay_is_over_the_picture_that_the_model_sees(tmp_path: Path, kind: str, transposed: bool) -> None:
+    form = exported_pictures(tmp_path, kind, exif_transpose=transposed).form()
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6  # rotated by 90 degrees
+    form.fields["picture"].value = uploaded(file_of(picture("red", 1, (80, 60)), exif=exif))
+    [shown] = re.findall("data:image/png;base64,([^']+)", form._shown.value)
+    with Image.open(io.BytesIO(base64.b64decode(shown))) as image:
+        width, height = image.size
+    least = width / 2 if kind == "mask" else width  # a legend is beside a mask
+    assert (height > least) is transposed, (width, height)
 
 
 @pytest.mark.filterwarnings("default")  # warnings of Jupyter's packages
