@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from fastmar_client.json_schema import types_of
+from fastmar_web.forms.category_order import in_order
 from fastmar_web.presentation import Presentation, choice_labels, display_text, format_number, plain_number
 
 JSON = dict[str, Any]
@@ -331,7 +332,7 @@ def _by_type(common: JSON, schema: JSON, options: JSON, default: Any) -> Field:
 
 
 def _category(common: JSON, details: JSON, options: JSON, default: Any) -> Field:
-    values = details.get("categories", [])
+    values = in_order(details.get("categories", []))
     count = int(details.get("category_count", len(values)))
     choices = _choices(values, choice_labels(options))
     numeric = bool(values) and all(type(value) in (int, float) for value in values)
