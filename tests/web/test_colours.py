@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,23 @@ TEXTS = {  # colour of a text: what it is on
     "odd": (*NEUTRAL, "odd-tint"),
     "good": (*NEUTRAL, "good-tint"),
 }
+# Linear RGB as it is seen without one kind of cone: Machado, Oliveira and Fernandes, 2009, severity 1.
+VISION = {
+    "normal": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
+    "protanopia": (
+        (0.152286, 1.052583, -0.204868), (0.114503, 0.786281, 0.099216), (-0.003882, -0.048116, 1.051998)
+    ),
+    "deuteranopia": (
+        (0.367322, 0.860646, -0.227968), (0.280085, 0.672501, 0.047413), (-0.011820, 0.042940, 0.968881)
+    ),
+    "tritanopia": (
+        (1.255528, -0.076749, -0.178779), (-0.078411, 0.930809, 0.147602), (0.004733, 0.691367, 0.303900)
+    ),
+}  # fmt: skip
+XYZ = ((0.4124, 0.3576, 0.1805), (0.2126, 0.7152, 0.0722), (0.0193, 0.1192, 0.9505))  # of linear RGB
+WHITE = (0.95047, 1.0, 1.08883)
+DISTINCT = 10  # distance in CIELAB from which two colours are taken as different: 2.3 is just noticeable
+APART = 35  # from the colours of errors, warnings and success, with normal vision
 LOGO = "data:image/svg+xml;base64,PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53My5vcmcvMjAwMC9zdmciLz4="
 
 
@@ -68,6 +87,33 @@ def test_labels_have_enough_contrast(scheme: str) -> None:
     labels = variables("form.css")[scheme]
     assert len(labels) == 6
     assert min(contrast(colour, card) for colour in labels.values()) >= CONTRAST
+
+
+def times(matrix: Any, vector: Any) -> list[float]:
+    return [sum(a * b for a, b in zip(row, vector, strict=True)) for row in matrix]
+
+
+def lab(colour: str, vision: str) -> tuple[float, float, float]:
+    """A colour in CIELAB, as it is seen."""
+    parts = (int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    seen = [min(max(part, 0.0), 1.0) for part in times(VISION[vision], linear)]
+    scaled = [part / white for part, white in zip(times(XYZ, seen), WHITE, strict=True)]
+    x, y, z = (part ** (1 / 3) if part > 0.008856 else 7.787 * part + 16 / 116 for part in scaled)
+    return 116 * y - 16, 500 * (x - y), 200 * (y - z)
+
+
+@pytest.mark.parametrize("vision", VISION)
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_labels_differ_from_each_other_and_from_errors_and_warnings(scheme: str, vision: str) -> None:
+    def distance(one: str, other: str) -> float:
+        return math.dist(lab(one, vision), lab(other, vision))
+
+    labels = [*variables("form.css")[scheme].values()]
+    states = [variables("style.css")[scheme][name] for name in ("bad", "odd", "good")]
+    assert min(distance(*pair) for pair in itertools.combinations(labels, 2)) >= DISTINCT
+    nearest = min(distance(*pair) for pair in itertools.product(labels, states))
+    assert nearest >= (APART if vision == "normal" else DISTINCT)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

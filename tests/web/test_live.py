@@ -324,3 +324,18 @@ def test_the_history_names_the_last_changed_value_first_and_no_answer_twice(open
     opened.get_by_role("button", name="Predict").click()
     expect(row.first).to_contain_text("Hours 45 a week, Age 41")
     expect(row).to_have_count(2)
+
+
+def test_no_box_scrolls_inside_the_page(opened: Any) -> None:
+    """An answer that fits stays in the window; a taller one scrolls, and its headline is beside the buttons."""
+    side, brief = opened.locator(".side"), opened.locator("[data-brief]")
+    assert opened.evaluate("innerHeight") == 900
+    opened.set_viewport_size({"width": 1200, "height": 1600})
+    expect(side).to_have_css("position", "sticky")
+    expect(brief).to_be_hidden()
+    opened.set_viewport_size({"width": 1200, "height": 400})
+    expect(side).to_have_css("position", "static")
+    expect(brief).to_be_in_viewport()
+    expect(brief).to_contain_text(opened.locator(".headline-share").inner_text())
+    scrolls = "(one) => getComputedStyle(one).overflowY === 'auto' && one.scrollHeight > one.clientHeight + 1"
+    assert opened.evaluate(f"[...document.querySelectorAll('main *')].filter({scrolls}).length") == 0

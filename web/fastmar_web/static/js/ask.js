@@ -6,6 +6,7 @@ import { makeCombobox } from "./combobox.js";
 import { History } from "./history.js";
 
 const PAUSE = 250; // milliseconds without a change before the answer is updated
+const MARGIN = 24; // pixels above and below an answer that stays in the window
 const MAX_NAMED = 4; // changed values of an answer in the history
 
 // A control has the name of its column, and one called "action" hides the form's own `action`. So properties of the form
@@ -29,6 +30,7 @@ function start(part) {
   const recent = new Set(); // names of changed controls, the last one at the end
   const opened = openedValues(part);
 
+  stickIfItFits(part, part.querySelector(".side"));
   button.formNoValidate = true; // the server reports problems at the field
   for (const select of part.querySelectorAll("select[data-search]")) makeCombobox(select, button);
   for (const input of part.querySelectorAll("[data-number]")) {
@@ -135,6 +137,14 @@ function start(part) {
     history.add({ text: reply.sentence, link: reply.link, about: describeValues(part, opened, recent) });
     show(card);
   }
+}
+
+/** Keep the answer in the window while the form scrolls, if all of it fits; else the row of buttons has its headline. */
+function stickIfItFits(part, side) {
+  const isWide = matchMedia("(min-width: 60rem)");
+  const check = () => part.classList.toggle("fits", isWide.matches && side.offsetHeight + 2 * MARGIN <= innerHeight);
+  new ResizeObserver(check).observe(side);
+  addEventListener("resize", check);
 }
 
 /** Replace the effects of the fields; a list that was opened stays open. */
