@@ -91,7 +91,7 @@ def null_not_filled(name: str) -> RecordError:
     """The error for a null in a column of numbers that had no missing values in training."""
     return RecordError(
         "null_not_filled",
-        f"{name!r} must not be null: the column had no missing values when the model was trained.",
+        f"{name!r} is empty (null): the column had no missing values when the model was trained.",
         fix=f"send a number for {name!r}, or train the model with missing values in it.",
         field=name,
     )
@@ -131,7 +131,7 @@ def check_date(value: Any, column: Column) -> Any:
     if value is None and not column.nullable:
         raise RecordError(
             "null_not_filled",
-            f"the date {column.name!r} must not be null: no dates were missing when the model was trained.",
+            f"the date {column.name!r} is empty (null): no dates were missing when the model was trained.",
             fix='send it as "2024-01-31".',
             field=column.name,
         )

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from fastmar_web.forms import Form, make_form
+from fastmar_web.forms.form import Form, make_form
+from fastmar_web.forms.values import defaults, from_link, from_post
 from fastmar_web.presentation import Presentation
-from fastmar_web.values import defaults, from_link, from_post
 from tests.web.conftest import problems
 from tests.web.fake import FakeClient, category, number, schema
 from tests.web.html import codes

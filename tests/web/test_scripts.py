@@ -92,6 +92,10 @@ def test_a_form_is_sent_again_when_the_server_is_back(page: Any, address: str, f
     send(page)
     expect(page.locator("#answer [data-code=model_server_unreachable]")).to_be_visible()
     expect(page.locator("#answer .retrying")).to_be_visible()
+    expect(page.locator("#answer .failure")).to_contain_text("can't be reached at the moment. Try again in a minute.")
+    expect(page.get_by_text("fastmar serve")).to_be_hidden()  # that is for the operator
+    page.get_by_text("For the operator").click()
+    expect(page.get_by_text("fastmar serve")).to_be_visible()
     fake.down = None
     expect(page.locator("#answer .sentence")).to_have_text("Prediction: >=50k, 94% sure", timeout=PATIENCE)
     assert fake.requests[-1]["age"] == 77

@@ -22,6 +22,9 @@ from fastmar_runtime.report import Report
 from fastmar_runtime.spec import Field
 from fastmar_runtime.steps.categorify import Categorify, vocabulary
 from fastmar_web.errors import RequestRefused, Unavailable
+from fastmar_web.forms.form import make_form
+from fastmar_web.forms.values import from_post
+from fastmar_web.presentation import Presentation
 from fastmar_web.tables import jobs as jobs_module
 from fastmar_web.tables.jobs import CHECKED, DONE, FAILED, Job, Jobs
 from fastmar_web.tables.preview import (
@@ -52,7 +55,7 @@ def checked(tmp_path: Path, text: str | bytes, described: Any = SCHEMA) -> Previ
 
 
 def test_a_table_without_problems(tmp_path: Path) -> None:
-    text = HEAD + "Private,3,True,38,40\n State-gov,7.0,false,1e3,\n,NA,,True,nan\n"
+    text = HEAD + "Private,3,True,38,40\n State-gov,7.0,false,4e1,\n,NA,,True,nan\n"
     found = checked(tmp_path, text)
     assert (found.total, found.error_rows, found.warning_rows, found.problems, found.scorable) == (3, 0, 0, [], True)
     assert found.rows[0] == [(cell, None) for cell in ("Private", "3", "True", "38", "40")]
@@ -122,6 +125,38 @@ def test_categories_are_unknown_like_in_the_runtime(tmp_path: Path, cell: str, c
     Categorify({"when": vocabulary([*SPELLED[:4], *dates])})({"when": [cell]}, report)
     unknown = [warning["code"] for warning in report.warnings[0] if warning["code"] == "unknown_category"]
     assert bool(unknown) == bool(code)
+
+
+LIMITED = schema(
+    "m",
+    {"Hour": number(12), "Month": number(6, minimum=1, maximum=12)},
+    ui={"fields": {"Hour": {"minimum": 0, "maximum": 23}}},
+)
+
+
+@pytest.mark.parametrize(
+    ("hour", "month", "code"),
+    [
+        ("23", "12", None),
+        ("25", "12", "above_maximum"),
+        ("-1", "12", "below_minimum"),
+        ("12", "13", "outside_range"),
+        ("12", "700", "far_outside_range"),
+    ],
+)
+def test_numbers_get_the_remarks_of_the_form(tmp_path: Path, hour: str, month: str, code: str | None) -> None:
+    found = checked(tmp_path, f"Hour,Month\n{hour},{month}\n", LIMITED)
+    filled = from_post(make_form(LIMITED, Presentation(LIMITED)), {"Hour": hour, "Month": month})
+    remarks = [*filled.problems.values(), *(each for group in filled.remarks.values() for each in group)]
+    assert [each.code for each in remarks] == ([code] if code else [])
+    assert [(p.code, p.text, p.is_error) for p in found.problems] == [(each.code, each.text, False) for each in remarks]
+    assert (found.error_rows, found.warning_rows, found.scorable) == (0, len(remarks), True)
+
+
+def test_errors_are_listed_before_remarks(tmp_path: Path) -> None:
+    found = checked(tmp_path, "Hour,Month\n" + "25,6\n" * 2 * MAX_PROBLEMS + "noon,6\n" * 3, LIMITED)
+    assert [p.is_error for p in found.problems] == [False] * (MAX_PROBLEMS - 3) + [True] * 3
+    assert (found.error_rows, found.warning_rows) == (3, 2 * MAX_PROBLEMS)
 
 
 def test_missing_and_unused_columns(tmp_path: Path) -> None:

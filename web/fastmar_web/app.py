@@ -95,5 +95,10 @@ def _http_error(error: HTTPException) -> Response:
 def _unexpected_error(error: Exception) -> Response:
     traceback.print_exception(error, file=sys.stderr)
     return error_response(
-        PageError("The web app failed on this request.", fix="see the log of `fastmar web`.", code="internal_error")
+        PageError(
+            "This page failed on your request.",
+            fix="try again.",
+            code="internal_error",
+            operator="the log of `fastmar web` has the details.",
+        )
     )

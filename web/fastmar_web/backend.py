@@ -122,10 +122,11 @@ class Backend:
             schema = self._client.schema(name, version)
         if not isinstance(schema, dict) or not isinstance(schema.get("record"), dict):
             raise PageError(
-                "The model has no schema.",
-                fix="export it with this version of fastmar.",
+                "The model does not describe itself, so it can't be shown.",
+                fix="choose another model.",
                 code="schema_missing",
                 status=502,
+                operator="the model has no schema: export it with this version of fastmar.",
             )
         return schema
 
@@ -248,11 +249,13 @@ def page_error(error: ClientError) -> PageError:
         case Unauthorized():
             print(f"fastmar web: {error.message}", file=sys.stderr, flush=True)
             return Unavailable(
-                "The model server refuses the key of this web app.",
-                fix="ask the operator to start the web app with --key-file, or to check whether the key has expired.",
+                "This page has no access to the model at the moment.",
+                fix="tell the person who runs this page.",
                 code="key_refused",
                 status=502,
                 title="No access to the models",
+                operator="the model server refuses the key of the web app: start it with --key-file, or check whether "
+                "the key has expired.",
             )
         case CsvUnreadable():
             return RequestRefused(
@@ -261,10 +264,11 @@ def page_error(error: ClientError) -> PageError:
         case CsvUnwritable():
             print(f"fastmar web: {error.message}", file=sys.stderr, flush=True)
             return Unavailable(
-                "The web app can't write to its disk.",
-                fix="ask the operator to free disk space, then try again; the web app's log has the details.",
+                "The answers can't be saved at the moment.",
+                fix="try again later.",
                 code="answers_not_saved",
                 title="The answers could not be saved",
+                operator="the web app can't write to its disk: free disk space. Its log has the details.",
             )
         case ResumeRefused():
             return PageError(
@@ -276,25 +280,28 @@ def page_error(error: ClientError) -> PageError:
             )
         case Timeout():
             return Unavailable(
-                "The model server took too long to answer.",
-                fix="try again in a moment; it may be busy.",
+                "The model took too long to answer.",
+                fix="try again in a minute; it may be busy.",
                 code="model_server_timeout",
                 status=504,
                 title="No answer in time",
             )
         case ServerUnreachable():
             return Unavailable(
-                "The model server can't be reached.",
-                fix="start it with `fastmar serve`. If it runs, check the --url that the web app was started with.",
+                "The model can't be reached at the moment.",
+                fix="try again in a minute.",
                 code="model_server_unreachable",
-                title="The model server is not running",
+                title="No answer",
+                operator="the model server does not answer: start it with `fastmar serve`. If it runs, check the --url "
+                "that the web app was started with.",
             )
     print(f"fastmar web: {error.message}", file=sys.stderr, flush=True)
     return Unavailable(
-        "The model server could not answer.",
-        fix="try again in a moment; its log has the details.",
+        "The model could not answer.",
+        fix="try again in a minute.",
         code="model_server_failed",
-        title="The model server failed",
+        title="No answer",
+        operator="the model server failed on this request; its log has the details.",
     )
 
 

@@ -55,6 +55,7 @@ class PageError(WebError):
         title: heading of the page.
         field: name of the record's field with the problem, or None.
         faults: problem by field, if the server lists several.
+        operator: what the operator of the web app can do; pages fold it up. Empty if the visitor can fix the problem.
         is_temporary: whether the same request may succeed later.
         retry_after: seconds after which to try again, if known.
     """
@@ -74,8 +75,10 @@ class PageError(WebError):
         status: int | None = None,
         title: str | None = None,
         field: str | None = None,
+        operator: str = "",
     ) -> None:
         super().__init__(message, fix=fix, code=code)
+        self.operator = operator
         self.status = status or self.status
         self.title = title or self.title
         self.field = field

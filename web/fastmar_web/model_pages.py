@@ -36,6 +36,7 @@ class Card:
         created: date of its export, as 2024-01-31; empty if the archive has none.
         problem: why it can't be used, and what to do; empty if it is ready.
         code: of the problem.
+        operator: what the operator can do; see `PageError`.
     """
 
     model: Model
@@ -48,6 +49,7 @@ class Card:
     created: str = ""
     problem: str = ""
     code: str = ""
+    operator: str = ""
 
     @property
     def others(self) -> list[tuple[str, str]]:
@@ -88,22 +90,26 @@ def _card(backend: Backend, model: Model) -> Card:
         try:
             return _described(model, backend.schema(model.name, None), READY)
         except PageError as error:
-            state, code, problem = FAILING, error.code, f"{error.message} {sentence(error.fix)}"
+            found = FAILING, error.code, f"{error.message} {sentence(error.fix)}", error.operator
     else:
-        state, code, problem = _waiting(model.waiting)
-    return _described(model, backend.last_schema(model.name) or {"name": model.name}, state, problem, code)
+        found = _waiting(model.waiting)
+    return _described(model, backend.last_schema(model.name) or {"name": model.name}, *found)
 
 
-def _waiting(seconds: float) -> tuple[str, str, str]:
-    """State, code and problem of a model that has not been ready for some seconds."""
+def _waiting(seconds: float) -> tuple[str, str, str, str]:
+    """State, code, problem and advice to the operator of a model that has not been ready for some seconds."""
     if seconds < FAILING_AFTER:
-        return STARTING, "model_not_ready", "The model is loading. This page updates automatically."
+        return STARTING, "model_not_ready", "The model is loading. This page updates automatically.", ""
     minutes = int(seconds // 60)
-    problem = f"Not ready for {minutes} minutes. The log of the model server has the reason."
-    return FAILING, "model_not_starting", problem
+    return (
+        FAILING,
+        "model_not_starting",
+        f"Not ready for {minutes} minutes.",
+        "the log of the model server has the reason.",
+    )
 
 
-def _described(model: Model, schema: JSON, state: str, problem: str = "", code: str = "") -> Card:
+def _described(model: Model, schema: JSON, state: str, code: str = "", problem: str = "", operator: str = "") -> Card:
     texts = Presentation(schema)
     targets = [texts.label(str(target)) for target in schema.get("targets", [])]
     more = " ..." if len(targets) > MAX_TARGETS else ""
@@ -120,4 +126,5 @@ def _described(model: Model, schema: JSON, state: str, problem: str = "", code: 
         created=created.date().isoformat() if created else "",
         problem=problem,
         code=code,
+        operator=operator,
     )

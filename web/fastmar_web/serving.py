@@ -142,7 +142,8 @@ def _models(backend: Backend) -> str:
     try:
         count = len(backend.models())
     except PageError as error:
-        return f"{error.message[:1].lower()}{error.message[1:].rstrip('.')}; pages keep checking"
+        problem = error.operator or error.message
+        return f"{problem[:1].lower()}{problem[1:].rstrip('.')}; pages keep checking"
     return "1 model" if count == 1 else f"{count} models"
 
 

@@ -108,10 +108,10 @@ class Field:
     @property
     def number_hint(self) -> str:
         """How to enter a number, and in which range it is, as far as that is known."""
-        numbers = [choice.value for choice in self.choices]
         if self.numeric:
-            text = f" from {plain_number(min(numbers))} to {plain_number(max(numbers))}"
-        elif self.minimum and self.maximum:
+            numbers = [choice.value for choice in self.choices]
+            return f"{self.label} is a number from {plain_number(min(numbers))} to {plain_number(max(numbers))}."
+        if self.minimum and self.maximum:
             text = f" from {self.minimum} to {self.maximum}"
         elif self.usual_range:
             text = ", usually from {} to {}".format(*map(self.number_text, self.usual_range))

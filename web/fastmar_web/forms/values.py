@@ -141,6 +141,17 @@ def value_of(each: Field, text: str) -> Any:
     return text
 
 
+def limit_problem(each: Field, value: Any) -> FieldMessage | None:
+    """The problem of a number beyond the limits of the form, which are those of ui.yaml or of the JSON Schema."""
+    if not isinstance(value, int | float):
+        return None
+    if each.minimum and value < float(each.minimum):
+        return FieldMessage("below_minimum", f"The minimum is {each.minimum}.")
+    if each.maximum and value > float(each.maximum):
+        return FieldMessage("above_maximum", f"The maximum is {each.maximum}.")
+    return None
+
+
 def range_remark(each: Field, value: Any) -> FieldMessage | None:
     """A remark if a number is outside the range of the reference data, or far from a typical value of the training."""
     if not isinstance(value, int | float) or isinstance(value, bool):
@@ -195,10 +206,8 @@ def _number(each: Field, text: str) -> Any:
         raise InvalidValue("not_a_number", f"“{_short(text)}” is not a number. {each.number_hint}")
     if each.types and not fits(value, each.types):
         raise InvalidValue("not_an_integer", "Enter a whole number.")
-    if each.minimum and value < float(each.minimum):
-        raise InvalidValue("below_minimum", f"The minimum is {each.minimum}.")
-    if each.maximum and value > float(each.maximum):
-        raise InvalidValue("above_maximum", f"The maximum is {each.maximum}.")
+    if beyond := limit_problem(each, value):
+        raise InvalidValue(beyond.code, beyond.text)
     return value
 
 

@@ -56,7 +56,8 @@ def storage_errors() -> Iterator[None]:
         print(f"fastmar web: a table can't be saved: {error}", file=sys.stderr, flush=True)
         raise Unavailable(
             "The web app has no disk space for the table now.",
-            fix="try again later, or with a smaller file; the web app's log has the details.",
+            fix="try again later, or with a smaller file.",
+            operator="the log of `fastmar web` has the details.",
             code="no_disk_space",
         ) from error
 
@@ -312,7 +313,10 @@ class Jobs:
         except Exception as error:  # a thread must not die silently
             print(f"fastmar web: a table failed: {error!r}", file=sys.stderr, flush=True)
             job.error = PageError(
-                "The web app failed on this table.", fix="see the log of `fastmar web`.", code="internal_error"
+                "This page failed on your table.",
+                fix="try again.",
+                code="internal_error",
+                operator="the log of `fastmar web` has the details.",
             )
         finally:
             job.last_used = time.monotonic()  # before the state, or an idle job could look expired

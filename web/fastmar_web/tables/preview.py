@@ -19,7 +19,10 @@ from fastmar_contract.cells import NULLS
 from fastmar_contract.csv_rows import UTF8, CsvFile, Row
 from fastmar_contract.errors import TableUnreadable
 from fastmar_contract.values import DATE, as_date
-from fastmar_web.errors import RequestRefused, sentence
+from fastmar_web.errors import FieldMessage, RequestRefused, sentence
+from fastmar_web.forms.form import Field, make_form
+from fastmar_web.forms.values import limit_problem, range_remark
+from fastmar_web.presentation import Presentation
 
 JSON = dict[str, Any]
 
@@ -42,7 +45,8 @@ class Problem:
         value: beginning of the cell.
         code: a stable name of the problem.
         text: the message for the visitor.
-        is_error: whether the row can't be scored. Otherwise the model treats the cell as an unknown category.
+        is_error: whether the row can't be scored. Otherwise the model treats the cell as an unknown category, or the
+            form has a remark at such a number.
     """
 
     row: int
@@ -53,7 +57,7 @@ class Problem:
     is_error: bool
 
 
-Check = Callable[[str], "tuple[str, bool] | None"]  # a cell to the code of its problem and `is_error`
+Check = Callable[[str], "tuple[FieldMessage, bool] | None"]  # a cell to its problem and `is_error`
 Sample = list[tuple[str, "Problem | None"]]  # cells of a row
 
 
@@ -74,10 +78,10 @@ class Preview:
         missing: columns that the model needs and the file lacks.
         unused: the first columns that the model does not use.
         more_unused: number of unused columns beyond `unused`.
-        problems: the first problems.
+        problems: the first problems; those of rows that can't be scored take precedence.
         bad_cells: number of cells with a problem, by column.
         error_rows: number of rows that can't be scored.
-        warning_rows: number of rows with an unknown value that can be scored.
+        warning_rows: number of rows with an unknown or unusual value that can be scored.
     """
 
     version: str | None = None
@@ -147,8 +151,9 @@ def _read(path: Path, schema: JSON, on_row: Callable[[int], None], encoding: str
         preview.missing = [problem.field or "" for problem in described.missing(header)]
         unused = [name for name in header if name not in known]
         preview.unused, preview.more_unused = unused[:MAX_UNUSED], max(0, len(unused) - MAX_UNUSED)
+        fields = make_form(schema, Presentation(schema)).fields
         columns = [described.columns.get(name) for name in header]
-        checks = [_check(described, column) if column else None for column in columns]
+        checks = [_check(described, column, fields.get(column.name)) if column else None for column in columns]
         rows_per_report = max(1, CELLS_PER_REPORT // len(header))
         for number, row in enumerate(rows, start=1):
             preview.total = number
@@ -178,8 +183,8 @@ def _problems(number: int, row: Row, header: list[str], checks: list[Check | Non
         return
     for name, cell, check in zip(header, row.cells, checks, strict=True):
         if check is not None and (found := check(cell)):
-            code, is_error = found
-            yield Problem(number, name, cell[:CELL_LENGTH], code, _TEXTS[code], is_error)
+            message, is_error = found
+            yield Problem(number, name, cell[:CELL_LENGTH], message.code, message.text, is_error)
 
 
 def _count(preview: Preview, problems: list[Problem]) -> None:
@@ -188,34 +193,46 @@ def _count(preview: Preview, problems: list[Problem]) -> None:
         preview.error_rows += 1
     else:
         preview.warning_rows += 1
-    preview.problems += problems[: MAX_PROBLEMS - len(preview.problems)]
+    for problem in problems:
+        if len(preview.problems) == MAX_PROBLEMS:
+            last = next((each for each in reversed(preview.problems) if not each.is_error), problem)
+            if not problem.is_error or last is problem:
+                return
+            preview.problems.remove(last)
+        preview.problems.append(problem)
 
 
-def _check(schema: Schema, column: Column) -> Check:
-    """The function that finds the problem of a cell of `column`."""
+def _check(schema: Schema, column: Column, form_field: Field | None) -> Check:
+    """The function that finds the problem of a cell of `column`; its field in the form has limits and a usual range."""
     read = column.cell_reader()
 
     @lru_cache(maxsize=4096)
-    def check(cell: str) -> tuple[str, bool] | None:
+    def check(cell: str) -> tuple[FieldMessage, bool] | None:
         if column.kind == DATE and cell not in NULLS and as_date(cell) is None:
-            return "not_a_date", True
+            return _message("not_a_date"), True
         if schema.omits(column.name, cell):
             return None
-        problems = [problem for problem in column.problems(read(cell)) if problem.code in _TEXTS]
+        value = read(cell)
+        problems = [problem for problem in column.problems(value) if problem.code in _TEXTS]
         if not problems:
-            return None
+            remark = form_field and (limit_problem(form_field, value) or range_remark(form_field, value))
+            return (remark, False) if remark else None
         if problems[0].code == UNKNOWN and column.vocabulary.is_ambiguous(cell):
-            return AMBIGUOUS, False
-        return problems[0].code, problems[0].weight == "refused"
+            return _message(AMBIGUOUS), False
+        return _message(problems[0].code), problems[0].weight == "refused"
 
     return check
+
+
+def _message(code: str) -> FieldMessage:
+    return FieldMessage(code, _TEXTS[code])
 
 
 _TEXTS = {
     "not_a_number": "Not a number.",
     "out_of_range": "The number is too large for the model.",
     "not_a_date": "Not a date such as 2024-01-31.",
-    "null_not_filled": "A value is missing.",
+    "null_not_filled": "The cell is empty, and the model needs a value.",
     "wrong_type": "Not of a type that the model accepts.",
     "bad_option": "Not one of the values that the model accepts.",
     UNKNOWN: "New to the model.",

@@ -83,8 +83,10 @@ function start(part) {
     const messages = found?.fields[id];
     markField(id, messages);
     setOutdated(Boolean(found) && !answer.querySelector(".failure"));
-    if (messages) announce(messages.problem.text);
     if (isLive && !found) follow({ target: part });
+    if (!messages) return;
+    announce(messages.problem.text);
+    if (document.activeElement.id === id) document.getElementById(`${id}-messages`).scrollIntoView({ block: "nearest" });
   }
 
   /** Show whether the answer is not that of the values, because one of them is invalid. */
