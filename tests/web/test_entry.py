@@ -51,11 +51,11 @@ def test_a_text_in_place_of_a_number_gets_a_hint(name: str, text: str, hint: str
 @pytest.mark.parametrize(
     ("name", "text", "code"),
     [
-        ("Month", "July", "link_not_a_number"),
-        ("Hour", "25", "link_above_maximum"),
-        ("land", "Atlantis", "link_not_a_choice"),
-        ("sold", "26 January", "link_not_a_date"),
-        ("new", "maybe", "link_not_yes_or_no"),
+        ("Month", "July", "not_a_number"),
+        ("Hour", "25", "above_maximum"),
+        ("land", "Atlantis", "not_a_choice"),
+        ("sold", "26 January", "not_a_date"),
+        ("new", "maybe", "not_yes_or_no"),
     ],
 )
 def test_a_value_of_a_link_that_the_form_refuses_is_named(name: str, text: str, code: str) -> None:
@@ -93,7 +93,7 @@ def test_the_page_lists_what_was_not_taken_from_a_link(page: Any, address: str, 
 
 def test_a_link_without_problems_has_no_notice(web: FlaskClient, sales: FakeClient) -> None:
     assert "data-not-taken" not in web.get("/models/people?Month=7").text
-    assert "link_not_a_number" in codes(web.get("/models/people?Month=x").text)
+    assert "not_a_number" in codes(web.get("/models/people?Month=x").text)
 
 
 def test_letters_in_a_number_stay_and_get_a_message(page: Any, address: str, sales: FakeClient, axe: str) -> None:

@@ -192,7 +192,7 @@ def test_an_invalid_date_in_a_link_is_replaced_by_the_default() -> None:
         filled = from_link(form, link)
         assert filled.texts["saledate"] == "2019-04-14T00:00"
         remark = filled.not_taken["saledate"]
-        assert remark.code == "link_not_a_date"
+        assert remark.code == "not_a_date"
         assert "26 January" in remark.text
 
 
@@ -234,7 +234,7 @@ def test_an_unknown_category_in_a_link_is_replaced_by_the_default() -> None:
     assert filled.texts["work-class"] == defaults(form).texts["work-class"]
     assert "unknown" not in filled.texts
     remark = filled.not_taken["work-class"]
-    assert remark.code == "link_not_a_choice"
+    assert remark.code == "not_a_choice"
     assert HOSTILE in remark.text
 
 

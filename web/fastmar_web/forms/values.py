@@ -63,7 +63,7 @@ def from_link(form: Form, query: Mapping[str, str]) -> FilledForm:
         except InvalidValue as error:
             sent, problem = f"“{_short(query[name])}”", error.message
             text = problem.text if sent in problem.text else f"{sent} is not possible. {problem.text}"
-            filled.not_taken[name] = FieldMessage(f"link_{problem.code}", text)
+            filled.not_taken[name] = FieldMessage(problem.code, text)
     return filled
 
 
