@@ -19,7 +19,9 @@ from fastmar_contract.agreement import is_mask
 from fastmar_contract.errors import RecordError
 from fastmar_contract.summary import is_points, mask_shares
 from fastmar_web.answers import AnswerView, answer_view
-from fastmar_web.forms.form import NO_VALUE, YES, Field, date_of, make_form
+from fastmar_web.forms.dates import date_of
+from fastmar_web.forms.fields import NO_VALUE, YES, Field
+from fastmar_web.forms.form import make_form
 from fastmar_web.forms.values import from_post
 from fastmar_web.pictures.answers import is_raw
 from fastmar_web.presentation import Presentation, plain_number

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from fastmar_web.forms.form import Form, date_input_value, make_form
+from fastmar_web.forms.dates import date_input_value
+from fastmar_web.forms.form import Form, make_form
 from fastmar_web.forms.page import FormPage
 from fastmar_web.forms.values import defaults, from_link, from_post, from_record
 from fastmar_web.presentation import Presentation

@@ -9,7 +9,7 @@ from flask import Flask, Response, jsonify, render_template, request
 
 from fastmar_web.backend import Backend, Model
 from fastmar_web.errors import PageError, sentence
-from fastmar_web.forms.form import date_of
+from fastmar_web.forms.dates import date_of
 from fastmar_web.page_types import UNKNOWN, Kind, kind_of
 from fastmar_web.presentation import Presentation
 from fastmar_web.references import join_reference, split_reference

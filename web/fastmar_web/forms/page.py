@@ -13,7 +13,8 @@ from flask import Response, jsonify, make_response, render_template, request, ur
 
 from fastmar_web.answers import AnswerView
 from fastmar_web.errors import FieldMessage, PageError, RequestRefused, sentence
-from fastmar_web.forms.form import computed_columns, dates, make_form
+from fastmar_web.forms.dates import computed_columns, dates
+from fastmar_web.forms.form import make_form
 from fastmar_web.forms.random_example import has_random, random_texts
 from fastmar_web.forms.values import FilledForm, from_link, from_post, from_record
 from fastmar_web.forms.what_if import WhatIf, what_if

@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 from datetime import timedelta
 
-from fastmar_web.forms.form import DATES, YES, Field, Form, date_input_value, date_of
+from fastmar_web.forms.dates import DATES, date_input_value, date_of
+from fastmar_web.forms.fields import YES, Field
+from fastmar_web.forms.form import Form
 from fastmar_web.presentation import plain_number
 
 _DIGITS = 4  # significant digits of a random number

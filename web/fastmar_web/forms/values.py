@@ -10,7 +10,9 @@ from typing import Any
 
 from fastmar_client.json_schema import fits
 from fastmar_web.errors import FieldMessage
-from fastmar_web.forms.form import DATES, YES, Field, Form, date_input_value
+from fastmar_web.forms.dates import DATES, date_input_value
+from fastmar_web.forms.fields import YES, Field
+from fastmar_web.forms.form import Form
 
 JSON = dict[str, Any]
 FAR = 6.0  # standard deviations from the typical value of the training data

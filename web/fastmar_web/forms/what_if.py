@@ -7,7 +7,8 @@ from itertools import pairwise
 from typing import Any
 
 from fastmar_web.effects import largest_effect
-from fastmar_web.forms.form import Field, Form
+from fastmar_web.forms.fields import Field
+from fastmar_web.forms.form import Form
 from fastmar_web.presentation import Presentation, display_text, format_number, format_percent
 
 JSON = dict[str, Any]

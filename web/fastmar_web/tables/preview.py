@@ -20,7 +20,8 @@ from fastmar_contract.csv_rows import UTF8, CsvFile, Row
 from fastmar_contract.errors import TableUnreadable
 from fastmar_contract.values import DATE, as_date
 from fastmar_web.errors import FieldMessage, RequestRefused, sentence
-from fastmar_web.forms.form import Field, make_form
+from fastmar_web.forms.fields import Field
+from fastmar_web.forms.form import make_form
 from fastmar_web.forms.values import limit_problem, range_remark
 from fastmar_web.presentation import Presentation
 
