@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 from tests.client.blocking import BlockingClient, Connect
-from tests.client.models import InProcess, export_adult, export_colours
+from tests.client.models import InProcess, export_models
 from tests.client.scripted import Scripted, Seen
 from tests.client.tables import ROWS, write_table
 from tests.engines import FAST
+from tests.once import made_once
 
 from fastmar_client import Client
 from fastmar_runtime.predictor import Predictor
@@ -33,12 +34,12 @@ def connect(request: pytest.FixtureRequest) -> Connect:
 
 @pytest.fixture(scope="session")
 def adult(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export_adult(tmp_path_factory.mktemp("people") / "store")
+    return made_once(tmp_path_factory, "client", export_models) / "store" / "adult.mar"
 
 
 @pytest.fixture(scope="session")
 def colours(adult: Path) -> Path:
-    return export_colours(adult.parent)
+    return adult.with_name("colours.mar")
 
 
 @pytest.fixture(scope="session")

@@ -78,6 +78,12 @@ def export_colours(store: Path) -> Path:
     return store / "colours.mar"
 
 
+def export_models(folder: Path) -> None:
+    """Train and export both into `folder / "store"`."""
+    export_adult(folder / "store")
+    export_colours(folder / "store")
+
+
 @dataclass
 class InProcess:
     """A `Transport` that answers with the real runtime.

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.documents.blocks import PAGES, ROOT, Block, blocks
+from tests.once import made_once
 
 NOT_RUN = 22  # blocks that no test runs; lower it when one is added, and raise it only with a reason in the page
 RUN_HERE = {page: found for page in PAGES if (found := [b for b in blocks(page) if not b.not_run and not b.tested_by])}
@@ -35,9 +36,7 @@ def test_a_named_test_exists_and_has_words_of_the_commands(block: Block) -> None
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.documents.world import make_world
 
-    folder = tmp_path_factory.mktemp("world")
-    make_world(folder)
-    return folder
+    return made_once(tmp_path_factory, "documents", make_world)
 
 
 @pytest.mark.training

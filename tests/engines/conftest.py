@@ -18,19 +18,24 @@ from tests.archives import ratings_archive, tiny_archive
 from tests.conftest import COOKBOOK
 from tests.engines import Engine
 from tests.engines.calls import KEY, ORIGIN, command_runner
+from tests.once import made_once
 
 TABLES, COLOURS, TEXTS, LANGUAGE = "holes", "colours", "reviews", "language"
 
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with a model of each kind, trained by fastai."""
+    return made_once(tmp_path_factory, "engines", make_store) / "store"
+
+
+def make_store(folder: Path) -> None:
     # Slow imports, which most tests of this folder do not need.
     from fastmar_export.exporter import Options, export_learner
     from tests import pictures
     from tests.export import texts
     from tests.export.tables import CASES, make_learner
 
-    folder = tmp_path_factory.mktemp("served")
     learn, _ = make_learner(CASES["missing values everywhere"])
     learn.export(folder / "learner.pkl")
     export_learner(folder / "learner.pkl", Options(TABLES, output=folder / "store"))
@@ -43,7 +48,6 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ratings_archive(folder / "store")
     if COOKBOOK.is_dir():
         export_learner(COOKBOOK / "adult_sample_model.pkl", Options("adult", output=folder / "store"))
-    return folder / "store"
 
 
 @pytest.fixture(scope="session")

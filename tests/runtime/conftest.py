@@ -8,6 +8,7 @@ import pytest
 
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.spec import Spec
+from tests.once import made_once
 from tests.runtime import tiny
 
 COOKBOOK = Path(__file__).parents[2].parent / "shared" / "data" / "cookbook"
@@ -47,5 +48,7 @@ def adult(cookbook: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("torch")
     from fastmar_export.exporter import Options, export_learner
 
-    output = tmp_path_factory.mktemp("model_store")
-    return export_learner(cookbook / "adult_sample_model.pkl", Options(name="adult", output=output)).path
+    def make(folder: Path) -> None:
+        export_learner(cookbook / "adult_sample_model.pkl", Options(name="adult", output=folder))
+
+    return made_once(tmp_path_factory, "cookbook", make) / "adult.mar"

@@ -18,6 +18,7 @@ from fastmar_web import Settings, create_app
 from fastmar_web.backend import Backend
 from fastmar_web.serving import create_server
 from tests.browser import PATIENCE, Chromium
+from tests.once import made_once
 from tests.web.fake import HOSTILE, TOY, FakeClient
 
 AXE = "4.11.1"
@@ -166,7 +167,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model store with a learner of each kind."""
     from tests.web.models import make_store
 
-    return make_store(tmp_path_factory.mktemp("web"))
+    return made_once(tmp_path_factory, "web", make_store) / "store"
 
 
 @pytest.fixture(scope="session")
