@@ -77,8 +77,8 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if is_file and "not training" in config.option.markexpr and is_training(collection_path) else None
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
     """Mark browser tests and training tests; sort tests for pytest-xdist."""
     training = {path: is_training(path) for path in {item.path for item in items}}
     for item in items:
@@ -89,6 +89,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if training[item.path] or fixtures & TRAINED:
             item.add_marker("training")
         skip_unless_able(item)
+    yield  # pytest brings tests with the same engine together; within a row they stay together
     if hasattr(config, "workerinput"):  # a worker of pytest-xdist
         items.sort(key=lambda item: row_of(item.nodeid))
 

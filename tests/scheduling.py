@@ -1,10 +1,13 @@
-"""Scheduling for pytest-xdist: whole files, the slowest first."""
+"""Scheduling for pytest-xdist: whole files or parts of them, the slowest first."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from xdist.scheduler.loadscope import LoadScopeScheduling
+
+from tests.engines import ENGINES
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -33,15 +36,16 @@ LONGEST = (
     ("tests/ray/test_cluster.py",),
     ("tests/ray/test_data.py",),
     ("tests/spark/test_executors.py", "tests/spark/test_scorer.py"),
-    ("tests/web/test_scripts.py",),
-    ("tests/export/test_vision_architectures.py",),
-    ("tests/export/test_tabular_parity.py",),
+    ("tests/docker/test_bundle.py",),
     (
         "tests/engines/test_http.py",
         "tests/engines/test_cases.py",
         "tests/engines/test_kserve.py",
         "tests/engines/test_describe.py",
         "tests/engines/test_pictures.py",
+        "tests/engines/test_texts.py",
+        "tests/engines/test_generation.py",
+        "tests/engines/test_item_lists.py",
     ),
     (
         "tests/engines/test_deployments.py",
@@ -49,24 +53,41 @@ LONGEST = (
         "tests/engines/test_keys.py",
         "tests/engines/test_metrics.py",
     ),
+    ("tests/web/test_scripts.py",),
+    ("tests/export/test_vision_architectures.py",),
+    ("tests/export/test_tabular_parity.py",),
+    ("tests/export/networks/test_rebuild.py",),
     ("tests/engines/test_workers.py", "tests/engines/test_stopping.py"),
     ("tests/clients/test_tools.py",),
     ("tests/export/test_older_fastai.py",),
     ("tests/serving/asgi/test_front.py",),
-    ("tests/export/networks/test_rebuild.py",),
+    ("tests/examples/test_notebooks.py",),
     ("tests/export/test_vision_parity.py",),
     ("tests/serving/test_upkeep.py",),
     ("tests/serving/test_canary.py",),
     ("tests/client/test_served.py", "tests/client/test_docs.py"),
     ("tests/export/test_exporter.py",),
     ("tests/web/test_browser.py",),
-    ("tests/examples/test_notebooks.py",),
+    ("tests/web/test_picture_page.py",),
+    ("tests/web/test_monitoring_page.py",),
+    ("tests/engines/test_drift.py",),
+    ("tests/export/modalities/tabular/test_dates.py",),
     ("tests/cli/test_commands.py",),
     ("tests/export/networks/test_graph.py",),
 )
 ROWS = {file: row for row, files in enumerate(LONGEST) for file in files}
 
-if MISSING := [file for file in ROWS if not (ROOT / file).is_file()]:
+# Files whose tests share nothing that takes long to make, so that each test can run in another process.
+TEST_BY_TEST = {
+    "tests/documents/test_commands.py",
+    "tests/examples/test_notebooks.py",
+    "tests/export/test_vision_architectures.py",
+}
+# Rows of this folder are divided by engine, since each engine has a server of its own.
+DIVIDED = "tests/engines/"
+ENGINE = re.compile(rf"\[(?:[^]]*-)?({'|'.join(engine.name for engine in ENGINES)})\b")
+
+if MISSING := [file for file in [*ROWS, *TEST_BY_TEST] if not (ROOT / file).is_file()]:
     raise FileNotFoundError(f"tests/scheduling.py names {', '.join(MISSING)}, which do not exist")
 
 
@@ -75,9 +96,20 @@ def row_of(nodeid: str) -> int:
     return ROWS.get(nodeid.partition("::")[0], len(LONGEST))
 
 
+def scope_of(nodeid: str) -> str:
+    """The name of the group of tests that run in one process: of a file, of a row, or of a part of it."""
+    file = nodeid.partition("::")[0]
+    if file in TEST_BY_TEST:
+        return nodeid
+    if file not in ROWS:
+        return file
+    row = LONGEST[ROWS[file]][0]
+    engine = ENGINE.search(nodeid) if row.startswith(DIVIDED) else None
+    return f"{row}[{engine[1]}]" if engine else row
+
+
 class LongestFirst(LoadScopeScheduling):
-    """Gives an idle process the next file, or all files of a row."""
+    """Gives an idle process the next group of tests."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        return LONGEST[ROWS[file]][0] if file in ROWS else file
+        return scope_of(nodeid)

@@ -1,0 +1,23 @@
+"""Groups of tests that run in one process."""
+
+from __future__ import annotations
+
+from tests.engines import ENGINES
+from tests.scheduling import scope_of
+
+
+def test_files_of_a_row_run_in_one_process() -> None:
+    assert scope_of("tests/client/test_served.py::test_a[x]") == scope_of("tests/client/test_docs.py::test_b")
+    assert scope_of("tests/client/test_served.py::test_a") != scope_of("tests/client/test_fake.py::test_a")
+
+
+def test_rows_of_engines_are_divided_by_engine() -> None:
+    scopes = {scope_of(f"tests/engines/test_http.py::test_a[{engine.name}-/ping]") for engine in ENGINES}
+    assert len(scopes) == len(ENGINES)
+    assert scope_of("tests/engines/test_cases.py::TestA::test_b[/ping-ray]") in scopes
+    assert scope_of("tests/engines/test_cases.py::test_without_engine[x]") not in scopes
+
+
+def test_pages_run_in_any_process() -> None:
+    pages = [f"tests/documents/test_commands.py::test_the_commands_run[{page}]" for page in ("a.md", "b.md")]
+    assert len({scope_of(page) for page in pages}) == 2
