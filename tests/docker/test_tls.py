@@ -227,3 +227,19 @@ def test_repeats_a_request_if_the_server_closed_the_connection(tmp_path: Path) -
 def test_proxy_timeout_is_longer_than_the_response_timeout(config: Path) -> None:
     [seconds] = re.findall(r"proxy_read_timeout (\d+)s;", config.read_text("utf-8"))
     assert int(seconds) > max(each.workers()["responseTimeout"] for each in modalities().values())
+
+
+def test_nginx_accepts_it_beside_the_canary(tmp_path: Path) -> None:
+    """Both are files of one folder, so their names must differ."""
+    canary = (ROOT / "docker/canary/fastmar.conf.template").read_text("utf-8")
+    assert "/conf.d/fastmar.conf" not in canary
+    values = {"LISTEN": f"127.0.0.1:{free_port()}", "SERVER": "127.0.0.1:8080", "SHARE": "10%"}
+    for name, value in (values | {"MODEL": "flights", "OLD": "1.0", "NEW": "2.0"}).items():
+        canary = canary.replace(f"${{CANARY_{name}}}", value)
+    tls = re.sub(r"^ *ssl_certificate.*$", "", CONFIG.read_text("utf-8"), flags=re.MULTILINE)
+    tls = tls.replace("listen 443 ssl;", f"listen 127.0.0.1:{free_port()};")
+    (tmp_path / "fastmar.conf").write_text(tls + canary)
+    (tmp_path / "main.conf").write_text(MAIN.format(folder=tmp_path))
+    command = [needs("nginx"), "-t", "-c", tmp_path / "main.conf", "-p", tmp_path, "-e", tmp_path / "error.log"]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
