@@ -20,6 +20,8 @@ from tests.docker.clouds import IMAGES, docker
 from tests.docker.stack import Stack, checkout, need_compose, stack
 from tests.docker.watched import ROOT, prometheus, wait_for
 
+from fastmar_cli.commands.serve import from_environment
+
 pytestmark = pytest.mark.docker
 
 COMPOSE = ROOT / "docker" / "compose.yaml"
@@ -120,6 +122,16 @@ def test_image_of_the_forms_has_no_other_packages_of_fastmar(web_image: str) -> 
     }
     assert "openpyxl" in found
     assert not {"numpy", "onnxruntime", "torch", "ts"} & set(found)
+
+
+def test_settings_of_the_server_are_passed_on(running: Stack) -> None:
+    settings = {"FASTMAR_REQUEST_LOG": "/state/requests", "FASTMAR_REQUEST_LOG_MAX": "5", "FASTMAR_ACCESS_LOG": "yes"}
+    given = [f"{name}={value}" for name, value in settings.items()]
+    printed = running.run("env", *given, "docker/compose.sh", "config").stdout
+    passed = yaml.safe_load(printed)["services"]["fastmar"]["environment"]
+    options = vars(from_environment({name: str(value) for name, value in passed.items()}))
+    assert (options["request_log"], options["request_log_max"]) == (Path("/state/requests"), 5)
+    assert options["access_log"]
 
 
 def test_stop_grace_period_is_longer_than_the_drain(running: Stack) -> None:
