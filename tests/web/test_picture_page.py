@@ -251,6 +251,30 @@ def test_points_have_names_and_are_at_their_pixels(page: Any, address: str, fake
     assert page.locator("#viewer canvas").evaluate(PIXEL, [0.25, 0.5])[:3] == [255, 255, 255]
 
 
+# The first picture that the page reads is ready long after the others.
+SLOW_FIRST = """
+const read = createImageBitmap;
+let count = 0;
+window.createImageBitmap = async (...args) => {
+  count += 1;
+  if (count > 1) return read(...args);
+  await new Promise((done) => setTimeout(done, 1000));
+  setTimeout(() => { window.firstIsDrawn = true; }, 200);
+  return read(...args);
+};
+"""
+
+
+def test_a_preview_that_is_late_does_not_cover_the_points(page: Any, address: str, fake: FakeClient) -> None:
+    points = [[6.0, 8.0], [18.0, 8.0]]
+    fake.answers["fruit"] = {"prediction": points, "points_model": points, "warnings": []}
+    page.add_init_script(SLOW_FIRST)
+    page.goto(f"{address}/models/fruit")
+    choose(page, plain(10, "10.png"))
+    wait_for(lambda: page.evaluate("window.firstIsDrawn"), TIMEOUT)
+    assert page.locator(".picture canvas").evaluate(PIXEL, [0.25, 0.5])[:3] == pytest.approx([0, 114, 178], abs=3)
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("transposed", [False, True])
 def test_points_of_rotated_photos(page: Any, address: str, fake: FakeClient, kind: str, transposed: bool) -> None:

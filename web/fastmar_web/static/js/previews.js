@@ -59,7 +59,9 @@ export class Previews {
   async paint(item) {
     const thumb = item.element.querySelector(".thumb");
     item.isDrawn = true;
-    const seen = await draw(thumb.querySelector("canvas"), item.file, item.overlay).catch(() => false);
+    // One after the other: a picture without its overlay may take longer to read than the same picture with it.
+    item.drawing = Promise.resolve(item.drawing).then(() => draw(thumb.querySelector("canvas"), item.file, item.overlay)).catch(() => false);
+    const seen = await item.drawing;
     thumb.querySelector(".no-preview").hidden = seen;
     thumb.disabled = !seen;
     if (item.isNear === false) this.free(item); // it was scrolled away meanwhile
