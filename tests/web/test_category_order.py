@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from fastmar_web.forms.category_order import in_order
 from fastmar_web.forms.form import make_form
+from fastmar_web.forms.what_if import what_if
 from fastmar_web.presentation import Presentation
-from tests.web.fake import category, schema
+from tests.web.fake import answer, category, schema
 
 DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 MONTHS = [*calendar.month_abbr][1:]
@@ -51,6 +52,17 @@ def test_the_own_order_of_categories_is_kept(own: list[Any]) -> None:
 def test_no_category_is_lost(categories: list[Any]) -> None:
     found = in_order(categories)
     assert sorted(map(repr, found)) == sorted(map(repr, categories))
+
+
+def test_the_bars_of_what_if_have_the_order_of_the_form() -> None:
+    described = schema("m", {"day": category(*sorted(DAYS))})
+    curve = [{"value": day, "outcome": 0.5} for day in sorted(DAYS)]
+    column = {"column": "day", "sent": "Monday", "typical": "Monday", "effect": 0.0, "curve": curve}
+    explanation = {"answer": answer(), "outcome": ">=50k", "value": 0.5, "columns": [column]}
+    texts = Presentation(described)
+    found = what_if(explanation, make_form(described, texts), texts)
+    assert found is not None
+    assert [bar.text.split(":")[0] for bar in found.rows[0].bars] == DAYS
 
 
 def test_the_form_has_this_order() -> None:

@@ -177,7 +177,9 @@ def _place(curve: list[JSON], sent: Any) -> float | None:
 
 
 def _bars(curve: list[JSON], field: Field, sent: Any, scale: _Scale) -> tuple[CurveBar, ...]:
-    """A bar for each category; their widths fill the curve."""
+    """A bar for each category, in the order of the form; their widths fill the curve."""
+    order = {choice.key: place for place, choice in enumerate(field.choices)}
+    curve = sorted(curve, key=lambda point: order.get(field.key_of(point["value"]), len(order)))
     edges = [_WIDTH * at / len(curve) for at in range(len(curve) + 1)]
     gap = min(2.0, 20.0 / len(curve))
     found = []
