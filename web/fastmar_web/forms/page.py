@@ -30,7 +30,7 @@ MAX_LINK = 8000  # characters; nginx refuses longer addresses by default
 class FormPage(Page):
     """A form with a field for each column of a record. See `Page`."""
 
-    input_name = "one record in a form"
+    input_name = "values in a form"
     view_name = "Form"
     max_bytes = 2 * MEGABYTE
 
