@@ -86,18 +86,25 @@ start() { # [OPTION or SERVICE]...: without a name all services
     refuse "Compose did not start the services." "read the lines above; if a port is taken, set another in docker/.env."
 }
 state() { docker inspect --format "{{$1}}" "$container" 2> /dev/null || echo 0; }
+end_crash_loop() { # SERVICE: stops it if Docker keeps restarting it, since a start then counts its restarts from 0
+  container=$(./compose.sh ps -q "$1" 2> /dev/null | tail -n 1)
+  [ -n "$container" ] && [ "$(state .RestartCount)" != 0 ] && [ "$(state .State.Health.Status)" != healthy ] || return 0
+  ./compose.sh stop "$1" > /dev/null 2>&1
+}
 wait_for() { # SERVICE SECONDS; sets `container` to the container's id
   container=$(./compose.sh ps -q "$1")
   began=$SECONDS
   until [ "$(state .State.Health.Status)" = healthy ]; do
     if [ "$(state .RestartCount)" != 0 ] || [ $((SECONDS - began)) -gt "$2" ]; then
-      docker logs --tail 30 "$container" >&2
+      docker logs --since "$started_at" --tail 30 "$container" >&2
       ./compose.sh stop "$1" > /dev/null 2>&1
       refuse "The service $1 did not become ready, and was stopped." "read the lines above; then run make up again."
     fi
     sleep 0.5
   done
 }
+started_at=$(date +%s)
+end_crash_loop fastmar
 start fastmar  # before the others, so that a failure is reported here; Compose would wait for it
 wait_for fastmar $(($(setting FASTMAR_READY_TIMEOUT 120) + 30))
 served=$container

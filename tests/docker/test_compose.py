@@ -223,6 +223,21 @@ def test_up_reports_an_empty_store_and_a_damaged_archive(image: str, tmp_path: P
         assert running.inspect()["State"]["Running"] is False
 
 
+def test_up_starts_a_repaired_server_after_a_crash_loop(image: str, tmp_path: Path) -> None:
+    folder = checkout(tmp_path)
+    write_version(folder / "model_store", "1.0")
+    with stack(folder, "asgi", "fastmar-test-loop") as running:
+        running.run(UP)
+        broken = folder / "model_store" / "cut.mar"
+        broken.write_bytes(b"not an archive")
+        running.compose("restart", "--timeout", "60", "fastmar")
+        wait_for(lambda: running.inspect()["RestartCount"] > 1, "crash loop")
+        broken.unlink()
+        done = running.run(UP)
+        assert "Ready." in done.stdout
+        assert "cut.mar" not in done.stderr
+
+
 def test_up_starts_what_it_can_without_the_images_of_monitoring(image: str, tmp_path: Path) -> None:
     folder = checkout(tmp_path)
     write_version(folder / "model_store", "1.0")
