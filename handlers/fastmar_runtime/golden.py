@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import onnxruntime
 
 from fastmar_contract.agreement import TOLERANCE, answers_agree
 from fastmar_contract.display import short_repr
@@ -20,12 +21,14 @@ from fastmar_runtime.errors import GoldenMismatch
 from fastmar_runtime.modalities import modality
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.preprocess import Arrays
+from fastmar_runtime.spec import Spec
 from fastmar_runtime.validation import check, unreadable
 
 MAX_NUMBERS = 10_007
 """Maximum numbers of one record's output that are recorded."""
 
 OUTPUT = "output"
+_MAX_VERSION = 40  # characters of a recorded version in a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +88,29 @@ def check_golden(predictor: Predictor, golden: GoldenRecords) -> float:
     """Replay `golden`; returns the largest difference.
 
     Raises:
-        GoldenMismatch: an input, an output or an answer differs. The message names the first one, and for pictures the
-            versions of Pillow if they differ from those at export.
+        GoldenMismatch: an input, an output or an answer differs. The message names the first one, and the versions of
+            ONNX Runtime, or for pictures those of Pillow, if they differ from those at export.
     """
     try:
         return _replay(predictor, golden)
     except GoldenMismatch as error:
-        if (cause := modality(predictor.spec.kind).mismatch_cause(predictor.spec)) is None:
+        cause = modality(predictor.spec.kind).mismatch_cause(predictor.spec) or _other_onnxruntime(predictor.spec)
+        if cause is None:
             raise
         what, fix = cause
         raise GoldenMismatch(f"{error.message} {what}", fix=fix) from error
+
+
+def _other_onnxruntime(spec: Spec) -> tuple[str, str] | None:
+    """A message and fix if the archive was exported with another version of ONNX Runtime; None if not or unknown."""
+    recorded, installed = (spec.provenance or {}).get("onnxruntime"), onnxruntime.__version__
+    if recorded is None or recorded == installed:
+        return None
+    recorded = f"{recorded!s:.{_MAX_VERSION}}"
+    return (
+        f"The archive was exported with onnxruntime {recorded}; installed is {installed}.",
+        f"ask the person who exported it to export it with onnxruntime {installed}, or install onnxruntime {recorded}.",
+    )
 
 
 def _replay(predictor: Predictor, golden: GoldenRecords) -> float:
@@ -160,5 +176,7 @@ def _mask_difference(ours: str, theirs: str) -> float | None:
 
 def _mismatch(what: str) -> GoldenMismatch:
     return GoldenMismatch(
-        f"{what}.", fix="run `fastmar doctor` on the archive here, and export it again with this machine's onnxruntime."
+        f"{what}.",
+        fix="copy the archive again; if that does not help, ask the person who exported it to export it again with "
+        f"onnxruntime {onnxruntime.__version__}, which is installed here.",
     )

@@ -4,6 +4,7 @@ import io
 from dataclasses import replace
 
 import numpy as np
+import onnxruntime as ort
 import orjson
 import pytest
 
@@ -170,6 +171,21 @@ def test_large_values_are_compared_relatively():
     samples = tiny.golden(model)
     samples.arrays["output"] *= np.float32(1 + TOLERANCE / 2)
     check_golden(model, samples)
+
+
+def test_a_mismatch_names_the_versions_of_onnxruntime():
+    other = tiny.golden(tiny.predictor())
+    other.arrays["output"] += 1
+    for recorded, message, fix in (
+        ("1.0.7", f"exported with onnxruntime 1.0.7; installed is {ort.__version__}.", "or install onnxruntime 1.0.7."),
+        (ort.__version__, "over the tolerance", "copy the archive again"),
+        (None, "over the tolerance", "copy the archive again"),
+    ):
+        with pytest.raises(GoldenMismatch) as caught:
+            check_golden(tiny.predictor(provenance={"onnxruntime": recorded}), other)
+        assert message in caught.value.message
+        assert fix in caught.value.fix
+        assert f"onnxruntime {ort.__version__}" in caught.value.fix
 
 
 class TestFiles:

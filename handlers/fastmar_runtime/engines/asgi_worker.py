@@ -39,6 +39,7 @@ from fastmar_contract.request_log import LogOptions
 from fastmar_runtime import logs
 from fastmar_runtime.batching import Batcher
 from fastmar_runtime.engines.asgi import MAX_BODY, REQUEST_TIMEOUT, RESPONSE_TIMEOUT, Application
+from fastmar_runtime.errors import BundleError
 from fastmar_runtime.golden import check_golden, read_golden
 from fastmar_runtime.http.routes import Models, Version
 from fastmar_runtime.memory import release_freed
@@ -132,15 +133,14 @@ def load(
     """Open an archive, and replay its golden records. `on_killed` is that of `Reporter`; None logs the model.
 
     Raises:
-        BundleError: it can't be read, or does not reproduce the recorded answers.
+        BundleError: it can't be read, or does not reproduce the recorded answers. The message names the model.
     """
     path = Path(archive["path"])
-    predictor = Predictor.open(path)
-    records = []
-    if predictor.files is not None:
-        golden = read_golden(predictor.files, [tensor.name for tensor in predictor.spec.inputs])
-        check_golden(predictor, golden)
-        records = golden.records[:1]
+    try:
+        predictor, records = _open(path)
+    except BundleError as error:
+        error.message = f"{archive['name']} {archive['version']} ({path.name}) does not load: {error.message}"
+        raise
     is_slow = _measure(predictor, records) > SLOW
     if is_slow and configuration.threads > 1:
         with new_threads_of_low_priority():
@@ -162,6 +162,16 @@ def load(
     if is_slow and configuration.turns is not None:
         turn = turn_of(Path(configuration.turns), model, configuration.number, configuration.slots)
     return Version(*model, predictor.spec, service, Batcher(service, in_thread=is_slow, turn=turn))
+
+
+def _open(path: Path) -> tuple[Predictor, list[Any]]:
+    """Open an archive, and replay its golden records. Returns one of them, if it has any."""
+    predictor = Predictor.open(path)
+    if predictor.files is None:
+        return predictor, []
+    golden = read_golden(predictor.files, [tensor.name for tensor in predictor.spec.inputs])
+    check_golden(predictor, golden)
+    return predictor, golden.records[:1]
 
 
 def _measure(predictor: Predictor, records: list[Any]) -> float:

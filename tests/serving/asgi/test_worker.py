@@ -19,12 +19,13 @@ from fastmar_runtime.batching import Batcher
 from fastmar_runtime.engines import asgi_worker
 from fastmar_runtime.engines.asgi import Application
 from fastmar_runtime.engines.asgi_worker import Configuration, Worker
+from fastmar_runtime.errors import GoldenMismatch
 from fastmar_runtime.http.routes import Models, Version
 from fastmar_runtime.logs import JsonFormatter
 from fastmar_runtime.observer import Observer
 from fastmar_runtime.service import Service
 from tests import coroutines
-from tests.archives import tiny_archive
+from tests.archives import changed, golden, tiny_archive
 from tests.runtime import tiny
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -44,6 +45,16 @@ def test_a_killed_worker_is_logged_once_with_all_versions(tmp_path: Path, caplog
     Worker(Configuration(0, archives, {"tiny": "1.0"}, profiles=str(profiles)), lambda *_: None)
     [line] = [record.getMessage() for record in caplog.records if "killed" in record.getMessage()]
     assert "counts of tiny 1.0, tiny 2.0 since its last report" in line
+
+
+def test_error_of_an_archive_names_its_model(tmp_path: Path) -> None:
+    good, bad = (tiny_archive(tmp_path, version) for version in ("1.0", "2.0"))
+    _, answers = golden(bad)
+    answers[0]["probabilities"] = dict.fromkeys(answers[0]["probabilities"], 0.5)
+    bad = changed(bad, golden__answers=answers)
+    with pytest.raises(GoldenMismatch) as caught:
+        Worker(Configuration(0, [archive(good, "1.0"), archive(bad, "2.0")], {"tiny": "1.0"}), lambda *_: None)
+    assert caught.value.message.startswith(f"tiny 2.0 ({bad.name}) does not load: ")
 
 
 def test_version_that_loads_after_the_launcher_gave_up_is_dropped(
