@@ -131,9 +131,14 @@ def build_parser(names: Sequence[str]) -> Parser:
     return parser
 
 
+def requested_level(args: argparse.Namespace, environ: Mapping[str, str]) -> str:
+    """The name of the level in the options or in FASTMAR_LOG_LEVEL; empty if there is none."""
+    return getattr(args, "log_level", None) or environ.get(LOG_LEVEL, "").lower()
+
+
 def log_level(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """The level of --log-level, -v and --quiet, else of FASTMAR_LOG_LEVEL."""
-    name = getattr(args, "log_level", None) or environ.get(LOG_LEVEL, "").lower() or "warning"
+    name = requested_level(args, environ) or "warning"
     if name not in LEVELS:
         args.refuse(f"{LOG_LEVEL} must be one of {', '.join(LEVELS)}; got {name!r}")
     return logging.getLevelNamesMapping()[name.upper()]

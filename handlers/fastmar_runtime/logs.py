@@ -14,6 +14,7 @@ TEXT, JSON = "text", "json"
 FORMATS = (TEXT, JSON)
 
 
+FIELDS = "fields"  # attribute of a log record: further members of its JSON object
 ACCESS = logging.getLogger("fastmar.access")
 
 
@@ -48,14 +49,14 @@ class JsonFormatter(logging.Formatter):
             line["request_id"] = ids.request
             if ids.trace is not None:
                 line["trace_id"] = ids.trace
-        line |= getattr(record, "access", {})
+        line |= getattr(record, FIELDS, {})
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line)
 
 
 def configure_logging(log_format: str, *, access_log: bool = False) -> None:
-    """Log warnings of all loggers on standard error, in one of `FORMATS`; with `access_log`, also each request."""
+    """Log on standard error, in one of `FORMATS`: warnings of all loggers; with `access_log`, also each request."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if log_format == JSON else logging.Formatter("fastmar: %(message)s"))
     logging.basicConfig(handlers=[handler])
@@ -77,7 +78,7 @@ def log_access(method: str, path: str, status: int | None, milliseconds: float) 
     access = {"method": method, "path": text, "status": status, "milliseconds": round(milliseconds, 1)}
     request_id = ids.request if ids is not None else "-"
     line = "%s %s %s %.1f ms request_id=%s"
-    ACCESS.info(line, method, text, status or "left", milliseconds, request_id, extra={"access": access})
+    ACCESS.info(line, method, text, status or "left", milliseconds, request_id, extra={FIELDS: access})
 
 
 @contextmanager

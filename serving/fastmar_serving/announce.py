@@ -33,7 +33,7 @@ class Progress:
         if self._status:
             self._status.start()
         else:
-            log.warning("starting TorchServe with %s", ", ".join(archive.label for archive in self._archives))
+            log.info("starting TorchServe with %s", ", ".join(archive.label for archive in self._archives))
         return self
 
     def __exit__(
@@ -48,7 +48,7 @@ class Progress:
             if archive.label not in self._ready:
                 self._ready.add(archive.label)
                 if not self._status:
-                    log.warning("%s is loaded", archive.label)
+                    log.info("%s is loaded", archive.label)
         if self._status:
             self._status.update(self._text())
 

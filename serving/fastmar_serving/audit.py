@@ -6,12 +6,15 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
+from fastmar_runtime.logs import FIELDS
 from fastmar_serving.registry import ServerEntry
 
 log = logging.getLogger(__name__)
@@ -49,13 +52,23 @@ class Follower:
         complete = new.rfind(b"\n") + 1
         self._position += complete
         for line in new[:complete].decode("utf-8", "replace").splitlines():
-            log.warning("audit: %s", "".join(letter if letter.isprintable() else "?" for letter in line))
+            _log_entry("".join(letter if letter.isprintable() else "?" for letter in line))
 
     def _size(self) -> int:
         try:
             return self._file.stat().st_size
         except OSError:
             return 0
+
+
+def _log_entry(line: str) -> None:
+    """Log a line of the file. As JSON, the log line has the entry's fields in `audit`."""
+    fields: dict[str, Any] = {}
+    with suppress(ValueError, TypeError, KeyError):
+        entry = json.loads(line)
+        message = f"audit: {entry['action']} {entry['model']}: {entry['result']}"
+        fields = {"message": message, "audit": entry}
+    log.info("audit: %s", line, extra={FIELDS: fields})
 
 
 @contextmanager

@@ -25,6 +25,9 @@ def test_each_request_is_logged_without_its_query_and_body(engine: Engine, tiny_
     assert ("POST", PATH, 200) in seen
     assert ("POST", PATH, 400) in seen
     assert all(line["milliseconds"] >= 0 and line["level"] == "INFO" for line in access)
+    others = [line for line in lines if line not in access]
+    assert {line["level"] for line in others} == {"INFO"}
+    assert {"stopped"} < {line["message"] for line in others}
     assert {path for _, path, _ in seen} <= {PATH, "/predictions/none"}
     assert "secret" not in text
     assert all(line["request_id"] for line in access)

@@ -136,11 +136,15 @@ def run(args: argparse.Namespace) -> int:
     from dataclasses import fields
     from importlib import import_module
 
+    from fastmar_cli.parser import requested_level
     from fastmar_runtime.logs import configure_logging
     from fastmar_serving.platforms import choose
     from fastmar_serving.settings import Settings
 
     options = {**vars(from_environment(os.environ)), **vars(args)}
+    if not requested_level(args, os.environ):
+        for package in ("fastmar_serving", "fastmar_cli"):  # not of other packages
+            logging.getLogger(package).setLevel(logging.INFO)
     configure_logging(options.get("log_format", LOG_FORMATS[0]), access_log=options.get("access_log", False))
     platform = choose(options.pop("platform", "auto"), os.environ)
     launcher = import_module(f"fastmar_serving.{options.pop('engine', ENGINES[0])}.launcher")
@@ -150,7 +154,7 @@ def run(args: argparse.Namespace) -> int:
     settings = Settings(**known)
     if platform is None:
         return serve(settings)
-    logging.getLogger(__name__).warning("using the settings for %s", platform.title)
+    logging.getLogger(__name__).info("using the settings for %s", platform.title)
     # The platform overrides variables that the image sets; options on the command line override the platform.
     on_command_line = {name for name in vars(args) if name in known_names}
     return serve(platform.apply(settings, on_command_line), platform)

@@ -74,7 +74,7 @@ def serve(settings: Settings, platform: Platform | None = None) -> int:
             "access_log": settings.access_log,
             "check_token": run.check_token(),
         }
-        log.warning("starting %d workers with %s", workers, ", ".join(archive.label for archive in archives))
+        log.info("starting %d workers with %s", workers, ", ".join(archive.label for archive in archives))
         metrics = Metrics()
         metrics_port = stack.enter_context(metrics.serve(settings.metrics_host, settings.metrics_port))
         pool = Pool(
@@ -104,15 +104,15 @@ def serve(settings: Settings, platform: Platform | None = None) -> int:
                     pool.watch()
                 run.ready_file.unlink(missing_ok=True)
             else:
-                log.warning("stopped before all workers were ready")
+                log.info("stopped before all workers were ready")
                 pool.stop_loading()
-            log.warning("draining: answering the requests in flight (a second signal stops at once)")
+            log.info("draining: answering the requests in flight (a second signal stops at once)")
             for listener in listeners:
                 refuse_new_connections(listener)
             pool.drain(settings.drain_timeout, stop.hurry)
         finally:
             pool.stop()
-    log.warning("stopped")
+    log.info("stopped")
     return 0
 
 

@@ -276,7 +276,7 @@ class Pool:
                 try:
                     slot.worker.wait(STARTED, 0.0)
                     slot.ready = True
-                    log.warning("worker %d is ready", slot.worker.pid)
+                    log.info("worker %d is ready", slot.worker.pid)
                 except LoadFailed as error:
                     log.warning("worker %d: %s", slot.worker.pid, error.message)
             elif now - slot.started_at >= self._ready_timeout:

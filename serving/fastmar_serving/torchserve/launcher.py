@@ -84,7 +84,7 @@ def serve(settings: Settings, platform: Platform | None = None) -> int:
                 front_has_socket = configure(server, control, settings, keys, listener)
                 control.send(served=message(unready_models(archives), routes, LOADING))
                 if not wait_until_ready(server, management, archives, settings, stop):
-                    log.warning("stopped before it was ready")
+                    log.info("stopped before it was ready")
                     return 0
                 server.log.models_are_loaded()
                 watch.start()
@@ -93,11 +93,11 @@ def serve(settings: Settings, platform: Platform | None = None) -> int:
                     announce(settings, properties, run, archives, time.monotonic() - began)
                     wait_for_the_end(server, stop, watch)
                 watch.stop()
-                log.warning("draining: answering the requests in flight (a second signal stops at once)")
+                log.info("draining: answering the requests in flight (a second signal stops at once)")
                 drain(control, listener if front_has_socket else None, timeout=settings.drain_timeout, hurry=stop.hurry)
             finally:
                 server.stop()
-    log.warning("stopped")
+    log.info("stopped")
     return 0
 
 

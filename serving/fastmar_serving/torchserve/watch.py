@@ -166,7 +166,7 @@ class Watch:
         if problem == self._problem:
             return
         self._problem = problem
-        log.warning("not ready: %s", problem) if problem else log.warning("ready again")
+        log.warning("not ready: %s", problem) if problem else log.info("ready again")
 
     def _remove_ready_file(self) -> None:
         self._run.ready_file.unlink(missing_ok=True)

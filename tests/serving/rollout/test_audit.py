@@ -14,6 +14,7 @@ from tests.serving.rollout.fakes import FakeTorchServe
 from tests.serving.rollout.test_checks import renamed_label
 
 from fastmar_client.errors import ServerUnreachable
+from fastmar_runtime.logs import JsonFormatter
 from fastmar_serving import audit
 from fastmar_serving.audit import FILE, Follower, follow
 from fastmar_serving.errors import ArchiveRefused
@@ -166,7 +167,7 @@ def test_caller_names_sudo_user_and_ssh_address() -> None:
 class TestServerLog:
     @pytest.fixture
     def file(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Path:
-        caplog.set_level(logging.WARNING)
+        caplog.set_level(logging.INFO)
         (tmp_path / FILE).write_text("before the start\n")
         return tmp_path / FILE
 
@@ -193,6 +194,17 @@ class TestServerLog:
             more.write("a\x1b[2Jb\n")
         follower.poll()
         assert [record.message for record in caplog.records] == ["audit: a?[2Jb"]
+
+    def test_an_entry_is_a_member_of_a_line_in_json(self, file: Path, caplog: pytest.LogCaptureFixture) -> None:
+        entry = {"time": "2026-03-01T10:00:00.000Z", "action": "deploy", "result": "success", "model": "tiny"}
+        follower = Follower(file)
+        with file.open("a") as more:
+            more.write(json.dumps(entry) + "\nnot JSON\n[1]\n")
+        follower.poll()
+        lines = [json.loads(JsonFormatter().format(record)) for record in caplog.records]
+        assert lines[0]["audit"] == entry
+        assert [line["message"] for line in lines] == ["audit: deploy tiny: success", "audit: not JSON", "audit: [1]"]
+        assert {line["level"] for line in lines} == {"INFO"}
 
     def test_new_lines_are_printed_while_the_server_runs(self, file: Path, caplog: pytest.LogCaptureFixture) -> None:
         with follow([file, file.with_name("none")]), file.open("a") as more:

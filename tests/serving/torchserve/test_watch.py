@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import socket
 from pathlib import Path
@@ -92,7 +93,8 @@ def front() -> Front:
 
 
 @pytest.fixture
-def watch(run: RunDirectory, api: Fake, clock: Clock, front: Front) -> Watch:
+def watch(run: RunDirectory, api: Fake, clock: Clock, front: Front, caplog: pytest.LogCaptureFixture) -> Watch:
+    caplog.set_level(logging.INFO)
     watch = Watch(run, cast(Management, api), cast(Control, front), store=run.path, expected=["echo"])
     watch.start()
     return watch
@@ -152,6 +154,7 @@ def test_not_ready_without_workers_until_they_return(
     not_ready, ready_again = caplog.messages
     assert "echo" in not_ready
     assert "again" in ready_again
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
 
 
 def test_not_ready_if_the_management_api_fails_for_too_long(
@@ -173,6 +176,7 @@ def test_not_ready_if_the_management_api_fails_for_too_long(
     not_ready, ready_again = caplog.messages
     assert "400: Token Authorization failed" in not_ready
     assert "again" in ready_again
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
 
 
 def test_management_api_does_not_respond(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
