@@ -24,8 +24,8 @@ class Group:
         rows: positions of the records.
         inputs: the graph's inputs for them, in the order of `rows`.
         geometries: position of each picture's pixels in the original picture; empty for tables.
-        columns: for tables, the checked values of `rows` before the first step; for pictures and texts, measures of
-            them, for profiles.
+        columns: values of `rows` for profiles. For tables, the checked values of the columns, with the parts of dates
+            instead of the dates, because a record may have either; for pictures and texts, measures of them.
     """
 
     rows: list[int]

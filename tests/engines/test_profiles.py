@@ -7,6 +7,7 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,18 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
+from fastmar_export.archive import write_archive
+from fastmar_export.bundle import Bundle
 from fastmar_monitor.drift import measure
 from fastmar_runtime.predictor import Predictor
+from fastmar_runtime.profiles.building import build_reference
 from fastmar_runtime.profiles.counting import Counter
 from fastmar_runtime.profiles.profile import Profile, empty, read_counts
 from fastmar_runtime.profiles.reporting import label_names, reference_of
 from fastmar_serving.testing import RunningServer
 from tests.engines import Engine, needs, workers
 from tests.engines.calls import TIMEOUT, wait_for
+from tests.runtime import tiny
 
 pytestmark = needs("launcher")
 
@@ -107,6 +112,21 @@ def test_counts_add_up(engine: Engine, profiled: tuple[Path, list[dict[str, Any]
     assert total.rows == expected.rows
     for variable, ours, theirs in zip(total.variables, total.counts, expected.counts, strict=True):
         assert ours.tolist() == theirs.tolist(), variable
+
+
+def test_dates_and_their_parts_are_counted_alike(engine: Engine, tmp_path: Path) -> None:
+    records = [{"saledate": f"2024-{row % 12 + 1:02}-{row % 28 + 1:02}"} for row in range(ROWS)]
+    spec, graph = replace(tiny.date_spec(), name=NAME), tiny.date_graph()
+    model = Predictor(spec, graph)
+    profile = build_reference(model, [records])
+    write_archive(Bundle(spec, graph, tiny.golden(model, records[:3]), profile=profile), tmp_path / "store")
+    expected = counted(tmp_path / "store", [*records, *records])
+    with engine.serve(tmp_path / "store", "--profiles", str(tmp_path / "profiles")) as server:
+        send(server, records)
+        send(server, [tiny.date_parts(record["saledate"]) for record in records])
+    total = in_files(tmp_path / "profiles", expected)
+    assert total.rows == expected.rows == 2 * ROWS
+    assert [counts.tolist() for counts in total.counts] == [counts.tolist() for counts in expected.counts]
 
 
 def test_counts_of_two_hosts_add_up(

@@ -130,6 +130,41 @@ def test_hidden_fields_are_left_out(archive: Path, rows: list[Any], tmp_path: Pa
     assert "300 of 600" in found.live.notices[0]
 
 
+@pytest.fixture(scope="module")
+def dates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of a model with a date, with a profile."""
+    folder = tmp_path_factory.mktemp("dates")
+    predictor = Predictor(tiny.date_spec(), tiny.date_graph())
+    tiny.write_files(folder, tiny.date_spec(), tiny.date_graph(), tiny.golden(predictor, sales(3)))
+    samples.add_profile(folder, predictor, sales(ROWS))
+    return folder
+
+
+def sales(rows: int) -> list[dict[str, Any]]:
+    """Records with a date, every second one under another name."""
+    return [{("saledate", "sale")[row % 2]: f"2024-{row % 12 + 1:02}-{row % 28 + 1:02}"} for row in range(rows)]
+
+
+@pytest.mark.parametrize("shape", ["dates", "parts"])
+def test_dates_and_their_parts_are_counted_alike(dates: Path, tmp_path: Path, shape: str) -> None:
+    rows = sales(ROWS)
+    sent = rows if shape == "dates" else [tiny.date_parts(*row.values()) for row in rows]
+    write(tmp_path / "log" / "a.jsonl", log_lines(Predictor.open(dates), sent))
+    (tmp_path / "rows.json").write_bytes(orjson.dumps(rows))
+    assert counts(measure(dates, str(tmp_path / "log"))) == counts(measure(dates, str(tmp_path / "rows.json")))
+
+
+@pytest.mark.parametrize("options", [{"drop": ["saledate"]}, {"hash": ["saledate"]}])
+def test_parts_of_a_hidden_date_are_left_out(dates: Path, tmp_path: Path, options: dict[str, Any]) -> None:
+    write(tmp_path / "log" / "a.jsonl", log_lines(Predictor.open(dates), sales(ROWS), **options))
+    found = measure(dates, str(tmp_path / "log"))
+    assert found.live.profile.rows == ROWS
+    reason = "dropped" if "drop" in options else "hashed"
+    fields = found.comparison.fields
+    assert len(fields) == len(tiny.DATE_PARTS)
+    assert {(each.verdict, each.reason) for each in fields} == {(NOT_COMPARED, reason)}
+
+
 def test_what_is_left_out(archive: Path, lines: list[Any], tmp_path: Path) -> None:
     entry = lines[0]
     others = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from fastmar_runtime import spec as spec_format
 from fastmar_runtime.golden import OUTPUT, GoldenRecords
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.spec import Field, Spec, Tensor
+from fastmar_runtime.steps.add_datepart import ELAPSED, PARTS
 
 WEIGHTS = np.array(
     [[0.5, -0.5], [0.25, 0.1], [-1.0, 1.0], [0.3, 0.2], [0.7, -0.2], [-0.4, 0.9]],
@@ -95,6 +97,13 @@ def date_spec() -> Spec:
     inputs = (Tensor("x_cont", "float32", ("batch", len(DATE_PARTS))),)
     outputs = (Tensor("output", "float32", ("batch", len(DATE_PARTS))),)
     return spec(steps=steps, fields=fields, inputs=inputs, outputs=outputs, decode=RAW_DECODER)
+
+
+def date_parts(text: str) -> dict[str, int | bool]:
+    """A record of `date_spec` with the parts of a date."""
+    date = datetime.fromisoformat(text)
+    elapsed = (date - datetime(1970, 1, 1)).days * 86400
+    return {f"sale{part}": elapsed if part == ELAPSED else PARTS[part](date) for part in DATE_PARTS}
 
 
 def graph(weights: Any = WEIGHTS) -> bytes:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from fastmar_contract.errors import FastmarError
 from fastmar_contract.files import is_empty_folder, is_picture, read_input
+from fastmar_contract.values import DATE
 from fastmar_runtime import payload
 from fastmar_runtime.csv_records import read_file
 from fastmar_runtime.modalities import modality
@@ -88,6 +90,12 @@ def _parquet(path: Path, spec: Spec) -> Iterator[Any]:
             f"{path} is a Parquet file, and pyarrow is not installed.", fix="pip install pyarrow, or pass a CSV."
         ) from error
     with parquet.ParquetFile(path) as file:
-        names = [field.name for field in spec.fields if field.name in file.schema_arrow.names]
+        wanted = {name for field in spec.fields for name in (field.name, *field.aliases)}
+        names = [name for name in file.schema_arrow.names if name in wanted]
+        dates = {name for field in spec.fields if field.kind == DATE for name in (field.name, *field.aliases)}
         for batch in file.iter_batches(columns=names):
-            yield from batch.to_pylist()
+            for record in batch.to_pylist():
+                for name in dates & record.keys():
+                    if isinstance(record[name], date):  # or its subclass datetime
+                        record[name] = record[name].isoformat()
+                yield record

@@ -6,7 +6,6 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
@@ -80,7 +79,7 @@ class Variable:
         if self.kind == CATEGORY:
             index = _index(self)
             return np.array([index.get(value, 1) for value in values], np.intp)
-        numbers = _numbers(values)
+        numbers = np.array(values, np.float64)
         slots = np.searchsorted(self.edges, numbers, side="right") + 1
         slots[np.isnan(numbers)] = 0
         return slots
@@ -120,21 +119,9 @@ def _index(variable: Variable) -> dict[Any, int]:
     return {**dict.fromkeys(variable.known, 2), **slots, None: 0}
 
 
-def _numbers(values: Sequence[Any]) -> npt.NDArray[np.float64]:
-    """Numbers, and the days of dates since 1970; None becomes NaN."""
-    try:
-        return np.array(values, np.float64)
-    except TypeError:  # dates
-        return np.array([None if value is None else _days(value) for value in values], np.float64)
-
-
-def _days(date: datetime) -> float:
-    return (date.replace(tzinfo=None) - datetime(1970, 1, 1)).total_seconds() / 86400
-
-
 def number_variable(name: str, source: str, values: Sequence[Any]) -> Variable | None:
     """A variable with bins for `values`; None if there is no number among them."""
-    numbers = _numbers(values)
+    numbers = np.array(values, np.float64)
     numbers = numbers[np.isfinite(numbers)]
     if not len(numbers):
         return None

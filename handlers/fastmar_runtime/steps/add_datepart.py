@@ -77,6 +77,11 @@ class AddDatepart:
     parts: tuple[str, ...]
     elapsed_divisor: int
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns that are computed."""
+        return tuple(self.prefix + part for part in self.parts)
+
     def __call__(self, batch: Batch, report: Report) -> Batch:
         """Compute the absent columns of each record, and drop the column of the date."""
         out = {name: column for name, column in batch.items() if name != self.date}

@@ -6,7 +6,7 @@ The logged values and answers are counted as the workers count them; no model is
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -17,14 +17,17 @@ from fastmar_contract.request_log import FORMAT
 from fastmar_monitor.errors import MonitorError, NoLiveData
 from fastmar_monitor.sources.live import Live, Query, as_time, period_start
 from fastmar_monitor.stores import LINES, PARQUET, ending, json_lines, open_files, parquet_rows
-from fastmar_runtime.columns import gather
+from fastmar_runtime.columns import MISSING, Columns, gather
 from fastmar_runtime.profiles.counting import outcomes
 from fastmar_runtime.profiles.profile import Profile, empty
 from fastmar_runtime.profiles.variables import FIELD, MEASURE, SlotCounter
 from fastmar_runtime.report import Report
 from fastmar_runtime.spec import Field
+from fastmar_runtime.steps import load_step
+from fastmar_runtime.steps.add_datepart import AddDatepart
 
 MEMBERS = ("format", "time", "model", "version", "record", "answer", "measures", "dropped", "hashed")
+ADD_DATEPART = "add_datepart"
 BATCH = 1000  # entries that are counted together
 _HTTP = ("http://", "https://")
 
@@ -116,12 +119,17 @@ class _Found:
     other_versions: Counter[str] = field(default_factory=Counter)
     hidden: Counter[str] = field(default_factory=Counter)
     hashed: set[str] = field(default_factory=set)
-    _fields: list[Field] = field(init=False)  # that are counted
+    _dates: list[AddDatepart] = field(init=False)
+    _fields: list[Field] = field(init=False)  # that are counted, or from which columns are computed that are counted
     _waiting: dict[tuple[datetime, frozenset[str]], list[_Entry]] = field(default_factory=lambda: defaultdict(list))
 
     def __post_init__(self) -> None:
         counted = {each.name for each in self.query.reference.profile.variables if each.source == FIELD}
-        self._fields = [each for each in self.query.spec.fields if each.name in counted]
+        spec = self.query.spec
+        self._dates = [load_step(state) for state in spec.steps if state["step"] == ADD_DATEPART]
+        for step in self._dates:
+            counted |= {step.date, *step.columns}
+        self._fields = [each for each in spec.fields if each.name in counted]
 
     def add(self, row: Any) -> None:
         """Add an entry, if it is one of the model."""
@@ -161,10 +169,16 @@ class _Found:
         self._waiting.clear()
 
     def _count(self, period: datetime, hidden: frozenset[str], entries: list[_Entry]) -> None:
-        shown = [each for each in self._fields if each.name not in hidden]
+        shown = [each for each in self._fields if each.name not in hidden or each.optional]
         absent = {each.name: None for each in shown if not each.optional}
+        records = [{**absent, **entry.record} for entry in entries]
+        if hidden:  # a hash is no value of its field
+            names = hidden.union(*(each.aliases for each in shown if each.name in hidden))
+            records = [{name: value for name, value in each.items() if name not in names} for each in records]
         report = Report(len(entries))
-        columns = gather([{**absent, **entry.record} for entry in entries], shown, report)
+        columns = self._with_date_parts(gather(records, shown, report), report)
+        for name in self._not_shown(hidden):
+            columns.pop(name, None)
         if report.errors:  # somebody has changed the log
             self.unreadable += len(report.errors)
             kept = [row for row in range(len(entries)) if row not in report.errors]
@@ -182,6 +196,24 @@ class _Found:
         self.rows += len(entries)
         self.query.on_progress(self.rows)
 
+    def _with_date_parts(self, columns: Columns, report: Report) -> Columns:
+        """`columns`, with the parts of dates instead of the dates, as the workers count them.
+
+        Each entry was answered, so a date is null that is absent together with a part: the log leaves out nulls.
+        """
+        for step in self._dates:
+            dates = [None if value is MISSING else value for value in columns[step.date]]
+            columns = step({**columns, step.date: dates}, report)
+        return columns
+
+    def _not_shown(self, hidden: Iterable[str]) -> dict[str, str]:
+        """The columns that can't be counted, with the hidden field that is the reason."""
+        found = {name: name for name in hidden}
+        for step in self._dates:
+            if step.date in found:
+                found |= dict.fromkeys(step.columns, step.date)
+        return found
+
     def notices(self) -> Iterator[str]:
         """What was not read."""
         if self.unreadable:
@@ -197,7 +229,8 @@ class _Found:
 
     def always_hidden(self) -> dict[str, str]:
         """The fields that no counted entry shows, and why."""
-        return {name: self._how(name) for name, rows in self.hidden.items() if rows == self.rows}
+        always = [name for name, rows in self.hidden.items() if rows == self.rows]
+        return {name: self._how(reason) for name, reason in self._not_shown(always).items()}
 
     def _how(self, name: str) -> str:
         return "hashed" if name in self.hashed else "dropped"

@@ -7,7 +7,6 @@ import os
 import socket
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -55,14 +54,6 @@ def test_few_distinct_numbers_have_a_bin_each() -> None:
     variable = number_variable("x", FIELD, [1, 2, 2, 5] * 10)
     assert variable is not None
     assert variable.count([1, 2, 2, 5, 0, 6, None]).tolist() == [1, 1, 1, 2, 1, 1]
-
-
-def test_dates_are_days() -> None:
-    days = [datetime(2024, 1, day) for day in range(1, 29)] * 2
-    variable = number_variable("when", FIELD, days)
-    assert variable is not None
-    counts = variable.count([*days, datetime(2023, 1, 1), datetime(2025, 1, 1), None])
-    assert (counts[0], counts[1], counts[-1], counts.sum()) == (1, 1, 1, 59)
 
 
 def test_rare_and_unknown_categories() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import takewhile
 from typing import Any
 
 from fastmar_runtime import columns
@@ -10,7 +11,8 @@ from fastmar_runtime.preprocess import Answer, Arrays, Group
 from fastmar_runtime.ranges import expected_ranges
 from fastmar_runtime.report import Report
 from fastmar_runtime.spec import Spec
-from fastmar_runtime.steps import load_step
+from fastmar_runtime.steps import Step, load_step
+from fastmar_runtime.steps.add_datepart import AddDatepart
 
 CHUNK = 4096  # records that go through the graph together: more only take memory
 
@@ -22,17 +24,14 @@ class TablePreprocessor:
 
     def __init__(self, spec: Spec) -> None:
         self._gather = columns.Gatherer(spec.fields, expected_ranges(spec), spec.targets)
-        self._steps = [load_step(state) for state in spec.steps]
+        steps = [load_step(state) for state in spec.steps]
+        self._dates = [*takewhile(lambda step: isinstance(step, AddDatepart), steps)]
+        self._steps = steps[len(self._dates) :]
 
     def __call__(self, records: Sequence[Any]) -> tuple[Arrays, Report]:
         """See `Preprocessor`."""
         report = Report(len(records))
-        return self._run(self._gather(records, report), report), report
-
-    def _run(self, batch: dict[str, Any], report: Report) -> Arrays:
-        for step in self._steps:
-            batch = step(batch, report)
-        return batch
+        return _run((*self._dates, *self._steps), self._gather(records, report), report), report
 
     def groups(self, records: Sequence[Any]) -> tuple[list[Group], Report]:
         """One group of all records that are not refused.
@@ -49,7 +48,8 @@ class TablePreprocessor:
         if not rows:
             return [], report
         part = report.subset(rows) if len(rows) < len(records) else report
-        inputs = self._run(batch, part)
+        batch = _run(self._dates, batch, part)
+        inputs = _run(self._steps, batch, part)
         if not part.errors:
             return [Group(rows, inputs, [], batch)], report
         if part is not report:
@@ -62,3 +62,9 @@ class TablePreprocessor:
     def add_names(self, records: Sequence[Any], answers: list[Answer]) -> list[Answer]:  # noqa: ARG002
         """See `Preprocessor`. Rows of a table have no names."""
         return answers
+
+
+def _run(steps: Iterable[Step], batch: dict[str, Any], report: Report) -> dict[str, Any]:
+    for step in steps:
+        batch = step(batch, report)
+    return batch

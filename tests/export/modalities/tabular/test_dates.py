@@ -15,11 +15,17 @@ from tests.export.test_tabular_parity import TOLERANCE, exported, fastai_answer
 from tests.runtime.tiny import DATE_PARTS, date_spec
 
 from fastmar_contract.values import DATE
-from fastmar_export.exporter import ExportResult
+from fastmar_export.exporter import ExportResult, Options, export_learner
 from fastmar_export.modalities.tabular import MODALITY
 from fastmar_export.modalities.tabular.converters.add_datepart import add_datepart as steps_for
 from fastmar_export.modalities.tabular.golden import golden_records
+from fastmar_monitor.drift import measure
+from fastmar_monitor.verdicts import NONE
+from fastmar_runtime.operations.explainer import EXPLAIN
 from fastmar_runtime.predictor import Predictor
+from fastmar_runtime.profiles.profile import Profile
+from fastmar_runtime.profiles.reporting import reference_of
+from fastmar_runtime.profiles.variables import FIELD, NUMBER
 from fastmar_runtime.spec import Field
 
 DAYS = np.random.default_rng(4).permutation(np.arange(ROWS) / ROWS)  # positions in a span of dates, from 0 to 1
@@ -241,3 +247,75 @@ def test_a_summary_has_the_date_and_not_its_parts() -> None:
     [(name, description)] = MODALITY.summary(date_spec())
     assert name == "saledate"
     assert f" {len(DATE_PARTS)} " in description
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a learner, and its table with dates (`raw`) and with fastai's parts of them (`parts`)."""
+    folder = tmp_path_factory.mktemp("reference")
+    case = date_case(days("2010-01-01", 3000), y="label")
+    learn, df = make_learner(case)
+    learn.export(folder / "learner.pkl")
+    raw = df[["size", "label"]].assign(saledate=days("2010-01-01", 3000))
+    for name, frame in (("raw", raw), ("parts", df)):
+        frame.to_csv(folder / f"{name}.csv", index=False)
+        frame.to_parquet(folder / f"{name}.parquet")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def archives(tables: Path) -> dict[str, Path]:
+    """An archive for each table as reference."""
+    return {
+        name: export_learner(
+            tables / "learner.pkl", Options("dates", output=tables / f"store of {name}", reference=tables / name)
+        ).path
+        for name in ("raw.csv", "parts.csv", "raw.parquet", "parts.parquet")
+    }
+
+
+def counted_fields(profile: Profile) -> dict[str, list[int]]:
+    return {
+        variable.name: counts.tolist()
+        for variable, counts in zip(profile.variables, profile.counts, strict=True)
+        if variable.source == FIELD
+    }
+
+
+def test_reference_with_dates_or_with_parts_gives_the_same_profile(tables: Path, archives: dict[str, Path]) -> None:
+    references = {name: reference_of(Predictor.open(path)) for name, path in archives.items()}
+    profiles = [each.profile for each in references.values() if each is not None]
+    assert len(profiles) == len(archives)
+    assert all(counted_fields(each) == counted_fields(profiles[0]) for each in profiles)
+    assert {each.variables for each in profiles} == {profiles[0].variables}
+    of_fastai = pd.read_csv(tables / "parts.csv")
+    fields = {variable.name: variable for variable in profiles[0].variables if variable.source == FIELD}
+    assert fields.keys() == set(of_fastai) - {"label"}
+    for name, counts in counted_fields(profiles[0]).items():
+        if fields[name].kind == NUMBER:
+            expected = np.histogram(of_fastai[name], fields[name].edges)[0].tolist()
+            assert counts == [0, 0, *expected, 0], name
+        else:
+            values = of_fastai[name].value_counts()
+            assert counts[3:] == [values[category] for category in fields[name].categories], name
+            assert counts[:2] == [0, 0], name
+
+
+@pytest.mark.parametrize("live", ["raw.csv", "parts.csv", "raw.parquet"])
+def test_drift_of_dates_and_of_parts(tables: Path, archives: dict[str, Path], live: str) -> None:
+    found = measure(archives["raw.csv"], str(tables / live))
+    assert found.comparison.verdict == NONE
+    reference = reference_of(Predictor.open(archives["raw.csv"]))
+    assert reference is not None
+    assert {each.variable.name: each.live.tolist() for each in found.comparison.fields} == counted_fields(
+        reference.profile
+    )
+
+
+def test_explanation_of_a_date_and_of_its_parts(tables: Path, archives: dict[str, Path]) -> None:
+    predictor = Predictor.open(archives["raw.csv"])
+    for name in ("raw", "parts"):
+        record = as_record(pd.read_csv(tables / f"{name}.csv").astype(object).iloc[3].drop("label").to_dict())
+        [plain], [explained] = predictor.predict([record]), predictor.predict([{**record, EXPLAIN: True}])
+        assert explained["answer"] == {key: value for key, value in plain.items() if key != "warnings"}
+        assert {each["column"] for each in explained["columns"]} == record.keys()
