@@ -27,6 +27,8 @@ SECTIONS = {
 }
 POSITIONS = 3  # of a code among the arguments of a function that makes an error
 OTHERWISE = "named in the message"
+NO_FIX = "none is needed: it is a warning"
+_WARNING = re.compile(r"warn|notice|remark", re.IGNORECASE)  # makers of warnings
 NO_CODES = {"dataframe_records", "formatter_class"}  # values that look like codes
 SHOWN = 3  # messages of a code, and fixes; others are similar
 # Whose messages and fixes come first: of requests, then of the client.
@@ -86,10 +88,14 @@ class Texts:
     def __init__(self, tree: ast.Module, constants: dict[str, ast.expr]) -> None:
         self._constants = constants
         self._assigned: dict[str, list[tuple[int, ast.expr]]] = defaultdict(list)
+        self._returned: dict[str, list[ast.expr]] = defaultdict(list)  # by the name of the function
         for node in ast.walk(tree):
             if isinstance(node, ast.Assign):
                 for target in node.targets:
                     self._assign(target, node.value)
+            elif isinstance(node, ast.FunctionDef):
+                found = [each.value for each in ast.walk(node) if isinstance(each, ast.Return) and each.value]
+                self._returned[node.name] += found
 
     def _assign(self, target: ast.expr, value: ast.expr) -> None:
         if isinstance(target, ast.Name):
@@ -111,7 +117,24 @@ class Texts:
             return self.of(max(above, key=itemgetter(0))[1]) if above else self._constant(node.id)
         if isinstance(node, ast.Attribute):
             return self._constant(node.attr)
-        return []
+        if isinstance(node, ast.BinOp):
+            parts = [self.of(side) for side in (node.left, node.right)]
+            return (
+                [before + after for before in parts[0] or ["..."] for after in parts[1] or ["..."]]
+                if any(parts)
+                else []
+            )
+        return self._of_call(node) if isinstance(node, ast.Call) else []
+
+    def _of_call(self, call: ast.Call) -> list[str]:
+        """The texts that a function of the module returns, or that `str.format` makes."""
+        if isinstance(call.func, ast.Attribute) and call.func.attr == "format":
+            return [re.sub(r"\{\w*\}", "...", text) for text in self.of(call.func.value)]
+        returned = self._returned.pop(ast.unparse(call.func), [])  # not again, if it calls itself
+        texts = [text for value in returned for text in self.of(value)]
+        if returned:
+            self._returned[ast.unparse(call.func)] = returned
+        return texts
 
     def _constant(self, name: str) -> list[str]:
         value = self._constants.get(name)
@@ -204,7 +227,8 @@ def _section(path: str) -> str:
 def _row(code: str, found: list[Use], classes: Classes) -> str:
     about = classes.about.get(code) or _list(use.message for use in found)
     about = about or classes.about.get(classes.code(found[0].kind, found[0].path) or "")
-    return f"| `{code}` | {about or OTHERWISE} | {_list(use.fix for use in found) or OTHERWISE} |"
+    otherwise = NO_FIX if all(_WARNING.search(use.kind) for use in found) else OTHERWISE
+    return f"| `{code}` | {about or OTHERWISE} | {_list(use.fix for use in found) or otherwise} |"
 
 
 def _list(texts: Iterable[str | None]) -> str:
