@@ -3,62 +3,41 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import re
-import sys
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from functools import partial
-from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from types import MappingProxyType
+from typing import Any
 from urllib.parse import parse_qs
 
 from fastmar_contract import check_requests
 from fastmar_runtime import payload, protocol_v2
 from fastmar_runtime.batching import QueueFull
 from fastmar_runtime.http import refusals
+from fastmar_runtime.http.asgi_types import Headers, Receive, Scope, Send, encoded
 from fastmar_runtime.http.cors import Cors
+from fastmar_runtime.http.deadlines import Deadlines
 from fastmar_runtime.http.encodings import Damaged, TooLarge, UnknownEncoding, decompress
-from fastmar_runtime.http.event_stream import EVENT_STREAM, HEADERS, accepts_events
+from fastmar_runtime.http.event_response import EventStream
+from fastmar_runtime.http.event_stream import accepts_events
 from fastmar_runtime.http.keys import admits
+from fastmar_runtime.http.request_bodies import AsgiBody, Body, Disconnected, RsgiBody
+from fastmar_runtime.http.request_ids import request_ids
 from fastmar_runtime.http.routes import READ, Models, PlatformPaths, Version, is_v2, routes
 from fastmar_runtime.http.server_documents import STOPPING
-from fastmar_runtime.http.trace_context import TRACEPARENT, trace_id
+from fastmar_runtime.http.unknown_paths import unknown_path
 from fastmar_runtime.logs import CURRENT, RequestIds, log_access
 from fastmar_runtime.payload import Request, Response
-from fastmar_runtime.samples import NAME as SAMPLES
-from fastmar_runtime.tracing import Tracing, trace_id_of
-
-if TYPE_CHECKING:
-    from opentelemetry.trace import Span
+from fastmar_runtime.tracing import Tracing
 
 MAX_BODY = 16 * 1024 * 1024  # bytes, decompressed
 REQUEST_TIMEOUT = 20.0  # seconds
 RESPONSE_TIMEOUT = 60.0  # seconds
-BYTES_PER_SECOND = 8192  # of a body: each of its parts extends the time limit by this rate
 ONE_READ = 65536  # bytes; a larger body is read in parts, so that each part extends the time limit
-MAX_ID_LENGTH = 128  # characters
 # An empty body with this Content-Type requests a document, on all engines; the path may name no version.
 _DOCUMENT_TYPE = re.compile(r"application/(.+)-request\+json")
 _NO_HEADERS: Mapping[str, str] = {}
-# The parts of a path before the name of a model, and the index of the name.
-_MODEL_AT = ((["predictions"], 2), (["models"], 2), (["v1", "models"], 3), (["v2", "models"], 3))
-
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-
-
-class Headers(Protocol):
-    """Request headers, by name in lower case."""
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """The value of a header."""
-        ...
-
-
-class Disconnected(Exception):
-    """The caller closed the connection before its request was complete."""
 
 
 class Application:
@@ -136,7 +115,7 @@ class Application:
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         """Handle a request from Granian."""
-        body = _RsgiBody(protocol)
+        body = RsgiBody(protocol)
         try:
             response, headers = await self._respond(
                 scope.scheme, scope.method, scope.path, scope.query_string, scope.headers, body
@@ -165,7 +144,7 @@ class Application:
         if isinstance(response, EventStream):
             await response.send(headers, send)
             return
-        sent = [*_encoded(headers), (b"content-length", str(len(response.body)).encode())]
+        sent = [*encoded(headers), (b"content-length", str(len(response.body)).encode())]
         await send({"type": "http.response.start", "status": response.status, "headers": sent})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else response.body})
 
@@ -190,7 +169,7 @@ class Application:
         span = None
         if self._tracing is not None:
             span = self._tracing.start(method, scheme, path, path if path in self._routes else None, headers)
-        ids = _identify(headers, span)
+        ids = request_ids(headers, span)
         CURRENT.set(ids)
         status = None
         began = time.perf_counter() if self._logs_access else 0.0
@@ -233,7 +212,7 @@ class Application:
         if needs_key and not admits(self._key, headers.get("authorization")):
             return refusals.unauthorized(v2=is_v2(path), browser=method in READ and path.endswith("/docs"))
         if endpoint is None:
-            return self._not_found(path)
+            return unknown_path(self.models, path)
         if method not in endpoint.methods:
             return refusals.not_allowed(", ".join(endpoint.methods), v2=endpoint.v2, preflight=preflight)
         if endpoint.fixed is not None:
@@ -260,26 +239,6 @@ class Application:
         """The default version of the model that a query names."""
         name = parse_qs(query).get("model_name", [""])[0]
         return self.models.default(name) if name in self.models.versions else None
-
-    def _not_found(self, path: str) -> Response:
-        """The response to an unknown path; tells unknown models and versions from other paths."""
-        v2 = is_v2(path)
-        parts = path.split("/")
-        at = next((at for start, at in _MODEL_AT if parts[1:at] == start and len(parts) > at), None)
-        if at is None:
-            return refusals.not_found(path, v2=v2)
-        name = parts[at].removesuffix(":predict")
-        versions = self.models.versions.get(name)
-        if versions is None:
-            return refusals.model_not_found(v2=v2)
-        if parts[1] != "predictions" or len(parts) < 4 or not parts[-1]:
-            is_version = "versions" in parts and parts[-1]
-            return refusals.version_not_found(v2=v2) if is_version else refusals.not_found(path, v2=v2)
-        if len(parts) == 4 and parts[3] == SAMPLES:  # the archive has none
-            return self.models.default(name).service.document(SAMPLES)
-        if parts[3] in versions:
-            return versions[parts[3]].service.document("/".join(parts[4:]))
-        return refusals.version_not_found(v2=v2)
 
     async def _read(self, version: Version, v2: bool, headers: Headers, body: Body) -> Request | Response:
         """Read a request; returns the response if it is refused, or if it requests a document."""
@@ -346,188 +305,9 @@ class Application:
             left.cancel()
 
 
-class EventStream(Response):
-    """A response with server-sent events; its body is empty. The events are read in an `async with` block.
-
-    Args:
-        parts: the events.
-        on_end: is called after the last one, or when the caller has left.
-    """
-
-    def __init__(self, parts: AsyncGenerator[bytes, None], on_end: Callable[[], None]) -> None:
-        super().__init__(200, b"", EVENT_STREAM, HEADERS)
-        self._parts = parts
-        self._on_end = on_end
-
-    async def __aenter__(self) -> AsyncIterator[bytes]:
-        """Start the stream."""
-        return self._parts
-
-    async def __aexit__(self, *error: object) -> None:
-        """End it."""
-        self._on_end()
-        await self._parts.aclose()
-
-    async def send(self, headers: list[tuple[str, str]], send: Send) -> None:
-        """Send it by ASGI."""
-        async with self as parts:
-            await send({"type": "http.response.start", "status": self.status, "headers": _encoded(headers)})
-            async for part in parts:
-                await send({"type": "http.response.body", "body": part, "more_body": True})
-            await send({"type": "http.response.body", "body": b""})
-
-
-def _encoded(headers: list[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
-    return [(name.encode(), value.encode("latin-1")) for name, value in headers]
-
-
-class Deadlines:
-    """Limits the time in which bodies must arrive. Each body is read in a `with` block.
-
-    One timer cancels all overdue tasks: a timer per request would take a tenth of the request's time.
-
-    Args:
-        seconds: maximum seconds for the arrival of a body, plus the time of what has arrived at `BYTES_PER_SECOND`.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._ends: dict[asyncio.Task[Any], float] = {}
-        self._overdue: set[asyncio.Task[Any]] = set()
-        self._timer: asyncio.TimerHandle | None = None
-
-    def __enter__(self) -> None:
-        """Start the time limit of the current task."""
-        loop = asyncio.get_running_loop()
-        self._ends[_this_task()] = loop.time() + self._seconds
-        if self._timer is None:
-            self._timer = loop.call_later(self._seconds, self._cancel, loop)
-
-    def extend(self, size: int) -> None:
-        """Extend the time limit of the current task, since `size` bytes have arrived."""
-        self._ends[_this_task()] += size / BYTES_PER_SECOND
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """End it. Raises TimeoutError if the task was cancelled because it was overdue."""
-        task = _this_task()
-        del self._ends[task]
-        if self._overdue and task in self._overdue:
-            self._overdue.remove(task)
-            if kind is asyncio.CancelledError:
-                task.uncancel()
-                raise TimeoutError from None
-
-    def _cancel(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Cancel overdue tasks, and set the timer for the next one."""
-        now = loop.time()
-        for task, end in self._ends.items():
-            if end <= now and task not in self._overdue:
-                self._overdue.add(task)
-                task.cancel()
-        ends = [end for end in self._ends.values() if end > now]
-        self._timer = loop.call_at(min(ends), self._cancel, loop) if ends else None
-
-
-class Body(Protocol):
-    """The body of a request, independent of the server's interface."""
-
-    def arrived(self) -> bytes | None:
-        """The whole body, if it has arrived with the head of the request and nothing was read from it."""
-
-    async def read(self) -> bytes:
-        """Read a small body."""
-
-    async def read_chunks(self, limit: int, arrived: Callable[[int], None]) -> bytes:
-        """Read a body in parts; `arrived` is called with the size of each. Raises TooLarge over `limit` bytes."""
-
-    async def disconnected(self) -> None:
-        """Wait until the caller closes the connection."""
-
-
-class _RsgiBody:
-    __slots__ = ("_protocol",)
-
-    def __init__(self, protocol: Any) -> None:
-        self._protocol = protocol
-
-    def arrived(self) -> None:
-        return None
-
-    async def read(self) -> bytes:
-        content: bytes = await self._protocol()
-        return content
-
-    async def read_chunks(self, limit: int, arrived: Callable[[int], None]) -> bytes:
-        content = bytearray()
-        async for chunk in self._protocol:
-            content += chunk
-            arrived(len(chunk))
-            if len(content) > limit:
-                raise TooLarge
-        return bytes(content)
-
-    async def disconnected(self) -> None:
-        await self._protocol.client_disconnect()
-
-
-class AsgiBody:
-    """The body of a request from an ASGI server."""
-
-    __slots__ = ("_receive",)
-
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-
-    def arrived(self) -> bytes | None:
-        """See `Body`."""
-        return None
-
-    async def read(self) -> bytes:
-        """See `Body`."""
-        return await self.read_chunks(sys.maxsize, lambda _: None)
-
-    async def read_chunks(self, limit: int, arrived: Callable[[int], None]) -> bytes:
-        """See `Body`."""
-        content = bytearray()
-        while True:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise Disconnected
-            part = message.get("body", b"")
-            content += part
-            arrived(len(part))
-            if len(content) > limit:
-                raise TooLarge
-            if not message.get("more_body", False):
-                return bytes(content)
-
-    async def disconnected(self) -> None:
-        """See `Body`."""
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-
-
 def _counted(version: Version, response: Response) -> Response:
     """A response that the service did not make, after its observers have counted the status."""
     return version.service.respond([response])[0]
-
-
-def _this_task() -> asyncio.Task[Any]:
-    return cast(asyncio.Task[Any], asyncio.current_task())  # servers handle each request in a task
-
-
-def _identify(headers: Headers, span: Span | None) -> RequestIds:
-    """The identifiers of a request: the caller's if they are valid. Otherwise the request has the id of its trace."""
-    if span is not None:
-        trace: str | None = trace_id_of(span)
-    else:
-        trace = trace_id(headers.get(TRACEPARENT, ""))
-    given = headers.get("x-request-id")
-    if given and len(given) <= MAX_ID_LENGTH and given.isascii() and given.isprintable() and " " not in given:
-        return RequestIds(given, trace)
-    return RequestIds(trace or f"{random.getrandbits(128):032x}", trace)
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

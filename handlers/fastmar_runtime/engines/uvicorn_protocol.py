@@ -12,7 +12,9 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from fastmar_runtime.engines.asgi import Application, AsgiBody, Disconnected, EventStream
+from fastmar_runtime.engines.asgi import Application
+from fastmar_runtime.http.event_response import EventStream
+from fastmar_runtime.http.request_bodies import AsgiBody, Disconnected
 from fastmar_runtime.payload import Response
 
 log = logging.getLogger(__name__)
