@@ -26,7 +26,7 @@ from fastmar_runtime.openapi_schemas import (
     components,
     example_record,
 )
-from fastmar_runtime.operations.kinds import kind_of
+from fastmar_runtime.operations.kinds import PREDICT_FILE, kind_of
 from fastmar_runtime.schema_parts import JSON, comment_safe, ref
 from fastmar_runtime.spec import Spec
 
@@ -91,62 +91,72 @@ def _with_null_types(schema: Any) -> Any:
 
 
 def _paths(spec: Spec) -> JSON:
-    name, version = quote(spec.name, safe=""), quote(spec.version, safe="")
+    """The paths of the model and of its version, with the same operations."""
+    name = quote(spec.name, safe="")
+    version = f"versions/{quote(spec.version, safe='')}"
     example = example_record(spec)
-    record: JSON = _json(RECORD, example)
-    version_text = f"with version {comment_safe(spec.version)}"
     kind = modality(spec.kind)
-    one = _operation("predict", f"Predict one {kind.record}", record, ANSWER, kind.other_bodies)
-    if parts := kind.form_parts(spec):
-        versioned = _operation("predict_file", f"Predict one {kind.record} file {version_text}", _form(parts), ANSWER)
-    else:
-        versioned = _operation("predict_version", f"Predict one {kind.record} {version_text}", record, ANSWER)
-    first, second = [*_operations(spec), None, None][:2]
-    return {
-        f"/predictions/{name}": {"post": one},
-        f"/predictions/{name}/{version}": {"post": first or versioned},
-        **({f"/models/{name}/invoke": {"post": second}} if second else {}),
-        f"/v1/models/{name}:predict": {
-            "post": _operation(
-                "predict_many",
-                "Predict several records",
-                _json(RECORDS, {"instances": [example]}),
-                RESULTS,
-                "Answers are in the order of the records. A refused record has `error` instead of its answer; the "
-                "status is 400 only if all records were refused.",
-            )
-        },
-        f"/v2/models/{name}/infer": {
-            "post": _operation(
-                "infer",
-                "Predict several records as tensors (Open Inference Protocol v2)",
-                _json(INFER_REQUEST, {"inputs": [_tensor(spec, key, value) for key, value in example.items()]}),
-                INFER_RESPONSE,
-                "One input tensor per column. If a record is refused, the whole request is refused.",
-                "InferError",
-            )
-        },
-        f"/v2/models/{name}": {
-            "get": _operation(
-                "model_metadata", "Names and types of the model's tensors", None, METADATA, errors="InferError"
-            )
-        },
+    predict = _operation("predict", f"Predict one {kind.record}", _json(RECORD, example), ANSWER, kind.other_bodies)
+    metadata = _operation(
+        "model_metadata", "Names and types of the model's tensors", None, METADATA, errors="InferError"
+    )
+    paths: JSON = {
+        f"/predictions/{name}": {"post": predict},
+        f"/predictions/{name}/{quote(spec.version, safe='')}": {"post": _of_version(predict, spec)},
+        f"/v1/models/{name}:predict": {"post": _predict_many(example)},
+        f"/v2/models/{name}": {"get": metadata},
+        f"/v2/models/{name}/{version}": {"get": _of_version(metadata, spec)},
     }
+    posts = {f"/models/{name}{{}}/{each['operationId']}": each for each in _operations(spec)}
+    posts[f"/v2/models/{name}{{}}/infer"] = _infer(spec, example)
+    for path, operation in posts.items():
+        paths[path.replace("{}", "")] = {"post": operation}
+        paths[path.replace("{}", f"/{version}")] = {"post": _of_version(operation, spec)}
+    return paths
 
 
-def _operations(spec: Spec) -> list[JSON | None]:
-    """The operations that records request by options, each on a separate path, which has one kind of body.
+def _of_version(operation: JSON, spec: Spec) -> JSON:
+    """An operation on the path of the version."""
+    summary = f"{operation['summary']}, with version {comment_safe(spec.version)}"
+    return {**operation, "operationId": f"{operation['operationId']}_version", "summary": summary}
 
-    The first place is that of the path with the version, the second one is that of TorchServe's path.
+
+def _predict_many(example: JSON) -> JSON:
+    return _operation(
+        "predict_many",
+        "Predict several records",
+        _json(RECORDS, {"instances": [example]}),
+        RESULTS,
+        "Answers are in the order of the records. A refused record has `error` instead of its answer; the "
+        "status is 400 only if all records were refused.",
+    )
+
+
+def _infer(spec: Spec, example: JSON) -> JSON:
+    return _operation(
+        "infer",
+        "Predict several records as tensors (Open Inference Protocol v2)",
+        _json(INFER_REQUEST, {"inputs": [_tensor(spec, key, value) for key, value in example.items()]}),
+        INFER_RESPONSE,
+        "One input tensor per column. If a record is refused, the whole request is refused.",
+        "InferError",
+    )
+
+
+def _operations(spec: Spec) -> list[JSON]:
+    """The operations that have a path of their own, because a path has one kind of body: the prediction of a file, and
+    those that records request by options.
     """
-    if (kind := kind_of(spec)) is None:
-        return []
-    text = "All paths of predictions accept this record, too, and lists of such records."
-    found: list[JSON | None] = [None] if kind.keeps_version_path else []
-    for option in kind.options(spec):
-        record, answer = kind.components[option]
-        content = _json(record, kind.example(spec, option))
-        found.append(_operation(option, kind.summaries[option], content, answer, text))
+    found = []
+    predicts = modality(spec.kind)
+    if parts := predicts.form_parts(spec):
+        found.append(_operation(PREDICT_FILE, f"Predict one {predicts.record} file", _form(parts), ANSWER))
+    if (kind := kind_of(spec)) is not None:
+        text = "All paths of predictions accept this record, too, and lists of such records."
+        for option in kind.options(spec):
+            record, answer = kind.components[option]
+            content = _json(record, kind.example(spec, option))
+            found.append(_operation(option, kind.summaries[option], content, answer, text))
     return found
 
 

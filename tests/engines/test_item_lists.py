@@ -17,7 +17,14 @@ LIST = {
     "recommendations": [{"item": "Brazil", "prediction": 3.0}, {"item": "Casablanca", "prediction": 2.0}],
     "warnings": [],
 }
-PATHS = ["/predictions/films", "/predictions/films/1.0", "/models/films/invoke", "/invocations?model_name=films"]
+PATHS = [
+    "/predictions/films",
+    "/predictions/films/1.0",
+    "/models/films/invoke",
+    "/models/films/recommend",
+    "/models/films/versions/1.0/recommend",
+    "/invocations?model_name=films",
+]
 
 
 def post(server: RunningServer, path: str, body: Any) -> requests.Response:

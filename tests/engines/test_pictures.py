@@ -54,6 +54,21 @@ def assert_same(answers: list[Any], expected: list[Any]) -> None:
         assert answer["warnings"] == other["warnings"]
 
 
+@pytest.mark.parametrize("path", ["predict_file", "versions/1.0/predict_file"])
+def test_a_file_in_a_form_on_the_paths_of_the_openapi_document(
+    server: RunningServer, predictor: Predictor, path: str
+) -> None:
+    data = file_of(picture("red", 0))
+    response = requests.post(f"{server.url}/models/{NAME}/{path}", files={"image": data}, timeout=TIMEOUT)
+    assert_same([response.json()], predictor.predict([b64(data)]))
+    unknown = requests.post(
+        f"{server.url}/models/{NAME}/versions/9.9/predict_file", files={"image": data}, timeout=TIMEOUT
+    )
+    assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "version_not_found")
+    other = requests.post(f"{server.url}/models/{NAME}/nothing", files={"image": data}, timeout=TIMEOUT)
+    assert (other.status_code, other.json()["error"]["code"]) == (404, "not_found")
+
+
 def b64(data: bytes) -> dict[str, Any]:
     return {"image": {"b64": base64.b64encode(data).decode()}}
 

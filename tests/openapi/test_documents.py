@@ -18,11 +18,11 @@ from fastmar_runtime import payload
 from fastmar_runtime.documents import documents
 from fastmar_runtime.openapi import V30, V31, openapi
 from fastmar_runtime.openapi_schemas import declarable, example_record
-from fastmar_runtime.operations.kinds import kind_of
+from fastmar_runtime.operations.kinds import options
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.schema_parts import comment_safe
 from fastmar_runtime.spec import Spec
-from tests.openapi.models import HOSTILE_NAMES, MODELS, PICTURES, TABLES, USUAL_NAMES
+from tests.openapi.models import HOSTILE_NAMES, MODELS, PICTURES, USUAL_NAMES
 from tests.runtime import tiny, tiny_pictures, tiny_ratings
 
 VALIDATORS = {V30: OpenAPIV30SpecValidator, V31: OpenAPIV31SpecValidator}
@@ -86,13 +86,13 @@ def test_every_path_has_one_kind_of_body(spec: Spec) -> None:
 @each_model
 def test_paths_servers_and_key(spec: Spec) -> None:
     written = document(spec)
+    own = [*options(spec), *(["predict_file"] if spec.kind == "vision" else [])]
     assert set(written["paths"]) == {
         f"/predictions/{spec.name}",
         f"/predictions/{spec.name}/1.0",
         f"/v1/models/{spec.name}:predict",
-        f"/v2/models/{spec.name}/infer",
-        f"/v2/models/{spec.name}",
-        *([f"/models/{spec.name}/invoke"] if kind_of(spec) else []),
+        *(f"/v2/models/{spec.name}{version}{path}" for version in ("", "/versions/1.0") for path in ("", "/infer")),
+        *(f"/models/{spec.name}{version}/{name}" for version in ("", "/versions/1.0") for name in own),
     }
     assert written["servers"][0]["url"] == "/"
     assert {} in written["security"], "a server may need no key"
@@ -100,6 +100,8 @@ def test_paths_servers_and_key(spec: Spec) -> None:
     assert (key["type"], key["scheme"]) == ("http", "bearer")
     names = [operation["operationId"] for item in written["paths"].values() for operation in item.values()]
     assert len(names) == len(set(names)) == len(written["paths"])
+    without = {name for name in names if not name.endswith("_version")} - {"predict_many"}
+    assert set(names) == without | {f"{name}_version" for name in without} | {"predict_many"}
 
 
 @each_version
@@ -273,7 +275,6 @@ def test_all_documents_are_made(spec: Spec) -> None:
 
 def test_picture_models_accept_files_in_a_form() -> None:
     for name, spec in PICTURES.items():
-        content = document(spec)["paths"]["/predictions/colours/1.0"]["post"]["requestBody"]["content"]
+        content = document(spec)["paths"]["/models/colours/predict_file"]["post"]["requestBody"]["content"]
         parts = content["multipart/form-data"]["schema"]["properties"]
         assert set(parts) == ({"image", "mask_size"} if name == "mask" else {"image"})
-    assert "predict_version" in json.dumps(document(TABLES["number"]))

@@ -11,6 +11,7 @@ from fastmar_runtime.http.metadata import tensors
 from fastmar_runtime.http.root_documents import root_docs
 from fastmar_runtime.http.server_documents import Described, documents, health
 from fastmar_runtime.openapi import openapi
+from fastmar_runtime.operations.kinds import OPERATIONS
 from fastmar_runtime.payload import Response
 from fastmar_runtime.service import Service
 from fastmar_runtime.spec import Spec
@@ -112,11 +113,14 @@ def routes(models: Models, platform: PlatformPaths, problem: str = "") -> dict[s
         default = models.default(name)
         for path in (f"/predictions/{name}", f"/models/{name}/invoke", f"/v1/models/{name}:predict"):
             table[path] = Endpoint(POST, version=default)
+        table |= {f"/models/{name}/{operation}": Endpoint(POST, version=default) for operation in OPERATIONS}
         table[f"/v2/models/{name}/infer"] = Endpoint(POST, version=default, v2=True)
         table |= _model_documents(f"/predictions/{name}", default)
         for version in versions.values():
             path = f"/predictions/{name}/{version.version}"
             table[path] = Endpoint(POST, version=version)
+            below = f"/models/{name}/versions/{version.version}"
+            table |= {f"{below}/{operation}": Endpoint(POST, version=version) for operation in OPERATIONS}
             table[f"/v2/models/{name}/versions/{version.version}/infer"] = Endpoint(POST, version=version, v2=True)
             table |= _model_documents(path, version)
     for path, name in platform.predictions.items():

@@ -100,14 +100,11 @@ class Kind(ABC):
             `applies` says otherwise.
         summaries: what each option does, in a few words.
         components: names of the OpenAPI components of the record and of the answer, by option.
-        keeps_version_path: whether the OpenAPI document has predictions, and not the first option, at the path with
-            the version.
     """
 
     name: ClassVar[str]
     summaries: ClassVar[Mapping[str, str]]
     components: ClassVar[Mapping[str, tuple[str, str]]]
-    keeps_version_path: ClassVar[bool] = False
 
     def applies(self, spec: Spec) -> bool:
         """Whether the model has operations of this kind."""

@@ -10,6 +10,10 @@ from fastmar_runtime.spec import Spec
 
 _KINDS: tuple[Kind, ...] = (RECOMMENDER, GENERATOR, EXPLAINER)  # a model has operations of the first kind that applies
 
+PREDICT_FILE = "predict_file"
+OPERATIONS = (PREDICT_FILE, *(option for kind in _KINDS for option in kind.summaries))
+"""The operations that have paths of their own, such as `/models/NAME/explain`."""
+
 
 def kind_of(spec: Spec) -> Kind | None:
     """The kind of the model's operations; None if it only predicts."""

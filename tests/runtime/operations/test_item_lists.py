@@ -260,7 +260,7 @@ def test_openapi_documents_have_an_operation_for_each_list(version: str) -> None
 def test_models_without_factors_describe_no_similar_items() -> None:
     model = tiny_ratings.spec(recommender=Recommender("user", "title"))
     assert "similar" not in describe(model)["recommender"]
-    assert "/models/films/invoke" not in openapi(model)["paths"]
+    assert "/models/films/similar" not in openapi(model)["paths"]
     assert "recommender" not in describe(tiny.spec())
 
 

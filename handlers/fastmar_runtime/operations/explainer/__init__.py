@@ -24,7 +24,6 @@ class ExplainerKind(Kind):
     name = "explainer"
     summaries: ClassVar[Mapping[str, str]] = {EXPLAIN: "Predict, and show what the answer depends on"}
     components = COMPONENTS
-    keeps_version_path = True
 
     def applies(self, spec: Spec) -> bool:
         """See `Kind`."""

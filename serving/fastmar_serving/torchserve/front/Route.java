@@ -11,6 +11,10 @@ final class Route {
     private static final Set<String> DOCUMENTS = 
             Set.of("schema", "openapi.json", "openapi-3.0.json", "openapi", "docs", "samples");
 
+    /** Operations with paths of their own; see kinds.py of the runtime. */
+    private static final Set<String> OPERATIONS =
+            Set.of("predict_file", "recommend", "similar", "generate", "embed", "explain");
+
     final String name;
     final String version;
     String document;
@@ -47,7 +51,7 @@ final class Route {
             case "v2":
                 return v2(parts);
             case "models":
-                return parts.length == 4 && parts[3].equals("invoke") ? new Route(parts[2], null) : null;
+                return models(parts);
             default:
                 return null;
         }
@@ -81,6 +85,22 @@ final class Route {
         Route route = new Route(parts[2], parts[3]);
         route.needsPost = parts.length == 4;
         route.mayPost = true;
+        return route;
+    }
+
+    private static Route models(String[] parts) {
+        if (parts.length == 4 && parts[3].equals("invoke")) {
+            return new Route(parts[2], null);
+        }
+        if (!OPERATIONS.contains(parts[parts.length - 1])) {
+            return null;
+        }
+        boolean hasVersion = parts.length == 6 && parts[3].equals("versions");
+        if (parts.length != 4 && !hasVersion) {
+            return null;
+        }
+        Route route = new Route(parts[2], hasVersion ? parts[4] : null);
+        route.isRewritten = true;
         return route;
     }
 
