@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.web.conftest import problems
-from tests.web.test_picture_page import Files, choose, fruit, names
+from tests.web.pictures.test_page import Files, choose, fruit, names
 
 expect: Any = getattr(pytest.importorskip("playwright.sync_api"), "expect")  # noqa: B009 - mypy needs no stubs
 HOLD = """
