@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import re
 import sys
@@ -15,7 +16,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.browser import Chromium, NetworkChanged, launched
 from tests.engines import Engine, parameters, skip_unless_able
-from tests.scheduling import LongestFirst, row_of
+from tests.scheduling import LongestFirst, row_of, seconds_by_scope
 
 # On cores that are busy with other tests, several torch threads wait for each other and are slower than a single one.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -28,6 +29,7 @@ settings.register_profile(
 settings.load_profile("house")
 
 MEASURED = "largest difference"  # the property of parity tests
+LONG = 60.0  # seconds of a group of tests that the summary names
 
 # Excluded by `make quick`: files that import fastai, or one of our modules that trains, and fixtures that train.
 TRAINERS = r"pictures|frozen|web\.served|export\.(tables|pictures|networks\.makers|reader\.make_learners)"
@@ -122,7 +124,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Print the largest differences from fastai's answers."""
+    """Print the largest differences from fastai's answers, and groups of tests that took long."""
+    reports = itertools.chain.from_iterable(terminalreporter.stats.values())
+    if long := [(seconds, scope) for seconds, scope in seconds_by_scope(reports) if seconds > LONG]:
+        terminalreporter.section("longest groups of tests, see tests/scheduling.py")
+        for seconds, scope in long:
+            terminalreporter.write_line(f"{seconds:6.0f} s  {scope}")
     measured = [
         (dict(report.user_properties)[MEASURED], report.nodeid)
         for report in terminalreporter.stats.get("passed", [])

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
@@ -106,6 +109,15 @@ def scope_of(nodeid: str) -> str:
     row = LONGEST[ROWS[file]][0]
     engine = ENGINE.search(nodeid) if row.startswith(DIVIDED) else None
     return f"{row}[{engine[1]}]" if engine else row
+
+
+def seconds_by_scope(reports: Iterable[Any]) -> list[tuple[float, str]]:
+    """The seconds that each group took, from reports of set-up, tests and tear-down; the longest group first."""
+    seconds: Counter[str] = Counter()
+    for report in reports:
+        if hasattr(report, "duration"):  # not warnings, deselected tests, and files that can't be imported
+            seconds[scope_of(report.nodeid)] += report.duration
+    return [(took, scope) for scope, took in seconds.most_common()]
 
 
 class LongestFirst(LoadScopeScheduling):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 from tests.engines import ENGINES
-from tests.scheduling import scope_of
+from tests.scheduling import scope_of, seconds_by_scope
 
 
 def test_files_of_a_row_run_in_one_process() -> None:
@@ -21,3 +23,10 @@ def test_rows_of_engines_are_divided_by_engine() -> None:
 def test_pages_run_in_any_process() -> None:
     pages = [f"tests/documents/test_commands.py::test_the_commands_run[{page}]" for page in ("a.md", "b.md")]
     assert len({scope_of(page) for page in pages}) == 2
+
+
+def test_seconds_are_added_up_by_group() -> None:
+    served, docs, fake = (f"tests/client/test_{name}.py::test_a" for name in ("served", "docs", "fake"))
+    reports = [SimpleNamespace(nodeid=nodeid, duration=1.5) for nodeid in (fake, served, docs, served)]
+    reports.append(SimpleNamespace(nodeid="tests/client/test_broken.py"))
+    assert seconds_by_scope(reports) == [(4.5, "tests/client/test_served.py"), (1.5, "tests/client/test_fake.py")]
