@@ -14,7 +14,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from fastmar_runtime.logs import FIELDS
 from fastmar_serving.registry import ServerEntry
 
 log = logging.getLogger(__name__)
@@ -63,6 +62,8 @@ class Follower:
 
 def _log_entry(line: str) -> None:
     """Log a line of the file. As JSON, the log line has the entry's fields in `audit`."""
+    from fastmar_runtime.logs import FIELDS  # noqa: PLC0415 - rollouts import this module without the runtime
+
     fields: dict[str, Any] = {}
     with suppress(ValueError, TypeError, KeyError):
         entry = json.loads(line)
