@@ -13,6 +13,7 @@ from typing import Any
 from fastmar_contract.members import MANIFEST, RECORDS, SCHEMA, check_names, read_member
 from fastmar_serving.defaults import Default, read_defaults
 from fastmar_serving.errors import ArchiveRefused, StoreEmpty
+from fastmar_serving.storage import permission_fix
 
 log = logging.getLogger(__name__)
 
@@ -127,6 +128,10 @@ def read_archive(path: Path) -> Archive:
                 workers=max(1, int(config.get("minWorkers") or 1)),
                 sample=sample,
             )
+    except PermissionError as error:
+        raise ArchiveRefused(
+            f"{path} can't be read: {error.strerror}.", fix=permission_fix(path), code="archive_unreadable"
+        ) from error
     except UNREADABLE as error:
         raise _broken(path, f"{type(error).__name__}: {error}") from error
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from fastmar_contract.locks import acquire
 from fastmar_serving.errors import ConfigRefused
+from fastmar_serving.storage import SPACE_FIX, is_full
 
 MAX_SOCKET_PATH = 100  # the kernel takes 107 bytes, 103 on macOS
 MAX_RUN_PATH = MAX_SOCKET_PATH - len("/tmp/.ts.sock.65535")  # noqa: S108 - the sockets of TorchServe's workers
@@ -85,8 +86,21 @@ def run_directory(path: Path | None) -> Iterator[RunDirectory]:
     """Make the run directory with mode 0700. At the end, remove a temporary one (None), or clean up a given one.
 
     Raises:
-        ConfigRefused: the folder is not possible, or another server uses it.
+        ConfigRefused: the folder is not possible, another server uses it, or its disk is full, also later.
     """
+    try:
+        with _make_directory(path) as run:
+            yield run
+    except OSError as error:
+        if not is_full(error):
+            raise
+        raise ConfigRefused(
+            f"the server's files can't be written: {error}.", fix=SPACE_FIX, code="disk_full"
+        ) from error
+
+
+@contextmanager
+def _make_directory(path: Path | None) -> Iterator[RunDirectory]:
     is_temporary = path is None
     if path is None:
         is_short = len(tempfile.gettempdir()) + len("/fastmar-12345678") <= MAX_RUN_PATH
@@ -128,6 +142,8 @@ def _private_folder(path: Path) -> Path:
         if not hasattr(os, "getuid") or path.stat().st_uid == os.getuid():
             path.chmod(stat.S_IRWXU)  # a mounted volume may belong to another user
     except OSError as error:
+        if is_full(error):
+            raise
         raise ConfigRefused(
             f"{path} can't be the run directory: {error}.", fix="give another --run-dir.", code="run_dir_unusable"
         ) from error

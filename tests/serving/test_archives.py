@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 import tracemalloc
 import zipfile
 from collections.abc import Callable
@@ -60,6 +62,22 @@ def test_refuses_a_truncated_archive(tmp_path: Path, archive: MakeArchive) -> No
     with pytest.raises(errors.ArchiveRefused) as caught:
         find_archives(tmp_path, [])
     assert "a-1.0.mar" in caught.value.message
+
+
+def test_unreadable_archive_names_the_user_of_the_server(
+    tmp_path: Path, archive: MakeArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = archive(tmp_path, "a", "")
+
+    def refuse(*_: Any) -> None:  # root may read all files
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+    monkeypatch.setattr(zipfile, "ZipFile", refuse)
+    with pytest.raises(errors.ArchiveRefused) as caught:
+        find_archives(tmp_path, [])
+    assert caught.value.code == "archive_unreadable"
+    assert f"uid {os.getuid()}" in caught.value.fix
+    assert "export" not in caught.value.fix
 
 
 def test_refuses_a_path_that_does_not_exist(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 import stat
 import subprocess
 from pathlib import Path
@@ -28,6 +30,14 @@ def test_run_directories_are_private_and_cleaned_up(tmp_path: Path) -> None:
     with pytest.raises(errors.ConfigRefused) as caught, run_directory(tmp_path / ("x" * MAX_RUN_PATH)):
         pass
     assert caught.value.code == "run_dir_too_long"
+
+
+def test_a_full_disk_is_named_with_its_fix(tmp_path: Path) -> None:
+    with pytest.raises(errors.ConfigRefused) as caught, run_directory(tmp_path / "run") as run:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), run.config)
+    assert caught.value.code == "disk_full"
+    assert "config.properties" in caught.value.message
+    assert "FASTMAR_UNPACKED" in caught.value.fix
 
 
 def test_refuses_a_run_directory_of_another_server(tmp_path: Path) -> None:

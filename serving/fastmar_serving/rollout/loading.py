@@ -12,6 +12,7 @@ from fastmar_serving.rollout.errors import VersionFailed
 from fastmar_serving.rollout.server import Server
 from fastmar_serving.rollout.versions import Version, versions_of
 from fastmar_serving.run_directory import FAILURES
+from fastmar_serving.storage import SPACE_FIX, is_full
 
 POLL = 0.1  # seconds between two polls of a version that is loading
 REASON_TIMEOUT = 10.0  # seconds to wait for the launcher to record why a worker died
@@ -28,6 +29,10 @@ def register(server: Server, name: str, version: str, file: Path) -> None:
     try:
         server.management.register(file.name)
     except ManagementError as error:
+        if is_full(error.message):
+            raise VersionFailed(
+                f"the server can't unpack {file.name}: {error.message}.", fix=SPACE_FIX, code="disk_full"
+            ) from error
         raise VersionFailed(
             f"the server refuses {file.name} for {name} {version}: {error.message}.",
             fix="check that the server uses this model store; run `fastmar doctor` on the archive.",

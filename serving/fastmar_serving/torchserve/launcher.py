@@ -29,6 +29,7 @@ from fastmar_serving.run_directory import RunDirectory, run_directory
 from fastmar_serving.settings import Settings, cores
 from fastmar_serving.signals import Stop, stop_signals
 from fastmar_serving.sockets import listen
+from fastmar_serving.storage import SPACE_FIX, is_full
 from fastmar_serving.torchserve.config import render, write_properties
 from fastmar_serving.torchserve.control import Control
 from fastmar_serving.torchserve.drain import drain
@@ -230,12 +231,17 @@ def raise_if_failed(server: ServerProcess, archives: list[Archive]) -> None:
     path = next((archive.path for archive in archives if archive.name == model), model)
     reason, fix = server.log.reason(model)
     doctor = f"run `fastmar doctor {path}` to load it without TorchServe."
+    if is_full(reason):
+        raise LoadFailed(f"model {model} does not load: {reason}", fix=SPACE_FIX, code="disk_full")
     raise LoadFailed(f"model {model} does not load: {reason}", fix=f"{fix} Or {doctor}" if fix else doctor)
 
 
 def _not_registered(server: ServerProcess, error: ManagementError) -> LoadFailed:
+    reason = server.log.last_server_line() or str(error)
+    if is_full(f"{reason} {error}"):
+        return LoadFailed(f"TorchServe can't unpack an archive: {reason}", fix=SPACE_FIX, code="disk_full")
     return LoadFailed(
-        f"TorchServe refused an archive: {server.log.last_server_line() or error}",
+        f"TorchServe refused an archive: {reason}",
         fix="run `fastmar doctor` on it, or export it again.",
         code="registration_refused",
     )
