@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import resources
 from pathlib import Path
 
@@ -11,6 +12,31 @@ from fastmar_serving.ports import INFERENCE, MANAGEMENT, METRICS, free_port
 from fastmar_serving.run_directory import RunDirectory
 from fastmar_serving.settings import Settings
 
+NUMBERS = frozenset(
+    {
+        "default_response_timeout",
+        "default_startup_timeout",
+        "default_workers_per_model",
+        "grpc_inference_port",
+        "grpc_inference_max_connection_age_ms",
+        "grpc_inference_max_connection_age_grace_ms",
+        "grpc_management_port",
+        "grpc_management_max_connection_age_ms",
+        "grpc_management_max_connection_age_grace_ms",
+        "initial_distribution_port",
+        "initial_worker_port",
+        "io_ratio",
+        "job_queue_size",
+        "max_request_size",
+        "max_response_size",
+        "metric_time_interval",
+        "netty_client_threads",
+        "number_of_gpu",
+        "number_of_netty_threads",
+        "token_expiration_min",
+        "unregister_model_timeout",
+    }
+)  # TorchServe hangs silently on other values of these
 # TorchServe would write these headers beside those of the front, the Java code that receives each request (`front/`).
 CORS = ("cors_allowed_origin", "cors_allowed_methods", "cors_allowed_headers")
 
@@ -20,11 +46,13 @@ def render(settings: Settings, run: RunDirectory, archives: list[Archive]) -> di
     properties = read_properties(resources.files(__package__).joinpath("config.properties").read_text("utf-8"))
     if settings.config is not None:
         try:
-            properties |= read_properties(settings.config.read_text("utf-8"))
+            own = read_properties(settings.config.read_text("utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigRefused(
                 f"{settings.config} can't be read: {error}.", fix="give --config a text file.", code="config_unreadable"
             ) from error
+        _check_numbers(own, settings.config)
+        properties |= own
     if settings.tls_cert is not None or settings.tls_key is not None:
         raise ConfigRefused(
             "--tls-cert and --tls-key are options of the asgi engine.",
@@ -51,6 +79,17 @@ def render(settings: Settings, run: RunDirectory, archives: list[Archive]) -> di
     if settings.workers is not None:
         properties["default_workers_per_model"] = str(settings.workers)
     return properties
+
+
+def _check_numbers(properties: dict[str, str], file: Path) -> None:
+    """Raise ConfigRefused for a value that TorchServe reads as a number, and is none."""
+    for name in sorted(NUMBERS & properties.keys()):
+        if not re.fullmatch(r"-?[0-9]+", properties[name]):
+            raise ConfigRefused(
+                f"{name}={properties[name]!s:.80} in {file} is not a whole number.",
+                fix=f"give {name} a whole number without a unit, and put comments on lines of their own.",
+                code="invalid_property",
+            )
 
 
 def read_properties(text: str) -> dict[str, str]:

@@ -45,6 +45,16 @@ def test_command_line_overrides_config_file_overrides_template(tmp_path: Path, a
             render(Settings(config=tmp_path / "missing"), run, found)
 
 
+@pytest.mark.parametrize("line", ["max_request_size=abc", "job_queue_size=100 # long", "default_response_timeout=2m"])
+def test_refuses_values_that_are_not_numbers(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "own.properties"
+    file.write_text(f"number_of_gpu=-1\n{line}\n")
+    with run_directory(None) as run, pytest.raises(errors.ConfigRefused) as caught:
+        render(Settings(config=file), run, [])
+    assert caught.value.code == "invalid_property"
+    assert caught.value.message.startswith(f"{line} in {file}")
+
+
 def test_escapes_backslashes_for_java(tmp_path: Path) -> None:
     write_properties({"pattern": r"a\.b"}, tmp_path / "p")
     assert (tmp_path / "p").read_text() == "pattern=a\\\\.b\n"
