@@ -68,8 +68,8 @@ class Parser(argparse.ArgumentParser):
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         choices = [] if action.choices is None else [str(choice) for choice in action.choices]
-        if choices and value not in choices and (similar := _similar(str(value), choices)):
-            raise argparse.ArgumentError(action, f"{value!r} is unknown; did you mean {similar!r}?")
+        if choices and value not in choices and (near := similar(str(value), choices)):
+            raise argparse.ArgumentError(action, f"{value!r} is unknown; did you mean {near!r}?")
         super()._check_value(action, value)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
@@ -87,7 +87,7 @@ class Parser(argparse.ArgumentParser):
         return (
             option.startswith("--")
             and not any(known.startswith(option) for known in self._options())
-            and (_similar(option, self._options()) is not None)
+            and (similar(option, self._options()) is not None)
         )
 
     def _options(self) -> list[str]:
@@ -95,7 +95,7 @@ class Parser(argparse.ArgumentParser):
 
     def refuse_unknown(self, words: Sequence[str]) -> None:
         """Exit with a usage error about arguments that this parser does not know."""
-        found = [_similar(word.partition("=")[0], self._options()) for word in words if word.startswith("--")]
+        found = [similar(word.partition("=")[0], self._options()) for word in words if word.startswith("--")]
         hints = " or ".join(option for option in found if option)
         self.error(f"unrecognized arguments: {' '.join(words)}" + (f"; did you mean {hints}?" if hints else ""))
 
@@ -144,7 +144,7 @@ def log_level(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     return logging.getLevelNamesMapping()[name.upper()]
 
 
-def _similar(word: str, known: Sequence[str]) -> str | None:
+def similar(word: str, known: Sequence[str]) -> str | None:
     """A known word that differs by two swapped letters, which difflib rates low in short words; else a close one."""
     swapped = {word[:at] + word[at + 1] + word[at] + word[at + 2 :] for at in range(len(word) - 1)}
     close = difflib.get_close_matches(word, known, 1, MIN_RATIO)

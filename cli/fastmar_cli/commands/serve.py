@@ -15,15 +15,51 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from fastmar_cli.arguments import names, port, positive, read_variable, seconds, share
+from fastmar_cli.parser import similar
+from fastmar_contract.urls import is_url
 
 VARIABLE = "FASTMAR_"
 ENGINES = ("torchserve", "asgi")
 SERVERS = ("uvicorn", "granian")
 LOG_FORMATS = ("text", "json")
+# Variables that other parts of fastmar read: commands, workers, Compose, `make up`, tests.
+OTHER_VARIABLES = frozenset(
+    {
+        "ANSWER",
+        "CHECK_VALUE",
+        "CHROMIUM",
+        "CPUS",
+        "GID",
+        "IMAGE",
+        "KEY",
+        "LOG_LEVEL",
+        "LONG_TESTS",
+        "MAX_RESPONSE_BYTES",
+        "MEMORY",
+        "PREFIX",
+        "PYTHON",
+        "REQUEST_LOG_OPTIONS",
+        "REQUEST_LOG_SALT",
+        "STOP_GRACE",
+        "TRACEBACK",
+        "UID",
+        "UNPACKED",
+        "URL",
+        "WEB_IMAGE",
+        "WEB_MEMORY",
+        "WEB_NAME",
+        "WEB_PORT",
+        "WEB_UPLOADS",
+    }
+)
+KUBERNETES = re.compile(
+    r"_SERVICE_HOST$|_SERVICE_PORT|_PORT_[0-9]+_[A-Z]+"
+)  # addresses of services, as FASTMAR_PORT=tcp://...
 PLATFORMS = ("auto", "none", "sagemaker", "vertex", "azureml")
 
 
@@ -142,10 +178,13 @@ def run(args: argparse.Namespace) -> int:
     from fastmar_serving.settings import Settings
 
     options = {**vars(from_environment(os.environ)), **vars(args)}
+    warnings = unknown_variables(os.environ)
     if not requested_level(args, os.environ):
         for package in ("fastmar_serving", "fastmar_cli"):  # not of other packages
             logging.getLogger(package).setLevel(logging.INFO)
     configure_logging(options.get("log_format", LOG_FORMATS[0]), access_log=options.get("access_log", False))
+    for warning in warnings:
+        logging.getLogger(__name__).warning("%s", warning)
     platform = choose(options.pop("platform", "auto"), os.environ)
     launcher = import_module(f"fastmar_serving.{options.pop('engine', ENGINES[0])}.launcher")
     serve: Callable[..., int] = launcher.serve
@@ -162,26 +201,51 @@ def run(args: argparse.Namespace) -> int:
 
 def from_environment(environ: Mapping[str, str]) -> argparse.Namespace:
     """Parse options from FASTMAR_... variables; empty variables are ignored."""
-    parser = argparse.ArgumentParser(prog="fastmar serve, from the environment:", usage=argparse.SUPPRESS)
+    parser = argparse.ArgumentParser(prog="fastmar serve", usage=argparse.SUPPRESS, exit_on_error=False)
     add_arguments(parser)
-    flags = [flag for flag in parser._option_string_actions if flag.startswith("--") and not flag.startswith("--no-")]
-    known = {VARIABLE + flag.removeprefix("--").replace("-", "_").upper(): flag for flag in flags}
-    arguments: list[str] = []
+    known = _variables(parser)
+    found = argparse.Namespace()
     for variable in sorted(known.keys() & environ.keys()):
         option, text = known[variable], read_variable(environ, variable)
         if not text:
             continue
         if option in ("--token", "--access-log"):
-            arguments.append(option if _yes(parser, variable, text) else option.replace("--", "--no-"))
+            arguments = [option if _yes(parser, variable, text) else option.replace("--", "--no-")]
         elif option in ("--models", "--cors-origins"):
-            arguments += [option, *text.split()]
+            arguments = [option, *text.split()]
         else:
-            arguments.append(f"{option}={text}")
-    return parser.parse_args(arguments)
+            arguments = [f"{option}={text}"]
+        try:
+            parser.parse_args(arguments, found)
+        except argparse.ArgumentError as error:
+            parser.error(f"environment variable {variable}: {error.message}")
+    return found
+
+
+def _variables(parser: argparse.ArgumentParser) -> dict[str, str]:
+    """The option that each environment variable sets."""
+    flags = [flag for flag in parser._option_string_actions if flag.startswith("--") and not flag.startswith("--no-")]
+    return {VARIABLE + flag.removeprefix("--").replace("-", "_").upper(): flag for flag in flags}
+
+
+def unknown_variables(environ: Mapping[str, str]) -> list[str]:
+    """A warning for each FASTMAR_... variable that nothing reads, such as a misspelled one."""
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    known = [name.removeprefix(VARIABLE) for name in _variables(parser)] + sorted(OTHER_VARIABLES)
+    warnings = []
+    for variable in sorted(each for each in environ if each.startswith(VARIABLE)):
+        name = variable.removeprefix(VARIABLE)
+        if name in known or KUBERNETES.search(variable) or is_url(environ[variable]):
+            continue
+        near = similar(name, known)
+        hint = f"did you mean {VARIABLE}{near}?" if near else "`fastmar serve --help` lists the options."
+        warnings.append(f"nothing reads the environment variable {variable}; {hint}")
+    return warnings
 
 
 def _yes(parser: argparse.ArgumentParser, variable: str, text: str) -> bool:
     answers = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
     if text.lower() not in answers:
-        parser.error(f"{variable} must be yes or no; got {text!r}")
+        parser.error(f"environment variable {variable}: {text!r} is neither yes nor no")
     return answers[text.lower()]

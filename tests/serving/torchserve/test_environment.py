@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,40 @@ def test_refuses_invalid_values(variables: dict[str, str], capsys: pytest.Captur
     with pytest.raises(SystemExit) as end:
         serve.from_environment(variables)
     assert end.value.code == 2
-    assert "environment" in capsys.readouterr().err
+    [name] = variables
+    assert f"fastmar serve: error: environment variable {name}: " in capsys.readouterr().err
+
+
+def test_warns_of_misspelled_variables() -> None:
+    [warning] = serve.unknown_variables({"FASTMAR_PROT": "9000", "FASTMAR_PORT": "9000", "FASTMAR_TRACEBACK": "1"})
+    assert "FASTMAR_PROT" in warning
+    assert "did you mean FASTMAR_PORT?" in warning
+    [warning] = serve.unknown_variables({"FASTMAR_SOMETHING": "1", "PROT": "1"})
+    assert "FASTMAR_SOMETHING" in warning
+    assert "mean" not in warning
+
+
+def test_does_not_warn_of_the_variables_of_kubernetes() -> None:
+    address = "tcp://10.0.0.7:8080"
+    names = {
+        "FASTMAR_PORT": address,
+        "FASTMAR_SERVICE_HOST": "10.0.0.7",
+        "FASTMAR_SERVICE_PORT": "8080",
+        "FASTMAR_SERVICE_PORT_HTTP": "8080",
+        "FASTMAR_WEB_BLUE_PORT": address,
+        "FASTMAR_WEB_SERVICE_HOST": "10.0.0.8",
+        **{f"FASTMAR_PORT_8080_TCP{part}": "x" for part in ("", "_PROTO", "_PORT", "_ADDR")},
+    }
+    assert serve.unknown_variables(names) == []
+
+
+def test_knows_the_variables_that_the_code_reads() -> None:
+    root = Path(__file__).parents[3]
+    tracked = ["git", "grep", "-hoE", "FASTMAR_[A-Z0-9_]*[A-Z0-9]", "--", "*.py", "*.sh", "*.yaml", "*.yml", "docker"]
+    found = subprocess.run([*tracked, ":!tests"], cwd=root, capture_output=True, text=True, check=False)
+    if found.returncode:
+        pytest.skip("this is not a git checkout")
+    assert serve.unknown_variables(dict.fromkeys(found.stdout.split(), "1")) == []
 
 
 def test_choices_of_platform() -> None:
