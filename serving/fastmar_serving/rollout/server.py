@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from fastmar_serving.run_directory import RunDirectory
 from fastmar_serving.settings import reachable_url
 
 LOCK = "lifecycle.lock"
+CONNECT_TIMEOUT = 2.0  # seconds
+PORTS = {"http": 80, "https": 443}  # of URLs without a port
 KEY_FILE = "key_file.json"  # beside the management socket, in the server's run directory
 
 
@@ -146,7 +149,7 @@ def find_server(options: ServerOptions) -> Server:
     url = _base(options.url)
     running = registry.find(url)
     if options.management is None and running is None:
-        raise ServerNotFound(f"no `fastmar serve` of this user runs at {url} on this machine.", fix=_hint())
+        raise _not_found(url)
     address = options.management or (running.management if running else "")
     run_dir = Path(running.run_dir) if running else _socket_folder(address)
     own_keys = run_dir / KEY_FILE if run_dir else None
@@ -198,6 +201,27 @@ def _base(url: str) -> str:
 
 def _socket_folder(address: str) -> Path | None:
     return Path(address.removeprefix("unix:")).parent if address.startswith("unix:") else None
+
+
+def _not_found(url: str) -> ServerNotFound:
+    if not _is_listening(url):
+        return ServerNotFound(f"no `fastmar serve` of this user runs at {url} on this machine.", fix=_hint())
+    return ServerNotFound(
+        f"a server listens at {url}, but it is no `fastmar serve` of this user on this machine.",
+        fix="run the command where the server runs: for Compose `docker/compose.sh exec fastmar fastmar models`, for "
+        "another container `docker exec CONTAINER fastmar models`, or as the user of the server; or give the address "
+        "of its management API with --management.",
+        code="server_elsewhere",
+    )
+
+
+def _is_listening(url: str) -> bool:
+    parts = urlsplit(url)
+    try:
+        with socket.create_connection((parts.hostname, parts.port or PORTS[parts.scheme]), CONNECT_TIMEOUT):
+            return True
+    except OSError:
+        return False
 
 
 def _hint() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -97,6 +98,14 @@ def test_suggests_the_running_server_if_none_is_at_the_url(running: Any, url: st
         find_server(ServerOptions(url))
     assert caught.value.code == "server_not_found"
     assert "--url http://127.0.0.1:18099" in caught.value.fix
+
+
+def test_a_server_in_a_container_is_managed_inside_it(running: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(errors.ServerNotFound) as caught:
+        find_server(ServerOptions(f"http://127.0.0.1:{listener.getsockname()[1]}"))
+    assert caught.value.code == "server_elsewhere"
+    assert "compose.sh exec fastmar fastmar models" in caught.value.fix
+    assert "18099" not in caught.value.fix
 
 
 @pytest.mark.parametrize(
