@@ -14,6 +14,7 @@ from statistics import median
 from typing import Any
 
 from fastmar_contract.errors import FastmarError, RecordError, RequestError
+from fastmar_contract.faults import MISSING_COLUMN
 from fastmar_contract.values import CATEGORY, FLOAT32_MAX, NUMBER
 from fastmar_export.bundle import Bundle
 from fastmar_export.conversion import model_notice
@@ -23,6 +24,9 @@ from fastmar_runtime.profiles.building import build_reference
 from fastmar_runtime.profiles.records import record_batches
 from fastmar_runtime.schema import json_value
 from fastmar_runtime.spec import Field, Spec
+
+NO_PROFILE = "no_profile"
+"""Code of the notice that no record could be predicted."""
 
 _BATCH = 4096
 
@@ -64,11 +68,21 @@ def add_profile(bundle: Bundle, path: Path, on_stage: Callable[[str], None]) -> 
     except (FastmarError, RequestError) as error:
         raise _unreadable(path, error) from error
     if profile is None:
-        notice = model_notice(
-            "no_profile", "no record of the reference data can be predicted, so the archive has no profile of them."
-        )
+        message = "no record of the reference data can be predicted, so the archive has no profile of them"
+        notice = model_notice(NO_PROFILE, f"{message}{_why(path, predictor)}.")
         return replace(bundle, spec=replace(bundle.spec, notices=(*bundle.spec.notices, notice)))
     return replace(bundle, profile=profile)
+
+
+def _why(path: Path, predictor: Predictor) -> str:
+    """The reason why the first record is refused, as the end of a sentence. It contains no value: it is published."""
+    first = next(record_batches(path, predictor.spec, 1), [])
+    if not first:
+        return ": there are no records"
+    error = predictor.predict(first)[0].get("error", {})
+    if error.get("code") == MISSING_COLUMN:
+        return f": {error['message'].removesuffix('.')}. Fix: {error['fix'].removesuffix('.')}"
+    return f": the first one is refused with {error.get('code')}, in {error.get('field')!r}"
 
 
 def _unreadable(path: Path, error: FastmarError | RequestError) -> ExportError:

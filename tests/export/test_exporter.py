@@ -296,7 +296,10 @@ def test_reference_table_sets_defaults_and_ranges(learner: Path, tmp_path: Path)
     fields = {f.name: f for f in result.spec.fields}
     assert (fields["color"].default, fields["age"].default) == ("red", 41)
     assert (fields["weight"].minimum, fields["weight"].maximum) == (50.5, 123.456)
-    assert result.spec.notices[-1]["code"] == "no_profile", "columns are missing"
+    notice = result.spec.notices[-1]
+    assert notice["code"] == "no_profile"
+    [missing] = {f.name for f in result.spec.fields} - set(frame)
+    assert repr(missing) in notice["message"]
 
 
 def test_network_with_nan_weights_is_refused(tmp_path: Path) -> None:

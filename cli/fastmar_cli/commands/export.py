@@ -160,17 +160,21 @@ def run(args: argparse.Namespace) -> int:
     out.print(f"  {spec.name} {spec.version}: {spec.kind}, {input_summary(spec)}", markup=False)
     difference = f"graph and network differ by {exported.difference:.1g}"
     out.print(f"  predicts {', '.join(spec.targets)}; {difference}", markup=False)
-    out.print(f"  {_profile_summary(exported.path, spec)}", markup=False)
+    if (about := _profile_summary(exported.path, spec)) is not None:
+        out.print(f"  {about}", markup=False)
     out.print(f"Next: {next_step(exported.path, spec.version)}", markup=False)
     return 0
 
 
-def _profile_summary(archive: Path, spec: Spec) -> str:
-    """What the archive has for monitoring."""
+def _profile_summary(archive: Path, spec: Spec) -> str | None:
+    """What the archive has for monitoring; None if a notice says why it has nothing."""
+    from fastmar_export.reference import NO_PROFILE
     from fastmar_runtime.bundle import BundleFiles
     from fastmar_runtime.profiles.building import reference_in
 
     reference = reference_in(BundleFiles(archive), spec)
+    if any(notice["code"] == NO_PROFILE for notice in spec.notices):
+        return None
     if reference is None:
         return "no reference profile: monitoring finds fewer changes (--reference makes one)"
     return f"reference profile of {reference.profile.rows:,} rows, for monitoring"
