@@ -12,6 +12,7 @@ from fastmar_client.errors import RecordRefused
 from fastmar_client.json_schema import fits, types_of
 from fastmar_client.kinds import kind_of
 from fastmar_client.problems import Column, Problem
+from fastmar_contract.date_parts import date_of
 from fastmar_contract.display import short_repr
 from fastmar_contract.errors import RecordError
 from fastmar_contract.faults import MissingColumn, suggest_names
@@ -152,9 +153,10 @@ class Schema:
                     yield from column.problems(None)
 
     def _extra(self, record: dict[str, Any], known: set[str]) -> Iterator[Problem]:
-        absent = SimilarNames(sorted(known - record.keys()))
+        names = sorted(known - record.keys())
+        absent = SimilarNames(names)
         for name in (name for name in record if name not in known and name not in self.targets):
-            near = absent.closest(name)
+            near = None if any(date_of(each, [name]) for each in names) else absent.closest(name)
             fix = "remove it." if near is None else f"rename it to {near!r}, or remove it."
             yield Problem("ignored", "extra_column", name, f"the model does not use {name!r}.", fix)
 

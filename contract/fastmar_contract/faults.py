@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from fastmar_contract.date_parts import add_datepart_fix, date_of
 from fastmar_contract.errors import RecordError
 from fastmar_contract.similar import SimilarNames
 
@@ -18,33 +19,48 @@ class MissingColumn(RecordError):
     Attributes:
         nullable: whether null is accepted.
         near: a name in the record that is probably a misspelling of this column, or None.
+        date: a name in the record that is probably the date of which this column is a part, or None.
     """
 
     code = "missing_column"
 
-    def __init__(self, field: str, *, nullable: bool, near: str | None = None) -> None:
-        or_null = ", or null if it is not known" if nullable else ""
-        fix = f"send a value for {field!r}{or_null}." if near is None else f"rename {near!r} to {field!r}."
+    def __init__(self, field: str, *, nullable: bool, near: str | None = None, date: str | None = None) -> None:
+        if date is not None:
+            fix = add_datepart_fix(date, repr(field))
+        elif near is not None:
+            fix = f"rename {near!r} to {field!r}."
+        else:
+            or_null = ", or null if it is not known" if nullable else ""
+            fix = f"send a value for {field!r}{or_null}."
         super().__init__(MISSING_COLUMN, f"the record has no {field!r}.", fix=fix, field=field)
         self.nullable = nullable
         self.near = near
+        self.date = date
+
+    def explained_by(self, unused: Sequence[str], similar: SimilarNames) -> MissingColumn:
+        """This error, with the one of the `unused` names that explains it, if there is one."""
+        name = str(self.field)
+        date = date_of(name, unused)
+        near = similar.closest(name) if date is None else None
+        return MissingColumn(name, nullable=self.nullable, near=near, date=date)
+
+    @property
+    def source(self) -> str | None:
+        """The name in the record that explains why this column is missing, or None."""
+        return self.near if self.date is None else self.date
 
 
 def suggest_names(
     faults: Sequence[RecordError], unused: Sequence[str], *, may_search: Callable[[], bool] = lambda: True
 ) -> list[RecordError]:
-    """`faults`, with the most similar name among the `unused` ones added to each missing column.
+    """`faults`, with the one of the `unused` names added that each missing column is misspelled as, or is a part of.
 
     `may_search` is called before each search, which is slow if there are many names.
     """
     names = SimilarNames(unused)
     return [
-        MissingColumn(fault.field, nullable=fault.nullable, near=names.closest(fault.field))
-        if unused
-        and isinstance(fault, MissingColumn)
-        and fault.near is None
-        and fault.field is not None
-        and may_search()
+        fault.explained_by(unused, names)
+        if unused and isinstance(fault, MissingColumn) and fault.source is None and may_search()
         else fault
         for fault in faults
     ]
@@ -101,7 +117,9 @@ def list_names(names: Iterable[object]) -> str:
 
 def _missing_fixes(missing: Sequence[MissingColumn]) -> list[str]:
     fixes = [fault.fix for fault in missing if fault.near is not None][:_MAX_NAMED]
-    unsent = [fault for fault in missing if fault.near is None]
+    for date in dict.fromkeys(fault.date for fault in missing if fault.date is not None):
+        fixes.append(add_datepart_fix(date, list_names(fault.field for fault in missing if fault.date == date)))
+    unsent = [fault for fault in missing if fault.source is None]
     if len(unsent) == 1:
         fixes.append(unsent[0].fix)
     elif unsent:

@@ -138,7 +138,7 @@ def _warn_number(row: int, sent: Any, read: Any, field: Field, expected: Range |
 def _add_misspellings(
     faults: list[RecordError], record: dict[Any, Any], row: int, fields: Sequence[Field], report: Report
 ) -> list[RecordError]:
-    """`faults`, with the closest name in the record added to each missing column.
+    """`faults`, with the name in the record added that explains each missing column; see `suggest_names`.
 
     Only explained records are searched. Others, such as later rows of the same table, get what was found in these.
     """
@@ -147,13 +147,13 @@ def _add_misspellings(
         known = {name for f in fields for name in (f.name, *f.aliases)}
         extra = [name for name in islice(record, _MAX_COMPARED) if isinstance(name, str) and name not in known]
         faults = suggest_names(faults, extra, may_search=report.may_search)
-        report.misspelled |= {f.field: f for f in faults if isinstance(f, MissingColumn) and f.near is not None}
+        report.misspelled |= {f.field: f for f in faults if isinstance(f, MissingColumn) and f.source is not None}
     return faults
 
 
 def _known_misspelling(fault: RecordError, record: dict[Any, Any], report: Report) -> RecordError:
     found = report.misspelled.get(fault.field) if isinstance(fault, MissingColumn) else None
-    return fault if found is None or found.near not in record else found
+    return fault if found is None or found.source not in record else found
 
 
 def date_part_columns(date: Field, fields: Sequence[Field]) -> set[str]:

@@ -13,6 +13,7 @@ import onnx
 import orjson
 from onnx import TensorProto, helper, numpy_helper
 
+from fastmar_contract.date_parts import ELAPSED
 from fastmar_contract.members import ANSWERS, ARRAYS, GRAPH, RECORDS, SPEC
 from fastmar_contract.values import CATEGORY, DATE, NUMBER
 from fastmar_runtime import __version__
@@ -20,7 +21,7 @@ from fastmar_runtime import spec as spec_format
 from fastmar_runtime.golden import OUTPUT, GoldenRecords
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.spec import Field, Spec, Tensor
-from fastmar_runtime.steps.add_datepart import ELAPSED, PARTS
+from fastmar_runtime.steps.add_datepart import PARTS
 
 WEIGHTS = np.array(
     [[0.5, -0.5], [0.25, 0.1], [-1.0, 1.0], [0.3, 0.2], [0.7, -0.2], [-0.4, 0.9]],

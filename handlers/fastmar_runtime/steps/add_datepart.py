@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from fastmar_contract.date_parts import ELAPSED
 from fastmar_contract.errors import RecordError
 from fastmar_contract.values import invalid_date, missing_date
 from fastmar_runtime.columns import MISSING
@@ -56,7 +57,6 @@ LIMITS: dict[str, tuple[int, int]] = {
 """The smallest and the largest value of each part that has limits. All values are whole."""
 
 _EPOCH = datetime(1970, 1, 1)  # local time, like all dates here
-ELAPSED = "Elapsed"  # time since 1970, in the unit of AddDatepart.elapsed_divisor
 _FALSE_IF_NULL = frozenset(name for name in PARTS if name.startswith("Is_"))  # as in pandas; others are NaN
 
 

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastmar_contract.date_parts import ELAPSED
 from fastmar_runtime.columns import MISSING
 from fastmar_runtime.report import Report
 from fastmar_runtime.steps import load_step
-from fastmar_runtime.steps.add_datepart import ELAPSED, PARTS
+from fastmar_runtime.steps.add_datepart import PARTS
 
 ALL = [*PARTS, ELAPSED]
 UNITS = {1: "ns", 10**3: "us", 10**6: "ms", 10**9: "s"}

@@ -6,13 +6,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from fastmar_contract.date_parts import ELAPSED, date_names
 from fastmar_contract.values import CATEGORY, DATE, NUMBER
 from fastmar_export.conversion import Conversion, State
 from fastmar_export.converters import converter_of
 from fastmar_export.errors import UnsupportedLearner, UnsupportedTransform
 from fastmar_export.learner import Learner, transforms
 from fastmar_export.modalities.tabular.column_names import integer_names_notice, recorded_names
-from fastmar_export.modalities.tabular.converters.add_datepart import Typical, add_datepart, date_names, typical_date
+from fastmar_export.modalities.tabular.converters.add_datepart import Typical, add_datepart, typical_date
 from fastmar_export.modalities.tabular.table import TABLE, Table
 from fastmar_export.modalities.tabular.typical_category import typical_category
 from fastmar_export.networks.wrappers import unwrapped
@@ -20,7 +21,6 @@ from fastmar_export.reader import Record
 from fastmar_export.targets import REGRESSION, TARGET_TRANSFORMS
 from fastmar_runtime.schema import json_value as as_sent
 from fastmar_runtime.spec import Field
-from fastmar_runtime.steps.add_datepart import ELAPSED
 
 COLLAB = "fastai.collab.TabularCollab"
 POSITIONS = {
@@ -209,7 +209,7 @@ def _date_field(date: State, taken: set[str], nullable_columns: set[str], about:
     It is nullable if all parts are. `about` is mean and standard deviation of the date, in days since 1970.
     """
     parts = [date["prefix"] + part for part in date["parts"]]
-    aliases = tuple(date_names(date["prefix"], taken)[1:])
+    aliases = tuple(name for name in date_names(date["prefix"]) if name not in taken and name != date["date"])
     field = Field(date["date"], DATE, nullable_columns.issuperset(parts), optional=True, aliases=aliases)
     if about is None:
         return field

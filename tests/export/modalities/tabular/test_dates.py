@@ -14,6 +14,7 @@ from tests.export.tables import ROWS, Case, as_record, make_learner, table
 from tests.export.test_tabular_parity import TOLERANCE, exported, fastai_answer
 from tests.runtime.tiny import DATE_PARTS, date_spec
 
+from fastmar_contract.date_parts import date_of
 from fastmar_contract.values import DATE
 from fastmar_export.exporter import ExportResult, Options, export_learner
 from fastmar_export.modalities.tabular import MODALITY
@@ -214,6 +215,13 @@ class TestAmbiguousUnits:
         nan = float("nan")
         assert units((nan, nan), {"Year": (2014.5, 2.0)}) == 0
         assert units((45 * YEAR, 2 * YEAR), {"Year": (nan, nan)}) == 0
+
+
+def test_each_column_of_add_datepart_is_a_part_of_its_date() -> None:
+    for date_name in ("saledate", "saleDate", "sale", "date", "when"):
+        frame = add_datepart(pd.DataFrame({date_name: days("2010-01-01", 30)}), date_name, time=True)
+        assert {date_of(name, ["price", date_name]) for name in frame} == {date_name}
+        assert [date_of(name, ["price", "cost"]) for name in frame] == [None] * len(frame.columns)
 
 
 def test_golden_records_for_dates_at_the_ends_of_the_calendar() -> None:

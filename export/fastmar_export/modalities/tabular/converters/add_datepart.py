@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from statistics import pstdev
 from typing import Any
 
+from fastmar_contract.date_parts import ELAPSED, date_names
 from fastmar_export.conversion import State
-from fastmar_runtime.steps.add_datepart import ELAPSED, PARTS
+from fastmar_runtime.steps.add_datepart import PARTS
 
 # fastai always adds these parts; Hour, Minute and Second only with time=True. A user may have removed some columns, so
 # six of the parts with one prefix are enough.
@@ -49,7 +50,7 @@ def add_datepart(
     steps = []
     for prefix in sorted(prefixes):
         parts = [part for part in (*PARTS, ELAPSED) if prefix + part in names]
-        dates = date_names(prefix, names.union(targets))
+        dates = [name for name in date_names(prefix) if name not in names.union(targets)]
         if sum(part in parts for part in _ALWAYS) >= _ENOUGH and dates:
             divisor = _elapsed_divisor(prefix, typical, vocabularies)
             steps.append(
@@ -62,15 +63,6 @@ def add_datepart(
                 }
             )
     return steps
-
-
-def date_names(prefix: str, taken: set[str]) -> list[str]:
-    """Possible names of the date's column, the most probable first.
-
-    fastai removes "date" or "Date" from the end of the name: "saledate", "saleDate" and "sale" all become "saleYear".
-    """
-    candidates = [f"{prefix}date", f"{prefix}Date", prefix]
-    return [name for name in candidates if name and name not in taken]
 
 
 def typical_date(step: State, typical: Typical, vocabularies: dict[str, list[Any]]) -> tuple[float, float] | None:
