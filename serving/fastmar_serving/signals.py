@@ -21,6 +21,16 @@ class Stop:
         (self.hurry if self.requested.is_set() else self.requested).set()
 
 
+def describe_status(status: int) -> str:
+    """How a process ended, from its exit status as `subprocess` gives it: negative for a signal."""
+    if status >= 0:
+        return f"ended with status {status}"
+    try:
+        return f"was killed by signal {-status} ({signal.Signals(-status).name})"
+    except ValueError:  # a real-time signal
+        return f"was killed by signal {-status}"
+
+
 @contextmanager
 def stop_signals() -> Iterator[Stop]:
     """SIGTERM, SIGINT and SIGHUP set events while the block runs."""

@@ -66,6 +66,20 @@ def test_predict_many_survives_workers_that_die(engine: Engine, tiny_store: Path
     assert min(counts) > BATCH
 
 
+def test_killed_worker_is_logged_once(engine: Engine, tiny_store: Path) -> None:
+    with engine.serve(tiny_store, "--workers", "1") as server:
+        [before] = workers(server)
+        wait_for(lambda: prediction(server, key=None) == OLD)
+        time.sleep(2)  # the server has seen the worker
+        before.kill()
+        wait_for(lambda: f"worker {before.pid} was killed" in server.stderr.read_text())
+        wait_for(lambda: workers(server) and before.pid not in [worker.pid for worker in workers(server)])
+        assert server.stop() == 0
+        lines = server.stderr.read_text().splitlines()
+    assert len([line for line in lines if f"worker {before.pid} " in line and "replaced" in line]) == 1
+    assert not [line for line in lines if "Unknown exception" in line]
+
+
 def test_worker_that_hangs_is_replaced(engine: Engine, tiny_store: Path) -> None:
     with engine.serve(tiny_store, "--workers", "1", "--hang-timeout", "2") as server:
         [before] = workers(server)

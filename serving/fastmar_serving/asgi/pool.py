@@ -14,6 +14,7 @@ from typing import Any
 from fastmar_serving.asgi.process import STARTED, Change, NoReply, WorkerGone, WorkerProcess
 from fastmar_serving.errors import LoadFailed, NotReady
 from fastmar_serving.idle_times import IdleTimes
+from fastmar_serving.signals import describe_status
 
 log = logging.getLogger(__name__)
 
@@ -259,7 +260,7 @@ class Pool:
         now = time.monotonic()
         if (status := slot.worker.status()) is not None:
             if slot.ready:
-                log.warning("worker %d ended with status %d and is replaced", slot.worker.pid, status)
+                log.warning("worker %d %s and is replaced", slot.worker.pid, describe_status(status))
                 slot.ready = False
                 slot.failures = 0
                 slot.again_at = now

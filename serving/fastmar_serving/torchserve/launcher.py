@@ -27,7 +27,7 @@ from fastmar_serving.registry import register_server, server_entry
 from fastmar_serving.request_log import log_options
 from fastmar_serving.run_directory import RunDirectory, run_directory
 from fastmar_serving.settings import Settings, cores
-from fastmar_serving.signals import Stop, stop_signals
+from fastmar_serving.signals import Stop, describe_status, stop_signals
 from fastmar_serving.sockets import listen
 from fastmar_serving.storage import SPACE_FIX, is_full
 from fastmar_serving.torchserve.config import render, write_properties
@@ -214,10 +214,9 @@ def raise_if_dead(server: ServerProcess) -> None:
     if status is None:
         return
     server.log.wait_for_end(OUTPUT_DELAY)
-    how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
     last_line = server.log.last_server_line()
     raise ServerDied(
-        f"TorchServe {how}" + (f"; its last output: {last_line}" if last_line else "."),
+        f"TorchServe {describe_status(status)}" + (f"; its last output: {last_line}" if last_line else "."),
         fix="read the lines above; if memory was short, raise -Xmx in vmargs (--config) or the container's limit.",
     )
 

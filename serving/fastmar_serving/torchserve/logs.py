@@ -24,6 +24,7 @@ WORKER_DIED = "Backend worker process died."
 FASTMAR_PREFIX = "fastmar: "
 FATAL = "Fatal Python error: "
 FAILED_IN_INITIALIZE = "Failed to load model {model}, exception "  # then the rest of the message, then a traceback
+NO_INFORMATION = ("", "Unknown exception")  # TorchServe's lines; the second when a worker dies, see `deaths`
 # Output of every start of a worker or of Java, without information.
 IGNORED = re.compile(
     r"s_name_part0=|Listening on |Successfully loaded .*metrics|\[PID\]|Torch worker started|Python runtime: "
@@ -123,7 +124,7 @@ class ServerLog:
         self._server.append(text)
         if failed := LOAD_FAILED.match(text):
             self.failures.setdefault(failed["model"], failed["error"])
-        if text.strip() and (self._loaded or level != "WARN"):
+        if text.strip() not in NO_INFORMATION and (self._loaded or level != "WARN"):
             self._show(f"torchserve: {text}")
 
 

@@ -19,6 +19,7 @@ from fastmar_runtime.http.server_documents import STOPPING
 from fastmar_serving.management import READY, Management, ManagementError
 from fastmar_serving.run_directory import RunDirectory
 from fastmar_serving.torchserve.control import Control
+from fastmar_serving.torchserve.deaths import Deaths
 from fastmar_serving.torchserve.hangs import Hangs, Worker
 from fastmar_serving.torchserve.metadata import ArchiveFacts, read_facts
 from fastmar_serving.torchserve.routes import PlatformRoutes, ServedModel, message
@@ -58,6 +59,7 @@ class Watch:
         self._platform = platform or PlatformRoutes()
         self._expected = set(expected)
         self._hangs = Hangs(hang_timeout)
+        self._deaths = Deaths()
         self._polled = 0.0
         self._succeeded = 0.0
         self._first_ready: dict[str, float] = {}  # by model, when its default version was first seen ready
@@ -96,11 +98,19 @@ class Watch:
             self._polled = time.monotonic()
         self._succeeded = self._polled
         self._served = served
+        for worker in self._deaths.find(descriptions):
+            log.warning(
+                "%s %s: worker %d was killed, for example for lack of memory, or crashed; it is replaced",
+                worker.model,
+                worker.version,
+                worker.pid,
+            )
         hanging = self._hanging_workers(descriptions)
         self._report(self._problem_of(served, sorted({worker.model for worker in hanging})))
         self._send()  # before the kill, so that a client whose request fails with the worker finds the server not ready
         for worker in hanging:
             log.warning("%s %s: worker %d hangs and is replaced", worker.model, worker.version, worker.pid)
+            self._deaths.forget(worker.pid)
             with suppress(OSError):
                 os.kill(worker.pid, signal.SIGKILL)
 
