@@ -7,13 +7,19 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from fastmar_contract.date_parts import ELAPSED, date_names
+from fastmar_contract.faults import list_names
 from fastmar_contract.values import CATEGORY, DATE, NUMBER
 from fastmar_export.conversion import Conversion, State
 from fastmar_export.converters import converter_of
 from fastmar_export.errors import UnsupportedLearner, UnsupportedTransform
 from fastmar_export.learner import Learner, transforms
 from fastmar_export.modalities.tabular.column_names import integer_names_notice, recorded_names
-from fastmar_export.modalities.tabular.converters.add_datepart import Typical, add_datepart, typical_date
+from fastmar_export.modalities.tabular.converters.add_datepart import (
+    Typical,
+    add_datepart,
+    parts_without_date,
+    typical_date,
+)
 from fastmar_export.modalities.tabular.table import TABLE, Table
 from fastmar_export.modalities.tabular.typical_category import typical_category
 from fastmar_export.networks.wrappers import unwrapped
@@ -80,6 +86,12 @@ def convert_tabular(learner: Learner) -> Conversion:
                 f"the unit of {elapsed!r} is not known from the learner: a record must contain it as a number, as in "
                 f"the training table, even if it contains {date['date']!r}.",
             )
+    for parts in parts_without_date(columns, dates):
+        table.notice(
+            None,
+            "date_parts_required",
+            f"{list_names(parts)} look like parts of a date: a record must contain them, and not the date.",
+        )
     fields = _fields(table, steps, dates, typical, targets)
     return Conversion(
         fields=fields,

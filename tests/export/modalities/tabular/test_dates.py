@@ -19,6 +19,7 @@ from fastmar_contract.values import DATE
 from fastmar_export.exporter import ExportResult, Options, export_learner
 from fastmar_export.modalities.tabular import MODALITY
 from fastmar_export.modalities.tabular.converters.add_datepart import add_datepart as steps_for
+from fastmar_export.modalities.tabular.converters.add_datepart import parts_without_date
 from fastmar_export.modalities.tabular.golden import golden_records
 from fastmar_monitor.drift import measure
 from fastmar_monitor.verdicts import NONE
@@ -185,6 +186,62 @@ def units(elapsed: tuple[float, float], parts: dict[str, Any], without: str = ""
 
 def prefixed(parts: dict[str, Any]) -> dict[str, Any]:
     return {"sale" + name: value for name, value in parts.items()}
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [["Year", "Month", "Day"], ["Month", "Dayofweek", "Day"], ["Dayofyear", "Is_month_end", "Year", "Elapsed"]],
+    ids=" ".join,
+)
+def test_three_parts_are_a_date(parts: list[str], tmp_path: Path) -> None:
+    dates = days("2010-01-01", 3000).astype("datetime64[s]")
+    whole = date_case(dates)
+    kept = {f"sale{part}" for part in parts}
+
+    def change(df: pd.DataFrame) -> pd.DataFrame:
+        frame = whole.change(df)
+        return frame[[name for name in frame if name in kept or not name.startswith("sale")]]
+
+    case = Case(
+        cats=[name for name in whole.cats if name in kept or name == "size"],
+        conts=[name for name in whole.conts if name in kept],
+        y="label",
+        change=change,
+    )
+    seconds = UNITS["s"] if "Elapsed" in parts else 0
+    result = assert_dates_answer_as_fastai(case, dates, tmp_path, seconds)
+    predictor = Predictor.open(result.path)
+    row = as_record(change(table()).iloc[17].to_dict()) | {"size": "S"}
+    sent = {name: value for name, value in row.items() if name in (*case.cats, *case.conts)}
+    [of_parts] = predictor.predict([sent])
+    [of_date] = predictor.predict([{"size": "S", "saledate": dates[17].isoformat()}])
+    assert of_parts["probabilities"] == of_date["probabilities"], "the parts themselves are accepted, too"
+
+
+@pytest.mark.parametrize(
+    ("columns", "typical", "vocabularies"),
+    [
+        (["saleYear", "saleMonth"], {}, {}),  # two are few
+        (["Year", "Month", "Day"], {}, {}),  # no prefix
+        (["saleMonth", "saleDay", "saleDayofweek", "saleElapsed"], {}, {}),  # unit of Elapsed not known
+        (["saleYear", "saleMonth", "saleDay"], {}, {"saleMonth": ["Jan", "Feb"]}),
+        (["saleYear", "saleMonth", "saleDay"], {}, {"saleDay": [1, 45]}),
+        (["saleYear", "saleMonth", "saleDay"], {"saleMonth": (2400.0, 3.0)}, {}),
+    ],
+)
+def test_columns_with_the_names_of_parts_are_no_date(columns: list[str], typical: Any, vocabularies: Any) -> None:
+    assert steps_for(columns, ["label"], typical, vocabularies) == []
+    unrecognised = parts_without_date(columns, [])
+    assert [set(each) for each in unrecognised] == ([set(columns)] if columns[0].startswith("sale") else [])
+
+
+def test_parts_that_must_be_sent_have_a_notice(tmp_path: Path) -> None:
+    change = date_case(days("2010-01-01", 3000)).change
+    learn, _ = make_learner(Case(cats=["saleIs_month_end"], conts=["saleElapsed", "saleDay"], change=change))
+    result, _ = exported(learn, tmp_path)
+    [notice] = [n for n in result.spec.notices if n["code"] == "date_parts_required"]
+    assert "'saleElapsed'" in notice["message"]
+    assert DATE not in {field.kind for field in result.spec.fields}
 
 
 YEAR = 31556952

@@ -6,18 +6,19 @@ register.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from statistics import pstdev
 from typing import Any
 
 from fastmar_contract.date_parts import ELAPSED, date_names
 from fastmar_export.conversion import State
-from fastmar_runtime.steps.add_datepart import PARTS
+from fastmar_runtime.steps.add_datepart import LIMITS, PARTS
 
 # fastai always adds these parts; Hour, Minute and Second only with time=True. A user may have removed some columns, so
-# six of the parts with one prefix are enough.
+# six of the parts with one prefix are enough; three are, if all columns that are present can be computed from a date.
 _ALWAYS = [part for part in PARTS if part not in ("Hour", "Minute", "Second")]
-_ENOUGH = 6
+_ENOUGH, _ENOUGH_IF_COMPUTED = 6, 3
 
 # Seconds in a unit of Elapsed, for dates that pandas stored in nanoseconds, microseconds, milliseconds or seconds.
 _DIVISORS = (1, 10**3, 10**6, 10**9)
@@ -45,14 +46,19 @@ def add_datepart(
         typical: statistics of number columns, if the learner has them.
         vocabularies: categories of category columns.
     """
-    names = set(columns)
-    prefixes = {name.removesuffix(part) for name in columns for part in _ALWAYS if name.endswith(part)}
     steps = []
-    for prefix in sorted(prefixes):
-        parts = [part for part in (*PARTS, ELAPSED) if prefix + part in names]
-        dates = [name for name in date_names(prefix) if name not in names.union(targets)]
-        if sum(part in parts for part in _ALWAYS) >= _ENOUGH and dates:
-            divisor = _elapsed_divisor(prefix, typical, vocabularies)
+    for prefix, parts in _parts(columns).items():
+        dates = [name for name in date_names(prefix) if name not in {*columns, *targets}]
+        divisor = _elapsed_divisor(prefix, typical, vocabularies)
+        count = sum(part in parts for part in _ALWAYS)
+        if count < _ENOUGH and not (
+            prefix
+            and count >= _ENOUGH_IF_COMPUTED
+            and (divisor or ELAPSED not in parts)
+            and all(_is_computed(prefix + part, part, typical, vocabularies) for part in parts)
+        ):
+            continue
+        if dates:
             steps.append(
                 {
                     "step": "add_datepart",
@@ -63,6 +69,31 @@ def add_datepart(
                 }
             )
     return steps
+
+
+def parts_without_date(columns: list[str], dates: Sequence[State]) -> list[list[str]]:
+    """The columns that look like parts of a date for which `add_datepart` found no step, for each such date."""
+    found = {date["prefix"] for date in dates}
+    return [
+        [prefix + part for part in parts]
+        for prefix, parts in _parts(columns).items()
+        if prefix and prefix not in found and len(parts) > 1
+    ]
+
+
+def _parts(columns: list[str]) -> dict[str, list[str]]:
+    """The parts that columns have, by the prefix of their names."""
+    names = set(columns)
+    prefixes = {name.removesuffix(part) for name in columns for part in _ALWAYS if name.endswith(part)}
+    return {prefix: [part for part in (*PARTS, ELAPSED) if prefix + part in names] for prefix in sorted(prefixes)}
+
+
+def _is_computed(name: str, part: str, typical: Typical, vocabularies: dict[str, list[Any]]) -> bool:
+    """Whether the values of a column are those of a part of a date, as far as the learner has them."""
+    low, high = LIMITS.get(part, (-math.inf, math.inf))
+    if name in vocabularies:
+        return all(isinstance(value, int | float) and low <= value <= high for value in vocabularies[name])
+    return name not in typical or low <= typical[name][0] <= high
 
 
 def typical_date(step: State, typical: Typical, vocabularies: dict[str, list[Any]]) -> tuple[float, float] | None:
