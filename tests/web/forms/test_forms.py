@@ -97,6 +97,12 @@ def test_a_number_far_from_the_typical_value_gets_a_remark(value: str, code: str
     assert all("38 (most values: 18 to 58)" in remark.text for remark in found)
 
 
+@pytest.mark.parametrize(("value", "most"), [("0.3", "0 to 0.06"), ("-0.3", "-0.06 to 0.06")])
+def test_most_values_are_not_negative_if_the_typical_and_the_sent_value_are_not(value: str, most: str) -> None:
+    [remark] = from_post(form_of({"rain": number(0, spread=0.03)}), {"rain": value}).remarks["rain"]
+    assert f"(most values: {most})" in remark.text
+
+
 @pytest.mark.parametrize(("text", "value"), [("38", 38), (" 38.5 ", 38.5), ("-1e3", -1000.0), ("007", 7)])
 def test_numbers(text: str, value: float) -> None:
     filled = from_post(form_of({"x": number(1)}), {"x": text})

@@ -169,7 +169,10 @@ def range_remark(each: Field, value: Any) -> FieldMessage | None:
     if each.training:
         typical, deviation = each.training
         if abs(value - typical) > FAR * deviation:
-            most = f"{each.number_text(typical - 2 * deviation)} to {each.number_text(typical + 2 * deviation)}{unit}"
+            low, high = typical - 2 * deviation, typical + 2 * deviation
+            if min(typical, value) >= 0:  # such as rain, of which there is no negative amount
+                low = max(low, 0.0)
+            most = f"{each.number_text(low)} to {each.number_text(high)}{unit}"
             text = f"Far from the typical value, {each.number_text(typical)}{unit} (most values: {most})."
             return FieldMessage("far_from_typical", text)
     return None
