@@ -28,6 +28,13 @@ class Learner(Protocol):
         """Write the pickle."""
 
 
+class Frame(Protocol):
+    """The part of a pandas DataFrame's interface that is used here."""
+
+    def to_json(self, path_or_buf: Any, **options: Any) -> Any:
+        """Write JSON."""
+
+
 @dataclass(frozen=True)
 class Summary:
     """The result of an export; a notebook shows it as a table.
@@ -83,7 +90,7 @@ def export(
     name: str,
     version: str = FIRST_VERSION,
     ui: str | Path | None = None,
-    reference: str | Path | None = None,
+    reference: str | Path | Frame | None = None,
     activation: str | None = None,
     ignored_callbacks: Iterable[str] = (),
     exif_transpose: bool = False,
@@ -111,8 +118,8 @@ def export(
         name: name of the model in URLs.
         version: version of the model.
         ui: YAML file with the presentation of the model in forms.
-        reference: training data (CSV, JSON lines, Parquet, or a folder of pictures or texts), for the defaults and
-            ranges of the fields and for the profile; no row is stored.
+        reference: training data (a DataFrame; CSV, JSON lines, Parquet, or a folder of pictures or texts), for the
+            defaults and ranges of the fields and for the profile; no row is stored.
         activation: softmax, sigmoid or identity, for a loss that does not determine it.
         ignored_callbacks: class names of callbacks that do not change answers.
         exif_transpose: whether to rotate photos by their EXIF orientation, which fastai does not do.
@@ -135,34 +142,49 @@ def export(
     Raises:
         FastmarError: the learner can't be converted or proved; no archive is written.
     """
-    options = Options(
-        name=name,
-        version=version,
-        output=Path(output),
-        ui=Path(ui) if ui is not None else None,
-        reference=Path(reference) if reference is not None else None,
-        activation=activation,
-        ignored_callbacks=tuple(ignored_callbacks),
-        exif_transpose=exif_transpose,
-        picture_size=picture_size,
-        max_pixels=max_pixels,
-        precision=precision,
-        max_changed=max_changed,
-        calibration=Path(calibration) if calibration is not None else None,
-        tta=tta,
-        tta_beta=tta_beta,
-        tta_use_max=tta_use_max,
-        with_samples=with_samples,
-        modules=tuple(modules),
-        force=force,
-        live=True,
-    )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder).resolve() / "learner.pkl"
+        options = Options(
+            name=name,
+            version=version,
+            output=Path(output),
+            ui=Path(ui) if ui is not None else None,
+            reference=_reference(reference, path.with_name("reference.jsonl")),
+            activation=activation,
+            ignored_callbacks=tuple(ignored_callbacks),
+            exif_transpose=exif_transpose,
+            picture_size=picture_size,
+            max_pixels=max_pixels,
+            precision=precision,
+            max_changed=max_changed,
+            calibration=Path(calibration) if calibration is not None else None,
+            tta=tta,
+            tta_beta=tta_beta,
+            tta_use_max=tta_use_max,
+            with_samples=with_samples,
+            modules=tuple(modules),
+            force=force,
+            live=True,
+        )
         on_stage("Writing the learner's pickle")
         _write(learn, path)
         exported: ExportResult = export_learner(path, options, on_stage)
     return Summary(exported.path, exported.spec, exported.difference)
+
+
+def _reference(reference: str | Path | Frame | None, path: Path) -> Path | None:
+    """The path of the reference data; a DataFrame is written to `path`, without its index."""
+    if reference is None or isinstance(reference, str | os.PathLike):
+        return None if reference is None else Path(reference)
+    try:
+        reference.to_json(path, orient="records", lines=True, date_format="iso", double_precision=15)
+    except (AttributeError, TypeError, ValueError, OverflowError) as error:
+        raise ExportError(
+            f"reference is a {type(reference).__name__} that can't be read as a table: {error}.",
+            fix="pass a DataFrame with distinct columns of numbers, texts and dates, or the path of a file.",
+            code="reference_unreadable",
+        ) from error
+    return path
 
 
 def _write(learn: Learner, path: Path) -> None:

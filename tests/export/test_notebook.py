@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from fastai.callback.core import Callback
 
@@ -14,6 +15,7 @@ import fastmar
 from fastmar_export.errors import ArchiveExists, ExportError
 from fastmar_export.exporter import Options, export_learner
 from fastmar_runtime.predictor import Predictor
+from fastmar_runtime.profiles.reporting import reference_of
 from tests.export.errors import raises
 from tests.export.tables import CASES, make_learner
 
@@ -130,3 +132,25 @@ def test_repeated_export_is_allowed_but_replacing_another_learner_needs_force(tm
     assert path.read_bytes() == before
     fastmar.export(learn, tmp_path, name="people", force=True)
     assert path.read_bytes() != before
+
+
+def test_reference_may_be_a_frame(tmp_path: Path) -> None:
+    learn, frame = make_learner(CASES["date taken apart"])
+    frame.to_parquet(tmp_path / "rows.parquet")
+    archives = [
+        fastmar.export(learn, tmp_path / name, name="sales", reference=reference)
+        for name, reference in (("file", tmp_path / "rows.parquet"), ("frame", frame.set_index("size", drop=False)))
+    ]
+    of_file, of_frame = (Predictor.open(archive.path) for archive in archives)
+    assert of_file.spec.fields == of_frame.spec.fields
+    profiles = [reference_of(each) for each in (of_file, of_frame)]
+    assert profiles[0] is not None
+    assert profiles[1] is not None
+    assert profiles[0].as_dict() == profiles[1].as_dict()
+
+
+@pytest.mark.parametrize("reference", [5, pd.DataFrame([[1, 2]], columns=["age", "age"]), [{"age": 1}]])
+def test_other_references_are_refused(reference: Any, tmp_path: Path) -> None:
+    learn, _ = make_learner(CASES["two classes"])
+    with raises(ExportError, "reference_unreadable"):
+        fastmar.export(learn, tmp_path, name="people", reference=reference)
