@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,13 @@ class Comparison:
 
 
 def compare_with_fastai(
-    predictor: Predictor, learner: Path, golden: list[dict[str, Any]], data: Sequence[Path] = ()
+    predictor: Predictor,
+    learner: Path,
+    golden: list[dict[str, Any]],
+    data: Sequence[Path] = (),
+    *,
+    sample: int | None = None,
+    on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Comparison:
     """Compare the archive's answers with fastai's predictions, record by record.
 
@@ -70,6 +76,8 @@ def compare_with_fastai(
         learner: path of the learner's pickle.
         golden: the archive's golden records.
         data: files with additional records: CSV, or pictures for a model of pictures.
+        sample: maximum number of these records, at equal distances; None for all.
+        on_progress: called with the number of records that are done, and of all, before each record.
 
     Raises:
         FastaiUnavailable: fastai can't load the learner, or can't predict.
@@ -87,8 +95,12 @@ def compare_with_fastai(
             fix="export the learner without this option, and compare that archive.",
         )
     differences, refused = {}, []
+    rows = [*range(len(golden)), *_sample(range(len(golden), len(records)), sample)]
     learn = load_learner(learner)
-    for row, (record, answer) in enumerate(zip(records, predictor.predict(records), strict=True)):
+    answers = predictor.predict([records[row] for row in rows])
+    for done, (row, answer) in enumerate(zip(rows, answers, strict=True)):
+        on_progress(done, len(rows))
+        record = records[row]
         if error := answer.get("error"):
             name = oracle.describe(record, row - len(golden))
             refused.append(f"{name}: {error['message']} Fix: {error['fix']}")
@@ -97,6 +109,13 @@ def compare_with_fastai(
             differences[row] = _difference(str(record), pair, answer)
     compared_golden = sum(row < len(golden) for row in differences)
     return Comparison(len(differences), compared_golden, max(differences.values(), default=0.0), refused)
+
+
+def _sample(rows: range, size: int | None) -> Sequence[int]:
+    """`size` of `rows` at equal distances, from the first to the last; all if there are fewer."""
+    if size is None or size >= len(rows):
+        return rows
+    return [rows[round(at)] for at in np.linspace(0, len(rows) - 1, size)]
 
 
 def _check_same(predictor: Predictor, learner: Path) -> None:

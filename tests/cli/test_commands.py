@@ -285,6 +285,32 @@ def test_verify_names_rows_that_it_could_not_compare(archive: Path, learner: Pat
     assert end.value.code == 2
 
 
+@pytest.mark.parametrize(("sample", "compared"), [(3, 3), (20, 12)])
+def test_verify_compares_a_sample(
+    archive: Path,
+    learner: Path,
+    tmp_path: Path,
+    capsys: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    sample: int,
+    compared: int,
+) -> None:
+    from fastmar_cli.commands import verify
+
+    monkeypatch.setattr(verify, "_MANY", 40)
+    rows = [f"red,S,{40 + row},70\n" for row in range(11)]
+    (tmp_path / "rows.csv").write_text("color,size,age,weight\n" + "".join(rows) + "red,S,old,70\n")
+    arguments = ["verify", str(archive), "--learner", str(learner), "--data", str(tmp_path / "rows.csv")]
+    assert main([*arguments, "--sample", str(sample)]) == 1
+    printed = capsys.readouterr()
+    assert f"32 golden records, and {compared - 1} of --data" in printed.out
+    assert "record 11" in printed.out, "a sample has the last record, under its own number"
+    assert ("--sample N" in printed.err) == (32 + compared > 40)
+    with pytest.raises(SystemExit) as end:
+        main([*arguments[:-2], "--sample", "3"])
+    assert end.value.code == 2
+
+
 def test_verify_without_fastai(archive: Path, learner: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "fastai", None)
     assert main(["verify", str(archive), "--learner", str(learner)]) == 1
