@@ -29,7 +29,7 @@ from fastmar_serving.run_directory import RunDirectory, run_directory
 from fastmar_serving.settings import Settings, cores
 from fastmar_serving.signals import Stop, describe_status, stop_signals
 from fastmar_serving.sockets import listen
-from fastmar_serving.storage import SPACE_FIX, is_full
+from fastmar_serving.storage import SPACE_FIX, has_space, is_full
 from fastmar_serving.torchserve.config import render, write_properties
 from fastmar_serving.torchserve.control import Control
 from fastmar_serving.torchserve.drain import drain
@@ -214,6 +214,12 @@ def raise_if_dead(server: ServerProcess) -> None:
     if status is None:
         return
     server.log.wait_for_end(OUTPUT_DELAY)
+    if not has_space(server.folder):
+        raise ServerDied(
+            f"TorchServe {describe_status(status)}: the disk of its run directory {server.folder} is full.",
+            fix=SPACE_FIX,
+            code="disk_full",
+        )
     last_line = server.log.last_server_line()
     raise ServerDied(
         f"TorchServe {describe_status(status)}" + (f"; its last output: {last_line}" if last_line else "."),

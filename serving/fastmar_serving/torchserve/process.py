@@ -63,6 +63,7 @@ class ServerProcess:
             pass_fds=tuple(descriptors),
             preexec_fn=_die_with_parent(),  # noqa: PLW1509 - two system calls, no lock
         )
+        self.folder = cwd
         self.log = ServerLog(cast(TextIO, self._process.stdout), show, cwd / FAILURES)
 
     @property
