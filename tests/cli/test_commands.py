@@ -253,6 +253,18 @@ def test_export_notes_functions_in_a_pickle_and_warns_of_calls(
     assert any(line.startswith("Note:") and "<lambda>" in line for line in printed)
 
 
+def test_details_are_shown_with_verbose(tmp_path: Path, capsys: Any, caplog: Any) -> None:
+    learn, _ = make_learner(Case(cats=["flag", "color"]))
+    learn.export(tmp_path / "learner.pkl")
+    command = ["export", str(tmp_path / "learner.pkl"), "--name", "model", "--output", str(tmp_path)]
+    assert main(command) == 0
+    assert "categories are true and false" not in capsys.readouterr().err + caplog.text
+    assert main([*command, "-v"]) == 0
+    assert "categories are true and false" in caplog.text
+    assert main(["inspect", str(tmp_path / "model.mar")]) == 0
+    assert "default: False" in capsys.readouterr().out
+
+
 def test_verify_replays_golden_records_and_compares_with_fastai(archive: Path, learner: Path, capsys: Any) -> None:
     assert main(["verify", str(archive), "--learner", str(learner)]) == 0
     printed = capsys.readouterr().out

@@ -11,6 +11,7 @@ Examples:
 from __future__ import annotations
 
 import argparse
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from fastmar_export.reader import LearnerFile, Record
     from fastmar_runtime.spec import Spec
 
+log = logging.getLogger(__name__)
+
+_DETAILS = ("bool_categories",)  # notices that are shown with --verbose only: they are in the schema, for callers
 MAX_CALLS_SHOWN = 5
 MAX_NAMES_SHOWN = 3
 
@@ -154,7 +158,10 @@ def run(args: argparse.Namespace) -> int:
     with stages() as on_stage:
         exported = export_learner(args.learner, options, on_stage, on_read=_report_contents)
     for note in exported.spec.notices:
-        notice(note["message"])
+        if note["code"] in _DETAILS:
+            log.info("%s", note["message"])
+        else:
+            notice(note["message"])
     spec = exported.spec
     out.print(f"{exported.path}  ({exported.path.stat().st_size / 1024:,.0f} KB)", markup=False)
     out.print(f"  {spec.name} {spec.version}: {spec.kind}, {input_summary(spec)}", markup=False)

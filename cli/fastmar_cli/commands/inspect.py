@@ -108,9 +108,11 @@ def _title(item: dict[str, Any]) -> Any:
 
 
 def _add_item(node: Any, title: Any, item: dict[str, Any]) -> None:
-    """Add an item, on one line if it has no nested items; empty values are omitted."""
+    """Add an item, on one line if it has no nested items; empty values and flags that are not set are omitted."""
     values = {
-        key: value for key, value in item.items() if value is not None and value is not False and value not in ([], {})
+        key: value
+        for key, value in item.items()
+        if value is not None and (value is not False or key == "default") and value not in ([], {})
     }
     if any(_is_nested(value) for value in values.values()):
         _add(node.add(_text(title)), values)
