@@ -59,10 +59,10 @@ def _field(field: Field) -> Iterator[str]:
     if default is not None:
         yield f"    # default: {_scalar(default)}"
     if field.kind == NUMBER:
-        yield "    # unit: miles"
+        yield '    # unit: ""    # shown after the number'
         for name, value in (("minimum", field.minimum), ("maximum", field.maximum)):
             yield f"    # {name}: {_scalar(0 if value is None else value)}"
-        yield "    # step: 1"
+        yield f"    # step: {_step(field)}"
     if field.kind == CATEGORY and field.categories:
         texts = [str(json_value(category)) for category in field.categories[:_CATEGORIES]]
         if left_out := len(field.categories) - len(texts):
@@ -76,6 +76,12 @@ def _default(field: Field) -> Any:
     if field.kind == CATEGORY and field.default not in field.categories:
         return json_value(field.categories[0]) if field.categories else None
     return json_value(field.default)
+
+
+def _step(field: Field) -> float:
+    """1 for a column whose known numbers are whole, 0.01 for another one."""
+    known = (value for value in (field.default, field.minimum, field.maximum) if value is not None)
+    return 1 if all(float(value).is_integer() for value in known) else 0.01
 
 
 def _describe(field: Field) -> str:

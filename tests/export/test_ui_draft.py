@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastmar_cli.main import main
+from fastmar_contract.values import NUMBER
 from fastmar_export.presentation import check_ui
 from fastmar_export.ui_draft import draft_ui
 from fastmar_export.ui_file import read_ui
-from fastmar_runtime.spec import Spec
+from fastmar_runtime.spec import Field, Spec
 from tests.runtime import tiny, tiny_language, tiny_pictures
 
 SPECS = {
@@ -64,6 +65,17 @@ def test_choices_are_complete_up_to_a_limit() -> None:
     assert "The first 20 categories; 1,010 more can be added." in draft
     assert '"c19"' in draft
     assert '"c20"' not in draft
+
+
+@pytest.mark.parametrize(
+    ("numbers", "step"),
+    [({}, "1"), ({"default": 40.0, "minimum": 1, "maximum": 90}, "1"), ({"default": 40.0, "minimum": 1.25}, "0.01")],
+)
+def test_step_fits_the_known_numbers(numbers: dict[str, float], step: str) -> None:
+    field = Field("price", NUMBER, **numbers)  # type: ignore[arg-type]
+    draft = draft_ui(replace(tiny.spec(), fields=(field,)))
+    assert f"    # step: {step}\n" in draft
+    assert "miles" not in draft
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
