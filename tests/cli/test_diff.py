@@ -125,6 +125,8 @@ class TestFields:
     def test_changed_median_is_internal(self) -> None:
         change = only(OLD, with_field(OLD, "age", default=41.0))
         assert (change.level, change.what) == (INSIDE, "the usual value was 40, and is 41")
+        change = only(with_field(OLD, "age", default=1735080.0), with_field(OLD, "age", default=1735000.0))
+        assert change.what == "the usual value was 1735080, and is 1735000"
 
     def test_changed_scaling_is_internal(self) -> None:
         steps = tuple(

@@ -98,7 +98,7 @@ def _show(drift: Drift) -> None:
     columns, rows, hidden = field_rows(comparison)
     out.print(_table(f"{drift.model} {drift.version}: {count}", columns, rows))
     if hidden:
-        out.print(f"{hidden} more fields without a change.")
+        out.print(f"{hidden} more {'field' if hidden == 1 else 'fields'} without a change.")
     if drift.periods:
         out.print(_table(None, PERIOD_COLUMNS, period_rows(drift.periods)))
     refused = f", {drift.live.refused:,} refused" if drift.live.refused else ""

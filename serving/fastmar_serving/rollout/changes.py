@@ -282,7 +282,7 @@ def _listed(values: Iterable[Any]) -> str:
 
 
 def _number(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
 def _singular(key: str) -> str:
