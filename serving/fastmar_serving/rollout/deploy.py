@@ -190,9 +190,16 @@ def _is_loaded(server: Server, archive: Archive, versions: Sequence[Version]) ->
     if loaded is None:
         return False
     file = server.store / loaded.file
-    if not loaded.is_default and file.is_file() and same_file(file, archive.path):
+    is_same = file.is_file() and same_file(file, archive.path)
+    if is_same and not loaded.is_default:
         return True
     fix = "export the learner with another --version."
+    if is_same:
+        raise VersionTaken(
+            f"this archive of {archive.label} is loaded already, and is the default.",
+            fix="nothing is to be done; to deploy another learner, export it with another --version.",
+            code="version_is_default",
+        )
     if loaded.is_default:
         raise VersionTaken(
             f"{archive.label} is loaded already, and is the default.", fix=fix, code="version_is_default"

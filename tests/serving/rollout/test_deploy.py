@@ -303,6 +303,11 @@ class TestFailure:
             run(torchserve, tiny_archive(tmp_path, "1.0"))
         assert caught.value.code == "version_is_default"
         assert "--version" in caught.value.fix
+        assert "nothing is to be done" in caught.value.fix
+        with pytest.raises(errors.VersionTaken) as caught:
+            run(torchserve, tiny_archive(tmp_path, "1.0", flipped=True))
+        assert caught.value.code == "version_is_default"
+        assert "nothing is to be done" not in caught.value.fix
 
     def test_store_has_another_archive_of_the_version(self, torchserve: FakeTorchServe, second: Path) -> None:
         other = tiny_archive(torchserve.store, "2.0")
