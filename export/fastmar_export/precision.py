@@ -97,8 +97,8 @@ def reduce_precision(
     limit = MAX_CHANGED if options.max_changed is None else options.max_changed
     if not change.records or change.changed > limit * change.records:
         raise ExportError(
-            f"with --precision {INT8}, {change.changed} of {change.records} predictions for the {source} change; the "
-            f"limit is {limit:.1%}.",
+            f"with --precision {INT8}, {change.changed} of {change.records} predictions for the {source} change "
+            f"(limit {limit:.1%}), and numbers by at most {change.largest_difference:.2g}.",
             fix=f"export without --precision, pass more {source}, or raise --max-changed.",
             code="precision_too_low",
         )

@@ -82,7 +82,7 @@ def test_too_many_changed_predictions_are_refused(
     folder: Path, tmp_path: Path, int8: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fastmar_export.modalities.vision.precision.quantize_static", negated)
-    with raises(ExportError, "precision_too_low", "30"):
+    with raises(ExportError, "precision_too_low", "30", "numbers by at most"):
         export_learner(folder / "learner.pkl", int8(max_changed=0.5))
     assert not (tmp_path / "reduced.mar").exists()
 
