@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from fastmar_contract.faults import list_names
 from fastmar_contract.values import CATEGORY, NUMBER
 from fastmar_export.presentation import (
     Ui,
@@ -29,7 +30,8 @@ class Migration:
     Attributes:
         ui: the migrated ui.yaml.
         dropped: entries of the old file that do not apply to the model.
-        unnamed: fields and labels of the model without an entry, which get default names.
+        unnamed: fields, labels and categories of the model without an entry, which get default names; categories only
+            of fields that have names of others.
     """
 
     ui: Ui
@@ -104,6 +106,8 @@ def _field(entry: Any, where: str, known: Field, migrated: Migration) -> dict[st
         if "choices" in kept:
             texts = [str(json_value(category)) for category in known.categories]
             kept["choices"] = _entries(kept["choices"], texts, f"{where}.choices", migrated)
+            if unnamed := [text for text in texts if text not in map(str, kept["choices"])]:
+                migrated.unnamed.append(f"choices of {known.name}: {list_names(unnamed)}")
     if "default" in kept and not _is_accepted(kept["default"], known):
         migrated.dropped.append(f"{where}.default: {kept.pop('default')!r}")
     if kept.get("hidden") and "default" not in kept and known.default is None:  # a hidden field sends its default

@@ -247,18 +247,22 @@ def test_booleans_numbers_and_null_keep_their_types(tmp_path: Path) -> None:
 
 
 class TestMigration:
-    def test_written_file_is_read_unchanged(self, tmp_path: Path) -> None:
+    def test_written_file_is_read_unchanged(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         old, written = tmp_path / "old.yaml", tmp_path / "new.yaml"
         old.write_text(AS_TEXT)
         (tmp_path / SPEC).write_text(json.dumps(spec_format.to_dict(as_text_spec())))
         assert main(["migrate-ui", str(old), str(tmp_path), "--output", str(written)]) == 0
+        assert "comments of" not in capsys.readouterr().err
+        old.write_text(f"# of the team\n{old.read_text('utf-8')}", "utf-8")
+        assert main(["migrate-ui", str(old), str(tmp_path)]) == 0
+        assert "comments of" in capsys.readouterr().err
         assert load_ui(written) == read_ui(old, as_text_spec())
 
     def test_migration_to_the_same_model_changes_nothing(self) -> None:
         migrated = migrate_ui(FULL, tiny.spec())
         assert migrated.ui == FULL
         assert migrated.dropped == []
-        assert migrated.unnamed == ["field hours", "label >=50k"]
+        assert migrated.unnamed == ["choices of workclass: ' State-gov' and 'NA'", "field hours", "label >=50k"]
 
     def test_entries_of_removed_fields_and_labels_are_dropped(self) -> None:
         fields = (

@@ -41,5 +41,7 @@ def run(args: argparse.Namespace) -> int:
     for part in migrated.dropped:
         notice(f"dropped: {part}")
     for part in migrated.unnamed:
-        notice(f"new, without an entry: {part}")
+        notice(f"without an entry: {part}")
+    if any(line.lstrip().startswith("#") or " #" in line for line in args.ui.read_text("utf-8").splitlines()):
+        notice(f"comments of {args.ui} are not kept.")
     return 0
