@@ -42,6 +42,22 @@ def test_valid_in_all_kubernetes_versions(folder: Path) -> None:
     assert not found
 
 
+def test_an_ingress_passes_only_what_callers_need() -> None:
+    manifests = render(DEPLOY / "kubernetes/examples/ingress")
+    ingress, account = only(manifests, "Ingress"), only(manifests, "ServiceAccount")
+    [rule] = ingress["spec"]["rules"]
+    assert [(path["path"], path["pathType"]) for path in rule["http"]["paths"]] == [
+        ("/predictions/", "Prefix"),
+        ("/ping", "Exact"),
+    ]
+    services = [path["backend"]["service"] for path in rule["http"]["paths"]]
+    service = only(manifests, "Service")
+    assert {each["name"] for each in services} == {service["metadata"]["name"]}
+    assert {each["port"]["name"] for each in services} <= {port["name"] for port in service["spec"]["ports"]}
+    assert ingress["spec"]["tls"][0]["hosts"] == [rule["host"]]
+    assert account["imagePullSecrets"] == [{"name": "registry"}]
+
+
 def test_pod_that_fills_a_volume_is_valid() -> None:
     [pod] = yaml.safe_load_all(FILL.read_text("utf-8"))
     assert not [problem for version in VERSIONS for problem in problems(pod, version)]
