@@ -112,7 +112,7 @@ class TestStore:
         second = tiny_archive(tmp_path, "2.0", flipped=True)
         fastmar("deploy", second)
         _, err = fastmar("deploy", second, status=1)
-        assert "VersionTaken: tiny 2.0" in err
+        assert "VersionTaken: this archive of tiny 2.0 is loaded already" in err
         assert ask() == NEW
 
     def test_archive_in_the_store(self, fastmar: Any, ask: Any, store: Path) -> None:

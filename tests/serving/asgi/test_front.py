@@ -361,7 +361,7 @@ def test_log_lines_are_json_objects(name: str, store: Path) -> None:
     for line in lines:
         assert {"time", "level", "logger", "message"} == set(line)
         assert datetime.fromisoformat(line["time"]).utcoffset().total_seconds() == 0  # type: ignore[union-attr]
-    assert {line["level"] for line in lines} == {"WARNING"}
+    assert {line["level"] for line in lines} == {"INFO"}
 
 
 # Limits
