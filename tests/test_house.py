@@ -37,7 +37,7 @@ MODALITIES = Path(fastmar_export.modalities.__file__).parent
 README, DOCS = ROOT / "README.md", ROOT / "docs"
 DOCUMENTS = [README, ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
 PICTURE = "docs/images/answer-desktop-light.png"  # in the README, made by `make screenshots`
-OPTIONAL = {"pyspark"}  # packages that are not part of dev, and that a module imports at its top
+OPTIONAL = {"pyspark", "ray"}  # packages that are not part of dev, and that a module imports at its top
 SLOW = ("torch", "onnxruntime", "pandas", "fastai", "requests", "numpy")
 
 

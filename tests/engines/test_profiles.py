@@ -161,6 +161,8 @@ def test_a_killed_worker_loses_one_period(
         wait_for(lambda: requests.get(f"{server.url}/ping", timeout=TIMEOUT).status_code == 200, TIMEOUT)
         wait_for(lambda: [each for each in workers(server) if each.pid != worker.pid], TIMEOUT)
         send(server, records)
+        # Lines of TorchServe's workers pass through the launcher.
+        wait_for(lambda: "a worker was killed" in server.stderr.read_text(), TIMEOUT)
         log = server.stderr.read_text()
         assert log.count("a worker was killed") == log.count(f"a worker was killed: counts of {NAME} 1.0") == 1
     assert ROWS * 2 <= in_files(tmp_path, expected).rows <= ROWS * 3
