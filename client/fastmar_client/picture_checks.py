@@ -9,10 +9,7 @@ from fastmar_client.picture_records import IMAGE
 from fastmar_client.problems import Problem
 from fastmar_contract.base64_text import decode_base64
 from fastmar_contract.media_types import picture_type
-
-_FILE_FIX = "send a JPEG, PNG, GIF, BMP, WebP or TIFF file."
-_BASE64_FIX = "encode all bytes of the file with base64."
-_COMPLETE_FIX = "send the complete file; check that a viewer opens it."
+from fastmar_contract.picture_fixes import BASE64_FIX, COMPLETE_FIX, EMPTY_FIX, FILE_FIX
 
 
 def find_problem(record: Any) -> Problem | None:
@@ -27,13 +24,11 @@ def find_problem(record: Any) -> Problem | None:
         try:
             content = decode_base64(content)
         except ValueError as error:
-            return _refused(
-                "bad_base64", f"the picture is not valid base64 ({error}).", "encode all bytes of the file."
-            )
+            return _refused("bad_base64", f"the picture is not valid base64 ({error}).", BASE64_FIX)
     if not isinstance(content, bytes):
         return None
     if not content:
-        return _refused("empty_picture", "the picture has no bytes.", "send the complete file.")
+        return _refused("empty_picture", "the picture has no bytes.", EMPTY_FIX)
     try:
         from PIL import Image, UnidentifiedImageError  # noqa: PLC0415 - an optional dependency
     except ImportError:
@@ -44,12 +39,12 @@ def find_problem(record: Any) -> Problem | None:
     except UnidentifiedImageError:
         return _not_a_picture()
     except Exception as error:  # Pillow's plugins raise any exception for damaged files
-        return _refused("damaged_picture", f"the picture is damaged or truncated ({error}).", _COMPLETE_FIX)
+        return _refused("damaged_picture", f"the picture is damaged or truncated ({error}).", COMPLETE_FIX)
     return None
 
 
 def _not_a_picture() -> Problem:
-    return _refused("not_a_picture", "the file is not an image.", _FILE_FIX)
+    return _refused("not_a_picture", "the file is not an image.", FILE_FIX)
 
 
 def _refused(code: str, message: str, fix: str) -> Problem:

@@ -10,6 +10,7 @@ from fastmar_contract.base64_text import decode_base64
 from fastmar_contract.display import json_safe, short_repr
 from fastmar_contract.errors import RecordError
 from fastmar_contract.masks import MASK_SIZE, MASK_SIZES, MODEL_SIZE
+from fastmar_contract.picture_fixes import BASE64_FIX
 from fastmar_runtime.report import Report
 from fastmar_runtime.spec import IMAGE
 
@@ -109,7 +110,7 @@ def _decode_base64(text: str, name: str | None) -> bytes:
         raise RecordError(
             "bad_base64",
             f"{describe_picture(name)} is not valid base64 ({error}).",
-            fix="encode all bytes of the file with base64.",
+            fix=BASE64_FIX,
             field=IMAGE,
         ) from error
 

@@ -14,6 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fastmar_contract.display import short_repr
 from fastmar_contract.errors import RecordError
+from fastmar_contract.picture_fixes import COMPLETE_FIX, EMPTY_FIX, FILE_FIX
 from fastmar_runtime.file_kinds import describe_file
 from fastmar_runtime.geometry import Geometry
 from fastmar_runtime.pictures import Picture, describe_picture
@@ -25,7 +26,6 @@ _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "MPO", "DIB", "PPM", "A
 """The accepted formats. Pillow supports others, such as formats that start other programs, and icons, which it decodes
 before their size can be checked."""
 
-_KINDS_FIX = "send a JPEG, PNG, GIF, BMP, WebP or TIFF file."
 # Start of a JPEG scan: marker, length, number of components. Compressed pixels never contain the marker, and data after
 # a picture, such as the videos of phones, almost never contains all of it.
 _SCAN = re.compile(rb"\xff\xda\x00(?:\x08\x01|\x0a\x02|\x0c\x03|\x0e\x04)")
@@ -61,7 +61,7 @@ class PILImage(PictureStep):
     def _decode(self, picture: Picture) -> Any:
         name = describe_picture(picture.name)
         if not picture.data:
-            raise _refused("empty_picture", f"{name} has no bytes.", "send the complete file.")
+            raise _refused("empty_picture", f"{name} has no bytes.", EMPTY_FIX)
         if len(picture.data) > self.max_bytes:
             raise _refused(
                 "picture_too_large",
@@ -82,7 +82,7 @@ class PILImage(PictureStep):
                 raise _refused(
                     "damaged_picture",
                     f"{name} is damaged or truncated ({' '.join(str(error).split())[:200]}).",
-                    "send the complete file; check that a viewer opens it.",
+                    COMPLETE_FIX,
                 ) from error
 
     def _converted(self, image: Any) -> Any:
@@ -106,12 +106,12 @@ def _open(picture: Picture) -> Any:
             raise _too_many_pixels(name, "enormous", f"{Image.MAX_IMAGE_PIXELS:,}") from error
         except UnidentifiedImageError as error:
             file = "the file" if picture.name is None else short_repr(picture.name)
-            raise _refused("not_a_picture", f"{file} is {describe_file(data)}.", _KINDS_FIX) from error
+            raise _refused("not_a_picture", f"{file} is {describe_file(data)}.", FILE_FIX) from error
         except Exception as error:  # Pillow's plugins raise any exception for damaged files
             raise _refused(
                 "damaged_picture",
                 f"{name} is damaged ({' '.join(str(error).split())[:200]}).",
-                "send the complete file; check that a viewer opens it.",
+                COMPLETE_FIX,
             ) from error
 
 
