@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from fastmar_cli.arguments import names, port, positive, read_variable, seconds, share
-from fastmar_cli.parser import similar
+from fastmar_cli.parser import requested_level, similar
 from fastmar_contract.urls import is_url
 
 VARIABLE = "FASTMAR_"
@@ -57,9 +57,8 @@ OTHER_VARIABLES = frozenset(
         "WEB_UPLOADS",
     }
 )
-KUBERNETES = re.compile(
-    r"_SERVICE_HOST$|_SERVICE_PORT|_PORT_[0-9]+_[A-Z]+"
-)  # addresses of services, as FASTMAR_PORT=tcp://...
+# Addresses of Kubernetes' services.
+KUBERNETES = re.compile(r"_SERVICE_HOST$|_SERVICE_PORT|_PORT_[0-9]+_[A-Z]+")
 PLATFORMS = ("auto", "none", "sagemaker", "vertex", "azureml")
 
 
@@ -172,18 +171,16 @@ def run(args: argparse.Namespace) -> int:
     from dataclasses import fields
     from importlib import import_module
 
-    from fastmar_cli.parser import requested_level
     from fastmar_runtime.logs import configure_logging
     from fastmar_serving.platforms import choose
     from fastmar_serving.settings import Settings
 
     options = {**vars(from_environment(os.environ)), **vars(args)}
-    warnings = unknown_variables(os.environ)
     if not requested_level(args, os.environ):
         for package in ("fastmar_serving", "fastmar_cli"):  # not of other packages
             logging.getLogger(package).setLevel(logging.INFO)
     configure_logging(options.get("log_format", LOG_FORMATS[0]), access_log=options.get("access_log", False))
-    for warning in warnings:
+    for warning in unknown_variables(os.environ):
         logging.getLogger(__name__).warning("%s", warning)
     platform = choose(options.pop("platform", "auto"), os.environ)
     launcher = import_module(f"fastmar_serving.{options.pop('engine', ENGINES[0])}.launcher")
