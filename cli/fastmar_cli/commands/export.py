@@ -179,9 +179,9 @@ def _profile_summary(archive: Path, spec: Spec) -> str | None:
     from fastmar_runtime.bundle import BundleFiles
     from fastmar_runtime.profiles.building import reference_in
 
-    reference = reference_in(BundleFiles(archive), spec)
     if any(notice["code"] == NO_PROFILE for notice in spec.notices):
         return None
+    reference = reference_in(BundleFiles(archive), spec)
     if reference is None:
         return "no reference profile: monitoring finds fewer changes (--reference makes one)"
     return f"reference profile of {reference.profile.rows:,} rows, for monitoring"

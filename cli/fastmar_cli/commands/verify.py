@@ -66,8 +66,9 @@ def run(args: argparse.Namespace) -> int:
                 predictor, args.learner, golden.records, args.data, sample=args.sample, on_progress=on_progress
             )
         if compared.refused:
-            refused = "1 record" if len(compared.refused) == 1 else f"{len(compared.refused):,} records"
-            out.print(f"{refused} not compared: the archive refuses {'it' if refused == '1 record' else 'them'}")
+            count = len(compared.refused)
+            records, them = ("record", "it") if count == 1 else ("records", "them")
+            out.print(f"{count:,} {records} not compared: the archive refuses {them}")
             out.print(f"  first refusal: {compared.refused[0]}", markup=False)
         out.print(f"{compared.records} records against fastai: same answers, ", end="")
         out.print(f"largest difference {compared.difference:.1g}")
