@@ -174,8 +174,10 @@ def export(
 
 def _reference(reference: str | Path | Frame | None, path: Path) -> Path | None:
     """The path of the reference data; a DataFrame is written to `path`, without its index."""
-    if reference is None or isinstance(reference, str | os.PathLike):
-        return None if reference is None else Path(reference)
+    if reference is None:
+        return None
+    if isinstance(reference, str | os.PathLike):
+        return Path(reference)
     try:
         reference.to_json(path, orient="records", lines=True, date_format="iso", double_precision=15)
     except (AttributeError, TypeError, ValueError, OverflowError) as error:

@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from fastmar_contract.errors import FastmarError, RecordError, RequestError
+from fastmar_contract.errors import FastmarError, RecordError
 from fastmar_contract.faults import MISSING_COLUMN
 from fastmar_contract.values import CATEGORY, FLOAT32_MAX, NUMBER
 from fastmar_export.bundle import Bundle
@@ -47,7 +47,7 @@ def read_reference(path: Path, spec: Spec) -> list[Any]:
     """
     try:
         return [record for batch in record_batches(path, spec, _BATCH) for record in batch]
-    except (FastmarError, RequestError) as error:
+    except FastmarError as error:
         raise _unreadable(path, error) from error
 
 
@@ -65,7 +65,7 @@ def add_profile(bundle: Bundle, path: Path, on_stage: Callable[[str], None]) -> 
     try:
         batches = record_batches(path, bundle.spec, predictor.preprocess.chunk)
         profile = build_reference(predictor, batches, on_progress)
-    except (FastmarError, RequestError) as error:
+    except FastmarError as error:
         raise _unreadable(path, error) from error
     if profile is None:
         message = "no record of the reference data can be predicted, so the archive has no profile of them"
@@ -85,7 +85,7 @@ def _why(path: Path, predictor: Predictor) -> str:
     return f": the first one is refused with {error.get('code')}, in {error.get('field')!r}"
 
 
-def _unreadable(path: Path, error: FastmarError | RequestError) -> ExportError:
+def _unreadable(path: Path, error: FastmarError) -> ExportError:
     return ExportError(f"--reference {path}: {error.message}", fix=error.fix, code="reference_unreadable")
 
 

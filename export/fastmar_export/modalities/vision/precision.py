@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from fastmar_contract.errors import FastmarError, RecordError, RequestError
+from fastmar_contract.errors import FastmarError, RecordError
 from fastmar_export import precision
 from fastmar_export.bundle import Bundle
 from fastmar_export.errors import ExportError
@@ -54,7 +54,7 @@ def _pictures(folder: Path, spec: Spec) -> Iterator[list[Any]]:
     try:
         for batch in record_batches(folder, spec, _BATCH):
             yield [record for record in batch if not isinstance(record, RecordError)]
-    except (FastmarError, RequestError) as error:
+    except FastmarError as error:
         raise ExportError(
             f"--calibration {folder}: {error.message}", fix=error.fix, code="calibration_unreadable"
         ) from error
