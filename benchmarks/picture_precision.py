@@ -1,4 +1,4 @@
-"""Measures models of pictures in int8: pictures per second, and changed labels.
+"""Measures picture models in int8: pictures per second, and changed labels.
 
     python -m benchmarks.picture_precision
 

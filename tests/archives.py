@@ -88,7 +88,7 @@ def tiny_archive(
 
 
 def ratings_archive(folder: Path) -> Path:
-    """The archive of the tiny model of collaborative filtering, `films`."""
+    """The archive of the tiny collaborative filtering model, `films`."""
     model = tiny_ratings.predictor()
     golden = tiny.golden(model, [tiny_ratings.RECORD, {"user": 7, "title": "Alien"}])
     return write_archive(Bundle(model.spec, tiny_ratings.graph(), golden), folder)

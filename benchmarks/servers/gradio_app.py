@@ -32,7 +32,7 @@ def component(name: str, schema: dict[str, Any]) -> Any:
 
 
 def table_page(url: str, schema: dict[str, Any]) -> gradio.Interface:
-    """The page of a model of tables."""
+    """The page of a tabular model."""
     properties = schema["record"]["properties"]
     names = list(properties)
     examples = [[example.get(name) for name in names] for example in schema["record"].get("examples", [])]
@@ -47,7 +47,7 @@ def table_page(url: str, schema: dict[str, Any]) -> gradio.Interface:
 
 
 def picture_page(url: str) -> gradio.Interface:
-    """The page of a model of pictures."""
+    """The page of a picture model."""
 
     def predict(path: str | None) -> dict[str, float]:
         if path is None:

@@ -247,7 +247,7 @@ class AsyncClient:
         return await self._run(get_schema(self._calls.requester, model, version))
 
     async def samples(self, model: str, version: str | None = None) -> list[bytes]:
-        """The sample pictures of a model of pictures; see `Client.samples`."""
+        """The sample pictures of a picture model; see `Client.samples`."""
         return await self._run(get_samples(self._calls.requester, model, version))
 
     async def models(self) -> list[ServedModel]:

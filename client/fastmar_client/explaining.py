@@ -26,7 +26,7 @@ def explain_record(schema: Mapping[str, Any], record: Mapping[str, Any] | Pictur
         name = str(schema.get("name"))
         raise RecordRefused(
             f"{name} does not explain its answers.",
-            fix="use a model of tables or pictures that answers with one label or one number, exported by this version "
+            fix="use a tabular or picture model that answers with one label or one number, exported by this version "
             "of fastmar.",
             code="not_explained",
             model=name,

@@ -1,4 +1,4 @@
-"""Records that request a list of items from a model of collaborative filtering, made from the model's schema."""
+"""Records that request a list of items from a collaborative filtering model, made from the model's schema."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _recommender(schema: Mapping[str, Any], option: str) -> Mapping[str, Any]:
         what = "compare" if found else "rank"
         raise RecordRefused(
             f"{name} does not {what} items.",
-            fix="use a model of collaborative filtering that this version of fastmar exported from a collab_learner.",
+            fix="use a collaborative filtering model that this version of fastmar exported from a collab_learner.",
             code="not_a_recommender",
             model=str(name),
         )

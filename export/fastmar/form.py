@@ -29,7 +29,7 @@ from fastmar_web.presentation import Presentation, plain_number
 if TYPE_CHECKING:
     from fastmar.model import Model
 
-PICTURE = "picture"  # name of the field of a model of pictures
+PICTURE = "picture"  # name of the field of a picture model
 SLIDER_STEPS = 200  # of a slider whose step is not configured
 _WIDTH = "26em"
 
@@ -38,7 +38,7 @@ class Form(ipywidgets.HBox):  # type: ignore[misc]  # ipywidgets has no types
     """The form of a model: fields on the left, the answer on the right.
 
     Attributes:
-        fields: the widgets by column; for a model of pictures a `FileUpload` named "picture".
+        fields: the widgets by column; for a picture model a `FileUpload` named "picture".
         record: the record of the fields, or the bytes of the picture; None while a value is not valid.
         answer: the answer to `record`; None if there is none. A mask has the size of the picture.
     """

@@ -170,7 +170,7 @@ class Model:
 
         Args:
             table: a DataFrame of pandas or Polars, an Arrow table, or another object with `__arrow_c_stream__`.
-            column: for a model of pictures or texts, the column that has them; None for the column `image` or `path`,
+            column: for a picture or text model, the column that has them; None for the column `image` or `path`,
                 or that of the model's field, or the only column.
             keep: columns of the table in the result: "all", or names.
             columns: columns of answers in the result: "prediction", "probability" (of the prediction), "probabilities"

@@ -43,7 +43,7 @@ def scorer(
     Args:
         path: the archive (`.mar`).
         schema: of the DataFrame: `people.schema`.
-        column: for a model of pictures or texts, the column that has them; see `Model.score`. Each node needs the files
+        column: for a picture or text model, the column that has them; see `Model.score`. Each node needs the files
             of a column of paths.
         keep: columns of the DataFrame in the result: "all", or names.
         columns: columns of answers in the result; see `Model.score`.

@@ -125,7 +125,7 @@ def export(
         exif_transpose: whether to rotate photos by their EXIF orientation, which fastai does not do.
         picture_size: width and height of all pictures, for a learner without Resize whose network needs one size.
         max_pixels: limit of a picture's pixels, for a learner without Resize; None for the default limit.
-        precision: ``"int8"`` for a model of texts or pictures; None for float32. The change is measured on `reference`
+        precision: ``"int8"`` for a text or picture model; None for float32. The change is measured on `reference`
             for texts, and on `calibration` for pictures.
         max_changed: largest share of the measured predictions that `precision` may change; None for 0.02.
         calibration: folder of about a hundred typical pictures.

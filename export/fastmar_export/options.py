@@ -29,7 +29,7 @@ class Options:
         precision: ``"int8"`` for 8-bit weights: of the LSTM layers for texts, of all layers for pictures; None for
             float32.
         max_changed: largest share of predictions that `precision` may change; None for the default.
-        calibration: folder of pictures, with which `precision` of a model of pictures is prepared and measured.
+        calibration: folder of pictures, with which `precision` of a picture model is prepared and measured.
         tta: number of augmented copies of each picture, for the answers of `learn.tta`; None for those of
             `learn.predict`.
         tta_beta: share of the plain picture in the answer; None for 0.25.

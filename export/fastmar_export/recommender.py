@@ -1,4 +1,4 @@
-"""The part of the spec that models of collaborative filtering need to rank items."""
+"""The part of the spec that collaborative filtering models need to rank items."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def compare_with_fastai(
         predictor: predictor of the archive.
         learner: path of the learner's pickle.
         golden: the archive's golden records.
-        data: files with additional records: CSV, or pictures for a model of pictures.
+        data: files with additional records: CSV, or pictures for a picture model.
         sample: maximum number of these records, at equal distances; None for all.
         on_progress: called with the number of records that are done, and of all, before each record.
 

@@ -1,7 +1,7 @@
 """Request bodies to records, and answers to response bodies.
 
 Accepted bodies are a JSON record, a JSON list of records, ``{"instances": [...]}``, JSON lines, JSON of other tools,
-and the Open Inference Protocol's ``{"inputs": [...]}``; CSV with a header for tables; pictures for models of pictures;
+and the Open Inference Protocol's ``{"inputs": [...]}``; CSV with a header for tables; pictures for picture models;
 and multipart forms of these. The response has the format of the request.
 """
 

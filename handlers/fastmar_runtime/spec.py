@@ -60,7 +60,7 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Recommender:
-    """What a model of collaborative filtering needs to rank items; see `item_lists`.
+    """What a collaborative filtering model needs to rank items; see `item_lists`.
 
     Attributes:
         user, item: names of the fields.

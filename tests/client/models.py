@@ -68,7 +68,7 @@ def export_adult(store: Path) -> Path:
 
 
 def export_colours(store: Path) -> Path:
-    """Train and export `colours`, a model of pictures."""
+    """Train and export `colours`, a picture model."""
     from tests.pictures import make_learner
 
     from fastmar_export.exporter import Options, export_learner

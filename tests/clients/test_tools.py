@@ -1,4 +1,4 @@
-"""Other HTTP clients, used in their usual ways, against each engine with a model of tables and one of pictures.
+"""Other HTTP clients, used in their usual ways, against each engine with a tabular model and a picture model.
 
 The clients are installed in a separate environment by `.ci/clients`.
 """

@@ -29,7 +29,7 @@ KEY = "0123456789abcdef-salt"
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model store with models of tables, texts, pictures and ratings."""
+    """A model store with a tabular, a text, a picture and a collaborative filtering model."""
     folder = tmp_path_factory.mktemp("models")
     tiny_archive(folder)
     language_archive(folder)

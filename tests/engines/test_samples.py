@@ -24,7 +24,7 @@ SAMPLES = (tiny_pictures.picture(), tiny_pictures.encoded(tiny_pictures.noise(se
 
 @pytest.fixture(scope="module")
 def sampled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with a model of pictures that has samples, and a model of tables."""
+    """A store with a picture model that has samples, and a tabular model."""
     store = tmp_path_factory.mktemp("sampled")
     tiny_archive(store)
     predictor = tiny_pictures.predictor()

@@ -1,4 +1,4 @@
-"""A tiny model of collaborative filtering: dot products of factors of 3 users and 5 items, without torch or fastai."""
+"""A tiny collaborative filtering model: dot products of factors of 3 users and 5 items, without torch or fastai."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from tests.archives import language_archive, tiny_archive
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Models of tables and of texts."""
+    """A tabular and a text model."""
     folder = tmp_path_factory.mktemp("models")
     tiny_archive(folder)
     language_archive(folder)

@@ -113,7 +113,7 @@ REVIEWS: JSON = {
     },
 }
 REVIEWS["record"]["type"] = ["object", "string"]
-"""A model of texts."""
+"""A text model."""
 
 TITLES = ["Alien", "Brazil", "The Assassination of Jesse James by the Coward Robert Ford (2007)", "Q" * 60]
 TITLES += [f"Film {number}" for number in range(5, 21)]
@@ -123,7 +123,7 @@ FILMS: JSON = {
     "answer": {"properties": {"prediction": {"type": "number"}}},
     "recommender": {"user": "user", "item": "title", "recommend": {}, "similar": {}},
 }
-"""A model of collaborative filtering: its schema lists some of the users, and all titles, two of them long."""
+"""A collaborative filtering model: its schema lists some of the users, and all titles, two of them long."""
 RECOMMENDED: JSON = {
     "user": 1,
     "recommendations": [

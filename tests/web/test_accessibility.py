@@ -106,7 +106,7 @@ def visit(page: Any, address: str, fake: FakeClient, pictures: list[Path], tmp_p
 
 
 def visit_texts(page: Any, address: str, fake: FakeClient, check: Any) -> None:
-    """Check the form of a model of texts."""
+    """Check the form of a text model."""
     fake.schemas["reviews"] = REVIEWS
     page.goto(f"{address}/models/reviews")
     check("the form of a text")

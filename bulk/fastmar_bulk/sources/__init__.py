@@ -108,7 +108,7 @@ class Source(Protocol):
 def find_files(table: str, spec: Spec) -> list[str]:
     """The files that a path, a folder or a pattern such as ``data/*.parquet`` stands for, in the order of their names.
 
-    For a model of pictures, a folder, a pattern or a file without the ending of a table stands for pictures, and is
+    For a picture model, a folder, a pattern or a file without the ending of a table stands for pictures, and is
     returned as it is.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Recommend items to a user, with a model of collaborative filtering.
+"""Recommend items to a user, with a collaborative filtering model.
 
 TARGET is MODEL.mar, or a URL such as http://127.0.0.1:8080/predictions/NAME. USER and the items to leave out are read
 like cells of the training table: 7 is a number if the users are numbers. With --like, the items that are most similar

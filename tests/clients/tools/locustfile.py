@@ -1,4 +1,4 @@
-"""Client with Locust: JSON records to the model of tables."""
+"""Client with Locust: JSON records to the tabular model."""
 
 import json
 import os

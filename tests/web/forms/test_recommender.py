@@ -1,4 +1,4 @@
-"""The form of a model of collaborative filtering: a rating, or a list of items."""
+"""The form of a collaborative filtering model: a rating, or a list of items."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ EXPLANATION = {
 
 @pytest.fixture
 def explained(fake: FakeClient) -> FakeClient:
-    """The fake server with a model of pictures that explains its answers."""
+    """The fake server with a picture model that explains its answers."""
     fake.schemas["colours"] = SCHEMA
     plain = {**EXPLANATION["answer"], "warnings": []}  # type: ignore[dict-item]
     fake.answers["colours"] = lambda record: EXPLANATION if isinstance(record, dict) else plain

@@ -1,4 +1,4 @@
-"""The page of a model of collaborative filtering: a rating of an item by a user, or a list of items for one of them."""
+"""The page of a collaborative filtering model: a rating of an item by a user, or a list of items for one of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models of texts in int8: LSTM layers with 8-bit weights."""
+"""Text models in int8: LSTM layers with 8-bit weights."""
 
 from __future__ import annotations
 

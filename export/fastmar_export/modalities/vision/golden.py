@@ -14,7 +14,7 @@ from fastmar_export.conversion import State
 from fastmar_runtime.spec import IMAGE
 
 _SEED = 20
-# Modes, widths and heights. For a model of pictures of any size, all have `GOLDEN_SIZE`.
+# Modes, widths and heights. For a picture model without a fixed size, all have `GOLDEN_SIZE`.
 _SHAPES = (("RGB", 96, 72), ("RGB", 60, 110), ("L", 80, 80), ("RGBA", 73, 41), ("P", 40, 64), ("RGB", 200, 30))
 GOLDEN_SIZE = (96, 80)
 _BARS = 5

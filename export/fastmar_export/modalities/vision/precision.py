@@ -1,4 +1,4 @@
-"""Models of pictures in int8: weights and activations with 8 bits, by pictures of the user."""
+"""Picture models in int8: weights and activations with 8 bits, by pictures of the user."""
 
 from __future__ import annotations
 

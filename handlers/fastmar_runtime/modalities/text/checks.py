@@ -1,4 +1,4 @@
-"""Checks of the fields, the steps and the graph's inputs of a model of texts."""
+"""Checks of the fields, the steps and the graph's inputs of a text model."""
 
 from __future__ import annotations
 

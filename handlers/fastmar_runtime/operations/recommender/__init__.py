@@ -1,4 +1,4 @@
-"""Operations of models of collaborative filtering: see `item_lists`."""
+"""Operations of collaborative filtering models: see `item_lists`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lists of items from models of collaborative filtering: the best items for a user, and items like another one.
+"""Lists of items from collaborative filtering models: the best items for a user, and items like another one.
 
 A record with an option requests a list. ``{"user": 7, "recommend": 10, "seen": ["Alien (1979)"]}`` requests the 10
 items with the highest predictions for the user, without those in ``seen``. ``{"title": "Alien (1979)", "similar": 10}``

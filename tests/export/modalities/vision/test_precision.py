@@ -1,4 +1,4 @@
-"""Exports in int8 of models of pictures, with trained learners."""
+"""Exports in int8 of picture models, with trained learners."""
 
 from __future__ import annotations
 
