@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, TypeAlias
 
 import pyarrow as pa
 
 from fastmar_bulk.answers import AnswerTable
 from fastmar_bulk.layout import FAIL, SEPARATE, Layout, Options
 from fastmar_bulk.outputs import Outputs, check_target, first_refused, refused_rows, taken
+from fastmar_bulk.parallel import map_in_order
 from fastmar_bulk.parts import Parts, write_errors
 from fastmar_bulk.records import header_fix
 from fastmar_bulk.scorer import Scorer, open_scorer, reads_tables, rows_a_chunk
@@ -27,8 +25,6 @@ from fastmar_client.scoring import Scored
 from fastmar_contract.csv_rows import NO_HEADER
 from fastmar_contract.machine import usable_cores
 from fastmar_runtime.predictor import Predictor
-
-_Result: TypeAlias = "tuple[Table, Any]"
 
 
 def score_files(predictor: Predictor, identity: str, table: str, target: str, options: Options) -> Scored:
@@ -144,7 +140,7 @@ class _Run:
         """Score and write chunk by chunk, in the order of the rows."""
         workers = self._options.workers or usable_cores()
         self._options.progress(self.progress(0.0))
-        for job, (table, answers) in _map_in_order(self._score, self._jobs(files, first, reading), workers):
+        for job, (table, answers) in map_in_order(self._score, self._jobs(files, first, reading), workers):
             if self._parts is not None:
                 self._parts.check()
             error = answers[ERROR]
@@ -191,22 +187,3 @@ class _Run:
         if self._parts is not None:
             self._parts.save(job.number, answers)
         return table, answers
-
-
-def _map_in_order(
-    function: Callable[[_Job], _Result], jobs: Generator[_Job, None, None], workers: int
-) -> Iterator[tuple[_Job, _Result]]:
-    """Each job with its result, in their order; at most `workers` + 1 of them are in memory."""
-    pending: deque[tuple[_Job, Future[_Result]]] = deque()
-    with closing(jobs), ThreadPoolExecutor(workers, "fastmar-score") as pool:
-        try:
-            for job in jobs:
-                pending.append((job, pool.submit(function, job)))
-                if len(pending) > workers:
-                    done, future = pending.popleft()
-                    yield done, future.result()
-            while pending:
-                done, future = pending.popleft()
-                yield done, future.result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)

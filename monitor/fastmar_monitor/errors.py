@@ -9,6 +9,7 @@ FastmarError
     ├── NoTimes                   the data has no times, so that it can't be split into periods
     ├── SourceUnknown             there is no source for this kind of data
     ├── TruthUnreadable           a table with the truth can't be read
+    ├── NoTruths                  no row has a truth that can be compared
     └── FeedbackUnsupported       the answers of the model can't be compared with a truth
 """
 
@@ -63,6 +64,12 @@ class TruthUnreadable(MonitorError):
     """A table with the truth can't be read, or lacks a column."""
 
     code = "truth_unreadable"
+
+
+class NoTruths(MonitorError):
+    """No row has a truth that can be compared with an answer."""
+
+    code = "no_truths"
 
 
 class FeedbackUnsupported(MonitorError):

@@ -33,7 +33,10 @@ def make_world(folder: Path) -> None:
     archives = folder / "archives"
     model = flights.benchmark_model()
     shutil.copy(model.learner, folder / "learner.pkl")
-    pd.DataFrame(model.records[:ROWS]).to_csv(folder / "rows.csv", index=False)
+    rows = pd.DataFrame(model.records[:ROWS])
+    rows.to_csv(folder / "rows.csv", index=False)
+    labels = [answer["prediction"] for answer in model.answers[:ROWS]]
+    rows.assign(**{flights.TARGET: labels}).to_csv(folder / "labelled.csv", index=False)
     for name in ("flights", "people"):  # the same learner under two names
         export_learner(folder / "learner.pkl", Options(name, output=archives, reference=folder / "rows.csv"))
     export_adult(archives)

@@ -14,7 +14,7 @@ from fastmar_monitor.feedback.calibration import Estimate
 from fastmar_monitor.feedback.intervals import rounded
 from fastmar_monitor.feedback.joining import WEEK, Answers, Joined, join
 from fastmar_monitor.feedback.kinds import AnswerKind, Scores, kind_for
-from fastmar_monitor.feedback.truths import EXAMPLES, Truths, read_truths
+from fastmar_monitor.feedback.truths import EXAMPLES, Truths, listed, read_truths
 from fastmar_runtime.bundle import BundleFiles
 from fastmar_runtime.checks import read_spec
 
@@ -168,12 +168,12 @@ class Feedback:
         if truths.conflicting:
             yield f"{truths.conflicting:,} truths contradict an earlier row of the same record; the last row is used."
         if joined.unknown:
-            named = _listed(map(repr, joined.unknown_examples), joined.unknown)
+            named = listed(map(repr, joined.unknown_examples), joined.unknown)
             yield f"{joined.unknown:,} truths have a request id or row that the log does not have: {named}."
         if truths.invalid:
-            yield f"{truths.invalid:,} rows can't be read as a truth: {_listed(truths.examples, truths.invalid)}."
+            yield f"{truths.invalid:,} rows can't be read as a truth: {listed(truths.examples, truths.invalid)}."
         if self.unknown_labels:
-            named = _listed((repr(label) for label, _ in self.unknown_labels[:EXAMPLES]), len(self.unknown_labels))
+            named = listed((repr(label) for label, _ in self.unknown_labels[:EXAMPLES]), len(self.unknown_labels))
             count = sum(count for _, count in self.unknown_labels)
             yield f"{count:,} labels of truths are unknown to the model: {named}."
         if joined.ambiguous:
@@ -275,11 +275,6 @@ def _counted(log: Iterator[Logged | None], on_progress: Callable[[int], None]) -
         if number % _PROGRESS == 0:
             on_progress(number)
         yield line
-
-
-def _listed(texts: Any, count: int) -> str:
-    shown = list(texts)
-    return ", ".join(shown) + (f" and {count - len(shown):,} more" if count > len(shown) else "")
 
 
 def _duration(seconds: float) -> str:

@@ -109,6 +109,12 @@ def read_truths(tables: Sequence[str], kind: AnswerKind, columns: Sequence[str])
     return found
 
 
+def listed(texts: Iterable[str], count: int) -> str:
+    """The first of `count` texts, and the number of the others."""
+    shown = list(texts)
+    return ", ".join(shown) + (f" and {count - len(shown):,} more" if count > len(shown) else "")
+
+
 def _rows(name: str, file: Any, required: Sequence[str]) -> Iterator[dict[str, Any] | None]:
     """The rows of a file by column; None for one that can't be read."""
     if ending(name) in TABLES:

@@ -32,10 +32,10 @@ def headline(feedback: Feedback) -> str:
     change = feedback.change
     if change is None:
         return f"A verdict needs two {feedback.by}s with {MIN_TRUTHS} truths each."
-    before, after = (_loss(feedback.loss, value) for value in (change.before, change.after))
+    before, after = (loss_text(feedback.loss, value) for value in (change.before, change.after))
     return (
         f"The {feedback.loss} was {before} in the {feedback.by} of {date(change.first.start)}, and {after} in the "
-        f"{feedback.by} of {date(change.last.start)} ({_p(change.p_value)})."
+        f"{feedback.by} of {date(change.last.start)} ({p_text(change.p_value)})."
     )
 
 
@@ -64,17 +64,18 @@ def figure_rows(feedback: Feedback) -> list[tuple[str, str]]:
     return [(FIGURES[name], figure_text(name, figure)) for name, figure in feedback.all.measured.figures.items()]
 
 
-def figure_text(name: str, figure: Figure) -> str:
-    """A figure with its interval."""
-    value = number_text(name, figure.value)
+def figure_text(name: str, figure: Figure, sign: str = "") -> str:
+    """A figure with its interval; `sign` is that of `number_text`."""
+    value = number_text(name, figure.value, sign)
     if figure.low is None or figure.high is None:
         return value
-    return f"{value} ({number_text(name, figure.low)} to {number_text(name, figure.high)})"
+    return f"{value} ({number_text(name, figure.low, sign)} to {number_text(name, figure.high, sign)})"
 
 
-def number_text(name: str, value: float) -> str:
-    """A value of a figure, without its interval."""
-    return f"{value:.1%}" if name in _SHARES else f"{value:.4g}" if name in ("mae", "rmse", "bias") else f"{value:.3f}"
+def number_text(name: str, value: float, sign: str = "") -> str:
+    """A value of a figure, without its interval; with the sign "+", numbers above 0 have it, too."""
+    style = ".1%" if name in _SHARES else ".4g" if name in ("mae", "rmse", "bias") else ".3f"
+    return f"{value:{sign}{style}}"
 
 
 def estimate_text(estimate: Estimate | None) -> str:
@@ -99,9 +100,11 @@ def _row(period: Period, names: list[str], *, has_estimate: bool) -> list[str]:
     return [date(period.start), f"{period.answered:,}", f"{period.with_truth:,}", *cells, *last]
 
 
-def _p(value: float) -> str:
+def p_text(value: float) -> str:
+    """A p-value."""
     return f"p = {value:.1g}" if value >= _LEAST_P else f"p < {_LEAST_P:g}"
 
 
-def _loss(name: str, value: float) -> str:
+def loss_text(name: str, value: float) -> str:
+    """A value of the mean loss with this name."""
     return f"{value:.1%}" if name.startswith("share") else f"{value:.4g}"

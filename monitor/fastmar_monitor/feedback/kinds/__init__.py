@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from fastmar_monitor.errors import FeedbackUnsupported, MonitorError
 from fastmar_monitor.feedback.calibration import Calibration
-from fastmar_monitor.feedback.intervals import Figure, Numbers, p_mean_grew
+from fastmar_monitor.feedback.intervals import Figure, Numbers, p_mean_grew, p_means_differ
 from fastmar_runtime.spec import Spec
 
 
@@ -48,11 +48,17 @@ class AnswerKind(ABC):
 
     Attributes:
         loss: name of the mean loss, for sentences.
+        has_right_answers: whether answers are right or wrong: a right one has the loss 0.
+        has_labels: whether an answer is one label.
+        of_known_labels: figures that leave out records whose true label the model does not know.
         columns: default names of the columns with the truth.
         unknown: labels of the truth that the model does not know, and how often they were read.
     """
 
     loss: ClassVar[str]
+    has_right_answers: ClassVar[bool] = True
+    has_labels: ClassVar[bool] = False
+    of_known_labels: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
@@ -73,6 +79,11 @@ class AnswerKind(ABC):
                 code="truth_column_count",
             )
         return columns or self.columns
+
+    @property
+    @abstractmethod
+    def form(self) -> str:
+        """What answers are, such as "2 numbers"; answers of two models are comparable if it is the same."""
 
     @abstractmethod
     def answer(self, answer: dict[str, Any]) -> Sequence[float]:
@@ -100,6 +111,19 @@ class AnswerKind(ABC):
     def p_value(self, before: Numbers, after: Numbers) -> float:
         """The probability of such a growth of the mean loss, or a larger one, by chance."""
         return p_mean_grew(before, after)
+
+    def paired_p_value(self, before: Numbers, after: Numbers) -> float:
+        """The probability of such a difference of the mean losses of two models, or a larger one, by chance.
+
+        Args:
+            before: loss of each record.
+            after: of the same records with the other model.
+        """
+        return p_means_differ(before, after)
+
+    def label(self, number: float) -> str | None:  # noqa: ARG002 - for overrides
+        """The label with the number in a row of answers or truths; None if it is unknown, or without `has_labels`."""
+        return None
 
 
 def kind_for(spec: Spec) -> AnswerKind:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmar_monitor.feedback.calibration import Calibration
-from fastmar_monitor.feedback.intervals import Figure, Numbers, mean, p_share_grew, share
+from fastmar_monitor.feedback.intervals import Figure, Numbers, mean, p_share_grew, p_shares_differ, share
 from fastmar_monitor.feedback.kinds import AnswerKind, Scores, f1_scores, is_missing, label_rows
 from fastmar_monitor.feedback.labels import Labels
 from fastmar_runtime.spec import Spec
@@ -22,6 +22,8 @@ class Kind(AnswerKind):
     """Rows of answers: the label's number, and all probabilities, or with `top` that of the label. Truths: a number."""
 
     loss = "share of wrong answers"
+    has_labels = True
+    of_known_labels = frozenset({"log_loss", "brier", "macro_f1"})
 
     def __init__(self, spec: Spec) -> None:
         super().__init__(spec)
@@ -29,6 +31,10 @@ class Kind(AnswerKind):
         self._is_top = "top" in spec.decode
         self._is_probability = spec.decode.get("activation") != "identity"
         self._is_distribution = spec.decode.get("activation") == "softmax" and not self._is_top
+
+    @property
+    def form(self) -> str:
+        return "one label"
 
     def answer(self, answer: dict[str, Any]) -> Sequence[float]:
         label, probabilities = answer["prediction"], answer["probabilities"]
@@ -67,6 +73,12 @@ class Kind(AnswerKind):
 
     def p_value(self, before: Numbers, after: Numbers) -> float:
         return p_share_grew(before, after)
+
+    def paired_p_value(self, before: Numbers, after: Numbers) -> float:
+        return p_shares_differ(before, after)
+
+    def label(self, number: float) -> str | None:
+        return self.labels.texts[int(number)] if number >= 0 else None
 
     def _counts(
         self, predicted: npt.NDArray[np.int64], actual: npt.NDArray[np.int64]

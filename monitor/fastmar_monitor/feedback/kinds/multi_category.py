@@ -27,6 +27,10 @@ class Kind(AnswerKind):
         self.labels = Labels(spec.decode["vocab"])
         self._has_probabilities = "top" not in spec.decode and spec.decode.get("activation") != "identity"
 
+    @property
+    def form(self) -> str:
+        return f"any of the labels {', '.join(sorted(self.labels.texts))}"
+
     def answer(self, answer: dict[str, Any]) -> Sequence[float]:
         row = self._row([self.labels.code(label) for label in answer["prediction"]])
         if self._has_probabilities:

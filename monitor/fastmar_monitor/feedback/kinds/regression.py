@@ -18,11 +18,16 @@ class Kind(AnswerKind):
     """Rows of answers and truths: the numbers."""
 
     loss = "mean absolute error"
+    has_right_answers = False
 
     def __init__(self, spec: Spec) -> None:
         super().__init__(spec)
         self._size = int(spec.decode["size"])
         self.columns = spec.targets[: self._size]
+
+    @property
+    def form(self) -> str:
+        return f"{self._size} number{'s' * (self._size != 1)}"
 
     def answer(self, answer: dict[str, Any]) -> Sequence[float]:
         value = answer["prediction"]
