@@ -345,6 +345,7 @@ class TestCommand:
         assert report["answers"]["changed"] == report["answers"]["answers"] > 0
         assert main(["diff", *paths]) == 3
         printed = capsys.readouterr().out
+        assert "refused by the new archive only" in printed
         assert "Breaking" in printed
         assert "order" in printed
 

@@ -104,7 +104,7 @@ def _compare_answers(old: Predictor, new: Predictor) -> Shadow:
     from fastmar_runtime.golden import read_records
     from fastmar_serving.rollout.shadow import Shadow
 
-    shadow = Shadow("the old", "the new", "the golden records of both")
+    shadow = Shadow("the old archive", "the new archive", "the golden records of both")
     for name, predictor in (("old", old), ("new", new)):
         records: list[Any] = read_records(predictor.files)[0] if predictor.files else []
         pairs = zip(old.predict(records), new.predict(records), strict=True)

@@ -19,7 +19,7 @@ def summary(shadow: Shadow) -> Iterator[tuple[str, str, str]]:
     yield "identical", str(shadow.same), ""
     for version, errors in ((shadow.old, shadow.errors_before), (shadow.new, shadow.errors_after)):
         codes = ", ".join(f"{code}: {count}" for code, count in errors.most_common(MAX_ITEMS))
-        yield f"errors of {version}", str(errors.total()), shortened(codes)
+        yield f"refused by {version}", str(errors.total()), shortened(codes)
     changes = [f"{before} -> {after}: {count}" for (before, after), count in shadow.changes.most_common(MAX_ITEMS)]
     yield "predictions changed", str(shadow.changed), "; ".join(map(shortened, changes))
     if shadow.differences:
@@ -27,11 +27,11 @@ def summary(shadow: Shadow) -> Iterator[tuple[str, str, str]]:
         yield label, f"{max(shadow.differences):.3g}", ""
         yield "median difference", f"{median(shadow.differences):.3g}", ""
     messages = [f"{code}: {message} ({count})" for (code, message), count in shadow.errors.most_common(MAX_ITEMS)]
-    yield "new errors", str(shadow.newly_failing), "; ".join(map(shortened, messages))
+    yield f"refused by {shadow.new} only", str(shadow.newly_failing), "; ".join(map(shortened, messages))
     if shadow.newly_answered:
-        yield "errors no more", str(shadow.newly_answered), ""
+        yield f"refused by {shadow.old} only", str(shadow.newly_answered), ""
     warned = [f"{field}: {code} ({count})" for (field, code), count in shadow.warnings.most_common(MAX_ITEMS)]
-    yield "new warnings", str(shadow.warnings.total()), "; ".join(map(shortened, warned))
+    yield f"warnings of {shadow.new} only", str(shadow.warnings.total()), "; ".join(map(shortened, warned))
     for where, before, after in shadow.examples:
         yield "for example", "", f"{where}: {shortened(before)} -> {shortened(after)}"
 

@@ -11,6 +11,7 @@ from fastmar_cli.rollout_report import lines
 from fastmar_serving.rollout.deploy import DeployResult
 from fastmar_serving.rollout.requests import Request
 from fastmar_serving.rollout.shadow import Shadow, compare_versions
+from fastmar_serving.rollout.summary import summary
 
 
 def label(name: str, share: float, *warnings: str) -> dict[str, Any]:
@@ -77,6 +78,15 @@ def test_as_a_table(shadow: Shadow) -> None:
     assert "Default: m 2.0 (before: 1.0)" in text
     assert "Unloaded: m 0.9" in text
     assert "\x1b" not in text
+
+
+def test_the_table_says_whose_errors_and_warnings_are_counted(shadow: Shadow) -> None:
+    rows = {what: (number, remark) for what, number, remark in summary(shadow)}
+    assert rows["refused by 1.0"] == ("2", "bad_value: 2")
+    assert rows["refused by 2.0"] == ("2", "bad_value: 2")
+    assert rows["refused by 2.0 only"] == ("1", "bad_value: it is bad_value (1)")
+    assert rows["refused by 1.0 only"] == ("1", "")
+    assert rows["warnings of 2.0 only"] == ("1", "color: unknown_category (1)")
 
 
 def test_a_list_of_records_that_one_version_refuses() -> None:
