@@ -14,6 +14,7 @@ from fastmar_runtime.record_schemas import json_value
 from fastmar_runtime.spec import Field, Spec
 
 _CATEGORIES = 20  # of a field, in the suggestion of `choices`
+_UNIT = '# unit: ""    # shown after the number, such as kg'
 
 
 def draft_ui(spec: Spec) -> str:
@@ -40,7 +41,7 @@ def _lines(spec: Spec) -> Iterator[str]:
         yield "labels:"
     else:
         yield '# sentence: "Prediction: {prediction} {unit}"'
-        yield "# unit: dollars"
+        yield _UNIT
     for label in labels:
         yield f"  {_scalar(label)}:"
         yield f"    name: {_scalar(' '.join(label.split()) or label)}"
@@ -59,7 +60,7 @@ def _field(field: Field) -> Iterator[str]:
     if default is not None:
         yield f"    # default: {_scalar(default)}"
     if field.kind == NUMBER:
-        yield '    # unit: ""    # shown after the number'
+        yield f"    {_UNIT}"
         for name, value in (("minimum", field.minimum), ("maximum", field.maximum)):
             yield f"    # {name}: {_scalar(0 if value is None else value)}"
         yield f"    # step: {_step(field)}"

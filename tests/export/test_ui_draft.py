@@ -43,6 +43,13 @@ def test_the_export_accepts_a_draft(name: str) -> None:
     assert len(check_ui(yaml.safe_load(everything), spec)) > len(ui)
 
 
+def test_units_are_left_to_the_user() -> None:
+    """Neither the pickle nor the reference data has units, so the draft suggests none."""
+    units = re.findall(r"unit: (.*)", draft_ui(SPECS["number"]))
+    assert len(units) == 3  # two columns of numbers, and the prediction
+    assert all(unit.startswith('""') for unit in units)
+
+
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), st.lists(st.text(), min_size=1, unique=True))
 def test_any_name_and_category(name: str, categories: list[str]) -> None:
     spec = _renamed(tiny.spec(), name, tuple(categories))
