@@ -87,7 +87,7 @@ class TestFields:
             answers = Predictor(spec, tiny.graph()).predict(records)
             assert [r["vip"] for r, answer in zip(records, answers, strict=True) if answer["warnings"]] == unknown
         found = [change for change in changes(*specs) if change.where == "vip"]
-        expected = [f"knows {', '.join(map(repr, added))}"] if added else []
+        expected = [f"also knows {', '.join(map(repr, added))}"] if added else []
         expected += [f"no longer knows {', '.join(map(repr, gone))}"] if gone else []
         assert [change.what for change in found] == expected
         assert all(change.level == NOTICED for change in found)
@@ -96,7 +96,7 @@ class TestFields:
         """A comparison of all pairs would take an hour."""
         many = [f"category {number}" for number in range(200_000)]
         old, new = (with_field(OLD, "workclass", categories=tuple(some)) for some in (many, [*many[1:], "another"]))
-        assert [change.what for change in changes(old, new)] == ["knows 'another'", "no longer knows 'category 0'"]
+        assert [change.what for change in changes(old, new)] == ["also knows 'another'", "no longer knows 'category 0'"]
 
     def test_many_columns_take_linear_time(self) -> None:
         """A comparison of all pairs would take hours."""
@@ -124,26 +124,26 @@ class TestFields:
 
     def test_changed_median_is_internal(self) -> None:
         change = only(OLD, with_field(OLD, "age", default=41.0))
-        assert (change.level, change.what) == (INSIDE, "the usual value was 40, and is 41")
+        assert (change.level, change.what) == (INSIDE, "the default changed from 40 to 41")
         change = only(with_field(OLD, "age", default=1735080.0), with_field(OLD, "age", default=1735000.0))
-        assert change.what == "the usual value was 1735080, and is 1735000"
+        assert change.what == "the default changed from 1735080 to 1735000"
 
     def test_changed_scaling_is_internal(self) -> None:
         steps = tuple(
             {**s, "means": {"age": 41.5, "hours": 38.0}} if s["step"] == "normalize" else s for s in OLD.steps
         )
         change = only(OLD, replace(OLD, steps=steps))
-        assert (change.level, change.where, change.what) == (INSIDE, "age", "the mean was 40, and is 41.5")
+        assert (change.level, change.where, change.what) == (INSIDE, "age", "the mean changed from 40 to 41.5")
 
     def test_new_range(self) -> None:
         change = only(OLD, with_field(OLD, "age", minimum=17.0, maximum=90.0))
-        assert change.what == "the range was not known, and is 17 to 90"
+        assert change.what == "the range changed: unknown before, 17 to 90 now"
 
     def test_removed_texts_of_a_form_are_noticed(self) -> None:
         with_title = replace(OLD, ui={"title": "Income"})
         assert only(with_title, OLD).level == NOTICED
         assert only(OLD, with_title).level == INSIDE
-        assert only(with_title, replace(OLD, ui={"title": "Pay"})).what == "its title changed"
+        assert only(with_title, replace(OLD, ui={"title": "Pay"})).what == "title changed"
 
     def test_changes_have_the_order_of_the_columns(self) -> None:
         names = [f"column {number}" for number in range(12)]
@@ -256,14 +256,14 @@ class TestDates:
     def test_removed_number_with_the_name_of_an_alias(self) -> None:
         found = changes(table(frozenset({"sale", *PARTS})), table(date=SALE))
         [gone] = [change for change in found if change.level != INSIDE]
-        assert (gone.level, gone.where, gone.what) == (NOTICED, "sale", "the number is gone")
+        assert (gone.level, gone.where, gone.what) == (NOTICED, "sale", "the number was removed")
 
     def test_added_alias_and_optional_parts_are_internal(self) -> None:
         change = only(table(date=SALE[:2]), table(date=SALE))
-        assert (change.level, change.what) == (INSIDE, "may come as 'sale' too")
+        assert (change.level, change.what) == (INSIDE, "may also be sent as 'sale'")
         found = changes(table(frozenset(PARTS)), table(date=SALE))
         assert {change.level for change in found} == {INSIDE}
-        assert "had to be sent, and may be left out now" in {change.what for change in found}
+        assert "was required, and is optional" in {change.what for change in found}
 
     models = st.builds(
         table,
@@ -304,7 +304,7 @@ class TestAnswers:
         assert (change.level, change.where, change.what) == (
             BREAKING,
             "answer",
-            f"the numbers in an answer were 2, and are {size}",
+            f"the size of an answer changed from 2 to {size}",
         )
         assert {change.level for change in others} == {INSIDE}
 

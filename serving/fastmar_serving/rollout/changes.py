@@ -60,7 +60,7 @@ def _model(old: Spec, new: Spec) -> Iterator[Change]:
         yield Change(BREAKING, "target", what, "answers have another meaning")
     for option in options(old):
         if option not in options(new):
-            yield Change(BREAKING, option, f"{option!r} is gone", f"records with {option!r} get another answer")
+            yield Change(BREAKING, option, f"{option!r} was removed", f"records with {option!r} get another answer")
     yield from _answer(old, new)
 
 
@@ -68,20 +68,20 @@ def _answer(old: Spec, new: Spec) -> Iterator[Change]:
     """The kind of answer and its shape."""
     was, now = answer_kind(old.decode), answer_kind(new.decode)
     if was.name != now.name:
-        what = f"the kind of answer was {was.name}, and is {now.name}"
+        what = f"the kind of answer changed from {was.name} to {now.name}"
         yield Change(BREAKING, "answer", what, "answers have another shape")
         return
     before, after = ("x".join(map(str, now.dimensions(spec.outputs[0]))) for spec in (old, new))
     if before != after:
-        what = f"the numbers in an answer were {before}, and are {after}"
+        what = f"the size of an answer changed from {before} to {after}"
         yield Change(BREAKING, "answer", what, "answers have another shape")
     if old.decode.get("top") != new.decode.get("top"):
         were, are = (
             "all labels" if top is None else f"the {top} most probable"
             for top in (spec.decode.get("top") for spec in (old, new))
         )
-        caller = "answers hold the probabilities of other labels"
-        yield Change(BREAKING, "answer", f"probabilities were given for {were}, and are given for {are}", caller)
+        caller = "answers have the probabilities of other labels"
+        yield Change(BREAKING, "answer", f"the labels with probabilities changed from {were} to {are}", caller)
 
 
 def _fields(old: Spec, new: Spec) -> Iterator[Change]:
@@ -93,13 +93,13 @@ def _fields(old: Spec, new: Spec) -> Iterator[Change]:
     before, after = _fields_by_name(old), _fields_by_name(new)
     for field in new.fields:
         if field.name not in before and field.name not in reported:
-            yield Change(INSIDE, field.name, _describe_new(field), "nothing: it may be left out")
+            yield Change(INSIDE, field.name, _describe_new(field), "none: it is optional")
     for field in old.fields:
         # A date has several names, which may belong to several columns of the new version.
         names = [name for name in _all_names(field) if name in after and not _is_ignored(name, field, after[name])]
         successors = {after[name].name: name for name in reversed(names)}
         if not successors:
-            yield Change(NOTICED, field.name, f"the {field.kind} is gone", "a warning: the column is not used")
+            yield Change(NOTICED, field.name, f"the {field.kind} was removed", "records with it get a warning")
         for name in reversed(successors.values()):
             yield from _field(name, field, after[name])
 
@@ -120,10 +120,10 @@ def _newly_required(old: Spec, new: Spec) -> Iterator[Change]:
         if not all(refused):
             continue  # each record that the old version accepts has these columns
         name = requirement[0][0]
-        what = "could be left out, and has to be sent now" if name in before else _describe_new(after[name])
+        what = "was optional, and is required" if name in before else _describe_new(after[name])
         if len(requirement) > 1:
             *single, parts = requirement
-            what = f"must come as {' or '.join(repr(one[0]) for one in single)}, or as all of {_listed(parts)}"
+            what = f"must be sent as {' or '.join(repr(one[0]) for one in single)}, or as all of {_listed(parts)}"
         caller = "records without it are refused, and the error names it"
         for some, was in zip(refused, old_requirements, strict=True):
             if len(some) < len(was):  # a date, of which the new version accepts fewer forms
@@ -156,30 +156,30 @@ def _field(name: str, old: Field, new: Field) -> Iterator[Change]:
         yield Change(BREAKING, name, f"the {old.kind} is now a {new.kind}", "values of the old kind may be refused")
         return
     if old.nullable and not new.nullable:
-        yield Change(BREAKING, name, "null was filled, and is not any more", "records with null are refused")
+        yield Change(BREAKING, name, "null was filled, and is refused", "records with null are refused")
     if new.nullable and not old.nullable:
-        yield Change(INSIDE, name, "null was refused, and is filled now")
+        yield Change(INSIDE, name, "null was refused, and is filled")
     if new.optional and not old.optional:
-        yield Change(INSIDE, name, "had to be sent, and may be left out now")
+        yield Change(INSIDE, name, "was required, and is optional")
     if added := _missing(_all_names(new), _all_names(old)):
-        yield Change(INSIDE, name, f"may come as {_listed(added)} too")
+        yield Change(INSIDE, name, f"may also be sent as {_listed(added)}")
     if new.kind == CATEGORY:
         yield from _categories(old, new)
     if new.kind == NUMBER and old.default != new.default:
-        yield Change(INSIDE, name, f"the usual value was {_number(old.default)}, and is {_number(new.default)}")
+        yield Change(INSIDE, name, f"the default changed from {_number(old.default)} to {_number(new.default)}")
     if (old.minimum, old.maximum) != (new.minimum, new.maximum):
         was, now = (
-            "not known" if f.minimum is None else f"{_number(f.minimum)} to {_number(f.maximum)}" for f in (old, new)
+            "unknown" if f.minimum is None else f"{_number(f.minimum)} to {_number(f.maximum)}" for f in (old, new)
         )
-        yield Change(INSIDE, name, f"the range was {was}, and is {now}")
+        yield Change(INSIDE, name, f"the range changed: {was} before, {now} now")
 
 
 def _categories(old: Field, new: Field) -> Iterator[Change]:
     added, gone = _unknown(new.categories, old), _unknown(old.categories, new)
     if added:
-        yield Change(NOTICED, new.name, f"knows {_listed(added)}", "no more warnings about these")
+        yield Change(NOTICED, new.name, f"also knows {_listed(added)}", "records with these get no warning")
     if gone:
-        yield Change(NOTICED, new.name, f"no longer knows {_listed(gone)}", "answered as unknown, with a warning")
+        yield Change(NOTICED, new.name, f"no longer knows {_listed(gone)}", "treated as unknown, with a warning")
 
 
 def _unknown(categories: Iterable[Any], field: Field) -> list[Any]:
@@ -196,15 +196,15 @@ def _labels(old: Spec, new: Spec) -> Iterator[Change]:
     if gone:
         yield Change(BREAKING, "labels", f"no longer predicts {_listed(gone)}", "answers never have these labels")
     if added and before:
-        yield Change(BREAKING, "labels", f"also predicts {_listed(added)}", "answers have labels that are new")
+        yield Change(BREAKING, "labels", f"also predicts {_listed(added)}", "answers may have these labels")
     if before != after and not added and not gone:
-        yield Change(BREAKING, "labels", "the order changed", "`index` means another label")
+        yield Change(BREAKING, "labels", "the order changed", "`index` refers to another label")
     if old.decode.get("threshold") != new.decode.get("threshold"):
-        what = f"the threshold was {old.decode.get('threshold')}, and is {new.decode.get('threshold')}"
-        yield Change(NOTICED, "labels", what, "other labels for the same probabilities")
+        what = f"the threshold changed from {old.decode.get('threshold')} to {new.decode.get('threshold')}"
+        yield Change(NOTICED, "labels", what, "the same probabilities give other labels")
     if old.decode.get("activation") != new.decode.get("activation"):
-        what = f"the activation was {old.decode.get('activation')}, and is {new.decode.get('activation')}"
-        yield Change(NOTICED, "answer", what, "numbers on another scale")
+        what = f"the activation changed from {old.decode.get('activation')} to {new.decode.get('activation')}"
+        yield Change(NOTICED, "answer", what, "numbers have another scale")
 
 
 def _form(old: Spec, new: Spec) -> Iterator[Change]:
@@ -212,28 +212,28 @@ def _form(old: Spec, new: Spec) -> Iterator[Change]:
     before, after = old.ui or {}, new.ui or {}
     if before and not after:
         caller = "forms show column names again; `fastmar migrate-ui` adds the old ui.yaml to the new archive"
-        yield Change(NOTICED, "form", "the archive had a ui.yaml, and has none now", caller)
+        yield Change(NOTICED, "form", "the old archive has a ui.yaml, and the new one has none", caller)
         return
     for part in [*before, *(part for part in after if part not in before)]:
         if before.get(part) != after.get(part):
-            how = "is gone" if part not in after else "is new" if part not in before else "changed"
-            yield Change(INSIDE, "form", f"its {part} {how}")
+            how = "was removed" if part not in after else "was added" if part not in before else "changed"
+            yield Change(INSIDE, "form", f"{part} {how}")
 
 
 def _inside(old: Spec, new: Spec) -> Iterator[Change]:
     before, after = _steps(old), _steps(new)
     for name in [*before, *(name for name in after if name not in before)]:
         if name not in after:
-            yield Change(INSIDE, f"step {name}", "is gone")
+            yield Change(INSIDE, f"step {name}", "was removed")
         elif name not in before:
-            yield Change(INSIDE, f"step {name}", "is new")
+            yield Change(INSIDE, f"step {name}", "was added")
         else:
             yield from _state(name, before[name], after[name])
     if old.kind != new.kind:
         return
     shapes = [[(t.name, t.dtype, t.shape) for t in (*spec.inputs, *spec.outputs)] for spec in (old, new)]
     if shapes[0] != shapes[1]:
-        yield Change(INSIDE, "network", f"{_shapes(old)} was, {_shapes(new)} is")
+        yield Change(INSIDE, "network", f"inputs and outputs changed from {_shapes(old)} to {_shapes(new)}")
 
 
 def _state(name: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Change]:
@@ -245,12 +245,12 @@ def _state(name: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Chan
         if isinstance(before, dict) and isinstance(after, dict):
             for column in (column for column in before if column in after):
                 if before[column] != after[column]:
-                    what = f"{_singular(key)} was {_number(before[column])}, and is {_number(after[column])}"
+                    what = f"{_singular(key)} changed from {_number(before[column])} to {_number(after[column])}"
                     yield Change(INSIDE, column, what)
         elif isinstance(before, list) or isinstance(after, list):
             yield Change(INSIDE, f"step {name}", f"{key} changed")
         else:
-            yield Change(INSIDE, f"step {name}", f"{key} was {_number(before)}, and is {_number(after)}")
+            yield Change(INSIDE, f"step {name}", f"{key} changed from {_number(before)} to {_number(after)}")
 
 
 def _steps(spec: Spec) -> dict[str, dict[str, Any]]:
