@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     package.add_argument("archives", nargs="+", type=Path, metavar="MODEL.mar")
     package.add_argument("-o", "--output", type=Path, default=Path("model.tar.gz"), help="default: %(default)s")
     package.set_defaults(act=_package)
-    deploy = commands.add_parser("deploy", help="create an endpoint, or update it without a gap")
+    deploy = commands.add_parser("deploy", help="create an endpoint, or update it without downtime")
     _add_model_options(deploy)
     _add_instances(deploy)
     deploy.add_argument(
@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--capture-percent", type=int, default=100, metavar="N", help="percentage of requests (default: 100)"
     )
     deploy.set_defaults(act=_deploy)
-    transform = commands.add_parser("transform", help="answer a file, or all files below an s3:// address, in a batch")
+    transform = commands.add_parser("transform", help="score a file, or all files below an s3:// URI, in a batch job")
     _add_model_options(transform)
     _add_instances(transform)
     transform.add_argument(
@@ -130,11 +130,11 @@ def _deploy(args: argparse.Namespace) -> int:
         result = deploy(aws, options, _progress(stage))
     where = f"--endpoint-name {result.name} --region {aws.region}"
     _line(f"\nIn service: {result.name} with {result.config}")
-    _line(f"Ask:   aws sagemaker-runtime invoke-endpoint {where} \\")
-    _line("           --content-type application/json --body fileb://record.json answer.json")
+    _line(f"Request:    aws sagemaker-runtime invoke-endpoint {where} \\")
+    _line("                --content-type application/json --body fileb://record.json answer.json")
     if result.rollback_command:
-        _line(f"Back:  {result.rollback_command}")
-    _line(f"Away:  {delete_command(aws, result.name)}")
+        _line(f"Roll back:  {result.rollback_command}")
+    _line(f"Delete:     {delete_command(aws, result.name)}")
     return 0
 
 
@@ -168,7 +168,7 @@ def _delete(args: argparse.Namespace) -> int:
         return 1
     with stages() as stage:
         delete(aws, found, _progress(stage))
-    _line("Answers of batches, captured requests and logs stay; they are yours.")
+    _line("Answers of batch jobs, captured requests and logs are kept.")
     return 0
 
 

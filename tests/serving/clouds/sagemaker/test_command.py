@@ -37,7 +37,7 @@ def test_deploy_update_and_delete(
     printed = capsys.readouterr().out
     assert "In service: flights with flights-" in printed
     assert "aws sagemaker-runtime invoke-endpoint --endpoint-name flights --region eu-west-1" in printed
-    assert "Back:" not in printed
+    assert "Roll back:" not in printed
     first = cloud.endpoint("flights").endpoint_config_name
 
     assert deploy(make_archive(tmp_path / "next", "flights", ECHO, version="2.0")) == 0
@@ -57,7 +57,7 @@ def test_rollback_command_keeps_the_number_of_instances(
 ) -> None:
     assert deploy(flights, "--max", "4", "--target-invocations", "600") == 0
     assert deploy(make_archive(tmp_path / "next", "flights", ECHO, version="2.0")) == 0
-    back = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("Back:"))
+    back = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("Roll back:"))
     words = shlex.split(back)
     assert words[words.index("--retain-all-variant-properties") + 1 :] == [
         "--exclude-retained-variant-properties",
@@ -72,7 +72,7 @@ def test_rollback_command_for_another_instance_type_is_deploy(
     assert deploy(flights, "--max", "4", "--target-invocations", "600") == 0
     archive = make_archive(tmp_path / "next", "flights", ECHO, version="2.0")
     assert deploy(archive, "--instance-type", "ml.m5.xlarge") == 0
-    back = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("Back:"))
+    back = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("Roll back:"))
     assert f"fastmar sagemaker deploy OLD.mar --instance-type ml.m5.large --region {REGION}" in back
     assert "update-endpoint" not in back
 
