@@ -42,7 +42,7 @@ def add_server_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def server_options(args: argparse.Namespace) -> ServerOptions:
-    """The server that the arguments tell of."""
+    """The server that the arguments name."""
     from fastmar_serving.rollout.server import ServerOptions  # noqa: PLC0415 - after the arguments are known to be right
 
     return ServerOptions(args.url, args.management, args.key_file, args.model_store, args.state_dir)

@@ -71,9 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="keep the last N versions, unload others once idle, and move their archives to unloaded/ in the store",
     )
-    parser.add_argument(
-        "--no-default", action="store_true", help="only load and compare; the command without this option switches"
-    )
+    parser.add_argument("--no-default", action="store_true", help="only load and compare; the default version stays")
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
 
 

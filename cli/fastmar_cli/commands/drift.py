@@ -40,17 +40,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--since",
         type=time,
         metavar="TIME",
-        help="of profile files, a log and Prometheus, only what is since then: 2026-01-31, 2026-01-31T12:00 (UTC), 7d, "
-        "or 12h; by default the last day of Prometheus",
+        help="start of the period, for profile files, request logs and Prometheus: 2026-01-31, 2026-01-31T12:00 (UTC), "
+        "7d, or 12h (default: everything; for Prometheus 1d)",
     )
-    parser.add_argument("--by", choices=["day", "hour"], help="compare each day or hour of them, too")
+    parser.add_argument("--by", choices=["day", "hour"], help="also compare each day or hour of the period")
     add_key_file(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a report with plots")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the comparison; the exit status tells the verdict."""
+    """Print the comparison. Returns the exit status of the verdict."""
     from fastmar_monitor.drift import measure
 
     refuse_swapped(args, args.archive, [args.data])

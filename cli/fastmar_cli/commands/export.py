@@ -34,7 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("learner", metavar="LEARNER.pkl", type=Path)
     parser.add_argument("--name", required=True, help="name of the model in URLs")
     parser.add_argument("--version", default="1.0", help="version of the model (default: %(default)s)")
-    parser.add_argument("--output", type=Path, default=Path("model_store"), help="folder (default: %(default)s)")
+    parser.add_argument(
+        "--output", type=Path, default=Path("model_store"), help="folder of the archive (default: %(default)s)"
+    )
     parser.add_argument(
         "--reference",
         type=Path,
@@ -76,33 +78,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="answer as learn.tta: N augmented copies of each picture, with fixed numbers instead of random ones",
     )
     parser.add_argument(
-        "--tta-beta", type=share, metavar="SHARE", help="share of the picture itself in such an answer (default: 0.25)"
+        "--tta-beta", type=share, metavar="SHARE", help="with --tta: weight of the plain picture (default: 0.25)"
     )
     parser.add_argument(
-        "--tta-use-max", action="store_const", const=True, help="maximum of the copies and the picture, not the mean"
+        "--tta-use-max", action="store_const", const=True, help="with --tta: the maximum instead of the mean"
     )
     parser.add_argument(
         "--with-samples",
         type=positive,
         metavar="N",
-        help="small copies of N pictures of --reference FOLDER in the archive, for forms; all users can see them",
+        help="store small copies of N pictures of --reference FOLDER, to try in forms; all users can see them",
     )
     parser.add_argument(
         "--text-column",
         action="append",
         metavar="NAME",
-        help="name of the column with texts, if the learner records none (default: text); may be repeated",
+        help="name of the text column, if the learner does not record it (default: text); may be repeated",
     )
     parser.add_argument(
         "--precision",
         choices=["int8"],
-        help="precision; measured on --calibration for pictures, on --reference for texts (default: float32)",
+        help="precision of the network; its effect is measured on --calibration (pictures) or --reference (texts) "
+        "(default: float32)",
     )
     parser.add_argument(
         "--calibration",
         type=Path,
         metavar="FOLDER",
-        help="about a hundred typical pictures, by which --precision finds the ranges of numbers",
+        help="about a hundred typical pictures, with which --precision measures the range of each layer's outputs",
     )
     parser.add_argument(
         "--max-changed",
@@ -116,7 +119,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         dest="modules",
         metavar="PACKAGE",
-        help="package with layers of the network; it is imported; may be repeated",
+        help="package with layers of the network, which the export imports; may be repeated",
     )
     parser.add_argument("--force", action="store_true", help="replace an archive of another learner or version")
 

@@ -1,9 +1,9 @@
-"""Measure how right a model's answers were, by the truth that became known later.
+"""Measure the accuracy of a model's logged answers, with the truth that became known later.
 
 LOG is a request log (`fastmar serve --request-log`): a folder, a file, or its URL in an object store; JSON lines or
-Parquet. TRUTH is one or more tables (.csv, .parquet, .jsonl) with the column request_id, and the truth in a column that
-is named like the target; optionally row, the number of the record in its request from 0, and time, when the truth
-became known. Exit status 0: steady. 3: performance fell. 4: not enough truths.
+Parquet. TRUTH is one or more tables (.csv, .parquet, .jsonl). Their columns are request_id, the truth under the name of
+the target, and optionally row (number of the record in its request, from 0) and time (when the truth became known).
+Exit status 0: steady. 3: performance fell. 4: not enough truths.
 
 Examples:
   fastmar feedback model_store/flights.mar requests/ truth.csv
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("truths", metavar="TRUTH", nargs="+", help="table with request ids and the truth")
     parser.add_argument("--by", choices=["day", "week", "month"], default="week", help="length of the periods")
     parser.add_argument(
-        "--since", type=time, metavar="TIME", help="only answers since then: 2026-01-31, 2026-01-31T12:00 (UTC), or 90d"
+        "--since", type=time, metavar="TIME", help="start of the period: 2026-01-31, 2026-01-31T12:00 (UTC), or 90d"
     )
     parser.add_argument(
         "--column",
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the figures; the exit status tells the verdict."""
+    """Print the figures. Returns the exit status of the verdict."""
     from fastmar_monitor.feedback.measuring import measure
 
     refuse_swapped(args, args.archive, [args.log, *args.truths])

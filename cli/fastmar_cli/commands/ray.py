@@ -16,15 +16,15 @@ from fastmar_cli.console import out
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments; options that are not set are omitted, since `Options` has the defaults."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    add = actions.add_parser("package", help="write it", argument_default=argparse.SUPPRESS).add_argument
-    add("archives", nargs="+", type=Path, metavar="MODEL.mar", help="models, or versions of one: the newest is default")
+    add = actions.add_parser("package", help="write the files", argument_default=argparse.SUPPRESS).add_argument
+    add("archives", nargs="+", type=Path, metavar="MODEL.mar", help="archives; the newest version is the default")
     add("-o", "--output", type=Path, default=Path("ray"), help="folder, .tar.gz or .zip (default: %(default)s)")
     add("--replicas", type=positive, metavar="N", help="number of replicas, or the minimum (default: 1)")
     add("--max-replicas", type=positive, metavar="N", help="scale automatically to at most N replicas")
     add("--target-requests", type=float, metavar="N", help="target requests in progress per replica (default: 16)")
     add("--cpus", type=float, metavar="N", help="CPUs of a replica (default: 1)")
     add("--host", help="address of the server on each node (default: 127.0.0.1)")
-    add("--port", type=port, help="its port (default: 8080)")
+    add("--port", type=port, help="port of the server (default: 8080)")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -56,22 +56,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "table",
         metavar="TABLE",
-        help="CSV with a header: commas, semicolons or tabs; for an archive, or one of the other formats above",
+        help="CSV with a header, and commas, semicolons or tabs; with an archive also one of the formats above",
     )
     parser.add_argument(
         "-o",
         "--output",
         metavar="FILE",
         required=True,
-        help="the output file; CSV, or with an archive one of the other formats",
+        help="the output file: CSV; with an archive also one of the formats above",
     )
     parser.add_argument(
         "--image",
         "--text",
         dest="column",
         metavar="COLUMN",
-        help="the column of the pictures (paths or bytes) or texts; default: image or path, or the name of the text's "
-        "field, or the only column",
+        help="column of pictures (paths or bytes) or texts (default: image or path, or the name of the model's text "
+        "field, or the only column)",
     )
     parser.add_argument(
         "--keep",
@@ -90,8 +90,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--errors",
         choices=("column", "separate", "fail"),
-        help="rows that can't be scored: their error is in a column (the default), they are in a file of their own "
-        "(FILE.errors), or the first one ends the run",
+        help="for rows that can't be scored: column puts the error into a column (the default), separate writes the "
+        "rows to a file of their own (FILE.errors), fail ends the run at the first one",
     )
     parser.add_argument(
         "--encoding",
@@ -120,7 +120,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--address",
         metavar="HOST:PORT",
-        help="the Ray cluster (default: that of this machine, which is started if there is none)",
+        help="the Ray cluster (default: the one on this machine, started if there is none)",
     )
 
 
