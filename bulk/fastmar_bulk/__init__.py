@@ -1,5 +1,5 @@
-"""Scores tables in this process, Arrow columns in, Arrow columns out; tables of pictures and texts, too.
+"""Scores tables of rows, pictures or texts by column. Input and output are Arrow columns.
 
-The answers are those of `fastmar_runtime`, which reads record by record. It is not part of archives, because workers
-receive records.
+The answers equal those of `fastmar_runtime`, which scores record by record. This package is not part of archives,
+because workers receive records.
 """

@@ -40,10 +40,10 @@ class Answers:
     """The answers to rows of a table.
 
     Attributes:
-        output: of the graph, float32 [rows, ...]; meaningless for refused rows.
-        errors: of refused rows, by row.
-        warnings: of other rows, by row.
-        geometries: of answered pictures, by row.
+        output: the output of the graph, float32 [rows, ...]; meaningless for refused rows.
+        errors: the errors of refused rows, by row.
+        warnings: the warnings of the other rows, by row.
+        geometries: the geometries of answered pictures, by row.
     """
 
     output: npt.NDArray[np.float32]
@@ -74,7 +74,7 @@ class AnswerTable:
     """The columns of a model's answers.
 
     Raises:
-        TableUnreadable: its answers are no columns.
+        TableUnreadable: the model's answers can't be columns of a table.
 
     Attributes:
         choices: names that can be chosen; one can stand for several columns.

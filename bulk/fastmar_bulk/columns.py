@@ -30,7 +30,7 @@ class Coded:
     """A column with few distinct values: the record's rule is applied once to each of them.
 
     Attributes:
-        positions: of each row's value in `values`, [rows].
+        positions: the position of each row's value in `values`, [rows].
         values: distinct Python values.
     """
 
@@ -65,7 +65,7 @@ class Findings:
     Attributes:
         unusual: bool [rows]: rows that the columnar rules do not cover. They are encoded again as records, which finds
             their errors and warnings.
-        warnings: of the other rows, by row.
+        warnings: the warnings of the other rows, by row.
     """
 
     def __init__(self, size: int) -> None:

@@ -23,8 +23,8 @@ class Encoded:
 
     Attributes:
         inputs: the graph's inputs for all rows; meaningless for refused ones.
-        errors: of refused rows, by row.
-        warnings: by row.
+        errors: the errors of refused rows, by row.
+        warnings: the warnings by row.
     """
 
     inputs: Arrays

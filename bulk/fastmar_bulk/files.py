@@ -32,10 +32,10 @@ def score_files(predictor: Predictor, identity: str, table: str, target: str, op
 
     Args:
         predictor: the model.
-        identity: of the model and its version; a run is resumed only with the same one.
+        identity: identifies the model and its version; a run is resumed only with the same identity.
         table: a path or URL, a folder, a pattern, or "-" for standard input.
         target: a path or URL, or "-" for standard output. Its ending is its format.
-        options: of the run.
+        options: the options of the run.
 
     Raises:
         CsvUnreadable: a table can't be read, or does not have a column that the model needs.

@@ -26,7 +26,7 @@ class FrameScorer:
         """Prepare `predictor` for tables.
 
         Raises:
-            TableUnreadable: its answers are no columns.
+            TableUnreadable: the model's answers can't be columns of a table.
         """
         self._predictor = predictor
         self._answer_table = AnswerTable(predictor.spec)

@@ -27,7 +27,7 @@ class LabelledRow:
 
     Attributes:
         labels: the value of each column of labels, by its name; None for a row that can't be read.
-        answers: of each model, as `Predictor.predict` returns them.
+        answers: the answers of each model, as `Predictor.predict` returns them.
     """
 
     labels: dict[str, Any] | None
@@ -50,8 +50,8 @@ def answer_labelled(
         predictors: models of the same kind.
         table: a path or URL, a folder, a pattern, or "-" for standard input; see `files.score_files`.
         labels: columns of labels.
-        column: that has the pictures or texts; None for the usual one, see `records.choose_columns`.
-        encoding: of a table in CSV.
+        column: the column with the pictures or texts; None for the default, see `records.choose_columns`.
+        encoding: the encoding of a table in CSV.
 
     Raises:
         CsvUnreadable: a table can't be read, or does not have a column of labels or one that a model needs.

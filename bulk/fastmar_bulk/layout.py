@@ -29,13 +29,13 @@ class Options:
     """Options of a run.
 
     Attributes:
-        column: of the table that has the pictures or texts; None for the usual one, see `records.choose_columns`.
+        column: the table's column with the pictures or texts; None for the default, see `records.choose_columns`.
         columns: names of columns of the table or of answers, in the order of the output; "input" for all of the
             table's. None for the kept columns and the default ones of answers.
         keep: columns of the table in the output: "all", or names; without `columns`, None is "all".
         errors: "column": rows that can't be scored have their error in a column; "separate": they are written to a file
             of their own; "fail": the first one ends the run.
-        encoding: of tables in CSV.
+        encoding: the encoding of tables in CSV.
         batch_size: rows that a thread scores at a time; None for the scorer's number.
         workers: number of threads; None for one per core.
         resume: whether to resume an interrupted run.
@@ -61,7 +61,7 @@ class Layout:
     Attributes:
         kept: the table's columns in the output.
         answers: the chosen names of answers.
-        computed: these, and the ones that each run counts or may write.
+        computed: the answers to compute: `answers`, and those that each run counts or may write.
         columns: name in the output, whether it is a column of the table, and its name there or among the answers.
     """
 
@@ -76,10 +76,10 @@ class Layout:
         """Choose the columns.
 
         Args:
-            names: of the table's columns.
-            scorer: of the table.
+            names: the names of the table's columns.
+            scorer: the scorer of the table.
             answer_table: the columns of answers.
-            options: of the run.
+            options: the options of the run.
             hidden: columns of the table that are in the output only if they are named.
 
         Raises:

@@ -107,7 +107,7 @@ def check_target(target: str, files: Sequence[str], options: Options) -> None:
     """Refuse a target that is a folder, a table of the run, or an existing file.
 
     Raises:
-        CsvUnwritable: it is.
+        CsvUnwritable: it is one of these.
     """
     if target == STDIN:
         return
@@ -153,7 +153,7 @@ def first_refused(answers: pa.Table, name: Callable[[int], str]) -> RecordRefuse
     """The error of the first row that could not be scored.
 
     Args:
-        answers: with their errors.
+        answers: the answers with their errors.
         name: the name of a row in messages, by its position.
     """
     row = pc.index(answers[ERROR].is_valid(), True).as_py()

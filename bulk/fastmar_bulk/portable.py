@@ -52,7 +52,7 @@ class PortableScorer:
         Raises:
             BundleError: the archive can't be read, or does not reproduce the recorded answers; from
                 `fastmar_runtime.errors`.
-            TableUnreadable: `path` is a folder, or its answers are no columns.
+            TableUnreadable: `path` is a folder, or the model's answers can't be columns of a table.
             ValueError: `errors` is unknown.
         """
         check_errors(errors)
@@ -77,7 +77,7 @@ class PortableScorer:
             A function from a table to that of the answers, as `fastmar.Model.score`.
 
         Raises:
-            TableUnreadable: its answers are no columns.
+            TableUnreadable: the model's answers can't be columns of a table.
             GoldenMismatch: this machine does not reproduce the recorded answers; from `fastmar_runtime.errors`.
         """
         return partial(
@@ -93,7 +93,7 @@ class PortableScorer:
         """The columns of the answers to a table with the columns `table`.
 
         Raises:
-            TableUnreadable: a column is missing or unknown, or its answers are no columns.
+            TableUnreadable: a column is missing or unknown, or the model's answers can't be columns of a table.
         """
         return self.open()(table.empty_table()).schema
 

@@ -129,10 +129,10 @@ def choose_columns(spec: Spec, column: str | None, names: Sequence[str], table: 
     """The columns of a table that make a record, with the field of each.
 
     Args:
-        spec: of a model whose records are pictures or texts.
+        spec: the spec of a picture or text model.
         column: chosen by the caller for the only field; None for the column of the field's name, ``path`` for pictures,
             or the table's only column.
-        names: of the table's columns.
+        names: the names of the table's columns.
         table: its name, for messages.
 
     Raises:

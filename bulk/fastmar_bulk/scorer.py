@@ -37,7 +37,7 @@ class Scorer(Protocol):
         """Refuse a table without a required column, instead of reporting an error for each row.
 
         Args:
-            names: of the table's columns.
+            names: the names of the table's columns.
             table: its name, for messages.
 
         Raises:
@@ -55,8 +55,8 @@ def open_scorer(predictor: Predictor, column: str | None, names: Sequence[str], 
 
     Args:
         predictor: the model.
-        column: that has the pictures or texts; None for the usual one, see `choose_columns`.
-        names: of the columns of the first table.
+        column: the column with the pictures or texts; None for the default, see `choose_columns`.
+        names: the names of the columns of the first table.
         table: its name, for messages.
 
     Raises:
@@ -76,7 +76,7 @@ def open_scorer(predictor: Predictor, column: str | None, names: Sequence[str], 
 
 
 def rows_a_chunk(predictor: Predictor) -> int:
-    """The number of rows to score at a time: more only take memory."""
+    """The number of rows to score at a time. Larger chunks take more memory and are not faster."""
     return ROWS_A_CHUNK if reads_tables(predictor) else CHUNKS * predictor.preprocess.chunk
 
 

@@ -26,7 +26,7 @@ class Scorer:
     """A function for DataFrames, and for the batches of `mapInArrow` and `mapInPandas`. It can be pickled.
 
     Attributes:
-        schema: of the result. Answers have the types that correspond to those in Arrow tables.
+        schema: the schema of the result. Answers have the Spark types that correspond to those in Arrow tables.
         inputs: columns of the DataFrame that are read or kept.
     """
 

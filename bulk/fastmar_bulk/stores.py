@@ -42,7 +42,7 @@ class RemoteFile(io.BufferedReader):
     """A file of a store, open for reading.
 
     Attributes:
-        size: in bytes.
+        size: the size in bytes.
     """
 
     def __init__(self, file: Any, size: int, *, is_arrow: bool) -> None:
@@ -81,7 +81,7 @@ def find(url: str, is_table: Callable[[str], bool]) -> list[str]:
 
 
 def fingerprint(url: str, ends: int) -> dict[str, Any]:
-    """Identifies the content of a file by what the store says of it, and a hash of `ends` bytes at both ends.
+    """Identifies the content of a file by its metadata in the store, and a hash of `ends` bytes at both ends.
 
     Raises:
         OSError: it can't be read.

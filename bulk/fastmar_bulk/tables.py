@@ -27,7 +27,7 @@ class Table:
     """Consecutive rows of a table.
 
     Attributes:
-        columns: by name.
+        columns: the columns by name.
         size: number of rows.
         is_text: whether all values are the texts of CSV cells, which are parsed by the kind of their field.
         faults: errors of rows that could not be read, by row.
@@ -51,7 +51,7 @@ class Table:
 
         Args:
             rows: their numbers.
-            fields: by the name of the column.
+            fields: the fields by the name of the column.
         """
         columns = {}
         for name, values in self.columns.items():

@@ -33,7 +33,7 @@ class Part:
 
     Attributes:
         data: JSON in UTF-8, or the file's bytes.
-        media_type: of `data`.
+        media_type: the media type of `data`.
         name: the name of the picture's file, if it has one.
         warnings: the client's own warnings, which are added to the answer's.
     """

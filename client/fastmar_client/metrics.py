@@ -21,7 +21,7 @@ class Sample:
     """One value of a metric.
 
     Attributes:
-        name: of the metric; for a histogram, with _bucket, _sum or _count.
+        name: the name of the metric; for a histogram, with _bucket, _sum or _count.
         labels: value by name.
         value: the number.
     """
@@ -36,7 +36,7 @@ def read_metrics(url: str, names: Collection[str]) -> list[Sample]:
 
     Args:
         url: such as http://127.0.0.1:8082/metrics.
-        names: of the metrics; for a histogram, with _bucket, _sum or _count.
+        names: the names of the metrics; for a histogram, with _bucket, _sum or _count.
 
     Raises:
         ClientError: there is no server, or what it returned are not metrics.

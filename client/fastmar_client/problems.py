@@ -61,7 +61,7 @@ class Column:
         default: a plausible value.
         categories: the known values of a category.
         all_listed: whether `categories` is complete; a schema lists at most a thousand.
-        minimum, maximum: of a number, in the reference data of the export, if there was any.
+        minimum, maximum: range of a number in the reference data of the export; None without reference data.
         types: JSON types of its values; empty if the schema has none.
         options: the values of its `enum`; empty if it has none.
     """

@@ -48,7 +48,7 @@ class Schema:
 
     Attributes:
         described: the schema as the server returns it.
-        name, version: of the model.
+        name, version: the name and the version of the model.
         kind: "tabular", "vision", or another kind.
         traits: facts about the kind that the schema does not express; see `kinds`.
         columns: the columns of a record, by name.

@@ -12,7 +12,7 @@ class Store:
 
     Attributes:
         system: the file system, as fsspec has it.
-        path: in the file system.
+        path: the path of the file in the store.
         is_arrow: whether it is one of pyarrow: its files read lines slowly.
     """
 

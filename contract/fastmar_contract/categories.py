@@ -25,8 +25,8 @@ class Interpretation:
     Attributes:
         category_code: code of the category that the value is read as, from 1; 0 if it is unknown.
         warning: code of the warning; None if the value is a known date in another notation.
-        message: of the warning.
-        similar: for an unknown value, the category that it probably misspells.
+        message: the message of the warning.
+        similar: the category that an unknown value probably misspells.
     """
 
     category_code: int

@@ -54,10 +54,10 @@ class CsvRows:
     model would answer it with the means of its training data.
 
     Attributes:
-        name: of the table, for messages.
+        name: the name of the table, for messages.
         header: names of the columns.
-        delimiter: between cells.
-        line_end: of the header, assumed for the whole file.
+        delimiter: the delimiter between cells.
+        line_end: the line end of the header, assumed for the whole file.
     """
 
     _may_be_undecoded = False  # whether the text can contain bytes that are invalid in the encoding
@@ -70,7 +70,7 @@ class CsvRows:
         Args:
             text: opened with `newline=""`, which keeps line ends.
             known: names of the model's columns.
-            name: of the table, for messages.
+            name: the name of the table, for messages.
             encoding_fix: what to do with a table that is not in UTF-8; by default, names the option of `fastmar`.
 
         Raises:

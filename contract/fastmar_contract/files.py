@@ -91,7 +91,7 @@ def read_input(source: str, encoding: str | None = None) -> tuple[bytes, str]:
 
     Args:
         source: a path, or ``-`` for standard input.
-        encoding: of text; None detects UTF-8, UTF-16 and UTF-32.
+        encoding: the encoding of text; None detects UTF-8, UTF-16 and UTF-32.
 
     Raises:
         InputUnreadable: the file can't be read, or is not valid in the encoding. Without an `encoding`, the rows of a

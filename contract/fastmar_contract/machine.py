@@ -6,7 +6,7 @@ import os
 
 
 def usable_cores() -> int:
-    """Number of cores that this process may run on; all cores of the machine if the system does not tell."""
+    """Number of cores that this process may run on; all cores of the machine if the system does not report it."""
     if hasattr(os, "sched_getaffinity"):  # Linux
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

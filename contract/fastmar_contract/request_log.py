@@ -39,12 +39,12 @@ class LogOptions:
     """What workers log, and where.
 
     Attributes:
-        folder: of the files.
+        folder: the folder of the files.
         sample: share of the requests, from 0 to 1.
         drop: fields that are left out.
         hash: fields whose values are replaced by their HMAC-SHA256 with the key in the variable `SALT`.
-        max_bytes: of all files of a host in the folder; the oldest ones are removed.
-        hidden: for each model that was served at the start, those of its fields that are dropped or hashed. A version
+        max_bytes: the maximum number of bytes of all files of a host in the folder; the oldest ones are removed.
+        hidden: the dropped and hashed fields of each model that was served at the start. A version
             that lacks one of them, perhaps because the field has another name, is not logged.
     """
 

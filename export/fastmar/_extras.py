@@ -12,7 +12,7 @@ def extra(what: str, name: str) -> Iterator[None]:
 
     Args:
         what: the public name that needs it.
-        name: of the extra.
+        name: the name of the extra.
 
     Raises:
         ModuleNotFoundError: an import failed.

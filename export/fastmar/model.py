@@ -57,7 +57,7 @@ def load(path: str | os.PathLike[str], *, verify: bool = True, threads: int = 1,
     if is_url(str(path)):
         raise BundleUnreadable(
             f"{path} is a URL.",
-            fix="to ask a server, use fastmar_client.Client(url); to load an archive, copy it to this machine first.",
+            fix="for a server, use fastmar_client.Client(url); to load an archive, copy it to this machine first.",
             code="bundle_is_url",
         )
     predictor = Predictor.open(os.fspath(path), threads=threads, gpu=gpu)
@@ -170,8 +170,8 @@ class Model:
 
         Args:
             table: a DataFrame of pandas or Polars, an Arrow table, or another object with `__arrow_c_stream__`.
-            column: for a picture or text model, the column that has them; None for the column `image` or `path`,
-                or that of the model's field, or the only column.
+            column: the column with the pictures or texts of a picture or text model; None for the column `image` or
+                `path`, the column with the name of the model's field, or the only column.
             keep: columns of the table in the result: "all", or names.
             columns: columns of answers in the result: "prediction", "probability" (of the prediction), "probabilities"
                 (of each label), "index", "warnings", "error", "error_code", "error_field"; None for prediction,

@@ -31,7 +31,7 @@ def scorer(
 
     Args:
         path: the archive (`.mar`).
-        column: for a picture or text model, the column that has them; see `Model.score`. Each node needs the files
+        column: the column with the pictures or texts; see `Model.score`. Each node needs the files
             of a column of paths.
         keep: columns of the dataset in the result: "all", or names.
         columns: columns of answers in the result; see `Model.score`.

@@ -42,8 +42,8 @@ def scorer(
 
     Args:
         path: the archive (`.mar`).
-        schema: of the DataFrame: `people.schema`.
-        column: for a picture or text model, the column that has them; see `Model.score`. Each node needs the files
+        schema: the schema of the DataFrame: `people.schema`.
+        column: the column with the pictures or texts; see `Model.score`. Each node needs the files
             of a column of paths.
         keep: columns of the DataFrame in the result: "all", or names.
         columns: columns of answers in the result; see `Model.score`.

@@ -17,7 +17,7 @@ class Bundle:
         spec: the description of the model.
         graph: bytes of the ONNX file.
         golden: records with their answers.
-        profile: of the reference data, if there are any.
+        profile: the profile of the reference data, if there are any.
         samples: JPEG files of sample pictures.
     """
 

@@ -44,9 +44,9 @@ class Conversion:
         notices: facts about the model that a caller should know.
         layers: layers that are placed before the network.
         dropped: ``{"what", "reason"}`` for parts of the learner that inference does not need.
-        dynamic_axes: for each input, names of its axes of variable length by axis number, without the batch axis.
-        user_and_item: for collaborative filtering, the fields of the user and of the item.
-        generator: for language models, the spec's part of the same name.
+        dynamic_axes: names of the axes of variable length of each input, by axis number, without the batch axis.
+        user_and_item: the fields of the user and of the item of a collaborative filtering model.
+        generator: the part `generator` of the spec of a language model.
     """
 
     fields: tuple[Field, ...]

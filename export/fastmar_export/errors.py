@@ -14,7 +14,7 @@
         ├── ArchiveExists          an archive of another learner or version has the same name
         └── ParityFailed           two computations of the same output differ
 
-Each class has a code; a `code=` at a raise tells causes of one class apart.
+Each class has a code. Causes of one class have codes of their own, given as `code=` where they are raised.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ def export_learner(
 
     Args:
         pickle: file written by `learn.export()` of any fastai 2.
-        options: of the export.
+        options: the options of the export.
         on_stage: called before each stage with its description.
         on_read: called with the content of the file, even if the learner turns out to be unsupported.
 

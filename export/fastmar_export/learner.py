@@ -98,7 +98,7 @@ def check_classes(learner: Learner, known: Collection[str]) -> None:
     """Refuse a learner or loaders of another class, or with a replaced method, since they may predict differently.
 
     Args:
-        learner: to check.
+        learner: the learner to check.
         known: the modality's classes of learners and loaders.
 
     Raises:

@@ -14,7 +14,7 @@ class Options:
     """Options of an export.
 
     Attributes:
-        name, version: of the model.
+        name, version: the name and the version of the model.
         output: folder of the archive.
         activation: softmax, sigmoid or identity, for a loss that does not determine it.
         ignored_callbacks: class names of callbacks that do not change answers.

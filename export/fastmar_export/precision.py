@@ -31,7 +31,8 @@ class Change:
     Attributes:
         records: number of compared records.
         changed: number of changed predictions; see `prediction_changed`.
-        largest_difference: of a probability or a predicted number; for masks, of the share of changed pixels.
+        largest_difference: the largest difference of a probability or a predicted number; for masks, the largest
+            share of changed pixels.
     """
 
     records: int = 0
@@ -53,7 +54,7 @@ def check_precision(options: Options, source: Path | None, what: str, fix: str) 
     """Check the options of the precision.
 
     Args:
-        options: of the export.
+        options: the options of the export.
         source: the records to measure with.
         what: the word for a record, in the plural.
         fix: the fix if there is no source.
@@ -82,7 +83,7 @@ def reduce_precision(
         bundle: the bundle in float32.
         graph: the graph in reduced precision.
         batches: the records to measure with.
-        options: of the export.
+        options: the options of the export.
         layers: the reduced layers, for the notice.
         source: what the records are, such as ``"reference texts"``, for the notice.
 

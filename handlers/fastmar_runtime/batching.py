@@ -34,7 +34,7 @@ class Batcher:
         service: service of the model.
         in_thread: whether batches are computed in a thread, so that a slow model does not block the event loop. Batches
             of a fast model are computed in the event loop, since the switch to a thread would take longer.
-        turn: is entered for each batch in the thread; can be entered many times.
+        turn: a reusable context manager that is entered for each batch in the thread.
         max_batch: maximum records of a batch.
         max_waiting: maximum number of waiting requests.
     """

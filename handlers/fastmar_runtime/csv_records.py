@@ -20,7 +20,7 @@ def read_csv(text: str, fields: Sequence[Field], max_records: int | None = None)
 
     Args:
         text: the CSV; its first line is the header.
-        fields: of the model.
+        fields: the fields of the model.
         max_records: number of records to stop at; None reads all.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Says what a file is that can't be decoded as a picture, by its first bytes."""
+"""Describes a file that can't be decoded as a picture, by its first bytes."""
 
 from __future__ import annotations
 

@@ -22,9 +22,9 @@ class MaskDecoder:
     """Turns the graph's output into answers with a mask.
 
     Args:
-        names: of the classes.
-        threshold: for networks with one output: a pixel whose sigmoid is above it has the second class. None if there
-            is an output per class.
+        names: the names of the classes.
+        threshold: the threshold of a network with one output: a pixel whose sigmoid is above it has the second class.
+            None if there is an output per class.
     """
 
     def __init__(self, names: list[str], threshold: float | None) -> None:

@@ -26,7 +26,7 @@ class Observer:
         """A request could not be read as records.
 
         Args:
-            code: of the error.
+            code: the code of the error.
         """
 
     def computed(
@@ -38,10 +38,10 @@ class Observer:
         """The records of a batch were answered.
 
         Args:
-            requests: of the batch.
-            answers: for each request one per record; the answer of a refused record has only `error`.
-            groups: of records that went through the graph together, their columns (see `Group.columns`) and positions
-                among the records of all `requests`.
+            requests: the requests of the batch.
+            answers: the answers to the records of each request; the answer to a refused record has only `error`.
+            groups: for each group of records that went through the graph together, its columns (see `Group.columns`)
+                and the positions of its records among the records of all `requests`.
         """
 
     def close(self) -> None:

@@ -31,7 +31,7 @@ def worker_observers(
     """The observers of a model: metrics, and the profile and the request log as far as there are any.
 
     Args:
-        predictor: of the model.
+        predictor: the predictor of the model.
         model: its name and version.
         declared: metrics by name, of `REPORTED`; those that are missing are not reported.
         worker: identifies the worker on its server.

@@ -88,10 +88,10 @@ def read(
     Args:
         body: bytes or text, or a value that a server already parsed as JSON.
         content_type: header of the request, or None.
-        spec: of the model.
+        spec: the spec of the model.
         parts: further parameters, such as the query of the request.
         max_records: number of records to stop reading at, for formats that are read record by record, such as CSV.
-        headers: of the request, by name in lower case.
+        headers: the headers of the request, by name in lower case.
         v2: whether the path is one of protocol v2.
 
     Raises:

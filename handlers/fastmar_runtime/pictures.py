@@ -28,7 +28,7 @@ class Picture:
 
     Attributes:
         data: bytes of its file.
-        name: given by the caller, such as a file name; None if there is none.
+        name: the name that the caller gave, such as a file name; None if there is none.
         mask_size: ``"model"`` or ``"original"``: the size of a mask in the answer.
     """
 

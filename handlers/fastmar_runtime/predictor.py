@@ -138,8 +138,8 @@ class Predictor:
         """The graph's outputs for `groups`, before the activation.
 
         Args:
-            groups: of the preprocessor.
-            report: on the records; it gets an error for each record whose output is not finite.
+            groups: the groups of the preprocessor.
+            report: the report on the records; it gets an error for each record whose output is not finite.
 
         Yields:
             Positions of records, their outputs [records, ...], and the geometries of pictures.

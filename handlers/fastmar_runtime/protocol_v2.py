@@ -49,7 +49,7 @@ def read(data: Any, spec: Spec, max_records: int | None = None, binary: bytes = 
 
     Args:
         data: the request's JSON.
-        spec: of the model.
+        spec: the spec of the model.
         max_records: number of records to stop at; None for all.
         binary: data after the JSON.
 

@@ -17,8 +17,8 @@ class Report:
     """Warnings and errors of a batch, by the position of the record.
 
     Attributes:
-        warnings: of each record.
-        errors: of refused records.
+        warnings: the warnings of each record.
+        errors: the errors of refused records.
         misspelled: errors of missing columns, by column, with the name that a record has instead.
         explained: refused records for which all faults are reported; for the others, the first fault is.
     """

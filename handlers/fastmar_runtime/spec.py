@@ -31,10 +31,11 @@ class Field:
         nullable: whether null is accepted: always for categories; for numbers if fastai learned a fill value.
         optional: whether the column may be absent, because a step can compute it, or computes from it.
         aliases: other accepted names of an optional column.
-        categories: the known ones, in the order of their codes (from 1); empty for other kinds.
+        categories: the known categories, in the order of their codes (from 1); empty for other kinds.
         default: a plausible value from the learner's statistics, or None.
         spread: standard deviation of a number, or of a date in days, if the learner has it.
-        minimum, maximum: of a number in the reference table, if there was one. Numbers outside are answered, too.
+        minimum, maximum: range of a number in the reference data; None without reference data. Numbers outside the
+            range are answered too.
     """
 
     name: str
@@ -94,12 +95,12 @@ class Spec:
 
     Attributes:
         protocol: number of the format.
-        name, version: of the model.
+        name, version: the name and the version of the model.
         kind: name of the modality, such as ``"tabular"``.
         runtime: version of the runtime in the archive.
         fields: the columns of a record.
         steps: ``{"step": NAME, ...state}``, in the order in which they run.
-        inputs, outputs: of the graph.
+        inputs, outputs: the inputs and the outputs of the graph.
         layers: ``{"layer": NAME, ...state}``: batch transforms, which run in the graph before the network.
         decode: ``{"decoder": NAME, ...state}``: how outputs become answers.
         targets: names of the targets.

@@ -82,7 +82,7 @@ def turn_of(folder: Path, model: tuple[str, str], worker: int, slots: int) -> Tu
     """The turn of a worker for a model.
 
     Args:
-        folder: of the files, shared by the workers of one server.
+        folder: the folder of the files, shared by the workers of one server.
         model: name and version.
         worker: index of the worker.
         slots: number of workers that compute the same model at the same time.

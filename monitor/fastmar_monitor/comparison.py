@@ -1,13 +1,14 @@
 """Compares a live profile with the reference profile of an archive.
 
-The verdict of a variable needs all of these, so that neither many rows nor many columns give false alarms:
+A variable has the verdict `watch` or `drift` only if all of these hold, so that neither many rows nor many columns give
+false alarms:
 
 - enough rows;
-- an effect, which does not grow with the number of rows. The part that two samples of these sizes show without any
-  change is subtracted;
-- significance: Benjamini-Hochberg over all variables;
-- an effect above the noise floor: the largest difference between a part of the training data and the others, if these
-  differ by more than chance.
+- a large effect. Its measure does not grow with the number of rows, and the value that is expected by chance for
+  samples of these sizes is subtracted;
+- significance, with the Benjamini-Hochberg correction for all variables;
+- an effect above the noise floor: the largest difference between one part of the training data and the others, if the
+  parts differ by more than chance.
 """
 
 from __future__ import annotations
@@ -52,11 +53,11 @@ class VariableComparison:
         excess: `effect` without the part that is expected by chance.
         floor: the excess among parts of the reference.
         ks: Kolmogorov-Smirnov statistic of the binned numbers; None for categories.
-        p_value: of homogeneity.
-        adjusted: `p_value` after Benjamini-Hochberg.
-        effect_on_prediction: the change of the mean answer that follows from the shares of the slots, if the answers
-            to the records of a slot stay as they were: for labels, of the probability that changes most; for numbers,
-            in standard deviations. None if it is unknown.
+        p_value: the p-value of the test of homogeneity.
+        adjusted: `p_value` with the Benjamini-Hochberg correction.
+        effect_on_prediction: the change of the mean answer if each slot has its new share and its old mean answer:
+            for labels, the change of the probability that changes most; for numbers, in standard deviations. None if
+            it is unknown.
         shift: change of the mean in standard deviations, from `compare_known`.
         reason: why there is no verdict, if there is none.
     """
@@ -103,8 +104,8 @@ class Comparison:
 
     Attributes:
         verdict: the worst one of all variables.
-        rows: of the live profile.
-        reference_rows: of the reference; 0 if the archive has none, see `compare_known`.
+        rows: the number of records in the live profile.
+        reference_rows: the number of records in the reference profile; 0 if the archive has none, see `compare_known`.
         fields: columns, or measures of pictures and texts; the worst verdict and the largest effect first.
         answers: the prediction and its confidence, as far as the model has them.
     """

@@ -24,8 +24,8 @@ class Drift:
     """The drift of live data.
 
     Attributes:
-        model, version: of the archive.
-        comparison: of all records.
+        model, version: the model and the version of the archive.
+        comparison: the comparison of all records.
         periods: the start of each day or hour (UTC), and its comparison; empty without periods.
         live: what was compared.
     """

@@ -14,8 +14,8 @@ def page(title: str, content: str) -> str:
     """An HTML page.
 
     Args:
-        title: as text.
-        content: of the body, as HTML.
+        title: the title as text.
+        content: the content of the body, as HTML.
     """
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">

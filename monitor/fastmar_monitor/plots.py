@@ -23,7 +23,7 @@ Bars = list[tuple[str, float, float]]
 
 
 def bars(comparison: VariableComparison) -> Bars:
-    """The slots to show: without empty ones; of many categories, the largest."""
+    """The slots to show: no empty ones, and only the largest of many categories."""
     reference, live = _shares(comparison.reference), _shares(comparison.live)
     labels = [text(label) for label in comparison.variable.labels()]
     shown = [at for at in range(len(labels)) if reference[at] or live[at]]
@@ -83,7 +83,7 @@ def periods(found: Sequence[tuple[str, int, str]], title: str) -> str:
 
     Args:
         found: the label, the number of records and the verdict of each period.
-        title: of the plot.
+        title: the title of the plot.
     """
     top = max([rows for _, rows, _ in found], default=0) or 1
     step = WIDTH / max(1, len(found))
@@ -102,8 +102,8 @@ def intervals(
 
     Args:
         measured: value and bounds of each period; None without a value.
-        estimates: of the same periods.
-        title: of the plot.
+        estimates: the estimates of the same periods.
+        title: the title of the plot.
 
     Returns:
         the plot, and the values at its lower and upper end.
@@ -135,7 +135,7 @@ def reliability(found: Sequence[tuple[float, float, float, float]], title: str) 
 
     Args:
         found: the confidence of a bin, its share of right decisions, and the bounds of this share.
-        title: of the plot.
+        title: the title of the plot.
     """
     bounds = "".join(f"M{x * WIDTH:.1f} {_height(low, 1):.1f}V{_height(high, 1):.1f}" for x, _, low, high in found)
     dots = "".join(f"M{x * WIDTH:.1f} {_height(right, 1):.1f}h0" for x, right, _, _ in found)

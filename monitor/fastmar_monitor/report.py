@@ -94,7 +94,7 @@ def card(each: VariableComparison, periods: _Periods = (), labels: Sequence[str]
     Args:
         each: the comparison.
         periods: the start of each period, and PSI beyond chance by source and name of the variables.
-        labels: of the periods.
+        labels: the labels of the periods.
     """
     name = escape(plots.text(each.variable.name))
     kind = f"{SOURCES[each.variable.source]}, {each.variable.kind}"

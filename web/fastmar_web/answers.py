@@ -58,14 +58,14 @@ class AnswerView:
     Attributes:
         sentence: the prediction as a sentence.
         bars: the chart; empty for predictions without probabilities.
-        caption: of the chart.
+        caption: the caption of the chart.
         left_out: number of bars that the chart leaves out.
         remarks: warnings about the record.
         overlay: points or a mask, drawn over the picture: ``{"points": ...}`` or ``{"mask": ..., "classes": ...}``.
         rest: other parts of the answer.
         headline: the predicted label or number, shown large; empty for other answers.
         share: the probability of the label, beside it.
-        colour: of the label; see `Bar`.
+        colour: the colour of the label; see `Bar`.
     """
 
     sentence: str

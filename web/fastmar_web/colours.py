@@ -17,7 +17,7 @@ class Scheme:
     """The colours of style.css that an accent is seen on, and how it is adapted to them.
 
     Attributes:
-        backgrounds: behind the accent; the first is that of cards.
+        backgrounds: the colours behind the accent; the first is that of cards.
         towards: the colour that raises the contrast.
         on_accent: the text on a button.
         tint: the share of the accent in a tinted background.

@@ -11,7 +11,7 @@ def largest_effect(effects: Iterable[float], *, is_share: bool) -> float:
     """The effect with the longest bar, never 0.
 
     Args:
-        effects: positive or negative.
+        effects: the effects, positive or negative.
         is_share: whether they are effects on a probability.
     """
     return max((_LEAST if is_share else 0.0, *map(abs, effects))) or 1.0

@@ -28,14 +28,14 @@ class Card:
 
     Attributes:
         model: name and versions.
-        schema: of the model; has only its name if it was never read.
+        schema: the schema of the model; has only its name if it was never read.
         texts: its title and description.
         state: "ready", "starting" or "failing".
         kind: its kind, as far as it is known.
         takes, gives: its input and its targets, as text.
         created: date of its export, as 2024-01-31; empty if the archive has none.
         problem: why it can't be used, and what to do; empty if it is ready.
-        code: of the problem.
+        code: the code of the problem.
         operator: what the operator can do; see `PageError`.
     """
 

@@ -24,8 +24,8 @@ class Page(ABC):
         input_name: what the model takes, for messages.
         view_name: what links to the page are called.
         reference: the model and its version, as in the address.
-        name, version: of the model; the version is None for the default version.
-        schema: of the model.
+        name, version: the name and the version of the model; the version is None for the default version.
+        schema: the schema of the model.
         texts: its titles, labels and sentences.
     """
 

@@ -23,7 +23,7 @@ class View:
     Attributes:
         title: its title, from the schema of the model.
         register: adds its pages to the app.
-        endpoints: of its pages; the first is linked, and has the argument `reference`.
+        endpoints: the endpoints of its pages; the first one is linked, and has the argument `reference`.
         has_model: whether a model with this schema has the view.
     """
 

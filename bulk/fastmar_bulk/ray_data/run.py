@@ -56,9 +56,9 @@ def score_folder(
         archive: its path.
         table: a path, a folder, a pattern, or a URL; all nodes of the cluster must be able to read it.
         target: a path or a URL; all nodes must be able to write it.
-        options: of the run. `batch_size` is the number of rows of a file, and `workers` that of actors with one CPU;
-            `encoding`, `resume` and `progress` are not used.
-        address: of the cluster; None for that of this machine, which is started if there is none.
+        options: the options of the run. `batch_size` is the number of rows of a file, `workers` the number of actors
+            with one CPU each; `encoding`, `resume` and `progress` are not used.
+        address: the address of the cluster; None for the one on this machine, which is started if there is none.
         shows_progress: whether Ray prints its progress to standard error.
 
     Raises:

@@ -96,8 +96,8 @@ class AnswersDatasink(Datasink):  # type: ignore[misc] # Ray's types are not che
 
         Args:
             target: an empty folder.
-            layout: of the files.
-            names: of the columns of answers in the blocks, which follow the kept columns.
+            layout: the layout of the files.
+            names: the names of the columns of answers in the blocks, which follow the kept columns.
             coded: columns whose large strings become strings, as where one process reads them.
             errors: see `fastmar_bulk.layout.Options`.
         """

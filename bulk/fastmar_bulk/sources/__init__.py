@@ -45,8 +45,8 @@ class Chunk:
     """Consecutive rows of a file.
 
     Attributes:
-        load: reads them; called in a worker.
-        share: of the file that is read after this chunk, from 0 to 1.
+        load: a function that reads the rows; it is called in a worker.
+        share: the share of the file that has been read after this chunk, from 0 to 1.
     """
 
     load: Callable[[], Table]
@@ -58,10 +58,10 @@ class Reading:
     """How to read a file.
 
     Attributes:
-        spec: of the model.
-        rows: of a chunk, at most.
-        encoding: of a CSV.
-        column: that has the pictures or texts; None for the usual one.
+        spec: the spec of the model.
+        rows: the maximum number of rows of a chunk.
+        encoding: the encoding of a CSV.
+        column: the column with the pictures or texts; None for the default.
     """
 
     spec: Spec
@@ -79,7 +79,7 @@ class Source(Protocol):
     """An open file of rows.
 
     Attributes:
-        delimiter, line_end, bom: of an output in CSV.
+        delimiter, line_end, bom: the delimiter, the line end and the byte order mark of an output in CSV.
     """
 
     delimiter: str

@@ -95,7 +95,7 @@ class DynamicUnet(SequentialEx):
     """An encoder, and blocks that use its activations.
 
     Attributes:
-        taps: for each `UnetBlock` in order, the index of the encoder's layer whose output it uses.
+        taps: the index of the encoder's layer whose output each `UnetBlock` uses, in the order of the blocks.
     """
 
     taps: list[int]

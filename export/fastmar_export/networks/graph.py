@@ -102,7 +102,7 @@ def export_graph(
         network: the network in evaluation mode.
         samples: the graph's inputs, [batch, ...] each, with a batch of at least 2.
         positions: names of the network's positional arguments; those missing in `samples` are None.
-        dynamic_axes: for each input, names of its axes of variable length by axis number. The batch axis is always
+        dynamic_axes: names of the axes of variable length of each input, by axis number. The batch axis is always
             dynamic.
         output_names: names of the network's outputs.
 

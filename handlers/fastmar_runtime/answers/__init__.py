@@ -39,11 +39,11 @@ class OutputTensor:
     """An output of protocol v2, for the metadata and for responses.
 
     Attributes:
-        name: of the output.
+        name: the name of the output.
         datatype: the protocol's name for it.
-        shape: with -1 for the number of records, and for a width that is known only from the answers.
+        shape: the shape, with -1 for the number of records and for a width that depends on the answers.
         values: the function that flattens answers to the tensor's data.
-        parameters: of the tensor in responses.
+        parameters: the parameters of the tensor in responses.
     """
 
     name: str
@@ -74,7 +74,7 @@ class AnswerKind(ABC):
         """Raise `BundleUnreadable` if the state is invalid.
 
         Args:
-            state: to check.
+            state: the state to check.
             width: second dimension of the graph's output, or None.
             path: place of the state, for messages.
         """

@@ -28,7 +28,7 @@ def from_row(row: Mapping[str, Any], content_types: Mapping[str, str] | None = N
 
     Args:
         row: content of the parts by name.
-        content_types: of the parts, if known.
+        content_types: the content types of the parts, if known.
     """
     types = content_types or {}
     return [

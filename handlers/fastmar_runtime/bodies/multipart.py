@@ -30,7 +30,7 @@ class Part:
         name: the field's name.
         content: bytes, or a value that a server parsed.
         filename: None if the part is not a file.
-        content_type: of the part, or empty.
+        content_type: the Content-Type of the part, or empty.
     """
 
     name: str

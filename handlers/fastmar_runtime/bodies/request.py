@@ -16,8 +16,8 @@ class Request:
 
     Attributes:
         records: one item per record; a `RecordError` in place of a record that can't be read.
-        shape: of the answer: one of `ONE`, `LIST`, `INSTANCES`, `LINES`, `V2`.
-        envelope: for protocol v2, the request's JSON.
+        shape: the shape of the response: `ONE`, `LIST`, `INSTANCES`, `LINES` or `V2`.
+        envelope: the request's JSON in protocol v2.
         ids: its identifiers, for log lines; None if the engine knows none.
         is_check: whether it is a check of a deployment, which monitoring does not count.
         batch_records: number of records that were computed together with it, including its own.

@@ -31,7 +31,7 @@ class Datatype:
     Attributes:
         dtype: numpy's name of the binary format.
         types: Python types of JSON values.
-        description: of a value, for messages.
+        description: what a value must be, for messages.
         low, high: range of integers.
     """
 

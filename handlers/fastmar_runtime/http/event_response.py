@@ -14,7 +14,7 @@ class EventStream(Response):
 
     Args:
         parts: the events.
-        on_end: is called after the last one, or when the caller has left.
+        on_end: a function that is called after the last part, or when the caller has disconnected.
     """
 
     def __init__(self, parts: AsyncGenerator[bytes, None], on_end: Callable[[], None]) -> None:

@@ -21,8 +21,8 @@ class Described:
     Attributes:
         name: its name.
         default: its default version.
-        ready: by version, whether it can answer.
-        tensors: by version, the result of `metadata.tensors`; without versions whose tensors are unknown.
+        ready: whether each version can answer.
+        tensors: the result of `metadata.tensors` for each version whose tensors are known.
         openapi: OpenAPI document of the default version; None if it has none.
     """
 

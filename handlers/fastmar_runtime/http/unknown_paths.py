@@ -12,7 +12,7 @@ _MODEL_AT = ((["predictions"], 2), (["models"], 2), (["v1", "models"], 3), (["v2
 
 
 def unknown_path(models: Models, path: str) -> Response:
-    """The response to an unknown path; tells unknown models and versions from other paths."""
+    """The response to an unknown path. Unknown models and versions have errors of their own."""
     v2 = is_v2(path)
     parts = path.split("/")
     at = next((at for start, at in _MODEL_AT if parts[1:at] == start and len(parts) > at), None)

@@ -38,7 +38,7 @@ class Modality(ABC):
         keeps_memory: whether ONNX Runtime keeps the memory of its largest run, to use it again. False if a record may
             need far more than usual ones.
         formats: the fix for unreadable requests, which lists the accepted bodies.
-        other_bodies: for the OpenAPI document, the accepted bodies other than a JSON record.
+        other_bodies: the accepted bodies other than a JSON record, for the OpenAPI document.
         answer_properties: JSON Schemas of properties of answers before the prediction.
         answer_component: the same for OpenAPI.
         docs_record: HTML that describes a record on the page `docs`; None for a table of the fields.

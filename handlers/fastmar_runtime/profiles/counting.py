@@ -20,7 +20,7 @@ class Counter(Observer):
     """Counts records. Their values are kept until `PENDING` of them are counted together, or until `take`.
 
     Args:
-        variables: of the profile.
+        variables: the variables of the profile.
     """
 
     def __init__(self, variables: Sequence[Variable]) -> None:

@@ -1,4 +1,4 @@
-"""What an archive without a reference profile tells about its training data: means, deviations, known categories."""
+"""What an archive without a reference profile records of its training data: means, deviations, known categories."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class Profile:
     Attributes:
         variables: what is counted.
         rows: number of records.
-        counts: for each variable, the number of values in each slot.
+        counts: the number of values in each slot of each variable.
     """
 
     variables: tuple[Variable, ...]
@@ -70,10 +70,10 @@ class Reference:
     """The profile of the training data, in the archive's `profile.json`.
 
     Attributes:
-        profile: of all rows.
+        profile: the profile of all rows.
         chunks: profiles of consecutive parts of the rows. Their differences show how much the data usually vary.
         outcomes: names of the numbers in `means`: labels of the model, or its target.
-        means: for each variable, the mean answer to the records in each slot: [slots, outcomes] float64, NaN for slots
+        means: the mean answer to the records in each slot of each variable: [slots, outcomes] float64, NaN for slots
             without records. For labels these are probabilities.
         deviations: standard deviation of each outcome over all records, [outcomes].
     """

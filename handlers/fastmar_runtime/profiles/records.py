@@ -34,7 +34,7 @@ def record_batches(path: Path, spec: Spec, size: int) -> Iterator[list[Any]]:
     Args:
         path: a file (CSV, JSON, JSON lines, Parquet), or a folder of pictures or texts, which are read when they are
             needed.
-        spec: of the model that will predict them.
+        spec: the spec of the model that will predict them.
         size: number of records of a batch.
 
     Raises:

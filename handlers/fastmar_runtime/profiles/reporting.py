@@ -60,11 +60,11 @@ class Reporter(Counter):
     """Counts records, and reports the counts once a period, when it is closed, and at the end of the process.
 
     Args:
-        reference: of the model.
+        reference: the reference profile of the model.
         model: its name and version.
         declared: metrics by name; those that are missing are not reported.
         worker: identifies the worker on its server.
-        folder: of the files; None writes none.
+        folder: the folder of the files; None writes no files.
         period: seconds between two reports.
         on_killed: called with the model if the process that had this worker's number before was killed.
     """

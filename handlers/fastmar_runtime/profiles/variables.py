@@ -36,13 +36,13 @@ class Variable:
     """A variable.
 
     Attributes:
-        name: unique within its source.
+        name: a name that is unique within its source.
         source: one of `SOURCES`.
         kind: `NUMBER` or `CATEGORY`.
-        edges: for numbers, increasing bounds of the bins; a bin contains its lower bound.
-        categories: for categories, those with a slot of their own.
-        known: for categories, values that are counted as `OTHER` if they have no slot. Other values are `UNSEEN`. They
-            are in the spec, and not repeated in a profile.
+        edges: the increasing bounds of the bins of a column of numbers; a bin contains its lower bound.
+        categories: the categories that have a slot of their own.
+        known: the known categories: those without a slot of their own are counted as `OTHER`, unknown values as
+            `UNSEEN`. The spec has them, so a profile does not repeat them.
     """
 
     name: str

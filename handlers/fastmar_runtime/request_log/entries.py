@@ -22,11 +22,11 @@ class Exchange:
     """A request, its answers, and the measures of its records.
 
     Attributes:
-        time: of the answer, ISO 8601.
-        request_id: of the request.
-        records: of the request; empty if they are pictures.
+        time: the time of the answer, ISO 8601.
+        request_id: the id of the request.
+        records: the records of the request; empty if they are pictures.
         answers: one per record.
-        measures: of the records, by their index.
+        measures: the measures of the records, by index of the record.
     """
 
     time: str
@@ -51,8 +51,8 @@ class EntryWriter:
     """Turns exchanges into lines.
 
     Args:
-        spec: of the model.
-        digest: of its reference profile; None if it has none.
+        spec: the spec of the model.
+        digest: the digest of its reference profile; None if it has none.
         options: what to log.
         salt: key of the hashes; not used if no field is hashed.
     """

@@ -25,9 +25,10 @@ class LogFiles:
     """Files that only this process writes; only the owner can read them.
 
     Args:
-        folder: of the files.
+        folder: the folder of the files.
         model: name and version, which become part of the files' names.
-        max_bytes: of all files of this host in the folder, also those of other workers and of earlier ones.
+        max_bytes: the maximum number of bytes of all files of this host in the folder, including those of other and
+            earlier workers.
     """
 
     def __init__(self, folder: Path, model: tuple[str, str], max_bytes: int) -> None:

@@ -38,8 +38,8 @@ def request_log(
     """The observer that logs the requests of a model; None if they are not logged.
 
     Args:
-        spec: of the model.
-        digest: of its reference profile; None if it has none.
+        spec: the spec of the model.
+        digest: the digest of its reference profile; None if it has none.
         options: what to log; None for nothing.
         declared: metrics by name; those that are missing are not reported.
     """

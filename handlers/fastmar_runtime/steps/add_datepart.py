@@ -66,7 +66,7 @@ class AddDatepart:
 
     Attributes:
         date: name of the field with the date.
-        prefix: of the names of the columns.
+        prefix: the prefix of the names of the columns.
         parts: names of the columns, without the prefix.
         elapsed_divisor: seconds per unit of ``Elapsed``. fastai divides pandas' integers by 10**9, whatever their
             unit: 1 for nanoseconds, 10**3 for microseconds, 10**6 for milliseconds, 10**9 for seconds.

@@ -1,1 +1,1 @@
-"""Measures how well the answers of a request log were, by the truth that became known later."""
+"""Measures the accuracy of the answers in a request log, with the truth that became known later."""

@@ -21,10 +21,10 @@ class Logged:
     """An answer of a log.
 
     Attributes:
-        key: of the record; see `key_of`.
-        time: of the answer, in UTC.
-        model, version: that answered.
-        answer: with a prediction, a list of items, a text, or an error.
+        key: the key of the record; see `key_of`.
+        time: the time of the answer, in UTC.
+        model, version: the name and the version of the model that answered.
+        answer: the answer, with a prediction, a list of items, a text, or an error.
     """
 
     key: str

@@ -64,7 +64,7 @@ class Calibration:
     """The reliability of confidences.
 
     Attributes:
-        bins: those that have decisions.
+        bins: the bins that have decisions.
         error: expected calibration error (Naeini, Cooper and Hauskrecht 2015; Guo et al. 2017): the mean distance of
             confidence and share of right decisions, weighted by the number of decisions. Chance alone makes it larger
             than 0, and more so with few decisions.

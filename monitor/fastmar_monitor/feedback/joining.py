@@ -64,7 +64,7 @@ class Joined:
     """Answers and truths by period.
 
     Attributes:
-        periods: by start, the earliest first.
+        periods: the answers of each period by its start, the earliest first.
         unknown: truths of records that the log does not have.
         unknown_examples: request ids of the first ones, in their order.
         repeated: lines of the log with a record and answer that an earlier line has.
@@ -95,9 +95,9 @@ def join(
     with the same answer, such as one of a repeated request, counts once.
 
     Args:
-        log: of the model and of others; None is an unreadable line.
-        truths: of its records.
-        kind: of the answers; it has the model's spec.
+        log: the lines of the log, also those of other models; None is an unreadable line.
+        truths: the truths of the model's records.
+        kind: the kind of the answers, with the model's spec.
         by: length of the periods.
         since: only answers since then.
     """

@@ -13,7 +13,7 @@ class Labels:
     """The labels of a model.
 
     Attributes:
-        texts: as answers have them.
+        texts: the labels as in answers.
     """
 
     def __init__(self, vocab: Sequence[Any]) -> None:

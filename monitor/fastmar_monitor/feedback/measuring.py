@@ -32,11 +32,11 @@ class Period:
     """The answers of a period.
 
     Attributes:
-        start: in UTC; of all answers, the earliest.
+        start: the start in UTC; for all answers together, the start of the first period.
         with_truth, without_truth: numbers of answers.
         refused: number of records that the model refused.
-        measured: by the truths; None without any.
-        estimate: of the answers without truth; None if there are none, or if nothing is known of their confidences.
+        measured: the figures of the answers with a truth; None if there are none.
+        estimate: the estimate for the answers without truth; None if there are none, or if they have no confidences.
     """
 
     start: datetime
@@ -71,7 +71,7 @@ class Change:
     Attributes:
         first, last: the periods.
         before, after: their mean losses.
-        p_value: of the one-sided test that it did not grow.
+        p_value: the p-value of the one-sided test that the mean loss did not grow.
     """
 
     first: Period
@@ -91,7 +91,7 @@ class Feedback:
     """What was measured of a model.
 
     Attributes:
-        model, version: of the archive.
+        model, version: the model and the version of the archive.
         loss: name of the mean loss that the verdict compares.
         by: length of the periods.
         all: all answers.
@@ -203,11 +203,11 @@ def measure(
     Nothing is stored: each call reads and joins everything again.
 
     Args:
-        archive: of the model.
+        archive: the archive of the model.
         log: folder, file or URL of a request log.
         truths: tables with the column `request_id`, optionally `row` (of the record in its request, from 0) and
             `time` (when the truth became known).
-        columns: of the tables with the truth; by default those with the name of the target.
+        columns: the columns with the truth; by default those with the name of the target.
         by: length of the periods, one of `PERIODS`.
         since: only answers since then.
         on_progress: called with the number of answers so far.

@@ -45,20 +45,20 @@ class Comparison:
     """The answers of two models to the same records.
 
     Attributes:
-        rows: that were read.
-        compared: those with a truth that both models answer; all figures are of these.
+        rows: number of rows that were read.
+        compared: number of rows with a truth and an answer of both models; all figures are about these rows.
         without_truth: rows whose truth is missing.
         invalid: rows whose truth can't be read.
         refused_by_old, refused_by_new: rows that the model refuses, by its error's code.
         loss: name of the mean loss that the verdict compares.
         losses: the mean loss of the old and of the new model.
-        p_value: of the two-sided test that these are equal.
-        figures: by name.
+        p_value: the p-value of the two-sided test that the mean losses are equal.
+        figures: the figures by name.
         outcomes: numbers of compared rows: which model is right, or closer to the truth.
-        labels: for each true label, its rows by outcome; the one with the most differences first. Empty if answers
+        labels: the rows of each true label by outcome; the label with the most differences first. Empty if answers
             are not labels.
         changes: numbers of rows by truth, answer of the old model, and another answer of the new one.
-        unknown: for each model, the labels of truths that it does not know.
+        unknown: the labels of truths that each model does not know.
         left_out: figures that are not comparable because only one model knows some labels.
     """
 
@@ -146,7 +146,7 @@ class Pairs:
 
         Args:
             old_truth: the values of the old model's columns with the truth; None for a row that can't be read.
-            new_truth: those of the new model's columns.
+            new_truth: the values of the new model's columns with the truth; None for a row that can't be read.
             old: the old model's answer.
             new: the new model's answer.
         """

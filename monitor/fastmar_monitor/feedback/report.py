@@ -44,7 +44,7 @@ def write_report(feedback: Feedback, path: Path, drift: Drift | None = None) -> 
 
 
 def drift_of(archive: Path, log: str, since: datetime | None = None) -> Drift | None:
-    """The drift of the logged records since a time; None if archive or log do not tell it."""
+    """The drift of the logged records since a time; None if it can't be measured."""
     try:
         return measure(archive, log, since=since)
     except MonitorError:

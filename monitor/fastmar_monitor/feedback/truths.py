@@ -39,10 +39,10 @@ class Truths:
     Attributes:
         by_key: the truth of each record.
         rows: rows that were read.
-        empty: those without a truth.
-        repeated: those with the truth that an earlier row has.
-        conflicting: those with another truth than an earlier row; the last one is used.
-        invalid: those that can't be read.
+        empty: number of rows without a truth.
+        repeated: number of rows that repeat the truth of an earlier row.
+        conflicting: number of rows with another truth than an earlier row; the last row is used.
+        invalid: number of rows that can't be read.
         examples: texts of the first ones of these.
     """
 
@@ -90,8 +90,8 @@ def read_truths(tables: Sequence[str], kind: AnswerKind, columns: Sequence[str])
 
     Args:
         tables: paths or URLs of files.
-        kind: of the model's answers.
-        columns: with the truth.
+        kind: the kind of the model's answers.
+        columns: the columns with the truth.
 
     Raises:
         TruthUnreadable: a table does not exist, lacks a column, or has an unsupported ending.

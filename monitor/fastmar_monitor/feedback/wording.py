@@ -79,7 +79,7 @@ def number_text(name: str, value: float, sign: str = "") -> str:
 
 
 def estimate_text(estimate: Estimate | None) -> str:
-    """An estimated accuracy; never without a mark that it is one."""
+    """An estimated accuracy, always marked as an estimate."""
     return f"about {estimate.accuracy:.1%}" if estimate else ""
 
 

@@ -20,9 +20,9 @@ class Query:
 
     Attributes:
         data: path or URL.
-        archive: of the model.
-        spec: of the model.
-        reference: of the model.
+        archive: the archive of the model.
+        spec: the spec of the model.
+        reference: the reference profile of the model.
         since: only records of periods that start then, or later.
         by: `DAY` or `HOUR` for a profile of each; None for one of all records.
         on_progress: called with the number of records so far.
@@ -44,8 +44,8 @@ class Live:
     """The profile of live data.
 
     Attributes:
-        profile: of all records.
-        periods: with `Query.by`, the start of each day or hour (UTC), and its profile; the earliest first.
+        profile: the profile of all records.
+        periods: the start of each day or hour (UTC) and its profile, the earliest first; empty without `Query.by`.
         hidden: fields of which the live data never have a value, and why: "hashed" or "dropped".
         refused: number of records that the model refused; they are not in the profile. Of a server and of Prometheus,
             this includes requests that could not be read as records.

@@ -73,8 +73,8 @@ class _Entry:
 
     Attributes:
         record: its values by field.
-        answer: with a prediction.
-        measures: by name.
+        answer: the answer, with a prediction.
+        measures: the measures by name.
     """
 
     record: dict[str, Any]

@@ -28,7 +28,7 @@ def check_shares(query: Query, shares: Slots, others: Collection[str]) -> tuple[
 
     Args:
         query: what is read.
-        shares: of the reference, in the metrics.
+        shares: the shares of the reference data in the metrics.
         others: other models and versions with a profile, for the message.
 
     Raises:

@@ -35,7 +35,7 @@ class WorkerProcess:
     Args:
         listener: a listening socket.
         configuration: see `fastmar_runtime.engines.asgi_worker.Configuration`, without the listener.
-        on_metrics: is called with the changes of the worker's metrics, in a thread of its own.
+        on_metrics: a function that is called with the changes of the worker's metrics, in a thread of its own.
     """
 
     def __init__(

@@ -17,7 +17,7 @@ from fastmar_serving.rollout.versions import Version, default_of, versions_of
 
 
 class Candidate:
-    """The version that a rollout wants to make the default, and how to undo its steps.
+    """The version that a rollout is to make the default, and how to undo its steps.
 
     Attributes:
         saved: the entry of the model in `defaults.json` before the rollout, None if there was none.

@@ -46,7 +46,7 @@ class Shadow:
         is_probability: whether `differences` are differences of probabilities.
         has_numbers: whether `differences` are differences of predicted numbers, to which `tolerance` applies.
         changes: count of each change from one label, or set of labels, to another.
-        differences: for each pair of numeric answers, the largest difference of a number.
+        differences: the largest difference of a number in each pair of numeric answers.
         errors: count of each new error, by code and message.
         warnings: count of each new warning, by field and code.
         examples: the first changed or newly failing records: where, from, to.

@@ -25,7 +25,7 @@ class Deaths:
         Workers that TorchServe ends because a version is unloaded, or gets fewer workers, are not among them.
 
         Args:
-            descriptions: by model its default version, and the management API's descriptions of its versions.
+            descriptions: the default version of each model, and the management API's descriptions of its versions.
         """
         ended, ready = [], {}
         for name, (default, versions) in descriptions.items():

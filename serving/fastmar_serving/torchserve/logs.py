@@ -45,7 +45,7 @@ class ServerLog:
 
         Args:
             lines: the output.
-            show: is called with each line for the user.
+            show: a function that is called with each line for the user.
             failures_file: rewritten at each failure of a worker, {ID: {"model", "reason", "fix"}}, for `fastmar
                 deploy`, since the management API does not report why a worker died.
         """

@@ -25,8 +25,8 @@ class ServedModel:
     Attributes:
         name: its name.
         default: its default version.
-        ready: by version, whether it has a ready worker.
-        facts: by version, the facts of its archive; without versions whose archive can't be read.
+        ready: whether each version has a ready worker.
+        facts: the facts of the archive of each version whose archive can be read.
         is_expected: whether the server counts as not ready without it: it was there at the start, or has been ready.
     """
 

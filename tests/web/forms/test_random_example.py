@@ -69,7 +69,7 @@ def test_only_a_year_has_no_thousands_separator(default: float, low: float, high
 def test_the_link_opens_the_form_with_random_values(web: FlaskClient, fake: FakeClient) -> None:
     page = web.get("/models/people").text
     assert "/models/people/random" in page
-    assert "(each value drawn alone)" in page
+    assert "(each value is random)" in page
     seen = set()
     for _ in range(20):
         reply = web.get("/models/people/random")

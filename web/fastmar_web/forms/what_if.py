@@ -36,12 +36,12 @@ class Row:
 
     Attributes:
         id: id of the field's element.
-        label: of the field.
+        label: the label of the field.
         sent, typical: the entered value and the typical one, as texts.
         effect: the change from the typical value, as text; "typical" for that value itself; empty if there is none.
-        length: of the effect's bar, from 0 to 100 for the largest effect.
+        length: the length of the effect's bar, from 0 to 100 for the largest effect.
         rises: whether the entered value increases the outcome.
-        path: of the curve of a number or a date, for SVG; empty if there is none.
+        path: the path of the curve of a number or a date, for SVG; empty if there is none.
         now: place of the entered number on the curve, from 0 to 100; None if it is not on it.
         bars: the curve of categories.
         summary: the curve as text.

@@ -23,9 +23,9 @@ def field_of(
 
     Args:
         identity: id of its element in the page.
-        name: of the property.
-        schema: of the property.
-        presentation: of the model.
+        name: the name of the property.
+        schema: the schema of the property.
+        presentation: the presentation of the model.
         timed: whether a date has a time.
         required: whether a record must have the property.
     """

@@ -24,7 +24,7 @@ class Deployment:
         result: "success", "refused" or "failed".
         before: the default version before it; of an unload, the unloaded version.
         after: the requested version; None of an unload.
-        code: of the error, or None.
+        code: the code of the error, or None.
     """
 
     time: datetime

@@ -37,7 +37,7 @@ class DriftView:
     """The drift of the records that a version answered since the server's start.
 
     Attributes:
-        verdict: as HTML.
+        verdict: the verdict as HTML.
         sentence: what the verdict is based on.
         rows, reference_rows: records of the requests, and of the reference data.
         notices: what the visitor should know.
@@ -62,7 +62,7 @@ class DriftSource:
 
     Args:
         store: folder of the archives.
-        url: of the server's metrics.
+        url: the URL of the server's metrics.
         clock: the time in seconds.
     """
 

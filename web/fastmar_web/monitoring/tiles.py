@@ -21,9 +21,9 @@ class Tile:
 
     Attributes:
         title: what it is.
-        figure: of the last minutes.
-        total: since the server's start.
-        plot: of the last minutes.
+        figure: the figure of the last minutes.
+        total: the figure since the server's start.
+        plot: the plot of the last minutes.
         scale: the largest value of the plot.
     """
 

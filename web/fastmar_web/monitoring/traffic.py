@@ -39,8 +39,8 @@ class Reading:
     """The metrics at one time.
 
     Attributes:
-        time: in seconds, of a clock that only increases.
-        counters: of each version; None if the metrics could not be read.
+        time: the time of a monotonic clock, in seconds.
+        counters: the counters of each version; None if the metrics could not be read.
     """
 
     time: float
@@ -77,9 +77,9 @@ class Traffic:
     """The traffic of a version.
 
     Attributes:
-        total: since the server's start.
-        recent: in the intervals with figures.
-        seconds: of these intervals.
+        total: the figures since the server's start.
+        recent: the figures of the latest intervals.
+        seconds: the total length of these intervals.
         intervals: start and end of each interval in seconds before now, and its figures; None if they are unknown.
         age: seconds since the latest reading with this version.
     """
@@ -95,7 +95,7 @@ class Poller:
     """Reads the metrics of a server once a period, in a thread.
 
     Args:
-        url: of the metrics.
+        url: the URL of the metrics.
         clock: the time in seconds.
         read: reads the metrics.
     """
@@ -216,7 +216,7 @@ def quantile(buckets: Sequence[tuple[float, float]], share: float) -> float | No
 
     Args:
         buckets: upper bound, and number of values up to it; by bound, the last one infinite.
-        share: from 0 to 1.
+        share: a share from 0 to 1.
 
     Returns:
         None without values. In the last bucket, its lower bound.

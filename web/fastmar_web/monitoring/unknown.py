@@ -46,7 +46,7 @@ class RequestLog:
     """Reads the latest part of a request log. Safe to use from several threads.
 
     Args:
-        folder: of the log.
+        folder: the folder of the log.
         clock: the time in seconds.
     """
 

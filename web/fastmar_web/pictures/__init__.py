@@ -1,1 +1,1 @@
-"""The page of a model that takes pictures: uploads, answers, and what is drawn over a picture."""
+"""The page of a picture model: uploads, answers, and overlays on pictures."""

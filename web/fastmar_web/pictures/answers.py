@@ -1,4 +1,4 @@
-"""Parts of answers to pictures: what is drawn over the picture, and by what several answers are arranged and saved."""
+"""Parts of answers to pictures: overlays, and the values by which answers are filtered, sorted and saved."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def mask_overlay(mask: JSON, shares: list[tuple[str, int, float]], schema: JSON)
     Args:
         mask: the prediction.
         shares: name, index and share of the seen pixels, of each class that occurs.
-        schema: of the model.
+        schema: the schema of the model.
 
     Returns:
         ``{"mask", "width", "height", "classes", "unseen", "raw"}``: the PNG in base64 and its size; the legend; the
@@ -55,7 +55,7 @@ def is_raw(schema: JSON) -> bool:
 
 
 def facets(answer: JSON, texts: Presentation) -> JSON:
-    """By what answers are filtered and sorted.
+    """The values by which answers are filtered and sorted.
 
     Returns:
         ``{"labels", "confidence"}``: names of the predicted labels, or of the classes of a mask; and the probability of

@@ -13,7 +13,7 @@ SUPPORTS, OPPOSES = 0, 1  # numbers of colours of overlays; see overlay.js
 
 
 def occlusion_overlay(explanation: JSON, schema: JSON, texts: Presentation) -> JSON:
-    """What the cells of a grid do to the answer.
+    """The effects of the cells of a grid on the answer.
 
     Returns:
         ``{"area", "grid", "raw", "classes"}``: the area in pixels of the picture; effects from -1 to 1 for the largest

@@ -1,4 +1,4 @@
-"""The page of a model that takes pictures."""
+"""The page of a picture model."""
 
 from __future__ import annotations
 

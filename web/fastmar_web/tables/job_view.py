@@ -71,7 +71,7 @@ def keep_results(job: Job) -> None:
 
 
 def answers_as(job: Job, chosen: TableFormat) -> Path:
-    """The file of answers in a format; written once, when it is first asked for.
+    """The file of answers in a format; written once, at the first request.
 
     Raises:
         RequestRefused: the answers do not fit in this format.

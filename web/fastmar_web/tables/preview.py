@@ -69,9 +69,9 @@ class Preview:
     Attributes:
         version: version of the model that checked it and will score it; None for the default version.
         encoding: encoding of the file.
-        delimiter: between its cells.
-        extension: of the uploaded file's format; its table is a CSV file in any case.
-        remarks: on how the file was read.
+        delimiter: the delimiter between cells.
+        extension: the extension of the uploaded file's format; the table itself is always a CSV file.
+        remarks: remarks on how the file was read.
         columns: names of the columns in the sample.
         rows: the sample: the first rows, each cell with its problem.
         total: number of rows.
@@ -118,9 +118,9 @@ def preview_table(path: Path, schema: JSON, on_row: Callable[[int], None], encod
 
     Args:
         path: the file.
-        schema: of the model.
-        on_row: called now and then with the number of rows that were read.
-        encoding: of the file.
+        schema: the schema of the model.
+        on_row: a function that is called regularly with the number of rows that were read.
+        encoding: the encoding of the file.
 
     Raises:
         RequestRefused: the file is not a CSV file with columns of the model, or has no rows.

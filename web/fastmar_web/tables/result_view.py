@@ -23,14 +23,14 @@ _CELLS = 1200  # of one page: a wide table has fewer rows
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """Rows with something in common, which a click chooses.
+    """A bar for rows with the same value; a click on it selects them.
 
     Attributes:
         key: identifies its link, so that it keeps the focus.
         name: what they have in common.
         count: number of rows.
-        share: of all rows, as a text.
-        length: of the bar, from 0 to 100.
+        share: the share of all rows, as a text.
+        length: the length of the bar, from 0 to 100.
         link: the address of the page with these rows, or with all rows if they are chosen.
         chosen: whether only they are shown.
     """
@@ -51,9 +51,9 @@ class ResultView:
     Attributes:
         total: number of rows.
         shown: number of chosen rows.
-        bars, more_bars: rows by label; the second ones are folded.
+        bars, more_bars: rows by label; `more_bars` are collapsed.
         left_out: number of labels beyond these.
-        histograms: of the probability, or of predicted numbers.
+        histograms: the histogram of the probability, or those of the predicted numbers.
         messages: errors and warnings, by the name of their state.
         more_messages: number of different messages beyond these.
         headings, lines: the table.
@@ -160,9 +160,9 @@ def result_view(
     Args:
         results: the table.
         choice: the rows.
-        schema: of the model.
-        texts: of the model.
-        address: makes the address of the page from its parameters.
+        schema: the schema of the model.
+        texts: the texts of the model.
+        address: a function that makes the URL of the page from its parameters.
     """
     table = RowTable(results, texts, [str(target) for target in schema.get("targets") or ()])
     shown = results.count(choice)

@@ -87,7 +87,7 @@ class Results:
     """A scored table.
 
     Attributes:
-        columns: in the order of the file.
+        columns: the columns in the order of the file.
         left_out: number of columns that the pages do not show.
         labels: predicted labels and their numbers of rows: the most frequent ones, in this order.
         label_count: number of different labels.

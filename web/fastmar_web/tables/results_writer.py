@@ -46,10 +46,10 @@ def write_results(
         answers: the table with the answers, as `Client.score_csv` writes it.
         target: the SQLite file, which is created when it is complete.
         inputs: number of columns of the table itself.
-        delimiter: of the table.
+        delimiter: the delimiter of the table.
         has_labels: whether predictions are labels, also if these look like numbers.
         splits_labels: whether a prediction is several labels.
-        on_row: called now and then; an exception ends the work.
+        on_row: a function that is called regularly; an exception ends the work.
 
     Raises:
         csv.Error: a cell is too long.

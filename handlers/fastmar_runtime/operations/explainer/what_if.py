@@ -54,9 +54,9 @@ class _Column:
     """A column of the record that is explained.
 
     Attributes:
-        name: as in the record, which may use an alias.
+        name: the name in the record, which may be an alias.
         typical: the value with which it is compared; None if there is none for a number or a date.
-        values: of its curve, which need not contain the value of the record.
+        values: the values of the curve, which need not contain the value of the record.
     """
 
     field: Field

@@ -27,9 +27,9 @@ class Scores:
     """What was measured of some records.
 
     Attributes:
-        figures: by name; the first one is the main figure.
-        losses: of each record: 0 for a right answer. The verdict compares their means.
-        calibration: of the confidences; None if there are none.
+        figures: the figures by name; the first one is the main figure.
+        losses: the loss of each record, 0 for a right answer. The verdict compares the mean losses.
+        calibration: the calibration of the confidences; None if there are none.
         detail: tables by name, such as the confusion; rows are JSON objects.
     """
 
@@ -117,7 +117,7 @@ class AnswerKind(ABC):
 
         Args:
             before: loss of each record.
-            after: of the same records with the other model.
+            after: the losses of the same records with the other model.
         """
         return p_means_differ(before, after)
 

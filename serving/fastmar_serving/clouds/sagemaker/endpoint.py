@@ -51,7 +51,7 @@ class EndpointOptions:
 
     Attributes:
         model_options: archives, image, role.
-        instance_type: of each instance.
+        instance_type: the type of each instance, such as ml.m5.large.
         count: initial number of instances.
         startup: seconds until a container must answer /ping with 200.
         scaling: automatic scaling; None does not change it.

@@ -36,7 +36,7 @@ class BatchOptions:
         source: a local file, or an S3 prefix.
         content_type: media type of the input; None takes it from the file extension.
         output: a local file for the answers as JSON lines, or an S3 prefix; None takes a folder in the bucket.
-        instance_type: of each instance.
+        instance_type: the type of each instance, such as ml.m5.large.
         count: number of instances.
     """
 

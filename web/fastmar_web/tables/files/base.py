@@ -28,7 +28,7 @@ class Upload:
         target: the CSV file.
         known: names of the model's columns.
         max_bytes: largest CSV file.
-        on_row: called now and then with the number of rows; an exception ends the work.
+        on_row: a function that is called regularly with the number of rows; an exception ends the work.
     """
 
     source: Path
@@ -84,9 +84,9 @@ class TableFormat(ABC):
     """A format of tables.
 
     Attributes:
-        name: as visitors know it.
-        extension: of its files, without the dot.
-        media_type: of its files.
+        name: its name on the pages.
+        extension: the extension of files of this format, without the dot.
+        media_type: the media type of files of this format.
         module: the package that reads and writes it; empty for none.
     """
 
