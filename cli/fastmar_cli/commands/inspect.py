@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import zipfile
-from itertools import islice, takewhile
+from itertools import groupby, islice, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +138,8 @@ def _is_nested(value: Any) -> bool:
 
 
 def _line(key: str, value: Any) -> str:
+    if _is_step_lists(value):
+        return f"{key}: {_step_lists(value)}"
     if not isinstance(value, list):
         text = str(value)
         if len(text) > _MAX_LENGTH:
@@ -145,6 +147,17 @@ def _line(key: str, value: Any) -> str:
         return f"{key}: {text}"
     more = f", ... ({len(value)} in all)" if len(value) > _MAX_ITEMS else ""
     return f"{key}: {', '.join(map(repr, value[:_MAX_ITEMS])) or 'none'}{more}"
+
+
+def _is_step_lists(value: Any) -> bool:
+    """Whether a value has several lists of steps, such as those of the copies of test-time augmentation."""
+    return isinstance(value, list) and bool(value) and all(isinstance(item, list) and _is_nested(item) for item in value)
+
+
+def _step_lists(value: list[list[dict[str, Any]]]) -> str:
+    """The names of the steps in each list; equal ones are counted."""
+    names = (", ".join(str(_title(step)) for step in steps) for steps in value)
+    return "; ".join(f"{sum(1 for _ in group)} x ({name})" for name, group in groupby(names))
 
 
 def _add_network(tree: Any, layers: list[dict[str, Any]]) -> None:
