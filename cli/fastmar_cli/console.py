@@ -18,6 +18,7 @@ from fastmar_contract.errors import FastmarError
 log = logging.getLogger(__name__)
 
 _UNLIMITED_WIDTH = 10_000  # columns, for a file or a pipe
+TEXT_WIDTH = 50  # maximum columns of a table's column of sentences, which would be a single line in a file or a pipe
 
 out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _UNLIMITED_WIDTH)
 err = Console(stderr=True, highlight=False, soft_wrap=True)

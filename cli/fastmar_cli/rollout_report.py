@@ -10,6 +10,8 @@ from fastmar_serving.rollout.deploy import DeployResult
 from fastmar_serving.rollout.shadow import Shadow
 from fastmar_serving.rollout.summary import shortened, summary
 
+REMARK_WIDTH = 60  # columns, enough for an example on one line
+
 
 def lines(result: DeployResult) -> Iterator[Any]:
     """The lines to print; for a failed deployment, those of the completed steps."""
@@ -48,7 +50,7 @@ def shadow_table(shadow: Shadow) -> Any:
     table = Table(title=title, title_justify="left", show_header=False)
     table.add_column("")
     table.add_column("", justify="right")
-    table.add_column("")
+    table.add_column("", max_width=REMARK_WIDTH, overflow="fold")
     for what, number, remark in summary(shadow):
         table.add_row(what, number, Text(remark))
     return table

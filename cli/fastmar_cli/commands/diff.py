@@ -18,7 +18,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastmar_cli.console import out, stages
+from fastmar_cli.console import TEXT_WIDTH, out, stages
 from fastmar_contract.display import printable
 
 if TYPE_CHECKING:
@@ -145,8 +145,9 @@ def _show(found: list[Change], shadow: Shadow | None) -> None:
             continue
         table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
         table.add_column("where", style="cyan", overflow="fold")
-        table.add_column("what", overflow="fold")
-        table.add_column("" if level == "inside" else "effect on callers", overflow="fold")
+        table.add_column("what", max_width=TEXT_WIDTH, overflow="fold")
+        effect = "" if level == "inside" else "effect on callers"
+        table.add_column(effect, max_width=TEXT_WIDTH, overflow="fold")
         for change in of_level:
             table.add_row(*(printable(text) for text in (change.where, change.what, change.caller)))
         out.print(table)

@@ -151,7 +151,9 @@ def _line(key: str, value: Any) -> str:
 
 def _is_step_lists(value: Any) -> bool:
     """Whether a value has several lists of steps, such as those of the copies of test-time augmentation."""
-    return isinstance(value, list) and bool(value) and all(isinstance(item, list) and _is_nested(item) for item in value)
+    return (
+        isinstance(value, list) and bool(value) and all(isinstance(item, list) and _is_nested(item) for item in value)
+    )
 
 
 def _step_lists(value: list[list[dict[str, Any]]]) -> str:

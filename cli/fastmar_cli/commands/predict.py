@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastmar_cli.arguments import add_key_file, refuse_swapped
-from fastmar_cli.console import out, stages
+from fastmar_cli.console import TEXT_WIDTH, out, stages
 
 if TYPE_CHECKING:
     from fastmar_contract.masks import MaskSize
@@ -126,7 +126,8 @@ class _Table:
     def __init__(self) -> None:
         from rich.table import Table
 
-        self._table = Table("", "prediction", "most probable", "remarks")
+        self._table = Table("", "prediction", "most probable")
+        self._table.add_column("remarks", max_width=TEXT_WIDTH, overflow="fold")
         self._rows = 0
 
     def add(self, answer: Answer) -> None:
