@@ -24,7 +24,7 @@ GRAFANA = ROOT / "docker" / "grafana"
 UNIT_TESTS = Path(__file__).with_name("rules.test.yml")
 ASKED, REFUSED, UNREADABLE = 30, 5, 2
 ONLY = {
-    "Arrival to answer, mean B": TORCHSERVE,
+    "Mean time from request to response B": TORCHSERVE,
     "Workers of the asgi engine A": FAST,
     "Workers of the asgi engine B": FAST,
 }
