@@ -1,4 +1,4 @@
-"""The learner of texts of the benchmarks: a full-size AWD_LSTM. It is cached in `.build/long_texts`."""
+"""The text learner of the benchmarks: a full-size AWD_LSTM. It is cached in `.build/long_texts`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The learner of pictures of the benchmarks, and the time of each stage of a prediction.
+"""The picture learner of the benchmarks, and the time of each stage of a prediction.
 
 The learner is cached in `.build/pictures`, so that all measurements use the same one.
 """
@@ -71,7 +71,7 @@ def _make(folder: Path) -> None:
         vision_learner,
     )
 
-    print("Training the learner of pictures (once; it is cached in .build/pictures) ...", flush=True)
+    print("Training the picture learner (once; it is cached in .build/pictures) ...", flush=True)
     paths = crop_pictures(folder / textures.TEST_PICTURES)
     set_seed(SEED, reproducible=True)
     loaders = ImageDataLoaders.from_lists(

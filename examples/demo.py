@@ -52,9 +52,9 @@ def main() -> None:
     warnings.simplefilter("ignore")  # of fastai, torch and pandas
     say("Loading fastai and three learners, which takes two minutes or more the first time ...")
     table, pictures, texts = flights.benchmark_model(), textures.benchmark_model(), reviews.benchmark_model()
-    say(f"A learner of late flights, trained with fastai: {table.learner}")
-    say(f"A learner of pictures of brick, grass and gravel, trained with fastai: {pictures.learner}")
-    say(f"A learner of sentences of film reviews, trained with fastai: {texts.learner}")
+    say(f"A tabular learner for late flights, trained with fastai: {table.learner}")
+    say(f"A picture learner for brick, grass and gravel, trained with fastai: {pictures.learner}")
+    say(f"A text learner for sentences of film reviews, trained with fastai: {texts.learner}")
     run("fastmar", "export", str(table.learner), "--name", flights.NAME, "--output", str(STORE))
     run("fastmar", "export", str(pictures.learner), "--name", textures.NAME, "--output", str(STORE))
     run("fastmar", "export", str(texts.learner), "--name", reviews.NAME, "--output", str(STORE))

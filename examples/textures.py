@@ -106,7 +106,7 @@ def _train(folder: Path) -> None:
         vision_learner,
     )
 
-    print("Training the learner of pictures (only the first time; it is cached in .build/textures) ...", flush=True)
+    print("Training the picture learner (only the first time; it is cached in .build/textures) ...", flush=True)
     crop_pictures(folder)
     set_seed(SEED, reproducible=True)
     loaders = ImageDataLoaders.from_folder(

@@ -26,8 +26,8 @@ def scorer(
 
     The class contains the bytes of the archive: only this process needs the file. Each actor opens the model once,
     checks that its machine reproduces the recorded answers, and has a thread for each of its CPUs (`num_cpus` of
-    `map_batches`). Each node needs fastmar with the extra `ray-data`. If actors have all CPUs of the cluster, Ray waits
-    forever for one that reads.
+    `map_batches`). Each node needs fastmar with the extra `ray-data`. Leave at least one CPU of
+    the cluster free for the task that reads: otherwise Ray waits forever.
 
     Args:
         path: the archive (`.mar`).
@@ -43,7 +43,7 @@ def scorer(
 
     Raises:
         BundleError: the archive can't be read, or needs another version of fastmar; from `fastmar_runtime.errors`.
-        TableUnreadable: the model's answers are no columns, or `path` is a folder; from `fastmar_contract.errors`.
+        TableUnreadable: the answers can't be columns of a table, or `path` is a folder; from `fastmar_contract.errors`.
         ModuleNotFoundError: Ray is not installed.
     """
     with extra("fastmar.ray", "ray-data"):

@@ -54,7 +54,7 @@ def scorer(
         BundleError: the archive can't be read, or does not reproduce the recorded answers; from
             `fastmar_runtime.errors`.
         TableUnreadable: `schema` does not have a column that the model needs, or not a column of `keep`; the model's
-            answers are no columns, or `path` is a folder; from `fastmar_contract.errors`.
+            answers can't be columns of a table, or `path` is a folder; from `fastmar_contract.errors`.
         ModuleNotFoundError: Spark is not installed.
     """
     with extra("fastmar.spark", "spark"):

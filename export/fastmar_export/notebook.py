@@ -130,8 +130,8 @@ def export(
         max_changed: largest share of the measured predictions that `precision` may change; None for 0.02.
         calibration: folder of about a hundred typical pictures.
         tta: number of augmented copies of each picture, for the answers of `learn.tta`; None for `learn.predict`.
-        tta_beta: share of the picture itself in such an answer; None for 0.25.
-        tta_use_max: whether such an answer is the maximum of all copies instead of a mean.
+        tta_beta: with `tta`, the weight of the plain picture in the answer; None for 0.25.
+        tta_use_max: with `tta`, whether the answer is the maximum of all copies instead of a mean.
         with_samples: number of small copies of pictures in the folder `reference` that the archive contains, for forms;
             everyone who can reach the model can see them. None for no copies.
         modules: packages of your own with layers of the network.
@@ -140,7 +140,7 @@ def export(
         on_stage: called before each stage with its description.
 
     Raises:
-        FastmarError: the learner can't be converted or proved; no archive is written.
+        FastmarError: the learner can't be converted or verified; no archive is written.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder).resolve() / "learner.pkl"

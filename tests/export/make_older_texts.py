@@ -1,4 +1,4 @@
-"""Exports learners of texts, and writes fastai's answers; `test_older_fastai.py` runs it with an older fastai.
+"""Exports text learners, and writes fastai's answers; `test_older_fastai.py` runs it with an older fastai.
 
 Arguments: folder to write to, names of cases.
 """

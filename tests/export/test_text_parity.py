@@ -1,4 +1,4 @@
-"""Compares answers of archives with `learn.predict`, for learners of texts.
+"""Compares answers of archives with `learn.predict`, for text learners.
 
 With FASTMAR_LONG_TESTS=1 all of them are written by both modules for pickles. `python -m benchmarks.text_parity`
 compares thousands of texts.

@@ -1,4 +1,4 @@
-"""Learners of pictures: refused learners, dropped transforms, notices, and options."""
+"""Picture learners: refused learners, dropped transforms, notices, and options."""
 
 from __future__ import annotations
 

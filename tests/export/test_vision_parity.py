@@ -1,4 +1,4 @@
-"""Compares answers of archives with `learn.predict`, for all kinds of learners of pictures."""
+"""Compares answers of archives with `learn.predict`, for all kinds of picture learners."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small learners of texts for tests, with random weights that make answers differ."""
+"""Small text learners for tests, with random weights that make answers differ."""
 
 from __future__ import annotations
 

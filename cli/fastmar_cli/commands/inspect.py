@@ -95,7 +95,7 @@ def _add(node: Any, value: Any) -> None:
 
 
 _TITLES = ("name", "step", "layer", "where", "what")
-_NO_COLUMNS: dict[str, list[str]] = {"categories": [], "numbers": []}  # a learner of pictures
+_NO_COLUMNS: dict[str, list[str]] = {"categories": [], "numbers": []}  # a picture learner
 _SENTENCES = ("runs_code", "functions", "leaks", "notices", "problems")
 _MAX_ITEMS = 12
 _MAX_ENTRIES = 100  # of an object; of a larger one, such as a tokenizer's special cases, `_MAX_ITEMS` are shown

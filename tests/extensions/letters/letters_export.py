@@ -1,4 +1,4 @@
-"""Exports learners of texts: a `Datasets` whose inputs are transformed by `letters.LetterCounts`."""
+"""Exports text learners: a `Datasets` whose inputs are transformed by `letters.LetterCounts`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Converts learners of texts: the transforms of the input to steps."""
+"""Converts text learners: the transforms of the input to steps."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LANGUAGE_MODELS = ("fastai.text.data.LMDataLoader", "fastai.text.learner.LMLearn
 
 
 def convert_text(learner: Learner, text_columns: Sequence[str] = ()) -> Conversion:
-    """Steps of a learner of texts; `text_columns` replace the recorded names of its columns.
+    """Steps of a text learner; `text_columns` replace the recorded names of its columns.
 
     Raises:
         ExportError: the number of names is not that of the columns.

@@ -1,4 +1,4 @@
-"""Converts learners of pictures: item transforms to steps, and batch transforms to layers of the graph."""
+"""Converts picture learners: item transforms to steps, and batch transforms to layers of the graph."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _type_transforms(transform_list: Any) -> list[Any]:
 
 
 def convert_vision(learner: Learner, options: Options) -> Conversion:
-    """Steps and layers of a learner of pictures.
+    """Steps and layers of a picture learner.
 
     Raises:
         UnsupportedTransform: a transform has no converter and is needed for inference.
