@@ -100,8 +100,9 @@ def until_closed(connection: socket.socket) -> bytes:
     return received
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 60.0, found: object = None) -> None:
+    """Poll a condition until it is true; `found` is the message if it stays false."""
     ends = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < ends
+        assert time.monotonic() < ends, found
         time.sleep(0.05)

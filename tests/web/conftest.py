@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,13 @@ from fastmar_web import Settings, create_app
 from fastmar_web.backend import Backend
 from fastmar_web.serving import create_server
 from tests.browser import PATIENCE, Chromium
+from tests.engines.calls import wait_for
 from tests.once import made_once
 from tests.web.fake import HOSTILE, TOY, FakeClient
 
 AXE = "4.11.1"
 AXE_FOLDER = Path(__file__).resolve().parents[2] / ".build" / f"axe-core-{AXE}"
 SERIOUS = ("serious", "critical")
-# The colour of a canvas at a position; coordinates are from 0 to 1.
 PIXEL = "(canvas, [x, y]) => [...canvas.getContext('2d').getImageData(x * canvas.width, y * canvas.height, 1, 1).data]"
 
 
@@ -136,6 +136,24 @@ def axe() -> str:
         if not script.exists():
             pytest.skip(f"npm could not install axe-core: {done.stderr.strip()[-200:]}")
     return script.read_text("utf-8")
+
+
+def expect_pixel(canvas: Any, place: Sequence[float], colour: Sequence[int], tolerance: int = 3) -> None:
+    """Wait until a canvas has a colour at a place: a picture is decoded before it is drawn.
+
+    Args:
+        canvas: its locator.
+        place: x and y, from 0 to 1.
+        colour: red, green and blue, from 0 to 255.
+        tolerance: largest difference of each.
+    """
+    found: list[int] = []
+
+    def is_drawn() -> bool:
+        found[:] = canvas.evaluate(PIXEL, place)[:3]
+        return found == pytest.approx(colour, abs=tolerance)
+
+    wait_for(is_drawn, PATIENCE / 1000, found)
 
 
 def problems(page: Any, axe: str) -> list[str]:

@@ -113,7 +113,7 @@ def test_the_form_works_with_the_keyboard(page: Any, real: str) -> None:
     expect(page.get_by_label("Age", exact=True)).to_be_focused()
     before = float(page.get_by_label("Age", exact=True).input_value())
     page.keyboard.press("ArrowUp")
-    assert float(page.get_by_label("Age", exact=True).input_value()) == before + 1
+    expect(page.get_by_label("Age", exact=True)).to_have_value(f"{before + 1:g}")
     page.keyboard.press("Enter")
     expect(page.locator("#answer .sentence")).to_contain_text("sure")
 
@@ -215,19 +215,25 @@ def test_64_rows_of_csv_download_64_answers(page: Any, real: str, tmp_path: Path
 def test_files_chosen_before_the_script_has_loaded_are_sent(
     page: Any, real: str, pictures: list[Path], tmp_path: Path
 ) -> None:
-    routes: list[Any] = []
+    held: list[Any] | None = []
 
-    def hold(route: Any) -> None:  # Playwright sets attributes on it, which list.append does not allow
-        routes.append(route)
+    def hold(route: Any) -> None:
+        if held is None:
+            route.continue_()
+        else:
+            held.append(route)
 
     page.route("**/js/page.js", hold)
 
     def choose(path: str, label: str, files: Any) -> None:
+        nonlocal held
+        routes = held = []
         page.goto(f"{real}{path}", wait_until="commit")
         page.get_by_label(label).set_input_files(files)
         page.wait_for_function("() => document.querySelector('input[type=file]').files.length")
-        while routes:
-            routes.pop().continue_()
+        held = None
+        for route in routes:
+            route.continue_()
 
     table = tmp_path / "people.csv"
     people().drop(columns="income")[:3].to_csv(table, index=False)

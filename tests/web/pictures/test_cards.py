@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.web.conftest import problems
-from tests.web.pictures.test_page import Files, choose, fruit, names
+from tests.web.pictures.test_page import Files, choose, expect_names, fruit
 
 expect: Any = getattr(pytest.importorskip("playwright.sync_api"), "expect")  # noqa: B009 - mypy needs no stubs
 HOLD = """
@@ -30,7 +30,7 @@ def test_a_picture_is_removed_with_the_keyboard(page: Any, address: str, fruit: 
     choose(page, fruit[:3])
     remove(page, "20.png").focus()
     page.keyboard.press("Enter")
-    assert names(page) == ["10.png", "30.png"]
+    expect_names(page, "10.png", "30.png")
     expect(page.locator("[data-count]")).to_have_text("2 pictures")
     expect(page.locator("#announcer")).to_have_text("20.png removed.")
     expect(remove(page, "30.png")).to_be_focused()  # the next one
@@ -41,7 +41,7 @@ def test_a_picture_is_removed_with_the_keyboard(page: Any, address: str, fruit: 
     expect(page.locator("#answer")).to_be_hidden()
     expect(page.locator("#pictures")).to_be_focused()
     choose(page, fruit[:1])
-    assert names(page) == ["10.png"]
+    expect_names(page, "10.png")
 
 
 def test_a_picture_is_removed_before_its_answer(page: Any, address: str, fruit: Files) -> None:
@@ -53,7 +53,7 @@ def test_a_picture_is_removed_before_its_answer(page: Any, address: str, fruit: 
     expect(page.locator("[data-count]")).to_have_text("0 of 2")
     page.evaluate("held.forEach((go) => go())")
     expect(page.locator("[data-count]")).to_have_text("2 pictures")
-    assert names(page) == ["20.png", "30.png"]
+    expect_names(page, "20.png", "30.png")
     expect(page.locator(".picture .sentence")).to_have_count(2)
 
 

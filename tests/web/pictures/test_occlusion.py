@@ -13,7 +13,7 @@ from fastmar_runtime.schema import describe
 from fastmar_web.pictures.occlusion import occlusion_overlay
 from fastmar_web.presentation import Presentation
 from tests.runtime import tiny_pictures
-from tests.web.conftest import PIXEL, problems
+from tests.web.conftest import expect_pixel, problems
 from tests.web.fake import FakeClient
 
 expect: Any = getattr(pytest.importorskip("playwright.sync_api"), "expect")  # noqa: B009 - mypy needs no stubs
@@ -67,11 +67,9 @@ def test_what_matters_is_drawn_over_the_picture(
     canvas = page.locator("#viewer canvas")
     expect(page.locator("#viewer .legend li")).to_have_count(2)
     page.get_by_role("slider").fill("100")
-    places = ([0.25, 0.25], [0.75, 0.25], [0.75, 0.75])
-    supports, neutral, opposes = (canvas.evaluate(PIXEL, place)[:3] for place in places)
-    assert supports == pytest.approx([0, 114, 178], abs=3)
-    assert neutral == [255, 255, 255]
-    assert opposes == pytest.approx([242, 207, 127], abs=4)
+    expect_pixel(canvas, [0.25, 0.25], [0, 114, 178])  # supports
+    expect_pixel(canvas, [0.75, 0.25], [255, 255, 255])
+    expect_pixel(canvas, [0.75, 0.75], [242, 207, 127], tolerance=4)  # opposes
     assert [isinstance(request, dict) for request in explained.requests] == [False, True]
     assert problems(page, axe) == []
     page.get_by_role("button", name="Close").click()
