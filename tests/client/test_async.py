@@ -71,7 +71,7 @@ def test_cancelled_call_ends_immediately(scripted: Scripted) -> None:
     released = threading.Event()
 
     def reply(seen: Seen) -> Reply:
-        released.wait(30)
+        released.wait(120)
         return echo(seen)
 
     scripted.reply = reply
@@ -85,7 +85,7 @@ def test_cancelled_call_ends_immediately(scripted: Scripted) -> None:
 
     started_at = time.monotonic()
     run(predict())
-    assert time.monotonic() - started_at < 10
+    assert time.monotonic() - started_at < 60
     released.set()
 
 

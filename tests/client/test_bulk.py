@@ -56,16 +56,18 @@ def test_overload_does_not_bisect_the_batch(connect: Connect, scripted: Scripted
 
 def test_batch_is_retried_after_a_timeout(connect: Connect, scripted: Scripted) -> None:
     """TorchServe may lose the requests of a worker that was killed."""
+    answered = threading.Event()
 
     def reply(seen: Seen) -> Reply:
         if len(scripted.seen) == 1:
-            time.sleep(0.3)
+            answered.wait(60)
         return echo(seen)
 
     scripted.reply = reply
-    with connect(scripted.url, timeout=(1, 0.1), retries=Retries(backoff=0.001)) as client:
+    with connect(scripted.url, timeout=(30, 0.5), retries=Retries(backoff=0.001)) as client:
         assert list(client.predict_many("m", [{"x": 1}])) == [{"prediction": {"x": 1}}]
-    assert len(scripted.seen) == 2
+    answered.set()
+    assert len(scripted.seen) >= 2  # on a busy machine also later ones may take too long
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 507])
@@ -120,7 +122,7 @@ def test_closing_the_answers_does_not_wait_for_a_hanging_server(connect: Connect
 
     def reply(seen: Seen) -> Reply:
         if json.loads(seen.body)[0]["x"] > 0:
-            released.wait(30)
+            released.wait(120)
         return echo(seen)
 
     scripted.reply = reply
@@ -129,7 +131,7 @@ def test_closing_the_answers_does_not_wait_for_a_hanging_server(connect: Connect
         assert next(answers) == {"prediction": {"x": 0}}
         started_at = time.monotonic()
         answers.close()  # type: ignore[attr-defined]
-        assert time.monotonic() - started_at < 10
+        assert time.monotonic() - started_at < 60
     released.set()
 
 

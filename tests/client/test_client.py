@@ -138,7 +138,7 @@ class TestWaitUntilReady:
                 with pytest.raises(Timeout) as caught:
                     client.wait_until_ready("m", timeout=0.6)
                 assert isinstance(caught.value.__cause__, Timeout)
-                assert time.monotonic() - started_at < 5
+                assert time.monotonic() - started_at < 30
             silent.shutdown(socket.SHUT_RDWR)
             for connection in accepted:
                 connection.close()

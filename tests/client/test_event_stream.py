@@ -242,7 +242,7 @@ def test_a_broken_connection(connect: Connect, slow: SlowServer) -> None:
 
 
 def test_a_silent_server(connect: Connect, slow: SlowServer) -> None:
-    with connect(slow.url, timeout=(3, 0.2)) as client:
+    with connect(slow.url, timeout=(30, 2.0)) as client:
         in_background(slow, PARTS[0])
         parts = client.stream("words", "it was")
         next(parts)

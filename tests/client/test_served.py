@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -54,17 +55,26 @@ def test_killed_runs_are_resumed(client: Client, served: RunningServer, tmp_path
     script = (
         "import sys; from fastmar_client import Client\n"
         "url, table, out = sys.argv[1:]\n"
-        "print(flush=True)\n"
-        "Client(url).score_csv('adult', table, out, batch_size=20, progress=lambda so_far: print(flush=True))"
+        "def progress(so_far):\n"
+        "    print(flush=True)\n"
+        "    sys.stdin.readline()\n"
+        "Client(url).score_csv('adult', table, out, batch_size=20, progress=progress)"
     )
     kills = 0
     while not out.exists():
         child = subprocess.Popen(
-            [sys.executable, "-c", script, served.url, str(table), str(out)], stdout=subprocess.PIPE
+            [sys.executable, "-c", script, served.url, str(table), str(out)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
+        assert child.stdin is not None
         assert child.stdout is not None
         for _ in range(20 + kills):  # batches
-            child.stdout.readline()
+            if not child.stdout.readline():
+                break  # it has ended
+            with suppress(BrokenPipeError):
+                print(file=child.stdin, flush=True)
         time.sleep(0.001 * kills)  # a different moment within a batch
         child.send_signal(signal.SIGKILL)
         child.communicate()

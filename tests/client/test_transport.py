@@ -121,11 +121,11 @@ def test_request_id_and_headers_of_the_caller(connect: Connect, scripted: Script
 
 
 def test_retries_end_after_patience(connect: Connect, scripted: Scripted) -> None:
-    scripted.replies(Reply(503, b"", {"Retry-After": "5"}))
+    scripted.replies(Reply(503, b"", {"Retry-After": "60"}))
     started_at = time.monotonic()
     with connect(scripted.url, retries=Retries(patience=1.0)) as client, pytest.raises(ServerFailed):
         client.predict("m", {})
-    assert time.monotonic() - started_at < 3
+    assert time.monotonic() - started_at < 30
     assert len(scripted.seen) == 1
     total = sum(min(0.1 * 2**number, 10) for number in range(Retries().attempts - 1))
     assert total / 2 > 15, "long enough for the restart of a worker"
