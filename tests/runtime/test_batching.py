@@ -106,14 +106,24 @@ def test_cancelled_request_is_not_computed() -> None:
 
 
 def test_requests_gather_during_a_slow_batch_without_blocking_the_event_loop() -> None:
-    service = Recorder(seconds=0.2)
+    begun, goes_on = threading.Event(), threading.Event()
+
+    class Slow(Recorder):
+        def respond(self, requests: Sequence[Request]) -> list[Response]:
+            begun.set()
+            assert goes_on.wait(60)
+            return super().respond(requests)
+
+    service = Slow()
 
     async def requests() -> None:
         batches = batcher(service, in_thread=True)
         first = batches.submit(Request([1]))
-        await asyncio.sleep(0.05)
+        while not begun.is_set():  # the event loop is not blocked
+            await asyncio.sleep(0.001)
         later = [batches.submit(Request([number])) for number in (2, 3)]
-        assert not first.done(), "the event loop is not blocked"
+        assert not first.done()
+        goes_on.set()
         await asyncio.gather(first, *later)
         batches.close()
 

@@ -70,7 +70,7 @@ def test_a_process_that_waits_comes_before_the_one_that_had_the_turn(tmp_path: P
         with Turn(tmp_path / "a.turn"):
             stop.set()
         ended.result()
-    assert sum(taken) <= 3  # the one that it had, one that it may have waited for already, and one afterwards
+    assert sum(taken) < 50  # few; without the place in the queue it takes hundreds until `MAX_WAIT`
 
 
 def test_the_turn_of_a_killed_process_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -135,9 +135,9 @@ def test_many_unknown_values_of_a_large_vocabulary_are_fast():
     # A search through 10,000 categories for each of these takes several seconds.
     import time
 
-    start = time.perf_counter()
+    start = time.process_time()
     step(values, report)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 def test_columns_are_not_changed_in_place():

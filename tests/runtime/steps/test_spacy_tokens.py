@@ -109,14 +109,14 @@ def test_texts_of_affixes_take_limited_time(part: str, monkeypatch: pytest.Monke
     monkeypatch.setattr(spacy_tokenizer, "_MAX_WORK", 1_000_000)
     step = load_step(state())
     text = part * (100_000 // len(part))
-    start = time.perf_counter()
+    start = time.process_time()
     if " " in part:
         assert len(step(text)) == len(text) - text.count(" ")
     else:
         with pytest.raises(RecordError) as caught:
             step(text)
         assert caught.value.code == "text_too_complex"
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_a_text_that_is_not_unicode_is_refused() -> None:
