@@ -55,7 +55,8 @@ class Deadlines:
                 self._overdue.add(task)
                 task.cancel()
         ends = [end for end in self._ends.values() if end > now]
-        self._timer = loop.call_at(min(ends), self._cancel, loop) if ends else None
+        # Later bodies wait for this timer, also if that of a large body could be hours away.
+        self._timer = loop.call_at(min(*ends, now + self._seconds), self._cancel, loop) if ends else None
 
 
 def _this_task() -> asyncio.Task[Any]:
