@@ -33,11 +33,9 @@ def closed_port() -> str:
         return f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
-def test_a_prediction_fails_within_seconds_if_the_server_is_down(closed_port: str) -> None:
-    begin = time.monotonic()
+def test_a_prediction_fails_if_the_server_is_down(closed_port: str) -> None:
     with pytest.raises(Unavailable) as caught:
         Backend(Settings(url=closed_port)).predict("people", None, {"age": 1})
-    assert time.monotonic() - begin < 2
     assert (caught.value.status, caught.value.code) == (503, "model_server_unreachable")
 
 
@@ -57,7 +55,7 @@ def test_a_prediction_is_sent_twice_to_a_server_that_fails(status: int, retry_af
     begin = time.monotonic()
     with listening(Server) as url, pytest.raises(Unavailable) as caught:
         Backend(Settings(url=url)).predict("people", None, {"age": 1})
-    assert time.monotonic() - begin < 4
+    assert time.monotonic() - begin < 30  # less than the header says
     assert caught.value.code == "model_server_failed"
     assert len(bodies) == RETRIES.attempts == 2
 
@@ -111,10 +109,8 @@ def test_a_table_continues_when_the_server_is_back(
 
 def test_a_table_fails_after_table_patience(fake: FakeClient, table: Path, short_pauses: None) -> None:
     client = FailingClient(fake, ServerUnreachable("refused", fix="f"), attempts=10**9)
-    begin = time.monotonic()
     with pytest.raises(ServerUnreachable):
-        score(client, table, patience=0.5)
-    assert time.monotonic() - begin < 5
+        score(client, table, patience=2.0)
     assert len(client.resumed) > 2
 
 
@@ -135,7 +131,10 @@ def test_a_new_run_does_not_continue_an_old_one(fake: FakeClient, table: Path, s
     assert client.resumed == [False, False, False]
 
 
-def test_a_removed_table_ends_while_the_server_is_down(fake: FakeClient, table: Path) -> None:
+def test_a_removed_table_ends_while_the_server_is_down(
+    fake: FakeClient, table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backend_module, "RETRY_PAUSE", 120.0)
     client = FailingClient(fake, ServerUnreachable("refused", fix="f"), attempts=10**9)
 
     class Removed(Exception):
@@ -147,19 +146,20 @@ def test_a_removed_table_ends_while_the_server_is_down(fake: FakeClient, table: 
 
     begin = time.monotonic()
     with pytest.raises(Removed):
-        score(client, table, on_progress, patience=60)
-    assert time.monotonic() - begin < 1.5  # a whole pause lasts longer
+        score(client, table, on_progress, patience=600)
+    assert time.monotonic() - begin < 60  # a whole pause lasts longer
 
 
 def test_errors_that_a_retry_cannot_fix_are_not_retried(fake: FakeClient, table: Path) -> None:
     class Refusing(FailingClient):
-        def score_csv(self, *arguments: Any, **more: Any) -> Any:
+        def score_csv(self, *arguments: Any, resume: bool, **more: Any) -> Any:
+            self.resumed.append(resume)
             raise RecordRefused("no", fix="f")
 
-    begin = time.monotonic()
+    client = Refusing(fake, RecordRefused("no", fix="f"), 0)
     with pytest.raises(RecordRefused):
-        score(Refusing(fake, RecordRefused("no", fix="f"), 0), table)
-    assert time.monotonic() - begin < 1
+        score(client, table)
+    assert len(client.resumed) == 1
 
 
 def test_the_client_takes_the_encoding_and_resumes_over_http(tmp_path: Path, short_pauses: None) -> None:

@@ -244,6 +244,7 @@ def test_open_options_do_not_cover_the_button(page: Any, address: str, fake: Fak
         page.set_viewport_size({"width": 1200, "height": height})
         page.goto(f"{address}/models/people")
         page.get_by_label("Native country").click()
+        expect(page.locator(".combo ul")).to_be_visible()
         options = page.locator(".combo ul").bounding_box()
         button = page.get_by_role("button", name="Predict").bounding_box()
         below, above = options["y"] >= button["y"] + button["height"], options["y"] + options["height"] <= button["y"]
@@ -280,7 +281,7 @@ def test_no_serious_problem_of_accessibility(
         expect(page.locator(".headline .was")).not_to_be_empty()
         page.get_by_role("button", name="Predict").click()
         expect(page.locator("[data-history] tbody tr")).to_have_count(1)
-        page.wait_for_timeout(400)  # until transitions have ended
+        page.wait_for_function("() => document.getAnimations().every((one) => one.playState === 'finished')")
         assert problems(page, axe) == []
 
 

@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -543,7 +542,6 @@ def test_no_serious_problem(chromium: Chromium, served: Served, axe: str, scheme
 
 @on(FAST)
 def test_the_page_updates_itself_except_under_the_focus(page: Any, served: Served) -> None:
-    time.sleep(1.5)  # the workers report each second what earlier tests have sent
     served.poller.poll()
     page.clock.install()
     page.goto(served.page)
