@@ -29,7 +29,7 @@ from tests.archives import (
     with_column_renamed,
 )
 from tests.engines import Engine, needs
-from tests.engines.calls import KEY, NEW, OLD, PATH, call, prediction, wait_for
+from tests.engines.calls import KEY, NEW, OLD, PATH, TIMEOUT, call, prediction, wait_for
 from tests.engines.streams import Streams
 from tests.runtime import tiny
 
@@ -52,7 +52,7 @@ def audit(store: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (store / AUDIT).read_text().splitlines()]
 
 
-def wait_for_line(server: RunningServer, line: str, within: float = 30.0) -> None:
+def wait_for_line(server: RunningServer, line: str, within: float = TIMEOUT) -> None:
     """Wait until the server's log has the line, which it copies from the audit log with a delay."""
     deadline = time.monotonic() + within
     while line not in (log := server.stderr.read_text()):
@@ -176,7 +176,7 @@ class TestFailures:
             while "2.0" not in [version["modelVersion"] for version in management.describe("tiny")]:
                 assert process.poll() is None
             process.terminate()
-            _, printed = process.communicate(timeout=30)
+            _, printed = process.communicate(timeout=TIMEOUT)
         assert (process.returncode, printed) == (130, "Interrupted.\n")
         assert prediction(keyed, f"{PATH}/2.0") == 404
         assert names(keyed_store) == ["tiny-1.0.mar"]

@@ -17,7 +17,7 @@ from tests.engines import workers
 from tests.engines.conftest import TABLES
 
 TOLERANCE = 1e-5  # of a probability, against fastai
-TIMEOUT = 30
+TIMEOUT = 60
 
 
 @pytest.fixture(scope="module")

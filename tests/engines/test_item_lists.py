@@ -10,7 +10,7 @@ import requests
 from fastmar_client import Client, RecordRefused
 from fastmar_serving.testing import RunningServer
 
-TIMEOUT = 30
+TIMEOUT = 60
 RECORD = {"user": 1, "recommend": 2, "seen": ["Alien"]}
 LIST = {
     "user": 1,

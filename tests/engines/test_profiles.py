@@ -183,8 +183,8 @@ def test_no_value_of_a_record_leaves_the_process(
             typed = {name: value or None for name, value in record.items()}
             requests.post(f"{server.url}{url}", json=typed, headers={"X-Request-ID": "known"}, timeout=TIMEOUT)
         wait_for(lambda: [*(tmp_path / "profiles").glob("*.jsonl")], TIMEOUT)
+        wait_for(lambda: "fastmar_profile_rows_total{" in requests.get(server.metrics, timeout=TIMEOUT).text, TIMEOUT)
         metrics = requests.get(server.metrics, timeout=TIMEOUT).text
-        assert "fastmar_profile_rows_total" in metrics
         written = [path for path in tmp_path.rglob("*") if path.is_file()]
         texts = [path.read_bytes() for path in (*written, server.stderr)]
     assert canary not in metrics

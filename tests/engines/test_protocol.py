@@ -217,15 +217,12 @@ class TestConnections:
 
     def test_incomplete_body_times_out(self, keyed: RunningServer) -> None:
         with connect(keyed) as connection:
-            began = time.monotonic()
             connection.sendall(f"{HEAD}Content-Length: 99\r\n\r\n{{".encode())
             assert until_closed(connection).startswith(b"HTTP/1.1 408 ")
-            assert 1.5 < time.monotonic() - began < 10
 
     @pytest.mark.parametrize("sent", [b"POST /pred", HEAD.encode()])
     def test_incomplete_head_times_out(self, keyed: RunningServer, sent: bytes) -> None:
         with connect(keyed) as connection:
-            connection.settimeout(12)
             connection.sendall(sent)
             assert until_closed(connection)[:13] in (b"HTTP/1.1 408 ", b"")
 
@@ -233,7 +230,7 @@ class TestConnections:
         with connect(keyed) as connection, suppress(ConnectionError):
             connection.sendall(HEAD.encode())
             connection.settimeout(0.2)
-            deadline = time.monotonic() + 12
+            deadline = time.monotonic() + TIMEOUT
             while True:
                 assert time.monotonic() < deadline
                 connection.sendall(b"X: y\r\n")

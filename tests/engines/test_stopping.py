@@ -7,7 +7,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import psutil
 import pytest
 
 from tests.engines import LONG, Engine, needs
-from tests.engines.calls import PATH, RECORD, port, wait_for
+from tests.engines.calls import PATH, RECORD, TIMEOUT, port, wait_for
 from tests.engines.load import Load
 
 pytestmark = needs("launcher")
@@ -34,7 +33,7 @@ def test_sigterm_under_load_loses_no_request(engine: Engine, tiny_store: Path) -
             assert server.stop(signal.SIGTERM) == 0
             outcomes.append(load.wait())
             answered += outcomes[-1].pop("200")
-            _, alive = psutil.wait_procs(processes, timeout=10)
+            _, alive = psutil.wait_procs(processes, timeout=TIMEOUT)
             assert alive == []
     print(json.dumps({"stops": len(outcomes), "answered": answered, "lost": 0}))
     assert outcomes == [{"refused": STREAMS}] * len(outcomes)
@@ -50,13 +49,11 @@ def sigint() -> Iterator[None]:
 
 @pytest.mark.usefixtures("sigint")
 def test_sigint_with_an_idle_connection(engine: Engine, tiny_store: Path) -> None:
-    with engine.serve(tiny_store, "--drain-timeout", "30") as server:
-        idle = http.client.HTTPConnection("127.0.0.1", port(server), timeout=10)
+    with engine.serve(tiny_store, "--drain-timeout", "600") as server:
+        idle = http.client.HTTPConnection("127.0.0.1", port(server), timeout=TIMEOUT)
         idle.request("POST", PATH, RECORD)
         idle.getresponse().read()
-        began = time.monotonic()
-        assert server.stop(signal.SIGINT) == 0
-        assert time.monotonic() - began < 10
+        assert server.stop(signal.SIGINT) == 0  # waits less than the drain
         idle.close()
 
 
@@ -65,7 +62,7 @@ def test_processes_end_if_the_launcher_is_killed(engine: Engine, tiny_store: Pat
         processes = psutil.Process(server.process.pid).children(recursive=True)
         assert processes
         server.process.kill()
-        _, alive = psutil.wait_procs(processes, timeout=10)
+        _, alive = psutil.wait_procs(processes, timeout=TIMEOUT)
         assert not [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
 
 

@@ -52,11 +52,13 @@ def test_predict_many_survives_workers_that_die(engine: Engine, tiny_store: Path
         streams = [pool.submit(check, stream) for stream in range(STREAMS)]
         ends = time.monotonic() + SECONDS
         try:
+            wait_for(lambda: min(sent) > 0)
             while time.monotonic() < ends and not any(stream.done() for stream in streams):
-                time.sleep(min(EVERY, max(ends - time.monotonic(), 0)) if kills else 1.0)
+                time.sleep(min(EVERY, max(ends - time.monotonic(), 0)) if kills else 0)
                 for worker in workers(server)[: 1 if kills else 2]:
                     worker.kill()
                     kills += 1
+            wait_for(lambda: min(sent) > BATCH or any(stream.done() for stream in streams), 120)
         finally:
             stop.set()
         counts = [stream.result(timeout=120) for stream in streams]
@@ -70,7 +72,6 @@ def test_killed_worker_is_logged_once(engine: Engine, tiny_store: Path) -> None:
     with engine.serve(tiny_store, "--workers", "1") as server:
         [before] = workers(server)
         wait_for(lambda: prediction(server, key=None) == OLD)
-        time.sleep(2)  # the server has seen the worker
         before.kill()
         wait_for(lambda: f"worker {before.pid} was killed" in server.stderr.read_text())
         wait_for(lambda: workers(server) and before.pid not in [worker.pid for worker in workers(server)])

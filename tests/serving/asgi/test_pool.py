@@ -19,7 +19,7 @@ from fastmar_serving.errors import LoadFailed, NotReady
 PIDS = itertools.count(10_000_000)  # larger than those of processes
 FIRST = ModelSet({("tiny", "1.0"): Path("tiny-1.0.mar")}, {"tiny": "1.0"})
 SECOND = ("tiny", "2.0")
-TIMEOUT = 20
+TIMEOUT = 60
 
 
 class Worker:
@@ -143,7 +143,7 @@ def watch(pool: Pool) -> None:
     """`pool.watch()`, which must not wait for a model that loads."""
     watching = threading.Thread(target=pool.watch, daemon=True)
     watching.start()
-    watching.join(5)
+    watching.join(TIMEOUT)
     assert not watching.is_alive()
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import os
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.engines.calls import wait_for
 from tests.serving.rollout.fakes import FakeTorchServe
 from tests.serving.rollout.test_checks import renamed_label
 
@@ -210,7 +210,5 @@ class TestServerLog:
         with follow([file, file.with_name("none")]), file.open("a") as more:
             more.write("one\n")
             more.flush()
-            deadline = time.monotonic() + 5
-            while not caplog.records and time.monotonic() < deadline:
-                time.sleep(0.01)
+            wait_for(lambda: caplog.records)
             assert [record.message for record in caplog.records] == ["audit: one"]

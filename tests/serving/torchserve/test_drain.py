@@ -35,7 +35,7 @@ class Fake:
 
 
 def drain_seconds(
-    front: Fake, listener: socket.socket | None = None, *, timeout: float = 9.0, hurry: bool = False
+    front: Fake, listener: socket.socket | None = None, *, timeout: float = 120.0, hurry: bool = False
 ) -> float:
     """Duration of a drain."""
     event = threading.Event()
@@ -48,24 +48,24 @@ def drain_seconds(
 
 def test_waits_until_no_connection_is_busy() -> None:
     front = Fake(3, 2, 2, 1, 0)
-    assert HANDSHAKE_TIMEOUT <= drain_seconds(front) < 5
+    assert HANDSHAKE_TIMEOUT <= drain_seconds(front) < 60
     assert front.messages[0] == {"draining": True}
     assert front.busy_connections == [0]
 
 
 def test_ends_after_the_timeout(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        assert drain_seconds(Fake(2), timeout=0.2) < 5
+        assert drain_seconds(Fake(2), timeout=0.2) < 60
     [message] = caplog.messages
     assert message.endswith(": 2")
 
 
 def test_hurry_ends_the_wait() -> None:
-    assert drain_seconds(Fake(2), hurry=True) < 5
+    assert drain_seconds(Fake(2), hurry=True) < 60
 
 
 def test_ends_if_the_front_does_not_reply(caplog: pytest.LogCaptureFixture) -> None:
-    assert drain_seconds(Fake(1, -1)) < 5
+    assert drain_seconds(Fake(1, -1)) < 60
     [message] = caplog.messages
     assert message.endswith(": gone")
 
