@@ -64,6 +64,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def connected(two_nodes: DataCluster) -> Iterator[None]:
+    """One connection for the tests from here on: with each new one, Ray starts new processes that import everything."""
+    import ray
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in ENVIRONMENT.items():
+            patch.setenv(name, value)
+        ray.init(address=two_nodes.address, log_to_driver=False)
+        yield
+        ray.shutdown()
+
+
 @pytest.fixture
 def score(two_nodes: DataCluster, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Scores a table of `folder` on the cluster; returns the exit status."""
@@ -120,8 +133,24 @@ def test_a_killed_actor_changes_nothing(two_nodes: DataCluster, folder: Path, tm
     assert found.equals(expected)
 
 
-@pytest.mark.parametrize("table", ["bad.parquet", "parts"])
-def test_the_command_writes_the_rows_of_one_process(score: Any, folder: Path, table: str, capsys: Any) -> None:
+def test_no_cluster(folder: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    paths = [str(folder / "tiny-1.2.mar"), str(folder / "bad.parquet"), "-o", str(folder / "none")]
+    assert main(["score", *paths, "--engine", "ray", "--address", "127.0.0.1:9"]) == 1
+    assert "ClusterUnreachable" in capsys.readouterr().err
+
+
+def test_the_command_connects_to_the_cluster(score: Any, folder: Path, capsys: Any) -> None:
+    check_rows(score, folder, "bad.parquet", capsys)
+
+
+@pytest.mark.usefixtures("connected")
+def test_files_of_a_folder_are_one_table(score: Any, folder: Path, capsys: Any) -> None:
+    check_rows(score, folder, "parts", capsys)
+
+
+def check_rows(score: Any, folder: Path, table: str, capsys: Any) -> None:
+    """Compare the rows of the command with those that it writes without Ray."""
     assert score(table, f"out-{table}") == 1
     assert f"({ROWS:,} rows, 1 not scored" in " ".join(capsys.readouterr().out.split())
     found, expected = read(folder / f"out-{table}"), in_process(folder, table)
@@ -129,6 +158,7 @@ def test_the_command_writes_the_rows_of_one_process(score: Any, folder: Path, ta
     assert found.equals(expected)
 
 
+@pytest.mark.usefixtures("connected")
 def test_options(score: Any, folder: Path, capsys: Any) -> None:
     options = ["--columns", "id,prediction,probabilities,x", "--errors", "separate"]
     assert score("bad.parquet", "chosen", *options, "--workers", "1") == 1
@@ -143,6 +173,7 @@ def test_options(score: Any, folder: Path, capsys: Any) -> None:
     assert not (folder / "chosen" / "_SUCCESS").exists()
 
 
+@pytest.mark.usefixtures("connected")
 def test_an_object_store(score: Any, folder: Path, s3: Any, capsys: Any) -> None:
     for path in sorted((folder / "parts").iterdir()):
         s3.upload_file(str(path), "bulk", f"in/{path.name}")
@@ -157,6 +188,7 @@ def test_an_object_store(score: Any, folder: Path, s3: Any, capsys: Any) -> None
     assert "[file_exists]" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("connected")
 def test_tables_that_are_refused(score: Any, folder: Path, capsys: Any) -> None:
     pq.write_table(TABLE.slice(0, 0), folder / "empty.parquet")
     pq.write_table(TABLE.drop_columns(["hours"]), folder / "narrow.parquet")
@@ -171,16 +203,10 @@ def test_tables_that_are_refused(score: Any, folder: Path, capsys: Any) -> None:
         assert code in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("connected")
 def test_actors_leave_a_cpu_for_reading(score: Any, capsys: Any) -> None:
     assert score("bad.parquet", "small", "--workers", str(2 * CPUS)) == 1
     assert "ClusterTooSmall" in capsys.readouterr().err
-
-
-def test_no_cluster(folder: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    paths = [str(folder / "tiny-1.2.mar"), str(folder / "bad.parquet"), "-o", str(folder / "none")]
-    assert main(["score", *paths, "--engine", "ray", "--address", "127.0.0.1:9"]) == 1
-    assert "ClusterUnreachable" in capsys.readouterr().err
 
 
 def test_what_ray_can_not_do(folder: Path, capsys: Any) -> None:
