@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,39 @@ _Loader.add_implicit_resolver(
 _Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile("[-+]?(?:0|[1-9][0-9]*)$"), list("-+0123456789"))
 
 
+@dataclass(frozen=True, slots=True)
+class UiFile:
+    """A YAML file whose content is not checked yet.
+
+    Attributes:
+        content: its value, with all keys as text.
+        text: the file as it is.
+    """
+
+    content: Any
+    text: str
+
+    @property
+    def has_comments(self) -> bool:
+        """Whether the file has comments. A "#" in a quoted or plain value is none."""
+        end = 0
+        for token in yaml.scan(self.text, _Loader):
+            between = self.text[end : token.start_mark.index]
+            if isinstance(token, yaml.ScalarToken) and token.style in ("|", ">"):
+                between += self.text[token.start_mark.index :].partition("\n")[0]  # a comment can follow the indicator
+            if "#" in between:
+                return True
+            end = token.end_mark.index
+        return False
+
+
 def read_ui(path: Path, spec: Spec) -> Ui:
     """Read the presentation from the YAML file at `path`, and check it against `spec`.
 
     Raises:
         UiRefused: the file can't be read, or a part of it is invalid.
     """
-    ui = load_ui(path)
+    ui = load_ui(path).content
     try:
         checked = check_ui(ui, spec)
         return {**checked, "logo": read_logo(path.parent / checked["logo"])} if "logo" in checked else checked
@@ -50,10 +77,15 @@ def read_ui(path: Path, spec: Spec) -> Ui:
         raise UiRefused(message, fix=refusal.fix, code=refusal.code, where=refusal.where) from None
 
 
-def load_ui(path: Path) -> Any:
-    """The content of a YAML file, without checks."""
+def load_ui(path: Path) -> UiFile:
+    """Read a YAML file, without checks.
+
+    Raises:
+        UiRefused: it can't be read.
+    """
     try:
-        return _with_text_keys(yaml.load(path.read_text("utf-8"), _Loader) or {})  # noqa: S506 - a safe one
+        text = path.read_text("utf-8")
+        return UiFile(_with_text_keys(yaml.load(text, _Loader) or {}), text)  # noqa: S506 - a safe one
     except FileNotFoundError as error:
         raise UiRefused(
             f"the file {path} does not exist.", fix="pass the path of a YAML file with --ui.", code="ui_file_not_found"

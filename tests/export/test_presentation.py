@@ -17,7 +17,7 @@ from fastmar_contract.members import SPEC
 from fastmar_contract.values import CATEGORY, DATE, NUMBER
 from fastmar_export.migration import migrate_ui
 from fastmar_export.presentation import UiRefused, check_ui
-from fastmar_export.ui_file import load_ui, read_ui
+from fastmar_export.ui_file import UiFile, load_ui, read_ui
 from fastmar_runtime import spec as spec_format
 from fastmar_runtime.schema import describe
 from fastmar_runtime.spec import Field
@@ -256,7 +256,33 @@ class TestMigration:
         old.write_text(f"# of the team\n{old.read_text('utf-8')}", "utf-8")
         assert main(["migrate-ui", str(old), str(tmp_path)]) == 0
         assert "comments of" in capsys.readouterr().err
-        assert load_ui(written) == read_ui(old, as_text_spec())
+        assert load_ui(written).content == read_ui(old, as_text_spec())
+
+    @pytest.mark.parametrize(
+        ("text", "has_comments"),
+        [
+            ("", False),
+            ("title: a#b", False),
+            ("title: 'Room #4' ", False),
+            ('title: "a\n  # b"', False),
+            ("description: |\n  # a heading\n  of the text\n", False),
+            ("title: a # b", True),
+            ("# a\ntitle: b", True),
+            ("title: b\n#", True),
+            ("description: | # c\n  a text\n", True),
+            ("description: >\n  a text\n# c\n", True),
+            ("labels: {a: 'b #', # c\n  d: e}", True),
+        ],
+    )
+    def test_quoted_number_signs_are_no_comments(self, text: str, has_comments: bool, tmp_path: Path) -> None:
+        (tmp_path / "ui.yaml").write_text(text, "utf-8")
+        assert load_ui(tmp_path / "ui.yaml").has_comments == has_comments
+
+    @given(st.dictionaries(st.text(max_size=5), st.text("#\n '\"|>:", max_size=20), max_size=4))
+    def test_written_files_have_no_comments(self, content: dict[str, str]) -> None:
+        written = yaml.safe_dump(content, allow_unicode=True, width=10)
+        assert not UiFile(content, written).has_comments
+        assert UiFile(content, f"{written}# a comment\n").has_comments
 
     def test_migration_to_the_same_model_changes_nothing(self) -> None:
         migrated = migrate_ui(FULL, tiny.spec())

@@ -32,7 +32,8 @@ def run(args: argparse.Namespace) -> int:
     from fastmar_runtime.predictor import BundleFiles
 
     spec = spec_format.from_dict(BundleFiles(args.model).json(SPEC))
-    migrated = migrate_ui(load_ui(args.ui), spec)
+    old = load_ui(args.ui)
+    migrated = migrate_ui(old.content, spec)
     text = yaml.safe_dump(migrated.ui, sort_keys=False, allow_unicode=True, width=100)
     if args.output is None:
         print(text, end="")
@@ -42,6 +43,6 @@ def run(args: argparse.Namespace) -> int:
         notice(f"dropped: {part}")
     for part in migrated.unnamed:
         notice(f"without an entry: {part}")
-    if any(line.lstrip().startswith("#") or " #" in line for line in args.ui.read_text("utf-8").splitlines()):
+    if old.has_comments:
         notice(f"comments of {args.ui} are not kept.")
     return 0
