@@ -107,18 +107,67 @@ def test_at_most_one_request_is_in_flight_while_typing(page: Any, address: str, 
     page.clock.pause_at(datetime.now() + timedelta(hours=1))
     field = page.get_by_label("Hours")
     before = page.evaluate("window.started")
-    for started, hours in enumerate((40, 44, 48), before + 1):
+    for pauses, hours in enumerate((40, 44, 48)):
         for value in range(hours, hours + 4):
             field.fill(str(value))
+            page.wait_for_function("count => window.started === count", arg=before + 1 + pauses)
             page.clock.run_for(200)  # less than the pause
         page.clock.run_for(100)
-        page.wait_for_function("count => window.started === count", arg=started)
+        page.wait_for_function("count => window.started === count", arg=before + 2 + pauses)
     answered.set()
     page.clock.resume()
     expect(page.locator("#answer .sentence")).to_have_text(sentence({**TYPICAL, "hours": 51}))
-    assert page.evaluate("[window.most, window.cancelled]") == [1, 2]
-    assert page.evaluate("window.started") == before + 3, "changes within the pause are one request"
+    assert page.evaluate("[window.most, window.cancelled]") == [1, 3]
+    assert page.evaluate("window.started") == before + 4, "the first change, and one request for each pause"
     assert live.requests[-1]["hours"] == 51
+
+
+def test_a_change_is_answered_at_once_and_the_last_one_next(page: Any, address: str, live: FakeClient) -> None:
+    """Without a pause: the clock of the page stands still."""
+    turns = threading.Semaphore(0)
+
+    def wait_for_the_test(record: Any) -> Any:
+        assert turns.acquire(timeout=PATIENCE / 1000)
+        return MODEL.predict([record])[0]
+
+    page.clock.install()
+    page.goto(f"{address}/models/tiny")
+    expect(page.locator("#answer .sentence")).to_have_text(sentence(TYPICAL))
+    live.answers["tiny"] = wait_for_the_test
+    page.clock.pause_at(datetime.now() + timedelta(hours=1))
+    before, field = len(live.requests), page.get_by_label("Hours")
+    with page.expect_request("**/models/tiny"):
+        field.fill("4")
+    for text in ("45", "451", "45"):
+        field.fill(text)
+    turns.release()
+    expect(page.locator("#answer .sentence")).to_have_text(sentence({**TYPICAL, "hours": 4}))
+    turns.release()
+    expect(page.locator("#answer .sentence")).to_have_text(sentence({**TYPICAL, "hours": 45}))
+    assert [request["hours"] for request in live.requests[before:]] == [4, 45]
+    with page.expect_response("**/models/tiny"):
+        page.get_by_label("Age").fill("1")  # the minimum is 17
+    expect(page.locator("#answer")).not_to_have_attribute("aria-busy", "true")
+    expect(page.locator(".problem")).to_have_count(0)  # the visitor may be typing
+    page.clock.run_for(300)
+    expect(page.locator(".problem[data-code=below_minimum]")).to_be_visible()
+    expect(page.locator("[data-outdated]")).to_be_visible()
+
+
+def test_no_message_moves_the_button_while_it_is_pressed(opened: Any) -> None:
+    opened.clock.install()
+    opened.clock.pause_at(datetime.now() + timedelta(hours=1))
+    button = opened.get_by_role("button", name="Predict")
+    with opened.expect_response("**/models/tiny"):
+        opened.get_by_label("Hours").fill("")
+    expect(opened.locator("#answer")).not_to_have_attribute("aria-busy", "true")
+    button.hover()
+    opened.mouse.down()
+    opened.clock.run_for(300)
+    expect(opened.locator(".problem")).to_have_count(0)
+    opened.mouse.up()
+    expect(opened.locator("#answer [data-code=invalid_values]")).to_be_visible()
+    expect(opened.get_by_label("Hours")).to_be_focused()
 
 
 def test_incomplete_and_invalid_values_keep_the_answer(opened: Any, live: FakeClient) -> None:

@@ -5,7 +5,7 @@ import { Comparison } from "./comparison.js";
 import { makeCombobox } from "./combobox.js";
 import { History } from "./history.js";
 
-const PAUSE = 250; // milliseconds without a change before the answer is updated
+const PAUSE = 250; // milliseconds without a change before problems are shown, and a slow request is cancelled
 const MARGIN = 24; // pixels above and below an answer that stays in the window
 const MAX_NAMED = 4; // changed values of an answer in the history
 
@@ -24,7 +24,10 @@ function start(part) {
   let stopWaiting = () => {};
   let running = new AbortController();
   let flight = Promise.resolve(); // the request that is not answered yet
-  let timer = 0;
+  let isAsking = false; // whether there is one
+  let sent = null; // the values of the last request
+  let report = null; // shows the problems and remarks of the last reply, after a pause
+  let timer = 0; // of the pause after a change
   let changed = null; // the control that was changed last
 
   const recent = new Set(); // names of changed controls, the last one at the end
@@ -63,18 +66,43 @@ function start(part) {
     if (answer.querySelector(".placeholder")) ask({ live: true, quiet: true });
   }
 
-  /** Update the answer after a change. The text of a search is no value until an option is chosen. */
+  /**
+   * Update the answer after a change: at once, or when the request in flight is answered, and at the latest after a pause.
+   * The text of a search is no value until an option is chosen.
+   */
   function follow({ target }) {
     if (target.getAttribute("role") === "combobox" || target.dataset.slider) return;
     if (target !== changed) comparison.restart();
     changed = target;
+    endPause();
+    timer = setTimeout(settle, PAUSE);
+    if (!isAsking) update();
+  }
+
+  /** Ask for the answer if the values are valid, and others than those of the last request. */
+  function update() {
+    if (valuesOf(form) !== sent && !invalidInput(part)) ask({ live: true });
+  }
+
+  function endPause() {
     clearTimeout(timer);
-    timer = setTimeout(() => {
-      const found = invalidInput(part);
-      if (!found) return ask({ live: true });
-      for (const [id, messages] of Object.entries(found.fields)) markField(id, messages);
-      setOutdated(true);
-    }, PAUSE);
+    timer = 0;
+  }
+
+  /** After a pause: show problems, which would be in the way while the visitor types or presses a button. */
+  function settle() {
+    timer = isPressed ? setTimeout(settle, PAUSE) : 0;
+    if (timer) return;
+    const found = invalidInput(part);
+    if (!found) update();
+    if (report) report();
+    else if (found) showInvalid(found);
+    if (found) sent = null;
+  }
+
+  function showInvalid({ fields }) {
+    for (const [id, messages] of Object.entries(fields)) markField(id, messages);
+    setOutdated(true);
   }
 
   /** Show whether the text of a search is a known category, after the field was left. */
@@ -83,6 +111,7 @@ function start(part) {
     const messages = found?.fields[id];
     markField(id, messages);
     setOutdated(Boolean(found) && !answer.querySelector(".failure"));
+    sent = null;
     if (isLive && !found) follow({ target: part });
     if (!messages) return;
     announce(messages.problem.text);
@@ -99,15 +128,18 @@ function start(part) {
   /** The reply of the server, or `problems` if there are any; null if the request was cancelled. */
   async function post(signal, headers, problems) {
     if (problems) return problems;
-    const body = new URLSearchParams(new FormData(form));
+    sent = valuesOf(form);
+    const body = new URLSearchParams(sent);
     return send(form.getAttribute("action"), { method: "POST", body, headers, signal }).catch(() => null);
   }
 
   /** Ask for the answer; a request that is not answered yet is cancelled. `live`: the visitor did not press the button. */
   async function ask({ retries = 0, live = false, quiet = false } = {}) {
-    clearTimeout(timer);
+    if (!live) endPause();
     running.abort();
     const { signal } = running = new AbortController();
+    isAsking = true;
+    report = null;
     stopWaiting();
     card.setAttribute("aria-busy", "true");
     if (!live) button.setAttribute("aria-disabled", "true");
@@ -118,16 +150,26 @@ function start(part) {
     if (!reply) return;
     card.removeAttribute("aria-busy");
     button.removeAttribute("aria-disabled");
-    const found = invalidInput(part);
-    mark(part, { ...reply.fields, ...found?.fields });
-    const isInvalid = reply.code === "invalid_values";
-    setOutdated(live && Boolean(isInvalid || found));
-    if (live && isInvalid) return; // the visitor may be typing
-    const before = comparison.read();
-    fill(answer, reply.html);
-    comparison.show(before);
-    fillWhatIf(whatIf, reply.whatIf ?? "");
-    if (!quiet && (!reply.failed || !retries)) announce(reply.sentence);
+    isAsking = false;
+    const isInvalid = live && reply.code === "invalid_values"; // the visitor may be typing
+    if (!isInvalid) {
+      const before = comparison.read();
+      fill(answer, reply.html);
+      comparison.show(before);
+      fillWhatIf(whatIf, reply.whatIf ?? "");
+      if (!invalidInput(part)) setOutdated(false);
+    }
+    report = () => {
+      report = null;
+      const found = invalidInput(part);
+      mark(part, { ...reply.fields, ...found?.fields });
+      setOutdated(live && Boolean(isInvalid || found));
+      if (!isInvalid && !quiet && (!reply.failed || !retries)) announce(reply.sentence);
+    };
+    if (!live) report();
+    else if (timer) update();
+    else settle();
+    if (isInvalid || signal.aborted) return;
     if (reply.failed) {
       if (reply.retry && retries < MAX_RETRIES) {
         stopWaiting = whenReady(part.dataset.model, answer, () => ask({ retries: retries + 1, live, quiet }));
@@ -169,6 +211,9 @@ function setValue(input, value) {
   input.value = value;
   input.dispatchEvent(new Event("input", { bubbles: true }));
 }
+
+/** The values of the form as a text. */
+function valuesOf(form) { return String(new URLSearchParams(new FormData(form))); }
 
 function isNumber(text) { return text.trim() !== "" && Number.isFinite(Number(text)); }
 
