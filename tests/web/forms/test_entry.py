@@ -72,6 +72,15 @@ def test_values_of_a_link_that_the_form_accepts_are_shown() -> None:
     assert filled.texts == {**sent, "land": "Togo"}
 
 
+def test_names_of_a_link_that_the_form_lacks_are_listed() -> None:
+    described = schema("people", FIELDS, ui={**UI, "fields": {**UI.get("fields", {}), "new": {"hidden": True}}})
+    found = from_link(
+        make_form(described, Presentation(described)), {"Hour": "3", "hour": "4", "new": "", "x" * 99: ""}
+    )
+    assert found.unknown == ["hour", "new", f"{'x' * 57}..."]
+    assert found.texts["Hour"] == "3"
+
+
 @pytest.fixture
 def sales(fake: FakeClient) -> FakeClient:
     fake.schemas["people"] = schema("people", FIELDS, ui=UI)
@@ -91,8 +100,20 @@ def test_the_page_lists_what_was_not_taken_from_a_link(page: Any, address: str, 
     assert problems(page, axe) == []
 
 
+def test_the_page_names_unknown_fields_of_a_link(page: Any, address: str, sales: FakeClient, axe: str) -> None:
+    page.goto(f"{address}/models/people?Month=7&foo=1&%3Cb%3E=2")
+    notice = page.locator("[data-code=unknown_fields]")
+    expect(notice).to_have_text(
+        "The form has no fields foo, <b>, which the link has. The answer does not depend on them."
+    )
+    expect(page.get_by_label("Month")).to_have_value("7")
+    assert problems(page, axe) == []
+
+
 def test_a_link_without_problems_has_no_notice(web: FlaskClient, sales: FakeClient) -> None:
-    assert "data-not-taken" not in web.get("/models/people?Month=7").text
+    page = web.get("/models/people?Month=7").text
+    assert "data-not-taken" not in page
+    assert "unknown_fields" not in codes(page)
     assert "not_a_number" in codes(web.get("/models/people?Month=x").text)
 
 

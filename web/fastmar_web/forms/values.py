@@ -28,6 +28,7 @@ class FilledForm:
         problems: values that can't be sent.
         remarks: unusual values that can be sent.
         not_taken: values of a link that the form refuses, so that it has the default.
+        unknown: names in a link that no field of the form has.
     """
 
     texts: dict[str, str] = field(default_factory=dict)
@@ -35,6 +36,7 @@ class FilledForm:
     problems: dict[str, FieldMessage] = field(default_factory=dict)
     remarks: dict[str, list[FieldMessage]] = field(default_factory=dict)
     not_taken: dict[str, FieldMessage] = field(default_factory=dict)
+    unknown: list[str] = field(default_factory=list)
 
     def remark(self, name: str, code: str, text: str) -> None:
         """Add a remark to a field."""
@@ -57,8 +59,10 @@ def defaults(form: Form) -> FilledForm:
 def from_link(form: Form, query: Mapping[str, str]) -> FilledForm:
     """The form with the values of a link. Fields that it lacks, or that refuse its value, have their default."""
     filled = defaults(form)
-    for name, each in form.fields.items():
-        if each.hidden or name not in query:
+    fields = {name: each for name, each in form.fields.items() if not each.hidden}
+    filled.unknown = [_short(name) for name in query if name not in fields]
+    for name, each in fields.items():
+        if name not in query:
             continue
         try:
             filled.texts[name] = _link_text(each, query[name])
