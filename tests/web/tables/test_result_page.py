@@ -11,12 +11,13 @@ import pytest
 from flask.testing import FlaskClient
 
 from fastmar_client import RecordRefused
+from fastmar_web.tables.remarks import WarningsWithRemarks
 from tests.browser import PATIENCE, Chromium
 from tests.web.conftest import problems, strict_page
-from tests.web.fake import HOSTILE, FakeClient, answer, schema
+from tests.web.fake import HOSTILE, FakeClient, answer, number, schema
 from tests.web.html import codes
 from tests.web.models import PEOPLE, people
-from tests.web.test_pages import scored, send_table, table_of
+from tests.web.test_pages import scored, send_table, table_of, wait_until_idle
 
 MAX_BYTES = 150_000
 ROWS = 120
@@ -92,6 +93,36 @@ def test_any_address_shows_the_page(web: FlaskClient, job: str, query: str) -> N
     response = web.get(f"{job}?{query}")
     assert response.status_code == 200
     assert "data-result" in response.text
+
+
+def test_numbers_beyond_the_limits_are_counted_and_shown_by_row(web: FlaskClient, mixed: FakeClient) -> None:
+    mixed.schemas["people"]["ui"] = {"fields": {"age": {"maximum": 90}}}
+    table = table_of(mixed, ["38", "91", "7", "95", "100", "700"])
+    job = send_table(web, table)
+    wait_until_idle(web, job)
+    assert counts(web.get(job).text, "rows_beyond_limits") == ["4"]
+    page = scored(web, job)
+    assert counts(page, "rows_beyond_limits") == ["4"]
+    assert counts(page, "rows_warned") == ["4"]
+    assert counts(page, "rows_failed") == ["1"]
+    assert numbers(web.get(f"{job}?rows=warnings").text) == [2, 4, 5, 6]
+    assert page.count('<td class="message">age: The maximum is 90.</td>') == 2
+    assert page.count("; age: The maximum is 90.</td>") == 2, "after the model's own warning"
+    assert page.count('<td class="message">') == 6, "the rows without a remark have an empty cell"
+
+
+def counts(page: str, code: str) -> list[str]:
+    """The number in each finding with this code."""
+    return re.findall(rf'data-code="{code}" data-count="(\d+)"', page)
+
+
+def test_a_range_of_the_form_is_not_repeated_after_a_warning_of_the_model() -> None:
+    described = schema("m", {"age": number(38, minimum=17, maximum=90)})
+    add = WarningsWithRemarks(described, ["age", "other"])
+    assert add(["38", "x"], "") == ""
+    assert add(["95", "x"], "") == "age: Outside the reference data: 17 to 90."
+    assert add(["95", "x"], "other: is odd.") == "other: is odd.; age: Outside the reference data: 17 to 90."
+    assert add(["95", "x"], "age: is odd.") == "age: is odd."
 
 
 def test_a_script_gets_the_rows_alone(web: FlaskClient, job: str) -> None:

@@ -23,7 +23,7 @@ from fastmar_runtime.spec import Field
 from fastmar_runtime.steps.categorify import Categorify, vocabulary
 from fastmar_web.errors import RequestRefused, Unavailable
 from fastmar_web.forms.form import make_form
-from fastmar_web.forms.values import from_post
+from fastmar_web.forms.values import LIMIT_CODES, from_post
 from fastmar_web.presentation import Presentation
 from fastmar_web.tables import jobs as jobs_module
 from fastmar_web.tables.jobs import CHECKED, DONE, FAILED, Job, Jobs
@@ -151,6 +151,7 @@ def test_numbers_get_the_remarks_of_the_form(tmp_path: Path, hour: str, month: s
     assert [each.code for each in remarks] == ([code] if code else [])
     assert [(p.code, p.text, p.is_error) for p in found.problems] == [(each.code, each.text, False) for each in remarks]
     assert (found.error_rows, found.warning_rows, found.scorable) == (0, len(remarks), True)
+    assert found.beyond_limits == (code in LIMIT_CODES)
 
 
 def test_errors_are_listed_before_remarks(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from fastmar_web.forms.fields import YES, Field
 from fastmar_web.forms.form import Form
 
 JSON = dict[str, Any]
+LIMIT_CODES = frozenset({"below_minimum", "above_maximum"})  # codes of `limit_problem`
 FAR = 6.0  # standard deviations from the typical value of the training data
 
 

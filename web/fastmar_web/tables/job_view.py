@@ -17,6 +17,7 @@ from fastmar_client import Scored
 from fastmar_web.presentation import Presentation
 from fastmar_web.tables.files import CSV, TableFormat, available
 from fastmar_web.tables.jobs import CHECKING, DONE, THREADS, Job, storage_errors
+from fastmar_web.tables.remarks import WarningsWithRemarks
 from fastmar_web.tables.result_links import choice_of
 from fastmar_web.tables.result_view import ResultView, has_labels, result_view, splits_labels
 from fastmar_web.tables.results import opened
@@ -57,6 +58,7 @@ def keep_results(job: Job) -> None:
     if job.preview is None:
         return
     try:
+        header = next(csv_rows(job.answers, job.preview.delimiter))[: job.preview.width]
         write_results(
             job.answers,
             job.results,
@@ -64,6 +66,7 @@ def keep_results(job: Job) -> None:
             delimiter=job.preview.delimiter,
             has_labels=has_labels(job.schema),
             splits_labels=splits_labels(job.schema),
+            warnings_of=WarningsWithRemarks(job.schema, header),
             on_row=lambda: job.progress(job.done),
         )
     except (csv.Error, sqlite3.Error, OSError) as error:

@@ -20,10 +20,8 @@ from fastmar_contract.csv_rows import UTF8, CsvFile, Row
 from fastmar_contract.errors import TableUnreadable
 from fastmar_contract.values import DATE, as_date
 from fastmar_web.errors import FieldMessage, RequestRefused, sentence
-from fastmar_web.forms.fields import Field
-from fastmar_web.forms.form import make_form
-from fastmar_web.forms.values import limit_problem, range_remark
-from fastmar_web.presentation import Presentation
+from fastmar_web.forms.values import LIMIT_CODES
+from fastmar_web.tables.remarks import Remark, remarks_by_column
 
 JSON = dict[str, Any]
 
@@ -83,6 +81,7 @@ class Preview:
         bad_cells: number of cells with a problem, by column.
         error_rows: number of rows that can't be scored.
         warning_rows: number of rows with an unknown or unusual value that can be scored.
+        beyond_limits: number of these rows with a number beyond the form's limits.
     """
 
     version: str | None = None
@@ -101,6 +100,7 @@ class Preview:
     bad_cells: Counter[str] = field(default_factory=Counter)
     error_rows: int = 0
     warning_rows: int = 0
+    beyond_limits: int = 0
 
     @property
     def width(self) -> int:
@@ -152,9 +152,9 @@ def _read(path: Path, schema: JSON, on_row: Callable[[int], None], encoding: str
         preview.missing = [problem.field or "" for problem in described.missing(header)]
         unused = [name for name in header if name not in known]
         preview.unused, preview.more_unused = unused[:MAX_UNUSED], max(0, len(unused) - MAX_UNUSED)
-        fields = make_form(schema, Presentation(schema)).fields
+        remarks = remarks_by_column(schema)
         columns = [described.columns.get(name) for name in header]
-        checks = [_check(described, column, fields.get(column.name)) if column else None for column in columns]
+        checks = [_check(described, column, remarks.get(column.name)) if column else None for column in columns]
         rows_per_report = max(1, CELLS_PER_REPORT // len(header))
         for number, row in enumerate(rows, start=1):
             preview.total = number
@@ -194,6 +194,7 @@ def _count(preview: Preview, problems: list[Problem]) -> None:
         preview.error_rows += 1
     else:
         preview.warning_rows += 1
+        preview.beyond_limits += any(problem.code in LIMIT_CODES for problem in problems)
     for problem in problems:
         if len(preview.problems) == MAX_PROBLEMS:
             last = next((each for each in reversed(preview.problems) if not each.is_error), problem)
@@ -203,8 +204,8 @@ def _count(preview: Preview, problems: list[Problem]) -> None:
         preview.problems.append(problem)
 
 
-def _check(schema: Schema, column: Column, form_field: Field | None) -> Check:
-    """The function that finds the problem of a cell of `column`; its field in the form has limits and a usual range."""
+def _check(schema: Schema, column: Column, remark: Remark | None) -> Check:
+    """The function that finds the problem of a cell of `column`, or else the form's remark."""
     read = column.cell_reader()
 
     @lru_cache(maxsize=4096)
@@ -213,11 +214,10 @@ def _check(schema: Schema, column: Column, form_field: Field | None) -> Check:
             return _message("not_a_date"), True
         if schema.omits(column.name, cell):
             return None
-        value = read(cell)
-        problems = [problem for problem in column.problems(value) if problem.code in _TEXTS]
+        problems = [problem for problem in column.problems(read(cell)) if problem.code in _TEXTS]
         if not problems:
-            remark = form_field and (limit_problem(form_field, value) or range_remark(form_field, value))
-            return (remark, False) if remark else None
+            found = remark(cell) if remark else None
+            return (found, False) if found else None
         if problems[0].code == UNKNOWN and column.vocabulary.is_ambiguous(cell):
             return _message(AMBIGUOUS), False
         return _message(problems[0].code), problems[0].weight == "refused"

@@ -11,7 +11,7 @@ from fastmar_web.presentation import Presentation, format_share
 from fastmar_web.tables.histograms import Histogram, histogram
 from fastmar_web.tables.result_links import STATE_NAMES, Links, parameters
 from fastmar_web.tables.result_rows import Heading, Line, RowTable
-from fastmar_web.tables.results import FAILED, Choice, Message, Results
+from fastmar_web.tables.results import FAILED, WARNED, Choice, Message, Results
 
 JSON = dict[str, Any]
 
@@ -51,6 +51,7 @@ class ResultView:
     Attributes:
         total: number of rows.
         shown: number of chosen rows.
+        warned: number of rows with a warning or a remark.
         bars, more_bars: rows by label; `more_bars` are collapsed.
         left_out: number of labels beyond these.
         histograms: the histogram of the probability, or those of the predicted numbers.
@@ -67,6 +68,7 @@ class ResultView:
 
     total: int
     shown: int
+    warned: int
     bars: list[Bar]
     more_bars: list[Bar]
     left_out: int
@@ -176,6 +178,7 @@ def result_view(
     return ResultView(
         total=results.total,
         shown=shown,
+        warned=results.states.get(WARNED, 0),
         bars=bars[:MAX_BARS],
         more_bars=bars[MAX_BARS:],
         left_out=results.label_count - len(results.labels),

@@ -38,6 +38,7 @@ def write_results(
     delimiter: str,
     has_labels: bool = True,
     splits_labels: bool = False,
+    warnings_of: Callable[[Sequence[str], str], str] = lambda _, warnings: warnings,
     on_row: Callable[[], None] = lambda: None,
 ) -> None:
     """Write the SQLite file of a scored table.
@@ -49,6 +50,7 @@ def write_results(
         delimiter: the delimiter of the table.
         has_labels: whether predictions are labels, also if these look like numbers.
         splits_labels: whether a prediction is several labels.
+        warnings_of: a function that returns the warnings to show for a row, from its cells and its own warnings.
         on_row: a function that is called regularly; an exception ends the work.
 
     Raises:
@@ -63,7 +65,7 @@ def write_results(
         rows = csv.reader(file, delimiter=delimiter)
         header = next(rows)
         roles = {place: _role(header, place, inputs) for place in _places(len(header), inputs)}
-        numbers = _insert(database, rows, roles, has_labels, on_row)
+        numbers = _insert(database, rows, roles, has_labels, warnings_of, on_row)
         columns = [Column(place, header[place], role, numbers[place]) for place, role in roles.items()]
         separator = LABEL_SEPARATOR if splits_labels else None
         about: JSON = {
@@ -103,6 +105,7 @@ def _insert(
     rows: Iterator[list[str]],
     roles: dict[int, str],
     has_labels: bool,
+    warnings_of: Callable[[Sequence[str], str], str],
     on_row: Callable[[], None],
 ) -> dict[int, bool]:
     """Insert all rows; returns for each column whether it has numbers only."""
@@ -121,7 +124,7 @@ def _insert(
         for row in chunk:
             number += 1
             error = row[errors] if errors is not None else ""
-            warning = row[warnings] if warnings is not None else ""
+            warning = "" if error else warnings_of(row, row[warnings] if warnings is not None else "")
             state = FAILED if error else WARNED if warning else FINE
             cells = [row[place][:CELL_LENGTH] if place in texts else _value(row[place]) for place in places]
             values.append((number, state, (error or warning)[:CELL_LENGTH], *cells))
