@@ -30,6 +30,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import cli, machine
+from fastmar_bulk.memory import share_heap
 from fastmar_cli.main import main as fastmar
 
 out = Console(width=None if sys.stdout.isatty() else 140)
@@ -120,13 +121,14 @@ def score(archive: Path, source: Path, target: Path, options: dict[str, Any]) ->
     """Score in a new process. Returns the seconds without its start, and the peak of its resident memory in MB."""
     arguments = [str(archive), str(source), str(target), json.dumps(options)]
     command = [sys.executable, "-m", "benchmarks.bulk_score", "--child", *arguments]
-    environment = os.environ | {"ARROW_DEFAULT_MEMORY_POOL": "system"}  # as the command sets it
+    environment = os.environ | {"ARROW_DEFAULT_MEMORY_POOL": "system"}  # as `share_heap` does, before Arrow is imported
     printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
     seconds, memory = map(float, printed.split()[-2:])
     return seconds, memory
 
 
 def _child(archive: str, source: str, target: str, options: str) -> int:
+    share_heap()  # as the command does
     from fastmar_bulk.files import score_files  # noqa: PLC0415
     from fastmar_bulk.layout import Options  # noqa: PLC0415
     from fastmar_runtime.predictor import Predictor  # noqa: PLC0415

@@ -24,7 +24,10 @@ from fastmar_client.errors import CsvUnreadable
 from fastmar_client.scoring import Scored
 from fastmar_contract.csv_rows import NO_HEADER
 from fastmar_contract.machine import usable_cores
+from fastmar_runtime.memory import release_freed
 from fastmar_runtime.predictor import Predictor
+
+_CHUNKS_A_RELEASE = 8  # after so many, freed memory is returned to the system; else it adds up as a run goes on
 
 
 def score_files(predictor: Predictor, identity: str, table: str, target: str, options: Options) -> Scored:
@@ -158,6 +161,8 @@ class _Run:
             with write_errors(outputs.target):
                 outputs.write(rows)
             self._options.progress(self.progress(job.share))
+            if job.number % _CHUNKS_A_RELEASE == 0:
+                release_freed()
         if not self._rows:
             raise CsvUnreadable(f"{files[0]} has no rows.", fix="add rows to the table.", code="no_rows")
 

@@ -21,7 +21,7 @@ from fastmar_runtime.schema import describe
 
 ROWS_A_CHUNK = 16_384  # with twice as many, memory grows by a tenth and rates do not
 CHUNKS = 2  # of a preprocessor of pictures or texts: an interrupted run loses only seconds
-ROWS_A_RUN = 2048  # of the graph: its intermediate results stay in a core's cache
+ROWS_A_RUN = 512  # of the graph: its intermediate results stay in a core's cache, and take little memory
 
 
 class Scorer(Protocol):

@@ -29,7 +29,7 @@ from fastmar_contract.errors import RecordError
 from fastmar_contract.urls import is_url
 
 _BOM = b"\xef\xbb\xbf"
-_SCANNED = 1 << 24  # bytes that are searched for quotes at a time
+_SCANNED = 1 << 20  # bytes that are searched for quotes at a time; more than _MAX_CELL
 _MAX_CELL = 1_000_000  # characters of a line that certainly has no longer cell
 _ROW_BYTES = 64  # the smallest assumed size of a row, which limits the bytes of a block
 _SIMPLE = rb'(?:^|(?<=%b))"[^"\r\n]*"(?=[\r\n%b])'  # a quoted cell, between delimiters or line ends

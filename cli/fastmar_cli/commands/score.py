@@ -27,7 +27,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -153,14 +152,14 @@ def run(args: argparse.Namespace) -> int:
 
 def _score(target: Any, args: argparse.Namespace, progress: _Progress) -> Scored:
     """Score files of any format with an archive, CSV with a server."""
+    from fastmar_bulk.memory import share_heap
     from fastmar_serving.targets import ArchiveTarget
 
     needs_bulk = any(
         value is not None for value in (args.column, args.keep, args.errors, args.workers, args.batch_size)
     )
     if isinstance(target, ArchiveTarget):
-        # Read when Arrow is imported. Its own pool keeps more and more memory, as a run goes on.
-        os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+        share_heap()
         try:
             from fastmar_bulk import files, layout, parts
         except ModuleNotFoundError as error:
