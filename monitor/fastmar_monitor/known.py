@@ -16,7 +16,7 @@ from fastmar_runtime.profiles.variables import NUMBER, UNSEEN, Counts, Variable
 
 NOTICE = (
     "The archive has no profile of its training data. Only means of numbers and unknown categories are compared, with "
-    "what the learner knows; other changes are not found. Fix: export the learner again with --reference."
+    "the statistics of the learner; other changes are not detected. Fix: export the learner again with --reference."
 )
 SHIFT_LIMIT, SHIFT_LARGE = 0.25, 0.5  # of the mean, in standard deviations
 UNSEEN_LIMIT, UNSEEN_LARGE = 0.02, 0.05  # share of unknown categories

@@ -186,7 +186,7 @@ def _profile_summary(archive: Path, spec: Spec) -> str | None:
         return None
     reference = reference_in(BundleFiles(archive), spec)
     if reference is None:
-        return "no reference profile: monitoring finds fewer changes (--reference makes one)"
+        return "no reference profile: monitoring detects fewer changes (--reference adds one)"
     return f"reference profile of {reference.profile.rows:,} rows, for monitoring"
 
 

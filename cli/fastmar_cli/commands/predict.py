@@ -127,7 +127,7 @@ class _Table:
         from rich.table import Table
 
         self._table = Table("", "prediction", "most probable")
-        self._table.add_column("remarks", max_width=TEXT_WIDTH, overflow="fold")
+        self._table.add_column("warnings, errors", max_width=TEXT_WIDTH, overflow="fold")
         self._rows = 0
 
     def add(self, answer: Answer) -> None:
