@@ -34,7 +34,7 @@ def main() -> None:
             plot = f"![Requests per second by connections]({os.path.relpath(PLOT, document.parent)})"
             baseline = engines["settings"]["baseline"]
             note = f"The ratio is to {baseline}. "
-            note += "The columns to the right of the rates are from the runs with the most connections."
+            note += "The columns after the rates are measured in the runs with the most connections."
             blocks["engines"] = f"{compact_table(engines)}\n\n{note}\n\n{plot}"
             blocks["latencies"] = latencies_table(engines["summary"])
         if pictures:
