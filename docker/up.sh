@@ -57,7 +57,7 @@ uid=$(setting FASTMAR_UID 10001) gid=$(setting FASTMAR_GID 10001) port=$(setting
 ls "$store"/*.mar > /dev/null 2>&1 ||
   refuse "There is no archive in $(realpath -m "$store")." "run fastmar export LEARNER.pkl --name NAME, which writes one to model_store/."
 if [ ! -s $key ]; then
-  (umask 077 && od -An -N32 -tx1 /dev/urandom | tr -d ' \n' > $key)
+  (umask 077 && od -An -N32 -tx1 /dev/urandom | tr -d ' \n' > $key && echo >> $key)
   echo "A new key is in docker/$key."
 fi
 if [ "$(id -u)" = 0 ]; then # the user in compose.yaml is not root, and must be able to read the key

@@ -103,5 +103,5 @@ def add_key_file(parser: argparse.ArgumentParser) -> None:
         "--token-file",
         type=Path,
         metavar="FILE",
-        help="file with the server's key: its key_file.json, or a text file with only the key",
+        help="file with the server's key: its key_file.json, or a text file whose first key is sent",
     )

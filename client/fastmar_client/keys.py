@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from fastmar_client.errors import Unauthorized
+from fastmar_contract.keys import keys_in
 
 INFERENCE = "inference"  # TorchServe's file also has the keys of other APIs
 UNREADABLE = "key_file_unreadable"
@@ -39,7 +40,7 @@ class FixedKey:
 
 
 class KeyFile:
-    """A file with a key: TorchServe's key_file.json, or a text file with only the key.
+    """A file with a key: TorchServe's key_file.json, or a server's key file, whose first key is sent.
 
     TorchServe's is `{"inference": {"key": ..., "expiration time": ...}, "management": {...}, ...}`. TorchServe replaces
     it at each start and whenever a key is renewed, so it is read again when a key is refused or expired.
@@ -64,7 +65,7 @@ class KeyFile:
         try:
             text = self._path.read_text("utf-8").strip()
             if not text.startswith(("{", "[")):
-                return _checked(text), None
+                return _checked(next(iter(keys_in(text)), "")), None
             entry = json.loads(text).get(INFERENCE)
             if entry is None:
                 return None, None

@@ -91,7 +91,7 @@ def curl(archive: Archive, url: str, settings: Settings, run: RunDirectory) -> s
     arguments += ["--data-binary", _body(archive, run)]
     command = shlex.join(arguments)
     if settings.needs_tokens and settings.key_file is not None:
-        command += f' -H "Authorization: Bearer $(cat {shlex.quote(str(settings.key_file))})"'
+        command += f' -H "Authorization: Bearer $(grep -m1 "^[^#]" {shlex.quote(str(settings.key_file))})"'
     elif settings.needs_tokens:
         key = f"$(python3 -c {shlex.quote(READ_KEY)} {shlex.quote(str(run.key_file))})"
         command += f' -H "Authorization: Bearer {key}"'

@@ -6,10 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from fastmar_contract.keys import MIN_LENGTH, is_valid
 from fastmar_contract.machine import usable_cores
 from fastmar_contract.profiles import PERIOD
-from fastmar_serving.errors import ConfigRefused
 
 ANY_HOST = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -32,7 +30,7 @@ class Settings:
         workers: number of workers of each model; None takes the number in its archive.
         config: properties file whose values override the built-in ones.
         tokens: whether requests need a key; None means yes if the host is not loopback or there is a key file.
-        key_file: file with a fixed inference key; None generates new keys at each start.
+        key_file: file with the fixed inference keys; None generates new keys at each start.
         cors_origins: origins whose pages may call the inference API from a browser; `*` for any.
         request_timeout: seconds in which a request must arrive, plus one for each 8 kB of it.
         hang_timeout: seconds after which a worker that neither answers nor computes is replaced; 0 for never.
@@ -97,30 +95,6 @@ class Settings:
     def needs_management_key(self) -> bool:
         """Whether the management API needs a key: always on a port, on its socket only if callers need keys."""
         return self.needs_tokens or self.management != "unix"
-
-    def key(self) -> str | None:
-        """The fixed key, None if keys are generated at the start.
-
-        Raises:
-            ConfigRefused: the file can't be read, or has no valid key.
-        """
-        if self.key_file is None or not self.needs_tokens:
-            return None
-        try:
-            key = self.key_file.read_text("ascii").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigRefused(
-                f"the key file {self.key_file} can't be read: {error}.",
-                fix="give --key-file a readable text file.",
-                code="key_file_unreadable",
-            ) from error
-        if not is_valid(key):
-            raise ConfigRefused(
-                f"the key file {self.key_file} has no valid key.",
-                fix=f"write {MIN_LENGTH} or more characters into it, without spaces (`openssl rand -hex 32`).",
-                code="invalid_key",
-            )
-        return key
 
 
 def url_of(host: str, port: int, scheme: str = "http") -> str:

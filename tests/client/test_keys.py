@@ -62,10 +62,11 @@ def test_key_file_is_read_again_if_the_key_is_expired(connect: Connect, scripted
 
 def test_key_file_may_be_a_text(connect: Connect, scripted: Scripted, tmp_path: Path) -> None:
     """Like the file of `fastmar serve --key-file`."""
-    (tmp_path / "key").write_text("abc\n")
     with connect(scripted.url, key_file=tmp_path / "key") as client:
-        client.predict("m", {})
-    assert scripted.seen[0].headers["authorization"] == "Bearer abc"
+        for text in ("abc\n", "# a comment\n\nabc\ndef\n"):
+            (tmp_path / "key").write_text(text)
+            client.predict("m", {})
+            assert scripted.seen.pop().headers["authorization"] == "Bearer abc"
 
 
 def test_key_file_without_an_inference_key(connect: Connect, scripted: Scripted, tmp_path: Path) -> None:
@@ -76,7 +77,7 @@ def test_key_file_without_an_inference_key(connect: Connect, scripted: Scripted,
 
 
 @pytest.mark.parametrize(
-    "content", [None, "", "two\nlines", "a\tb", "ü", "[]", '{"inference": {"key": "a", "expiration time": "soon"}}']
+    "content", [None, "", "# no key\n", "a\tb", "ü", "[]", '{"inference": {"key": "a", "expiration time": "soon"}}']
 )
 def test_refuses_an_invalid_key_file(connect: Connect, tmp_path: Path, content: str | None) -> None:
     if content is not None:

@@ -104,7 +104,7 @@ class Stack:
 
     def key(self) -> str:
         """The key that `make up` generated."""
-        return (self.folder / "docker" / "keys" / "inference.key").read_text("ascii")
+        return (self.folder / "docker" / "keys" / "inference.key").read_text("ascii").strip()
 
     def ask(
         self, key: str | None = None, path: str = f"/predictions/{NAME}", record: Any = RECORD

@@ -13,11 +13,13 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
+from fastmar_client import Client
 from fastmar_serving import registry
 from fastmar_serving.management import Management, ManagementError
 from fastmar_serving.testing import RunningServer
 from tests.engines import Engine, needs, workers
 from tests.engines.calls import KEY, OLD, call, post, prediction, wait_for
+from tests.runtime import tiny
 
 pytestmark = needs("launcher")
 
@@ -70,6 +72,37 @@ class TestInferenceKey:
         for process in (launcher, *launcher.children(recursive=True)):
             assert KEY not in " ".join([*process.cmdline(), *process.environ().values()])
         assert KEY not in "\n".join(keyed.lines) + keyed.stderr.read_text()
+
+
+class TestKeyFile:
+    def test_keys_are_replaced_without_a_gap(self, engine: Engine, tiny_store: Path, tmp_path: Path) -> None:
+        old, new = "the-old-key-of-callers", "the-new-key-of-callers"
+        file = tmp_path / "keys"
+        file.write_text(f"{old}\n")
+        with engine.serve(tiny_store, "--key-file", str(file)) as server, closing(connection(server)) as kept:
+            client = Client(server.url, key_file=file)
+
+            def changed(text: str, times: int) -> list[bool]:
+                """Whether the old and the new key are accepted, on an open and on new connections."""
+                file.write_text(text)
+                wait_for(lambda: server.stderr.read_text().count("keys that are accepted") == times)
+                assert client.predict("tiny", tiny.record())["prediction"] == OLD, "with the first key in the file"
+                accepted = [ask(kept, key) == 200 for key in (old, new)]
+                assert [prediction(server, key=key) == OLD for key in (old, new)] == accepted
+                return accepted
+
+            assert changed(f"{old}\n", times=0) == [True, False]
+            assert changed(f"# until all callers have the new key\n{new}\n\n{old}\n", times=1) == [True, True]
+            file.write_text("short\n")
+            wait_for(lambda: "previous keys stay valid" in server.stderr.read_text())
+            assert changed(f"{new}\n", times=2) == [False, True]
+            for worker in workers(server):
+                worker.kill()
+            wait_for(lambda: prediction(server, key=new) == OLD)
+            assert prediction(server, key=old) == 401
+            client.close()
+            for key in (old, new):
+                assert key not in "\n".join(server.lines) + server.stderr.read_text()
 
 
 class TestManagementKey:
@@ -134,6 +167,18 @@ def listening(server: RunningServer) -> set[int]:
         c for process in (launcher, *launcher.children(recursive=True)) for c in process.net_connections("tcp")
     ]
     return {connection.laddr.port for connection in connections if connection.status == psutil.CONN_LISTEN}
+
+
+def connection(server: RunningServer) -> http.client.HTTPConnection:
+    return http.client.HTTPConnection("127.0.0.1", urlsplit(server.url).port, timeout=30)
+
+
+def ask(connection: http.client.HTTPConnection, key: str) -> int:
+    """The status of a request on an open connection, which a caller may keep while the keys change."""
+    connection.request("GET", "/v1/models", headers={"Authorization": f"Bearer {key}"})
+    response = connection.getresponse()
+    response.read()
+    return response.status
 
 
 def status(port: int | None, method: str, path: str, key: str | None = None) -> int:

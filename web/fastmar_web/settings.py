@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from fastmar_contract.keys import keys_in
 from fastmar_contract.urls import http_url
 from fastmar_web.errors import WebError
 from fastmar_web.limits import ADDRESS_LIMIT, VISITOR_LIMIT, Limit
@@ -23,7 +24,7 @@ class Settings:
         url: address of the model server, as this process reaches it.
         public_url: address of the model server in the code examples on the pages; `url` if empty.
         host, port: address of the web app; port 0 picks a free one.
-        key_file: the model server's key: its key_file.json, or a text file with one key.
+        key_file: the model server's key: its key_file.json, or a text file whose first key is sent.
         allowed_hosts: host names that requests may have, beside loopback, IP addresses and `host`.
         folder: where uploaded tables and their answers are stored, for an hour; None for a temporary folder.
         picture_bytes: largest picture; the model server takes 6.5 MB by default.
@@ -84,7 +85,7 @@ def check_key_file(path: Path | None) -> None:
     if path is None:
         return
     try:
-        is_empty = not path.read_text("utf-8").strip()
+        is_empty = not keys_in(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise WebError(
             f"the key file {path} can't be read: {error}.",

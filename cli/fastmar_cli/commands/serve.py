@@ -91,7 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--key-file",
         type=Path,
         metavar="FILE",
-        help="file with the key of all callers, the same at every start and replica (default: new keys at each start)",
+        help="file with the keys that callers may send, one a line, read again when it changes (default: new keys)",
     )
     add("--tls-cert", type=Path, metavar="FILE", help="certificate chain as PEM, for HTTPS with the asgi engine")
     add("--tls-key", type=Path, metavar="FILE", help="its private key as PEM, without a password")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -45,7 +45,7 @@ class Application:
 
     Args:
         models: the served models.
-        key: key that callers must send; None if they need none.
+        keys: callers must send one of these keys; None if they need none.
         origins: origins of web pages that may send requests; `*` for all.
         health: additional paths with the response of `/ping`.
         predictions: additional paths for predictions, and the model of each.
@@ -66,7 +66,7 @@ class Application:
         self,
         models: Models,
         *,
-        key: str | None = None,
+        keys: Iterable[str] | None = None,
         origins: Sequence[str] = (),
         health: Sequence[str] = (),
         predictions: Mapping[str, str] = MappingProxyType({}),
@@ -78,7 +78,9 @@ class Application:
         check_token: str | None = None,
     ) -> None:
         self._check_token = check_token
-        self._key = None if key is None else key.encode()
+        self._keys: tuple[bytes, ...] | None = None
+        if keys is not None:
+            self.accept(keys)
         self._cors = Cors(origins) if origins else None
         self._platform = PlatformPaths(health, predictions)
         self._max_body = max_body
@@ -97,6 +99,10 @@ class Application:
         self.models = models
         self._routes = routes(models, self._platform)
         self._release()
+
+    def accept(self, keys: Iterable[str]) -> None:
+        """Accept exactly these keys from now on."""
+        self._keys = tuple(key.encode() for key in keys)
 
     def hold(self) -> None:
         """Make new requests wait for the next call of `serve`, so that all workers switch at the same time."""
@@ -208,8 +214,8 @@ class Application:
         if preflight and self._cors is not None:
             return self._cors.preflight()
         endpoint = self._routes.get(path)
-        needs_key = self._key is not None and (endpoint is None or endpoint.needs_key)
-        if needs_key and not admits(self._key, headers.get("authorization")):
+        needs_key = self._keys is not None and (endpoint is None or endpoint.needs_key)
+        if needs_key and not admits(self._keys, headers.get("authorization")):
             return refusals.unauthorized(v2=is_v2(path), browser=method in READ and path.endswith("/docs"))
         if endpoint is None:
             return unknown_path(self.models, path)

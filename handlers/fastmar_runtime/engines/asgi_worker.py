@@ -9,6 +9,7 @@ repeats:
     load      archives    load additional versions; they are not served yet
     hold                  make new requests wait for the next `serve`
     serve     models      serve exactly these versions, `{NAME: {"default": V, "versions": [V, ...]}}`
+    keys      keys        accept exactly these keys
     ping                  reply, to show that the event loop is not blocked
     drain                 answer all accepted requests, then end
 
@@ -27,7 +28,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,7 +73,7 @@ class Configuration:
         archives: `{"path", "name", "version"}` of each archive.
         defaults: default version of each model.
         number: index of the worker; its replacement has the same one.
-        key: see `Application`, also for `origins`, `health`, `predictions`, `max_body` and the timeouts.
+        keys: see `Application`, also for `origins`, `health`, `predictions`, `max_body` and the timeouts.
         threads: number of threads for the graph of a slow model.
         turns: folder of the files with which workers take turns to compute slow models; None for a single worker.
         slots: number of workers that compute the same slow model at the same time.
@@ -91,7 +92,7 @@ class Configuration:
     archives: list[dict[str, str]]
     defaults: dict[str, str]
     number: int = 0
-    key: str | None = None
+    keys: Sequence[str] | None = None
     origins: list[str] = field(default_factory=list)
     health: list[str] = field(default_factory=list)
     predictions: dict[str, str] = field(default_factory=dict)
@@ -199,7 +200,7 @@ class Worker:
         warn_of_killed(killed, configuration.profile_period)
         self.application = Application(
             self._models(_all_versions(configuration.archives, configuration.defaults)),
-            key=configuration.key,
+            keys=configuration.keys,
             origins=configuration.origins,
             health=configuration.health,
             predictions=configuration.predictions,
@@ -228,6 +229,8 @@ class Worker:
                 self._switches += 1
                 self.application.serve(models)
                 self._forget(models)
+            case "keys":
+                self.application.accept(command["keys"])
             case "ping":
                 pass
             case unknown:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fastmar_contract.files import sha256_of
-from fastmar_contract.keys import MIN_LENGTH, is_valid
+from fastmar_contract.keys import MIN_LENGTH, is_valid, keys_in
 from fastmar_runtime.bundle import SPEC, BundleFiles
 from fastmar_runtime.engines.asgi import Application
 from fastmar_runtime.engines.asgi_worker import Configuration, Worker
@@ -21,7 +21,7 @@ from fastmar_runtime.http.asgi_types import Receive, Scope, Send
 from fastmar_runtime.spec import from_dict
 
 NAME = "Fastmar"  # of the deployment
-KEY_FILE = "FASTMAR_KEY_FILE"  # environment variable: file with the key that callers must send
+KEY_FILE = "FASTMAR_KEY_FILE"  # environment variable: file with the keys, one of which callers must send
 
 
 class Front:
@@ -80,7 +80,7 @@ def load(folder: Path, archives: Mapping[str, str]) -> Front:
         loaded.append({"path": str(path), "name": spec.name, "version": spec.version})
         defaults.setdefault(spec.name, spec.version)
     threads = int(os.environ.get("OMP_NUM_THREADS") or 1)  # Ray sets it to the CPUs of the replica
-    configuration = Configuration(listener=-1, archives=loaded, defaults=defaults, key=_key(), threads=threads)
+    configuration = Configuration(listener=-1, archives=loaded, defaults=defaults, keys=_keys(), threads=threads)
     return Front(Worker(configuration, lambda *_: None).application)  # Ray has metrics of its own
 
 
@@ -99,13 +99,15 @@ def _check_digest(path: Path, digest: str) -> None:
         )
 
 
-def _key() -> str | None:
+def _keys() -> list[str] | None:
     file = os.environ.get(KEY_FILE)
     if not file:
         return None
-    key = Path(file).read_text("ascii").strip()
-    if not is_valid(key):
+    keys = keys_in(Path(file).read_text("ascii"))
+    if not keys or not all(map(is_valid, keys)):
         raise BundleError(
-            f"{file} has no valid key.", fix=f"write {MIN_LENGTH} or more characters into it.", code="invalid_key"
+            f"{file} has no valid key.",
+            fix=f"write one key a line, of {MIN_LENGTH} or more characters.",
+            code="invalid_key",
         )
-    return key
+    return keys

@@ -1,18 +1,20 @@
-"""The key that callers send in the Authorization header."""
+"""The keys that callers may send in the Authorization header."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import hmac
+from collections.abc import Collection
 
 
-def admits(key: bytes | None, header: str | None) -> bool:
-    """Whether an Authorization header has the key, compared in constant time. `key` is None if none is needed.
+def admits(keys: Collection[bytes] | None, header: str | None) -> bool:
+    """Whether an Authorization header has one of the keys. `keys` is None if none is needed.
 
-    The header is `Bearer KEY`, or Basic authentication with the key as the password, which browsers send.
+    The header is `Bearer KEY`, or Basic authentication with the key as the password, which browsers send. It is
+    compared with each key in constant time, so the time tells neither a key nor which one was sent.
     """
-    if key is None:
+    if keys is None:
         return True
     if header is None:
         return False
@@ -27,4 +29,4 @@ def admits(key: bytes | None, header: str | None) -> bool:
                 return False
         case _:
             return False
-    return hmac.compare_digest(given, key)
+    return any([hmac.compare_digest(given, key) for key in keys])  # noqa: C419 - compares with all of them

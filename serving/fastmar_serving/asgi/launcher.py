@@ -18,7 +18,7 @@ from fastmar_serving.asgi.pool import ModelSet, Pool
 from fastmar_serving.asgi.tls import check_certificate
 from fastmar_serving.audit import audit_files, follow
 from fastmar_serving.errors import ConfigRefused
-from fastmar_serving.keys import make_keys
+from fastmar_serving.keys import KeyFileWatch, make_keys
 from fastmar_serving.platforms import Platform
 from fastmar_serving.ports import INFERENCE, MANAGEMENT, METRICS, check_ports, free_port, listen_error
 from fastmar_serving.registry import register_server, server_entry
@@ -56,7 +56,7 @@ def serve(settings: Settings, platform: Platform | None = None) -> int:
         keys.write(run.key_file)
         threads = min(cores(), MAX_THREADS)
         configuration = {
-            "key": keys.inference,
+            "keys": keys.inference,
             "origins": settings.cors_origins,
             "health": list(platform.health_routes) if platform else [],
             "predictions": platform.routes(archive.name for archive in archives) if platform else {},
@@ -100,8 +100,10 @@ def serve(settings: Settings, platform: Platform | None = None) -> int:
                 stack.enter_context(follow(audit_files(running)))
                 run.ready_file.touch()
                 announce(settings, addresses, run, archives, time.monotonic() - began)
+                key_file = KeyFileWatch(settings, keys, pool.set_keys)
                 while not stop.requested.wait(POLL):
                     pool.watch()
+                    key_file.poll()
                 run.ready_file.unlink(missing_ok=True)
             else:
                 log.info("stopped before all workers were ready")

@@ -174,6 +174,15 @@ class Pool:
             self._command("hold", COMMAND_TIMEOUT)
             self._serve(ModelSet(self.loaded.archives, {**self.loaded.defaults, name: version}))
 
+    def set_keys(self, keys: Sequence[str]) -> None:
+        """Accept other keys, in all workers and their replacements."""
+        with self._lock:
+            self._configuration["keys"] = keys
+            for slot in self._slots:
+                if not slot.ready:
+                    slot.worker.begin("keys", keys=keys)  # it reads commands after it has loaded the models
+            self._command("keys", COMMAND_TIMEOUT, keys=keys)
+
     def stop_loading(self) -> None:
         """End the workers that are not ready; the others may have accepted requests."""
         for slot in self._slots:

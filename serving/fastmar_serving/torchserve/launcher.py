@@ -10,7 +10,9 @@ import json
 import logging
 import socket
 import time
+from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from importlib import resources
 
 from fastmar_contract.check_requests import VARIABLE
@@ -19,7 +21,7 @@ from fastmar_serving.announce import Progress, announce
 from fastmar_serving.archives import Archive, find_archives
 from fastmar_serving.audit import audit_files, follow
 from fastmar_serving.errors import LoadFailed, NotReady, ServerDied
-from fastmar_serving.keys import Keys, make_keys
+from fastmar_serving.keys import KeyFileWatch, Keys, make_keys
 from fastmar_serving.management import Management, ManagementError
 from fastmar_serving.platforms import Platform
 from fastmar_serving.ports import INFERENCE, check_ports
@@ -92,7 +94,7 @@ def serve(settings: Settings, platform: Platform | None = None) -> int:
                 running = server_entry(settings, properties, run, keys)
                 with register_server(running), follow(audit_files(running)):
                     announce(settings, properties, run, archives, time.monotonic() - began)
-                    wait_for_the_end(server, stop, watch)
+                    wait_for_the_end(server, stop, watch, KeyFileWatch(settings, keys, partial(_accept, control)))
                 watch.stop()
                 log.info("draining: answering the requests in flight (a second signal stops at once)")
                 drain(control, listener if front_has_socket else None, timeout=settings.drain_timeout, hurry=stop.hurry)
@@ -109,12 +111,11 @@ def configure(server: ServerProcess, control: Control, settings: Settings, keys:
     """
     control.wait_for_front(lambda: raise_if_dead(server))
     front_settings = {
-        "keys": keys.by_api(),
         "origins": settings.cors_origins,
         "requestTimeout": settings.request_timeout,
         "listeners": {"inference": listener.fileno()},
     }
-    takes_sockets = control.send(settings=front_settings).takes_sockets
+    takes_sockets = control.send(settings=front_settings, keys=keys.by_api()).takes_sockets
     if not takes_sockets:
         listener.close()
     return takes_sockets
@@ -201,11 +202,17 @@ def begin_scaling(management: Management, archives: list[Archive], workers: int 
             management.begin_scaling(archive.name, archive.version, workers)
 
 
-def wait_for_the_end(server: ServerProcess, stop: Stop, watch: Watch) -> None:
+def wait_for_the_end(server: ServerProcess, stop: Stop, watch: Watch, key_file: KeyFileWatch) -> None:
     """Return on a signal; raise if the server dies."""
     while not stop.requested.wait(POLL):
         raise_if_dead(server)
         watch.poll()
+        key_file.poll()
+
+
+def _accept(control: Control, keys: tuple[str, ...]) -> None:
+    with suppress(OSError):  # the front has died, which the launcher detects itself
+        control.send(keys={"inference": keys})
 
 
 def raise_if_dead(server: ServerProcess) -> None:

@@ -17,7 +17,9 @@ def basic(text: str) -> str:
     "header", ["Bearer a-long-enough-key", "bearer  a-long-enough-key ", basic("anyone:a-long-enough-key")]
 )
 def test_valid_headers(header: str) -> None:
-    assert admits(KEY, header)
+    assert admits([KEY], header)
+    assert admits([b"another-long-key", KEY], header)
+    assert admits([KEY, b"another-long-key"], header)
 
 
 @pytest.mark.parametrize(
@@ -37,8 +39,14 @@ def test_valid_headers(header: str) -> None:
     ],
 )
 def test_invalid_headers(header: str | None) -> None:
-    assert not admits(KEY, header)
+    assert not admits([KEY], header)
+    assert not admits([KEY, b"another-long-key"], header)
 
 
 def test_no_key_needed() -> None:
     assert admits(None, None)
+
+
+@pytest.mark.parametrize("header", [None, "Bearer ", "Bearer a-long-enough-key"])
+def test_no_key_is_accepted(header: str | None) -> None:
+    assert not admits([], header)

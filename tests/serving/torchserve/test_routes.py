@@ -20,6 +20,7 @@ import pytest
 from tests.serving.torchserve.conftest import ECHO
 
 from fastmar_serving import errors, registry
+from fastmar_serving.keys import make_keys, read_keys
 from fastmar_serving.management import Management, management_key
 from fastmar_serving.settings import Settings
 from fastmar_serving.testing import RunningServer, running_server
@@ -173,19 +174,26 @@ class TestFixedKey:
 
 
 class TestKeyFile:
-    @pytest.mark.parametrize("text", ["", "short", "with spaces in between it", "käse-käse-käse-käse"])
+    @pytest.mark.parametrize(
+        "text",
+        ["", "short", "with spaces in between it", "käse-käse-käse-käse", f"#{KEY}", f"{KEY}\nshort", f" # {KEY}"],
+    )
     def test_refuses_invalid_keys(self, tmp_path: Path, text: str) -> None:
         (tmp_path / "key").write_text(text)
         with pytest.raises(errors.ConfigRefused):
-            Settings(key_file=tmp_path / "key").key()
+            read_keys(tmp_path / "key")
 
     def test_refuses_a_missing_file(self, tmp_path: Path) -> None:
         with pytest.raises(errors.ConfigRefused) as caught:
-            Settings(key_file=tmp_path / "key").key()
+            read_keys(tmp_path / "key")
         assert caught.value.code == "key_file_unreadable"
 
     def test_key_file_enables_keys_and_no_token_disables_them(self, tmp_path: Path) -> None:
         (tmp_path / "key").write_text(f" {KEY}\n")
         assert Settings(key_file=tmp_path / "key").needs_tokens
-        assert Settings(key_file=tmp_path / "key").key() == KEY
-        assert Settings(key_file=tmp_path / "key", tokens=False).key() is None
+        assert make_keys(Settings(key_file=tmp_path / "key")).inference == (KEY,)
+        assert make_keys(Settings(key_file=tmp_path / "key", tokens=False)).inference is None
+
+    def test_several_keys(self, tmp_path: Path) -> None:
+        (tmp_path / "key").write_text(f"# a comment\n{KEY}\n\n{KEY}-2 \r\n")
+        assert read_keys(tmp_path / "key") == (KEY, f"{KEY}-2")

@@ -11,12 +11,14 @@ import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 
 /**
  * The connection to the launcher: a Unix socket with one JSON message per line, each answered by one line with the state.
  *
- * <p>A message has any of {@code settings}, {@code served} and {@code draining}; an empty message only reads the state.
+ * <p>A message has any of {@code settings}, {@code keys}, {@code served} and {@code draining}; an empty message only reads
+ * the state. Keys replace those of the same API.
  * The server exits when the launcher closes the connection.
  */
 final class Control {
@@ -27,6 +29,7 @@ final class Control {
 
     private static final class Message {
         Settings settings;
+        Map<String, List<String>> keys;
         ServedState served;
         Boolean draining;
     }
@@ -60,6 +63,11 @@ final class Control {
         Message message = GSON.fromJson(line, Message.class);
         if (message.settings != null) {
             front.settings = message.settings;
+        }
+        if (message.keys != null) {
+            Map<String, Keys> keys = new HashMap<>(front.keys);
+            message.keys.forEach((api, accepted) -> keys.put(api, new Keys(accepted)));
+            front.keys = keys;
         }
         if (message.served != null) {
             front.served = message.served;

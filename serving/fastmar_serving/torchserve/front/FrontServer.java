@@ -87,12 +87,11 @@ final class FrontServer extends ModelServer {
         }
 
         private Gate gate(Exchange exchange, int limit) {
-            Keys keys = new Keys(front.settings.keys.get(api(type)));
             switch (type) {
                 case INFERENCE_CONNECTOR:
-                    return new InferenceGate(front, exchange, keys, limit);
+                    return new InferenceGate(front, exchange, limit);
                 case MANAGEMENT_CONNECTOR:
-                    return new ManagementGate(front, keys, limit);
+                    return new ManagementGate(front, limit);
                 case METRICS_CONNECTOR:
                     String port = config.getListener(ConnectorType.INFERENCE_CONNECTOR).getSocketPath();
                     return new MetricsGate(front, limit, port);

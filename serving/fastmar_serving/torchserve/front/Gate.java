@@ -67,8 +67,9 @@ abstract class Gate extends ChannelInboundHandlerAdapter {
     }
 
     /** The refusal of a request without a valid key; null if the key is valid, or none is needed. */
-    FullHttpResponse refuseWithoutKey(HttpRequest request, Keys keys, boolean v2) {
-        if (keys.admit(request.headers().get(HttpHeaderNames.AUTHORIZATION))) {
+    FullHttpResponse refuseWithoutKey(HttpRequest request, String api, boolean v2) {
+        Keys keys = front.keys.get(api);
+        if (keys == null || keys.admit(request.headers().get(HttpHeaderNames.AUTHORIZATION))) {
             return null;
         }
         FullHttpResponse response = Responses.error(HttpResponseStatus.UNAUTHORIZED, "unauthorized",

@@ -19,12 +19,10 @@ final class InferenceGate extends Gate {
     private static final String READ = "GET, HEAD";
 
     private final Exchange exchange;
-    private final Keys keys;
 
-    InferenceGate(Front front, Exchange exchange, Keys keys, long maxRequestSize) {
+    InferenceGate(Front front, Exchange exchange, long maxRequestSize) {
         super(front, maxRequestSize);
         this.exchange = exchange;
-        this.keys = keys;
     }
 
     @Override
@@ -33,7 +31,7 @@ final class InferenceGate extends Gate {
         ServedState served = front.served;
         ServedState.FixedResponse fixed = served.answers.get(path);
         if (fixed == null || !fixed.open) {
-            FullHttpResponse refusal = refuseWithoutKey(request, keys, v2);
+            FullHttpResponse refusal = refuseWithoutKey(request, "inference", v2);
             if (refusal != null) {
                 if (isRead(request) && path.endsWith("/docs")) { // makes a browser ask for user name and password
                     refusal.headers().add(HttpHeaderNames.WWW_AUTHENTICATE, "Basic realm=\"fastmar\", charset=\"UTF-8\"");

@@ -2,26 +2,31 @@ package fastmar.front;
 
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
+import java.util.ArrayList;
 import java.util.Base64;
+import java.util.List;
 
-/** The key of one API, compared in constant time. */
+/** The accepted keys of one API, each compared in constant time. */
 final class Keys {
     private static final String BEARER = "Bearer ";
     private static final String BASIC = "Basic ";
-    private final byte[] expected;
+    private final List<byte[]> accepted = new ArrayList<>();
 
-    /** @param key null for an API that needs no key */
-    Keys(String key) {
-        expected = key == null ? null : key.getBytes(StandardCharsets.UTF_8);
+    Keys(List<String> accepted) {
+        accepted.forEach(key -> this.accepted.add(key.getBytes(StandardCharsets.UTF_8)));
     }
 
-    /** Whether an Authorization header, which may be null, has the right key. */
+    /** Whether an Authorization header, which may be null, has one of the keys. */
     boolean admit(String header) {
-        if (expected == null) {
-            return true;
+        byte[] given = parse(header);
+        if (given == null) {
+            return false;
         }
-        byte[] key = parse(header);
-        return key != null && MessageDigest.isEqual(key, expected);
+        boolean found = false;
+        for (byte[] key : accepted) { // all of them, so that the time does not tell which one was sent
+            found |= MessageDigest.isEqual(given, key);
+        }
+        return found;
     }
 
     /** The key in a header: the Bearer token, or the password of Basic, which browsers send. */

@@ -29,7 +29,7 @@ public final class Main {
     private static void start(String[] args) throws Exception {
         Front front = new Front();
         Control control = Control.connect(Path.of(args[0]), front);
-        control.receive(); // settings: no port is opened before the keys are known
+        control.receive(); // settings and keys: no port is opened before the keys are known
         control.receive(); // served models; the launcher has closed its socket if the front can't use it
         String[] rest = Arrays.copyOfRange(args, 1, args.length);
         CommandLine line = new DefaultParser().parse(ConfigManager.Arguments.getOptions(), rest, null, false);

@@ -6,16 +6,13 @@ import io.netty.handler.codec.http.QueryStringDecoder;
 
 /** The gate of the management API: every path needs the key, if there is one. */
 final class ManagementGate extends Gate {
-    private final Keys keys;
-
-    ManagementGate(Front front, Keys keys, long maxRequestSize) {
+    ManagementGate(Front front, long maxRequestSize) {
         super(front, maxRequestSize);
-        this.keys = keys;
     }
 
     @Override
     FullHttpResponse check(HttpRequest request, String path, QueryStringDecoder uri) {
-        FullHttpResponse refusal = refuseWithoutKey(request, keys, false);
+        FullHttpResponse refusal = refuseWithoutKey(request, "management", false);
         if (refusal != null) {
             return refusal;
         }

@@ -5,8 +5,6 @@ import java.util.Map;
 
 /** Settings that never change while the server runs. Read from JSON, whose keys are the field names. */
 final class Settings {
-    /** Keys by API ("inference", "management"). A missing API needs no key. */
-    Map<String, String> keys = Map.of();
     /** File descriptors of sockets that the launcher listens on, by API. */
     Map<String, Integer> listeners = Map.of();
     /** Origins that browsers may call from; empty for none, "*" for any. */
