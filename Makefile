@@ -60,8 +60,9 @@ $(CHECKOV):
 	@$(PYTHON) -m venv .build/checkov
 	@.build/checkov/bin/pip install --quiet --disable-pip-version-check $(PIP_ARGS) checkov==3.3.30
 
-manifests: setup $(CHECKOV)  ## Render and check the manifests for Kubernetes and KServe in deploy/
+manifests: setup $(CHECKOV)  ## Check the manifests for Kubernetes and KServe in deploy/, write them rendered to .build/manifests
 	@$(BIN)/python -m pytest -q tests/deploy -m "not docker"
+	@deploy/render.sh
 
 chart: setup  ## Write the Helm chart to .build/chart/fastmar
 	@$(BIN)/python deploy/helm/make_chart.py

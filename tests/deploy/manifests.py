@@ -37,6 +37,14 @@ def folders() -> list[Path]:
     return [folder for folder in found if folder.parent.name != COMPONENTS]
 
 
+APPLIED = [folder for folder in folders() if folder != DEPLOY / "kubernetes/base"]  # whose image an overlay has to name
+
+
+def file_of(overlay: Path) -> str:
+    """The name of the file with a rendered overlay."""
+    return "-".join(overlay.relative_to(DEPLOY).parts) + ".yaml"
+
+
 @functools.cache
 def render(folder: Path) -> list[Manifest]:
     """Render one kustomization with `kubectl kustomize`; skips the test if kubectl is missing."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,20 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.deploy.manifests import DEPLOY, FILL, VERSIONS, Manifest, folders, only, pod_template, problems, render
+from tests.deploy.manifests import (
+    APPLIED,
+    DEPLOY,
+    FILL,
+    VERSIONS,
+    Manifest,
+    file_of,
+    folders,
+    kubectl,
+    only,
+    pod_template,
+    problems,
+    render,
+)
 
 CPU = DEPLOY / "kubernetes/overlays/cpu"
 COMPLETE = DEPLOY / "kubernetes/examples/complete"
@@ -40,6 +54,18 @@ def test_valid_in_all_kubernetes_versions(folder: Path) -> None:
         for problem in problems(manifest, version)
     ]
     assert not found
+
+
+def test_render_writes_what_kubectl_would_apply(tmp_path: Path) -> None:
+    kubectl()  # skips without it
+    folder = tmp_path / "manifests"
+    folder.mkdir()
+    (folder / "removed-overlay.yaml").touch()
+    done = subprocess.run([DEPLOY / "render.sh", folder], capture_output=True, text=True, check=True)
+    assert set(done.stdout.splitlines()) == {str(folder / file_of(overlay)) for overlay in APPLIED}
+    for overlay in APPLIED:
+        assert list(yaml.safe_load_all((folder / file_of(overlay)).read_text("utf-8"))) == render(overlay)
+    assert {path.name for path in folder.iterdir()} == set(map(file_of, APPLIED))
 
 
 def test_an_ingress_passes_only_what_callers_need() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.deploy.manifests import DEPLOY, FILL, Manifest, folders, only, pod_template, render
+from tests.deploy.manifests import APPLIED, DEPLOY, FILL, Manifest, file_of, only, pod_template, render
 
 IN_BUILD = DEPLOY.parent / ".build/checkov/bin"  # in a separate environment, since checkov pins many packages
 OVERLAY = DEPLOY / "kubernetes/overlays/cpu"
@@ -72,13 +72,6 @@ def failed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     for check in report["results"]["failed_checks"]:
         found[Path(check["file_path"]).name].add(check["check_id"])
     return found
-
-
-APPLIED = [folder for folder in folders() if folder != DEPLOY / "kubernetes/base"]  # whose image an overlay has to name
-
-
-def file_of(overlay: Path) -> str:
-    return "-".join(overlay.relative_to(DEPLOY).parts) + ".yaml"
 
 
 def write(path: Path, manifests: list[Manifest]) -> None:
