@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Implements `make up`: builds missing images, generates a key once, starts compose.yaml, and waits until it is ready.
 # Settings are in docker/.env, which the first run creates. With monitoring: make up COMPOSE_PROFILES=monitoring
-# ENGINE=torchserve or ENGINE=asgi chooses the server's image, unless FASTMAR_IMAGE names one.
+# ENGINE=torchserve or ENGINE=asgi chooses the server's image, also for later runs, unless FASTMAR_IMAGE names one.
 set -euo pipefail
 cd "$(dirname "$0")"
 settings=.env key=keys/inference.key
@@ -18,7 +18,7 @@ FASTMAR_UID=$uid
 FASTMAR_GID=$gid
 FASTMAR_KEY_FILE=/run/$key
 # Further settings with their defaults; see docs/deployment/compose.md.
-$([ -n "${ENGINE:-}" ] || echo '#')FASTMAR_IMAGE=${FASTMAR_IMAGE:-fastmar:latest}
+#FASTMAR_IMAGE=fastmar:latest
 #COMPOSE_PROFILES=monitoring
 #MODEL_STORE=../model_store
 #FASTMAR_PORT=8080
@@ -44,14 +44,23 @@ setting() { # NAME DEFAULT: value from the environment, else from .env, as in Co
   echo "${value:-$2}"
 }
 
+remember_image() { # IMAGE: writes it to .env, so that later runs and docker/compose.sh use it too
+  before=$(sed -n 's/^FASTMAR_IMAGE=//p' $settings | tail -n 1)
+  [ "$before" != "$1" ] || return 0
+  others=$(grep -v '^FASTMAR_IMAGE=' $settings || true)
+  printf '%s\nFASTMAR_IMAGE=%s\n' "$others" "$1" > $settings
+  echo "docker/.env has FASTMAR_IMAGE=$1 now${before:+, instead of $before}: later runs use it, too."
+}
+
 case ${ENGINE:-} in
-  '') ;;
-  torchserve) export FASTMAR_IMAGE=${FASTMAR_IMAGE:-fastmar:latest} ;;
-  asgi) export FASTMAR_IMAGE=${FASTMAR_IMAGE:-fastmar:asgi} ;;
+  '') image='' ;;
+  torchserve) image=fastmar:latest ;;
+  asgi) image=fastmar:asgi ;;
   *) refuse "There is no engine $ENGINE." "set ENGINE to torchserve or asgi." ;;
 esac
 docker info > /dev/null 2>&1 || refuse "The Docker engine does not respond." "start it, and check that you have access (docker info)."
 [ -f $settings ] || write_settings
+if [ -n "$image" ] && [ -z "${FASTMAR_IMAGE:-}" ]; then remember_image $image; fi
 store=$(setting MODEL_STORE ../model_store) image=$(setting FASTMAR_IMAGE fastmar:latest) web=$(setting FASTMAR_WEB_IMAGE fastmar-web:latest)
 uid=$(setting FASTMAR_UID 10001) gid=$(setting FASTMAR_GID 10001) port=$(setting FASTMAR_PORT 8080)
 ls "$store"/*.mar > /dev/null 2>&1 ||

@@ -73,6 +73,30 @@ def test_key_is_random_private_and_permanent(running: Stack) -> None:
     assert ignored.stdout.split() == secret
 
 
+def test_engine_is_remembered(tmp_path: Path) -> None:
+    """Each run stops before it starts a container, since it finds no archive."""
+    other = Stack(checkout(tmp_path), "", "fastmar-test-engine")
+    settings = tmp_path / "docker" / ".env"
+
+    def images(**variables: str) -> list[str]:
+        given = [f"{name}={value}" for name, value in variables.items()]
+        done = other.run("env", "MODEL_STORE=/nowhere", *given, "docker/up.sh", fails=True)
+        assert "There is no archive in /nowhere." in done.stderr
+        lines = [line for line in settings.read_text().splitlines() if line.startswith("FASTMAR_IMAGE=")]
+        assert ("docker/.env has" in done.stdout) == (lines != before)
+        before[:] = lines
+        return lines
+
+    before: list[str] = []
+    assert images() == []
+    assert images(ENGINE="asgi") == ["FASTMAR_IMAGE=fastmar:asgi"]
+    for unchanged in ({}, {"ENGINE": "asgi"}, {"ENGINE": "torchserve", "FASTMAR_IMAGE": "registry/own:1"}):
+        assert images(**unchanged) == ["FASTMAR_IMAGE=fastmar:asgi"]
+    kept = settings.read_text()
+    assert images(ENGINE="torchserve") == ["FASTMAR_IMAGE=fastmar:latest"]
+    assert settings.read_text() == kept.replace("FASTMAR_IMAGE=fastmar:asgi", "FASTMAR_IMAGE=fastmar:latest")
+
+
 def test_container_has_few_privileges(running: Stack) -> None:
     seen = running.inspect()
     assert seen["Config"]["Image"] == IMAGES["asgi"]
