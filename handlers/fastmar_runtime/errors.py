@@ -16,9 +16,14 @@ from fastmar_contract.errors import FastmarError
 
 
 class BundleError(FastmarError):
-    """An archive, or the folder it was unpacked to, can't be used."""
+    """An archive, or the folder it was unpacked to, can't be used.
+
+    Attributes:
+        file: name of the archive's file, where a server loads several.
+    """
 
     code = "bundle_error"
+    file: str | None = None
 
 
 class BundleUnreadable(BundleError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shlex
+from collections.abc import Sequence
 from types import TracebackType
 from urllib.parse import quote
 
@@ -57,7 +58,12 @@ class Progress:
 
 
 def announce(
-    settings: Settings, properties: dict[str, str], run: RunDirectory, archives: list[Archive], seconds: float
+    settings: Settings,
+    properties: dict[str, str],
+    run: RunDirectory,
+    archives: list[Archive],
+    seconds: float,
+    left_out: Sequence[str] = (),
 ) -> None:
     """Print the addresses and a sample request for each model. The last line begins with Ready.
 
@@ -79,6 +85,8 @@ def announce(
         seen.add(archive.name)
         print(f"\n{archive.label}\n  {curl(archive, f'{url}/{path}', settings, run)}")
     models = "1 model" if len(archives) == 1 else f"{len(archives)} models"
+    if left_out:
+        models += f" (left out: {', '.join(left_out)})"
     print(
         f"\nReady: {models} after {seconds:.1f} s. Ctrl-C answers all requests in flight, then stops.",
         flush=True,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fastmar_contract.errors import FastmarError
 from fastmar_contract.members import MANIFEST, RECORDS, SCHEMA, check_names, read_member
 from fastmar_serving.defaults import Default, read_defaults
 from fastmar_serving.errors import ArchiveRefused, StoreEmpty
@@ -59,11 +60,17 @@ class Archive:
         return f"{self.name} {self.version}"
 
 
-def find_archives(store: Path, names: list[str], state: Path | None = None) -> list[Archive]:
+LeftOut = dict[Path, FastmarError]  # archives that are not served, in the order of their discovery, and the reasons
+
+
+def find_archives(
+    store: Path, names: list[str], state: Path | None = None, left_out: LeftOut | None = None
+) -> list[Archive]:
     """The archives to serve, for each model the default version first, since TorchServe makes the first the default.
 
     The default is the version in `defaults.json` in `state` (None: in the store), else the newest. `names` are names
-    of models or files; an empty list means all.
+    of models or files; an empty list means all. The archives in `left_out` are left out, and broken ones are added to
+    it; with None, a broken archive is an error. If all are broken, the first error is raised.
     """
     fix = "run `fastmar export LEARNER.pkl --name NAME` first."
     if not store.is_dir():
@@ -71,16 +78,22 @@ def find_archives(store: Path, names: list[str], state: Path | None = None) -> l
     files = sorted(store.glob("*.mar"))
     if not files:
         raise StoreEmpty(f"{store} has no .mar file.", fix=fix)
-    archives = [_read_stored(path) for path in files]
+    archives = [archive for path in files if (archive := _read_unless_left_out(path, left_out))]
     if names:
+        known_names = {archive.name for archive in archives}
         archives = [archive for archive in archives if _names_of(archive) & set(names)]
-        unknown = sorted(set(names) - set().union(*map(_names_of, archives)))
+        unknown = sorted(set(names) - set().union(*map(_names_of, archives), *map(_file_names, left_out or ())))
         if unknown:
-            known = ", ".join(sorted({read_archive(path).name for path in files}))
+            known = ", ".join(sorted(known_names))
             message = f"{store} has no model {', '.join(unknown)}."
             raise StoreEmpty(message, fix=f"name one of: {known}.", code="model_not_in_store")
     refuse_duplicates(archives)
-    return default_first(archives, read_defaults(state or store))
+    defaults = read_defaults(state or store)
+    if left_out:
+        archives = _without_broken_defaults(archives, defaults, left_out)
+        if not archives:
+            raise next(iter(left_out.values()))
+    return default_first(archives, defaults)
 
 
 def default_first(archives: list[Archive], defaults: dict[str, Default]) -> list[Archive]:
@@ -204,6 +217,44 @@ def _read_stored(path: Path) -> Archive:
         raise
 
 
+def _read_unless_left_out(path: Path, left_out: LeftOut | None) -> Archive | None:
+    """The archive; None if it is left out. A broken one is added to `left_out`."""
+    if left_out is None:
+        return _read_stored(path)
+    if path in left_out:
+        return None
+    try:
+        return _read_stored(path)
+    except ArchiveRefused as error:
+        left_out[path] = error
+        return None
+
+
+def _without_broken_defaults(archives: list[Archive], defaults: dict[str, Default], left_out: LeftOut) -> list[Archive]:
+    """`archives` without models whose default version, by `defaults`, is left out; they are added to `left_out`.
+
+    Otherwise the newest version would answer in its place, which may be one that was rolled back.
+    """
+    kept = []
+    for archive in archives:
+        default = defaults[archive.name].version if archive.name in defaults else None
+        broken = next((path for path in left_out if _is_version(path, archive.name, default)), None)
+        if broken is None:
+            kept.append(archive)
+        elif archive.path not in left_out:
+            left_out[archive.path] = ArchiveRefused(
+                f"{broken.name}, the default version of {archive.name}, can't be served.",
+                fix=f"replace it, or make {archive.label} the default in defaults.json.",
+                code="default_left_out",
+            )
+    return kept
+
+
+def _is_version(path: Path, name: str, version: str | None) -> bool:
+    """Whether a file, which may be damaged, is a version by its content or by the name that an export gives it."""
+    return version is not None and (path.stem == f"{name}-{version}" or identify(path) == (name, version))
+
+
 def refuse_duplicates(archives: list[Archive]) -> None:
     """Raise ArchiveRefused if two archives have the same name and version."""
     seen: dict[tuple[str, str], Path] = {}
@@ -215,6 +266,11 @@ def refuse_duplicates(archives: list[Archive]) -> None:
                 fix="export one of them with another --version, or move one out of the model store.",
                 code="duplicate_version",
             )
+
+
+def _file_names(path: Path) -> set[str]:
+    """Names of a file whose content can't be read: a name of its model is that of a file by `fastmar export`."""
+    return {path.name, path.stem, path.stem.rpartition("-")[0]}
 
 
 def _names_of(archive: Archive) -> set[str]:

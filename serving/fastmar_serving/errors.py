@@ -61,9 +61,14 @@ class ArchiveRefused(ServeError):
 
 
 class LoadFailed(ServeError):
-    """A worker could not load its model."""
+    """A worker could not load its model.
+
+    Attributes:
+        file: name of the archive that is the cause; None if another cause is possible, such as a lack of memory.
+    """
 
     code = "load_failed"
+    file: str | None = None
 
 
 class NotReady(ServeError):

@@ -22,6 +22,7 @@ class Settings:
     Attributes:
         model_store: folder of archives.
         models: models to serve; empty for all.
+        skip_broken: whether to serve the other archives if one can't be served.
         host: address that the inference API listens on.
         port: its port; 0 picks a free one.
         management: "unix", or a port on loopback.
@@ -55,6 +56,7 @@ class Settings:
 
     model_store: Path = Path("model_store")
     models: list[str] = field(default_factory=list)
+    skip_broken: bool = False
     host: str = "127.0.0.1"
     port: int = 8080
     management: str = "unix"

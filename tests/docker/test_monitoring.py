@@ -93,7 +93,7 @@ class TestFiles:
         )
         emitted = {m["name"] for kind in ("ts_metrics", "model_metrics") for ms in declared[kind].values() for m in ms}
         texts = [*expressions.values(), *(rule["expr"] for rule in rules)]
-        emitted |= {asgi_metrics.WORKERS, asgi_metrics.READY}
+        emitted |= {asgi_metrics.WORKERS, asgi_metrics.READY, asgi_metrics.LEFT_OUT}
         used = {name for text in texts for name in re.findall(r"\b(?:fastmar_|ts_|Requests)\w+", text)}
         assert len(used) > 10
         assert used <= emitted

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from fastmar_serving import errors
-from fastmar_serving.archives import find_archives, identify, read_archive
+from fastmar_serving.archives import LeftOut, find_archives, identify, read_archive
+from fastmar_serving.defaults import Default, write_defaults
 
 MakeArchive = Callable[..., Path]
 
@@ -62,6 +63,42 @@ def test_refuses_a_truncated_archive(tmp_path: Path, archive: MakeArchive) -> No
     with pytest.raises(errors.ArchiveRefused) as caught:
         find_archives(tmp_path, [])
     assert "a-1.0.mar" in caught.value.message
+
+
+def test_leaves_out_broken_archives(tmp_path: Path, archive: MakeArchive) -> None:
+    good, bad = archive(tmp_path, "a", ""), archive(tmp_path, "b", "")
+    (tmp_path / "c.mar").touch()
+    bad.write_bytes(bad.read_bytes()[:-100])
+    for names in ([], ["a", "b"], ["a", "b-1.0.mar", "c"]):
+        left_out: LeftOut = {}
+        assert [one.path for one in find_archives(tmp_path, names, left_out=left_out)] == [good]
+        assert {path.name: error.code for path, error in left_out.items()} == {
+            "b-1.0.mar": "archive_refused",
+            "c.mar": "archive_refused",
+        }
+    with pytest.raises(errors.StoreEmpty) as unknown:
+        find_archives(tmp_path, ["a", "d"], left_out={})
+    assert unknown.value.code == "model_not_in_store"
+    good.unlink()
+    with pytest.raises(errors.ArchiveRefused) as first:
+        find_archives(tmp_path, [], left_out={})
+    assert "b-1.0.mar" in first.value.message
+
+
+def test_leaves_out_a_model_whose_default_is_left_out(tmp_path: Path, archive: MakeArchive) -> None:
+    for name, version in (("a", "1.0"), ("b", "1.0"), ("b", "2.0"), ("b", "3.0")):
+        archive(tmp_path, name, "", version=version)
+    write_defaults(tmp_path, {"b": Default("2.0")})
+
+    def found(left_out: LeftOut) -> list[str]:
+        return [one.label for one in find_archives(tmp_path, [], left_out=left_out)]
+
+    problem = errors.LoadFailed("it does not load.", fix="export it again.")
+    assert found({tmp_path / "b-3.0.mar": problem}) == ["a 1.0", "b 2.0", "b 1.0"]
+    left_out: LeftOut = {tmp_path / "b-2.0.mar": problem}
+    assert found(left_out) == ["a 1.0"]
+    assert [path.name for path in left_out] == ["b-2.0.mar", "b-1.0.mar", "b-3.0.mar"]
+    assert {error.code for path, error in left_out.items() if path.name != "b-2.0.mar"} == {"default_left_out"}
 
 
 def test_unreadable_archive_names_the_user_of_the_server(

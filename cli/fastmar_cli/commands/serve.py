@@ -70,6 +70,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--server", choices=SERVERS, help="HTTP server of the asgi engine (default: uvicorn)")
     add("--model-store", type=Path, metavar="FOLDER", help="archives to serve (default: model_store)")
     add("--models", nargs="+", metavar="NAME", help="serve only these models")
+    add(
+        "--skip-broken",
+        action=argparse.BooleanOptionalAction,
+        help="if an archive can't be served, log an error, count it in the metrics, and serve the others "
+        "(default: end with the error)",
+    )
     add("--host", help="address of the inference API (default: 127.0.0.1)")
     add("--port", type=port, help="its port; 0 picks a free one (default: 8080)")
     add(
@@ -206,7 +212,7 @@ def from_environment(environ: Mapping[str, str]) -> argparse.Namespace:
         option, text = known[variable], read_variable(environ, variable)
         if not text:
             continue
-        if option in ("--token", "--access-log"):
+        if isinstance(parser._option_string_actions[option], argparse.BooleanOptionalAction):
             arguments = [option if _yes(parser, variable, text) else option.replace("--", "--no-")]
         elif option in ("--models", "--cors-origins"):
             arguments = [option, *text.split()]

@@ -13,9 +13,10 @@ repeats:
     ping                  reply, to show that the event loop is not blocked
     drain                 answer all accepted requests, then end
 
-A reply is ``{"id": ...}``, with ``"error": {"code", "message", "fix"}`` if the command failed. The reply to the
-configuration has the id 0; it means that the models are loaded and the worker accepts requests. Once a second the
-worker sends the changes of its metrics, ``{"metrics": [[NAME, LABELS, VALUE], ...]}``, with the label values in order.
+A reply is ``{"id": ...}``, with ``"error": {"code", "message", "fix"}`` if the command failed; of an archive that does
+not load, the error has its ``"file"``, too. The reply to the configuration has the id 0; it means that the models are
+loaded and the worker accepts requests. Once a second the worker sends the changes of its metrics,
+``{"metrics": [[NAME, LABELS, VALUE], ...]}``, with the label values in order.
 """
 
 from __future__ import annotations
@@ -141,6 +142,7 @@ def load(
         predictor, records = _open(path)
     except BundleError as error:
         error.message = f"{archive['name']} {archive['version']} ({path.name}) does not load: {error.message}"
+        error.file = path.name
         raise
     is_slow = _measure(predictor, records) > SLOW
     if is_slow and configuration.threads > 1:
@@ -303,6 +305,8 @@ async def _run(control: socket.socket) -> None:
         message: dict[str, Any] = {"id": number}
         if error is not None:
             message["error"] = {"code": error.code, "message": error.message, "fix": error.fix}
+            if isinstance(error, BundleError):
+                message["error"]["file"] = error.file
         send(message)
 
     def send(message: Mapping[str, Any]) -> None:

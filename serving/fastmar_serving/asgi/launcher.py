@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from functools import partial
 
 from fastmar_runtime.turns import MAX_THREADS
 from fastmar_serving.announce import announce
-from fastmar_serving.archives import Archive, find_archives
+from fastmar_serving.archives import Archive
 from fastmar_serving.asgi.management import ManagementApi, serve_management
 from fastmar_serving.asgi.metrics import Metrics
 from fastmar_serving.asgi.pool import ModelSet, Pool
@@ -19,6 +20,7 @@ from fastmar_serving.asgi.tls import check_certificate
 from fastmar_serving.audit import audit_files, follow
 from fastmar_serving.errors import ConfigRefused
 from fastmar_serving.keys import KeyFileWatch, make_keys
+from fastmar_serving.left_out import serve_others
 from fastmar_serving.platforms import Platform
 from fastmar_serving.ports import INFERENCE, MANAGEMENT, METRICS, check_ports, free_port, listen_error
 from fastmar_serving.registry import register_server, server_entry
@@ -37,7 +39,10 @@ def serve(settings: Settings, platform: Platform | None = None) -> int:
     """Run a server until a signal, and drain it. Returns the exit status."""
     _check_options(settings)
     check_certificate(settings)
-    archives = find_archives(settings.model_store, settings.models, settings.state_dir)
+    return serve_others(settings, partial(_serve, settings, platform))
+
+
+def _serve(settings: Settings, platform: Platform | None, archives: list[Archive], left_out: Sequence[str]) -> int:
     requests = log_options(settings, archives)
     keys = make_keys(settings)
     workers = settings.workers or cores()
@@ -75,7 +80,7 @@ def serve(settings: Settings, platform: Platform | None = None) -> int:
             "check_token": run.check_token(),
         }
         log.info("starting %d workers with %s", workers, ", ".join(archive.label for archive in archives))
-        metrics = Metrics()
+        metrics = Metrics(left_out)
         metrics_port = stack.enter_context(metrics.serve(settings.metrics_host, settings.metrics_port))
         pool = Pool(
             listeners,
@@ -99,7 +104,7 @@ def serve(settings: Settings, platform: Platform | None = None) -> int:
                 stack.enter_context(register_server(running))
                 stack.enter_context(follow(audit_files(running)))
                 run.ready_file.touch()
-                announce(settings, addresses, run, archives, time.monotonic() - began)
+                announce(settings, addresses, run, archives, time.monotonic() - began, left_out)
                 key_file = KeyFileWatch(settings, keys, pool.set_keys)
                 while not stop.requested.wait(POLL):
                     pool.watch()

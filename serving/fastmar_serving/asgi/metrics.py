@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, start_http_server
@@ -18,6 +18,7 @@ from fastmar_contract import request_log
 from fastmar_contract.profiles import COUNTS, ROWS, SHARES
 from fastmar_runtime import metrics as names
 from fastmar_serving.asgi.process import Change
+from fastmar_serving.left_out import METRIC as LEFT_OUT
 from fastmar_serving.ports import METRICS, listen_error
 
 MODEL = ["model_name", "model_version"]
@@ -46,11 +47,15 @@ WORKERS, READY = "fastmar_workers", "fastmar_workers_ready"
 class Metrics(Collector):
     """The sums over all workers.
 
+    Args:
+        left_out: names of the archives that are left out.
+
     Attributes:
         are_ready: returns whether each worker is ready.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, left_out: Sequence[str] = ()) -> None:
+        self._left_out = left_out
         self.are_ready: Callable[[], list[bool]] = list
         self._lock = threading.Lock()
         self._values: dict[str, dict[tuple[str, ...], float]] = defaultdict(lambda: defaultdict(float))
@@ -79,6 +84,10 @@ class Metrics(Collector):
         yield _histogram(values)
         ready = self.are_ready()
         yield GaugeMetricFamily(WORKERS, "Workers.", len(ready))
+        absent = GaugeMetricFamily(LEFT_OUT, "Archives that are left out.", labels=["archive"])
+        for file in self._left_out:
+            absent.add_metric([file], 1)
+        yield absent
         yield GaugeMetricFamily(READY, "Workers that have loaded the models.", sum(ready))
 
     @contextmanager

@@ -93,7 +93,9 @@ class WorkerProcess:
         if reply is None:
             raise WorkerGone if self._gone else NoReply
         if error := reply.get("error"):
-            raise LoadFailed(error["message"], fix=error["fix"], code=error["code"])
+            failed = LoadFailed(error["message"], fix=error["fix"], code=error["code"])
+            failed.file = error.get("file")
+            raise failed
 
     def has_replied(self, number: int) -> bool:
         """Whether the reply to a command has arrived."""

@@ -10,6 +10,7 @@ import json
 import logging
 import socket
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
@@ -18,10 +19,11 @@ from importlib import resources
 from fastmar_contract.check_requests import VARIABLE
 from fastmar_contract.request_log import LogOptions
 from fastmar_serving.announce import Progress, announce
-from fastmar_serving.archives import Archive, find_archives
+from fastmar_serving.archives import Archive
 from fastmar_serving.audit import audit_files, follow
 from fastmar_serving.errors import LoadFailed, NotReady, ServerDied
 from fastmar_serving.keys import KeyFileWatch, Keys, make_keys
+from fastmar_serving.left_out import serve_others
 from fastmar_serving.management import Management, ManagementError
 from fastmar_serving.platforms import Platform
 from fastmar_serving.ports import INFERENCE, check_ports
@@ -50,7 +52,10 @@ OUTPUT_DELAY = 0.5  # seconds to wait for the last output of a process that died
 
 def serve(settings: Settings, platform: Platform | None = None) -> int:
     """Run a server until a signal, and drain it. Returns the exit status."""
-    archives = find_archives(settings.model_store, settings.models, settings.state_dir)
+    return serve_others(settings, partial(_serve, settings, platform))
+
+
+def _serve(settings: Settings, platform: Platform | None, archives: list[Archive], left_out: Sequence[str]) -> int:
     variables = _worker_variables(settings, log_options(settings, archives))
     keys = make_keys(settings)
     java = find_java(settings.java)
@@ -84,7 +89,7 @@ def serve(settings: Settings, platform: Platform | None = None) -> int:
                 hang_timeout=settings.hang_timeout,
             )
             try:
-                front_has_socket = configure(server, control, settings, keys, listener)
+                front_has_socket = configure(server, control, settings, keys, listener, left_out)
                 control.send(served=message(unready_models(archives), routes, LOADING))
                 if not wait_until_ready(server, management, archives, settings, stop):
                     log.info("stopped before it was ready")
@@ -93,7 +98,7 @@ def serve(settings: Settings, platform: Platform | None = None) -> int:
                 watch.start()
                 running = server_entry(settings, properties, run, keys)
                 with register_server(running), follow(audit_files(running)):
-                    announce(settings, properties, run, archives, time.monotonic() - began)
+                    announce(settings, properties, run, archives, time.monotonic() - began, left_out)
                     wait_for_the_end(server, stop, watch, KeyFileWatch(settings, keys, partial(_accept, control)))
                 watch.stop()
                 log.info("draining: answering the requests in flight (a second signal stops at once)")
@@ -104,7 +109,14 @@ def serve(settings: Settings, platform: Platform | None = None) -> int:
     return 0
 
 
-def configure(server: ServerProcess, control: Control, settings: Settings, keys: Keys, listener: socket.socket) -> bool:
+def configure(
+    server: ServerProcess,
+    control: Control,
+    settings: Settings,
+    keys: Keys,
+    listener: socket.socket,
+    left_out: Sequence[str] = (),
+) -> bool:
     """Wait for the front, and send it the keys, timeouts and socket. Returns whether it uses the socket.
 
     Without epoll, or netty's native library for it, Java opens the port itself.
@@ -114,6 +126,7 @@ def configure(server: ServerProcess, control: Control, settings: Settings, keys:
         "origins": settings.cors_origins,
         "requestTimeout": settings.request_timeout,
         "listeners": {"inference": listener.fileno()},
+        "leftOut": left_out,
     }
     takes_sockets = control.send(settings=front_settings, keys=keys.by_api()).takes_sockets
     if not takes_sockets:
@@ -240,12 +253,21 @@ def raise_if_failed(server: ServerProcess, archives: list[Archive]) -> None:
         return
     time.sleep(OUTPUT_DELAY)
     model = next(iter(server.log.failures))
-    path = next((archive.path for archive in archives if archive.name == model), model)
+    archive = _find_broken(server, archives, model)
     reason, fix = server.log.reason(model)
-    doctor = f"run `fastmar doctor {path}` to load it without TorchServe."
+    doctor = f"run `fastmar doctor {archive.path if archive else model}` to load it without TorchServe."
     if is_full(reason):
         raise LoadFailed(f"model {model} does not load: {reason}", fix=SPACE_FIX, code="disk_full")
-    raise LoadFailed(f"model {model} does not load: {reason}", fix=f"{fix} Or {doctor}" if fix else doctor)
+    failed = LoadFailed(f"model {model} does not load: {reason}", fix=f"{fix} Or {doctor}" if fix else doctor)
+    failed.file = archive.path.name if archive else None
+    raise failed
+
+
+def _find_broken(server: ServerProcess, archives: list[Archive], model: str) -> Archive | None:
+    """The archive of a model that did not load. Of several versions, the one whose worker printed the reason."""
+    versions = [archive for archive in archives if archive.name == model]
+    broken = [archive for archive in versions if f"{archive.name}_{archive.version}" in server.log.broken]
+    return next(iter(broken or versions), None)
 
 
 def _not_registered(server: ServerProcess, error: ManagementError) -> LoadFailed:

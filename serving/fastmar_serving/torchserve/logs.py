@@ -15,7 +15,7 @@ from urllib.parse import unquote
 from fastmar_runtime.logs import RequestIds, about, log_access
 
 MAX_LINES = 400  # kept of each worker; the chained traceback of a failed load has up to 150
-WORKER_THREAD = re.compile(r"W-(?P<id>\d+)-(?P<model>.+)_[^_]*-std(?:out|err)")
+WORKER_THREAD = re.compile(r"W-(?P<id>\d+)-(?P<label>(?P<model>.+)_[^_]*)-std(?:out|err)")
 LOAD_FAILED = re.compile(r"Load model failed: (?P<model>.+?), error: (?P<error>.*)")
 EXCEPTION = re.compile(r"(?P<type>[A-Za-z_][\w.]*)(?P<message>: .*)?")
 ACCESS_LOGGER = "FRONT_ACCESS"  # of the front
@@ -38,6 +38,7 @@ class ServerLog:
 
     Attributes:
         failures: TorchServe's error for each model that did not load.
+        broken: versions whose workers failed, as NAME_VERSION.
     """
 
     def __init__(self, lines: Iterable[str], show: Callable[[str], None], failures_file: Path | None = None) -> None:
@@ -50,6 +51,7 @@ class ServerLog:
                 deploy`, since the management API does not report why a worker died.
         """
         self.failures: dict[str, str] = {}
+        self.broken: set[str] = set()
         self._file = failures_file
         if failures_file:
             failures_file.unlink(missing_ok=True)  # of an earlier server, whose workers had the same ids
@@ -104,6 +106,7 @@ class ServerLog:
         if text == WORKER_DIED:
             self.failures.setdefault(model, text)
         if announced or text == WORKER_DIED or text.startswith((FASTMAR_PREFIX, FATAL)):
+            self.broken.add(match["label"] if match else thread)
             self._record_failure(model, worker)
         if self._loaded and text.strip():
             self._show(f"{model}: {text}")

@@ -1,7 +1,9 @@
 package fastmar.front;
 
+import io.prometheus.client.Gauge;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import org.apache.commons.cli.CommandLine;
 import org.apache.commons.cli.DefaultParser;
 import org.pytorch.serve.metrics.MetricCache;
@@ -30,6 +32,7 @@ public final class Main {
         Front front = new Front();
         Control control = Control.connect(Path.of(args[0]), front);
         control.receive(); // settings and keys: no port is opened before the keys are known
+        reportLeftOut(front.settings.leftOut);
         control.receive(); // served models; the launcher has closed its socket if the front can't use it
         String[] rest = Arrays.copyOfRange(args, 1, args.length);
         CommandLine line = new DefaultParser().parse(ConfigManager.Arguments.getOptions(), rest, null, false);
@@ -40,5 +43,11 @@ public final class Main {
         Thread listener = new Thread(control::serve, "fastmar-control");
         listener.start(); // before startRESTserver, which unpacks models while the launcher reads the state
         new FrontServer(ConfigManager.getInstance(), front).startRESTserver();
+    }
+
+    /** A gauge beside TorchServe's own metrics, as the ASGI engine has it. */
+    private static void reportLeftOut(List<String> archives) {
+        Gauge gauge = Gauge.build("fastmar_archives_left_out", "Archives that are left out.").labelNames("archive").register();
+        archives.forEach(archive -> gauge.labels(archive).set(1));
     }
 }

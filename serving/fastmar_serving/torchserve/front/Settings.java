@@ -9,6 +9,8 @@ final class Settings {
     Map<String, Integer> listeners = Map.of();
     /** Origins that browsers may call from; empty for none, "*" for any. */
     List<String> origins = List.of();
+    /** Names of archives in the model store that are not served. */
+    List<String> leftOut = List.of();
     /** Seconds in which a request must arrive, plus one for each {@link #bytesPerSecond} received. */
     double requestTimeout = 20;
     int bytesPerSecond = 8192;
