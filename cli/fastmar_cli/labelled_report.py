@@ -40,7 +40,7 @@ def show_comparison(comparison: Comparison, source: str) -> None:
         notice(text)
     before, after = (loss_text(comparison.loss, value) for value in comparison.losses)
     out.print(
-        f"{_VERDICTS[comparison.verdict]} The {comparison.loss} was {before}, and is {after} "
+        f"{_VERDICTS[comparison.verdict]} The {comparison.loss} changed from {before} to {after} "
         f"({p_text(comparison.p_value)})."
     )
 

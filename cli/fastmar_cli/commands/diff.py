@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
     parser.add_argument("old", metavar="OLD.mar", type=Path)
     parser.add_argument("new", metavar="NEW.mar", type=Path)
-    parser.add_argument("--labels", metavar="FILE", help="labelled rows, or a folder of pictures: compare both by them")
+    parser.add_argument("--labels", metavar="FILE", help="compare both on labelled rows, or on a folder of pictures")
     parser.add_argument(
         "--column",
         action="append",
@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the changes; the exit status tells whether they are compatible, and the new answers not worse."""
+    """Print the changes. Returns the exit status: of breaking changes, or of answers that are worse on `--labels`."""
     if args.labels is None and (args.column or args.input):
         args.refuse("--column, --image and --text require --labels FILE")
     from fastmar_runtime.predictor import Predictor
@@ -96,7 +96,7 @@ def _sizes(old: Path, new: Path) -> list[Change]:
     before, after = old.stat().st_size, new.stat().st_size
     if abs(after - before) <= before * 0.01:
         return []
-    return [Change(INSIDE, "archive", f"was {before / 1024:,.0f} KB, is {after / 1024:,.0f} KB")]
+    return [Change(INSIDE, "archive", f"size changed from {before / 1024:,.0f} to {after / 1024:,.0f} KB")]
 
 
 def _compare_answers(old: Predictor, new: Predictor) -> Shadow:
