@@ -27,6 +27,7 @@ MONTHS = [*calendar.month_abbr][1:]
         [day[:3] for day in DAYS],
         [f" {day.lower()}" for day in DAYS],
         [*DAYS[:3], "?"],
+        ["Low", "High", "Not available"],
         MONTHS,
         ["Jan.", "Sept.", "Oct."],
         ["Low", "Medium", "High"],

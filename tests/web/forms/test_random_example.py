@@ -38,6 +38,14 @@ def test_random_values_are_valid_and_usual(seed: int) -> None:
     assert "2003-01" <= filled.record["day"] < "2005-03"
 
 
+@pytest.mark.parametrize("placeholder", ["#na#", "Unknown", " n/a", "-"])
+def test_a_placeholder_is_not_chosen(placeholder: str) -> None:
+    made = form({"x": category(placeholder, "a", "b")})
+    assert {random_texts(made, Random(seed))["x"] for seed in range(30)} == {"a", "b"}
+    alone = form({"x": category(placeholder)})
+    assert random_texts(alone, Random(0))["x"] == placeholder.strip()
+
+
 @given(st.floats(-1e9, 1e9), st.floats(1e-6, 1e9), st.integers(0, 100))
 def test_random_numbers_are_within_a_standard_deviation(mean: float, spread: float, seed: int) -> None:
     made = form({"x": number(mean, spread=spread)})

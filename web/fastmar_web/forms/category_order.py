@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from fastmar_contract.placeholders import is_placeholder
+
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _MONTHS = (
     "january", "february", "march", "april", "may", "june",
@@ -14,8 +16,6 @@ _MONTHS = (
 )  # fmt: skip
 _LEVELS = ("very low", "low", "medium", "high", "very high")
 _LETTERS = 3  # that an abbreviation has at least, such as "Mon" or "Sept."
-_MARKS = "?#-. "  # around a placeholder, or all of it
-_PLACEHOLDERS = ("", "na", "n/a", "nan", "none", "missing", "unknown")  # for a missing value
 
 
 def in_order(categories: Sequence[Any]) -> list[Any]:
@@ -28,7 +28,7 @@ def in_order(categories: Sequence[Any]) -> list[Any]:
     if len(texts) < len(categories) or list(categories) != sorted(categories):
         return list(categories)
     for rank in _RANKS:
-        ranks = [math.inf if text.strip(_MARKS) in _PLACEHOLDERS else rank(text) for text in texts]
+        ranks = [math.inf if is_placeholder(text) else rank(text) for text in texts]
         found = [each for each in ranks if each is not None]
         if len(found) == len(categories):
             return [category for _, category in sorted(zip(found, categories, strict=True), key=lambda pair: pair[0])]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from datetime import timedelta
 
+from fastmar_contract.placeholders import is_placeholder
 from fastmar_web.forms.dates import DATES, date_input_value, date_of
 from fastmar_web.forms.fields import YES, Field
 from fastmar_web.forms.form import Form
@@ -31,7 +32,7 @@ def _is_random(each: Field) -> bool:
 
 def _text(each: Field, rng: random.Random) -> str:
     if each.choices:
-        named = [choice for choice in each.choices if choice.key.strip("?#- ")]  # without placeholders
+        named = [choice for choice in each.choices if not is_placeholder(choice.key)]
         return rng.choice(named or each.choices).key
     if each.widget == "checkbox":
         return rng.choice([YES, ""])

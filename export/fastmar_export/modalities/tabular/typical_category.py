@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-_NO_VALUE = frozenset(
-    ["", "?", "-", "#na#", "n/a", "na", "nan", "nil", "none", "null", "unknown", "missing", "other", "not available"]
-)
+from fastmar_contract.placeholders import is_placeholder
 
 
 def typical_category(categories: Sequence[Any]) -> Any:
@@ -16,7 +14,7 @@ def typical_category(categories: Sequence[Any]) -> Any:
     A vocabulary is sorted, so for numbers the middle is near the median. For booleans it is False, the usual value of a
     flag.
     """
-    named = [category for category in categories if str(category).strip().lower() not in _NO_VALUE] or categories
+    named = [category for category in categories if not is_placeholder(category)] or categories
     if not named:
         return None
     return named[0] if all(type(category) is bool for category in named) else named[len(named) // 2]
