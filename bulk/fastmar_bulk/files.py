@@ -19,6 +19,7 @@ from fastmar_bulk.sinks import CsvFormat
 from fastmar_bulk.sources import STDIN, Chunk, Reading, Source, find_files, fingerprint, open_source, table_errors
 from fastmar_bulk.stores import local_path
 from fastmar_bulk.tables import Table
+from fastmar_bulk.unused import UnusedColumns
 from fastmar_client.csv_answers import ERROR, WARNINGS
 from fastmar_client.errors import CsvUnreadable
 from fastmar_client.scoring import Scored
@@ -26,6 +27,7 @@ from fastmar_contract.csv_rows import NO_HEADER
 from fastmar_contract.machine import usable_cores
 from fastmar_runtime.memory import release_freed
 from fastmar_runtime.predictor import Predictor
+from fastmar_runtime.spec import Spec
 
 _CHUNKS_A_RELEASE = 8  # after so many, freed memory is returned to the system; else it adds up as a run goes on
 
@@ -80,7 +82,7 @@ def _score_files(
             "options": [options.errors, options.encoding, reading.rows, options.column],
         }
         parts = Parts(target, description, resume=options.resume)
-    run = _Run(scorer, answer_table, layout, parts, options)
+    run = _Run(scorer, answer_table, layout, parts, options, reading.spec)
     outputs = Outputs(target, CsvFormat(source.delimiter, source.line_end, source.bom), options)
     try:
         run.score(files, source, reading, outputs)
@@ -127,12 +129,14 @@ class _Run:
         layout: Layout,
         parts: Parts | None,
         options: Options,
+        spec: Spec,
     ) -> None:
         self._scorer = scorer
         self._answer_table = answer_table
         self._layout = layout
         self._parts = parts
         self._options = options
+        self._unused = UnusedColumns(spec, scorer, options)
         self._rows = self._errors = self._warned = 0
         self._resumed = sum(parts.resumed.values()) if parts is not None else 0
 
@@ -178,6 +182,7 @@ class _Run:
     def _check_columns(self, source: Source, path: str) -> None:
         with table_errors():
             self._scorer.check(source.names, path)
+        self._unused.report(source.names, path)
         if absent := [name for name in self._layout.kept if name not in source.names]:
             raise CsvUnreadable(
                 f"{path} has no column {absent[0]!r}.", fix="keep columns that all tables have.", code="unknown_column"

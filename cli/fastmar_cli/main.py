@@ -17,6 +17,7 @@ from fastmar_contract.errors import describe_error
 
 REFUSED = 1  # a refused input or model
 USAGE = 2  # bad usage
+_NOTICES = ("fastmar_serving.rollout", "fastmar_client.scoring")  # loggers
 TRACEBACK = "FASTMAR_TRACEBACK"  # environment variable: show the traceback of an unexpected error
 
 
@@ -71,11 +72,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def show_notices() -> None:
-    """Print the log records of rollouts."""
-    log = logging.getLogger("fastmar_serving.rollout")
-    if not log.handlers:
-        log.addHandler(_Notices())
-        log.propagate = False
+    """Print the log records of rollouts, and those about the columns of tables."""
+    for name in _NOTICES:
+        log = logging.getLogger(name)
+        if not log.handlers:
+            log.addHandler(_Notices())
+            log.propagate = False
 
 
 class _Notices(logging.Handler):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,8 @@ from fastmar_contract.similar import SimilarNames
 from fastmar_contract.values import as_date, invalid_date, missing_date, not_an_object
 
 _AN_OBJECT = "a record is an object with a value for each column."
+_REMOVE = "remove it."
+_MAX_SHOWN = 5  # names of columns in a sentence
 _BOOLEAN_PART = "Is_"  # in the names of date parts that are False, not null, for a missing date
 
 
@@ -138,6 +140,17 @@ class Schema:
         known = self.names
         return suggest_names(found, [name for name in present if name not in known])
 
+    def unused(self, names: Sequence[str]) -> str | None:
+        """A sentence about columns of a table that the model does not use, but for its targets; None without any."""
+        problems = list(self._extra(dict.fromkeys(names), self.names))
+        if not problems:
+            return None
+        shown = ", ".join(repr(problem.field) for problem in problems[:_MAX_SHOWN])
+        more = f" and {len(problems) - _MAX_SHOWN:,} more" if len(problems) > _MAX_SHOWN else ""
+        hints = "".join(f" {problem.field!r}: {problem.fix}" for problem in problems if problem.fix != _REMOVE)
+        columns = "column" if len(problems) == 1 else "columns"
+        return f"{self.name} does not use the {columns} {shown}{more}.{hints}"
+
     def _date_problems(self, rule: DateRule, record: dict[str, Any]) -> Iterator[Problem]:
         """Problems of a date from which missing parts must be computed."""
         absent, value = rule.missing_parts(record), rule.value(record)
@@ -157,7 +170,7 @@ class Schema:
         absent = SimilarNames(names)
         for name in (name for name in record if name not in known and name not in self.targets):
             near = None if any(date_of(each, [name]) for each in names) else absent.closest(name)
-            fix = "remove it." if near is None else f"rename it to {near!r}, or remove it."
+            fix = _REMOVE if near is None else f"rename it to {near!r}, or remove it."
             yield Problem("ignored", "extra_column", name, f"the model does not use {name!r}.", fix)
 
     def _not_an_object(self, value: Any) -> Problem:

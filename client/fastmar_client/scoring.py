@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ from fastmar_contract.csv_rows import UTF8, CsvFile, CsvRows, CsvWriter, Row
 from fastmar_contract.errors import TableUnreadable
 from fastmar_contract.faults import combine
 from fastmar_contract.files import CSV
+
+log = logging.getLogger(__name__)
 
 Answer = dict[str, Any]
 
@@ -99,6 +102,7 @@ def score_csv(
         rows = CsvFile(file, schema.names, encoding=encoding, name=str(source))
         rows.check_not_empty()
         _check_columns(rows, schema)
+        report_unused(schema, rows.header, str(source))
         _check_target(source, target, overwrite)
         answers = AnswerColumns(rows.header, model.schema, columns)
         fingerprint = _fingerprint(file, rows)
@@ -170,14 +174,26 @@ class _Run:
 def answer_rows(
     model: RowModel, rows: CsvRows, *, batch_size: int = ROWS_A_REQUEST, concurrency: int = 4
 ) -> Iterator[tuple[list[Row], list[Answer]]]:
-    """Score a table; yields chunks of rows with their answers. All columns are sent.
+    """Score a table; yields chunks of rows with their answers.
+
+    Only columns that the model uses are sent, unless a required one is missing: the errors of rows name similar ones.
 
     Raises:
         TableUnreadable: the table has no rows.
     """
     rows.check_not_empty()
-    scorer = _RowScorer(model, Schema(model.schema), rows.header, rows.header)
+    schema = Schema(model.schema)
+    is_complete = not schema.missing_faults(rows.header)
+    if is_complete:
+        report_unused(schema, rows.header, rows.name)
+    scorer = _RowScorer(model, schema, rows.header, schema.names if is_complete else rows.header)
     return map_in_order(batches(rows, _size, batch_size, BYTES_A_REQUEST), scorer, concurrency=concurrency)
+
+
+def report_unused(schema: Schema, names: Sequence[str], table: str) -> None:
+    """Log which columns of a table the model does not use: once, because answers to its rows have no such warnings."""
+    if text := schema.unused(names):
+        log.warning("%s: %s", table, text)
 
 
 class _RowScorer:

@@ -85,8 +85,10 @@ class TestScore:
         assert main(["score", str(adult), str(table), "-o", str(out)]) == 0
         printed = capsys.readouterr()
         assert re.fullmatch(rf"Written: {re.escape(str(out))} \(300 rows; [\d,]+ rows/s\)\n", printed.out)
-        assert printed.err == "", "no progress bar outside of a terminal"
+        note = f"Note: {table}: adult does not use the column 'id'.\n"
+        assert printed.err == note, "no progress bar outside of a terminal"
         assert main(["score", url, str(table), "-o", str(other)]) == 0
+        assert capsys.readouterr().err == note
         assert out.read_bytes() == other.read_bytes()
         assert len(out.read_text().splitlines()) == ROWS + 1
 

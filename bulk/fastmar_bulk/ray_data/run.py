@@ -27,6 +27,7 @@ from fastmar_bulk.sources import ending, find_files, unreadable
 from fastmar_bulk.sources.arrow_files import coded_columns, has_bytes
 from fastmar_bulk.stores import local_path
 from fastmar_bulk.tables import Table
+from fastmar_bulk.unused import UnusedColumns
 from fastmar_client.errors import CsvUnreadable, CsvUnwritable
 from fastmar_client.scoring import Scored
 from fastmar_contract.errors import FastmarError, TableUnreadable
@@ -84,6 +85,7 @@ def score_folder(
         names = schema.names
         check_names(names)
         scorer, answer_table = open_scorer(predictor, options.column, names, table), AnswerTable(predictor.spec)
+        UnusedColumns(predictor.spec, scorer, options).report(names, table)
         pictures = {field.name for field in schema if has_bytes(field.type)} & {*scorer.wanted}
         layout = Layout(names, scorer, answer_table, options, hidden=pictures)
         answers = list(answer_table.columns(scorer(Table({}, 0)), layout.computed))
