@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ import pytest
 import requests
 from tests.docker.archives import NAME, RECORD
 from tests.docker.clouds import WEB_IMAGE
-from tests.docker.watched import ROOT, free_port
+from tests.docker.watched import HOST, ROOT
+
+from fastmar_serving.ports import free_port
 
 START_TIMEOUT = 400
 
@@ -52,9 +55,9 @@ class Stack:
     folder: Path
     engine: str  # empty: neither ENGINE nor an image is set
     project: str
-    port: int = field(default_factory=free_port)
-    metrics_port: int = field(default_factory=free_port)
-    web_port: int = field(default_factory=free_port)
+    port: int = field(default_factory=partial(free_port, HOST))
+    metrics_port: int = field(default_factory=partial(free_port, HOST))
+    web_port: int = field(default_factory=partial(free_port, HOST))
 
     @property
     def url(self) -> str:

@@ -18,9 +18,10 @@ from pathlib import Path
 
 import pytest
 from tests.docker.archives import NAME, OLD, RECORD, write_version
-from tests.docker.watched import ROOT, free_port, needs, wait_for
+from tests.docker.watched import HOST, ROOT, needs, wait_for
 
 from fastmar_export.modalities import modalities
+from fastmar_serving.ports import free_port
 from fastmar_serving.testing import RunningServer, running_server
 
 pytestmark = pytest.mark.asgi
@@ -87,7 +88,7 @@ def front(server: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> It
 @contextmanager
 def running_front(server: str, folder: Path) -> Iterator[Front]:
     """nginx before a server, with files in a folder."""
-    nginx, port = needs("nginx"), free_port()
+    nginx, port = needs("nginx"), free_port(HOST)
     certificate = folder / "fastmar.crt"
     make = [needs("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc"]
     make += ["-days", "2", "-subj", "/CN=fastmar", "-addext", "subjectAltName=IP:127.0.0.1"]
@@ -233,11 +234,11 @@ def test_nginx_accepts_it_beside_the_canary(tmp_path: Path) -> None:
     """Both are files of one folder, so their names must differ."""
     canary = (ROOT / "docker/canary/fastmar.conf.template").read_text("utf-8")
     assert "/conf.d/fastmar.conf" not in canary
-    values = {"LISTEN": f"127.0.0.1:{free_port()}", "SERVER": "127.0.0.1:8080", "SHARE": "10%"}
+    values = {"LISTEN": f"127.0.0.1:{free_port(HOST)}", "SERVER": "127.0.0.1:8080", "SHARE": "10%"}
     for name, value in (values | {"MODEL": "flights", "OLD": "1.0", "NEW": "2.0"}).items():
         canary = canary.replace(f"${{CANARY_{name}}}", value)
     tls = re.sub(r"^ *ssl_certificate.*$", "", CONFIG.read_text("utf-8"), flags=re.MULTILINE)
-    tls = tls.replace("listen 443 ssl;", f"listen 127.0.0.1:{free_port()};")
+    tls = tls.replace("listen 443 ssl;", f"listen 127.0.0.1:{free_port(HOST)};")
     (tmp_path / "fastmar.conf").write_text(tls + canary)
     (tmp_path / "main.conf").write_text(MAIN.format(folder=tmp_path))
     command = [needs("nginx"), "-t", "-c", tmp_path / "main.conf", "-p", tmp_path, "-e", tmp_path / "error.log"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,16 +14,13 @@ from typing import Any, TypeVar
 import pytest
 import requests
 
+from fastmar_serving.ports import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "docker" / "prometheus"
+HOST = "127.0.0.1"
 PATIENCE = 60.0
 T = TypeVar("T")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_for(look: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:
@@ -49,7 +45,7 @@ class Prometheus:
     url: str
 
     def get(self, path: str, **parameters: str) -> Any:
-        answer = requests.get(f"{self.url}/api/v1/{path}", params=parameters, timeout=10).json()
+        answer = requests.get(f"{self.url}/api/v1/{path}", params=parameters, timeout=60).json()
         assert answer["status"] == "success", answer
         return answer["data"]
 
@@ -80,7 +76,7 @@ def prometheus(target: str, folder: Path, rules: Mapping[str, str] | None = None
     targets = folder / "config" / "targets" / "fastmar.yml"
     assert "fastmar:8082" in targets.read_text("utf-8"), "the service's name in compose.yaml"
     targets.write_text(f'- targets: ["{target}"]\n', "utf-8")
-    address = f"127.0.0.1:{free_port()}"
+    address = f"{HOST}:{free_port(HOST)}"
     command = [program, f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([*command, f"--web.listen-address={address}"], stdout=log, stderr=log)
@@ -90,7 +86,7 @@ def prometheus(target: str, folder: Path, rules: Mapping[str, str] | None = None
         def is_ready() -> bool:
             assert process.poll() is None, (folder / "log").read_text()
             try:
-                return requests.get(f"{running.url}/-/ready", timeout=5).status_code == 200
+                return requests.get(f"{running.url}/-/ready", timeout=60).status_code == 200
             except requests.ConnectionError:
                 return False
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from tests.serving.torchserve.conftest import ECHO
 from fastmar_serving import errors, registry
 from fastmar_serving.keys import make_keys, read_keys
 from fastmar_serving.management import Management, management_key
+from fastmar_serving.ports import free_port
 from fastmar_serving.settings import Settings
 from fastmar_serving.testing import RunningServer, running_server
 
@@ -41,7 +41,7 @@ def ask(url: str, record: Any = None, key: str | None = None) -> Answer:
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
     data = None if record is None else json.dumps(record).encode()
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=10) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=60) as answer:
             return Answer(answer.status, json.loads(answer.read()))
     except urllib.error.HTTPError as error:
         with error:
@@ -67,8 +67,7 @@ def keyed(echo_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 @torchserve
 class TestHealth:
     def test_503_until_the_models_are_loaded(self, echo_store: Path, tmp_path: Path) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port = probe.getsockname()[1]
+        port = free_port("127.0.0.1")
         arguments = ["serve", "--model-store", str(echo_store), "--port", str(port), "--metrics-port", "0"]
         server = subprocess.Popen(
             [sys.executable, "-m", "fastmar_cli.main", *arguments, "--run-dir", str(tmp_path / "run")],
