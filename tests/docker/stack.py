@@ -22,6 +22,7 @@ from tests.docker.watched import HOST, ROOT
 from fastmar_serving.ports import free_port
 
 START_TIMEOUT = 400
+LABEL = "com.docker.compose"
 
 
 def need_compose() -> None:
@@ -103,7 +104,11 @@ class Stack:
 
     def inspect(self, service: str = "fastmar") -> Any:
         """`docker inspect` of a service's container."""
-        return json.loads(self.run("docker", "inspect", self.compose("ps", "-q", service).strip()).stdout)[0]
+        # docker-compose takes a second of processor time for the same, too much for a loop.
+        labels = {"project": self.project, "service": service}
+        filters = [word for name, value in labels.items() for word in ("--filter", f"label={LABEL}.{name}={value}")]
+        container = self.run("docker", "ps", "--all", "--quiet", *filters).stdout.strip()
+        return json.loads(self.run("docker", "inspect", container).stdout)[0]
 
     def key(self) -> str:
         """The key that `make up` generated."""

@@ -7,7 +7,6 @@ import json
 import re
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -207,9 +206,7 @@ def test_archives_are_read_only_and_changes_are_audited(running: Stack) -> None:
 
 def test_down_stops_the_server_without_sigkill(running: Stack) -> None:
     name = running.inspect()["Name"].removeprefix("/")
-    began = time.monotonic()
     running.compose("stop")
-    assert time.monotonic() - began < 30
     assert running.run("docker", "inspect", "--format", "{{.State.ExitCode}}", name).stdout.strip() == "0"
     running.compose("down")
     with socket.socket() as probe:
@@ -247,36 +244,42 @@ def test_up_reports_an_empty_store_and_a_damaged_archive(image: str, tmp_path: P
         assert running.inspect()["State"]["Running"] is False
 
 
-def test_up_starts_a_repaired_server_after_a_crash_loop(image: str, tmp_path: Path) -> None:
-    folder = checkout(tmp_path)
-    write_version(folder / "model_store", "1.0")
-    with stack(folder, "asgi", "fastmar-test-loop") as running:
-        running.run(UP)
-        broken = folder / "model_store" / "cut.mar"
-        broken.write_bytes(b"not an archive")
-        running.compose("restart", "--timeout", "60", "fastmar")
-        wait_for(lambda: running.inspect()["RestartCount"] > 1, "crash loop")
-        broken.unlink()
-        done = running.run(UP)
-        assert "Ready." in done.stdout
-        assert "cut.mar" not in done.stderr
-
-
-def test_up_starts_what_it_can_without_the_images_of_monitoring(image: str, tmp_path: Path) -> None:
-    folder = checkout(tmp_path)
+@pytest.fixture(scope="module")
+def offline(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, str]]:
+    """A running stack without the images of monitoring, and the errors of `make up`."""
+    folder = checkout(tmp_path_factory.mktemp("offline"))
     write_version(folder / "model_store", "1.0")
     compose = folder / "docker" / "compose.yaml"
     text = re.sub(r"image: (prom|grafana)/", "image: 127.0.0.1:9/", compose.read_text("utf-8"))
     compose.write_text(text, encoding="utf-8")
     with stack(folder, "asgi", "fastmar-test-offline") as running:
         done = running.run("env", "COMPOSE_PROFILES=monitoring", UP, fails=True)
-        assert "Not started: prometheus grafana," in done.stderr
-        assert all(name in done.stderr for name in re.findall(r"127\.0\.0\.1:9/\S+", text))
-        assert "port is taken" not in done.stderr
         assert "Ready." in done.stdout
         assert "Grafana" not in done.stdout
-        assert running.ask(running.key()).status_code == 200
-        assert requests.get(running.web_url, timeout=30).status_code == 200
+        yield running, done.stderr
+
+
+def test_up_starts_what_it_can_without_the_images_of_monitoring(offline: tuple[Stack, str]) -> None:
+    running, errors = offline
+    assert "Not started: prometheus grafana," in errors
+    images = re.findall(r"127\.0\.0\.1:9/\S+", (running.folder / "docker" / "compose.yaml").read_text("utf-8"))
+    assert images
+    assert all(name in errors for name in images)
+    assert "port is taken" not in errors
+    assert running.ask(running.key()).status_code == 200
+    assert requests.get(running.web_url, timeout=30).status_code == 200
+
+
+def test_up_starts_a_repaired_server_after_a_crash_loop(offline: tuple[Stack, str]) -> None:
+    running, _ = offline
+    broken = running.folder / "model_store" / "cut.mar"
+    broken.write_bytes(b"not an archive")
+    running.compose("restart", "--timeout", "60", "fastmar")
+    wait_for(lambda: running.inspect()["RestartCount"] > 1, "crash loop")
+    broken.unlink()
+    done = running.run(UP)
+    assert "Ready." in done.stdout
+    assert "cut.mar" not in done.stderr
 
 
 def test_all_services_are_pinned_and_hardened() -> None:
