@@ -91,13 +91,14 @@ class Pod:
         """Run a command in the container."""
         return subprocess.run(["docker", "exec", self.name, *command], capture_output=True, check=False).returncode == 0
 
-    def stop(self) -> tuple[int, float]:
-        """PreStop, SIGTERM, and SIGKILL after the grace period; returns exit status and duration in seconds."""
+    def stop(self) -> int:
+        """PreStop, SIGTERM, and SIGKILL after the grace period; returns the exit status."""
         began = time.monotonic()
         assert self.run(self.container["lifecycle"]["preStop"]["exec"]["command"])
         left = self.spec["terminationGracePeriodSeconds"] - (time.monotonic() - began)
         docker("stop", "--time", str(int(left)), self.name)
-        return self.state()["ExitCode"], time.monotonic() - began
+        status: int = self.state()["ExitCode"]
+        return status
 
     def crash(self) -> None:
         """Kill the container as the kernel does if memory is exhausted, and restart it with the same volumes."""

