@@ -100,5 +100,5 @@ def test_from_the_alert_to_a_new_model(
         assert main(command.replace(PROMETHEUS, watching.url).split()[1:]) == status, command
     assert "<svg" in (folder / "drift.html").read_text("utf-8")
     assert requests.get(f"{server.url}/predictions/loans/schema", timeout=TIMEOUT).json()["version"] == "2.0"
-    assert watching.value('count(fastmar:profile_psi:1h{model_version="2.0"})')
+    wait_for(lambda: watching.value('count(fastmar:profile_psi:1h{model_version="2.0"})'), TIMEOUT)
     assert alerts("2.0") == set()

@@ -9,6 +9,7 @@ import pytest
 
 import fastmar
 from tests.archives import tiny_archive
+from tests.engines.calls import wait_for
 from tests.spark.rows import assert_equal, collected, table
 from tests.spark.session import killing, session
 
@@ -34,4 +35,5 @@ def test_a_killed_executor_loses_nothing(tmp_path: Path) -> None:
         score = scorer(archive, frame.schema, keep=["id"])
         scored = frame.mapInArrow(killing(score, executor, tmp_path / "killed"), score.schema)
         assert_equal(collected(scored), fastmar.load(archive).score(table(), keep=["id"]))
-    assert not psutil.pid_exists(int((tmp_path / "killed").read_text()))
+    killed = int((tmp_path / "killed").read_text())
+    wait_for(lambda: not psutil.pid_exists(killed))
