@@ -203,7 +203,7 @@ def test_a_refused_upload_names_the_limit_and_the_time_to_retry(make_app: Callab
         kept = upload(address).headers["Location"]
         refused = upload(address)
         scripted = upload(address, Accept="application/json")
-        assert requests.get(f"{address}{kept}", timeout=20).status_code == 200  # it is not deleted
+        assert requests.get(f"{address}{kept}", timeout=60).status_code == 200  # it is not deleted
     assert (refused.status_code, scripted.status_code) == (429, 429)
     assert scripted.json()["code"] == "too_many_tables"
     assert 3500 < int(refused.headers["Retry-After"]) <= 3600

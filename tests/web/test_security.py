@@ -184,7 +184,7 @@ def test_uploads_over_the_limits_are_refused(address: str, fake: FakeClient) -> 
 def test_a_table_over_the_limit_is_refused(make_app: Callable[..., Flask]) -> None:
     with listening(make_app(table_bytes=1000)) as address:
         files = {"table": ("t.csv", b"x" * 20_000)}
-        response = requests.post(f"{address}/models/people/table", files=files, headers=ACCEPT_JSON, timeout=20)
+        response = requests.post(f"{address}/models/people/table", files=files, headers=ACCEPT_JSON, timeout=60)
     assert response.status_code == 413
     assert response.json()["code"] == "body_too_large"
     assert "11 kB" in response.json()["html"]

@@ -55,10 +55,10 @@ def test_it_prints_its_address_and_stops_on_sigterm(tmp_path: Path) -> None:
         assert f"Model server  {UNREACHABLE}" in lines
         assert not re.match(r"Ready: \d+ model", lines[-1])  # the model server can't be reached
         assert NO_LOGIN not in lines
-        response = requests.get(f"{address}/", timeout=10)
+        response = requests.get(f"{address}/", timeout=60)
         assert (response.status_code, code_of_error(response.text)) == (503, "model_server_unreachable")
         assert "Server" not in response.headers
-        assert requests.get(f"{address}/health", timeout=10).text == "ok\n"
+        assert requests.get(f"{address}/health", timeout=60).text == "ok\n"
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
         assert not list(tmp_path.iterdir())  # its folder is gone
@@ -92,8 +92,8 @@ sys.exit(serve(Settings(url={UNREACHABLE!r}, port=0)))
     with running(command=[sys.executable, "-c", code]) as (process, lines):
         [address] = [line.split()[-1] for line in lines if line.startswith("Web app")]
         with suppress(requests.RequestException):  # it may stop before the answer
-            requests.get(f"{address}/health", timeout=10)
-        assert process.wait(10) == 0
+            requests.get(f"{address}/health", timeout=60)
+        assert process.wait(60) == 0
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs SIGHUP")
@@ -149,7 +149,7 @@ class Handler(BaseHTTPRequestHandler):
 
 def send_table(lines: list[str]) -> None:
     [address] = [line.split()[-1] for line in lines if line.startswith("Web app")]
-    response = requests.post(f"{address}/models/m/table", files={"table": ("t.csv", b"age\n1\n")}, timeout=10)
+    response = requests.post(f"{address}/models/m/table", files={"table": ("t.csv", b"age\n1\n")}, timeout=60)
     assert response.status_code == 200
 
 

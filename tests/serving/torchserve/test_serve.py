@@ -30,7 +30,7 @@ def post(server: RunningServer, path: str, record: Any) -> Any:
     if server.key_file:
         headers["Authorization"] = f"Bearer {json.loads(server.key_file.read_text())['inference']['key']}"
     request = urllib.request.Request(server.url + path, json.dumps(record).encode(), headers)
-    with urllib.request.urlopen(request, timeout=20) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return json.loads(answer.read())
 
 
@@ -40,7 +40,7 @@ def family(server: RunningServer) -> list[psutil.Process]:
 
 
 def assert_gone(processes: list[psutil.Process]) -> None:
-    _, alive = psutil.wait_procs(processes, timeout=10)
+    _, alive = psutil.wait_procs(processes, timeout=60)
     assert not [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
 
 
@@ -53,7 +53,7 @@ class TestRunning:
 
     def test_refuses_requests_without_key_and_does_not_print_the_key(self, server: RunningServer) -> None:
         with pytest.raises(urllib.error.HTTPError) as refused:
-            urllib.request.urlopen(server.url + "/predictions/echo", timeout=10)
+            urllib.request.urlopen(server.url + "/predictions/echo", timeout=60)
         assert refused.value.code == 401
         refused.value.close()
         assert server.key_file is not None
@@ -75,7 +75,7 @@ class TestRunning:
 
     def test_metrics_of_server_and_handler(self, server: RunningServer) -> None:
         post(server, "/predictions/echo", {"a": 1})
-        with urllib.request.urlopen(server.metrics, timeout=10) as answer:
+        with urllib.request.urlopen(server.metrics, timeout=60) as answer:
             text = answer.read().decode()
         assert "ts_inference_requests_total{" in text
         assert 'echo_records_total{ModelName="echo",Level="Model"' in text
@@ -133,7 +133,7 @@ class TestStopping:
         with running_server(echo_store) as server:
             processes = family(server)
             next(process for process in processes if "java" in process.name()).kill()
-            assert server.process.wait(20) == 1
+            assert server.process.wait(60) == 1
             printed = server.stderr.read_text()
             assert "ServerDied: " in printed
             assert "signal 9" in printed
