@@ -11,11 +11,14 @@ from itertools import groupby
 from typing import Any
 from urllib.parse import urlsplit
 
+from tests.engines import LONG
+
 COUNT = 8
+PAUSE = 0.0 if LONG else 0.02  # seconds between the requests of a stream: other tests need the processors, too
 
 
 class Streams:
-    """Streams that send the same record without pause, half of them with a new connection for each request.
+    """Streams that keep sending the same record, half of them with a new connection for each request.
 
     Attributes:
         answers: the predictions of each stream, in order.
@@ -93,5 +96,6 @@ class Streams:
             if not is_kept or reply.will_close:
                 connection.close()
                 connection = None
+            self._stop.wait(PAUSE)
         if connection:
             connection.close()

@@ -20,7 +20,7 @@ from fastmar_client import Client
 from fastmar_serving.ray.package import Options, package
 from fastmar_serving.testing import running_server
 from tests.archives import changed, golden, tiny_archive
-from tests.engines.streams import Streams
+from tests.engines.streams import PAUSE, Streams
 from tests.ray.cluster import START_TIMEOUT, RayServer, serving
 
 pytestmark = [
@@ -56,7 +56,7 @@ def server(folder: Path, old: Path) -> Iterator[RayServer]:
 
 @contextmanager
 def scoring(server: RayServer, record: Any) -> Iterator[list[list[Any]]]:
-    """Clients that send a record without pause; yields their answers."""
+    """Clients that keep sending a record; yields their answers."""
     stop = threading.Event()
     answers: list[list[Any]] = [[] for _ in range(STREAMS)]
 
@@ -67,6 +67,7 @@ def scoring(server: RayServer, record: Any) -> Iterator[list[list[Any]]]:
                     received.append(client.predict("tiny", record)["prediction"])
                 except Exception as error:
                     received.append(error)
+                stop.wait(PAUSE)
 
     threads = [threading.Thread(target=send, args=(each,)) for each in answers]
     for thread in threads:
