@@ -121,7 +121,7 @@ def _number(common: JSON, details: JSON, options: JSON, default: Any, typical: A
     usual_range = (float(minimum), float(maximum)) if minimum is not None and maximum is not None else None
     limits: tuple[Any, Any] = (options.get("minimum", minimum), options.get("maximum", maximum))
     has_limits = all(map(_number_text, limits)) and limits[0] < limits[1]
-    # Without a reference table the default is a mean such as 38.44 years, which is rounded.
+    # Without reference data, the default is a mean such as 38.44 years, which is rounded.
     is_mean = "default" not in options and usual_range is None and isinstance(default, int | float)
     form_field = Field(
         **common,

@@ -29,6 +29,6 @@ def occlusion_overlay(explanation: JSON, schema: JSON, texts: Presentation) -> J
         "raw": is_raw(schema),
         "classes": [
             {"index": SUPPORTS, "name": f"supports {named}", "share": ""},
-            {"index": OPPOSES, "name": "speaks against it", "share": ""},
+            {"index": OPPOSES, "name": "opposes it", "share": ""},
         ],
     }

@@ -1,4 +1,4 @@
-"""A plausible default category, for exports without a reference table: a learner does not record frequencies."""
+"""A plausible default category, for exports without reference data: a learner does not record frequencies."""
 
 from __future__ import annotations
 
