@@ -3,36 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, overload
+from typing import Any, Literal, overload
 
-from fastmar_client.async_flows import batches, iterate, map_in_order, run_async
-from fastmar_client.calls import Calls, Query
-from fastmar_client.client import Record
+from fastmar_client.async_flows import batches, iterate, map_in_order
+from fastmar_client.async_operations import AsyncOperations
+from fastmar_client.bulk import check_sizes
+from fastmar_client.calls import Query
 from fastmar_client.encoding import Part, Picture, is_one
 from fastmar_client.errors import RecordRefused
-from fastmar_client.event_stream import TextParts
-from fastmar_client.explaining import explain_record
-from fastmar_client.flows import Flow, Result
 from fastmar_client.frames import Frame, records_in
-from fastmar_client.generation import continuation, embed_record, generate_record
-from fastmar_client.item_lists import recommend_record, similar_record
-from fastmar_client.records import REQUEST_BYTES, Answer, prepare, raise_error, size_of, with_record_number
-from fastmar_client.requester import Headers
-from fastmar_client.retries import Retries
+from fastmar_client.records import REQUEST_BYTES, Answer, Record, prepare, raise_error, size_of, with_record_number
 from fastmar_client.scoring import ROWS_A_REQUEST
 from fastmar_client.served import ServedModel, get_samples, get_schema, list_models, wait_until_ready
-from fastmar_client.transport import AsyncTransport, Reply, base_url
 from fastmar_contract.masks import MaskSize
 
-if TYPE_CHECKING:
-    import httpx
 
-
-class AsyncClient:
+class AsyncClient(AsyncOperations):
     """A client of one server, for one event loop. Close it, or use it in an `async with` statement.
 
     async with AsyncClient("http://127.0.0.1:8080") as client:
@@ -42,38 +30,6 @@ class AsyncClient:
 
     Arguments, answers and errors are those of `Client`. To score a CSV file, use `Client.score_csv`.
     """
-
-    def __init__(
-        self,
-        url: str = "http://127.0.0.1:8080",
-        *,
-        token: str | None = None,
-        key_file: str | os.PathLike[str] | None = None,
-        timeout: float | tuple[float, float] = (3.0, 60.0),
-        retries: Retries = Retries(),  # noqa: B008 - frozen
-        session: httpx.AsyncClient | None = None,
-        transport: AsyncTransport | None = None,
-        headers: Headers | Callable[[], Headers] | None = None,
-    ) -> None:
-        """Create a client. The arguments are those of `Client`; `session` is an `httpx.AsyncClient`."""
-        self._calls = Calls(token=token, key_file=key_file, timeout=timeout, retries=retries, headers=headers)
-        if transport is None:
-            from fastmar_client.async_http import AsyncHttpTransport  # noqa: PLC0415 - imports httpx
-
-            transport = AsyncHttpTransport(base_url(url), session)
-        self._transport = transport
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """Close the connections to the server."""
-        await self._transport.close()
 
     @overload
     async def predict(  # type: ignore[overload-overlap]  # a str is a sequence too, but means one record
@@ -163,84 +119,10 @@ class AsyncClient:
         `records` may also be an async iterable. A plain iterable is read in the event loop, so it must not block. To
         stop early, call `aclose()` on the result; pending requests are cancelled.
         """
-        if batch_size < 1 or concurrency < 1:
-            raise ValueError("batch_size and concurrency must be 1 or more")
+        check_sizes(batch_size, concurrency)
         query = Query(model, version, validate, mask_size, request_id)
         items = records if isinstance(records, AsyncIterable) else records_in(records)
         return self._answers(items, query, batch_size, concurrency, on_error, on_progress)
-
-    async def recommend(
-        self,
-        model: str,
-        user: Any,
-        k: int = 10,
-        *,
-        seen: Iterable[Any] = (),
-        version: str | None = None,
-        request_id: str | None = None,
-    ) -> Answer:
-        """The items with the highest predictions for a user; see `Client.recommend`."""
-        query = Query(model, version, request_id=request_id)
-        return await self._run(self._calls.operation(query, recommend_record, user, k, seen))
-
-    async def similar(
-        self, model: str, item: Any, k: int = 10, *, version: str | None = None, request_id: str | None = None
-    ) -> Answer:
-        """The items that are most similar to an item; see `Client.similar`."""
-        query = Query(model, version, request_id=request_id)
-        return await self._run(self._calls.operation(query, similar_record, item, k))
-
-    async def explain(
-        self, model: str, record: Record | Picture, *, version: str | None = None, request_id: str | None = None
-    ) -> Answer:
-        """The answer to the row of a table or a picture, and what it depends on; see `Client.explain`."""
-        query = Query(model, version, request_id=request_id)
-        return await self._run(self._calls.operation(query, explain_record, record))
-
-    async def generate(
-        self,
-        model: str,
-        text: str | Record,
-        tokens: int = 50,
-        *,
-        temperature: float = 1.0,
-        min_p: float | None = None,
-        no_unk: bool = True,
-        seed: int | None = None,
-        version: str | None = None,
-        request_id: str | None = None,
-    ) -> Answer:
-        """A text, continued by a language model; see `Client.generate`."""
-        query = Query(model, version, request_id=request_id)
-        return await self._run(
-            self._calls.operation(query, generate_record, text, tokens, temperature, min_p, no_unk, seed)
-        )
-
-    def stream(
-        self,
-        model: str,
-        text: str | Record,
-        tokens: int = 50,
-        *,
-        temperature: float = 1.0,
-        min_p: float | None = None,
-        no_unk: bool = True,
-        seed: int | None = None,
-        version: str | None = None,
-        request_id: str | None = None,
-    ) -> AsyncGenerator[str, None]:
-        """The parts of a generated text as they arrive, for `async for`; see `Client.stream`.
-
-        To stop early, call `aclose()` on the result.
-        """
-        query = Query(model, version, request_id=request_id)
-        return self._stream(query, text, tokens, temperature, min_p, no_unk, seed)
-
-    async def embed(
-        self, model: str, text: str | Record, *, version: str | None = None, request_id: str | None = None
-    ) -> Answer:
-        """The encoding of a text by a language model; see `Client.embed`."""
-        return await self._run(self._calls.operation(Query(model, version, request_id=request_id), embed_record, text))
 
     async def schema(self, model: str, version: str | None = None) -> dict[str, Any]:
         """The JSON Schemas of the model's records and answers."""
@@ -298,18 +180,3 @@ class AsyncClient:
             return prepare(record, schema, query.mask_size)
         # In a thread: reading a file or encoding an image would block the event loop.
         return await asyncio.to_thread(prepare, record, schema, query.mask_size)
-
-    async def _stream(self, query: Query, *arguments: Any) -> AsyncGenerator[str, None]:
-        answer = await self._run(self._calls.stream(query, *arguments))
-        if not isinstance(answer, Reply):
-            yield continuation(answer)
-            return
-        chunks: Any = answer.chunks
-        async with aclosing(chunks):
-            with TextParts(answer, query.model, query.request_id) as parts:
-                async for chunk in chunks:
-                    for part in parts(chunk):
-                        yield part
-
-    async def _run(self, flow: Flow[Result]) -> Result:
-        return await run_async(flow, self._transport)

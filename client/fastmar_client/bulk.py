@@ -15,6 +15,12 @@ Item = TypeVar("Item")
 Output = TypeVar("Output")
 
 
+def check_sizes(batch_size: int, concurrency: int) -> None:
+    """Raise a ValueError if a batch would be empty, or no request could be sent."""
+    if batch_size < 1 or concurrency < 1:
+        raise ValueError("batch_size and concurrency must be 1 or more")
+
+
 class Batcher(Generic[Item]):
     """Groups items into lists of at most `max_items` items and `max_bytes` bytes; a larger item gets its own list."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from fastmar_client.problems import Problem
 from fastmar_client.refusals import faults
 from fastmar_client.schema import Schema
 
+Record = Mapping[str, Any]
 Answer = dict[str, Any]
 
 REQUEST_BYTES = 4_000_000  # maximum of a request with several records; the server's limit is 16 MB

@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from fastmar_client.bulk import answer_or_bisect, batches, map_in_order
+from fastmar_client.bulk import answer_or_bisect, batches, check_sizes, map_in_order
 from fastmar_client.csv_answers import AnswerColumns
 from fastmar_client.encoding import JSON, encode
 from fastmar_client.errors import CsvUnreadable, CsvUnwritable, RecordRefused, wrong_count_error
@@ -89,8 +89,7 @@ def score_csv(
 ) -> Scored:
     """Score the CSV `source` and write the answers to the CSV `target`. See `Client.score_csv`."""
     source, target = Path(source), Path(target)
-    if batch_size < 1 or concurrency < 1:
-        raise ValueError("batch_size and concurrency must be 1 or more")
+    check_sizes(batch_size, concurrency)
     schema = Schema(model.schema)
     if not schema.reads_csv:
         raise CsvUnreadable(

@@ -27,7 +27,7 @@ SYNC_ONLY = {"score_csv"}
 
 
 def test_methods_and_arguments_are_those_of_client() -> None:
-    for name in ("__init__", *(name for name in vars(Client) if not name.startswith("_") and name not in SYNC_ONLY)):
+    for name in ("__init__", *(name for name in dir(Client) if not name.startswith("_") and name not in SYNC_ONLY)):
         actual, expected = (inspect.signature(getattr(cls, name)).parameters for cls in (AsyncClient, Client))
         assert list(actual) == list(expected)
         for each in expected:
