@@ -15,7 +15,8 @@ from fastmar_contract.files import sha256_of
 from fastmar_contract.keys import MIN_LENGTH, is_valid, keys_in
 from fastmar_runtime.bundle import SPEC, BundleFiles
 from fastmar_runtime.engines.asgi import Application
-from fastmar_runtime.engines.asgi_worker import Configuration, Worker
+from fastmar_runtime.engines.asgi_configuration import Configuration
+from fastmar_runtime.engines.asgi_models import Worker
 from fastmar_runtime.errors import BundleError, BundleUnreadable
 from fastmar_runtime.http.asgi_types import Receive, Scope, Send
 from fastmar_runtime.spec import from_dict

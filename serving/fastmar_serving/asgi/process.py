@@ -34,7 +34,7 @@ class WorkerProcess:
 
     Args:
         listener: a listening socket.
-        configuration: see `fastmar_runtime.engines.asgi_worker.Configuration`, without the listener.
+        configuration: see `fastmar_runtime.engines.asgi_configuration.Configuration`, without the listener.
         on_metrics: a function that is called with the changes of the worker's metrics, in a thread of its own.
     """
 

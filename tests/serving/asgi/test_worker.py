@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 
 from fastmar_runtime.batching import Batcher
-from fastmar_runtime.engines import asgi_worker
+from fastmar_runtime.engines import asgi_models
 from fastmar_runtime.engines.asgi import Application
-from fastmar_runtime.engines.asgi_worker import Configuration, Worker
+from fastmar_runtime.engines.asgi_configuration import Configuration
+from fastmar_runtime.engines.asgi_models import Worker
 from fastmar_runtime.errors import GoldenMismatch
 from fastmar_runtime.http.routes import Models, Version
 from fastmar_runtime.logs import JsonFormatter
@@ -62,13 +63,13 @@ def test_version_that_loads_after_the_launcher_gave_up_is_dropped(
 ) -> None:
     first, second = (archive(tiny_archive(tmp_path, version), version) for version in ("1.0", "2.0"))
     worker = Worker(Configuration(0, [first], {"tiny": "1.0"}), lambda *_: None)
-    load, go_on = asgi_worker.load, threading.Event()
+    load, go_on = asgi_models.load, threading.Event()
 
     def slow(*arguments: Any) -> Version:
         assert go_on.wait(20)
         return load(*arguments)
 
-    monkeypatch.setattr(asgi_worker, "load", slow)
+    monkeypatch.setattr(asgi_models, "load", slow)
 
     async def run() -> None:
         loading = asyncio.ensure_future(worker.execute({"command": "load", "archives": [second]}))
@@ -86,7 +87,7 @@ def test_version_that_loads_after_the_launcher_gave_up_is_dropped(
 def test_process_does_not_wait_for_a_version_that_loads() -> None:
     program = """if True:
         import asyncio, time
-        from fastmar_runtime.engines.asgi_worker import _in_daemon
+        from fastmar_runtime.engines.asgi_models import _in_daemon
         async def main():
             loading = asyncio.ensure_future(_in_daemon(time.sleep, 600))
             await asyncio.sleep(0.1)
