@@ -170,6 +170,27 @@ def test_no_message_moves_the_button_while_it_is_pressed(opened: Any) -> None:
     expect(opened.get_by_label("Hours")).to_be_focused()
 
 
+def test_a_refused_form_is_not_reported_twice(page: Any, address: str, live: FakeClient) -> None:
+    """After "Predict", the answer says that nothing was sent; it is not an older answer that was not updated."""
+    page.add_init_script(COUNT_FLYING)
+    page.clock.install()
+    page.goto(f"{address}/models/tiny")
+    expect(page.locator("#answer .sentence")).to_be_visible()
+    page.clock.pause_at(datetime.now() + timedelta(hours=1))
+    page.get_by_label("Hours").fill("")
+    page.get_by_role("button", name="Predict").click()
+    expect(page.locator("#answer [data-code=invalid_values]")).to_be_visible()
+    started = page.evaluate("window.started")
+    page.clock.run_for(1000)
+    assert page.evaluate("window.started") == started
+    expect(page.locator("[data-outdated]")).to_be_hidden()
+    with page.expect_response("**/models/tiny"):
+        page.get_by_label("Age").fill("1")
+    page.clock.run_for(1000)
+    expect(page.locator(".problem[data-code=below_minimum]")).to_be_visible()
+    expect(page.locator("[data-outdated]")).to_be_hidden()
+
+
 def test_incomplete_and_invalid_values_keep_the_answer(opened: Any, live: FakeClient) -> None:
     before = opened.locator("#answer .sentence").inner_text()
     opened.get_by_label("Hours").fill("")

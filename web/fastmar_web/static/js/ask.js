@@ -110,7 +110,7 @@ function start(part) {
     const found = invalidInput(part);
     const messages = found?.fields[id];
     markField(id, messages);
-    setOutdated(Boolean(found) && !answer.querySelector(".failure"));
+    setOutdated(Boolean(found));
     sent = null;
     if (isLive && !found) follow({ target: part });
     if (!messages) return;
@@ -119,7 +119,8 @@ function start(part) {
   }
 
   /** Show whether the answer is not that of the values, because one of them is invalid. */
-  function setOutdated(isOutdated) {
+  function setOutdated(isInvalid) {
+    const isOutdated = isInvalid && !answer.querySelector(".failure"); // a failure is no older answer
     if (isOutdated && !part.classList.contains("outdated")) announce(outdated.textContent);
     part.classList.toggle("outdated", isOutdated);
     outdated.hidden = !isOutdated;

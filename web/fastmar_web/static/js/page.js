@@ -68,7 +68,8 @@ export function failure(code, title, message) {
 
 /** Mark the text of `input` as invalid, or as valid with an empty `message`. The event "validity" reports a change. */
 export function setProblem(input, message) {
-  if (input.validationMessage === message) return;
+  const { validity, validationMessage } = input;
+  if ((validity.customError ? validationMessage : "") === message) return; // the browser has messages of its own
   input.setCustomValidity(message);
   input.dispatchEvent(new Event("validity", { bubbles: true }));
 }
