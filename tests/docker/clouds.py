@@ -90,13 +90,13 @@ class Container:
             try:
                 status = ask(host, self.port, "GET", path, timeout=2).status
             except (OSError, http.client.HTTPException):
-                time.sleep(0.05)  # not listening yet
+                time.sleep(0.2)  # not listening yet
                 continue
             if not seen or seen[-1] != status:
                 seen.append(status)
             if status == 200 and "Ready: " in self.log():  # the first worker of the asgi engine already answers 200
                 return seen
-            time.sleep(0.05)
+            time.sleep(0.2)
         raise AssertionError(f"never ready, {seen}:\n{self.log()}")
 
 

@@ -72,7 +72,7 @@ def test_liveness_before_readiness_and_drain_after_sigterm(each_image: str, tabl
             try:
                 live, ready = running.get(LIVE, timeout=2).status, running.get(READY, timeout=2).status
             except (OSError, http.client.HTTPException):
-                time.sleep(0.05)
+                time.sleep(0.2)
                 continue
             assert live == 200
             alive_before_ready |= ready == 503

@@ -28,7 +28,7 @@ def wait_for(look: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:
     deadline = time.monotonic() + seconds
     while not (found := look()):
         assert time.monotonic() < deadline, f"no {what} within {seconds:g} s"
-        time.sleep(0.1)
+        time.sleep(0.2)
     return found
 
 
