@@ -21,7 +21,7 @@ pytestmark = needs("launcher")
 
 STREAMS = 8
 EVERY = 5.0  # seconds between two deaths
-SECONDS = 60.0 if LONG else 10.0
+SECONDS = 60.0 if LONG else 6.0
 BATCH = 16
 
 
