@@ -41,12 +41,12 @@ def days(first: str, count: int) -> pd.Series:
     return pd.Series(pd.Timestamp(first) + pd.to_timedelta((DAYS * count).astype(int), unit="D"))
 
 
-def date_case(dates: Any, y: str = "label", **others: Any) -> Case:
-    """A case with the `saledate` `dates`, and with columns by fastai's `cont_cat_split`."""
+def date_case(dates: Any, y: str = "label", without: tuple[str, ...] = (), **others: Any) -> Case:
+    """A case with the `saledate` `dates`, and with columns by fastai's `cont_cat_split`; some may be left out."""
 
     def change(df: pd.DataFrame) -> pd.DataFrame:
         df = df[["size", "label", "price"]].assign(saledate=dates)
-        return add_datepart(df.rename(columns={"price": "sale"}), "saledate")
+        return add_datepart(df.rename(columns={"price": "sale"}), "saledate").drop(columns=[*without])
 
     numbers, categories = cont_cat_split(change(table()), dep_var=["label", "sale"])
     return Case(cats=categories, conts=numbers, y=y, change=change, **others)
@@ -120,6 +120,22 @@ def test_unit_of_elapsed_is_that_of_pandas(span: str, unit: str) -> None:
 def test_answers_for_dates_of_each_unit_equal_fastai(span: str, unit: str, tmp_path: Path) -> None:
     dates = days(*SPANS[span]).astype(f"datetime64[{unit}]")
     assert_dates_answer_as_fastai(date_case(dates), dates, tmp_path, UNITS[unit])
+
+
+@pytest.mark.parametrize("unit", ["ns", "us"])
+def test_answers_for_dates_without_the_year_equal_fastai(unit: str, tmp_path: Path) -> None:
+    dates = days(*SPANS["recent"]).astype(f"datetime64[{unit}]")
+    assert_dates_answer_as_fastai(date_case(dates, without=("saleYear",)), dates, tmp_path, UNITS[unit])
+
+
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("span", [*SPANS, "January 1970"])
+def test_without_the_year_the_unit_is_right_or_unknown(span: str, unit: str) -> None:
+    first, count = SPANS.get(span, ("1970-01-01", 31))
+    dates = days(first, count).astype(f"datetime64[{unit}]")
+    found = divisor_from_statistics(date_case(dates, without=("saleYear",)))
+    is_recent = span in ("recent", "a week")
+    assert found == (UNITS[unit] if is_recent and unit in ("ns", "us") else 0)
 
 
 @pytest.mark.parametrize(
@@ -251,6 +267,14 @@ class TestAmbiguousUnits:
     def test_without_the_year(self) -> None:
         assert units((45 * YEAR, 2 * YEAR), {"Year": (2014.5, 2.0)}) == 1
         assert units((45 * YEAR, 2 * YEAR), {}, without="Year") == 0
+
+    def test_elapsed_that_the_user_converted_without_the_year(self) -> None:
+        """Seconds since 1970 of dates from 1990 to 2040, in other units; those of pandas are known."""
+        all_days = {"Dayofyear": (183.0, 105.0)}
+        for years in range(20, 70):
+            for size in (1e-3, 60, 3600, 86400, 7 * 86400, YEAR / 12, YEAR):
+                elapsed = (years * YEAR / size, 2 * YEAR / size)
+                assert units(elapsed, all_days, without="Year") == 0, (years, size)
 
     def test_a_year_of_text(self) -> None:
         assert units((45 * YEAR, 2 * YEAR), {"Year": ["2014", "2015"]}) == 0

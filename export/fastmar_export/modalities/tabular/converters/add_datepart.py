@@ -26,6 +26,7 @@ _YEAR = 31556952.0  # seconds of the mean Gregorian year
 _DAY = 86400.0
 _SLACK = 0.05  # relative to the years since 1970: filled rows and float32 make the statistics inexact
 _YEAR_ERROR = 0.01  # years, because their lengths differ
+_RECENT = (1990, 2040)  # years in which a date without the part Year is expected; see `_divisor_without_year`
 _SPREAD_FACTOR = 5.0  # allowed ratio of spreads, which are estimates for categories; divisors differ by 1000
 
 Typical = dict[str, tuple[float, float]]
@@ -115,8 +116,10 @@ def _elapsed_divisor(prefix: str, typical: Typical, vocabularies: dict[str, list
     fastai divides all dates by 10**9, and the pickle does not contain the unit in which pandas stored them.
     """
     elapsed, years = _range(prefix + ELAPSED, typical, vocabularies), _years(prefix, typical, vocabularies)
-    if elapsed is None or years is None:
+    if elapsed is None:
         return None
+    if years is None:
+        return _divisor_without_year(elapsed, _range(prefix + "Dayofyear", typical, vocabularies))
     low, high, least, most = years
     slack = _SLACK * max(1.0, abs(low), abs(high))
     near_1970 = low - slack <= 0 <= high + slack  # with a small divisor, all dates are near 1970
@@ -129,6 +132,26 @@ def _elapsed_divisor(prefix: str, typical: Typical, vocabularies: dict[str, list
         if first <= high + slack and last >= low - slack and (smallest <= spread <= largest or not near_1970):
             fits.append(divisor)
     return fits[0] if len(fits) == 1 else None
+
+
+def _divisor_without_year(elapsed: _Range, day: _Range | None) -> int | None:
+    """Seconds in a unit of ``Elapsed``, if the learner has no usable column ``Year``; None if they are not certain.
+
+    Only nanoseconds and microseconds, which pandas has by default, can be told from a column that the user converted:
+    as seconds or microseconds of recent years, hours since 1970 are later than 2040, and minutes earlier than 1975.
+    Days and months can't be told from milliseconds and seconds. Seconds of January 1970 would have other values of
+    ``Dayofyear``.
+    """
+    if day is None:
+        return None
+    low, high, spread = (value / _DAY for value in elapsed)
+    if low <= day[1] and high >= day[0] - 2 and day[2] <= spread * _SPREAD_FACTOR + 1:
+        return None
+    for divisor in _DIVISORS[:2]:
+        first, last = (1970 + value * divisor / _YEAR for value in (elapsed[0] - elapsed[2], elapsed[1] + elapsed[2]))
+        if _RECENT[0] <= first and last <= _RECENT[1]:
+            return divisor
+    return None
 
 
 def _years(
