@@ -16,6 +16,7 @@ from fastmar_oracle.answers import AnswerPair, compare
 from fastmar_oracle.learner import load_learner
 from fastmar_oracle.modalities import modality
 from fastmar_runtime.predictor import Predictor
+from fastmar_runtime.spec import Spec
 
 TOLERANCE = 1e-5
 """Largest allowed difference of a number, from float32 sums in another order; relative for numbers above 1."""
@@ -33,8 +34,14 @@ class NotComparable(FastmarError):
     code = "not_comparable"
 
 
-_OTHER_ANSWERS = {"test_time_augmentation": "--tta", "reduced_precision": "--precision"}
-"""Options by the code of the notice that the export writes."""
+_OTHER_ANSWERS = {
+    "test_time_augmentation": (
+        "--tta",
+        "its answers are those of learn.tta with evenly spread numbers, where fastai draws random ones",
+    ),
+    "reduced_precision": ("--precision", "its network is rounded, and its answers are not those of learn.predict"),
+}
+"""The option and its effect, by the code of the notice that the export writes."""
 
 
 class AnswersDiffer(FastmarError):
@@ -89,11 +96,7 @@ def compare_with_fastai(
     oracle = modality(spec.kind)
     records = oracle.read(golden, data, spec)
     _check_same(predictor, learner)
-    if flags := [_OTHER_ANSWERS[note["code"]] for note in spec.notices if note["code"] in _OTHER_ANSWERS]:
-        raise NotComparable(
-            f"the archive was exported with {' and '.join(flags)}, so its answers are not those of learn.predict.",
-            fix="export the learner without this option, and compare that archive.",
-        )
+    _check_comparable(spec)
     differences, refused = {}, []
     rows = [*range(len(golden)), *_sample(range(len(golden), len(records)), sample)]
     learn = load_learner(learner)
@@ -109,6 +112,17 @@ def compare_with_fastai(
             differences[row] = _difference(str(record), pair, answer)
     compared_golden = sum(row < len(golden) for row in differences)
     return Comparison(len(differences), compared_golden, max(differences.values(), default=0.0), refused)
+
+
+def _check_comparable(spec: Spec) -> None:
+    """Refuse an archive whose answers fastai can't repeat."""
+    if found := [_OTHER_ANSWERS[note["code"]] for note in spec.notices if note["code"] in _OTHER_ANSWERS]:
+        flags = " and ".join(flag for flag, _ in found)
+        raise NotComparable(
+            f"the archive was exported with {flags}: {', and '.join(effect for _, effect in found)}.",
+            fix=f"compare an archive that is exported without {flags}: it has the same preprocessing and weights. "
+            "`fastmar verify` without --learner replays the golden records of this one.",
+        )
 
 
 def _sample(rows: range, size: int | None) -> Sequence[int]:
