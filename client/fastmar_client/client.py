@@ -250,7 +250,7 @@ class Client(Operations):
         return self._run(get_schema(self._calls.requester, model, version))
 
     def samples(self, model: str, version: str | None = None) -> list[bytes]:
-        """The sample pictures of a model of pictures: files that `predict` takes; [] if the archive has none.
+        """The sample pictures of a picture model: files that `predict` takes; [] if the archive has none.
 
         They are small JPEG copies of reference pictures, which `fastmar export --with-samples` put into the archive.
 

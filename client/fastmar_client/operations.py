@@ -1,4 +1,4 @@
-"""What a `Client` asks of a model beside predictions: lists of items, explanations, texts and encodings."""
+"""Operations of a `Client` besides predictions: lists of items, explanations, texts and encodings."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Operations(Connection):
         version: str | None = None,
         request_id: str | None = None,
     ) -> Answer:
-        """The items with the highest predictions for a user, from a model of collaborative filtering.
+        """The items with the highest predictions for a user, from a collaborative filtering model.
 
         Args:
             model: the model's name.

@@ -141,7 +141,7 @@ class Schema:
         return suggest_names(found, [name for name in present if name not in known])
 
     def unused(self, names: Sequence[str]) -> str | None:
-        """A sentence about columns of a table that the model does not use, but for its targets; None without any."""
+        """A sentence that names columns of a table that the model does not use, except targets; None without any."""
         problems = list(self._extra(dict.fromkeys(names), self.names))
         if not problems:
             return None
