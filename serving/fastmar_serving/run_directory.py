@@ -68,6 +68,11 @@ class RunDirectory:
         """The token of check requests; see `fastmar_contract.check_requests`."""
         return self.path / "check_token"
 
+    @property
+    def removals_file(self) -> Path:
+        """Names of models that `fastmar models --remove` removes from the running server, as JSON, one a line."""
+        return self.path / "removals"
+
     def check_token(self) -> str | None:
         """The token of check requests; None if it can't be read."""
         try:
@@ -167,5 +172,12 @@ def _lock(path: Path) -> Iterator[None]:
 def _clean_up(run: RunDirectory) -> None:
     """Remove files that must not outlive a server: unpacked archives, sockets, keys, the ready file."""
     shutil.rmtree(run.temporary, ignore_errors=True)
-    for file in (run.management_socket, run.front_socket, run.key_file, run.check_file, run.ready_file):
+    for file in (
+        run.management_socket,
+        run.front_socket,
+        run.key_file,
+        run.check_file,
+        run.removals_file,
+        run.ready_file,
+    ):
         file.unlink(missing_ok=True)

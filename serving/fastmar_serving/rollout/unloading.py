@@ -7,6 +7,7 @@ moment of unloading is refused.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
 
@@ -21,6 +22,7 @@ from fastmar_serving.rollout.rollback import choose_version
 from fastmar_serving.rollout.server import Server
 from fastmar_serving.rollout.store import move_to_unloaded
 from fastmar_serving.rollout.versions import Version, versions_of
+from fastmar_serving.run_directory import RunDirectory
 
 POLL = 0.1  # seconds between two polls
 IDLE_FOR = 2.0  # seconds without queued requests and without processor time
@@ -58,6 +60,36 @@ def unload_named(server: Server, name: str, version: str, show: Callable[[str], 
             raise VersionInUse(f"{found.label} could not be unloaded.", fix=fix)
 
 
+def unload_model(server: Server, name: str, show: Callable[[str], None]) -> None:
+    """Unload all versions of a model, the default last; its callers get 404 from then on.
+
+    Raises:
+        NoVersion: it is not loaded.
+        VersionInUse: a version still receives requests; it and the default stay loaded.
+    """
+    with server.exclusive():
+        versions = versions_of(server.management, name)
+        if not versions:
+            raise NoVersion(f"{name} is not loaded.", fix="list the loaded models with `fastmar models`.")
+        for version in sorted(versions, key=lambda version: version.is_default):
+            with audit_entry(server, UNLOAD) as entry:
+                entry.model, entry.before = name, version.version
+                if not unload(server, version, show):
+                    fix = f"stop its callers, then run `fastmar models --remove {name}` again."
+                    raise VersionInUse(f"{version.label} could not be unloaded.", fix=fix)
+
+
+def _announce_removal(server: Server, name: str) -> None:
+    """Tell TorchServe's launcher that a model is removed on purpose: without it, the server counts as not ready."""
+    if server.run_dir is None:
+        return
+    try:
+        with RunDirectory(server.run_dir).removals_file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(name) + "\n")
+    except OSError as error:
+        notice(f"the server at {server.url} may count as not ready without {name}: {error.strerror or error}.")
+
+
 def _another_default(server: Server, default: Version) -> str:
     """The fix that makes another version the default."""
     versions = versions_of(server.management, default.name)
@@ -66,12 +98,12 @@ def _another_default(server: Server, default: Version) -> str:
     except NoVersion as error:
         if len(versions) > 1:
             return error.fix  # the versions to choose from
-        return "deploy another version first. To serve none, stop the server and move the archive out of its store."
+        return f"deploy another version first. To serve none, run `fastmar models --remove {default.name}`."
     return f"run `fastmar rollback {default.name}` first, or deploy another version."
 
 
 def unload(server: Server, version: Version, show: Callable[[str], None]) -> bool:
-    """Unload a version and move its archive to `unloaded`. Returns False if it stays, being busy or the default.
+    """Unload a version and move its archive to `unloaded`. Returns False if it stays, being busy or needed.
 
     If the file contains another version by now, it stays: the next start may need it.
     """
@@ -80,6 +112,8 @@ def unload(server: Server, version: Version, show: Callable[[str], None]) -> boo
     if not _becomes_idle(server, version):
         notice(f"{version.label} stays loaded: it still receives requests.")
         return False
+    if version.is_default:
+        _announce_removal(server, version.name)
     try:
         server.management.unregister(version.name, version.version)
     except ManagementError as error:
@@ -102,7 +136,7 @@ def _becomes_idle(server: Server, version: Version) -> bool:
     last_used, idle_since = -1.0, time.monotonic()
     while time.monotonic() < deadline:
         now = find_version(server, version.name, version.version)
-        if now is None or now.is_default:
+        if now is None or now.is_default != version.is_default:
             return False
         used = _processor_time(now)
         if now.queue or used != last_used:

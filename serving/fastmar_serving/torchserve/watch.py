@@ -6,6 +6,7 @@ The front is the Java code that receives each request before TorchServe does (`f
 from __future__ import annotations
 
 import http.client
+import json
 import logging
 import os
 import signal
@@ -58,6 +59,8 @@ class Watch:
         self._store = store
         self._platform = platform or PlatformRoutes()
         self._expected = set(expected)
+        self._removals: set[str] = set()  # models that are being removed on purpose
+        self._removals_read = 0  # bytes of the file
         self._hangs = Hangs(hang_timeout)
         self._deaths = Deaths()
         self._polled = 0.0
@@ -118,7 +121,7 @@ class Watch:
         now = time.monotonic()
         names = {model.name for model in served}
         lasting = {name for name, since in self._first_ready.items() if now - since > EXPECTED_AFTER}
-        gone = sorted((self._expected | lasting) - names)
+        gone = sorted(self._without_removed((self._expected | lasting) - names))
         self._expected |= lasting
         self._first_ready = {name: since for name, since in self._first_ready.items() if name in names}
         silent = [model.name for model in served if model.is_expected and not model.ready[model.default]]
@@ -127,6 +130,18 @@ class Watch:
         if hanging:
             return f"a worker of {', '.join(hanging)} hangs and is being replaced"
         return f"no worker answers for {', '.join(silent)}" if silent else ""
+
+    def _without_removed(self, gone: set[str]) -> set[str]:
+        """The models of `gone` that were not removed on purpose; the others are not expected any more."""
+        with suppress(OSError):  # nothing was removed
+            lines = self._run.removals_file.read_bytes()[self._removals_read :]
+            complete = lines[: lines.rfind(b"\n") + 1]
+            self._removals_read += len(complete)
+            self._removals |= {json.loads(line) for line in complete.splitlines()}
+        removed = gone & self._removals
+        self._removals -= removed
+        self._expected -= removed
+        return gone - removed
 
     def _hanging_workers(self, descriptions: dict[str, tuple[str, list[dict[str, Any]]]]) -> list[Worker]:
         try:

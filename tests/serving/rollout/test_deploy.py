@@ -22,7 +22,8 @@ from fastmar_serving.errors import ArchiveRefused
 from fastmar_serving.rollout import errors, loading, switching
 from fastmar_serving.rollout.deploy import DeployOptions, DeployResult, deploy
 from fastmar_serving.rollout.server import LOCK
-from fastmar_serving.rollout.unloading import unload_named
+from fastmar_serving.rollout.unloading import unload_model, unload_named
+from fastmar_serving.run_directory import RunDirectory
 
 
 def run(torchserve: FakeTorchServe, archive: Path, **options: Any) -> DeployResult:
@@ -541,6 +542,25 @@ class TestKeep:
         torchserve.models["tiny"]["1.0"].queue = 0
         unload_named(server, "tiny", "1.0", print)
         assert set(torchserve.models["tiny"]) == {"2.0"}
+
+    def test_unload_model(self, torchserve: FakeTorchServe, second: Path, tmp_path: Path) -> None:
+        run(torchserve, second)
+        run_dir = tmp_path / "run"
+        run_dir.mkdir()
+        server = torchserve.serve(run_dir)
+        with pytest.raises(errors.NoVersion):
+            unload_model(server, "other", print)
+        torchserve.models["tiny"]["2.0"].queue = 1  # the default
+        with pytest.raises(errors.VersionInUse) as caught:
+            unload_model(server, "tiny", print)
+        assert caught.value.code == "still_needed"
+        assert not RunDirectory(run_dir).removals_file.exists()
+        assert set(torchserve.models["tiny"]) == {"2.0"}
+        torchserve.models["tiny"]["2.0"].queue = 0
+        unload_model(server, "tiny", print)
+        assert torchserve.models == {}
+        assert RunDirectory(run_dir).removals_file.read_text() == '"tiny"\n'
+        assert files(torchserve.store) == [FILE, "unloaded/tiny-1.0.mar", "unloaded/tiny-2.0.mar"]
 
     def test_unload_of_the_default_suggests_what_is_possible(self, torchserve: FakeTorchServe, second: Path) -> None:
         with pytest.raises(errors.VersionInUse) as caught:

@@ -130,6 +130,25 @@ def test_a_deployed_model_is_expected_after_a_while(watch: Watch, api: Fake, clo
     assert front.status("/ping") == 503
 
 
+def test_ready_without_a_model_that_was_removed_on_purpose(
+    watch: Watch, run: RunDirectory, api: Fake, clock: Clock, front: Front
+) -> None:
+    def status_of(*registered: str) -> int:
+        api.registered = list(registered)
+        clock.now += PERIOD
+        watch.poll()
+        return front.status("/ping")
+
+    run.removals_file.write_text('"later"\n"echo"\n"ech')
+    assert status_of("echo") == 200
+    assert status_of() == 200
+    assert "/v1/models/echo" not in front.served["answers"]
+    assert status_of("echo") == 200  # deployed again
+    clock.now += EXPECTED_AFTER
+    assert status_of("echo") == 200
+    assert status_of() == 503
+
+
 def test_a_stopping_server_is_alive_but_not_ready(watch: Watch, front: Front) -> None:
     watch.stop()
     for path in ("/ping", "/v2/health/ready", "/v1/models/echo", "/v2/models/echo/versions/1.0/ready"):
