@@ -14,8 +14,10 @@ from flask import Flask
 
 from fastmar_web.errors import TooManyTables, Unavailable
 from fastmar_web.limits import Limit, client_network
+from fastmar_web.tables import job as job_module
 from fastmar_web.tables import jobs as jobs_module
-from fastmar_web.tables.jobs import DONE, Job, Jobs
+from fastmar_web.tables.job import DONE, Job
+from fastmar_web.tables.jobs import Jobs
 from fastmar_web.tables.preview import Preview
 from tests.web.conftest import listening
 from tests.web.html import code_of_error
@@ -116,7 +118,7 @@ def test_answers_count_as_stored_bytes(sender: Sender, jobs: Jobs) -> None:
 def test_a_full_address_gets_the_time_until_there_is_room(sender: Sender) -> None:
     """A client without cookies is a new visitor each time, so only the limit of its address applies."""
     tables = [sender.send(f"visitor {n}", "office", size=500) for n in range(5)]
-    tables[3].last_used -= jobs_module.LIFETIME - 90
+    tables[3].last_used -= job_module.LIFETIME - 90
     with pytest.raises(TooManyTables) as caught:
         sender.send("visitor 6", "office")
     assert caught.value.code == "too_many_tables"

@@ -25,8 +25,10 @@ from fastmar_web.errors import RequestRefused, Unavailable
 from fastmar_web.forms.form import make_form
 from fastmar_web.forms.values import LIMIT_CODES, from_post
 from fastmar_web.presentation import Presentation
+from fastmar_web.tables import job as job_module
 from fastmar_web.tables import jobs as jobs_module
-from fastmar_web.tables.jobs import CHECKED, DONE, FAILED, Job, Jobs
+from fastmar_web.tables.job import CHECKED, DONE, FAILED, Job
+from fastmar_web.tables.jobs import Jobs
 from fastmar_web.tables.preview import (
     AMBIGUOUS,
     MAX_PROBLEMS,
@@ -382,7 +384,7 @@ def test_only_idle_tables_are_deleted_on_a_full_disk(
 def test_expired_tables_are_deleted_without_a_request(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs_module, "CLEANUP_INTERVAL", 0.01)
     job = added(jobs)
-    monkeypatch.setattr(jobs_module, "LIFETIME", -1.0)
+    monkeypatch.setattr(job_module, "LIFETIME", -1.0)
     deadline = time.monotonic() + 60
     while job.folder.exists() and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -391,11 +393,11 @@ def test_expired_tables_are_deleted_without_a_request(jobs: Jobs, monkeypatch: p
 
 def test_the_lifetime_of_a_table_begins_when_it_is_scored(jobs: Jobs) -> None:
     job = added(jobs)
-    job.last_used -= 2 * jobs_module.LIFETIME
+    job.last_used -= 2 * job_module.LIFETIME
     jobs.score(job, score_nothing)
     assert job.finished.wait(60)
     assert jobs.get(job.id) is job  # scoring took longer than the lifetime
-    job.last_used -= 2 * jobs_module.LIFETIME
+    job.last_used -= 2 * job_module.LIFETIME
     with pytest.raises(RequestRefused) as caught:
         jobs.get(job.id)
     assert caught.value.code == "table_not_found"

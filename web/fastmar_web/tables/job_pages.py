@@ -14,8 +14,9 @@ from fastmar_web.errors import RequestRefused
 from fastmar_web.presentation import Presentation
 from fastmar_web.references import split_reference
 from fastmar_web.tables.files import format_named
+from fastmar_web.tables.job import DONE, Job
 from fastmar_web.tables.job_view import answers_as, keep_results, variables, view_of
-from fastmar_web.tables.jobs import DONE, Job, Jobs, ScoreTable
+from fastmar_web.tables.jobs import Jobs, ScoreTable
 from fastmar_web.tables.preview import Preview
 
 WAIT_SECONDS = 1.0  # how long a page waits for a small table, so that it need not reload

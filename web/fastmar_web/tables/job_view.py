@@ -16,12 +16,14 @@ from flask import url_for
 from fastmar_client import Scored
 from fastmar_web.presentation import Presentation
 from fastmar_web.tables.files import CSV, TableFormat, available
-from fastmar_web.tables.jobs import CHECKING, DONE, THREADS, Job, storage_errors
+from fastmar_web.tables.job import CHECKING, DONE, Job
+from fastmar_web.tables.jobs import THREADS
 from fastmar_web.tables.remarks import WarningsWithRemarks
 from fastmar_web.tables.result_links import choice_of
 from fastmar_web.tables.result_view import ResultView, has_labels, result_view, splits_labels
 from fastmar_web.tables.results import opened
 from fastmar_web.tables.results_writer import write_results
+from fastmar_web.tables.storage import storage_errors
 
 JSON = dict[str, Any]
 _CONVERSIONS = threading.Semaphore(THREADS)

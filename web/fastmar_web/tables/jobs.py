@@ -12,10 +12,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,136 +21,19 @@ from fastmar_client import ClientError, Scored
 from fastmar_web.backend import page_error
 from fastmar_web.errors import PageError, RequestRefused, Unavailable
 from fastmar_web.limits import ADDRESS_LIMIT, VISITOR_LIMIT, Limit
+from fastmar_web.tables.job import CHECKED, DONE, FAILED, SCORING, WAITING, Job, JobRemoved
 from fastmar_web.tables.preview import Preview
 from fastmar_web.tables.progress import Pace
+from fastmar_web.tables.storage import storage_errors
 
-LIFETIME = 3600.0  # seconds after the last request for a job, or after its work
 CLEANUP_INTERVAL = 60.0  # seconds
 MAX_JOBS = 200  # of all visitors
 THREADS = 2
 COPIES = 4  # of a table on the disk: the upload, the saved file, the answers, and the answers for the page
 
-CHECKING, CHECKED, WAITING, SCORING, DONE, FAILED = "checking", "checked", "waiting", "scoring", "done", "failed"
-
 JSON = dict[str, Any]
 MakePreview = Callable[[Path, Callable[[int], None]], Preview]
 ScoreTable = Callable[[Path, Path, Callable[[int], None]], Scored]
-
-
-class _JobRemoved(Exception):
-    """The job was removed while it was active."""
-
-
-@contextmanager
-def storage_errors() -> Iterator[None]:
-    """Turn an OSError into an error for the visitor; the log has the details.
-
-    Raises:
-        Unavailable: a file can't be written, for example because the disk is full.
-    """
-    try:
-        yield
-    except OSError as error:
-        print(f"fastmar web: a table can't be saved: {error}", file=sys.stderr, flush=True)
-        raise Unavailable(
-            "The web app has no disk space for the table now.",
-            fix="try again later, or with a smaller file.",
-            operator="the log of `fastmar web` has the details.",
-            code="no_disk_space",
-        ) from error
-
-
-@dataclass
-class Job:
-    """One table.
-
-    Attributes:
-        id: a random id that can't be guessed.
-        model: reference of the model: its name, and its version if one was chosen.
-        filename: the name of the file on the visitor's machine.
-        folder: folder of its files.
-        schema: of the model, when the table was uploaded.
-        state: one of the constants above.
-        preview: the result of the check, once it is done.
-        done: rows read or scored so far.
-        pace: the rate of the rows that are being scored.
-        scored: counts of rows, errors and warnings, once it is scored.
-        error: why it failed.
-        visitor: id of its owner; only later tables of the same visitor may replace it.
-        address: client address of the upload.
-        size: bytes of the table.
-        last_used: time of the last request, or of the end of the work; seconds of the monotonic clock.
-        cancelled: set when it is removed.
-        finished: set when no work is left to do.
-    """
-
-    id: str
-    model: str
-    filename: str
-    folder: Path
-    schema: JSON = field(default_factory=dict)
-    state: str = CHECKING
-    preview: Preview | None = None
-    done: int = 0
-    pace: Pace = field(default_factory=Pace)
-    scored: Scored | None = None
-    error: PageError | None = None
-    visitor: str = ""
-    address: str = ""
-    size: int = 0
-    last_used: float = field(default_factory=time.monotonic)
-    cancelled: threading.Event = field(default_factory=threading.Event)
-    finished: threading.Event = field(default_factory=threading.Event)
-
-    @property
-    def source(self) -> Path:
-        """Path of the table."""
-        return self.folder / "table.csv"
-
-    @property
-    def answers(self) -> Path:
-        """Path of the table with the answers."""
-        return self.folder / "answers.csv"
-
-    @property
-    def results(self) -> Path:
-        """Path of the answers as an SQLite file, for the page. Missing if the page can't show them."""
-        return self.folder / "results.sqlite"
-
-    @property
-    def is_active(self) -> bool:
-        """Whether it is being read or scored, or waits in the queue."""
-        return self.state in (CHECKING, WAITING, SCORING)
-
-    @property
-    def stored_bytes(self) -> int:
-        """Bytes of its files; while the table is being saved, at least its size."""
-        sizes = []
-        for path in self.folder.glob("*"):
-            with suppress(FileNotFoundError):  # renamed when it is complete
-                sizes.append(path.stat().st_size)
-        return max(self.size, sum(sizes))
-
-    @property
-    def remaining(self) -> float:
-        """Seconds until it is deleted, unless it is used again."""
-        return LIFETIME if self.is_active else self.last_used + LIFETIME - time.monotonic()
-
-    @property
-    def expired(self) -> bool:
-        """Whether its lifetime is over."""
-        return self.remaining < 0
-
-    def progress(self, done: int) -> None:
-        """Record how many rows are done.
-
-        Raises:
-            _JobRemoved: the job was removed, so the work must end.
-        """
-        if self.cancelled.is_set():
-            raise _JobRemoved
-        self.done = done
-        self.pace.report(done)
 
 
 class Jobs:
@@ -303,7 +184,7 @@ class Jobs:
         state = FAILED
         try:
             state = work()
-        except _JobRemoved:
+        except JobRemoved:
             shutil.rmtree(job.folder, ignore_errors=True)
         except PageError as error:
             job.error = error

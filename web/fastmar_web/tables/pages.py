@@ -29,9 +29,10 @@ from fastmar_web.tables import job_pages
 from fastmar_web.tables.charsets import CHOICES, encoding_of
 from fastmar_web.tables.files import CSV, available, convert, format_named
 from fastmar_web.tables.files.base import Upload
-from fastmar_web.tables.jobs import Jobs, storage_errors
+from fastmar_web.tables.jobs import Jobs
 from fastmar_web.tables.preview import Preview, preview_table
 from fastmar_web.tables.sample_rows import TABLES, header
+from fastmar_web.tables.storage import storage_errors
 
 JSON = dict[str, Any]
 VISITOR = "fastmar-visitor"  # cookie with a random id, to count a visitor's tables; it grants no access

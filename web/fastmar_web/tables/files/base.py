@@ -13,7 +13,7 @@ from fastmar_contract.csv_rows import CsvWriter
 from fastmar_web.errors import RequestRefused
 from fastmar_web.presentation import format_size
 from fastmar_web.tables.files.cells import cell_text
-from fastmar_web.tables.jobs import storage_errors
+from fastmar_web.tables.storage import storage_errors
 
 ROWS_PER_REPORT = 1000
 UNPACKED = 5  # largest size of an unpacked file, as a multiple of the largest table
