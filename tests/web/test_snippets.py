@@ -60,6 +60,8 @@ def test_javascript_sends_exactly_the_record(needs_key: bool) -> None:
 def test_the_python_example_has_the_record() -> None:
     snippets = SnippetWriter("http://host:8080", "adult", None, needs_key=True).record(RECORD)
     tree = ast.parse(snippets.python)
+    imports = [isinstance(each, ast.Import | ast.ImportFrom) for each in tree.body]
+    assert imports == sorted(imports, reverse=True), "imports come first"
     [record] = [
         node.value for node in ast.walk(tree) if isinstance(node, ast.Assign) and node.targets[0].id == "record"
     ]  # type: ignore[attr-defined]

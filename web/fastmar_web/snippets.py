@@ -48,9 +48,7 @@ class SnippetWriter:
         """Code that sends a record."""
         body = json.dumps(record, ensure_ascii=False)
         python = [
-            f"record = {_literal(record)}",
-            "",
-            *self._client(),
+            *self._client(f"record = {_literal(record)}", ""),
             f"    answer = client.predict({self._arguments('record')})",
             "print(answer)",
         ]
@@ -100,10 +98,12 @@ class SnippetWriter:
         ]
         return Snippets(curl, "\n".join(python), "\n".join(javascript), self._needs_key)
 
-    def _client(self) -> list[str]:
+    def _client(self, *before: str) -> list[str]:
+        """The lines of Python that import and open the client, with other lines between."""
         key = f', token=os.environ["{VARIABLE}"]' if self._needs_key else ""
         imports = ["import os", ""] if self._needs_key else []
-        return [*imports, "from fastmar_client import Client", "", f"with Client({self._base!r}{key}) as client:"]
+        opened = f"with Client({self._base!r}{key}) as client:"
+        return [*imports, "from fastmar_client import Client", "", *before, opened]
 
     def _arguments(self, data: str) -> str:
         version = f", version={self._version!r}" if self._version else ""
