@@ -5,12 +5,23 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from fastmar_contract.locks import acquire
+
+
+@contextmanager
+def one_at_a_time(path: Path) -> Iterator[None]:
+    """Processes with the same file run this block one after the other."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        while not acquire(lock):
+            time.sleep(0.05)
+        yield
 
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
@@ -28,9 +39,7 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
     shared = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "made-once"
     shared.mkdir(exist_ok=True)
     folder = shared / name
-    with (shared / f"{name}.lock").open("w") as lock:
-        while not acquire(lock):
-            time.sleep(0.05)
+    with one_at_a_time(shared / f"{name}.lock"):
         if not folder.exists():
             partial = factory.mktemp(name)
             make(partial)

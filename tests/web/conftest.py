@@ -19,7 +19,7 @@ from fastmar_web.backend import Backend
 from fastmar_web.serving import create_server
 from tests.browser import PATIENCE, Chromium
 from tests.engines.calls import wait_for
-from tests.once import made_once
+from tests.once import made_once, one_at_a_time
 from tests.web.fake import HOSTILE, TOY, FakeClient
 
 AXE = "4.11.1"
@@ -117,24 +117,27 @@ def strict_page(context: Any) -> Iterator[Any]:
 def axe() -> str:
     """The source of axe-core, installed with npm the first time."""
     script = AXE_FOLDER / "node_modules" / "axe-core" / "axe.min.js"
-    if not script.exists():
-        npm = shutil.which("npm")
-        if npm is None:
-            pytest.skip("needs npm, to install axe-core")
-        AXE_FOLDER.mkdir(parents=True, exist_ok=True)
-        command = [
-            npm,
-            "install",
-            "--prefix",
-            str(AXE_FOLDER),
-            "--no-save",
-            "--ignore-scripts",
-            "--no-audit",
-            "--no-fund",
-        ]
-        done = subprocess.run([*command, f"axe-core@{AXE}"], capture_output=True, text=True, timeout=120, check=False)
+    with one_at_a_time(AXE_FOLDER.with_name(f"{AXE_FOLDER.name}.lock")):
         if not script.exists():
-            pytest.skip(f"npm could not install axe-core: {done.stderr.strip()[-200:]}")
+            npm = shutil.which("npm")
+            if npm is None:
+                pytest.skip("needs npm, to install axe-core")
+            AXE_FOLDER.mkdir(parents=True, exist_ok=True)
+            command = [
+                npm,
+                "install",
+                "--prefix",
+                str(AXE_FOLDER),
+                "--no-save",
+                "--ignore-scripts",
+                "--no-audit",
+                "--no-fund",
+            ]
+            done = subprocess.run(
+                [*command, f"axe-core@{AXE}"], capture_output=True, text=True, timeout=120, check=False
+            )
+            if not script.exists():
+                pytest.skip(f"npm could not install axe-core: {done.stderr.strip()[-200:]}")
     return script.read_text("utf-8")
 
 
