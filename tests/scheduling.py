@@ -90,8 +90,8 @@ TEST_BY_TEST = {
     "tests/examples/test_notebooks.py",
     "tests/export/test_vision_architectures.py",
 }
-# Rows of this folder are divided by engine, since each engine has a server of its own.
-DIVIDED = "tests/engines/"
+# Rows of these folders are divided by engine, since each engine has a server of its own.
+DIVIDED = ("tests/engines/", "tests/clients/")
 ENGINE = re.compile(rf"\[(?:[^]]*-)?({'|'.join(engine.name for engine in ENGINES)})\b")
 
 if MISSING := [file for file in [*ROWS, *TEST_BY_TEST] if not (ROOT / file).is_file()]:

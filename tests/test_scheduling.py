@@ -18,6 +18,7 @@ def test_rows_of_engines_are_divided_by_engine() -> None:
     assert len(scopes) == len(ENGINES)
     assert scope_of("tests/engines/test_cases.py::TestA::test_b[/ping-ray]") in scopes
     assert scope_of("tests/engines/test_cases.py::test_without_engine[x]") not in scopes
+    assert scope_of("tests/clients/test_tools.py::test_http_tools[curl-json-ray]") == "tests/clients/test_tools.py[ray]"
 
 
 def test_pages_run_in_any_process() -> None:
