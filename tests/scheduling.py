@@ -64,6 +64,7 @@ LONGEST = (
     ("tests/export/test_tabular_parity.py",),
     ("tests/export/networks/test_rebuild.py",),
     ("tests/engines/test_workers.py", "tests/engines/test_stopping.py"),
+    ("tests/engines/test_left_out.py", "tests/engines/test_removal.py"),
     ("tests/export/test_older_fastai.py",),
     ("tests/export/test_exporter.py",),
     ("tests/export/test_text_parity.py",),
