@@ -9,12 +9,11 @@ from typing import Any
 import pytest
 
 from fastmar_cli.main import main
-from fastmar_client import Client
 from fastmar_contract.summary import describe_prediction
 from fastmar_runtime.predictor import Predictor
 from fastmar_serving import targets
 from tests.archives import language_archive, tiny_archive
-from tests.client.models import InProcess
+from tests.cli.conftest import run_command
 
 URL = "http://127.0.0.1:8080/predictions/words"
 PROBABLE = ("--min-p", "0.5")  # only the most probable token
@@ -25,20 +24,8 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return language_archive(tmp_path_factory.mktemp("store"))
 
 
-@pytest.fixture(params=["archive", "server"])
-def target(request: pytest.FixtureRequest, archive: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The archive, or the URL of a server with it."""
-    if request.param == "archive":
-        return str(archive)
-    client = Client(transport=InProcess(Predictor.open(archive)))
-    monkeypatch.setattr(targets, "_client", lambda *_: client)
-    return URL
-
-
 def run(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 0) -> str:
-    assert main(["generate", *arguments]) == status
-    printed = capsys.readouterr()
-    return printed.err if status and not printed.out else printed.out
+    return run_command(capsys, "generate", *arguments, status=status)
 
 
 def test_a_text(target: str, capsys: Any) -> None:
