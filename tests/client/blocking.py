@@ -8,8 +8,14 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Self
 
 from fastmar_client import AsyncClient, Client
+from fastmar_client.testing import _AsyncFake
 
 Connect = Callable[..., Client]  # or a class with the same methods
+
+
+def connected(connect: Connect, transport: Any) -> Client:
+    """A client of the transport."""
+    return connect(transport=transport if connect is Client else _AsyncFake(transport))
 
 
 class BlockingClient:

@@ -10,22 +10,17 @@ import jsonschema
 import numpy as np
 import pytest
 from PIL import Image
-from tests.client.blocking import Connect
+from tests.client.blocking import Connect, connected
 from tests.client.models import InProcess
 from tests.runtime import tiny, tiny_pictures
 
 import fastmar
-from fastmar_client import Client, RecordRefused
-from fastmar_client.testing import FakeServer, _AsyncFake
+from fastmar_client import RecordRefused
+from fastmar_client.testing import FakeServer
 from fastmar_contract.errors import RecordError
 from fastmar_runtime.schema import describe
 
 RECORD = tiny.record()
-
-
-def connected(connect: Connect, transport: Any) -> Client:
-    """A client of the transport."""
-    return connect(transport=transport if connect is Client else _AsyncFake(transport))
 
 
 def test_explain_sends_the_record_with_the_option(connect: Connect) -> None:

@@ -8,14 +8,14 @@ from typing import Any
 import jsonschema
 import numpy as np
 import pytest
-from tests.client.blocking import Connect
+from tests.client.blocking import Connect, connected
 from tests.client.models import InProcess
 from tests.runtime import tiny, tiny_language
 
 import fastmar
-from fastmar_client import Client, RecordRefused
+from fastmar_client import RecordRefused
 from fastmar_client.generation import continuation, embed_record, generate_record
-from fastmar_client.testing import FakeServer, _AsyncFake
+from fastmar_client.testing import FakeServer
 from fastmar_contract.errors import RecordError
 from fastmar_contract.values import TEXT
 from fastmar_runtime.schema import describe
@@ -30,11 +30,6 @@ PROBABLE = {"min_p": 0.5}  # only the most probable token
 @pytest.fixture
 def server() -> InProcess:
     return InProcess(tiny_language.predictor())
-
-
-def connected(connect: Connect, transport: Any) -> Client:
-    """A client of the transport."""
-    return connect(transport=transport if connect is Client else _AsyncFake(transport))
 
 
 def test_generate(connect: Connect, server: InProcess) -> None:

@@ -8,13 +8,13 @@ from typing import Any
 import jsonschema
 import numpy as np
 import pytest
-from tests.client.blocking import Connect
+from tests.client.blocking import Connect, connected
 from tests.client.models import InProcess
 from tests.runtime import tiny, tiny_ratings
 
 import fastmar
-from fastmar_client import Client, ModelNotFound, RecordRefused
-from fastmar_client.testing import FakeServer, _AsyncFake
+from fastmar_client import ModelNotFound, RecordRefused
+from fastmar_client.testing import FakeServer
 from fastmar_contract.errors import RecordError
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.schema import describe
@@ -31,11 +31,6 @@ RECOMMENDED = {
 @pytest.fixture
 def server() -> InProcess:
     return InProcess(tiny_ratings.predictor())
-
-
-def connected(connect: Connect, transport: Any) -> Client:
-    """A client of the transport."""
-    return connect(transport=transport if connect is Client else _AsyncFake(transport))
 
 
 def test_recommend(connect: Connect, server: InProcess) -> None:
