@@ -17,6 +17,7 @@ from fastmar_export.learner import Learner
 from fastmar_export.modalities import Arrays, Modality
 from fastmar_export.networks.graph import BATCH, Graph, check_batch_independence, check_graph, export_graph
 from fastmar_export.networks.graph import OUTPUT as OUTPUT_NAME
+from fastmar_export.networks.passes import optimized
 from fastmar_runtime import __version__
 from fastmar_runtime.golden import OUTPUT, GoldenRecords, check_golden, subsample
 from fastmar_runtime.modalities import modality as runtime_modality
@@ -66,6 +67,7 @@ def export_network(
     with modality.export_context(conversion):
         positions = (*conversion.positions, *states)
         graph, expected = export_graph(network, samples, positions, conversion.dynamic_axes, outputs)
+        graph = optimized(graph, modality.passes(conversion), samples, expected, modality.tolerance)
         decode, notices = modality.decoder(conversion, learner, expected.shape[1:], activation)
     return ExportedNetwork(network, graph, records, samples, expected, decode, notices)
 

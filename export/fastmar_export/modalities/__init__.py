@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import Any, ClassVar
@@ -26,6 +26,7 @@ from fastmar_export.errors import ExportError, UnsupportedLearner
 from fastmar_export.learner import Learner, name_of
 from fastmar_export.networks.graph import Tolerance
 from fastmar_export.networks.listing import unknown_layers
+from fastmar_export.networks.passes import Pass
 from fastmar_export.options import Options
 from fastmar_export.targets import TARGET_TRANSFORMS, Notice
 from fastmar_runtime import registry
@@ -115,6 +116,10 @@ class Modality(ABC):
     def states(self, network: nn.Module) -> Mapping[str, int]:
         """Names and sizes of the states that `network` returns, after other outputs, and takes with the next input."""
         return {}
+
+    def passes(self, conversion: Conversion) -> Sequence[Pass]:
+        """The passes that make the graph of a learner faster."""
+        return ()
 
     def export_context(self, conversion: Conversion) -> AbstractContextManager[None]:
         """A context for the first run of the network, which may add details to a `ParityFailed`."""

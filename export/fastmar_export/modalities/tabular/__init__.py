@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any, ClassVar
 
@@ -14,7 +14,9 @@ from fastmar_export.modalities import Modality, worker_configuration
 from fastmar_export.modalities.tabular.conversion import POSITIONS, convert_tabular
 from fastmar_export.modalities.tabular.golden import golden_records
 from fastmar_export.modalities.tabular.table import TABLE
+from fastmar_export.networks.folding import fold_linear_layers
 from fastmar_export.networks.graph import SHALLOW
+from fastmar_export.networks.passes import Pass
 from fastmar_export.options import Options
 from fastmar_export.targets import Notice, decoder_state
 from fastmar_runtime.schema import json_value
@@ -44,6 +46,10 @@ class Tabular(Modality):
 
     def golden(self, conversion: Conversion) -> list[Any]:
         return golden_records(conversion.fields, conversion.steps)
+
+    def passes(self, conversion: Conversion) -> Sequence[Pass]:
+        is_recommender = conversion.user_and_item is not None  # reads the factors of the items from the graph
+        return () if is_recommender else (fold_linear_layers,)
 
     def decoder(
         self, conversion: Conversion, learner: Learner, shape: tuple[int, ...], requested: str | None
