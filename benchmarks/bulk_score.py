@@ -5,7 +5,8 @@ python -m benchmarks.bulk_score TABLE.csv [--learner LEARNER.pkl] [--rows 100000
 TABLE has some rows of the Adult data, which are resampled to the sizes. Without LEARNER, a learner of the same shape is
 trained with them, and `learn.get_preds` is measured, too. Each run is a new process. Rates include reading and writing
 of files, but not the start of the process; `learn.get_preds` gets a DataFrame in memory. Memory is the peak of resident
-memory; it is constant if the peaks do not grow with the number of rows.
+memory; it is constant if the peaks do not grow with the number of rows. At the end, the largest tables are scored with
+one thread in this process, which measures the processor time of each step.
 """
 
 from __future__ import annotations
@@ -30,12 +31,14 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import cli, machine
+from benchmarks.bulk_shares import shares
 from fastmar_bulk.memory import share_heap
 from fastmar_cli.main import main as fastmar
 
 out = Console(width=None if sys.stdout.isatty() else 140)
 MEGA = 1e6
 LEARNER = "learner.pkl"
+FORMATS = ("parquet", "csv")
 CHUNK = 500_000  # rows that are drawn at random; larger tables repeat them
 FASTAI_ROWS = 20_000  # of get_preds
 
@@ -66,22 +69,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         sample = pd.read_csv(args.table)
         export(sample, args.learner, folder)
         for rows in args.rows:
-            for ending in ("parquet", "csv"):
+            for ending in FORMATS:
                 write_table(sample, rows, folder / f"in.{ending}")
             os.sync()  # else the runs would wait until the tables are on the disk
-            for ending, target, options in (
-                ("parquet", "parquet", {"keep": []}),
-                ("parquet", "parquet", {}),
-                ("csv", "csv", {"keep": []}),
-                ("csv", "csv", {}),
-            ):
-                runs.append(_run(folder, ending, target, rows, options))
+            for ending in FORMATS:
+                runs.append(_run(folder, ending, ending, rows, {"keep": []}))
+                runs.append(_run(folder, ending, ending, rows, {}))
         for workers in (1, 2):
             runs.append(_run(folder, "parquet", "parquet", args.rows[-1], {"keep": [], "workers": workers}))
+        spent = {each: shares(folder / "adult.mar", folder / f"in.{each}", folder / f"out.{each}") for each in FORMATS}
         if args.learner is None:
             runs += [_fastai(folder / LEARNER, sample, size) for size in (64, 4096)]
     out.print(_results_table(runs))
-    cli.write_results(args.json, {"machine": machine.describe(), "runs": [asdict(run) for run in runs]})
+    out.print(_shares_table(spent))
+    results = {"machine": machine.describe(), "runs": [asdict(run) for run in runs], "shares": spent}
+    cli.write_results(args.json, results)
     return 0
 
 
@@ -193,6 +195,17 @@ def _results_table(runs: list[Run]) -> Table:
     for run in runs:
         rate = f"{run.rows / run.seconds:,.0f}"
         table.add_row(run.what, f"{run.rows:,}", f"{run.seconds:.2f}", rate, f"{run.memory:,.0f}" if run.memory else "")
+    return table
+
+
+def _shares_table(spent: dict[str, dict[str, float]]) -> Table:
+    table = Table(title="Processor time of one thread, in microseconds a row")
+    for name in ("", *spent):
+        table.add_column(name, justify="right" if name else "left")
+    for step in next(iter(spent.values())):
+        cells = (f"{steps[step]:.2f} ({steps[step] / sum(steps.values()):.0%})" for steps in spent.values())
+        table.add_row(step, *cells)
+    table.add_row("sum", *(f"{sum(steps.values()):.2f}" for steps in spent.values()))
     return table
 
 
