@@ -29,7 +29,7 @@ from fastmar_runtime.memory import release_freed
 from fastmar_runtime.predictor import Predictor
 from fastmar_runtime.spec import Spec
 
-_CHUNKS_A_RELEASE = 8  # after so many, freed memory is returned to the system; else it adds up as a run goes on
+_CHUNKS_A_RELEASE = 2  # after so many, freed memory is returned to the system; else it adds up as a run goes on
 
 
 def score_files(predictor: Predictor, identity: str, table: str, target: str, options: Options) -> Scored:
@@ -114,11 +114,18 @@ def _open_first(path: str, reading: Reading, predictor: Predictor) -> Source:
         raise
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Job:
     number: int
-    chunk: Chunk
+    chunk: Chunk | None
     share: float
+
+    def load(self) -> Table:
+        """The rows; can be called once, because the chunk of a file would stay in memory until they are written."""
+        assert self.chunk is not None  # noqa: S101 - for the type checker
+        table = self.chunk.load()
+        self.chunk = None
+        return table
 
 
 class _Run:
@@ -189,7 +196,7 @@ class _Run:
             )
 
     def _score(self, job: _Job) -> tuple[Table, pa.Table]:
-        table = job.chunk.load()
+        table = job.load()
         if self._parts is not None and job.number in self._parts.resumed:
             return table, self._parts.load(job.number)
         scored = self._scorer(table)
