@@ -50,6 +50,7 @@ def without_graph(monkeypatch: pytest.MonkeyPatch) -> None:
         raise NotRefused
 
     monkeypatch.setattr(network_export, "export_graph", run)
+    monkeypatch.setattr(network_export, "optimized", lambda graph, *_: graph)
     monkeypatch.setattr(exporter, "verify", verify)
 
 
