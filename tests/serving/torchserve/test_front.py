@@ -203,7 +203,7 @@ def test_replaces_a_worker_that_hangs_but_not_one_that_computes(archive: Callabl
         reply = ask(server, "POST", "/predictions/hangs", b"hang", Content_Type=text)
         assert (reply.status, reply.code) == (503, "worker_died")
         assert ask(server, "GET", "/ping").status == 503
-        assert not workers & {process.pid for process in family(server)}
+        wait_for(lambda: not workers & {process.pid for process in family(server)})
         assert ask(server, "POST", "/predictions/hangs", b"again", Content_Type=text).body == b"done"
         wait_for(lambda: ask(server, "GET", "/ping").status == 200)
         assert "hangs" in server.stderr.read_text()
