@@ -38,7 +38,7 @@ class Connection:
             url: address of the inference API, or of one of its models; without a scheme it is http.
             token: key for the inference API, if the server requires one.
             key_file: a file with the key, instead of a token: the server's key_file.json, which is read again when keys
-                change, or a text file with one key.
+                change, or a text file whose first key is sent.
             timeout: seconds to connect, and seconds without data from the server; one number sets both.
             retries: the retry policy.
             session: a `requests.Session` with your certificates and proxies; it is not closed.
