@@ -25,6 +25,7 @@ MAX_CHANGES = 1000  # kinds of changed answers, the most frequent ones
 MAX_LENGTH = 120  # of a list of labels in a message
 
 Answer = dict[str, Any]
+_Named = tuple[str | None, str | None, str | None]  # truth, answer of the old and of the new model; None if unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +198,7 @@ class Pairs:
 
         found = zip(names, _values(before, names), _values(after, names), strict=True)
         changes = jackknife(differences, old.size)
+        named = _named(old.kind, numbers[0], kind, numbers[1]) if kind.has_labels else []
         return Comparison(
             rows=self._rows,
             compared=old.size,
@@ -209,8 +211,8 @@ class Pairs:
             p_value=kind.paired_p_value(before.losses, after.losses),
             figures={name: FigureChange(a, b, change) for (name, a, b), change in zip(found, changes, strict=True)},
             outcomes=dict(zip(_outcome_names(kind), _outcomes(kind, before.losses, after.losses), strict=True)),
-            labels=_by_label(old, new, before.losses, after.losses),
-            changes=_changes(old, new),
+            labels=_by_label(kind, named, before.losses, after.losses),
+            changes=_changes(named),
             unknown=(dict(old.kind.unknown.most_common()), dict(kind.unknown.most_common())),
             left_out=left_out,
         )
@@ -235,10 +237,17 @@ class _Side:
         answers, truths = (np.array(each).reshape(self.size, -1) for each in (self._answers, self._truths))
         return answers, truths
 
-    def names(self) -> list[tuple[str | None, str | None]]:
-        """The truth and the answer of each record, if they are labels; None for an unknown one."""
-        answers, truths = self.numbers()
-        return [(self.kind.label(t), self.kind.label(a)) for t, a in zip(truths[:, 0], answers[:, 0], strict=True)]
+
+def _named(
+    old: AnswerKind, old_numbers: tuple[Numbers, Numbers], new: AnswerKind, new_numbers: tuple[Numbers, Numbers]
+) -> list[_Named]:
+    """The labels of each record."""
+    (olds, old_truths), (news, new_truths) = old_numbers, new_numbers
+    rows = zip(old_truths[:, 0], new_truths[:, 0], olds[:, 0], news[:, 0], strict=True)
+    return [
+        (truth if (truth := new.label(b)) is not None else old.label(a), old.label(c), new.label(d))
+        for a, b, c, d in rows
+    ]
 
 
 def _short(text: str) -> str:
@@ -264,25 +273,21 @@ def _outcomes(kind: AnswerKind, before: Numbers, after: Numbers) -> list[int]:
     return [int(group.sum()) for group in groups]
 
 
-def _by_label(old: _Side, new: _Side, before: Numbers, after: Numbers) -> list[dict[str, Any]]:
-    if not new.kind.has_labels:
-        return []
-    names = _outcome_names(new.kind)
+def _by_label(kind: AnswerKind, named: list[_Named], before: Numbers, after: Numbers) -> list[dict[str, Any]]:
+    names = _outcome_names(kind)
     rows: dict[str | None, list[int]] = {}
-    for at, ((first, _), (second, _)) in enumerate(zip(old.names(), new.names(), strict=True)):
-        rows.setdefault(second if second is not None else first, []).append(at)
+    for at, (truth, _, _) in enumerate(named):
+        rows.setdefault(truth, []).append(at)
     found = []
     for label, places in rows.items():
-        outcomes = dict(zip(names, _outcomes(new.kind, before[places], after[places]), strict=True))
+        outcomes = dict(zip(names, _outcomes(kind, before[places], after[places]), strict=True))
         found.append({"label": label, "rows": len(places), **outcomes})
     return sorted(found, key=lambda row: (-row[ONLY_OLD] - row[ONLY_NEW], -row["rows"]))
 
 
-def _changes(old: _Side, new: _Side) -> list[dict[str, Any]]:
-    if not new.kind.has_labels:
-        return []
-    pairs = zip(old.names(), new.names(), strict=True)
-    counts = Counter((second if second is not None else first, a, b) for (first, a), (second, b) in pairs if a != b)
+def _changes(named: list[_Named]) -> list[dict[str, Any]]:
+    counts = Counter((truth, old, new) for truth, old, new in named if old != new)
     return [
-        {"truth": truth, "old": a, "new": b, "rows": rows} for (truth, a, b), rows in counts.most_common(MAX_CHANGES)
+        {"truth": truth, "old": old, "new": new, "rows": rows}
+        for (truth, old, new), rows in counts.most_common(MAX_CHANGES)
     ]
